@@ -1,0 +1,147 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The PCI functions of a host and the drivers registered for them, as sysfs shows them."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import typing as t
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
+
+DEVICES = "/sys/bus/pci/devices"
+DRIVERS = "/sys/bus/pci/drivers"
+ADDRESS = re.compile(r"[0-9a-f]{4,}:[0-9a-f]{2}:[0-1][0-9a-f]\.[0-7]")
+BASE_CLASS_BRIDGE = 0x06
+NVME_DISK = re.compile(r"nvme\d+n\d+")
+
+
+@dataclasses.dataclass(frozen=True)
+class Device:
+    """A PCI function.  Numbers are as in configuration space; ``class_code`` has 24 bits (base class, subclass, interface)."""
+
+    address: str
+    vendor: int
+    device: int
+    subsystem_vendor: int
+    subsystem_device: int
+    class_code: int
+    revision: int
+    modalias: str
+    driver: str | None = None
+    driver_override: str | None = None
+    iommu_group: int | None = None
+    numa_node: int | None = None
+    boot_vga: bool = False
+    physical_function: str | None = None
+    virtual_functions: tuple[str, ...] = ()
+    max_virtual_functions: int = 0
+    drivers_autoprobe: bool = True
+    """For a physical function: whether its virtual functions are offered to drivers."""
+    nodes: tuple[str, ...] = ()
+    """What user space uses the function through: ``net/enp1s0``, ``block/nvme0n1``, ``drm/card0``, ``vfio/15``."""
+
+    @property
+    def id(self) -> str:
+        """Vendor and device as ``10de:1db1``."""
+        return f"{self.vendor:04x}:{self.device:04x}"
+
+    @property
+    def is_bridge(self) -> bool:
+        """Whether this is a bridge, which the IOMMU group's viability does not depend on."""
+        return self.class_code >> 16 == BASE_CLASS_BRIDGE
+
+    @property
+    def is_virtual(self) -> bool:
+        return self.physical_function is not None
+
+
+@dataclasses.dataclass(frozen=True)
+class Driver:
+    """A registered PCI driver.  ``module`` is None for a built-in one without parameters."""
+
+    name: str
+    module: str | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Inventory:
+    """All PCI functions, by address, and all registered PCI drivers, by name."""
+
+    devices: tuple[Device, ...]
+    drivers: t.Mapping[str, Driver]
+
+    @classmethod
+    def read(cls, host: Host) -> Inventory:
+        devices = tuple(_read_device(host, address) for address in host.names(DEVICES) if ADDRESS.fullmatch(address))
+        names = host.names(DRIVERS)
+        drivers = {name: Driver(name, host.link_name(f"{DRIVERS}/{name}/module")) for name in names}
+        return cls(devices, drivers)
+
+    def get(self, address: str) -> Device | None:
+        return next((device for device in self.devices if device.address == address), None)
+
+    def group_of(self, device: Device) -> tuple[Device, ...]:
+        """Every function of the device's IOMMU group, itself included; itself alone where there is no IOMMU."""
+        if device.iommu_group is None:
+            return (device,)
+        return tuple(other for other in self.devices if other.iommu_group == device.iommu_group)
+
+    def drivers_of_module(self, module: str) -> tuple[str, ...]:
+        """The PCI drivers that a loaded module has registered."""
+        return tuple(sorted(driver.name for driver in self.drivers.values() if driver.module == module))
+
+
+def _read_device(host: Host, address: str) -> Device:
+    here = f"{DEVICES}/{address}"
+    group = host.link_name(f"{here}/iommu_group")
+    override = host.text_or_none(f"{here}/driver_override")
+    numa = _number(host, f"{here}/numa_node", -1)
+    return Device(
+        address=address,
+        vendor=_number(host, f"{here}/vendor"),
+        device=_number(host, f"{here}/device"),
+        subsystem_vendor=_number(host, f"{here}/subsystem_vendor"),
+        subsystem_device=_number(host, f"{here}/subsystem_device"),
+        class_code=_number(host, f"{here}/class"),
+        revision=_number(host, f"{here}/revision"),
+        modalias=host.text_or_none(f"{here}/modalias") or "",
+        driver=host.link_name(f"{here}/driver"),
+        # The kernel shows an unset override as "(null)".
+        driver_override=None if override in (None, "", "(null)") else override,
+        iommu_group=int(group) if group and group.isdecimal() else None,
+        numa_node=None if numa < 0 else numa,
+        boot_vga=host.text_or_none(f"{here}/boot_vga") == "1",
+        physical_function=host.link_name(f"{here}/physfn"),
+        virtual_functions=tuple(
+            function
+            for name in sorted((name for name in host.names(here) if name.startswith("virtfn")), key=lambda name: int(name[6:]))
+            for function in (host.link_name(f"{here}/{name}"),)
+            if function
+        ),
+        max_virtual_functions=_number(host, f"{here}/sriov_totalvfs"),
+        drivers_autoprobe=host.text_or_none(f"{here}/sriov_drivers_autoprobe") != "0",
+        nodes=_nodes(host, here, group),
+    )
+
+
+def _number(host: Host, path: str, missing: int = 0) -> int:
+    text = host.text_or_none(path)
+    try:
+        return missing if text is None else int(text, 0)
+    except ValueError:
+        return missing
+
+
+def _nodes(host: Host, here: str, group: str | None) -> tuple[str, ...]:
+    # A virtio function's interfaces lie below its virtio device, an NVMe function's disks below its controller.
+    parents = [here] + [f"{here}/{name}" for name in host.names(here) if name.startswith("virtio")]
+    nodes = [f"{kind}/{name}" for parent in parents for kind in ("net", "block") for name in host.names(f"{parent}/{kind}")]
+    nodes += [f"drm/{name}" for name in host.names(f"{here}/drm") if name.startswith("card")]
+    for controller in host.names(f"{here}/nvme"):
+        nodes += [f"block/{name}" for name in host.names(f"{here}/nvme/{controller}") if NVME_DISK.fullmatch(name)]
+    if group is not None and host.is_dir(f"{here}/vfio-dev"):
+        nodes.append(f"vfio/{group}")
+    return tuple(nodes)
