@@ -1,0 +1,85 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+# SPDX-FileCopyrightText: The vfio.variants authors
+#
+# probe-kernel.sh <include directory of a kernel>
+#
+# Prints one -D switch for each interface that the kernel's headers declare,
+# for variant_compat.h. Kernel versions are never looked at: distributions and
+# stable trees back-port, so that a number says little about what is there.
+# The last word is -DVARIANT_PROBED; without it something failed.
+set -eu
+
+include=$1/linux
+
+# A header without its comments, on one line: a name that is only mentioned in
+# a comment must not count, and a declaration may be folded anywhere.
+declarations() {
+	awk '
+	{
+		line = $0
+		while (line != "") {
+			if (comment) {
+				end = index(line, "*/")
+				if (!end)
+					break
+				line = substr(line, end + 2)
+				comment = 0
+				printf " "
+				continue
+			}
+			block = index(line, "/*")
+			rest = index(line, "//")
+			if (rest && (!block || rest < block)) {
+				printf "%s", substr(line, 1, rest - 1)
+				break
+			}
+			if (!block) {
+				printf "%s", line
+				break
+			}
+			printf "%s", substr(line, 1, block - 1)
+			line = substr(line, block + 2)
+			comment = 1
+		}
+		printf " "
+	}' "$1" | tr -s '[:space:]' ' '
+}
+
+# has <declarations> <extended regular expression> <switch>
+has() {
+	if printf '%s\n' "$1" | grep -Eq "$2"; then
+		echo "-D$3"
+	fi
+}
+
+# op <name> <switch>: struct vfio_device_ops has a member of that name.
+op() {
+	has "$vfio" "\( ?\* ?$1 ?\)" "$2"
+}
+
+vfio=$(declarations "$include/vfio.h")
+core=$(declarations "$include/vfio_pci_core.h")
+pci=$(declarations "$include/pci.h")
+
+# v5.18
+op device_feature VARIANT_HAVE_DEVICE_FEATURE
+# v5.19
+has "$pci" 'bool driver_managed_dma ?;' VARIANT_HAVE_DRIVER_MANAGED_DMA
+has "$core" 'vfio_pci_core_sriov_configure ?\( ?struct vfio_pci_core_device ' \
+	VARIANT_HAVE_SRIOV_CONFIGURE_CORE
+# v6.1
+has "$vfio" '[ *]_vfio_alloc_device ?\(' VARIANT_HAVE_ALLOC_DEVICE
+# v6.2
+op bind_iommufd VARIANT_HAVE_BIND_IOMMUFD
+# v6.6
+op detach_ioas VARIANT_HAVE_DETACH_IOAS
+# v6.15
+op pasid_attach_ioas VARIANT_HAVE_PASID_ATTACH_IOAS
+# v6.17
+op match_token_uuid VARIANT_HAVE_MATCH_TOKEN_UUID
+# v6.19
+op get_region_info_caps VARIANT_HAVE_GET_REGION_INFO_CAPS
+has "$core" '\( ?\* ?get_dmabuf_phys ?\)' VARIANT_HAVE_PCI_DEVICE_OPS
+
+echo -DVARIANT_PROBED

@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* SPDX-FileCopyrightText: The vfio.variants authors */
+/*
+ * The module parameter ids=, with the syntax, the limits and the messages of
+ * vfio-pci's, so that whatever is known of the one holds for the other. To be
+ * included once in a module.
+ *
+ * The entries become dynamic IDs. Unlike the driver's own table they match
+ * without a driver_override, and every device that they describe.
+ */
+#ifndef VARIANT_IDS_H
+#define VARIANT_IDS_H
+
+#include <linux/init.h>
+#include <linux/kernel.h>
+#include <linux/mod_devicetable.h>
+#include <linux/moduleparam.h>
+#include <linux/pci.h>
+#include <linux/printk.h>
+#include <linux/string.h>
+
+static char variant_ids[1024] __initdata;
+module_param_string(ids, variant_ids, sizeof(variant_ids), 0);
+MODULE_PARM_DESC(ids, "Initial PCI IDs to add to the driver, format is \"vendor:device[:subvendor[:subdevice[:class[:class_mask]]]]\" and multiple comma separated entries can be specified");
+
+static void __init variant_add_id(struct pci_driver *driver, const char *entry)
+{
+	struct pci_device_id id = {
+		.subvendor = PCI_ANY_ID,
+		.subdevice = PCI_ANY_ID,
+	};
+	int ret;
+
+	if (sscanf(entry, "%x:%x:%x:%x:%x:%x", &id.vendor, &id.device,
+		   &id.subvendor, &id.subdevice, &id.class,
+		   &id.class_mask) < 2) {
+		pr_warn("invalid id string \"%s\"\n", entry);
+		return;
+	}
+
+	ret = pci_add_dynid(driver, id.vendor, id.device, id.subvendor,
+			    id.subdevice, id.class, id.class_mask, 0);
+	if (ret)
+		pr_warn("failed to add dynamic id [%04x:%04x[%04x:%04x]] class %#08x/%08x (%d)\n",
+			id.vendor, id.device, id.subvendor, id.subdevice,
+			id.class, id.class_mask, ret);
+	else
+		pr_info("add [%04x:%04x[%04x:%04x]] class %#08x/%08x\n",
+			id.vendor, id.device, id.subvendor, id.subdevice,
+			id.class, id.class_mask);
+}
+
+/* A bad entry costs that entry, never the driver. */
+static void __init variant_add_ids(struct pci_driver *driver)
+{
+	char *rest = variant_ids;
+	char *entry;
+
+	while ((entry = strsep(&rest, ","))) {
+		if (*entry)
+			variant_add_id(driver, entry);
+	}
+}
+
+#endif /* VARIANT_IDS_H */
