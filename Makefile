@@ -1,0 +1,43 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Every target sets up what it needs. tools/workshop does the work.
+
+workshop := tools/python -m workshop
+phases := lint unit sanity docs-check build integration kernels molecule
+
+export TESTS TARGET SCENARIO KEEP_GOING PYTHON
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help setup test demo bench clean $(phases)
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
+
+setup: ## packages, Python environment, collection tree; seconds when there is nothing to do
+	@$(workshop) setup
+
+test: ## everything below, cheapest first; KEEP_GOING=1 runs virtual machines even after a failure
+	@$(workshop) test
+
+lint: ## style, types, licences, changelog
+unit: ## unit tests; TESTS=path for some of them
+sanity: ## ansible-test sanity; TESTS=path for some files
+docs-check: ## the documentation of modules, plugins and roles
+build: ## the collection's archive in dist/, built and installed on trial
+integration: ## ansible-test integration on this machine; TARGET=name for one
+kernels: ## the kernel drivers against every supported kernel
+molecule: ## scenarios on virtual machines; SCENARIO=name for one
+
+$(phases):
+	@$(workshop) $@
+
+demo: setup ## the main job on a virtual machine with an emulated V100
+	@tools/run tools/demo
+
+bench: setup ## how long things take
+	@tools/run tests/bench/run
+
+clean: ## remove what tools left behind; images and Python environments stay
+	@$(workshop) clean

@@ -1,0 +1,143 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The phases of a test run, and the checks each consists of."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from workshop import interpreters
+from workshop.ansible_test import ansible_test_variables
+from workshop.check import Check
+from workshop.checkout import COLLECTION
+from workshop.environment import provide
+from workshop.errors import WorkshopError
+from workshop.variables import variables
+from workshop.workbench import Workbench, chosen
+
+TARGET_TESTS = ("tests/unit/plugins/module_utils", "tests/unit/plugins/modules")
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A named part of the run. `costly` phases run only if all before them were green."""
+
+    name: str
+    does: str
+    checks: Callable[[Workbench], Iterator[Check]]
+    costly: bool = False
+
+
+def lint(bench: Workbench) -> Iterator[Check]:
+    yield bench.check("ruff check", "ruff", "check", "--no-cache", ".")
+    yield bench.check("ruff format", "ruff", "format", "--no-cache", "--check", ".")
+    yield from _types(bench)
+    yield bench.check("yamllint", "yamllint", "--strict", ".")
+    yield bench.check("ansible-lint", "ansible-lint", "--offline", "--profile", "production", "--strict", "-q")
+    yield bench.check("shellcheck", "shellcheck", "--external-sources", *sorted(bench.shell_scripts()))
+    yield bench.check("reuse", "reuse", "lint", "--lines")
+    yield bench.check("changelog", "antsibull-changelog", "lint")
+
+
+def _types(bench: Workbench) -> Iterator[Check]:
+    tree = bench.checkout.tree
+    settings = ("--config-file", str(bench.checkout.root / "pyproject.toml"), "--cache-dir", str(bench.checkout.place / "mypy"))
+    yield bench.check("mypy plugins", "mypy", *settings, str(COLLECTION / "plugins"), cwd=tree)
+    if any(name.startswith("tests/unit/") for name in bench.known(".py")):
+        yield bench.check("mypy tests", "mypy", *settings, str(COLLECTION / "tests/unit"), cwd=tree)
+    yield bench.check("mypy tools", "mypy", *settings, "--package", "workshop", cwd=bench.checkout.root / "tools")
+
+
+def unit(bench: Workbench) -> Iterator[Check]:
+    asked = chosen("TESTS")
+    quiet = ("-q", "-p", "no:cacheprovider")
+    python = bench.main.program("python")
+    name = f"unit tests, Python {interpreters.controller().name}"
+    yield bench.check(name, python, "-m", "pytest", *quiet, *(asked or ["tests/unit"]), counts=True)
+    folders = [folder for folder in TARGET_TESTS if (bench.checkout.root / folder).is_dir()]
+    if asked or not folders:
+        return
+    library = _target_library(bench)
+    for interpreter in interpreters.targets():
+        if interpreter.minor == interpreters.controller().minor:
+            continue
+        environment = provide(bench.checkout, "target", interpreter)
+        inherited = variables(bench.checkout, environment)
+        env = inherited | {"PYTHONPATH": f"{bench.checkout.tree}:{library}"}
+        argv = (environment.program("python"), "-m", "pytest", *quiet, *folders)
+        yield Check(f"managed host's unit tests, Python {interpreter.name}", argv, bench.checkout.root, env, counts=True)
+
+
+def _target_library(bench: Workbench) -> str:
+    """A folder with ansible.module_utils and nothing else of Ansible: what a module finds on a managed host."""
+    package = bench.checkout.place / "target" / bench.main.path.name / "ansible"
+    if not package.is_dir():
+        new = package.with_name("ansible.new")
+        shutil.rmtree(new, ignore_errors=True)
+        new.mkdir(parents=True)
+        (new / "__init__.py").touch()
+        (new / "module_utils").symlink_to(bench.main.packages / "ansible" / "module_utils")
+        new.rename(package)
+    return str(package.parent)
+
+
+def sanity(bench: Workbench) -> Iterator[Check]:
+    copy = bench.copied("sanity")
+    env = ansible_test_variables(bench.checkout, bench.main)
+    argv = (bench.main.program("ansible-test"), "sanity", "--local", "--color", "no", *chosen("TESTS"))
+    yield Check("ansible-test sanity", argv, copy, env)
+
+
+def documentation(bench: Workbench) -> Iterator[Check]:
+    docs = provide(bench.checkout, "docs", interpreters.controller())
+    env = bench.variables | {"PATH": f"{docs.bin}:{bench.variables['PATH']}", "VIRTUAL_ENV": str(docs.path)}
+    flags = ("--plugin-docs", "--validate-collection-refs", "self", "--check-extra-docs-refs")
+    argv = (docs.program("antsibull-docs"), "lint-collection-docs", *flags, ".")
+    yield Check("antsibull-docs", argv, bench.copied("docs"), env)
+
+
+def build(bench: Workbench) -> Iterator[Check]:
+    copy = bench.copied("build")
+    dist = bench.checkout.root / "dist"
+    installed = bench.checkout.place / "installed"
+    shutil.rmtree(installed, ignore_errors=True)
+    yield bench.check("collection archive", "ansible-galaxy", "collection", "build", "--force", "--output-path", str(dist), cwd=copy)
+    for archive in sorted(dist.glob("vfio-variants-*.tar.gz")):
+        argv = ("collection", "install", "--offline", "--force", "--collections-path", str(installed), str(archive))
+        yield bench.check(f"{archive.name} installs", "ansible-galaxy", *argv)
+
+
+def integration(bench: Workbench) -> Iterator[Check]:
+    copy = bench.copied("integration")
+    env = ansible_test_variables(bench.checkout, bench.main)
+    argv = (bench.main.program("ansible-test"), "integration", "--local", "--color", "no", "--allow-root", *chosen("TARGET"))
+    yield Check("ansible-test integration", argv, copy, env, seconds=1800)
+
+
+def kernels(bench: Workbench) -> Iterator[Check]:
+    yield bench.check("kernel drivers, all kernels", "tests/kernels/run", seconds=3600, counts=True)
+
+
+def molecule(bench: Workbench) -> Iterator[Check]:
+    folders = sorted(path.parent.name for path in (bench.checkout.root / "molecule").glob("*/molecule.yml"))
+    known = sorted(folders, key=lambda name: (name != "default", name))
+    asked = chosen("SCENARIO")
+    for scenario in asked or known:
+        if scenario not in known:
+            raise WorkshopError(f"There is no scenario {scenario} in molecule/; there are {', '.join(known)}.")
+        test = bench.check(f"scenario {scenario}", "molecule", "test", "--scenario-name", scenario, seconds=5400)
+        yield Check(test.name, test.argv, test.cwd, test.env, test.seconds, cleanup=(test.argv[0], "destroy", "--scenario-name", scenario))
+
+
+PHASES = (
+    Phase("lint", "style, types, licences, changelog", lint),
+    Phase("unit", "unit tests, and the managed host's code on each Python here (TESTS=path)", unit),
+    Phase("sanity", "ansible-test sanity (TESTS=path)", sanity),
+    Phase("docs-check", "the documentation of modules, plugins and roles", documentation),
+    Phase("build", "the collection's archive, built and installed", build),
+    Phase("integration", "ansible-test integration on this machine (TARGET=name)", integration),
+    Phase("kernels", "the kernel drivers against every supported kernel", kernels, costly=True),
+    Phase("molecule", "scenarios on virtual machines (SCENARIO=name)", molecule, costly=True),
+)

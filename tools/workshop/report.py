@@ -1,0 +1,79 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs phases and reports them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from workshop.check import Result, run
+from workshop.console import duration, say, table
+from workshop.errors import WorkshopError
+from workshop.phases import Phase
+from workshop.workbench import Workbench
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What came of a phase; no results at all if it was not run."""
+
+    phase: str
+    results: tuple[Result, ...] = ()
+    seconds: float = 0.0
+
+    @property
+    def passed(self) -> int:
+        return sum(result.passed for result in self.results)
+
+    @property
+    def failed(self) -> int:
+        return sum(result.failed for result in self.results)
+
+    @property
+    def verdict(self) -> str:
+        return "not run" if not self.results else "FAILED" if self.failed else "ok"
+
+
+def run_phase(phase: Phase, bench: Workbench) -> Outcome:
+    """Run all checks of a phase, whether or not one of them fails."""
+    say(f"\n== {phase.name}: {phase.does}")
+    start = time.monotonic()
+    results: list[Result] = []
+    try:
+        results.extend(run(check) for check in phase.checks(bench))
+    except WorkshopError as problem:
+        say(str(problem))
+        results.append(Result(phase.name, 0, 1, why=str(problem).splitlines()[0]))
+    if not results:
+        results.append(Result(phase.name, 0, 1, why="there is nothing to check"))
+    outcome = Outcome(phase.name, tuple(results), time.monotonic() - start)
+    say(f"== {phase.name}: {outcome.verdict}, {outcome.passed} passed, {outcome.failed} failed ({duration(outcome.seconds)})")
+    return outcome
+
+
+def run_phases(phases: Sequence[Phase], bench: Workbench, *, keep_going: bool) -> list[Outcome]:
+    """Run phases in order. Minutes of virtual machines are not spent on what a linter has already refused."""
+    outcomes: list[Outcome] = []
+    for phase in phases:
+        if phase.costly and not keep_going and any(outcome.failed for outcome in outcomes):
+            outcomes.append(Outcome(phase.name))
+        else:
+            outcomes.append(run_phase(phase, bench))
+    return outcomes
+
+
+def summary(outcomes: Sequence[Outcome]) -> list[str]:
+    """A table of the phases, what failed in them, and the closing line."""
+    head = ("phase", "verdict", "passed", "failed", "time")
+    rows = [(outcome.phase, outcome.verdict, str(outcome.passed), str(outcome.failed), duration(outcome.seconds)) for outcome in outcomes]
+    failures = [
+        f"FAILED {outcome.phase}: {result.name}{': ' + result.why if result.why else ''}"
+        for outcome in outcomes
+        for result in outcome.results
+        if result.failed
+    ]
+    passed = sum(outcome.passed for outcome in outcomes)
+    failed = sum(outcome.failed for outcome in outcomes)
+    return ["", *table(head, rows), "", *failures, f"{passed} passed, {failed} failed"]

@@ -1,0 +1,72 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a phase works with: the checkout, its environments, and ways to name a check."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from workshop import interpreters
+from workshop.check import Check
+from workshop.checkout import Checkout
+from workshop.environment import Environment, provide
+from workshop.variables import variables
+
+
+@dataclass
+class Workbench:
+    """Made ready bit by bit: an environment exists once the first check asks for it."""
+
+    checkout: Checkout
+    stack: ExitStack = field(default_factory=ExitStack)
+
+    @cached_property
+    def main(self) -> Environment:
+        return provide(self.checkout, "main", interpreters.controller())
+
+    @cached_property
+    def variables(self) -> dict[str, str]:
+        self.checkout.link()
+        return variables(self.checkout, self.main)
+
+    def copied(self, purpose: str) -> Path:
+        """A copy of the collection that stays ours until the workbench is left."""
+        return self.stack.enter_context(self.checkout.copied(purpose))
+
+    def check(self, name: str, *argv: str, cwd: Path | None = None, seconds: float = 1200, counts: bool = False) -> Check:
+        """A check that runs one of the main environment's programs, by default in the checkout."""
+        program, *arguments = argv
+        own = self.main.bin / program
+        return Check(
+            name=name,
+            argv=(str(own) if own.exists() else program, *arguments),
+            cwd=cwd or self.checkout.root,
+            env=self.variables,
+            seconds=seconds,
+            counts=counts,
+        )
+
+    def known(self, *suffixes: str) -> list[str]:
+        """Files git knows whose names end so."""
+        return [name for name in self.checkout.files() if name.endswith(suffixes)]
+
+    def shell_scripts(self) -> Iterator[str]:
+        """Files that a POSIX shell or bash runs, by name or by their first line."""
+        for name in self.checkout.files():
+            path = self.checkout.root / name
+            if path.is_symlink() or not path.is_file():
+                continue
+            with path.open("rb") as file:
+                first = file.readline(120)
+            if name.endswith(".sh") or (first.startswith(b"#!") and first.split(b"/")[-1].split()[-1] in (b"sh", b"bash", b"dash")):
+                yield name
+
+
+def chosen(variable: str) -> list[str]:
+    """What the user asked for on make's command line: make unit TESTS=…, make molecule SCENARIO=…"""
+    return os.environ.get(variable, "").split()
