@@ -1,0 +1,73 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""python -m ansible_collections.vfio.variants.plugins.plugin_utils._testbed.vfio_user --socket S --log L --function FILE.json
+
+Shows one emulated PCI function to a vfio-user client (QEMU 10.1 or newer) until SIGTERM. Standard library only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from pathlib import Path
+
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.function import PciFunction
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.function_values import FunctionError
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.vfio_user.device import Device
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.vfio_user.recorder import Recorder
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.vfio_user.server import Server
+
+
+def main() -> int:
+    arguments = _arguments()
+    stop = [_signal_descriptor()]
+    try:
+        if arguments.exit_with is not None:
+            stop.append(os.pidfd_open(arguments.exit_with))
+        device = Device(PciFunction.from_json(Path(arguments.function).read_text()))
+        recorder = Recorder(arguments.log)
+        server = Server(device, arguments.socket, recorder, stop)
+        _let_go_of_stdio(arguments.errors)
+    except (FunctionError, OSError) as error:
+        print(f"vfio-user server: {error}", file=sys.stderr)
+        return 1
+    server.serve()
+    recorder.close()
+    return 0
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="vfio_user", description="Shows one emulated PCI function to a vfio-user client.")
+    parser.add_argument("--socket", required=True, help="the unix socket to serve on; whatever is in its place is removed")
+    parser.add_argument("--log", required=True, help="the access log; lines are appended")
+    parser.add_argument("--function", required=True, help="the function's description, as PciFunction.to_json writes it")
+    parser.add_argument("--errors", default=os.devnull, help="where stdout and stderr go once the server listens (default: nowhere)")
+    parser.add_argument("--exit-with", type=int, metavar="PID", help="end when this process ends")
+    return parser.parse_args()
+
+
+def _signal_descriptor() -> int:
+    """A file descriptor that becomes readable on SIGTERM and SIGINT, so that neither interrupts an access half way."""
+    reader, writer = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    signal.set_wakeup_fd(writer)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: None)
+    return reader
+
+
+def _let_go_of_stdio(errors: str) -> None:
+    """Whoever started the server must not wait for the end of a pipe that the server inherited."""
+    sys.stdout.flush()
+    null = os.open(os.devnull, os.O_RDWR)
+    log = os.open(errors, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    for descriptor, target in ((0, null), (1, log), (2, log)):
+        os.dup2(target, descriptor)
+    for descriptor in (null, log):
+        if descriptor > 2:
+            os.close(descriptor)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
