@@ -112,5 +112,6 @@ static void __exit nvlink2gpu_exit(void)
 module_exit(nvlink2gpu_exit);
 
 MODULE_LICENSE("GPL");
+MODULE_VERSION(VARIANT_VERSION);
 MODULE_AUTHOR("The vfio.variants authors");
 MODULE_DESCRIPTION("VFIO PCI variant driver for NVLink2 attached GPUs");

@@ -12,6 +12,13 @@ set -eu
 
 include=$1/linux
 
+for header in vfio.h vfio_pci_core.h pci.h; do
+	if [ ! -r "$include/$header" ]; then
+		echo "$0: cannot read $include/$header" >&2
+		exit 1
+	fi
+done
+
 # A header without its comments, on one line: a name that is only mentioned in
 # a comment must not count, and a declaration may be folded anywhere.
 declarations() {
