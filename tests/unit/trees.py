@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Small root trees to test on: a host's /sys, /lib/modules and /etc, laid out as the kernel, depmod and Debian do.
 
-    Tree(tmp_path).kernel("6.12.107", modules={"nouveau": [V100_NATIVE]}, running=True).pci("0000:01:00.0", driver="nouveau").host()
+Tree(tmp_path).kernel("6.12.107", modules={"nouveau": [V100_NATIVE]}, running=True).pci("0000:01:00.0", driver="nouveau").host()
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ DEBIAN_12 = "6.1.0-50-amd64"
 DEBIAN_13 = "6.12.107+deb13-amd64"
 
 
-def modalias(id: str, subsystem: str = "0000:0000", class_code: int = 0x030200, bus: str = "pci") -> str:
+def modalias(id: str, subsystem: str = "0000:0000", class_code: int = 0x030200, bus: str = "pci") -> str:  # noqa: A002 - the field's word
     """The modalias that the kernel gives a PCI function."""
     (vendor, device), (subsystem_vendor, subsystem_device) = ([int(part, 16) for part in pair.split(":")] for pair in (id, subsystem))
     base, sub, interface = class_code >> 16, class_code >> 8 & 0xFF, class_code & 0xFF
@@ -102,7 +102,7 @@ class Tree:
     def pci(
         self,
         address: str,
-        id: str = "10de:1db1",
+        id: str = "10de:1db1",  # noqa: A002 - the field's word
         *,
         subsystem: str = "0000:0000",
         class_code: int = 0x030200,
@@ -177,7 +177,10 @@ class Tree:
         image: bool = True,
         headers: bool = False,
     ) -> Tree:
-        """An installed kernel.  ``modules`` are names (or paths below its directory, without ``.ko``) with their aliases, in depmod's order."""
+        """An installed kernel.
+
+        ``modules`` are names (or paths below its directory, without ``.ko``) with their aliases, in depmod's order.
+        """
         here = f"/lib/modules/{release}"
         dep, alias = "", "# Aliases extracted from modules themselves.\n"
         for name, patterns in (modules or {}).items():

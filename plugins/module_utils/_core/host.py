@@ -43,7 +43,8 @@ class Runner(t.Protocol):
 class ModuleLike(t.Protocol):
     """The part of `AnsibleModule` that a host needs."""
 
-    run_command: t.Callable[..., tuple[int, str, str]]
+    @property
+    def run_command(self) -> t.Callable[..., tuple[int, str, str]]: ...
 
     def set_default_selinux_context(self, path: str, changed: bool) -> bool: ...
 
@@ -190,7 +191,12 @@ class Host:
     # -- commands
 
     def run(
-        self, argv: t.Sequence[str], timeout: float, ok: t.Container[int] = (0,), stdin: bytes | None = None, env: dict[str, str] | None = None
+        self,
+        argv: t.Sequence[str],
+        timeout: float,
+        ok: t.Container[int] = (0,),
+        stdin: bytes | None = None,
+        env: dict[str, str] | None = None,
     ) -> Completed:
         """Run a command for ``timeout`` seconds at most.
 
@@ -282,7 +288,9 @@ class Host:
         """
         code = write_in_child(self._whole(path), value.encode(), timeout)
         if code is None:
-            raise HostError(f"The kernel did not finish writing '{value}' to {path} within {timeout:g} s.", facts={"errno": errno.ETIMEDOUT})
+            raise HostError(
+                f"The kernel did not finish writing '{value}' to {path} within {timeout:g} s.", facts={"errno": errno.ETIMEDOUT}
+            )
         if code:
             raise HostError(f"The kernel refused '{value}' for {path}: {os.strerror(code)}.", facts={"errno": code})
 
@@ -299,7 +307,8 @@ class Host:
                 except BlockingIOError:
                     if time.monotonic() > deadline:
                         raise HostError(
-                            f"Another run of this collection has been changing this host for more than {timeout:g} s.", f"`fuser {LOCK}` names it."
+                            f"Another run of this collection has been changing this host for more than {timeout:g} s.",
+                            f"`fuser {LOCK}` names it.",
                         ) from None
                     time.sleep(0.1)
             yield
@@ -311,4 +320,3 @@ class Host:
             os.fsync(handle)
         finally:
             os.close(handle)
-
