@@ -44,7 +44,7 @@ def pip_settings(listing: str) -> dict[str, str]:
         name, separator, value = line.partition("=")
         if not separator:
             continue
-        section, _, option = name.partition(".")
+        section, option = name.split(".", 1)
         if section in ("global", "install"):
             found[option] = ast.literal_eval(value)
         elif section == ":env:":
@@ -59,7 +59,8 @@ def _write_pip_settings(environment: Environment, path: Path) -> None:
         if given and option not in settings:
             settings[option] = given
     parser = configparser.RawConfigParser()
-    parser["global"] = settings
+    # Its downloads would fill the log.
+    parser["global"] = {**settings, "quiet": "1", "progress-bar": "off"}
     path.parent.mkdir(parents=True, exist_ok=True)
     # An index may carry a password.
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

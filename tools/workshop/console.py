@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
 
 def say(line: str) -> None:
@@ -27,7 +28,7 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest:02d} s"
 
 
-def table(head: tuple[str, ...], rows: list[tuple[str, ...]]) -> list[str]:
+def table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]:
     """Lines of a table: the first column flush left, all others flush right."""
     widths = [max(len(row[column]) for row in [head, *rows]) for column in range(len(head))]
     rule = tuple("-" * width for width in widths)

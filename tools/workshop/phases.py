@@ -42,6 +42,7 @@ def lint(bench: Workbench) -> Iterator[Check]:
 
 
 def _types(bench: Workbench) -> Iterator[Check]:
+    # Found below the tree, never as an installed library: those are not checked.
     tree = bench.checkout.tree
     settings = ("--config-file", str(bench.checkout.root / "pyproject.toml"), "--cache-dir", str(bench.checkout.place / "mypy"))
     yield bench.check("mypy plugins", "mypy", *settings, str(COLLECTION / "plugins"), cwd=tree)

@@ -73,8 +73,7 @@ def stream(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], seconds: f
     clock.start()
     lines: list[str] = []
     try:
-        assert process.stdout is not None
-        for line in process.stdout:
+        for line in process.stdout or ():
             lines.append(line.rstrip("\n"))
             show(lines[-1])
         code = process.wait()
