@@ -61,7 +61,7 @@ class ModelKernel(Host):
         if attribute == "driver_override":
             self.tree.file(path, (value or "(null)") + "\n")
         elif attribute == "unbind":
-            self._unbind(where, value)
+            self._unbind(where, value, timeout)
         elif attribute == "bind":
             if not self._bind(value, where):
                 raise HostError(f"The kernel refused '{value}' for {path}: No such device.", facts={"errno": errno.ENODEV})
@@ -70,9 +70,9 @@ class ModelKernel(Host):
                 if self._bind(value, driver):
                     break
 
-    def _unbind(self, driver: str, address: str) -> None:
+    def _unbind(self, driver: str, address: str, timeout: float) -> None:
         if driver in self.hanging:
-            raise HostError("The kernel did not finish.", facts={"errno": errno.ETIMEDOUT})
+            raise HostError(f"The kernel did not finish within {timeout:g} s.", facts={"errno": errno.ETIMEDOUT})
         os.unlink(self.path(f"{DEVICES}/{address}/driver"))
 
     def _bind(self, address: str, driver: str) -> bool:
