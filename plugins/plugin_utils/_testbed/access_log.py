@@ -116,7 +116,8 @@ class AccessLog:
     def since_boot(self) -> AccessLog:
         """What came after the reset with which the machine's present boot began, whatever resets the guest made since then.
 
-        Only that reset is followed by an enumeration of the bus, firmware first, which sizes the BARs before any driver touches one.
+        Only that reset is followed by an enumeration of the bus, firmware first, which sizes the BARs before any driver touches one. A
+        guest that removes a device it has just reset and scans the bus again looks the same: read with a mark where one does that.
         """
         start = 0
         reset: int | None = None

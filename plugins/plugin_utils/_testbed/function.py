@@ -31,6 +31,8 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.function_va
     text,
 )
 
+__all__ = ["PROFILES", "FunctionError", "PciFunction"]
+
 MODELS = ("gv100",)
 ROM_SIZE_MAX = 16 * MIB
 GV100_BAR0_MIN = 16 * MIB

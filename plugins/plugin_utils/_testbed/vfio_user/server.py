@@ -128,15 +128,18 @@ class Server:
 
 
 def _listen(path: str) -> socket.socket:
-    """A listening socket that only its owner can connect to, in the place of whatever an earlier server left there."""
+    """A listening socket that only its owner can connect to, in the place of whatever an earlier server left there.
+
+    It is renamed to its place once it listens: whoever waits for the path to appear may connect as soon as it does.
+    """
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.setblocking(False)
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)
+    unready = os.path.join(os.path.dirname(path), f".{os.getpid()}")
     mask = os.umask(0o177)
     try:
-        listener.bind(path)
+        listener.bind(unready)
     finally:
         os.umask(mask)
     listener.listen(8)
+    os.rename(unready, path)
     return listener

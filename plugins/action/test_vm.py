@@ -1,0 +1,95 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Controller side of test_vm."""
+
+from __future__ import annotations
+
+import shlex
+import typing as t
+
+from ansible.utils.display import Display
+from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.modules.test_vm import argument_spec
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed import accelerator, apt_sources, connection, qemu_program
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.cache import Cache
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.controller_action import ControllerAction
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.image import Image
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine import Machine
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine_options import MachineOptions, machine_name
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.progress import Progress
+
+
+class ActionModule(ControllerAction):
+    def argument_spec(self) -> dict[str, t.Any]:
+        return argument_spec()
+
+    def work(self, options: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
+        cache = Cache.at(options["cache"])
+        machine = Machine(cache, machine_name(options["name"]))
+        with cache.lock(f"machine-{machine.name}"):
+            return _STATES[options["state"]](machine, options, check_mode)
+
+
+def _started(machine: Machine, options: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
+    if not options["image"]:
+        raise HostError("image: it is required to start a test machine.", "Pass the path that test_image returned.")
+    image = Image.find(machine.cache, options["image"])
+    wanted = MachineOptions.from_mapping(options, str(image.path))
+    machine.check(wanted)
+    if machine.running:
+        return {"changed": False, **_facts(machine)}
+    if check_mode:
+        return {"changed": True}
+    say = Display().display
+    qemu = qemu_program.provide(machine.cache, lambda: options["mirror"] or apt_sources.of_this_machine(), say)
+    chosen = accelerator.choose(options["accelerator"], machine.cache, qemu, image, say)
+    machine.start(wanted, image, qemu, chosen, Progress(machine.name, say), options["timeout"])
+    return {"changed": True, **_facts(machine)}
+
+
+def _restarted(machine: Machine, options: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
+    if not machine.running:
+        return _started(machine, options, check_mode)
+    if not check_mode:
+        machine.reboot(Progress(machine.name, Display().display), options["timeout"])
+    return {"changed": True, **_facts(machine)}
+
+
+def _stopped(machine: Machine, options: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
+    changed = bool(machine.processes())
+    if changed and not check_mode:
+        machine.power_off(Progress(machine.name, Display().display))
+    return {"changed": changed}
+
+
+def _absent(machine: Machine, options: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
+    changed = machine.folder.exists()
+    if changed and not check_mode:
+        machine.remove()
+    return {"changed": changed}
+
+
+_STATES = {"started": _started, "restarted": _restarted, "stopped": _stopped, "absent": _absent}
+
+
+def _facts(machine: Machine) -> dict[str, t.Any]:
+    facts, way = machine.facts(), machine.connection()
+    functions = [
+        {"id": name, "address": facts["addresses"].get(name), **({"log": str(machine.access_log(name))} if function["emulated"] else {})}
+        for function in facts["options"]["functions"]
+        for name in (function["id"],)
+    ]
+    return {
+        "address": connection.ADDRESS,
+        "port": way.port,
+        "user": connection.USER,
+        "identity_file": str(way.identity),
+        "ssh_args": shlex.join(way.options),
+        "ssh_command": way.text,
+        "boot_id": facts["boot_id"],
+        "boot_seconds": facts["boot_seconds"],
+        "accelerator": facts["accelerator"],
+        "console": str(machine.console),
+        "functions": functions,
+    }

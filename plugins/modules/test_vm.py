@@ -1,0 +1,263 @@
+#!/usr/bin/python
+# SPDX-FileCopyrightText: The vfio.variants authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Documentation and options of the action of the same name, which does the work on the controller."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: test_vm
+short_description: Run a virtual machine with emulated PCI functions
+version_added: "0.1.0"
+author: "The vfio.variants authors (@vfio-variants)"
+description:
+  - Runs an image of M(vfio.variants.test_image) in QEMU, behind an IOMMU, with PCI functions of any identity.
+  - The machine boots through its own boot loader and initramfs, so that what a play changes takes effect at its next boot.
+  - Its disk is a copy-on-write overlay; the image stays as it is. It reaches nobody, and is reached by ssh through a port of
+    the loopback device only.
+  - Runs on the controller and needs no root. Where the installed QEMU has no vfio-user client (10.1 or newer has), one is
+    unpacked into the cache with C(mmdebstrap); the system's packages stay as they are.
+  - KVM is used only where a stock kernel really boots in it; the result of that test is kept until this machine reboots.
+extends_documentation_fragment:
+  - vfio.variants._attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: none
+  idempotent:
+    support: partial
+    details: O(state=restarted) reboots each time.
+options:
+  name:
+    description: Name of the machine.
+    type: str
+    required: true
+  state:
+    description:
+      - V(started) starts it, on the disk it has or else a new one, and waits until it answers.
+      - V(restarted) lets the guest reboot and waits until its new boot answers; starts it when it does not run.
+      - V(stopped) shuts the guest down and keeps its disk.
+      - V(absent) ends it and removes its disk and its logs.
+    type: str
+    choices: [started, stopped, restarted, absent]
+    default: started
+  image:
+    description:
+      - The path that M(vfio.variants.test_image) returned, or an image's key in the cache.
+      - Required for O(state=started), and for O(state=restarted) unless the machine exists.
+    type: str
+  memory:
+    description: Memory of the machine.
+    type: str
+    default: 2G
+  cpus:
+    description: Number of processors.
+    type: int
+    default: 2
+  iommu:
+    description: The emulated IOMMU.
+    type: str
+    choices: [intel, amd, none]
+    default: intel
+  accelerator:
+    description: V(auto) is V(kvm) where a stock kernel boots in it, else V(tcg), which emulates.
+    type: str
+    choices: [auto, kvm, tcg]
+    default: auto
+  functions:
+    description: PCI functions of the machine.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      id:
+        description: Name of the function. Letters, digits and hyphens.
+        type: str
+        required: true
+      emulate:
+        description:
+          - Identity of a function that this collection emulates, such as C({profile: v100-sxm2-16gb}).
+          - Each access to it is logged.
+        type: dict
+      qemu:
+        description: A device of QEMU's own, such as V(e1000e), V(igb), V(nvme), V(edu) or V(bochs-display).
+        type: str
+      options:
+        description: Options of the device O(functions[].qemu).
+        type: dict
+      behind_root_port:
+        description:
+          - Whether it sits behind a PCI Express root port of its own, or directly on the root bus.
+          - A function on the root bus cannot be reset by its bus. Conventional PCI devices belong there.
+        type: bool
+        default: true
+      slot:
+        description: Functions with the same value become functions of one device.
+        type: str
+  arguments:
+    description: Arguments to add to QEMU's command line.
+    type: list
+    elements: str
+    default: []
+  mirror:
+    description: Address of the Debian archive that QEMU is taken from. Without it the one of this machine's apt configuration.
+    type: str
+  cache:
+    description: Folder of the cache. Without it C($XDG_CACHE_HOME/vfio-variants), where C(XDG_CACHE_HOME) is by default C(~/.cache).
+    type: path
+  timeout:
+    description: How long a boot may take, in seconds.
+    type: int
+    default: 300
+seealso:
+  - module: vfio.variants.test_image
+"""
+
+EXAMPLES = r"""
+- name: Start a machine with two emulated V100 and a network card
+  vfio.variants.test_vm:
+    name: gpu-host
+    image: "{{ image.path }}"
+    functions:
+      - id: gpu0
+        emulate: {profile: v100-sxm2-16gb}
+      - id: gpu1
+        emulate: {profile: v100-sxm2-16gb}
+      - id: nic1
+        qemu: e1000e
+  register: machine
+
+- name: Add it to the inventory
+  ansible.builtin.add_host:
+    name: gpu-host
+    ansible_host: "{{ machine.address }}"
+    ansible_port: "{{ machine.port }}"
+    ansible_user: "{{ machine.user }}"
+    ansible_ssh_private_key_file: "{{ machine.identity_file }}"
+    ansible_ssh_common_args: "{{ machine.ssh_args }}"
+
+- name: Let it reboot
+  vfio.variants.test_vm:
+    name: gpu-host
+    state: restarted
+
+- name: Throw it away
+  vfio.variants.test_vm:
+    name: gpu-host
+    state: absent
+"""
+
+RETURN = r"""
+address:
+  description: Address of the machine's ssh server.
+  returned: when it runs
+  type: str
+  sample: 127.0.0.1
+port:
+  description: Port of the machine's ssh server.
+  returned: when it runs
+  type: int
+  sample: 40123
+user:
+  description: User to log in as.
+  returned: when it runs
+  type: str
+  sample: root
+identity_file:
+  description: Private key to log in with.
+  returned: when it runs
+  type: str
+  sample: /root/.cache/vfio-variants/ssh/id_ed25519
+ssh_args:
+  description: Options for ssh that make it verify the machine's key, for C(ansible_ssh_common_args).
+  returned: when it runs
+  type: str
+  sample: -o UserKnownHostsFile=/root/.cache/vfio-variants/machines/gpu-host/known_hosts -o StrictHostKeyChecking=yes
+ssh_command:
+  description: What a person types to log in.
+  returned: when it runs
+  type: str
+  sample: ssh -i /root/.cache/vfio-variants/ssh/id_ed25519 -p 40123 root@127.0.0.1
+boot_id:
+  description: The boot_id of the boot that answers.
+  returned: when it runs
+  type: str
+  sample: 3fa85f64-5717-4562-b3fc-2c963f66afa6
+boot_seconds:
+  description: How long that boot took.
+  returned: when it runs
+  type: float
+  sample: 31.4
+accelerator:
+  description: What runs the guest's processors, V(kvm) or V(tcg).
+  returned: when it runs
+  type: str
+  sample: tcg
+console:
+  description: Path of the serial console's log.
+  returned: when it runs
+  type: str
+  sample: /root/.cache/vfio-variants/machines/gpu-host/console.log
+functions:
+  description: The PCI functions.
+  returned: when it runs
+  type: list
+  elements: dict
+  contains:
+    id:
+      description: Name of the function.
+      type: str
+      sample: gpu0
+    address:
+      description: Its address in the guest.
+      type: str
+      sample: "0000:01:00.0"
+    log:
+      description: Path of the log of accesses; only of emulated functions.
+      type: str
+      sample: /root/.cache/vfio-variants/machines/gpu-host/gpu0.log
+"""
+
+import typing as t
+
+from ansible.module_utils.basic import AnsibleModule
+
+
+def argument_spec() -> dict[str, t.Any]:
+    return {
+        "name": {"type": "str", "required": True},
+        "state": {"type": "str", "choices": ["started", "stopped", "restarted", "absent"], "default": "started"},
+        "image": {"type": "str"},
+        "memory": {"type": "str", "default": "2G"},
+        "cpus": {"type": "int", "default": 2},
+        "iommu": {"type": "str", "choices": ["intel", "amd", "none"], "default": "intel"},
+        "accelerator": {"type": "str", "choices": ["auto", "kvm", "tcg"], "default": "auto"},
+        "functions": {
+            "type": "list",
+            "elements": "dict",
+            "default": [],
+            "options": {
+                "id": {"type": "str", "required": True},
+                "emulate": {"type": "dict"},
+                "qemu": {"type": "str"},
+                "options": {"type": "dict"},
+                "behind_root_port": {"type": "bool", "default": True},
+                "slot": {"type": "str"},
+            },
+        },
+        "arguments": {"type": "list", "elements": "str", "default": []},
+        "mirror": {"type": "str"},
+        "cache": {"type": "path"},
+        "timeout": {"type": "int", "default": 300},
+    }
+
+
+def main() -> None:
+    module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
+    module.fail_json(msg="test_vm works on the controller. Call it by its full name, vfio.variants.test_vm, in a task.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The folder that keeps images, QEMU, keys and running machines between runs."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import tempfile
+import typing as t
+from dataclasses import dataclass
+from pathlib import Path
+
+
+def default_root() -> Path:
+    """`$XDG_CACHE_HOME/vfio-variants`, by the XDG base directory specification below ~/.cache when the variable is unset."""
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(base) if base.startswith("/") else Path.home() / ".cache") / "vfio-variants"
+
+
+@dataclass(frozen=True)
+class Cache:
+    root: Path
+
+    @classmethod
+    def at(cls, path: str | None) -> Cache:
+        return cls(Path(path).expanduser().absolute() if path else default_root())
+
+    @property
+    def images(self) -> Path:
+        return self.root / "images"
+
+    @property
+    def machines(self) -> Path:
+        return self.root / "machines"
+
+    @property
+    def qemu(self) -> Path:
+        return self.root / "qemu"
+
+    @property
+    def ssh(self) -> Path:
+        return self.root / "ssh"
+
+    @contextlib.contextmanager
+    def lock(self, name: str) -> t.Iterator[None]:
+        """Nobody else on this machine holds the lock `name` meanwhile; the kernel frees it when its holder dies."""
+        folder = self.root / "locks"
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / f"{name}.lock").open("w") as handle:
+            fcntl.flock(handle, fcntl.LOCK_EX)
+            yield
+
+    @contextlib.contextmanager
+    def building(self, target: Path) -> t.Iterator[Path]:
+        """A new folder that becomes `target` when the block ends well, and vanishes when it does not.
+
+        The caller holds the lock of `target`.  What killed builders left of the same target is removed first.
+        """
+        target.parent.mkdir(parents=True, exist_ok=True)
+        prefix = f".building-{target.name}-"
+        for left_over in target.parent.glob(f"{prefix}*"):
+            shutil.rmtree(left_over)
+        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=target.parent))
+        try:
+            folder.chmod(0o755)
+            yield folder
+            folder.rename(target)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+
+
+def write_atomic(path: Path, content: str) -> None:
+    """Replace the file in one step, so that a reader sees the old or the new content and nothing between."""
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    partial.write_text(content, encoding="utf-8")
+    partial.replace(path)

@@ -1,0 +1,141 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Test images in the cache: found by their recipe's key, built when missing, removed on request."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import typing as t
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed import disk, gpt, grub, guest, root_tree
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.cache import Cache
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.guest_file import GuestFile
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.progress import Progress, Say
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.recipe import ImageOptions, Recipe, seed
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.ssh_key import KeyPair
+
+_DESCRIPTION = "image.json"
+
+
+@dataclass(frozen=True)
+class Image:
+    """A complete image. `kernels`: the releases it boots, the first by default."""
+
+    path: Path
+    key: str
+    suite: str
+    kernels: tuple[str, ...]
+    host_key: str
+    seconds: float
+
+    @property
+    def disk(self) -> Path:
+        return self.path / "disk.raw"
+
+    @property
+    def kernel(self) -> Path:
+        """A copy of the kernel that boots by default."""
+        return self.path / "vmlinuz"
+
+    @classmethod
+    def read(cls, path: Path) -> Image:
+        try:
+            facts = json.loads((path / _DESCRIPTION).read_text(encoding="utf-8"))
+        except (FileNotFoundError, NotADirectoryError):
+            raise HostError(f"image: {path} holds no test image.", "Build one with vfio.variants.test_image and pass its path.") from None
+        return cls(path, facts["key"], facts["suite"], tuple(facts["kernels"]), facts["host_key"], facts["seconds"])
+
+    @classmethod
+    def find(cls, cache: Cache, reference: str) -> Image:
+        """By path, by key, or by the name of its folder in the cache."""
+        if "/" in reference:
+            return cls.read(Path(reference).expanduser().absolute())
+        matches = [path for path in sorted(cache.images.glob("[!.]*")) if path.name == reference or path.name.endswith(f"-{reference}")]
+        if len(matches) == 1:
+            return cls.read(matches[0])
+        present = ", ".join(path.name for path in sorted(cache.images.glob("[!.]*"))) or "none"
+        raise HostError(f"image: {reference!r} fits {len(matches)} images; the cache holds: {present}.", "Pass the path that test_image returned.")
+
+
+@dataclass(frozen=True)
+class ImageBuilder:
+    cache: Cache
+    options: ImageOptions
+    name: str
+
+    def target(self) -> Path:
+        recipe = self._recipe(KeyPair.of_cache(self.cache))
+        return self.cache.images / f"{self.name}-{self._key(recipe)}"
+
+    def is_built(self) -> bool:
+        return (self.target() / _DESCRIPTION).is_file()
+
+    def build(self, say: Say, timeout: float) -> tuple[Image, bool]:
+        """The image, and whether it had to be built. Of several builders of one image, one builds and the others wait."""
+        target = self.target()
+        with self.cache.lock(target.name):
+            if (target / _DESCRIPTION).is_file():
+                return Image.read(target), False
+            with self.cache.building(target) as folder:
+                self._build_in(folder, Progress(f"{self.name} image", say), timeout)
+        return Image.read(target), True
+
+    def remove(self) -> bool:
+        target = self.target()
+        with self.cache.lock(target.name):
+            if not target.exists():
+                return False
+            users = machines_using(self.cache, target)
+            if users:
+                raise HostError(f"The test machine {users[0]} runs on {target.name}.", f"Remove it first: test_vm name={users[0]} state=absent.")
+            shutil.rmtree(target)
+        return True
+
+    def _build_in(self, folder: Path, progress: Progress, timeout: float) -> None:
+        recipe = self._recipe(KeyPair.of_cache(self.cache))
+        key = self._key(recipe)
+        host_key = KeyPair.generate(folder / "host_key")
+        tree = folder / "root"
+        secret = GuestFile(guest.HOST_KEY, host_key.private.read_text(encoding="utf-8"), mode=0o600)
+        machine_id = GuestFile("/etc/machine-id", seed(key).hex + "\n", mode=0o444)
+        root_tree.install(recipe, (secret, machine_id), self.options.suite, tree, progress, timeout)
+        releases = grub.newest_first(path.name.removeprefix("vmlinuz-") for path in (tree / "boot").glob("vmlinuz-*"))
+        for release in releases:
+            if not (tree / f"boot/initrd.img-{release}").is_file():
+                raise HostError(f"The packages built no initramfs for the kernel {release}.", "Check initramfs and kernels.")
+        configuration = grub.first_configuration(releases, disk.file_system_uuid(seed(key)), recipe.kernel_arguments)
+        (tree / "boot/grub/grub.cfg").write_text(configuration, encoding="utf-8")
+        shutil.copy(tree / f"boot/vmlinuz-{releases[0]}", folder / "vmlinuz")
+        progress("writing the disk")
+        disk.write_disk(folder / "disk.raw", tree, self.options.size, seed(key), timeout)
+        (folder / "disk.raw").chmod(0o444)
+        shutil.rmtree(tree)
+        host_key.private.unlink()
+        facts = {"key": key, "suite": self.options.suite.name, "kernels": releases, "host_key": host_key_line(folder), "seconds": progress.seconds}
+        (folder / _DESCRIPTION).write_text(json.dumps({**facts, "recipe": asdict(recipe)}, indent=1), encoding="utf-8")
+        progress("built")
+
+    def _recipe(self, pair: KeyPair) -> Recipe:
+        return Recipe.of(self.options, pair.public)
+
+    @staticmethod
+    def _key(recipe: Recipe) -> str:
+        return recipe.key(Path(module.__file__).read_bytes() for module in (disk, gpt, grub))
+
+
+def host_key_line(folder: Path) -> str:
+    return " ".join((folder / "host_key.pub").read_text(encoding="utf-8").split()[:2])
+
+
+def machines_using(cache: Cache, image: Path) -> list[str]:
+    """Names of the machines whose disk is an overlay of this image."""
+    users: list[str] = []
+    for description in sorted(cache.machines.glob("*/machine.json")):
+        facts: dict[str, t.Any] = json.loads(description.read_text(encoding="utf-8"))
+        if facts.get("image") == str(image):
+            users.append(description.parent.name)
+    return users

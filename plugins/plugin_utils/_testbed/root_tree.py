@@ -1,0 +1,99 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Debian packages unpacked and installed into a folder by mmdebstrap."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import tempfile
+import typing as t
+from dataclasses import dataclass
+from pathlib import Path
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.guest_file import GuestFile, write_archive
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.program import require, run
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.progress import Progress
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.recipe import Recipe
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.suite import KEYRING, Suite
+
+#: How this machine reaches the archive is its administrator's decision; everything else of its apt configuration stays out.
+_CONNECTION = ("Acquire::http::", "Acquire::https::", "Acquire::Retries ")
+_DPKG_DATABASE = Path("/var/lib/dpkg")
+
+_MMDEBSTRAP_OPTIONS = (
+    '--aptopt=APT::Install-Recommends "false"',
+    # A mirror may lag behind, and testing's Release files expire within days; the signature is checked all the same.
+    '--aptopt=Acquire::Check-Valid-Until "false"',
+    "--dpkgopt=path-exclude=/usr/share/doc/*",
+    "--dpkgopt=path-exclude=/usr/share/man/*",
+    "--dpkgopt=path-exclude=/usr/share/locale/*",
+)
+
+
+def install(recipe: Recipe, extra: t.Sequence[GuestFile], suite: Suite, tree: Path, progress: Progress, timeout: float) -> None:
+    """Install the recipe's packages, its files and the `extra` files into the new folder `tree`.
+
+    Runs as root.  mmdebstrap dies with this process, and with it every mount, because the mounts live in a name space
+    of its own; in that name space the package database of this machine is read-only, so that no hook can touch it.
+    """
+    if os.geteuid() != 0:
+        raise HostError(
+            "Building a test image needs root: its files belong to several users, and its packages configure themselves in a chroot.",
+            "Run the task with become: true.",
+        )
+    before, after, sources = (tree.parent / name for name in ("before.tar", "after.tar", "sources.list"))
+    write_archive(recipe.files_before_packages, before)
+    write_archive((*recipe.files_after_packages, *extra), after)
+    sources.write_text(recipe.sources, encoding="utf-8")
+    hooks = (
+        f"--essential-hook=tar-in {shlex.quote(str(before))} /",
+        *(f'--customize-hook=chroot "$1" {shlex.join(command)}' for command in recipe.commands),
+        f"--customize-hook=tar-in {shlex.quote(str(after))} /",
+    )
+    include = f"--include={','.join(recipe.packages)}"
+    _mmdebstrap(("--mode=root", "--variant=minbase", *hooks, include, suite.base, str(tree), str(sources)), progress, timeout)
+    (tree / "etc/apt/apt.conf.d/99mmdebstrap").unlink(missing_ok=True)
+    for path in (before, after, sources):
+        path.unlink()
+
+
+def extract(suite: Suite, mirror: str, packages: t.Sequence[str], tree: Path, progress: Progress, timeout: float) -> None:
+    """Unpack packages and what they depend on into the new folder `tree`, configuring nothing; needs no root."""
+    with tempfile.TemporaryDirectory() as folder:
+        sources = Path(folder) / "sources.list"
+        sources.write_text(suite.sources(mirror), encoding="utf-8")
+        preference = Path(folder) / "preferences"
+        preference.write_text(suite.preference("*"), encoding="utf-8")
+        hook = f'--setup-hook=mkdir -p "$1"/etc/apt/preferences.d && cp {shlex.quote(str(preference))} "$1"/etc/apt/preferences.d/testbed'
+        include = f"--include={','.join(packages)}"
+        _mmdebstrap(("--mode=chrootless", "--variant=extract", hook, include, suite.base, str(tree), str(sources)), progress, timeout)
+
+
+def _mmdebstrap(arguments: t.Sequence[str], progress: Progress, timeout: float) -> None:
+    if not KEYRING.is_file():
+        raise HostError(f"This machine has no {KEYRING}, which verifies Debian's archive.", "apt-get install debian-archive-keyring")
+
+    def report(line: str) -> None:
+        if line.startswith("I: ") and line.endswith("..."):
+            progress(line[3:-3].strip())
+
+    mmdebstrap = require("mmdebstrap", "mmdebstrap")
+    run((*_confined(), mmdebstrap, *_MMDEBSTRAP_OPTIONS, *_connection_options(), *arguments), timeout=timeout, on_line=report)
+
+
+def _confined() -> tuple[str, ...]:
+    setpriv = require("setpriv", "util-linux")
+    if os.geteuid() != 0:
+        return (setpriv, "--pdeathsig", "KILL", "--")
+    words = (setpriv, "--pdeathsig", "KILL", "--", require("unshare", "util-linux"), "--mount", "--pid", "--mount-proc", "--fork", "--kill-child", "--")
+    if not _DPKG_DATABASE.is_dir():
+        return words
+    guard = 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"'
+    return (*words, "sh", "-c", guard, str(_DPKG_DATABASE))
+
+
+def _connection_options() -> tuple[str, ...]:
+    lines = run((require("apt-config", "apt"), "dump"), timeout=60).splitlines()
+    return tuple(f"--aptopt={line}" for line in lines if line.startswith(_CONNECTION) and not line.endswith('"";'))

@@ -1,0 +1,48 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A Debian release as the source of an image: its archives, and which of them gives the kernel."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+
+KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+_BACKPORTS = "-backports"
+
+
+@dataclass(frozen=True)
+class Suite:
+    """`trixie`, or `trixie-backports`: a trixie whose packages of some names come from its backports."""
+
+    name: str
+
+    @classmethod
+    def named(cls, name: str) -> Suite:
+        if not re.fullmatch(r"[a-z]{3,20}(-backports)?", name):
+            raise HostError(
+                f"suite: {name!r} is not the name of a Debian suite.", "Use bookworm, trixie, trixie-backports, forky or the like."
+            )
+        return cls(name)
+
+    @property
+    def base(self) -> str:
+        return self.name.removesuffix(_BACKPORTS)
+
+    @property
+    def is_backports(self) -> bool:
+        return self.name.endswith(_BACKPORTS)
+
+    def sources(self, mirror: str) -> str:
+        """The sources.list(5) of a system of this suite."""
+        suites = (self.base, self.name) if self.is_backports else (self.base,)
+        return "".join(f"deb [signed-by={KEYRING}] {mirror} {suite} main\n" for suite in suites)
+
+    def preference(self, packages: str) -> str:
+        """The apt_preferences(5) that takes `packages` (a pattern) from the backports; empty for other suites."""
+        if not self.is_backports:
+            return ""
+        return f"Package: {packages}\nPin: release n={self.name}\nPin-Priority: 990\n"
