@@ -9,14 +9,16 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Timer
+from threading import Thread
 
 from workshop.console import say, stay_silent
 from workshop.errors import WorkshopError
 
 GRACE_SECONDS = 30
+STRAGGLER_SECONDS = 3
 TIMED_OUT = 124
 
 
@@ -62,30 +64,29 @@ def stream(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], seconds: f
         )
     except OSError as problem:
         raise WorkshopError(f"{argv[0]} cannot be run: {problem.strerror or problem}") from problem
-    expired: list[bool] = []
-
-    def expire() -> None:
-        expired.append(True)
-        end_group(process)
-
-    clock = Timer(seconds, expire)
-    clock.daemon = True
-    clock.start()
     lines: list[str] = []
+    reader = Thread(target=_read, args=(process, lines, show), daemon=True)
+    reader.start()
     try:
-        for line in process.stdout or ():
-            lines.append(line.rstrip("\n"))
-            show(lines[-1])
-        code = process.wait()
+        code = process.wait(seconds)
+    except subprocess.TimeoutExpired:
+        end_group(process)
+        code = TIMED_OUT
     except BaseException:
         end_group(process)
         raise
-    finally:
-        clock.cancel()
-    if expired:
+    # What the program left in the background may hold the pipe open; its output is nobody's any more.
+    reader.join(STRAGGLER_SECONDS)
+    if code == TIMED_OUT:
         show(f"{argv[0]}: ended after its time limit of {seconds:.0f} s")
-        return Ended(TIMED_OUT, tuple(lines))
     return Ended(code, tuple(lines))
+
+
+def _read(process: subprocess.Popen[str], lines: list[str], show: Callable[[str], None]) -> None:
+    with process.stdout or nullcontext(()) as output:
+        for line in output:
+            lines.append(line.rstrip("\n"))
+            show(lines[-1])
 
 
 def capture(argv: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str] | None = None, seconds: float = 60) -> str:
