@@ -1,0 +1,137 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The server as a process: it serves one client after the other, and goes when it is told to."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.access_log import AccessLog
+
+
+def test_it_removes_its_socket_and_ends_cleanly_on_sigterm(v100):
+    assert v100.terminate() == 0
+    assert not v100.socket.exists()
+
+
+def test_it_ends_cleanly_while_a_client_is_connected(v100):
+    client = v100.connect()
+    assert v100.terminate() == 0
+    assert client.is_disconnected()
+    assert v100.log().events()[-1].name == "DISCONNECT"
+
+
+def test_only_its_owner_can_connect(v100):
+    assert v100.socket.stat().st_mode & 0o777 == 0o600
+
+
+def test_it_takes_the_place_of_a_socket_that_a_killed_server_left(start, tmp_path):
+    left = tmp_path / "left"
+    first = start({"profile": "npu2"}, at=left)
+    first.process.kill()
+    first.process.wait()
+    assert left.exists()
+    second = start({"profile": "npu2"}, at=left)
+    assert second.connect().read(7, 0) == 0x04EA1014
+
+
+def test_a_machine_that_starts_again_finds_the_same_device_as_it_left_it(v100):
+    first = v100.connect()
+    first.write(1, 0x100, 0x12345678)
+    first.close()
+    second = v100.connect()
+    assert second.read(1, 0x100) == 0x12345678
+    assert [event.name for event in v100.log().events("CONNECT", "DISCONNECT")] == ["CONNECT", "DISCONNECT", "CONNECT"]
+
+
+def test_a_second_client_waits_for_its_turn(v100):
+    first = v100.connect()
+    second = v100.connect(agree=False)
+    number = second.send(1, b"\0\0\0\0")
+    assert first.read(7, 0) == 0x1DB110DE
+    first.close()
+    assert second.receive().id == number
+
+
+def test_a_client_that_dies_amid_a_message_leaves_the_server_serving(v100):
+    client = v100.connect()
+    client.sock.sendall(b"\x01\x00\x09")
+    client.close()
+    assert v100.connect().read(7, 0) == 0x1DB110DE
+
+
+def test_a_client_that_never_reads_its_answers_is_not_waited_for(v100):
+    greedy = v100.connect()
+    greedy.sock.setblocking(False)
+    request = (16 + 16).to_bytes(4, "little")
+    message = (
+        b"\x01\x00\x09\x00" + request + bytes(8) + (0).to_bytes(8, "little") + (1).to_bytes(4, "little") + (1 << 20).to_bytes(4, "little")
+    )
+    for _ in range(50):
+        greedy.sock.send(message)
+    assert v100.log_holds("CONNECT")
+    assert v100.terminate() == 0
+
+
+def test_it_lets_go_of_the_pipe_that_it_inherited(start):
+    """Whoever starts a server and reads its output to the end must not wait until the server ends."""
+    reader, writer = os.pipe()
+    with os.fdopen(reader, "rb") as pipe:
+        server = start({"profile": "npu2"}, stdout=writer)
+        os.close(writer)
+        assert server.log_holds("LISTEN")
+        assert pipe.read() == b""
+    assert server.process.poll() is None
+
+
+def test_it_ends_with_the_process_that_it_was_told_to_end_with(start):
+    companion = subprocess.Popen(["/bin/sleep", "60"])
+    try:
+        server = start({"profile": "npu2"}, "--exit-with", str(companion.pid))
+        assert server.process.poll() is None
+    finally:
+        companion.kill()
+        companion.wait()
+    assert server.process.wait(20) == 0
+    assert not server.socket.exists()
+
+
+def test_a_description_that_cannot_be_is_one_sentence_and_no_socket(tmp_path: Path):
+    description = tmp_path / "function.json"
+    description.write_text("{}")
+    command = [sys.executable, "-m", "ansible_collections.vfio.variants.plugins.plugin_utils._testbed.vfio_user"]
+    result = subprocess.run(
+        [*command, "--socket", str(tmp_path / "s"), "--log", str(tmp_path / "l"), "--function", str(description)],
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert result.returncode == 1
+    assert result.stderr == "vfio-user server: This is not the description of a function: 'capabilities'.\n"
+    assert not (tmp_path / "s").exists()
+
+
+def test_a_log_that_nobody_reads_does_not_hold_up_the_device(start, tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    try:
+        server = start({"profile": "npu2"}, log=pipe)
+        client = server.connect()
+        for _ in range(3000):  # some 90 kB of log, where a pipe holds 64
+            client.read(7, 0)
+        data = b""
+        while data.count(b"R CFG") < 3000:
+            try:
+                data += os.read(reader, 65536)
+            except BlockingIOError:
+                assert server.process.poll() is None
+    finally:
+        os.close(reader)
+    log = tmp_path / "copy"
+    log.write_bytes(data)
+    assert len(AccessLog.read(log).accesses()) == 3000
