@@ -1,0 +1,79 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The programs that build boot images, and where each keeps them."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
+
+AUTO = "auto"
+MACHINE_ID = "/etc/machine-id"
+DEBIAN_IMAGE = "/boot/initrd.img-{release}"
+FEDORA_IMAGE = "/boot/initramfs-{release}.img"
+# dracut.sh chooses among these in its own order; an image that is there already tells more than any order.
+DRACUT_IMAGES = (
+    DEBIAN_IMAGE,
+    FEDORA_IMAGE,
+    "/boot/initrd-{release}",
+    "/efi/{machine}/{release}/initrd",
+    "/boot/{machine}/{release}/initrd",
+    "/boot/efi/{machine}/{release}/initrd",
+    "/lib/modules/{release}/initrd",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Generator:
+    """A program that builds an image for a kernel into a file of any name."""
+
+    name: str
+    command: str
+    images: tuple[str, ...]
+
+    def argv(self, release: str, target: str) -> list[str]:
+        if self.command == "dracut":
+            return ["dracut", "--force", "--kver", release, target]
+        return [self.command, "-o", target, release]
+
+    @property
+    def kernel_hook(self) -> str:
+        """What calls the generator when a kernel is installed, on Debian and what descends from it."""
+        return f"/etc/kernel/postinst.d/{self.name}"
+
+    def image_path(self, host: Host, release: str) -> str:
+        """Where the kernel's image is, or shall be."""
+        names = [image.format(release=release, machine=host.text_or_none(MACHINE_ID) or "unknown") for image in self.images]
+        default = names[0] if len(names) == 1 or host.is_dir("/etc/dpkg") else FEDORA_IMAGE.format(release=release)
+        return next((name for name in names if host.is_file(name)), default)
+
+
+# Not update-initramfs, which replaces the image before anybody has looked into the new one.
+INITRAMFS_TOOLS = Generator("initramfs-tools", "mkinitramfs", (DEBIAN_IMAGE,))
+DRACUT = Generator("dracut", "dracut", DRACUT_IMAGES)
+GENERATORS = (INITRAMFS_TOOLS, DRACUT)
+
+
+def choose(host: Host, wanted: str = AUTO) -> Generator | None:
+    """The generator that builds this host's images; None when it has none.
+
+    Raises HostError when the wanted one is missing, or when two are installed and nothing tells which one is used.
+    """
+    present = [generator for generator in GENERATORS if host.which(generator.command) is not None]
+    if wanted != AUTO:
+        chosen = next((generator for generator in present if generator.name == wanted), None)
+        if chosen is None:
+            raise HostError(f"generator: this host has no {wanted}.", f"Install the package {wanted}, or leave the option at {AUTO}.")
+        return chosen
+    if len(present) < 2:
+        return next(iter(present), None)
+    called = [generator for generator in present if host.is_file(generator.kernel_hook)]
+    if len(called) == 1:
+        return called[0]
+    names = " and ".join(generator.name for generator in present)
+    raise HostError(f"generator: this host has {names}, and nothing tells which of them is used.", "Set the option to one of them.")
