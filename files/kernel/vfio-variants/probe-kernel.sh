@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # SPDX-FileCopyrightText: The vfio.variants authors
 #
-# probe-kernel.sh <include directory of a kernel>
+# Usage: sh <this file> <include directory of a kernel>
 #
 # Prints one -D switch for each interface that the kernel's headers declare,
 # for variant_compat.h. Kernel versions are never looked at: distributions and
