@@ -11,15 +11,18 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.aliases import comparable
 from ansible_collections.vfio.variants.plugins.module_utils._core.cmdline import CMDLINE, Cmdline
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernels import MODULES
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
 
 DIRECTORIES = ("/etc/modprobe.d", "/run/modprobe.d", "/usr/local/lib/modprobe.d", "/usr/lib/modprobe.d", "/lib/modprobe.d")
 SUFFIXES = (".conf", ".alias")
+MODULES_SOFTDEP = "modules.softdep"
 ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 # A kernel parameter: blanks inside double quotes belong to it.
 OPTION = re.compile(r'(?:[^\s"]|"[^"]*(?:"|$))+')
+AFTER_NAME = re.compile(r"[\t ]*\S+[\t ]+[^\t ]+[\t ]")
 BRACKETED = re.compile(r"(\[[^\]]*\])")
 # How many words follow each command; None: any number, but at least one after the module.
 WORDS: dict[str, int | None] = {
@@ -64,10 +67,11 @@ class ModprobeConfig:
     directives: tuple[Directive, ...]
 
     @classmethod
-    def read(cls, host: Host, directories: t.Sequence[str] = DIRECTORIES) -> ModprobeConfig:
+    def read(cls, host: Host, directories: t.Sequence[str] = DIRECTORIES, release: str | None = None) -> ModprobeConfig:
         """The files of all directories, sorted by name; of two files with one name, that in the earlier directory counts.
 
-        The running kernel's command line comes last, as in kmod_config_new().
+        The modules' own softdeps, which depmod collects for ``release``, take part as a file named `modules.softdep`.  The
+        running kernel's command line comes last, as in kmod_config_new().
         """
         files: dict[str, str] = {}
         for directory in directories:
@@ -75,6 +79,8 @@ class ModprobeConfig:
                 path = f"{directory}/{name}"
                 if name.endswith(SUFFIXES) and not name.startswith(".") and not host.is_dir(path):
                     files.setdefault(name, path)
+        if release is not None:
+            files.setdefault(MODULES_SOFTDEP, f"{MODULES}/{release}/{MODULES_SOFTDEP}")
         # What is no regular file hides its namesakes all the same: a link to /dev/null switches a file off.
         parsed = [cls.parse(host.read_text(files[name]), files[name]) for name in sorted(files) if host.is_file(files[name])]
         return cls(tuple(directive for config in parsed for directive in config.directives)).with_cmdline(Cmdline.read(host))
@@ -153,10 +159,21 @@ def _directive(source: Source, line: str) -> Directive | None:
     arguments = tuple(_underscores(word) or "" for word in words[1 : (count or 1) + 1])
     if count is not None:
         return Directive(source, command, arguments)
-    rest = re.split(r"[\t ]+", line.lstrip("\t "), maxsplit=2)[2]
+    return Directive(source, command, (*arguments, *_rest(command, line)))
+
+
+def _rest(command: str, line: str) -> list[str]:
+    """What follows the module's name."""
+    rest = AFTER_NAME.sub("", line, count=1)
     if command in ("install", "remove"):
-        return Directive(source, command, (*arguments, rest))
-    return Directive(source, command, (*arguments, *(OPTION.findall(rest) if command == "options" else rest.split())))
+        return [rest.lstrip("\t ")]
+    if command == "options":
+        return OPTION.findall(rest)
+    words = rest.split()
+    # Exactly two blanks before `pre:` make kmod take the second for a part of the word, and thus ignore the softdep.
+    if words and rest[:1].isspace() and not rest[1:2].isspace():
+        words[0] = f" {words[0]}"
+    return words
 
 
 def _underscores(word: str) -> str | None:

@@ -14,7 +14,9 @@ if t.TYPE_CHECKING:
 DEVICES = "/sys/bus/pci/devices"
 DRIVERS = "/sys/bus/pci/drivers"
 ADDRESS = re.compile(r"[0-9a-f]{4,}:[0-9a-f]{2}:[0-1][0-9a-f]\.[0-7]")
-BASE_CLASS_BRIDGE = 0x06
+# Host, PCI-to-PCI, CardBus and semi-transparent bridges.  An ISA bridge or an NVSwitch (class 0680) has an ordinary header:
+# it can be given to VFIO, and with a native driver it makes its group unusable, as any function does.
+BRIDGES = (0x0600, 0x0604, 0x0607, 0x0609)
 NVME_DISK = re.compile(r"nvme\d+n\d+")
 
 
@@ -51,7 +53,7 @@ class Device:
     @property
     def is_bridge(self) -> bool:
         """Whether this is a bridge, which the IOMMU group's viability does not depend on."""
-        return self.class_code >> 16 == BASE_CLASS_BRIDGE
+        return self.class_code >> 8 in BRIDGES
 
     @property
     def is_virtual(self) -> bool:
