@@ -1,0 +1,105 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Controller side of dkms_package: sends the sources when the host lacks them, and shows which kernel is being built for.
+
+A run that finds nothing to do is one call of the module.  Every other is one to look, one for each kernel to build for,
+and one to finish; the last would do by itself whatever the others did not.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+import typing as t
+from pathlib import Path
+
+from ansible.errors import AnsibleError
+from ansible.module_utils.parsing.convert_bool import boolean
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.plugin_utils.source_archive import SourceArchive, own_package
+
+MODULE = "vfio.variants.dkms_package"
+
+
+class ActionModule(ActionBase):
+    TRANSFERS_FILES = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        result: dict[str, t.Any] = super().run(tmp, task_vars)
+        facts = task_vars or {}
+        try:
+            arguments, archive = self._arguments()
+        except HostError as error:
+            return {**result, "failed": True, "msg": str(error), "hint": error.hint}
+        try:
+            return {**result, **self._work(arguments, archive, facts)}
+        finally:
+            self._remove_tmp_path(self._connection._shell.tmpdir)
+
+    def _arguments(self) -> tuple[dict[str, t.Any], SourceArchive | None]:
+        """The module's arguments, with what can be said of sources that lie on the controller."""
+        # What begins with an underscore is between this plugin and its module.
+        given = {name: value for name, value in self._task.args.items() if not str(name).startswith("_")}
+        source = given.get("source")
+        if not source or not isinstance(source, str) or boolean(given.get("remote_src", False), strict=False):
+            return given, None
+        archive = SourceArchive.read(self._folder(source))
+        return {**given, "_digest": archive.digest, "_conf": archive.conf, "_manifest": archive.manifest}, archive
+
+    def _folder(self, source: str) -> Path:
+        own = own_package(source)
+        if own is not None:
+            return own
+        try:
+            return Path(self._find_needle("files", source))
+        except AnsibleError as error:
+            raise HostError(
+                f"source: there is no folder {source} on the controller: {error}",
+                "Name one of the collection's packages, a folder in files of the role or the playbook, or a whole path.",
+            ) from error
+
+    def _work(self, arguments: dict[str, t.Any], archive: SourceArchive | None, facts: dict[str, t.Any]) -> dict[str, t.Any]:
+        first = self._call({**arguments, "_step": "look"}, facts)
+        todo = first.pop("_todo", None)
+        if todo is None:
+            return first
+        if todo["sources"] and archive is not None:
+            arguments = {**arguments, "_archive": self._send(archive)}
+        for number, release in enumerate(todo["builds"], 1):
+            built = self._build(arguments, release, f"{number}/{len(todo['builds'])}", facts)
+            if built.get("failed"):
+                return built
+        return self._call({**arguments, "_step": "finish"}, facts)
+
+    def _build(self, arguments: dict[str, t.Any], release: str, count: str, facts: dict[str, t.Any]) -> dict[str, t.Any]:
+        start = time.monotonic()
+        say = Display().display
+        what = f"[{facts.get('inventory_hostname', 'host')}] kernel {release} ({count})"
+        say(f"{what}: building …")
+        built = self._call({**arguments, "_step": "build", "_build": release}, facts)
+        say(f"{what}: {'failed' if built.get('failed') else 'built'} after {time.monotonic() - start:.0f} s")
+        return built
+
+    def _call(self, arguments: dict[str, t.Any], facts: dict[str, t.Any]) -> dict[str, t.Any]:
+        answer: dict[str, t.Any] = self._execute_module(module_name=MODULE, module_args=arguments, task_vars=facts)
+        return answer
+
+    def _send(self, archive: SourceArchive) -> str:
+        """Bring the sources to the host as one file; returns its path there."""
+        if not self._connection._shell.tmpdir:
+            self._make_tmp_path()
+        there: str = self._connection._shell.join_path(self._connection._shell.tmpdir, "source.tar")
+        handle, here = tempfile.mkstemp(prefix="vfio-variants-", suffix=".tar")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(archive.pack())
+            self._transfer_file(here, there)
+        finally:
+            os.unlink(here)
+        self._fixup_perms2((self._connection._shell.tmpdir, there))
+        return there
