@@ -58,13 +58,18 @@ def pending_of(params: t.Mapping[str, t.Any]) -> tuple[PendingModule, ...]:
 
 
 def run_module(module: AnsibleModule, work: t.Callable[[Host], t.Mapping[str, t.Any]], root: str = "/") -> None:
-    """Do a module's work on its host and exit with what it returns; every error becomes sentences, never a traceback."""
+    """Do a module's work on its host and exit with what it returns; every error becomes sentences, never a traceback.
+
+    `warnings` in what it returns are shown as such.
+    """
     try:
-        result = work(Host.from_module(module, root))
+        result = dict(work(Host.from_module(module, root)))
     except HostError as error:
         hint = {} if error.hint is None else {"hint": error.hint}
         module.fail_json(msg=str(error), **{**error.facts, **hint})
     except OSError as error:
         what = f"{error.filename}: " if error.filename else ""
         module.fail_json(msg=f"{what}{error.strerror or os.strerror(error.errno or 0)}.")
+    for warning in result.pop("warnings", ()):
+        module.warn(warning)
     module.exit_json(**result)

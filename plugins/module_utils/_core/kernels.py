@@ -54,7 +54,7 @@ class Kernel:
             )
         modules = {comparable(name): path for path, name in DEP_LINE.findall(host.read_text(f"{here}/modules.dep"))}
         builtins = frozenset(comparable(name) for name in BUILTIN_LINE.findall(_text(host, f"{here}/modules.builtin")))
-        index = AliasIndex.parse(_bytes(host, f"{here}/modules.alias"), _bytes(host, f"{here}/modules.builtin.modinfo"))
+        index = AliasIndex.parse(_text(host, f"{here}/modules.alias"), _text(host, f"{here}/modules.builtin.modinfo"))
         return cls(release, modules, builtins, host.is_file(f"{here}/build/Makefile"), index)
 
     def has(self, module: str) -> bool:
@@ -147,10 +147,6 @@ def _first_of_each(matches: t.Iterable[AliasMatch]) -> tuple[AliasMatch, ...]:
 
 def _listed(releases: t.Sequence[str], none: str = "no installed kernel") -> str:
     return ", ".join(releases) if releases else none
-
-
-def _bytes(host: Host, path: str) -> bytes:
-    return host.read_bytes(path) if host.is_file(path) else b""
 
 
 def _text(host: Host, path: str) -> str:

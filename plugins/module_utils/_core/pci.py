@@ -98,6 +98,7 @@ class Inventory:
 
 def _read_device(host: Host, address: str) -> Device:
     here = f"{DEVICES}/{address}"
+    entries = host.names(here)
     group = host.link_name(f"{here}/iommu_group")
     override = host.text_or_none(f"{here}/driver_override")
     numa = _number(host, f"{here}/numa_node", -1)
@@ -115,17 +116,17 @@ def _read_device(host: Host, address: str) -> Device:
         driver_override=None if override in (None, "", "(null)") else override,
         iommu_group=int(group) if group and group.isdecimal() else None,
         numa_node=None if numa < 0 else numa,
-        boot_vga=host.text_or_none(f"{here}/boot_vga") == "1",
-        physical_function=host.link_name(f"{here}/physfn"),
+        boot_vga="boot_vga" in entries and host.text_or_none(f"{here}/boot_vga") == "1",
+        physical_function=host.link_name(f"{here}/physfn") if "physfn" in entries else None,
         virtual_functions=tuple(
             function
-            for name in sorted((name for name in host.names(here) if name.startswith("virtfn")), key=lambda name: int(name[6:]))
+            for name in sorted((name for name in entries if name.startswith("virtfn")), key=lambda name: int(name[6:]))
             for function in (host.link_name(f"{here}/{name}"),)
             if function
         ),
-        max_virtual_functions=_number(host, f"{here}/sriov_totalvfs"),
-        drivers_autoprobe=host.text_or_none(f"{here}/sriov_drivers_autoprobe") != "0",
-        nodes=_nodes(host, here, group),
+        max_virtual_functions=_number(host, f"{here}/sriov_totalvfs") if "sriov_totalvfs" in entries else 0,
+        drivers_autoprobe="sriov_drivers_autoprobe" not in entries or host.text_or_none(f"{here}/sriov_drivers_autoprobe") != "0",
+        nodes=_nodes(host, here, entries, group),
     )
 
 
@@ -137,13 +138,15 @@ def _number(host: Host, path: str, missing: int = 0) -> int:
         return missing
 
 
-def _nodes(host: Host, here: str, group: str | None) -> tuple[str, ...]:
+def _nodes(host: Host, here: str, entries: t.Sequence[str], group: str | None) -> tuple[str, ...]:
+    nodes = [f"{kind}/{name}" for kind in ("net", "block") if kind in entries for name in host.names(f"{here}/{kind}")]
     # A virtio function's interfaces lie below its virtio device, an NVMe function's disks below its controller.
-    parents = [here] + [f"{here}/{name}" for name in host.names(here) if name.startswith("virtio")]
-    nodes = [f"{kind}/{name}" for parent in parents for kind in ("net", "block") for name in host.names(f"{parent}/{kind}")]
-    nodes += [f"drm/{name}" for name in host.names(f"{here}/drm") if name.startswith("card")]
-    for controller in host.names(f"{here}/nvme"):
+    for parent in (f"{here}/{name}" for name in entries if name.startswith("virtio")):
+        nodes += [f"{kind}/{name}" for kind in ("net", "block") for name in host.names(f"{parent}/{kind}")]
+    if "drm" in entries:
+        nodes += [f"drm/{name}" for name in host.names(f"{here}/drm") if name.startswith("card")]
+    for controller in host.names(f"{here}/nvme") if "nvme" in entries else ():
         nodes += [f"block/{name}" for name in host.names(f"{here}/nvme/{controller}") if NVME_DISK.fullmatch(name)]
-    if group is not None and host.is_dir(f"{here}/vfio-dev"):
+    if group is not None and "vfio-dev" in entries:
         nodes.append(f"vfio/{group}")
     return tuple(nodes)

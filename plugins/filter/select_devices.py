@@ -1,0 +1,118 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+import typing as t
+from collections.abc import Mapping, Sequence
+
+from ansible.errors import AnsibleFilterError
+
+DOCUMENTATION = r"""
+name: select_devices
+short_description: Pick devices with a JMESPath expression
+version_added: 0.1.0
+author:
+  - The vfio.variants authors (@vfio-variants)
+description:
+  - Applies a JMESPath expression to the devices that M(vfio.variants.device_info) returned.
+  - Every field of a device can be asked for, and combined with C(&&), C(||) and C(!).
+positional: _input, expression
+options:
+  _input:
+    description: The devices, as RV(vfio.variants.device_info#module:devices) has them.
+    type: list
+    elements: dict
+    required: true
+  expression:
+    description:
+      - A JMESPath expression that yields a list, such as V([?driver=='nouveau']).
+      - Text stands in single quotes; numbers, V(true), V(false) and V(null) stand in backticks.
+    type: str
+    required: true
+requirements:
+  - jmespath (on the controller)
+seealso:
+  - name: JMESPath
+    description: The language of the expressions.
+    link: https://jmespath.org/specification.html
+  - module: vfio.variants.device_info
+"""
+
+EXAMPLES = r"""
+- name: Read the devices once
+  vfio.variants.device_info:
+  register: info
+
+- name: The devices of one IOMMU group that nouveau owns
+  ansible.builtin.debug:
+    msg: "{{ info.devices | vfio.variants.select_devices('[?iommu_group==`15` && driver==`nouveau`]') }}"
+
+- name: Claim every display controller but the boot display
+  vfio.variants.device_claim:
+    devices: "{{ info.devices | vfio.variants.select_devices(not_the_console) }}"
+  vars:
+    not_the_console: "[?starts_with(class, '03') && !boot_vga].address"
+"""
+
+RETURN = r"""
+_value:
+  description: What the expression yields, a list of devices or of their fields.
+  type: list
+  elements: raw
+"""
+
+
+def select_devices(devices: object, expression: object) -> list[t.Any]:
+    """The list that the JMESPath expression yields for the devices."""
+    try:
+        import jmespath
+        from jmespath.exceptions import JMESPathError
+    except ImportError as error:
+        raise AnsibleFilterError("select_devices needs the Python package jmespath on the controller: install it there.") from error
+    if not isinstance(devices, Sequence) or isinstance(devices, (str, bytes)):
+        raise AnsibleFilterError(
+            f"select_devices works on a list of devices, not on {_kind(devices)}: pass on what device_info returns as `devices`."
+        )
+    if not isinstance(expression, str):
+        raise AnsibleFilterError(f"select_devices wants a JMESPath expression, not {_kind(expression)}.")
+    try:
+        found = jmespath.search(str(expression), _plain(devices))
+    except JMESPathError as error:
+        raise AnsibleFilterError(f"select_devices cannot use the JMESPath expression '{expression}': {_one_line(error)}") from error
+    if not isinstance(found, list):
+        raise AnsibleFilterError(
+            f"select_devices needs an expression that yields a list, such as [?driver=='nouveau']; '{expression}' yields {_kind(found)}."
+        )
+    return found
+
+
+def _plain(value: object) -> t.Any:
+    """The value in Python's own types: jmespath's functions go by a type's name and know none of Ansible's."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(content) for key, content in value.items()}
+    if isinstance(value, str) or not isinstance(value, (Sequence, bool, int, float, type(None))):
+        return str(value)
+    if isinstance(value, Sequence):
+        return [_plain(content) for content in value]
+    if isinstance(value, (bool, type(None))):
+        return value
+    return float(value) if isinstance(value, float) else int(value)
+
+
+def _kind(value: object) -> str:
+    names = {"NoneType": "nothing", "dict": "a dictionary", "list": "a list", "str": "text", "bool": "a truth value"}
+    return names.get(type(_plain(value)).__name__, "a number")
+
+
+def _one_line(error: Exception) -> str:
+    # jmespath draws a second line with a caret below the expression.
+    return str(error).split("\n", maxsplit=1)[0].rstrip(": ") + "."
+
+
+class FilterModule:
+    """Makes the filter known."""
+
+    def filters(self) -> dict[str, t.Callable[..., list[t.Any]]]:
+        return {"select_devices": select_devices}

@@ -1,0 +1,263 @@
+#!/usr/bin/python
+# SPDX-FileCopyrightText: The vfio.variants authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: device_info
+short_description: Tell which PCI devices a host has, who owns them, and who could
+version_added: 0.1.0
+author:
+  - The vfio.variants authors (@vfio-variants)
+description:
+  - Returns each PCI function with its owner, its IOMMU group, the modules that contend for it, and the best variant driver that
+    each installed kernel has for it.
+  - Everything is read from C(/sys), C(/lib/modules), and C(modprobe.d); no command is run and no device is touched.
+  - Also says what C(modprobe.d) and the kernel's command line tell kmod about modules that drive PCI devices, with file and line.
+extends_documentation_fragment:
+  - vfio.variants._attributes
+  - vfio.variants._attributes.reads
+options:
+  devices:
+    description:
+      - The devices to return, in any of the forms that O(vfio.variants.device_claim#module:devices) takes. Without it, all of them.
+      - B(Write addresses in quotes.) YAML reads an unquoted V(0000:03:00.1) as the number 180.1.
+    type: raw
+  allow_missing:
+    description:
+      - Whether O(devices) may be absent from this host. Without it, what matches no device is an error.
+    type: bool
+    default: false
+  root:
+    description:
+      - The root of the host to look at, such as a mounted image.
+      - An image has no C(/sys) and thus no devices; then RV(devices) is empty and only RV(kernels) and RV(modprobe) are told.
+    type: path
+    default: /
+notes:
+  - Needs no privileges.
+seealso:
+  - module: vfio.variants.device_claim
+  - module: vfio.variants.boot_policy
+  - plugin: vfio.variants.select_devices
+    plugin_type: filter
+"""
+
+EXAMPLES = r"""
+- name: Look at every display controller
+  vfio.variants.device_info:
+    devices: "class:03"
+  register: info
+
+- name: Show the cards that nouveau owns and that have a variant driver
+  ansible.builtin.debug:
+    msg: "{{ info.devices | vfio.variants.select_devices(\"[?driver=='nouveau' && variant.module!='vfio_pci'].address\") }}"
+
+- name: Look at what an image would boot
+  vfio.variants.device_info:
+    root: /mnt/image
+"""
+
+RETURN = r"""
+devices:
+  description:
+    - The devices, by address.
+    - Vendor, device, subsystem, class and revision are hexadecimal digits without a prefix, as selectors take them.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    address:
+      description: The function's address.
+      type: str
+      sample: "0000:3b:00.0"
+    id:
+      description: Vendor and device.
+      type: str
+      sample: "10de:1db1"
+    vendor:
+      description: The vendor, four digits.
+      type: str
+      sample: "10de"
+    device:
+      description: The device, four digits.
+      type: str
+      sample: "1db1"
+    subsystem_vendor:
+      description: The subsystem's vendor, four digits.
+      type: str
+      sample: "10de"
+    subsystem_device:
+      description: The subsystem's device, four digits.
+      type: str
+      sample: "1212"
+    class:
+      description: Base class, subclass and programming interface, six digits.
+      type: str
+      sample: "030200"
+    revision:
+      description: The revision, two digits.
+      type: str
+      sample: "a1"
+    modalias:
+      description: What udev asks kmod for when the device appears.
+      type: str
+      sample: pci:v000010DEd00001DB1sv000010DEsd00001212bc03sc02i00
+    bridge:
+      description: Whether this is a host, PCI or CardBus bridge, which VFIO does not count in an IOMMU group.
+      type: bool
+      sample: false
+    boot_vga:
+      description: Whether the firmware used this device as the boot display.
+      type: bool
+      sample: false
+    numa_node:
+      description: The NUMA node, none where the firmware does not say.
+      type: int
+      sample: 0
+    physical_function:
+      description: The address of a virtual function's physical one; none for all others.
+      type: str
+      sample: null
+    virtual_functions:
+      description: The addresses of a physical function's virtual ones.
+      type: list
+      elements: str
+      sample: []
+    max_virtual_functions:
+      description: How many virtual functions the device could have.
+      type: int
+      sample: 0
+    driver:
+      description: The owner, the driver that has the device now; none where nobody has it.
+      type: str
+      sample: nouveau
+    driver_override:
+      description: The only driver that the kernel may bind, none where any may.
+      type: str
+      sample: null
+    iommu_group:
+      description: The number of the IOMMU group; none where there is no IOMMU.
+      type: int
+      sample: 15
+    group_devices:
+      description: The addresses of all functions in the group, this one included.
+      type: list
+      elements: str
+      sample: ["0000:3b:00.0"]
+    nodes:
+      description: What user space uses the device through.
+      type: list
+      elements: str
+      sample: ["drm/card0"]
+    variant:
+      description:
+        - The best VFIO driver of the running kernel, with the C(vfio_pci:) alias that makes it so and the number of fields, of
+          seven, that the alias leaves open. None where the kernel has none at all.
+        - RV(devices[].variant.driver) is read from the kernel where the module is loaded; else it is the name that the module's
+          source gives the driver, by rule the module's own.
+      type: dict
+      sample: {module: nvlink2gpu_vfio_pci, driver: nvlink2gpu_vfio_pci, alias: "vfio_pci:v000010DEd00001DB1sv*sd*bc*sc*i*", wildcards: 5}
+    contenders:
+      description: The modules of the running kernel that could take the device, natives as udev loads them, then VFIO drivers, best first.
+      type: list
+      elements: dict
+      contains:
+        module:
+          description: The module's name, with underscores.
+          type: str
+          sample: nouveau
+        kind:
+          description: V(native) for a module that udev loads for the device, V(variant) for a VFIO driver.
+          type: str
+          sample: native
+        alias:
+          description: The alias that matches the device.
+          type: str
+          sample: pci:v000010DEd*sv*sd*bc03sc*i*
+        source:
+          description: The file that has the alias, with the line where it is in C(modprobe.d).
+          type: str
+          sample: /lib/modules/6.12.107+deb13-amd64/modules.alias
+        loaded:
+          description: Whether the module is in the kernel now.
+          type: bool
+          sample: true
+        built_in:
+          description: Whether it is built into the kernel.
+          type: bool
+          sample: false
+        blacklisted_by:
+          description: Where the module is blacklisted, which keeps udev from loading it, as file and line.
+          type: list
+          elements: str
+          sample: []
+    kernels:
+      description: What each installed kernel would have for the device, by release.
+      type: dict
+      sample: {"6.12.107+deb13-amd64": {natives: [nouveau], variants: [nvlink2gpu_vfio_pci, vfio_pci], variant: nvlink2gpu_vfio_pci}}
+kernels:
+  description: The installed kernels, oldest first.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    release:
+      description: The kernel's release.
+      type: str
+      sample: 6.12.107+deb13-amd64
+    running:
+      description: Whether it runs now.
+      type: bool
+      sample: true
+    headers:
+      description: Whether modules can be built for it.
+      type: bool
+      sample: true
+modprobe:
+  description: What C(modprobe.d) and the kernel's command line say about modules that drive PCI devices, in kmod's order.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    command:
+      description: The directive.
+      type: str
+      sample: blacklist
+    module:
+      description: The module it is about, with underscores.
+      type: str
+      sample: nouveau
+    arguments:
+      description: What else the directive says.
+      type: list
+      elements: str
+      sample: []
+    source:
+      description: File and line.
+      type: str
+      sample: /etc/modprobe.d/nvidia.conf:1
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.arguments import run_module
+from ansible_collections.vfio.variants.plugins.module_utils._core.device_facts import gather
+
+
+def main() -> None:
+    module = AnsibleModule(
+        argument_spec={
+            "devices": {"type": "raw"},
+            "allow_missing": {"type": "bool", "default": False},
+            "root": {"type": "path", "default": "/"},
+        },
+        supports_check_mode=True,
+    )
+    run_module(module, lambda host: gather(host, module.params["devices"], module.params["allow_missing"]), module.params["root"])
+
+
+if __name__ == "__main__":
+    main()
