@@ -147,7 +147,7 @@ def agree_on_version(body: bytes) -> bytes:
     try:
         if text and not isinstance(json.loads(text), dict):
             raise ProtocolError("capabilities that are no JSON object")
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ProtocolError("capabilities that are no JSON") from error
     capabilities: dict[str, t.Any] = {"max_msg_fds": MAX_FDS, "max_data_xfer_size": MAX_TRANSFER, "pgsizes": 4096, "max_dma_maps": 65535}
     return VERSION.pack(MAJOR, MINOR) + json.dumps({"capabilities": capabilities}).encode() + b"\0"

@@ -31,25 +31,27 @@ class Connection:
 
     @property
     def events(self) -> int:
-        # No further request is read before the last answer is out, so that a client that never reads cannot fill our memory.
+        # No further request is looked at before the last answer is out, so that a client that never reads cannot fill our memory.
         return select.POLLOUT if self._outgoing else select.POLLIN
 
     def proceed(self) -> bool:
         """Reads, answers and sends as far as possible now; False at the end of the stream. Raises ProtocolError and OSError."""
         if self._outgoing:
             self._send()
-            return True
+        elif not self._receive():
+            return False
+        while not self._outgoing and (message := protocol.take_message(self._incoming)) is not None:
+            self._outgoing += self._session.answer(message)
+            self._send()
+        return True
+
+    def _receive(self) -> bool:
         data, descriptors, _flags, _address = socket.recv_fds(self.sock, RECEIVE, protocol.MAX_FDS)
         for descriptor in descriptors:
             # Guest memory and eventfds: the function does no DMA and raises no interrupt.
             os.close(descriptor)
-        if not data:
-            return False
         self._incoming += data
-        while (message := protocol.take_message(self._incoming)) is not None:
-            self._outgoing += self._session.answer(message)
-        self._send()
-        return True
+        return bool(data)
 
     def _send(self) -> None:
         with contextlib.suppress(BlockingIOError):

@@ -231,6 +231,7 @@ def test_what_cannot_be_done_is_refused_and_the_connection_goes_on(start, comman
         pytest.param(struct.pack("<HHIIIHH", 1, 1, 25, 0, 0, 0, 0) + b"{no}\0", id="capabilities that are no JSON"),
         pytest.param(struct.pack("<HHIIIHH", 1, 1, 23, 0, 0, 0, 0) + b"17\0", id="capabilities that are no object"),
         pytest.param(struct.pack("<HHIIIHH", 1, 1, 23, 0, 0, 0, 0) + b"\xff\xfe\0", id="capabilities that are no text"),
+        pytest.param(struct.pack("<HHIIIHH", 1, 1, 100020, 0, 0, 0, 0) + b"[" * 100000, id="capabilities without an end"),
     ],
 )
 def test_garbage_ends_the_connection_and_nothing_else(v100, garbage):
