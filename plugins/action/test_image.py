@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible.utils.display import Display
+
 from ansible_collections.vfio.variants.plugins.modules.test_image import argument_spec
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed import apt_sources
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.cache import Cache
@@ -35,7 +36,7 @@ class ActionModule(ControllerAction):
 
 def _place(builder: ImageBuilder) -> dict[str, t.Any]:
     target = builder.target()
-    return {"path": str(target), "key": target.name.rpartition("-")[2]}
+    return {"path": str(target), "key": target.name.rpartition("-")[2]} if target else {}
 
 
 def _content(image: Image) -> dict[str, t.Any]:

@@ -9,6 +9,7 @@ import shlex
 import typing as t
 
 from ansible.utils.display import Display
+
 from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
 from ansible_collections.vfio.variants.plugins.modules.test_vm import argument_spec
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed import accelerator, apt_sources, connection, qemu_program
@@ -37,11 +38,13 @@ def _started(machine: Machine, options: dict[str, t.Any], check_mode: bool) -> d
     image = Image.find(machine.cache, options["image"])
     wanted = MachineOptions.from_mapping(options, str(image.path))
     machine.check(wanted)
-    if machine.running:
+    say = Display().display
+    if machine.started:
+        if not check_mode:
+            machine.await_answer(Progress(machine.name, say), options["timeout"])
         return {"changed": False, **_facts(machine)}
     if check_mode:
         return {"changed": True}
-    say = Display().display
     qemu = qemu_program.provide(machine.cache, lambda: options["mirror"] or apt_sources.of_this_machine(), say)
     chosen = accelerator.choose(options["accelerator"], machine.cache, qemu, image, say)
     machine.start(wanted, image, qemu, chosen, Progress(machine.name, say), options["timeout"])
@@ -49,21 +52,21 @@ def _started(machine: Machine, options: dict[str, t.Any], check_mode: bool) -> d
 
 
 def _restarted(machine: Machine, options: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
-    if not machine.running:
+    if not machine.started:
         return _started(machine, options, check_mode)
     if not check_mode:
         machine.reboot(Progress(machine.name, Display().display), options["timeout"])
     return {"changed": True, **_facts(machine)}
 
 
-def _stopped(machine: Machine, options: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
+def _stopped(machine: Machine, _options: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     changed = bool(machine.processes())
     if changed and not check_mode:
         machine.power_off(Progress(machine.name, Display().display))
     return {"changed": changed}
 
 
-def _absent(machine: Machine, options: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
+def _absent(machine: Machine, _options: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     changed = machine.folder.exists()
     if changed and not check_mode:
         machine.remove()

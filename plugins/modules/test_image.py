@@ -22,6 +22,7 @@ description:
   - Several processes may build the same image at the same time; one does, the others wait for it.
 extends_documentation_fragment:
   - vfio.variants._attributes
+  - vfio.variants._attributes.controller
 attributes:
   check_mode:
     support: full
@@ -123,12 +124,12 @@ EXAMPLES = r"""
 RETURN = r"""
 path:
   description: Folder of the image, for the option O(vfio.variants.test_vm#module:image).
-  returned: always
+  returned: unless in check mode with a cache that was never used
   type: str
   sample: /root/.cache/vfio-variants/images/trixie-0123456789abcdef
 key:
   description: Hash of what determines the content.
-  returned: always
+  returned: unless in check mode with a cache that was never used
   type: str
   sample: 0123456789abcdef
 kernels:

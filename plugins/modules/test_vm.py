@@ -21,6 +21,7 @@ description:
   - KVM is used only where a stock kernel really boots in it; the result of that test is kept until this machine reboots.
 extends_documentation_fragment:
   - vfio.variants._attributes
+  - vfio.variants._attributes.controller
 attributes:
   check_mode:
     support: full
@@ -108,7 +109,7 @@ options:
     description: Folder of the cache. Without it C($XDG_CACHE_HOME/vfio-variants), where C(XDG_CACHE_HOME) is by default C(~/.cache).
     type: path
   timeout:
-    description: How long a boot may take, in seconds.
+    description: How long a boot may take, in seconds of an idle machine. While this machine is overloaded the limit grows, up to six times.
     type: int
     default: 300
 seealso:

@@ -23,7 +23,7 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.progress im
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.qemu_program import Qemu
 
 _DEVICE = Path("/dev/kvm")
-_TIME_LIMIT = 60.0
+_TIME_LIMIT = 30.0
 _PASSED = "Kernel panic - not syncing: VFS"
 _COMMAND_LINE = "console=ttyS0 panic=-1 mitigations=off"
 
@@ -33,7 +33,7 @@ def choose(wish: str, cache: Cache, qemu: Qemu, image: Image, say: Say) -> str:
     if wish == "tcg" or (wish == "auto" and not os.access(_DEVICE, os.R_OK | os.W_OK)):
         return "tcg"
     boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")
-    subject = "\n".join((boot, qemu.version, *image.kernels, image.key))
+    subject = "\n".join((boot, qemu.version, image.kernels[0]))
     verdict = cache.root / "accelerator" / hashlib.sha256(subject.encode()).hexdigest()[:16]
     with cache.lock("accelerator"):
         if not verdict.is_file():

@@ -81,8 +81,8 @@ def _deb822(text: str, file: str) -> list[Source]:
             continue
         suites = tuple(stanza.get("suites", "").split())
         components = tuple(stanza.get("components", "").split())
-        for uri in stanza.get("uris", "").split():
-            found.append(Source(uri.rstrip("/"), suites, components, stanza.get("signed-by", ""), file))
+        keyring = stanza.get("signed-by", "")
+        found += [Source(uri.rstrip("/"), suites, components, keyring, file) for uri in stanza.get("uris", "").split()]
     return found
 
 
@@ -118,7 +118,8 @@ def _origin(root: Path, source: Source) -> tuple[str, str] | None:
         for kind in ("InRelease", "Release"):
             path = lists / f"{place}_dists_{suite.replace('/', '_')}_{kind}"
             if path.is_file():
-                fields = dict(re.findall(r"^(Origin|Label): *(.*?) *$", path.read_text(encoding="utf-8", errors="replace")[:4096], re.MULTILINE))
+                text = path.read_text(encoding="utf-8", errors="replace")[:4096]
+                fields = dict(re.findall(r"^(Origin|Label): *(.*?) *$", text, re.MULTILINE))
                 return fields.get("Origin", ""), fields.get("Label", "")
     return None
 

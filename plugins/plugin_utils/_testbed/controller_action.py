@@ -8,10 +8,11 @@ import abc
 import typing as t
 
 from ansible.plugins.action import ActionBase
+
 from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
 
 
-class ControllerAction(ActionBase, abc.ABC):  # type: ignore[misc]
+class ControllerAction(ActionBase, abc.ABC):
     """Options checked, errors as sentences; the rest is `work`."""
 
     TRANSFERS_FILES = False
@@ -28,7 +29,7 @@ class ControllerAction(ActionBase, abc.ABC):  # type: ignore[misc]
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         result: dict[str, t.Any] = super().run(tmp, task_vars)
-        _, options = self.validate_argument_spec(self.argument_spec())
+        _, options = self.validate_argument_spec(self.argument_spec())  # type: ignore[no-untyped-call]
         try:
             result.update(self.work(_plain(options), bool(self._task.check_mode)))
         except HostError as error:

@@ -17,7 +17,7 @@ ADDRESS = "10.0.2.15"
 COMMANDS = (("systemctl", "enable", "systemd-networkd.service"),)
 
 _PACKAGES = (
-    "systemd-sysv udev dbus kmod pciutils iproute2 procps sudo zstd openssh-server python3 python3-apt"
+    "systemd-sysv udev dbus e2fsprogs kmod pciutils iproute2 procps sudo zstd openssh-server python3 python3-apt"
     " dkms gcc make libc6-dev grub-pc-bin grub2-common"
 ).split()
 
@@ -26,7 +26,7 @@ _SLOW_UNITS = (
     "apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer man-db.timer"
     " systemd-networkd-wait-online.service systemd-pcrphase.service systemd-binfmt.service ldconfig.service"
     " systemd-journal-catalog-update.service dev-hugepages.mount dev-mqueue.mount sys-kernel-debug.mount sys-kernel-tracing.mount"
-    " getty@tty1.service"
+    " getty@tty1.service grub-common.service grub-initrd-fallback.service"
 ).split()
 
 #: Static, because the emulated network is always the same one; only the management card, so that any other card is free to claim.

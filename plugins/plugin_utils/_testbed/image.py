@@ -4,7 +4,9 @@
 
 from __future__ import annotations
 
+import inspect
 import json
+import re
 import shutil
 import typing as t
 from dataclasses import asdict, dataclass
@@ -58,7 +60,8 @@ class Image:
         if len(matches) == 1:
             return cls.read(matches[0])
         present = ", ".join(path.name for path in sorted(cache.images.glob("[!.]*"))) or "none"
-        raise HostError(f"image: {reference!r} fits {len(matches)} images; the cache holds: {present}.", "Pass the path that test_image returned.")
+        found = f"image: {reference!r} fits {len(matches)} images; the cache holds: {present}."
+        raise HostError(found, "Pass the path that test_image returned.")
 
 
 @dataclass(frozen=True)
@@ -67,16 +70,22 @@ class ImageBuilder:
     options: ImageOptions
     name: str
 
-    def target(self) -> Path:
-        recipe = self._recipe(KeyPair.of_cache(self.cache))
-        return self.cache.images / f"{self.name}-{self._key(recipe)}"
+    def __post_init__(self) -> None:
+        if not re.fullmatch(r"[a-z0-9][a-z0-9_.-]{0,60}", self.name):
+            raise HostError(f"name: {self.name!r} is not usable.", "Use lower-case letters, digits, dots, - and _.")
+
+    def target(self) -> Path | None:
+        """Where the image is or will be; None while the cache has no key pair, which is part of every image."""
+        pair = KeyPair.present(self.cache)
+        return self._target(pair) if pair else None
 
     def is_built(self) -> bool:
-        return (self.target() / _DESCRIPTION).is_file()
+        target = self.target()
+        return target is not None and (target / _DESCRIPTION).is_file()
 
     def build(self, say: Say, timeout: float) -> tuple[Image, bool]:
         """The image, and whether it had to be built. Of several builders of one image, one builds and the others wait."""
-        target = self.target()
+        target = self._target(KeyPair.of_cache(self.cache))
         with self.cache.lock(target.name):
             if (target / _DESCRIPTION).is_file():
                 return Image.read(target), False
@@ -86,12 +95,13 @@ class ImageBuilder:
 
     def remove(self) -> bool:
         target = self.target()
+        if target is None or not target.exists():
+            return False
         with self.cache.lock(target.name):
-            if not target.exists():
-                return False
             users = machines_using(self.cache, target)
             if users:
-                raise HostError(f"The test machine {users[0]} runs on {target.name}.", f"Remove it first: test_vm name={users[0]} state=absent.")
+                hint = f"Remove it first: test_vm name={users[0]} state=absent."
+                raise HostError(f"The disk of the test machine {users[0]} stands on the image {target.name}.", hint)
             shutil.rmtree(target)
         return True
 
@@ -115,20 +125,20 @@ class ImageBuilder:
         (folder / "disk.raw").chmod(0o444)
         shutil.rmtree(tree)
         host_key.private.unlink()
-        facts = {"key": key, "suite": self.options.suite.name, "kernels": releases, "host_key": host_key_line(folder), "seconds": progress.seconds}
-        (folder / _DESCRIPTION).write_text(json.dumps({**facts, "recipe": asdict(recipe)}, indent=1), encoding="utf-8")
+        image = {"key": key, "suite": self.options.suite.name, "kernels": releases, "host_key": host_key.public}
+        facts = {**image, "seconds": progress.seconds, "recipe": asdict(recipe)}
+        (folder / _DESCRIPTION).write_text(json.dumps(facts, indent=1), encoding="utf-8")
         progress("built")
+
+    def _target(self, pair: KeyPair) -> Path:
+        return self.cache.images / f"{self.name}-{self._key(self._recipe(pair))}"
 
     def _recipe(self, pair: KeyPair) -> Recipe:
         return Recipe.of(self.options, pair.public)
 
     @staticmethod
     def _key(recipe: Recipe) -> str:
-        return recipe.key(Path(module.__file__).read_bytes() for module in (disk, gpt, grub))
-
-
-def host_key_line(folder: Path) -> str:
-    return " ".join((folder / "host_key.pub").read_text(encoding="utf-8").split()[:2])
+        return recipe.key(inspect.getsource(module).encode() for module in (disk, gpt, grub))
 
 
 def machines_using(cache: Cache, image: Path) -> list[str]:

@@ -19,6 +19,7 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed import comm
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.cache import Cache, write_atomic
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.connection import Connection, free_port
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.control import Control, addresses
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.deadline import Deadline
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.image import Image
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine_options import MachineOptions
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.process import Process
@@ -38,7 +39,7 @@ _END_PATIENCE = 20.0
 _TELL_EVERY = 15.0
 
 
-class _PortTaken(Exception):
+class _PortTakenError(Exception):
     """Somebody took the port between our looking and QEMU's binding."""
 
 
@@ -79,12 +80,17 @@ class Machine:
     def running(self) -> bool:
         return "qemu" in self.processes()
 
+    @property
+    def started(self) -> bool:
+        """Whether it runs and answered once; a start that was interrupted leaves a machine that only runs."""
+        return self.exists and self.running and "boot_id" in self.facts()
+
     def check(self, options: MachineOptions) -> None:
         """HostError when the machine is there and is not what `options` describe."""
         if not self.exists:
             return
         different = options.differences(json.dumps(self.facts()["options"]))
-        if self.running and different:
+        if self.started and different:
             raise HostError(
                 f"The test machine {self.name} runs with other options: {', '.join(different)} differ.",
                 "Stop it first (state=stopped keeps its disk, state=absent removes it).",
@@ -102,6 +108,7 @@ class Machine:
 
     def start(self, options: MachineOptions, image: Image, qemu: Qemu, accelerator: str, progress: Progress, timeout: float) -> None:
         """Start it and wait until it answers; undone when it does not within `timeout` seconds."""
+        self.kill()
         fresh = not self.exists
         port = None if fresh else int(self.facts()["port"])
         self._prepare(options, image, qemu)
@@ -110,7 +117,7 @@ class Machine:
                 port = free_port(port)
                 try:
                     return self._boot(options, image, qemu, accelerator, port, progress, timeout)
-                except _PortTaken:
+                except _PortTakenError:
                     port = None
             raise HostError(f"The test machine {self.name} found no free port in {_PORT_TRIES} tries.")
         except BaseException:
@@ -130,6 +137,13 @@ class Machine:
         connection.ask("systemctl --no-block reboot", 60)
         boot = self._await_boot(connection, progress, timeout, before.strip())
         self._write({**self.facts(), "boot_id": boot, "boot_seconds": round(time.monotonic() - began, 1), "addresses": self._addresses()})
+
+    def await_answer(self, progress: Progress, timeout: float) -> None:
+        """Wait until it answers, and take notice when it was rebooted by others since it was last seen."""
+        facts = self.facts()
+        boot = self._await_boot(self.connection(), progress, timeout, before="")
+        if boot != facts["boot_id"]:
+            self._write({**facts, "boot_id": boot, "addresses": self._addresses()})
 
     def power_off(self, progress: Progress) -> None:
         """Let the guest shut down, and end it when it takes too long."""
@@ -163,7 +177,7 @@ class Machine:
         tree.mkdir(parents=True, exist_ok=True)
         (tree / "variants").unlink(missing_ok=True)
         (tree / "variants").symlink_to(_COLLECTION)
-        for old in (*self.folder.glob("*.log"), *self.folder.glob("*.sock")):
+        for old in (*self.folder.glob("*.log"), *self.folder.glob("*.sock"), *self.folder.glob(supervisor.RUNNING.name)):
             old.unlink()
         for function in options.functions:
             if function.emulated is not None:
@@ -209,19 +223,20 @@ class Machine:
 
     def _await_boot(self, connection: Connection, progress: Progress, timeout: float, before: str) -> str:
         """The boot_id of the boot that answers and is not `before`."""
-        began = told = time.monotonic()
-        while (now := time.monotonic()) < began + timeout:
+        deadline = Deadline(timeout)
+        told = time.monotonic()
+        while not deadline.passed():
             if not self.running:
                 raise self._failed("ended during its boot")
             if connection.answers():
                 answer = connection.ask(_READY, max(_SETTLE_SECONDS, timeout))
                 if answer and answer.strip() != before:
                     return answer.strip()
-            if now > told + _TELL_EVERY:
-                told = now
+            if time.monotonic() > told + _TELL_EVERY:
+                told = time.monotonic()
                 progress("waiting for ssh")
             time.sleep(0.25)
-        raise self._failed(f"did not answer within {timeout:.0f} s")
+        raise self._failed(f"did not answer within {deadline.seconds:.0f} s")
 
     def _addresses(self) -> dict[str, str]:
         with Control(self.folder / command_line.CONTROL_SOCKET) as control:
@@ -231,7 +246,7 @@ class Machine:
         texts = {name: _tail(self.folder / name) for name in ("supervisor.log", "qemu.log", command_line.CONSOLE)}
         errors = {path.name: _tail(path) for path in self.folder.glob("*.errors.log")}
         if _PORT_TAKEN in texts["qemu.log"]:
-            return _PortTaken()
+            return _PortTakenError()
         shown = "".join(f"\n--- {name}\n{text}" for name, text in {**errors, **texts}.items() if text)
         return HostError(f"The test machine {self.name} {what}.{shown}", self._look_at())
 

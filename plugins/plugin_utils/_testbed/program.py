@@ -4,18 +4,19 @@
 
 from __future__ import annotations
 
-import collections
 import os
+import select
 import shutil
 import signal
 import subprocess
-import threading
+import time
 import typing as t
 from pathlib import Path
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
 
 _TAIL_LINES = 25
+_PATIENCE = 15.0
 
 
 def require(name: str, package: str) -> str:
@@ -31,61 +32,75 @@ def run(
     *,
     timeout: float,
     on_line: t.Callable[[str], None] | None = None,
+    on_wait: t.Callable[[], None] | None = None,
     env: t.Mapping[str, str] | None = None,
     cwd: Path | None = None,
 ) -> str:
     """Run argv and return what it wrote (both streams).
 
     It runs in a process group of its own, all of which is killed at the time limit (seconds) or when this process is
-    interrupted.  Raises HostError with the last lines of the output when it fails.
+    interrupted.  ``on_line`` hears each line, ``on_wait`` that there was none for a while.  Raises HostError with the
+    last lines of the output when it fails.
     """
     words = [str(word) for word in argv]
-    process = subprocess.Popen(
-        words,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        env={**os.environ, "LC_ALL": "C.UTF-8", **(env or {})},
-        cwd=cwd,
-        start_new_session=True,
-    )
-    timed_out = threading.Event()
-
-    def give_up() -> None:
-        timed_out.set()
-        _kill_group(process)
-
-    limit = threading.Timer(timeout, give_up)
-    limit.start()
-    lines: collections.deque[str] = collections.deque(maxlen=100_000)
+    reader, writer = os.pipe()
     try:
-        assert process.stdout is not None
-        for line in process.stdout:
+        process = subprocess.Popen(
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=writer,
+            stderr=subprocess.STDOUT,
+            env={**os.environ, "LC_ALL": "C.UTF-8", **(env or {})},
+            cwd=cwd,
+            start_new_session=True,
+        )
+    finally:
+        os.close(writer)
+    lines: list[str] = []
+    try:
+        for line in _lines(reader, process, time.monotonic() + timeout, on_wait):
             lines.append(line)
             if on_line is not None:
-                on_line(line.rstrip())
-        status = process.wait()
-    except BaseException:
-        _kill_group(process)
-        raise
+                on_line(line)
+    except TimeoutError:
+        shown = _tail(lines)
+        raise HostError(f"{words[0]} took more than {timeout:.0f} s and was stopped. Its last lines: {shown}", "Raise timeout.") from None
     finally:
-        limit.cancel()
-    output = "".join(lines)
-    if timed_out.is_set():
-        raise HostError(f"{words[0]} took more than {timeout:.0f} s and was stopped. Its last lines: {_tail(output)}", "Raise timeout.")
+        os.close(reader)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        status = process.wait()
     if status != 0:
-        raise HostError(f"{' '.join(words[:3])} … failed with status {status}: {_tail(output)}")
-    return output
+        raise HostError(f"{' '.join(words[:3])} … failed with status {status}: {_tail(lines)}")
+    return "\n".join(lines)
 
 
-def _kill_group(process: subprocess.Popen[str]) -> None:
-    try:
-        os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
+def _lines(reader: int, process: subprocess.Popen[bytes], deadline: float, on_wait: t.Callable[[], None] | None) -> t.Iterator[str]:
+    """What the process writes, line by line, until it ended; TimeoutError at the deadline."""
+    buffer, waiting_since = b"", time.monotonic()
+    while True:
+        now = time.monotonic()
+        if now > deadline:
+            raise TimeoutError
+        ready, _, _ = select.select([reader], [], [], 0.2)
+        chunk = os.read(reader, 1 << 16) if ready else b""
+        # Somebody who outlives the process may hold the pipe open: then its own end counts, not the pipe's.
+        if not chunk and (ready or process.poll() is not None):
+            break
+        *complete, buffer = (buffer + chunk).split(b"\n")
+        yield from (line.decode(errors="replace").rstrip() for line in complete)
+        if complete:
+            waiting_since = now
+        elif on_wait is not None and now > waiting_since + _PATIENCE:
+            waiting_since = now
+            on_wait()
+    if buffer:
+        yield buffer.decode(errors="replace").rstrip()
+    while process.poll() is None:
+        if time.monotonic() > deadline:
+            raise TimeoutError
+        time.sleep(0.02)
 
 
-def _tail(output: str) -> str:
-    return "\n".join(output.strip().splitlines()[-_TAIL_LINES:]) or "(no output)"
+def _tail(lines: list[str]) -> str:
+    return "\n".join(lines[-_TAIL_LINES:]) or "(no output)"

@@ -17,13 +17,19 @@ class Progress:
         self._subject = subject
         self._say = say
         self._start = time.monotonic()
+        self._step = ""
 
     @property
     def seconds(self) -> float:
         return time.monotonic() - self._start
 
     def __call__(self, step: str) -> None:
+        self._step = step
         self._say(f"[testbed] {self._subject}: {step} ({self.seconds:.0f} s)")
+
+    def still(self) -> None:
+        """Say that the step goes on."""
+        self._say(f"[testbed] {self._subject}: still {self._step} ({self.seconds:.0f} s)")
 
 
 def silent(line: str) -> None:

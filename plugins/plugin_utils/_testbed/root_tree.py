@@ -8,7 +8,6 @@ import os
 import shlex
 import tempfile
 import typing as t
-from dataclasses import dataclass
 from pathlib import Path
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
@@ -80,14 +79,20 @@ def _mmdebstrap(arguments: t.Sequence[str], progress: Progress, timeout: float) 
             progress(line[3:-3].strip())
 
     mmdebstrap = require("mmdebstrap", "mmdebstrap")
-    run((*_confined(), mmdebstrap, *_MMDEBSTRAP_OPTIONS, *_connection_options(), *arguments), timeout=timeout, on_line=report)
+    run(
+        (*_confined(), mmdebstrap, *_MMDEBSTRAP_OPTIONS, *_connection_options(), *arguments),
+        timeout=timeout,
+        on_line=report,
+        on_wait=progress.still,
+    )
 
 
 def _confined() -> tuple[str, ...]:
     setpriv = require("setpriv", "util-linux")
     if os.geteuid() != 0:
         return (setpriv, "--pdeathsig", "KILL", "--")
-    words = (setpriv, "--pdeathsig", "KILL", "--", require("unshare", "util-linux"), "--mount", "--pid", "--mount-proc", "--fork", "--kill-child", "--")
+    unshare = (require("unshare", "util-linux"), "--mount", "--pid", "--mount-proc", "--fork", "--kill-child", "--")
+    words = (setpriv, "--pdeathsig", "KILL", "--", *unshare)
     if not _DPKG_DATABASE.is_dir():
         return words
     guard = 'mount --bind "$0" "$0" && mount -o remount,bind,ro "$0" && exec "$@"'

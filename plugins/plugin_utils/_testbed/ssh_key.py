@@ -21,6 +21,12 @@ class KeyPair:
         return " ".join(self.private.with_suffix(".pub").read_text(encoding="utf-8").split()[:2])
 
     @classmethod
+    def present(cls, cache: Cache) -> KeyPair | None:
+        """The cache's pair if it has one."""
+        pair = cls(cache.ssh / "id_ed25519")
+        return pair if pair.private.is_file() else None
+
+    @classmethod
     def of_cache(cls, cache: Cache) -> KeyPair:
         """The cache's pair, made when it has none."""
         folder = cache.ssh

@@ -8,7 +8,6 @@ first of them ends, ends the others.  It uses the standard library only.
 
 from __future__ import annotations
 
-import ctypes
 import json
 import os
 import signal
@@ -23,7 +22,8 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.cache impor
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.process import Process
 
 LAUNCH, RUNNING = Path("launch.json"), Path("running.json")
-_PR_SET_PDEATHSIG = 1
+#: Should the supervisor be killed, the kernel kills the others.
+_DIE_WITH_SUPERVISOR = ("setpriv", "--pdeathsig", "KILL", "--")
 _SOCKET_PATIENCE = 60.0
 _END_PATIENCE = 10.0
 
@@ -56,17 +56,12 @@ def main() -> int:
 def _start(argv: t.Sequence[str], errors: Path, environment: t.Mapping[str, str]) -> subprocess.Popen[bytes]:
     with errors.open("wb") as output:
         return subprocess.Popen(
-            argv,
+            (*_DIE_WITH_SUPERVISOR, *argv),
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=subprocess.STDOUT,
             env={**os.environ, **environment},
-            preexec_fn=_die_with_supervisor,
         )
-
-
-def _die_with_supervisor() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def _await_sockets(sockets: list[Path], children: t.Mapping[str, subprocess.Popen[bytes]]) -> None:

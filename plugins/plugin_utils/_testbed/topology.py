@@ -40,7 +40,7 @@ class Function:
         if (emulate is None) == (not model):
             raise HostError(f"functions: {name} needs either emulate or qemu.", "Give exactly one of the two.")
         if emulate is not None and given.get("options"):
-            raise HostError(f"functions: {name} has options, which belong to qemu.", "Put what describes an emulated function into emulate.")
+            raise HostError(f"functions: {name} has options, which belong to qemu.", "Describe an emulated function in emulate.")
         try:
             emulated = PciFunction.from_options(emulate) if emulate is not None else None
         except FunctionError as error:
