@@ -61,12 +61,20 @@ def hook(name: str, modules: t.Collection[str]) -> str | None:
 
 
 def dracut(name: str, modules: t.Collection[str], files: t.Sequence[str]) -> str | None:
-    """dracut copies /etc/modprobe.d and /etc/udev/rules.d only into images for one host, so the files are named."""
+    """dracut copies /etc/modprobe.d and /etc/udev/rules.d only into images for one host, so the files are named.
+
+    One module that the image's kernel does not have would keep all others of the list out, so each is looked for first;
+    dracut's shell knows the kernel by then, unless it is the running one.
+    """
     if not modules:
         return None
     return (
         header(name)
         + modules_line(modules)
-        + f'add_drivers+=" {" ".join(sorted(modules))} "\n'
+        + f"for vfio_variants_module in {' '.join(sorted(modules))}; do\n"
+        + '    if modinfo -k "${kernel:-$(uname -r)}" "$vfio_variants_module" > /dev/null 2>&1; then\n'
+        + '        add_drivers+=" $vfio_variants_module "\n'
+        + "    fi\n"
+        + "done\n"
         + (f'install_items+=" {" ".join(files)} "\n' if files else "")
     )

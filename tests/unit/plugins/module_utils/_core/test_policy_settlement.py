@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import subprocess
 import typing as t
 from pathlib import Path
 
@@ -163,10 +164,18 @@ class TestInitramfs:
     def test_dracut_gets_the_modules_and_the_files(self, tmp_path: Path) -> None:
         tree = gpu_host(tmp_path).file("/usr/bin/dracut", "#!/bin/sh\n", mode=0o755)
         run(tree, V100, {**NIC, "strategy": "ids"})
-        assert lines(tree, DRACUT) == [
-            f'add_drivers+=" {VARIANT} vfio_pci "',
-            f'install_items+=" {SOFTDEPS} {MODPROBE} {RULES} "',
-        ]
+        text = lines(tree, DRACUT)
+        assert text[0] == f"for vfio_variants_module in {VARIANT} vfio_pci; do"
+        assert text[-1] == f'install_items+=" {SOFTDEPS} {MODPROBE} {RULES} "'
+
+    def test_dracut_is_given_only_the_modules_that_the_images_kernel_has(self, tmp_path: Path) -> None:
+        tree = gpu_host(tmp_path).file("/usr/bin/dracut", "#!/bin/sh\n", mode=0o755)
+        tree.file("/commands/modinfo", f'#!/bin/sh\n[ "$1 $2" = "-k {DEBIAN_12}" ] && [ "$3" = vfio_pci ]\n', mode=0o755)
+        run(tree, V100, NIC)
+        script = f'kernel={DEBIAN_12}; . {tree.place(DRACUT)}; echo "$add_drivers"'
+        path = f"{tree.place('/commands')}:/usr/bin:/bin"
+        shown = subprocess.run(["bash", "-c", script], env={"PATH": path}, capture_output=True, text=True, check=True)
+        assert shown.stdout.split() == ["vfio_pci"]
 
     def test_without_a_generator_nothing_is_written_for_it(self, tmp_path: Path) -> None:
         tree = kernel(Tree(tmp_path)).pci("0000:3b:00.0")
