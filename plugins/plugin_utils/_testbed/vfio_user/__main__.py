@@ -13,7 +13,7 @@ import signal
 import sys
 from pathlib import Path
 
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.function import FunctionError, PciFunction
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.function import PciFunction
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.vfio_user.device import Device
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.vfio_user.recorder import Recorder
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.vfio_user.server import Server
@@ -27,11 +27,12 @@ def main() -> int:
             stop.append(os.pidfd_open(arguments.exit_with))
         device = Device(PciFunction.from_json(Path(arguments.function).read_text()))
         recorder = Recorder(arguments.log)
+        errors = os.open(arguments.errors, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         server = Server(device, arguments.socket, recorder, stop)
-        _let_go_of_stdio(arguments.errors)
-    except (FunctionError, OSError) as error:
+    except (ValueError, OSError) as error:  # FunctionError is a ValueError, as is a description that is no text
         print(f"vfio-user server: {error}", file=sys.stderr)
         return 1
+    _let_go_of_stdio(errors)
     server.serve()
     recorder.close()
     return 0
@@ -56,16 +57,13 @@ def _signal_descriptor() -> int:
     return reader
 
 
-def _let_go_of_stdio(errors: str) -> None:
+def _let_go_of_stdio(errors: int) -> None:
     """Whoever started the server must not wait for the end of a pipe that the server inherited."""
-    sys.stdout.flush()
-    null = os.open(os.devnull, os.O_RDWR)
-    log = os.open(errors, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    for descriptor, target in ((0, null), (1, log), (2, log)):
+    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    for descriptor, target in ((0, null), (1, errors), (2, errors)):
         os.dup2(target, descriptor)
-    for descriptor in (null, log):
-        if descriptor > 2:
-            os.close(descriptor)
+    os.close(null)
+    os.close(errors)
 
 
 if __name__ == "__main__":

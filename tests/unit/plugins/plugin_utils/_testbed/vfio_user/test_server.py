@@ -11,8 +11,13 @@ import sys
 import time
 from pathlib import Path
 
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.access_log import AccessLog
+import pytest
 
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed import function as function_module
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.access_log import AccessLog
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.function import PROFILES
+
+MODULE = "ansible_collections.vfio.variants.plugins.plugin_utils._testbed.vfio_user"
 TIME_LIMIT = 20.0
 
 
@@ -113,20 +118,28 @@ def test_it_ends_with_the_process_that_it_was_told_to_end_with(start):
     assert not server.socket.exists()
 
 
-def test_a_description_that_cannot_be_is_one_sentence_and_no_socket(tmp_path: Path):
+@pytest.mark.parametrize(
+    ("content", "arguments", "sentence"),
+    [
+        (b"{}", [], "This is not the description of a function: 'capabilities'."),
+        (b"\xff", [], "'utf-8' codec can't decode byte 0xff in position 0: invalid start byte"),
+        (None, [], "[Errno 2] No such file or directory:"),
+        (b"npu2", ["--log", "/nonexistent/log"], "[Errno 2] No such file or directory: '/nonexistent/log'"),
+        (b"npu2", ["--errors", "/nonexistent/errors"], "[Errno 2] No such file or directory: '/nonexistent/errors'"),
+        (b"npu2", ["--exit-with", "4194305"], "[Errno "),
+    ],
+)
+def test_a_server_that_cannot_start_says_so_in_one_line_and_leaves_no_socket(tmp_path: Path, content, arguments, sentence):
     description = tmp_path / "function.json"
-    description.write_text("{}")
-    command = [sys.executable, "-m", "ansible_collections.vfio.variants.plugins.plugin_utils._testbed.vfio_user"]
-    result = subprocess.run(
-        [*command, "--socket", str(tmp_path / "s"), "--log", str(tmp_path / "l"), "--function", str(description)],
-        capture_output=True,
-        text=True,
-        timeout=20,
-        check=False,
-    )
+    if content is not None:
+        description.write_bytes(PROFILES["npu2"].to_json().encode() if content == b"npu2" else content)
+    command = [sys.executable, "-m", MODULE, "--socket", str(tmp_path / "s"), "--log", str(tmp_path / "l"), "--function", str(description)]
+    environment = {**os.environ, "PYTHONPATH": str(Path(function_module.__file__).parents[6])}
+    result = subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=TIME_LIMIT, check=False, env=environment)
     assert result.returncode == 1
-    assert result.stderr == "vfio-user server: This is not the description of a function: 'capabilities'.\n"
-    assert not (tmp_path / "s").exists()
+    assert result.stderr.startswith(f"vfio-user server: {sentence}")
+    assert result.stderr.count("\n") == 1
+    assert not list(tmp_path.glob("s"))
 
 
 def test_a_log_that_nobody_reads_does_not_hold_up_the_device(start, tmp_path):
