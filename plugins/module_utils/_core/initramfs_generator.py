@@ -34,12 +34,17 @@ class Generator:
 
     name: str
     command: str
+    companions: tuple[str, ...]
+    """Commands without which the generator is only what a removed package left behind."""
     images: tuple[str, ...]
 
     def argv(self, release: str, target: str) -> list[str]:
         if self.command == "dracut":
             return ["dracut", "--force", "--kver", release, target]
         return [self.command, "-o", target, release]
+
+    def is_installed(self, host: Host) -> bool:
+        return all(host.which(command) is not None for command in (self.command, *self.companions))
 
     @property
     def kernel_hook(self) -> str:
@@ -54,8 +59,8 @@ class Generator:
 
 
 # Not update-initramfs, which replaces the image before anybody has looked into the new one.
-INITRAMFS_TOOLS = Generator("initramfs-tools", "mkinitramfs", (DEBIAN_IMAGE,))
-DRACUT = Generator("dracut", "dracut", DRACUT_IMAGES)
+INITRAMFS_TOOLS = Generator("initramfs-tools", "mkinitramfs", ("update-initramfs",), (DEBIAN_IMAGE,))
+DRACUT = Generator("dracut", "dracut", (), DRACUT_IMAGES)
 GENERATORS = (INITRAMFS_TOOLS, DRACUT)
 
 
@@ -64,7 +69,7 @@ def choose(host: Host, wanted: str = AUTO) -> Generator | None:
 
     Raises HostError when the wanted one is missing, or when two are installed and nothing tells which one is used.
     """
-    present = [generator for generator in GENERATORS if host.which(generator.command) is not None]
+    present = [generator for generator in GENERATORS if generator.is_installed(host)]
     if wanted != AUTO:
         chosen = next((generator for generator in present if generator.name == wanted), None)
         if chosen is None:

@@ -1,0 +1,26 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Real commands for a host that is a tree: those that the tree itself has come first."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import subprocess
+from pathlib import Path
+
+
+@dataclasses.dataclass
+class Commands:
+    """A host's runner.  ``calls`` is what has been run, without the time limit in front."""
+
+    root: Path
+    calls: list[list[str]] = dataclasses.field(default_factory=list)
+
+    def __call__(
+        self, args: list[str], *, data: bytes | None, binary_data: bool, environ_update: dict[str, str] | None
+    ) -> tuple[int, str, str]:
+        self.calls.append(args[3:] if args[0] == "timeout" else args)
+        path = f"{self.root}/usr/sbin:{self.root}/usr/bin:{os.environ['PATH']}"
+        done = subprocess.run(args, input=data, capture_output=True, env={**os.environ, **(environ_update or {}), "PATH": path}, check=False)
+        return done.returncode, done.stdout.decode("utf-8", "surrogateescape"), done.stderr.decode("utf-8", "surrogateescape")
