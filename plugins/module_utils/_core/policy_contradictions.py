@@ -117,7 +117,7 @@ def _ignored_installs(decision: Decision, facts: PolicyFacts) -> t.Iterator[str]
 def _check_driverctl(decision: Decision, foreign: Foreign) -> None:
     """driverctl's unit runs after the device's event, unbinds whoever has it and binds its own choice."""
     saved = foreign.driverctl.get(decision.device.address)
-    if saved is not None and saved not in {choice.driver for choice in decision.choices}:
+    if saved is not None and saved not in decision.drivers:
         raise HostError(
             f"/etc/driverctl.d/pci-{decision.device.address} gives the device to {saved} at each boot, "
             f"and {decision.claim.option('driver')} gives it to {decision.default.driver}.",

@@ -48,6 +48,10 @@ class Decision:
         return tuple(dict.fromkeys(choice.module for choice in self.choices))
 
     @property
+    def drivers(self) -> tuple[str, ...]:
+        return tuple(dict.fromkeys(choice.driver for choice in self.choices))
+
+    @property
     def missing(self) -> frozenset[tuple[str, str]]:
         return frozenset((choice.module, choice.release) for choice in self.choices if choice.missing)
 
@@ -134,7 +138,7 @@ def builtin_owner(decision: Decision, facts: PolicyFacts) -> tuple[str, str] | N
             if match.module in kernel.builtins and match.module not in decision.modules:
                 return match.module, kernel.release
         driver = facts.inventory.drivers.get(device.driver or "")
-        if kernel.release != facts.running or driver is None or driver.name in {choice.driver for choice in decision.choices}:
+        if kernel.release != facts.running or driver is None or driver.name in decision.drivers:
             continue
         if driver.module is None or comparable(driver.module) in kernel.builtins:
             return driver.name, kernel.release

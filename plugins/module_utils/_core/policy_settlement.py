@@ -12,6 +12,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.arguments impo
 from ansible_collections.vfio.variants.plugins.module_utils._core.drivers import driver_names
 from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.files import State
+from ansible_collections.vfio.variants.plugins.module_utils._core.guards import refuse_what_is_used
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel_choice import chosen_releases
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernels import OSRELEASE, Kernel, read_all, version_key
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci import Inventory
@@ -20,6 +21,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.policy_decisio
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy_facts import PolicyFacts, read_foreign
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy_plan import Plan, Request, make_plan
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy_proof import flaws
+from ansible_collections.vfio.variants.plugins.module_utils._core.uses import uses_of
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.claims import Claim
@@ -55,10 +57,20 @@ def _plan(host: Host, name: str, params: t.Mapping[str, t.Any], check_mode: bool
     modules = needed_modules(claims, inventory, kernels)
     unnamed = decide(claims, inventory, kernels, {module: module for module in modules}, params["strategy"])
     decisions = named(unnamed, _driver_names(host, inventory, unnamed, load=not check_mode))
+    _refuse_vital(host, decisions)
     with_ids = {module for decision in decisions if decision.strategy == "ids" for module in decision.modules}
     facts = PolicyFacts.read(host, paths, inventory, kernels, host.text_or_none(OSRELEASE), with_ids)
     request = Request(name, tuple(params["natives"] or ()), params["allow_shared_native"])
     return make_plan(request, decisions, facts), kernels, facts
+
+
+def _refuse_vital(host: Host, decisions: t.Sequence[Decision]) -> None:
+    """A host that boots without its own disk or network cannot be mended from afar."""
+    leaving = [decision.device for decision in decisions if decision.device.driver not in (None, *decision.drivers)]
+    try:
+        refuse_what_is_used({device.address: uses_of(host, device) for device in leaving}, leaving, force=True)
+    except HostError as error:
+        raise HostError(error.msg, "The next boot would be without it; let no claim match that device.") from error
 
 
 def _kernels(host: Host, params: t.Mapping[str, t.Any], claims: t.Sequence[Claim], check_mode: bool) -> tuple[Kernel, ...]:

@@ -369,6 +369,22 @@ class TestContradictions:
         assert "70-zz-gpus.rules" in refused(tree, {**V100, "driver": "vfio-pci"})
 
 
+class TestGuards:
+    ROUTES = "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT\n"
+
+    def with_default_route(self, tree: Tree, interface: str) -> Tree:
+        tree.directory("/sys/devices/pci0000:02/0000:02:00.0/net/enp2s0").link("/sys/class/net/enp2s0", "/sys/devices/pci0000:02/x")
+        return tree.file("/proc/net/route", f"{self.ROUTES}{interface}\t00000000\t0202000A\t0003\t0\t0\t0\t00000000\t0\t0\t0\n")
+
+    def test_the_interface_of_the_default_route_is_never_given_away(self, tmp_path: Path) -> None:
+        message = refused(self.with_default_route(gpu_host(tmp_path), "enp2s0"), NIC)
+        assert "0000:02:00.0" in message
+        assert "default route" in message
+
+    def test_another_interface_may_go(self, tmp_path: Path) -> None:
+        assert run(self.with_default_route(gpu_host(tmp_path), "enp9s0"), NIC)["changed"]
+
+
 class TestOwnership:
     @pytest.mark.parametrize("strategy", ["override", "ids", "blacklist"])
     def test_a_second_run_changes_nothing(self, tmp_path: Path, strategy: str) -> None:
