@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import difflib
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
@@ -33,7 +32,5 @@ def chosen_releases(host: Host, wanted: t.Sequence[str], option: str = "kernels"
 
 
 def _unknown(release: str, installed: tuple[str, ...], option: str) -> HostError:
-    nearest = next(iter(difflib.get_close_matches(release, installed, 1)), None)
-    meant = f"Did you mean {nearest}? " if nearest else ""
     there = f"Installed are {', '.join(installed)}." if installed else "No kernel is installed with its modules and its image."
-    return HostError(f"{option}: kernel {release} is not installed.", f"{meant}{there}")
+    return HostError(f"{option}: kernel {release} is not installed.", there)
