@@ -5,12 +5,13 @@
 
 from __future__ import annotations
 
+import os
 import typing as t
 
 from ansible.utils.display import Display
 
 from ansible_collections.vfio.variants.plugins.modules.test_image import argument_spec
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed import apt_sources
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed import apt_sources, build_as_root
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.cache import Cache
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.controller_action import ControllerAction
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.image import Image, ImageBuilder
@@ -30,8 +31,16 @@ class ActionModule(ControllerAction):
             return {"changed": changed, **_place(builder)}
         if check_mode and not builder.is_built():
             return {"changed": True, **_place(builder)}
-        image, built = builder.build(Display().display, options["timeout"])
+        image, built = _build(builder, options)
         return {"changed": built, **_place(builder), **_content(image)}
+
+
+def _build(builder: ImageBuilder, options: dict[str, t.Any]) -> tuple[Image, bool]:
+    say = Display().display
+    if os.geteuid() == 0 or builder.is_built():
+        return builder.build(say, options["timeout"])
+    build_as_root.build(builder, options, say, options["timeout"])
+    return builder.build(say, options["timeout"])[0], True
 
 
 def _place(builder: ImageBuilder) -> dict[str, t.Any]:

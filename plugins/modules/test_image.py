@@ -15,7 +15,10 @@ description:
   - Builds a Debian system on a disk that boots by itself (BIOS, GRUB, its own initramfs), for M(vfio.variants.test_vm).
   - It holds what building kernel modules takes (DKMS, a compiler, kernel headers), Python, an ssh server, and a key
     that only this machine has.
-  - Runs on the controller, as root, without a loop device. Needs the Debian packages C(mmdebstrap), C(e2fsprogs),
+  - Runs on the controller, without a loop device. Building needs root, because an image holds files of several users and its
+    packages configure themselves in a chroot. Who is not root needs C(sudo) that does not ask for a password; C(become) has no
+    effect on what runs on the controller itself.
+  - Needs the Debian packages C(mmdebstrap), C(e2fsprogs),
     C(openssh-client) and C(debian-archive-keyring), and a Debian archive.
   - An image is kept in the cache below the hash of everything that determines its content. It is built again only when
     that changes, or after O(state=absent).
@@ -105,20 +108,17 @@ EXAMPLES = r"""
 - name: Build a trixie image
   vfio.variants.test_image:
     suite: trixie
-  become: true
   register: image
 
 - name: Build a trixie with the kernel of its backports and a small initramfs
   vfio.variants.test_image:
     suite: trixie-backports
     initramfs_modules: dep
-  become: true
 
 - name: Build an image with two kernels
   vfio.variants.test_image:
     name: two-kernels
     kernels: [linux-image-amd64, linux-image-cloud-amd64]
-  become: true
 """
 
 RETURN = r"""

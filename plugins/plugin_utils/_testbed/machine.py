@@ -8,14 +8,13 @@ import json
 import os
 import shutil
 import subprocess
-import sys
 import time
 import typing as t
 from dataclasses import dataclass
 from pathlib import Path
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed import command_line, supervisor
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed import command_line, python_path, supervisor
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.cache import Cache, write_atomic
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.connection import Connection, free_port
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.control import Control, addresses
@@ -27,8 +26,6 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.progress im
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.qemu_program import Qemu
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.ssh_key import KeyPair
 
-_PACKAGE = "ansible_collections.vfio.variants.plugins.plugin_utils._testbed"
-_COLLECTION = Path(__file__).parents[3]
 _PORT_TAKEN = "Could not set up host forwarding rule"
 _PORT_TRIES = 5
 _SETTLE_SECONDS = 120
@@ -173,10 +170,7 @@ class Machine:
         if not self.exists:
             disk.unlink(missing_ok=True)
             qemu.create_overlay(disk, image.disk)
-        tree = self.folder / "python/ansible_collections/vfio"
-        tree.mkdir(parents=True, exist_ok=True)
-        (tree / "variants").unlink(missing_ok=True)
-        (tree / "variants").symlink_to(_COLLECTION)
+        python_path.link(self.folder / "python")
         for old in (*self.folder.glob("*.log"), *self.folder.glob("*.sock"), *self.folder.glob(supervisor.RUNNING.name)):
             old.unlink()
         for function in options.functions:
@@ -202,7 +196,7 @@ class Machine:
         write_atomic(self.folder / supervisor.LAUNCH, json.dumps(launch, indent=1))
         with (self.folder / "supervisor.log").open("wb") as log:
             process = subprocess.Popen(
-                (sys.executable, "-m", f"{_PACKAGE}.supervisor"),
+                python_path.command("supervisor"),
                 cwd=self.folder,
                 env={**os.environ, "PYTHONPATH": str(self.folder / "python")},
                 stdin=subprocess.DEVNULL,
@@ -218,7 +212,7 @@ class Machine:
     def _server(self, function: str) -> dict[str, t.Any]:
         socket = command_line.socket_name(function)
         files = ("--socket", socket, "--log", str(self.access_log(function)), "--function", f"{function}.json")
-        argv = (sys.executable, "-m", f"{_PACKAGE}.vfio_user", *files)
+        argv = (*python_path.command("vfio_user"), *files)
         return {"name": function, "argv": argv, "socket": socket, "errors": f"{function}.errors.log"}
 
     def _await_boot(self, connection: Connection, progress: Progress, timeout: float, before: str) -> str:

@@ -1,0 +1,109 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Building an image as root from a process that is not: by sudo, in a process that dies with the one that asked for it.
+
+An action runs as whoever runs Ansible; `become` concerns modules only.  The order comes as one line of JSON through
+standard input.  When that pipe ends, the process that asked is gone, and so is this one; mmdebstrap in turn ends with it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import typing as t
+from pathlib import Path
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed import python_path
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.cache import Cache
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.image import ImageBuilder
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.program import require
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.progress import Say
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.recipe import ImageOptions
+
+_FAILED = "failed: "
+_NEEDS_ROOT = "Building a test image needs root: its files belong to several users, and its packages configure themselves in a chroot."
+
+
+def build(builder: ImageBuilder, options: t.Mapping[str, t.Any], say: Say, timeout: float) -> None:
+    """Have the builder's image built by root. `options`: those the builder was made of."""
+    sudo = (require("sudo", "sudo"), "-n", "--")
+    if subprocess.run((*sudo, "true"), stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=60).returncode != 0:
+        raise HostError(_NEEDS_ROOT, "Run Ansible as root, or let sudo work without asking (sudo -v).")
+    job = {"options": dict(options), "mirror": builder.options.mirror, "cache": str(builder.cache.root), "name": builder.name}
+    with tempfile.TemporaryDirectory() as folder:
+        environment = ("env", f"PYTHONPATH={python_path.link(Path(folder))}", "PYTHONDONTWRITEBYTECODE=1")
+        argv = (*sudo, *environment, *python_path.command("build_as_root"))
+        failure = _run(argv, json.dumps({**job, "timeout": timeout}), say)
+    if failure is not None:
+        raise HostError(failure)
+
+
+def _run(argv: t.Sequence[str], job: str, say: Say) -> str | None:
+    """Run it with the job and pass on what it says; the sentence it failed with, or None."""
+    last = ""
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        if process.stdin is None or process.stdout is None:
+            raise HostError("sudo was started without its pipes.")
+        process.stdin.write(job + "\n")
+        process.stdin.flush()
+        for line in process.stdout:
+            last = line.strip()
+            if not last.startswith(_FAILED):
+                say(last)
+        status = process.wait()
+    if status == 0:
+        return None
+    return str(json.loads(last.removeprefix(_FAILED))) if last.startswith(_FAILED) else f"The image's builder ended: {last}"
+
+
+def main() -> int:
+    job = json.loads(sys.stdin.readline())
+    threading.Thread(target=_end_with_client, daemon=True).start()
+    builder = ImageBuilder(Cache(Path(job["cache"])), ImageOptions.from_mapping(job["options"], job["mirror"]), job["name"])
+    try:
+        image, _ = builder.build(_say, job["timeout"])
+    except HostError as error:
+        _say(_FAILED + json.dumps(str(error)))
+        return 1
+    finally:
+        _give_back(builder.cache)
+    _give(image.path)
+    return 0
+
+
+def _end_with_client() -> None:
+    sys.stdin.read()
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _give_back(cache: Cache) -> None:
+    for folder in (cache.images, cache.root / "locks"):
+        if folder.is_dir():
+            _chown(folder)
+    for lock in (cache.root / "locks").glob("*"):
+        _chown(lock)
+
+
+def _give(folder: Path) -> None:
+    for path in (folder, *folder.rglob("*")):
+        _chown(path)
+
+
+def _chown(path: Path) -> None:
+    """To whoever called sudo."""
+    os.chown(path, int(os.environ["SUDO_UID"]), int(os.environ["SUDO_GID"]), follow_symlinks=False)
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(line + "\n")
+    sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
