@@ -25,8 +25,7 @@ def check(decisions: t.Sequence[Decision], facts: PolicyFacts) -> tuple[str, ...
     for module in sorted(modules):
         warnings += _check_module(module, facts.foreign)
     for decision in decisions:
-        if decision.strategy == "ids":
-            _check_ids(decision, facts.foreign)
+        _check_ids(decision, facts.foreign)
         warnings += _check_rules(decision, facts)
         warnings += _ignored_installs(decision, facts)
         _check_driverctl(decision, facts.foreign)
@@ -57,24 +56,32 @@ def runs_nothing(command: str) -> bool:
 
 
 def _check_ids(decision: Decision, foreign: Foreign) -> None:
-    """Only the last ids= of a module counts, the command line's at the very end; another module's takes cards from us."""
-    ours, device = decision.default.module, decision.device
+    """Another module's ids= takes the card as soon as that module is loaded, which may be before the card's own event.
+
+    Of one module only the last ids= counts, the command line's at the very end.
+    """
+    device, where = decision.device, decision.claim.option("driver")
     for directive in foreign.config.directives:
-        if directive.command != "options":
-            continue
         values = [option[len("ids=") :].strip('"') for option in directive.arguments[1:] if option.startswith("ids=")]
-        if values and directive.arguments[0] == ours:
+        if directive.command != "options" or not values:
+            continue
+        module = directive.arguments[0]
+        if module in decision.modules:
+            if decision.strategy == "ids":
+                raise HostError(
+                    f"{directive.source} sets ids={values[-1]} for {module}, and of several ids= only the last one counts.",
+                    "Claim those devices here as well and remove that line, or use the strategy override.",
+                )
+        elif device.id in _ids(values[-1]):
             raise HostError(
-                f"{directive.source} sets ids={values[-1]} for {ours}, and of several ids= only the last one counts.",
-                "Claim those devices here as well and remove that line, or use the strategy override.",
+                f"{directive.source} gives {device.id} to {module}, and {where} gives {device.address} to {decision.default.module}.",
+                "Remove that line, or the claim.",
             )
-        entries = [entry.lower() for value in values for entry in value.split(",")]
-        if any(":".join(entry.split(":")[:2]) == device.id for entry in entries):
-            raise HostError(
-                f"{directive.source} gives {device.id} to {directive.arguments[0]}, "
-                f"and {decision.claim.option('driver')} gives it to {ours}.",
-                "Remove that line, or use the strategy override.",
-            )
+
+
+def _ids(value: str) -> frozenset[str]:
+    """Vendor and device of each entry of an ids= parameter."""
+    return frozenset(":".join(entry.lower().split(":")[:2]) for entry in value.split(","))
 
 
 def _check_rules(decision: Decision, facts: PolicyFacts) -> t.Iterator[str]:

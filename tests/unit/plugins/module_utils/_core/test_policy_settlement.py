@@ -357,6 +357,15 @@ class TestContradictions:
         tree.file("/usr/sbin/driverctl", "#!/bin/sh\n", mode=0o755)
         assert "/etc/driverctl.d/pci-0000:3b:00.0" in refused(tree, V100)
 
+    @pytest.mark.parametrize("strategy", ["override", "blacklist"])
+    def test_ids_that_give_the_card_to_another_module_are_refused(self, tmp_path: Path, strategy: str) -> None:
+        tree = gpu_host(tmp_path).file("/etc/modprobe.d/vfio.conf", "options vfio-pci ids=8086:1533,10DE:1DB1\n")
+        assert "/etc/modprobe.d/vfio.conf:1" in refused(tree, V100, strategy=strategy)
+
+    def test_with_override_ids_for_the_same_module_are_no_matter(self, tmp_path: Path) -> None:
+        tree = gpu_host(tmp_path).file("/etc/modprobe.d/vfio.conf", "options vfio-pci ids=8086:10d3\n")
+        assert run(tree, NIC)["warnings"] == []
+
     def test_two_claims_with_different_strategies_for_one_device_are_refused(self, tmp_path: Path) -> None:
         claims = ({**V100, "driver": "vfio-pci", "strategy": "ids"}, {"devices": "0000:3b:00.0", "driver": "vfio-pci"})
         message = refused(gpu_host(tmp_path), *claims)
