@@ -58,6 +58,12 @@ class Machine:
             )
             self.tree.file("/usr/bin/dracut", script, 0o755)
 
+    def generator_hangs(self) -> None:
+        """Its command writes a part of an image, and never ends."""
+        for command, target in (("/usr/sbin/mkinitramfs", '"$2"'), ("/usr/bin/dracut", '"$4"')):
+            if self.tree.place(command).exists():
+                self.tree.file(command, f"#!/bin/sh\necho started\nprintf part > {target}\nexec sleep 60\n", 0o755)
+
     def content(self, **changed: Entry | None) -> bytes:
         """A right image for the policy below, but for what ``changed`` says of its parts."""
         parts: dict[str, tuple[str, Entry]] = {
@@ -314,15 +320,14 @@ def test_a_new_image_that_is_no_better_is_thrown_away(machine: Machine) -> None:
 
 def test_a_build_that_hangs_is_ended(machine: Machine) -> None:
     machine.has_image(machine.content(rules=None))
-    for command in ("/usr/sbin/mkinitramfs", "/usr/bin/dracut"):
-        if machine.tree.place(command).exists():
-            machine.tree.file(command, '#!/bin/sh\necho started\nfor last; do :; done\nprintf x > "$2"\nexec sleep 60\n', 0o755)
+    machine.generator_hangs()
     old = machine.booted
 
     with pytest.raises(HostError, match="did not end within 1 s") as error:
         machine.agree(timeout=1)
     assert error.value.facts["log"] == ["started"]
     assert machine.booted == old
+    assert machine.in_boot == [f"initrd.img-{DEBIAN_13}"]
 
 
 def test_a_full_boot_file_system_is_named_before_anything_is_built(machine: Machine) -> None:
