@@ -1,0 +1,82 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hosts to write policies for, what boot_policy does to them, and what is there afterwards."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy_settlement import settle
+from ansible_collections.vfio.variants.tests.unit.trees import ANY_VFIO, DEBIAN_13, E1000E, NVIDIA_DISPLAY, V100_VARIANT, Tree
+
+if t.TYPE_CHECKING:
+    from pathlib import Path
+
+RULES = "/etc/udev/rules.d/70-vfio-variants.rules"
+MODPROBE = "/etc/modprobe.d/vfio-variants.conf"
+SOFTDEPS = "/etc/modprobe.d/00-vfio-variants.conf"
+EARLY = "/etc/modules-load.d/vfio-variants.conf"
+HOOK = "/etc/initramfs-tools/hooks/vfio-variants"
+DRACUT = "/etc/dracut.conf.d/vfio-variants.conf"
+ALL = (SOFTDEPS, MODPROBE, RULES, EARLY, HOOK, DRACUT)
+
+VARIANT = "nvlink2gpu_vfio_pci"
+WITH_IDS = b"\x7fELF\0parmtype=ids:string\0"
+STOCK = {"nouveau": [NVIDIA_DISPLAY], "e1000e": [E1000E], "vfio-pci": [ANY_VFIO]}
+BUILT = {**STOCK, f"updates/dkms/{VARIANT}": [V100_VARIANT]}
+
+
+def kernel(tree: Tree, release: str = DEBIAN_13, modules: t.Mapping[str, t.Sequence[str]] = BUILT, running: bool = True) -> Tree:
+    tree.kernel(release, modules, running=running)
+    tree.file(f"/lib/modules/{release}/kernel/drivers/vfio-pci.ko", WITH_IDS)
+    return tree
+
+
+def gpu_host(tmp_path: Path) -> Tree:
+    """Two V100 with nouveau, and an e1000e, on a Debian 13 with initramfs-tools and the variant built."""
+    tree = kernel(Tree(tmp_path))
+    tree.pci("0000:3b:00.0", driver="nouveau").pci("0000:5e:00.0", driver="nouveau")
+    tree.pci("0000:02:00.0", "8086:10d3", class_code=0x020000, driver="e1000e")
+    return (
+        tree.directory("/etc/initramfs-tools/hooks").file("/usr/sbin/mkinitramfs", "#!/bin/sh\n", mode=0o755).directory("/etc/modprobe.d")
+    )
+
+
+def run(tree: Tree, *claims: dict[str, t.Any], check: bool = False, **options: t.Any) -> dict[str, t.Any]:
+    defaults = {"state": "present", "name": "vfio-variants", "strategy": "override", "kernels": ["all"], "natives": None}
+    params = {"claims": list(claims), "pending_modules": [], "allow_shared_native": False, **defaults, **options}
+    # No kernel runs here that could load the variant to learn its driver's name.
+    if not tree.place(f"/sys/module/{VARIANT}/drivers").exists():
+        tree.module(VARIANT, drivers=[VARIANT])
+    return settle(tree.host(), params, check)
+
+
+def refused(tree: Tree, *claims: dict[str, t.Any], **options: t.Any) -> str:
+    """The error's whole text; nothing may have been written."""
+    before = contents(tree)
+    with pytest.raises(HostError) as error:
+        run(tree, *claims, **options)
+    assert contents(tree) == before
+    return str(error.value)
+
+
+def contents(tree: Tree) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in sorted(tree.place("/etc").rglob("*")) if path.is_file()}
+
+
+def lines(tree: Tree, path: str) -> list[str]:
+    """A file's lines without comments; none where there is no file."""
+    place = tree.place(path)
+    return [line for line in place.read_text().splitlines() if not line.startswith("#")] if place.exists() else []
+
+
+def rule(keys: str, driver: str = VARIANT, module: str = VARIANT) -> str:
+    return f'ACTION=="add", SUBSYSTEM=="pci", {keys}, ATTR{{driver_override}}="{driver}", RUN{{builtin}}+="kmod load {module}"'
+
+
+V100 = {"devices": "10de:1db1"}
+NIC = {"devices": "8086:10d3", "driver": "vfio-pci"}
+V100_KEYS = 'ATTR{vendor}=="0x10de", ATTR{device}=="0x1db1"'
