@@ -123,10 +123,10 @@ def has_kernel_style(package: Package, root: BuildRoot) -> str:
 
 
 def _check_module(root: BuildRoot, path: str, name: str, aliases: set[str], kernel: str, version: str) -> None:
-    def field(field: str) -> list[str]:
-        done = root.run("modinfo", "-F", field, path)
+    def field(key: str) -> list[str]:
+        done = root.run("modinfo", "-F", key, path)
         if done.status:
-            raise CheckError(f"modinfo -F {field} {path}:\n{_tail(done)}")
+            raise CheckError(f"modinfo -F {key} {path}:\n{_tail(done)}")
         return done.output.splitlines()
 
     if set(field("alias")) != aliases:
@@ -141,8 +141,7 @@ def _check_module(root: BuildRoot, path: str, name: str, aliases: set[str], kern
 
 def _sparse_runs(root: BuildRoot, kernel: str) -> bool:
     """Newer kernels want a script of theirs for sparse that Debian's headers do not hold."""
-    source = (root.tree / "usr/src" / f"linux-headers-{kernel}").name
-    common = root.tree / "usr/src" / re.sub(r"-[a-z0-9]+$", "-common", source)
+    common = root.tree / "usr/src" / f"linux-headers-{kernel.rsplit('-', 1)[0]}-common"
     wanted = "checker-valid.sh" in (common / "Makefile").read_text(encoding="utf-8")
     return not wanted or (common / "scripts/checker-valid.sh").exists()
 
