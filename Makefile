@@ -10,7 +10,7 @@ export TESTS TARGET SCENARIO KEEP_GOING PYTHON
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup test demo bench clean $(phases)
+.PHONY: help setup test demo vm vm-destroy bench clean $(phases)
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -35,6 +35,12 @@ $(phases):
 
 demo: setup ## the main job on a virtual machine with an emulated V100
 	@tools/run tools/demo
+
+vm: setup ## start the demo's machine on the disk it has and log in
+	@tools/run tools/demo login
+
+vm-destroy: setup ## throw the demo's machine away
+	@tools/run tools/demo destroy
 
 bench: setup ## how long things take
 	@tools/run tests/bench/run

@@ -1,0 +1,43 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A boot that no policy touches: each native driver wins."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+NATIVES = {
+    "gpu-claimed": "nouveau",
+    "gpu-twin": "nouveau",
+    "gpu-by-ids": "nouveau",
+    "nic-claimed": "e1000e",
+    "disk-by-ids": "nvme",
+    "nic-by-blacklist": "igb",
+}
+
+
+@pytest.mark.parametrize(("function", "native"), NATIVES.items())
+def test_the_native_driver_owns_it(owner: t.Callable[[str], str], function: str, native: str) -> None:
+    assert owner(function) == native
+
+
+def test_a_softdep_alone_loses_although_vfio_pci_was_loaded_first(host: t.Any, owner: t.Callable[[str], str]) -> None:
+    assert host.file("/etc/modprobe.d/site.conf").contains("softdep vmxnet3 pre: vfio-pci")
+    assert host.file("/sys/module/vfio_pci").exists
+    assert owner("nic-with-softdep-alone") == "vmxnet3"
+
+
+def test_nouveau_really_runs_the_cards(host: t.Any, functions: dict[str, t.Any]) -> None:
+    assert host.file("/dev/dri/card0").exists
+    assert [name for name in functions if name.startswith("gpu") and not functions[name].touched] == []
+
+
+def test_no_policy_is_there(host: t.Any) -> None:
+    assert host.check_output("grep -rl 'Managed by the vfio.variants collection' /etc || true") == ""
+    assert "vfio-variants" not in host.check_output("lsinitramfs /boot/initrd.img-$(uname -r)")
+
+
+def test_no_variant_is_installed(host: t.Any) -> None:
+    assert "nvlink2gpu_vfio_pci" not in host.file(f"/lib/modules/{host.check_output('uname -r')}/modules.alias").content_string
