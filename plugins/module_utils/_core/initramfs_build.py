@@ -63,7 +63,9 @@ def _generate(host: Host, generator: Generator, plan: KernelPlan, target: str, t
 
 
 def _failed(generator: Generator, plan: KernelPlan, what: str, hint: str, log: list[str]) -> HostError:
-    return HostError(f"{generator.command} for kernel {plan.release} {what}", f"{plan.image} is as it was. {hint}", {"log": log})
+    return HostError(
+        f"{generator.command} for kernel {plan.release} {what.rstrip('.')}.", f"{plan.image} is as it was. {hint}", {"log": log}
+    )
 
 
 def _last_lines(done: Completed) -> list[str]:
