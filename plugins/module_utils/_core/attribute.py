@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import select
@@ -19,7 +20,11 @@ def write_in_child(path: str, data: bytes, timeout: float) -> int | None:
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
-        _write_and_report(path, data, reader, writer)
+        # Whatever happens, the child must end here: it is a copy of the caller and would go on with the caller's work.
+        try:
+            _write_and_report(path, data, reader, writer)
+        finally:
+            os._exit(0)
     os.close(writer)
     try:
         ready, _unused, _unused2 = select.select([reader], [], [], timeout)
@@ -44,6 +49,6 @@ def _write_and_report(path: str, data: bytes, reader: int, writer: int) -> None:
         os.write(target, data)
     except OSError as error:
         code = error.errno or errno.EIO
-    finally:
+    # Nobody listens any more where the write took longer than the caller waited.
+    with contextlib.suppress(BrokenPipeError):
         os.write(writer, struct.pack("i", code))
-        os._exit(0)
