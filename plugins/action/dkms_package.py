@@ -59,7 +59,7 @@ class ActionModule(ActionBase):
             return Path(self._find_needle("files", source))
         except AnsibleError as error:
             raise HostError(
-                f"source: there is no folder {source} on the controller: {error}",
+                f"source: there is no folder {source} on the controller.",
                 "Name one of the collection's packages, a folder in files of the role or the playbook, or a whole path.",
             ) from error
 

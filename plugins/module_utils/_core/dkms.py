@@ -129,7 +129,7 @@ class DkmsPackage:
             packages = " ".join(dict.fromkeys(found.package for found in lacking))
             raise HostError(
                 f"This host lacks {', '.join(found.what for found in lacking)}.",
-                f"Install {packages}; or name in kernels those that the package shall be built for.",
+                f"Install {packages}, or name in kernels those that have what a build needs.",
                 {"missing_packages": packages.split(" ")},
             )
 
@@ -141,11 +141,15 @@ class DkmsPackage:
         """Prove that the package builds for these kernels of the plan."""
         proof = self._proof()
         source = self._request.source
-        proof.lay_out(source.files if source is not None and source.files is not None else tuple)
-        for release in releases:
-            proof.build(release, self._arch, self._request.seconds)
-            if proof.excluded(release) is None:
-                judge_build(self._host, release, built_modules(self._host, f"{proof.built(release)}/{self._arch}"), self._promises())
+        try:
+            proof.lay_out(source.files if source is not None and source.files is not None else tuple)
+            for release in releases:
+                proof.build(release, self._arch, self._request.seconds)
+                if proof.excluded(release) is None:
+                    judge_build(self._host, release, built_modules(self._host, f"{proof.built(release)}/{self._arch}"), self._promises())
+        except BaseException:
+            proof.clear()
+            raise
 
     def apply(self) -> dict[str, t.Any]:
         """Carry the plan out, and report what is there then."""

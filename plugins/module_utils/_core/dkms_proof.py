@@ -106,9 +106,9 @@ class Proof:
         return f"{self._here}/done/{release}"
 
     def _failure(self, release: str, error: HostError) -> HostError:
-        log = f"{self._places.version(self.name, self.version)}/build/make.log"
-        text = self.host.text_or_none(log) or f"{error.facts.get('stdout', '')}\n{error.facts.get('stderr', '')}"
-        lines = text.strip().splitlines()[-LAST_LINES:]
+        place = f"{self._places.version(self.name, self.version)}/build/"
+        text = self.host.text_or_none(f"{place}make.log") or f"{error.facts.get('stdout', '')}\n{error.facts.get('stderr', '')}"
+        lines = text.replace(place, "").strip().splitlines()[-LAST_LINES:]
         reason = next((line.strip() for line in lines if "error:" in line.lower()), error.msg)
         return HostError(
             f"{self.name} {self.version} cannot be built for kernel {release}: {reason}",

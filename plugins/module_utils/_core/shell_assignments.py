@@ -13,7 +13,8 @@ ELEMENT = re.compile(r"\[(\d+)\]=", re.ASCII)
 VARIABLE = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)(?:\[(\d+)\])?\})", re.ASCII)
 OPENING = {"if", "for", "while", "until", "case", "{", "function", "select"}
 CLOSING = {"fi", "done", "esac", "}"}
-LEADING = {"then", "do", "else", "elif", "export", "declare", "local", "readonly", "!", "time"}
+# What a command may follow in the same line.
+LEADING = {"if", "while", "until", "{", "then", "do", "else", "elif", "export", "declare", "local", "readonly", "!", "time"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -124,7 +125,7 @@ class _Scanner:
         self._at = 0
         self._expand = expand
         self.conditional = False
-        """Whether the command that follows runs only if the one before it did well, or badly."""
+        """Whether the command that follows runs only if the one before did well, or badly, or in a shell of its own."""
 
     def at_end(self) -> bool:
         self._blanks(" \t\n;")
@@ -136,7 +137,10 @@ class _Scanner:
         while self._at < len(self._text) and self._text[self._at] in "\n;&|()<>":
             self._at += 1
         mark = self._text[start : self._at]
-        self.conditional = mark.startswith(("&&", "||")) or (self.conditional and not mark.startswith(("\n", ";")))
+        if mark.startswith(("&&", "||", "(")):
+            self.conditional = True
+        elif mark.startswith(("\n", ";")):
+            self.conditional = False
 
     def assignment(self) -> re.Match[str] | None:
         """The beginning of an assignment, if one stands here."""
