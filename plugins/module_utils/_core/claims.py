@@ -21,6 +21,8 @@ AUTO = "auto"
 FALLBACK = "vfio_pci"
 STRATEGIES = ("override", "ids", "blacklist")
 FIELDS = ("devices", "driver", "expect", "strategy", "allow_missing")
+BASE_CLASS_BRIDGE = 0x06
+CLASS_BRIDGE_OTHER = 0x0680
 SHORTHAND = -1
 """The index of a claim that was given as options of its own, not in a list."""
 # A module's or driver's name goes into udev rules and modprobe.d: nothing there may end a word or a line.
@@ -119,6 +121,7 @@ def _devices(claim: Claim, inventory: Inventory) -> t.Iterator[tuple[Device, sel
         matched = next(selector for selector in claim.selectors if selector.matches(device))
         if device.is_bridge:
             _refuse_bridge_by_name(claim, device, option)
+        if _is_swept_over(device) and not _is_named(claim, device):
             continue
         if claim.expect is not None and claim.expect != (device.vendor, device.device):
             raise HostError(
@@ -131,9 +134,18 @@ def _devices(claim: Claim, inventory: Inventory) -> t.Iterator[tuple[Device, sel
         raise HostError(f"{option}: only bridges match, and a bridge cannot be given to a VFIO driver.", "Name a function behind them.")
 
 
+def _is_named(claim: Claim, device: Device) -> bool:
+    return any(selector.matches(device) and (selector.names_address or selector.names_id) for selector in claim.selectors)
+
+
+def _is_swept_over(device: Device) -> bool:
+    """Whether a wildcard or class does not mean the device: all bridges but the "other" ones, such as an NVSwitch."""
+    return device.is_bridge or (device.class_code >> 16 == BASE_CLASS_BRIDGE and device.class_code >> 8 != CLASS_BRIDGE_OTHER)
+
+
 def _refuse_bridge_by_name(claim: Claim, device: Device, option: str) -> None:
-    """A wildcard may sweep over bridges; one that is named is a mistake to tell (vfio_pci_core_init_dev() takes header type 0 only)."""
-    if any(selector.matches(device) and (selector.names_address or selector.names_id) for selector in claim.selectors):
+    """A wildcard may sweep over bridges; naming one is a mistake to tell (vfio_pci_core_init_dev() takes header type 0 only)."""
+    if _is_named(claim, device):
         raise HostError(
             f"{option}: {device.address} ({device.id}) is a PCI bridge, which cannot be given to a VFIO driver.",
             "Name a function behind it; the bridges of an IOMMU group need no driver of their own.",
