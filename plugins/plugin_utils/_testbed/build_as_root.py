@@ -25,6 +25,7 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.image impor
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.program import require
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.progress import Say
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.recipe import ImageOptions
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.ssh_key import KeyPair
 
 _FAILED = "failed: "
 _NEEDS_ROOT = "Building a test image needs root: its files belong to several users, and its packages configure themselves in a chroot."
@@ -35,6 +36,8 @@ def build(builder: ImageBuilder, options: t.Mapping[str, t.Any], say: Say, timeo
     sudo = (require("sudo", "sudo"), "-n", "--")
     if subprocess.run((*sudo, "true"), stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=60).returncode != 0:
         raise HostError(_NEEDS_ROOT, "Run Ansible as root, or let sudo work without asking (sudo -v).")
+    # Made here, so that the key and the cache belong to whoever logs in with it.
+    KeyPair.of_cache(builder.cache)
     job = {"options": dict(options), "mirror": builder.options.mirror, "cache": str(builder.cache.root), "name": builder.name}
     with tempfile.TemporaryDirectory() as folder:
         environment = ("env", f"PYTHONPATH={python_path.link(Path(folder))}", "PYTHONDONTWRITEBYTECODE=1")
