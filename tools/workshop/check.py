@@ -29,7 +29,7 @@ class Check:
     argv: tuple[str, ...]
     cwd: Path
     env: Mapping[str, str]
-    seconds: float = 1200
+    seconds: float = 1800
     counts: bool = False
     cleanup: tuple[str, ...] = ()
 

@@ -88,7 +88,7 @@ def sanity(bench: Workbench) -> Iterator[Check]:
     copy = bench.copied("sanity")
     env = ansible_test_variables(bench.checkout, bench.main)
     argv = (bench.main.program("ansible-test"), "sanity", "--local", "--color", "no", *chosen("TESTS"))
-    yield Check("ansible-test sanity", argv, copy, env)
+    yield Check("ansible-test sanity", argv, copy, env, seconds=3600)
 
 
 def documentation(bench: Workbench) -> Iterator[Check]:

@@ -38,7 +38,7 @@ class Workbench:
         """A copy of the collection that stays ours until the workbench is left."""
         return self.stack.enter_context(self.checkout.copied(purpose))
 
-    def check(self, name: str, *argv: str, cwd: Path | None = None, seconds: float = 1200, counts: bool = False) -> Check:
+    def check(self, name: str, *argv: str, cwd: Path | None = None, seconds: float = 1800, counts: bool = False) -> Check:
         """A check that runs one of the main environment's programs, by default in the checkout."""
         program, *arguments = argv
         own = self.main.bin / program
