@@ -13,6 +13,8 @@ import typing as t
 from dataclasses import dataclass
 from pathlib import Path
 
+_BUILDING = ".building-"
+
 
 def default_root() -> Path:
     """`$XDG_CACHE_HOME/vfio-variants`, by the XDG base directory specification below ~/.cache when the variable is unset."""
@@ -57,13 +59,11 @@ class Cache:
     def building(self, target: Path) -> t.Iterator[Path]:
         """A new folder that becomes `target` when the block ends well, and vanishes when it does not.
 
-        The caller holds the lock of `target`.  What killed builders left of the same target is removed first.
+        The caller holds the lock of the target's name.  What killed builders left beside it is removed first.
         """
         target.parent.mkdir(parents=True, exist_ok=True)
-        prefix = f".building-{target.name}-"
-        for left_over in target.parent.glob(f"{prefix}*"):
-            shutil.rmtree(left_over)
-        folder = Path(tempfile.mkdtemp(prefix=prefix, dir=target.parent))
+        self._remove_left_overs(target)
+        folder = Path(tempfile.mkdtemp(prefix=f"{_BUILDING}{target.name}-", dir=target.parent))
         try:
             folder.chmod(0o755)
             yield folder
@@ -71,6 +71,24 @@ class Cache:
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
+
+    def _remove_left_overs(self, target: Path) -> None:
+        for left_over in target.parent.glob(f"{_BUILDING}*"):
+            builds = left_over.name.removeprefix(_BUILDING).rpartition("-")[0]
+            with contextlib.nullcontext(True) if builds == target.name else self._lock_at_once(builds) as dead:
+                if dead:
+                    shutil.rmtree(left_over)
+
+    @contextlib.contextmanager
+    def _lock_at_once(self, name: str) -> t.Iterator[bool]:
+        """Whether the lock was free, and held meanwhile if so."""
+        with (self.root / "locks" / f"{name}.lock").open("w") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                yield False
+            else:
+                yield True
 
 
 def write_atomic(path: Path, content: str) -> None:

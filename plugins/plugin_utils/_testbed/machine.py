@@ -242,7 +242,7 @@ class Machine:
         if _PORT_TAKEN in texts["qemu.log"]:
             return _PortTakenError()
         shown = "".join(f"\n--- {name}\n{text}" for name, text in {**errors, **texts}.items() if text)
-        return HostError(f"The test machine {self.name} {what}.{shown}", self._look_at())
+        return HostError(f"The test machine {self.name} {what}.{shown}\n", self._look_at())
 
     def _look_at(self) -> str:
         return f"Its logs are in {self.folder}."

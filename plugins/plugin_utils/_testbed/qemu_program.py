@@ -62,7 +62,7 @@ def _of_system() -> Qemu | None:
 
 def _of_cache(cache: Cache, mirror: t.Callable[[], str], say: Say) -> Qemu:
     target = cache.qemu / hashlib.sha256(json.dumps((_SUITE.name, _PACKAGES)).encode()).hexdigest()[:16]
-    with cache.lock(f"qemu-{target.name}"):
+    with cache.lock(target.name):
         if not target.is_dir():
             progress = Progress("QEMU", say)
             with cache.building(target) as folder:

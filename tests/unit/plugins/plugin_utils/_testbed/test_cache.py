@@ -63,6 +63,22 @@ def test_what_a_killed_builder_left_is_removed_by_the_next_one(tmp_path: Path) -
     assert [path.name for path in images.iterdir()] == ["one"]
 
 
+def test_what_a_killed_builder_of_something_else_left_is_removed_as_well(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    (cache.images / ".building-another-image-x1y2").mkdir(parents=True)
+    with cache.lock("one"), cache.building(cache.images / "one"):
+        pass
+    assert [path.name for path in cache.images.iterdir()] == ["one"]
+
+
+def test_what_somebody_else_is_building_is_left_alone(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    with cache.lock("another"), cache.building(cache.images / "another") as folder:
+        with cache.lock("one"), cache.building(cache.images / "one"):
+            pass
+        assert folder.is_dir()
+
+
 def test_of_several_builders_one_builds(tmp_path: Path) -> None:
     record = tmp_path / "record"
     context = multiprocessing.get_context("fork")
