@@ -9,6 +9,7 @@ and one to finish; the last would do by itself whatever the others did not.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
 import time
@@ -24,6 +25,16 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.errors import 
 from ansible_collections.vfio.variants.plugins.plugin_utils.source_archive import SourceArchive, own_package
 
 MODULE = "vfio.variants.dkms_package"
+
+
+@contextlib.contextmanager
+def _shown(what: str) -> t.Iterator[list[str]]:
+    """Say that something begins, and how it ended, which is put into the list, after how long."""
+    start, outcome = time.monotonic(), t.cast("list[str]", [])
+    say = Display().display
+    say(f"{what}: building …")
+    yield outcome
+    say(f"{what}: {''.join(outcome)} after {time.monotonic() - start:.0f} s")
 
 
 class ActionModule(ActionBase):
@@ -43,13 +54,12 @@ class ActionModule(ActionBase):
 
     def _arguments(self) -> tuple[dict[str, t.Any], SourceArchive | None]:
         """The module's arguments, with what can be said of sources that lie on the controller."""
-        # What begins with an underscore is between this plugin and its module.
-        given = {name: value for name, value in self._task.args.items() if not str(name).startswith("_")}
+        given = {name: value for name, value in self._task.args.items() if name != "_run"}
         source = given.get("source")
         if not source or not isinstance(source, str) or boolean(given.get("remote_src", False), strict=False):
-            return given, None
+            return {**given, "_run": {}}, None
         archive = SourceArchive.read(self._folder(source))
-        return {**given, "_digest": archive.digest, "_conf": archive.conf, "_manifest": archive.manifest}, archive
+        return {**given, "_run": {"digest": archive.digest, "conf": archive.conf, "manifest": archive.manifest}}, archive
 
     def _folder(self, source: str) -> Path:
         own = own_package(source)
@@ -64,29 +74,22 @@ class ActionModule(ActionBase):
             ) from error
 
     def _work(self, arguments: dict[str, t.Any], archive: SourceArchive | None, facts: dict[str, t.Any]) -> dict[str, t.Any]:
-        first = self._call({**arguments, "_step": "look"}, facts)
+        first = self._call(arguments, {"step": "look"}, facts)
         todo = first.pop("_todo", None)
         if todo is None:
             return first
-        if todo["sources"] and archive is not None:
-            arguments = {**arguments, "_archive": self._send(archive)}
+        place = {"archive": self._send(archive)} if todo["sources"] and archive is not None else {}
         for number, release in enumerate(todo["builds"], 1):
-            built = self._build(arguments, release, f"{number}/{len(todo['builds'])}", facts)
+            with _shown(f"[{facts.get('inventory_hostname', 'host')}] kernel {release} ({number}/{len(todo['builds'])})") as outcome:
+                built = self._call(arguments, {**place, "step": "build", "build": release}, facts)
+                outcome.append("failed" if built.get("failed") else "built")
             if built.get("failed"):
                 return built
-        return self._call({**arguments, "_step": "finish"}, facts)
+        return self._call(arguments, {**place, "step": "finish"}, facts)
 
-    def _build(self, arguments: dict[str, t.Any], release: str, count: str, facts: dict[str, t.Any]) -> dict[str, t.Any]:
-        start = time.monotonic()
-        say = Display().display
-        what = f"[{facts.get('inventory_hostname', 'host')}] kernel {release} ({count})"
-        say(f"{what}: building …")
-        built = self._call({**arguments, "_step": "build", "_build": release}, facts)
-        say(f"{what}: {'failed' if built.get('failed') else 'built'} after {time.monotonic() - start:.0f} s")
-        return built
-
-    def _call(self, arguments: dict[str, t.Any], facts: dict[str, t.Any]) -> dict[str, t.Any]:
-        answer: dict[str, t.Any] = self._execute_module(module_name=MODULE, module_args=arguments, task_vars=facts)
+    def _call(self, arguments: dict[str, t.Any], told: dict[str, t.Any], facts: dict[str, t.Any]) -> dict[str, t.Any]:
+        whole = {**arguments, "_run": {**arguments["_run"], **told}}
+        answer: dict[str, t.Any] = self._execute_module(module_name=MODULE, module_args=whole, task_vars=facts)
         return answer
 
     def _send(self, archive: SourceArchive) -> str:

@@ -90,6 +90,30 @@ options:
     description: How long building for one kernel may take, in seconds.
     type: int
     default: 1800
+  _run:
+    description: What the module's action plugin tells the module about a run. Not for playbooks, where it is not looked at.
+    type: dict
+    suboptions:
+      digest:
+        description: The digest of the sources on the controller.
+        type: str
+      conf:
+        description: The text of their C(dkms.conf).
+        type: str
+      manifest:
+        description: The text of their C(modules.json).
+        type: str
+      archive:
+        description: Where on the managed host the sources lie as an archive.
+        type: path
+      step:
+        description: Which part of the run this call is.
+        type: str
+        choices: [look, build, finish]
+        default: finish
+      build:
+        description: The kernel that is built for in this part.
+        type: str
 notes:
   - Requires root, DKMS, make, and for each kernel its headers and the compiler that it was built with. What is missing is named
     with the package that brings it, before anything is changed. In check mode that is a warning, as an earlier task may be the
@@ -245,13 +269,17 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     },
     "keep_versions": {"type": "bool", "default": False},
     "timeout": {"type": "int", "default": 1800},
-    # From the action plugin: what it knows of the sources, where it has put them, and which step of a run this is.
-    "_digest": {"type": "str"},
-    "_conf": {"type": "str"},
-    "_manifest": {"type": "str"},
-    "_archive": {"type": "path"},
-    "_step": {"type": "str", "choices": ["look", "build", "finish"], "default": "finish"},
-    "_build": {"type": "str"},
+    "_run": {
+        "type": "dict",
+        "options": {
+            "digest": {"type": "str"},
+            "conf": {"type": "str"},
+            "manifest": {"type": "str"},
+            "archive": {"type": "path"},
+            "step": {"type": "str", "choices": ["look", "build", "finish"], "default": "finish"},
+            "build": {"type": "str"},
+        },
+    },
 }
 
 
@@ -271,7 +299,7 @@ def build(host: Host, params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     with host.lock():
         package = DkmsPackage(host, read_request(host, params))
         package.check()
-        package.build([release for release in package.plan.builds if release == params["_build"]])
+        package.build([release for release in package.plan.builds if release == params["_run"]["build"]])
     return {"changed": False}
 
 
@@ -309,7 +337,8 @@ def main() -> None:
     def work(host: Host) -> dict[str, t.Any]:
         if module.check_mode:
             return predict(host, module.params, module.warn)
-        return STEPS[module.params["_step"]](host, module.params)
+        step = (module.params["_run"] or {}).get("step", "finish")
+        return STEPS[step](host, module.params)
 
     run_module(module, work)
 

@@ -77,14 +77,15 @@ def _source_on_host(host: Host, folder: str) -> Source:
 
 
 def _source_from_controller(host: Host, params: t.Mapping[str, t.Any]) -> Source:
-    if params["_digest"] is None or params["_conf"] is None:
+    told = params["_run"] or {}
+    if told.get("digest") is None or told.get("conf") is None:
         raise HostError(
             "source: the sources lie on the controller, and only the module's action plugin can bring them here.",
             "Call the module by its full name vfio.variants.dkms_package, or set remote_src.",
         )
-    archive = params["_archive"]
+    archive = told.get("archive")
     files = None if archive is None else lambda: unpack(host.read_bytes(archive))
-    return _described(params["_conf"], params["_manifest"], params["source"], params["_digest"], files)
+    return _described(told["conf"], told.get("manifest"), params["source"], told["digest"], files)
 
 
 def _described(conf: str, manifest: str | None, folder: str, found: str, files: t.Any) -> Source:

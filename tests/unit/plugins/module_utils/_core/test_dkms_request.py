@@ -25,12 +25,9 @@ DEFAULTS: dict[str, t.Any] = {
     "modules": None,
     "keep_versions": False,
     "timeout": 60,
-    "_digest": None,
-    "_conf": None,
-    "_manifest": None,
-    "_archive": None,
+    "_run": None,
 }
-SENT = {"source": "gpu", "_digest": "d1", "_conf": CONF}
+SENT = {"source": "gpu", "_run": {"digest": "d1", "conf": CONF}}
 
 
 def request(tree: Tree, **params: t.Any) -> t.Any:
@@ -53,7 +50,7 @@ def test_options_that_contradict_the_sources_are_refused(tmp_path: Path) -> None
 
 
 def test_options_say_what_only_running_the_file_would_tell(tmp_path: Path) -> None:
-    made = request(Tree(tmp_path), source="gpu", _digest="d1", _conf='PACKAGE_NAME="$(pwd)"', name="gpu", version="3.0")
+    made = request(Tree(tmp_path), source="gpu", _run={"digest": "d1", "conf": 'PACKAGE_NAME="$(pwd)"'}, name="gpu", version="3.0")
     assert (made.name, made.version) == ("gpu", "3.0")
 
 
