@@ -153,13 +153,27 @@ devices:
       elements: str
       sample: ["drm/card0"]
     variant:
-      description:
-        - The best VFIO driver of the running kernel, with the C(vfio_pci:) alias that makes it so and the number of fields, of
-          seven, that the alias leaves open. None where the kernel has none at all.
-        - RV(devices[].variant.driver) is read from the kernel where the module is loaded; else it is the name that the module's
-          source gives the driver, by rule the module's own.
+      description: The best VFIO driver that the running kernel has for the device, none where it has none at all.
       type: dict
-      sample: {module: nvlink2gpu_vfio_pci, driver: nvlink2gpu_vfio_pci, alias: "vfio_pci:v000010DEd00001DB1sv*sd*bc*sc*i*", wildcards: 5}
+      contains:
+        module:
+          description: The module's name, with underscores.
+          type: str
+          sample: nvlink2gpu_vfio_pci
+        driver:
+          description:
+            - The name of the driver, which O(vfio.variants.device_claim#module:driver) and C(driver_override) take.
+            - Read from the kernel where the module is loaded; else the name that the module's source gives it, by rule the module's own.
+          type: str
+          sample: nvlink2gpu_vfio_pci
+        alias:
+          description: The C(vfio_pci:) alias that matches the device.
+          type: str
+          sample: vfio_pci:v000010DEd00001DB1sv*sd*bc*sc*i*
+        wildcards:
+          description: How many of seven fields the alias leaves open; the fewer, the better the match.
+          type: int
+          sample: 5
     contenders:
       description: The modules of the running kernel that could take the device, natives as udev loads them, then VFIO drivers, best first.
       type: list
