@@ -33,6 +33,7 @@ _SETTLE_SECONDS = 120
 _READY = f"udevadm settle --timeout={_SETTLE_SECONDS}; cat /proc/sys/kernel/random/boot_id"
 _POWER_OFF_PATIENCE = 90.0
 _END_PATIENCE = 20.0
+_LAUNCH_PATIENCE = 120.0
 _TELL_EVERY = 15.0
 
 
@@ -195,19 +196,18 @@ class Machine:
         launch = {"servers": servers, "qemu": argv, "environment": dict(qemu.environment), "errors": "qemu.log"}
         write_atomic(self.folder / supervisor.LAUNCH, json.dumps(launch, indent=1))
         with (self.folder / "supervisor.log").open("wb") as log:
-            process = subprocess.Popen(
+            done = subprocess.run(
                 python_path.command("supervisor"),
                 cwd=self.folder,
                 env={**os.environ, "PYTHONPATH": str(self.folder / "python")},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,
+                timeout=_LAUNCH_PATIENCE,
+                check=False,
             )
-        while not (self.folder / supervisor.RUNNING).is_file():
-            if process.poll() is not None:
-                raise self._failed("did not start")
-            time.sleep(0.05)
+        if done.returncode != 0:
+            raise self._failed("did not start")
 
     def _server(self, function: str) -> dict[str, t.Any]:
         socket = command_line.socket_name(function)

@@ -33,6 +33,18 @@ class _Asked(BaseException):
 
 
 def main() -> int:
+    """Start a supervisor that outlives this process; 0 when the machine's processes run."""
+    reader, writer = os.pipe()
+    if os.fork():
+        os.close(writer)
+        return 0 if os.read(reader, 1) else 1
+    os.close(reader)
+    os.setsid()
+    _supervise(writer)
+    return 0
+
+
+def _supervise(ready: int) -> None:
     launch = json.loads(LAUNCH.read_text(encoding="utf-8"))
     signal.signal(signal.SIGTERM, _raise_asked)
     children: dict[str, subprocess.Popen[bytes]] = {}
@@ -42,6 +54,8 @@ def main() -> int:
         _await_sockets([Path(server["socket"]) for server in launch["servers"]], children)
         children["qemu"] = _start(launch["qemu"], Path(launch["errors"]), launch["environment"])
         _announce(children)
+        os.write(ready, b"+")
+        os.close(ready)
         pid, status = os.wait()
         print(f"process {pid} ended with wait status {status}", flush=True)
     except _Asked:
@@ -50,7 +64,6 @@ def main() -> int:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         _end(children)
         RUNNING.unlink(missing_ok=True)
-    return 0
 
 
 def _start(argv: t.Sequence[str], errors: Path, environment: t.Mapping[str, str]) -> subprocess.Popen[bytes]:

@@ -28,9 +28,8 @@ class Bench:
     """A folder in which a supervisor runs one server and something in QEMU's place."""
 
     folder: Path
-    popen: subprocess.Popen[bytes] | None = None
 
-    def launch(self, server: list[str], qemu: list[str]) -> None:
+    def launch(self, server: list[str], qemu: list[str]) -> int:
         servers = [{"name": "gpu0", "argv": server, "socket": "gpu0.sock", "errors": "gpu0.errors.log"}]
         launch = {"servers": servers, "qemu": qemu, "environment": {"MARK": "mark"}, "errors": "qemu.log"}
         (self.folder / "launch.json").write_text(json.dumps(launch), encoding="utf-8")
@@ -38,38 +37,33 @@ class Bench:
         tree.mkdir(parents=True)
         (tree / "variants").symlink_to(COLLECTION)
         with (self.folder / "supervisor.log").open("wb") as log:
-            self.popen = subprocess.Popen(
+            return subprocess.run(
                 (sys.executable, "-m", supervisor.__name__),
                 cwd=self.folder,
                 env={**os.environ, "PYTHONPATH": str(self.folder / "python")},
                 stdout=log,
                 stderr=subprocess.STDOUT,
-            )
+                timeout=120,
+                check=False,
+            ).returncode
 
     def processes(self) -> dict[str, Process]:
         running = self.folder / "running.json"
-        deadline = time.monotonic() + 60
-        while not running.exists():
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        if not running.exists():
+            return {}
         return {name: Process(**facts) for name, facts in json.loads(running.read_text(encoding="utf-8")).items()}
-
-    def wait(self) -> int:
-        assert self.popen is not None
-        return self.popen.wait(60)
 
 
 @pytest.fixture(name="bench")
 def fixture_bench(tmp_path: Path) -> t.Iterator[Bench]:
     bench = Bench(tmp_path)
     yield bench
-    if bench.popen is not None and bench.popen.poll() is None:
-        bench.popen.kill()
-        bench.popen.wait()
+    for process in bench.processes().values():
+        process.stop(20)
 
 
 def test_all_of_them_run_and_are_named(bench: Bench) -> None:
-    bench.launch([sys.executable, "-c", SERVER], ["sleep", "300"])
+    assert bench.launch([sys.executable, "-c", SERVER], ["sleep", "300"]) == 0
     processes = bench.processes()
     assert sorted(processes) == ["gpu0", "qemu", "supervisor"]
     assert all(process.alive() for process in processes.values())
@@ -80,8 +74,7 @@ def test_when_one_ends_the_others_end(bench: Bench, victim: str) -> None:
     bench.launch([sys.executable, "-c", SERVER], ["sleep", "300"])
     processes = bench.processes()
     os.kill(processes[victim].pid, signal.SIGKILL)
-    assert bench.wait() == 0
-    assert not any(process.alive() for process in processes.values())
+    assert all(process.wait(60) for process in processes.values())
     assert not (bench.folder / "running.json").exists()
 
 
@@ -100,14 +93,16 @@ def test_when_the_supervisor_is_killed_all_end(bench: Bench) -> None:
 
 
 def test_a_server_that_does_not_start_keeps_qemu_from_starting(bench: Bench) -> None:
-    bench.launch(["sh", "-c", "echo no such profile >&2; exit 1"], ["touch", "qemu-ran"])
-    assert bench.wait() != 0
+    assert bench.launch(["sh", "-c", "echo no such profile >&2; exit 1"], ["touch", "qemu-ran"]) != 0
     assert not (bench.folder / "qemu-ran").exists()
     assert "gpu0.sock did not start" in (bench.folder / "supervisor.log").read_text(encoding="utf-8")
     assert "no such profile" in (bench.folder / "gpu0.errors.log").read_text(encoding="utf-8")
 
 
 def test_qemu_gets_its_environment_and_its_output_is_kept(bench: Bench) -> None:
-    bench.launch([sys.executable, "-c", SERVER], ["sh", "-c", "echo $MARK >&2"])
-    assert bench.wait() == 0
+    bench.launch([sys.executable, "-c", SERVER], ["sh", "-c", "echo $MARK >&2; exec sleep 300"])
+    deadline = time.monotonic() + 30
+    while not (bench.folder / "qemu.log").read_text(encoding="utf-8"):
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
     assert (bench.folder / "qemu.log").read_text(encoding="utf-8") == "mark\n"
