@@ -79,7 +79,7 @@ options:
         required: true
       emulate:
         description:
-          - Identity of a function that this collection emulates, such as C({profile: v100-sxm2-16gb}).
+          - Identity of a function that this collection emulates, such as the C(profile) V(v100-sxm2-16gb).
           - Each access to it is logged.
         type: dict
       qemu:

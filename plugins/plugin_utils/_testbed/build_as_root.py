@@ -70,7 +70,7 @@ def main() -> int:
     threading.Thread(target=_end_with_client, daemon=True).start()
     builder = ImageBuilder(Cache(Path(job["cache"])), ImageOptions.from_mapping(job["options"], job["mirror"]), job["name"])
     try:
-        image, _ = builder.build(_say, job["timeout"])
+        image = builder.build(_say, job["timeout"])[0]
     except HostError as error:
         _say(_FAILED + json.dumps(str(error)))
         return 1

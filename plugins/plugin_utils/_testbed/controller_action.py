@@ -29,7 +29,7 @@ class ControllerAction(ActionBase, abc.ABC):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         result: dict[str, t.Any] = super().run(tmp, task_vars)
-        _, options = self.validate_argument_spec(self.argument_spec())  # type: ignore[no-untyped-call]
+        _validation, options = self.validate_argument_spec(self.argument_spec())  # type: ignore[no-untyped-call]
         try:
             result.update(self.work(_plain(options), bool(self._task.check_mode)))
         except HostError as error:

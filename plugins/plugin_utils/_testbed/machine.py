@@ -111,7 +111,7 @@ class Machine:
         port = None if fresh else int(self.facts()["port"])
         self._prepare(options, image, qemu)
         try:
-            for _ in range(_PORT_TRIES):
+            for _attempt in range(_PORT_TRIES):
                 port = free_port(port)
                 try:
                     return self._boot(options, image, qemu, accelerator, port, progress, timeout)
