@@ -65,6 +65,7 @@ class Recipe:
 
     sources: str
     packages: tuple[str, ...]
+    dpkg_options: tuple[str, ...]
     files_before_packages: tuple[GuestFile, ...]
     files_after_packages: tuple[GuestFile, ...]
     commands: tuple[tuple[str, ...], ...]
@@ -78,6 +79,7 @@ class Recipe:
         return cls(
             sources=options.suite.sources(options.mirror),
             packages=(*guest.packages(options.initramfs), *_with_headers(options.kernels), *options.packages),
+            dpkg_options=guest.DPKG_OPTIONS,
             files_before_packages=(*guest.system_files(options, public_key), guest.grub_defaults(arguments)),
             files_after_packages=guest.files_after_packages(options),
             commands=(*guest.COMMANDS, *_grub_commands()),

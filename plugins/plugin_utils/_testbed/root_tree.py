@@ -11,6 +11,7 @@ import typing as t
 from pathlib import Path
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed import guest
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.guest_file import GuestFile, write_archive
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.program import require, run
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.progress import Progress
@@ -21,13 +22,10 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.suite impor
 _CONNECTION = ("Acquire::http::", "Acquire::https::", "Acquire::Retries ")
 _DPKG_DATABASE = Path("/var/lib/dpkg")
 
-_MMDEBSTRAP_OPTIONS = (
-    '--aptopt=APT::Install-Recommends "false"',
+_APT_OPTIONS = (
+    'APT::Install-Recommends "false"',
     # A mirror may lag behind, and testing's Release files expire within days; the signature is checked all the same.
-    '--aptopt=Acquire::Check-Valid-Until "false"',
-    "--dpkgopt=path-exclude=/usr/share/doc/*",
-    "--dpkgopt=path-exclude=/usr/share/man/*",
-    "--dpkgopt=path-exclude=/usr/share/locale/*",
+    'Acquire::Check-Valid-Until "false"',
 )
 
 
@@ -75,7 +73,7 @@ def _mmdebstrap(arguments: t.Sequence[str], progress: Progress, timeout: float) 
 
     mmdebstrap = require("mmdebstrap", "mmdebstrap")
     run(
-        (*_confined(), mmdebstrap, *_MMDEBSTRAP_OPTIONS, *_connection_options(), *arguments),
+        (*_confined(), mmdebstrap, *_options(), *arguments),
         timeout=timeout,
         on_line=report,
         on_wait=progress.still,
@@ -94,6 +92,11 @@ def _confined() -> tuple[str, ...]:
     return (*words, "sh", "-c", guard, str(_DPKG_DATABASE))
 
 
+def _options() -> tuple[str, ...]:
+    apt = (f"--aptopt={option}" for option in (*_APT_OPTIONS, *_connection_options()))
+    return (*apt, *(f"--dpkgopt={option}" for option in guest.DPKG_OPTIONS))
+
+
 def _connection_options() -> tuple[str, ...]:
     lines = run((require("apt-config", "apt"), "dump"), timeout=60).splitlines()
-    return tuple(f"--aptopt={line}" for line in lines if line.startswith(_CONNECTION) and not line.endswith('"";'))
+    return tuple(line for line in lines if line.startswith(_CONNECTION) and not line.endswith('"";'))
