@@ -226,6 +226,10 @@ kernels:
       description: Whether it runs now.
       type: bool
       sample: true
+    headers_package:
+      description: The package that brings the kernel's headers on this host's distribution.
+      type: str
+      sample: linux-headers-6.12.107+deb13-amd64
     headers:
       description: Whether modules can be built for it.
       type: bool

@@ -18,9 +18,16 @@ class Commands:
     calls: list[list[str]] = dataclasses.field(default_factory=list)
 
     def __call__(
-        self, args: list[str], *, data: bytes | None, binary_data: bool, environ_update: dict[str, str] | None
+        self,
+        args: list[str],
+        *,
+        data: bytes | None,
+        binary_data: bool,
+        environ_update: dict[str, str] | None,
     ) -> tuple[int, str, str]:
         self.calls.append(args[3:] if args[0] == "timeout" else args)
         path = f"{self.root}/usr/sbin:{self.root}/usr/bin:{os.environ['PATH']}"
-        done = subprocess.run(args, input=data, capture_output=True, env={**os.environ, **(environ_update or {}), "PATH": path}, check=False)
+        done = subprocess.run(
+            args, input=data, capture_output=True, env={**os.environ, **(environ_update or {}), "PATH": path}, check=False
+        )
         return done.returncode, done.stdout.decode("utf-8", "surrogateescape"), done.stderr.decode("utf-8", "surrogateescape")

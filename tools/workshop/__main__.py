@@ -21,8 +21,6 @@ from workshop.phases import PHASES, Phase
 from workshop.report import run_phases, summary
 from workshop.workbench import Workbench
 
-# A phase whose folder does not exist has nothing to run.
-FOLDERS = {"integration": "tests/integration/targets", "kernels": "tests/kernels", "molecule": "molecule"}
 RUBBISH = (".ansible", ".mypy_cache", ".pytest_cache", ".ruff_cache", "collections", "dist", "tests/output")
 
 
@@ -40,10 +38,6 @@ def run(bench: Workbench, phases: list[Phase]) -> int:
     for line in summary(outcomes):
         say(line)
     return int(any(outcome.failed for outcome in outcomes))
-
-
-def existing(bench: Workbench, phases: list[Phase]) -> list[Phase]:
-    return [phase for phase in phases if phase.name not in FOLDERS or (bench.checkout.root / FOLDERS[phase.name]).is_dir()]
 
 
 def replace_by(bench: Workbench, argv: list[str]) -> None:
@@ -72,7 +66,7 @@ def obey(arguments: argparse.Namespace, bench: Workbench) -> int:
     if arguments.command == "exec":
         replace_by(bench, arguments.argv)
     if arguments.command == "test":
-        return run(bench, existing(bench, list(PHASES)))
+        return run(bench, list(PHASES))
     return run(bench, [phase for phase in PHASES if phase.name == arguments.command]) if arguments.command != "setup" else 0
 
 

@@ -10,6 +10,7 @@ import typing as t
 from pathlib import Path
 
 import pytest
+
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.access_log import AccessLog
 
 SYSFS = "/sys/bus/pci/devices"

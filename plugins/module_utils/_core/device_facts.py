@@ -7,6 +7,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core import selector
+from ansible_collections.vfio.variants.plugins.module_utils._core.build_requirements import headers_package
 from ansible_collections.vfio.variants.plugins.module_utils._core.device_report import Surroundings, kernel_report, modprobe_report, report
 from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernels import OSRELEASE, read_all
@@ -38,7 +39,7 @@ def gather(host: Host, devices: object = None, allow_missing: bool = False) -> d
     around = Surroundings(inventory, kernels, running, config, frozenset(host.names("/sys/module")))
     return {
         "devices": report(chosen, around),
-        "kernels": kernel_report(kernels, running),
+        "kernels": [{**kernel, "headers_package": headers_package(host, kernel["release"])} for kernel in kernel_report(kernels, running)],
         "modprobe": modprobe_report(config, kernels),
         **({"warnings": warnings} if warnings else {}),
     }
