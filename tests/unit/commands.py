@@ -22,7 +22,7 @@ class Commands:
         args: list[str],
         *,
         data: bytes | None,
-        binary_data: bool,
+        binary_data: bool,  # noqa: ARG002 - part of a runner's signature
         environ_update: dict[str, str] | None,
     ) -> tuple[int, str, str]:
         self.calls.append(args[3:] if args[0] == "timeout" else args)

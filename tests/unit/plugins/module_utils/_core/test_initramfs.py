@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+import typing as t
 from pathlib import Path
 
 import pytest
@@ -16,11 +17,14 @@ from ansible_collections.vfio.variants.tests.unit.commands import Commands
 from ansible_collections.vfio.variants.tests.unit.images import PACKERS, Link, SameFile, archive, module, packed
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13, Tree
 
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.tests.unit.images import Entry
+
 IMAGE = f"/boot/initrd.img-{DEBIAN_13}"
 MODULES = f"usr/lib/modules/{DEBIAN_13}"
 OPTIONS = "options vfio-pci ids=10de:1db1\n"
 MERGED = {"bin": Link("usr/bin"), "lib": Link("usr/lib")}
-TYPICAL = {
+TYPICAL: dict[str, Entry] = {
     **MERGED,
     "init": "#!/bin/sh\n",
     "etc/modprobe.d/gpu.conf": OPTIONS,

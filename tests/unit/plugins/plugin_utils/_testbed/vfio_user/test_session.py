@@ -8,6 +8,7 @@ import errno
 import json
 import os
 import struct
+import typing as t
 
 import pytest
 
@@ -104,12 +105,12 @@ def test_a_reset_puts_back_presets_and_config_space(start):
     assert server.log_holds("DEVICE_RESET")
 
 
-def _device_control(client) -> int:
+def _device_control(client: t.Any) -> int:
     """Walks the capabilities to the PCI Express one, as a driver does."""
     at = client.read(CONFIG, 0x34, length=1)
     while client.read(CONFIG, at, length=1) != 0x10:
         at = client.read(CONFIG, at + 1, length=1)
-    return at + 8
+    return int(at) + 8
 
 
 def test_a_function_level_reset_puts_back_presets(start):
