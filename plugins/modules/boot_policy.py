@@ -166,7 +166,7 @@ warnings:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.arguments import CLAIM_ARGUMENTS, CLAIM_EXCLUSIVE, run_module
-from ansible_collections.vfio.variants.plugins.module_utils._core.policy_settlement import settle
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.settlement import settle
 
 
 def main() -> None:

@@ -131,7 +131,7 @@ devices:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.arguments import CLAIM_ARGUMENTS, CLAIM_EXCLUSIVE, run_module
-from ansible_collections.vfio.variants.plugins.module_utils._core.live_claim import hold
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim.live import hold
 
 
 def main() -> None:

@@ -262,7 +262,7 @@ modprobe:
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.arguments import run_module
-from ansible_collections.vfio.variants.plugins.module_utils._core.device_facts import gather
+from ansible_collections.vfio.variants.plugins.module_utils._core.devices.facts import gather
 
 
 def main() -> None:

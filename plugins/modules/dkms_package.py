@@ -251,8 +251,8 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.arguments import run_module
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms import DkmsPackage
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms_request import LEVELS, read_request
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.package import DkmsPackage
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.request import LEVELS, read_request
 from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
 
 ARGUMENTS: dict[str, dict[str, t.Any]] = {

@@ -160,8 +160,8 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.arguments import CLAIM_ARGUMENTS, run_module
 from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
-from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs_agreement import make_agree
-from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs_generator import AUTO, GENERATORS
+from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.agreement import make_agree
+from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.generator import AUTO, GENERATORS
 
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "kernels": {"type": "list", "elements": "str", "default": ["all"]},

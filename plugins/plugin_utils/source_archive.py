@@ -8,10 +8,10 @@ import dataclasses
 import functools
 from pathlib import Path
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms_request import CONF, MANIFEST
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.request import CONF, MANIFEST
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.source_tree import SourceFile, digest, pack, read_files
 from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
-from ansible_collections.vfio.variants.plugins.module_utils._core.source_tree import SourceFile, digest, pack, read_files
 
 OWN_PACKAGES = Path(__file__).parents[2] / "files" / "kernel"
 

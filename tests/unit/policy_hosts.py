@@ -9,7 +9,7 @@ import typing as t
 import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.policy_settlement import settle
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.settlement import settle
 from ansible_collections.vfio.variants.tests.unit.trees import ANY_VFIO, DEBIAN_13, E1000E, NVIDIA_DISPLAY, V100_VARIANT, Tree
 
 if t.TYPE_CHECKING:

@@ -7,10 +7,10 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core import claims
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim import claims
 from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernels import PendingModule
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import PendingModule
 
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule

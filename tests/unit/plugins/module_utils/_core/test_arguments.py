@@ -11,7 +11,7 @@ import pytest
 from ansible_collections.vfio.variants.plugins.module_utils._core.arguments import claims_of, pending_of, run_module
 from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernels import PendingModule
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import PendingModule
 
 
 class EndedError(Exception):

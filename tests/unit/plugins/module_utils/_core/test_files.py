@@ -10,7 +10,7 @@ import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core import files
 from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.files import FileChange, State
+from ansible_collections.vfio.variants.plugins.module_utils._core.file_change import FileChange, State, diff
 from ansible_collections.vfio.variants.tests.unit.trees import Tree
 
 MODPROBE = "/etc/modprobe.d/a.conf"
@@ -82,7 +82,7 @@ def test_a_link_or_directory_in_a_files_place_is_refused(tmp_path: Path, kind: s
 
 def test_the_diff_shows_content_and_permissions_of_needed_changes_only(tmp_path: Path) -> None:
     tree = Tree(tmp_path).file(MODPROBE, "same\n").file(HOOK, "#!/bin/sh\n", mode=0o600)
-    shown = files.diff([change(tree, MODPROBE, b"same\n"), change(tree, HOOK, b"#!/bin/sh\n", 0o755)])
+    shown = diff([change(tree, MODPROBE, b"same\n"), change(tree, HOOK, b"#!/bin/sh\n", 0o755)])
     assert shown == [
         {
             "before_header": f"{HOOK} (mode 0600)",

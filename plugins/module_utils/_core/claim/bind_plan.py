@@ -1,0 +1,95 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which functions must change hands on the running kernel, decided from facts alone."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import comparable
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import Assignment
+    from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Device, Inventory
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
+
+
+@dataclasses.dataclass(frozen=True)
+class Binding:
+    """What one function's binding is to become.
+
+    ``driver`` is the wanted owner; None means its native driver, or nobody where it has none.  ``modules`` are loaded
+    before the function is touched.  ``override`` is the wanted driver_override.
+    """
+
+    device: Device
+    driver: str | None
+    override: str | None
+    modules: tuple[str, ...]
+    rebind: bool
+
+    @property
+    def set_override(self) -> bool:
+        return self.device.driver_override != self.override
+
+    @property
+    def changed(self) -> bool:
+        return self.rebind or self.set_override
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """What is to be done, in order, as sentences."""
+        steps = [f"load {module}" for module in self.modules] if self.rebind else []
+        if self.set_override:
+            steps.append(f"set driver_override to {self.override}" if self.override else "clear driver_override")
+        if self.rebind and self.device.driver:
+            steps.append(f"unbind from {self.device.driver}")
+        if self.rebind:
+            steps.append(f"bind to {self.driver}" if self.driver else "offer to the native drivers")
+        return tuple(steps)
+
+    def outcome(self) -> Device:
+        """The function as it will be.  A native driver is named by its module, as far as that can be known before."""
+        native = self.modules[0] if self.modules else None
+        driver = (self.driver or native) if self.rebind else self.device.driver
+        return dataclasses.replace(self.device, driver=driver, driver_override=self.override)
+
+
+def take(assignments: t.Sequence[Assignment]) -> tuple[Binding, ...]:
+    """The bindings that give each function to the driver it is assigned to."""
+    return tuple(
+        Binding(
+            device=assignment.device,
+            driver=assignment.driver,
+            override=assignment.driver,
+            modules=(assignment.module,),
+            rebind=assignment.device.driver != assignment.driver,
+        )
+        for assignment in assignments
+    )
+
+
+def give_back(devices: t.Sequence[Device], claimed: t.Container[str], inventory: Inventory, kernel: Kernel) -> tuple[Binding, ...]:
+    """The bindings that return each function from a VFIO driver, or from one of the ``claimed`` modules, to its native driver."""
+    bindings = []
+    for device in devices:
+        held = device.driver is not None and _is_ours(device.driver, claimed, inventory, kernel)
+        overridden = device.driver_override is not None and _is_ours(device.driver_override, claimed, inventory, kernel)
+        # An override of somebody else's stays, and so does the owner that it names.
+        override = None if overridden else device.driver_override
+        idle = device.driver is None and overridden and bool(kernel.natives(device.modalias))
+        natives = tuple(match.module for match in kernel.natives(device.modalias))
+        bindings.append(Binding(device=device, driver=None, override=override, modules=natives, rebind=held or idle))
+    return tuple(bindings)
+
+
+def _is_ours(driver: str, claimed: t.Container[str], inventory: Inventory, kernel: Kernel) -> bool:
+    registered = inventory.drivers.get(driver)
+    module = comparable((registered and registered.module) or driver)
+    return module in kernel.vfio_modules or module in claimed
+
+
+def is_viable(group: t.Sequence[Device], inventory: Inventory, kernel: Kernel) -> bool:
+    """Whether user space can open the group: every function but bridges is without a driver or with a VFIO one."""
+    return all(device.is_bridge or device.driver is None or _is_ours(device.driver, ("pci_stub",), inventory, kernel) for device in group)

@@ -1,0 +1,174 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which driver each device shall have, as the user wishes it, and what that means on one kernel."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.devices import selector as selectors
+from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import comparable
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import unknown_module_error
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Device, Inventory
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
+
+AUTO = "auto"
+FALLBACK = "vfio_pci"
+STRATEGIES = ("override", "ids", "blacklist")
+FIELDS = ("devices", "driver", "expect", "strategy", "allow_missing")
+BASE_CLASS_BRIDGE = 0x06
+CLASS_BRIDGE_OTHER = 0x0680
+SHORTHAND = -1
+"""The index of a claim that was given as options of its own, not in a list."""
+# A module's or driver's name goes into udev rules and modprobe.d: nothing there may end a word or a line.
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
+
+
+@dataclasses.dataclass(frozen=True)
+class Claim:
+    """Devices and the driver they shall have.  ``driver`` is `auto`, or a driver's or module's name as written."""
+
+    selectors: tuple[selectors.Selector, ...]
+    driver: str = AUTO
+    expect: tuple[int, int] | None = None
+    strategy: str | None = None
+    allow_missing: bool = False
+    index: int = 0
+
+    def option(self, name: str) -> str:
+        """How messages name one of the claim's options: `claims[1].driver`, or `driver` where there is no list."""
+        return name if self.index == SHORTHAND else f"claims[{self.index}].{name}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Assignment:
+    """What a claim means for one device on one kernel.  ``selector`` is the first that matched, ``module`` a comparable name."""
+
+    claim: Claim
+    selector: selectors.Selector
+    device: Device
+    module: str
+    driver: str
+
+
+def parse(claims: t.Sequence[t.Mapping[str, t.Any]]) -> tuple[Claim, ...]:
+    """Claims from an option's value.  Raises HostError, naming the claim and its field."""
+    return tuple(parse_one(claim, index) for index, claim in enumerate(claims))
+
+
+def parse_one(given: t.Mapping[str, t.Any], index: int) -> Claim:
+    claim = Claim((), index=index)
+    unknown = sorted(str(key) for key in given if key not in FIELDS)
+    if unknown:
+        raise HostError(f"{claim.option(unknown[0])}: a claim has no such field.", f"It has {', '.join(FIELDS)}.")
+    if given.get("devices") is None:
+        raise HostError(f"{claim.option('devices')}: a claim must say which devices it is about.", selectors.FORMS)
+    driver = AUTO if given.get("driver") is None else given["driver"]
+    if not isinstance(driver, str) or not NAME.fullmatch(driver):
+        raise HostError(
+            f"{claim.option('driver')}: {driver!r} is no driver's name.", "Write auto, or a driver's or module's name: vfio-pci."
+        )
+    strategy = given.get("strategy")
+    if strategy not in (None, *STRATEGIES):
+        raise HostError(f"{claim.option('strategy')}: there is no strategy {strategy!r}.", f"Allowed are {', '.join(STRATEGIES)}.")
+    expect = given.get("expect")
+    return Claim(
+        selectors.parse(given["devices"], claim.option("devices")),
+        driver,
+        None if expect is None else selectors.parse_id(expect, claim.option("expect")),
+        strategy,
+        bool(given.get("allow_missing")),
+        index,
+    )
+
+
+def assign(claims: t.Sequence[Claim], inventory: Inventory, kernel: Kernel, driver_names: t.Mapping[str, str]) -> tuple[Assignment, ...]:
+    """What the claims mean on ``kernel``, by device.  ``driver_names`` holds each of `modules_of()`.
+
+    Raises HostError where a claim matches nothing, a device is not what the claim expects, two claims contradict each
+    other, a module does not exist, or a bridge is named.
+    """
+    chosen = _choose(claims, inventory, kernel)
+    return tuple(dataclasses.replace(assignment, driver=driver_names[assignment.module]) for assignment in chosen)
+
+
+def modules_of(claims: t.Sequence[Claim], inventory: Inventory, kernel: Kernel) -> frozenset[str]:
+    """The modules that the claims need on ``kernel``; raises what `assign()` raises."""
+    return frozenset(assignment.module for assignment in _choose(claims, inventory, kernel))
+
+
+def _choose(claims: t.Sequence[Claim], inventory: Inventory, kernel: Kernel) -> tuple[Assignment, ...]:
+    chosen: dict[str, Assignment] = {}
+    for claim in claims:
+        for device, matched in _devices(claim, inventory):
+            assignment = Assignment(claim, matched, device, _module(claim, device, inventory, kernel), "")
+            earlier = chosen.setdefault(device.address, assignment)
+            if earlier.module != assignment.module:
+                raise _contradiction(earlier, assignment)
+    return tuple(chosen[device.address] for device in inventory.devices if device.address in chosen)
+
+
+def _devices(claim: Claim, inventory: Inventory) -> t.Iterator[tuple[Device, selectors.Selector]]:
+    option = claim.option("devices")
+    found = 0
+    matching = selectors.select(inventory, claim.selectors, claim.allow_missing, option)
+    for device in matching:
+        matched = next(selector for selector in claim.selectors if selector.matches(device))
+        if device.is_bridge:
+            _refuse_bridge_by_name(claim, device, option)
+        if _is_swept_over(device) and not _is_named(claim, device):
+            continue
+        if claim.expect is not None and claim.expect != (device.vendor, device.device):
+            raise HostError(
+                f"{claim.option('expect')}: {device.address} is {device.id}, not {claim.expect[0]:04x}:{claim.expect[1]:04x}.",
+                "The card may have moved to another address; device_info shows where everything is.",
+            )
+        found += 1
+        yield device, matched
+    if matching and not found and not claim.allow_missing:
+        raise HostError(f"{option}: only bridges match, and a bridge cannot be given to a VFIO driver.", "Name a function behind them.")
+
+
+def _is_named(claim: Claim, device: Device) -> bool:
+    return any(selector.matches(device) and (selector.names_address or selector.names_id) for selector in claim.selectors)
+
+
+def _is_swept_over(device: Device) -> bool:
+    """Whether a wildcard or class does not mean the device: all bridges but the "other" ones, such as an NVSwitch."""
+    return device.is_bridge or (device.class_code >> 16 == BASE_CLASS_BRIDGE and device.class_code >> 8 != CLASS_BRIDGE_OTHER)
+
+
+def _refuse_bridge_by_name(claim: Claim, device: Device, option: str) -> None:
+    """A wildcard may sweep over bridges; naming one is a mistake to tell (vfio_pci_core_init_dev() takes header type 0 only)."""
+    if _is_named(claim, device):
+        raise HostError(
+            f"{option}: {device.address} ({device.id}) is a PCI bridge, which cannot be given to a VFIO driver.",
+            "Name a function behind it; the bridges of an IOMMU group need no driver of their own.",
+        )
+
+
+def _module(claim: Claim, device: Device, inventory: Inventory, kernel: Kernel) -> str:
+    if claim.driver == AUTO:
+        best = kernel.best_variant(device.modalias)
+        name = FALLBACK if best is None else best.module
+    else:
+        name = comparable(claim.driver)
+        registered = inventory.drivers.get(claim.driver)
+        if not kernel.has(name) and registered is not None and registered.module is not None:
+            name = comparable(registered.module)
+    if not kernel.has(name):
+        raise unknown_module_error(FALLBACK if claim.driver == AUTO else claim.driver, (kernel,), claim.option("driver"))
+    return name
+
+
+def _contradiction(earlier: Assignment, later: Assignment) -> HostError:
+    where, also = earlier.claim.option("driver"), later.claim.option("driver")
+    return HostError(
+        f"{later.device.address} ({later.device.id}) is given to {earlier.module} by {where} and to {later.module} by {also}.",
+        "Let only one of them match the device.",
+    )

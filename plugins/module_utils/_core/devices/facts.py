@@ -1,0 +1,53 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The facts about a host's devices, read once and put together."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.devices import selector
+from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import DEVICES, Inventory
+from ansible_collections.vfio.variants.plugins.module_utils._core.devices.report import Surroundings, kernel_report, modprobe_report, report
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.build_requirements import headers_package
+from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import OSRELEASE, read_all
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
+
+
+def gather(host: Host, devices: object = None, allow_missing: bool = False) -> dict[str, t.Any]:
+    """Devices, kernels and modprobe.d of a host, as `device_info` returns them.
+
+    ``devices`` selects; None takes all.  Below a root without /sys there are kernels and modprobe.d only, and a warning.
+    """
+    if not host.is_dir("/"):
+        raise HostError(f"root: {host.root} is no directory.", "Name the directory that the host's file system is mounted on.")
+    selectors = None if devices is None else selector.parse(devices)
+    running = host.text_or_none(OSRELEASE)
+    kernels = read_all(host)
+    config = ModprobeConfig.read(host)
+    warnings = _warnings(host, running, tuple(kernel.release for kernel in kernels))
+    inventory = Inventory.read(host)
+    if selectors is not None and not host.is_dir(DEVICES) and not allow_missing:
+        raise HostError(
+            f"devices: {host.root} has no {DEVICES}, so no device can be found there.", "Leave out devices, or look at a running host."
+        )
+    chosen = inventory.devices if selectors is None else selector.select(inventory, selectors, allow_missing)
+    around = Surroundings(inventory, kernels, running, config, frozenset(host.names("/sys/module")))
+    return {
+        "devices": report(chosen, around),
+        "kernels": [{**kernel, "headers_package": headers_package(host, kernel["release"])} for kernel in kernel_report(kernels, running)],
+        "modprobe": modprobe_report(config, kernels),
+        **({"warnings": warnings} if warnings else {}),
+    }
+
+
+def _warnings(host: Host, running: str | None, installed: t.Sequence[str]) -> list[str]:
+    if not host.is_dir(DEVICES):
+        return [f"{host.root} has no {DEVICES}: this tells about its kernels and modprobe.d, not about devices."]
+    if running not in installed:
+        return [f"Kernel {running} runs, but its modules are not installed: what contends for a device is not known."]
+    return []

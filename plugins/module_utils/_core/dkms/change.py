@@ -1,0 +1,173 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Taking a plan's steps with DKMS, and back again when one fails."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.command import DkmsCommand, run_depmod
+from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.plan import Plan
+    from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.proof import Proof
+    from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree import Active, PackageState, Places
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
+
+
+class WayBack:
+    """What undoes the steps taken so far."""
+
+    def __init__(self) -> None:
+        self._steps: list[t.Callable[[], None]] = []
+
+    def add(self, step: t.Callable[[], None]) -> None:
+        self._steps.append(step)
+
+    def go(self) -> tuple[str, ...]:
+        """Undo, the last step first, and all of them whatever happens; returns what could not be undone."""
+        outcomes = []
+        while self._steps:
+            outcomes.append(_outcome(self._steps.pop()))
+        return tuple(outcome for outcome in outcomes if outcome is not None)
+
+
+def _outcome(step: t.Callable[[], None]) -> str | None:
+    try:
+        step()
+    except HostError as error:
+        return error.msg
+    return None
+
+
+class Change:
+    """A plan being carried out.  Nothing lasts before `make` returns, except that older versions are removed at its end."""
+
+    def __init__(self, host: Host, places: Places, plan: Plan, state: PackageState, arch: str) -> None:
+        self._host = host
+        self._places = places
+        self._plan = plan
+        self._state = state
+        self._arch = arch
+        self._back = WayBack()
+
+    def make(self, proof: Proof | None, verify: t.Callable[[], None]) -> None:
+        """Take the steps; ``proof`` holds what was built, ``verify`` raises HostError when the outcome is not right."""
+        try:
+            self._replace(proof)
+            verify()
+        except BaseException as error:
+            stuck = self._back.go()
+            if stuck and isinstance(error, HostError):
+                raise HostError(error.msg, f"Not everything could be put back: {' '.join(stuck)}", error.facts) from error
+            raise
+        for version in self._plan.removes:
+            self._remove(version)
+
+    def _replace(self, proof: Proof | None) -> None:
+        if self._plan.module_trees:
+            self._back.add(self._depmod)
+        for active in self._plan.uninstalls:
+            self._uninstall(active)
+        if proof is not None and self._plan.version is not None:
+            self._bring_in(proof, self._plan.version)
+        if self._plan.version is not None:
+            for release in self._plan.installs:
+                self._install(release, self._plan.version)
+        self._depmod()
+
+    def _depmod(self) -> None:
+        for release in self._plan.module_trees:
+            if self._host.is_file(f"{self._places.install}/{release}/modules.dep"):
+                run_depmod(self._host, release)
+
+    def _uninstall(self, active: Active) -> None:
+        version = self._state.versions.get(active.version)
+        if version is None or active.release not in version.builds:
+            # DKMS has lost what it installed and could only refuse; the link is all that is left.
+            self._host.remove(f"{self._places.tree}/{self._plan.name}/kernel-{active.release}-{active.arch}")
+            return
+        self._heal(active.version)
+        dkms = self._dkms(active.version)
+        self._back.add(lambda: dkms.install(active.release, active.arch))
+        dkms.uninstall(active.release, active.arch)
+
+    def _heal(self, version: str) -> None:
+        """Give a version whose sources vanished a dkms.conf again, without which DKMS cannot remove what it installed."""
+        known, sources = self._state.versions[version], self._places.sources(self._plan.name, version)
+        if not self._host.is_file(f"{sources}/dkms.conf"):
+            names = sorted({name for build in known.builds.values() for name in build.modules})
+            lines = [f'PACKAGE_NAME="{self._plan.name}"', f'PACKAGE_VERSION="{version}"']
+            for index, name in enumerate(names):
+                lines += [f'BUILT_MODULE_NAME[{index}]="{name}"', f'DEST_MODULE_LOCATION[{index}]="{self._destination(name)}"']
+            self._host.make_directory(sources)
+            self._host.write_atomic(f"{sources}/dkms.conf", "\n".join([*lines, ""]).encode())
+            self._back.add(lambda: self._host.remove_tree(sources))
+        if self._host.link(f"{self._places.version(self._plan.name, version)}/source") is None:
+            self._dkms(version).add()
+
+    def _destination(self, module: str) -> str:
+        """The folder in the module tree that a module was installed to."""
+        for active in self._state.active.values():
+            if module in active.modules:
+                return active.modules[module][len(f"{self._places.install}/{active.release}") :].rsplit("/", 1)[0]
+        return "/updates"
+
+    def _bring_in(self, proof: Proof, version: str) -> None:
+        """Put the proved sources and builds where DKMS expects them."""
+        here, sources = self._places.version(self._plan.name, version), self._places.sources(self._plan.name, version)
+        if self._plan.place:
+            old_tree, old_sources = proof.attic
+            self._move_away(here, old_tree)
+            self._move_away(sources, old_sources)
+            self._move(proof.sources, sources)
+        if self._plan.place or self._plan.register:
+            known = self._host.exists(here)
+            self._back.add(lambda: self._host.remove(f"{here}/source") if known else self._forget(here))
+            self._dkms(version).add()
+        for release in self._plan.builds:
+            # An unfinished build of an earlier run may lie there, in which DKMS found no module.
+            self._host.remove_tree(f"{here}/{release}")
+            self._move(proof.built(release), f"{here}/{release}")
+
+    def _forget(self, version_folder: str) -> None:
+        self._host.remove_tree(version_folder)
+        package = version_folder.rsplit("/", 1)[0]
+        if not self._host.names(package):
+            self._host.remove_tree(package)
+
+    def _move_away(self, path: str, attic: str) -> None:
+        if self._host.exists(path) or self._host.link(path) is not None:
+            self._host.make_directory(attic)
+            self._move(path, f"{attic}/{path.rsplit('/', 1)[1]}")
+
+    def _move(self, source: str, target: str) -> None:
+        self._host.rename(source, target)
+        self._back.add(lambda: self._put_back(target, source))
+
+    def _put_back(self, path: str, place: str) -> None:
+        self._host.make_directory(place.rsplit("/", 1)[0])
+        self._host.rename(path, place)
+
+    def _install(self, release: str, version: str) -> None:
+        dkms = self._dkms(version)
+        self._back.add(lambda: dkms.uninstall(release, self._arch))
+        dkms.install(release, self._arch)
+
+    def _remove(self, version: str) -> None:
+        """Remove a version that no kernel uses any more, with its sources."""
+        known = self._state.versions[version]
+        here = self._places.version(self._plan.name, version)
+        try:
+            if known.registered and known.digest is not None:
+                self._dkms(version).remove()
+            # What DKMS does not find by itself: a version that was never registered, or whose sources vanished.
+            self._forget(here)
+            self._host.remove_tree(self._places.sources(self._plan.name, version))
+        except HostError as error:
+            instead = f"{self._plan.name} {self._plan.version} is installed, but " if self._plan.version else ""
+            raise HostError(f"{instead}{self._plan.name} {version} cannot be removed: {error.msg}", error.hint, error.facts) from error
+
+    def _dkms(self, version: str) -> DkmsCommand:
+        return DkmsCommand(self._host, self._places, self._plan.name, version)

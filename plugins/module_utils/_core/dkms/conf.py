@@ -1,0 +1,118 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A package's dkms.conf: its name, its modules, and the kernels it is not meant for.
+
+DKMS runs the file with bash.  Here it is only read, so that nothing from a package runs before it is decided that it
+shall.  What only running it would show is not known here; DKMS itself then has the word (exit code 77).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.shell_assignments import Assignments
+from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+
+MODULE_ARRAYS = ("BUILT_MODULE_NAME", "BUILT_MODULE_LOCATION", "DEST_MODULE_NAME", "DEST_MODULE_LOCATION")
+# What DKMS can make a directory of, and nothing that leads out of it.
+NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+~-]*", re.ASCII)
+
+
+@dataclasses.dataclass(frozen=True)
+class DkmsConf:
+    """A dkms.conf; ``where`` names it in messages."""
+
+    text: str
+    where: str
+
+    @property
+    def name(self) -> str:
+        return self._required("PACKAGE_NAME", "name")
+
+    @property
+    def version(self) -> str:
+        return self._required("PACKAGE_VERSION", "version")
+
+    @property
+    def modules(self) -> tuple[str, ...]:
+        """The modules' names as installed; none where only running the file would tell."""
+        read = Assignments.parse(self.text)
+        if read.unknown & set(MODULE_ARRAYS):
+            return ()
+        highest = max((index for array in MODULE_ARRAYS for index in read.indices(array)), default=-1)
+        only = read.get("PACKAGE_NAME") if highest == 0 else None
+        names = (read.get("DEST_MODULE_NAME", index) or read.get("BUILT_MODULE_NAME", index) or only for index in range(highest + 1))
+        return tuple(name for name in names if name)
+
+    def exclusion(self, release: str, arch: str, config: str | None) -> str | None:
+        """Why the package is not meant for a kernel, None when it is.
+
+        ``config`` is the kernel's configuration, None when it is not there; DKMS then leaves that rule out as well.
+        (read_conf() in /usr/sbin/dkms)
+        """
+        read = Assignments.parse(self.text, {"kernelver": release, "arch": arch, "kernel_source_dir": f"/lib/modules/{release}/build"})
+        rules = (
+            _pattern("BUILD_EXCLUSIVE_KERNEL", _known(read, "BUILD_EXCLUSIVE_KERNEL"), release),
+            _pattern("BUILD_EXCLUSIVE_ARCH", _known(read, "BUILD_EXCLUSIVE_ARCH"), arch),
+            _range(read, release),
+            _configuration(_known(read, "BUILD_EXCLUSIVE_CONFIG"), config),
+        )
+        return next((reason for reason in rules if reason is not None), None)
+
+    def _required(self, variable: str, option: str) -> str:
+        read = Assignments.parse(self.text)
+        value = read.get(variable)
+        if variable in read.unknown or value is None:
+            raise HostError(f"{self.where} does not say what {variable} is without being run.", f"Set the option {option}.")
+        return checked(value, f"{variable} in {self.where}")
+
+
+def checked(value: str, what: str) -> str:
+    """A package's name or version, refused when it cannot be part of a path."""
+    if not NAME.fullmatch(value):
+        raise HostError(f"{what} is '{value}'; letters, digits and . _ + ~ - are allowed, the first a letter, a digit or _.")
+    return value
+
+
+def order_key(version: str) -> str:
+    """Versions as DKMS compares them: as text, with each number filled up to three digits (VER() in /usr/sbin/dkms)."""
+    return re.sub(r"\d+", lambda number: number[0].rjust(3, "0"), version)
+
+
+def _known(read: Assignments, name: str) -> str | None:
+    return None if name in read.unknown else read.get(name)
+
+
+def _pattern(name: str, pattern: str | None, value: str) -> str | None:
+    if not pattern:
+        return None
+    try:
+        fits = re.search(pattern, value) is not None
+    except re.error:  # a form that only bash knows
+        return None
+    return None if fits else f"{name} is '{pattern}', which {value} does not match"
+
+
+def _range(read: Assignments, release: str) -> str | None:
+    lowest, highest = _known(read, "BUILD_EXCLUSIVE_KERNEL_MIN"), _known(read, "BUILD_EXCLUSIVE_KERNEL_MAX")
+    if lowest and order_key(release) < order_key(lowest):
+        return f"BUILD_EXCLUSIVE_KERNEL_MIN is {lowest}"
+    if highest and order_key(release) > order_key(highest):
+        return f"BUILD_EXCLUSIVE_KERNEL_MAX is {highest}"
+    obsolete = None if highest else _known(read, "OBSOLETE_BY")
+    if obsolete and order_key(release) > order_key(obsolete):
+        return f"OBSOLETE_BY is {obsolete}: that kernel and newer ones have the driver themselves"
+    return None
+
+
+def _configuration(wanted: str | None, config: str | None) -> str | None:
+    if not wanted or config is None:
+        return None
+    options = frozenset(re.findall(r"^(CONFIG_\w+)=[ym]", config, re.MULTILINE))
+    for word in wanted.split():
+        if word.startswith("!") and word[1:] in options:
+            return f"the kernel is built with {word[1:]}"
+        if not word.startswith("!") and word not in options:
+            return f"the kernel is built without {word}"
+    return None

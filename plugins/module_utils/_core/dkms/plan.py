@@ -1,0 +1,166 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which steps lead from the DKMS package that a host has to the one that is wished.  Pure: facts in, a plan out."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree import Active, PackageState, Version
+from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+
+INSTALLED, BUILT = "installed", "built"
+
+
+@dataclasses.dataclass(frozen=True)
+class Wish:
+    """A version of a package for some kernels.  ``digest`` is that of the sources it shall have, None for those it has."""
+
+    name: str
+    version: str
+    digest: str | None
+    kernels: tuple[str, ...]
+    level: str = INSTALLED
+    keep_versions: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """Steps in the order in which they are taken; empty when all is as it should be."""
+
+    name: str
+    version: str | None
+    place: bool = False
+    """The sources are replaced, and with them everything built from the old ones."""
+    register: bool = False
+    """The sources are there, but DKMS does not know them."""
+    builds: tuple[str, ...] = ()
+    uninstalls: tuple[Active, ...] = ()
+    installs: tuple[str, ...] = ()
+    removes: tuple[str, ...] = ()
+    """Versions that go, with their sources."""
+    result: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """By kernel: installed or built, what the package will be for it."""
+    skipped: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """By kernel: why the package is not for it."""
+
+    @property
+    def changed(self) -> bool:
+        return bool(self.place or self.register or self.builds or self.uninstalls or self.installs or self.removes)
+
+    @property
+    def module_trees(self) -> tuple[str, ...]:
+        """Kernels whose module trees change."""
+        return tuple(dict.fromkeys([*(active.release for active in self.uninstalls), *self.installs]))
+
+    def without(self, excluded: t.Mapping[str, str]) -> Plan:
+        """The plan when DKMS itself refuses some kernels."""
+        return dataclasses.replace(
+            self,
+            builds=tuple(release for release in self.builds if release not in excluded),
+            installs=tuple(release for release in self.installs if release not in excluded),
+            result={release: level for release, level in self.result.items() if release not in excluded},
+            skipped={**self.skipped, **excluded},
+        )
+
+
+def decide(wish: Wish, state: PackageState, installed: t.Container[str], excluded: t.Mapping[str, str]) -> Plan:
+    """The steps to the wished version.
+
+    ``installed`` are the kernels of the host, ``excluded`` those that the package is not meant for, with the reason.
+    A kernel that has the package already is brought up to date with the wished ones when the sources it was built from
+    go: none is left with a module that nobody can build again.
+    """
+    here = state.versions.get(wish.version)
+    if wish.digest is None and (here is None or here.digest is None):
+        known = ", ".join(version for version, found in state.versions.items() if found.digest) or "none"
+        raise HostError(
+            f"version: this host has no sources of {wish.name} {wish.version}; it has {known}.", "Set source to the folder with them."
+        )
+    place = wish.digest is not None and (here is None or here.digest != wish.digest)
+    gone = _gone(wish, state, place)
+    result = {release: level for release, level in _levels(wish, state, gone).items() if release in installed and release not in excluded}
+    builds = tuple(release for release in result if place or not _is_built(here, release))
+    installs = tuple(
+        release
+        for release, level in result.items()
+        if level == INSTALLED and (release in builds or not _is_installed(state, wish.version, release))
+    )
+    uninstalls = tuple(active for active in state.active.values() if active.version in gone or active.release in installs)
+    return Plan(
+        wish.name,
+        wish.version,
+        place=place,
+        register=not place and here is not None and not here.registered,
+        builds=builds,
+        uninstalls=uninstalls,
+        installs=installs,
+        removes=tuple(version for version in gone if version != wish.version),
+        result=result,
+        skipped={release: reason for release, reason in excluded.items() if release in wish.kernels},
+    )
+
+
+def decide_absence(state: PackageState, version: str | None) -> Plan:
+    """The steps that remove one version of a package, or all."""
+    removes = tuple(known for known in state.versions if version in (None, known))
+    orphans = [active for active in state.active.values() if version in (None, active.version)]
+    return Plan(state.name, None, uninstalls=tuple(orphans), removes=removes)
+
+
+def _gone(wish: Wish, state: PackageState, place: bool) -> tuple[str, ...]:
+    """Versions whose present sources go."""
+    others = () if wish.keep_versions else tuple(version for version in state.versions if version != wish.version)
+    return (*others, *((wish.version,) if place and wish.version in state.versions else ()))
+
+
+def _levels(wish: Wish, state: PackageState, gone: t.Container[str]) -> dict[str, str]:
+    """What the package shall be for each kernel: those asked for, then those that have what goes."""
+    kept = {active.release for active in state.active.values() if active.version == wish.version or active.version in gone}
+    levels = {release: INSTALLED if release in kept else wish.level for release in wish.kernels}
+    levels.update({release: INSTALLED for release in kept if state.active[release].version in gone})
+    replaced = state.versions.get(wish.version)
+    if replaced is not None and wish.version in gone:
+        for release in replaced.builds:
+            levels.setdefault(release, BUILT)
+    return levels
+
+
+def _is_built(here: Version | None, release: str) -> bool:
+    return here is not None and release in here.builds
+
+
+def _is_installed(state: PackageState, version: str, release: str) -> bool:
+    active = state.active.get(release)
+    return active is not None and active.version == version and active.sound
+
+
+def as_text(plan: Plan, state: PackageState, wished: str | None) -> tuple[str, str]:
+    """The package before and after the plan, a line for each version's sources and each kernel."""
+    before = {f"sources of {version.version}": _short(version.digest) for version in state.versions.values() if version.digest}
+    before.update(_kernel_lines(state))
+    gone = (*plan.removes, *((plan.version,) if plan.place else ()))
+    lost = {f"sources of {version}" for version in plan.removes}
+    lost.update(f"kernel {active.release}" for active in plan.uninstalls)
+    lost.update(f"kernel {release}" for version in gone if version in state.versions for release in state.versions[version].builds)
+    after = {line: text for line, text in before.items() if line not in lost}
+    if plan.version is not None:
+        after[f"sources of {plan.version}"] = _short(wished) if plan.place else before.get(f"sources of {plan.version}", "")
+        after.update({f"kernel {release}": f"{plan.version} {level}" for release, level in plan.result.items()})
+    return _lines(before), _lines(after)
+
+
+def _kernel_lines(state: PackageState) -> dict[str, str]:
+    lines = {f"kernel {release}": f"{version.version} built" for version in state.versions.values() for release in version.builds}
+    for active in state.active.values():
+        lines[f"kernel {active.release}"] = f"{active.version} installed" + ("" if active.sound else ", but not as DKMS built it")
+    return lines
+
+
+def _short(digest: str | None) -> str:
+    return f"sha256:{digest[:16]}" if digest else ""
+
+
+def _lines(facts: t.Mapping[str, str]) -> str:
+    return "".join(f"{key}: {value}\n" for key, value in sorted(facts.items()))

@@ -1,0 +1,179 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What DKMS has of a package, and what of it lies in the kernels' module trees.
+
+Read from the trees themselves: the output of ``dkms status`` has changed its form three times, and does not say whether
+the file under /lib/modules is the one that DKMS built.
+
+    <tree>/<name>/<version>/source -> <source>/<name>-<version>      registered
+    <tree>/<name>/<version>/<release>/<arch>/module/<module>.ko[.xz]  built
+    <tree>/<name>/kernel-<release>-<arch> -> <version>/<release>/<arch>  installed, if the module tree has the same file
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.conf import DkmsConf
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.shell_assignments import Assignments
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.source_tree import digest, read_files
+from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_file import FILE_NAME
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
+
+# Names in a version's folder that are no kernel's: remove_module() in /usr/sbin/dkms
+NO_KERNEL = frozenset(("build", "source", "tarball", "driver_disk", "rpm", "deb"))
+
+
+@dataclasses.dataclass(frozen=True)
+class Places:
+    """Where DKMS keeps its tree, the sources and the modules."""
+
+    tree: str = "/var/lib/dkms"
+    source: str = "/usr/src"
+    install: str = "/lib/modules"
+
+    @classmethod
+    def read(cls, host: Host) -> Places:
+        """As /etc/dkms/framework.conf and the files beside it say."""
+        places = cls()
+        more = (f"/etc/dkms/framework.conf.d/{name}" for name in host.names("/etc/dkms/framework.conf.d") if name.endswith(".conf"))
+        for path in ("/etc/dkms/framework.conf", *more):
+            read = Assignments.parse(host.text_or_none(path) or "")
+            places = cls(
+                read.get("dkms_tree") or places.tree, read.get("source_tree") or places.source, read.get("install_tree") or places.install
+            )
+        return places
+
+    def version(self, name: str, version: str) -> str:
+        return f"{self.tree}/{name}/{version}"
+
+    def sources(self, name: str, version: str) -> str:
+        return f"{self.source}/{name}-{version}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Build:
+    """Modules built for a kernel: file in DKMS's tree by module name."""
+
+    release: str
+    arch: str
+    modules: t.Mapping[str, str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Version:
+    """One version of a package.  ``digest`` is that of its sources, None where they are not there."""
+
+    version: str
+    registered: bool
+    digest: str | None
+    builds: t.Mapping[str, Build]
+    """By kernel release."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Active:
+    """The version that DKMS has installed for a kernel; ``modules`` are the files in the module tree by module name.
+
+    ``sound`` when each of them is the file that DKMS built, and the one that modprobe would take.
+    """
+
+    version: str
+    release: str
+    arch: str
+    modules: t.Mapping[str, str]
+    sound: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class PackageState:
+    """A package as it is on a host: its versions by name, and the active one by kernel release."""
+
+    name: str
+    versions: t.Mapping[str, Version]
+    active: t.Mapping[str, Active]
+
+    @classmethod
+    def read(cls, host: Host, places: Places, name: str) -> PackageState:
+        versions = {version: _read_version(host, places, name, version) for version in _version_names(host, places, name)}
+        active = {}
+        for entry in host.names(f"{places.tree}/{name}"):
+            link = host.link(f"{places.tree}/{name}/{entry}") if entry.startswith("kernel-") else None
+            parts = link.split("/")[-3:] if link else []
+            if len(parts) == 3 and entry == f"kernel-{parts[1]}-{parts[2]}":
+                active[parts[1]] = _read_active(host, places, versions.get(parts[0]), parts)
+        return cls(name, versions, active)
+
+
+def _version_names(host: Host, places: Places, name: str) -> tuple[str, ...]:
+    """Versions in DKMS's tree, and those of which only the sources are there."""
+    here = f"{places.tree}/{name}"
+    known = [
+        entry for entry in host.names(here) if entry != "original_module" and not entry.startswith(".") and _is_folder(host, here, entry)
+    ]
+    sources = [folder for folder in host.names(places.source) if folder.startswith(f"{name}-")]
+    return tuple(dict.fromkeys([*known, *(folder[len(name) + 1 :] for folder in sources if _is_source_of(host, places, folder, name))]))
+
+
+def _is_folder(host: Host, parent: str, entry: str) -> bool:
+    return host.link(f"{parent}/{entry}") is None and host.is_dir(f"{parent}/{entry}")
+
+
+def _is_source_of(host: Host, places: Places, folder: str, name: str) -> bool:
+    # Sources of a package whose name begins with this one's lie there as well.
+    path = f"{places.source}/{folder}/dkms.conf"
+    if not host.is_file(path):
+        return False
+    conf = DkmsConf(host.read_text(path), path)
+    try:
+        return f"{conf.name}-{conf.version}" == folder and conf.name == name
+    except HostError:
+        return False
+
+
+def _read_version(host: Host, places: Places, name: str, version: str) -> Version:
+    here, sources = places.version(name, version), places.sources(name, version)
+    found = digest(read_files(host, sources)) if host.is_file(f"{sources}/dkms.conf") else None
+    builds = {}
+    for release in host.names(here):
+        if release in NO_KERNEL or release.startswith(".") or not _is_folder(host, here, release):
+            continue
+        for arch in host.names(f"{here}/{release}"):
+            modules = built_modules(host, f"{here}/{release}/{arch}")
+            if modules and not arch.startswith("."):
+                builds[release] = Build(release, arch, modules)
+    return Version(version, host.link(f"{here}/source") is not None, found, builds)
+
+
+def built_modules(host: Host, folder: str) -> dict[str, str]:
+    """The modules that DKMS built in ``<version>/<release>/<arch>``."""
+    matches = ((FILE_NAME.fullmatch(name), name) for name in host.names(f"{folder}/module"))
+    return {match["name"]: f"{folder}/module/{name}" for match, name in matches if match}
+
+
+def _read_active(host: Host, places: Places, version: Version | None, parts: t.Sequence[str]) -> Active:
+    build = version.builds.get(parts[1]) if version is not None else None
+    if build is None:
+        return Active(parts[0], parts[1], parts[2], {}, False)
+    modules = installed_modules(host, places, build.release, build.modules)
+    sound = len(modules) == len(build.modules) and all(
+        host.is_file(path) and host.read_bytes(path) == host.read_bytes(build.modules[module]) for module, path in modules.items()
+    )
+    return Active(parts[0], parts[1], parts[2], modules, sound)
+
+
+def installed_modules(host: Host, places: Places, release: str, names: t.Iterable[str]) -> dict[str, str]:
+    """The file that modprobe takes for each of these modules: the one that depmod chose."""
+    here = f"{places.install}/{release}"
+    known = host.read_text(f"{here}/modules.dep") if host.is_file(f"{here}/modules.dep") else ""
+    matches = {name: re.search(rf"^(?:[^:\n]*/)?{re.escape(name)}\.ko(?:\.(?:gz|xz|zst))?(?=:)", known, re.MULTILINE) for name in names}
+    return {name: _absolute(here, match[0]) for name, match in matches.items() if match}
+
+
+def _absolute(here: str, path: str) -> str:
+    return path if path.startswith("/") else f"{here}/{path}"

@@ -1,0 +1,217 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a boot image holds: its names, links, configuration files and modules, read from the image itself.
+
+An image is one or more cpio archives, each plain or inside a compressed stream, with zero bytes between them; microcode
+and, with newer initramfs-tools, the modules come first and plain, the rest compressed.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import posixpath
+import re
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs import cpio
+from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.compression import FileReader, unpacked
+from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.damage import DamagedError
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_file import Fingerprint, module_name
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
+
+# What decides which driver takes a device; everything else is only a name to us.
+KEPT = re.compile(
+    r"(?:etc|run|lib|usr/lib|usr/local/lib)/(?:modprobe\.d|udev/rules\.d|modules-load\.d)/[^/]+"
+    r"|etc/(?:modules|cmdline|cmdline\.d/[^/]+)"
+    r"|conf/(?:modules|param\.conf|conf\.d/[^/]+)"
+    r"|scripts/[^/]+/ORDER"
+    r"|(?:usr/)?lib/modules/[^/]+/modules\.(?:alias|builtin|dep|order|softdep|weakdep)"
+)
+LARGEST_KEPT = 8 << 20
+LONGEST_LINK = 4096
+MAX_LINKS = 40
+PADDING_STEP = 4096
+# dracut's squash modules hide the whole tree in one of these.
+NESTED = ("squash-root.img", "squashfs-root.img", "erofs-root.img")
+
+
+@dataclasses.dataclass(frozen=True)
+class Image:
+    """A boot image of one kernel.  Names have no leading slash and no symbolic link in their directories."""
+
+    path: str
+    release: str
+    names: frozenset[str]
+    links: t.Mapping[str, str]
+    texts: t.Mapping[str, bytes]
+    modules: t.Mapping[str, str]
+    """The module that depmod would choose for each name (with underscores), by its place."""
+    fingerprints: t.Mapping[str, Fingerprint]
+    """Of the modules that the reader asked for, by name."""
+
+    @classmethod
+    def read(cls, host: Host, path: str, release: str, fingerprint: t.Collection[str] = ()) -> Image:
+        """Read an image; ``fingerprint`` names the modules (with underscores) to tell apart by content.
+
+        Raises DamagedError when it is damaged, HostError when this host has no means to look into it.
+        """
+        tree = _Tree(frozenset(fingerprint))
+        try:
+            with host.open(path) as file:
+                _read_segments(host, file, tree)
+            nested = next((name for name in NESTED if name in tree.names), None)
+            if nested is not None:
+                raise _hidden_error(path, nested)
+            return tree.image(host, path, release)
+        except DamagedError as error:
+            raise DamagedError(f"{path} cannot be read: {error.msg}.") from error
+
+    def text(self, path: str) -> bytes | None:
+        """The content of a configuration file, None when the image has none of that name."""
+        return self.texts.get(_resolved(path.lstrip("/"), self.links))
+
+    def files(self, directory: str) -> t.Iterator[tuple[str, bytes]]:
+        """Each configuration file just below a directory, by its base name, in sorted order."""
+        real = _resolved(directory.strip("/"), self.links)
+        for name in sorted(self.names):
+            head, _unused, tail = name.rpartition("/")
+            content = self.text(name) if head == real else None
+            if content is not None:
+                yield tail, content
+
+
+def _hidden_error(path: str, nested: str) -> HostError:
+    return HostError(
+        f"{path} keeps its files in {nested}, which cannot be looked into.",
+        'Leave dracut\'s squash modules out (`omit_dracutmodules+=" squash squash-squashfs squash-erofs "` in /etc/dracut.conf.d)'
+        " and build the image anew once.",
+    )
+
+
+class _Tree:
+    """An image's content while it is read."""
+
+    def __init__(self, fingerprint: frozenset[str]) -> None:
+        self.names: set[str] = set()
+        self.links: dict[str, str] = {}
+        self._contents: dict[str, bytes] = {}
+        self._fingerprint = fingerprint
+
+    def add_archive(self, reader: cpio.Reader) -> None:
+        # Of a file's hard links, only the last carries the content.
+        waiting: dict[tuple[int, int, int], list[str]] = {}
+        for member in cpio.members(reader):
+            if not member.name or member.name == ".":
+                continue
+            self.names.add(member.name)
+            if member.is_link:
+                target = self._content(reader, min(member.size, LONGEST_LINK)).rstrip(b"\0")
+                self.links[member.name] = target.decode("utf-8", "surrogateescape")
+            elif member.is_file:
+                self._add_file(reader, member, waiting)
+
+    def _add_file(self, reader: cpio.Reader, member: cpio.Member, waiting: dict[tuple[int, int, int], list[str]]) -> None:
+        kept = [member.name] if self._is_kept(member) else []
+        if member.size == 0 and member.links > 1:
+            if kept:
+                waiting.setdefault(member.inode, []).extend(kept)
+            return
+        kept += waiting.pop(member.inode, []) if member.links > 1 else []
+        if kept:
+            content = self._content(reader, member.size)
+            self._contents.update((name, content) for name in kept)
+
+    def _is_kept(self, member: cpio.Member) -> bool:
+        if module_name(member.name) in self._fingerprint:
+            return True
+        return member.size <= LARGEST_KEPT and KEPT.fullmatch(member.name) is not None
+
+    @staticmethod
+    def _content(reader: cpio.Reader, size: int) -> bytes:
+        content = reader.read(size)
+        if len(content) < size:
+            raise DamagedError("it ends in the middle of a file")
+        return content
+
+    def image(self, host: Host, path: str, release: str) -> Image:
+        real = {name: _resolved(name, self.links, follow_last=False) for name in self.names}
+        modules = _modules(real.values(), release)
+        contents = {real[name]: content for name, content in self._contents.items()}
+        chosen = {name: contents[place] for name, place in modules.items() if name in self._fingerprint and place in contents}
+        return Image(
+            path=path,
+            release=release,
+            names=frozenset(real.values()),
+            links={real[name]: target for name, target in self.links.items()},
+            texts={name: content for name, content in contents.items() if module_name(name) is None},
+            modules=modules,
+            fingerprints={name: Fingerprint.of(host, content) for name, content in chosen.items()},
+        )
+
+
+def _read_segments(host: Host, file: t.BinaryIO, tree: _Tree) -> None:
+    found = False
+    while True:
+        plain = FileReader(file)
+        _skip_padding(plain)
+        start = plain.peek(len(cpio.MAGICS[0]))
+        if not start:
+            break
+        found = True
+        # The kernel aligns an archive to where its segment begins.
+        if start in cpio.MAGICS:
+            tree.add_archive(FileReader(file))
+            continue
+        with unpacked(host, file) as reader:
+            _read_archives(reader, tree)
+    if not found:
+        raise DamagedError("it is empty")
+
+
+def _read_archives(reader: cpio.Reader, tree: _Tree) -> None:
+    _skip_padding(reader)
+    while reader.peek(1):
+        tree.add_archive(reader)
+        _skip_padding(reader)
+
+
+def _skip_padding(reader: cpio.Reader) -> None:
+    while ahead := reader.peek(PADDING_STEP):
+        rest = ahead.lstrip(b"\0")
+        reader.skip(len(ahead) - len(rest))
+        if rest:
+            return
+
+
+def _modules(names: t.Iterable[str], release: str) -> dict[str, str]:
+    homes = tuple(f"{home}/modules/{release}/" for home in ("lib", "usr/lib"))
+    found: dict[str, str] = {}
+    for name in sorted(names, key=_rank):
+        module = module_name(name)
+        if module is not None and name.startswith(homes):
+            found.setdefault(module, name)
+    return found
+
+
+def _rank(name: str) -> tuple[bool, str]:
+    # depmod's default "search" order: updates before what came with the kernel.
+    return "/updates/" not in name, name
+
+
+def _resolved(name: str, links: t.Mapping[str, str], follow_last: bool = True) -> str:
+    """A name with the symbolic links of its directories (and its own, if wanted) followed."""
+    pending, done, followed = name.split("/"), "", 0
+    while pending:
+        part = pending.pop(0)
+        step = f"{done}/{part}" if done else part
+        target = links.get(step) if pending or follow_last else None
+        if target is None or followed >= MAX_LINKS:
+            done = step
+            continue
+        followed += 1
+        whole = posixpath.normpath(posixpath.join("/", done, target)).lstrip("/")
+        pending, done = (whole.split("/") if whole else []) + pending, ""
+    return done

@@ -1,0 +1,81 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A module's name is not its driver's name: which PCI driver a module registers."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import comparable
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import PENDING, Kernel, installed_releases, running_release
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Inventory
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
+
+LOAD_TIMEOUT = 60.0
+# The kernel's own VFIO drivers and stubs whose name is not their module's, from the `.name` of their struct pci_driver.  The
+# others (mlx5, nvgrace-gpu, hisi-acc, pds, virtio, qat, ism) have KBUILD_MODNAME: the module's name with underscores.
+KNOWN = {
+    "vfio_pci": "vfio-pci",  # drivers/vfio/pci/vfio_pci.c
+    "xe_vfio_pci": "xe-vfio-pci",  # drivers/vfio/pci/xe/main.c
+    "pci_stub": "pci-stub",  # drivers/pci/pci-stub.c
+    "pci_pf_stub": "pci-pf-stub",  # drivers/pci/pci-pf-stub.c
+}
+
+
+def driver_names(host: Host, inventory: Inventory, modules: t.Iterable[str], load: bool, kernel: Kernel | None = None) -> dict[str, str]:
+    """The PCI driver of each module, by the module's comparable name, for ``kernel`` or else the running one.
+
+    What a loaded module has registered is read from sysfs.  With ``load``, a VFIO driver that is not loaded is loaded: it
+    takes no device by itself.  Without it, as in check mode, and where the running kernel has no such module, the driver is
+    taken to have its module's name, as KBUILD_MODNAME gives it.  Raises HostError when a module cannot be loaded or
+    registers no PCI driver.
+    """
+    return {module: _driver_name(host, inventory, module, load, kernel) for module in sorted({comparable(name) for name in modules})}
+
+
+def _driver_name(host: Host, inventory: Inventory, module: str, load: bool, kernel: Kernel | None) -> str:
+    registered = registered_drivers(host, module) or inventory.drivers_of_module(module)
+    if not registered and module in KNOWN:
+        return KNOWN[module]
+    if not registered and load and _is_harmless(host, module, kernel):
+        registered = load_module(host, module)
+    if not registered:
+        return module
+    if len(registered) > 1:
+        # The one with the module's name, if any: a module may bring helpers for other functions of its cards.
+        return next((name for name in registered if comparable(name) == module), registered[0])
+    return registered[0]
+
+
+def registered_drivers(host: Host, module: str) -> tuple[str, ...]:
+    """The PCI drivers that a module has registered, none when it is not loaded."""
+    return tuple(name[len("pci:") :] for name in host.names(f"/sys/module/{module}/drivers") if name.startswith("pci:"))
+
+
+def load_module(host: Host, module: str) -> tuple[str, ...]:
+    """Load a module by its real name and tell which PCI drivers it has registered.  Raises HostError when it has none."""
+    try:
+        host.run(["modprobe", "--", module], LOAD_TIMEOUT)
+    except HostError as error:
+        raise HostError(
+            f"Module {module} cannot be loaded: {error.msg}",
+            "`dmesg` may say more: Secure Boot refuses an unsigned module, and one built for another kernel has the wrong version.",
+            error.facts,
+        ) from error
+    registered = registered_drivers(host, module)
+    if not registered:
+        raise HostError(f"Module {module} has been loaded, but has registered no PCI driver.", "Name a module that drives PCI devices.")
+    return registered
+
+
+def _is_harmless(host: Host, module: str, kernel: Kernel | None) -> bool:
+    """Whether the running kernel can load the module and that binds nothing: all its aliases are `vfio_pci:` ones."""
+    running = running_release(host)
+    if kernel is None or kernel.release != running:
+        if running not in installed_releases(host):
+            return False
+        kernel = Kernel.read(host, running)
+    return kernel.modules.get(module, PENDING) != PENDING and kernel.index.is_variant(module)

@@ -1,0 +1,153 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The installed kernels of a host: their modules, what is built in, and which module wants which PCI function."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import re
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import AliasIndex, AliasMatch, comparable
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
+
+MODULES = "/lib/modules"
+OSRELEASE = "/proc/sys/kernel/osrelease"
+DEP_LINE = re.compile(r"^((?:[^:\n]*/)?([^/:\n]+?)\.ko(?:\.(?:gz|xz|zst))?):", re.MULTILINE)
+BUILTIN_LINE = re.compile(r"^(?:[^\n]*/)?([^/\n]+?)\.ko$", re.MULTILINE)
+# Where distributions put a kernel's image: Debian and most others; ppc64el; arm64; Fedora and rpm-ostree.
+IMAGES = ("/boot/vmlinuz-{0}", "/boot/vmlinux-{0}", "/boot/Image-{0}", "/lib/modules/{0}/vmlinuz")
+PENDING = ""
+"""The path of a module that is not installed yet."""
+
+
+@dataclasses.dataclass(frozen=True)
+class PendingModule:
+    """A module that another task of the same play installs, and that check mode therefore does not find."""
+
+    name: str
+    aliases: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class Kernel:
+    """What one kernel has.  ``modules`` are paths below its directory by comparable name; so are ``builtins``' names."""
+
+    release: str
+    modules: t.Mapping[str, str]
+    builtins: frozenset[str]
+    has_headers: bool
+    index: AliasIndex
+
+    @classmethod
+    def read(cls, host: Host, release: str) -> Kernel:
+        """Raises HostError when the kernel's modules are not installed."""
+        here = f"{MODULES}/{release}"
+        if not host.is_file(f"{here}/modules.dep"):
+            raise HostError(
+                f"Kernel {release} has no {here}/modules.dep: its modules are not installed.",
+                f"Install that kernel's modules, or run `depmod {release}`; this host has {_listed(installed_releases(host))}.",
+            )
+        modules = {comparable(name): path for path, name in DEP_LINE.findall(host.read_text(f"{here}/modules.dep"))}
+        builtins = frozenset(comparable(name) for name in BUILTIN_LINE.findall(_text(host, f"{here}/modules.builtin")))
+        index = AliasIndex.parse(_text(host, f"{here}/modules.alias"), _text(host, f"{here}/modules.builtin.modinfo"))
+        return cls(release, modules, builtins, host.is_file(f"{here}/build/Makefile"), index)
+
+    def has(self, module: str) -> bool:
+        """Whether the kernel has the module, loadable or built in."""
+        return comparable(module) in self.modules or comparable(module) in self.builtins
+
+    def natives(self, modalias: str) -> tuple[AliasMatch, ...]:
+        """Modules that a device's own event loads, in the order in which udev tries them; built-in ones first.
+
+        Which PCI functions a built-in driver wants is known from Linux 6.18 on only.
+        """
+        return _first_of_each(self.index.matches("pci", modalias))
+
+    def variants(self, modalias: str) -> tuple[AliasMatch, ...]:
+        """VFIO drivers for a device, best first: fewest wildcards, then depmod's order, as libvirt 10 chooses.
+
+        The catch-all vfio_pci is the last of them.  (libvirt: virPCIDeviceFindBestVFIOVariant() in src/util/virpci.c)
+        """
+        found = self.index.matches("vfio_pci", modalias)
+        return _first_of_each(sorted(found, key=lambda match: (match.wildcards, match.order)))
+
+    def best_variant(self, modalias: str) -> AliasMatch | None:
+        return next(iter(self.variants(modalias)), None)
+
+    @property
+    def vfio_modules(self) -> frozenset[str]:
+        """The modules with a `vfio_pci:` alias: vfio_pci itself and the variant drivers."""
+        return self.index.modules("vfio_pci")
+
+    def with_pending(self, pending: t.Sequence[PendingModule]) -> Kernel:
+        """The kernel as it will be with these modules installed."""
+        if not pending:
+            return self
+        aliases = {comparable(module.name): module.aliases for module in pending}
+        modules = {**self.modules, **{name: self.modules.get(name, PENDING) for name in aliases}}
+        return dataclasses.replace(self, modules=modules, index=self.index.replaced(aliases))
+
+    def nearest(self, name: str) -> str | None:
+        """The module whose name is most like ``name``, for "did you mean"."""
+        return next(iter(difflib.get_close_matches(comparable(name), [*self.modules, *self.builtins], 1)), None)
+
+
+def running_release(host: Host) -> str:
+    """The release of the kernel that runs.  Raises HostError where none does, as in an image."""
+    return host.read_text(OSRELEASE).strip()
+
+
+def installed_releases(host: Host) -> tuple[str, ...]:
+    """Kernels with modules that have an image to boot, or run, oldest first."""
+    running = host.text_or_none(OSRELEASE)
+    found = [
+        release
+        for release in host.names(MODULES)
+        if host.is_file(f"{MODULES}/{release}/modules.dep")
+        and (release == running or any(host.exists(image.format(release)) for image in IMAGES))
+    ]
+    return tuple(sorted(found, key=version_key))
+
+
+def read_all(host: Host, releases: t.Sequence[str] | None = None) -> tuple[Kernel, ...]:
+    """Each of these kernels, or each that is installed."""
+    return tuple(Kernel.read(host, release) for release in (installed_releases(host) if releases is None else releases))
+
+
+def version_key(release: str) -> tuple[tuple[int, int, str], ...]:
+    """Sorts releases as their makers number them: 6.9 before 6.12, 7.3-rc7 and 7.3~rc7 before 7.3."""
+    parts = re.findall(r"\d+|~|[^\d~]+", release.replace("-rc", "~rc"))
+    key = [(2, int(part), "") if part.isdigit() else (-1 if part == "~" else 1, 0, part) for part in parts]
+    return (*key, (0, 0, ""))
+
+
+def unknown_module_error(name: str, kernels: t.Sequence[Kernel], option: str) -> HostError:
+    """What to say about a module name that none of these kernels has."""
+    candidates = (kernel.nearest(name) for kernel in reversed(kernels))
+    nearest = next((candidate for candidate in candidates if candidate is not None), None)
+    where = _listed(tuple(kernel.release for kernel in kernels), "no kernel with modules")
+    meant = f"Did you mean {nearest}? " if nearest else ""
+    return HostError(
+        f"{option}: there is no module {name} in {where}.",
+        f"{meant}Check the spelling, or install the package that brings the module.",
+    )
+
+
+def _first_of_each(matches: t.Iterable[AliasMatch]) -> tuple[AliasMatch, ...]:
+    seen: dict[str, AliasMatch] = {}
+    for match in matches:
+        seen.setdefault(match.module, match)
+    return tuple(seen.values())
+
+
+def _listed(releases: t.Sequence[str], none: str = "no installed kernel") -> str:
+    return ", ".join(releases) if releases else none
+
+
+def _text(host: Host, path: str) -> str:
+    return host.read_text(path) if host.is_file(path) else ""

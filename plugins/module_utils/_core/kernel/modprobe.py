@@ -1,0 +1,184 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What modprobe.d says, read as kmod reads it (libkmod/libkmod-config.c), with the file and line of every word."""
+
+from __future__ import annotations
+
+import dataclasses
+import fnmatch
+import re
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import comparable
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import CMDLINE, Cmdline
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import MODULES
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
+
+DIRECTORIES = ("/etc/modprobe.d", "/run/modprobe.d", "/usr/local/lib/modprobe.d", "/usr/lib/modprobe.d", "/lib/modprobe.d")
+SUFFIXES = (".conf", ".alias")
+MODULES_SOFTDEP = "modules.softdep"
+ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+# A kernel parameter: blanks inside double quotes belong to it.
+OPTION = re.compile(r'(?:[^\s"]|"[^"]*(?:"|$))+')
+AFTER_NAME = re.compile(r"[\t ]*\S+[\t ]+[^\t ]+[\t ]")
+BRACKETED = re.compile(r"(\[[^\]]*\])")
+# How many words follow each command; None: any number, but at least one after the module.
+WORDS: dict[str, int | None] = {
+    "alias": 2,
+    "blacklist": 1,
+    "options": None,
+    "install": None,
+    "remove": None,
+    "softdep": None,
+    "weakdep": None,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Source:
+    """Where something is written: a file and the line it begins on, 0 for a file of one line such as the command line."""
+
+    path: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}" if self.line else self.path
+
+
+@dataclasses.dataclass(frozen=True)
+class Directive:
+    """One line that kmod heeds.  ``arguments`` by command, module names with underscores, as kmod keeps them:
+
+    `blacklist` (module), `alias` (pattern, module), `options` (module, option, …), `softdep` and `weakdep`
+    (module, word, …), `install` and `remove` (module, shell command).
+    """
+
+    source: Source
+    command: str
+    arguments: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class ModprobeConfig:
+    """All directives, in the order in which kmod keeps them."""
+
+    directives: tuple[Directive, ...]
+
+    @classmethod
+    def read(cls, host: Host, directories: t.Sequence[str] = DIRECTORIES, release: str | None = None) -> ModprobeConfig:
+        """The files of all directories, sorted by name; of two files with one name, that in the earlier directory counts.
+
+        The modules' own softdeps, which depmod collects for ``release``, take part as a file named `modules.softdep`.  The
+        running kernel's command line comes last, as in kmod_config_new().
+        """
+        files: dict[str, str] = {}
+        for directory in directories:
+            for name in host.names(directory):
+                path = f"{directory}/{name}"
+                if name.endswith(SUFFIXES) and not name.startswith(".") and not host.is_dir(path):
+                    files.setdefault(name, path)
+        if release is not None:
+            files.setdefault(MODULES_SOFTDEP, f"{MODULES}/{release}/{MODULES_SOFTDEP}")
+        # What is no regular file hides its namesakes all the same: a link to /dev/null switches a file off.
+        parsed = [cls.parse(host.read_text(files[name]), files[name]) for name in sorted(files) if host.is_file(files[name])]
+        return cls(tuple(directive for config in parsed for directive in config.directives)).with_cmdline(Cmdline.read(host))
+
+    @classmethod
+    def parse(cls, text: str, path: str) -> ModprobeConfig:
+        """The directives of one file.  Lines that kmod ignores are left out."""
+        directives = (_directive(Source(path, number), line) for number, line in _logical_lines(text))
+        return cls(tuple(directive for directive in directives if directive is not None))
+
+    def with_cmdline(self, cmdline: Cmdline, path: str = CMDLINE) -> ModprobeConfig:
+        """The configuration with what a command line adds to it: `modprobe.blacklist=` and `module.option=`."""
+        source = Source(path, 0)
+        blacklists = [Directive(source, "blacklist", (name,)) for name in cmdline.blacklisted]
+        options = [
+            Directive(source, "options", pair)
+            for pair in cmdline.module_options
+            if not (pair[0] == "modprobe" and pair[1].startswith("blacklist="))
+        ]
+        return ModprobeConfig((*self.directives, *blacklists, *options))
+
+    def blacklisted(self, module: str) -> tuple[Source, ...]:
+        """Where the module is blacklisted."""
+        return tuple(directive.source for directive in self._about("blacklist", module))
+
+    def options(self, module: str) -> tuple[Directive, ...]:
+        """The module's options; kmod passes them all on, in this order."""
+        return self._about("options", module)
+
+    def softdeps(self, module: str) -> tuple[Directive, ...]:
+        """The module's softdeps; kmod heeds the first only.  Their names are patterns, as those of `installs()`."""
+        return self._matching("softdep", module)
+
+    def installs(self, module: str) -> tuple[Directive, ...]:
+        """The commands that stand in for loading the module; kmod heeds the first only, and none where a softdep matches too."""
+        return self._matching("install", module)
+
+    def aliases(self) -> tuple[Directive, ...]:
+        """Every alias; any that match a modalias are used instead of modules.alias."""
+        return tuple(directive for directive in self.directives if directive.command == "alias")
+
+    def _about(self, command: str, module: str) -> tuple[Directive, ...]:
+        return tuple(entry for entry in self.directives if entry.command == command and entry.arguments[0] == comparable(module))
+
+    def _matching(self, command: str, module: str) -> tuple[Directive, ...]:
+        name = comparable(module)
+        return tuple(entry for entry in self.directives if entry.command == command and fnmatch.fnmatchcase(name, entry.arguments[0]))
+
+
+def _logical_lines(text: str) -> t.Iterator[tuple[int, str]]:
+    """Lines with their continuations, and the number of the first: freadline_wrapped() drops a backslash and keeps what follows."""
+    first, line = 0, ""
+    for number, physical in enumerate(text.split("\n"), 1):
+        first = first or number
+        backslashes = len(physical) - len(physical.rstrip("\\"))
+        continues = backslashes % 2 == 1
+        line += ESCAPED.sub(r"\1", physical[:-1] if continues else physical)
+        if not continues:
+            yield first, line
+            first, line = 0, ""
+    if line:
+        yield first, line
+
+
+def _directive(source: Source, line: str) -> Directive | None:
+    if line.startswith("#"):
+        return None
+    words = [word for word in re.split(r"[\t ]+", line) if word]
+    if not words or words[0] not in WORDS:
+        return None
+    command, count = words[0], WORDS[words[0]]
+    if len(words) - 1 < (2 if count is None else count):
+        return None
+    if any(_underscores(word) is None for word in words[1 : (count or 1) + 1]):
+        return None
+    arguments = tuple(_underscores(word) or "" for word in words[1 : (count or 1) + 1])
+    if count is not None:
+        return Directive(source, command, arguments)
+    return Directive(source, command, (*arguments, *_rest(command, line)))
+
+
+def _rest(command: str, line: str) -> list[str]:
+    """What follows the module's name."""
+    rest = AFTER_NAME.sub("", line, count=1)
+    if command in ("install", "remove"):
+        return [rest.lstrip("\t ")]
+    if command == "options":
+        return OPTION.findall(rest)
+    words = rest.split()
+    # Exactly two blanks before `pre:` make kmod take the second for a part of the word, and thus ignore the softdep.
+    if words and rest[:1].isspace() and not rest[1:2].isspace():
+        words[0] = f" {words[0]}"
+    return words
+
+
+def _underscores(word: str) -> str | None:
+    """A name as kmod keeps it: `-` is `_` except between brackets.  None where brackets do not match, which makes kmod drop the line."""
+    parts = BRACKETED.split(word)
+    if any("[" in part or "]" in part for part in parts[::2]):
+        return None
+    return "".join(part if index % 2 else comparable(part) for index, part in enumerate(parts))

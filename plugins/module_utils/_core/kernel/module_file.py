@@ -1,0 +1,56 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Kernel module files: their names, and whether two of them are the same module."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import re
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.compression import unpacked_bytes
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
+
+FILE_NAME = re.compile(r"(?P<name>[^/]+)\.ko(?:\.(?:xz|gz|zst))?")
+# scripts/sign-file.c
+SIGNATURE_MARK = b"~Module signature appended~\n"
+# An ELF note: 4 bytes of name ("GNU"), 20 of content, type NT_GNU_BUILD_ID; little-endian, as every host with VFIO on PCI is.
+BUILD_ID_NOTE = b"\x04\0\0\0\x14\0\0\0\x03\0\0\0GNU\0"
+BUILD_ID_SIZE = 20
+
+
+def module_name(path: str) -> str | None:
+    """The kernel's name of the module that a file holds (`vfio_pci` for `…/vfio-pci.ko.xz`), None for another kind of file."""
+    found = FILE_NAME.fullmatch(path.rpartition("/")[2])
+    return None if found is None else found["name"].replace("-", "_")
+
+
+@dataclasses.dataclass(frozen=True)
+class Fingerprint:
+    """What tells one build of a module from another."""
+
+    digest: str
+    build_id: str | None
+    signed: bool
+
+    @classmethod
+    def of(cls, host: Host, content: bytes) -> Fingerprint:
+        """Of a module file's content, compressed or not.  Raises DamagedError when it cannot be unpacked."""
+        plain = unpacked_bytes(host, content)
+        note = plain.find(BUILD_ID_NOTE)
+        start = note + len(BUILD_ID_NOTE)
+        build_id = None if note < 0 else plain[start : start + BUILD_ID_SIZE].hex()
+        return cls(hashlib.sha256(plain).hexdigest(), build_id, plain.endswith(SIGNATURE_MARK))
+
+    def is_same(self, other: Fingerprint) -> bool:
+        """Whether both are one build.
+
+        dracut strips the modules that carry no signature, which changes the content and leaves the linker's build ID;
+        a signed one is copied as it is, and another signature makes it another module to a kernel that checks them.
+        """
+        if self.digest == other.digest:
+            return True
+        return not self.signed and not other.signed and self.build_id is not None and self.build_id == other.build_id

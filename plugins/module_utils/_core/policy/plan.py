@@ -1,0 +1,163 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From claims and facts to the policy that makes them win the next boot.  Pure: nothing here touches the host."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import comparable
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import unknown_module_error
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy import contradictions, texts
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import Decision, builtin_owner, natives_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.ids import check_ids, ids_by_module
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.policy import Paths, Policy
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.rules import rule_lines
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.softdeps import Softdep, make_softdeps
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Device
+    from ansible_collections.vfio.variants.plugins.module_utils._core.policy.facts import PolicyFacts
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """What the user asks for beside the claims."""
+
+    name: str
+    natives: tuple[str, ...] = ()
+    allow_shared_native: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """The policy that should exist, what it is meant to achieve, and what the user has to know about it."""
+
+    policy: Policy
+    decisions: tuple[Decision, ...]
+    softdeps: tuple[Softdep, ...]
+    blacklisted: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def make_plan(request: Request, decisions: t.Sequence[Decision], facts: PolicyFacts) -> Plan:
+    """The policy for these decisions.  Raises HostError where they cannot win, or would take what nobody claimed."""
+    paths = Paths(request.name)
+    natives = _natives(request, decisions, facts)
+    before, blacklisted = _by_strategy(decisions, natives)
+    check_ids(decisions, facts)
+    _check_blacklist(request, decisions, blacklisted, facts)
+    softdeps = make_softdeps(before, facts.foreign, paths.softdeps)
+    found = contradictions.check(decisions, facts)
+    ids = ids_by_module(decisions)
+    rules = rule_lines(decisions)
+    modules = frozenset(choice.module for decision in decisions for choice in decision.choices)
+    files = {
+        paths.softdeps: texts.softdeps(request.name, softdeps.lines),
+        paths.modprobe: texts.modprobe(request.name, ids, blacklisted),
+        paths.rules: texts.rules(request.name, rules),
+        paths.early: texts.early(request.name, ids),
+        paths.hook: texts.hook(request.name, modules) if facts.initramfs_tools else None,
+        paths.dracut: texts.dracut(request.name, modules, _packed(paths, softdeps.lines, ids, blacklisted, rules))
+        if facts.dracut
+        else None,
+    }
+    policy = Policy(request.name, {path: content for path, content in files.items() if content is not None}, modules)
+    _refuse_hiding(policy, facts)
+    warnings = (*_builtin_warnings(decisions, facts), *_missing_warnings(decisions), *softdeps.warnings, *found)
+    return Plan(policy, tuple(decisions), softdeps.lines, blacklisted, warnings)
+
+
+def _natives(request: Request, decisions: t.Sequence[Decision], facts: PolicyFacts) -> dict[str, tuple[str, ...]]:
+    """The native modules of each decided device, by address."""
+    for name in request.natives:
+        if not any(kernel.has(name) for kernel in facts.kernels):
+            raise unknown_module_error(name, facts.kernels, "natives")
+    using = [decision for decision in decisions if decision.strategy != "override"]
+    if request.natives and decisions and not using:
+        raise HostError(
+            f"natives: {', '.join(request.natives)} would have no effect, as every claim has the strategy override.",
+            "Leave natives out, or choose the strategy ids or blacklist.",
+        )
+    named = tuple(dict.fromkeys(comparable(name) for name in request.natives))
+    return {decision.device.address: named or natives_of(decision, facts) for decision in using}
+
+
+def _by_strategy(
+    decisions: t.Sequence[Decision], natives: t.Mapping[str, tuple[str, ...]]
+) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
+    """The modules that must be there before each native one (strategy ids), and the natives to blacklist."""
+    before: dict[str, set[str]] = {}
+    blacklisted: set[str] = set()
+    claimed = {choice.module: decision for decision in decisions for choice in decision.choices}
+    for decision in decisions:
+        for native in natives.get(decision.device.address, ()):
+            if native in decision.modules:
+                continue
+            if decision.strategy == "ids":
+                before.setdefault(native, set()).update(decision.modules)
+                continue
+            if native in claimed:
+                raise HostError(
+                    f"{decision.claim.option('strategy')}: {native} cannot be blacklisted, as {claimed[native].claim.option('driver')} "
+                    f"gives {claimed[native].device.address} to it.",
+                    "Use the strategy override.",
+                )
+            blacklisted.add(native)
+    return {native: tuple(sorted(modules)) for native, modules in sorted(before.items())}, tuple(sorted(blacklisted))
+
+
+def _check_blacklist(request: Request, decisions: t.Sequence[Decision], blacklisted: t.Sequence[str], facts: PolicyFacts) -> None:
+    """A blacklist takes the native driver from every device of the host, claimed or not."""
+    if request.allow_shared_native:
+        return
+    claimed = {decision.device.address for decision in decisions}
+    for device in facts.inventory.devices:
+        owner = _owner_module(device, facts)
+        if device.address not in claimed and owner in blacklisted:
+            raise HostError(
+                f"Blacklisting {owner} would take the driver from {device.address} ({device.id}) as well, which no claim names.",
+                "Use the strategy override, claim that device too, or set allow_shared_native if it may go without a driver.",
+            )
+
+
+def _owner_module(device: Device, facts: PolicyFacts) -> str | None:
+    driver = facts.inventory.drivers.get(device.driver or "")
+    return None if driver is None or driver.module is None else comparable(driver.module)
+
+
+def _refuse_hiding(policy: Policy, facts: PolicyFacts) -> None:
+    for path in policy.files:
+        if path in facts.hidden:
+            raise HostError(
+                f"name: a policy called {policy.name} would hide {facts.hidden[path]} behind its own {path}.",
+                "Choose another name for this policy.",
+            )
+
+
+def _packed(
+    paths: Paths, softdeps: t.Collection[object], ids: t.Collection[object], blacklisted: t.Collection[object], rules: t.Collection[object]
+) -> tuple[str, ...]:
+    """The files of ours that an image needs; dracut copies /etc/modprobe.d and /etc/udev/rules.d by itself for this host only."""
+    wanted = ((paths.softdeps, softdeps), (paths.modprobe, [*ids, *blacklisted]), (paths.rules, rules))
+    return tuple(path for path, content in wanted if content)
+
+
+def _builtin_warnings(decisions: t.Sequence[Decision], facts: PolicyFacts) -> t.Iterator[str]:
+    for decision in decisions:
+        found = builtin_owner(decision, facts)
+        if found is not None:
+            driver, release = found
+            yield (
+                f"{driver} is built into kernel {release} and takes {decision.device.address} before any file of this policy is read. "
+                "device_claim moves the device once the host is up; `initcall_blacklist=` on the kernel command line keeps the driver out."
+            )
+
+
+def _missing_warnings(decisions: t.Sequence[Decision]) -> t.Iterator[str]:
+    releases = {(choice.module, choice.release) for decision in decisions for choice in decision.choices if choice.missing}
+    for module, release in sorted(releases):
+        devices = sorted({decision.device.address for decision in decisions if (module, release) in decision.missing})
+        yield f"Kernel {release} has no module {module}: when it boots, {', '.join(devices)} will not have the claimed driver."

@@ -1,0 +1,149 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A policy: the files that decide which driver wins the next boot, and who may change them."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import posixpath
+import re
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.file_change import FileChange, State
+
+DEFAULT_NAME = "vfio-variants"
+# The name becomes part of file names that modprobe, udev and the generators' run-parts all accept.
+NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
+HEADER = "# Managed by the vfio.variants collection"
+_OWNER = re.compile(rb"^" + HEADER.encode() + rb" \(policy ([a-z0-9_-]+)\)", re.MULTILINE)
+_OWNER_WITHIN = 400
+_MODULES = re.compile(r"^# modules:(.*)$", re.MULTILINE)
+
+
+@dataclasses.dataclass(frozen=True)
+class Paths:
+    """Where the files of the policy ``name`` lie."""
+
+    name: str
+
+    @property
+    def softdeps(self) -> str:
+        """Sorted before all others: kmod obeys only the first softdep line that names a module, and depmod's own
+        modules.softdep takes its turn among the files by that name (libkmod-config.c, libkmod-module.c)."""
+        return f"/etc/modprobe.d/00-{self.name}.conf"
+
+    @property
+    def modprobe(self) -> str:
+        return f"/etc/modprobe.d/{self.name}.conf"
+
+    @property
+    def rules(self) -> str:
+        return f"/etc/udev/rules.d/70-{self.name}.rules"
+
+    @property
+    def early(self) -> str:
+        return f"/etc/modules-load.d/{self.name}.conf"
+
+    @property
+    def hook(self) -> str:
+        return f"/etc/initramfs-tools/hooks/{self.name}"
+
+    @property
+    def dracut(self) -> str:
+        return f"/etc/dracut.conf.d/{self.name}.conf"
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        return (self.softdeps, self.modprobe, self.rules, self.early, self.hook, self.dracut)
+
+    def mode(self, path: str) -> int:
+        return 0o755 if path == self.hook else 0o644
+
+    def hidden_by(self, path: str) -> tuple[str, ...]:
+        """Files of the system that a file at ``path`` would hide: those of its name in the directories that come later."""
+        folder, name = posixpath.split(path)
+        kind = {"/etc/modprobe.d": "modprobe.d", "/etc/udev/rules.d": "udev/rules.d", "/etc/modules-load.d": "modules-load.d"}.get(folder)
+        return () if kind is None else tuple(f"{parent}/{kind}/{name}" for parent in ("/run", "/usr/local/lib", "/usr/lib", "/lib"))
+
+
+@dataclasses.dataclass(frozen=True)
+class Policy:
+    """The files that should exist, with their content, and the modules (comparable names) that must be in the initramfs.
+
+    A path of the policy that ``files`` does not hold must be absent.
+    """
+
+    name: str
+    files: t.Mapping[str, str]
+    modules: frozenset[str]
+
+    @property
+    def paths(self) -> Paths:
+        return Paths(self.name)
+
+    def result(self) -> dict[str, t.Any]:
+        """As `boot_policy` returns it and `initramfs` takes it: each path's SHA-256, None where no file may be."""
+        digests = {path: hashlib.sha256(content.encode()).hexdigest() for path, content in self.files.items()}
+        return {"files": {path: digests.get(path) for path in self.paths.all}, "modules": sorted(self.modules)}
+
+    def changes(self, existing: t.Mapping[str, State | None]) -> tuple[FileChange, ...]:
+        """What to write and remove, given what is there.  Raises HostError where a file of somebody else is in the way."""
+        for path in self.paths.all:
+            self._refuse_foreign(path, existing.get(path))
+        return tuple(FileChange(path, existing.get(path), self._wanted(path)) for path in self.paths.all)
+
+    def _wanted(self, path: str) -> State | None:
+        content = self.files.get(path)
+        return None if content is None else State(content.encode(), self.paths.mode(path))
+
+    def _refuse_foreign(self, path: str, state: State | None) -> None:
+        if state is None:
+            return
+        owner = owner_of(state.content)
+        if owner == self.name:
+            return
+        whose = "has not been written by this collection" if owner is None else f"belongs to the policy {owner}"
+        raise HostError(
+            f"{path} {whose}, so it is neither overwritten nor removed.", "Move it away, or choose another name for this policy."
+        )
+
+
+def absent(name: str) -> Policy:
+    """The policy that leaves nothing behind."""
+    return Policy(name, {}, frozenset())
+
+
+def check_name(name: str) -> str:
+    if not NAME.fullmatch(name):
+        raise HostError(
+            f"name: '{name}' cannot name a policy.",
+            "Use up to 64 lower-case letters, digits, dashes and underscores, a letter or digit first.",
+        )
+    return name
+
+
+def header(name: str) -> str:
+    """The first lines of each file; the same in every run."""
+    return (
+        f"{HEADER} (policy {name}): changes are overwritten.\n"
+        f"# To remove it, run the module vfio.variants.boot_policy with state=absent and name={name}.\n"
+    )
+
+
+def owner_of(content: bytes) -> str | None:
+    """The name of the policy that a file belongs to, None when it is not ours."""
+    found = _OWNER.search(content[:_OWNER_WITHIN])
+    return None if found is None else found[1].decode()
+
+
+def modules_line(modules: t.Iterable[str]) -> str:
+    """The line by which a hook tells readers which modules it packs."""
+    return f"# modules: {' '.join(sorted(modules))}\n"
+
+
+def modules_in(content: str) -> tuple[str, ...]:
+    """The modules that a hook or a dracut configuration of ours packs."""
+    found = _MODULES.search(content)
+    return () if found is None else tuple(found[1].split())

@@ -1,0 +1,50 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether a policy does what it was planned for: judged by what kmod and udev find on the host once it is written."""
+
+from __future__ import annotations
+
+import posixpath
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import comparable
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import Decision
+    from ansible_collections.vfio.variants.plugins.module_utils._core.policy.facts import Foreign
+    from ansible_collections.vfio.variants.plugins.module_utils._core.policy.plan import Plan
+
+
+def flaws(plan: Plan, whole: Foreign) -> tuple[str, ...]:
+    """What is not as planned; ``whole`` is all configuration of the host, the policy's own included."""
+    found = [*_softdep_flaws(plan, whole)]
+    found += [f"{native} is not blacklisted" for native in plan.blacklisted if not whole.config.blacklisted(native)]
+    for decision in plan.decisions:
+        found += _ids_flaws(decision, whole) if decision.strategy == "ids" else _override_flaws(decision, whole)
+        found += [f"{module} is blacklisted" for module in decision.modules if whole.config.blacklisted(module)]
+    return tuple(dict.fromkeys(found))
+
+
+def _softdep_flaws(plan: Plan, whole: Foreign) -> t.Iterator[str]:
+    for wanted in plan.softdeps:
+        for own in whole.own_softdeps or (ModprobeConfig(()),):
+            lines = [*whole.config.softdeps(wanted.module), *own.softdeps(wanted.module)]
+            lines.sort(key=lambda line: posixpath.basename(line.source.path))
+            if not lines or not set(wanted.pre) <= set(map(comparable, lines[0].arguments)):
+                yield f"kmod does not heed the softdep of {wanted.module}"
+
+
+def _ids_flaws(decision: Decision, whole: Foreign) -> t.Iterator[str]:
+    module, device = decision.default.module, decision.device
+    options = [option for directive in whole.config.options(module) for option in directive.arguments[1:] if option.startswith("ids=")]
+    entries = options[-1][len("ids=") :].split(",") if options else []
+    if not any(entry.startswith(device.id) for entry in entries):
+        yield f"{module} does not get the ids of {device.address}"
+
+
+def _override_flaws(decision: Decision, whole: Foreign) -> t.Iterator[str]:
+    for choice in decision.choices:
+        certain = [found for found in whole.rules.overrides(decision.device, choice.release) if found.certain]
+        if not certain or certain[-1].driver != choice.driver:
+            yield f"udev does not set driver_override={choice.driver} for {decision.device.address} on {choice.release}"

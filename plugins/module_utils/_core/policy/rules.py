@@ -1,0 +1,82 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The udev rules that set driver_override in a device's own event and load the driver's module there."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import Choice, Decision
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Device
+    from ansible_collections.vfio.variants.plugins.module_utils._core.devices.selector import Selector
+
+Keys = tuple[str, ...]
+
+
+def rule_lines(decisions: t.Iterable[Decision]) -> tuple[str, ...]:
+    """One line for each selector, card and driver; where kernels differ in the driver, one for each driver.
+
+    Each line pins the vendor and device that the claim found, so that after a renumbering no other card is taken.
+    """
+    wanted: dict[Keys, list[Decision]] = {}
+    for decision in decisions:
+        if decision.strategy == "ids":
+            continue
+        for selector in decision.selectors:
+            wanted.setdefault(_keys(selector, decision.device), []).append(decision)
+    lines: dict[str, None] = {}
+    for keys, same in wanted.items():
+        alike = len({decision.choices for decision in same}) == 1
+        for decision in same:
+            exact = keys if alike else tuple(dict.fromkeys((*keys, *_all_of_modalias(decision.device))))
+            lines.update(dict.fromkeys(_line(exact, choice, condition) for choice, condition in _by_kernel(decision)))
+    return tuple(lines)
+
+
+def _keys(selector: Selector, device: Device) -> Keys:
+    keys = [] if selector.address is None else [f'KERNEL=="{selector.address}"']
+    keys += [f'ATTR{{vendor}}=="0x{device.vendor:04x}"', f'ATTR{{device}}=="0x{device.device:04x}"']
+    if selector.subsystem_vendor is not None:
+        keys.append(_subsystem_vendor(selector.subsystem_vendor))
+    if selector.subsystem_device is not None:
+        keys.append(_subsystem_device(selector.subsystem_device))
+    if selector.class_prefix is not None:
+        keys.append(f'ATTR{{class}}=="0x{selector.class_prefix}{"*" if len(selector.class_prefix) < 6 else ""}"')
+    return tuple(keys)
+
+
+def _all_of_modalias(device: Device) -> Keys:
+    """Cards of one ID can have different best variants; what else an alias can ask for tells them apart."""
+    return (
+        _subsystem_vendor(device.subsystem_vendor),
+        _subsystem_device(device.subsystem_device),
+        f'ATTR{{class}}=="0x{device.class_code:06x}"',
+    )
+
+
+def _subsystem_vendor(number: int) -> str:
+    return f'ATTR{{subsystem_vendor}}=="0x{number:04x}"'
+
+
+def _subsystem_device(number: int) -> str:
+    return f'ATTR{{subsystem_device}}=="0x{number:04x}"'
+
+
+def _by_kernel(decision: Decision) -> t.Iterator[tuple[Choice, str | None]]:
+    """The different choices with the kernels they are for: the newest kernel's holds for every other one, too."""
+    default = decision.default
+    others: dict[tuple[str, str], list[Choice]] = {}
+    for choice in decision.choices:
+        if (choice.module, choice.driver) != (default.module, default.driver):
+            others.setdefault((choice.module, choice.driver), []).append(choice)
+    releases = sorted(choice.release for same in others.values() for choice in same)
+    yield default, f'SYSCTL{{kernel/osrelease}}!="{"|".join(releases)}"' if releases else None
+    for same in others.values():
+        yield same[0], f'SYSCTL{{kernel/osrelease}}=="{"|".join(choice.release for choice in same)}"'
+
+
+def _line(keys: Keys, choice: Choice, condition: str | None) -> str:
+    match = ['ACTION=="add"', 'SUBSYSTEM=="pci"', *keys, *([condition] if condition else [])]
+    return ", ".join((*match, f'ATTR{{driver_override}}="{choice.driver}"', f'RUN{{builtin}}+="kmod load {choice.module}"'))

@@ -1,0 +1,80 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The text of a policy's files; None where a file would say nothing.  The same facts give the same text."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.policy import header, modules_line
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.policy.softdeps import Softdep
+
+
+def softdeps(name: str, lines: t.Sequence[Softdep]) -> str | None:
+    """Goes before every other file, since kmod heeds only the first softdep of a module."""
+    if not lines:
+        return None
+    return (
+        header(name)
+        + "# kmod heeds only the first softdep line of a module, depmod's own included: hence this file's number.\n"
+        + "".join(f"{line}\n" for line in lines)
+    )
+
+
+def modprobe(name: str, ids: t.Mapping[str, t.Sequence[str]], blacklisted: t.Sequence[str]) -> str | None:
+    if not ids and not blacklisted:
+        return None
+    lines = [f"options {module} ids={','.join(entries)}\n" for module, entries in ids.items()]
+    return header(name) + "".join([*lines, *(f"blacklist {native}\n" for native in blacklisted)])
+
+
+def rules(name: str, lines: t.Sequence[str]) -> str | None:
+    """The rule number does not matter: udev writes attributes while it reads the rules, and loads modules afterwards."""
+    if not lines:
+        return None
+    return header(name) + "".join(f"{line}\n" for line in lines)
+
+
+def early(name: str, ids: t.Collection[str]) -> str | None:
+    """Where a card has no native driver, no softdep loads the claimed one."""
+    if not ids:
+        return None
+    return header(name) + "".join(f"{module}\n" for module in ids)
+
+
+def hook(name: str, modules: t.Collection[str]) -> str | None:
+    """initramfs-tools copies /etc/modprobe.d and udev rules of our name by itself, but no module that nobody asks for."""
+    if not modules:
+        return None
+    return (
+        "#!/bin/sh\n"
+        + header(name)
+        + modules_line(modules)
+        + 'if [ "${1:-}" = prereqs ]; then\n'
+        + "    exit 0\n"
+        + "fi\n"
+        + ". /usr/share/initramfs-tools/hook-functions\n"
+        + f"manual_add_modules {' '.join(sorted(modules))}\n"
+    )
+
+
+def dracut(name: str, modules: t.Collection[str], files: t.Sequence[str]) -> str | None:
+    """dracut copies /etc/modprobe.d and /etc/udev/rules.d only into images for one host, so the files are named.
+
+    One module that the image's kernel does not have would keep all others of the list out, so each is looked for first;
+    dracut's shell knows the kernel by then, unless it is the running one.
+    """
+    if not modules:
+        return None
+    return (
+        header(name)
+        + modules_line(modules)
+        + f"for vfio_variants_module in {' '.join(sorted(modules))}; do\n"
+        + '    if modinfo -k "${kernel:-$(uname -r)}" "$vfio_variants_module" > /dev/null 2>&1; then\n'
+        + '        add_drivers+=" $vfio_variants_module "\n'
+        + "    fi\n"
+        + "done\n"
+        + (f'install_items+=" {" ".join(files)} "\n' if files else "")
+    )

@@ -1,0 +1,215 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""udev rules: which of them set a PCI function's driver_override.
+
+Only what can be known from a function's identity is judged; a rule that also asks for something else (a program, a tag,
+another device) *may* match.  Source of the grammar: systemd's udev-rules.c and udev(7).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import fnmatch
+import re
+import typing as t
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Device
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
+
+DIRECTORIES = ("/etc/udev/rules.d", "/run/udev/rules.d", "/usr/local/lib/udev/rules.d", "/usr/lib/udev/rules.d", "/lib/udev/rules.d")
+_KEY = re.compile(r"""\s*,?\s*([A-Z_]+)(?:\{([^}]*)\})?\s*(==|!=|\+=|-=|:=|=)\s*([ei]?)"((?:[^"\\]|\\.)*)"(?=[\s,]|$)""")
+_SUBSTITUTION = re.compile(r"[$%]")
+
+
+@dataclasses.dataclass(frozen=True)
+class Key:
+    """One ``KEY{attribute}operator"value"`` of a rule."""
+
+    name: str
+    attribute: str | None
+    operator: str
+    value: str
+    ignores_case: bool = False
+
+    @property
+    def is_match(self) -> bool:
+        return self.operator in ("==", "!=")
+
+
+@dataclasses.dataclass(frozen=True)
+class Rule:
+    """One rule with the file and line where it stands."""
+
+    path: str
+    line: int
+    keys: tuple[Key, ...]
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}"
+
+    def matches(self, device: Device, release: str | None = None) -> bool | None:
+        """Whether the function's "add" event matches; None when that cannot be known from its identity.
+
+        ``release`` is the kernel that boots, where that is known.
+        """
+        facts = _facts(device, release)
+        answers = [_answer(key, facts) for key in self.keys if key.is_match]
+        if False in answers:
+            return False
+        return None if None in answers else True
+
+    def value(self, name: str, attribute: str | None = None) -> str | None:
+        """The last value that the rule assigns to a key, None when it assigns none."""
+        return next((key.value for key in reversed(self.keys) if not key.is_match and (key.name, key.attribute) == (name, attribute)), None)
+
+    @property
+    def override(self) -> str | None:
+        """The driver_override that the rule sets."""
+        return self.value("ATTR", "driver_override")
+
+    @property
+    def runs_override(self) -> bool:
+        """Whether a program that the rule runs is told to write driver_override."""
+        return any(key.name in ("RUN", "PROGRAM", "IMPORT") and "driver_override" in key.value for key in self.keys)
+
+
+@dataclasses.dataclass(frozen=True)
+class Override:
+    """A driver_override that a rule sets for a function.  ``driver`` is None when only the event tells; so is ``certain`` False."""
+
+    rule: Rule
+    driver: str | None
+    certain: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Rules:
+    """Rules in the order in which udev evaluates them."""
+
+    rules: tuple[Rule, ...]
+
+    @classmethod
+    def read(cls, host: Host, mentioning: bytes = b"", without: t.Container[str] = (), directories: t.Sequence[str] = DIRECTORIES) -> Rules:
+        """The rules of a host, from the files that hold ``mentioning``, leaving out the paths ``without``.
+
+        Of files with one name the first directory's counts, files are ordered by name alone.
+        """
+        chosen: dict[str, str] = {}
+        for directory in directories:
+            for name in host.names(directory):
+                if name.endswith(".rules"):
+                    chosen.setdefault(name, f"{directory}/{name}")
+        rules: list[Rule] = []
+        for name in sorted(chosen):
+            path = chosen[name]
+            if path in without or not host.is_file(path):
+                continue
+            content = host.read_bytes(path)
+            if mentioning in content:
+                rules += parse(content.decode("utf-8", "surrogateescape"), path)
+        return cls(tuple(rules))
+
+    def overrides(self, device: Device, release: str | None = None) -> tuple[Override, ...]:
+        """What the rules set for a function, in order: the last certain one holds."""
+        found: list[Override] = []
+        skip_to: tuple[str, str] | None = None
+        doubtful: set[tuple[str, str]] = set()
+        for rule in self.rules:
+            label = rule.value("LABEL")
+            if label is not None:
+                doubtful.discard((rule.path, label))
+                skip_to = None if skip_to == (rule.path, label) else skip_to
+            if skip_to is not None and skip_to[0] == rule.path:
+                continue
+            matches = rule.matches(device, release)
+            if matches is False:
+                continue
+            certain = matches is True and not any(path == rule.path for path, _unused in doubtful)
+            found += _overrides_of(rule, certain)
+            target = rule.value("GOTO")
+            if target is not None and certain:
+                skip_to = (rule.path, target)
+            elif target is not None:
+                doubtful.add((rule.path, target))
+        return tuple(found)
+
+
+def _overrides_of(rule: Rule, certain: bool) -> t.Iterator[Override]:
+    if rule.override is not None:
+        known = not _SUBSTITUTION.search(rule.override)
+        yield Override(rule, rule.override if known else None, certain and known)
+    if rule.runs_override:
+        yield Override(rule, None, False)
+
+
+def parse(text: str, path: str) -> list[Rule]:
+    """The rules in a file's text; lines that udev would reject are left out, as udev does."""
+    rules = []
+    for number, line in _logical_lines(text):
+        keys, position = [], 0
+        while position < len(line):
+            match = _KEY.match(line, position)
+            if match is None:
+                break
+            name, attribute, operator, prefix, value = match.groups()
+            keys.append(Key(name, attribute, operator, value.replace('\\"', '"'), prefix == "i"))
+            position = match.end()
+        if keys and not line[position:].strip(" \t,"):
+            rules.append(Rule(path, number, tuple(keys)))
+    return rules
+
+
+def _logical_lines(text: str) -> t.Iterator[tuple[int, str]]:
+    """Lines with their first physical line's number; a comment inside a continued line is dropped, as udev does."""
+    pending, start = "", 0
+    for number, raw in enumerate(text.splitlines(), 1):
+        line = raw.strip()
+        if line.startswith("#"):
+            continue
+        start = start if pending else number
+        if line.endswith("\\"):
+            pending += line[:-1]
+            continue
+        line, pending = pending + line, ""
+        if line:
+            yield start, line
+
+
+def _facts(device: Device, release: str | None) -> dict[tuple[str, str | None], str]:
+    sub_id = f"{device.subsystem_vendor:04X}:{device.subsystem_device:04X}"
+    facts: dict[tuple[str, str | None], str] = {
+        ("ACTION", None): "add",
+        ("SUBSYSTEM", None): "pci",
+        ("SUBSYSTEMS", None): "pci",
+        ("KERNEL", None): device.address,
+        ("ATTR", "vendor"): f"0x{device.vendor:04x}",
+        ("ATTR", "device"): f"0x{device.device:04x}",
+        ("ATTR", "subsystem_vendor"): f"0x{device.subsystem_vendor:04x}",
+        ("ATTR", "subsystem_device"): f"0x{device.subsystem_device:04x}",
+        ("ATTR", "class"): f"0x{device.class_code:06x}",
+        ("ATTR", "revision"): f"0x{device.revision:02x}",
+        ("ATTR", "modalias"): device.modalias,
+        ("ENV", "MODALIAS"): device.modalias,
+        ("ENV", "SUBSYSTEM"): "pci",
+        ("ENV", "ACTION"): "add",
+        ("ENV", "PCI_ID"): f"{device.vendor:04X}:{device.device:04X}",
+        ("ENV", "PCI_SUBSYS_ID"): sub_id,
+        ("ENV", "PCI_SLOT_NAME"): device.address,
+        # The kernel prints the class without leading zeroes here (pci_uevent: "%04X").
+        ("ENV", "PCI_CLASS"): f"{device.class_code:04X}",
+    }
+    if release is not None:
+        facts["SYSCTL", "kernel/osrelease"] = facts["SYSCTL", "kernel.osrelease"] = release
+    return facts
+
+
+def _answer(key: Key, facts: t.Mapping[tuple[str, str | None], str]) -> bool | None:
+    fact = facts.get((key.name, key.attribute))
+    if fact is None or _SUBSTITUTION.search(key.value):
+        return None
+    value = key.value
+    if key.ignores_case:
+        fact, value = fact.lower(), value.lower()
+    found = any(fnmatch.fnmatchcase(fact, pattern) for pattern in value.split("|"))
+    return found == (key.operator == "==")

@@ -1,0 +1,156 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""DKMS and depmod as they work on their trees, for hosts that are only a directory.
+
+What DKMS 3.0.10 and 3.2.2 do, as run for real: exit codes 3, 10 and 77, what lies where after each action, and that a failed
+build leaves its log.  A "compiler" turns ``<module>.c`` into a module whose aliases are the file's lines; a line ``#error`` fails.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import typing as t
+from pathlib import Path
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.conf import DkmsConf
+from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf_module import ModuleInfo
+from ansible_collections.vfio.variants.tests.unit.module_files import module_file
+from ansible_collections.vfio.variants.tests.unit.trees import Tree
+
+ARCH = "x86_64"
+
+
+class ModelDkms:
+    """Runs ``dkms``, ``depmod`` and ``uname`` on a tree.  ``calls`` are the commands; ``failing`` are those that shall fail."""
+
+    def __init__(self, tree: Tree) -> None:
+        self.tree = tree
+        self.calls: list[str] = []
+        self.failing: list[str] = []
+        for name in ("dkms", "make", "gcc"):
+            tree.file(f"/usr/sbin/{name}", mode=0o755)
+
+    @property
+    def host(self) -> Host:
+        return self.tree.host(self)
+
+    def __call__(
+        self,
+        args: list[str],
+        *,
+        data: bytes | None,  # noqa: ARG002 - what a host hands to its runner
+        binary_data: bool,  # noqa: ARG002
+        environ_update: dict[str, str] | None,  # noqa: ARG002
+    ) -> tuple[int, str, str]:
+        command = args[3:]  # behind timeout and its options
+        if command[0] == "uname":
+            return 0, f"{ARCH}\n", ""
+        self.calls.append(" ".join(word for word in command[:2] if not word.startswith("-")))
+        if self.calls[-1] in self.failing:
+            self.failing.remove(self.calls[-1])
+            return 1, "", f"{self.calls[-1]}: it was told to fail"
+        if command[0] == "depmod":
+            return self._depmod(command[-1])
+        options = dict(zip(command, command[1:]))
+        return _Action(self.tree, options).run(command[1])
+
+    def _depmod(self, release: str) -> tuple[int, str, str]:
+        here = self.tree.place(f"/lib/modules/{release}")
+        dep, alias = "", ""
+        for path in sorted(here.rglob("*.ko"), key=lambda path: ("weak-updates" not in path.parts, "updates" not in path.parts)):
+            dep += f"{path.relative_to(here)}:\n"
+            if path.stat().st_size > 4:
+                info = ModuleInfo.parse(path.read_bytes(), str(path))
+                alias += "".join(f"alias {pattern} {path.stem.replace('-', '_')}\n" for pattern in info.aliases)
+        (here / "modules.dep").write_text(dep)
+        (here / "modules.alias").write_text(alias)
+        return 0, "", ""
+
+
+class _Action:
+    def __init__(self, tree: Tree, options: t.Mapping[str, str]) -> None:
+        self._name, self._version = options["-m"], options["-v"]
+        self._release = options.get("-k", "")
+        self._package = tree.place(f"{options['--dkmstree']}/{self._name}")
+        self._here = self._package / self._version
+        self._source = tree.place(f"{options['--sourcetree']}/{self._name}-{self._version}")
+        self._modules = tree.place(f"{options['--installtree']}/{self._release}")
+        self._tree = tree
+
+    def run(self, action: str) -> tuple[int, str, str]:
+        return {"add": self._add, "build": self._build, "install": self._install, "uninstall": self._uninstall, "remove": self._remove}[
+            action
+        ]()
+
+    @property
+    def _built(self) -> Path:
+        return self._here / self._release / ARCH / "module"
+
+    @property
+    def _link(self) -> Path:
+        return self._package / f"kernel-{self._release}-{ARCH}"
+
+    def _own_name(self, place: Path) -> str:
+        """A place as the host itself calls it."""
+        return f"/{place.relative_to(self._tree.root)}"
+
+    def _add(self) -> tuple[int, str, str]:
+        if (self._here / "source").is_symlink():
+            return 3, "", "Error! DKMS tree already contains it"
+        if not self._source.is_dir():
+            return 2, "", "Error! Could not find module source directory."
+        (self._here / "build").mkdir(parents=True)
+        (self._here / "source").symlink_to(self._own_name(self._source))
+        return 0, "", ""
+
+    def _build(self) -> tuple[int, str, str]:
+        if not (self._here / "source").is_symlink():
+            return 3, "", "Error! not in the DKMS tree"
+        conf = (self._source / "dkms.conf").read_text()
+        if "DKMS_SAYS_NO" in conf:
+            return 77, "", "Error! BUILD_EXCLUSIVE"
+        shutil.rmtree(self._here / "build", ignore_errors=True)
+        modules = {}
+        for name in DkmsConf(conf, "dkms.conf").modules:
+            text = (self._source / f"{name}.c").read_text()
+            if "#error" in text:
+                (self._here / "build").mkdir()
+                (self._here / "build" / "make.log").write_text(
+                    f"DKMS make.log\n{self._own_name(self._here)}/build/{name}.c:1: error: #error\n"
+                )
+                return 10, "", "Error! Bad return status for module build"
+            modules[name] = module_file(self._release, re.findall(r"^\w*pci:\S+", text, re.MULTILINE), version=self._version, text=text)
+        self._built.mkdir(parents=True)
+        for name, content in modules.items():
+            (self._built / f"{name}.ko").write_bytes(content)
+        return 0, "", ""
+
+    def _install(self) -> tuple[int, str, str]:
+        if not self._built.is_dir():
+            return 10, "", "it would have to be built first"
+        place = self._modules / "updates/dkms"
+        place.mkdir(parents=True, exist_ok=True)
+        for path in self._built.glob("*.ko"):
+            shutil.copy(path, place / path.name)
+        if self._link.is_symlink():
+            self._link.unlink()
+        self._link.symlink_to(f"{self._version}/{self._release}/{ARCH}")
+        return 0, "", ""
+
+    def _uninstall(self) -> tuple[int, str, str]:
+        if not (self._here / "source" / "..").exists() and not self._source.is_dir():
+            return 4, "", "Error! it is broken"
+        if self._link.is_symlink() and os.readlink(self._link).startswith(f"{self._version}/"):
+            for path in self._built.glob("*.ko"):
+                (self._modules / "updates/dkms" / path.name).unlink(missing_ok=True)
+            self._link.unlink()
+        return 0, "", ""
+
+    def _remove(self) -> tuple[int, str, str]:
+        shutil.rmtree(self._here)
+        if not list(self._package.iterdir()):
+            self._package.rmdir()
+        return 0, "", ""

@@ -1,0 +1,78 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A dkms.conf read without running it."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.conf import DkmsConf, order_key
+from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+
+
+def conf(text: str) -> DkmsConf:
+    return DkmsConf(text, "package/dkms.conf")
+
+
+def test_name_and_version_are_read() -> None:
+    read = conf("PACKAGE_NAME=gpu-driver\nPACKAGE_VERSION='1.2~rc1+git'\n")
+    assert (read.name, read.version) == ("gpu-driver", "1.2~rc1+git")
+
+
+@pytest.mark.parametrize("text", ["", "PACKAGE_NAME=$(basename $PWD)", "[ -e x ] && PACKAGE_NAME=gpu"])
+def test_a_name_that_only_running_would_tell_asks_for_the_option(text: str) -> None:
+    with pytest.raises(HostError, match=r"package/dkms\.conf does not say .* Set the option name"):
+        _ = conf(text).name
+
+
+@pytest.mark.parametrize("name", ["../etc", "a/b", "a b", "", ".hidden", "-m"])
+def test_a_name_that_leads_elsewhere_is_refused(name: str) -> None:
+    with pytest.raises(HostError, match="PACKAGE_NAME"):
+        _ = conf(f"PACKAGE_NAME='{name}'").name
+
+
+def test_modules_are_called_as_they_are_installed() -> None:
+    text = "BUILT_MODULE_NAME[0]=a\nBUILT_MODULE_NAME[1]=b\nDEST_MODULE_NAME[1]=c\nDEST_MODULE_LOCATION=(/updates /updates)\n"
+    assert conf(text).modules == ("a", "c")
+
+
+def test_a_single_module_without_a_name_is_called_like_the_package() -> None:
+    assert conf("PACKAGE_NAME=gpu\nDEST_MODULE_LOCATION[0]=/updates\n").modules == ("gpu",)
+
+
+def test_modules_that_only_running_would_tell_are_not_guessed() -> None:
+    assert conf("PACKAGE_NAME=gpu\nBUILT_MODULE_NAME=(a $(ls *.c))\n").modules == ()
+
+
+@pytest.mark.parametrize(
+    ("rule", "release", "reason"),
+    [
+        ('BUILD_EXCLUSIVE_KERNEL="^6\\."', "6.1.0-50-amd64", None),
+        ('BUILD_EXCLUSIVE_KERNEL="^6\\."', "5.10.0-32-amd64", "BUILD_EXCLUSIVE_KERNEL is '^6\\.', which 5.10.0-32-amd64 does not match"),
+        ("BUILD_EXCLUSIVE_ARCH=x86_64", "6.1", None),
+        ("BUILD_EXCLUSIVE_ARCH=ppc64le", "6.1", "BUILD_EXCLUSIVE_ARCH is 'ppc64le', which x86_64 does not match"),
+        ("BUILD_EXCLUSIVE_KERNEL_MIN=5.15", "5.10.0-32-amd64", "BUILD_EXCLUSIVE_KERNEL_MIN is 5.15"),
+        ("BUILD_EXCLUSIVE_KERNEL_MIN=5.15", "5.15.0-1", None),
+        ("BUILD_EXCLUSIVE_KERNEL_MAX=6.9", "6.12.1", "BUILD_EXCLUSIVE_KERNEL_MAX is 6.9"),
+        ("BUILD_EXCLUSIVE_KERNEL_MAX=6.12.999", "6.12.1", None),
+        ("OBSOLETE_BY=6.1", "6.12.1", "OBSOLETE_BY is 6.1: that kernel and newer ones have the driver themselves"),
+        ('BUILD_EXCLUSIVE_CONFIG="CONFIG_VFIO_PCI_CORE"', "6.1", None),
+        ('BUILD_EXCLUSIVE_CONFIG="CONFIG_PCI CONFIG_XEN"', "6.1", "the kernel is built without CONFIG_XEN"),
+        ('BUILD_EXCLUSIVE_CONFIG="!CONFIG_PCI"', "6.1", "the kernel is built with CONFIG_PCI"),
+        ('BUILD_EXCLUSIVE_KERNEL="$(cat /etc/pattern)"', "6.1", None),
+        ('if [[ $kernelver = 7.* ]]; then BUILD_EXCLUSIVE_ARCH="none"; fi', "6.1", None),
+        ('BUILD_EXCLUSIVE_KERNEL="["', "6.1", None),
+        ("", "6.1", None),
+    ],
+)
+def test_rules_exclude_kernels_as_dkms_would(rule: str, release: str, reason: str | None) -> None:
+    assert conf(rule).exclusion(release, "x86_64", "CONFIG_PCI=y\nCONFIG_VFIO_PCI_CORE=m\n# CONFIG_XEN is not set\n") == reason
+
+
+def test_a_kernel_whose_configuration_is_not_there_is_not_excluded_for_it() -> None:
+    assert conf("BUILD_EXCLUSIVE_CONFIG=CONFIG_XEN").exclusion("6.1", "x86_64", None) is None
+
+
+def test_versions_are_ordered_as_numbers() -> None:
+    releases = ["6.9.1", "6.12.107+deb13-amd64", "5.10.0", "6.1.0-50-amd64", "6.12.9"]
+    assert sorted(releases, key=order_key) == ["5.10.0", "6.1.0-50-amd64", "6.9.1", "6.12.9", "6.12.107+deb13-amd64"]

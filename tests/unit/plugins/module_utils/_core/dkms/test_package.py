@@ -1,0 +1,321 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A DKMS package from wish to module tree, with every way in which it can go wrong."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.conf import DkmsConf
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.package import DkmsPackage, Request, Source
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.source_tree import SourceFile, digest
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.verdict import Promise
+from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.tests.unit.plugins.module_utils._core.dkms.model_dkms import ModelDkms
+from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_12, DEBIAN_13, V100_VARIANT, Tree
+
+KO = "updates/dkms/gpu_vfio_pci.ko"
+PROMISE = (Promise("gpu_vfio_pci", (V100_VARIANT,)),)
+
+
+def sources(version: str = "1.0", code: str = V100_VARIANT, conf: str = "") -> Source:
+    """A package `gpu` with one module whose code is its list of aliases."""
+    text = (
+        f'PACKAGE_NAME="gpu"\nPACKAGE_VERSION="{version}"\nBUILT_MODULE_NAME[0]="gpu_vfio_pci"\nDEST_MODULE_LOCATION[0]="/updates"\n{conf}'
+    )
+    files = (SourceFile("dkms.conf", False, text.encode()), SourceFile("gpu_vfio_pci.c", False, code.encode()))
+    return Source(DkmsConf(text, "gpu/dkms.conf"), digest(files), PROMISE, lambda: files)
+
+
+@pytest.fixture(name="dkms")
+def two_kernels(tmp_path: Path) -> ModelDkms:
+    """A host with DKMS and the headers of its two kernels."""
+    tree = Tree(tmp_path / "root")
+    for release in (DEBIAN_12, DEBIAN_13):
+        tree.kernel(release, {"nouveau": []}, headers=True, running=release == DEBIAN_12)
+        tree.file(f"/lib/modules/{release}/kernel/drivers/nouveau.ko", b"")
+        tree.file(f"/usr/src/linux-headers-{release}/include/config/auto.conf", "CONFIG_VFIO_PCI_CORE=m\nCONFIG_CC_VERSION_TEXT=gcc 12\n")
+    return ModelDkms(tree)
+
+
+def wish(source: Source | None, **fields: t.Any) -> Request:
+    version = source.conf.version if source is not None else None
+    return Request(**{"name": "gpu", "version": version, "source": source, **fields})
+
+
+def make(dkms: ModelDkms, source: Source | None, **fields: t.Any) -> dict[str, t.Any]:
+    package = DkmsPackage(dkms.host, wish(source, **fields))
+    if not package.plan.changed:
+        return package.report()
+    package.check()
+    return package.apply()
+
+
+def remove(dkms: ModelDkms, **fields: t.Any) -> dict[str, t.Any]:
+    return make(dkms, None, level="absent", **fields)
+
+
+def everything(dkms: ModelDkms) -> dict[str, bytes | str]:
+    """Each file and link below the root, with content or target."""
+    root = dkms.tree.root
+    found = [path for path in root.rglob("*") if path.is_symlink() or path.is_file()]
+    return {str(path.relative_to(root)): os.readlink(path) if path.is_symlink() else path.read_bytes() for path in found}
+
+
+def installed(dkms: ModelDkms, release: str) -> bytes:
+    return dkms.tree.place(f"/lib/modules/{release}/{KO}").read_bytes()
+
+
+def test_a_new_package_is_installed_for_every_kernel(dkms: ModelDkms) -> None:
+    result = make(dkms, sources())
+    assert result["changed"]
+    assert {release: kernel["state"] for release, kernel in result["kernels"].items()} == dict.fromkeys((DEBIAN_12, DEBIAN_13), "installed")
+    assert result["modules"] == [{"name": "gpu_vfio_pci", "aliases": [V100_VARIANT]}]
+    assert result["kernels"][DEBIAN_13]["modules"]["gpu_vfio_pci"]["path"] == f"/lib/modules/{DEBIAN_13}/{KO}"
+
+
+def test_a_second_run_calls_nothing_and_writes_nothing(dkms: ModelDkms) -> None:
+    make(dkms, sources())
+    before, calls = everything(dkms), len(dkms.calls)
+    result = make(dkms, sources())
+    assert (result["changed"], everything(dkms), len(dkms.calls)) == (False, before, calls)
+    assert result["kernels"][DEBIAN_12]["modules"]["gpu_vfio_pci"]["aliases"] == [V100_VARIANT]
+
+
+def test_depmod_runs_once_for_each_kernel(dkms: ModelDkms) -> None:
+    make(dkms, sources())
+    make(dkms, sources(code=f"{V100_VARIANT}\nmore"))
+    assert dkms.calls.count("depmod") == 4
+
+
+def test_changed_sources_of_the_same_version_replace_the_old_ones(dkms: ModelDkms) -> None:
+    make(dkms, sources())
+    old = installed(dkms, DEBIAN_12)
+    result = make(dkms, sources(code=f"{V100_VARIANT}\nmore"))
+    assert result["changed"]
+    assert installed(dkms, DEBIAN_12) != old
+    assert not make(dkms, sources(code=f"{V100_VARIANT}\nmore"))["changed"]
+
+
+@pytest.mark.parametrize("version", ["1.0", "2.0"])
+def test_sources_that_do_not_build_leave_the_host_as_it_was(dkms: ModelDkms, version: str) -> None:
+    make(dkms, sources())
+    before = everything(dkms)
+    with pytest.raises(HostError, match=r"gpu .* cannot be built for kernel .*: gpu_vfio_pci\.c:1: error") as error:
+        make(dkms, sources(version, code="#error"))
+    assert "error: #error" in error.value.facts["log"]
+    assert everything(dkms) == before
+    assert not make(dkms, sources())["changed"]
+
+
+def test_a_module_that_lacks_a_promised_alias_does_not_replace_the_old_one(dkms: ModelDkms) -> None:
+    make(dkms, sources())
+    before = everything(dkms)
+    with pytest.raises(HostError, match="lacks the alias"):
+        make(dkms, sources(code="vfio_pci:v00001234d*sv*sd*bc*sc*i*"))
+    assert everything(dkms) == before
+
+
+@pytest.mark.parametrize("step", ["dkms uninstall", "dkms add", "dkms install", "depmod"])
+@pytest.mark.parametrize("version", ["1.0", "2.0"])
+def test_a_step_that_fails_is_undone_with_all_before_it(dkms: ModelDkms, step: str, version: str) -> None:
+    make(dkms, sources())
+    before = everything(dkms)
+    dkms.failing.append(step)
+    with pytest.raises(HostError, match="told to fail"):
+        make(dkms, sources(version, code=f"{V100_VARIANT}\nmore"))
+    assert everything(dkms) == before
+    assert make(dkms, sources(version, code=f"{V100_VARIANT}\nmore"))["changed"]
+
+
+def test_what_could_not_be_undone_is_told(dkms: ModelDkms) -> None:
+    make(dkms, sources())
+    package = DkmsPackage(dkms.host, wish(sources(code=f"{V100_VARIANT}\nmore")))
+    package.build(package.plan.builds)
+    dkms.failing += ["dkms add", "dkms install"]
+    with pytest.raises(HostError, match="dkms add: it was told to fail") as error:
+        package.apply()
+    assert "Not everything could be put back: `dkms install" in (error.value.hint or "")
+
+
+def test_an_older_version_is_replaced(dkms: ModelDkms) -> None:
+    make(dkms, sources("1.0"))
+    result = make(dkms, sources("2.0"))
+    assert result["replaced"] == ["1.0"]
+    assert not dkms.tree.place("/usr/src/gpu-1.0").exists()
+    assert not dkms.tree.place("/var/lib/dkms/gpu/1.0").exists()
+
+
+def test_an_older_version_that_shall_stay_is_built_but_not_installed(dkms: ModelDkms) -> None:
+    make(dkms, sources("1.0"))
+    result = make(dkms, sources("2.0"), keep_versions=True)
+    assert result["replaced"] == []
+    assert dkms.tree.place(f"/var/lib/dkms/gpu/1.0/{DEBIAN_12}/x86_64/module/gpu_vfio_pci.ko").exists()
+    assert os.readlink(dkms.tree.place(f"/var/lib/dkms/gpu/kernel-{DEBIAN_12}-x86_64")).startswith("2.0/")
+    assert not make(dkms, sources("2.0"), keep_versions=True)["changed"]
+
+
+def test_a_kernel_that_was_not_named_follows_when_its_sources_go(dkms: ModelDkms) -> None:
+    make(dkms, sources())
+    result = make(dkms, sources("2.0"), kernels=(DEBIAN_13,))
+    assert set(result["kernels"]) == {DEBIAN_12, DEBIAN_13}
+
+
+def test_built_means_not_installed(dkms: ModelDkms) -> None:
+    result = make(dkms, sources(), level="built", kernels=("running",))
+    assert result["kernels"][DEBIAN_12]["state"] == "built"
+    assert not dkms.tree.place(f"/lib/modules/{DEBIAN_12}/{KO}").exists()
+    assert not make(dkms, sources(), level="built", kernels=("running",))["changed"]
+    assert make(dkms, sources(), kernels=("running",))["kernels"][DEBIAN_12]["state"] == "installed"
+
+
+def test_an_installed_file_that_somebody_replaced_is_put_back(dkms: ModelDkms) -> None:
+    make(dkms, sources())
+    good = installed(dkms, DEBIAN_12)
+    dkms.tree.file(f"/lib/modules/{DEBIAN_12}/{KO}", b"junk")
+    assert make(dkms, sources())["changed"]
+    assert installed(dkms, DEBIAN_12) == good
+    assert dkms.calls.count("dkms build") == 2, "what DKMS has built already is not built again"
+
+
+def test_another_module_of_that_name_which_the_kernel_would_load_is_an_error(dkms: ModelDkms) -> None:
+    # The search order of depmod, /etc/depmod.d, can put another folder before DKMS's.
+    dkms.tree.file(f"/lib/modules/{DEBIAN_12}/weak-updates/gpu_vfio_pci.ko", b"old")
+    before = everything(dkms)
+    with pytest.raises(HostError, match="is not the module gpu_vfio_pci that DKMS built"):
+        make(dkms, sources(), kernels=("running",))
+    after = everything(dkms)
+    assert {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)} <= {
+        f"lib/modules/{DEBIAN_12}/modules.dep",
+        f"lib/modules/{DEBIAN_12}/modules.alias",
+    }
+
+
+def test_what_the_prediction_says_is_what_comes(dkms: ModelDkms) -> None:
+    make(dkms, sources("1.0"), kernels=(DEBIAN_12,))
+    before = everything(dkms)
+    predicted = DkmsPackage(dkms.host, wish(sources("2.0"))).prediction()
+    assert everything(dkms) == before
+    real = make(dkms, sources("2.0"))
+    for key in ("changed", "modules", "replaced", "skipped_kernels", "diff", "version"):
+        assert predicted[key] == real[key], key
+    assert {release: kernel["state"] for release, kernel in predicted["kernels"].items()} == {
+        release: kernel["state"] for release, kernel in real["kernels"].items()
+    }
+    assert DkmsPackage(dkms.host, wish(sources("2.0"))).prediction()["diff"]["before"] == real["diff"]["after"]
+
+
+def test_absence_leaves_nothing_of_the_package_and_all_of_the_others(dkms: ModelDkms) -> None:
+    dkms.host.run(["depmod", "-a", DEBIAN_12], 1)
+    dkms.host.run(["depmod", "-a", DEBIAN_13], 1)
+    dkms.tree.file("/usr/src/gpu-extra-1.0/dkms.conf", "PACKAGE_NAME=gpu-extra\nPACKAGE_VERSION=1.0\n")
+    before = everything(dkms)
+    make(dkms, sources("1.0"))
+    make(dkms, sources("2.0"), keep_versions=True)
+    result = remove(dkms)
+    assert (result["changed"], sorted(result["removed"])) == (True, ["1.0", "2.0"])
+    assert everything(dkms) == before
+    assert not remove(dkms)["changed"]
+
+
+def test_one_version_can_be_removed(dkms: ModelDkms) -> None:
+    make(dkms, sources("1.0"))
+    make(dkms, sources("2.0"), keep_versions=True)
+    assert remove(dkms, version="1.0")["removed"] == ["1.0"]
+    assert not make(dkms, sources("2.0"), keep_versions=True)["changed"]
+
+
+def test_a_removal_that_fails_is_undone(dkms: ModelDkms) -> None:
+    make(dkms, sources())
+    before = everything(dkms)
+    dkms.failing.append("depmod")
+    with pytest.raises(HostError, match="told to fail"):
+        remove(dkms)
+    assert everything(dkms) == before
+
+
+def test_a_package_whose_sources_vanished_is_removed(dkms: ModelDkms) -> None:
+    make(dkms, sources())
+    dkms.host.remove_tree("/usr/src/gpu-1.0")
+    remove(dkms)
+    assert not [path for path in everything(dkms) if "gpu" in path]
+
+
+def test_a_package_whose_sources_vanished_is_replaced(dkms: ModelDkms) -> None:
+    make(dkms, sources())
+    dkms.host.remove_tree("/usr/src/gpu-1.0")
+    assert make(dkms, sources())["changed"]
+    assert not make(dkms, sources())["changed"]
+
+
+def test_a_package_that_dkms_forgot_is_made_known_again(dkms: ModelDkms) -> None:
+    make(dkms, sources())
+    dkms.host.remove_tree("/var/lib/dkms/gpu")
+    assert make(dkms, sources())["changed"]
+    assert not make(dkms, sources())["changed"]
+
+
+def test_a_kernel_that_the_package_is_not_meant_for_is_skipped_with_the_reason(dkms: ModelDkms) -> None:
+    dkms.tree.file(f"/usr/src/linux-headers-{DEBIAN_13}/include/config/auto.conf", "CONFIG_SMP=y\nCONFIG_CC_VERSION_TEXT=gcc 12\n")
+    result = make(dkms, sources(conf='BUILD_EXCLUSIVE_CONFIG="CONFIG_VFIO_PCI_CORE"\n'))
+    assert result["skipped_kernels"] == {DEBIAN_13: "the kernel is built without CONFIG_VFIO_PCI_CORE"}
+    assert set(result["kernels"]) == {DEBIAN_12}
+
+
+@pytest.mark.parametrize("kernels", [(DEBIAN_13,), ("running", DEBIAN_13)])
+def test_a_named_kernel_that_the_package_is_not_meant_for_is_an_error(dkms: ModelDkms, kernels: tuple[str, ...]) -> None:
+    with pytest.raises(HostError, match=rf"not meant for kernel {DEBIAN_13.replace('+', '.')}"):
+        make(dkms, sources(conf='BUILD_EXCLUSIVE_KERNEL="^6\\.1\\."\n'), kernels=kernels)
+
+
+def test_a_package_that_no_kernel_can_have_is_an_error(dkms: ModelDkms) -> None:
+    with pytest.raises(HostError, match="not meant for kernel"):
+        make(dkms, sources(conf='BUILD_EXCLUSIVE_ARCH="ppc64le"\n'))
+
+
+def test_a_kernel_that_only_dkms_knows_to_exclude_is_an_error_when_no_other_is_left(dkms: ModelDkms) -> None:
+    before = everything(dkms)
+    with pytest.raises(HostError, match=r"its dkms\.conf says"):
+        make(dkms, sources(conf='DKMS_SAYS_NO="$(true)"\n'))
+    assert {path: content for path, content in everything(dkms).items() if ".vfio" not in path} == before
+
+
+def test_headers_that_are_missing_are_named_with_their_package_before_anything_is_written(dkms: ModelDkms) -> None:
+    dkms.tree.file("/etc/os-release", "ID=debian\n")
+    dkms.host.remove_tree(f"/usr/src/linux-headers-{DEBIAN_13}")
+    before = everything(dkms)
+    with pytest.raises(HostError, match="lacks the headers") as error:
+        make(dkms, sources())
+    assert error.value.facts["missing_packages"] == [f"linux-headers-{DEBIAN_13}"]
+    assert everything(dkms) == before
+
+
+def test_a_kernel_without_headers_that_was_not_asked_for_does_not_matter(dkms: ModelDkms) -> None:
+    dkms.host.remove_tree(f"/usr/src/linux-headers-{DEBIAN_13}")
+    assert make(dkms, sources(), kernels=("running",))["changed"]
+
+
+def test_sources_that_the_host_has_are_built_without_new_ones(dkms: ModelDkms) -> None:
+    make(dkms, sources(), kernels=("running",))
+    result = make(dkms, None, version="1.0", promises=PROMISE)
+    assert set(result["kernels"]) == {DEBIAN_12, DEBIAN_13}
+    with pytest.raises(HostError, match=r"no sources of gpu 3\.0; it has 1\.0"):
+        make(dkms, None, version="3.0")
+
+
+def test_leftovers_of_a_killed_run_are_cleared(dkms: ModelDkms) -> None:
+    package = DkmsPackage(dkms.host, wish(sources("0.9")))
+    package.build(package.plan.builds)
+    make(dkms, sources())
+    assert not [path for path in everything(dkms) if ".vfio-variants" in path]
+
+
+def test_a_build_that_was_made_in_the_same_run_is_not_made_again(dkms: ModelDkms) -> None:
+    for release in (DEBIAN_12, DEBIAN_13):
+        DkmsPackage(dkms.host, wish(sources())).build([release])
+    make(dkms, sources())
+    assert dkms.calls.count("dkms build") == 2

@@ -1,0 +1,41 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A kernel command line, as the kernel and kmod read it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
+from ansible_collections.vfio.variants.tests.unit.trees import Tree
+
+
+def test_the_running_kernels_arguments_are_read_and_an_image_has_none(tmp_path: Path) -> None:
+    assert Cmdline.read(Tree(tmp_path).host()).arguments == ()
+    assert Cmdline.read(Tree(tmp_path).cmdline("ro quiet").host()).arguments == ("ro", "quiet")
+
+
+def test_a_name_has_all_its_values_whatever_its_dashes() -> None:
+    line = Cmdline.parse("rd.driver.pre=a console=ttyS0 rd.driver.pre=b intel_iommu=on intel-iommu=off ro")
+    assert line.values("rd.driver.pre") == ("a", "b")
+    assert line.values("intel_iommu") == ("on", "off")
+    assert line.values("ro") == ()
+
+
+def test_quotes_keep_blanks_together() -> None:
+    line = Cmdline.parse('dyndbg="file a.c +p; file b.c" "x.y=p q" z')
+    assert line.values("dyndbg") == ("file a.c +p; file b.c",)
+    assert line.module_options == (("x", 'y="p q"'),)
+    assert line.arguments[-1] == "z"
+
+
+def test_a_modules_options_go_by_its_comparable_name() -> None:
+    line = Cmdline.parse("vfio-pci.ids=10de:1db1,10de:1db5 v.flag a.b.c=1 foo=bar.baz")
+    assert line.module_options == (("vfio_pci", "ids=10de:1db1,10de:1db5"), ("v", "flag"))
+
+
+def test_blacklists_add_up_and_refusals_do_not() -> None:
+    line = Cmdline.parse("modprobe.blacklist=a,b modprobe.blacklist=c module_blacklist=x,y module_blacklist=z")
+    assert line.blacklisted == ("a", "b", "c")
+    assert line.refused == ("z",)
+    assert Cmdline.parse("").refused == ()

@@ -1,0 +1,176 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a kernel has, which module wants which device, and which VFIO driver is the best for it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import (
+    Kernel,
+    PendingModule,
+    installed_releases,
+    read_all,
+    running_release,
+    unknown_module_error,
+    version_key,
+)
+from ansible_collections.vfio.variants.tests.unit.trees import (
+    ANY_VFIO,
+    DEBIAN_12,
+    DEBIAN_13,
+    NVIDIA_DISPLAY,
+    V100_VARIANT,
+    Tree,
+    modalias,
+    stock_debian,
+)
+
+V100 = modalias("10de:1db1")
+NIC = modalias("8086:10d3", class_code=0x020000)
+
+
+def kernel(tree: Tree) -> Kernel:
+    return Kernel.read(tree.host(), DEBIAN_13)
+
+
+def test_modules_are_found_whatever_their_dashes_and_compression(tmp_path: Path) -> None:
+    tree = Tree(tmp_path).file(
+        f"/lib/modules/{DEBIAN_13}/modules.dep", "kernel/a-b.ko.xz: kernel/c.ko.zst\nkernel/c.ko.zst:\nupdates/d.ko:\n"
+    )
+    found = kernel(tree)
+    assert dict(found.modules) == {"a_b": "kernel/a-b.ko.xz", "c": "kernel/c.ko.zst", "d": "updates/d.ko"}
+    assert found.has("a-b")
+    assert found.has("a_b")
+    assert not found.has("ko")
+
+
+def test_what_is_built_in_counts_as_had(tmp_path: Path) -> None:
+    found = kernel(stock_debian(tmp_path))
+    assert found.builtins == {"shpchp"}
+    assert found.has("shpchp")
+
+
+def test_headers_are_there_when_the_build_link_leads_to_a_makefile(tmp_path: Path) -> None:
+    tree = Tree(tmp_path).kernel(DEBIAN_13, headers=True).kernel(DEBIAN_12)
+    tree.link(f"/lib/modules/{DEBIAN_12}/build", f"/usr/src/linux-headers-{DEBIAN_12}")
+    assert kernel(tree).has_headers
+    assert not Kernel.read(tree.host(), DEBIAN_12).has_headers
+
+
+def test_a_kernel_without_modules_is_told_with_those_that_have_some(tmp_path: Path) -> None:
+    with pytest.raises(HostError, match=r"Kernel 6\.9 has no /lib/modules/6\.9/modules\.dep") as caught:
+        Kernel.read(stock_debian(tmp_path).host(), "6.9")
+    assert DEBIAN_13 in str(caught.value.hint)
+
+
+def test_a_native_is_found_by_its_class_and_vendor(tmp_path: Path) -> None:
+    assert [match.module for match in kernel(stock_debian(tmp_path)).natives(V100)] == ["nouveau"]
+    assert [match.module for match in kernel(stock_debian(tmp_path)).natives(NIC)] == ["e1000e"]
+    assert kernel(stock_debian(tmp_path)).natives(modalias("10de:1db1", class_code=0x040300)) == ()
+
+
+def test_natives_are_in_depmods_order_each_once(tmp_path: Path) -> None:
+    exact = "pci:v000010DEd00001DB1sv*sd*bc*sc*i*"
+    tree = Tree(tmp_path).kernel(
+        DEBIAN_13, {"z_first": [exact, NVIDIA_DISPLAY], "nouveau": [NVIDIA_DISPLAY], "a_last": ["pci:v*d*sv*sd*bc03sc02i00*"]}
+    )
+    found = kernel(tree).natives(V100)
+    assert [match.module for match in found] == ["z_first", "nouveau", "a_last"]
+    assert [match.wildcards for match in found] == [5, 5, 4]
+
+
+def test_a_pci_alias_makes_no_variant_and_a_vfio_alias_no_native(tmp_path: Path) -> None:
+    tree = Tree(tmp_path).kernel(DEBIAN_13, {"nouveau": [NVIDIA_DISPLAY], "variant": [V100_VARIANT]})
+    assert [match.module for match in kernel(tree).natives(V100)] == ["nouveau"]
+    assert [match.module for match in kernel(tree).variants(V100)] == ["variant"]
+    assert kernel(tree).vfio_modules == {"variant"}
+
+
+def test_the_best_variant_leaves_the_fewest_fields_open(tmp_path: Path) -> None:
+    subsystem = "vfio_pci:v000010DEd00001DB1sv000010DEsd00001212bc*sc*i*"
+    tree = Tree(tmp_path).kernel(DEBIAN_13, {"vfio_pci": [ANY_VFIO], "by_id": [V100_VARIANT], "by_subsystem": [subsystem]})
+    found = kernel(tree).variants(modalias("10de:1db1", "10de:1212"))
+    assert [(match.module, match.wildcards) for match in found] == [("by_subsystem", 3), ("by_id", 5), ("vfio_pci", 7)]
+    assert [match.module for match in kernel(tree).variants(V100)] == ["by_id", "vfio_pci"]
+
+
+def test_of_two_equally_good_variants_the_first_in_depmods_order_is_best(tmp_path: Path) -> None:
+    by_class = "vfio_pci:v00008086d*sv*sd*bc03sc*i*"
+    by_id = "vfio_pci:v00008086d0000E20Bsv*sd*bc*sc*i*"
+    tree = Tree(tmp_path).kernel(DEBIAN_13, {"xe-vfio-pci": [by_id], "igd_vfio_pci": [by_class]})
+    best = kernel(tree).best_variant(modalias("8086:e20b"))
+    assert best is not None
+    assert (best.module, best.wildcards) == ("xe_vfio_pci", 5)
+
+
+def test_a_kernel_without_vfio_has_no_variant(tmp_path: Path) -> None:
+    assert kernel(Tree(tmp_path).kernel(DEBIAN_13)).best_variant(V100) is None
+
+
+def test_a_hand_written_alias_matches_as_a_pattern(tmp_path: Path) -> None:
+    tree = Tree(tmp_path).kernel(DEBIAN_13, {"broad": ["pci:v000010DE*"], "other": ["pci:v0000[!1]*"]})
+    assert [match.module for match in kernel(tree).natives(V100)] == ["broad"]
+
+
+def test_built_in_natives_come_first_where_the_kernel_tells_them(tmp_path: Path) -> None:
+    tree = stock_debian(tmp_path)
+    modinfo = f"nvidiafb.license=GPL\0nvidiafb.alias={NVIDIA_DISPLAY}\0other.alias=platform:x\0"
+    tree.file(f"/lib/modules/{DEBIAN_13}/modules.builtin.modinfo", modinfo)
+    found = kernel(tree).natives(V100)
+    assert [match.module for match in found] == ["nvidiafb", "nouveau"]
+    assert [match.order < 0 for match in found] == [True, False]
+
+
+def test_a_pending_module_is_as_good_as_installed(tmp_path: Path) -> None:
+    stock = kernel(stock_debian(tmp_path))
+    later = stock.with_pending([PendingModule("nvlink2gpu-vfio-pci", (V100_VARIANT,))])
+    assert not stock.has("nvlink2gpu_vfio_pci")
+    assert later.has("nvlink2gpu_vfio_pci")
+    assert [match.module for match in later.variants(V100)] == ["nvlink2gpu_vfio_pci", "vfio_pci"]
+    assert [match.module for match in stock.variants(V100)] == ["vfio_pci"]
+
+
+def test_a_pending_module_replaces_what_its_predecessor_claimed(tmp_path: Path) -> None:
+    tree = Tree(tmp_path).kernel(DEBIAN_13, {"updates/dkms/variant": [V100_VARIANT], "vfio_pci": [ANY_VFIO]})
+    later = kernel(tree).with_pending([PendingModule("variant", ("vfio_pci:v000010DEd00001DB5sv*sd*bc*sc*i*",))])
+    assert [match.module for match in later.variants(V100)] == ["vfio_pci"]
+    assert [match.module for match in later.variants(modalias("10de:1db5"))] == ["variant", "vfio_pci"]
+
+
+def test_nothing_pending_changes_nothing(tmp_path: Path) -> None:
+    stock = kernel(stock_debian(tmp_path))
+    assert stock.with_pending([]) is stock
+
+
+def test_installed_is_what_has_modules_and_an_image_or_runs(tmp_path: Path) -> None:
+    tree = Tree(tmp_path).kernel("6.12.9", image=False).kernel("6.12.107").kernel("6.1.5").kernel("6.9", image=False, running=True)
+    tree.file("/boot/vmlinuz-5.10", b"MZ").directory("/lib/modules/5.10").directory("/lib/modules/7.0")
+    assert installed_releases(tree.host()) == ("6.1.5", "6.9", "6.12.107")
+    assert [found.release for found in read_all(tree.host())] == ["6.1.5", "6.9", "6.12.107"]
+
+
+@pytest.mark.parametrize("image", ["/boot/vmlinux-6.1", "/boot/Image-6.1", "/lib/modules/6.1/vmlinuz"])
+def test_each_distributions_image_counts(tmp_path: Path, image: str) -> None:
+    assert installed_releases(Tree(tmp_path).kernel("6.1", image=False).file(image).host()) == ("6.1",)
+
+
+def test_releases_sort_as_their_makers_number_them() -> None:
+    releases = ["6.12.107+deb13-amd64", "6.12.95+deb12-amd64", "7.3", "7.3-rc7", "7.3~rc6", "6.9"]
+    assert sorted(releases, key=version_key) == ["6.9", "6.12.95+deb12-amd64", "6.12.107+deb13-amd64", "7.3~rc6", "7.3-rc7", "7.3"]
+
+
+def test_an_image_runs_no_kernel(tmp_path: Path) -> None:
+    with pytest.raises(HostError, match="osrelease cannot be read"):
+        running_release(Tree(tmp_path).host())
+    assert running_release(stock_debian(tmp_path).host()) == DEBIAN_13
+
+
+def test_an_unknown_module_is_told_with_the_nearest(tmp_path: Path) -> None:
+    error = unknown_module_error("nouvaeu", [kernel(stock_debian(tmp_path))], "natives[0]")
+    assert error.msg == f"natives[0]: there is no module nouvaeu in {DEBIAN_13}."
+    assert "Did you mean nouveau?" in str(error.hint)
+    assert "Did you mean" not in str(unknown_module_error("zzzz", [], "driver"))

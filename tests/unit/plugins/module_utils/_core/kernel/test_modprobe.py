@@ -1,0 +1,138 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""modprobe.d as kmod reads it; where kmod surprises, the test says so."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig, Source
+from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13, Tree
+
+
+def parsed(text: str) -> ModprobeConfig:
+    return ModprobeConfig.parse(text, "/etc/modprobe.d/x.conf")
+
+
+def directives(text: str) -> list[tuple[str, ...]]:
+    return [(entry.command, *entry.arguments) for entry in parsed(text).directives]
+
+
+def sources(text: str) -> list[str]:
+    return [str(entry.source) for entry in parsed(text).directives]
+
+
+def test_each_directive_is_read_with_its_file_and_line() -> None:
+    text = "# comment\n\nblacklist nouveau\noptions vfio-pci ids=10de:1db1 disable_vga=1\nsoftdep nouveau pre: vfio-pci\n"
+    assert directives(text) == [
+        ("blacklist", "nouveau"),
+        ("options", "vfio_pci", "ids=10de:1db1", "disable_vga=1"),
+        ("softdep", "nouveau", "pre:", "vfio-pci"),
+    ]
+    assert sources(text) == ["/etc/modprobe.d/x.conf:3", "/etc/modprobe.d/x.conf:4", "/etc/modprobe.d/x.conf:5"]
+
+
+def test_a_continued_line_begins_where_it_began() -> None:
+    assert directives("options vfio-pci \\\n  ids=10de:1db1,\\\n10de:1db5\nblacklist x\n") == [
+        ("options", "vfio_pci", "ids=10de:1db1,10de:1db5"),
+        ("blacklist", "x"),
+    ]
+    assert sources("\noptions vfio-pci \\\n  ids=10de:1db1\nblacklist x") == ["/etc/modprobe.d/x.conf:2", "/etc/modprobe.d/x.conf:4"]
+
+
+def test_a_comment_goes_on_where_its_line_does() -> None:
+    assert directives("# off: \\\nblacklist nouveau\nblacklist x") == [("blacklist", "x")]
+
+
+def test_a_comment_after_a_directive_is_no_comment_to_kmod() -> None:
+    assert directives("blacklist nouveau # why") == [("blacklist", "nouveau")]
+    assert directives("options x a=1 # why") == [("options", "x", "a=1", "#", "why")]
+
+
+def test_names_are_kept_with_underscores_but_for_what_stands_in_brackets() -> None:
+    assert directives("blacklist nvidia-drm\nalias a-[0-9]-b c-d") == [("blacklist", "nvidia_drm"), ("alias", "a_[0-9]_b", "c_d")]
+    assert directives("blacklist a[b\nblacklist a]b") == []
+
+
+def test_lines_that_kmod_ignores_are_left_out() -> None:
+    assert directives("blacklist\nalias x\noptions vfio-pci\ninclude /etc/more\nnonsense y z\nsoftdep nouveau\n  blacklist x\n") == [
+        ("blacklist", "x")
+    ]
+
+
+def test_quoted_options_stay_together() -> None:
+    assert directives('options x name="two words" y=1') == [("options", "x", 'name="two words"', "y=1")]
+
+
+def test_a_command_is_kept_as_it_is() -> None:
+    assert directives("install nouveau /bin/false && echo  x\n") == [("install", "nouveau", "/bin/false && echo  x")]
+
+
+def test_two_blanks_before_pre_make_kmod_ignore_the_softdep() -> None:
+    assert directives("softdep nouveau pre: x\nsoftdep nouveau  pre: x\nsoftdep nouveau   pre: x") == [
+        ("softdep", "nouveau", "pre:", "x"),
+        ("softdep", "nouveau", " pre:", "x"),
+        ("softdep", "nouveau", "pre:", "x"),
+    ]
+
+
+def test_of_two_files_with_one_name_that_in_the_earlier_directory_counts(tmp_path: Path) -> None:
+    tree = Tree(tmp_path).file("/etc/modprobe.d/gpu.conf", "blacklist etc").file("/run/modprobe.d/gpu.conf", "blacklist run")
+    tree.file("/usr/lib/modprobe.d/gpu.conf", "blacklist usr").file("/lib/modprobe.d/other.conf", "blacklist other")
+    assert [entry.arguments for entry in ModprobeConfig.read(tree.host()).directives] == [("etc",), ("other",)]
+
+
+def test_files_are_read_in_the_order_of_their_names_whatever_their_directory(tmp_path: Path) -> None:
+    tree = Tree(tmp_path).file("/etc/modprobe.d/b.conf", "blacklist b").file("/lib/modprobe.d/a.conf", "blacklist a")
+    tree.file("/run/modprobe.d/Z.conf", "blacklist z")
+    assert [entry.arguments for entry in ModprobeConfig.read(tree.host()).directives] == [("z",), ("a",), ("b",)]
+
+
+def test_a_link_to_nowhere_switches_a_file_off(tmp_path: Path) -> None:
+    tree = Tree(tmp_path).link("/etc/modprobe.d/gpu.conf", "/dev/null").file("/usr/lib/modprobe.d/gpu.conf", "blacklist usr")
+    assert ModprobeConfig.read(tree.host()).directives == ()
+
+
+def test_files_of_other_names_are_not_read(tmp_path: Path) -> None:
+    tree = Tree(tmp_path)
+    for name in ("x.conf.dpkg-old", "x.conf~", ".x.conf", "README"):
+        tree.file(f"/etc/modprobe.d/{name}", "blacklist no")
+    tree.directory("/etc/modprobe.d/d.conf")
+    assert ModprobeConfig.read(tree.host()).directives == ()
+
+
+def test_a_modules_own_softdeps_take_their_place_in_the_order_of_names(tmp_path: Path) -> None:
+    tree = Tree(tmp_path).file(f"/lib/modules/{DEBIAN_13}/modules.softdep", "# depmod\nsoftdep r8169 pre: realtek\n")
+    tree.file("/etc/modprobe.d/00-x.conf", "softdep r8169 pre: first\n").file("/etc/modprobe.d/vfio.conf", "softdep r8169 pre: last\n")
+    config = ModprobeConfig.read(tree.host(), release=DEBIAN_13)
+    assert [entry.arguments[-1] for entry in config.softdeps("r8169")] == ["first", "realtek", "last"]
+
+
+def test_a_module_is_blacklisted_by_each_file_that_names_it_in_whatever_spelling() -> None:
+    config = parsed("blacklist nvidia-drm\nblacklist nvidia\nblacklist nvidia_drm\n")
+    assert [str(source) for source in config.blacklisted("nvidia-drm")] == ["/etc/modprobe.d/x.conf:1", "/etc/modprobe.d/x.conf:3"]
+    assert config.blacklisted("nouveau") == ()
+
+
+def test_softdeps_and_installs_go_by_pattern_options_do_not() -> None:
+    config = parsed("softdep snd* pre: x\ninstall snd* /bin/true\noptions snd* a=1\n")
+    assert len(config.softdeps("snd-hda-intel")) == 1
+    assert len(config.installs("snd_hda_intel")) == 1
+    assert config.options("snd_hda_intel") == ()
+
+
+def test_the_command_line_comes_after_the_files(tmp_path: Path) -> None:
+    tree = Tree(tmp_path).file("/etc/modprobe.d/x.conf", "options vfio-pci ids=10de:1db1\n")
+    tree.cmdline("quiet vfio-pci.ids=8086:10d3 modprobe.blacklist=nouveau,snd ro")
+    config = ModprobeConfig.read(tree.host())
+    assert [entry.arguments[1] for entry in config.options("vfio-pci")] == ["ids=10de:1db1", "ids=8086:10d3"]
+    assert config.blacklisted("nouveau") == (Source("/proc/cmdline", 0),)
+    assert str(config.blacklisted("snd")[0]) == "/proc/cmdline"
+
+
+def test_a_dash_on_the_command_line_blacklists_nothing() -> None:
+    # kmod folds names in files, but not those of modprobe.blacklist= (kcmdline_parse_result()).
+    config = ModprobeConfig(()).with_cmdline(Cmdline.parse("modprobe.blacklist=nvidia-drm,nvidia_uvm"))
+    assert config.blacklisted("nvidia_drm") == ()
+    assert len(config.blacklisted("nvidia_uvm")) == 1

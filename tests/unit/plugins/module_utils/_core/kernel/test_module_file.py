@@ -1,0 +1,56 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Module files: what they are called, and whether two are one build."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_file import Fingerprint, module_name
+from ansible_collections.vfio.variants.tests.unit.commands import Commands
+from ansible_collections.vfio.variants.tests.unit.images import module, packed
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("kernel/drivers/vfio/pci/vfio-pci.ko", "vfio_pci"),
+        ("updates/dkms/nvlink2gpu_vfio_pci.ko.zst", "nvlink2gpu_vfio_pci"),
+        ("vfio-pci.ko.xz", "vfio_pci"),
+        ("modules.dep", None),
+        ("vfio-pci.ko.debug", None),
+    ],
+)
+def test_a_module_is_named_as_the_kernel_names_it(path: str, name: str | None) -> None:
+    assert module_name(path) == name
+
+
+def same(tmp_path: Path, one: bytes, other: bytes) -> bool:
+    host = Host(str(tmp_path), Commands(tmp_path))
+    return Fingerprint.of(host, one).is_same(Fingerprint.of(host, other))
+
+
+@pytest.mark.parametrize("program", ["xz", "gzip", "zstd"])
+def test_a_compressed_module_is_the_same_as_the_plain_one(tmp_path: Path, program: str) -> None:
+    assert same(tmp_path, packed(module(), program), module())
+
+
+def test_an_unsigned_module_stays_the_same_when_dracut_strips_it(tmp_path: Path) -> None:
+    assert same(tmp_path, module(debug=b"debug information"), module())
+
+
+def test_another_build_is_another_module(tmp_path: Path) -> None:
+    assert not same(tmp_path, module("first"), module("second"))
+
+
+def test_another_signature_makes_another_module(tmp_path: Path) -> None:
+    assert not same(tmp_path, module(signature=b"old key"), module(signature=b"new key"))
+    assert not same(tmp_path, module(signature=b"key"), module())
+
+
+def test_modules_without_a_build_id_are_compared_as_they_are(tmp_path: Path) -> None:
+    assert same(tmp_path, b"\x7fELF one", b"\x7fELF one")
+    assert not same(tmp_path, b"\x7fELF one", b"\x7fELF two")
