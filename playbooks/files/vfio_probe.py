@@ -89,12 +89,12 @@ def identity(device: int) -> str:
 
 def first_register(device: int) -> dict[str, str]:
     """The first register of BAR 0, by pread() and, where the BAR can be mapped, by mmap()."""
-    bar = region(device, BAR0)
-    if not bar.size:
+    window = region(device, BAR0)
+    if not window.size:
         return {}
-    seen = {"pread": "0x{:08x}".format(*struct.unpack("<I", os.pread(device, 4, bar.offset)))}
-    if bar.flags & REGION_MMAP:
-        with mmap.mmap(device, mmap.PAGESIZE, mmap.MAP_SHARED, mmap.PROT_READ, offset=bar.offset) as mapped:
+    seen = {"pread": "0x{:08x}".format(*struct.unpack("<I", os.pread(device, 4, window.offset)))}
+    if window.flags & REGION_MMAP:
+        with mmap.mmap(device, mmap.PAGESIZE, mmap.MAP_SHARED, mmap.PROT_READ, offset=window.offset) as mapped:
             seen["mmap"] = "0x{:08x}".format(*struct.unpack_from("<I", mapped))
     return seen
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import typing as t
+from types import MappingProxyType
 
 import pytest
 
@@ -26,7 +27,7 @@ ALL = (SOFTDEPS, MODPROBE, RULES, EARLY, HOOK, DRACUT)
 VARIANT = "nvlink2gpu_vfio_pci"
 WITH_IDS = b"\x7fELF\0parmtype=ids:string\0"
 STOCK = {"nouveau": [NVIDIA_DISPLAY], "e1000e": [E1000E], "vfio-pci": [ANY_VFIO]}
-BUILT = {**STOCK, f"updates/dkms/{VARIANT}": [V100_VARIANT]}
+BUILT = MappingProxyType({**STOCK, f"updates/dkms/{VARIANT}": [V100_VARIANT]})
 
 
 def kernel(tree: Tree, release: str = DEBIAN_13, modules: t.Mapping[str, t.Sequence[str]] = BUILT, running: bool = True) -> Tree:

@@ -63,8 +63,8 @@ class PciFunction:
         check_capabilities(self.capabilities, self.bars, self.flr)
         _check_model(self)
 
-    def bar(self, index: int) -> Bar | None:
-        return next((bar for bar in self.bars if bar.index == index), None)
+    def bar_at(self, index: int) -> Bar | None:
+        return next((one for one in self.bars if one.index == index), None)
 
     @classmethod
     def from_options(cls, options: Mapping[str, t.Any]) -> PciFunction:
@@ -93,8 +93,8 @@ class PciFunction:
             raw = json.loads(text)
             capabilities = raw.pop("capabilities")
             msix = capabilities.pop("msix")
-            bars = tuple(Bar(**bar) for bar in raw.pop("bars"))
-            registers = {int(bar): {int(at): value for at, value in presets.items()} for bar, presets in raw.pop("registers").items()}
+            bars = tuple(Bar(**one) for one in raw.pop("bars"))
+            registers = {int(index): {int(at): value for at, value in presets.items()} for index, presets in raw.pop("registers").items()}
             whole = Capabilities(msix=Msix(**msix) if msix else None, **capabilities)
             return cls(bars=bars, registers=registers, capabilities=whole, **raw)
         except FunctionError:
@@ -129,13 +129,13 @@ def _check_rom(rom: str) -> None:
 
 def _check_registers(function: PciFunction) -> None:
     for index, presets in function.registers.items():
-        bar = function.bar(index)
-        if bar is None:
+        window = function.bar_at(index)
+        if window is None:
             raise FunctionError(f"registers name BAR {index}, which the function does not have.")
         for offset, value in presets.items():
-            if offset % 4 or not 0 <= offset <= bar.size - 4:
+            if offset % 4 or not 0 <= offset <= window.size - 4:
                 raise FunctionError(
-                    f"The register {offset:#x} does not lie in BAR {index}; allowed are multiples of 4 from 0 to {bar.size - 4:#x}."
+                    f"The register {offset:#x} does not lie in BAR {index}; allowed are multiples of 4 from 0 to {window.size - 4:#x}."
                 )
             in_range(f"The register {offset:#x} of BAR {index}", value, 0xFFFFFFFF)
 
@@ -145,8 +145,8 @@ def _check_model(function: PciFunction) -> None:
         return
     if function.model not in MODELS:
         raise FunctionError(f"model is {function.model!r}; allowed are {', '.join(MODELS)} and none.")
-    bar = function.bar(0)
-    if bar is None or bar.kind == "io" or bar.size < GV100_BAR0_MIN:
+    window = function.bar_at(0)
+    if window is None or window.kind == "io" or window.size < GV100_BAR0_MIN:
         raise FunctionError("model gv100 describes a memory BAR 0 of 16M, which the function does not have; give one, or model: none.")
 
 
@@ -177,16 +177,16 @@ def _profile(name: t.Any) -> PciFunction | None:
 
 def _fitting(registers: Mapping[int, Mapping[int, int]], bars: tuple[Bar, ...]) -> dict[int, dict[int, int]]:
     """A profile's presets that still lie in the BARs which a user put in the place of the profile's."""
-    sizes = {bar.index: bar.size for bar in bars}
+    sizes = {one.index: one.size for one in bars}
     return {
-        bar: {offset: value for offset, value in presets.items() if offset + 4 <= sizes[bar]}
-        for bar, presets in registers.items()
-        if bar in sizes
+        index: {offset: value for offset, value in presets.items() if offset + 4 <= sizes[index]}
+        for index, presets in registers.items()
+        if index in sizes
     }
 
 
 def _merged(under: Mapping[int, Mapping[int, int]], over: Mapping[int, Mapping[int, int]]) -> dict[int, dict[int, int]]:
-    return {bar: {**under.get(bar, {}), **over.get(bar, {})} for bar in {**under, **over}}
+    return {index: {**under.get(index, {}), **over.get(index, {})} for index in {**under, **over}}
 
 
 # Ready-made identities.

@@ -57,7 +57,7 @@ class Msix:
     """Where the MSI-X table and its pending bits lie. Offsets in bytes from the start of the BAR."""
 
     vectors: int
-    bar: int
+    in_bar: int
     table: int
     pending: int
 
@@ -75,28 +75,29 @@ class Capabilities:
 
 def check_bars(bars: tuple[Bar, ...]) -> None:
     taken: dict[int, int] = {}
-    for bar in bars:
-        _check_bar(bar)
-        for slot in bar.slots:
+    for window in bars:
+        _check_bar(window)
+        for slot in window.slots:
             if slot in taken:
                 raise FunctionError(
-                    f"BAR {bar.index} ({bar.kind}) needs slot {slot}, which BAR {taken[slot]} has; "
+                    f"BAR {window.index} ({window.kind}) needs slot {slot}, which BAR {taken[slot]} has; "
                     "a mem64 BAR takes its own slot and the next one."
                 )
-            taken[slot] = bar.index
+            taken[slot] = window.index
 
 
-def _check_bar(bar: Bar) -> None:
-    if bar.kind not in BAR_KINDS:
-        raise FunctionError(f"The kind of BAR {bar.index} is {bar.kind!r}; allowed are {', '.join(BAR_KINDS)}.")
-    in_range(f"The index of a {bar.kind} BAR", bar.index, BAR_SLOTS - len(bar.slots))
-    least, most = BAR_SIZES[bar.kind]
-    if not least <= bar.size <= most or bar.size & (bar.size - 1):
+def _check_bar(window: Bar) -> None:
+    if window.kind not in BAR_KINDS:
+        raise FunctionError(f"The kind of BAR {window.index} is {window.kind!r}; allowed are {', '.join(BAR_KINDS)}.")
+    in_range(f"The index of a {window.kind} BAR", window.index, BAR_SLOTS - len(window.slots))
+    least, most = BAR_SIZES[window.kind]
+    if not least <= window.size <= most or window.size & (window.size - 1):
         raise FunctionError(
-            f"The size of BAR {bar.index} is {bar.size:#x}; allowed for {bar.kind} is a power of two from {least} to {size_text(most)}."
+            f"The size of BAR {window.index} is {window.size:#x}; "
+            f"allowed for {window.kind} is a power of two from {least} to {size_text(most)}."
         )
-    if bar.prefetchable and bar.kind == "io":
-        raise FunctionError(f"BAR {bar.index} is prefetchable and io; only memory BARs can be prefetchable.")
+    if window.prefetchable and window.kind == "io":
+        raise FunctionError(f"BAR {window.index} is prefetchable and io; only memory BARs can be prefetchable.")
 
 
 def check_capabilities(capabilities: Capabilities, bars: tuple[Bar, ...], flr: bool) -> None:
@@ -115,16 +116,16 @@ def check_capabilities(capabilities: Capabilities, bars: tuple[Bar, ...], flr: b
 def _check_msix(msix: Msix, bars: tuple[Bar, ...]) -> None:
     if not 1 <= msix.vectors <= MSIX_VECTORS_MAX:
         raise FunctionError(f"The vectors of msix are {msix.vectors}; allowed is 1 to {MSIX_VECTORS_MAX}.")
-    bar = next((bar for bar in bars if bar.index == msix.bar), None)
-    if bar is None or bar.kind == "io":
-        raise FunctionError(f"The bar of msix is {msix.bar}; allowed is a memory BAR of the function.")
+    window = next((one for one in bars if one.index == msix.in_bar), None)
+    if window is None or window.kind == "io":
+        raise FunctionError(f"The bar of msix is {msix.in_bar}; allowed is a memory BAR of the function.")
     table = range(msix.table, msix.table + msix.vectors * MSIX_ENTRY_SIZE)
     pending = range(msix.pending, msix.pending + (msix.vectors + 63) // 64 * 8)
     for name, span in (("table", table), ("pending", pending)):
-        if span.start % 8 or span.start < 0 or span.stop > bar.size:
+        if span.start % 8 or span.start < 0 or span.stop > window.size:
             raise FunctionError(
                 f"The {name} of msix is {span.start:#x} with {len(span)} bytes; "
-                f"allowed are multiples of 8 so that it ends inside BAR {msix.bar} ({bar.size:#x} bytes)."
+                f"allowed are multiples of 8 so that it ends inside BAR {msix.in_bar} ({window.size:#x} bytes)."
             )
     if table.start < pending.stop and pending.start < table.stop:
         raise FunctionError(f"The table of msix at {table.start:#x} and its pending bits at {pending.start:#x} overlap.")
@@ -153,11 +154,11 @@ def _read_bar(value: t.Any) -> Bar:
 
 def read_registers(name: str, value: t.Any) -> dict[int, dict[int, int]]:
     return {
-        number("A BAR in registers", bar): {
-            number(f"A register of BAR {bar}", offset): number(f"The register {offset} of BAR {bar}", preset)
-            for offset, preset in mapping(f"registers of BAR {bar}", presets, "offsets and values").items()
+        number("A BAR in registers", index): {
+            number(f"A register of BAR {index}", offset): number(f"The register {offset} of BAR {index}", preset)
+            for offset, preset in mapping(f"registers of BAR {index}", presets, "offsets and values").items()
         }
-        for bar, presets in mapping(name, value, "BAR indexes").items()
+        for index, presets in mapping(name, value, "BAR indexes").items()
     }
 
 
@@ -188,6 +189,11 @@ def read_capabilities(name: str, value: t.Any) -> Capabilities:
         pm="pm" in options,
         pcie="pcie" in options,
         msi=vectors,
-        msix=Msix(**{key: size(f"The {key} of msix", given) for key, given in options["msix"].items()}) if "msix" in options else None,
+        msix=_read_msix(options["msix"]) if "msix" in options else None,
         serial=number("The serial of dsn", options["dsn"]["serial"]) if "dsn" in options else None,
     )
+
+
+def _read_msix(options: Mapping[str, t.Any]) -> Msix:
+    values = {key: size(f"The {key} of msix", given) for key, given in options.items()}
+    return Msix(values["vectors"], values["bar"], values["table"], values["pending"])

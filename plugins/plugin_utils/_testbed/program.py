@@ -82,7 +82,7 @@ def _lines(reader: int, process: subprocess.Popen[bytes], deadline: float, on_wa
         now = time.monotonic()
         if now > deadline:
             raise TimeoutError
-        ready, _, _ = select.select([reader], [], [], 0.2)
+        ready = select.select([reader], [], [], 0.2)[0]
         chunk = os.read(reader, 1 << 16) if ready else b""
         # Somebody who outlives the process may hold the pipe open: then its own end counts, not the pipe's.
         if not chunk and (ready or process.poll() is not None):

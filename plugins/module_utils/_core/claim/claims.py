@@ -118,7 +118,6 @@ def _devices(claim: Claim, inventory: Inventory) -> t.Iterator[tuple[Device, sel
     found = 0
     matching = selectors.select(inventory, claim.selectors, claim.allow_missing, option)
     for device in matching:
-        matched = next(selector for selector in claim.selectors if selector.matches(device))
         if device.is_bridge:
             _refuse_bridge_by_name(claim, device, option)
         if _is_swept_over(device) and not _is_named(claim, device):
@@ -129,9 +128,14 @@ def _devices(claim: Claim, inventory: Inventory) -> t.Iterator[tuple[Device, sel
                 "The card may have moved to another address; device_info shows where everything is.",
             )
         found += 1
-        yield device, matched
+        yield device, _matching(claim, device)
     if matching and not found and not claim.allow_missing:
         raise HostError(f"{option}: only bridges match, and a bridge cannot be given to a VFIO driver.", "Name a function behind them.")
+
+
+def _matching(claim: Claim, device: Device) -> selectors.Selector:
+    """The first of the claim's selectors that means the device."""
+    return next(selector for selector in claim.selectors if selector.matches(device))
 
 
 def _is_named(claim: Claim, device: Device) -> bool:

@@ -79,15 +79,15 @@ class ConfigSpace:
 
     def _bars(self, bars: tuple[Bar, ...]) -> None:
         """BARs answer all ones with their size, as hardware does, for whoever does not ask the protocol for it."""
-        for bar in bars:
-            offset = BAR0 + 4 * bar.index
-            address_bits = ~(bar.size - 1)
-            if bar.kind == "io":
+        for window in bars:
+            offset = BAR0 + 4 * window.index
+            address_bits = ~(window.size - 1)
+            if window.kind == "io":
                 self._word32(offset, 0x1, writable=address_bits & 0xFFFFFFFC)
                 continue
-            kind = (0x4 if bar.kind == "mem64" else 0x0) | (0x8 if bar.prefetchable else 0x0)
+            kind = (0x4 if window.kind == "mem64" else 0x0) | (0x8 if window.prefetchable else 0x0)
             self._word32(offset, kind, writable=address_bits & 0xFFFFFFF0)
-            if bar.kind == "mem64":
+            if window.kind == "mem64":
                 self._word32(offset + 4, 0, writable=address_bits >> 32 & 0xFFFFFFFF)
 
     def _capabilities(self, function: PciFunction) -> None:
@@ -146,7 +146,7 @@ class ConfigSpace:
         msix = function.capabilities.msix
         if msix is None:
             return 0
-        self._put(at, "BBHII", CAP_MSIX, 0, msix.vectors - 1, msix.table | msix.bar, msix.pending | msix.bar)
+        self._put(at, "BBHII", CAP_MSIX, 0, msix.vectors - 1, msix.table | msix.in_bar, msix.pending | msix.in_bar)
         self._allow(at + 2, 0xC000, 2)  # enable, mask all
         return 12
 

@@ -42,8 +42,8 @@ class Device:
         self._rom = Path(function.rom).read_bytes() if function.rom else b""
         rom_size = max(ROM_BAR_MIN, 1 << (len(self._rom) - 1).bit_length()) if self._rom else 0
         self.config = ConfigSpace(function, rom_size)
-        self._sizes = {bar.index: bar.size for bar in function.bars} | {Region.ROM: rom_size, Region.CONFIG: self.config.size}
-        self._memory = {bar.index: SparseMemory() for bar in function.bars}
+        self._sizes = {one.index: one.size for one in function.bars} | {Region.ROM: rom_size, Region.CONFIG: self.config.size}
+        self._memory = {one.index: SparseMemory() for one in function.bars}
         self._model: RegisterModel | None = Gv100(function, self.config, self._memory[0]) if function.model == "gv100" else None
         self.reset()
 
@@ -56,9 +56,9 @@ class Device:
             self._model.reset()
             for offset, value in self._model.presets().items():
                 self._memory[0].write32(offset, value)
-        for bar, presets in self.function.registers.items():
+        for index, presets in self.function.registers.items():
             for offset, value in presets.items():
-                self._memory[bar].write32(offset, value)
+                self._memory[index].write32(offset, value)
 
     def region_size(self, region: int) -> int:
         return self._sizes.get(region, 0)

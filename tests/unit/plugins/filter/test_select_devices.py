@@ -40,7 +40,7 @@ def test_an_expression_picks(expression: str, expected: list[t.Any]) -> None:
 def test_functions_work_on_what_ansible_has_tagged() -> None:
     loaded = DataLoader().load("[{address: '0000:01:00.0', iommu_group: 15, boot_vga: true}]")
     assert native_type_name(loaded[0]["address"]) == "str"
-    assert type(loaded[0]["address"]) is not str
+    assert loaded[0]["address"].__class__ is not str
     assert select_devices(loaded, "[?contains(address, '01') && boot_vga].iommu_group") == [15]
 
 

@@ -82,7 +82,7 @@ def test_what_somebody_else_is_building_is_left_alone(tmp_path: Path) -> None:
 def test_of_several_builders_one_builds(tmp_path: Path) -> None:
     record = tmp_path / "record"
     context = multiprocessing.get_context("fork")
-    builders = [context.Process(target=build_slowly, args=(str(tmp_path), str(record))) for _ in range(4)]
+    builders = [context.Process(target=build_slowly, args=(str(tmp_path), str(record))) for _builder in range(4)]
     for builder in builders:
         builder.start()
     for builder in builders:

@@ -25,7 +25,7 @@ def serve(path: Path, *answers: dict[str, object]) -> threading.Thread:
     listener.listen(1)
 
     def answer() -> None:
-        client, _ = listener.accept()
+        client, _address = listener.accept()
         with listener, client, client.makefile("rw", encoding="utf-8") as stream:
             stream.write(json.dumps({"QMP": {}}) + "\n")
             stream.flush()

@@ -17,7 +17,7 @@ SIZE = 2 << 30
 
 
 def header_of(sector: bytes) -> tuple[int, ...]:
-    signature, revision, size, checksum, _, this, other, first, last, _, table, count, entry, table_checksum = struct.unpack_from(
+    signature, revision, size, checksum, _zero, this, other, first, last, _disk, table, count, entry, table_checksum = struct.unpack_from(
         "<8sIIIIQQQQ16sQIII", sector
     )
     assert signature == b"EFI PART"
@@ -41,7 +41,7 @@ def test_both_headers_describe_each_other_and_the_same_table(size: int) -> None:
 
 def test_partitions_lie_one_after_the_other_inside_the_usable_area() -> None:
     layout = Layout.of_size(SIZE, SEED)
-    _, _, first, last, *_ = header_of(layout.head()[SECTOR : 2 * SECTOR])
+    first, last = header_of(layout.head()[SECTOR : 2 * SECTOR])[2:4]
     assert first <= layout.bios_boot.first <= layout.bios_boot.last < layout.root.first <= layout.root.last <= last
 
 

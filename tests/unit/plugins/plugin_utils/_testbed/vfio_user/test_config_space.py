@@ -62,7 +62,7 @@ def test_the_chain_holds_exactly_what_the_function_has(capabilities):
 def test_capabilities_are_aligned_and_lie_apart_behind_the_header(capabilities):
     spans = sorted((one.at, one.at + LENGTHS[one.id]) for one in walk(ConfigSpace(function(capabilities))))
     assert all(start % 4 == 0 and start >= 0x40 and end <= 0x100 for start, end in spans)
-    assert all(end <= start for (_, end), (start, _) in itertools.pairwise(spans))
+    assert all(before[1] <= behind[0] for before, behind in itertools.pairwise(spans))
 
 
 @pytest.mark.parametrize("capabilities", COMBINATIONS, ids=str)
@@ -88,7 +88,7 @@ def test_msi_says_how_many_vectors_it_can_have():
 
 
 def test_msix_says_how_many_vectors_it_has_and_where():
-    space = ConfigSpace(function(Capabilities(msix=Msix(vectors=9, bar=0, table=0x2000, pending=0x3000))))
+    space = ConfigSpace(function(Capabilities(msix=Msix(vectors=9, in_bar=0, table=0x2000, pending=0x3000))))
     at = next(one.at for one in walk(space) if one.id == MSIX)
     assert (word(space, at + 2, 2), word(space, at + 4), word(space, at + 8)) == (8, 0x2000, 0x3000)
 

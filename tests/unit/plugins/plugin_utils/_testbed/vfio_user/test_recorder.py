@@ -39,7 +39,7 @@ def test_a_long_value_is_shown_by_its_first_bytes(tmp_path: Path):
 
 
 def test_a_second_server_writes_behind_the_first(tmp_path: Path):
-    for _ in range(2):
+    for _start in range(2):
         recorder = Recorder(str(tmp_path / "log"))
         recorder.event("LISTEN")
         recorder.close()
@@ -83,7 +83,7 @@ def test_what_had_to_be_dropped_is_said(pipe: Path, tmp_path: Path, monkeypatch:
     recorder = Recorder(str(pipe))
     while not recorder.behind:
         recorder.event("DMA_MAP")
-    for _ in range(29):
+    for _event in range(29):
         recorder.event("DMA_UNMAP")
     data = drain(reader)
     recorder.event("CONNECT")

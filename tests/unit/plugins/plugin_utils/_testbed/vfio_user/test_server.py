@@ -92,7 +92,7 @@ def test_a_client_that_never_reads_its_answers_is_neither_waited_for_nor_remembe
 def test_a_client_that_reads_late_gets_all_its_answers(v100):
     client = v100.connect()
     client.sock.sendall(b"".join(struct.pack("<HHIIIQII", number, 9, 32, 0, 0, 0, 1, 1 << 18) for number in range(40)))
-    assert [client.receive().id for _ in range(40)] == list(range(40))
+    assert [client.receive().id for _answer in range(40)] == list(range(40))
 
 
 def test_it_lets_go_of_the_pipe_that_it_inherited(start):
@@ -149,7 +149,7 @@ def test_a_log_that_nobody_reads_does_not_hold_up_the_device(start, tmp_path):
     try:
         server = start({"profile": "npu2"}, log=pipe)
         client = server.connect()
-        for _ in range(3000):  # some 90 kB of log, where a pipe holds 64
+        for _read in range(3000):  # some 90 kB of log, where a pipe holds 64
             client.read(7, 0)
         data = b""
         while data.count(b"R CFG") < 3000:

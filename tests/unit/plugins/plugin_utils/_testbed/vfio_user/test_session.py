@@ -174,7 +174,7 @@ def test_descriptors_that_come_with_a_message_are_not_kept(start):
     before = server.descriptors()
     reader, writer = os.pipe()
     try:
-        for _ in range(20):
+        for _round in range(20):
             reply = client.ask(DMA_MAP, struct.pack("<IIQQQ", 32, 3, 0, 0x1000, 0x1000), descriptors=[reader])
             assert reply.error == 0
             reply = client.ask(SET_IRQS, struct.pack("<IIIII", 20, 0x24, 2, 0, 2), descriptors=[reader, writer])
@@ -262,4 +262,4 @@ def test_many_messages_may_come_at_once(v100):
     client = v100.connect()
     message = struct.pack("<HHIIIQII", 5, READ, 32, 0, 0, 0, CONFIG, 4)
     client.sock.sendall(message * 500)
-    assert [client.receive().id for _ in range(500)] == [5] * 500
+    assert [client.receive().id for _answer in range(500)] == [5] * 500
