@@ -60,6 +60,14 @@ options:
     type: list
     elements: str
     default: [all]
+  group:
+    description:
+      - What happens to the other devices of a claimed device's IOMMU group that no claim names. Bridges are never counted.
+      - V(claim) gives each to its own best VFIO driver, with the strategy V(override), since user space gets a group as a whole.
+      - V(ignore) leaves them to their native drivers.
+    type: str
+    choices: [claim, ignore]
+    default: claim
   natives:
     description:
       - The native modules for the strategies V(ids) and V(blacklist), in place of those whose aliases match the devices.
@@ -177,6 +185,7 @@ def main() -> None:
             "name": {"type": "str", "default": "vfio-variants"},
             "strategy": {"type": "str", "choices": ["override", "ids", "blacklist"], "default": "override"},
             "kernels": {"type": "list", "elements": "str", "default": ["all"]},
+            "group": {"type": "str", "choices": ["claim", "ignore"], "default": "claim"},
             "natives": {"type": "list", "elements": "str"},
             "allow_shared_native": {"type": "bool", "default": False},
         },

@@ -47,7 +47,7 @@ def gpu_host(tmp_path: Path) -> Tree:
 
 
 def run(tree: Tree, *claims: dict[str, t.Any], check: bool = False, **options: t.Any) -> dict[str, t.Any]:
-    defaults = {"state": "present", "name": "vfio-variants", "strategy": "override", "kernels": ["all"], "natives": None}
+    defaults = {"state": "present", "name": "vfio-variants", "strategy": "override", "kernels": ["all"], "group": "claim", "natives": None}
     params = {"claims": list(claims), "pending_modules": [], "allow_shared_native": False, **defaults, **options}
     # No kernel runs here that could load the variant to learn its driver's name.
     if not tree.place(f"/sys/module/{VARIANT}/drivers").exists():

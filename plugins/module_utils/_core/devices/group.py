@@ -33,4 +33,5 @@ def with_companions(claims: t.Sequence[Claim], inventory: Inventory) -> tuple[Cl
 
 def _own_claim(claim: Claim, device: Device) -> Claim:
     selector = Selector(text=device.address, address=device.address)
-    return dataclasses.replace(claim, selectors=(selector,), driver="auto", expect=None)
+    # Whatever wins for the claimed card: its companion is one device, and its native driver may serve others.
+    return dataclasses.replace(claim, selectors=(selector,), driver="auto", expect=None, strategy="override")

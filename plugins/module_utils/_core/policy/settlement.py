@@ -10,6 +10,7 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core import files
 from ansible_collections.vfio.variants.plugins.module_utils._core.arguments import claims_of, pending_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guards import refuse_what_is_used
+from ansible_collections.vfio.variants.plugins.module_utils._core.devices.group import with_companions
 from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Inventory
 from ansible_collections.vfio.variants.plugins.module_utils._core.devices.uses import uses_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
@@ -51,9 +52,9 @@ def settle(host: Host, params: t.Mapping[str, t.Any], check_mode: bool) -> dict[
 
 
 def _plan(host: Host, name: str, params: t.Mapping[str, t.Any], check_mode: bool) -> tuple[Plan, tuple[Kernel, ...], PolicyFacts]:
-    claims, paths = claims_of(params), Paths(name)
+    inventory, paths = Inventory.read(host), Paths(name)
+    claims = with_companions(claims_of(params), inventory) if params["group"] == "claim" else claims_of(params)
     kernels = _kernels(host, params, claims, check_mode)
-    inventory = Inventory.read(host)
     modules = needed_modules(claims, inventory, kernels)
     unnamed = decide(claims, inventory, kernels, {module: module for module in modules}, params["strategy"])
     decisions = named(unnamed, _driver_names(host, inventory, unnamed, load=not check_mode))

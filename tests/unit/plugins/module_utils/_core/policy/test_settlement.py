@@ -53,6 +53,19 @@ class TestOverride:
         run(tree, NIC)
         assert lines(tree, RULES) == [rule('ATTR{vendor}=="0x8086", ATTR{device}=="0x10d3"', "vfio-pci", "vfio_pci")]
 
+    @pytest.mark.parametrize("strategy", ["override", "ids", "blacklist"])
+    def test_what_shares_the_cards_group_goes_along_by_a_rule_of_its_own(self, tmp_path: Path, strategy: str) -> None:
+        tree = gpu_host(tmp_path)
+        tree.pci("0000:02:00.0", "8086:10d3", class_code=0x020000, driver="e1000e", group=7)
+        tree.pci("0000:02:00.1", "10de:10f2", class_code=0x040300, driver="snd_hda_intel", group=7)
+        tree.pci("0000:00:10.0", "8086:1901", class_code=0x060400, driver="pcieport", group=7)
+        companion = rule('KERNEL=="0000:02:00.1", ATTR{vendor}=="0x10de", ATTR{device}=="0x10f2"', "vfio-pci", "vfio_pci")
+        run(tree, NIC, strategy=strategy)
+        assert companion in lines(tree, RULES)
+        assert "snd_hda_intel" not in "".join(lines(tree, MODPROBE) + lines(tree, SOFTDEPS))
+        run(tree, NIC, strategy=strategy, group="ignore")
+        assert companion not in lines(tree, RULES)
+
     def test_a_class_claim_pins_each_kind_of_card_it_found(self, tmp_path: Path) -> None:
         tree = gpu_host(tmp_path)
         run(tree, {"devices": "class:0302", "driver": "vfio-pci"})
