@@ -23,12 +23,6 @@ def test_the_native_driver_owns_it(owner: t.Callable[[str], str], function: str,
     assert owner(function) == native
 
 
-def test_a_softdep_alone_loses_although_vfio_pci_was_loaded_first(host: t.Any, owner: t.Callable[[str], str]) -> None:
-    assert host.file("/etc/modprobe.d/site.conf").contains("softdep vmxnet3 pre: vfio-pci")
-    assert host.file("/sys/module/vfio_pci").exists
-    assert owner("nic-with-softdep-alone") == "vmxnet3"
-
-
 def test_nouveau_really_runs_the_cards(host: t.Any, functions: dict[str, t.Any]) -> None:
     assert host.file("/dev/dri/card0").exists
     assert [name for name in functions if name.startswith("gpu") and not functions[name].touched] == []

@@ -57,17 +57,18 @@ class Binding:
 
 
 def take(assignments: t.Sequence[Assignment]) -> tuple[Binding, ...]:
-    """The bindings that give each function to the driver it is assigned to."""
-    return tuple(
-        Binding(
-            device=assignment.device,
-            driver=assignment.driver,
-            override=assignment.driver,
-            modules=(assignment.module,),
-            rebind=assignment.device.driver != assignment.driver,
-        )
-        for assignment in assignments
-    )
+    """The bindings that give each function to the driver it is assigned to.
+
+    A function that its driver has already is right without an override too, as after a boot that an ``ids`` option decided;
+    an override that names another driver would lose it at the next probe.
+    """
+    return tuple(_take(assignment.device, assignment.module, assignment.driver) for assignment in assignments)
+
+
+def _take(device: Device, module: str, driver: str) -> Binding:
+    rebind = device.driver != driver
+    override = driver if rebind or device.driver_override is not None else None
+    return Binding(device=device, driver=driver, override=override, modules=(module,), rebind=rebind)
 
 
 def give_back(devices: t.Sequence[Device], claimed: t.Container[str], inventory: Inventory, kernel: Kernel) -> tuple[Binding, ...]:

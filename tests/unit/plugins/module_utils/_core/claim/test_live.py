@@ -72,12 +72,19 @@ def test_check_mode_predicts_a_variant_that_is_not_installed_yet(tmp_path: Path)
     assert claim(kernel_of(tree), GPU, check_mode=True, pending_modules=pending)["devices"][0]["driver"] == VARIANT
 
 
-def test_only_the_override_is_written_where_the_owner_is_right_already(tree: Tree) -> None:
+def test_a_device_that_its_driver_has_without_an_override_is_not_touched(tree: Tree) -> None:
     tree.pci("0000:04:00.0", id="8086:10d3", class_code=0x020000, driver="vfio-pci", group=18)
+    kernel = kernel_of(tree)
+    assert not claim(kernel, "0000:04:00.0")["changed"]
+    assert kernel.log == []
+
+
+def test_an_override_that_names_another_driver_is_put_right_without_a_rebind(tree: Tree) -> None:
+    tree.pci("0000:04:00.0", id="8086:10d3", class_code=0x020000, driver="vfio-pci", override="e1000e", group=18)
     kernel = kernel_of(tree)
     result = claim(kernel, "0000:04:00.0")
     assert result["devices"][0]["steps"] == ["set driver_override to vfio-pci"]
-    assert kernel.owner("0000:04:00.0") == "vfio-pci"
+    assert (kernel.owner("0000:04:00.0"), kernel.override("0000:04:00.0")) == ("vfio-pci", "vfio-pci")
 
 
 def test_a_refused_probe_puts_every_device_back(tree: Tree) -> None:
