@@ -13,7 +13,7 @@ import typing as t
 from dataclasses import dataclass
 from pathlib import Path
 
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed import apt_sources, root_tree
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed import apt_sources, guest, root_tree
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.cache import Cache
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.guest_file import GuestFile
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.progress import Progress
@@ -49,6 +49,7 @@ class Release:
         return Recipe(
             sources=self.suite.sources(mirror),
             packages=_TOOLS,
+            dpkg_options=guest.DPKG_OPTIONS,
             files_before_packages=tuple(scripts),
             files_after_packages=(),
             commands=tuple(commands),
