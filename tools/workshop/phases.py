@@ -46,8 +46,14 @@ def _types(bench: Workbench) -> Iterator[Check]:
     tree = bench.checkout.tree
     settings = ("--config-file", str(bench.checkout.root / "pyproject.toml"), "--cache-dir", str(bench.checkout.place / "mypy"))
     yield bench.check("mypy plugins", "mypy", *settings, str(COLLECTION / "plugins"), cwd=tree)
-    if any(name.startswith("tests/unit/") for name in bench.known(".py")):
-        yield bench.check("mypy tests", "mypy", *settings, str(COLLECTION / "tests/unit"), cwd=tree)
+    folders = [
+        folder for folder in ("tests/unit", "molecule", "playbooks") if any(name.startswith(f"{folder}/") for name in bench.known(".py"))
+    ]
+    if folders:
+        yield bench.check("mypy tests", "mypy", *settings, *(str(COLLECTION / folder) for folder in folders), cwd=tree)
+    # Each is a module of the same name, __main__.
+    for program in sorted(bench.python_programs()):
+        yield bench.check(f"mypy {program}", "mypy", *settings, str(COLLECTION / program), cwd=tree)
     yield bench.check("mypy tools", "mypy", *settings, "--package", "workshop", cwd=bench.checkout.root / "tools")
 
 

@@ -57,14 +57,25 @@ class Workbench:
 
     def shell_scripts(self) -> Iterator[str]:
         """Files that a POSIX shell or bash runs, by name or by their first line."""
+        yield from (name for name in self._files() if name.endswith(".sh") or self._interpreter(name) in ("sh", "bash", "dash"))
+
+    def python_programs(self) -> Iterator[str]:
+        """Files without a suffix that Python runs."""
+        yield from (name for name in self._files() if not Path(name).suffix and self._interpreter(name) in ("python", "python3"))
+
+    def _files(self) -> Iterator[str]:
         for name in self.checkout.files():
             path = self.checkout.root / name
-            if path.is_symlink() or not path.is_file():
-                continue
-            with path.open("rb") as file:
-                first = file.readline(120)
-            if name.endswith(".sh") or (first.startswith(b"#!") and first.split(b"/")[-1].split()[-1] in (b"sh", b"bash", b"dash")):
+            if path.is_file() and not path.is_symlink():
                 yield name
+
+    def _interpreter(self, name: str) -> str | None:
+        """The program that the file's first line names, directly or by way of env."""
+        with (self.checkout.root / name).open("rb") as file:
+            first = file.readline(120)
+        words = first[2:].decode(errors="replace").split() if first.startswith(b"#!") else []
+        programs = (Path(word).name for word in words)
+        return next((program for program in programs if program != "env"), None)
 
 
 def chosen(variable: str) -> list[str]:

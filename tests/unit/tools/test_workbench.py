@@ -1,0 +1,39 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from workshop.checkout import Checkout
+from workshop.workbench import Workbench
+
+FILES = {
+    "demo": "#!/usr/bin/env python\n",
+    "build": "#!/usr/bin/python3 -I\n",
+    "module.py": "#!/usr/bin/env python\n",
+    "add-kernel": "#!/bin/bash -eu\n",
+    "run": "#!/usr/bin/env bash\n",
+    "sourced.sh": "variable=1\n",
+    "Makefile": "#!/usr/bin/make -f\n",
+    "broken": "#!\n",
+    "LICENSE": "Words on sh and python.\n",
+}
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Workbench:
+    root = tmp_path / "here"
+    root.mkdir()
+    for name, first in FILES.items():
+        (root / name).write_text(first)
+    (root / "link").symlink_to("run")
+    subprocess.run(["git", "init", "--quiet"], cwd=root, check=True, timeout=60)
+    return Workbench(Checkout(root, tmp_path / "cache"))
+
+
+def test_programs_go_by_the_interpreter_that_their_first_line_names(bench: Workbench) -> None:
+    assert sorted(bench.shell_scripts()) == ["add-kernel", "run", "sourced.sh"]
+    assert sorted(bench.python_programs()) == ["build", "demo"]
