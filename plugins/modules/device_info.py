@@ -53,7 +53,7 @@ EXAMPLES = r"""
 
 - name: Show the cards that nouveau owns and that have a variant driver
   ansible.builtin.debug:
-    msg: "{{ info.devices | vfio.variants.select_devices(\"[?driver=='nouveau' && variant.module!='vfio_pci'].address\") }}"
+    msg: "{{ info.devices | vfio.variants.select_devices(\"[?driver=='nouveau' && variant && variant.module!='vfio_pci'].address\") }}"
 
 - name: Look at what an image would boot
   vfio.variants.device_info:
