@@ -50,7 +50,9 @@ options:
     description:
       - V(present) and V(installed) both mean that the package is built and installed for each of O(kernels).
       - V(built) builds it, and installs it only where an older version is installed.
-      - V(absent) removes it from all kernels, from DKMS and from C(/usr/src).
+      - V(absent) removes it from all kernels, from DKMS and from C(/usr/src). Modules in C(updates/dkms) of a kernel's module tree
+        that DKMS has lost are removed as well when they have the name and the version of the package's; for a package of which the
+        host has nothing else, both come from O(source), or from O(modules) and O(version).
     type: str
     choices: [present, installed, built, absent]
     default: present
@@ -230,6 +232,12 @@ removed:
   returned: O(state=absent)
   type: list
   elements: str
+removed_files:
+  description: Modules of the package that DKMS did not know any more, and that were removed because the package shall be absent.
+  returned: O(state=absent)
+  type: list
+  elements: str
+  sample: [/lib/modules/6.1.0-50-amd64/updates/dkms/nvlink2gpu_vfio_pci.ko]
 missing_packages:
   description: Packages without which it cannot be built.
   returned: when something is missing

@@ -7,6 +7,8 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.command import DkmsCommand, run_depmod
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.remnant import module_files
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree import built_modules
 from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
 
 if t.TYPE_CHECKING:
@@ -44,18 +46,24 @@ def _outcome(step: t.Callable[[], None]) -> str | None:
 class Change:
     """A plan being carried out.  Nothing lasts before `make` returns, except that older versions are removed at its end."""
 
-    def __init__(self, host: Host, places: Places, plan: Plan, state: PackageState, arch: str) -> None:
+    def __init__(
+        self, host: Host, places: Places, plan: Plan, state: PackageState, arch: str, proof: Proof, modules: t.Collection[str]
+    ) -> None:
+        """``proof`` holds what was built; ``modules`` are those that any version of the package is known to bring."""
         self._host = host
         self._places = places
         self._plan = plan
         self._state = state
         self._arch = arch
+        self._proof = proof
+        self._modules = modules
         self._back = WayBack()
+        self._swept = 0
 
-    def make(self, proof: Proof | None, verify: t.Callable[[], None]) -> None:
-        """Take the steps; ``proof`` holds what was built, ``verify`` raises HostError when the outcome is not right."""
+    def make(self, verify: t.Callable[[], None]) -> None:
+        """Take the steps; ``verify`` raises HostError when the outcome is not right."""
         try:
-            self._replace(proof)
+            self._replace()
             verify()
         except BaseException as error:
             stuck = self._back.go()
@@ -65,14 +73,14 @@ class Change:
         for version in self._plan.removes:
             self._remove(version)
 
-    def _replace(self, proof: Proof | None) -> None:
+    def _replace(self) -> None:
         if self._plan.module_trees:
             self._back.add(self._depmod)
         for active in self._plan.uninstalls:
             self._uninstall(active)
-        if proof is not None and self._plan.version is not None:
-            self._bring_in(proof, self._plan.version)
+        self._sweep(remnant.path for remnant in self._plan.remnants)
         if self._plan.version is not None:
+            self._bring_in(self._proof, self._plan.version)
             for release in self._plan.installs:
                 self._install(release, self._plan.version)
         self._depmod()
@@ -85,13 +93,31 @@ class Change:
     def _uninstall(self, active: Active) -> None:
         version = self._state.versions.get(active.version)
         if version is None or active.release not in version.builds:
-            # DKMS has lost what it installed and could only refuse; the link is all that is left.
-            self._host.remove(f"{self._places.tree}/{self._plan.name}/kernel-{active.release}-{active.arch}")
+            # DKMS has lost what it installed and could only refuse; the link is all that is left of its knowledge.
+            self._sweep(self._files(active.release, self._modules))
+            self._sweep([f"{self._places.tree}/{self._plan.name}/kernel-{active.release}-{active.arch}"], self._proof.attic.tree)
             return
+        built = version.builds[active.release].modules
         self._heal(active.version)
         dkms = self._dkms(active.version)
+        self._sweep(path for path in self._files(active.release, built) if not self._is_one_of(path, built.values()))
         self._back.add(lambda: dkms.install(active.release, active.arch))
         dkms.uninstall(active.release, active.arch)
+        # What DKMS put back: a file that it archived before anybody kept such files from it.
+        self._sweep(self._files(active.release, built))
+
+    def _files(self, release: str, modules: t.Iterable[str]) -> tuple[str, ...]:
+        return module_files(self._host, self._places, self._plan.name, release, modules)
+
+    def _is_one_of(self, path: str, others: t.Iterable[str]) -> bool:
+        return self._host.is_file(path) and any(self._host.read_bytes(path) == self._host.read_bytes(other) for other in others)
+
+    def _sweep(self, paths: t.Iterable[str], attic: str | None = None) -> None:
+        """Move files out of DKMS's sight."""
+        for path in paths:
+            # Files of one name come from several kernels, and twice from one.
+            self._swept += 1
+            self._move_away(path, f"{attic or self._proof.attic.modules}/{self._swept}")
 
     def _heal(self, version: str) -> None:
         """Give a version whose sources vanished a dkms.conf again, without which DKMS cannot remove what it installed."""
@@ -118,9 +144,8 @@ class Change:
         """Put the proved sources and builds where DKMS expects them."""
         here, sources = self._places.version(self._plan.name, version), self._places.sources(self._plan.name, version)
         if self._plan.place:
-            old_tree, old_sources = proof.attic
-            self._move_away(here, old_tree)
-            self._move_away(sources, old_sources)
+            self._move_away(here, proof.attic.tree)
+            self._move_away(sources, proof.attic.sources)
             self._move(proof.sources, sources)
         if self._plan.place or self._plan.register:
             known = self._host.exists(here)
@@ -152,6 +177,8 @@ class Change:
 
     def _install(self, release: str, version: str) -> None:
         dkms = self._dkms(version)
+        built = built_modules(self._host, f"{self._places.version(self._plan.name, version)}/{release}/{self._arch}")
+        self._sweep(self._files(release, built))
         self._back.add(lambda: dkms.uninstall(release, self._arch))
         dkms.install(release, self._arch)
 

@@ -19,6 +19,12 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.change im
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.conf import DkmsConf
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.plan import INSTALLED, Plan, Wish
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.proof import Proof
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.remnant import (
+    check_forgotten,
+    check_removed,
+    known_modules,
+    read_remnants,
+)
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree import PackageState, Places, built_modules
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.verdict import Promise, judge_build, judge_installation
 from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
@@ -65,6 +71,7 @@ class DkmsPackage:
         self._arch = host.run(["uname", "-m"], 10).stdout.strip()
         self._state = PackageState.read(host, self._places, request.name)
         self._conf = self._read_conf()
+        self._modules = self._known_modules()
         self.plan = self._decide()
 
     # -- deciding
@@ -78,7 +85,7 @@ class DkmsPackage:
     def _decide(self) -> Plan:
         request = self._request
         if request.level == "absent":
-            return dkms_plan.decide_absence(self._state, request.version)
+            return self._decide_absence()
         if request.version is None:
             raise HostError(f"version: which version of {request.name} is meant, is not said.", "Set version, or source.")
         installed = installed_releases(self._host)
@@ -90,6 +97,21 @@ class DkmsPackage:
         wanted = request.source.digest if request.source is not None else None
         wish = Wish(request.name, request.version, wanted, chosen, request.level, request.keep_versions)
         return dkms_plan.decide(wish, self._state, installed, excluded)
+
+    def _decide_absence(self) -> Plan:
+        state = PackageState.read(self._host, self._places, self._request.name)
+        remnants = read_remnants(self._host, self._places, state, self._modules, self._versions())
+        return dkms_plan.decide_absence(state, self._request.version, remnants)
+
+    def _versions(self) -> frozenset[str]:
+        """The versions that shall be absent."""
+        if self._request.version is not None:
+            return frozenset((self._request.version,))
+        known = (*self._state.versions, *(active.version for active in self._state.active.values()))
+        try:
+            return frozenset((*known, self._conf.version)) if self._conf is not None else frozenset(known)
+        except HostError:
+            return frozenset(known)  # only running that dkms.conf would tell
 
     def _exclusion(self, release: str) -> str | None:
         return self._conf.exclusion(release, self._arch, kernel_config(self._host, release)) if self._conf is not None else None
@@ -114,7 +136,7 @@ class DkmsPackage:
     def missing(self) -> tuple[Requirement, ...]:
         """What the plan needs on the host and is not there."""
         tools = (
-            *(missing_for_change(self._host) if self.plan.changed else ()),
+            *(missing_for_change(self._host) if self.plan.needs_dkms else ()),
             *(missing_for_build(self._host) if self.plan.builds else ()),
         )
         kernels = (found for release in self.plan.builds for found in missing_for_kernel(self._host, release))
@@ -159,9 +181,9 @@ class DkmsPackage:
             excluded = {release: reason for release in self.plan.builds for reason in (proof.excluded(release),) if reason is not None}
             self.plan = self.plan.without(excluded)
             self._check_excluded(tuple({**self.plan.result, **excluded}), excluded)
-        change = Change(self._host, self._places, self.plan, self._state, self._arch)
+        change = Change(self._host, self._places, self.plan, self._state, self._arch, proof, self._modules)
         try:
-            change.make(proof, self._verify)
+            change.make(self._verify)
         finally:
             proof.clear()
         if self.plan.version is None:
@@ -179,15 +201,29 @@ class DkmsPackage:
             return self._request.promises
         return self._request.source.promises if self._request.source is not None else ()
 
+    def _known_modules(self) -> frozenset[str]:
+        """Every module that the package is known to bring, in any of its versions."""
+        told = self._conf.modules if self._conf is not None else ()
+        promised = (promise.name for promise in self._promises())
+        return frozenset((*told, *promised)) | known_modules(self._host, self._places, self._state)
+
     def _verify(self) -> None:
-        self.report()
+        if self.plan.version is not None:
+            self.report()
+            return
+        for active in self.plan.uninstalls:
+            version = self._state.versions.get(active.version)
+            build = version.builds.get(active.release) if version is not None else None
+            check_removed(self._host, self._places, self._request.name, active.release, build.modules if build else self._modules)
+        for release in self.plan.module_trees:
+            check_forgotten(self._host, self._places, release, self._modules)
 
     def _verify_absence(self) -> None:
-        left = dkms_plan.decide_absence(PackageState.read(self._host, self._places, self._request.name), self._request.version)
+        left = self._decide_absence()
         if left.changed:
-            raise HostError(
-                f"DKMS did not remove {', '.join(left.removes) or 'every kernel link'} of {self._request.name}.", "Run `dkms status`."
-            )
+            files = (remnant.path for remnant in left.remnants)
+            what = ", ".join((*left.removes, *files)) or "every kernel link"
+            raise HostError(f"DKMS did not remove {what} of {self._request.name}.", "Run `dkms status`.")
 
     def report(self) -> dict[str, t.Any]:
         """The package as it now is for each of the plan's kernels.  Raises HostError when it is not as promised."""
@@ -210,9 +246,14 @@ class DkmsPackage:
             "version": self._request.version,
             "changed": self.plan.changed,
             "skipped_kernels": dict(self.plan.skipped),
-            ("removed" if self.plan.version is None else "replaced"): list(self.plan.removes),
+            **self._removals(),
             "diff": {"before": before, "after": after, "before_header": header, "after_header": header},
         }
+
+    def _removals(self) -> dict[str, t.Any]:
+        if self.plan.version is not None:
+            return {"replaced": list(self.plan.removes)}
+        return {"removed": list(self.plan.removes), "removed_files": [remnant.path for remnant in self.plan.remnants]}
 
     def _kernel_report(self, state: PackageState, release: str, level: str) -> dict[str, t.Any]:
         version = state.versions.get(self._request.version or "")

@@ -7,6 +7,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.remnant import Remnant
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree import Active, PackageState, Version
 from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
 
@@ -40,6 +41,8 @@ class Plan:
     installs: tuple[str, ...] = ()
     removes: tuple[str, ...] = ()
     """Versions that go, with their sources."""
+    remnants: tuple[Remnant, ...] = ()
+    """Modules that go although DKMS does not know them any more."""
     result: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
     """By kernel: installed or built, what the package will be for it."""
     skipped: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -47,12 +50,18 @@ class Plan:
 
     @property
     def changed(self) -> bool:
+        return self.needs_dkms or bool(self.remnants)
+
+    @property
+    def needs_dkms(self) -> bool:
+        """Whether there is a step that DKMS takes."""
         return bool(self.place or self.register or self.builds or self.uninstalls or self.installs or self.removes)
 
     @property
     def module_trees(self) -> tuple[str, ...]:
         """Kernels whose module trees change."""
-        return tuple(dict.fromkeys([*(active.release for active in self.uninstalls), *self.installs]))
+        gone = (*(active.release for active in self.uninstalls), *(remnant.release for remnant in self.remnants))
+        return tuple(dict.fromkeys((*gone, *self.installs)))
 
     def without(self, excluded: t.Mapping[str, str]) -> Plan:
         """The plan when DKMS itself refuses some kernels."""
@@ -102,11 +111,11 @@ def decide(wish: Wish, state: PackageState, installed: t.Container[str], exclude
     )
 
 
-def decide_absence(state: PackageState, version: str | None) -> Plan:
-    """The steps that remove one version of a package, or all."""
+def decide_absence(state: PackageState, version: str | None, remnants: tuple[Remnant, ...] = ()) -> Plan:
+    """The steps that remove one version of a package, or all, with the modules of it that DKMS has lost."""
     removes = tuple(known for known in state.versions if version in (None, known))
     orphans = [active for active in state.active.values() if version in (None, active.version)]
-    return Plan(state.name, None, uninstalls=tuple(orphans), removes=removes)
+    return Plan(state.name, None, uninstalls=tuple(orphans), removes=removes, remnants=remnants)
 
 
 def _gone(wish: Wish, state: PackageState, place: bool) -> tuple[str, ...]:
@@ -140,8 +149,10 @@ def as_text(plan: Plan, state: PackageState, wished: str | None) -> tuple[str, s
     """The package before and after the plan, a line for each version's sources and each kernel."""
     before = {f"sources of {version.version}": _short(version.digest) for version in state.versions.values() if version.digest}
     before.update(_kernel_lines(state))
+    before.update({remnant.path: f"{remnant.version}, which DKMS does not know" for remnant in plan.remnants})
     gone = (*plan.removes, *((plan.version,) if plan.place else ()))
     lost = {f"sources of {version}" for version in plan.removes}
+    lost.update(remnant.path for remnant in plan.remnants)
     lost.update(f"kernel {active.release}" for active in plan.uninstalls)
     lost.update(f"kernel {release}" for version in gone if version in state.versions for release in state.versions[version].builds)
     after = {line: text for line, text in before.items() if line not in lost}

@@ -25,6 +25,14 @@ LAST_LINES = 30
 EXCLUDED = "its dkms.conf says that it is not meant for this kernel"
 
 
+class Attic(t.NamedTuple):
+    """Folders beside DKMS's tree, the sources and the kernels' module trees, each on the file system of what goes there."""
+
+    tree: str
+    sources: str
+    modules: str
+
+
 @dataclasses.dataclass(frozen=True)
 class Proof:
     """A version of a package under proof.  ``digest`` is that of the new sources, None when those in place are built."""
@@ -54,9 +62,9 @@ class Proof:
         return self._places.sources(self.name, self.version)
 
     @property
-    def attic(self) -> tuple[str, str]:
-        """Where the old version is kept meanwhile: a folder beside the tree, one beside the sources."""
-        return f"{self._here}/old", f"{self.places.source}/{self._key}/old"
+    def attic(self) -> Attic:
+        """Where the old version is kept meanwhile."""
+        return Attic(f"{self._here}/old", f"{self.places.source}/{self._key}/old", f"{self.places.install}/{self._key}")
 
     def built(self, release: str) -> str:
         """The folder with what was built for a kernel."""
@@ -94,7 +102,7 @@ class Proof:
 
     def clear(self) -> None:
         """Remove what every proof has left behind, this one and those of runs that were killed."""
-        for folder in (self.places.tree, self.places.source):
+        for folder in (self.places.tree, self.places.source, self.places.install):
             for name in self.host.names(folder):
                 if name.startswith(PREFIX):
                     self.host.remove_tree(f"{folder}/{name}")

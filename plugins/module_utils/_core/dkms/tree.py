@@ -172,8 +172,9 @@ def installed_modules(host: Host, places: Places, release: str, names: t.Iterabl
     here = f"{places.install}/{release}"
     known = host.read_text(f"{here}/modules.dep") if host.is_file(f"{here}/modules.dep") else ""
     matches = {name: re.search(rf"^(?:[^:\n]*/)?{re.escape(name)}\.ko(?:\.(?:gz|xz|zst))?(?=:)", known, re.MULTILINE) for name in names}
-    return {name: _absolute(here, match[0]) for name, match in matches.items() if match}
+    return {name: absolute(here, match[0]) for name, match in matches.items() if match}
 
 
-def _absolute(here: str, path: str) -> str:
+def absolute(here: str, path: str) -> str:
+    """A path of modules.dep, which is relative to the kernel's folder unless the module lies elsewhere."""
     return path if path.startswith("/") else f"{here}/{path}"

@@ -2,12 +2,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """DKMS and depmod as they work on their trees, for hosts that are only a directory.
 
-What DKMS 3.0.10 and 3.2.2 do, as run for real: exit codes 3, 10 and 77, what lies where after each action, and that a failed
-build leaves its log.  A "compiler" turns ``<module>.c`` into a module whose aliases are the file's lines; a line ``#error`` fails.
+What DKMS 3.0.10 and 3.2.2 do, as run for real: exit codes 3, 10 and 77, what lies where after each action, that a failed build
+leaves its log, which files it takes for its own, and which it archives.  A "compiler" turns ``<module>.c`` into a module whose
+aliases are the file's lines; a line ``#error`` fails.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import shutil
@@ -15,6 +17,7 @@ import typing as t
 from pathlib import Path
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.conf import DkmsConf
+from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf_module import ModuleInfo
 from ansible_collections.vfio.variants.tests.unit.module_files import module_file
@@ -24,10 +27,15 @@ ARCH = "x86_64"
 
 
 class ModelDkms:
-    """Runs ``dkms``, ``depmod`` and ``uname`` on a tree.  ``calls`` are the commands; ``failing`` are those that shall fail."""
+    """Runs ``dkms``, ``depmod`` and ``uname`` on a tree.  ``calls`` are the commands; ``failing`` are those that shall fail.
+
+    With ``archives`` it keeps a file that lies where a module is to be installed and puts it back later, as DKMS 3.2 does;
+    Debian's 3.0 does not.
+    """
 
     def __init__(self, tree: Tree) -> None:
         self.tree = tree
+        self.archives = True
         self.calls: list[str] = []
         self.failing: list[str] = []
         for name in ("dkms", "make", "gcc"):
@@ -55,7 +63,7 @@ class ModelDkms:
         if command[0] == "depmod":
             return self._depmod(command[-1])
         options = dict(zip(command, command[1:]))
-        return _Action(self.tree, options).run(command[1])
+        return _Action(self.tree, options, self.archives).run(command[1])
 
     def _depmod(self, release: str) -> tuple[int, str, str]:
         here = self.tree.place(f"/lib/modules/{release}")
@@ -71,7 +79,8 @@ class ModelDkms:
 
 
 class _Action:
-    def __init__(self, tree: Tree, options: t.Mapping[str, str]) -> None:
+    def __init__(self, tree: Tree, options: t.Mapping[str, str], archives: bool) -> None:
+        self._archives = archives
         self._name, self._version = options["-m"], options["-v"]
         self._release = options.get("-k", "")
         self._package = tree.place(f"{options['--dkmstree']}/{self._name}")
@@ -132,8 +141,10 @@ class _Action:
         if not self._built.is_dir():
             return 10, "", "it would have to be built first"
         place = self._modules / "updates/dkms"
-        place.mkdir(parents=True, exist_ok=True)
         for path in self._built.glob("*.ko"):
+            if self._archives and not self._link.is_symlink():
+                self._archive(path.stem)
+            place.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, place / path.name)
         if self._link.is_symlink():
             self._link.unlink()
@@ -145,12 +156,52 @@ class _Action:
             return 4, "", "Error! it is broken"
         if self._link.is_symlink() and os.readlink(self._link).startswith(f"{self._version}/"):
             for path in self._built.glob("*.ko"):
-                (self._modules / "updates/dkms" / path.name).unlink(missing_ok=True)
+                self._delete(path)
+                self._restore(path.stem)
+            shutil.rmtree(self._archive_folder, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                self._archive_folder.parent.rmdir()
+                self._archive_folder.parent.parent.rmdir()
             self._link.unlink()
         return 0, "", ""
+
+    @property
+    def _archive_folder(self) -> Path:
+        return self._package / "original_module" / self._release / ARCH
+
+    def _archive(self, module: str) -> None:
+        """do_install(): the first file of that name where DKMS looks, or the only one in the kernel's tree."""
+        folders = ("extra", "updates", "updates/dkms")
+        found = [path for folder in folders for path in sorted((self._modules / folder).glob(f"{module}.ko*"))]
+        anywhere = list(self._modules.rglob(f"{module}.ko*"))
+        for original in (found or (anywhere if len(anywhere) == 1 else []))[:1]:
+            self._archive_folder.mkdir(parents=True, exist_ok=True)
+            (self._archive_folder / f"{original.name}.origin").write_text(self._own_name(original))
+            shutil.move(original, self._archive_folder / original.name)
+
+    def _restore(self, module: str) -> None:
+        """do_uninstall(): whatever was archived goes back to where it came from."""
+        for note in self._archive_folder.glob(f"{module}.ko*.origin"):
+            original = self._tree.place(note.read_text())
+            original.parent.mkdir(parents=True, exist_ok=True)
+            shutil.move(note.with_suffix(""), original)
+
+    def _delete(self, built: Path) -> None:
+        """find_actual_dest_module_location(): a file of another version is not recognised, and stays."""
+        place = self._modules / "updates/dkms"
+        if (place / built.name).exists() and _version(place / built.name) == _version(built):
+            for path in place.glob(f"{built.name}*"):
+                path.unlink()
 
     def _remove(self) -> tuple[int, str, str]:
         shutil.rmtree(self._here)
         if not list(self._package.iterdir()):
             self._package.rmdir()
         return 0, "", ""
+
+
+def _version(module: Path) -> str | None:
+    try:
+        return ModuleInfo.parse(module.read_bytes(), str(module)).version
+    except HostError:
+        return None

@@ -15,6 +15,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.package i
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.source_tree import SourceFile, digest
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.verdict import Promise
 from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.tests.unit.module_files import module_file
 from ansible_collections.vfio.variants.tests.unit.plugins.module_utils._core.dkms.model_dkms import ModelDkms
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_12, DEBIAN_13, V100_VARIANT, Tree
 
@@ -184,6 +185,7 @@ def test_an_installed_file_that_somebody_replaced_is_put_back(dkms: ModelDkms) -
 
 def test_another_module_of_that_name_which_the_kernel_would_load_is_an_error(dkms: ModelDkms) -> None:
     # The search order of depmod, /etc/depmod.d, can put another folder before DKMS's.
+    dkms.archives = False
     dkms.tree.file(f"/lib/modules/{DEBIAN_12}/weak-updates/gpu_vfio_pci.ko", b"old")
     before = everything(dkms)
     with pytest.raises(HostError, match="is not the module gpu_vfio_pci that DKMS built"):
@@ -257,6 +259,114 @@ def test_a_package_that_dkms_forgot_is_made_known_again(dkms: ModelDkms) -> None
     dkms.host.remove_tree("/var/lib/dkms/gpu")
     assert make(dkms, sources())["changed"]
     assert not make(dkms, sources())["changed"]
+
+
+@pytest.mark.parametrize("archives", [True, False])
+@pytest.mark.parametrize("mended", [True, False])
+def test_a_file_that_dkms_does_not_recognise_does_not_outlive_the_package(dkms: ModelDkms, archives: bool, mended: bool) -> None:
+    dkms.archives = archives
+    make(dkms, sources())
+    dkms.tree.file(f"/lib/modules/{DEBIAN_12}/{KO}", b"junk")
+    if mended:
+        make(dkms, sources())
+    remove(dkms)
+    assert not [path for path in everything(dkms) if "gpu" in path]
+    assert not remove(dkms)["changed"]
+
+
+@pytest.mark.parametrize("suffix", ["", ".xz", ".gz", ".zst"])
+def test_a_file_that_dkms_forgot_is_not_archived_by_the_next_installation(dkms: ModelDkms, suffix: str) -> None:
+    dkms.tree.file(f"/lib/modules/{DEBIAN_12}/{KO}{suffix}", b"junk")
+    make(dkms, sources())
+    assert not [path for path in everything(dkms) if "original_module" in path]
+    remove(dkms)
+    assert not [path for path in everything(dkms) if "gpu" in path]
+
+
+def test_a_file_that_dkms_archived_on_its_own_does_not_come_back(dkms: ModelDkms) -> None:
+    dkms.tree.file(f"/lib/modules/{DEBIAN_12}/{KO}", b"junk")
+    dkms.tree.file("/usr/src/gpu-1.0/dkms.conf", sources().conf.text).file("/usr/src/gpu-1.0/gpu_vfio_pci.c", V100_VARIANT)
+    trees = ["--dkmstree", "/var/lib/dkms", "--sourcetree", "/usr/src", "--installtree", "/lib/modules"]
+    for action in ("add", "build", "install"):
+        dkms.host.run(["dkms", action, "-m", "gpu", "-v", "1.0", "-k", DEBIAN_12, *trees], 1)
+    assert [path for path in everything(dkms) if "original_module" in path]
+    remove(dkms)
+    assert not [path for path in everything(dkms) if "gpu" in path]
+
+
+def test_a_module_of_the_kernel_itself_comes_back(dkms: ModelDkms) -> None:
+    own = f"lib/modules/{DEBIAN_12}/kernel/drivers/gpu_vfio_pci.ko"
+    dkms.tree.file(f"/{own}", b"own")
+    make(dkms, sources())
+    assert own not in everything(dkms)
+    remove(dkms)
+    assert everything(dkms)[own] == b"own"
+
+
+@pytest.mark.parametrize("step", ["dkms uninstall", "depmod"])
+def test_a_file_that_was_moved_away_is_put_back_when_a_step_fails(dkms: ModelDkms, step: str) -> None:
+    make(dkms, sources())
+    dkms.tree.file(f"/lib/modules/{DEBIAN_12}/{KO}", b"junk")
+    dkms.host.run(["depmod", "-a", DEBIAN_12], 1)
+    before = everything(dkms)
+    for change in (remove, lambda host: make(host, sources("2.0"))):
+        dkms.failing.append(step)
+        with pytest.raises(HostError, match="told to fail"):
+            change(dkms)
+        assert everything(dkms) == before
+
+
+def test_absence_removes_the_modules_of_a_package_that_dkms_forgot(dkms: ModelDkms) -> None:
+    make(dkms, sources())
+    files = [f"/lib/modules/{release}/{KO}" for release in (DEBIAN_12, DEBIAN_13)]
+    for folder in ("/var/lib/dkms/gpu", "/usr/src/gpu-1.0", "/usr/sbin/dkms"):
+        dkms.host.remove_tree(folder) if dkms.host.is_dir(folder) else dkms.host.remove(folder)
+    before = everything(dkms)
+    request = wish(sources(), version=None, level="absent")
+    predicted = DkmsPackage(dkms.host, request).prediction()
+    assert everything(dkms) == before
+    package = DkmsPackage(dkms.host, request)
+    package.check()
+    result = package.apply()
+    assert (result["changed"], result["removed"], result["removed_files"]) == (True, [], files)
+    assert {key: predicted[key] for key in ("changed", "removed_files", "diff")} == {
+        key: result[key] for key in ("changed", "removed_files", "diff")
+    }
+    assert not [path for path in everything(dkms) if "gpu" in path]
+    assert V100_VARIANT not in dkms.tree.place(f"/lib/modules/{DEBIAN_12}/modules.alias").read_text()
+    assert not DkmsPackage(dkms.host, request).plan.changed
+
+
+def test_absence_leaves_files_that_are_not_known_to_be_the_packages(dkms: ModelDkms) -> None:
+    folder = f"/lib/modules/{DEBIAN_12}/updates/dkms"
+    other = module_file(DEBIAN_12, version="0.9")
+    dkms.tree.file(f"{folder}/gpu_vfio_pci.ko", other).file(f"{folder}/gpu_extra.ko", module_file(DEBIAN_12, version="1.0"))
+    before = everything(dkms)
+    result = make(dkms, sources(), version=None, level="absent")
+    assert (result["changed"], result["removed_files"], everything(dkms)) == (False, [], before)
+
+
+def test_absence_leaves_the_module_that_another_package_of_dkms_has_installed(dkms: ModelDkms) -> None:
+    content = module_file(DEBIAN_12, version="1.0")
+    dkms.tree.file(f"/lib/modules/{DEBIAN_12}/{KO}", content)
+    dkms.tree.file(f"/var/lib/dkms/rival/1.0/{DEBIAN_12}/x86_64/module/gpu_vfio_pci.ko", content)
+    dkms.tree.link(f"/var/lib/dkms/rival/kernel-{DEBIAN_12}-x86_64", f"1.0/{DEBIAN_12}/x86_64")
+    assert not make(dkms, sources(), version=None, level="absent")["changed"]
+    make(dkms, sources("2.0"), kernels=(DEBIAN_12,))
+    remove(dkms)
+    assert installed(dkms, DEBIAN_12) == content
+
+
+def test_absence_removes_what_is_installed_though_dkms_lost_the_build(dkms: ModelDkms) -> None:
+    make(dkms, sources())
+    dkms.host.remove_tree(f"/var/lib/dkms/gpu/1.0/{DEBIAN_12}")
+    before = everything(dkms)
+    dkms.failing.append("depmod")
+    with pytest.raises(HostError, match="told to fail"):
+        remove(dkms)
+    assert everything(dkms) == before
+    remove(dkms)
+    assert not [path for path in everything(dkms) if "gpu" in path]
 
 
 def test_a_kernel_that_the_package_is_not_meant_for_is_skipped_with_the_reason(dkms: ModelDkms) -> None:
