@@ -20,6 +20,7 @@ PLACES: t.Mapping[str, tuple[str, ...]] = {
     "/etc/udev/rules.d": ("etc/udev/rules.d", "run/udev/rules.d", "usr/local/lib/udev/rules.d", "usr/lib/udev/rules.d", "lib/udev/rules.d"),
     "/etc/modules-load.d": ("etc/modules-load.d",),
 }
+LACKS = "Module {} is not in it."
 OPTIONAL_IN_IMAGE = ("/etc/modules-load.d",)
 
 
@@ -46,9 +47,9 @@ def reasons(facts: ImageFacts, policy: ImagePolicy) -> tuple[str, ...]:
         asked = policy.files or policy.modules
         return (*found, f"There is no image {facts.path}.") if asked else tuple(found)
     found += _file_reasons(facts.image, policy)
-    found += _module_reasons(facts.image, facts.installed)
-    found += [f"Module {name} is going to be installed." for name in sorted(facts.pending)]
-    return tuple(found)
+    # What is going to be installed lacks as it will once it is: check mode says what the run says.
+    lacking = [LACKS.format(name) for name in facts.pending]
+    return (*found, *sorted([*_module_reasons(facts.image, facts.installed), *lacking]))
 
 
 def _file_reasons(image: Image, policy: ImagePolicy) -> t.Iterator[str]:
@@ -79,6 +80,6 @@ def _module_reasons(image: Image, installed: InstalledModules) -> t.Iterator[str
     for name, path in sorted(installed.paths.items()):
         held = image.fingerprints.get(name)
         if held is None:
-            yield f"Module {name} is not in it."
+            yield LACKS.format(name)
         elif not held.is_same(installed.fingerprints[name]):
             yield f"It holds another build of module {name} than {path}."
