@@ -22,13 +22,13 @@ def test_name_and_version_are_read() -> None:
 @pytest.mark.parametrize("text", ["", "PACKAGE_NAME=$(basename $PWD)", "[ -e x ] && PACKAGE_NAME=gpu"])
 def test_a_name_that_only_running_would_tell_asks_for_the_option(text: str) -> None:
     with pytest.raises(HostError, match=r"package/dkms\.conf does not say .* Set the option name"):
-        _ = conf(text).name
+        _name = conf(text).name
 
 
 @pytest.mark.parametrize("name", ["../etc", "a/b", "a b", "", ".hidden", "-m"])
 def test_a_name_that_leads_elsewhere_is_refused(name: str) -> None:
     with pytest.raises(HostError, match="PACKAGE_NAME"):
-        _ = conf(f"PACKAGE_NAME='{name}'").name
+        _name = conf(f"PACKAGE_NAME='{name}'").name
 
 
 def test_modules_are_called_as_they_are_installed() -> None:
