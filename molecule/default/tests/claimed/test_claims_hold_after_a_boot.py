@@ -77,7 +77,7 @@ def test_every_kernel_knows_the_variant_by_its_aliases(host: t.Any) -> None:
 def test_user_space_reaches_it_through_vfio(
     host: t.Any, functions: dict[str, t.Any], function: str, identity: str, register: str | None
 ) -> None:
-    seen = json.loads(host.run("python3 - %s --reset <<'EOF'\n%s\nEOF", functions[function].address, PROBE.read_text()).stdout)
+    seen = json.loads(host.check_output("python3 -c %s %s --reset", PROBE.read_text(), functions[function].address))
     assert (seen["id"], seen["viable"]) == (identity, True)
     assert host.file(f"/dev/vfio/{seen['group']}").exists
     if register is not None:
