@@ -10,22 +10,8 @@ from pathlib import Path
 
 import pytest
 
-OWNERS = {
-    "gpu-claimed": "nvlink2gpu_vfio_pci",
-    "gpu-twin": "nouveau",
-    "gpu-by-ids": "nvlink2gpu_vfio_pci",
-    "nic-claimed": "vfio-pci",
-    "disk-by-ids": "vfio-pci",
-    "nic-by-blacklist": "vfio-pci",
-    "nic-with-softdep-alone": "vmxnet3",
-}
 V100 = ("1DB1", "1DB5", "1DB8", "1DF5")
 PROBE = Path(__file__).parents[4] / "playbooks" / "files" / "vfio_probe.py"
-
-
-@pytest.mark.parametrize(("function", "driver"), OWNERS.items())
-def test_the_claimed_driver_won(owner: t.Callable[[str], str], function: str, driver: str) -> None:
-    assert owner(function) == driver
 
 
 @pytest.mark.parametrize("function", ["gpu-claimed", "gpu-by-ids"])
