@@ -11,13 +11,15 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import AliasIndex, AliasMatch, comparable
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_file import module_name
 
 if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.file_tree import FileTree
     from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
 
 MODULES = "/lib/modules"
 OSRELEASE = "/proc/sys/kernel/osrelease"
-DEP_LINE = re.compile(r"^((?:[^:\n]*/)?([^/:\n]+?)\.ko(?:\.(?:gz|xz|zst))?):", re.MULTILINE)
+DEP_LINE = re.compile(r"^((?:[^:\n]*/)?([^/:\n]+?)\.ko(?:\.(?:gz|xz|zst))?):[ \t]*(.*)$", re.MULTILINE)
 BUILTIN_LINE = re.compile(r"^(?:[^\n]*/)?([^/\n]+?)\.ko$", re.MULTILINE)
 # Where distributions put a kernel's image: Debian and most others; ppc64el; arm64; Fedora and rpm-ostree.
 IMAGES = ("/boot/vmlinuz-{0}", "/boot/vmlinux-{0}", "/boot/Image-{0}", "/lib/modules/{0}/vmlinuz")
@@ -42,9 +44,11 @@ class Kernel:
     builtins: frozenset[str]
     has_headers: bool
     index: AliasIndex
+    needed: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """What modules.dep says behind each module's colon, as written."""
 
     @classmethod
-    def read(cls, host: Host, release: str) -> Kernel:
+    def read(cls, host: FileTree, release: str) -> Kernel:
         """Raises HostError when the kernel's modules are not installed."""
         here = f"{MODULES}/{release}"
         if not host.is_file(f"{here}/modules.dep"):
@@ -52,14 +56,24 @@ class Kernel:
                 f"Kernel {release} has no {here}/modules.dep: its modules are not installed.",
                 f"Install that kernel's modules, or run `depmod {release}`; this host has {_listed(installed_releases(host))}.",
             )
-        modules = {comparable(name): path for path, name in DEP_LINE.findall(host.read_text(f"{here}/modules.dep"))}
+        listed = DEP_LINE.findall(host.read_text(f"{here}/modules.dep"))
+        modules = {comparable(name): path for path, name, _needed in listed}
+        needed = {comparable(name): files for _path, name, files in listed if files}
         builtins = frozenset(comparable(name) for name in BUILTIN_LINE.findall(_text(host, f"{here}/modules.builtin")))
         index = AliasIndex.parse(_text(host, f"{here}/modules.alias"), _text(host, f"{here}/modules.builtin.modinfo"))
-        return cls(release, modules, builtins, host.is_file(f"{here}/build/Makefile"), index)
+        return cls(release, modules, builtins, host.is_file(f"{here}/build/Makefile"), index, needed)
 
     def has(self, module: str) -> bool:
         """Whether the kernel has the module, loadable or built in."""
         return comparable(module) in self.modules or comparable(module) in self.builtins
+
+    def dependencies(self, module: str) -> tuple[str, ...]:
+        """The modules that kmod inserts before this one, in its order: modules.dep's line from its end.
+
+        The line is whole: it names the dependencies of dependencies too.  (kmod_module_parse_depline() in libkmod-module.c)
+        """
+        paths = self.needed.get(comparable(module), "").split()
+        return tuple(name for path in reversed(paths) for name in (module_name(path),) if name is not None)
 
     def natives(self, modalias: str) -> tuple[AliasMatch, ...]:
         """Modules that a device's own event loads, in the order in which udev tries them; built-in ones first.
@@ -97,12 +111,12 @@ class Kernel:
         return next(iter(difflib.get_close_matches(comparable(name), [*self.modules, *self.builtins], 1)), None)
 
 
-def running_release(host: Host) -> str:
+def running_release(host: FileTree) -> str:
     """The release of the kernel that runs.  Raises HostError where none does, as in an image."""
     return host.read_text(OSRELEASE).strip()
 
 
-def installed_releases(host: Host) -> tuple[str, ...]:
+def installed_releases(host: FileTree) -> tuple[str, ...]:
     """Kernels with modules that have an image to boot, or run, oldest first."""
     running = host.text_or_none(OSRELEASE)
     found = [
@@ -149,5 +163,5 @@ def _listed(releases: t.Sequence[str], none: str = "no installed kernel") -> str
     return ", ".join(releases) if releases else none
 
 
-def _text(host: Host, path: str) -> str:
+def _text(host: FileTree, path: str) -> str:
     return host.read_text(path) if host.is_file(path) else ""

@@ -48,6 +48,17 @@ def test_modules_are_found_whatever_their_dashes_and_compression(tmp_path: Path)
     assert not found.has("ko")
 
 
+def test_dependencies_are_inserted_from_the_end_of_their_line(tmp_path: Path) -> None:
+    tree = Tree(tmp_path).kernel(DEBIAN_13, image=False)
+    tree.file(
+        f"/lib/modules/{DEBIAN_13}/modules.dep",
+        "kernel/vfio-pci.ko.xz: kernel/vfio-pci-core.ko.xz kernel/vfio.ko.xz kernel/irqbypass.ko.xz\nkernel/vfio.ko.xz:\n",
+    )
+    assert kernel(tree).dependencies("vfio-pci") == ("irqbypass", "vfio", "vfio_pci_core")
+    assert kernel(tree).dependencies("vfio") == ()
+    assert kernel(tree).dependencies("nouveau") == ()
+
+
 def test_what_is_built_in_counts_as_had(tmp_path: Path) -> None:
     found = kernel(stock_debian(tmp_path))
     assert found.builtins == {"shpchp"}
