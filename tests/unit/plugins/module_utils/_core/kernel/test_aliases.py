@@ -1,0 +1,64 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which aliases match a device, and that asking does not take longer the more of them there are."""
+
+from __future__ import annotations
+
+import timeit
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import AliasIndex
+from ansible_collections.vfio.variants.tests.unit.trees import modalias
+
+V100 = modalias("10de:1db1", "10de:1212")
+
+
+def index(*aliases: str) -> AliasIndex:
+    """Each alias belongs to a module of its own: m0, m1, …"""
+    return AliasIndex.parse("".join(f"alias {alias} m{number}\n" for number, alias in enumerate(aliases)))
+
+
+def found(aliases: AliasIndex, wanted: str = V100) -> list[tuple[str, int]]:
+    return [(match.module, match.wildcards) for match in aliases.matches("pci", wanted)]
+
+
+def test_each_field_must_agree_or_be_open() -> None:
+    aliases = index(
+        "pci:v000010DEd00001DB1sv000010DEsd00001212bc03sc02i00*",
+        "pci:v000010DEd00001DB1sv000010DEsd*bc*sc*i*",
+        "pci:v000010DEd*sv*sd*bc03sc*i*",
+        "pci:v*d*sv*sd*bc03sc02i00*",
+        "pci:v000010DEd00001DB1sv00001043sd*bc*sc*i*",
+        "pci:v000010DEd00001DB5sv*sd*bc*sc*i*",
+        "pci:v*d*sv*sd*bc03sc00i*",
+    )
+    assert found(aliases) == [("m0", 0), ("m1", 4), ("m2", 5), ("m3", 4)]
+
+
+def test_depmods_order_holds_between_groups_and_shapes() -> None:
+    aliases = index("pci:v*d*sv*sd*bc03sc*i*", "pci:v000010DE*", "pci:v000010DEd00001DB1sv*sd*bc*sc*i*", "pci:v*d*sv*sd*bc*sc*i*")
+    assert [module for module, _wildcards in found(aliases)] == ["m0", "m1", "m2", "m3"]
+
+
+def test_a_pattern_within_a_devices_own_group_is_compared_as_a_pattern() -> None:
+    assert found(index("pci:v000010DEd00001DB1sv000010DEsd0000121[24]*", "pci:v000010DEd00001DB1sv*sd0000121[35]*")) == [("m0", 1)]
+
+
+def test_lines_that_are_no_pci_alias_are_passed_over() -> None:
+    aliases = AliasIndex.parse(
+        "alias pci:v000010DEd00001DB1sv*sd*bc*sc*i*\nalias usb:v10DEp* usb\n# pci:v*\nalias pci:v*d*sv*sd*bc*sc*i* all\n"
+    )
+    assert found(aliases) == [("all", 7)]
+    assert aliases.modules("pci") == {"all"}
+
+
+def test_a_device_without_a_modalias_has_no_module() -> None:
+    assert found(index("pci:v*d*sv*sd*bc*sc*i*"), "") == []
+
+
+def test_asking_takes_no_longer_with_thousands_of_aliases_for_one_device() -> None:
+    def lookup(count: int) -> float:
+        aliases = index(*(f"pci:v000010DEd00001DB1sv000010DEsd{number:08X}bc*sc*i*" for number in range(0x1212, 0x1212 + count)))
+        assert found(aliases) == [("m0", 3)]
+        return min(timeit.repeat(lambda: aliases.matches("pci", V100), number=100, repeat=5))
+
+    assert lookup(5000) < 5 * lookup(5)
