@@ -149,13 +149,13 @@ def boot(
 
 def module_facts(name: str, stages: t.Sequence[Stage], *, asynchronous: bool = False) -> ModuleFacts:
     """One driver, named as the kernel's own are, with the IDs of the module's aliases in any stage."""
-    aliases = dict.fromkeys(
-        alias
+    lines = (
+        (bus, *line.split())
         for one in stages
-        for entries in one.kernel.index.buckets.values()
-        for _order, alias, module in sorted(entries)
-        if module == comparable(name)
+        for bus, known in one.kernel.index.buses.items()
+        for line in (*known.built_in, *known.loadable)
     )
+    aliases = dict.fromkeys(f"{bus}:{pattern}" for bus, pattern, module in lines if comparable(module) == comparable(name))
     ids = tuple(found for found in map(PciId.from_alias, aliases) if found is not None)
     drivers = (PciDriver(KNOWN.get(comparable(name), name), ids, asynchronous),) if ids else ()
     return ModuleFacts(drivers, takes_ids=any(entry.override_only for entry in ids))
