@@ -134,6 +134,15 @@ class Tree:
             "driver_override": override or "(null)",
             "numa_node": str(numa_node),
         }
+        attributes["uevent"] = "\n".join(
+            [
+                f"PCI_CLASS={class_code:04X}",
+                f"PCI_ID={id.upper()}",
+                f"PCI_SUBSYS_ID={subsystem.upper()}",
+                f"PCI_SLOT_NAME={address}",
+                f"MODALIAS={attributes['modalias']}",
+            ]
+        )
         if boot_vga is not None:
             attributes["boot_vga"] = str(int(boot_vga))
         if max_virtual_functions is not None:

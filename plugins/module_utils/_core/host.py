@@ -16,6 +16,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.attribute import write_in_child
 from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.folder import Folder
 
 MISSING = (errno.ENOENT, errno.ENOTDIR)
 LOCK = "/run/lock/vfio-variants.lock"
@@ -131,6 +132,18 @@ class Host:
             raise HostError(f"{path} cannot be read: {error.strerror}.") from error
         with file:
             yield file
+
+    @contextlib.contextmanager
+    def folder(self, path: str) -> t.Iterator[Folder]:
+        """A directory to read many small files of.  Raises HostError when it cannot be opened."""
+        try:
+            handle = os.open(self._whole(path), os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
+        except OSError as error:
+            raise HostError(f"{path} cannot be listed: {error.strerror}.") from error
+        try:
+            yield Folder(handle)
+        finally:
+            os.close(handle)
 
     def names(self, path: str) -> tuple[str, ...]:
         """The sorted names in a directory; none when it does not exist."""

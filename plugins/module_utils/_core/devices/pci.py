@@ -4,11 +4,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import functools
 import re
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+
 if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.folder import Folder
     from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
 
 DEVICES = "/sys/bus/pci/devices"
@@ -17,6 +22,10 @@ ADDRESS = re.compile(r"[0-9a-f]{4,}:[0-9a-f]{2}:[0-1][0-9a-f]\.[0-7]")
 # Host, PCI-to-PCI, CardBus and semi-transparent bridges.  An ISA bridge or an NVSwitch (class 0680) has an ordinary header:
 # it can be given to VFIO, and with a native driver it makes its group unusable, as any function does.
 BRIDGES = (0x0600, 0x0604, 0x0607, 0x0609)
+UEVENT = re.compile(
+    r"^PCI_CLASS=([0-9A-F]+)\nPCI_ID=([0-9A-F]{4}):([0-9A-F]{4})\nPCI_SUBSYS_ID=([0-9A-F]{4}):([0-9A-F]{4})\n(?:[^\n]*\n)*?MODALIAS=(\S+)",
+    re.MULTILINE,
+)
 NVME_DISK = re.compile(r"nvme\d+n\d+")
 
 
@@ -77,71 +86,111 @@ class Inventory:
 
     @classmethod
     def read(cls, host: Host) -> Inventory:
-        devices = tuple(_read_device(host, address) for address in host.names(DEVICES) if ADDRESS.fullmatch(address))
+        found = (_read_device(host, address) for address in host.names(DEVICES) if ADDRESS.fullmatch(address))
         names = host.names(DRIVERS)
         drivers = {name: Driver(name, host.link_name(f"{DRIVERS}/{name}/module")) for name in names}
-        return cls(devices, drivers)
+        return cls(tuple(device for device in found if device is not None), drivers)
 
     def get(self, address: str) -> Device | None:
-        return next((device for device in self.devices if device.address == address), None)
+        return self._by_address.get(address)
 
     def group_of(self, device: Device) -> tuple[Device, ...]:
         """Every function of the device's IOMMU group, itself included; itself alone where there is no IOMMU."""
-        if device.iommu_group is None:
-            return (device,)
-        return tuple(other for other in self.devices if other.iommu_group == device.iommu_group)
+        return (device,) if device.iommu_group is None else tuple(self._by_group[device.iommu_group])
+
+    @functools.cached_property
+    def _by_address(self) -> t.Mapping[str, Device]:
+        return {device.address: device for device in self.devices}
+
+    @functools.cached_property
+    def _by_group(self) -> t.Mapping[int, t.Sequence[Device]]:
+        groups: dict[int, list[Device]] = {}
+        for device in self.devices:
+            if device.iommu_group is not None:
+                groups.setdefault(device.iommu_group, []).append(device)
+        return groups
 
     def drivers_of_module(self, module: str) -> tuple[str, ...]:
         """The PCI drivers that a loaded module has registered."""
         return tuple(sorted(driver.name for driver in self.drivers.values() if driver.module == module))
 
 
-def _read_device(host: Host, address: str) -> Device:
+def _read_device(host: Host, address: str) -> Device | None:
     here = f"{DEVICES}/{address}"
-    entries = host.names(here)
-    group = host.link_name(f"{here}/iommu_group")
-    override = host.text_or_none(f"{here}/driver_override")
-    numa = _number(host, f"{here}/numa_node", -1)
+    # A function that was unplugged meanwhile is no longer there.
+    with contextlib.suppress(HostError, FileNotFoundError), host.folder(here) as folder:
+        return _device(host, folder, address, here)
+    return None
+
+
+def _device(host: Host, folder: Folder, address: str, here: str) -> Device:
+    entries = frozenset(folder.names())
+    ids = _Identity.read(folder)
+    group = folder.link_name("iommu_group") if "iommu_group" in entries else None
+    override = folder.attribute("driver_override")
+    numa = _number(folder.attribute("numa_node"), -1)
+    virtual = sorted((name for name in entries if name.startswith("virtfn")), key=lambda name: int(name[6:]))
     return Device(
         address=address,
-        vendor=_number(host, f"{here}/vendor"),
-        device=_number(host, f"{here}/device"),
-        subsystem_vendor=_number(host, f"{here}/subsystem_vendor"),
-        subsystem_device=_number(host, f"{here}/subsystem_device"),
-        class_code=_number(host, f"{here}/class"),
-        revision=_number(host, f"{here}/revision"),
-        modalias=host.text_or_none(f"{here}/modalias") or "",
-        driver=host.link_name(f"{here}/driver"),
+        vendor=ids.vendor,
+        device=ids.device,
+        subsystem_vendor=ids.subsystem_vendor,
+        subsystem_device=ids.subsystem_device,
+        class_code=ids.class_code,
+        revision=_number(folder.attribute("revision")),
+        modalias=ids.modalias,
+        driver=folder.link_name("driver") if "driver" in entries else None,
         # The kernel shows an unset override as "(null)".
         driver_override=None if override in (None, "", "(null)") else override,
         iommu_group=int(group) if group and group.isdecimal() else None,
         numa_node=None if numa < 0 else numa,
-        boot_vga="boot_vga" in entries and host.text_or_none(f"{here}/boot_vga") == "1",
-        physical_function=host.link_name(f"{here}/physfn") if "physfn" in entries else None,
-        virtual_functions=tuple(
-            function
-            for name in sorted((name for name in entries if name.startswith("virtfn")), key=lambda name: int(name[6:]))
-            for function in (host.link_name(f"{here}/{name}"),)
-            if function
-        ),
-        max_virtual_functions=_number(host, f"{here}/sriov_totalvfs") if "sriov_totalvfs" in entries else 0,
-        drivers_autoprobe="sriov_drivers_autoprobe" not in entries or host.text_or_none(f"{here}/sriov_drivers_autoprobe") != "0",
+        boot_vga="boot_vga" in entries and folder.attribute("boot_vga") == "1",
+        physical_function=folder.link_name("physfn") if "physfn" in entries else None,
+        virtual_functions=tuple(function for function in map(folder.link_name, virtual) if function),
+        max_virtual_functions=_number(folder.attribute("sriov_totalvfs")) if "sriov_totalvfs" in entries else 0,
+        drivers_autoprobe="sriov_drivers_autoprobe" not in entries or folder.attribute("sriov_drivers_autoprobe") != "0",
         nodes=_nodes(host, here, entries, group),
     )
 
 
-def _number(host: Host, path: str, missing: int = 0) -> int:
-    text = host.text_or_none(path)
+class _Identity(t.NamedTuple):
+    """What a function is: all of it stands in the one attribute `uevent` (pci_uevent() in drivers/pci/pci-driver.c)."""
+
+    vendor: int
+    device: int
+    subsystem_vendor: int
+    subsystem_device: int
+    class_code: int
+    modalias: str
+
+    @classmethod
+    def read(cls, folder: Folder) -> _Identity:
+        found = UEVENT.search(folder.attribute("uevent") or "")
+        if found is not None:
+            class_code, *ids, modalias = found.groups()
+            vendor, device, subsystem_vendor, subsystem_device = (int(number, 16) for number in ids)
+            return cls(vendor, device, subsystem_vendor, subsystem_device, int(class_code, 16), modalias)
+        return cls(
+            vendor=_number(folder.attribute("vendor")),
+            device=_number(folder.attribute("device")),
+            subsystem_vendor=_number(folder.attribute("subsystem_vendor")),
+            subsystem_device=_number(folder.attribute("subsystem_device")),
+            class_code=_number(folder.attribute("class")),
+            modalias=folder.attribute("modalias") or "",
+        )
+
+
+def _number(text: str | None, missing: int = 0) -> int:
     try:
         return missing if text is None else int(text, 0)
     except ValueError:
         return missing
 
 
-def _nodes(host: Host, here: str, entries: t.Sequence[str], group: str | None) -> tuple[str, ...]:
+def _nodes(host: Host, here: str, entries: t.Collection[str], group: str | None) -> tuple[str, ...]:
     nodes = [f"{kind}/{name}" for kind in ("net", "block") if kind in entries for name in host.names(f"{here}/{kind}")]
     # A virtio function's interfaces lie below its virtio device, an NVMe function's disks below its controller.
-    for parent in (f"{here}/{name}" for name in entries if name.startswith("virtio")):
+    for parent in (f"{here}/{name}" for name in sorted(entries) if name.startswith("virtio")):
         nodes += [f"{kind}/{name}" for kind in ("net", "block") for name in host.names(f"{parent}/{kind}")]
     if "drm" in entries:
         nodes += [f"drm/{name}" for name in host.names(f"{here}/drm") if name.startswith("card")]

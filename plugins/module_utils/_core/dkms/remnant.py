@@ -74,7 +74,7 @@ def check_forgotten(host: Host, places: Places, release: str, modules: t.Iterabl
     here = f"{places.install}/{release}"
     if not host.is_file(f"{here}/modules.dep"):
         return
-    files = {comparable(name): path for path, name in DEP_LINE.findall(host.read_text(f"{here}/modules.dep"))}
+    files = {comparable(name): path for path, name, _needed in DEP_LINE.findall(host.read_text(f"{here}/modules.dep"))}
     wanted = {comparable(name) for name in modules}
     listed = {name for name in wanted if name in files and not host.exists(absolute(here, files[name]))}
     aliases = host.read_text(f"{here}/modules.alias") if host.is_file(f"{here}/modules.alias") else ""

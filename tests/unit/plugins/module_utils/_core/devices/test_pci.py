@@ -89,3 +89,21 @@ def test_a_host_without_pci_has_an_empty_inventory(tmp_path: Path) -> None:
     inventory = Inventory.read(Tree(tmp_path).host())
     assert inventory.devices == ()
     assert inventory.drivers == {}
+
+
+def test_a_function_whose_event_is_not_told_has_its_numbers_from_single_attributes(tmp_path: Path) -> None:
+    tree = Tree(tmp_path).pci("0000:3b:00.0", "10de:1db1", subsystem="10de:1212", class_code=0x030200)
+    told = only(tree)
+    tree.place("/sys/bus/pci/devices/0000:3b:00.0/uevent").unlink()
+    assert only(tree) == told
+
+
+def test_the_class_in_an_event_has_no_leading_zeros(tmp_path: Path) -> None:
+    tree = Tree(tmp_path).pci("0000:00:00.0", "1af4:1042", class_code=0x018000)
+    assert "PCI_CLASS=18000\n" in tree.place("/sys/bus/pci/devices/0000:00:00.0/uevent").read_text()
+    assert only(tree).class_code == 0x018000
+
+
+def test_a_function_that_has_gone_meanwhile_is_left_out(tmp_path: Path) -> None:
+    tree = Tree(tmp_path).pci("0000:01:00.0").link("/sys/bus/pci/devices/0000:02:00.0", "../../../devices/pci0000:00/0000:02:00.0")
+    assert only(tree).address == "0000:01:00.0"

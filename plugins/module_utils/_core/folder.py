@@ -1,0 +1,40 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An open directory, whose small files are read without walking its path again: sysfs has a dozen for each of a thousand devices."""
+
+from __future__ import annotations
+
+import os
+
+# The kernel gives an attribute at most one page, of 64 KiB at most.
+ATTRIBUTE = 65536
+
+
+class Folder:
+    """What is in a directory.  Nothing but what is asked for is read, and what is not there is None.  See `Host.folder()`."""
+
+    def __init__(self, handle: int) -> None:
+        self._handle = handle
+
+    def names(self) -> tuple[str, ...]:
+        return tuple(sorted(os.listdir(self._handle)))
+
+    def attribute(self, name: str) -> str | None:
+        """The stripped content of an attribute; None as well where the kernel refuses to tell.  A link is not followed."""
+        try:
+            handle = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=self._handle)
+        except OSError:
+            return None
+        try:
+            return os.read(handle, ATTRIBUTE).decode("utf-8", "surrogateescape").strip()
+        except OSError:
+            return None
+        finally:
+            os.close(handle)
+
+    def link_name(self, name: str) -> str | None:
+        """The last part of a symbolic link's target."""
+        try:
+            return os.path.basename(os.readlink(name, dir_fd=self._handle))
+        except OSError:
+            return None
