@@ -1,0 +1,74 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Draws boot configurations: one to three devices whose fate hangs on something, and noise around them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+
+import modprobe_themes
+import rule_themes
+import spelling
+from configuration import COMPRESSIONS, DRACUT, INITRAMFS_TOOLS, NO_COLDPLUG, SERIES
+from draft import Case, Draft
+from policy_theme import own_policy
+from targets import NATIVES, TARGETS, Target
+
+Theme = Callable[[Draft, Target], None]
+THEMES: tuple[tuple[Theme, int], ...] = (*modprobe_themes.THEMES, *rule_themes.THEMES, (own_policy, 12))
+# How often each device is the one that matters: those that share a driver, and those whose driver really binds.
+WEIGHTS = tuple(target.weight for target in TARGETS)
+
+
+def draw(seed: int, series: Sequence[str] = SERIES) -> Case:
+    """The configuration that a seed stands for.  The kernels take turns, so that every count has all of them."""
+    choice = random.Random(seed)  # noqa: S311 - a repeatable draw is wanted
+    draft = Draft(
+        choice,
+        series[seed % len(series)],
+        flow=choice.choices((INITRAMFS_TOOLS, DRACUT, NO_COLDPLUG), (58, 30, 12))[0],
+        compression=choice.choices(COMPRESSIONS, (60, 10, 10, 10, 10))[0],
+    )
+    _noise(draft)
+    for target in _targets(choice):
+        choice.choices([theme for theme, _weight in THEMES], [weight for _theme, weight in THEMES])[0](draft, target)
+    if not draft.virtual_functions and draft.maybe(0.1):
+        draft.virtual_functions = 1
+    return draft.finished(f"seed-{seed}")
+
+
+def draw_many(first: int, count: int, series: Sequence[str] = SERIES) -> list[Case]:
+    return [draw(seed, series) for seed in range(first, first + count)]
+
+
+def _targets(choice: random.Random) -> list[Target]:
+    wanted = choice.choices((1, 2, 3), (40, 40, 20))[0]
+    found: list[Target] = []
+    while len(found) < wanted:
+        target = choice.choices(TARGETS, WEIGHTS)[0]
+        if target not in found:
+            found.append(target)
+    return found
+
+
+def _noise(draft: Draft) -> None:
+    """Lines that decide nothing, and an image with this and that in it."""
+    modules = list(NATIVES)
+    if draft.maybe(0.3):
+        draft.modprobe(*spelling.decoys(draft.choice, modules))
+    if draft.maybe(0.15):
+        draft.modprobe("blacklist no_such_module", "options no_such_module ids=8086:10d3", "softdep no_such_module pre: vfio_pci")
+    if draft.maybe(0.1):
+        draft.modprobe(f"options {draft.choice.choice(modules)} no_such_option=1")
+    if draft.maybe(0.1):
+        draft.rules('# nothing', 'ACTION=="add", SUBSYSTEM=="net", NAME="eth9"', 'SUBSYSTEM=="pci", ATTR{power/control}="on"')
+    if draft.maybe(0.15):
+        modprobe_themes.load_at_boot(draft, draft.choice.choice([*modules, "no_such_module", "vfio_pci"]))
+    if draft.maybe(0.5):
+        draft.pack(*draft.choice.sample(modules, draft.choice.randrange(len(modules))))
+    if draft.maybe(0.05):
+        draft.cmdline.append("intel_iommu=off")
+        draft.note("intel_iommu=off")
+    if draft.maybe(0.2):
+        draft.cmdline.append(draft.choice.choice(("quiet", "nosuchoption", "module_blacklist_not=vfio_pci", "modprobe.blacklist=")))

@@ -1,0 +1,94 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What was booted and what was seen: kept, so that a forecast can be judged again without booting."""
+
+from __future__ import annotations
+
+import json
+import lzma
+import typing as t
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from configuration import Configuration
+from draft import Case
+
+AS_IT_IS = ""
+"""The variation of a case that is booted as it was drawn."""
+
+Owners = t.Mapping[str, str | None]
+
+
+@dataclass(frozen=True)
+class Record:
+    """One boot of a case.  ``variation`` says what was delayed to show that a race is one."""
+
+    case: Case
+    variation: str
+    owners: Owners
+    by_stage: t.Mapping[str, Owners]
+    modalias: t.Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.case.configuration.name, self.variation
+
+    def text(self) -> str:
+        return json.dumps(asdict(self), sort_keys=True, separators=(",", ":"))
+
+    @classmethod
+    def parse(cls, text: str) -> Record:
+        fields = json.loads(text)
+        given = fields["case"]["configuration"]
+        tuples = {name: tuple(value) for name, value in given.items() if isinstance(value, list)}
+        case = Case(Configuration(**{**given, **tuples}), tuple(fields["case"]["directives"]))
+        return cls(case, fields["variation"], fields["owners"], fields["by_stage"], fields["modalias"])
+
+
+class Corpus:
+    """Records in a file, one a line; compressed where the file's name says so."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._records: dict[tuple[str, str], Record] = {}
+        if path.exists():
+            for line in _lines(path):
+                record = Record.parse(line)
+                self._records[record.key] = record
+
+    def find(self, case: Case, variation: str = AS_IT_IS) -> Record | None:
+        """What this very configuration did; nothing where another had its name."""
+        record = self._records.get((case.configuration.name, variation))
+        return record if record is not None and record.case.configuration == case.configuration else None
+
+    def variations(self, case: Case) -> list[Record]:
+        """Every boot of a case."""
+        return [record for record in self._records.values() if record.case.configuration == case.configuration]
+
+    def cases(self) -> list[Case]:
+        return [record.case for record in self._records.values() if record.variation == AS_IT_IS]
+
+    def add(self, record: Record) -> None:
+        """Keep a record at once: a run that is interrupted loses nothing."""
+        self._records[record.key] = record
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write(f"{record.text()}\n")
+
+    def write(self, path: Path) -> None:
+        """All of it into one file."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        text = "".join(f"{record.text()}\n" for _key, record in sorted(self._records.items())).encode()
+        path.write_bytes(lzma.compress(text, preset=9) if path.suffix == ".xz" else text)
+
+
+def _lines(path: Path) -> Iterator[str]:
+    content = path.read_bytes()
+    text = (lzma.decompress(content) if path.suffix == ".xz" else content).decode()
+    # The last line of a run that was killed may be half.
+    yield from (line for line in text.split("\n")[:-1] if line)
+
+
+def named(records: Iterable[Record]) -> dict[tuple[str, str], Record]:
+    return {record.key: record for record in records}
