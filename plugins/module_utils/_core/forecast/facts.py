@@ -127,6 +127,12 @@ class Boot:
     """By address: the built-in driver that has the device now, where the kernel in question has it built in as well."""
     built_in_known: bool = True
     """Whether the IDs of built-in drivers can be read: from Linux 6.18 on."""
+    maybe_built_in: frozenset[str] = frozenset()
+    """Addresses of devices that a built-in driver may want without anybody knowing: no loadable native, and a VFIO driver has it now."""
+    declined: t.Mapping[str, frozenset[str]] = dataclasses.field(default_factory=dict)
+    """By address: drivers that are registered now and could have taken the device, and have not: their probe fails."""
+    has_iommu: bool | None = None
+    """Whether any device is in an IOMMU group now; None where that says nothing about this boot."""
     later: Later = dataclasses.field(default_factory=Later)
     doubts: tuple[str, ...] = ()
     """What could not be read for the boot as a whole: an image that cannot be looked into, a boot loader nobody knows."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import fnmatch
 import re
+import types
 import typing as t
 
 if t.TYPE_CHECKING:
@@ -20,6 +21,14 @@ if t.TYPE_CHECKING:
 DIRECTORIES = ("/etc/udev/rules.d", "/run/udev/rules.d", "/usr/local/lib/udev/rules.d", "/usr/lib/udev/rules.d", "/lib/udev/rules.d")
 _KEY = re.compile(r"""\s*,?\s*([A-Z_]+)(?:\{([^}]*)\})?\s*(==|!=|\+=|-=|:=|=)\s*([ei]?)"((?:[^"\\]|\\.)*)"(?=[\s,]|$)""")
 _SUBSTITUTION = re.compile(r"[$%]")
+# udev_resolve_subsys_kernel(): an attribute of another device, `ATTR{[pci/0000:3b:00.0]vendor}`.
+_OF_ANOTHER = re.compile(r"\[pci/([^\]/]+)\](.+)")
+
+
+if t.TYPE_CHECKING:
+    Devices = t.Mapping[str, Device]
+    EventFacts = t.Mapping[tuple[str, str | None], str]
+NO_DEVICES: t.Mapping[str, t.Any] = types.MappingProxyType({})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,13 +57,17 @@ class Rule:
     def __str__(self) -> str:
         return f"{self.path}:{self.line}"
 
-    def matches(self, device: Device, release: str | None = None) -> bool | None:
+    def matches(self, device: Device, release: str | None = None, others: Devices = NO_DEVICES) -> bool | None:
         """Whether the function's "add" event matches; None when that cannot be known from its identity.
 
-        ``release`` is the kernel that boots, where that is known.
+        ``release`` is the kernel that boots, where that is known; ``others`` are the devices that a rule may look at by
+        ``ATTR{[pci/address]…}``, by address.
         """
-        facts = _facts(device, release)
-        answers = [_answer(key, facts) for key in self.keys if key.is_match]
+        return self.agrees_with(facts_of_event(device, release), others)
+
+    def agrees_with(self, facts: EventFacts, others: Devices = NO_DEVICES) -> bool | None:
+        """Whether an event of these facts matches."""
+        answers = [_answer(key, facts, others) for key in self.keys if key.is_match]
         if False in answers:
             return False
         return None if None in answers else True
@@ -112,7 +125,11 @@ class Rules:
 
     def overrides(self, device: Device, release: str | None = None) -> tuple[Override, ...]:
         """What the rules set for a function, in order: the last certain one holds."""
-        found: list[Override] = []
+        return tuple(override for rule, certain in self.matching(device, release) for override in _overrides_of(rule, certain))
+
+    def matching(self, device: Device, release: str | None = None, others: Devices = NO_DEVICES) -> t.Iterator[tuple[Rule, bool]]:
+        """The rules that a function's "add" event comes to and matches, in order, and whether that is certain."""
+        facts = facts_of_event(device, release)
         skip_to: tuple[str, str] | None = None
         doubtful: set[tuple[str, str]] = set()
         for rule in self.rules:
@@ -122,17 +139,16 @@ class Rules:
                 skip_to = None if skip_to == (rule.path, label) else skip_to
             if skip_to is not None and skip_to[0] == rule.path:
                 continue
-            matches = rule.matches(device, release)
+            matches = rule.agrees_with(facts, others)
             if matches is False:
                 continue
             certain = matches is True and not any(path == rule.path for path, _unused in doubtful)
-            found += _overrides_of(rule, certain)
+            yield rule, certain
             target = rule.value("GOTO")
             if target is not None and certain:
                 skip_to = (rule.path, target)
             elif target is not None:
                 doubtful.add((rule.path, target))
-        return tuple(found)
 
 
 def _overrides_of(rule: Rule, certain: bool) -> t.Iterator[Override]:
@@ -141,6 +157,12 @@ def _overrides_of(rule: Rule, certain: bool) -> t.Iterator[Override]:
         yield Override(rule, rule.override if known else None, certain and known)
     if rule.runs_override:
         yield Override(rule, None, False)
+
+
+def attribute_of_another(key: Key) -> tuple[str, str] | None:
+    """The address and the attribute, where a key is about a given PCI function in place of the event's own device."""
+    match = _OF_ANOTHER.fullmatch(key.attribute or "") if key.name == "ATTR" else None
+    return None if match is None else (match[1], match[2])
 
 
 def parse(text: str, path: str) -> list[Rule]:
@@ -176,7 +198,8 @@ def _logical_lines(text: str) -> t.Iterator[tuple[int, str]]:
             yield start, line
 
 
-def _facts(device: Device, release: str | None) -> dict[tuple[str, str | None], str]:
+def facts_of_event(device: Device, release: str | None) -> EventFacts:
+    """What is known of a function's "add" event, by key and attribute."""
     sub_id = f"{device.subsystem_vendor:04X}:{device.subsystem_device:04X}"
     facts: dict[tuple[str, str | None], str] = {
         ("ACTION", None): "add",
@@ -204,8 +227,16 @@ def _facts(device: Device, release: str | None) -> dict[tuple[str, str | None], 
     return facts
 
 
-def _answer(key: Key, facts: t.Mapping[tuple[str, str | None], str]) -> bool | None:
-    fact = facts.get((key.name, key.attribute))
+def _answer(key: Key, facts: EventFacts, others: Devices) -> bool | None:
+    another = attribute_of_another(key)
+    if another is not None and others:
+        device = others.get(another[0])
+        if device is None:
+            # What cannot be read matches nothing, whatever the operator (udev_rule_apply_token_to_event()).
+            return False
+        fact = facts_of_event(device, None).get((key.name, another[1]))
+    else:
+        fact = facts.get((key.name, key.attribute))
     if fact is None or _SUBSTITUTION.search(key.value):
         return None
     value = key.value

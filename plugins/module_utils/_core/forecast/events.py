@@ -1,0 +1,212 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What udev does at the "add" event of a PCI function, in order (udev-rules.c, udev-worker.c, udev-builtin-kmod.c).
+
+Attributes are written while the rules are evaluated; what they put on the list RUN happens afterwards, in the list's order.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import fnmatch
+import re
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import Because
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import Request
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.udev import Rules, attribute_of_another
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Device
+    from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import Stage
+    from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import Modprobe
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pci_driver import PciId
+    from ansible_collections.vfio.variants.plugins.module_utils._core.policy.udev import Key, Rule
+
+OWN = ""
+"""In an effect, the address of the device whose event it is: devices that are alike share their effects."""
+OVERRIDE = "driver_override"
+AUTOPROBE = "sriov_drivers_autoprobe"
+_BUS_PROBE = re.compile(r"\[subsystem/pci\]drivers_probe")
+_BINDING = re.compile(r"driver_override|new_id|remove_id|drivers_probe|\b(?:un)?bind\b|modprobe|insmod|driverctl")
+_MODPROBE_PROGRAM = re.compile(
+    r"(?:(?:/usr)?/s?bin/)?modprobe((?: +-(?:q|b|a|qb|bq|-use-blacklist|-quiet|-all))*)((?: +[A-Za-z0-9][\w:-]*)+)"
+)
+_WILDCARD = re.compile(r"[*?\[]")
+_OWN_NAME = ("$kernel", "%k")
+_OWN_MODALIAS = ("$env{MODALIAS}", "%E{MODALIAS}", "$attr{modalias}", "%s{modalias}")
+
+
+@dataclasses.dataclass(frozen=True)
+class SetOverride:
+    """driver_override is written; None clears it."""
+
+    address: str
+    driver: str | None
+    because: Because
+
+
+@dataclasses.dataclass(frozen=True)
+class ProbeNow:
+    """The bus is told to offer the device to the drivers that are registered (drivers_probe)."""
+
+    address: str
+    because: Because
+
+
+@dataclasses.dataclass(frozen=True)
+class Unbind:
+    """The device is taken from whoever has it."""
+
+    address: str
+    because: Because
+
+
+@dataclasses.dataclass(frozen=True)
+class NewId:
+    """A driver gets a further dynamic ID, and with it every unbound device of that ID."""
+
+    driver: str
+    id: PciId
+    because: Because
+
+
+@dataclasses.dataclass(frozen=True)
+class SetAutoprobe:
+    """Whether the virtual functions of a physical one are offered to drivers."""
+
+    address: str
+    on: bool
+    because: Because
+
+
+@dataclasses.dataclass(frozen=True)
+class Doubt:
+    """What happens to the event's own device here cannot be told."""
+
+    sentence: str
+
+
+Effect = t.Union[SetOverride, ProbeNow, Unbind, NewId, SetAutoprobe, Doubt, Request]
+
+
+class Events:
+    """The "add" events of a stage.  ``others`` are all devices by address."""
+
+    def __init__(self, stage: Stage, modprobe: Modprobe, others: t.Mapping[str, Device]) -> None:
+        self._rules = Rules(tuple(rule for rule in stage.rules.rules if _may_decide(rule)))
+        self._release = stage.kernel.release
+        self._modprobe = modprobe
+        self._others = others
+        patterns = {pattern for rule in self._rules.rules for key in rule.keys for pattern in _address_patterns(key)}
+        self._named = frozenset(pattern for pattern in patterns if not _WILDCARD.search(pattern))
+        self._patterns = tuple(sorted(patterns - self._named))
+        self._known: dict[tuple[str, ...], tuple[Effect, ...]] = {}
+
+    def of(self, device: Device) -> tuple[Effect, ...]:
+        """What the device's event does, in order; the same object for devices that no rule tells apart."""
+        address = device.address
+        told_apart = address in self._named or any(fnmatch.fnmatchcase(address, pattern) for pattern in self._patterns)
+        key = (device.modalias, f"{device.revision:x}", address if told_apart else OWN)
+        if key not in self._known:
+            self._known[key] = tuple(self._effects(device))
+        return self._known[key]
+
+    def _effects(self, device: Device) -> t.Iterator[Effect]:
+        run: list[tuple[Rule, Key]] = []
+        for rule, certain in self._rules.matching(device, self._release, self._others):
+            for key in rule.keys:
+                if key.name in ("PROGRAM", "IMPORT") and _BINDING.search(key.value):
+                    yield _doubt(rule, key)
+                elif not certain:
+                    yield from _doubtful(rule, key)
+                elif key.name == "ATTR" and not key.is_match:
+                    yield from _attribute(rule, key)
+                elif key.name == "RUN":
+                    run = ([] if key.operator in ("=", ":=") else run) + [(rule, key)]
+        for rule, key in run:
+            yield from _run(device, rule, key, self._modprobe)
+
+
+def _may_decide(rule: Rule) -> bool:
+    """Whether a rule has a part in who gets a device, or in which rules are skipped."""
+    return any(
+        key.name in ("GOTO", "LABEL", "RUN")
+        or (key.name in ("PROGRAM", "IMPORT") and _BINDING.search(key.value) is not None)
+        or (key.name == "ATTR" and not key.is_match and _decides(key.attribute or ""))
+        for key in rule.keys
+    )
+
+
+def _address_patterns(key: Key) -> t.Sequence[str]:
+    by_address = key.is_match and (key.name in ("KERNEL", "KERNELS") or key.attribute == "PCI_SLOT_NAME")
+    return key.value.split("|") if by_address else ()
+
+
+def _attribute(rule: Rule, key: Key) -> t.Iterator[Effect]:
+    """An attribute that the rule writes; only those that decide who has a device."""
+    value = key.value.strip()
+    another = attribute_of_another(key)
+    address, name = another if another is not None else (OWN, key.attribute or "")
+    because = Because(str(rule), f"{key.attribute}={value}")
+    if not _decides(key.attribute or ""):
+        return
+    if _BUS_PROBE.fullmatch(name):
+        yield ProbeNow(OWN if value in _OWN_NAME else value, because)
+    elif name == "driver/unbind" and (value in _OWN_NAME or value == address):
+        yield Unbind(address, because)
+    elif "$" in value or "%" in value:
+        yield _doubt(rule, key)
+    elif name == OVERRIDE:
+        yield SetOverride(address, value or None, because)
+    elif name == AUTOPROBE:
+        yield SetAutoprobe(address, value not in ("0", "n", "N", "off"), because)
+    else:
+        yield _doubt(rule, key)
+
+
+def _decides(attribute: str) -> bool:
+    last = attribute.rsplit("/", 1)[-1].rsplit("]", 1)[-1]
+    return last in (OVERRIDE, AUTOPROBE, "new_id", "bind", "unbind", "drivers_probe")
+
+
+def _run(device: Device, rule: Rule, key: Key, modprobe: Modprobe) -> t.Iterator[Effect]:
+    """One entry of the list RUN: udev's own `kmod load`, a `modprobe`, or a program that nobody can tell anything about."""
+    source = Because(str(rule), f"RUN {key.value}")
+    if key.attribute == "builtin":
+        words = [word.strip("'\"") for word in key.value.split()]
+        if words[:2] == ["kmod", "load"]:
+            asked = words[2:] or [_OWN_MODALIAS[0]]
+            for word in asked:
+                # Stock rules load what the modalias asks for: that says nothing, but what it finds does.
+                yield from _ask(device, rule, key, word, modprobe, True, None if word in _OWN_MODALIAS else source)
+        return
+    match = _MODPROBE_PROGRAM.fullmatch(key.value.strip())
+    if match is not None:
+        for word in match[2].split():
+            yield from _ask(device, rule, key, word, modprobe, "b" in match[1], source)
+    elif _BINDING.search(key.value):
+        yield _doubt(rule, key)
+
+
+def _ask(
+    device: Device, rule: Rule, key: Key, word: str, modprobe: Modprobe, heeds_blacklist: bool, source: Because | None
+) -> t.Iterator[Effect]:
+    text = device.modalias if word in _OWN_MODALIAS else word
+    if "$" in text or "%" in text:
+        yield _doubt(rule, key)
+    else:
+        yield from modprobe.ask(text, heeds_blacklist, source)
+
+
+def _doubtful(rule: Rule, key: Key) -> t.Iterator[Effect]:
+    """A rule that may or may not match raises a doubt only where it would decide something."""
+    loads = key.name == "RUN" and key.attribute == "builtin" and key.value.startswith("kmod load")
+    runs = key.name == "RUN" and key.attribute != "builtin" and _BINDING.search(key.value) is not None
+    if loads or runs or (key.name == "ATTR" and not key.is_match and _decides(key.attribute or "")):
+        yield _doubt(rule, key)
+
+
+def _doubt(rule: Rule, key: Key) -> Doubt:
+    what = f"{key.name}{{{key.attribute}}}" if key.attribute else key.name
+    return Doubt(f'What {rule} ({what}="{key.value}") does cannot be told from the rule.')

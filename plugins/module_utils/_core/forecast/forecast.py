@@ -1,0 +1,347 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who will have each device after a boot: the boot of one kernel, stage by stage, without booting it."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast import iommu, matching
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.events import (
+    OWN,
+    Doubt,
+    Events,
+    NewId,
+    SetAutoprobe,
+    SetOverride,
+)
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import (
+    CERTAIN,
+    KERNEL,
+    RACE,
+    RUNTIME,
+    UNKNOWN,
+    Because,
+    Coldplug,
+    Winner,
+)
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.later import jobs_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.play import Ground, Job, Play, Registration, State, orders
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import Modprobe, Request
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.registration import Registrar
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import comparable
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Device
+    from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.events import Effect
+    from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import Boot, LoadList, Stage, Step
+
+
+def forecast(devices: t.Sequence[Device], boot: Boot) -> dict[str, Winner]:
+    """The winner of each device, by address."""
+    return _Simulation(devices, boot).winners()
+
+
+@dataclasses.dataclass
+class _Fate:
+    """What can have become of a device so far.  ``refused`` says why its natives were not loaded."""
+
+    states: list[State]
+    doubts: list[str] = dataclasses.field(default_factory=list)
+    refused: list[Because] = dataclasses.field(default_factory=list)
+
+    @property
+    def is_open(self) -> bool:
+        return any(state.driver is None for state in self.states)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Scene:
+    """One step: its jobs, and for each device the job of its own event, if it has one."""
+
+    stage: Stage
+    name: str
+    jobs: tuple[Job, ...]
+    own: t.Mapping[str, int]
+    shared: frozenset[int]
+    """Jobs that are the events of several devices which no rule tells apart."""
+    inserting: t.Mapping[str, tuple[int, ...]]
+    naming: t.Mapping[str, tuple[int, ...]]
+    """By address, the jobs of others that write to the device's attributes; under OWN those that add an ID."""
+
+
+class _Simulation:
+    """The kernel's own state between the steps, and every device's fate."""
+
+    def __init__(self, devices: t.Sequence[Device], boot: Boot) -> None:
+        self._boot = boot
+        self._devices = devices
+        self._by_address = {device.address: device for device in devices}
+        self._no_iommu = iommu.why_off(devices, boot)
+        self._registrar = Registrar(boot)
+        self._registered: list[Registration] = []
+        self._loaded: dict[str, None] = {}
+        self._fates = {device.address: _Fate([State()]) for device in devices}
+        self._autoprobe: dict[str, bool] = {}
+
+    def winners(self) -> dict[str, Winner]:
+        present = [device for device in self._devices if not device.is_virtual]
+        self._kernel_stage(present)
+        for doubt in self._boot.doubts:
+            self._doubt(present, doubt)
+        for stage in self._boot.stages:
+            for doubt in stage.doubts:
+                self._doubt(present, doubt)
+            for step in stage.steps:
+                self._step(stage, stage.name, step, present)
+        self._runtime_stage(present)
+        return {device.address: self._winner(device) for device in self._devices}
+
+    # -- stage by stage
+
+    def _kernel_stage(self, devices: t.Sequence[Device]) -> None:
+        """Built-in drivers register in link order before any user space; PCI has been enumerated by then."""
+        self._registered = list(self._registrar.built_in())
+        for device in devices:
+            holder = self._boot.held_by_built_in.get(device.address)
+            fate = self._fates[device.address]
+            if holder is not None:
+                because = Because(f"kernel {self._boot.release}", f"{holder} is built in and has the device now")
+                fate.states = [State(holder, None, KERNEL, (because,))]
+                continue
+            play = Play(self._ground(device, KERNEL, f"kernel {self._boot.release}", None), State(), self._registered, ())
+            play.offer_all()
+            if play.state.driver is not None:
+                built_in = Because(f"modules.builtin of {self._boot.release}", f"{play.state.driver} is built in")
+                fate.states = [dataclasses.replace(play.state, because=(*play.state.because[:-1], built_in))]
+
+    def _step(self, stage: Stage, name: str, step: Step, devices: t.Sequence[Device]) -> None:
+        modprobe = Modprobe(self._boot, stage, frozenset(self._loaded))
+        lists = [job for work in step if not isinstance(work, Coldplug) for job in _list_jobs(work, modprobe)]
+        plugged = devices if any(isinstance(work, Coldplug) for work in step) else ()
+        events = Events(stage, modprobe, self._by_address)
+        self._scene(stage, name, lists, {device.address: events.of(device) for device in plugged}, devices)
+
+    def _scene(
+        self, stage: Stage, name: str, lists: list[Job], events: t.Mapping[str, tuple[Effect, ...]], devices: t.Sequence[Device]
+    ) -> None:
+        scene = _set_scene(stage, name, lists, events)
+        for device in devices:
+            self._advance(device, scene)
+        self._settle(scene)
+
+    def _settle(self, scene: _Scene) -> None:
+        """Everything that the step's jobs load is in the kernel when it ends, whatever came first."""
+        for job in scene.jobs:
+            for effect in job.effects:
+                if isinstance(effect, Request) and effect.module not in self._loaded:
+                    for module in effect.insertions:
+                        if module not in self._loaded:
+                            self._loaded[module] = None
+                            self._registered += self._registrar.registers(scene.stage, module)
+                elif isinstance(effect, NewId):
+                    self._registered = [_with_id(registration, effect) for registration in self._registered]
+
+    def _runtime_stage(self, present: t.Sequence[Device]) -> None:
+        """What units do once udev has seen the devices; then virtual functions, which exist only from then on."""
+        if not self._boot.stages:
+            return
+        root = self._boot.stages[-1]
+        for doubt in self._boot.later.doubts:
+            self._doubt(present, doubt)
+        modprobe = Modprobe(self._boot, root, frozenset(self._loaded))
+        assigned = jobs_of(self._boot.later, modprobe, self._by_address)
+        if assigned:
+            self._scene(root, RUNTIME, assigned, {}, present)
+        virtual = [device for device in self._devices if device.is_virtual]
+        for device in virtual:
+            self._appear(device, root)
+        if virtual:
+            self._step(root, RUNTIME, (Coldplug(),), virtual)
+        for address, taken in self._boot.later.libvirt.items():
+            if address in self._fates:
+                self._fates[address].doubts += _unless_same(self._fates[address], taken.driver, taken.source)
+
+    def _appear(self, device: Device, root: Stage) -> None:
+        """A virtual function is offered to the registered drivers before udev hears of it."""
+        fate = self._fates[device.address]
+        states = []
+        for owner in self._fates[device.physical_function].states if device.physical_function in self._fates else [State()]:
+            if owner.driver is None:
+                gone = Because(str(device.physical_function), "no driver has the physical function, so that it makes no virtual ones")
+                states.append(State(because=(gone,)))
+                continue
+            initial = State()
+            if self._registrar.is_vfio(owner.driver):
+                why = Because(owner.driver, "the kernel sets the override of its virtual functions to the driver of the physical one")
+                initial = State(override=owner.driver, override_because=(why,))
+            drivers = [registration.driver for registration in self._registered]
+            for order in matching.attach_order(drivers, self._boot.release):
+                ordered = sorted(self._registered, key=lambda registration, order=order: order.index(registration.driver))  # type: ignore[misc]
+                play = Play(self._ground(device, RUNTIME, "/", root), initial, ordered, self._loaded)
+                play.offer_all()
+                states.append(play.state)
+        fate.states = _distinct(states)
+
+    # -- one device
+
+    def _advance(self, device: Device, scene: _Scene) -> None:
+        fate = self._fates[device.address]
+        candidates = self._candidates(device, scene, fate)
+        jobs = _relevant_jobs(device, scene, candidates)
+        if not jobs:
+            return
+        for job in jobs:
+            self._notice(device, job, fate, candidates)
+        ground = self._ground(device, scene.name, scene.stage.place, scene.stage)
+        fate.states = _distinct(
+            Play(ground, state, self._registered, self._loaded).run(order) for state in fate.states for order in orders(jobs)
+        )
+
+    def _candidates(self, device: Device, scene: _Scene, fate: _Fate) -> frozenset[str]:
+        """The modules whose insertion can give the device an owner in this step."""
+        named = {state.override for state in fate.states if state.override is not None}
+        own = scene.own.get(device.address)
+        indices = {*scene.naming.get(device.address, ()), *scene.naming.get(OWN, ()), *(() if own is None else (own,))}
+        effects = [effect for index in indices for effect in scene.jobs[index].effects]
+        named.update(effect.driver for effect in effects if isinstance(effect, SetOverride) and effect.driver is not None)
+        named.update(effect.driver for effect in effects if isinstance(effect, NewId) and effect.id.matches(device))
+        found = {match.module for match in scene.stage.kernel.natives(device.modalias)}
+        found |= self._registrar.configured_natives(scene.stage, device)
+        found |= self._registrar.with_dynamic_id(scene.stage, device)
+        return frozenset(found | {module for name in named for module in self._registrar.modules_of(name)})
+
+    def _notice(self, device: Device, job: Job, fate: _Fate, candidates: frozenset[str]) -> None:
+        """Doubts and refusals on the way, where the device has no owner for certain."""
+        for effect in job.effects:
+            if isinstance(effect, SetAutoprobe) and job.own and effect.address in (OWN, device.address):
+                self._autoprobe[device.address] = effect.on
+            if not fate.is_open:
+                continue
+            if isinstance(effect, Doubt) and job.own:
+                fate.doubts.append(effect.sentence)
+            elif isinstance(effect, Request) and not candidates.isdisjoint((effect.module, *effect.insertions)):
+                fate.doubts += effect.doubts
+                fate.refused += effect.refused
+
+    def _doubt(self, devices: t.Sequence[Device], sentence: str) -> None:
+        """A doubt about a stage counts for every device that nobody is certain to have by then and somebody could want."""
+        for device in devices:
+            fate = self._fates[device.address]
+            if fate.is_open and self._registrar.is_wanted(device):
+                fate.doubts.append(sentence)
+
+    def _ground(self, device: Device, stage: str, place: str, at: Stage | None) -> Ground:
+        autoprobe = self._autoprobe.get(device.physical_function or "", True)
+        declined = self._boot.declined.get(device.address, frozenset())
+        registers = self._registrar.registering_in(at)
+        return Ground(device, stage, place, registers, self._no_iommu, self._registrar.denylist_disabled(at), autoprobe, declined)
+
+    # -- the end
+
+    def _winner(self, device: Device) -> Winner:
+        fate = self._fates[device.address]
+        outcomes = tuple(dict.fromkeys(state.driver for state in fate.states))
+        state = fate.states[0]
+        doubts = [*fate.doubts, *self._name_doubts(device, fate)]
+        certainty = UNKNOWN if doubts else RACE if len(outcomes) > 1 else CERTAIN
+        because = list(state.because)
+        if state.driver is None:
+            because = [*state.override_because, *because, *fate.refused] or [self._nobody(device)]
+        elif state.driver not in {refusal.fact for refusal in fate.refused}:
+            because += fate.refused
+        for other in fate.states[1:]:
+            if other.driver != state.driver:
+                because += [Because(f"or {other.driver or 'nobody'}", str(fact)) for fact in other.because or other.override_because]
+        because += [Because("not known", doubt) for doubt in doubts]
+        return Winner(device, state.driver, certainty, state.stage, tuple(dict.fromkeys(because)), outcomes)
+
+    def _name_doubts(self, device: Device, fate: _Fate) -> t.Iterator[str]:
+        """What is not known of the drivers that decide here."""
+        yield from self._registrar.doubts({name for state in fate.states for name in state.outcome if name is not None})
+        declined = self._boot.declined.get(device.address)
+        if declined and fate.is_open:
+            yield f"{', '.join(sorted(declined))} could have taken the device in the running kernel and has not."
+        if not self._boot.built_in_known and device.address in self._boot.maybe_built_in and fate.states[0].stage != KERNEL:
+            yield f"Kernel {self._boot.release} does not tell which devices its built-in drivers want, and the device has no other native."
+
+    def _nobody(self, device: Device) -> Because:
+        return Because(f"modules.alias of {self._boot.release}", f"no module is for {device.modalias}")
+
+
+def _set_scene(stage: Stage, name: str, lists: list[Job], events: t.Mapping[str, tuple[Effect, ...]]) -> _Scene:
+    jobs = list(lists)
+    places: dict[int, int] = {}
+    own: dict[str, int] = {}
+    shared: set[int] = set()
+    for address, effects in events.items():
+        if id(effects) in places:
+            shared.add(places[id(effects)])
+        else:
+            places[id(effects)] = len(jobs)
+            jobs.append(Job(effects, own=True))
+        own[address] = places[id(effects)]
+    inserting: dict[str, list[int]] = {}
+    naming: dict[str, list[int]] = {}
+    for index, job in enumerate(jobs):
+        for effect in job.effects:
+            if isinstance(effect, Request):
+                for module in effect.insertions:
+                    inserting.setdefault(module, []).append(index)
+            elif isinstance(effect, NewId):
+                naming.setdefault(OWN, []).append(index)
+            elif not isinstance(effect, Doubt) and effect.address != OWN:
+                naming.setdefault(effect.address, []).append(index)
+    whole = [{key: tuple(dict.fromkeys(found)) for key, found in table.items()} for table in (inserting, naming)]
+    return _Scene(stage, name, tuple(jobs), own, frozenset(shared), whole[0], whole[1])
+
+
+def _relevant_jobs(device: Device, scene: _Scene, candidates: frozenset[str]) -> tuple[Job, ...]:
+    """The device's own event, and those jobs of others that load a driver for it or write to it; each kind once."""
+    own = scene.own.get(device.address)
+    found = [] if own is None else [Job(_relevant_effects(scene.jobs[own].effects, candidates), own=True)]
+    indices = {index for module in candidates for index in scene.inserting.get(module, ())}
+    indices.update(scene.naming.get(device.address, ()), scene.naming.get(OWN, ()))
+    foreign: dict[tuple[Effect, ...], None] = {}
+    for index in sorted(indices):
+        if index != own or index in scene.shared:
+            foreign[_relevant_effects(scene.jobs[index].effects, candidates)] = None
+    return (*found, *(Job(effects) for effects in foreign if effects))
+
+
+def _relevant_effects(effects: tuple[Effect, ...], candidates: frozenset[str]) -> tuple[Effect, ...]:
+    return tuple(
+        effect for effect in effects if not isinstance(effect, Request) or not candidates.isdisjoint((effect.module, *effect.insertions))
+    )
+
+
+def _list_jobs(work: LoadList, modprobe: Modprobe) -> t.Iterator[Job]:
+    """A list is one job; where several modules are loaded at a time, each is one."""
+    requests = [
+        tuple(modprobe.ask(listed.name, True, Because(listed.source, f"{work.program} loads {comparable(listed.name)}")))
+        for listed in work.modules
+    ]
+    if work.in_order:
+        yield Job(tuple(request for found in requests for request in found))
+    else:
+        yield from (Job(found) for found in requests)
+
+
+def _distinct(states: t.Iterable[State]) -> list[State]:
+    """One of each outcome, in order."""
+    found: dict[tuple[str | None, str | None], State] = {}
+    for state in states:
+        found.setdefault(state.outcome, state)
+    return list(found.values())
+
+
+def _with_id(registration: Registration, effect: NewId) -> Registration:
+    if registration.driver.name != effect.driver:
+        return registration
+    return dataclasses.replace(registration, ids=(*registration.ids, effect.id), ids_because=effect.because)
+
+
+def _unless_same(fate: _Fate, driver: str, source: str) -> t.Iterator[str]:
+    if any(state.driver != driver for state in fate.states):
+        yield f"{source} gives the device to {driver} when its domain starts; whether it does cannot be seen."

@@ -1,0 +1,104 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which driver the kernel lets have a PCI function (drivers/pci/pci-driver.c, drivers/base/dd.c, drivers/vfio/pci)."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pci_driver import PciDriver, PciId
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Device
+
+# Bridges whose header is not of type 0, which vfio_pci_core_register_device() refuses: PCI-to-PCI, CardBus, semi-transparent.
+BRIDGE_HEADERS = (0x0604, 0x0607, 0x0609)
+# vfio_pci_dev_in_denylist() in drivers/vfio/pci/vfio_pci.c; only vfio-pci itself asks.
+DENYLIST = {(0x8086, number) for number in (0x0435, 0x0443, 0x4940, 0x4942, 0x19E2, 0x19E3, 0x37C8, 0x37C9, 0x6F54, 0x6F55)}
+# Between these the order of a device that is added later changed ("PCI: Allow drivers to be probed asynchronously").
+OLD_ADD_ORDER, NEW_ADD_ORDER = (6, 16), (7, 2)
+_HEXADECIMAL = re.compile(r"\s*(?:0[xX])?([0-9a-fA-F]+)")
+
+
+def matches(driver: PciDriver, dynamic_ids: t.Sequence[PciId], device: Device, override: str | None) -> bool:
+    """pci_match_device(): an override shuts all others out and lets its own in; else dynamic IDs, then the driver's table."""
+    if override is not None:
+        return _is_named(driver, override)
+    return _has_dynamic_id(dynamic_ids, device) or _has_static_id(driver, device)
+
+
+def _is_named(driver: PciDriver, override: str) -> bool:
+    """strcmp(): neither case nor dashes are folded, and any driver can be named for any device."""
+    return driver.name == override
+
+
+def _has_dynamic_id(dynamic_ids: t.Sequence[PciId], device: Device) -> bool:
+    """pci_match_device() asks the dynamic IDs first; none of them is restricted to an override."""
+    return any(entry.matches(device) for entry in dynamic_ids)
+
+
+def _has_static_id(driver: PciDriver, device: Device) -> bool:
+    """Entries for an override count only where one names the driver (PCI_ID_F_VFIO_DRIVER_OVERRIDE)."""
+    return any(entry.matches(device) for entry in driver.ids if not entry.override_only)
+
+
+def can_probe(is_virtual: bool, autoprobe: bool, override: str | None) -> bool:
+    """pci_device_can_probe(): virtual functions are offered only where sriov_drivers_autoprobe says so, or to an override."""
+    return not is_virtual or autoprobe or override is not None
+
+
+def dynamic_ids(value: str) -> tuple[PciId, ...]:
+    """The entries of an `ids=` parameter (vfio_pci_fill_ids()): sscanf("%x:%x:%x:%x:%x:%x"), at least vendor and device."""
+    found = []
+    for entry in value.split(","):
+        fields = _fields(entry)
+        if len(fields) >= 2:
+            defaults = (0, 0, 0xFFFFFFFF, 0xFFFFFFFF, 0, 0)
+            found.append(PciId(*fields, *defaults[len(fields) :]))
+    return tuple(found)
+
+
+def _fields(entry: str) -> tuple[int, ...]:
+    fields: list[int] = []
+    position = 0
+    while len(fields) < 6:
+        match = _HEXADECIMAL.match(entry, position)
+        if match is None:
+            break
+        fields.append(int(match[1], 16) & 0xFFFFFFFF)
+        position = match.end()
+        if not entry.startswith(":", position):
+            break
+        position += 1
+    return tuple(fields)
+
+
+def vfio_refusal(driver: PciDriver, device: Device, no_iommu: str | None, denylist_disabled: bool) -> str | None:
+    """Why a VFIO driver's probe fails for the device, None where it does not (vfio_pci_probe(), vfio_pci_core_register_device())."""
+    if no_iommu is not None:
+        return no_iommu
+    if device.class_code >> 8 in BRIDGE_HEADERS:
+        return "VFIO takes no bridge"
+    if driver.name == "vfio-pci" and (device.vendor, device.device) in DENYLIST and not denylist_disabled:
+        return "vfio-pci refuses this device unless disable_denylist=1"
+    return None
+
+
+def attach_order(drivers: t.Sequence[PciDriver], release: str) -> tuple[tuple[PciDriver, ...], ...]:
+    """The order, or the possible orders, in which a device that appears later is offered to registered drivers.
+
+    Up to 6.16 device_attach() walks them as they registered; from 7.2 on device_initial_probe() asks those that probe
+    synchronously first.  Between the two it depends on the exact release, so both are possible.
+    """
+    registered = tuple(drivers)
+    two_passes = tuple(sorted(registered, key=lambda driver: driver.asynchronous))
+    version = _version(release)
+    if version <= OLD_ADD_ORDER or registered == two_passes:
+        return (registered,)
+    return (two_passes,) if version >= NEW_ADD_ORDER else (registered, two_passes)
+
+
+def _version(release: str) -> tuple[int, ...]:
+    match = re.match(r"(\d+)\.(\d+)", release)
+    return (0, 0) if match is None else (int(match[1]), int(match[2]))

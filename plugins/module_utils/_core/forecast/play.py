@@ -1,0 +1,173 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One device through one step of a boot: what happens to it when jobs run at the same time.
+
+Only two things count for a device: which driver that matches it registers first, and whether its driver_override has been
+set by then.  Nobody is ever displaced (drivers/base/dd.c).  So it is enough to let each job come before the device's own and
+after it, and each before all others.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast import matching
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.events import OWN, NewId, ProbeNow, SetOverride, Unbind
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import Because
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import Request
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Device
+    from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.events import Effect
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pci_driver import PciDriver, PciId
+
+ALL_ORDERS = 3
+"""Up to so many jobs are tried in every order."""
+
+
+@dataclasses.dataclass(frozen=True)
+class State:
+    """Who has a device, and the override that is set, with the reasons."""
+
+    driver: str | None = None
+    override: str | None = None
+    stage: str | None = None
+    because: tuple[Because, ...] = ()
+    override_because: tuple[Because, ...] = ()
+
+    @property
+    def outcome(self) -> tuple[str | None, str | None]:
+        """What tells one state from another, whatever led to it."""
+        return self.driver, self.override
+
+
+@dataclasses.dataclass(frozen=True)
+class Registration:
+    """A driver that a module has registered, with the dynamic IDs of its `ids=` and the place that gives them."""
+
+    driver: PciDriver
+    module: str
+    is_vfio: bool
+    ids: tuple[PciId, ...] = ()
+    ids_because: Because | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """What one program or one event does, in order.  ``own`` tells whether it is the device's own event."""
+
+    effects: tuple[Effect, ...]
+    own: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Ground:
+    """What is the same for a device whatever happens to it."""
+
+    device: Device
+    stage: str
+    place: str
+    registers: t.Callable[[str], tuple[Registration, ...]]
+    """What a module registers when it is inserted in this stage."""
+    no_iommu: str | None
+    denylist_disabled: bool
+    autoprobe: bool = True
+    declined: frozenset[str] = frozenset()
+
+
+def orders(jobs: t.Sequence[Job]) -> t.Iterator[tuple[Job, ...]]:
+    """The orders that can make a difference to the device."""
+    if len(jobs) <= ALL_ORDERS:
+        yield from itertools.permutations(jobs)
+        return
+    own = [job for job in jobs if job.own]
+    others = [job for job in jobs if not job.own]
+    for first in others:
+        rest = [job for job in others if job is not first]
+        yield (first, *own, *rest)
+        yield (*own, first, *rest)
+
+
+class Play:
+    """One order of events for one device."""
+
+    def __init__(self, ground: Ground, state: State, registered: t.Sequence[Registration], loaded: t.Iterable[str]) -> None:
+        self._ground = ground
+        self.state = state
+        self._registered = list(registered)
+        self._loaded = set(loaded)
+
+    def run(self, jobs: t.Iterable[Job]) -> State:
+        for job in jobs:
+            for effect in job.effects:
+                self._apply(effect, job.own)
+        return self.state
+
+    def _apply(self, effect: Effect, own: bool) -> None:
+        if isinstance(effect, Request):
+            self._load(effect)
+        elif isinstance(effect, NewId):
+            self._new_id(effect)
+        elif isinstance(effect, (SetOverride, ProbeNow, Unbind)) and self._is_meant(effect.address, own):
+            if isinstance(effect, SetOverride):
+                self.state = dataclasses.replace(self.state, override=effect.driver, override_because=(effect.because,))
+            elif isinstance(effect, ProbeNow):
+                self.offer_all(effect.because)
+            else:
+                self.state = dataclasses.replace(self.state, driver=None, stage=None, because=(effect.because,))
+
+    def _is_meant(self, address: str, own: bool) -> bool:
+        return address == self._ground.device.address or (own and address == OWN)
+
+    def _load(self, request: Request) -> None:
+        """Nothing happens where the module is in already, not even to what its softdeps name."""
+        if request.module in self._loaded:
+            return
+        for module in request.insertions:
+            if module in self._loaded:
+                continue
+            self._loaded.add(module)
+            for registration in self._ground.registers(module):
+                self._registered.append(registration)
+                self._offer(registration, request.because)
+
+    def _new_id(self, effect: NewId) -> None:
+        for index, registration in enumerate(self._registered):
+            if registration.driver.name == effect.driver:
+                more = dataclasses.replace(registration, ids=(*registration.ids, effect.id), ids_because=effect.because)
+                self._registered[index] = more
+                self._offer(more, ())
+
+    def offer_all(self, because: Because | None = None) -> None:
+        """Every registered driver in the order in which they registered (device_attach())."""
+        for registration in self._registered:
+            self._offer(registration, () if because is None else (because,))
+
+    def _offer(self, registration: Registration, because: tuple[Because, ...]) -> None:
+        """__driver_attach() and really_probe(): an unbound device goes to a driver that matches and whose probe succeeds."""
+        ground, state, driver = self._ground, self.state, registration.driver
+        if state.driver is not None or not matching.matches(driver, registration.ids, ground.device, state.override):
+            return
+        if not matching.can_probe(ground.device.is_virtual, ground.autoprobe, state.override):
+            return
+        refusal = matching.vfio_refusal(driver, ground.device, ground.no_iommu, ground.denylist_disabled) if registration.is_vfio else None
+        if refusal is not None:
+            self.state = dataclasses.replace(state, because=(*state.because, Because(driver.name, refusal)))
+            return
+        if driver.name in ground.declined:
+            return
+        reasons = (*self._why_it_matches(registration), *because, *_held_in(ground, registration.module))
+        self.state = dataclasses.replace(state, driver=driver.name, stage=ground.stage, because=reasons)
+
+    def _why_it_matches(self, registration: Registration) -> tuple[Because, ...]:
+        if self.state.override is not None:
+            return self.state.override_because
+        by_id = any(entry.matches(self._ground.device) for entry in registration.ids)
+        return (registration.ids_because,) if by_id and registration.ids_because is not None else ()
+
+
+def _held_in(ground: Ground, module: str) -> tuple[Because, ...]:
+    """A module that is in the image gets the device before the root's are asked."""
+    return () if ground.place == "/" else (Because(ground.place, f"holds {module}"),)

@@ -1,0 +1,248 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What kmod loads when it is asked for a module or an alias (libkmod/libkmod-module.c)."""
+
+from __future__ import annotations
+
+import dataclasses
+import fnmatch
+import re
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import Because
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import comparable
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import Boot, Stage
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import Directive
+
+Found = tuple[str, Because]
+"""A module and what names it."""
+_NOTHING = re.compile(r"(?:/usr)?(?:/bin/)?(true|false|:)")
+_MODPROBE = re.compile(r"(?:(?:/usr)?/s?bin/)?modprobe")
+_SEPARATOR = re.compile(r"\s*(?:;|&&)\s*")
+_IGNORE_INSTALL = ("--ignore-install", "-i")
+_QUIET = ("-q", "--quiet", "-b", "--use-blacklist", "-qb", "-a", "--all", "-v", "--verbose", "--")
+
+
+@dataclasses.dataclass(frozen=True)
+class Request:
+    """One module that kmod is asked for, and what it then inserts, in order; nothing at all where the module is in already.
+
+    ``because`` says how the module came to be asked for and what goes before it, ``refused`` why it is not inserted.
+    """
+
+    module: str
+    insertions: tuple[str, ...]
+    because: tuple[Because, ...]
+    refused: tuple[Because, ...] = ()
+    doubts: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class _Command:
+    """What an `install` line does: the modules that it asks for by name; None where it cannot be told."""
+
+    names: tuple[str, ...] | None
+    fails: bool = False
+
+
+class Modprobe:
+    """kmod in one stage.  ``loaded`` are the modules that earlier stages have left in the kernel."""
+
+    def __init__(self, boot: Boot, stage: Stage, loaded: frozenset[str]) -> None:
+        self._boot = boot
+        self._kernel = stage.kernel
+        self._config = stage.config
+        self._place = f"modules.alias of {stage.kernel.release}" if stage.place == "/" else f"modules.alias in {stage.place}"
+        self._loaded = loaded
+        self._asked: dict[tuple[str, bool], tuple[Request, ...]] = {}
+        self._loadable: dict[str, Because | None] = {}
+
+    def ask(self, text: str, heeds_blacklist: bool, source: Because | None = None) -> tuple[Request, ...]:
+        """Ask for an alias or a name, as udev (`kmod load`), systemd-modules-load and `modprobe` do."""
+        key = (text, heeds_blacklist)
+        if key not in self._asked:
+            self._asked[key] = tuple(self._request(module, why, heeds_blacklist) for module, why in self.lookup(text))
+        requests = self._asked[key]
+        if source is None:
+            return requests
+        return tuple(dataclasses.replace(request, because=(source, *request.because)) for request in requests)
+
+    # -- who is meant
+
+    def lookup(self, text: str) -> tuple[Found, ...]:
+        """kmod_module_new_from_lookup(): the first source that knows the name or alias; the others are not asked."""
+        name = comparable(text) if "[" not in text else text
+        for source in (self._from_config_alias, self._from_names, self._from_install, self._from_modules_alias, self._from_built_ins):
+            found = source(name)
+            if found:
+                return tuple(found)
+        return ()
+
+    def _from_config_alias(self, name: str) -> list[Found]:
+        found = [directive for directive in self._config.aliases() if fnmatch.fnmatchcase(name, directive.arguments[0])]
+        return [(entry.arguments[1], Because(str(entry.source), f"alias {entry.arguments[0]} {entry.arguments[1]}")) for entry in found]
+
+    def _from_names(self, name: str) -> list[Found]:
+        return [(name, Because(f"modules.dep of {self._kernel.release}", name))] if name in self._kernel.modules else []
+
+    def _from_install(self, name: str) -> list[Found]:
+        lines = [line for line in self._config.directives if line.command == "install" and line.arguments[0] == name]
+        return [(name, _said(line)) for line in lines[:1]]
+
+    def _from_modules_alias(self, name: str) -> list[Found]:
+        """All modules whose alias matches, by priority: as depmod wrote them, DKMS's after the kernel's own."""
+        if not name.startswith("pci:"):
+            return []
+        found = [match for match in self._kernel.natives(name) if match.order >= 0]
+        return [(match.module, Because(self._place, f"{match.alias} {match.module}")) for match in found]
+
+    def _from_built_ins(self, name: str) -> list[Found]:
+        return [(name, Because(f"modules.builtin of {self._kernel.release}", name))] if name in self._kernel.builtins else []
+
+    # -- what goes in
+
+    def _request(self, module: str, why: Because, heeds_blacklist: bool) -> Request:
+        """kmod_module_probe_insert_module(): a blacklist counts for the module that was asked for, not for what comes with it."""
+        if self._is_in_kernel(module):
+            return Request(module, (), (why,))
+        blacklisted = self._blacklist_of(module) if heeds_blacklist else None
+        if blacklisted is not None:
+            return Request(module, (), (why,), (blacklisted,))
+        return self._insert(module, why)
+
+    def _blacklist_of(self, module: str) -> Because | None:
+        sources = self._config.blacklisted(module)
+        return Because(str(sources[0]), f"blacklist {module}") if sources else None
+
+    def _insert(self, module: str, why: Because) -> Request:
+        inserted: list[str] = []
+        refused: list[Because] = []
+        doubts: list[str] = []
+        required = {module, *self._kernel.dependencies(module)}
+        because = [why]
+        for name, ignores_install in self._probe_list(module, set(), because):
+            if self._is_in_kernel(name) or name in inserted:
+                continue
+            line = None if ignores_install else self._install_of(name)
+            failure = self.unloadable(name) if line is None else self._run_install(name, line, inserted, doubts)
+            if failure is not None:
+                refused.append(failure)
+                if name in required:
+                    break
+            elif line is None:
+                inserted.append(name)
+        return Request(module, tuple(inserted), tuple(because), tuple(refused), tuple(doubts))
+
+    def _probe_list(self, module: str, visited: set[str], because: list[Because]) -> t.Iterator[tuple[str, bool]]:
+        """__kmod_module_get_probe_list(): dependencies, then the module, each with its softdeps around it.
+
+        Yields each name and whether its install line is ignored.
+        """
+        if module in visited:
+            return
+        visited.add(module)
+        for name in (*self._kernel.dependencies(module), module):
+            yield from self._with_softdeps(name, visited, because)
+
+    def _with_softdeps(self, module: str, visited: set[str], because: list[Because]) -> t.Iterator[tuple[str, bool]]:
+        """__kmod_module_fill_softdep(): only the first softdep line that matches counts, and it makes kmod ignore `install`."""
+        line = next(iter(self._config.softdeps(module)), None)
+        before = [found for word in softdep_words(line, "pre:") for found in self.lookup(word)]
+        after = [found for word in softdep_words(line, "post:") for found in self.lookup(word)]
+        if line is not None and (before or after):
+            because.append(_said(line))
+        for name, _why in before:
+            yield from self._probe_list(name, visited, because)
+        yield module, bool(before or after)
+        for name, _why in after:
+            yield from self._probe_list(name, visited, because)
+
+    # -- what does not go in
+
+    def unloadable(self, module: str) -> Because | None:
+        """Why the kernel would not take a module, with its dependencies in mind; None where it would."""
+        if module not in self._loadable:
+            self._loadable[module] = None
+            self._loadable[module] = self._why_unloadable(module)
+        return self._loadable[module]
+
+    def _why_unloadable(self, module: str) -> Because | None:
+        if self._is_in_kernel(module):
+            return None
+        if module in self._boot.cmdline.refused:
+            return Because(self._boot.cmdline_source, f"module_blacklist={module}")
+        if module not in self._kernel.modules:
+            return Because(f"modules.dep of {self._kernel.release}", f"there is no module {module}")
+        facts = self._boot.modules.get(module)
+        if facts is not None and facts.refused is not None:
+            return Because(f"{module} of {self._kernel.release}", facts.refused)
+        for dependency in self._kernel.dependencies(module):
+            line = self._install_of(dependency)
+            stands_in = line is not None and not self._has_softdep(dependency) and dependency not in self._loaded
+            missing = _said(line) if line is not None and stands_in and _command(line, dependency).names == () else None
+            missing = missing or self.unloadable(dependency)
+            if missing is not None:
+                return missing
+        return None
+
+    def _is_in_kernel(self, module: str) -> bool:
+        return module in self._loaded or (module in self._kernel.builtins and module not in self._kernel.modules)
+
+    # -- install lines
+
+    def _install_of(self, module: str) -> Directive | None:
+        return next(iter(self._config.installs(module)), None)
+
+    def _has_softdep(self, module: str) -> bool:
+        line = next(iter(self._config.softdeps(module)), None)
+        return any(self.lookup(word) for kind in ("pre:", "post:") for word in softdep_words(line, kind))
+
+    def _run_install(self, module: str, line: Directive, inserted: list[str], doubts: list[str]) -> Because | None:
+        """What stands in for inserting the module; plain `modprobe` heeds no blacklist of a module's own name."""
+        command = _command(line, module)
+        if command.names is None:
+            doubts.append(f"{line.source} runs a command in place of loading {module} ({line.arguments[1]}); what it loads cannot be told.")
+            return None
+        for name in command.names:
+            if name == module:
+                if self.unloadable(name) is None:
+                    inserted.append(name)
+                continue
+            for request in self.ask(name, heeds_blacklist=False):
+                inserted.extend(other for other in request.insertions if other not in inserted)
+        return None if module in inserted else _said(line)
+
+
+def softdep_words(line: Directive | None, wanted: str) -> tuple[str, ...]:
+    """The modules after `pre:` or `post:`; kmod ignores words before either (kmod_config_add_softdep())."""
+    mode, found = "", []
+    for word in () if line is None else line.arguments[1:]:
+        if word in ("pre:", "post:"):
+            mode = word
+        elif mode == wanted:
+            found.append(word)
+    return tuple(found)
+
+
+def _said(line: Directive) -> Because:
+    return Because(str(line.source), " ".join((line.command, *(word.strip() for word in line.arguments))))
+
+
+def _command(line: Directive, module: str) -> _Command:
+    names: list[str] = []
+    for part in _SEPARATOR.split(line.arguments[1].strip()):
+        words = part.split()
+        if not words:
+            continue
+        if _NOTHING.fullmatch(words[0]):
+            continue
+        if not _MODPROBE.fullmatch(words[0]):
+            return _Command(None)
+        ignores = any(word in _IGNORE_INSTALL for word in words)
+        asked = [comparable(word) for word in words[1:] if word not in _IGNORE_INSTALL and word not in _QUIET]
+        if any(word.startswith(("-", "$")) or "=" in word for word in asked) or (module in asked and not ignores):
+            return _Command(None)
+        names += asked
+    return _Command(tuple(names))

@@ -1,0 +1,130 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which drivers a module registers when it is inserted, and for which devices: its table, and what `ids=` adds to it."""
+
+from __future__ import annotations
+
+import fnmatch
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast import matching
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import Because
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.play import Registration
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import comparable
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Device
+    from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import Boot, Stage
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pci_driver import PciId
+
+VFIO_PCI = "vfio_pci"
+TRUE = ("1", "y", "Y", "on", "ON", "true")
+_Ids = tuple[tuple["PciId", ...], t.Optional[Because]]
+
+
+class Registrar:
+    """The modules of one boot."""
+
+    def __init__(self, boot: Boot) -> None:
+        self._boot = boot
+        self._vfio = frozenset().union(*(stage.kernel.vfio_modules for stage in boot.stages)) | {VFIO_PCI}
+        self._modules: dict[str, list[str]] = {}
+        for module, facts in boot.modules.items():
+            for driver in facts.drivers:
+                self._modules.setdefault(driver.name, []).append(module)
+        self._known: dict[tuple[int, str], tuple[Registration, ...]] = {}
+        self._dynamic: dict[int, tuple[tuple[str, tuple[PciId, ...]], ...]] = {}
+        self._in_stage: dict[int, t.Callable[[str], tuple[Registration, ...]]] = {}
+
+    def built_in(self) -> t.Iterator[Registration]:
+        """In link order; a built-in module's `ids=` can only stand on the command line."""
+        for module, driver in self._boot.built_in:
+            facts = self._boot.modules.get(module)
+            takes_ids = facts is not None and facts.takes_ids
+            ids, because = self._ids_on_cmdline(module) if takes_ids else ((), None)
+            yield Registration(driver, module, module in self._vfio, ids, because)
+
+    def registers(self, stage: Stage | None, module: str) -> tuple[Registration, ...]:
+        """What inserting the module in a stage registers."""
+        facts = self._boot.modules.get(module)
+        if facts is None or stage is None:
+            return ()
+        key = (id(stage), module)
+        if key not in self._known:
+            ids, because = self._ids(stage, module) if facts.takes_ids else ((), None)
+            is_vfio = module in self._vfio
+            self._known[key] = tuple(Registration(driver, module, is_vfio, ids, because) for driver in facts.drivers)
+        return self._known[key]
+
+    def registering_in(self, stage: Stage | None) -> t.Callable[[str], tuple[Registration, ...]]:
+        if id(stage) not in self._in_stage:
+            self._in_stage[id(stage)] = lambda module: self.registers(stage, module)
+        return self._in_stage[id(stage)]
+
+    def _ids(self, stage: Stage, module: str) -> _Ids:
+        """What kmod passes on: the options of all lines that name the module, the command line's at the end."""
+        lines = stage.config.options(module)
+        return _last_ids(
+            (option, Because(str(line.source), f"options {module} {option}")) for line in lines for option in line.arguments[1:]
+        )
+
+    def _ids_on_cmdline(self, module: str) -> _Ids:
+        options = (option for name, option in self._boot.cmdline.module_options if name == module)
+        return _last_ids((option, Because(self._boot.cmdline_source, f"{module}.{option}")) for option in options)
+
+    # -- which modules are of interest to a device
+
+    def modules_of(self, driver: str) -> t.Sequence[str]:
+        """The modules that register a driver of that name."""
+        return self._modules.get(driver, ())
+
+    def with_dynamic_id(self, stage: Stage, device: Device) -> set[str]:
+        """The modules whose `ids=` in that stage names the device."""
+        if id(stage) not in self._dynamic:
+            modules = {directive.arguments[0] for directive in stage.config.directives if directive.command == "options"}
+            listed = ((module, self.registers(stage, module)) for module in sorted(modules & self._boot.modules.keys()))
+            self._dynamic[id(stage)] = tuple((module, found[0].ids) for module, found in listed if found and found[0].ids)
+        return {module for module, ids in self._dynamic[id(stage)] if any(entry.matches(device) for entry in ids)}
+
+    @staticmethod
+    def configured_natives(stage: Stage, device: Device) -> set[str]:
+        """The modules that an `alias` line names for the device."""
+        lines = (line.arguments for line in stage.config.aliases())
+        return {module for pattern, module in lines if fnmatch.fnmatchcase(device.modalias, pattern)}
+
+    def is_vfio(self, driver: str) -> bool:
+        return any(module in self._vfio for module in self.modules_of(driver))
+
+    def is_wanted(self, device: Device) -> bool:
+        """Whether any module has a table entry of its own for the device, or is told to take it."""
+        for stage in self._boot.stages:
+            natives = stage.kernel.natives(device.modalias)
+            if natives or self.with_dynamic_id(stage, device) or self.configured_natives(stage, device):
+                return True
+            if len(stage.kernel.variants(device.modalias)) > 1:
+                return True
+        return False
+
+    def denylist_disabled(self, stage: Stage | None) -> bool:
+        options = () if stage is None else stage.config.options(VFIO_PCI)
+        words = [word for directive in options for word in directive.arguments[1:]]
+        words = [word for word in words if word.partition("=")[0] == "disable_denylist"]
+        return bool(words) and (words[-1].partition("=")[2] or "1") in TRUE
+
+    def doubts(self, drivers: t.Collection[str]) -> t.Iterator[str]:
+        """What is not known for certain of these drivers."""
+        for name in sorted(drivers):
+            for module in self.modules_of(name):
+                doubt = self._boot.modules[module].doubt
+                if doubt is not None:
+                    yield doubt
+
+
+def _last_ids(options: t.Iterable[tuple[str, Because]]) -> _Ids:
+    """Of several `ids=` the last one counts (module_param_string())."""
+    found: _Ids = ((), None)
+    for option, because in options:
+        name, equals, value = option.partition("=")
+        if equals and comparable(name) == "ids":
+            found = (matching.dynamic_ids(value.replace('"', "")), because)
+    return found

@@ -1,0 +1,252 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who wins: one small boot a case, each as an operator could meet it."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import (
+    CERTAIN,
+    INITRAMFS,
+    KERNEL,
+    RACE,
+    ROOT,
+    RUNTIME,
+    UNKNOWN,
+    Assigned,
+    Later,
+    Winner,
+)
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.forecast import forecast
+from ansible_collections.vfio.variants.tests.unit.boots import STOCK, boot, device, stage
+from ansible_collections.vfio.variants.tests.unit.trees import V100_VARIANT
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import Boot
+
+COLDPLUG = 'ACTION=="add", ENV{MODALIAS}=="?*", RUN{builtin}+="kmod load"\n'
+STOCK_RULES = {"/usr/lib/udev/rules.d/80-drivers.rules": COLDPLUG}
+VARIANT = {**STOCK, "nvlink2gpu_vfio_pci": [V100_VARIANT]}
+OVERRIDE = 'ACTION=="add", SUBSYSTEM=="pci", KERNEL=="{0}", ATTR{{driver_override}}="{1}", RUN{{builtin}}+="kmod load {2}"\n'
+TWIN = "0000:02:00.0"
+
+
+def rules(*lines: str) -> dict[str, str]:
+    return {**STOCK_RULES, "/etc/udev/rules.d/90-site.rules": "".join(lines)}
+
+
+def winner(found: Boot, **identity: t.Any) -> Winner:
+    card = device(**identity)
+    return forecast([card], found)[card.address]
+
+
+def test_the_native_wins_where_nobody_says_anything() -> None:
+    won = winner(boot(rules=STOCK_RULES))
+    assert (won.driver, won.certainty, won.stage) == ("nouveau", CERTAIN, ROOT)
+    assert "modules.alias of" in str(won.because[0])
+
+
+def test_a_native_in_the_initramfs_wins_there_although_the_root_blacklists_it() -> None:
+    found = boot(stage(INITRAMFS, rules=STOCK_RULES), stage(ROOT, rules=STOCK_RULES, modprobe="blacklist nouveau\n"))
+    won = winner(found)
+    assert (won.driver, won.certainty, won.stage) == ("nouveau", CERTAIN, INITRAMFS)
+    assert any("holds nouveau" in str(fact) for fact in won.because)
+
+
+def test_nobody_wins_where_the_native_is_blacklisted_and_the_line_is_named() -> None:
+    won = winner(boot(rules=STOCK_RULES, modprobe="# site\nblacklist nouveau\n"))
+    assert (won.driver, won.certainty) == (None, CERTAIN)
+    assert "/etc/modprobe.d/site.conf:2: blacklist nouveau" in map(str, won.because)
+
+
+@pytest.mark.parametrize("written", ["nouveau ", "nouveau_", "Nouveau"])
+def test_a_misspelt_blacklist_changes_nothing(written: str) -> None:
+    wins = winner(boot(rules=STOCK_RULES, modprobe=f"blacklist {written}\n")).driver
+    assert wins == (None if written == "nouveau " else "nouveau")
+
+
+def test_an_override_rule_wins_for_its_card() -> None:
+    found = boot(modules=VARIANT, rules=rules(OVERRIDE.format("0000:01:00.0", "nvlink2gpu_vfio_pci", "nvlink2gpu_vfio_pci")))
+    won = winner(found)
+    assert (won.driver, won.certainty) == ("nvlink2gpu_vfio_pci", CERTAIN)
+    assert "/etc/udev/rules.d/90-site.rules:1" in str(won.because[0])
+
+
+def test_an_override_to_a_driver_that_nobody_loads_leaves_the_card_to_nobody() -> None:
+    rule = 'KERNEL=="0000:01:00.0", ATTR{driver_override}="vfio-pci"\n'
+    won = winner(boot(rules=rules(rule)))
+    assert (won.driver, won.certainty) == (None, CERTAIN)
+
+
+def test_a_module_s_name_is_no_driver_s_name() -> None:
+    assert winner(boot(rules=rules(OVERRIDE.format("0000:01:00.0", "vfio_pci", "vfio_pci")))).driver is None
+
+
+def test_a_softdep_alone_gives_the_device_to_nobody_else() -> None:
+    assert winner(boot(rules=STOCK_RULES, modprobe="softdep nouveau pre: vfio-pci\n")).driver == "nouveau"
+
+
+def test_a_softdep_with_ids_wins_although_vfio_pci_is_blacklisted() -> None:
+    text = "options vfio-pci ids=10DE:1db1\nsoftdep nouveau pre: vfio-pci\nblacklist vfio-pci\n"
+    won = winner(boot(rules=STOCK_RULES, modprobe=text))
+    assert (won.driver, won.certainty) == ("vfio-pci", CERTAIN)
+    assert "/etc/modprobe.d/site.conf:1: options vfio_pci ids=10DE:1db1" in map(str, won.because)
+
+
+def test_of_two_ids_the_last_counts_and_the_command_line_is_last() -> None:
+    text = "options vfio-pci ids=10de:1db1\nsoftdep nouveau pre: vfio-pci\n"
+    assert winner(boot(rules=STOCK_RULES, modprobe=text, cmdline="vfio-pci.ids=1234:5678")).driver == "nouveau"
+
+
+def test_modules_load_against_coldplug_is_a_race() -> None:
+    won = winner(boot(rules=STOCK_RULES, modprobe="options vfio-pci ids=10de:1db1\n", load=["vfio-pci"]))
+    assert won.certainty == RACE
+    assert set(won.outcomes) == {"vfio-pci", "nouveau"}
+
+
+def test_ids_in_the_initramfs_win_only_if_the_native_is_not_there() -> None:
+    image = {"vfio_pci": ["vfio_pci:v*d*sv*sd*bc*sc*i*"]}
+    text = "options vfio-pci ids=10de:1db1\n"
+    early = boot(stage(INITRAMFS, modules=image, modprobe=text, load=["vfio-pci"], rules=STOCK_RULES), stage(ROOT, rules=STOCK_RULES))
+    late = boot(stage(INITRAMFS, modprobe=text, load=["vfio-pci"], rules=STOCK_RULES), stage(ROOT, rules=STOCK_RULES))
+    assert (winner(early).driver, winner(early).stage) == ("vfio-pci", INITRAMFS)
+    assert (winner(late).driver, winner(late).stage) == ("nouveau", INITRAMFS)
+
+
+def test_module_blacklist_refuses_what_a_softdep_asks_for() -> None:
+    text = "options vfio-pci ids=10de:1db1\nsoftdep nouveau pre: vfio-pci\n"
+    assert winner(boot(rules=STOCK_RULES, modprobe=text, cmdline="module_blacklist=vfio_pci")).driver == "nouveau"
+    assert winner(boot(rules=STOCK_RULES, modprobe=text, cmdline="module_blacklist=vfio-pci")).driver == "vfio-pci"
+
+
+def test_an_install_line_keeps_the_native_out_unless_a_softdep_stands_beside_it() -> None:
+    install = "install nouveau /bin/false\n"
+    assert winner(boot(rules=STOCK_RULES, modprobe=install)).driver is None
+    assert (
+        winner(boot(rules=STOCK_RULES, modprobe=install + "softdep nouveau pre: vfio\n", modules={**STOCK, "vfio": []})).driver == "nouveau"
+    )
+
+
+def test_what_an_unknown_install_command_loads_is_not_known() -> None:
+    won = winner(boot(rules=STOCK_RULES, modprobe="install nouveau /usr/local/sbin/load-it\n"))
+    assert won.certainty == UNKNOWN
+    assert "/usr/local/sbin/load-it" in str(won.because[-1])
+
+
+def test_a_configured_alias_takes_the_place_of_depmod_s() -> None:
+    won = winner(boot(rules=STOCK_RULES, modprobe="alias pci:v000010DEd00001DB1sv*sd*bc*sc*i* e1000e\n"))
+    assert (won.driver, won.certainty) == (None, CERTAIN)
+
+
+def test_a_built_in_native_wins_before_any_file_is_read() -> None:
+    found = boot(
+        rules=rules(OVERRIDE.format("0000:01:00.0", "vfio-pci", "vfio-pci")),
+        builtin={"nouveau": STOCK["nouveau"]},
+        modules={"vfio_pci": STOCK["vfio_pci"]},
+    )
+    assert (winner(found).driver, winner(found).stage) == ("nouveau", KERNEL)
+
+
+def test_a_built_in_vfio_pci_takes_the_ids_of_the_command_line_only() -> None:
+    given = {"builtin": {"vfio_pci": STOCK["vfio_pci"]}, "modules": {"nouveau": STOCK["nouveau"]}, "rules": STOCK_RULES}
+    assert winner(boot(**given, cmdline="vfio-pci.ids=10de:1db1")).driver == "vfio-pci"
+    assert winner(boot(**given, modprobe="options vfio-pci ids=10de:1db1\n")).driver == "nouveau"
+
+
+def test_a_twin_that_is_left_to_the_native_makes_the_claimed_one_s_override_a_race() -> None:
+    claimed, twin = device("0000:01:00.0"), device(TWIN)
+    won = forecast([claimed, twin], boot(rules=rules(OVERRIDE.format("0000:01:00.0", "vfio-pci", "vfio-pci"))))
+    assert (won[TWIN].driver, won[TWIN].certainty) == ("nouveau", CERTAIN)
+    assert won[claimed.address].certainty == RACE
+    assert set(won[claimed.address].outcomes) == {"vfio-pci", "nouveau"}
+
+
+def test_a_twin_s_own_event_can_settle_it() -> None:
+    claimed, twin = device("0000:01:00.0"), device(TWIN)
+    ahead = 'SUBSYSTEM=="pci", ATTR{[pci/0000:01:00.0]vendor}=="0x10de", ATTR{[pci/0000:01:00.0]driver_override}="vfio-pci"\n'
+    found = boot(rules=rules(ahead, OVERRIDE.format("0000:01:00.0", "vfio-pci", "vfio-pci")))
+    won = forecast([claimed, twin], found)
+    assert (won[claimed.address].driver, won[claimed.address].certainty) == ("vfio-pci", CERTAIN)
+
+
+def test_two_claimed_cards_race_for_the_load_unless_each_asks_for_a_probe() -> None:
+    cards = [device("0000:01:00.0"), device(TWIN)]
+    lines = [OVERRIDE.format(card.address, "vfio-pci", "vfio-pci") for card in cards]
+    probing = [line.replace(", RUN", ', ATTR{[subsystem/pci]drivers_probe}="$kernel", RUN') for line in lines]
+    plain = {**rules(*lines), "/etc/modprobe.d/x": ""}
+    assert forecast(cards, boot(rules=plain, modprobe="blacklist nouveau\n"))[TWIN].outcomes == ("vfio-pci", None)
+    won = forecast(cards, boot(rules=rules(*probing), modprobe="blacklist nouveau\n"))
+    assert [(card.driver, card.certainty) for card in won.values()] == [("vfio-pci", CERTAIN)] * 2
+
+
+def test_an_override_that_only_the_root_has_is_too_late_for_a_driver_that_is_in_already() -> None:
+    image = {"vfio_pci": STOCK["vfio_pci"]}
+    rule = OVERRIDE.format("0000:01:00.0", "vfio-pci", "vfio-pci")
+    found = boot(stage(INITRAMFS, modules=image, load=["vfio-pci"], rules=STOCK_RULES), stage(ROOT, rules=rules(rule)))
+    assert (winner(found).driver, winner(found).certainty) == (None, CERTAIN)
+
+
+def test_a_rule_that_asks_a_program_is_not_known() -> None:
+    rule = 'KERNEL=="0000:01:00.0", PROGRAM=="/usr/bin/decide", ATTR{driver_override}="vfio-pci"\n'
+    assert winner(boot(rules=rules(rule))).certainty == UNKNOWN
+
+
+def test_without_an_iommu_vfio_takes_nothing() -> None:
+    found = boot(rules=rules(OVERRIDE.format("0000:01:00.0", "vfio-pci", "vfio-pci")), cmdline="iommu=off")
+    won = winner(found)
+    assert (won.driver, won.certainty) == (None, CERTAIN)
+    assert any("iommu=off" in str(fact) for fact in won.because)
+
+
+def test_driverctl_takes_the_card_after_its_event() -> None:
+    later = Later(driverctl={"0000:01:00.0": Assigned("vfio-pci", "/etc/driverctl.d/pci-0000:01:00.0")})
+    won = winner(boot(rules=STOCK_RULES, later=later))
+    assert (won.driver, won.certainty, won.stage) == ("vfio-pci", CERTAIN, RUNTIME)
+
+
+def test_a_wrong_name_in_driverctl_leaves_the_card_without_a_driver() -> None:
+    later = Later(driverctl={"0000:01:00.0": Assigned("vfio_pci", "/etc/driverctl.d/pci-0000:01:00.0")})
+    assert winner(boot(rules=STOCK_RULES, later=later)).driver is None
+
+
+def test_driverctl_s_new_id_takes_an_unbound_twin_as_well() -> None:
+    later = Later(driverctl={"0000:01:00.0": Assigned("vfio-pci", "/etc/driverctl.d/pci-0000:01:00.0")}, driverctl_adds_ids=True)
+    won = forecast([device("0000:01:00.0"), device(TWIN)], boot(rules=STOCK_RULES, modprobe="blacklist nouveau\n", later=later))
+    assert won[TWIN].driver == "vfio-pci"
+
+
+IGB = {"igb": ["pci:v00008086d000010C9sv*sd*bc*sc*i*"], "igbvf": ["pci:v00008086d000010CAsv*sd*bc*sc*i*"], "vfio_pci": STOCK["vfio_pci"]}
+PF = device("0000:03:00.0", "8086:10c9", class_code=0x020000)
+VFS = [device(f"0000:03:10.{number}", "8086:10ca", class_code=0x020000, physical_function=PF.address) for number in (0, 2)]
+
+
+def test_virtual_functions_go_to_their_native_at_runtime() -> None:
+    won = forecast([PF, *VFS], boot(rules=STOCK_RULES, modules=IGB))
+    assert [(card.driver, card.certainty, card.stage) for card in won.values()] == [
+        ("igb", CERTAIN, ROOT),
+        ("igbvf", CERTAIN, RUNTIME),
+        ("igbvf", CERTAIN, RUNTIME),
+    ]
+
+
+def test_virtual_functions_that_are_not_offered_go_to_nobody_but_an_override() -> None:
+    off = f'KERNEL=="{PF.address}", ATTR{{sriov_drivers_autoprobe}}="0"\n'
+    claimed = OVERRIDE.format(VFS[0].address, "vfio-pci", "vfio-pci")
+    won = forecast([PF, *VFS], boot(rules=rules(off, claimed), modules=IGB))
+    assert [won[card.address].driver for card in VFS] == ["vfio-pci", None]
+
+
+def test_virtual_functions_of_an_unowned_card_do_not_exist() -> None:
+    won = forecast([PF, *VFS], boot(rules=STOCK_RULES, modules=IGB, modprobe="blacklist igb\n"))
+    assert [won[card.address].driver for card in VFS] == [None, None]
+
+
+def test_what_cannot_be_read_makes_the_answer_unknown_only_where_somebody_could_want_the_device() -> None:
+    nobodys = device("0000:09:00.0", "1234:5678")
+    won = forecast([device(), nobodys], boot(rules=STOCK_RULES, doubts=("/boot/initrd.img-6.12.107 cannot be read: it is damaged.",)))
+    assert won["0000:01:00.0"].certainty == UNKNOWN
+    assert "it is damaged" in str(won["0000:01:00.0"].because[-1])
+    assert won[nobodys.address].certainty == CERTAIN
