@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import os
 
-# The kernel gives an attribute at most one page, of 64 KiB at most.
-ATTRIBUTE = 65536
+# The kernel gives an attribute one page at most; those of a PCI function fit into the smallest.
+ATTRIBUTE = 4096
 
 
 class Folder:
@@ -16,8 +16,18 @@ class Folder:
     def __init__(self, handle: int) -> None:
         self._handle = handle
 
-    def names(self) -> tuple[str, ...]:
-        return tuple(sorted(os.listdir(self._handle)))
+    def names(self, below: str = "") -> list[str]:
+        """The sorted names in the directory, or in one below it; none when that does not exist."""
+        if not below:
+            return sorted(os.listdir(self._handle))
+        try:
+            handle = os.open(below, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=self._handle)
+        except OSError:
+            return []
+        try:
+            return sorted(os.listdir(handle))
+        finally:
+            os.close(handle)
 
     def attribute(self, name: str) -> str | None:
         """The stripped content of an attribute; None as well where the kernel refuses to tell.  A link is not followed."""

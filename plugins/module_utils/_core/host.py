@@ -98,6 +98,10 @@ class Host:
             pending = [part for part in target.split("/") if part] + pending
         return place
 
+    def shown(self, path: str) -> str:
+        """How a file is named to the operator: as the machine itself names it."""
+        return path
+
     def _whole(self, path: str) -> str:
         return path if self.root == "/" else self._follow(path)
 
@@ -137,13 +141,28 @@ class Host:
     def folder(self, path: str) -> t.Iterator[Folder]:
         """A directory to read many small files of.  Raises HostError when it cannot be opened."""
         try:
-            handle = os.open(self._whole(path), os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY)
+            handle = self._open_directory(path)
         except OSError as error:
             raise HostError(f"{path} cannot be listed: {error.strerror}.") from error
         try:
             yield Folder(handle)
         finally:
             os.close(handle)
+
+    def _open_directory(self, path: str) -> int:
+        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY
+        if self.root != "/":
+            # The kernel follows links much faster than _follow() does; where that led out of the root, its answer does not count.
+            with contextlib.suppress(OSError):
+                handle = os.open(self.root + path, flags)
+                try:
+                    inside = os.readlink(f"/proc/self/fd/{handle}").startswith(f"{self.root}/")
+                except OSError:
+                    inside = False
+                if inside:
+                    return handle
+                os.close(handle)
+        return os.open(self._whole(path), flags)
 
     def names(self, path: str) -> tuple[str, ...]:
         """The sorted names in a directory; none when it does not exist."""

@@ -116,15 +116,14 @@ class Inventory:
 
 
 def _read_device(host: Host, address: str) -> Device | None:
-    here = f"{DEVICES}/{address}"
     # A function that was unplugged meanwhile is no longer there.
-    with contextlib.suppress(HostError, FileNotFoundError), host.folder(here) as folder:
-        return _device(host, folder, address, here)
+    with contextlib.suppress(HostError, FileNotFoundError), host.folder(f"{DEVICES}/{address}") as folder:
+        return _device(folder, address)
     return None
 
 
-def _device(host: Host, folder: Folder, address: str, here: str) -> Device:
-    entries = frozenset(folder.names())
+def _device(folder: Folder, address: str) -> Device:
+    entries = folder.names()
     ids = _Identity.read(folder)
     group = folder.link_name("iommu_group") if "iommu_group" in entries else None
     override = folder.attribute("driver_override")
@@ -149,7 +148,7 @@ def _device(host: Host, folder: Folder, address: str, here: str) -> Device:
         virtual_functions=tuple(function for function in map(folder.link_name, virtual) if function),
         max_virtual_functions=_number(folder.attribute("sriov_totalvfs")) if "sriov_totalvfs" in entries else 0,
         drivers_autoprobe="sriov_drivers_autoprobe" not in entries or folder.attribute("sriov_drivers_autoprobe") != "0",
-        nodes=_nodes(host, here, entries, group),
+        nodes=_nodes(folder, entries, group),
     )
 
 
@@ -187,15 +186,15 @@ def _number(text: str | None, missing: int = 0) -> int:
         return missing
 
 
-def _nodes(host: Host, here: str, entries: t.Collection[str], group: str | None) -> tuple[str, ...]:
-    nodes = [f"{kind}/{name}" for kind in ("net", "block") if kind in entries for name in host.names(f"{here}/{kind}")]
+def _nodes(folder: Folder, entries: t.Sequence[str], group: str | None) -> tuple[str, ...]:
+    nodes = [f"{kind}/{name}" for kind in ("net", "block") if kind in entries for name in folder.names(kind)]
     # A virtio function's interfaces lie below its virtio device, an NVMe function's disks below its controller.
-    for parent in (f"{here}/{name}" for name in sorted(entries) if name.startswith("virtio")):
-        nodes += [f"{kind}/{name}" for kind in ("net", "block") for name in host.names(f"{parent}/{kind}")]
+    for parent in (name for name in entries if name.startswith("virtio")):
+        nodes += [f"{kind}/{name}" for kind in ("net", "block") for name in folder.names(f"{parent}/{kind}")]
     if "drm" in entries:
-        nodes += [f"drm/{name}" for name in host.names(f"{here}/drm") if name.startswith("card")]
-    for controller in host.names(f"{here}/nvme") if "nvme" in entries else ():
-        nodes += [f"block/{name}" for name in host.names(f"{here}/nvme/{controller}") if NVME_DISK.fullmatch(name)]
+        nodes += [f"drm/{name}" for name in folder.names("drm") if name.startswith("card")]
+    for controller in folder.names("nvme") if "nvme" in entries else ():
+        nodes += [f"block/{name}" for name in folder.names(f"nvme/{controller}") if NVME_DISK.fullmatch(name)]
     if group is not None and "vfio-dev" in entries:
         nodes.append(f"vfio/{group}")
     return tuple(nodes)

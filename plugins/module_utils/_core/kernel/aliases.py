@@ -9,6 +9,7 @@ fixes, in a time that does not depend on how many there are.
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import fnmatch
 import functools
@@ -84,11 +85,11 @@ class BusAliases:
 
     @functools.cached_property
     def modules(self) -> frozenset[str]:
-        return frozenset(comparable(line.split()[1]) for line in self._lines)
+        return frozenset(map(comparable, {line.rpartition(" ")[2] for line in self._lines}))
 
     def replaced(self, modules: t.Container[str], lines: t.Iterable[str]) -> BusAliases:
         built_in, loadable = (
-            tuple(line for line in known if comparable(line.split()[1]) not in modules) for known in (self.built_in, self.loadable)
+            tuple(line for line in known if comparable(line.rpartition(" ")[2]) not in modules) for known in (self.built_in, self.loadable)
         )
         return BusAliases(self.bus, built_in, (*loadable, *lines))
 
@@ -106,11 +107,11 @@ class BusAliases:
     @functools.cached_property
     def _places(self) -> t.Mapping[str, t.Sequence[int]]:
         """Where each group's lines are."""
-        places: dict[str, list[int]] = {}
+        places: dict[str, list[int]] = collections.defaultdict(list)
         for place, line in enumerate(self._lines):
             key = line[:KEY]
             # A wildcard is no letter and no digit.
-            places.setdefault(key if key.isalnum() else OPEN, []).append(place)
+            places[key if key.isalnum() else OPEN].append(place)
         return places
 
     @functools.cached_property
@@ -124,7 +125,7 @@ class BusAliases:
         return self._groups[key]
 
     def _match(self, place: int) -> tuple[AliasMatch, Values | None]:
-        pattern, module = self._lines[place].split()
+        pattern, _blank, module = self._lines[place].partition(" ")
         alias, fields = f"{self.bus}:{pattern}", _fields(pattern)
         # A hand-written pattern counts as open wherever it has a wildcard.
         wildcards = alias.count("*") if fields is None else fields.count("*")
@@ -162,9 +163,9 @@ class AliasIndex:
 
 
 def _lines_of(text: str, bus: str) -> tuple[str, ...]:
-    """Each `PATTERN MODULE` of a bus.  (Splitting at what begins a line is twice as fast as looking at each line.)"""
+    """Each `PATTERN MODULE` of a bus, as depmod writes it.  (Splitting at what begins a line beats looking at each line.)"""
     lines = (piece.partition("\n")[0] for piece in text.split(f"\nalias {bus}:")[1:])
-    return tuple(line for line in lines if len(line.split()) == 2)
+    return tuple(line for line in lines if line.count(" ") == 1)
 
 
 def _fields(pattern: str) -> Values | None:

@@ -56,9 +56,9 @@ class Kernel:
                 f"Kernel {release} has no {here}/modules.dep: its modules are not installed.",
                 f"Install that kernel's modules, or run `depmod {release}`; this host has {_listed(installed_releases(host))}.",
             )
-        listed = DEP_LINE.findall(host.read_text(f"{here}/modules.dep"))
-        modules = {comparable(name): path for path, name, _needed in listed}
-        needed = {comparable(name): files for _path, name, files in listed if files}
+        listed = [(comparable(name), path, files) for path, name, files in DEP_LINE.findall(host.read_text(f"{here}/modules.dep"))]
+        modules = {name: path for name, path, _files in listed}
+        needed = {name: files for name, _path, files in listed if files}
         builtins = frozenset(comparable(name) for name in BUILTIN_LINE.findall(_text(host, f"{here}/modules.builtin")))
         index = AliasIndex.parse(_text(host, f"{here}/modules.alias"), _text(host, f"{here}/modules.builtin.modinfo"))
         return cls(release, modules, builtins, host.is_file(f"{here}/build/Makefile"), index, needed)
