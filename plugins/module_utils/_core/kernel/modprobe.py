@@ -130,6 +130,14 @@ class ModprobeConfig:
         return tuple(entry for entry in self.directives if entry.command == command and fnmatch.fnmatchcase(name, entry.arguments[0]))
 
 
+def ignored_lines(text: str, path: str) -> t.Iterator[tuple[Source, str]]:
+    """Lines that kmod reads and drops: neither empty, nor a comment, nor a directive.  An indented comment counts as a comment."""
+    for number, line in _logical_lines(text):
+        source = Source(path, number)
+        if line.strip("\t ") and not line.lstrip("\t ").startswith("#") and _directive(source, line) is None:
+            yield source, line
+
+
 def _logical_lines(text: str) -> t.Iterator[tuple[int, str]]:
     """Lines with their continuations, and the number of the first: freadline_wrapped() drops a backslash and keeps what follows."""
     first, line = 0, ""
