@@ -1,0 +1,108 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Forecasts against boots: each configuration is put on a tree for the collection to read, and into a guest to boot."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import judgement
+import races
+from configuration import Configuration
+from draft import Case
+from judgement import Answers, Verdict
+from observation import BootError, Observation
+from records import AS_IT_IS, Corpus, Record
+from rig import Rig
+from table import Result
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Device, Inventory
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast import forecast, read
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import Boot
+from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the collection reads from a host before it boots."""
+
+    devices: tuple[Device, ...]
+    boot: Boot
+
+    def answers(self) -> Answers:
+        return forecast.forecast(self.devices, self.boot)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """``races`` says how often a case is booted again, at most, to show that a race is one."""
+
+    rig: Rig
+    corpus: Corpus
+    say: Say
+    parallel: int = 2
+    races: int = 0
+
+    def run(self, cases: Sequence[Case]) -> Iterator[Result]:
+        """Each case compared with its boots; what was booted before is not booted again."""
+        known = [case for case in cases if self.corpus.find(case) is not None]
+        yield from (self._judged(case) for case in known)
+        yield from (self._judged(case) for case in self._booted([case for case in cases if case not in known]))
+
+    def replay(self, cases: Iterable[Case]) -> Iterator[Result]:
+        """Each case that was booted before, compared without booting anything."""
+        for case in cases:
+            yield self._compared(case, self.facts(case.configuration).answers())
+
+    def facts(self, configuration: Configuration) -> Facts:
+        """The collection's own way from a host to what a forecast is made from."""
+        with tempfile.TemporaryDirectory(prefix="forecast-") as folder:
+            host = Host(str(self.rig.tree(configuration, Path(folder))))
+            return read_facts(host)
+
+    def _booted(self, cases: Sequence[Case]) -> Iterator[Case]:
+        by_name = {case.configuration.name: case for case in cases}
+        for configuration, observed in self.rig.boot_many([case.configuration for case in cases], parallel=self.parallel):
+            case = by_name[configuration.name]
+            if isinstance(observed, BootError):
+                self.say(f"FAILED: {configuration.name} did not boot to its end: {observed}")
+                continue
+            self._keep(case, AS_IT_IS, observed)
+            yield case
+
+    def _keep(self, case: Case, variation: str, observed: Observation) -> None:
+        self.corpus.add(Record(case, variation, observed.owners, observed.owners_by_stage, observed.modalias))
+
+    def _judged(self, case: Case) -> Result:
+        answers = self.facts(case.configuration).answers()
+        result = self._compared(case, answers)
+        left = self.races
+        for one in result.judged:
+            for name, variation in races.holding_back(case.configuration, one.address):
+                now = next(again for again in result.judged if again.address == one.address)
+                if now.verdict is not Verdict.OPEN or not left:
+                    break
+                if any(record.variation == name for record in self.corpus.variations(case)):
+                    continue
+                left -= 1
+                for _configuration, observed in self.rig.boot_many([variation], parallel=1):
+                    if not isinstance(observed, BootError):
+                        self._keep(case, name, observed)
+                result = self._compared(case, answers)
+        return result
+
+    def _compared(self, case: Case, answers: Answers) -> Result:
+        boots = {record.variation: (record.owners, record.by_stage) for record in self.corpus.variations(case)}
+        return Result(case, tuple(judgement.judge(answers, boots)))
+
+
+def read_facts(host: Host) -> Facts:
+    """What `device_info` reads, for the one kernel of the tree."""
+    inventory = Inventory.read(host)
+    (boot,) = read.boots(host, inventory)
+    return Facts(inventory.devices, boot)

@@ -1,0 +1,73 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a disagreement looks like to the one who has to find its cause."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from configuration import Configuration
+from judgement import Judged, Verdict, shown
+from table import Result, counts
+
+MOST_UNKNOWN = 0.05
+"""Of all devices judged."""
+
+
+def as_files(configuration: Configuration) -> Iterator[str]:
+    """A configuration as what would have to be put where."""
+    yield f"kernel {configuration.series}, initramfs {configuration.flow} ({configuration.compression})"
+    yield f"command line: {' '.join(configuration.cmdline) or '(nothing)'}"
+    yield f"modules in the image: {' '.join(configuration.image_modules) or '(none)'}"
+    if configuration.missing_modules:
+        yield f"modules that the root lacks: {' '.join(configuration.missing_modules)}"
+    if configuration.virtual_functions:
+        yield f"virtual functions: {configuration.virtual_functions}"
+    for place, files in (("root", configuration.root_files), ("image", configuration.image_files)):
+        for path, text in files.items():
+            yield f"--- {place}: {path}"
+            yield from (f"    {line}" for line in text.splitlines())
+
+
+def disagreement(result: Result) -> Iterator[str]:
+    """Both answers for each device that the forecast was wrong about, and the configuration."""
+    yield f"WRONG: {result.case.configuration.name}"
+    yield from as_files(result.case.configuration)
+    for one in result.judged:
+        if one.verdict is Verdict.WRONG:
+            yield from _answers(one)
+
+
+def _answers(one: Judged) -> Iterator[str]:
+    yield f"=== {one.address}: {one.why}"
+    for variation, driver in one.observed.items():
+        yield f"    boot{f' ({variation})' if variation else ''}: {shown(driver)}"
+    if one.winner is not None:
+        said = one.winner
+        yield f"    forecast: {shown(said.driver)}, {said.certainty}, stage {said.stage}; possible: {', '.join(map(shown, said.outcomes))}"
+        yield from (f"        {because}" for because in said.because)
+
+
+def summary(results: Sequence[Result]) -> Iterator[str]:
+    configurations, judged, right, race_shown, race_open, unknown, wrong = counts(results)
+    yield (
+        f"{configurations} configurations, {judged} devices judged: {right} right, {race_shown} races shown, "
+        f"{race_open} races of which one side was seen, {unknown} unknown, {wrong} wrong"
+    )
+    reasons = Counter(
+        str(because.fact) for result in results for one in result.judged if one.verdict is Verdict.UNKNOWN and one.winner
+        for because in one.winner.because if because.source == "not known"
+    )  # fmt: skip
+    yield from (f"    unknown, {count} times: {reason}" for reason, count in reasons.most_common(12))
+
+
+def failures(results: Sequence[Result]) -> Iterator[str]:
+    """Why this run is not a success."""
+    _configurations, judged, _right, _shown, _open, unknown, wrong = counts(results)
+    if not judged:
+        yield "nothing was compared"
+    if wrong:
+        yield f"{wrong} answers were wrong"
+    if judged and unknown > MOST_UNKNOWN * judged:
+        yield f"{unknown} of {judged} answers were unknown, more than {MOST_UNKNOWN:.0%}"

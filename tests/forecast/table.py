@@ -1,0 +1,85 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The counts for the documentation: by kernel, and by what the configurations said."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from draft import Case
+from judgement import Judged, Verdict
+
+BEGIN = "<!-- counts: written by tests/forecast/run --table -->"
+END = "<!-- end of counts -->"
+COLUMNS = ("configurations", "devices judged", "right", "race shown", "race, one side seen", "unknown", "wrong")
+
+
+@dataclass(frozen=True)
+class Result:
+    """A case, and how the forecast for each of its devices stood."""
+
+    case: Case
+    judged: tuple[Judged, ...]
+
+    @property
+    def is_wrong(self) -> bool:
+        return any(one.verdict is Verdict.WRONG for one in self.judged)
+
+
+def counts(results: Sequence[Result]) -> tuple[int, ...]:
+    """One row of the table."""
+    judged = [one.verdict for result in results for one in result.judged]
+    verdicts = (Verdict.RIGHT, Verdict.SHOWN, Verdict.OPEN, Verdict.UNKNOWN, Verdict.WRONG)
+    return (len(results), len(judged), *(judged.count(verdict) for verdict in verdicts))
+
+
+def rendered(results: Sequence[Result]) -> str:
+    by_kernel = _rows(results, "kernel", lambda result: (result.case.configuration.series,))
+    by_flow = _rows(results, "initramfs", lambda result: (result.case.configuration.flow,))
+    by_directive = _rows(results, "directive", lambda result: result.case.directives)
+    return f"{by_kernel}\n{by_flow}\n{by_directive}"
+
+
+def _rows(results: Sequence[Result], title: str, keys: Callable[[Result], Iterable[str]]) -> str:
+    grouped: dict[str, list[Result]] = {}
+    for result in results:
+        for key in keys(result):
+            grouped.setdefault(key, []).append(result)
+    lines = [f"| {title} | {' | '.join(COLUMNS)} |", f"|---|{'---:|' * len(COLUMNS)}"]
+    lines += [_row(f"`{key}`", counts(grouped[key])) for key in sorted(grouped, key=_version)]
+    if title == "kernel":
+        lines.append(_row("all", counts(results)))
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _row(name: str, numbers: Iterable[int]) -> str:
+    return f"| {name} | {' | '.join(str(number) for number in numbers)} |"
+
+
+def _version(text: str) -> tuple[tuple[int, ...], str]:
+    parts = text.split(".")
+    return (tuple(int(part) for part in parts) if all(part.isdecimal() for part in parts) else (), text)
+
+
+def write(path: Path, results: Sequence[Result]) -> None:
+    """Put the counts between the markers of a document, or at its end where it has none yet."""
+    text = path.read_text(encoding="utf-8") if path.exists() else _EMPTY
+    before, begin, rest = text.partition(BEGIN)
+    after = rest.partition(END)[2] if begin else "\n"
+    path.write_text(f"{before}{BEGIN}\n\n{rendered(results)}\n{END}{after}", encoding="utf-8")
+
+
+_EMPTY = """<!--
+SPDX-FileCopyrightText: The vfio.variants authors
+SPDX-License-Identifier: GPL-3.0-or-later
+-->
+# Who wins at boot
+
+## How often the forecast was right
+
+Each configuration was applied to a guest and booted, and what the guest reported was compared with the forecast for each of its
+PCI functions. A configuration counts under each directive that it uses.
+
+"""
