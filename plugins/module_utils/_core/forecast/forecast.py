@@ -170,7 +170,7 @@ class _Simulation:
         for owner in self._fates[device.physical_function].states if device.physical_function in self._fates else [State()]:
             if owner.driver is None:
                 gone = Because(str(device.physical_function), "no driver has the physical function, so that it makes no virtual ones")
-                states.append(State(because=(gone,)))
+                states.append(State(because=(gone,), exists=False))
                 continue
             initial = State()
             if self._registrar.is_vfio(owner.driver):
@@ -259,7 +259,7 @@ class _Simulation:
 
     def _name_doubts(self, device: Device, fate: _Fate) -> t.Iterator[str]:
         """What is not known of the drivers that decide here."""
-        yield from self._registrar.doubts({name for state in fate.states for name in state.outcome if name is not None})
+        yield from self._registrar.doubts({name for state in fate.states for name in (state.driver, state.override) if name is not None})
         declined = self._boot.declined.get(device.address)
         if declined and fate.is_open:
             yield f"{', '.join(sorted(declined))} could have taken the device in the running kernel and has not."
@@ -330,7 +330,7 @@ def _list_jobs(work: LoadList, modprobe: Modprobe) -> t.Iterator[Job]:
 
 def _distinct(states: t.Iterable[State]) -> list[State]:
     """One of each outcome, in order."""
-    found: dict[tuple[str | None, str | None], State] = {}
+    found: dict[tuple[str | None, str | None, bool], State] = {}
     for state in states:
         found.setdefault(state.outcome, state)
     return list(found.values())

@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pci_driver import PciDriver, PciId
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pci_driver import ANY, PciDriver, PciId
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Device
@@ -54,8 +54,8 @@ def dynamic_ids(value: str) -> tuple[PciId, ...]:
     for entry in value.split(","):
         fields = _fields(entry)
         if len(fields) >= 2:
-            defaults = (0, 0, 0xFFFFFFFF, 0xFFFFFFFF, 0, 0)
-            found.append(PciId(*fields, *defaults[len(fields) :]))
+            vendor, number, subsystem_vendor, subsystem_device, code, mask = (*fields, *(ANY, ANY, ANY, ANY, 0, 0)[len(fields) :])
+            found.append(PciId(vendor, number, subsystem_vendor, subsystem_device, code, mask))
     return tuple(found)
 
 

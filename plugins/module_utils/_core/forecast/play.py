@@ -36,11 +36,13 @@ class State:
     stage: str | None = None
     because: tuple[Because, ...] = ()
     override_because: tuple[Because, ...] = ()
+    exists: bool = True
+    """A virtual function that nothing makes is in no event and in nobody's hands."""
 
     @property
-    def outcome(self) -> tuple[str | None, str | None]:
+    def outcome(self) -> tuple[str | None, str | None, bool]:
         """What tells one state from another, whatever led to it."""
-        return self.driver, self.override
+        return self.driver, self.override, self.exists
 
 
 @dataclasses.dataclass(frozen=True)
@@ -100,7 +102,7 @@ class Play:
         self._loaded = set(loaded)
 
     def run(self, jobs: t.Iterable[Job]) -> State:
-        for job in jobs:
+        for job in jobs if self.state.exists else ():
             for effect in job.effects:
                 self._apply(effect, job.own)
         return self.state
