@@ -5,12 +5,12 @@
 from __future__ import annotations
 
 import dataclasses
-import struct
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.compression import unpacked_bytes
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.damage import DamagedError
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf import Elf, NotElfError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_signature import signer
 
 if t.TYPE_CHECKING:
@@ -26,16 +26,24 @@ class ModuleInfo:
     srcversion: str | None
     aliases: tuple[str, ...]
     signer: str | None
+    parameters: frozenset[str] = frozenset()
+    versioned: bool = False
+    """Whether it names the version of each symbol that it uses (CONFIG_MODVERSIONS)."""
 
     @classmethod
     def parse(cls, module: bytes, where: str) -> ModuleInfo:
         """Raises HostError when ``module`` is no ELF file with a section .modinfo; ``where`` names it."""
         try:
-            section = _section(module, b".modinfo")
-        except (struct.error, IndexError, ValueError) as error:
+            return cls.of(Elf.parse(module))
+        except NotElfError as error:
             raise HostError(f"{where} is no kernel module: {error}.") from error
+
+    @classmethod
+    def of(cls, elf: Elf) -> ModuleInfo:
+        """Raises NotElfError when the file has no section .modinfo."""
+        section = elf.content(".modinfo")
         if section is None:
-            raise HostError(f"{where} is no kernel module: it has no section .modinfo.")
+            raise NotElfError("it has no section .modinfo")
         fields: dict[str, list[str]] = {}
         for entry in section.split(b"\0"):
             key, equals, value = entry.decode("utf-8", "surrogateescape").partition("=")
@@ -46,7 +54,9 @@ class ModuleInfo:
             return next(iter(fields.get(key, ())), None)
 
         aliases = tuple(fields.get("alias", ()))
-        return cls(first("vermagic"), first("version"), first("srcversion"), aliases, signer(module))
+        # The type of each parameter stands in .modinfo (include/linux/moduleparam.h).
+        parameters = frozenset(entry.partition(":")[0] for entry in fields.get("parmtype", ()))
+        return cls(first("vermagic"), first("version"), first("srcversion"), aliases, signer(elf.data), parameters, _is_versioned(elf))
 
     @classmethod
     def read(cls, host: Host, path: str) -> ModuleInfo:
@@ -58,28 +68,14 @@ class ModuleInfo:
 
     def fits(self, release: str) -> bool:
         """Whether the kernel of that release would load it."""
-        return self.vermagic is not None and self.vermagic.split(" ", 1)[0] == release
+        return self.release == release
+
+    @property
+    def release(self) -> str | None:
+        """The release of the kernel that it was built for."""
+        return None if self.vermagic is None else self.vermagic.split(" ", 1)[0]
 
 
-def _section(elf: bytes, wanted: bytes) -> bytes | None:
-    """The content of a section of an ELF file of any width and byte order.  Raises struct.error, IndexError or ValueError when cut off."""
-    if elf[:4] != b"\x7fELF":
-        raise IndexError("it does not begin as an ELF file does")
-    wide, order = elf[4] == 2, "<" if elf[5] == 1 else ">"
-    # e_shoff, e_shentsize, e_shnum, e_shstrndx of Elf64_Ehdr and Elf32_Ehdr
-    (table,) = struct.unpack_from(f"{order}{'Q' if wide else 'I'}", elf, 40 if wide else 32)
-    size, count, names_index = struct.unpack_from(f"{order}HHH", elf, 58 if wide else 46)
-    headers = [_header(elf, table + size * index, wide, order) for index in range(count)]
-    names_start = headers[names_index][1]
-    for name, start, length in headers:
-        begin = names_start + name
-        if elf[begin : elf.index(b"\0", begin)] == wanted:
-            return elf[start : start + length]
-    return None
-
-
-def _header(elf: bytes, at: int, wide: bool, order: str) -> tuple[int, int, int]:
-    """A section's name (offset in the table of names), offset and size."""
-    (name,) = struct.unpack_from(f"{order}I", elf, at)
-    offset, size = struct.unpack_from(f"{order}{'QQ' if wide else 'II'}", elf, at + (24 if wide else 16))
-    return name, offset, size
+def _is_versioned(elf: Elf) -> bool:
+    # The second since Linux 6.14 (CONFIG_EXTENDED_MODVERSIONS).
+    return elf.index("__versions") is not None or elf.index("__version_ext_names") is not None

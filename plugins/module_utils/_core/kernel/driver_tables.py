@@ -1,0 +1,148 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The PCI drivers that a module's file brings: each `struct pci_driver` in its data, with its name and its table of IDs.
+
+In every version of `struct pci_driver` (include/linux/pci.h) the field `name` is directly followed by `id_table` and that by
+`probe`.  The file holds no addresses, but relocations: the one of `id_table` leads to a table that modpost knows by a symbol
+of its own (MODULE_DEVICE_TABLE() in include/linux/module.h), the one before it to the name.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import struct
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf import Elf, Place
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pci_driver import ANY, PciDriver, PciId
+
+POINTER = 8
+# MODULE_DEVICE_TABLE() before Linux 6.14; since then; and with the module's name, since 6.16.
+TABLE_SYMBOL = re.compile(r"__mod_(?:pci__\w+_device_table|device_table__(?:kmod_\w+?__)?pci__\w+)")
+# struct pci_device_id with `override_only` (Linux 5.15 and later, and RHEL 9), and before.
+ENTRY_SIZES = (40, 32)
+VFIO_OVERRIDE = 1
+"""PCI_ID_F_VFIO_DRIVER_OVERRIDE."""
+NAME = re.compile(r"(?!\s)[^/\x00-\x1f\x7f]{1,63}")
+"""What sysfs takes as a driver's name, which has no slash; one of them is "CAFÉ NAND"."""
+# From id_table to driver.probe_type: eleven pointers up to `driver`, and name, bus, owner, mod_name and suppress_bind_attrs in it.
+# It holds since `sriov_get_vf_total_msix` came (Linux 5.13).
+PROBE_TYPE = POINTER * 12 + 36
+PREFER_ASYNCHRONOUS, FORCE_SYNCHRONOUS = 1, 2
+REGISTERS = re.compile(r"(?!__platform).*(?:register_driver|register_extension|driver_register)")
+"""What a module calls that has a driver registered, by itself or by another module (`saa7146_register_extension`)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Tables:
+    """What a module's file tells of its PCI drivers, in the order in which they lie in it.
+
+    ``complete`` says whether these are all: every table that the module announces belongs to one of them, or the module
+    registers no driver and only lets itself be loaded by its tables.
+    """
+
+    drivers: tuple[PciDriver, ...] = ()
+    synchronous: frozenset[str] = frozenset()
+    """The drivers that no option makes asynchronous (PROBE_FORCE_SYNCHRONOUS)."""
+    complete: bool = True
+
+
+def read_tables(elf: Elf, aliases: t.Iterable[str]) -> Tables:
+    """The drivers of a module with these aliases.  Raises NotElfError when the file contradicts itself."""
+    announced = frozenset(_plain(entry) for alias in aliases for entry in (PciId.from_alias(alias),) if entry is not None)
+    if not announced:
+        return Tables()
+    exported = {place for name, place, _size in elf.symbols("__mod_") if TABLE_SYMBOL.fullmatch(name)}
+    tables = {place: entries for place in exported for entries in (_entries(elf, place, announced),) if entries is not None}
+    drivers: list[PciDriver] = []
+    synchronous: set[str] = set()
+    for index, section in enumerate(elf.sections):
+        if not section.name.startswith(".data"):
+            continue
+        for offset, name, entries in _candidates(elf, index, tables, announced):
+            kind = _probe_type(elf, Place(index, offset))
+            drivers.append(PciDriver(name, entries, kind == PREFER_ASYNCHRONOUS))
+            if kind == FORCE_SYNCHRONOUS:
+                synchronous.add(name)
+    wanted = {_plain(entry) for driver in drivers for entry in driver.ids}
+    complete = announced <= wanted or bool(drivers and tables) or not any(map(REGISTERS.fullmatch, elf.undefined()))
+    return Tables(tuple(drivers), frozenset(synchronous), complete)
+
+
+def _candidates(
+    elf: Elf, section: int, tables: t.Mapping[Place, tuple[PciId, ...]], announced: frozenset[PciId]
+) -> t.Iterator[tuple[int, str, tuple[PciId, ...]]]:
+    """Where `id_table` lies in a section, with the name before it and the IDs that it leads to."""
+    leads = elf.pointers(section)
+    for offset, table in sorted(leads.items()):
+        known = tables.get(table)
+        if known is None and not _has_probe(elf, leads, offset):
+            continue
+        name = _name(elf, leads.get(offset - POINTER))
+        if name is None:
+            continue
+        if known is not None:
+            yield offset, name, known
+            continue
+        # A table without a symbol: of a helper that udev need not know, or of a module that was stripped of its symbols.
+        found = _entries(elf, table, announced)
+        if found and {entry.vendor for entry in found} <= {entry.vendor for entry in announced}:
+            yield offset, name, found
+
+
+def _name(elf: Elf, place: Place | None) -> str | None:
+    found = None if place is None or elf.is_code(place) else elf.string(place)
+    try:
+        name = "" if found is None else found.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
+    return name if NAME.fullmatch(name) else None
+
+
+def _has_probe(elf: Elf, leads: t.Mapping[int, Place], offset: int) -> bool:
+    """Whether a pointer to code follows, as `probe` follows `id_table`."""
+    probe = leads.get(offset + POINTER)
+    return probe is not None and (elf.is_code(probe) or elf.sections[probe.section].name == ".opd")
+
+
+def _entries(elf: Elf, table: Place, announced: frozenset[PciId]) -> tuple[PciId, ...] | None:
+    """The entries of a table up to its empty last one; None where the bytes cannot be one."""
+    content = elf.section_content(table.section)
+    read = [entries for size in ENTRY_SIZES for entries in (_entries_of(content, table.offset, size, elf.order),) if entries is not None]
+    # A table of one size may look like one of the other; the right one is what modpost saw.
+    return next((entries for entries in read if {_plain(entry) for entry in entries} <= announced), read[0] if read else None)
+
+
+def _entries_of(content: bytes, start: int, size: int, order: str) -> tuple[PciId, ...] | None:
+    layout = struct.Struct(f"{order}6IQ{'2I' if size > 32 else ''}")
+    entries: list[PciId] = []
+    for at in range(start, len(content) - layout.size + 1, layout.size):
+        vendor, device, subvendor, subdevice, code, mask, _data, *override = layout.unpack_from(content, at)
+        if not (vendor or subvendor or mask):
+            # The kernel stops at this one too (pci_match_id() in drivers/pci/pci-driver.c).
+            return tuple(entries)
+        if not _plausible((vendor, device, subvendor, subdevice), override):
+            return None
+        # A device's class has 24 bits.
+        code, mask = code & 0xFFFFFF, mask & 0xFFFFFF
+        entries.append(PciId(vendor, device, subvendor, subdevice, code, mask, bool(override and override[0] & VFIO_OVERRIDE)))
+    return None
+
+
+def _plausible(numbers: tuple[int, ...], override: t.Sequence[int]) -> bool:
+    return all(number <= 0xFFFF or number == ANY for number in numbers) and (
+        not override or (override[0] <= VFIO_OVERRIDE and override[1] == 0)
+    )
+
+
+def _plain(entry: PciId) -> PciId:
+    """The entry as an alias can say it: only whole bytes of the class, and of those only what counts."""
+    mask = sum(0xFF << shift for shift in (16, 8, 0) if entry.class_mask >> shift & 0xFF == 0xFF)
+    return dataclasses.replace(entry, class_code=entry.class_code & mask, class_mask=mask)
+
+
+def _probe_type(elf: Elf, id_table: Place) -> int:
+    content = elf.section_content(id_table.section)
+    at = id_table.offset + PROBE_TYPE
+    return int(struct.unpack_from(f"{elf.order}I", content, at)[0]) if at + 4 <= len(content) else 0

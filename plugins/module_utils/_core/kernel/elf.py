@@ -1,0 +1,192 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""ELF files as far as kernel modules need it: sections, symbols, and the relocations that put pointers into data (elf(5))."""
+
+from __future__ import annotations
+
+import dataclasses
+import struct
+import typing as t
+
+EXECUTABLE = 0x4
+"""SHF_EXECINSTR."""
+RELA = 4
+NO_CONTENT = 8
+"""SHT_RELA and SHT_NOBITS."""
+UNDEFINED = 0
+RESERVED = 0xFF00
+"""SHN_UNDEF, and SHN_LORESERVE: from here on the number is no section's."""
+
+# The relocation that stores the whole address of a symbol plus an addend, by e_machine: R_X86_64_64, R_AARCH64_ABS64, R_PPC64_ADDR64.
+ADDRESS_RELOCATIONS = {62: 1, 183: 257, 21: 38}
+
+
+class NotElfError(Exception):
+    """The bytes are no whole ELF file."""
+
+
+class Section(t.NamedTuple):
+    name: str
+    kind: int
+    flags: int
+    start: int
+    size: int
+    link: int
+    info: int
+
+
+class Place(t.NamedTuple):
+    """A byte of a section, by the section's index."""
+
+    section: int
+    offset: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Elf:
+    """A relocatable ELF file of any width and byte order.  Methods raise NotElfError where the file contradicts itself."""
+
+    data: bytes
+    wide: bool
+    order: str
+    machine: int
+    sections: tuple[Section, ...]
+
+    @classmethod
+    def parse(cls, data: bytes) -> Elf:
+        """Raises NotElfError."""
+        if data[:4] != b"\x7fELF":
+            raise NotElfError("it does not begin as an ELF file does")
+        try:
+            return cls._parse(data)
+        except (struct.error, IndexError, ValueError) as error:
+            raise NotElfError(str(error)) from error
+
+    @classmethod
+    def _parse(cls, data: bytes) -> Elf:
+        wide, order = data[4] == 2, "<" if data[5] == 1 else ">"
+        (machine,) = struct.unpack_from(f"{order}H", data, 18)
+        # e_shoff, e_shentsize, e_shnum, e_shstrndx of Elf64_Ehdr and Elf32_Ehdr
+        (table,) = struct.unpack_from(f"{order}{'Q' if wide else 'I'}", data, 40 if wide else 32)
+        size, count, names_index = struct.unpack_from(f"{order}HHH", data, 58 if wide else 46)
+        # sh_name, sh_type, sh_flags, sh_addr, sh_offset, sh_size, sh_link, sh_info
+        header = struct.Struct(f"{order}II{'QQQQ' if wide else 'IIII'}II")
+        headers = [header.unpack_from(data, table + size * index) for index in range(count)]
+        names = headers[names_index][4]
+        sections = tuple(
+            Section(_string(data, names + name), kind, flags, start, length, link, info)
+            for name, kind, flags, _address, start, length, link, info in headers
+        )
+        return cls(data, wide, order, machine, sections)
+
+    def index(self, name: str) -> int | None:
+        """The index of the first section of that name."""
+        return next((index for index, section in enumerate(self.sections) if section.name == name), None)
+
+    def content(self, name: str) -> bytes | None:
+        """What the section of that name holds; None where there is none."""
+        index = self.index(name)
+        return None if index is None else self.section_content(index)
+
+    def section_content(self, index: int) -> bytes:
+        section = self._section(index)
+        return b"" if section.kind == NO_CONTENT else self.data[section.start : section.start + section.size]
+
+    def string(self, place: Place) -> bytes | None:
+        """The NUL-terminated string at a place; None where the section has none there."""
+        section = self._section(place.section)
+        end = section.start + section.size
+        if section.kind == NO_CONTENT or not 0 <= place.offset < section.size:
+            return None
+        start = section.start + place.offset
+        found = self.data.find(b"\0", start, end)
+        return None if found < 0 else self.data[start:found]
+
+    def is_code(self, place: Place) -> bool:
+        return bool(self._section(place.section).flags & EXECUTABLE)
+
+    def symbols(self, part: str) -> t.Iterator[tuple[str, Place, int]]:
+        """Name, place and size of the defined symbols whose names hold ``part``."""
+        for table in self.sections:
+            if table.name != ".symtab":
+                continue
+            names = self.section_content(table.link)
+            wanted = dict(_names_with(names, part.encode()))
+            if not wanted:
+                return
+            symbol = struct.Struct(self._symbol)
+            for row in symbol.iter_unpack(_whole(self.data[table.start : table.start + table.size], symbol.size)):
+                if row[0] in wanted:
+                    name, section, value, size = self._fields(row)
+                    if UNDEFINED < section < RESERVED:
+                        yield wanted[name], Place(section, value), size
+
+    def undefined(self) -> t.Iterator[str]:
+        """The names of the symbols that other modules or the kernel provide."""
+        for table in self.sections:
+            if table.name == ".symtab":
+                names = self._section(table.link).start
+                symbol = struct.Struct(self._symbol)
+                for row in symbol.iter_unpack(_whole(self.data[table.start : table.start + table.size], symbol.size)):
+                    name, section, _value, _size = self._fields(row)
+                    if name and section == UNDEFINED:
+                        yield _string(self.data, names + name)
+
+    def pointers(self, section: int) -> dict[int, Place]:
+        """Where the addresses that the loader stores in a section lead, by their offset in it.  Wide files of known machines only."""
+        wanted = ADDRESS_RELOCATIONS.get(self.machine)
+        found: dict[int, Place] = {}
+        if wanted is None or not self.wide:
+            return found
+        relocation = struct.Struct(f"{self.order}QQq")
+        for table in self.sections:
+            if table.kind != RELA or table.info != section:
+                continue
+            symbols = self._section(table.link).start
+            content = _whole(self.data[table.start : table.start + table.size], relocation.size)
+            try:
+                for offset, info, addend in relocation.iter_unpack(content):
+                    if info & 0xFFFFFFFF != wanted:
+                        continue
+                    _name, _info, _other, index, value, _size = struct.unpack_from(self._symbol, self.data, symbols + (info >> 32) * 24)
+                    if UNDEFINED < index < RESERVED:
+                        found[offset] = Place(index, value + addend)
+            except struct.error as error:
+                raise NotElfError(str(error)) from error
+        return found
+
+    @property
+    def _symbol(self) -> str:
+        # Elf64_Sym: name, info, other, section, value, size; Elf32_Sym: name, value, size, info, other, section
+        return f"{self.order}{'IBBHQQ' if self.wide else 'IIIBBH'}"
+
+    def _fields(self, row: tuple[t.Any, ...]) -> tuple[int, int, int, int]:
+        """Name, section, value and size of a symbol."""
+        if self.wide:
+            return row[0], row[3], row[4], row[5]
+        return row[0], row[5], row[1], row[2]
+
+    def _section(self, index: int) -> Section:
+        if not 0 <= index < len(self.sections):
+            raise NotElfError(f"it has no section {index}")
+        return self.sections[index]
+
+
+def _string(data: bytes, at: int) -> str:
+    return data[at : data.index(b"\0", at)].decode("utf-8", "surrogateescape")
+
+
+def _names_with(names: bytes, part: bytes) -> t.Iterator[tuple[int, str]]:
+    """Each name of a table that holds ``part``, by its offset."""
+    at = names.find(part)
+    while at >= 0:
+        start, end = names.rfind(b"\0", 0, at) + 1, names.find(b"\0", at)
+        if end < 0:
+            return
+        yield start, names[start:end].decode("utf-8", "surrogateescape")
+        at = names.find(part, end)
+
+
+def _whole(data: bytes, size: int) -> bytes:
+    """As many entries of ``size`` bytes as there are whole ones."""
+    return data[: len(data) // size * size]

@@ -1,0 +1,65 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""All that is asked of a module's file, read from it once."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import posixpath
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.compression import unpacked_bytes
+from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.damage import DamagedError
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.driver_tables import Tables, read_tables
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf import Elf, NotElfError
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf_module import ModuleInfo
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import MODULES, Kernel
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
+
+
+class NoModuleError(HostError):
+    """There is no file, or the kernel would not take it for a module."""
+
+
+@dataclasses.dataclass(frozen=True)
+class ModuleContent:
+    """What a module says of itself, and the PCI drivers that it brings."""
+
+    info: ModuleInfo
+    tables: Tables
+
+    @classmethod
+    def parse(cls, module: bytes, where: str) -> ModuleContent:
+        """Raises NoModuleError when ``module`` is no kernel module; ``where`` names it."""
+        try:
+            elf = Elf.parse(module)
+            info = ModuleInfo.of(elf)
+            return cls(info, read_tables(elf, info.aliases))
+        except NotElfError as error:
+            raise NoModuleError(f"{where} is no kernel module: {error}.") from error
+
+    @classmethod
+    def read(cls, host: Host, path: str) -> ModuleContent:
+        """Read a module's file, compressed or not; a file that has not changed is read once.  Raises HostError, or NoModuleError."""
+        status = host.stat(path)
+        if status is None:
+            raise NoModuleError(f"{path} is missing.")
+        return _read(host, path, (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns))
+
+
+@functools.lru_cache(maxsize=4096)
+def _read(host: Host, path: str, _version: tuple[int, ...]) -> ModuleContent:
+    try:
+        return ModuleContent.parse(unpacked_bytes(host, host.read_bytes(path)), path)
+    except DamagedError as error:
+        raise NoModuleError(f"{path} is no kernel module: {error.msg}.") from error
+
+
+def module_path(kernel: Kernel, name: str) -> str | None:
+    """The file of a kernel's module by its comparable name; None where it has none, or does not have it yet."""
+    path = kernel.modules.get(name)
+    return posixpath.join(MODULES, kernel.release, path) if path else None
