@@ -15,7 +15,16 @@ BOTH = ("root", "image")
 ROOT_ONLY = ("root",)
 IMAGE_ONLY = ("image",)
 
-MODPROBE_NAMES = ("vfio.conf", "10-gpu.conf", "zz-local.conf", "00-first.conf", "Blacklist.conf", "m.alias", "passthrough.conf", "5-early.conf")
+MODPROBE_NAMES = (
+    "vfio.conf",
+    "10-gpu.conf",
+    "zz-local.conf",
+    "00-first.conf",
+    "Blacklist.conf",
+    "m.alias",
+    "passthrough.conf",
+    "5-early.conf",
+)
 MODPROBE_FOLDERS = (*["/etc/modprobe.d"] * 8, "/usr/lib/modprobe.d", "/run/modprobe.d", "/usr/local/lib/modprobe.d")
 RULES_NAMES = ("70-vfio.rules", "10-passthrough.rules", "90-local.rules", "99-zz.rules", "80-drivers-local.rules", "05-pci.rules")
 RULES_FOLDERS = (*["/etc/udev/rules.d"] * 4, "/usr/lib/udev/rules.d", "/run/udev/rules.d")

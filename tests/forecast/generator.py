@@ -62,11 +62,14 @@ def _noise(draft: Draft) -> None:
     if draft.maybe(0.1):
         draft.modprobe(f"options {draft.choice.choice(modules)} no_such_option=1")
     if draft.maybe(0.1):
-        draft.rules('# nothing', 'ACTION=="add", SUBSYSTEM=="net", NAME="eth9"', 'SUBSYSTEM=="pci", ATTR{power/control}="on"')
+        draft.rules("# nothing", 'ACTION=="add", SUBSYSTEM=="net", NAME="eth9"', 'SUBSYSTEM=="pci", ATTR{power/control}="on"')
     if draft.maybe(0.15):
         modprobe_themes.load_at_boot(draft, draft.choice.choice([*modules, "no_such_module", "vfio_pci"]))
     if draft.maybe(0.5):
         draft.pack(*draft.choice.sample(modules, draft.choice.randrange(len(modules))))
+    if draft.maybe(0.3):
+        draft.note("module missing")
+        draft.missing_modules.append("rival_pci")
     if draft.maybe(0.05):
         draft.cmdline.append("intel_iommu=off")
         draft.note("intel_iommu=off")

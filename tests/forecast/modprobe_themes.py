@@ -231,7 +231,8 @@ def weakdep(draft: Draft, target: Target) -> None:
 def load_at_boot(draft: Draft, module: str) -> None:
     """A list of modules to load, in the root or in the initramfs."""
     name = spelling.module(draft.choice, module)
-    place = draft.choice.choices(("modules-load.d", "modules-load.d lib", "conf/modules", "/etc/modules", "modules_load="), (48, 10, 22, 10, 10))[0]
+    places = ("modules-load.d", "modules-load.d lib", "conf/modules", "/etc/modules", "modules_load=")
+    place = draft.choice.choices(places, (48, 10, 22, 10, 10))[0]
     if place == "modules-load.d":
         draft.note("modules-load.d")
         where = draft.scope() if draft.flow == "dracut" else ROOT_ONLY

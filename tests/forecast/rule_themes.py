@@ -36,7 +36,7 @@ def assigning(draft: Draft, driver: str, module: str | None) -> str:
 
 def choose_driver(draft: Draft, target: Target) -> tuple[str, str]:
     """Module and driver that the target is given to."""
-    known = [(VFIO, "vfio-pci"), (VFIO, "vfio-pci"), *target.variants]
+    known = [*[(VFIO, "vfio-pci")] * 3, *target.variants]
     return draft.choice.choice(known)
 
 
@@ -69,7 +69,10 @@ def two_rules(draft: Draft, target: Target) -> None:
     draft.note("rules that disagree")
     module, driver = choose_driver(draft, target)
     rival = draft.choice.choice(["pci-stub", *(target.drivers or ("no_such_driver",)), ""])
-    lines = [f"{matching(draft, target)}, {assigning(draft, driver, module)}", f'{matching(draft, target)}, ATTR{{driver_override}}="{rival}"']
+    lines = [
+        f"{matching(draft, target)}, {assigning(draft, driver, module)}",
+        f'{matching(draft, target)}, ATTR{{driver_override}}="{rival}"',
+    ]
     if draft.maybe(0.5):
         lines.reverse()
     if draft.maybe(0.4):
@@ -103,9 +106,10 @@ def broken_rules(draft: Draft, target: Target) -> None:
     module, driver = choose_driver(draft, target)
     other = draft.choice.choice(neighbours(target))
     assigned = f'ATTR{{driver_override}}="{driver}", RUN{{builtin}}+="kmod load {module}"'
+    here = f'ACTION=="add", KERNEL=="{target.address}"'
     line = draft.choice.choice(
         (
-            f'ACTION=="add", KERNEL=="{target.address}", ATTR{{vendor}}=="0x{other.vendor:04x}", ATTR{{device}}=="0x{other.device:04x}", {assigned}',
+            f'{here}, ATTR{{vendor}}=="0x{other.vendor:04x}", ATTR{{device}}=="0x{other.device ^ 1:04x}", {assigned}',
             f'ACTION=="add", KERNEL=="0000:7f:1f.7", {assigned}',
             f'ACTION=="bind", SUBSYSTEM=="pci", KERNEL=="{target.address}", {assigned}',
             f'ACTION=="change", SUBSYSTEM=="pci", KERNEL=="{target.address}", {assigned}',
@@ -146,13 +150,13 @@ def without_autoprobe(draft: Draft, target: Target) -> None:
     """Virtual functions that no driver is offered to, unless their override is set."""
     draft.note("sriov_drivers_autoprobe")
     draft.virtual_functions = draft.choice.choice((1, 2))
-    physical = next(device for device in TARGETS if device.virtual_functions)
+    physical = next(device for device in TARGETS if device.makes_virtual_functions)
     if draft.maybe(0.75):
         draft.rules(f'ACTION=="add", SUBSYSTEM=="pci", KERNEL=="{physical.address}", ATTR{{sriov_drivers_autoprobe}}="0"', where=BOTH)
     if draft.maybe(0.6):
         draft.note("rule: driver_override")
-        line = 'ACTION=="add", SUBSYSTEM=="pci", ATTR{device}=="0x10ca", ATTR{driver_override}="vfio-pci", RUN{builtin}+="kmod load vfio-pci"'
-        draft.rules(line, where=BOTH)
+        match = 'ACTION=="add", SUBSYSTEM=="pci", ATTR{device}=="0x10ca"'
+        draft.rules(f"{match}, {assigning(draft, 'vfio-pci', VFIO)}", where=BOTH)
     elif draft.maybe(0.5):
         draft.note("options ids=")
         draft.modprobe("options vfio-pci ids=8086:10ca", where=BOTH)
@@ -162,7 +166,8 @@ def without_autoprobe(draft: Draft, target: Target) -> None:
 
 def command_line(draft: Draft, target: Target) -> None:
     """The same said on the kernel's command line."""
-    kind = draft.choice.choice(("modprobe.blacklist=", "module_blacklist=", "vfio-pci.ids=", "vfio-pci.ids=", "blacklist=", "driver_async_probe=", "native option"))
+    kinds = ("modprobe.blacklist=", "module_blacklist=", "vfio-pci.ids=", "blacklist=", "driver_async_probe=", "native option")
+    kind = draft.choice.choices(kinds, (2, 2, 4, 2, 2, 1))[0]
     native = draft.choice.choice(list(target.natives) or [VFIO])
     written = native if draft.maybe(0.85) else native.replace("_", "-")
     draft.note(kind if kind != "native option" else "module.option=")

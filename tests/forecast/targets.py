@@ -6,10 +6,33 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from machine import FUNCTIONS, PHYSICAL_FUNCTION, VIRTUAL_NATIVE
+from machine import FUNCTIONS, PHYSICAL_FUNCTION, VIRTUAL_MODALIAS
 
-VARIANT = ("nvlink2gpu_vfio_pci", "nvlink2gpu_vfio_pci")
-"""Module and driver; told to, it takes any function."""
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pci_driver import PciId
+
+STUB = ("pci_stub", "pci-stub")
+"""Module and driver; no VFIO driver, but it takes `ids=` as well."""
+VARIANTS = (("forecast_vfio_pci", "forecast_vfio_pci"), ("nvlink2gpu_vfio_pci", "nvlink2gpu_vfio_pci"), STUB)
+"""Modules and drivers; told to, they take any function."""
+RIVAL = "rival_pci"
+"""A second native for e1000e's devices, and the only one of edu."""
+VIRTUAL_NATIVE = "igbvf"
+# By QEMU's model: the loadable native modules, the drivers that they register, and how often the device is drawn: those
+# with a twin, and those whose driver really binds, more often.
+_MODELS: dict[str, tuple[tuple[str, ...], tuple[str, ...], int]] = {
+    "e1000e": (("e1000e", RIVAL), ("e1000e", RIVAL), 6),
+    "bochs-display": (("bochs",), ("bochs-drm",), 4),
+    "secondary-vga": (("bochs",), ("bochs-drm",), 3),
+    "intel-hda": (("snd_hda_intel",), ("snd_hda_intel",), 5),
+    "qemu-xhci": (("xhci_pci",), ("xhci_hcd",), 3),
+    "virtio-rng-pci": (("virtio_pci",), ("virtio-pci",), 3),
+    "vmxnet3": (("vmxnet3",), ("vmxnet3",), 4),
+    "pci-serial": ((), (), 2),
+    "edu": ((RIVAL,), (RIVAL,), 3),
+    "pci-testdev": ((), (), 1),
+    "nvme": (("nvme",), ("nvme",), 6),
+    "igb": (("igb",), ("igb",), 6),
+}
 
 
 @dataclass(frozen=True)
@@ -17,68 +40,58 @@ class Target:
     """A function that a configuration can be about.  ``natives`` are loadable modules, ``drivers`` what they register."""
 
     address: str
-    id: str
-    subsystem_vendor: int
-    subsystem_device: int
-    class_code: int
+    modalias: str
     natives: tuple[str, ...]
     drivers: tuple[str, ...]
     weight: int
-    """How often it is drawn: those with a twin, and those whose driver really binds, more often."""
-    variants: tuple[tuple[str, str], ...] = (VARIANT,)
+    variants: tuple[tuple[str, str], ...] = VARIANTS
+
+    @property
+    def identity(self) -> PciId:
+        found = PciId.from_alias(self.modalias)
+        if found is None:
+            raise ValueError(self.modalias)
+        return found
 
     @property
     def vendor(self) -> int:
-        return int(self.id[:4], 16)
+        return self.identity.vendor
 
     @property
     def device(self) -> int:
-        return int(self.id[5:], 16)
+        return self.identity.device
 
     @property
-    def virtual_functions(self) -> bool:
+    def subsystem_vendor(self) -> int:
+        return self.identity.subsystem_vendor
+
+    @property
+    def subsystem_device(self) -> int:
+        return self.identity.subsystem_device
+
+    @property
+    def class_code(self) -> int:
+        return self.identity.class_code
+
+    @property
+    def id(self) -> str:
+        return f"{self.vendor:04x}:{self.device:04x}"
+
+    @property
+    def makes_virtual_functions(self) -> bool:
         return self.address == PHYSICAL_FUNCTION
 
-    @property
-    def modalias(self) -> str:
-        base, sub, interface = self.class_code >> 16, self.class_code >> 8 & 0xFF, self.class_code & 0xFF
-        return (
-            f"pci:v{self.vendor:08X}d{self.device:08X}sv{self.subsystem_vendor:08X}sd{self.subsystem_device:08X}"
-            f"bc{base:02X}sc{sub:02X}i{interface:02X}"
-        )
 
-
-# By QEMU's model: subsystem, class, the drivers of its native module where that is loadable, and the weight.
-_QEMU = (0x1AF4, 0x1100)
-_MODELS: dict[str, tuple[tuple[int, int], int, tuple[str, ...], int]] = {
-    "e1000e": ((0x8086, 0x0000), 0x020000, ("e1000e",), 5),
-    "bochs-display": (_QEMU, 0x038000, ("bochs-drm",), 4),
-    "secondary-vga": (_QEMU, 0x038000, ("bochs-drm",), 3),
-    "intel-hda": (_QEMU, 0x040300, ("snd_hda_intel",), 5),
-    "qemu-xhci": (_QEMU, 0x0C0330, ("xhci_hcd",), 3),
-    "virtio-rng-pci": (_QEMU, 0x00FF00, ("virtio-pci",), 3),
-    "vmxnet3": ((0x15AD, 0x07B0), 0x020000, ("vmxnet3",), 4),
-    "pci-serial": (_QEMU, 0x070002, (), 2),
-    "edu": (_QEMU, 0x00FF00, (), 2),
-    "pci-testdev": (_QEMU, 0x00FF00, (), 1),
-    "nvme": (_QEMU, 0x010802, ("nvme",), 6),
-    "igb": ((0x8086, 0xA03C), 0x020000, ("igb",), 6),
-}
-
-
-def _targets() -> tuple[Target, ...]:
-    found = []
-    for function in FUNCTIONS:
-        (vendor, device), class_code, drivers, weight = _MODELS[function.model]
-        natives = (function.native,) if function.native and drivers else ()
-        found.append(Target(function.address, function.id, vendor, device, class_code, natives, drivers, weight))
-    return tuple(found)
-
-
-TARGETS = _targets()
+TARGETS = tuple(Target(function.address, function.modalias, *_MODELS[function.model]) for function in FUNCTIONS)
 NATIVES = (*sorted({native for target in TARGETS for native in target.natives}), VIRTUAL_NATIVE)
+VIRTUAL_DEVICE = f"0x{VIRTUAL_MODALIAS[18:22].lower()}"
 
 
 def neighbours(target: Target) -> list[Target]:
     """The machine's other devices."""
     return [other for other in TARGETS if other.address != target.address]
+
+
+def address_of(model: str, number: int = 0) -> str:
+    """The address of a model's first, second … function."""
+    return [function.address for function in FUNCTIONS if function.model == model][number]
