@@ -29,6 +29,7 @@ KEY = len("v000010DEd00001DB1")
 OPEN = ""
 """The key of the group of aliases that leave the vendor or the device open."""
 Values = tuple[str, ...]
+Take = t.Callable[[Values], object]
 Shape = tuple[int, ...]
 """Which of the seven fields v, d, sv, sd, bc, sc and i an alias fixes."""
 
@@ -51,28 +52,38 @@ class AliasMatch:
 
 @dataclasses.dataclass(frozen=True)
 class Group:
-    """Aliases that may match the same devices.  ``by_hand`` are patterns that modpost would not write: each is compared."""
+    """Aliases that may match the same devices.
 
-    by_values: t.Mapping[Shape, t.Mapping[Values, t.Sequence[AliasMatch]]]
+    ``by_values`` has, for each shape, what takes the shape's fields out of seven, and the aliases by the values of those.
+    ``by_hand`` are patterns that modpost would not write: each is compared.
+    """
+
+    by_values: t.Sequence[tuple[Take, t.Mapping[object, t.Sequence[AliasMatch]]]]
     by_hand: t.Sequence[AliasMatch]
 
     @classmethod
     def sort(cls, matches: t.Iterable[tuple[AliasMatch, Values | None]]) -> Group:
-        by_values: dict[Shape, dict[Values, list[AliasMatch]]] = {}
+        by_values: dict[Shape, tuple[Take, dict[object, list[AliasMatch]]]] = {}
         by_hand: list[AliasMatch] = []
         for match, fields in matches:
             if fields is None:
                 by_hand.append(match)
                 continue
-            shape = tuple(place for place, field in enumerate(fields) if field != "*")
-            by_values.setdefault(shape, {}).setdefault(tuple(fields[place] for place in shape), []).append(match)
-        return cls(by_values, by_hand)
+            shape = tuple([place for place, field in enumerate(fields) if field != "*"])
+            if shape not in by_values:
+                by_values[shape] = (operator.itemgetter(*shape) if shape else len, {})
+            take, found = by_values[shape]
+            found.setdefault(take(fields), []).append(match)
+        return cls(tuple(by_values.values()), by_hand)
 
     def find(self, wanted: str, device: Values | None) -> t.Iterator[AliasMatch]:
         if device is not None:
-            for shape, found in self.by_values.items():
-                yield from found.get(tuple(device[place] for place in shape), ())
+            for take, found in self.by_values:
+                yield from found.get(take(device), ())
         yield from (match for match in self.by_hand if fnmatch.fnmatchcase(wanted, match.alias))
+
+
+NOTHING = Group((), ())
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,34 +105,44 @@ class BusAliases:
         return BusAliases(self.bus, built_in, (*loadable, *lines))
 
     def matches(self, modalias: str) -> tuple[AliasMatch, ...]:
-        wanted = modalias.partition(":")[2]
-        device = _fields(wanted)
-        groups = [group for group in (self._group(wanted[:KEY]), self._group(OPEN)) if group is not None]
-        found = [match for group in groups for match in group.find(f"{self.bus}:{wanted}", device)]
-        return tuple(sorted(found, key=operator.attrgetter("order")))
+        if modalias not in self._answers:
+            wanted = modalias.partition(":")[2]
+            device = _fields(wanted)
+            found = [match for key in (wanted[:KEY], OPEN) for match in self._group(key).find(f"{self.bus}:{wanted}", device)]
+            self._answers[modalias] = tuple(sorted(found, key=operator.attrgetter("order")))
+        return self._answers[modalias]
 
     @functools.cached_property
     def _lines(self) -> tuple[str, ...]:
         return (*self.built_in, *self.loadable)
 
     @functools.cached_property
-    def _places(self) -> t.Mapping[str, t.Sequence[int]]:
-        """Where each group's lines are."""
-        places: dict[str, list[int]] = collections.defaultdict(list)
+    def _places(self) -> tuple[t.Mapping[str, int], t.Mapping[str, t.Sequence[int]]]:
+        """Where each group's lines are: the first by its key, and the others.  Most groups have one only."""
+        first: dict[str, int] = {}
+        others: dict[str, list[int]] = collections.defaultdict(list)
         for place, line in enumerate(self._lines):
             key = line[:KEY]
             # A wildcard is no letter and no digit.
-            places[key if key.isalnum() else OPEN].append(place)
-        return places
+            if not key.isalnum():
+                others[OPEN].append(place)
+            elif first.setdefault(key, place) != place:
+                others[key].append(place)
+        return first, others
 
     @functools.cached_property
-    def _groups(self) -> dict[str, Group | None]:
+    def _groups(self) -> dict[str, Group]:
         return {}
 
-    def _group(self, key: str) -> Group | None:
+    @functools.cached_property
+    def _answers(self) -> dict[str, tuple[AliasMatch, ...]]:
+        return {}
+
+    def _group(self, key: str) -> Group:
         if key not in self._groups:
-            places = self._places.get(key)
-            self._groups[key] = None if places is None else Group.sort(map(self._match, places))
+            first, others = self._places
+            places = ([first[key]] if key in first else []) + list(others.get(key, ()))
+            self._groups[key] = Group.sort(map(self._match, places)) if places else NOTHING
         return self._groups[key]
 
     def _match(self, place: int) -> tuple[AliasMatch, Values | None]:
@@ -164,11 +185,11 @@ class AliasIndex:
 
 def _lines_of(text: str, bus: str) -> tuple[str, ...]:
     """Each `PATTERN MODULE` of a bus, as depmod writes it.  (Splitting at what begins a line beats looking at each line.)"""
-    lines = (piece.partition("\n")[0] for piece in text.split(f"\nalias {bus}:")[1:])
-    return tuple(line for line in lines if line.count(" ") == 1)
+    return tuple([line for piece in text.split(f"\nalias {bus}:")[1:] if " " in (line := piece.partition("\n")[0])])
 
 
+@functools.lru_cache(maxsize=8192)
 def _fields(pattern: str) -> Values | None:
     """The seven fields v, d, sv, sd, bc, sc, i; None for a pattern that nothing but a human writes."""
     match = FIELDS.fullmatch(pattern)
-    return None if match is None else tuple(field or "*" for field in match.groups())
+    return None if match is None else match.groups("*")
