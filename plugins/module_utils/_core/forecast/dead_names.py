@@ -1,0 +1,146 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""modprobe.d and the command line: names that are nobody's, and words that never match."""
+
+from __future__ import annotations
+
+import fnmatch
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.finding import Finding, listed
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.policy_files import named_modules
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import comparable
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.host_policy import HostPolicy
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import Directive
+
+WILDCARDS = ("*", "?", "[")
+NO_MODULE = ("off", "null")
+"""What an alias names to say "nothing", since module-init-tools."""
+GONE = {"vfio_virqfd": "Linux 6.2 made it a part of vfio"}
+"""Modules that older kernels had, and what became of them."""
+
+
+def unknown_modules(host: HostPolicy) -> t.Iterator[Finding]:
+    """A blacklist, softdep, options, install or alias line for a module that no installed kernel has.
+
+    kmod says nothing about it (kmod_config_parse() in libkmod-config.c looks no name up).  Only what somebody decided on this
+    host is judged: distributions blacklist many modules that one kernel or the other lacks.
+    """
+    for _boot, root in host.roots if host.kernels else ():
+        defined = {entry.arguments[0] for entry in root.config.directives if entry.command in ("alias", "install")}
+        for entry in root.config.directives:
+            if not _is_judged(entry, host):
+                continue
+            for word in named_modules(entry.command, entry.arguments):
+                name = comparable(word)
+                takes_synonyms = entry.command != "blacklist"
+                is_defined = name in defined and entry.arguments[0] != word
+                if _is_known(name, entry, host) or name in GONE or (takes_synonyms and (name in host.files.synonyms or is_defined)):
+                    continue
+                yield _unknown(word, entry, host)
+
+
+def _is_judged(entry: Directive, host: HostPolicy) -> bool:
+    if entry.source.line:
+        return host.is_site(entry.source.path)
+    # Built-in code's parameters look like a module's on the command line (printk.time=1); ids= has no such double.
+    if entry.command == "options":
+        return any(option.startswith("ids=") for option in entry.arguments[1:])
+    return entry.command == "blacklist" and "-" not in entry.arguments[0]
+
+
+def _is_known(name: str, entry: Directive, host: HostPolicy) -> bool:
+    if name in host.modules or (entry.command == "alias" and name in NO_MODULE):
+        return True
+    is_pattern = entry.command in ("softdep", "install") and any(sign in name for sign in WILDCARDS)
+    return is_pattern and any(fnmatch.fnmatchcase(module, name) for module in host.modules)
+
+
+def _unknown(word: str, entry: Directive, host: HostPolicy) -> Finding:
+    source = str(entry.source)
+    line = f"{source}: {_quoted(entry)}"
+    if entry.command in ("blacklist", "options") and any(sign in word for sign in WILDCARDS):
+        said = f"{line} has no effect: kmod takes this name as it stands, wildcards included. Write one line for each module."
+        return Finding("wildcard-name", source, said)
+    meant = host.files.synonyms.get(comparable(word))
+    if meant:
+        names = listed(sorted(meant))
+        said = f"{line} has no effect: {word} is an alias, and kmod blacklists modules by their own names. Write {names}."
+        return Finding("blacklisted-alias", source, said)
+    nearest = host.nearest(word)
+    advice = f"Did you mean {nearest}?" if nearest else "Check the spelling, or remove it."
+    where = listed(host.releases)
+    effect = "the devices that it is for get no driver by it" if entry.command == "alias" else "it has no effect"
+    if entry.command == "softdep" and comparable(word) != entry.arguments[0]:
+        effect = f"kmod passes over {word}"
+    return Finding("unknown-module", source, f"{line} names the module {word}, which no installed kernel has ({where}): {effect}. {advice}")
+
+
+def _quoted(entry: Directive) -> str:
+    return f"`{' '.join((entry.command, *(argument.strip() for argument in entry.arguments)))}`"
+
+
+def dashes_on_the_command_line(host: HostPolicy) -> t.Iterator[Finding]:
+    """`modprobe.blacklist=a-b` and `module_blacklist=a-b`: compared with the module's own name, which has underscores.
+
+    kmod folds `-` in files only (kcmdline_parse_result() in libkmod-config.c); the kernel compares bytes (blacklisted() in
+    kernel/module/main.c).
+    """
+    for boot in host.boots:
+        for option, names in (("modprobe.blacklist", boot.cmdline.blacklisted), ("module_blacklist", boot.cmdline.refused)):
+            for name in names:
+                if "-" in name:
+                    said = f"{boot.cmdline_source}: `{option}={name}` never matches, since a module's name has underscores here. "
+                    yield Finding("dash-never-matches", boot.cmdline_source, f"{said}Write {comparable(name)}.")
+
+
+def refused_by_the_kernel_but_unknown(host: HostPolicy) -> t.Iterator[Finding]:
+    """`module_blacklist=` naming a module that no installed kernel has."""
+    for boot in host.boots if host.kernels else ():
+        for name in boot.cmdline.refused:
+            if "-" not in name and name not in host.modules:
+                nearest = host.nearest(name)
+                said = (
+                    f"{boot.cmdline_source}: `module_blacklist={name}` names no module of any installed kernel ({listed(host.releases)})."
+                )
+                advice = f"Did you mean {nearest}?" if nearest else "Check the spelling, or remove it."
+                yield Finding("unknown-module", boot.cmdline_source, f"{said} {advice}")
+
+
+def blacklisted_built_ins(host: HostPolicy) -> t.Iterator[Finding]:
+    """A blacklist of what is built into the kernel: nobody loads it, so nobody can refuse to."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for boot, root in host.roots:
+        kernel = root.kernel
+        for entry in root.config.directives:
+            name = entry.arguments[0]
+            is_site = host.is_site(entry.source.path) or not entry.source.line
+            if entry.command == "blacklist" and is_site and name in kernel.builtins and name not in kernel.modules:
+                found.setdefault((str(entry.source), name), []).append(boot.release)
+        for name in boot.cmdline.refused:
+            if name in kernel.builtins and name not in kernel.modules:
+                found.setdefault((boot.cmdline_source, name), []).append(boot.release)
+    for (source, name), releases in found.items():
+        said = f"{source} blacklists {name}, which is built into {listed(list(dict.fromkeys(releases)))}: a blacklist has no effect there."
+        advice = (
+            "Claim its devices by driver_override and unbind them, or add initcall_blacklist= with its init function to the command line."
+        )
+        yield Finding("blacklisted-builtin", source, f"{said} {advice}")
+
+
+def options_of_built_ins(host: HostPolicy) -> t.Iterator[Finding]:
+    """Options in a file for what is built in: kmod never loads it, so nobody reads them; the kernel reads its command line."""
+    found: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
+    for boot, root in host.roots:
+        for entry in root.config.directives:
+            name, kernel = entry.arguments[0], root.kernel
+            if entry.command == "options" and entry.source.line and name in kernel.builtins and name not in kernel.modules:
+                is_ids = any(option.startswith("ids=") for option in entry.arguments[1:])
+                if is_ids or host.is_site(entry.source.path):
+                    found.setdefault((str(entry.source), name, entry.arguments[1:]), []).append(boot.release)
+    for (source, name, options), releases in found.items():
+        where, written = listed(list(dict.fromkeys(releases))), " ".join(f"{name}.{option}" for option in options)
+        said = f"{source}: `options {name} {' '.join(options)}` is not read where {name} is built in, as in {where}."
+        yield Finding("options-of-builtin", source, f"{said} Put {written} on the kernel's command line.")
