@@ -1,0 +1,62 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files as a boot loader names them: relative to the partition or subvolume that holds them."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
+
+DEVICE = re.compile(r"^\([^)]*\)")
+# A subvolume of btrfs as Ubuntu and openSUSE name it (`/@/boot`, `/@/.snapshots/1/snapshot/boot`), a data set of ZFS
+# (`/ROOT/debian@/boot`).
+SUBVOLUME = re.compile(r"^/(?:[^@]*@/\.snapshots/\d+/snapshot|[^@]*@[^/]*)(?=/)")
+LONGEST = 4 * 1024 * 1024
+
+
+class BootFiles:
+    """The files of a host for whoever knows them only by the loader's names."""
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+
+    def find(self, path: str) -> str | None:
+        """Where the host has what the loader calls ``path``; None where it has no such file."""
+        return next((place for place in candidates(path) if self.host.is_file(place)), None)
+
+    def find_any(self, path: str) -> str | None:
+        """Like `find`, for directories as well."""
+        return next((place for place in candidates(path) if self.host.exists(place)), None)
+
+    def text(self, place: str) -> str | None:
+        """The text of a file by the host's name, None where it cannot be read, or is too long to be a configuration."""
+        status = self.host.stat(place)
+        if status is None or status.st_size > LONGEST or not self.host.is_file(place):
+            return None
+        try:
+            return self.host.read_text(place)
+        except HostError:
+            return None
+
+    def names(self, place: str) -> tuple[str, ...]:
+        """What a directory holds; nothing where it cannot be listed."""
+        try:
+            return self.host.names(place)
+        except HostError:
+            return ()
+
+
+def candidates(path: str) -> tuple[str, ...]:
+    """The places that ``path`` may mean, likeliest first: a path below /boot itself, then one relative to a partition at /boot."""
+    bare = "/" + DEVICE.sub("", path).lstrip("/")
+    inside = SUBVOLUME.sub("", bare)
+    found: list[str] = []
+    for name in dict.fromkeys((bare, inside)):
+        below = (f"/boot{name}", name)
+        found += reversed(below) if name.startswith("/boot/") else below
+    return tuple(dict.fromkeys(found))

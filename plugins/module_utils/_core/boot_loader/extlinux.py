@@ -1,0 +1,134 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The menu of extlinux and syslinux, and of U-Boot, which reads the same file.  (syslinux: doc/syslinux.txt; U-Boot: doc/README.pxe)"""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.menu import Menu, MenuItem
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import BootFiles
+
+CONFIGS = (
+    "/boot/extlinux/extlinux.conf",
+    "/extlinux/extlinux.conf",
+    "/boot/extlinux.conf",
+    "/boot/syslinux/syslinux.cfg",
+    "/boot/syslinux/extlinux.conf",
+)
+MOST_FILES = 16
+
+
+class _Label:
+    def __init__(self, name: str, append: str) -> None:
+        self.name = name
+        self.title = name
+        self.append = append
+        self.kernel: str | None = None
+        self.source = ""
+        self.initrds: tuple[str, ...] = ()
+
+
+def menu(files: BootFiles) -> Menu | None:
+    """What the first configuration that is found offers; None where there is none."""
+    config = next((place for place in CONFIGS if files.host.is_file(place)), None)
+    if config is None:
+        return None
+    reader = _Reader(files)
+    reader.read(config)
+    items = tuple(_item(label, os.path.dirname(config)) for label in reader.labels if label.kernel is not None)
+    if not items:
+        return None
+    wishes = [wish for wish in (reader.on_timeout, reader.menu_default, reader.default) if wish is not None]
+    named = {item.id: item for item in items}
+    known = [wish for wish in wishes if wish in named]
+    doubts = list(reader.doubts)
+    if len(set(known)) > 1:
+        doubts.append(f"{config} names several defaults ({', '.join(dict.fromkeys(known))}); which counts depends on the loader.")
+    if known:
+        default, why = named[known[0]], f"{config}: the default is {known[0]}"
+    else:
+        default, why = items[0], f"{config}: no label is the default, so the first is taken"
+    return Menu("extlinux", config, items, default, why, tuple(doubts))
+
+
+def _item(label: _Label, folder: str) -> MenuItem:
+    embedded = [word[len("initrd=") :] for word in label.append.split() if word.startswith("initrd=")]
+    initrds = label.initrds or tuple(path for paths in embedded for path in paths.split(",") if path)
+    return MenuItem(
+        title=label.title,
+        id=label.name,
+        source=label.source,
+        kernel=_absolute(label.kernel or "", folder),
+        arguments=label.append,
+        initrds=tuple(_absolute(path, folder) for path in initrds),
+    )
+
+
+def _absolute(path: str, folder: str) -> str:
+    """Paths are relative to the folder of the configuration."""
+    return os.path.normpath(path if path.startswith("/") else f"{folder}/{path}")
+
+
+class _Reader:
+    def __init__(self, files: BootFiles) -> None:
+        self._files = files
+        self._left = MOST_FILES
+        self._append = ""
+        self.labels: list[_Label] = []
+        self.default: str | None = None
+        self.menu_default: str | None = None
+        self.on_timeout: str | None = None
+        self.doubts: list[str] = []
+
+    def read(self, place: str) -> None:
+        text = self._files.text(place)
+        self._left -= 1
+        if text is None or self._left < 0:
+            self.doubts.append(f"{place} cannot be read, or is included too often.")
+            return
+        for number, line in enumerate(text.splitlines(), 1):
+            key, _blank, value = line.strip().replace("\t", " ").partition(" ")
+            key, value = key.lower(), value.strip()
+            if key == "menu":
+                first, _blank, rest = value.partition(" ")
+                key, value = f"menu {first.lower()}", rest.strip()
+            self._take(key, value, f"{place}:{number}")
+
+    def _take(self, key: str, value: str, here: str) -> None:
+        label = self.labels[-1] if self.labels else None
+        if key == "label":
+            self.labels.append(_Label(value, self._append))
+        elif key == "default":
+            self.default = value
+        elif key == "ontimeout":
+            self.on_timeout = value
+        elif key in ("include", "menu include"):
+            self._include(value.partition(" ")[0], here)
+        elif key == "append" and label is None:
+            self._append = value
+        elif label is not None:
+            self._take_of_label(label, key, value, here)
+
+    def _take_of_label(self, label: _Label, key: str, value: str, here: str) -> None:
+        if key in ("linux", "kernel") and not value.endswith((".c32", ".0", ".bin", ".bss", ".com")):
+            label.kernel, label.source = value, here
+        elif key == "initrd":
+            label.initrds = tuple(path for path in value.replace(",", " ").split() if path)
+        elif key == "append":
+            label.append = "" if value == "-" else value
+        elif key == "menu label":
+            label.title = value.replace("^", "")
+        elif key == "menu default":
+            self.menu_default = label.name
+
+    def _include(self, path: str, here: str) -> None:
+        folder = os.path.dirname(here.rpartition(":")[0])
+        place = self._files.find(_absolute(path, folder)) if path else None
+        if place is not None:
+            self.read(place)
+        elif not path.endswith("stdmenu.cfg"):
+            self.doubts.append(f"{here} includes {path}, which is not found.")

@@ -1,0 +1,139 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The menu that GRUB makes of a grub.cfg, and the entry that it boots."""
+
+from __future__ import annotations
+
+import os
+import re
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import bls
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.grub_script import parse
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.grub_shell import FEATURES, Entry, Shell
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.menu import Menu, MenuItem
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import BootFiles
+
+EFI = "/sys/firmware/efi"
+RUNNING = "/proc/sys/kernel/osrelease"
+SEPARATOR = re.compile(r"(?<!>)>(?!>)")
+NUMBER = re.compile(r"\s*(0[xX][0-9a-fA-F]+|\d+)\s*$")
+
+
+def menu(files: BootFiles, config: str) -> Menu | None:
+    """What GRUB offers with ``config`` as its configuration; None where that cannot be read or has no entry of its own or another's."""
+    folder = os.path.dirname(config)
+    variables: dict[str, str | None] = dict.fromkeys(FEATURES, "y")
+    variables.update(prefix=folder, config_directory=folder, config_file=config, root="device", grub_platform=_platform(files, folder))
+    shell = Shell(files, config, variables, _bls_entries)
+    if not shell.run_file(config):
+        return None
+    items = tuple(_items(shell, 0))
+    if not items:
+        return None
+    wanted = shell.value("default")
+    if wanted is None:
+        doubt = f"{config}: which entry is the default depends on what only GRUB can know."
+        return Menu("GRUB", config, items, None, doubt, (*shell.doubts, doubt))
+    default, how, doubts = chosen(items, wanted)
+    return Menu("GRUB", config, items, default, f"{config}: {how}", (*shell.doubts, *(f"{config}: {doubt}" for doubt in doubts)))
+
+
+def chosen(items: t.Sequence[MenuItem], wanted: str) -> tuple[MenuItem | None, str, tuple[str, ...]]:
+    """The item that GRUB boots for this value of `default`, how that came, and doubts.
+
+    A value is a number, a title or an ID; `>` leads into a submenu, `>>` is a `>` in a title.  What names nothing is the
+    first item, as is a submenu's where nothing follows.  (GRUB: grub-core/normal/menu.c)
+    """
+    doubts: list[str] = []
+    how = f'default="{wanted}"' if wanted else "no default is set"
+    level: t.Sequence[MenuItem] = items
+    rest: str | None = wanted
+    while True:
+        head, rest = _split(rest or "")
+        at = _position(level, head)
+        if at is None and head:
+            how += f", which names no entry ({head}): GRUB takes the first"
+        at = at or 0
+        if not all(item.certain for item in level[: at + 1]):
+            doubts.append(f"whether the entries up to '{level[at].title}' are in the menu depends on what only GRUB can know.")
+        item = level[at]
+        if not item.children:
+            return item, f"{how}, '{item.title}'", tuple(doubts)
+        level = item.children
+
+
+def _split(spec: str) -> tuple[str, str | None]:
+    found = SEPARATOR.search(spec)
+    return (spec, None) if found is None else (spec[: found.start()], spec[found.end() :])
+
+
+def _position(level: t.Sequence[MenuItem], head: str) -> int | None:
+    """A title or ID counts before a number: IDs of BLS entries begin with digits."""
+    name = head.replace(">>", ">")
+    named = next((at for at, item in enumerate(level) if name and name in (item.title, item.id)), None)
+    if named is not None:
+        return named
+    number = NUMBER.match(head)
+    at = int(number[1], 16 if number[1][:2] in ("0x", "0X") else 10) if number else None
+    return at if at is not None and at < len(level) else None
+
+
+def _items(shell: Shell, depth: int) -> t.Iterator[MenuItem]:
+    for entry in shell.entries:
+        inside = shell.inside(entry)
+        if depth < 8:
+            inside.run(entry.block)
+        yield _item(entry, inside, tuple(_items(inside, depth + 1)) if entry.is_submenu else ())
+
+
+def _item(entry: Entry, inside: Shell, children: tuple[MenuItem, ...]) -> MenuItem:
+    loaded = inside.loading
+    return MenuItem(
+        title=entry.title,
+        id=entry.id,
+        source=entry.source or loaded.source or entry.place,
+        kernel=None if entry.is_submenu else loaded.kernel,
+        arguments=loaded.command_line,
+        initrds=loaded.initrds,
+        children=children,
+        certain=entry.certain,
+        doubts=(*entry.doubts, *inside.doubts, *loaded.doubts),
+    )
+
+
+def _bls_entries(shell: Shell) -> t.Iterator[Entry]:
+    for found in bls.read_all(shell.files, bls.FOLDERS_OF_GRUB):
+        if found.kernel is None:
+            continue
+        doubts: list[str] = []
+        options = _expanded(found.options[0] if found.options else "$default_kernelopts", shell, doubts, found.source)
+        if len(found.options) > 1:
+            doubts.append(f"{found.place} has several lines with options: some versions of GRUB take the first, others all.")
+        early = (shell.value("early_initrd") or "").split()
+        folder = found.kernel.rpartition("/")[0]
+        initrds = [f"{folder}/{name}" for name in early] + [path for line in found.initrds for path in line.split()]
+        text = f"linux {found.kernel} {options}\ninitrd {' '.join(_expanded(path, shell, doubts, found.source) for path in initrds)}\n"
+        title = found.title or found.id
+        yield Entry(title, found.id.removesuffix(".conf"), parse(text).block, shell.place, False, True, found.source, tuple(doubts))
+
+
+def _expanded(text: str, shell: Shell, doubts: list[str], source: str) -> str:
+    """blscfg puts in values by itself, before the script that it makes of an entry runs.  (grub-core/commands/blscfg.c)"""
+
+    def value(match: re.Match[str]) -> str:
+        found = shell.value(match[1])
+        if found is None:
+            doubts.append(f"{source}: the value of ${match[1]} is not known.")
+        # A space is added, so that "$kernelopts$tuned_params" stays apart.
+        return f"{found or ''} "
+
+    return re.sub(r"\$(\w+)", value, text).strip()
+
+
+def _platform(files: BootFiles, folder: str) -> str | None:
+    if files.host.is_dir(EFI):
+        return "efi"
+    return "pc" if files.host.is_file(RUNNING) and files.host.is_dir(f"{folder}/i386-pc") else None

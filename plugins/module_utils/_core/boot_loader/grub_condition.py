@@ -1,0 +1,122 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""GRUB's `test` and `[`.  (GRUB: grub-core/commands/test.c)"""
+
+from __future__ import annotations
+
+import typing as t
+
+Operand = t.Optional[str]
+"""None where nobody knows the value."""
+
+TEXTS: dict[str, t.Callable[[str, str], bool]] = {
+    "=": lambda left, right: left == right,
+    "==": lambda left, right: left == right,
+    "!=": lambda left, right: left != right,
+    "<": lambda left, right: left < right,
+    "<=": lambda left, right: left <= right,
+    ">": lambda left, right: left > right,
+    ">=": lambda left, right: left >= right,
+}
+NUMBERS: dict[str, t.Callable[[int, int], bool]] = {
+    "-eq": lambda left, right: left == right,
+    "-ne": lambda left, right: left != right,
+    "-lt": lambda left, right: left < right,
+    "-le": lambda left, right: left <= right,
+    "-gt": lambda left, right: left > right,
+    "-ge": lambda left, right: left >= right,
+}
+DEEPEST = 40
+
+
+class Places(t.Protocol):
+    """What a condition may ask of files."""
+
+    def has(self, path: str, kind: str) -> bool: ...
+
+
+def holds(operands: t.Sequence[Operand], places: Places) -> bool | None:
+    """Whether the condition holds; None where that depends on what nobody knows, or the condition makes no sense."""
+    return _Test(operands, places).run()
+
+
+class _Test:
+    def __init__(self, operands: t.Sequence[Operand], places: Places) -> None:
+        self._operands = list(operands)
+        self._places = places
+        self._at = 0
+        self._depth = 0
+
+    def run(self) -> bool | None:
+        found = self._any()
+        return found if self._at >= len(self._operands) else None
+
+    def _peek(self, ahead: int = 0) -> Operand:
+        at = self._at + ahead
+        return self._operands[at] if at < len(self._operands) else ""
+
+    def _any(self) -> bool | None:
+        found = self._all()
+        while self._peek() == "-o":
+            self._at += 1
+            other = self._all()
+            found = True if found is True or other is True else None if found is None or other is None else False
+        return found
+
+    def _all(self) -> bool | None:
+        found = self._one()
+        while self._peek() == "-a":
+            self._at += 1
+            other = self._one()
+            found = False if found is False or other is False else None if found is None or other is None else True
+        return found
+
+    def _one(self) -> bool | None:
+        if self._at >= len(self._operands):
+            return False
+        left = len(self._operands) - self._at
+        operator = self._peek(1)
+        if left >= 3 and operator is not None and (operator in TEXTS or operator in NUMBERS):
+            self._at += 3
+            return _compared(self._operands[self._at - 3], operator, self._operands[self._at - 1])
+        first = self._peek()
+        if first == "!" and left >= 2:
+            found = self._deeper(self._one)
+            return None if found is None else not found
+        if first == "(":
+            found = self._deeper(self._any)
+            self._at += 1
+            return found
+        if left >= 2 and first in ("-z", "-n", "-e", "-f", "-s", "-d"):
+            self._at += 2
+            return self._unary(first, self._operands[self._at - 1])
+        self._at += 1
+        return None if first is None else first != ""
+
+    def _deeper(self, reader: t.Callable[[], bool | None]) -> bool | None:
+        self._at += 1
+        self._depth += 1
+        if self._depth > DEEPEST:
+            self._at = len(self._operands)
+            return None
+        found = reader()
+        self._depth -= 1
+        return found
+
+    def _unary(self, operator: str, operand: Operand) -> bool | None:
+        if operand is None:
+            return None
+        if operator in ("-z", "-n"):
+            return (operand == "") == (operator == "-z")
+        return self._places.has(operand, operator)
+
+
+def _compared(left: Operand, operator: str, right: Operand) -> bool | None:
+    if left is None or right is None:
+        return None
+    if operator in TEXTS:
+        return TEXTS[operator](left, right)
+    try:
+        return NUMBERS[operator](int(left or "0"), int(right or "0"))
+    except ValueError:
+        return None

@@ -1,0 +1,71 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an entry of GRUB's menu loads: the kernel, its arguments, its initial root file systems."""
+
+from __future__ import annotations
+
+import os
+import re
+
+LINUX = ("linux", "linuxefi", "linux16", "linux32", "kernel")
+INITRD = ("initrd", "initrdefi", "initrd16", "initrd32")
+HYPERVISOR = ("multiboot", "multiboot2", "xen_hypervisor")
+MODULE = ("module", "module2", "xen_module")
+# Ubuntu's hand-over of the console to the kernel, which GRUB decides by the graphics card: no module and no udev rule reads it.
+OF_NO_CONCERN = frozenset(("vt_handoff",))
+
+
+class Loading:
+    """Notes the commands that load; the last kernel counts, as for GRUB."""
+
+    def __init__(self) -> None:
+        self.kernel: str | None = None
+        self.arguments: tuple[str, ...] = ()
+        self.initrds: tuple[str, ...] = ()
+        self.source: str | None = None
+        self.doubts: list[str] = []
+        self._under_xen = False
+
+    @property
+    def command_line(self) -> str:
+        return " ".join(as_argument(field) for field in self.arguments)
+
+    def take(self, fields: tuple[str, ...], unknown: tuple[str, ...], here: str, is_certain: bool) -> bool:
+        """Whether this is a command that loads something; ``here`` is its place, ``unknown`` the variables without a value."""
+        name = fields[0]
+        if name not in (*LINUX, *INITRD, *HYPERVISOR, *MODULE):
+            return False
+        if not is_certain:
+            self.doubts.append(f"{here}: whether this `{name}` counts depends on what only GRUB can know.")
+        self.doubts += [f"{here}: the value of ${variable} is not known." for variable in sorted(set(unknown) - OF_NO_CONCERN)]
+        at = next((at for at, field in enumerate(fields) if at > 0 and not field.startswith("--")), len(fields))
+        if name in INITRD:
+            self._initrd(fields[at:], here)
+        elif at == len(fields):
+            self.doubts.append(f"{here}: this `{name}` names no file.")
+        elif name in LINUX:
+            self.kernel, self.arguments, self.source, self.initrds = fields[at], fields[at + 1 :], here, ()
+        elif name in HYPERVISOR:
+            self._under_xen = os.path.basename(fields[at]).startswith("xen")
+        elif self._under_xen:
+            self._module(fields[at], fields[at + 1 :], here)
+        return True
+
+    def _initrd(self, paths: tuple[str, ...], here: str) -> None:
+        self.initrds = tuple(path for path in paths if not path.startswith("newc:"))
+        if len(self.initrds) < len(paths):
+            self.doubts.append(f"{here} adds single files to the initial root file system, which are not looked into.")
+
+    def _module(self, path: str, arguments: tuple[str, ...], here: str) -> None:
+        """Xen takes its first module for the kernel and the next for its initial root file system."""
+        if self.kernel is None:
+            rest = arguments[1:] if arguments[:1] == ("placeholder",) else arguments
+            self.kernel, self.arguments, self.source = path, rest, here
+        elif not os.path.basename(path).startswith(("xenpolicy", "ucode")):
+            self.initrds += (path,)
+
+
+def as_argument(field: str) -> str:
+    """A field as GRUB writes it into the kernel's command line.  (grub-core/lib/cmdline.c)"""
+    escaped = re.sub(r"\\(?!x[0-9a-fA-F]{2})|['\"]", lambda match: f"\\{match[0]}", field)
+    return f'"{escaped}"' if " " in field else escaped

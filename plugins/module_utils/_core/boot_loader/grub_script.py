@@ -1,0 +1,201 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""GRUB's script language as a tree of commands.  (GRUB: grub-core/script/parser.y)"""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.grub_words import Mark, Token, Word, tokens
+
+DEEPEST = 40
+
+
+@dataclasses.dataclass(frozen=True)
+class Command:
+    """Words, and the block in braces that follows them, if one does (menuentry, submenu)."""
+
+    words: tuple[Word, ...]
+    line: int
+    block: Block | None = None
+    negated: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Condition:
+    """`if`: branches of (condition, body) in order, and what is done if none holds."""
+
+    branches: tuple[tuple[Block, Block], ...]
+    otherwise: Block
+    line: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Loop:
+    """`for` over ``words``; `while` and `until` have a ``condition`` and no name."""
+
+    name: str
+    words: tuple[Word, ...]
+    condition: Block
+    body: Block
+    line: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Function:
+    name: str
+    body: Block
+    line: int
+
+
+Statement = t.Union[Command, Condition, Loop, Function]
+Block = tuple[Statement, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Script:
+    """``damage`` is the line at which the script stops making sense, and in what way; None where it is sound."""
+
+    block: Block
+    damage: tuple[int, str] | None = None
+
+
+def parse(text: str) -> Script:
+    """Never raises: what cannot be understood is left out, and said in ``damage``."""
+    parser = _Parser(tokens(text))
+    block = parser.block(frozenset())
+    return Script(block, parser.damage)
+
+
+class _Parser:
+    def __init__(self, found: tuple[Token, ...]) -> None:
+        self._tokens = found
+        self._at = 0
+        self._depth = 0
+        self.damage: tuple[int, str] | None = None
+
+    def block(self, ends: frozenset[str]) -> Block:
+        """Statements up to a keyword or brace of ``ends``, which is left standing; to the end of the file with none."""
+        statements: list[Statement] = []
+        self._depth += 1
+        if self._depth > DEEPEST:
+            self._damaged("is nested too deeply")
+            self._at = len(self._tokens)
+        while self._at < len(self._tokens):
+            here = self._key()
+            if here == ";":
+                self._at += 1
+            elif here in ends:
+                break
+            elif here in ("{", "}"):
+                self._damaged(f"has a '{here}' that belongs to nothing")
+                self._at += 1
+            else:
+                statements.append(self._statement())
+        self._depth -= 1
+        return tuple(statements)
+
+    def _statement(self) -> Statement:
+        readers: dict[str, t.Callable[[], Statement]] = {
+            "if": self._condition,
+            "for": self._for,
+            "while": self._while,
+            "until": self._while,
+            "function": self._function,
+        }
+        return readers.get(self._key(), self._command)()
+
+    def _command(self) -> Command:
+        line, negated = self._line(), False
+        if self._key() == "!":
+            self._at += 1
+            negated = True
+        words = self._words()
+        block: Block | None = None
+        if self._key() == "{" and words:
+            block = self._braced()
+        elif not words:
+            self._at += 1
+        return Command(words, line, block, negated)
+
+    def _condition(self) -> Condition:
+        line = self._line()
+        branches: list[tuple[Block, Block]] = []
+        otherwise: Block = ()
+        while self._key() in ("if", "elif"):
+            self._at += 1
+            test = self.block(frozenset(("then", "fi")))
+            self._expect("then")
+            branches.append((test, self.block(frozenset(("elif", "else", "fi")))))
+        if self._key() == "else":
+            self._at += 1
+            otherwise = self.block(frozenset(("fi",)))
+        self._expect("fi")
+        return Condition(tuple(branches), otherwise, line)
+
+    def _for(self) -> Loop:
+        line = self._line()
+        self._at += 1
+        words = self._words()
+        name = (words[0].keyword or "") if words else ""
+        return Loop(name, words[2:], (), self._done(), line)
+
+    def _while(self) -> Loop:
+        line = self._line()
+        self._at += 1
+        condition = self.block(frozenset(("do", "done")))
+        return Loop("", (), condition, self._done(), line)
+
+    def _done(self) -> Block:
+        while self._key() == ";":
+            self._at += 1
+        self._expect("do")
+        body = self.block(frozenset(("done",)))
+        self._expect("done")
+        return body
+
+    def _function(self) -> Function:
+        line = self._line()
+        self._at += 1
+        words = self._words()
+        while self._key() == ";":
+            self._at += 1
+        name = (words[0].keyword or "") if words else ""
+        return Function(name, self._braced() if self._key() == "{" else (), line)
+
+    def _braced(self) -> Block:
+        self._at += 1
+        body = self.block(frozenset(("}",)))
+        self._expect("}")
+        return body
+
+    def _words(self) -> tuple[Word, ...]:
+        words: list[Word] = []
+        while self._at < len(self._tokens):
+            token = self._tokens[self._at]
+            if not isinstance(token, Word):
+                break
+            words.append(token)
+            self._at += 1
+        return tuple(words)
+
+    def _key(self) -> str:
+        """The mark or the possible keyword that stands here; nothing at the end and for any other word."""
+        if self._at >= len(self._tokens):
+            return ""
+        token = self._tokens[self._at]
+        return token.text if isinstance(token, Mark) else token.keyword or ""
+
+    def _line(self) -> int:
+        return self._tokens[self._at].line if self._at < len(self._tokens) else self._tokens[-1].line if self._tokens else 1
+
+    def _expect(self, key: str) -> None:
+        if self._key() == key:
+            self._at += 1
+        else:
+            self._damaged(f"lacks a '{key}'")
+
+    def _damaged(self, how: str) -> None:
+        if self.damage is None:
+            self.damage = (self._line(), how)

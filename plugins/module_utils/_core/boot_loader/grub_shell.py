@@ -1,0 +1,350 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs GRUB's configuration as far as that can be done without being GRUB: variables, conditions, functions, sourced files.
+
+What only the loader itself can know (a device that answers, a key that is held) is unknown, and so is all that depends on
+it: a variable that is set under such a condition, an entry that may be in the menu or not.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import grub_condition, grub_environment
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.grub_loading import Loading
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.grub_script import (
+    Block,
+    Command,
+    Condition,
+    Function,
+    Loop,
+    Statement,
+    parse,
+)
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.grub_words import expand
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import BootFiles
+
+MOST_COMMANDS = 20000
+MOST_FILES = 100
+DEEPEST = 20
+# What GRUB says of itself to every configuration.  (grub-core/normal/main.c)
+FEATURES = (
+    *("feature_chainloader_bpb", "feature_ntldr", "feature_platform_search_hint", "feature_default_font_path"),
+    *("feature_all_video_module", "feature_menuentry_id", "feature_menuentry_options", "feature_200_final", "feature_nativedisk_cmd"),
+    "feature_timeout_style",
+)
+# Set by GRUB, its core image, the firmware or the network.
+OF_THE_LOADER = ("cmdpath", "grub_cpu", "grub_platform", "lockdown", "shim_lock", "fw_path", "fw_vendor", "biosnum", "chosen")
+DEVICE = "device"
+"""Stands for the name of whatever device `search` finds: paths are looked up without it."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """A `menuentry` or `submenu` as it is defined; its block runs when it is chosen."""
+
+    title: str
+    id: str
+    block: Block
+    place: str
+    is_submenu: bool
+    certain: bool
+    source: str | None = None
+    """Where another file than the script names the kernel (a BLS entry)."""
+    doubts: tuple[str, ...] = ()
+
+
+class Budget:
+    """How much is left to be run: no configuration, however made, keeps us for ever."""
+
+    def __init__(self) -> None:
+        self.commands = MOST_COMMANDS
+        self.files = MOST_FILES
+
+
+class Shell:
+    """The state of a configuration that runs.  ``bls`` lists the entries that the command blscfg finds."""
+
+    def __init__(
+        self,
+        files: BootFiles,
+        place: str,
+        variables: t.Mapping[str, str | None],
+        bls: t.Callable[[Shell], t.Iterable[Entry]],
+        functions: t.Mapping[str, Block] | None = None,
+        budget: Budget | None = None,
+    ) -> None:
+        self.files = files
+        self.place = place
+        self.variables: dict[str, str | None] = dict(variables)
+        self.entries: list[Entry] = []
+        self.doubts: list[str] = []
+        self.loading = Loading()
+        self.budget = budget or Budget()
+        self.functions: dict[str, Block] = dict(functions or {})
+        self._bls = bls
+        self._maybe = 0
+        self._depth = 0
+        self._parameters: tuple[str, ...] = ()
+        self._status: bool | None = True
+        self._commands: dict[str, t.Callable[[tuple[str, ...], Command], bool | None]] = {
+            "set": self._set,
+            "load_env": self._load_env,
+            "source": self._source,
+            ".": self._source,
+            "configfile": self._configfile,
+            "normal": self._configfile,
+            "search": self._search,
+            "blscfg": self._blscfg,
+            "increment": self._count,
+            "decrement": self._count,
+            "true": lambda _fields, _command: True,
+            "false": lambda _fields, _command: False,
+        }
+
+    def inside(self, entry: Entry) -> Shell:
+        """A shell that runs an entry's block, with what is set now."""
+        shell = Shell(self.files, entry.place, self.variables, self._bls, self.functions, self.budget)
+        shell._parameters = (entry.title,)
+        return shell
+
+    # -- running
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether what runs now runs for certain."""
+        return self._maybe == 0
+
+    def run_file(self, place: str) -> bool:
+        """Run a file by the host's name; False where it cannot be read."""
+        text = self.files.text(place)
+        if text is None or self.budget.files <= 0 or self._depth >= DEEPEST:
+            return False
+        self.budget.files -= 1
+        script = parse(text)
+        if script.damage is not None:
+            self.doubt(f"{place}:{script.damage[0]} {script.damage[1]}: what follows may be read wrongly.")
+        before, self.place = self.place, place
+        self.run(script.block)
+        self.place = before
+        return True
+
+    def run(self, block: Block) -> None:
+        self._depth += 1
+        if self._depth > 3 * DEEPEST:
+            self.doubt(f"{self.place} is nested too deeply.")
+        else:
+            for statement in block:
+                self.budget.commands -= 1
+                if self.budget.commands < 0:
+                    self.doubt(f"{self.place} runs too long to be followed.")
+                    break
+                self._statement(statement)
+        self._depth -= 1
+
+    def doubt(self, sentence: str) -> None:
+        if sentence not in self.doubts:
+            self.doubts.append(sentence)
+
+    def _statement(self, statement: Statement) -> None:
+        if isinstance(statement, Condition):
+            self._condition(statement)
+        elif isinstance(statement, Loop):
+            self._loop(statement)
+        elif isinstance(statement, Function):
+            self.functions[statement.name] = statement.body
+        else:
+            self._status = self._command(statement)
+            if statement.negated and self._status is not None:
+                self._status = not self._status
+
+    def _condition(self, condition: Condition) -> None:
+        entered = self._maybe
+        for test, body in condition.branches:
+            self.run(test)
+            holds = self._status
+            if holds is not False:
+                self._maybe += holds is None
+                self.run(body)
+            if holds is True:
+                break
+        else:
+            self.run(condition.otherwise)
+        self._maybe = entered
+
+    def _loop(self, loop: Loop) -> None:
+        if loop.name:
+            for value in expand(loop.words, self.value)[0]:
+                self.assign(loop.name, value)
+                self.run(loop.body)
+                if self.budget.commands < 0:
+                    return
+        else:
+            # How often it runs is for the loader to say.
+            self._maybe += 1
+            self.run(loop.body)
+            self._maybe -= 1
+
+    def _command(self, command: Command) -> bool | None:
+        fields, unknown = expand(command.words, self.value)
+        name = fields[0] if fields else ""
+        if name in ("menuentry", "submenu"):
+            return self._define(fields, command)
+        if name in ("[", "test"):
+            return self._test(command)
+        if name in self.functions:
+            return self._call(name, fields)
+        variable, equals, _value = name.partition("=")
+        if equals and variable.isidentifier():
+            return self._set(("set", *fields), command)
+        if name in self._commands:
+            return self._commands[name](fields, command)
+        if not name or self.loading.take(fields, unknown, f"{self.place}:{command.line}", self.is_certain):
+            return True
+        self._set_by(fields)
+        return None
+
+    def _set_by(self, fields: tuple[str, ...]) -> None:
+        """What a command that this shell does not know may set is unknown."""
+        for before, field in zip(fields, fields[1:]):
+            if field.startswith("--set="):
+                self.variables[field[len("--set=") :].rpartition(":")[2]] = None
+            elif before in ("--set", "-s") and field.rpartition(":")[2].isidentifier():
+                self.variables[field.rpartition(":")[2]] = None
+        if fields[0].startswith("search.") and len(fields) > 2:
+            self.variables[fields[2]] = DEVICE
+
+    # -- variables
+
+    def value(self, name: str) -> str | None:
+        """A variable's value, None where nobody knows it; GRUB takes one that is not set for an empty one."""
+        if name.isdigit():
+            return self._parameters[int(name) - 1] if 0 < int(name) <= len(self._parameters) else ""
+        if name == "?":
+            return None if self._status is None else "0" if self._status else "1"
+        if name in ("@", "*"):
+            return " ".join(self._parameters)
+        if name == "#":
+            return str(len(self._parameters))
+        unset = None if name in OF_THE_LOADER or name.startswith(("net_", "pxe_")) else ""
+        return self.variables.get(name, unset)
+
+    def assign(self, name: str, value: str | None) -> None:
+        """Set a variable; under a condition that nobody knows it is then unknown, unless it had that value already."""
+        self.variables[name] = value if self.is_certain or self.value(name) == value else None
+
+    def _set(self, fields: tuple[str, ...], command: Command) -> bool:
+        if len(fields) < 2:
+            return True
+        name, equals, value = fields[1].partition("=")
+        if equals:
+            at = 1 if command.words[0].keyword == "set" else 0
+            self.assign(name, None if expand(command.words[at : at + 1], self.value)[1] else value)
+        return True
+
+    def _count(self, fields: tuple[str, ...], _command: Command) -> bool:
+        if len(fields) > 1:
+            old = self.value(fields[1])
+            step = 1 if fields[0] == "increment" else -1
+            self.assign(fields[1], str(int(old) + step) if old and old.lstrip("-").isdigit() else None)
+        return True
+
+    def _load_env(self, fields: tuple[str, ...], _command: Command) -> bool | None:
+        named, names = "", []
+        pending = list(fields[1:])
+        while pending:
+            field = pending.pop(0)
+            if field in ("-f", "--file") and pending:
+                named = pending.pop(0)
+            elif field.startswith("--file="):
+                named = field[len("--file=") :]
+            elif not field.startswith("-"):
+                names.append(field)
+        place = self.files.find(named or f"{self.value('prefix') or ''}/grubenv")
+        text = self.files.text(place) if place is not None else None
+        if text is None:
+            return False
+        for name, value in grub_environment.parse(text).items():
+            if not names or name in names:
+                self.assign(name, value)
+        return True
+
+    def _search(self, fields: tuple[str, ...], _command: Command) -> bool | None:
+        name = "root"
+        for before, field in zip(fields, (*fields[1:], "")):
+            if before == "--set" and field.isidentifier():
+                name = field
+            elif before.startswith("--set="):
+                name = before[len("--set=") :]
+        self.variables[name] = DEVICE
+        return None
+
+    # -- files, functions, entries
+
+    def _source(self, fields: tuple[str, ...], _command: Command) -> bool | None:
+        place = self.files.find(fields[1]) if len(fields) > 1 else None
+        return self.run_file(place) if place is not None else False
+
+    def _configfile(self, fields: tuple[str, ...], command: Command) -> bool | None:
+        place = self.files.find(fields[1]) if len(fields) > 1 else None
+        if place is None:
+            if fields[0] == "configfile":
+                named = fields[1] if len(fields) > 1 else "nothing"
+                self.doubt(f"{self.place}:{command.line} goes on with {named}, which is not found.")
+            return False
+        # A configuration file of its own has a menu of its own.
+        self.entries.clear()
+        self.assign("config_directory", os.path.dirname(place))
+        return self.run_file(place)
+
+    def _blscfg(self, _fields: tuple[str, ...], _command: Command) -> bool:
+        self.entries += [dataclasses.replace(entry, certain=self.is_certain) for entry in self._bls(self)]
+        return True
+
+    def _test(self, command: Command) -> bool | None:
+        operands: list[str | None] = []
+        for word in command.words[1:]:
+            fields, unknown = expand((word,), self.value)
+            operands += [None] if unknown else fields
+        if command.words[0].keyword == "[" and operands[-1:] == ["]"]:
+            operands.pop()
+        return grub_condition.holds(operands, self)
+
+    def has(self, path: str, kind: str) -> bool:
+        """What `test -f`, `-s`, `-e`, `-d` ask."""
+        place = self.files.find_any(path)
+        if place is None:
+            return False
+        status = self.files.host.stat(place)
+        if kind == "-d":
+            return self.files.host.is_dir(place)
+        return kind == "-e" or (self.files.host.is_file(place) and (kind == "-f" or (status is not None and status.st_size > 0)))
+
+    def _call(self, name: str, fields: tuple[str, ...]) -> bool | None:
+        if self._depth >= DEEPEST:
+            self.doubt(f"{self.place}: the function {name} calls itself.")
+            return None
+        before, self._parameters = self._parameters, fields[1:]
+        self.run(self.functions[name])
+        self._parameters = before
+        return self._status
+
+    def _define(self, fields: tuple[str, ...], command: Command) -> bool:
+        if command.block is None:
+            return False
+        title, identity, pending = "", "", list(fields[1:])
+        while pending:
+            field = pending.pop(0)
+            if field in ("--id", "--class", "--users", "--hotkey", "--source"):
+                value = pending.pop(0) if pending else ""
+                identity = value if field == "--id" else identity
+            elif field.startswith("--id="):
+                identity = field[len("--id=") :]
+            elif not field.startswith("--"):
+                title = title or field
+        self.entries.append(Entry(title, identity or title, command.block, self.place, fields[0] == "submenu", self.is_certain))
+        return True

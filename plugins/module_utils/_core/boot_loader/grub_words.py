@@ -1,0 +1,168 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Words of GRUB's script language: quotes, escapes, comments, variables.  (GRUB: grub-core/script/yylex.l)"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import typing as t
+
+VARIABLE = re.compile(r"\$(?:\{([A-Za-z_]\w*|\d+|[?@#*])\}|([A-Za-z_]\w*|\d+|[?@#*]))", re.ASCII)
+BLANKS = " \t\r"
+ENDS = "\n;|&<>"
+
+TEXT = "text"
+VALUE = "value"
+QUOTED_VALUE = "quoted value"
+
+
+@dataclasses.dataclass(frozen=True)
+class Word:
+    """Parts of (kind, text): a text as it is, or the name of a variable; the value of an unquoted one is split at blanks."""
+
+    parts: tuple[tuple[str, str], ...]
+    quoted: bool
+    line: int
+
+    @property
+    def keyword(self) -> str | None:
+        """The word's text where it may be a keyword: not quoted, without variables."""
+        return self.parts[0][1] if len(self.parts) == 1 and self.parts[0][0] == TEXT and not self.quoted else None
+
+
+@dataclasses.dataclass(frozen=True)
+class Mark:
+    """What separates commands: the end of one (`;`, a newline), or a brace."""
+
+    text: str
+    line: int
+
+
+Token = t.Union[Word, Mark]
+
+
+def tokens(text: str) -> tuple[Token, ...]:
+    """A script cut into words and marks.  An open quote ends with the file."""
+    return tuple(_Scanner(text).run())
+
+
+class _Scanner:
+    def __init__(self, text: str) -> None:
+        self._text = text
+        self._at = 0
+        self._line = 1
+
+    def run(self) -> t.Iterator[Token]:
+        while self._at < len(self._text):
+            char = self._text[self._at]
+            if char in BLANKS:
+                self._at += 1
+            elif char == "\\" and self._text[self._at + 1 : self._at + 2] == "\n":
+                self._advance(2)
+            elif char == "#":
+                end = self._text.find("\n", self._at)
+                self._at = len(self._text) if end < 0 else end
+            elif char in ENDS:
+                yield Mark(";", self._line)
+                self._advance(1)
+            elif char in "{}":
+                yield Mark(char, self._line)
+                self._at += 1
+            else:
+                yield self._word()
+
+    def _advance(self, count: int) -> str:
+        taken = self._text[self._at : self._at + count]
+        self._line += taken.count("\n")
+        self._at += count
+        return taken
+
+    def _word(self) -> Word:
+        line, quoted = self._line, False
+        parts: list[tuple[str, str]] = []
+        while self._at < len(self._text) and self._text[self._at] not in BLANKS + ENDS:
+            char = self._text[self._at]
+            if char == "'":
+                parts.append((TEXT, self._single()))
+                quoted = True
+            elif char == '"':
+                parts += self._double()
+                quoted = True
+            elif char == "\\":
+                taken = self._advance(2)[1:]
+                if taken != "\n":
+                    parts.append((TEXT, taken))
+                    quoted = True
+            elif char == "$":
+                parts.append(self._variable(VALUE))
+            else:
+                parts.append((TEXT, self._advance(1)))
+        return Word(_joined(parts), quoted, line)
+
+    def _single(self) -> str:
+        end = self._text.find("'", self._at + 1)
+        end = len(self._text) if end < 0 else end
+        return self._advance(end + 1 - self._at)[1:].removesuffix("'")
+
+    def _double(self) -> list[tuple[str, str]]:
+        self._at += 1
+        parts: list[tuple[str, str]] = [(TEXT, "")]
+        while self._at < len(self._text) and self._text[self._at] != '"':
+            char = self._text[self._at]
+            if char == "\\" and self._text[self._at + 1 : self._at + 2] in ("$", '"', "\\", "\n"):
+                taken = self._advance(2)[1]
+                parts.append((TEXT, "" if taken == "\n" else taken))
+            elif char == "$":
+                parts.append(self._variable(QUOTED_VALUE))
+            else:
+                parts.append((TEXT, self._advance(1)))
+        self._at += 1
+        return parts
+
+    def _variable(self, kind: str) -> tuple[str, str]:
+        match = VARIABLE.match(self._text, self._at)
+        if match is None:
+            return TEXT, self._advance(1)
+        self._at = match.end()
+        return kind, match[1] or match[2]
+
+
+def _joined(parts: t.Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+    """Neighbouring texts as one."""
+    found: list[tuple[str, str]] = []
+    for kind, text in parts:
+        if kind == TEXT and found and found[-1][0] == TEXT:
+            found[-1] = (TEXT, found[-1][1] + text)
+        else:
+            found.append((kind, text))
+    return tuple(found)
+
+
+def expand(words: t.Iterable[Word], value: t.Callable[[str], str | None]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The fields that words become, and the variables in them whose value nobody knows, which stand for nothing here."""
+    fields: list[str] = []
+    unknown: list[str] = []
+    for word in words:
+        field: str | None = "" if word.quoted else None
+        for kind, text in word.parts:
+            found = text if kind == TEXT else value(text)
+            if found is None:
+                unknown.append(text)
+            elif kind != VALUE:
+                field = (field or "") + found
+            elif found:
+                field = _split_into(fields, field, found)
+        if field is not None:
+            fields.append(field)
+    return tuple(fields), tuple(unknown)
+
+
+def _split_into(fields: list[str], field: str | None, value: str) -> str | None:
+    """Append the value's fields but for the last, which goes on with what follows."""
+    pieces = re.split(r"[ \t\n]+", value)
+    for piece in pieces[:-1]:
+        if field is not None or piece:
+            fields.append((field or "") + piece)
+        field = None
+    return (field or "") + pieces[-1] if field is not None or pieces[-1] else None

@@ -1,0 +1,132 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which kernel boots next on a host, with which initial root file system and arguments: read from files alone."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import in_charge, kernel_image, stale_settings
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import BootFiles, candidates
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import CMDLINE, Cmdline
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import OSRELEASE
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.menu import Menu, MenuItem
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """What a kernel gets from the boot loader: the arguments, and the images in the order in which they are unpacked.
+
+    ``source`` is the place that names the kernel, such as `/boot/grub/grub.cfg:132`; ``initrds`` are paths of the host.
+    ``doubts`` say what cannot be told of this entry.
+    """
+
+    release: str
+    cmdline: Cmdline
+    source: str
+    initrds: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(frozen=True)
+class NextBoot:
+    """The kernel that boots if nobody touches a key, and what each kernel would get.
+
+    ``release`` is None where that cannot be told, which ``doubts`` explain.  ``entries`` hold each kernel's first entry
+    that is not for recovery, and the default one for its own kernel.  ``doubts`` are those of the choice and of the
+    default entry.
+    """
+
+    release: str | None
+    why: str
+    entries: t.Mapping[str, Entry]
+    doubts: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+def read(host: Host) -> NextBoot:
+    """Never raises for what a boot loader's files hold: what cannot be understood is a doubt."""
+    files = BootFiles(host)
+    menus, doubts = in_charge.read(files)
+    answers = tuple(_answer(files, menu) for menu in menus)
+    if not answers:
+        return _running(host, doubts)
+    answer = answers[0] if len(answers) == 1 else _agreed(menus, answers)
+    return dataclasses.replace(answer, doubts=(*doubts, *answer.doubts))
+
+
+def _answer(files: BootFiles, menu: Menu) -> NextBoot:
+    known: dict[str, str | None] = {}
+    entries: dict[str, Entry] = {}
+    for item in menu.kernels():
+        entry = None if item.is_recovery else _entry(files, item, known)
+        if entry is not None:
+            entries.setdefault(entry.release, entry)
+    default = menu.default
+    if default is None:
+        return NextBoot(None, menu.why, entries, menu.doubts)
+    chosen = _entry(files, default, known)
+    if chosen is None:
+        what = "boots no Linux kernel that is known here" if default.kernel is None else f"does not tell which kernel {default.kernel} is"
+        return NextBoot(None, menu.why, entries, (*menu.doubts, f"{default.source}: the default entry '{default.title}' {what}."))
+    entries[chosen.release] = chosen
+    warnings = stale_settings.warnings(files, menu, default)
+    return NextBoot(chosen.release, menu.why, entries, (*menu.doubts, *chosen.doubts), warnings)
+
+
+def _entry(files: BootFiles, item: MenuItem, known: dict[str, str | None]) -> Entry | None:
+    """None where the item boots no Linux, or its kernel's release cannot be told."""
+    if item.kernel is None:
+        return None
+    doubts = list(item.doubts)
+    if item.kernel not in known:
+        place = files.find(item.kernel)
+        name = os.path.basename(item.kernel)
+        known[item.kernel] = kernel_image.release(files.host, place) if place else kernel_image.name_release(files.host, name)
+    release = item.release or known[item.kernel]
+    if release is None:
+        return None
+    if not item.certain:
+        doubts.append(f"{item.source}: whether this entry is in the menu depends on what only the boot loader can know.")
+    initrds: list[str] = []
+    for path in (item.kernel, *item.initrds):
+        place = files.find(path)
+        if place is None:
+            doubts.append(f"{item.source} names {path}, which is not found.")
+        initrds.append(place or candidates(path)[0])
+    return Entry(release, Cmdline.parse(item.arguments), item.source, tuple(initrds[1:]), tuple(doubts))
+
+
+def _agreed(menus: t.Sequence[Menu], answers: t.Sequence[NextBoot]) -> NextBoot:
+    """What several loaders, of which any may be in charge, have in common."""
+    first, others = answers[0], answers[1:]
+    named = " and ".join(f"{menu.loader} ({menu.source})" for menu in menus)
+    doubt = f"{named} are both there, and nothing tells which one is in charge."
+    entries: dict[str, Entry] = {}
+    for answer in answers:
+        for release, entry in answer.entries.items():
+            alike = all(_boots_alike(entry, other.entries.get(release)) for other in answers)
+            entries.setdefault(release, entry if alike else dataclasses.replace(entry, doubts=(*entry.doubts, doubt)))
+    doubts = tuple(dict.fromkeys(sentence for answer in answers for sentence in answer.doubts))
+    warnings = tuple(dict.fromkeys(sentence for answer in answers for sentence in answer.warnings))
+    chosen = None if first.release is None else entries[first.release]
+    if chosen is not None and doubt not in chosen.doubts and all(other.release == first.release for other in others):
+        return NextBoot(first.release, f"{named} agree; {first.why}", entries, doubts, warnings)
+    return NextBoot(None, doubt, entries, (doubt, *doubts), warnings)
+
+
+def _boots_alike(one: Entry, other: Entry | None) -> bool:
+    return other is not None and (one.cmdline, one.initrds) == (other.cmdline, other.initrds)
+
+
+def _running(host: Host, doubts: tuple[str, ...]) -> NextBoot:
+    """No loader's configuration: all that is known is what the running kernel was given."""
+    doubt = "No boot loader configuration is found, so which kernel boots next, and with which arguments, cannot be told."
+    release = host.text_or_none(OSRELEASE)
+    entries = {release: Entry(release, Cmdline.read(host), CMDLINE)} if release and host.is_file(CMDLINE) else {}
+    return NextBoot(None, doubt, entries, (doubt, *doubts))

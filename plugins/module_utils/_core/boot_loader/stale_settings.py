@@ -1,0 +1,73 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Arguments that an operator has put into /etc/default/grub, but not yet into what boots."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.shell_assignments import Assignments
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import BootFiles
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.menu import Menu, MenuItem
+
+SETTINGS = "/etc/default/grub"
+FOLDER = "/etc/default/grub.d"
+VARIABLES = ("GRUB_CMDLINE_LINUX", "GRUB_CMDLINE_LINUX_DEFAULT")
+
+
+def warnings(files: BootFiles, menu: Menu, item: MenuItem) -> tuple[str, ...]:
+    """A sentence for each variable that was changed after the configuration, and is not contained in the default entry."""
+    generated = item.source.rpartition(":")[0]
+    if menu.loader != "GRUB" or item.is_recovery or "xen" in item.id:
+        return ()
+    texts = dict(_changed_settings(files, generated))
+    assignments = Assignments.parse("\n".join(texts.values()))
+    given = {_plain(word) for word in Cmdline.parse(item.arguments).arguments}
+    found: list[str] = []
+    for name in VARIABLES:
+        value = assignments.get(name)
+        if value is None or name in assignments.unknown:
+            continue
+        missing = [word for word in Cmdline.parse(value).arguments if "$" not in word and _plain(word) not in given]
+        if missing:
+            remedy = _remedy(files, menu, item, " ".join(missing))
+            place = _place(texts, name)
+            found.append(f'{place} sets {name}="{value}", but {item.source} does not have {" ".join(missing)}: run `{remedy}`.')
+    return tuple(found)
+
+
+def _changed_settings(files: BootFiles, generated: str) -> t.Iterator[tuple[str, str]]:
+    """The files of settings and their texts, in the order in which grub-mkconfig reads them; none if none is newer than its result."""
+    places = [SETTINGS, *(f"{FOLDER}/{name}" for name in files.names(FOLDER) if name.endswith(".cfg"))]
+    result = files.host.stat(generated)
+    changes = [status.st_mtime_ns for status in map(files.host.stat, places) if status is not None]
+    if result is None or not changes or max(changes) <= result.st_mtime_ns:
+        return
+    for place in places:
+        text = files.text(place)
+        if text is not None:
+            yield place, text
+
+
+def _place(texts: t.Mapping[str, str], name: str) -> str:
+    """The last file that sets the variable."""
+    places = [place for place, text in texts.items() if re.search(rf"^\s*(?:export\s+)?{name}\+?=", text, re.MULTILINE)]
+    return places[-1] if places else SETTINGS
+
+
+def _remedy(files: BootFiles, menu: Menu, item: MenuItem, missing: str) -> str:
+    if ".conf:" in item.source:
+        return f"grubby --update-kernel=ALL --args='{missing}'"
+    if files.host.which("update-grub") is not None:
+        return "update-grub"
+    command = next((name for name in ("grub2-mkconfig", "grub-mkconfig") if files.host.which(name) is not None), "grub-mkconfig")
+    return f"{command} -o {menu.source}"
+
+
+def _plain(word: str) -> str:
+    """An argument without the quotes and backslashes that GRUB and the shell each put in their own way."""
+    return re.sub(r"[\\\"']", "", word)

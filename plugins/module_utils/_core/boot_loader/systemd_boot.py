@@ -1,0 +1,196 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The menu of systemd-boot: entries of the Boot Loader Specification, types 1 and 2.  (systemd: src/boot/boot.c)"""
+
+from __future__ import annotations
+
+import dataclasses
+import fnmatch
+import functools
+import re
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import bls, efi_variables, kernel_image, unified_image
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.menu import Menu, MenuItem
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.versions import uapi_compare
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import MODULES
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.bls import BlsEntry
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import BootFiles
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.unified_image import UnifiedImage
+
+# Where the EFI system partition and the extended boot loader partition are mounted.
+PARTITIONS = ("/efi", "/boot/efi", "/boot")
+COUNTER = re.compile(r"\+(\d+)(?:-(\d+))?(?=\.(?:conf|efi)$)", re.IGNORECASE)
+SAVED = "@saved"
+
+
+@dataclasses.dataclass(frozen=True)
+class Candidate:
+    """An entry with what decides its place.  ``tries_left`` is None where boots are not counted."""
+
+    item: MenuItem
+    tries_left: int | None
+    tries_done: int
+    sort_key: str
+    machine_id: str
+    version: str
+
+
+def menu(files: BootFiles) -> Menu | None:
+    """What systemd-boot offers; None where no entry is found."""
+    found: dict[str, Candidate] = {}
+    for partition in PARTITIONS:
+        for candidate in (*_type_1(files, partition), *_type_2(files, partition)):
+            # One partition may be seen at two places.
+            found.setdefault(candidate.item.id, candidate)
+    if not found:
+        return None
+    ordered = sorted(found.values(), key=functools.cmp_to_key(compare))
+    place, settings = _settings(files)
+    default, why, doubts = _default(files, ordered, place, settings)
+    return Menu("systemd-boot", place, tuple(candidate.item for candidate in ordered), default, why, doubts)
+
+
+def compare(left: Candidate, right: Candidate) -> int:
+    """Below zero where ``left`` stands higher: boot_entry_compare()."""
+    keys: list[int] = [
+        (left.tries_left == 0) - (right.tries_left == 0),
+        (not left.sort_key) - (not right.sort_key),
+    ]
+    if left.sort_key and right.sort_key:
+        keys += [
+            (left.sort_key > right.sort_key) - (left.sort_key < right.sort_key),
+            (left.machine_id > right.machine_id) - (left.machine_id < right.machine_id),
+            -uapi_compare(left.version, right.version),
+        ]
+    keys.append(-uapi_compare(left.item.id, right.item.id))
+    if left.tries_left is not None and right.tries_left is not None:
+        keys += [right.tries_left - left.tries_left, left.tries_done - right.tries_done]
+    return next((key for key in keys if key), 0)
+
+
+def _default(
+    files: BootFiles, ordered: t.Sequence[Candidate], place: str, settings: t.Mapping[str, str]
+) -> tuple[MenuItem, str, tuple[str, ...]]:
+    """config_select_default_entry(): asked for once, by variable, by file, the first."""
+    doubts: list[str] = []
+    for pattern, source, is_preference in _wishes(files, place, settings):
+        wanted = pattern.lower()
+        for candidate in ordered:
+            if fnmatch.fnmatchcase(candidate.item.id, wanted) and not (is_preference and candidate.tries_left == 0):
+                return candidate.item, f"{source} names {pattern}", tuple(doubts)
+        if wanted.startswith("auto-"):
+            doubts.append(f"{source} names {pattern}, an entry that systemd-boot finds by itself, if it does.")
+    return ordered[0].item, f"{place}: the first entry is the default", tuple(doubts)
+
+
+def _wishes(files: BootFiles, place: str, settings: t.Mapping[str, str]) -> t.Iterator[tuple[str, str, bool]]:
+    """Patterns that systemd-boot tries in turn, each with who gives it, and whether it passes over entries that failed to boot."""
+    variables = (("LoaderEntryOneShot", False), ("LoaderEntryPreferred", True), ("LoaderEntryDefault", False))
+    saved = efi_variables.text(files.host, "LoaderEntryLastBooted")
+    for name, is_preference in variables:
+        value = efi_variables.text(files.host, name)
+        if value == SAVED:
+            value = saved
+        if value:
+            yield value, f"the EFI variable {name}", is_preference
+    for key, is_preference in (("preferred", True), ("default", False)):
+        value = settings.get(key)
+        if value == SAVED:
+            value = saved
+        if value:
+            yield value, place, is_preference
+
+
+def _settings(files: BootFiles) -> tuple[str, dict[str, str]]:
+    """The loader.conf and what it sets; the last line of a key counts."""
+    for partition in PARTITIONS:
+        place = f"{partition}/loader/loader.conf"
+        text = files.text(place)
+        if text is not None:
+            lines = (line.split(None, 1) for line in text.splitlines() if not line.lstrip().startswith("#"))
+            return place, {words[0]: words[1].strip() for words in lines if len(words) == 2}
+    return "systemd-boot", {}
+
+
+def _identified(name: str) -> tuple[str, int | None, int]:
+    """The ID that a file's name gives, without its boot counter, and the counter."""
+    found = COUNTER.search(name)
+    if found is None:
+        return name.lower(), None, 0
+    return (name[: found.start()] + name[found.end() :]).lower(), int(found[1]), int(found[2] or 0)
+
+
+def _type_1(files: BootFiles, partition: str) -> t.Iterator[Candidate]:
+    for entry in bls.read(files, f"{partition}/loader/entries"):
+        program = entry.kernel or entry.efi
+        place = partition + "/" + program.replace("\\", "/").lstrip("/") if program else ""
+        # systemd-boot leaves out what names a file that is not there.
+        if not program or not files.host.is_file(place):
+            continue
+        identity, left, done = _identified(entry.id)
+        item = _linux(files, partition, entry, identity, place) if entry.kernel else _program(files, entry, identity, place)
+        yield Candidate(item, left, done, entry.sort_key, entry.machine_id, entry.version)
+
+
+def _linux(files: BootFiles, partition: str, entry: BlsEntry, identity: str, place: str) -> MenuItem:
+    release = kernel_image.release(files.host, place)
+    if release is None and files.host.is_dir(f"{MODULES}/{entry.version}"):
+        release = entry.version or None
+    return MenuItem(
+        title=entry.title or identity,
+        id=identity,
+        source=entry.source,
+        kernel=place,
+        arguments=" ".join(entry.options),
+        initrds=tuple(partition + "/" + path.replace("\\", "/").lstrip("/") for path in entry.initrds),
+        release=release,
+    )
+
+
+def _program(files: BootFiles, entry: BlsEntry, identity: str, place: str) -> MenuItem:
+    image = unified_image.read(files.host, place)
+    if image is None:
+        return MenuItem(entry.title or identity, identity, entry.source)
+    item = _unified(files, image, identity, place)
+    if entry.options:
+        doubt = f"{entry.place} gives {place} other arguments, which it takes only where secure boot is off."
+        item = dataclasses.replace(item, arguments=" ".join(entry.options), doubts=(*item.doubts, doubt))
+    return dataclasses.replace(item, title=entry.title or identity, source=entry.source)
+
+
+def _type_2(files: BootFiles, partition: str) -> t.Iterator[Candidate]:
+    folder = f"{partition}/EFI/Linux"
+    for name in files.names(folder):
+        image = unified_image.read(files.host, f"{folder}/{name}") if name.lower().endswith(".efi") else None
+        if image is None:
+            continue
+        identity, left, done = _identified(name)
+        names = image.os_release
+        key = names.get("IMAGE_ID") or names.get("ID") or ""
+        version = next((names[key] for key in ("IMAGE_VERSION", "VERSION", "VERSION_ID", "BUILD_ID") if names.get(key)), "")
+        yield Candidate(_unified(files, image, identity, f"{folder}/{name}"), left, done, key, "", version)
+
+
+def _unified(files: BootFiles, image: UnifiedImage, identity: str, place: str) -> MenuItem:
+    doubts: list[str] = []
+    partition = place[: place.index("/EFI/")] if "/EFI/" in place else ""
+    for folder in (f"{place}.extra.d", f"{partition}/loader/addons"):
+        addons = [name for name in files.names(folder) if name.lower().endswith(".addon.efi")]
+        doubts += [f"{folder}/{name} may add arguments to those of {place}." for name in addons]
+    if image.has_profiles:
+        doubts.append(f"{place} holds several command lines; the first is taken.")
+    if image.initrd is not None:
+        doubts.append(f"{place} holds its own initial root file system, which is not looked into.")
+    return MenuItem(
+        title=image.os_release.get("PRETTY_NAME", identity),
+        id=identity,
+        source=place,
+        kernel=place,
+        arguments=image.cmdline,
+        initrds=(place,) if image.initrd is not None else (),
+        release=image.release,
+        doubts=tuple(doubts),
+    )

@@ -1,0 +1,75 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How the boot loaders themselves put versions in order."""
+
+from __future__ import annotations
+
+import re
+
+RPM_SEGMENT = re.compile(r"[0-9]+|[A-Za-z]+|~", re.ASCII)
+PIECE = re.compile(r"[0-9]+|[A-Za-z]+|[~^.-]", re.ASCII)
+SEPARATORS = "~-^."
+
+
+def rpm_compare(left: str, right: str) -> int:
+    """Below zero where ``left`` is older, as rpm's rpmvercmp() and GRUB's blscfg tell."""
+    if left == right:
+        return 0
+    lefts, rights = RPM_SEGMENT.findall(left), RPM_SEGMENT.findall(right)
+    for one, two in zip(lefts, rights):
+        if one == two:
+            continue
+        if "~" in (one, two):
+            return -1 if one == "~" else 1
+        if one.isdigit() != two.isdigit():
+            return 1 if one.isdigit() else -1
+        if one.isdigit() and int(one) == int(two):
+            continue
+        smaller = int(one) < int(two) if one.isdigit() else one < two
+        return -1 if smaller else 1
+    if len(lefts) == len(rights):
+        return 0
+    longer, sign = (lefts, 1) if len(lefts) > len(rights) else (rights, -1)
+    return -sign if longer[min(len(lefts), len(rights))] == "~" else sign
+
+
+def package_parts(name: str) -> tuple[str, str, str]:
+    """Name, version and release of `name-version-release`; the last ones are empty where there are fewer parts."""
+    parts = [*name.rsplit("-", 2), "", ""]
+    return parts[0], parts[1], parts[2]
+
+
+def package_compare(left: str, right: str) -> int:
+    """GRUB's order of BLS entries by the names of their files: name, then version, then release."""
+    pairs = zip(package_parts(left), package_parts(right))
+    return next((order for order in (rpm_compare(one, two) for one, two in pairs) if order), 0)
+
+
+def uapi_compare(left: str, right: str) -> int:
+    """Below zero where ``left`` is older, as the UAPI group's version format (strverscmp_improved() of systemd) tells.
+
+    `~` is older than the end, which is older than `-`, `^`, `.`, numbers, and letters before numbers.
+    """
+    lefts, rights = PIECE.findall(left), PIECE.findall(right)
+    for at in range(max(len(lefts), len(rights))):
+        one = lefts[at] if at < len(lefts) else ""
+        two = rights[at] if at < len(rights) else ""
+        if one == two:
+            continue
+        if one[:1].isdigit() and two[:1].isdigit():
+            if int(one) != int(two):
+                return -1 if int(one) < int(two) else 1
+            continue
+        if one.isalpha() and two.isalpha():
+            return -1 if one < two else 1
+        return -1 if _rank(one) < _rank(two) else 1
+    return 0
+
+
+def _rank(piece: str) -> int:
+    """~ before the end before - before ^ before . before letters before digits."""
+    if not piece:
+        return 1
+    if piece in SEPARATORS:
+        return {"~": 0, "-": 2, "^": 3, ".": 4}[piece]
+    return 6 if piece.isdigit() else 5
