@@ -11,6 +11,7 @@ import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.settlement import settle
+from ansible_collections.vfio.variants.tests.unit.module_files import module_file
 from ansible_collections.vfio.variants.tests.unit.trees import ANY_VFIO, DEBIAN_13, E1000E, NVIDIA_DISPLAY, V100_VARIANT, Tree
 
 if t.TYPE_CHECKING:
@@ -25,14 +26,13 @@ DRACUT = "/etc/dracut.conf.d/vfio-variants.conf"
 ALL = (SOFTDEPS, MODPROBE, RULES, EARLY, HOOK, DRACUT)
 
 VARIANT = "nvlink2gpu_vfio_pci"
-WITH_IDS = b"\x7fELF\0parmtype=ids:string\0"
 STOCK = {"nouveau": [NVIDIA_DISPLAY], "e1000e": [E1000E], "vfio-pci": [ANY_VFIO]}
 BUILT = MappingProxyType({**STOCK, f"updates/dkms/{VARIANT}": [V100_VARIANT]})
 
 
 def kernel(tree: Tree, release: str = DEBIAN_13, modules: t.Mapping[str, t.Sequence[str]] = BUILT, running: bool = True) -> Tree:
     tree.kernel(release, modules, running=running)
-    tree.file(f"/lib/modules/{release}/kernel/drivers/vfio-pci.ko", WITH_IDS)
+    tree.file(f"/lib/modules/{release}/kernel/drivers/vfio-pci.ko", module_file(release, [ANY_VFIO], parmtype="ids:string"))
     return tree
 
 

@@ -74,12 +74,16 @@ def _candidates(
     elf: Elf, section: int, tables: t.Mapping[Place, tuple[PciId, ...]], announced: frozenset[PciId]
 ) -> t.Iterator[tuple[int, str, tuple[PciId, ...]]]:
     """Where `id_table` lies in a section, with the name before it and the IDs that it leads to."""
-    leads = elf.pointers(section)
+    leads, code = elf.pointers(section), elf.code
     for offset, table in sorted(leads.items()):
         known = tables.get(table)
-        if known is None and not _has_probe(elf, leads, offset):
+        before, behind = leads.get(offset - POINTER), leads.get(offset + POINTER)
+        if before is None or before.section in code:
             continue
-        name = _name(elf, leads.get(offset - POINTER))
+        # Where no symbol vouches for the table, `probe` must lead to code.
+        if known is None and (behind is None or behind.section not in code or table.section in code):
+            continue
+        name = _name(elf, before)
         if name is None:
             continue
         if known is not None:
@@ -91,19 +95,13 @@ def _candidates(
             yield offset, name, found
 
 
-def _name(elf: Elf, place: Place | None) -> str | None:
-    found = None if place is None or elf.is_code(place) else elf.string(place)
+def _name(elf: Elf, place: Place) -> str | None:
+    found = elf.string(place)
     try:
         name = "" if found is None else found.decode("utf-8")
     except UnicodeDecodeError:
         return None
     return name if NAME.fullmatch(name) else None
-
-
-def _has_probe(elf: Elf, leads: t.Mapping[int, Place], offset: int) -> bool:
-    """Whether a pointer to code follows, as `probe` follows `id_table`."""
-    probe = leads.get(offset + POINTER)
-    return probe is not None and (elf.is_code(probe) or elf.sections[probe.section].name == ".opd")
 
 
 def _entries(elf: Elf, table: Place, announced: frozenset[PciId]) -> tuple[PciId, ...] | None:

@@ -8,15 +8,23 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import comparable
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import PENDING, Kernel, installed_releases, running_release
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import (
+    OSRELEASE,
+    PENDING,
+    Kernel,
+    installed_releases,
+    running_release,
+)
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_content import ModuleContent, module_path
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Inventory
     from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
 
 LOAD_TIMEOUT = 60.0
-# The kernel's own VFIO drivers and stubs whose name is not their module's, from the `.name` of their struct pci_driver.  The
-# others (mlx5, nvgrace-gpu, hisi-acc, pds, virtio, qat, ism) have KBUILD_MODNAME: the module's name with underscores.
+# Where no file tells: the kernel's own VFIO drivers and stubs whose name is not their module's, from the `.name` of their
+# struct pci_driver.  The others (mlx5, nvgrace-gpu, hisi-acc, pds, virtio, qat, ism) have KBUILD_MODNAME: the module's name
+# with underscores.
 KNOWN = {
     "vfio_pci": "vfio-pci",  # drivers/vfio/pci/vfio_pci.c
     "xe_vfio_pci": "xe-vfio-pci",  # drivers/vfio/pci/xe/main.c
@@ -28,16 +36,20 @@ KNOWN = {
 def driver_names(host: Host, inventory: Inventory, modules: t.Iterable[str], load: bool, kernel: Kernel | None = None) -> dict[str, str]:
     """The PCI driver of each module, by the module's comparable name, for ``kernel`` or else the running one.
 
-    What a loaded module has registered is read from sysfs.  With ``load``, a VFIO driver that is not loaded is loaded: it
-    takes no device by itself.  Without it, as in check mode, and where the running kernel has no such module, the driver is
-    taken to have its module's name, as KBUILD_MODNAME gives it.  Raises HostError when a module cannot be loaded or
-    registers no PCI driver.
+    What a loaded module has registered is read from sysfs, what another one will from its file.  Where that does not tell,
+    and with ``load``, a VFIO driver is loaded: it takes no device by itself.  Without it, as in check mode, and where the
+    running kernel has no such module, the driver is taken to have its module's name, as KBUILD_MODNAME gives it.  Raises
+    HostError when a module cannot be loaded or registers no PCI driver.
     """
-    return {module: _driver_name(host, inventory, module, load, kernel) for module in sorted({comparable(name) for name in modules})}
+    names = sorted({comparable(name) for name in modules})
+    registered = {module: registered_drivers(host, module) or inventory.drivers_of_module(module) for module in names}
+    if kernel is None and not all(registered.values()):
+        kernel = _running_kernel(host)
+    return {module: _driver_name(host, module, registered[module], load, kernel) for module in names}
 
 
-def _driver_name(host: Host, inventory: Inventory, module: str, load: bool, kernel: Kernel | None) -> str:
-    registered = registered_drivers(host, module) or inventory.drivers_of_module(module)
+def _driver_name(host: Host, module: str, registered: tuple[str, ...], load: bool, kernel: Kernel | None) -> str:
+    registered = registered or file_drivers(host, module, kernel)
     if not registered and module in KNOWN:
         return KNOWN[module]
     if not registered and load and _is_harmless(host, module, kernel):
@@ -53,6 +65,15 @@ def _driver_name(host: Host, inventory: Inventory, module: str, load: bool, kern
 def registered_drivers(host: Host, module: str) -> tuple[str, ...]:
     """The PCI drivers that a module has registered, none when it is not loaded."""
     return tuple(name[len("pci:") :] for name in host.names(f"/sys/module/{module}/drivers") if name.startswith("pci:"))
+
+
+def file_drivers(host: Host, module: str, kernel: Kernel | None) -> tuple[str, ...]:
+    """The PCI drivers that the file of a kernel's module brings, none where it cannot be read or does not tell."""
+    path = None if kernel is None else module_path(kernel, module)
+    try:
+        return () if path is None else tuple(driver.name for driver in ModuleContent.read(host, path).tables.drivers)
+    except HostError:
+        return ()
 
 
 def load_module(host: Host, module: str) -> tuple[str, ...]:
@@ -73,9 +94,12 @@ def load_module(host: Host, module: str) -> tuple[str, ...]:
 
 def _is_harmless(host: Host, module: str, kernel: Kernel | None) -> bool:
     """Whether the running kernel can load the module and that binds nothing: all its aliases are `vfio_pci:` ones."""
-    running = running_release(host)
-    if kernel is None or kernel.release != running:
-        if running not in installed_releases(host):
-            return False
-        kernel = Kernel.read(host, running)
-    return kernel.modules.get(module, PENDING) != PENDING and kernel.index.is_variant(module)
+    if kernel is None or kernel.release != running_release(host):
+        kernel = _running_kernel(host)
+    return kernel is not None and kernel.modules.get(module, PENDING) != PENDING and kernel.index.is_variant(module)
+
+
+def _running_kernel(host: Host) -> Kernel | None:
+    """The running kernel, None where none runs or its modules are gone."""
+    running = host.text_or_none(OSRELEASE)
+    return Kernel.read(host, running) if running is not None and running in installed_releases(host) else None

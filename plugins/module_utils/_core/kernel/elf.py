@@ -102,8 +102,10 @@ class Elf:
         found = self.data.find(b"\0", start, end)
         return None if found < 0 else self.data[start:found]
 
-    def is_code(self, place: Place) -> bool:
-        return bool(self._section(place.section).flags & EXECUTABLE)
+    @property
+    def code(self) -> frozenset[int]:
+        """The sections that a pointer to a function may lead to; on PowerPC those lead to descriptors in .opd."""
+        return frozenset(index for index, section in enumerate(self.sections) if section.flags & EXECUTABLE or section.name == ".opd")
 
     def symbols(self, part: str) -> t.Iterator[tuple[str, Place, int]]:
         """Name, place and size of the defined symbols whose names hold ``part``."""
@@ -142,18 +144,30 @@ class Elf:
         for table in self.sections:
             if table.kind != RELA or table.info != section:
                 continue
-            symbols = self._section(table.link).start
             content = _whole(self.data[table.start : table.start + table.size], relocation.size)
-            try:
-                for offset, info, addend in relocation.iter_unpack(content):
-                    if info & 0xFFFFFFFF != wanted:
-                        continue
-                    _name, _info, _other, index, value, _size = struct.unpack_from(self._symbol, self.data, symbols + (info >> 32) * 24)
-                    if UNDEFINED < index < RESERVED:
-                        found[offset] = Place(index, value + addend)
-            except struct.error as error:
-                raise NotElfError(str(error)) from error
+            symbols = self._symbol_places(table.link)
+            for offset, info, addend in relocation.iter_unpack(content):
+                if info & 0xFFFFFFFF == wanted:
+                    place = symbols(info >> 32)
+                    if place is not None:
+                        found[offset] = Place(place.section, place.offset + addend)
         return found
+
+    def _symbol_places(self, table: int) -> t.Callable[[int], Place | None]:
+        """Tells where the symbol of a number is defined; most relocations share a section's symbol."""
+        start = self._section(table).start
+        known: dict[int, Place | None] = {}
+
+        def place(number: int) -> Place | None:
+            if number not in known:
+                try:
+                    _name, section, value, _size = self._fields(struct.unpack_from(self._symbol, self.data, start + number * 24))
+                except struct.error as error:
+                    raise NotElfError(str(error)) from error
+                known[number] = Place(section, value) if UNDEFINED < section < RESERVED else None
+            return known[number]
+
+        return place
 
     @property
     def _symbol(self) -> str:

@@ -86,7 +86,7 @@ def test_a_name_that_is_not_ascii_is_read() -> None:
 @pytest.mark.parametrize(("probe_type", "asynchronous", "synchronous"), [(0, False, set()), (1, True, set()), (2, False, {"nvme"})])
 def test_how_a_driver_wants_to_be_probed_stands_in_its_file(probe_type: int, asynchronous: bool, synchronous: set[str]) -> None:
     found = tables([Driver(b"nvme", (CARD,), probe_type=probe_type)])
-    assert ([driver.asynchronous for driver in found.drivers], found.synchronous) == ([asynchronous], synchronous)
+    assert ([driver.asynchronous for driver in found.drivers], set(found.synchronous)) == ([asynchronous], synchronous)
 
 
 def test_a_module_that_only_lets_itself_be_loaded_has_no_driver() -> None:

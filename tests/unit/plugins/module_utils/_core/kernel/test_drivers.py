@@ -13,6 +13,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci im
 from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import driver_names
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel, PendingModule
+from ansible_collections.vfio.variants.tests.unit.driver_files import Driver, Entry, driver_file
 from ansible_collections.vfio.variants.tests.unit.trees import ANY_VFIO, DEBIAN_12, DEBIAN_13, E1000E, V100_VARIANT, Tree
 
 
@@ -60,6 +61,21 @@ def test_a_variant_is_loaded_to_learn_its_drivers_name(tmp_path: Path) -> None:
     modprobe = Modprobe(machine(tmp_path), {"mine_vfio": ["mine-pci"]})
     assert names(modprobe.tree, "mine_vfio", load=True, modprobe=modprobe) == {"mine_vfio": "mine-pci"}
     assert modprobe.asked == ["mine_vfio"]
+
+
+def test_a_variants_file_tells_its_drivers_name_without_loading_it(tmp_path: Path) -> None:
+    modprobe = Modprobe(machine(tmp_path), {})
+    content = driver_file(DEBIAN_13, [Driver(b"mine-pci", (Entry(0x10DE, 0x1DB1, override=1),))])
+    modprobe.tree.file(f"/lib/modules/{DEBIAN_13}/kernel/drivers/mine-vfio.ko", content)
+    assert names(modprobe.tree, "mine-vfio", load=True, modprobe=modprobe) == {"mine_vfio": "mine-pci"}
+    assert modprobe.asked == []
+
+
+def test_the_file_of_the_kernel_in_question_counts(tmp_path: Path) -> None:
+    tree = machine(tmp_path).kernel(DEBIAN_12, {"mine-vfio": [V100_VARIANT]})
+    content = driver_file(DEBIAN_12, [Driver(b"mine-old", (Entry(0x10DE, 0x1DB1, override=1),))])
+    host = tree.file(f"/lib/modules/{DEBIAN_12}/kernel/drivers/mine-vfio.ko", content).host()
+    assert driver_names(host, Inventory.read(host), ["mine-vfio"], False, Kernel.read(host, DEBIAN_12)) == {"mine_vfio": "mine-old"}
 
 
 def test_check_mode_loads_nothing_and_takes_the_modules_name(tmp_path: Path) -> None:
