@@ -127,7 +127,8 @@ def _device(folder: Folder, address: str) -> Device:
     ids = _Identity.read(folder)
     group = folder.link_name("iommu_group") if "iommu_group" in entries else None
     override = folder.attribute("driver_override")
-    numa = _number(folder.attribute("numa_node"), -1)
+    # A kernel without NUMA has no such attribute.
+    numa = _number(folder.attribute("numa_node"), -1) if "numa_node" in entries else -1
     virtual = sorted((name for name in entries if name.startswith("virtfn")), key=lambda name: int(name[6:]))
     return Device(
         address=address,
