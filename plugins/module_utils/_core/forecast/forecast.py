@@ -27,9 +27,18 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts
     Winner,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.later import jobs_of
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.play import Ground, Job, Play, Registration, State, orders
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.play import (
+    Ground,
+    Job,
+    Play,
+    Registration,
+    State,
+    orders,
+    with_id,
+)
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import Modprobe, Request
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.registration import Registrar
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.scene import Scene, set_scene
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import comparable
 
 if t.TYPE_CHECKING:
@@ -54,21 +63,6 @@ class _Fate:
     @property
     def is_open(self) -> bool:
         return any(state.driver is None for state in self.states)
-
-
-@dataclasses.dataclass(frozen=True)
-class _Scene:
-    """One step: its jobs, and for each device the job of its own event, if it has one."""
-
-    stage: Stage
-    name: str
-    jobs: tuple[Job, ...]
-    own: t.Mapping[str, int]
-    shared: frozenset[int]
-    """Jobs that are the events of several devices which no rule tells apart."""
-    inserting: t.Mapping[str, tuple[int, ...]]
-    naming: t.Mapping[str, tuple[int, ...]]
-    """By address, the jobs of others that write to the device's attributes; under OWN those that add an ID."""
 
 
 class _Simulation:
@@ -126,12 +120,12 @@ class _Simulation:
     def _scene(
         self, stage: Stage, name: str, lists: list[Job], events: t.Mapping[str, tuple[Effect, ...]], devices: t.Sequence[Device]
     ) -> None:
-        scene = _set_scene(stage, name, lists, events)
+        scene = set_scene(stage, name, lists, events)
         for device in devices:
             self._advance(device, scene)
         self._settle(scene)
 
-    def _settle(self, scene: _Scene) -> None:
+    def _settle(self, scene: Scene) -> None:
         """Everything that the step's jobs load is in the kernel when it ends, whatever came first."""
         for job in scene.jobs:
             for effect in job.effects:
@@ -141,7 +135,7 @@ class _Simulation:
                             self._loaded[module] = None
                             self._registered += self._registrar.registers(scene.stage, module)
                 elif isinstance(effect, NewId):
-                    self._registered = [_with_id(registration, effect) for registration in self._registered]
+                    self._registered = [with_id(registration, effect) for registration in self._registered]
 
     def _runtime_stage(self, present: t.Sequence[Device]) -> None:
         """What units do once udev has seen the devices; then virtual functions, which exist only from then on."""
@@ -186,10 +180,12 @@ class _Simulation:
 
     # -- one device
 
-    def _advance(self, device: Device, scene: _Scene) -> None:
+    def _advance(self, device: Device, scene: Scene) -> None:
         fate = self._fates[device.address]
+        if not fate.is_open and not scene.takes_away:
+            return
         candidates = self._candidates(device, scene, fate)
-        jobs = _relevant_jobs(device, scene, candidates)
+        jobs = scene.relevant_jobs(device, candidates)
         if not jobs:
             return
         for job in jobs:
@@ -199,7 +195,7 @@ class _Simulation:
             Play(ground, state, self._registered, self._loaded).run(order) for state in fate.states for order in orders(jobs)
         )
 
-    def _candidates(self, device: Device, scene: _Scene, fate: _Fate) -> frozenset[str]:
+    def _candidates(self, device: Device, scene: Scene, fate: _Fate) -> frozenset[str]:
         """The modules whose insertion can give the device an owner in this step."""
         named = {state.override for state in fate.states if state.override is not None}
         own = scene.own.get(device.address)
@@ -270,52 +266,6 @@ class _Simulation:
         return Because(f"modules.alias of {self._boot.release}", f"no module is for {device.modalias}")
 
 
-def _set_scene(stage: Stage, name: str, lists: list[Job], events: t.Mapping[str, tuple[Effect, ...]]) -> _Scene:
-    jobs = list(lists)
-    places: dict[int, int] = {}
-    own: dict[str, int] = {}
-    shared: set[int] = set()
-    for address, effects in events.items():
-        if id(effects) in places:
-            shared.add(places[id(effects)])
-        else:
-            places[id(effects)] = len(jobs)
-            jobs.append(Job(effects, own=True))
-        own[address] = places[id(effects)]
-    inserting: dict[str, list[int]] = {}
-    naming: dict[str, list[int]] = {}
-    for index, job in enumerate(jobs):
-        for effect in job.effects:
-            if isinstance(effect, Request):
-                for module in effect.insertions:
-                    inserting.setdefault(module, []).append(index)
-            elif isinstance(effect, NewId):
-                naming.setdefault(OWN, []).append(index)
-            elif not isinstance(effect, Doubt) and effect.address != OWN:
-                naming.setdefault(effect.address, []).append(index)
-    whole = [{key: tuple(dict.fromkeys(found)) for key, found in table.items()} for table in (inserting, naming)]
-    return _Scene(stage, name, tuple(jobs), own, frozenset(shared), whole[0], whole[1])
-
-
-def _relevant_jobs(device: Device, scene: _Scene, candidates: frozenset[str]) -> tuple[Job, ...]:
-    """The device's own event, and those jobs of others that load a driver for it or write to it; each kind once."""
-    own = scene.own.get(device.address)
-    found = [] if own is None else [Job(_relevant_effects(scene.jobs[own].effects, candidates), own=True)]
-    indices = {index for module in candidates for index in scene.inserting.get(module, ())}
-    indices.update(scene.naming.get(device.address, ()), scene.naming.get(OWN, ()))
-    foreign: dict[tuple[Effect, ...], None] = {}
-    for index in sorted(indices):
-        if index != own or index in scene.shared:
-            foreign[_relevant_effects(scene.jobs[index].effects, candidates)] = None
-    return (*found, *(Job(effects) for effects in foreign if effects))
-
-
-def _relevant_effects(effects: tuple[Effect, ...], candidates: frozenset[str]) -> tuple[Effect, ...]:
-    return tuple(
-        effect for effect in effects if not isinstance(effect, Request) or not candidates.isdisjoint((effect.module, *effect.insertions))
-    )
-
-
 def _list_jobs(work: LoadList, modprobe: Modprobe) -> t.Iterator[Job]:
     """A list is one job; where several modules are loaded at a time, each is one."""
     requests = [
@@ -334,12 +284,6 @@ def _distinct(states: t.Iterable[State]) -> list[State]:
     for state in states:
         found.setdefault(state.outcome, state)
     return list(found.values())
-
-
-def _with_id(registration: Registration, effect: NewId) -> Registration:
-    if registration.driver.name != effect.driver:
-        return registration
-    return dataclasses.replace(registration, ids=(*registration.ids, effect.id), ids_because=effect.because)
 
 
 def _unless_same(fate: _Fate, driver: str, source: str) -> t.Iterator[str]:

@@ -95,11 +95,13 @@ def orders(jobs: t.Sequence[Job]) -> t.Iterator[tuple[Job, ...]]:
 class Play:
     """One order of events for one device."""
 
-    def __init__(self, ground: Ground, state: State, registered: t.Sequence[Registration], loaded: t.Iterable[str]) -> None:
+    def __init__(self, ground: Ground, state: State, registered: t.Sequence[Registration], loaded: t.Container[str]) -> None:
         self._ground = ground
         self.state = state
-        self._registered = list(registered)
-        self._loaded = set(loaded)
+        self._before = registered
+        self._loaded_before = loaded
+        self._registered: list[Registration] = []
+        self._loaded: set[str] = set()
 
     def run(self, jobs: t.Iterable[Job]) -> State:
         for job in jobs if self.state.exists else ():
@@ -125,26 +127,29 @@ class Play:
 
     def _load(self, request: Request) -> None:
         """Nothing happens where the module is in already, not even to what its softdeps name."""
-        if request.module in self._loaded:
+        if self._is_loaded(request.module):
             return
         for module in request.insertions:
-            if module in self._loaded:
+            if self._is_loaded(module):
                 continue
             self._loaded.add(module)
             for registration in self._ground.registers(module):
                 self._registered.append(registration)
                 self._offer(registration, request.because)
 
+    def _is_loaded(self, module: str) -> bool:
+        return module in self._loaded or module in self._loaded_before
+
     def _new_id(self, effect: NewId) -> None:
-        for index, registration in enumerate(self._registered):
+        self._before = [with_id(registration, effect) for registration in self._before]
+        self._registered = [with_id(registration, effect) for registration in self._registered]
+        for registration in (*self._before, *self._registered):
             if registration.driver.name == effect.driver:
-                more = dataclasses.replace(registration, ids=(*registration.ids, effect.id), ids_because=effect.because)
-                self._registered[index] = more
-                self._offer(more, ())
+                self._offer(registration, ())
 
     def offer_all(self, because: Because | None = None) -> None:
         """Every registered driver in the order in which they registered (device_attach())."""
-        for registration in self._registered:
+        for registration in (*self._before, *self._registered):
             self._offer(registration, () if because is None else (because,))
 
     def _offer(self, registration: Registration, because: tuple[Because, ...]) -> None:
@@ -168,6 +173,13 @@ class Play:
             return self.state.override_because
         by_id = any(entry.matches(self._ground.device) for entry in registration.ids)
         return (registration.ids_because,) if by_id and registration.ids_because is not None else ()
+
+
+def with_id(registration: Registration, effect: NewId) -> Registration:
+    """The registration with the ID that an effect adds to its driver."""
+    if registration.driver.name != effect.driver:
+        return registration
+    return dataclasses.replace(registration, ids=(*registration.ids, effect.id), ids_because=effect.because)
 
 
 def _held_in(ground: Ground, module: str) -> tuple[Because, ...]:

@@ -10,17 +10,19 @@ from __future__ import annotations
 
 import dataclasses
 import fnmatch
+import functools
 import re
 import types
 import typing as t
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Device
-    from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.file_tree import FileTree
 
 DIRECTORIES = ("/etc/udev/rules.d", "/run/udev/rules.d", "/usr/local/lib/udev/rules.d", "/usr/lib/udev/rules.d", "/lib/udev/rules.d")
 _KEY = re.compile(r"""\s*,?\s*([A-Z_]+)(?:\{([^}]*)\})?\s*(==|!=|\+=|-=|:=|=)\s*([ei]?)"((?:[^"\\]|\\.)*)"(?=[\s,]|$)""")
 _SUBSTITUTION = re.compile(r"[$%]")
+_PATTERN = re.compile(r"[*?\[$%]")
 # udev_resolve_subsys_kernel(): an attribute of another device, `ATTR{[pci/0000:3b:00.0]vendor}`.
 _OF_ANOTHER = re.compile(r"\[pci/([^\]/]+)\](.+)")
 
@@ -67,14 +69,37 @@ class Rule:
 
     def agrees_with(self, facts: EventFacts, others: Devices = NO_DEVICES) -> bool | None:
         """Whether an event of these facts matches."""
-        answers = [_answer(key, facts, others) for key in self.keys if key.is_match]
-        if False in answers:
+        if self._addresses is not None and facts["KERNEL", None] not in self._addresses:
             return False
-        return None if None in answers else True
+        matches: bool | None = True
+        for key in self.keys:
+            if key.is_match:
+                answer = _answer(key, facts, others)
+                if answer is False:
+                    return False
+                matches = matches and answer
+        return matches
 
     def value(self, name: str, attribute: str | None = None) -> str | None:
         """The last value that the rule assigns to a key, None when it assigns none."""
         return next((key.value for key in reversed(self.keys) if not key.is_match and (key.name, key.attribute) == (name, attribute)), None)
+
+    @functools.cached_property
+    def label(self) -> str | None:
+        return self.value("LABEL")
+
+    @functools.cached_property
+    def target(self) -> str | None:
+        """The label of the rule that comes next where this one matches."""
+        return self.value("GOTO")
+
+    @functools.cached_property
+    def _addresses(self) -> frozenset[str] | None:
+        """The only devices that the rule can be about, where it names them."""
+        named = [key.value for key in self.keys if key.name == "KERNEL" and key.operator == "==" and not key.ignores_case]
+        if not named or _PATTERN.search(named[0]):
+            return None
+        return frozenset(named[0].split("|"))
 
     @property
     def override(self) -> str | None:
@@ -103,24 +128,30 @@ class Rules:
     rules: tuple[Rule, ...]
 
     @classmethod
-    def read(cls, host: Host, mentioning: bytes = b"", without: t.Container[str] = (), directories: t.Sequence[str] = DIRECTORIES) -> Rules:
-        """The rules of a host, from the files that hold ``mentioning``, leaving out the paths ``without``.
+    def read(
+        cls,
+        tree: FileTree,
+        mentioning: t.Sequence[bytes] = (b"",),
+        without: t.Container[str] = (),
+        directories: t.Sequence[str] = DIRECTORIES,
+    ) -> Rules:
+        """The rules of a host, from the files that hold one of the words ``mentioning``, leaving out the paths ``without``.
 
         Of files with one name the first directory's counts, files are ordered by name alone.
         """
         chosen: dict[str, str] = {}
         for directory in directories:
-            for name in host.names(directory):
+            for name in tree.names(directory):
                 if name.endswith(".rules"):
                     chosen.setdefault(name, f"{directory}/{name}")
         rules: list[Rule] = []
         for name in sorted(chosen):
             path = chosen[name]
-            if path in without or not host.is_file(path):
+            if path in without or not tree.is_file(path):
                 continue
-            content = host.read_bytes(path)
-            if mentioning in content:
-                rules += parse(content.decode("utf-8", "surrogateescape"), path)
+            content = tree.read_bytes(path)
+            if any(word in content for word in mentioning):
+                rules += parse(content.decode("utf-8", "surrogateescape"), tree.shown(path))
         return cls(tuple(rules))
 
     def overrides(self, device: Device, release: str | None = None) -> tuple[Override, ...]:
@@ -133,10 +164,9 @@ class Rules:
         skip_to: tuple[str, str] | None = None
         doubtful: set[tuple[str, str]] = set()
         for rule in self.rules:
-            label = rule.value("LABEL")
-            if label is not None:
-                doubtful.discard((rule.path, label))
-                skip_to = None if skip_to == (rule.path, label) else skip_to
+            if rule.label is not None:
+                doubtful.discard((rule.path, rule.label))
+                skip_to = None if skip_to == (rule.path, rule.label) else skip_to
             if skip_to is not None and skip_to[0] == rule.path:
                 continue
             matches = rule.agrees_with(facts, others)
@@ -144,11 +174,10 @@ class Rules:
                 continue
             certain = matches is True and not any(path == rule.path for path, _unused in doubtful)
             yield rule, certain
-            target = rule.value("GOTO")
-            if target is not None and certain:
-                skip_to = (rule.path, target)
-            elif target is not None:
-                doubtful.add((rule.path, target))
+            if rule.target is not None and certain:
+                skip_to = (rule.path, rule.target)
+            elif rule.target is not None:
+                doubtful.add((rule.path, rule.target))
 
 
 def _overrides_of(rule: Rule, certain: bool) -> t.Iterator[Override]:
@@ -242,5 +271,5 @@ def _answer(key: Key, facts: EventFacts, others: Devices) -> bool | None:
     value = key.value
     if key.ignores_case:
         fact, value = fact.lower(), value.lower()
-    found = any(fnmatch.fnmatchcase(fact, pattern) for pattern in value.split("|"))
+    found = fact == value or any(fnmatch.fnmatchcase(fact, pattern) for pattern in value.split("|"))
     return found == (key.operator == "==")
