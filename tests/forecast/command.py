@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import generator
-import mutations
+import mutants
 import named
 import report
 import table
@@ -24,6 +24,7 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.cache impor
 
 HERE = Path(__file__).resolve().parent
 OBSERVED = HERE / "observed" / "boots.jsonl.xz"
+CATCHERS = HERE / "observed" / "catchers.json"
 # Of every drawn run this share are corner cases with names.
 NAMED_SHARE = 5
 
@@ -38,7 +39,10 @@ def parser() -> argparse.ArgumentParser:
     known.add_argument("--races", type=int, default=0, metavar="N", help="boot up to N times more to show that a race is one")
     known.add_argument("--record", type=Path, metavar="FILE", help="write every boot that was ever seen into FILE")
     known.add_argument("--replay", nargs="?", type=Path, const=OBSERVED, metavar="FILE", help="judge the boots of FILE, booting nothing")
-    known.add_argument("--mutations", nargs="?", type=Path, const=OBSERVED, metavar="FILE", help="break each rule; FILE's boots must notice")
+    known.add_argument(
+        "--mutations", nargs="?", type=Path, const=OBSERVED, metavar="FILE", help="break each rule; FILE's boots must notice"
+    )
+    known.add_argument("--rewrite", action="store_true", help="with --mutations: write down which boots noticed")
     known.add_argument("--table", type=Path, metavar="FILE", help="write the counts of all boots that were ever seen into FILE")
     known.add_argument("--quick", action="store_true", help="stop at the first disagreement")
     return known
@@ -59,7 +63,7 @@ def _run(options: argparse.Namespace) -> int:
     corpus = Corpus(_corpus_path(options, rig))
     comparison = Comparison(rig, corpus, say, options.jobs, options.races)
     if options.mutations:
-        return mutations.check(comparison, say)
+        return mutants.check(comparison, CATCHERS, say, options.rewrite)
     if options.table or options.record:
         return _write(options, comparison)
     results = []
@@ -112,5 +116,3 @@ def _end(results: Sequence[table.Result]) -> int:
 
 def say(line: str) -> None:
     print(line, flush=True)
-
-

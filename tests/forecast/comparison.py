@@ -57,7 +57,7 @@ class Comparison:
     def replay(self, cases: Iterable[Case]) -> Iterator[Result]:
         """Each case that was booted before, compared without booting anything."""
         for case in cases:
-            yield self._compared(case, self.facts(case.configuration).answers())
+            yield self.compared(case, self.facts(case.configuration).answers())
 
     def facts(self, configuration: Configuration) -> Facts:
         """The collection's own way from a host to what a forecast is made from."""
@@ -80,7 +80,7 @@ class Comparison:
 
     def _judged(self, case: Case) -> Result:
         answers = self.facts(case.configuration).answers()
-        result = self._compared(case, answers)
+        result = self.compared(case, answers)
         left = self.races
         for one in result.judged:
             for name, variation in races.holding_back(case.configuration, one.address):
@@ -93,10 +93,10 @@ class Comparison:
                 for _configuration, observed in self.rig.boot_many([variation], parallel=1):
                     if not isinstance(observed, BootError):
                         self._keep(case, name, observed)
-                result = self._compared(case, answers)
+                result = self.compared(case, answers)
         return result
 
-    def _compared(self, case: Case, answers: Answers) -> Result:
+    def compared(self, case: Case, answers: Answers) -> Result:
         boots = {record.variation: (record.owners, record.by_stage) for record in self.corpus.variations(case)}
         return Result(case, tuple(judgement.judge(answers, boots)))
 

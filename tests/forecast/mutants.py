@@ -1,0 +1,75 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether the boots that were seen give each broken forecast away, and which configuration does."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from comparison import Comparison, Facts
+from draft import Case
+from mutations import MUTATIONS, Mutation
+
+Say = Callable[[str], None]
+
+
+@dataclass
+class Mutants:
+    """``catchers`` are the configurations, by what a mutation breaks, that were seen to give it away before."""
+
+    comparison: Comparison
+    catchers: Mapping[str, str]
+    _facts: dict[str, Facts] = field(default_factory=dict)
+    _sound: dict[str, bool] = field(default_factory=dict)
+
+    def check(self, say: Say) -> dict[str, str | None]:
+        """The configuration that catches each mutation, None where none does."""
+        found: dict[str, str | None] = {}
+        for mutation in MUTATIONS:
+            found[mutation.breaks] = catcher = self._catcher(mutation)
+            say(f"{mutation.breaks}: {f'caught by {catcher}' if catcher else 'NOT NOTICED'}")
+        return found
+
+    def _catcher(self, mutation: Mutation) -> str | None:
+        return next((case.configuration.name for case in self._candidates(mutation) if self._catches(case, mutation)), None)
+
+    def _candidates(self, mutation: Mutation) -> Iterator[Case]:
+        """The one that caught it before, then all others, those with names first."""
+        known = self.catchers.get(mutation.breaks)
+        cases = self.comparison.corpus.cases()
+        yield from sorted(cases, key=lambda case: (case.configuration.name != known, case.configuration.name.startswith("seed-")))
+
+    def _catches(self, case: Case, mutation: Mutation) -> bool:
+        if not self._is_sound(case):
+            return False
+        with mutation.applied():
+            facts = self.comparison.facts(case.configuration) if mutation.reads else self._facts_of(case)
+            return self.comparison.compared(case, facts.answers()).is_wrong
+
+    def _is_sound(self, case: Case) -> bool:
+        """Whether the forecast as it is agrees with the boot: else the case proves nothing."""
+        name = case.configuration.name
+        if name not in self._sound:
+            self._sound[name] = not self.comparison.compared(case, self._facts_of(case).answers()).is_wrong
+        return self._sound[name]
+
+    def _facts_of(self, case: Case) -> Facts:
+        name = case.configuration.name
+        if name not in self._facts:
+            self._facts[name] = self.comparison.facts(case.configuration)
+        return self._facts[name]
+
+
+def check(comparison: Comparison, catchers: Path, say: Say, rewrite: bool = False) -> int:
+    """Whether every mutation is noticed; with ``rewrite`` the catchers that were found are written down."""
+    known: dict[str, str] = json.loads(catchers.read_text(encoding="utf-8")) if catchers.exists() else {}
+    found = Mutants(comparison, known).check(say)
+    missed = [breaks for breaks, catcher in found.items() if catcher is None]
+    if rewrite:
+        catchers.parent.mkdir(parents=True, exist_ok=True)
+        catchers.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
+    say(f"{len(found) - len(missed)} passed, {len(missed)} failed")
+    return 1 if missed else 0

@@ -1,0 +1,341 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The forecast with one of its rules broken, each in turn: the boots that were seen must give every one away."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import importlib
+import typing as t
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+_CORE = "ansible_collections.vfio.variants.plugins.module_utils._core"
+Broken = Callable[[t.Any], t.Any]
+"""Makes the broken function or class out of the right one."""
+
+
+@dataclass(frozen=True)
+class Mutation:
+    """A rule that is broken on purpose.  ``place`` is a module of the core, and what it holds: `forecast.matching:can_probe`."""
+
+    breaks: str
+    place: str
+    broken: Broken
+    reads: bool = False
+    """Whether facts have to be read again to see it: the rule belongs to the reading of the host."""
+
+    @contextlib.contextmanager
+    def applied(self) -> Iterator[None]:
+        module, _colon, path = self.place.partition(":")
+        owner: t.Any = importlib.import_module(f"{_CORE}.{module}")
+        *outer, name = path.split(".")
+        for part in outer:
+            owner = getattr(owner, part)
+        right = vars(owner)[name]
+        unwrapped = right.__func__ if isinstance(right, (staticmethod, classmethod)) else right
+        broken = self.broken(unwrapped)
+        setattr(owner, name, type(right)(broken) if isinstance(right, (staticmethod, classmethod)) else broken)
+        try:
+            yield
+        finally:
+            setattr(owner, name, right)
+
+
+def always(value: object) -> Broken:
+    """Whatever is asked, the same answer."""
+    return lambda _right: lambda *_arguments, **_named: value
+
+
+def changed(change: Callable[[t.Any], t.Any]) -> Broken:
+    """The right answer, changed."""
+    return lambda right: lambda *arguments, **named: change(right(*arguments, **named))
+
+
+def generated(change: Callable[[list[t.Any]], t.Any]) -> Broken:
+    """What the right generator yields, changed as a list."""
+    return lambda right: lambda *arguments, **named: iter(change(list(right(*arguments, **named))))
+
+
+def _field(name: str, change: Callable[[t.Any], t.Any]) -> Broken:
+    """The class with one field changed whenever it is made."""
+
+    def broken(right: t.Any) -> t.Any:
+        def made(*arguments: t.Any, **named: t.Any) -> t.Any:
+            whole = right(*arguments, **named)
+            return dataclasses.replace(whole, **{name: change(getattr(whole, name))})
+
+        return made
+
+    return broken
+
+
+def _without_effect(kind: str) -> Broken:
+    """Events in which one kind of effect is missing."""
+    return lambda right: lambda self, device: tuple(effect for effect in right(self, device) if type(effect).__name__ != kind)
+
+
+def _programs_first(right: t.Any) -> t.Any:
+    """As if udev loaded modules before it writes the attributes."""
+
+    def broken(self: t.Any, device: t.Any) -> t.Any:
+        effects = right(self, device)
+        return tuple(sorted(effects, key=lambda effect: type(effect).__name__ != "Request"))
+
+    return broken
+
+
+def _first_override_stays(right: t.Any) -> t.Any:
+    def broken(self: t.Any, device: t.Any) -> t.Any:
+        seen: set[str] = set()
+        found = []
+        for effect in right(self, device):
+            name = type(effect).__name__
+            if name != "SetOverride" or name not in seen:
+                found.append(effect)
+            seen.add(name)
+        return tuple(found)
+
+    return broken
+
+
+def _blacklist_for_all(right: t.Any) -> t.Any:
+    """As if a blacklist kept a module out that a softdep or another module asks for."""
+
+    def broken(self: t.Any, module: str, visited: set[str], because: t.Any) -> t.Any:
+        return (entry for entry in right(self, module, visited, because) if self._blacklist_of(entry[0]) is None or entry[0] == module)
+
+    return broken
+
+
+def _displaces(right: t.Any) -> t.Any:
+    """As if the driver that comes last took the device from the one that has it."""
+
+    def broken(self: t.Any, registration: t.Any, because: t.Any) -> t.Any:
+        before = self.state
+        self.state = dataclasses.replace(before, driver=None)
+        right(self, registration, because)
+        if self.state.driver is None:
+            self.state = before
+
+    return broken
+
+
+def _skips_stage(name: str) -> Broken:
+    """As if a stage had no steps."""
+    return lambda right: lambda self, stage, *rest: None if stage.name == name else right(self, stage, *rest)
+
+
+def _all_at_once(right: t.Any) -> t.Any:
+    """As if everything in a stage ran at the same time."""
+
+    def broken(self: t.Any) -> t.Any:
+        stages = tuple(
+            dataclasses.replace(stage, steps=(tuple(work for step in stage.steps for work in step),)) for stage in self._boot.stages
+        )
+        self._boot = dataclasses.replace(self._boot, stages=stages)
+        return right(self)
+
+    return broken
+
+
+def _with_stages(change: Callable[[t.Any, t.Any], t.Any]) -> Broken:
+    """The stages before the root, changed with the root in view."""
+
+    def outer(right: t.Any) -> t.Any:
+        def broken(self: t.Any) -> t.Any:
+            *early, root = self._boot.stages
+            self._boot = dataclasses.replace(self._boot, stages=(*(change(stage, root) for stage in early), root))
+            return right(self)
+
+        return broken
+
+    return outer
+
+
+def _reversed_steps(right: t.Any) -> t.Any:
+    def broken(self: t.Any) -> t.Any:
+        stages = tuple(dataclasses.replace(stage, steps=tuple(reversed(stage.steps))) for stage in self._boot.stages)
+        self._boot = dataclasses.replace(self._boot, stages=stages)
+        return right(self)
+
+    return broken
+
+
+def _ordered_by_priority(right: t.Any) -> t.Any:
+    def broken(self: t.Any, name: str) -> t.Any:
+        return list(reversed(right(self, name)))
+
+    return broken
+
+
+def _first_of_each_module(right: t.Any) -> t.Any:
+    def broken(self: t.Any, module: str) -> t.Any:
+        return right(self, module)[:1]
+
+    return broken
+
+
+def _without_options_of_cmdline(right: t.Any) -> t.Any:
+    def broken(self: t.Any, module: str) -> t.Any:
+        return tuple(directive for directive in right(self, module) if directive.source.line)
+
+    return broken
+
+
+_MATCHING, _PROBING, _EVENTS, _PLAY = "forecast.matching", "forecast.probing", "forecast.events", "forecast.play"
+_SIMULATION, _REGISTRATION, _CONFIG = "forecast.forecast:_Simulation", "forecast.registration", "kernel.modprobe"
+EVENT = f"{_EVENTS}:Events.of"
+
+MUTATIONS = (
+    # The kernel's matching
+    Mutation(
+        "an override shuts other drivers out",
+        f"{_MATCHING}:matches",
+        lambda right: lambda d, i, v, o: right(d, i, v, None) or right(d, i, v, o),
+    ),
+    Mutation("an override lets its driver in without an ID", f"{_MATCHING}:_is_named", always(False)),
+    Mutation(
+        "an override is compared to the letter",
+        f"{_MATCHING}:_is_named",
+        lambda _right: lambda driver, override: driver.name.replace("-", "_") == override.replace("-", "_"),
+    ),
+    Mutation("dynamic IDs match", f"{_MATCHING}:_has_dynamic_id", always(False)),
+    Mutation("a driver's own table matches", f"{_MATCHING}:_has_static_id", always(False)),
+    Mutation(
+        "entries for an override match nothing without it",
+        f"{_MATCHING}:_has_static_id",
+        lambda _right: lambda driver, device: any(entry.matches(device) for entry in driver.ids),
+    ),
+    Mutation("autoprobe keeps drivers from virtual functions", f"{_MATCHING}:can_probe", always(True)),
+    Mutation(
+        "an override outdoes autoprobe",
+        f"{_MATCHING}:can_probe",
+        lambda _right: lambda virtual, autoprobe, _override: not virtual or autoprobe,
+    ),
+    Mutation("every entry of ids= counts", f"{_MATCHING}:dynamic_ids", changed(lambda ids: ids[:1])),
+    Mutation(
+        "an entry of ids= can name the subsystem",
+        f"{_MATCHING}:dynamic_ids",
+        changed(lambda ids: tuple(dataclasses.replace(entry, subsystem_vendor=0xFFFFFFFF, subsystem_device=0xFFFFFFFF) for entry in ids)),
+    ),
+    Mutation(
+        "ids= are read in either case",
+        f"{_MATCHING}:dynamic_ids",
+        lambda right: lambda value: right(",".join(entry for entry in value.split(",") if entry == entry.lower())),
+    ),
+    Mutation("without an IOMMU no VFIO driver takes a device", f"{_MATCHING}:vfio_refusal", always(None)),
+    Mutation(
+        "the order in which a new device is offered to drivers changed in 7.x",
+        f"{_MATCHING}:attach_order",
+        lambda right: lambda drivers, _release: right(drivers, "6.1"),
+    ),
+    # kmod
+    Mutation("an alias of modprobe.d replaces modules.alias", f"{_PROBING}:Modprobe._from_config_alias", always([])),
+    Mutation("a module can be asked for by its name", f"{_PROBING}:Modprobe._from_names", always([])),
+    Mutation("an install line's name can be asked for", f"{_PROBING}:Modprobe._from_install", always([])),
+    Mutation("modules are loaded in the order of modules.alias", f"{_PROBING}:Modprobe._from_modules_alias", _ordered_by_priority),
+    Mutation("every module of modules.alias is loaded", f"{_PROBING}:Modprobe._from_modules_alias", _first_of_each_module),
+    Mutation("a blacklist keeps a module out", f"{_PROBING}:Modprobe._blacklist_of", always(None)),
+    Mutation("a blacklist counts only for what was asked for", f"{_PROBING}:Modprobe._probe_list", _blacklist_for_all),
+    Mutation(
+        "a plain modprobe of a name heeds no blacklist",
+        f"{_PROBING}:Modprobe.ask",
+        lambda right: lambda self, text, _heeds, *rest: right(self, text, True, *rest),
+    ),
+    Mutation(
+        "softdep pre: comes before",
+        f"{_PROBING}:softdep_words",
+        lambda right: lambda line, wanted: () if wanted == "pre:" else right(line, wanted),
+    ),
+    Mutation(
+        "softdep post: comes after",
+        f"{_PROBING}:softdep_words",
+        lambda right: lambda line, wanted: () if wanted == "post:" else (*right(line, "pre:"), *right(line, "post:")),
+    ),
+    Mutation("only the first softdep counts", f"{_CONFIG}:ModprobeConfig.softdeps", changed(lambda lines: tuple(reversed(lines)))),
+    Mutation(
+        "install is ignored beside a softdep",
+        f"{_PROBING}:Modprobe._with_softdeps",
+        generated(lambda found: [(name, False) for name, _ignores in found]),
+    ),
+    Mutation("install stands in for loading", f"{_PROBING}:Modprobe._install_of", always(None)),
+    Mutation("a module that cannot be loaded is not there", f"{_PROBING}:Modprobe._why_unloadable", always(None)),
+    Mutation("only the last ids= counts", f"{_CONFIG}:ModprobeConfig.options", changed(lambda lines: tuple(reversed(lines)))),
+    Mutation("the command line's options come last", f"{_CONFIG}:ModprobeConfig.options", _without_options_of_cmdline),
+    Mutation("module_blacklist= keeps a module out", "kernel.cmdline:Cmdline.refused", lambda _right: property(lambda _self: ())),
+    Mutation(
+        "modprobe.blacklist= keeps a module out",
+        "kernel.cmdline:Cmdline.blacklisted",
+        lambda _right: property(lambda _self: ()),
+        reads=True,
+    ),
+    Mutation(
+        "- is _ in modprobe.d", f"{_CONFIG}:_underscores", lambda right: lambda word: word if right(word) is not None else None, reads=True
+    ),
+    Mutation(
+        "comments say nothing", f"{_CONFIG}:_directive", lambda right: lambda source, line: right(source, line.lstrip("# ")), reads=True
+    ),
+    Mutation("a line can go on", f"{_CONFIG}:_logical_lines", lambda _right: lambda text: enumerate(text.split("\n"), 1), reads=True),
+    Mutation(
+        "two blanks before pre: undo a softdep", f"{_CONFIG}:_rest", changed(lambda words: [word.strip() for word in words]), reads=True
+    ),
+    Mutation("only .conf files are read", f"{_CONFIG}:SUFFIXES", lambda _right: ("",), reads=True),
+    Mutation("/etc hides its namesakes", f"{_CONFIG}:DIRECTORIES", lambda right: tuple(reversed(right)), reads=True),
+    # udev
+    Mutation("a rule sets the override", EVENT, _without_effect("SetOverride")),
+    Mutation("the override is set before modules are loaded", EVENT, _programs_first),
+    Mutation("the last rule's override stays", EVENT, _first_override_stays),
+    Mutation("a rule can switch autoprobe off", EVENT, _without_effect("SetAutoprobe")),
+    Mutation("an event loads modules", EVENT, _without_effect("Request")),
+    Mutation(
+        "a rule's condition has to hold",
+        "policy.udev:_answer",
+        lambda right: lambda key, *rest: True if key.name == "ATTR" else right(key, *rest),
+    ),
+    Mutation(
+        "a rule is for an address",
+        "policy.udev:_answer",
+        lambda right: lambda key, *rest: True if key.name == "KERNEL" else right(key, *rest),
+    ),
+    Mutation(
+        "a rule is for an action",
+        "policy.udev:_answer",
+        lambda right: lambda key, *rest: True if key.name == "ACTION" else right(key, *rest),
+    ),
+    Mutation(
+        "GOTO skips rules",
+        "policy.udev:Rule.value",
+        lambda right: lambda self, name, *rest: None if name == "GOTO" else right(self, name, *rest),
+    ),
+    # registering and probing
+    Mutation("nobody is displaced", f"{_PLAY}:Play._offer", _displaces),
+    Mutation("jobs at the same time can come in any order", f"{_PLAY}:orders", generated(lambda found: found[:1])),
+    Mutation("a driver that registers is offered what is unbound", f"{_PLAY}:Play._load", always(None)),
+    Mutation("a module registers its drivers", f"{_REGISTRATION}:Registrar.registers", always(())),
+    Mutation("built-in drivers register first", f"{_REGISTRATION}:Registrar.built_in", generated(lambda _found: [])),
+    # the stages
+    Mutation("the initramfs comes first", f"{_SIMULATION}._step", _skips_stage("initramfs")),
+    Mutation("the root comes after it", f"{_SIMULATION}._step", _skips_stage("root")),
+    Mutation("conf/modules comes after coldplug, rd.driver.pre= before", f"{_SIMULATION}.winners", _reversed_steps),
+    Mutation("one step ends before the next", f"{_SIMULATION}.winners", _all_at_once),
+    Mutation(
+        "an image has its own modprobe.d",
+        f"{_SIMULATION}.winners",
+        _with_stages(lambda stage, root: dataclasses.replace(stage, config=root.config)),
+    ),
+    Mutation(
+        "an image has its own rules",
+        f"{_SIMULATION}.winners",
+        _with_stages(lambda stage, root: dataclasses.replace(stage, rules=root.rules)),
+    ),
+    Mutation(
+        "an image has only its own modules",
+        f"{_SIMULATION}.winners",
+        _with_stages(lambda stage, root: dataclasses.replace(stage, kernel=root.kernel)),
+    ),
+    Mutation("what the initramfs loaded stays loaded", f"{_SIMULATION}._settle", always(None)),
+    Mutation("driverctl comes last", "forecast.later:jobs_of", always([])),
+    Mutation("virtual functions appear when their drivers are there", f"{_SIMULATION}._appear", always(None)),
+)
