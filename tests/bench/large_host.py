@@ -64,8 +64,8 @@ def _depmod(tree: Tree, release: str) -> None:
 def _image(tree: Tree, release: str) -> None:
     """A boot image as mkinitramfs leaves it: some modules with depmod's files about them, and what says that it is one."""
     inner = Tree(tree.root / "image")
-    for name in range(IN_IMAGE):
-        path = f"/lib/modules/{release}/kernel/driver{name}.ko"
+    for number in range(IN_IMAGE):
+        path = f"/lib/modules/{release}/kernel/driver{number}.ko"
         inner.file(path, tree.place(path).read_bytes())
     for name in ("order", "builtin", "builtin.modinfo"):
         inner.file(f"/lib/modules/{release}/modules.{name}", tree.place(f"/lib/modules/{release}/modules.{name}").read_bytes())
