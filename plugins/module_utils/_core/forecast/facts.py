@@ -8,7 +8,6 @@ import dataclasses
 import typing as t
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Device
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
@@ -28,20 +27,23 @@ UNKNOWN = "unknown"
 
 @dataclasses.dataclass(frozen=True)
 class Listed:
-    """A module that a list names, with the list's place (file and line)."""
+    """A module that a list names, with the list's place (file and line), and the options that stand beside it."""
 
     name: str
     source: str
+    options: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
 class LoadList:
-    """Modules that one program loads by name, in order, heeding blacklists: `conf/modules`, systemd-modules-load, rd.driver.pre."""
+    """Modules that one program loads by name, in order: `conf/modules`, systemd-modules-load, rd.driver.pre."""
 
     program: str
     modules: tuple[Listed, ...]
     in_order: bool = True
     """False where the program loads several at a time (systemd-modules-load from systemd 262 on)."""
+    heeds_blacklist: bool = True
+    """False where the program runs a plain `modprobe name`: dracut's rd.driver.pre and rd.driver.post, sysvinit's kmod."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -156,7 +158,6 @@ class Winner:
     With certainty `race` it is the outcome that is likelier, with `unknown` what would come if the doubt had no effect.
     """
 
-    device: Device
     driver: str | None
     certainty: str
     stage: str | None

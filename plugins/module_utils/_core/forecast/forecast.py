@@ -47,18 +47,21 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import Boot, LoadList, Stage, Step
 
 
+_Made = t.TypeVar("_Made")
+
+
 def forecast(devices: t.Sequence[Device], boot: Boot) -> dict[str, Winner]:
-    """The winner of each device, by address."""
+    """The winner of each device, by address; devices that nothing tells apart share one object."""
     return _Simulation(devices, boot).winners()
 
 
-@dataclasses.dataclass
+@dataclasses.dataclass(frozen=True)
 class _Fate:
     """What can have become of a device so far.  ``refused`` says why its natives were not loaded."""
 
-    states: list[State]
-    doubts: list[str] = dataclasses.field(default_factory=list)
-    refused: list[Because] = dataclasses.field(default_factory=list)
+    states: tuple[State, ...] = (State(),)
+    doubts: tuple[str, ...] = ()
+    refused: tuple[Because, ...] = ()
 
     @property
     def is_open(self) -> bool:
@@ -76,7 +79,8 @@ class _Simulation:
         self._registrar = Registrar(boot)
         self._registered: list[Registration] = []
         self._loaded: dict[str, None] = {}
-        self._fates = {device.address: _Fate([State()]) for device in devices}
+        # Devices that nothing tells apart share one fate, which is worked out once.
+        self._fates = dict.fromkeys(self._by_address, _Fate())
         self._autoprobe: dict[str, bool] = {}
 
     def winners(self) -> dict[str, Winner]:
@@ -90,25 +94,41 @@ class _Simulation:
             for step in stage.steps:
                 self._step(stage, stage.name, step, present)
         self._runtime_stage(present)
-        return {device.address: self._winner(device) for device in self._devices}
+        known: dict[tuple[t.Hashable, ...], Winner] = {}
+        return {device.address: self._shared(known, device, None, self._winner) for device in self._devices}
+
+    def _shared(
+        self, known: dict[tuple[t.Hashable, ...], _Made], device: Device, scene: Scene | None, make: t.Callable[[Device], _Made]
+    ) -> _Made:
+        """What ``make`` makes of a device, once for all that are alike."""
+        address, boot = device.address, self._boot
+        told_apart = address in boot.declined or address in boot.held_by_built_in or address in boot.maybe_built_in
+        told_apart = told_apart or (scene is not None and address in scene.naming)
+        own = None if scene is None else scene.own.get(address)
+        key = (id(self._fates[address]), own, device.modalias, device.physical_function, address if told_apart else OWN)
+        if key not in known:
+            known[key] = make(device)
+        return known[key]
 
     # -- stage by stage
 
     def _kernel_stage(self, devices: t.Sequence[Device]) -> None:
         """Built-in drivers register in link order before any user space; PCI has been enumerated by then."""
         self._registered = list(self._registrar.built_in())
-        for device in devices:
-            holder = self._boot.held_by_built_in.get(device.address)
-            fate = self._fates[device.address]
-            if holder is not None:
-                because = Because(f"kernel {self._boot.release}", f"{holder} is built in and has the device now")
-                fate.states = [State(holder, None, KERNEL, (because,))]
-                continue
-            play = Play(self._ground(device, KERNEL, f"kernel {self._boot.release}", None), State(), self._registered, ())
-            play.offer_all()
-            if play.state.driver is not None:
-                built_in = Because(f"modules.builtin of {self._boot.release}", f"{play.state.driver} is built in")
-                fate.states = [dataclasses.replace(play.state, because=(*play.state.because[:-1], built_in))]
+        known: dict[tuple[t.Hashable, ...], _Fate] = {}
+        self._fates.update({device.address: self._shared(known, device, None, self._built_in_fate) for device in devices})
+
+    def _built_in_fate(self, device: Device) -> _Fate:
+        holder = self._boot.held_by_built_in.get(device.address)
+        if holder is not None:
+            because = Because(f"kernel {self._boot.release}", f"{holder} is built in and has the device now")
+            return _Fate((State(holder, None, KERNEL, (because,)),))
+        play = Play(self._ground(device, KERNEL, f"kernel {self._boot.release}", None), State(), self._registered, ())
+        play.offer_all()
+        if play.state.driver is None:
+            return self._fates[device.address]
+        built_in = Because(f"modules.builtin of {self._boot.release}", f"{play.state.driver} is built in")
+        return _Fate((dataclasses.replace(play.state, because=(*play.state.because[:-1], built_in)),))
 
     def _step(self, stage: Stage, name: str, step: Step, devices: t.Sequence[Device]) -> None:
         modprobe = Modprobe(self._boot, stage, frozenset(self._loaded))
@@ -121,8 +141,12 @@ class _Simulation:
         self, stage: Stage, name: str, lists: list[Job], events: t.Mapping[str, tuple[Effect, ...]], devices: t.Sequence[Device]
     ) -> None:
         scene = set_scene(stage, name, lists, events)
+        known: dict[tuple[t.Hashable, ...], _Fate] = {}
         for device in devices:
-            self._advance(device, scene)
+            self._notice_autoprobe(device, scene)
+        self._fates.update(
+            {device.address: self._shared(known, device, scene, lambda device: self._advanced(device, scene)) for device in devices}
+        )
         self._settle(scene)
 
     def _settle(self, scene: Scene) -> None:
@@ -155,13 +179,14 @@ class _Simulation:
             self._step(root, RUNTIME, (Coldplug(),), virtual)
         for address, taken in self._boot.later.libvirt.items():
             if address in self._fates:
-                self._fates[address].doubts += _unless_same(self._fates[address], taken.driver, taken.source)
+                fate = self._fates[address]
+                doubts = (*fate.doubts, *_unless_same(fate, taken.driver, taken.source))
+                self._fates[address] = dataclasses.replace(fate, doubts=doubts)
 
     def _appear(self, device: Device, root: Stage) -> None:
         """A virtual function is offered to the registered drivers before udev hears of it."""
-        fate = self._fates[device.address]
         states = []
-        for owner in self._fates[device.physical_function].states if device.physical_function in self._fates else [State()]:
+        for owner in self._fates[device.physical_function].states if device.physical_function in self._fates else (State(),):
             if owner.driver is None:
                 gone = Because(str(device.physical_function), "no driver has the physical function, so that it makes no virtual ones")
                 states.append(State(because=(gone,), exists=False))
@@ -176,24 +201,27 @@ class _Simulation:
                 play = Play(self._ground(device, RUNTIME, "/", root), initial, ordered, self._loaded)
                 play.offer_all()
                 states.append(play.state)
-        fate.states = _distinct(states)
+        self._fates[device.address] = _Fate(_distinct(states))
 
     # -- one device
 
-    def _advance(self, device: Device, scene: Scene) -> None:
+    def _advanced(self, device: Device, scene: Scene) -> _Fate:
         fate = self._fates[device.address]
         if not fate.is_open and not scene.takes_away:
-            return
+            return fate
         candidates = self._candidates(device, scene, fate)
         jobs = scene.relevant_jobs(device, candidates)
         if not jobs:
-            return
-        for job in jobs:
-            self._notice(device, job, fate, candidates)
+            return fate
         ground = self._ground(device, scene.name, scene.stage.place, scene.stage)
-        fate.states = _distinct(
+        states = _distinct(
             Play(ground, state, self._registered, self._loaded).run(order) for state in fate.states for order in orders(jobs)
         )
+        if not fate.is_open:
+            return dataclasses.replace(fate, states=states)
+        doubts = tuple(doubt for job in jobs for doubt in _doubts_of(job))
+        refused = tuple(refusal for job in jobs for refusal in _refusals_of(job))
+        return _Fate(states, (*fate.doubts, *doubts), (*fate.refused, *refused))
 
     def _candidates(self, device: Device, scene: Scene, fate: _Fate) -> frozenset[str]:
         """The modules whose insertion can give the device an owner in this step."""
@@ -208,25 +236,23 @@ class _Simulation:
         found |= self._registrar.with_dynamic_id(scene.stage, device)
         return frozenset(found | {module for name in named for module in self._registrar.modules_of(name)})
 
-    def _notice(self, device: Device, job: Job, fate: _Fate, candidates: frozenset[str]) -> None:
-        """Doubts and refusals on the way, where the device has no owner for certain."""
-        for effect in job.effects:
-            if isinstance(effect, SetAutoprobe) and job.own and effect.address in (OWN, device.address):
+    def _notice_autoprobe(self, device: Device, scene: Scene) -> None:
+        own = scene.own.get(device.address)
+        for effect in () if own is None else scene.jobs[own].effects:
+            if isinstance(effect, SetAutoprobe) and effect.address in (OWN, device.address):
                 self._autoprobe[device.address] = effect.on
-            if not fate.is_open:
-                continue
-            if isinstance(effect, Doubt) and job.own:
-                fate.doubts.append(effect.sentence)
-            elif isinstance(effect, Request) and not candidates.isdisjoint((effect.module, *effect.insertions)):
-                fate.doubts += effect.doubts
-                fate.refused += effect.refused
 
     def _doubt(self, devices: t.Sequence[Device], sentence: str) -> None:
         """A doubt about a stage counts for every device that nobody is certain to have by then and somebody could want."""
-        for device in devices:
+        known: dict[tuple[t.Hashable, ...], _Fate] = {}
+
+        def doubted(device: Device) -> _Fate:
             fate = self._fates[device.address]
-            if fate.is_open and self._registrar.is_wanted(device):
-                fate.doubts.append(sentence)
+            if not fate.is_open or not self._registrar.is_wanted(device):
+                return fate
+            return dataclasses.replace(fate, doubts=(*fate.doubts, sentence))
+
+        self._fates.update({device.address: self._shared(known, device, None, doubted) for device in devices})
 
     def _ground(self, device: Device, stage: str, place: str, at: Stage | None) -> Ground:
         autoprobe = self._autoprobe.get(device.physical_function or "", True)
@@ -251,7 +277,7 @@ class _Simulation:
             if other.driver != state.driver:
                 because += [Because(f"or {other.driver or 'nobody'}", str(fact)) for fact in other.because or other.override_because]
         because += [Because("not known", doubt) for doubt in doubts]
-        return Winner(device, state.driver, certainty, state.stage, tuple(dict.fromkeys(because)), outcomes)
+        return Winner(state.driver, certainty, state.stage, tuple(dict.fromkeys(because)), outcomes)
 
     def _name_doubts(self, device: Device, fate: _Fate) -> t.Iterator[str]:
         """What is not known of the drivers that decide here."""
@@ -266,6 +292,20 @@ class _Simulation:
         return Because(f"modules.alias of {self._boot.release}", f"no module is for {device.modalias}")
 
 
+def _doubts_of(job: Job) -> t.Iterator[str]:
+    for effect in job.effects:
+        if isinstance(effect, Doubt) and job.own:
+            yield effect.sentence
+        elif isinstance(effect, Request):
+            yield from effect.doubts
+
+
+def _refusals_of(job: Job) -> t.Iterator[Because]:
+    for effect in job.effects:
+        if isinstance(effect, Request):
+            yield from effect.refused
+
+
 def _list_jobs(work: LoadList, modprobe: Modprobe) -> t.Iterator[Job]:
     """A list is one job; where several modules are loaded at a time, each is one."""
     requests = [
@@ -278,12 +318,12 @@ def _list_jobs(work: LoadList, modprobe: Modprobe) -> t.Iterator[Job]:
         yield from (Job(found) for found in requests)
 
 
-def _distinct(states: t.Iterable[State]) -> list[State]:
+def _distinct(states: t.Iterable[State]) -> tuple[State, ...]:
     """One of each outcome, in order."""
     found: dict[tuple[str | None, str | None, bool], State] = {}
     for state in states:
         found.setdefault(state.outcome, state)
-    return list(found.values())
+    return tuple(found.values())
 
 
 def _unless_same(fate: _Fate, driver: str, source: str) -> t.Iterator[str]:
