@@ -23,6 +23,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci im
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast import forecast, read
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import Boot
 from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import OSRELEASE, read_all
 
 Say = Callable[[str], None]
 
@@ -104,5 +105,5 @@ class Comparison:
 def read_facts(host: Host) -> Facts:
     """What `device_info` reads, for the one kernel of the tree."""
     inventory = Inventory.read(host)
-    (boot,) = read.boots(host, inventory)
+    (boot,) = read.boots(host, inventory, read_all(host), host.text_or_none(OSRELEASE))
     return Facts(inventory.devices, boot)

@@ -1,0 +1,41 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import pytest
+from judgement import Verdict, judge
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import CERTAIN, RACE, UNKNOWN, Winner
+
+CARD = "0000:00:02.0"
+
+
+def foretold(driver: str | None, certainty: str = CERTAIN, stage: str | None = "root", *others: str | None) -> dict[str, Winner]:
+    return {CARD: Winner(driver, certainty, stage, (), (driver, *others))}
+
+
+def boots(*drivers: str | None, stage: str = "root") -> dict[str, tuple[dict[str, str | None], dict[str, dict[str, str | None]]]]:
+    """Boots that end so; the device got its driver in ``stage``."""
+    order = ("kernel", "initramfs", "root", "runtime")
+    then = {driver: {now: {CARD: driver if order.index(now) >= order.index(stage) else None} for now in order} for driver in drivers}
+    return {f"boot {number}": ({CARD: driver}, then[driver]) for number, driver in enumerate(drivers)}
+
+
+@pytest.mark.parametrize(
+    ("winner", "seen", "verdict"),
+    [
+        (foretold("e1000e"), boots("e1000e"), Verdict.RIGHT),
+        (foretold("e1000e"), boots("vfio-pci"), Verdict.WRONG),
+        (foretold("e1000e"), boots("e1000e", "vfio-pci"), Verdict.WRONG),
+        (foretold("e1000e"), boots("e1000e", stage="initramfs"), Verdict.WRONG),
+        (foretold(None, CERTAIN, None), boots(None), Verdict.RIGHT),
+        (foretold("e1000e", RACE, "root", "vfio-pci"), boots("vfio-pci"), Verdict.OPEN),
+        (foretold("e1000e", RACE, "root", "vfio-pci"), boots("vfio-pci", "e1000e"), Verdict.SHOWN),
+        (foretold("e1000e", RACE, "root", "vfio-pci"), boots(None), Verdict.WRONG),
+        (foretold("e1000e", UNKNOWN), boots("vfio-pci"), Verdict.UNKNOWN),
+        ({}, boots("e1000e"), Verdict.WRONG),
+        (foretold("e1000e"), {}, Verdict.WRONG),
+    ],
+)
+def test_each_answer_is_judged_by_every_boot(winner: dict[str, Winner], seen, verdict: Verdict) -> None:
+    assert [one.verdict for one in judge(winner, seen)] == [verdict]

@@ -1,0 +1,50 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+from pathlib import Path
+
+import generator
+import report
+import table
+from judgement import Judged, Verdict
+from table import Result
+
+
+def result(seed: int, *verdicts: Verdict) -> Result:
+    return Result(
+        generator.draw(seed), tuple(Judged(f"0000:00:{number:02x}.0", None, {}, verdict) for number, verdict in enumerate(verdicts))
+    )
+
+
+def test_the_table_counts_by_kernel(tmp_path: Path) -> None:
+    document = tmp_path / "who-wins.md"
+    table.write(document, [result(0, Verdict.RIGHT, Verdict.SHOWN), result(1, Verdict.RIGHT, Verdict.UNKNOWN)])
+    lines = document.read_text().splitlines()
+    assert "| `6.1` | 1 | 2 | 1 | 1 | 0 | 0 | 0 |" in lines
+    assert "| all | 2 | 4 | 2 | 1 | 0 | 1 | 0 |" in lines
+
+
+def test_what_stands_around_the_table_stays(tmp_path: Path) -> None:
+    document = tmp_path / "who-wins.md"
+    document.write_text(f"before\n{table.BEGIN}\nold\n{table.END}\nafter\n")
+    table.write(document, [result(0, Verdict.RIGHT)])
+    text = document.read_text()
+    assert text.startswith(f"before\n{table.BEGIN}\n")
+    assert text.endswith(f"{table.END}\nafter\n")
+    assert "old" not in text
+
+
+def test_a_wrong_answer_fails_the_run_and_shows_both_answers() -> None:
+    wrong = result(0, Verdict.WRONG)
+    assert list(report.failures([wrong])) == ["1 answers were wrong"]
+    assert "WRONG: seed-0" in list(report.disagreement(wrong))
+
+
+def test_too_many_unknown_answers_fail_the_run() -> None:
+    assert list(report.failures([result(0, *[Verdict.RIGHT] * 18, Verdict.UNKNOWN, Verdict.UNKNOWN)]))
+    assert not list(report.failures([result(0, *[Verdict.RIGHT] * 19, Verdict.UNKNOWN)]))
+
+
+def test_a_run_that_compared_nothing_fails() -> None:
+    assert list(report.failures([])) == ["nothing was compared"]
