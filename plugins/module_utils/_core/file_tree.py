@@ -13,6 +13,9 @@ class FileTree(t.Protocol):
     What is not there is no error, except for `read_bytes()` and `read_text()`, which raise HostError.
     """
 
+    def shown(self, path: str) -> str:
+        """How a file is named to the operator, who sees more trees than this one."""
+
     def names(self, path: str) -> tuple[str, ...]: ...
 
     def exists(self, path: str) -> bool: ...

@@ -25,10 +25,12 @@ if t.TYPE_CHECKING:
 # What decides which driver takes a device; everything else is only a name to us.
 KEPT = re.compile(
     r"(?:etc|run|lib|usr/lib|usr/local/lib)/(?:modprobe\.d|udev/rules\.d|modules-load\.d)/[^/]+"
-    r"|etc/(?:modules|cmdline|cmdline\.d/[^/]+)"
+    r"|etc/(?:modules|cmdline|(?:cmdline|conf)\.d/[^/]+)"
     r"|conf/(?:modules|param\.conf|conf\.d/[^/]+)"
-    r"|scripts/[^/]+/ORDER"
-    r"|(?:usr/)?lib/modules/[^/]+/modules\.(?:alias|builtin|dep|order|softdep|weakdep)"
+    r"|scripts/.+"
+    r"|(?:usr/|var/)?lib/dracut/hooks/.+|(?:usr/)?bin/dracut-pre-udev"
+    r"|(?:etc|usr/lib|lib)/systemd/system/(?:dracut-pre-udev|systemd-(?:modules-load|udev-trigger|udevd))\.service(?:\.d/[^/]+)?"
+    r"|(?:usr/)?lib/modules/[^/]+/modules\.(?:alias|builtin|builtin\.modinfo|dep|order|softdep|weakdep)"
 )
 LARGEST_KEPT = 8 << 20
 LONGEST_LINK = 4096
@@ -51,6 +53,8 @@ class Image:
     """The module that depmod would choose for each name (with underscores), by its place."""
     fingerprints: t.Mapping[str, Fingerprint]
     """Of the modules that the reader asked for, by name."""
+    folders: frozenset[str] = frozenset()
+    """The names that are directories."""
 
     @classmethod
     def read(cls, host: Host, path: str, release: str, fingerprint: t.Collection[str] = ()) -> Image:
@@ -71,11 +75,11 @@ class Image:
 
     def text(self, path: str) -> bytes | None:
         """The content of a configuration file, None when the image has none of that name."""
-        return self.texts.get(_resolved(path.lstrip("/"), self.links))
+        return self.texts.get(resolved(path.lstrip("/"), self.links))
 
     def files(self, directory: str) -> t.Iterator[tuple[str, bytes]]:
         """Each configuration file just below a directory, by its base name, in sorted order."""
-        real = _resolved(directory.strip("/"), self.links)
+        real = resolved(directory.strip("/"), self.links)
         for name in sorted(self.names):
             head, _unused, tail = name.rpartition("/")
             content = self.text(name) if head == real else None
@@ -96,6 +100,7 @@ class _Tree:
 
     def __init__(self, fingerprint: frozenset[str]) -> None:
         self.names: set[str] = set()
+        self.folders: set[str] = set()
         self.links: dict[str, str] = {}
         self._contents: dict[str, bytes] = {}
         self._fingerprint = fingerprint
@@ -110,6 +115,8 @@ class _Tree:
             if member.is_link:
                 target = self._content(reader, min(member.size, LONGEST_LINK)).rstrip(b"\0")
                 self.links[member.name] = target.decode("utf-8", "surrogateescape")
+            elif member.is_folder:
+                self.folders.add(member.name)
             elif member.is_file:
                 self._add_file(reader, member, waiting)
 
@@ -137,7 +144,7 @@ class _Tree:
         return content
 
     def image(self, host: Host, path: str, release: str) -> Image:
-        real = {name: _resolved(name, self.links, follow_last=False) for name in self.names}
+        real = {name: resolved(name, self.links, follow_last=False) for name in self.names}
         modules = _modules(real.values(), release)
         contents = {real[name]: content for name, content in self._contents.items()}
         chosen = {name: contents[place] for name, place in modules.items() if name in self._fingerprint and place in contents}
@@ -149,6 +156,7 @@ class _Tree:
             texts={name: content for name, content in contents.items() if module_name(name) is None},
             modules=modules,
             fingerprints={name: Fingerprint.of(host, content) for name, content in chosen.items()},
+            folders=frozenset(real[name] for name in self.folders),
         )
 
 
@@ -201,7 +209,7 @@ def _rank(name: str) -> tuple[bool, str]:
     return "/updates/" not in name, name
 
 
-def _resolved(name: str, links: t.Mapping[str, str], follow_last: bool = True) -> str:
+def resolved(name: str, links: t.Mapping[str, str], follow_last: bool = True) -> str:
     """A name with the symbolic links of its directories (and its own, if wanted) followed."""
     pending, done, followed = name.split("/"), "", 0
     while pending:

@@ -11,7 +11,7 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import comparable
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.file_tree import FileTree
 
 CMDLINE = "/proc/cmdline"
 WORD = re.compile(r'(?:[^\s"]|"[^"]*(?:"|$))+')
@@ -29,9 +29,9 @@ class Cmdline:
         return cls(tuple(WORD.findall(text)))
 
     @classmethod
-    def read(cls, host: Host) -> Cmdline:
+    def read(cls, tree: FileTree) -> Cmdline:
         """What the running kernel was given; nothing where none runs."""
-        return cls.parse(host.text_or_none(CMDLINE) or "")
+        return cls.parse(tree.text_or_none(CMDLINE) or "")
 
     def values(self, name: str) -> tuple[str, ...]:
         """The values of each `name=…`, in order, unquoted; the kernel takes `-` for `_` in a name (parameq() in kernel/params.c)."""

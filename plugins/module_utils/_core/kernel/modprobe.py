@@ -14,7 +14,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import MODULES
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.file_tree import FileTree
 
 DIRECTORIES = ("/etc/modprobe.d", "/run/modprobe.d", "/usr/local/lib/modprobe.d", "/usr/lib/modprobe.d", "/lib/modprobe.d")
 SUFFIXES = (".conf", ".alias")
@@ -67,23 +67,32 @@ class ModprobeConfig:
     directives: tuple[Directive, ...]
 
     @classmethod
-    def read(cls, host: Host, directories: t.Sequence[str] = DIRECTORIES, release: str | None = None) -> ModprobeConfig:
+    def read(
+        cls,
+        tree: FileTree,
+        directories: t.Sequence[str] = DIRECTORIES,
+        release: str | None = None,
+        cmdline: Cmdline | None = None,
+        cmdline_source: str = CMDLINE,
+    ) -> ModprobeConfig:
         """The files of all directories, sorted by name; of two files with one name, that in the earlier directory counts.
 
         The modules' own softdeps, which depmod collects for ``release``, take part as a file named `modules.softdep`.  The
-        running kernel's command line comes last, as in kmod_config_new().
+        command line, the running kernel's unless another is given, comes last, as in kmod_config_new().
         """
         files: dict[str, str] = {}
         for directory in directories:
-            for name in host.names(directory):
+            for name in tree.names(directory):
                 path = f"{directory}/{name}"
-                if name.endswith(SUFFIXES) and not name.startswith(".") and not host.is_dir(path):
+                if name.endswith(SUFFIXES) and not name.startswith(".") and not tree.is_dir(path):
                     files.setdefault(name, path)
         if release is not None:
             files.setdefault(MODULES_SOFTDEP, f"{MODULES}/{release}/{MODULES_SOFTDEP}")
         # What is no regular file hides its namesakes all the same: a link to /dev/null switches a file off.
-        parsed = [cls.parse(host.read_text(files[name]), files[name]) for name in sorted(files) if host.is_file(files[name])]
-        return cls(tuple(directive for config in parsed for directive in config.directives)).with_cmdline(Cmdline.read(host))
+        chosen = [files[name] for name in sorted(files) if tree.is_file(files[name])]
+        parsed = [cls.parse(tree.read_text(path), tree.shown(path)) for path in chosen]
+        whole = cls(tuple(directive for config in parsed for directive in config.directives))
+        return whole.with_cmdline(Cmdline.read(tree) if cmdline is None else cmdline, cmdline_source)
 
     @classmethod
     def parse(cls, text: str, path: str) -> ModprobeConfig:
@@ -101,6 +110,11 @@ class ModprobeConfig:
             if not (pair[0] == "modprobe" and pair[1].startswith("blacklist="))
         ]
         return ModprobeConfig((*self.directives, *blacklists, *options))
+
+    def with_blacklist(self, names: t.Iterable[str], path: str) -> ModprobeConfig:
+        """The configuration with modules that a program of the boot blacklists at the word of ``path``."""
+        found = [Directive(Source(path, 0), "blacklist", (comparable(name),)) for name in names]
+        return ModprobeConfig((*self.directives, *found))
 
     def blacklisted(self, module: str) -> tuple[Source, ...]:
         """Where the module is blacklisted."""

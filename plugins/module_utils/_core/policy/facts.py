@@ -92,7 +92,7 @@ def read_foreign(host: Host, kernels: t.Sequence[Kernel], without: t.Container[s
     return Foreign(
         config=ModprobeConfig(tuple(directive for directive in everything if directive.source.path not in without)),
         own_softdeps=tuple(ModprobeConfig.parse(host.read_text(path), path) for path in own if host.is_file(path)),
-        rules=Rules.read(host, b"driver_override", without=without),
+        rules=Rules.read(host, (b"driver_override",), without=without),
         driverctl=_read_driverctl(host),
         cmdline=Cmdline.read(host),
     )

@@ -67,7 +67,7 @@ def overrides(tmp_path: Path, **contents: str) -> list[tuple[str, str | None, bo
     tree = Tree(tmp_path / "root")
     for name, content in contents.items():
         tree.file(f"/etc/udev/rules.d/{name}.rules", content)
-    rules = Rules.read(tree.host(), b"driver_override")
+    rules = Rules.read(tree.host(), (b"driver_override",))
     return [(found.rule.path.rsplit("/", 1)[1], found.driver, found.certain) for found in rules.overrides(v100(tmp_path))]
 
 

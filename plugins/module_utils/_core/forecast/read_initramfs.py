@@ -1,0 +1,60 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The initramfs's stage, from the image itself: by its generator, since each has scripts of its own."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast import read_dracut, read_initramfs_tools
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import INITRAMFS, Coldplug, Stage
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.read_root import config_of, drivers_rules_doubt, rules_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image_view import ImageView
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import AliasIndex
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import MODULES, Kernel
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.flow import Flow
+    from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image import Image
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
+
+UDEV_PROGRAMS = ("/usr/lib/systemd/systemd-udevd", "/lib/systemd/systemd-udevd", "/usr/bin/udevadm", "/bin/udevadm", "/sbin/udevd")
+NO_KERNEL = Kernel("", {}, frozenset(), False, AliasIndex.parse(""))
+
+
+@dataclasses.dataclass(frozen=True)
+class Early:
+    """The stage, and the modules that the root finds blacklisted because of it."""
+
+    stage: Stage
+    blacklisted: tuple[str, ...] = ()
+
+
+def read_stage(image: Image, cmdline: Cmdline, source: str) -> Early:
+    """What an image does.  Raises HostError where a file of it that decides cannot be read."""
+    view = ImageView(image)
+    home = f"{MODULES}/{image.release}"
+    has_modules = view.is_file(f"{home}/modules.dep")
+    kernel = Kernel.read(view, image.release) if has_modules else dataclasses.replace(NO_KERNEL, release=image.release)
+    flow = _flow(view, kernel, cmdline, source)
+    doubts = list(flow.doubts)
+    works = [work for step in flow.steps for work in step]
+    if any(isinstance(work, Coldplug) for work in works):
+        doubts += drivers_rules_doubt(view)
+    # kmod looks into the indexes that depmod makes of the texts, and never into the texts themselves.
+    if kernel.modules and not view.exists(f"{home}/modules.alias.bin"):
+        doubts.append(f"{view.shown(home)} has no modules.alias.bin: kmod finds no driver by alias there.")
+    elif kernel.modules and not view.is_file(f"{home}/modules.alias"):
+        doubts.append(f"{view.shown(home)} has modules.alias.bin without its text: which driver is for which device there cannot be told.")
+    config = config_of(view, image.release, cmdline, source).with_blacklist(flow.blacklisted, source)
+    stage = Stage(INITRAMFS, image.path, flow.steps, kernel, config, rules_of(view), tuple(doubts))
+    return Early(stage, flow.blacklisted if flow.blacklist_lasts else ())
+
+
+def _flow(view: ImageView, kernel: Kernel, cmdline: Cmdline, source: str) -> Flow:
+    if read_initramfs_tools.made(view):
+        return read_initramfs_tools.flow(view, kernel, cmdline, source)
+    if read_dracut.made(view):
+        return read_dracut.flow(view, kernel, cmdline, source)
+    return read_initramfs_tools.unknown(view, any(view.exists(program) for program in UDEV_PROGRAMS))

@@ -1,0 +1,79 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A boot image seen as a tree of files, so that what reads a host reads an image as well."""
+
+from __future__ import annotations
+
+import posixpath
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image import resolved
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image import Image
+
+NO_NAMES: frozenset[str] = frozenset()
+
+
+class ImageView:
+    """A `FileTree`.  Every name of the image is there; only the texts that an `Image` keeps can be read."""
+
+    def __init__(self, image: Image) -> None:
+        self.image = image
+        self._folders: dict[str, set[str]] = {}
+        for name in image.names:
+            self._add(name)
+        for name in image.folders:
+            self._folders.setdefault(name, set())
+
+    def _add(self, name: str) -> None:
+        # A generator need not list the directories above a file.
+        while name:
+            folder, _slash, last = name.rpartition("/")
+            known = self._folders.setdefault(folder, set())
+            if last in known:
+                return
+            known.add(last)
+            name = folder
+
+    def shown(self, path: str) -> str:
+        return f"{self.image.path}:{path}"
+
+    def names(self, path: str) -> tuple[str, ...]:
+        return tuple(sorted(self._folders.get(self._place(path), NO_NAMES)))
+
+    def exists(self, path: str) -> bool:
+        place = self._place(path)
+        return place in self._folders or place in self.image.names
+
+    def is_dir(self, path: str) -> bool:
+        return self._place(path) in self._folders
+
+    def is_file(self, path: str) -> bool:
+        place = self._place(path)
+        # What lies below /dev is a node: a link to /dev/null leads to no regular file.
+        nothing = place in self._folders or place in self.image.links or place.startswith("dev/")
+        return place in self.image.names and not nothing
+
+    def link(self, path: str) -> str | None:
+        return self.image.links.get(resolved(path.strip("/"), self.image.links, follow_last=False))
+
+    def link_name(self, path: str) -> str | None:
+        target = self.link(path)
+        return None if target is None else posixpath.basename(target)
+
+    def read_bytes(self, path: str) -> bytes:
+        content = self.image.texts.get(self._place(path))
+        if content is None:
+            raise HostError(f"{self.shown(path)} cannot be read: the image has no such file, or it is larger than any that decides.")
+        return content
+
+    def read_text(self, path: str) -> str:
+        return self.read_bytes(path).decode("utf-8", "surrogateescape")
+
+    def text_or_none(self, path: str) -> str | None:
+        return self.read_text(path).strip() if self._place(path) in self.image.texts else None
+
+    def _place(self, path: str) -> str:
+        return resolved(path.strip("/"), self.image.links)
