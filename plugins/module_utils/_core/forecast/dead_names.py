@@ -29,14 +29,16 @@ def unknown_modules(host: HostPolicy) -> t.Iterator[Finding]:
     host is judged: distributions blacklist many modules that one kernel or the other lacks.
     """
     for _boot, root in host.roots if host.kernels else ():
-        defined = {entry.arguments[0] for entry in root.config.directives if entry.command in ("alias", "install")}
+        aliases, installs = (
+            {entry.arguments[0] for entry in root.config.directives if entry.command == command} for command in ("alias", "install")
+        )
         for entry in root.config.directives:
             if not _is_judged(entry, host):
                 continue
             for word in named_modules(entry.command, entry.arguments):
                 name = comparable(word)
                 takes_synonyms = entry.command != "blacklist"
-                is_defined = name in defined and entry.arguments[0] != word
+                is_defined = name in aliases or (name in installs and entry.command != "install")
                 if _is_known(name, entry, host) or name in GONE or (takes_synonyms and (name in host.files.synonyms or is_defined)):
                     continue
                 yield _unknown(word, entry, host)

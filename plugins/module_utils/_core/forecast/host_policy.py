@@ -12,7 +12,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import INITRAMFS, ROOT
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.matching import dynamic_ids
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.policy_files import NOTHING_READ, PolicyFiles
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.policy_files import NOTHING_READ, SITE, PolicyFiles
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import comparable
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN
 
@@ -23,8 +23,6 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
     from ansible_collections.vfio.variants.plugins.module_utils._core.policy.udev import Rule
 
-SITE = ("/etc/", "/run/", "/usr/local/")
-"""Where an administrator's decisions are; /usr/lib is the distribution's."""
 STUBS = frozenset(("pci_stub", "pciback", "xen_pciback"))
 """Modules that hold devices for others, and take ids= as vfio_pci does, without an alias that would say so."""
 _PINNED = re.compile(r"[0-9a-f]{4,}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]")

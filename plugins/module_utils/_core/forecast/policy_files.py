@@ -20,6 +20,8 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
 
+SITE = ("/etc/", "/run/", "/usr/local/")
+"""Where an administrator's decisions are; /usr/lib is the distribution's."""
 DPKG_STATUS = "/var/lib/dpkg/status"
 INITRAMFS_MODULES = "/etc/initramfs-tools/modules"
 DRACUT = ("/etc/dracut.conf", "/etc/dracut.conf.d")
@@ -153,9 +155,11 @@ def _md5(text: str) -> str:
 def _unknown_words(boots: t.Sequence[Boot], kernels: t.Sequence[Kernel], for_image: t.Sequence[Listed]) -> frozenset[str]:
     """The names that no kernel has as a module, of all that the policy gives."""
     stages = [stage for boot in boots for stage in boot.stages if stage.name == ROOT]
-    words = {
-        comparable(word) for stage in stages for entry in stage.config.directives for word in named_modules(entry.command, entry.arguments)
-    }
+    # What the distribution and depmod say is judged by nobody, and names algorithms by the hundred.
+    directives = [
+        entry for stage in stages for entry in stage.config.directives if entry.source.path.startswith(SITE) or not entry.source.line
+    ]
+    words = {comparable(word) for entry in directives for word in named_modules(entry.command, entry.arguments)}
     words |= {comparable(one.name) for stage in stages for step in stage.steps for work in step for one in getattr(work, "modules", ())}
     words |= {comparable(one.name) for one in for_image}
     return frozenset(word for word in words if not any(kernel.has(word) for kernel in kernels))

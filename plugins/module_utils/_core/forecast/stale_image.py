@@ -20,6 +20,7 @@ if t.TYPE_CHECKING:
 
 MODPROBE = "/etc/modprobe.d/"
 RULES = "/etc/udev/rules.d/"
+ANOTHER = "holds another version of it"
 Content = tuple[t.Any, ...]
 """What a file says about the modules and devices that matter, in order, without comments and blanks."""
 
@@ -32,14 +33,16 @@ def images_without_the_policy(host: HostPolicy) -> t.Iterator[Finding]:
         wanted = {**_modprobe(root, host), **_rules(root)}
         held = {**_modprobe(image, host), **_rules(image)}
         for path, content in wanted.items():
-            if held.get(path) != content:
-                state = "does not hold it" if path not in held else "holds another version of it"
-                yield _stale(path, state, boot.release, image, host)
-        there = {file.path for file in host.files.modprobe} | {rule.path for rule in root.rules.rules} | wanted.keys()
+            if held.get(path, content) != content:
+                yield _stale(path, ANOTHER, boot.release, image, host)
+            # What a package keeps below /usr/lib need not be in an image.
+            elif path not in held and (path.startswith(MODPROBE) or any(rule.path == path for rule in root.rules.rules)):
+                yield _stale(path, "does not hold it", boot.release, image, host)
+        there = {file.path for file in host.files.modprobe} | {rule.path for rule in root.rules.rules}
         names = {path.rpartition("/")[2] for path in there}
-        for path in held.keys() - wanted.keys():
-            if path.rpartition("/")[2] not in names:
-                yield _stale(path, "still holds it, although the host has it no more", boot.release, image, host)
+        for path in sorted(held.keys() - wanted.keys()):
+            state = ANOTHER if path.rpartition("/")[2] in names else "still holds it, although the host has it no more"
+            yield _stale(path, state, boot.release, image, host)
 
 
 def image_lists_without_the_policy(host: HostPolicy) -> t.Iterator[Finding]:
@@ -87,13 +90,11 @@ def _modprobe(stage: Stage, host: HostPolicy) -> dict[str, Content]:
 
 
 def _rules(stage: Stage) -> dict[str, Content]:
-    """Rules by the path that they have on the host: an image keeps those of /etc below /usr/lib."""
+    """Rules by the path that they have, or would have, below /etc: an image keeps those of /etc below /usr/lib."""
     found: dict[str, list[t.Any]] = {}
     for rule in stage.rules.rules:
-        path = _inside(rule.path, stage)
-        is_own = path.startswith(RULES) or path != rule.path
-        if rule.override and is_own:
-            found.setdefault(RULES + path.rpartition("/")[2], []).append(rule.keys)
+        if rule.override:
+            found.setdefault(RULES + rule.path.rpartition("/")[2], []).append(rule.keys)
     return {path: tuple(entries) for path, entries in found.items()}
 
 

@@ -7,19 +7,17 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.finding import Finding, listed
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.iommu import why_off
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.matching import DENYLIST
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import PENDING
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import Boot, Stage
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.host_policy import HostPolicy
-    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
 
 NO_FALLBACK = "libvirt 10 and newer choose it by its alias and have no fallback: guests with the device do not start"
 WAY_OUT = "or write <driver model='vfio-pci'/> into the domain"
-INTEL, AMD = 0x8086, 0x1022
-HOST_BRIDGE = 0x0600
 
 
 def variants_that_cannot_load(host: HostPolicy) -> t.Iterator[Finding]:
@@ -31,8 +29,9 @@ def variants_that_cannot_load(host: HostPolicy) -> t.Iterator[Finding]:
         for module, reason in sorted((name, facts.refused) for name, facts in boot.modules.items() if facts.refused):
             devices = _devices_of_variant(host, root.kernel, module) if root.kernel.index.is_variant(module) else ()
             if devices:
-                said = f"{module}, the best variant for {listed(devices)}, does not load: {reason.rstrip('.')}. {NO_FALLBACK}."
                 place = f"modules.alias of {boot.release}"
+                said = f"{place} makes {module} the best variant for {listed(devices)}, but it does not load: {reason.rstrip('.')}."
+                said += f" Yet {NO_FALLBACK}."
                 yield Finding("variant-refused", place, f"{said} Sign or rebuild the module, {WAY_OUT}.", devices)
 
 
@@ -43,7 +42,8 @@ def variants_without_a_module(host: HostPolicy) -> t.Iterator[Finding]:
             path = kernel.modules.get(module)
             if path == PENDING or (path is not None and (kernel.release, module) not in host.files.absent):
                 continue
-            devices = _devices_of_variant(host, kernel, module)
+            # The catch-all is everybody's last choice.
+            devices = _devices_of_variant(host, kernel, module) if module != "vfio_pci" else ()
             place = f"modules.alias of {kernel.release}"
             said = f"{place} names {module}, and that kernel has no file of that module."
             said += f" It is the best variant for {listed(devices)}; {NO_FALLBACK}." if devices else ""
@@ -82,26 +82,14 @@ def _claimed(host: HostPolicy, boot: Boot, root: Stage) -> dict[str, tuple[str, 
 
 
 def iommu_switched_off(host: HostPolicy) -> t.Iterator[Finding]:
-    """`intel_iommu=off`, `amd_iommu=off` or `iommu=off` where devices are meant for VFIO, which refuses those without an IOMMU group."""
+    """No IOMMU (`intel_iommu=off`, `amd_iommu=off`, `iommu=off`) where devices are meant for VFIO, which takes none without a group."""
     for boot, root in host.roots:
-        option = _iommu_off(boot.cmdline, host)
-        devices = tuple(dict.fromkeys(a for addresses in _claimed(host, boot, root).values() for a in addresses)) if option else ()
-        if devices:
-            said = (
-                f"{boot.cmdline_source}: {option} switches the IOMMU off, and the policy gives {listed(devices)} to VFIO, which needs it."
-            )
-            yield Finding("iommu-off", boot.cmdline_source, f"{said} Remove {option}.", devices)
-
-
-def _iommu_off(cmdline: Cmdline, host: HostPolicy) -> str | None:
-    """The argument that counts: of each, the last; that of another maker's processor is not read."""
-    makers = {device.vendor for device in host.inventory.devices if device.class_code >> 8 == HOST_BRIDGE}
-    for name, vendor in (("iommu", None), ("intel_iommu", INTEL), ("amd_iommu", AMD)):
-        values = cmdline.values(name)
-        is_other = vendor is not None and bool(makers & {INTEL, AMD}) and vendor not in makers
-        if values and "off" in values[-1].split(",") and not is_other:
-            return f"{name}={values[-1]}"
-    return None
+        reason = why_off(host.inventory.devices, boot)
+        devices = tuple(dict.fromkeys(a for addresses in _claimed(host, boot, root).values() for a in addresses)) if reason else ()
+        if reason and devices:
+            said = f"The policy gives {listed(devices)} to VFIO, which takes no device after the boot of {boot.release}: {reason}."
+            advice = "Switch the IOMMU on, in the firmware and on the kernel's command line."
+            yield Finding("iommu-off", boot.cmdline_source, f"{said} {advice}", devices)
 
 
 def denied_devices(host: HostPolicy) -> t.Iterator[Finding]:
