@@ -27,6 +27,7 @@ class Observation:
     overrides: t.Mapping[str, str | None]
     modalias: t.Mapping[str, str]
     modules: tuple[str, ...]
+    uptimes: t.Mapping[str, float]
     seconds: float
     log: str
 

@@ -42,6 +42,8 @@ def build(root: BuildRoot, kernel: str) -> dict[str, bytes]:
         done = root.run("make", f"KDIR=/lib/modules/{kernel}/build", "modules", folder=_FOLDER, seconds=_SECONDS)
         if done.status:
             raise HostError(f"The modules for {kernel} cannot be built: {(done.output + done.errors)[-2000:]}")
+        # As DKMS does.
+        root.run("strip", "-g", *(path.name for path in place.glob("*.ko")), folder=_FOLDER)
         return {path.name: path.read_bytes() for path in sorted(place.glob("*.ko"))}
     finally:
         shutil.rmtree(place)
