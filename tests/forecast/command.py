@@ -89,7 +89,7 @@ def _cases(options: argparse.Namespace) -> list[Case]:
 
 def _corpus_path(options: argparse.Namespace, rig: Rig) -> Path:
     asked: Path | None = options.replay or options.mutations
-    return asked or Cache.at(None).path / "forecast" / f"boots-{rig.digest()}.jsonl"
+    return asked or Cache.at(None).root / "forecast" / f"boots-{rig.digest()}.jsonl"
 
 
 def _write(options: argparse.Namespace, comparison: Comparison) -> int:

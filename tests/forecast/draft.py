@@ -9,7 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from configuration import INITRAMFS_TOOLS, NO_COLDPLUG, Configuration
+from targets import NATIVES, VARIANTS
 
+PACKABLE = frozenset((*NATIVES, "vfio_pci", *(module for module, _driver in VARIANTS)))
 # Where a line goes.
 BOTH = ("root", "image")
 ROOT_ONLY = ("root",)
@@ -90,8 +92,8 @@ class Draft:
             self.note("stale image" if chosen == ROOT_ONLY else "image holds more than the root")
 
     def pack(self, *modules: str) -> None:
-        """Put modules into the image."""
-        self.image_modules.extend(module for module in modules if module not in self.image_modules)
+        """Put modules into the image, those that there are."""
+        self.image_modules.extend(name for name in modules if name in PACKABLE and name not in self.image_modules)
 
     def finished(self, name: str) -> Case:
         configuration = Configuration(
