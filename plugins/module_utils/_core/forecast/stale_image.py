@@ -28,8 +28,6 @@ Content = tuple[t.Any, ...]
 def images_without_the_policy(host: HostPolicy) -> t.Iterator[Finding]:
     """Files of /etc/modprobe.d, and rules that set driver_override, that an image lacks or holds in another version."""
     for boot, image, root in host.images:
-        if _is_unread(image):
-            continue
         wanted = {**_modprobe(root, host), **_rules(root)}
         held = {**_modprobe(image, host), **_rules(image)}
         for path, content in wanted.items():
@@ -56,14 +54,14 @@ def image_lists_without_the_policy(host: HostPolicy) -> t.Iterator[Finding]:
             # What the kernel does not have is another matter.
             if any(kernel.has(one.name) for kernel in host.kernels if kernel.release == boot.release)
         ]
-        for one in missing if not _is_unread(image) else ():
+        for one in missing:
             said = f"{image.place} is older than {one.source}: it does not load {one.name}."
             yield Finding("stale-image", one.source, f"{said} {_rebuild(boot.release, image.place, host)}")
 
 
 def unreadable_images_older_than_the_policy(host: HostPolicy) -> t.Iterator[Finding]:
     """Where an image cannot be looked into: policy files that were changed after it was built."""
-    read = {boot.release for boot, image, _root in host.images if not _is_unread(image)}
+    read = {boot.release for boot, _image, _root in host.images}
     for boot, root in host.roots:
         image = host.files.images.get(boot.release)
         if image is None or boot.release in read:
@@ -74,10 +72,6 @@ def unreadable_images_older_than_the_policy(host: HostPolicy) -> t.Iterator[Find
         if newer:
             said = f"{image.path} is older than {listed(newer)}, and cannot be looked into: it may hold an older policy."
             yield Finding("stale-image", newer[0], f"{said} {_rebuild(boot.release, image.path, host)}")
-
-
-def _is_unread(image: Stage) -> bool:
-    return bool(image.doubts) and not image.config.directives and not image.rules.rules and not image.kernel.modules
 
 
 def _modprobe(stage: Stage, host: HostPolicy) -> dict[str, Content]:
