@@ -25,7 +25,7 @@ DECIDING = {
 }
 # The door to the host, and what stands right behind it: a child that writes an attribute, and a folder of our own, where
 # streams are unpacked by commands.
-DOOR = {"attribute", "folder", "host", "initramfs.compression", "scratch"}
+DOOR = {"attribute", "folder", "host", "initramfs.compression", "private_folder"}
 CHANGES = {"copy_tree", "make_directory", "remove", "remove_tree", "rename", "write_atomic", "write_attribute"}
 TOUCHES = {
     "os": set(

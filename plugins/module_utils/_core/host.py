@@ -17,12 +17,15 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.attribute import write_in_child
 from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.folder import Folder
+from ansible_collections.vfio.variants.plugins.module_utils._core.private_folder import PrivateFolder, open_private
 
 MISSING = (errno.ENOENT, errno.ENOTDIR)
 LOCK = "/run/lock/vfio-variants.lock"
 # GNU timeout's own exit codes: 124 after SIGTERM, 137 after SIGKILL
 TIMED_OUT = (124, 137)
 MAX_LINKS = 40
+# Not /tmp, which is often memory: an unpacked image has hundreds of megabytes.
+LARGE = "/var/tmp"  # noqa: S108 - only mkdtemp() writes there
 
 
 class Completed(t.NamedTuple):
@@ -146,6 +149,21 @@ class Host:
             raise HostError(f"{path} cannot be listed: {error.strerror}.") from error
         try:
             yield Folder(handle)
+        finally:
+            os.close(handle)
+
+    @contextlib.contextmanager
+    def private_folder(self, path: str, create: bool = False) -> t.Iterator[PrivateFolder | None]:
+        """A directory of this process's user alone; None where there is none, or others could have put something there.
+
+        Raises OSError when it cannot be created.
+        """
+        handle = open_private(self.path(path), create)
+        if handle is None:
+            yield None
+            return
+        try:
+            yield PrivateFolder(handle)
         finally:
             os.close(handle)
 
@@ -344,6 +362,15 @@ class Host:
                         ) from None
                     time.sleep(0.1)
             yield
+
+    @contextlib.contextmanager
+    def scratch_directory(self) -> t.Iterator[str]:
+        """Room on this machine's disk for what a command unpacks; it belongs to no host's state and is gone afterwards.
+
+        Only this process's user can enter it.
+        """
+        with tempfile.TemporaryDirectory(prefix="vfio-variants-", dir=LARGE if os.path.isdir(LARGE) else None) as directory:
+            yield directory
 
     @staticmethod
     def _sync_directory(place: str) -> None:

@@ -10,7 +10,6 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.errors import 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host import TIMED_OUT
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.generator import Generator
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.plan import KernelPlan, kept_name
-from ansible_collections.vfio.variants.plugins.module_utils._core.scratch import scratch_directory
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host import Completed, Host
@@ -49,7 +48,7 @@ def rebuild(host: Host, generator: Generator, plan: KernelPlan, remaining: t.Cal
 
 
 def _generate(host: Host, generator: Generator, plan: KernelPlan, target: str, timeout: float) -> list[str]:
-    with scratch_directory() as directory:
+    with host.scratch_directory() as directory:
         # What a killed generator leaves behind goes with the directory.
         environment = {"TMPDIR": directory, "NO_POST_UPDATE_HOOKS": "1"}
         done = host.run(generator.argv(plan.release, host.path(target)), timeout, ok=ANY_CODE, env=environment)

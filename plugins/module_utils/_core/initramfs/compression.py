@@ -15,7 +15,6 @@ import zlib
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.damage import DamagedError
-from ansible_collections.vfio.variants.plugins.module_utils._core.scratch import scratch_directory
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
@@ -161,7 +160,7 @@ def unpacked(host: Host, file: t.BinaryIO) -> t.Iterator[FileReader | Unpacker]:
         yield stream
         stream.finish()
         return
-    with scratch_directory() as directory:
+    with host.scratch_directory() as directory:
         plain = _unpack_by_command(host, found, file, directory)
         with open(plain, "rb") as content:
             yield FileReader(content)

@@ -16,8 +16,10 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.driver_
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf import Elf, NotElfError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf_module import ModuleInfo
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import MODULES, Kernel
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pci_driver import PciDriver, PciId
 
 if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.cache import Cache
     from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
 
 
@@ -43,16 +45,37 @@ class ModuleContent:
             raise NoModuleError(f"{where} is no kernel module: {error}.") from error
 
     @classmethod
-    def read(cls, host: Host, path: str) -> ModuleContent:
+    def read(cls, host: Host, path: str, cache: Cache | None = None) -> ModuleContent:
         """Read a module's file, compressed or not; a file that has not changed is read once.  Raises HostError, or NoModuleError."""
         status = host.stat(path)
         if status is None:
             raise NoModuleError(f"{path} is missing.")
-        return _read(host, path, (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns))
+        return _read(host, path, (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns), cache)
+
+    def to_cache(self) -> dict[str, t.Any]:
+        """As JSON can say it."""
+        info = {**vars(self.info), "parameters": sorted(self.info.parameters)}
+        drivers = [
+            [driver.name, driver.asynchronous, [list(vars(entry).values()) for entry in driver.ids]] for driver in self.tables.drivers
+        ]
+        return {"info": info, "drivers": drivers, "synchronous": sorted(self.tables.synchronous), "complete": self.tables.complete}
+
+    @classmethod
+    def from_cache(cls, kept: t.Any) -> ModuleContent:
+        """Raises TypeError, KeyError or ValueError on what `to_cache()` did not write."""
+        info = {**kept["info"], "aliases": tuple(kept["info"]["aliases"]), "parameters": frozenset(kept["info"]["parameters"])}
+        drivers = tuple(PciDriver(name, tuple(PciId(*entry) for entry in ids), asynchronous) for name, asynchronous, ids in kept["drivers"])
+        return cls(ModuleInfo(**info), Tables(drivers, frozenset(kept["synchronous"]), kept["complete"]))
 
 
 @functools.lru_cache(maxsize=4096)
-def _read(host: Host, path: str, _version: tuple[int, ...]) -> ModuleContent:
+def _read(host: Host, path: str, _version: tuple[int, ...], cache: Cache | None) -> ModuleContent:
+    if cache is None:
+        return _parsed(host, path)
+    return cache.remembered("module", path, lambda: _parsed(host, path), ModuleContent.to_cache, ModuleContent.from_cache)
+
+
+def _parsed(host: Host, path: str) -> ModuleContent:
     try:
         return ModuleContent.parse(unpacked_bytes(host, host.read_bytes(path)), path)
     except DamagedError as error:

@@ -20,6 +20,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pci_dri
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.signature_policy import YES, enforced_by
 
 if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.cache import Cache
     from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
@@ -42,7 +43,9 @@ BUILT_IN_ASYNCHRONOUS = frozenset(("cxl_pci", "ehci-pci", "i801_smbus", "mei_me"
 BUILTIN_FIELD = re.compile(r"(?:\A|\0)([^\0.=]+)\.(alias|parmtype)=([^\0]*)")
 
 
-def module_facts(host: Host, kernel: Kernel, name: str, cmdline: Cmdline, registered: Registered | None = None) -> ModuleFacts:
+def module_facts(
+    host: Host, kernel: Kernel, name: str, cmdline: Cmdline, registered: Registered | None = None, cache: Cache | None = None
+) -> ModuleFacts:
     """What ``kernel``, booted with ``cmdline``, makes of its module ``name``.
 
     ``registered`` is given for the running kernel: it settles the names that the file does not tell.
@@ -54,9 +57,13 @@ def module_facts(host: Host, kernel: Kernel, name: str, cmdline: Cmdline, regist
         facts = _built_in_facts(host, kernel, module, loaded) if module in kernel.builtins else _unseen(kernel, module, loaded)
         return dataclasses.replace(facts, drivers=_scheduled(facts.drivers, frozenset(), kernel, module, cmdline))
     try:
-        content = ModuleContent.read(host, path)
+        content = ModuleContent.read(host, path, cache)
     except NoModuleError as error:
         facts = _unseen(kernel, module, loaded)
+        if not host.exists(path) and not _is_listed(host, kernel, module):
+            return dataclasses.replace(
+                facts, doubt=f"{module} is in a boot image of {kernel.release} only, where its file is not looked into"
+            )
         return dataclasses.replace(facts, refused=error.msg.rstrip("."), doubt=None)
     except HostError as error:
         facts = _unseen(kernel, module, loaded)
@@ -92,6 +99,11 @@ def _unseen(kernel: Kernel, module: str, loaded: tuple[str, ...]) -> ModuleFacts
     aliases = [f"{bus}:{pattern}" for bus, (pattern, _blank, owner) in lines if comparable(owner) == module]
     drivers, doubt = _by_aliases(aliases, module, loaded, f"{module} is not installed for {kernel.release} yet")
     return ModuleFacts(drivers, doubt=doubt)
+
+
+def _is_listed(host: Host, kernel: Kernel, module: str) -> bool:
+    """Whether the root's own modules.dep names the file that ``kernel``, which may be an image's, has for a module."""
+    return f"{kernel.modules[module]}:" in (host.text_or_none(f"{MODULES}/{kernel.release}/modules.dep") or "")
 
 
 def _built_in_facts(host: Host, kernel: Kernel, module: str, loaded: tuple[str, ...]) -> ModuleFacts:

@@ -4,14 +4,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 from pathlib import Path
 
 import pytest
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.cache import Cache
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import ModuleFacts
+from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel, PendingModule
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_content import ModuleContent
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_drivers import module_facts
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pci_driver import PciDriver, PciId
 from ansible_collections.vfio.variants.tests.unit.driver_files import Driver, Entry, driver_file
@@ -59,6 +63,17 @@ def test_a_file_is_read_again_only_when_it_has_changed(tmp_path: Path) -> None:
     assert module_facts(host, kernel, "gpu", Cmdline(())).drivers[0] is before.drivers[0]
     machine(tmp_path, driver_file(DEBIAN_13, [Driver(b"gpu-new", (CARD,))]))
     assert [driver.name for driver in module_facts(host, kernel, "gpu", Cmdline(())).drivers] == ["gpu-new"]
+
+
+def test_what_a_file_says_is_kept_for_the_next_run(tmp_path: Path) -> None:
+    tree = machine(tmp_path, driver_file(DEBIAN_13, [Driver(b"gpu-pci", (CARD,), probe_type=2)], parmtype="ids:string"))
+    path = str(tree.place(f"/lib/modules/{DEBIAN_13}/kernel/drivers/gpu.ko"))
+    read = ModuleContent.read(Host(), path, Cache(Host(), True, str(tmp_path / "kept"), 0.0))
+    (kept,) = (tmp_path / "kept").iterdir()
+    assert ModuleContent.read(Host(), path, Cache(Host(), False, str(tmp_path / "kept"))) == read
+    kept.write_text(kept.read_text().replace("gpu-pci", "gpu-pcx"))
+    again = ModuleContent.read(Host(), path, Cache(Host(), False, str(tmp_path / "kept")))
+    assert [driver.name for driver in again.tables.drivers] == ["gpu-pcx"]
 
 
 # -- names that no file tells
@@ -134,6 +149,15 @@ def test_a_module_whose_file_is_gone_is_refused(tmp_path: Path) -> None:
     found = facts(tree)
     assert found.refused == f"/lib/modules/{DEBIAN_13}/kernel/drivers/gpu.ko is missing"
     assert found.drivers == (PciDriver("gpu", (GPU,)),)
+
+
+def test_a_module_of_a_boot_image_alone_is_a_doubt(tmp_path: Path) -> None:
+    host = machine(tmp_path).host()
+    kernel = Kernel.read(host, DEBIAN_13)
+    image = dataclasses.replace(kernel, modules={**kernel.modules, "early": "kernel/drivers/early.ko"})
+    found = module_facts(host, image, "early", Cmdline(()))
+    assert found.refused is None
+    assert "is in a boot image" in str(found.doubt)
 
 
 def test_a_file_that_is_no_module_is_refused(tmp_path: Path) -> None:

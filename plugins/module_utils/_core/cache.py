@@ -1,0 +1,96 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Facts that are dear to read, kept from run to run.  Deleting them costs time and nothing else."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
+
+T = t.TypeVar("T")
+
+DIRECTORY = "/var/cache/vfio-variants"
+SETTLED = 2.0
+"""Seconds after which a file that changes again shows another time: some file systems keep whole seconds."""
+FORMAT = 1
+"""Counts up whenever anything that is kept means something else than before."""
+# What a decoder raises on a value that it did not write.
+FOREIGN = (AttributeError, IndexError, KeyError, TypeError, ValueError)
+
+
+class Cache:
+    """What files of a host were found to hold, by kind and path, for as long as the file stays the same.
+
+    A file counts as the same while its device, inode, size and times of modification and change are.  Nothing here ever fails: what
+    cannot be kept is read again.  An image's root is neither read nor written: whoever bakes it must not get our files.
+    ``writable`` is false in check mode, which writes nothing.
+    """
+
+    def __init__(self, host: Host, writable: bool, directory: str = DIRECTORY, settled: float = SETTLED) -> None:
+        self._host = host
+        self._settled = settled
+        self._writable = writable
+        self._directory = directory
+
+    def get(self, kind: str, path: str) -> t.Any | None:
+        """What was put for the file as it is now, None where nothing was."""
+        key = self._key(path)
+        content = None if key is None else self._read(_name(kind, path))
+        if content is None:
+            return None
+        try:
+            kept = json.loads(content)
+            return kept["value"] if kept["about"] == [FORMAT, kind, path, *(key or ())] else None
+        except (*FOREIGN, RecursionError):
+            return None
+
+    def put(self, kind: str, path: str, value: t.Any, key: t.Sequence[int] | None = None) -> None:
+        """Keep what JSON can say; ``key`` is the state of the file that it was read from."""
+        known = self._key(path) if key is None else key
+        if not self._writable or known is None or time.time() - known[-1] / 1e9 < self._settled:
+            return
+        content = json.dumps({"about": [FORMAT, kind, path, *known], "value": value}, separators=(",", ":"))
+        try:
+            with self._host.private_folder(self._directory, create=True) as folder:
+                if folder is not None:
+                    folder.write(_name(kind, path), content.encode())
+        except (HostError, OSError):
+            return
+
+    def remembered(
+        self, kind: str, path: str, make: t.Callable[[], T], encode: t.Callable[[T], t.Any], decode: t.Callable[[t.Any], T]
+    ) -> T:
+        """What ``make`` reads from the file, unless that is known.  Raises only what ``make`` does."""
+        kept = self.get(kind, path)
+        if kept is not None:
+            try:
+                return decode(kept)
+            except FOREIGN:
+                pass
+        # A file that is replaced while it is read must not be remembered as what replaced it.
+        key = self._key(path)
+        value = make()
+        self.put(kind, path, encode(value), key)
+        return value
+
+    def _key(self, path: str) -> tuple[int, ...] | None:
+        status = self._host.stat(path) if self._host.root == "/" else None
+        return None if status is None else (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+
+    def _read(self, name: str) -> bytes | None:
+        try:
+            with self._host.private_folder(self._directory) as folder:
+                return None if folder is None else folder.read(name)
+        except (HostError, OSError):
+            return None
+
+
+def _name(kind: str, path: str) -> str:
+    return f"{kind}-{hashlib.sha256(path.encode('utf-8', 'surrogateescape')).hexdigest()[:32]}.json"

@@ -1,0 +1,64 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A directory that nobody but this process's user can write to, worked in through its open handle.  See `Host.private_folder()`."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import stat as stat_bits
+
+DIRECTORY_MODE = 0o700
+FILE_MODE = 0o600
+OTHERS_WRITE = stat_bits.S_IWGRP | stat_bits.S_IWOTH
+
+
+class PrivateFolder:
+    """Files of one user, by their base names; links are never followed."""
+
+    def __init__(self, handle: int) -> None:
+        self._handle = handle
+
+    def read(self, name: str) -> bytes | None:
+        """The content of a file; None where there is none, or it is not ours alone."""
+        try:
+            # A pipe of that name must not make anybody wait.
+            handle = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=self._handle)
+        except OSError:
+            return None
+        with os.fdopen(handle, "rb") as file:
+            status = os.fstat(handle)
+            return file.read() if stat_bits.S_ISREG(status.st_mode) and is_private(status) else None
+
+    def write(self, name: str, data: bytes) -> None:
+        """Replace a file as a whole.  Raises OSError."""
+        temporary = f".{name}.{secrets.token_hex(8)}"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
+        try:
+            with os.fdopen(os.open(temporary, flags, FILE_MODE, dir_fd=self._handle), "wb") as file:
+                file.write(data)
+            os.replace(temporary, name, src_dir_fd=self._handle, dst_dir_fd=self._handle)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary, dir_fd=self._handle)
+            raise
+
+
+def open_private(place: str, create: bool) -> int | None:
+    """A handle of the directory; None where there is none, or it is a link, or others can write to it.  Raises OSError."""
+    if create:
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(place, DIRECTORY_MODE)
+    try:
+        handle = os.open(place, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY | os.O_NOFOLLOW)
+    except OSError:
+        return None
+    if is_private(os.fstat(handle)):
+        return handle
+    os.close(handle)
+    return None
+
+
+def is_private(status: os.stat_result) -> bool:
+    return status.st_uid == os.geteuid() and not status.st_mode & OTHERS_WRITE
