@@ -31,6 +31,7 @@ if t.TYPE_CHECKING:
 MOST_COMMANDS = 20000
 MOST_FILES = 100
 DEEPEST = 20
+LONGEST_VALUE = 16 * 1024
 # What GRUB says of itself to every configuration.  (grub-core/normal/main.c)
 FEATURES = (
     *("feature_chainloader_bpb", "feature_ntldr", "feature_platform_search_hint", "feature_default_font_path"),
@@ -235,6 +236,9 @@ class Shell:
 
     def assign(self, name: str, value: str | None) -> None:
         """Set a variable; under a condition that nobody knows it is then unknown, unless it had that value already."""
+        if value is not None and len(value) > LONGEST_VALUE:
+            self.doubt(f"{self.place}: the value of ${name} grows without end.")
+            value = None
         self.variables[name] = value if self.is_certain or self.value(name) == value else None
 
     def _set(self, fields: tuple[str, ...], command: Command) -> bool:

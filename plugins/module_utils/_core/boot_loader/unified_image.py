@@ -63,11 +63,18 @@ def _read(file: t.BinaryIO) -> UnifiedImage | None:
         file.seek(offset)
         return file.read(min(size, LONGEST_TEXT)).split(b"\0", 1)[0].decode("utf-8", "replace").strip()
 
-    file.seek(places[".linux"][0])
-    release = text(".uname") or x86_release(file.read(min(SETUP, places[".linux"][1])))
     return UnifiedImage(
-        " ".join(text(".cmdline").split("\n")), release or None, _variables(text(".osrel")), places.get(".initrd"), has_profiles
+        cmdline=" ".join(text(".cmdline").split("\n")),
+        release=text(".uname") or _own_release(file, *places[".linux"]),
+        os_release=_variables(text(".osrel")),
+        initrd=places.get(".initrd"),
+        has_profiles=has_profiles,
     )
+
+
+def _own_release(file: t.BinaryIO, offset: int, size: int) -> str | None:
+    file.seek(offset)
+    return x86_release(file.read(min(SETUP, size)))
 
 
 def _sections(file: t.BinaryIO) -> t.Iterator[tuple[str, int, int]]:
