@@ -159,11 +159,10 @@ def test_an_entry_that_may_not_be_there_is_a_doubt_only_before_the_default(debia
 
 def test_functions_and_further_files_count(debian: Tree) -> None:
     debian.file("/boot/grub/custom.cfg", 'set default=1\nfunction arguments { set extra="$1"; }\narguments nouveau.modeset=0\n')
-    text = (
-        debian_grub(arguments="$extra", default="0")
-        + "if [ -f  ${config_directory}/custom.cfg ]; then\n  source ${config_directory}/custom.cfg\nfi\n"
-    )
-    boot = read(debian.file(GRUB_CFG, text.replace("submenu", "menuentry old {\n linux /boot/vmlinuz-" + OLD + " $extra\n}\nsubmenu")))
+    older = f"menuentry older {{\n linux /boot/vmlinuz-{OLD} $extra\n}}\nsubmenu "
+    text = debian_grub(arguments="$extra").replace("submenu ", older)
+    text += "if [ -f  ${config_directory}/custom.cfg ]; then\n  source ${config_directory}/custom.cfg\nfi\n"
+    boot = read(debian.file(GRUB_CFG, text))
     assert boot.release == OLD
     assert boot.entries[NEW].cmdline.arguments[-1] == "nouveau.modeset=0"
 
@@ -171,8 +170,10 @@ def test_functions_and_further_files_count(debian: Tree) -> None:
 def test_xens_first_module_is_the_kernel(debian: Tree) -> None:
     debian.file(
         GRUB_CFG,
-        "menuentry 'Debian GNU/Linux, with Xen hypervisor' --id xen-gnulinux-simple {\n\tmultiboot2\t/boot/xen-4.17-amd64.gz placeholder ${xen_rm_opts}\n"
-        f"\tmodule2\t/boot/vmlinuz-{NEW} placeholder root=/dev/sda1 ro xen-pciback.hide=(01:00.0)\n\tmodule2\t--nounzip   /boot/initrd.img-{NEW}\n}}\n",
+        "menuentry 'Debian GNU/Linux, with Xen hypervisor' --id xen-gnulinux-simple {\n"
+        "\tmultiboot2\t/boot/xen-4.17-amd64.gz placeholder ${xen_rm_opts}\n"
+        f"\tmodule2\t/boot/vmlinuz-{NEW} placeholder root=/dev/sda1 ro xen-pciback.hide=(01:00.0)\n"
+        f"\tmodule2\t--nounzip   /boot/initrd.img-{NEW}\n}}\n",
     )
     boot = read(debian)
     assert boot.release == NEW

@@ -210,10 +210,11 @@ def test_settings_that_are_all_in_the_entry_are_no_warning(edited: Tree) -> None
 def test_an_argument_that_is_not_in_the_entry_is_a_warning(edited: Tree) -> None:
     edited.file("/etc/default/grub.d/vfio.cfg", 'GRUB_CMDLINE_LINUX="$GRUB_CMDLINE_LINUX modprobe.blacklist=nouveau"\n')
     boot = read(edited)
-    assert boot.warnings == (
+    warning = (
         '/etc/default/grub.d/vfio.cfg sets GRUB_CMDLINE_LINUX="intel_iommu=on modprobe.blacklist=nouveau", '
-        f"but {boot.entries[NEW].source} does not have modprobe.blacklist=nouveau: run `update-grub`.",
+        f"but {boot.entries[NEW].source} does not have modprobe.blacklist=nouveau: run `update-grub`."
     )
+    assert boot.warnings == (warning,)
 
 
 def test_settings_older_than_the_configuration_are_no_warning(edited: Tree) -> None:

@@ -100,7 +100,7 @@ def test_an_image_tells_its_release_where_its_name_does_not(host: Tree) -> None:
 def test_a_unified_image_is_an_entry_with_its_own_arguments(host: Tree) -> None:
     boot = read(host.file(IMAGE, pe_file(SECTIONS)))
     assert (boot.release, boot.doubts) == ("7.3.4+deb13-amd64", ())
-    entry = boot.entries[boot.release]
+    entry = boot.entries["7.3.4+deb13-amd64"]
     assert (entry.source, entry.initrds) == (IMAGE, ())
     assert entry.cmdline.arguments == ("root=UUID=1", "ro", "vfio-pci.ids=10de:1db1")
 
