@@ -6,15 +6,15 @@ from __future__ import annotations
 
 import dataclasses
 import posixpath
-import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Inventory
 from ansible_collections.vfio.variants.plugins.module_utils._core.file_change import State
-from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.compression import unpacked_bytes
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import comparable
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import MODULES, Kernel
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_content import ModuleContent, NoModuleError, module_path
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.udev import Rules
 
 if t.TYPE_CHECKING:
@@ -22,8 +22,6 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.policy.policy import Paths
 
 DRIVERCTL = "/etc/driverctl.d"
-# The type of each parameter stands in .modinfo (include/linux/moduleparam.h).
-_IDS_PARAMETER = re.compile(rb"(?:\A|\0)parmtype=ids:")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,8 +105,9 @@ def _read_driverctl(host: Host) -> dict[str, str]:
 
 
 def _takes_ids(host: Host, kernel: Kernel, module: str) -> bool:
-    path = kernel.modules.get(module)
-    if not path:
+    """A file that cannot be read takes none: modprobe could not load it either."""
+    path = module_path(kernel, comparable(module))
+    try:
+        return path is not None and "ids" in ModuleContent.read(host, path).info.parameters
+    except NoModuleError:
         return False
-    place = f"{MODULES}/{kernel.release}/{path}"
-    return host.is_file(place) and _IDS_PARAMETER.search(unpacked_bytes(host, host.read_bytes(place))) is not None
