@@ -51,7 +51,7 @@ def ids_given_twice(host: HostPolicy) -> t.Iterator[Finding]:
                     f"{given.source} sets ids={given.value} for {module}, and {last.source} sets ids={last.value}: only the last one counts"
                 )
                 said += f", so {listed(lost)} {'is' if len(lost) == 1 else 'are'} lost"
-                said += f" ({listed(devices)} stays without {module})" if devices else ""
+                said += f" ({module} does not get {listed(devices)})" if devices else ""
                 yield Finding("ids-twice", given.source, f"{said}. Write all IDs into one ids=, at {last.source}.", devices)
 
 

@@ -95,7 +95,11 @@ def dashes_on_the_command_line(host: HostPolicy) -> t.Iterator[Finding]:
             for name in names:
                 if "-" in name:
                     said = f"{boot.cmdline_source}: `{option}={name}` never matches, since a module's name has underscores here. "
-                    yield Finding("dash-never-matches", boot.cmdline_source, f"{said}Write {comparable(name)}.")
+                    yield Finding("dash-never-matches", boot.cmdline_source, f"{said}Write {_with_underscores(name, host)}.")
+
+
+def _with_underscores(name: str, host: HostPolicy) -> str:
+    return comparable(name) if comparable(name) in host.modules else host.nearest(name) or comparable(name)
 
 
 def refused_by_the_kernel_but_unknown(host: HostPolicy) -> t.Iterator[Finding]:

@@ -133,6 +133,17 @@ class HostPolicy:
             self._claims[key] = tuple(found)
         return self._claims[key]
 
+    def deciding_claims(self, boot: Boot, stage: Stage) -> tuple[Claim, ...]:
+        """Of each device's claims those that count: driverctl's comes last, the last rule's shuts `ids=` out."""
+        by_device: dict[str, list[Claim]] = {}
+        for claim in self.claims(boot, stage):
+            by_device.setdefault(claim.device.address, []).append(claim)
+        found: list[Claim] = []
+        for claims in by_device.values():
+            saved, rules = ([claim for claim in claims if claim.by == means] for means in (DRIVERCTL, RULE))
+            found += (saved or rules)[-1:] or claims
+        return tuple(found)
+
     def _rule_claims(self, boot: Boot, stage: Stage) -> t.Iterator[Claim]:
         setting = [rule for rule in stage.rules.rules if rule.override]
         jumps = any(rule.value("GOTO") is not None for rule in stage.rules.rules)

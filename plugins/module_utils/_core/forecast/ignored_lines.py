@@ -61,7 +61,8 @@ def second_softdeps(host: HostPolicy) -> t.Iterator[Finding]:
                 if first is not None and lost and (host.is_site(first.source.path) or host.is_site(other.source.path)):
                     words = " ".join(word.strip() for word in other.arguments[1:])
                     said = f"{other.source}: kmod ignores `softdep {module} {words}`: it heeds a module's first softdep line only"
-                    advice = f"and {first.source} comes before it by its file's name. Write both lists into one line."
+                    before = "" if first.source.path == other.source.path else " by its file's name"
+                    advice = f"and {first.source} comes first{before}. Write both lists into one line."
                     yield Finding("second-softdep", str(other.source), f"{said}, {advice}")
 
 

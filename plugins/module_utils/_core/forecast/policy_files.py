@@ -29,8 +29,9 @@ IMAGES = ("/boot/initrd.img-{0}", "/boot/initramfs-{0}.img", "/boot/initrd-{0}")
 # dpkg's database lists a package's conffiles with the MD5 sums of what the package brought.
 _CONFFILE = re.compile(r"^ (/etc/(?:modprobe\.d|modules-load\.d|dracut\.conf\.d)/\S+) ([0-9a-f]{32})", re.MULTILINE)
 _DRACUT_MODULES = re.compile(r"^\s*(?:add_drivers|force_drivers)\+?=[\"']?([^\"'#\n]*)", re.MULTILINE)
-_ALIAS = re.compile(r"^alias (\S+) (\S+)$", re.MULTILINE)
-_BUILTIN_ALIAS = re.compile(r"(?:\A|\0)([^\0.=]+)\.alias=([^\0]+)")
+# What begins as a bus's modalias does matches no word that a person writes for a module.
+_ALIAS = re.compile(r"^alias ([^\s:]+) (\S+)$", re.MULTILINE)
+_BUILTIN_ALIAS = re.compile(r"(?:\A|\0)([^\0.=]+)\.alias=([^\0:]+)(?=\0|\Z)")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -178,12 +179,9 @@ def _synonyms(host: Host, words: frozenset[str], kernels: t.Sequence[Kernel]) ->
     found: dict[str, set[str]] = {}
     for kernel in kernels if words else ():
         here = f"{MODULES}/{kernel.release}"
-        pairs = [(pattern, module) for pattern, module in _ALIAS.findall(_text(host, f"{here}/modules.alias"))]
+        pairs = [*_ALIAS.findall(_text(host, f"{here}/modules.alias"))]
         pairs += [(pattern, module) for module, pattern in _BUILTIN_ALIAS.findall(_text(host, f"{here}/modules.builtin.modinfo"))]
-        # What begins as a bus's modalias does matches no word that a person writes for a module.
         for pattern, module in pairs:
-            if ":" in pattern:
-                continue
             for word in words:
                 if fnmatch.fnmatchcase(word, comparable(pattern)):
                     found.setdefault(word, set()).add(comparable(module))

@@ -59,6 +59,17 @@ def image_lists_without_the_policy(host: HostPolicy) -> t.Iterator[Finding]:
             yield Finding("stale-image", one.source, f"{said} {_rebuild(boot.release, image.place, host)}")
 
 
+def images_without_what_dracut_shall_take_in(host: HostPolicy) -> t.Iterator[Finding]:
+    """Modules of add_drivers and force_drivers that matter here and that are not in an image, although the kernel has them."""
+    for boot, image, root in host.images if host.files.dracut else ():
+        for one in host.files.for_image:
+            name = comparable(one.name)
+            is_wanted = name in host.contenders and name in root.kernel.modules and not one.source.startswith(f"{INITRAMFS_MODULES}:")
+            if is_wanted and not image.kernel.has(name):
+                said = f"{image.place} is older than {one.source}: it does not hold {one.name}."
+                yield Finding("stale-image", one.source, f"{said} {_rebuild(boot.release, image.place, host)}")
+
+
 def unreadable_images_older_than_the_policy(host: HostPolicy) -> t.Iterator[Finding]:
     """Where an image cannot be looked into: policy files that were changed after it was built."""
     read = {boot.release for boot, _image, _root in host.images}

@@ -59,6 +59,13 @@ def test_a_module_that_the_image_was_not_told_to_load_makes_it_stale() -> None:
     assert kinds(boot(stage(INITRAMFS, load=["vfio_pci"]), stage()), files=files) == []
 
 
+def test_a_module_that_dracut_shall_take_in_and_did_not_makes_an_image_stale() -> None:
+    files = PolicyFiles(dracut=True, for_image=(Listed("vfio-pci", "/etc/dracut.conf.d/10-vfio.conf:1"),))
+    without: dict[str, list[str]] = {"e1000e": [], "nouveau": []}
+    assert "does not hold vfio-pci" in sentence("stale-image", boot(stage(INITRAMFS, modules=without), stage()), files=files)
+    assert kinds(boot(stage(INITRAMFS), stage()), files=files) == []
+
+
 def unread(newer: float, older: float = 100.0) -> PolicyFiles:
     image = {DEBIAN_13: ImageFile(IMAGE, 200.0)}
     return PolicyFiles(images=image, mtimes={"/etc/modprobe.d/site.conf": newer, "/etc/udev/rules.d/90-site.rules": older})

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import ModuleFacts
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import Assigned, Later, ModuleFacts
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.policy_files import PolicyFiles
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pci_driver import PciDriver
 from ansible_collections.vfio.variants.tests.unit.boots import STOCK, boot, device
@@ -62,6 +62,11 @@ def test_an_iommu_that_is_off_makes_a_claim_for_vfio_void(argument: str) -> None
     said = sentence("iommu-off", boot(rules=RULE, cmdline=f"ro {argument}"), devices=[V100])
     assert "0000:3b:00.0" in said
     assert "=off" in said
+
+
+def test_a_claim_that_driverctl_overrules_is_none() -> None:
+    later = Later(driverctl={"0000:3b:00.0": Assigned("nouveau", "/etc/driverctl.d/pci-0000:3b:00.0")})
+    assert kinds(boot(rules=RULE, later=later, cmdline="intel_iommu=off"), devices=[V100]) == ["driverctl-against-rule"]
 
 
 def test_an_iommu_that_is_on_or_another_makers_or_claimed_by_nobody_is_fine() -> None:
