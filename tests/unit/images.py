@@ -13,6 +13,8 @@ import stat
 import subprocess
 import typing as t
 
+from ansible_collections.vfio.variants.tests.unit.module_files import elf
+
 TRAILER = "TRAILER!!!"
 PACKERS: t.Mapping[str, list[str]] = {
     "gzip": ["gzip", "-c"],
@@ -78,4 +80,5 @@ def packed(data: bytes, program: str) -> bytes:
 def module(build: str = "first build", debug: bytes = b"", signature: bytes = b"") -> bytes:
     """A module file as far as its identity goes: the linker's build ID, what `strip` takes away, what `sign-file` appends."""
     note = b"\x04\0\0\0\x14\0\0\0\x03\0\0\0GNU\0" + hashlib.sha1(build.encode(), usedforsecurity=False).digest()
-    return b"\x7fELF" + note + debug + (signature + b"~Module signature appended~\n" if signature else b"")
+    plain = elf({".note.gnu.build-id": note, **({".debug_info": debug} if debug else {})})
+    return plain + (signature + b"~Module signature appended~\n" if signature else b"")

@@ -10,16 +10,16 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.compression import unpacked_bytes
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf import Elf, NotElfError
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_signature import MAGIC
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
 
 FILE_NAME = re.compile(r"(?P<name>[^/]+)\.ko(?:\.(?:xz|gz|zst))?")
-# scripts/sign-file.c
-SIGNATURE_MARK = b"~Module signature appended~\n"
-# An ELF note: 4 bytes of name ("GNU"), 20 of content, type NT_GNU_BUILD_ID; little-endian, as every host with VFIO on PCI is.
-BUILD_ID_NOTE = b"\x04\0\0\0\x14\0\0\0\x03\0\0\0GNU\0"
-BUILD_ID_SIZE = 20
+BUILD_ID_SECTION = ".note.gnu.build-id"
+# Sizes of name and content, type, and "GNU" with its NUL (elf(5)).
+NOTE_HEADER = 16
 
 
 def module_name(path: str) -> str | None:
@@ -40,10 +40,7 @@ class Fingerprint:
     def of(cls, host: Host, content: bytes) -> Fingerprint:
         """Of a module file's content, compressed or not.  Raises DamagedError when it cannot be unpacked."""
         plain = unpacked_bytes(host, content)
-        note = plain.find(BUILD_ID_NOTE)
-        start = note + len(BUILD_ID_NOTE)
-        build_id = None if note < 0 else plain[start : start + BUILD_ID_SIZE].hex()
-        return cls(hashlib.sha256(plain).hexdigest(), build_id, plain.endswith(SIGNATURE_MARK))
+        return cls(hashlib.sha256(plain).hexdigest(), _build_id(plain), plain.endswith(MAGIC))
 
     def is_same(self, other: Fingerprint) -> bool:
         """Whether both are one build.
@@ -54,3 +51,12 @@ class Fingerprint:
         if self.digest == other.digest:
             return True
         return not self.signed and not other.signed and self.build_id is not None and self.build_id == other.build_id
+
+
+def _build_id(module: bytes) -> str | None:
+    """What the linker wrote into the file, None where it wrote nothing."""
+    try:
+        note = Elf.parse(module).content(BUILD_ID_SECTION)
+    except NotElfError:
+        return None
+    return note[NOTE_HEADER:].hex() if note else None
