@@ -74,8 +74,26 @@ def lines(tree: Tree, path: str) -> list[str]:
     return [line for line in place.read_text().splitlines() if not line.startswith("#")] if place.exists() else []
 
 
+def rules_of_own_events(tree: Tree, path: str) -> list[str]:
+    """The rules that a card's own event follows."""
+    return [line for line in lines(tree, path) if "[pci/" not in line]
+
+
+def rules_of_any_event(tree: Tree, path: str) -> list[str]:
+    """The rules by which any event of a PCI function sets an override."""
+    return [line for line in lines(tree, path) if "[pci/" in line]
+
+
+def early_rule(address: str, id: str = "10de:1db1", driver: str = VARIANT) -> str:  # noqa: A002 - the field's word
+    vendor, device = id.split(":")
+    its = f"[pci/{address}]"
+    keys = f'ATTR{{{its}vendor}}=="0x{vendor}", ATTR{{{its}device}}=="0x{device}"'
+    return f'ACTION=="add", SUBSYSTEM=="pci", {keys}, ATTR{{{its}driver_override}}="{driver}"'
+
+
 def rule(keys: str, driver: str = VARIANT, module: str = VARIANT) -> str:
-    return f'ACTION=="add", SUBSYSTEM=="pci", {keys}, ATTR{{driver_override}}="{driver}", RUN{{builtin}}+="kmod load {module}"'
+    probe = 'ATTR{[subsystem/pci]drivers_probe}="$kernel"'
+    return f'ACTION=="add", SUBSYSTEM=="pci", {keys}, ATTR{{driver_override}}="{driver}", {probe}, RUN{{builtin}}+="kmod load {module}"'
 
 
 V100 = {"devices": "10de:1db1"}

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import typing as t
 
@@ -52,7 +53,7 @@ def make_plan(request: Request, decisions: t.Sequence[Decision], facts: PolicyFa
     softdeps = make_softdeps(before, facts.foreign, paths.softdeps)
     found = contradictions.check(decisions, facts)
     ids = ids_by_module(decisions)
-    rules = rule_lines(decisions)
+    rules = rule_lines(decisions, _sharing(decisions, facts, blacklisted))
     modules = frozenset(choice.module for decision in decisions for choice in decision.choices)
     files = {
         paths.softdeps: texts.softdeps(request.name, softdeps.lines),
@@ -121,6 +122,20 @@ def _check_blacklist(request: Request, decisions: t.Sequence[Decision], blacklis
                 f"Blacklisting {owner} would take the driver from {device.address} ({device.id}) as well, which no claim names.",
                 "Use the strategy override, claim that device too, or set allow_shared_native if it may go without a driver.",
             )
+
+
+def _sharing(decisions: t.Sequence[Decision], facts: PolicyFacts, blacklisted: t.Collection[str]) -> frozenset[str]:
+    """Cards with an override whose native driver the event of another card may load, and with it a driver for both."""
+    cards: dict[str, int] = {}
+    for modalias, count in collections.Counter(device.modalias for device in facts.inventory.devices).items():
+        for module in {match.module for kernel in facts.kernels for match in kernel.natives(modalias)}:
+            cards[module] = cards.get(module, 0) + count
+    overriding = (decision for decision in decisions if decision.strategy != "ids")
+    return frozenset(
+        decision.device.address
+        for decision in overriding
+        if any(cards.get(native, 0) > 1 for native in natives_of(decision, facts) if native not in blacklisted)
+    )
 
 
 def _owner_module(device: Device, facts: PolicyFacts) -> str | None:

@@ -1,6 +1,12 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The udev rules that set driver_override in a device's own event and load the driver's module there."""
+"""The udev rules that set driver_override in a device's own event, and load the driver's module there.
+
+Events of different devices run in parallel, so two more things are said.  Where another card's event has loaded the module
+already, nobody would offer the device to it again: hence drivers_probe.  And where another card's event loads the native
+driver first, that would take every unbound card it knows: hence the override is set at the event of any PCI function for
+cards that share their native driver with others.
+"""
 
 from __future__ import annotations
 
@@ -15,11 +21,26 @@ if t.TYPE_CHECKING:
 Keys = tuple[str, ...]
 
 
-def rule_lines(decisions: t.Iterable[Decision]) -> tuple[str, ...]:
+def rule_lines(decisions: t.Sequence[Decision], sharing: t.Container[str] = ()) -> tuple[str, ...]:
     """One line for each selector, card and driver; where kernels differ in the driver, one for each driver.
 
     Each line pins the vendor and device that the claim found, so that after a renumbering no other card is taken.
+    ``sharing`` are the addresses of cards whose native driver another card's event may load.
     """
+    first = (line for decision in decisions if decision.device.address in sharing for line in _lines_at_any_event(decision))
+    return (*first, *_lines_at_own_event(decisions))
+
+
+def _lines_at_any_event(decision: Decision) -> t.Iterator[str]:
+    """`[pci/…]` is another device than the event's (udev_resolve_subsys_kernel() in systemd)."""
+    device = decision.device
+    its = f"[pci/{device.address}]"
+    keys = (f'ATTR{{{its}vendor}}=="0x{device.vendor:04x}"', f'ATTR{{{its}device}}=="0x{device.device:04x}"')
+    for choice, condition in _by_kernel(decision):
+        yield _line(keys, condition, f'ATTR{{{its}driver_override}}="{choice.driver}"')
+
+
+def _lines_at_own_event(decisions: t.Iterable[Decision]) -> tuple[str, ...]:
     wanted: dict[Keys, list[Decision]] = {}
     for decision in decisions:
         if decision.strategy == "ids":
@@ -31,7 +52,7 @@ def rule_lines(decisions: t.Iterable[Decision]) -> tuple[str, ...]:
         alike = len({decision.choices for decision in same}) == 1
         for decision in same:
             exact = keys if alike else tuple(dict.fromkeys((*keys, *_all_of_modalias(decision.device))))
-            lines.update(dict.fromkeys(_line(exact, choice, condition) for choice, condition in _by_kernel(decision)))
+            lines.update(dict.fromkeys(_line(exact, condition, *_takes(choice)) for choice, condition in _by_kernel(decision)))
     return tuple(lines)
 
 
@@ -77,6 +98,15 @@ def _by_kernel(decision: Decision) -> t.Iterator[tuple[Choice, str | None]]:
         yield same[0], f'SYSCTL{{kernel/osrelease}}=="{"|".join(choice.release for choice in same)}"'
 
 
-def _line(keys: Keys, choice: Choice, condition: str | None) -> str:
+def _takes(choice: Choice) -> tuple[str, ...]:
+    """udev writes attributes in this order while it reads the rule, and loads modules once it has read all rules."""
+    return (
+        f'ATTR{{driver_override}}="{choice.driver}"',
+        'ATTR{[subsystem/pci]drivers_probe}="$kernel"',
+        f'RUN{{builtin}}+="kmod load {choice.module}"',
+    )
+
+
+def _line(keys: Keys, condition: str | None, *assignments: str) -> str:
     match = ['ACTION=="add"', 'SUBSYSTEM=="pci"', *keys, *([condition] if condition else [])]
-    return ", ".join((*match, f'ATTR{{driver_override}}="{choice.driver}"', f'RUN{{builtin}}+="kmod load {choice.module}"'))
+    return ", ".join((*match, *assignments))

@@ -21,6 +21,13 @@ if t.TYPE_CHECKING:
 
 DIRECTORIES = ("/etc/udev/rules.d", "/run/udev/rules.d", "/usr/local/lib/udev/rules.d", "/usr/lib/udev/rules.d", "/lib/udev/rules.d")
 _KEY = re.compile(r"""\s*,?\s*([A-Z_]+)(?:\{([^}]*)\})?\s*(==|!=|\+=|-=|:=|=)\s*([ei]?)"((?:[^"\\]|\\.)*)"(?=[\s,]|$)""")
+# parse_token() drops a line that assigns to the first, asks for the second, or has a key that is neither here nor there.
+_ASKED_ONLY = frozenset(
+    ("ACTION", "DEVPATH", "KERNEL", "KERNELS", "SUBSYSTEM", "SUBSYSTEMS", "DRIVER", "DRIVERS", "ATTRS", "TAGS", "CONST", "TEST", "RESULT")
+)
+_ASSIGNED_ONLY = frozenset(("GOTO", "GROUP", "LABEL", "MODE", "OPTIONS", "OWNER", "RUN"))
+_KNOWN = _ASKED_ONLY | _ASSIGNED_ONLY | {"ATTR", "ENV", "IMPORT", "NAME", "PROGRAM", "SYMLINK", "SYSCTL", "TAG"}
+_REMOVABLE = frozenset(("OPTIONS", "SYMLINK", "TAG"))
 _SUBSTITUTION = re.compile(r"[$%]")
 _PATTERN = re.compile(r"[*?\[$%]")
 # udev_resolve_subsys_kernel(): an attribute of another device, `ATTR{[pci/0000:3b:00.0]vendor}`.
@@ -46,6 +53,15 @@ class Key:
     @property
     def is_match(self) -> bool:
         return self.operator in ("==", "!=")
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether udev takes it; one that it does not take costs the whole line."""
+        if self.is_match:
+            return self.name in _KNOWN and self.name not in _ASSIGNED_ONLY
+        if self.operator == "-=" and self.name not in _REMOVABLE:
+            return False
+        return self.name in _KNOWN and self.name not in _ASKED_ONLY
 
 
 @dataclasses.dataclass(frozen=True)
@@ -206,7 +222,7 @@ def parse(text: str, path: str) -> list[Rule]:
             name, attribute, operator, prefix, value = match.groups()
             keys.append(Key(name, attribute, operator, value.replace('\\"', '"'), prefix == "i"))
             position = match.end()
-        if keys and not line[position:].strip(" \t,"):
+        if keys and not line[position:].strip(" \t,") and all(key.is_valid for key in keys):
             rules.append(Rule(path, number, tuple(keys)))
     return rules
 

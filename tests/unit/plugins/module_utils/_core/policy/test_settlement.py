@@ -24,11 +24,14 @@ from ansible_collections.vfio.variants.tests.unit.policy_hosts import (
     V100_KEYS,
     VARIANT,
     contents,
+    early_rule,
     gpu_host,
     kernel,
     lines,
     refused,
     rule,
+    rules_of_any_event,
+    rules_of_own_events,
     run,
 )
 from ansible_collections.vfio.variants.tests.unit.trees import ANY_VFIO, DEBIAN_12, DEBIAN_13, V100_VARIANT, Tree
@@ -38,7 +41,7 @@ class TestOverride:
     def test_a_claim_by_id_becomes_one_rule_and_no_modprobe_configuration(self, tmp_path: Path) -> None:
         tree = gpu_host(tmp_path)
         run(tree, V100)
-        assert lines(tree, RULES) == [rule(V100_KEYS)]
+        assert rules_of_own_events(tree, RULES) == [rule(V100_KEYS)]
         assert not tree.place(MODPROBE).exists()
         assert not tree.place(SOFTDEPS).exists()
         assert not tree.place(EARLY).exists()
@@ -46,12 +49,27 @@ class TestOverride:
     def test_a_claim_by_address_takes_only_the_card_that_sits_there(self, tmp_path: Path) -> None:
         tree = gpu_host(tmp_path)
         run(tree, {"devices": "0000:3b:00.0"})
-        assert lines(tree, RULES) == [rule(f'KERNEL=="0000:3b:00.0", {V100_KEYS}')]
+        assert rules_of_own_events(tree, RULES) == [rule(f'KERNEL=="0000:3b:00.0", {V100_KEYS}')]
+
+    def test_a_card_whose_native_another_cards_event_may_load_has_its_override_from_the_first_event_on(self, tmp_path: Path) -> None:
+        tree = gpu_host(tmp_path)
+        run(tree, {"devices": "0000:3b:00.0"})
+        assert rules_of_any_event(tree, RULES) == [early_rule("0000:3b:00.0")]
+
+    def test_a_card_that_is_alone_with_its_native_needs_no_more_than_its_own_event(self, tmp_path: Path) -> None:
+        tree = gpu_host(tmp_path)
+        run(tree, NIC)
+        assert rules_of_any_event(tree, RULES) == []
+
+    def test_a_blacklisted_native_is_loaded_by_no_event(self, tmp_path: Path) -> None:
+        tree = gpu_host(tmp_path)
+        run(tree, V100, strategy="blacklist")
+        assert rules_of_any_event(tree, RULES) == []
 
     def test_the_drivers_name_is_set_and_the_modules_name_is_loaded(self, tmp_path: Path) -> None:
         tree = gpu_host(tmp_path)
         run(tree, NIC)
-        assert lines(tree, RULES) == [rule('ATTR{vendor}=="0x8086", ATTR{device}=="0x10d3"', "vfio-pci", "vfio_pci")]
+        assert rules_of_own_events(tree, RULES) == [rule('ATTR{vendor}=="0x8086", ATTR{device}=="0x10d3"', "vfio-pci", "vfio_pci")]
 
     @pytest.mark.parametrize("strategy", ["override", "ids", "blacklist"])
     def test_what_shares_the_cards_group_goes_along_by_a_rule_of_its_own(self, tmp_path: Path, strategy: str) -> None:
@@ -69,7 +87,7 @@ class TestOverride:
     def test_a_class_claim_pins_each_kind_of_card_it_found(self, tmp_path: Path) -> None:
         tree = gpu_host(tmp_path)
         run(tree, {"devices": "class:0302", "driver": "vfio-pci"})
-        assert lines(tree, RULES) == [rule(f'{V100_KEYS}, ATTR{{class}}=="0x0302*"', "vfio-pci", "vfio_pci")]
+        assert rules_of_own_events(tree, RULES) == [rule(f'{V100_KEYS}, ATTR{{class}}=="0x0302*"', "vfio-pci", "vfio_pci")]
 
     def test_cards_of_one_id_with_different_best_drivers_are_told_apart(self, tmp_path: Path) -> None:
         special = "vfio_pci:v000010DEd00001DB1sv000010DEsd00001212bc*sc*i*"
@@ -77,7 +95,7 @@ class TestOverride:
         tree.pci("0000:3b:00.0", subsystem="10de:1212").pci("0000:5e:00.0", subsystem="10de:1213")
         tree.module("special_vfio", drivers=["special_vfio"])
         run(tree, V100)
-        assert lines(tree, RULES) == [
+        assert rules_of_own_events(tree, RULES) == [
             rule(
                 f'{V100_KEYS}, ATTR{{subsystem_vendor}}=="0x10de", ATTR{{subsystem_device}}=="0x1212", ATTR{{class}}=="0x030200"',
                 "special_vfio",
@@ -93,7 +111,7 @@ class TestOverride:
     def test_where_kernels_differ_each_gets_its_best_and_new_ones_the_newests(self, tmp_path: Path) -> None:
         tree = kernel(gpu_host(tmp_path), DEBIAN_12, STOCK, running=False)
         result = run(tree, V100)
-        assert lines(tree, RULES) == [
+        assert rules_of_own_events(tree, RULES) == [
             rule(f'{V100_KEYS}, SYSCTL{{kernel/osrelease}}!="{DEBIAN_12}"'),
             rule(f'{V100_KEYS}, SYSCTL{{kernel/osrelease}}=="{DEBIAN_12}"', "vfio-pci", "vfio_pci"),
         ]
@@ -103,7 +121,7 @@ class TestOverride:
     def test_a_kernel_without_the_named_module_is_a_warning(self, tmp_path: Path) -> None:
         tree = kernel(gpu_host(tmp_path), DEBIAN_12, STOCK, running=False)
         result = run(tree, {**V100, "driver": VARIANT})
-        assert lines(tree, RULES) == [rule(V100_KEYS)]
+        assert rules_of_own_events(tree, RULES) == [rule(V100_KEYS)]
         assert any(DEBIAN_12 in warning and VARIANT in warning for warning in result["warnings"])
 
     def test_a_module_that_no_kernel_has_is_refused_with_the_nearest_name(self, tmp_path: Path) -> None:
@@ -123,7 +141,7 @@ class TestBlacklist:
         tree = gpu_host(tmp_path)
         run(tree, V100, strategy="blacklist")
         assert lines(tree, MODPROBE) == ["blacklist nouveau"]
-        assert lines(tree, RULES) == [rule(V100_KEYS)]
+        assert rules_of_own_events(tree, RULES) == [rule(V100_KEYS)]
 
     def test_a_driver_that_an_unclaimed_device_needs_is_refused(self, tmp_path: Path) -> None:
         message = refused(gpu_host(tmp_path), {"devices": "0000:3b:00.0"}, strategy="blacklist")
@@ -249,7 +267,7 @@ class TestOwnership:
         run(tree, V100, name="gpus")
         run(tree, NIC, name="nics")
         run(tree, state="absent", name="nics")
-        assert lines(tree, "/etc/udev/rules.d/70-gpus.rules") == [rule(V100_KEYS)]
+        assert rules_of_own_events(tree, "/etc/udev/rules.d/70-gpus.rules") == [rule(V100_KEYS)]
         assert not tree.place("/etc/udev/rules.d/70-nics.rules").exists()
 
     def test_a_name_that_would_hide_a_file_of_the_system_is_refused(self, tmp_path: Path) -> None:

@@ -102,3 +102,15 @@ def test_a_file_in_etc_hides_its_namesake_and_paths_can_be_left_out(tmp_path: Pa
     tree.file(RULE, 'ATTR{driver_override}="site"')
     rules = Rules.read(tree.host(), without=[RULE])
     assert [rule.override for rule in rules.rules] == ["etc"]
+
+
+@pytest.mark.parametrize("wrong", ['ACTION="add"', 'GOTO=="end"', 'KERNEL+="0000:01:00.0"', 'VENDOR=="0x10de"', 'RUN-="x"'])
+def test_a_line_with_a_key_that_udev_does_not_take_is_dropped_as_a_whole(wrong: str) -> None:
+    assert parse(f'{wrong}, ATTR{{driver_override}}="vfio-pci"\n', RULE) == []
+
+
+def test_a_rule_can_look_at_another_device(tmp_path: Path) -> None:
+    (rule,) = parse('ATTR{[pci/0000:3b:00.0]vendor}=="0x10de", ATTR{[pci/0000:3b:00.0]driver_override}="vfio-pci"', RULE)
+    card, other = v100(tmp_path / "card"), v100(tmp_path / "other", "0000:5e:00.0")
+    assert rule.matches(other, None, {card.address: card}) is True
+    assert rule.matches(other, None, {other.address: other}) is False
