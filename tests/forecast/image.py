@@ -10,7 +10,7 @@ import typing as t
 from pathlib import Path
 
 import configuration as flows
-from archive import Archive, compressed
+from archive import MERGED, Archive, compressed
 from configuration import Configuration
 from kernel import Kernel, depmod, module_name, read_dependencies
 from template import IMAGE_RULES
@@ -33,6 +33,8 @@ DRACUT_FILES = {
 
 def make(configuration: Configuration, kernel: Kernel) -> bytes:
     archive = Archive()
+    for name in MERGED:
+        archive.link(f"/{name}", f"usr/{name}")
     for name in ("lib/modprobe.d", "lib/udev/rules.d"):
         for path in sorted((kernel.folder / "root/usr" / name).iterdir()):
             if not name.endswith("rules.d") or path.name in IMAGE_RULES:

@@ -25,7 +25,7 @@ _MODELS: dict[str, tuple[tuple[str, ...], tuple[str, ...], int]] = {
     "secondary-vga": (("bochs",), ("bochs-drm",), 3),
     "intel-hda": (("snd_hda_intel",), ("snd_hda_intel",), 5),
     "qemu-xhci": (("xhci_pci",), ("xhci_hcd",), 3),
-    "virtio-rng-pci": (("virtio_pci",), ("virtio-pci",), 3),
+    "virtio-rng-pci": ((), (), 2),
     "vmxnet3": (("vmxnet3",), ("vmxnet3",), 4),
     "pci-serial": ((), (), 2),
     "edu": ((RIVAL,), (RIVAL,), 3),
