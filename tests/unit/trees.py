@@ -32,6 +32,10 @@ def modalias(id: str, subsystem: str = "0000:0000", class_code: int = 0x030200, 
     return f"{bus}:v{vendor:08X}d{device:08X}sv{subsystem_vendor:08X}sd{subsystem_device:08X}bc{base:02X}sc{sub:02X}i{interface:02X}"
 
 
+DRIVERS_RULES = "/usr/lib/udev/rules.d/80-drivers.rules"
+DRIVERS_RULES_TEXT = 'ACTION!="add", GOTO="drivers_end"\nENV{MODALIAS}=="?*", RUN{builtin}+="kmod load"\nLABEL="drivers_end"\n'
+
+
 class Tree:
     """A host's root tree, built step by step; each step returns the tree."""
 
@@ -175,6 +179,12 @@ class Tree:
         self._sysfs_link(f"{parent}/virtfn{number}", here)
 
     # -- what is installed
+
+    def systemd(self, version: int = 257) -> Tree:
+        """systemd as the host's init, and the rules by which its udev loads drivers."""
+        self.link("/sbin/init", "/lib/systemd/systemd").file("/usr/lib/systemd/systemd", b"\x7fELF", 0o755)
+        self.file(f"/usr/lib/x86_64-linux-gnu/systemd/libsystemd-shared-{version}.so", b"\x7fELF")
+        return self.file(DRIVERS_RULES, DRIVERS_RULES_TEXT)
 
     def kernel(
         self,

@@ -89,6 +89,12 @@ def concerned(stages: t.Sequence[Stage], kernel: Kernel, inventory: Inventory, l
     return _closure({name for name in found if any(one.has(name) for one in kernels)}, stages)
 
 
+def _matters(kernel: Kernel, name: str) -> bool:
+    """Whether a module may drive PCI functions or be refused: what comes with the kernel and drives none is neither."""
+    own = kernel.modules.get(name, "kernel/").startswith("kernel/")
+    return not own or name in TOLD or name in kernel.index.modules("pci") or name in kernel.index.modules("vfio_pci")
+
+
 def _for_devices(stage: Stage, modaliases: t.Iterable[str]) -> set[str]:
     aliases = [directive.arguments for directive in stage.config.aliases()]
     found: set[str] = set()
@@ -102,14 +108,15 @@ def _for_devices(stage: Stage, modaliases: t.Iterable[str]) -> set[str]:
 def _named(stage: Stage) -> set[str]:
     """Modules that lists, options `ids=` and rules name."""
     lists = [work for step in stage.steps for work in step if isinstance(work, LoadList)]
-    found = {entry.name for work in lists for entry in work.modules}
-    for directive in stage.config.directives:
-        if directive.command == "options" and any(option.startswith("ids=") for option in directive.arguments[1:]):
-            found.add(comparable(directive.arguments[0]))
+    words = {entry.name for work in lists for entry in work.modules}
     for rule in stage.rules.rules:
         for key in rule.keys:
             if key.name == "RUN" and ("kmod" in key.value or "modprobe" in key.value):
-                found.update(comparable(word) for word in key.value.split())
+                words.update(comparable(word) for word in key.value.split())
+    found = {name for name in words if _matters(stage.kernel, name)}
+    for directive in stage.config.directives:
+        if directive.command == "options" and any(option.startswith("ids=") for option in directive.arguments[1:]):
+            found.add(comparable(directive.arguments[0]))
     return found
 
 
@@ -127,15 +134,11 @@ def _closure(names: set[str], stages: t.Sequence[Stage]) -> frozenset[str]:
 
 def _brought(stage: Stage, name: str) -> t.Iterator[str]:
     kernel = stage.kernel
-    for dependency in kernel.dependencies(name):
-        # What comes with the kernel and drives nothing is neither a contender nor refused.
-        own = kernel.modules.get(dependency, "").startswith("kernel/") and "vfio" not in name
-        if not own or dependency in kernel.index.modules("pci") or dependency in kernel.index.modules("vfio_pci"):
-            yield dependency
+    yield from (dependency for dependency in kernel.dependencies(name) if "vfio" in name or _matters(kernel, dependency))
     words = [word for line in stage.config.softdeps(name)[:1] for word in line.arguments[1:]]
     words += [word for line in stage.config.installs(name)[:1] for word in line.arguments[-1].split()]
     for word in map(comparable, words):
-        if word in kernel.modules:
+        if word in kernel.modules and _matters(kernel, word):
             yield word
 
 

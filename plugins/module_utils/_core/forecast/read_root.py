@@ -50,7 +50,7 @@ def rules_of(tree: FileTree) -> Rules:
 
 def drivers_rules_doubt(tree: FileTree) -> tuple[str, ...]:
     """udev itself loads nothing: the rules file that every distribution ships does."""
-    path = next((path for folder in _lasting(udev.DIRECTORIES) for path in (f"{folder}/{DRIVERS_RULES}",) if tree.exists(path)), None)
+    path = next((f"{folder}/{DRIVERS_RULES}" for folder in _lasting(udev.DIRECTORIES) if DRIVERS_RULES in tree.names(folder)), None)
     if path is None:
         return (f"{tree.shown('/usr/lib/udev/rules.d')} has no {DRIVERS_RULES}: udev loads no driver there, or others do it.",)
     if not tree.is_file(path) or b"kmod load" not in tree.read_bytes(path):

@@ -42,10 +42,6 @@ class Member(t.NamedTuple):
         return stat_bits.S_ISREG(self.mode)
 
     @property
-    def is_folder(self) -> bool:
-        return stat_bits.S_ISDIR(self.mode)
-
-    @property
     def is_link(self) -> bool:
         return stat_bits.S_ISLNK(self.mode)
 

@@ -53,8 +53,6 @@ class Image:
     """The module that depmod would choose for each name (with underscores), by its place."""
     fingerprints: t.Mapping[str, Fingerprint]
     """Of the modules that the reader asked for, by name."""
-    folders: frozenset[str] = frozenset()
-    """The names that are directories."""
 
     @classmethod
     def read(cls, host: Host, path: str, release: str, fingerprint: t.Collection[str] = ()) -> Image:
@@ -100,7 +98,6 @@ class _Tree:
 
     def __init__(self, fingerprint: frozenset[str]) -> None:
         self.names: set[str] = set()
-        self.folders: set[str] = set()
         self.links: dict[str, str] = {}
         self._contents: dict[str, bytes] = {}
         self._fingerprint = fingerprint
@@ -115,8 +112,6 @@ class _Tree:
             if member.is_link:
                 target = self._content(reader, min(member.size, LONGEST_LINK)).rstrip(b"\0")
                 self.links[member.name] = target.decode("utf-8", "surrogateescape")
-            elif member.is_folder:
-                self.folders.add(member.name)
             elif member.is_file:
                 self._add_file(reader, member, waiting)
 
@@ -156,7 +151,6 @@ class _Tree:
             texts={name: content for name, content in contents.items() if module_name(name) is None},
             modules=modules,
             fingerprints={name: Fingerprint.of(host, content) for name, content in chosen.items()},
-            folders=frozenset(real[name] for name in self.folders),
         )
 
 

@@ -8,7 +8,7 @@ import posixpath
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image import resolved
+from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image import KEPT, resolved
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image import Image
@@ -24,8 +24,6 @@ class ImageView:
         self._folders: dict[str, set[str]] = {}
         for name in image.names:
             self._add(name)
-        for name in image.folders:
-            self._folders.setdefault(name, set())
 
     def _add(self, name: str) -> None:
         # A generator need not list the directories above a file.
@@ -52,8 +50,11 @@ class ImageView:
 
     def is_file(self, path: str) -> bool:
         place = self._place(path)
-        # What lies below /dev is a node: a link to /dev/null leads to no regular file.
-        nothing = place in self._folders or place in self.image.links or place.startswith("dev/")
+        if place in self.image.texts:
+            return True
+        # What lies below /dev is a node: a link to /dev/null leads to no regular file.  What would have been kept and is not
+        # is an empty directory, or too large for anything that decides.
+        nothing = place in self._folders or place in self.image.links or place.startswith("dev/") or KEPT.fullmatch(place)
         return place in self.image.names and not nothing
 
     def link(self, path: str) -> str | None:

@@ -1,0 +1,77 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Boot images as initramfs-tools and dracut lay them out, as far as it decides about drivers.
+
+Each is a mapping for `images.archive()`; what is added to it comes with `| {"etc/modprobe.d/site.conf": "blacklist nouveau\\n"}`.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.vfio.variants.tests.unit.images import Link
+from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13, DRIVERS_RULES_TEXT, E1000E
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.tests.unit.images import Entry
+
+    Entries = dict[str, Entry]
+
+DISK_AND_NET: t.Mapping[str, t.Sequence[str]] = {"e1000e": [E1000E], "ext4": []}
+"""Modules with their aliases, in depmod's order."""
+IMAGE = f"/boot/initrd.img-{DEBIAN_13}"
+PRE_UDEV_SCRIPT = """\
+#!/bin/sh
+_modprobe_d=/run/modprobe.d
+for i in $(getargs rd.driver.pre); do
+    (IFS=,; for p in $i; do modprobe "$p"; done)
+done
+"""
+SYSTEMD_256 = "usr/lib/x86_64-linux-gnu/systemd/libsystemd-shared-256.so"
+
+
+def modules_of(release: str, modules: t.Mapping[str, t.Sequence[str]]) -> Entries:
+    """A module tree with the indexes that depmod makes."""
+    here = f"usr/lib/modules/{release}"
+    paths = {name: f"kernel/drivers/{name}.ko" for name in modules}
+    aliases = "".join(f"alias {pattern} {name.replace('-', '_')}\n" for name, patterns in modules.items() for pattern in patterns)
+    return {
+        "lib": Link("usr/lib"),
+        **{f"{here}/{path}": b"\x7fELF" for path in paths.values()},
+        f"{here}/modules.dep": "".join(f"{path}:\n" for path in paths.values()),
+        f"{here}/modules.alias": aliases,
+        f"{here}/modules.alias.bin": b"\xb0\x07\xf4\x57",
+        f"{here}/modules.builtin": "",
+        "usr/lib/udev/rules.d/80-drivers.rules": DRIVERS_RULES_TEXT,
+    }
+
+
+def initramfs_tools(
+    modules: t.Mapping[str, t.Sequence[str]] = DISK_AND_NET,
+    scripts: t.Sequence[str] = ("all_generic_ide", "blacklist", "keymap", "udev"),
+    release: str = DEBIAN_13,
+) -> Entries:
+    """``scripts`` are those of init-top, in order."""
+    called = "".join(f'/scripts/init-top/{name} "$@"\n[ -e /conf/param.conf ] && . /conf/param.conf\n' for name in scripts)
+    return {
+        **modules_of(release, modules),
+        "scripts/functions": "# -*- shell-script -*-\nload_modules() { /sbin/modprobe $m; }\n",
+        "scripts/init-top/ORDER": called,
+        **{f"scripts/init-top/{name}": "#!/bin/sh\n" for name in scripts},
+    }
+
+
+def dracut(modules: t.Mapping[str, t.Sequence[str]] = DISK_AND_NET, with_systemd: bool = True, release: str = DEBIAN_13) -> Entries:
+    entries: Entries = {**modules_of(release, modules), "usr/lib/dracut/build-parameter.txt": " -q --force\n"}
+    if not with_systemd:
+        return {
+            **entries,
+            "usr/lib/dracut/hooks/cmdline/01-parse-kernel.sh": "for i in $(getargs rd.driver.pre); do\n  modprobe $i\ndone\n",
+        }
+    return {
+        **entries,
+        "usr/lib/systemd/systemd": b"\x7fELF",
+        SYSTEMD_256: b"\x7fELF",
+        "usr/bin/dracut-pre-udev": PRE_UDEV_SCRIPT,
+        "usr/lib/systemd/system-generators/systemd-debug-generator": b"\x7fELF",
+    }
