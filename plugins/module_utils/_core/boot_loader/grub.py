@@ -18,8 +18,9 @@ if t.TYPE_CHECKING:
 
 EFI = "/sys/firmware/efi"
 RUNNING = "/proc/sys/kernel/osrelease"
+DEEPEST_MENU = 8
 SEPARATOR = re.compile(r"(?<!>)>(?!>)")
-NUMBER = re.compile(r"\s*(0[xX][0-9a-fA-F]+|\d+)\s*$")
+NUMBER = re.compile(r"\s*(0[xX][0-9a-fA-F]{1,8}|[0-9]{1,9})\s*$")
 
 
 def menu(files: BootFiles, config: str) -> Menu | None:
@@ -30,7 +31,8 @@ def menu(files: BootFiles, config: str) -> Menu | None:
     shell = Shell(files, config, variables, _bls_entries)
     if not shell.run_file(config):
         return None
-    items = tuple(_items(shell, 0))
+    # What is wrong with the file as a whole may be so with each entry.
+    items = tuple(_items(shell, tuple(shell.doubts)))
     if not items:
         return None
     wanted = shell.value("default")
@@ -81,15 +83,15 @@ def _position(level: t.Sequence[MenuItem], head: str) -> int | None:
     return at if at is not None and at < len(level) else None
 
 
-def _items(shell: Shell, depth: int) -> t.Iterator[MenuItem]:
+def _items(shell: Shell, doubts: tuple[str, ...], depth: int = 0) -> t.Iterator[MenuItem]:
     for entry in shell.entries:
         inside = shell.inside(entry)
-        if depth < 8:
+        if depth < DEEPEST_MENU:
             inside.run(entry.block)
-        yield _item(entry, inside, tuple(_items(inside, depth + 1)) if entry.is_submenu else ())
+        yield _item(entry, inside, doubts, tuple(_items(inside, doubts, depth + 1)) if entry.is_submenu else ())
 
 
-def _item(entry: Entry, inside: Shell, children: tuple[MenuItem, ...]) -> MenuItem:
+def _item(entry: Entry, inside: Shell, doubts: tuple[str, ...], children: tuple[MenuItem, ...]) -> MenuItem:
     loaded = inside.loading
     return MenuItem(
         title=entry.title,
@@ -100,7 +102,7 @@ def _item(entry: Entry, inside: Shell, children: tuple[MenuItem, ...]) -> MenuIt
         initrds=loaded.initrds,
         children=children,
         certain=entry.certain,
-        doubts=(*entry.doubts, *inside.doubts, *loaded.doubts),
+        doubts=(*doubts, *entry.doubts, *inside.doubts, *loaded.doubts),
     )
 
 

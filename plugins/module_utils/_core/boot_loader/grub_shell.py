@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import grub_condition, grub_environment
@@ -32,6 +33,7 @@ MOST_COMMANDS = 20000
 MOST_FILES = 100
 DEEPEST = 20
 LONGEST_VALUE = 16 * 1024
+COUNT = re.compile(r"-?[0-9]{1,9}")
 # What GRUB says of itself to every configuration.  (grub-core/normal/main.c)
 FEATURES = (
     *("feature_chainloader_bpb", "feature_ntldr", "feature_platform_search_hint", "feature_default_font_path"),
@@ -224,7 +226,7 @@ class Shell:
     def value(self, name: str) -> str | None:
         """A variable's value, None where nobody knows it; GRUB takes one that is not set for an empty one."""
         if name.isdigit():
-            return self._parameters[int(name) - 1] if 0 < int(name) <= len(self._parameters) else ""
+            return self._parameters[int(name) - 1] if len(name) < 4 and 0 < int(name) <= len(self._parameters) else ""
         if name == "?":
             return None if self._status is None else "0" if self._status else "1"
         if name in ("@", "*"):
@@ -254,7 +256,7 @@ class Shell:
         if len(fields) > 1:
             old = self.value(fields[1])
             step = 1 if fields[0] == "increment" else -1
-            self.assign(fields[1], str(int(old) + step) if old and old.lstrip("-").isdigit() else None)
+            self.assign(fields[1], str(int(old) + step) if old and COUNT.fullmatch(old) else None)
         return True
 
     def _load_env(self, fields: tuple[str, ...], _command: Command) -> bool | None:

@@ -57,7 +57,7 @@ def read(host: Host) -> NextBoot:
     if not answers:
         return _running(host, doubts)
     answer = answers[0] if len(answers) == 1 else _agreed(menus, answers)
-    return dataclasses.replace(answer, doubts=(*doubts, *answer.doubts))
+    return dataclasses.replace(answer, doubts=tuple(dict.fromkeys((*doubts, *answer.doubts))))
 
 
 def _answer(files: BootFiles, menu: Menu) -> NextBoot:

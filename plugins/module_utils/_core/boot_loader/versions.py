@@ -23,9 +23,9 @@ def rpm_compare(left: str, right: str) -> int:
             return -1 if one == "~" else 1
         if one.isdigit() != two.isdigit():
             return 1 if one.isdigit() else -1
-        if one.isdigit() and int(one) == int(two):
+        if one.isdigit() and _number(one) == _number(two):
             continue
-        smaller = int(one) < int(two) if one.isdigit() else one < two
+        smaller = _number(one) < _number(two) if one.isdigit() else one < two
         return -1 if smaller else 1
     if len(lefts) == len(rights):
         return 0
@@ -57,13 +57,19 @@ def uapi_compare(left: str, right: str) -> int:
         if one == two:
             continue
         if one[:1].isdigit() and two[:1].isdigit():
-            if int(one) != int(two):
-                return -1 if int(one) < int(two) else 1
+            if _number(one) != _number(two):
+                return -1 if _number(one) < _number(two) else 1
             continue
         if one.isalpha() and two.isalpha():
             return -1 if one < two else 1
         return -1 if _rank(one) < _rank(two) else 1
     return 0
+
+
+def _number(digits: str) -> tuple[int, str]:
+    """Sorts numbers of any length, which int() refuses beyond some thousand digits."""
+    bare = digits.lstrip("0")
+    return len(bare), bare
 
 
 def _rank(piece: str) -> int:
