@@ -35,13 +35,13 @@ def lay_out(release: ReleaseTree, kernel: Kernel) -> None:
     for path in _FOLDERS:
         target = root / "usr/lib" / path
         target.mkdir(parents=True, exist_ok=True)
-        for source in sorted(release.folder(f"lib/{path}").iterdir()) if _exists(release, path) else ():
+        for source in sorted((release.root / "usr/lib" / path).glob("*")):
             if source.is_file():
                 shutil.copy(source, target / source.name)
     units = root / "usr/lib/systemd/system"
     units.mkdir(parents=True)
     for name in _UNITS:
-        shutil.copy(release.folder("lib/systemd/system") / name, units / name)
+        shutil.copy(release.root / "usr/lib/systemd/system" / name, units / name)
     for name in _PRESENT:
         _empty(root / name)
     _empty(root / f"usr/lib/x86_64-linux-gnu/systemd/libsystemd-shared-{release.systemd_version}.so")
@@ -56,10 +56,6 @@ def lay_out(release: ReleaseTree, kernel: Kernel) -> None:
     (root / "etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\n", encoding="utf-8")
     (root / "boot").mkdir()
     shutil.copy(release.boot_file("config", kernel.release), root / f"boot/config-{kernel.release}")
-
-
-def _exists(release: ReleaseTree, path: str) -> bool:
-    return any((release.root / top / path).is_dir() for top in ("usr/lib", "lib"))
 
 
 def _empty(path: Path) -> None:
