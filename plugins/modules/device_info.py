@@ -7,14 +7,18 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: device_info
-short_description: Tell which PCI devices a host has, who owns them, and who could
+short_description: Tell which PCI devices a host has, who owns them, who could, and who will after the next boot
 version_added: 0.1.0
 author:
   - The vfio.variants authors (@vfio-variants)
 description:
   - Returns each PCI function with its owner, its IOMMU group, the modules that contend for it, and the best variant driver that
     each installed kernel has for it.
-  - Everything is read from C(/sys), C(/lib/modules), and C(modprobe.d); no command is run and no device is touched.
+  - Forecasts for each installed kernel who will own each device once that kernel has booted, with the facts that decide, and says
+    which kernel boots next. What cannot be seen makes the answer V(unknown), never a guess.
+  - Names what is contradictory or without effect in the host's C(modprobe.d), udev rules, C(modules-load.d), C(driverctl.d), and
+    command line, whoever wrote it.
+  - Everything is read from C(/sys), C(/lib/modules), C(/boot), C(/etc), and their like; no device is touched and no module loaded.
   - Also says what C(modprobe.d) and the kernel's command line tell kmod about modules that drive PCI devices, with file and line.
 extends_documentation_fragment:
   - vfio.variants._attributes
@@ -33,12 +37,29 @@ options:
   root:
     description:
       - The root of the host to look at, such as a mounted image.
-      - An image has no C(/sys) and thus no devices; then RV(devices) is empty and only RV(kernels) and RV(modprobe) are told.
+      - An image has no C(/sys) and thus no devices; without O(hardware), RV(devices) is empty and only RV(kernels), RV(modprobe),
+        RV(next_boot), and RV(policy_warnings) are told.
     type: path
     default: /
+  hardware:
+    description:
+      - The devices that O(root) is for, each as RV(devices) returned it on a host that has them; only C(modalias) is needed.
+      - They are judged in place of what C(/sys) shows, so that a forecast can be had for an image that is being baked, or, with
+        O(root=/), for a card that is not there yet.
+      - A device without C(address) is given one in the PCI domain V(ffff). The numbers are those of C(modalias); where they are
+        given as well, they must agree.
+    type: list
+    elements: dict
+  forecast:
+    description:
+      - Whether to forecast who will own the devices. Without it, the boot loader and the boot images are not read.
+    type: bool
+    default: true
 notes:
-  - Needs no privileges.
+  - Needs no privileges, except that a boot image, a boot loader's configuration, or a policy that only root may read is reported as
+    unknown to others.
 seealso:
+  - module: vfio.variants.claim_info
   - module: vfio.variants.device_claim
   - module: vfio.variants.boot_policy
   - plugin: vfio.variants.select_devices
@@ -55,9 +76,19 @@ EXAMPLES = r"""
   ansible.builtin.debug:
     msg: "{{ info.devices | vfio.variants.select_devices(\"[?driver=='nouveau' && variant && variant.module!='vfio_pci'].address\") }}"
 
+- name: Show the devices that will have another owner after the next boot
+  ansible.builtin.debug:
+    msg: "{{ info.devices | vfio.variants.select_devices('[?next_boot.winner!=driver].[address, next_boot.winner, next_boot.because]') }}"
+
 - name: Look at what an image would boot
   vfio.variants.device_info:
     root: /mnt/image
+
+- name: Ask what would become of a card in an image that is being baked
+  vfio.variants.device_info:
+    root: /mnt/image
+    hardware:
+      - modalias: pci:v000010DEd00001DB1sv000010DEsd00001212bc03sc02i00
 """
 
 RETURN = r"""
@@ -209,9 +240,91 @@ devices:
           elements: str
           sample: []
     kernels:
-      description: What each installed kernel would have for the device, by release.
+      description:
+        - What each installed kernel has for the device and who will own it once that kernel has booted, a dictionary by release.
+        - Each has the fields of RV(devices[].next_boot), without C(release) and C(reason); without O(forecast) only C(natives),
+          C(variants), and C(variant).
       type: dict
-      sample: {"6.12.107+deb13-amd64": {natives: [nouveau], variants: [nvlink2gpu_vfio_pci, vfio_pci], variant: nvlink2gpu_vfio_pci}}
+      sample:
+        6.12.107+deb13-amd64:
+          natives: [nouveau]
+          variants: [nvlink2gpu_vfio_pci, vfio_pci]
+          variant: nvlink2gpu_vfio_pci
+          winner: nouveau
+          certainty: certain
+          stage: initramfs
+          because: ["modules.alias of 6.12.107+deb13-amd64: pci:v000010DEd*sv*sd*bc03sc*i* nouveau"]
+          outcomes: [nouveau]
+          claimed: null
+          would_change: null
+    next_boot:
+      description: The same for the kernel that boots next if nobody intervenes.
+      returned: with O(forecast)
+      type: dict
+      contains:
+        release:
+          description: The kernel's release; none where it cannot be told which one boots next.
+          type: str
+          sample: 6.12.107+deb13-amd64
+        reason:
+          description: Why this kernel boots next, or why that is not known.
+          type: str
+          sample: "/boot/grub/grub.cfg:132: the first entry"
+        natives:
+          description: The modules that udev would load for the device, in its order.
+          type: list
+          elements: str
+          sample: [nouveau]
+        variants:
+          description: The VFIO drivers' modules for the device, best first.
+          type: list
+          elements: str
+          sample: [nvlink2gpu_vfio_pci, vfio_pci]
+        variant:
+          description: The best of them.
+          type: str
+          sample: nvlink2gpu_vfio_pci
+        winner:
+          description: The driver that will own the device, none where nobody will. With the certainty V(race) the likelier one.
+          type: str
+          sample: nouveau
+        certainty:
+          description:
+            - V(certain) where the facts leave one outcome.
+            - V(race) where programs that run at the same time decide; RV(devices[].next_boot.outcomes) holds what can come.
+            - V(unknown) where something that may matter cannot be seen; RV(devices[].next_boot.because) says what.
+          type: str
+          sample: certain
+        stage:
+          description: When it is decided, one of V(kernel), V(initramfs), V(root), V(runtime); none where nobody gets the device.
+          type: str
+          sample: initramfs
+        because:
+          description: The facts that decide, each with its source in front.
+          type: list
+          elements: str
+          sample: ["modules.alias of 6.12.107+deb13-amd64: pci:v000010DEd*sv*sd*bc03sc*i* nouveau"]
+        outcomes:
+          description: All drivers that can come out, none among them where nobody may get the device.
+          type: list
+          elements: str
+          sample: [nouveau]
+        claimed:
+          description:
+            - The driver that the host's own policy means the device to have, by C(driverctl), else by the last udev rule that sets its
+              C(driver_override), else by an C(ids=) parameter; none where no policy is about the device.
+          type: str
+          sample: vfio-pci
+        would_change:
+          description: The smallest change that makes the claimed driver win; none where it wins for certain, or no change is known.
+          type: str
+          sample: "Build /boot/initrd.img-6.12.107+deb13-amd64 anew: it does not hold what the root's files say."
+    warnings:
+      description: What is contradictory or without effect in the policy about this device, each with its file and line.
+      returned: with O(forecast)
+      type: list
+      elements: str
+      sample: ["/etc/modprobe.d/gpu.conf:2: ids= of vfio_pci is given again in /etc/modprobe.d/vfio.conf:1, which alone counts."]
 kernels:
   description: The installed kernels, oldest first.
   returned: success
@@ -234,6 +347,25 @@ kernels:
       description: Whether modules can be built for it.
       type: bool
       sample: true
+next_boot:
+  description: The kernel that boots next if nobody intervenes.
+  returned: with O(forecast)
+  type: dict
+  contains:
+    release:
+      description: Its release; none where that cannot be told.
+      type: str
+      sample: 6.12.107+deb13-amd64
+    reason:
+      description: Why this kernel boots next, or why that is not known.
+      type: str
+      sample: "/boot/grub/grub.cfg:132: the first entry"
+policy_warnings:
+  description: What is contradictory or without effect in the host's policy and concerns none of its devices, each with its file and line.
+  returned: with O(forecast)
+  type: list
+  elements: str
+  sample: ["/etc/modprobe.d/gpu.conf:3: `blacklist nouveua` names the module nouveua, which no installed kernel has. Did you mean nouveau?"]
 modprobe:
   description: What C(modprobe.d) and the kernel's command line say about modules that drive PCI devices, in kmod's order.
   returned: success
@@ -271,10 +403,13 @@ def main() -> None:
             "devices": {"type": "raw"},
             "allow_missing": {"type": "bool", "default": False},
             "root": {"type": "path", "default": "/"},
+            "hardware": {"type": "list", "elements": "dict"},
+            "forecast": {"type": "bool", "default": True},
         },
         supports_check_mode=True,
     )
-    run_module(module, lambda host: gather(host, module.params["devices"], module.params["allow_missing"]), module.params["root"])
+    asked = [module.params[option] for option in ("devices", "allow_missing", "hardware", "forecast")]
+    run_module(module, lambda host: gather(host, *asked), module.params["root"])
 
 
 if __name__ == "__main__":

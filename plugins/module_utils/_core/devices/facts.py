@@ -7,6 +7,8 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.devices import selector
+from ansible_collections.vfio.variants.plugins.module_utils._core.devices.hardware import parse as parse_hardware
+from ansible_collections.vfio.variants.plugins.module_utils._core.devices.outlook import Outlook
 from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import DEVICES, Inventory
 from ansible_collections.vfio.variants.plugins.module_utils._core.devices.report import Surroundings, kernel_report, modprobe_report, report
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.build_requirements import headers_package
@@ -15,37 +17,54 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
 
 if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Device
     from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
 
 
-def gather(host: Host, devices: object = None, allow_missing: bool = False) -> dict[str, t.Any]:
+def gather(
+    host: Host, devices: object = None, allow_missing: bool = False, described: t.Sequence[object] | None = None, forecast: bool = True
+) -> dict[str, t.Any]:
     """Devices, kernels and modprobe.d of a host, as `device_info` returns them.
 
-    ``devices`` selects; None takes all.  Below a root without /sys there are kernels and modprobe.d only, and a warning.
+    ``devices`` selects; None takes all.  ``described`` are devices to judge in place of those that /sys shows.  Below a root
+    without /sys, and without ``described``, there are kernels and modprobe.d only, and a warning.
     """
     if not host.is_dir("/"):
         raise HostError(f"root: {host.root} is no directory.", "Name the directory that the host's file system is mounted on.")
     selectors = None if devices is None else selector.parse(devices)
+    hardware = None if described is None else parse_hardware(described)
     running = host.text_or_none(OSRELEASE)
     kernels = read_all(host)
     config = ModprobeConfig.read(host)
-    warnings = _warnings(host, running, tuple(kernel.release for kernel in kernels))
-    inventory = Inventory.read(host)
-    if selectors is not None and not host.is_dir(DEVICES) and not allow_missing:
+    inventory = inventory_of(host, hardware)
+    warnings = _warnings(host, hardware is not None, running, tuple(kernel.release for kernel in kernels))
+    if selectors is not None and hardware is None and not host.is_dir(DEVICES) and not allow_missing:
         raise HostError(
-            f"devices: {host.root} has no {DEVICES}, so no device can be found there.", "Leave out devices, or look at a running host."
+            f"devices: {host.root} has no {DEVICES}, so no device can be found there.",
+            "Leave out devices, describe them with hardware, or look at a running host.",
         )
     chosen = inventory.devices if selectors is None else selector.select(inventory, selectors, allow_missing)
-    around = Surroundings(inventory, kernels, running, config, frozenset(host.names("/sys/module")))
+    outlook = Outlook.read(host, inventory, kernels, running) if forecast else None
+    around = Surroundings(inventory, kernels, running, config, frozenset(host.names("/sys/module")), outlook)
     return {
         "devices": report(chosen, around),
         "kernels": [{**kernel, "headers_package": headers_package(host, kernel["release"])} for kernel in kernel_report(kernels, running)],
         "modprobe": modprobe_report(config, kernels),
+        **({} if outlook is None else {"next_boot": outlook.next_kernel, "policy_warnings": outlook.policy_warnings}),
         **({"warnings": warnings} if warnings else {}),
     }
 
 
-def _warnings(host: Host, running: str | None, installed: t.Sequence[str]) -> list[str]:
+def inventory_of(host: Host, hardware: tuple[Device, ...] | None) -> Inventory:
+    """What the host has, or the devices that are described to be judged in place of it."""
+    if hardware is None:
+        return Inventory.read(host)
+    return Inventory(hardware, Inventory.read(host).drivers if host.is_dir(DEVICES) else {})
+
+
+def _warnings(host: Host, described: bool, running: str | None, installed: t.Sequence[str]) -> list[str]:
+    if described and running is None:
+        return []
     if not host.is_dir(DEVICES):
         return [f"{host.root} has no {DEVICES}: this tells about its kernels and modprobe.d, not about devices."]
     if running not in installed:

@@ -15,6 +15,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
 
 if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.devices.outlook import Outlook
     from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Device, Inventory
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
 
@@ -30,6 +31,8 @@ class Surroundings:
     running: str | None
     config: ModprobeConfig
     loaded: frozenset[str]
+    outlook: Outlook | None = None
+    """None where no forecast is asked for."""
 
 
 def report(devices: t.Sequence[Device], around: Surroundings) -> list[Facts]:
@@ -43,7 +46,11 @@ def report(devices: t.Sequence[Device], around: Surroundings) -> list[Facts]:
     for device in devices:
         if device.modalias not in verdicts:
             verdicts[device.modalias] = _verdict(device.modalias, around)
-    return [{**_identity(device), **_ownership(device, groups), **verdicts[device.modalias]} for device in devices]
+    told = [{**_identity(device), **_ownership(device, groups), **verdicts[device.modalias]} for device in devices]
+    if around.outlook is not None:
+        for device, facts in zip(devices, told):
+            facts.update(_forecast(device, facts["kernels"], around.outlook))
+    return told
 
 
 def kernel_report(kernels: t.Sequence[Kernel], running: str | None) -> list[Facts]:
@@ -64,6 +71,11 @@ def modprobe_report(config: ModprobeConfig, kernels: t.Sequence[Kernel]) -> list
         for directive in config.directives
         if directive.arguments[1 if directive.command == "alias" else 0] in concerned
     ]
+
+
+def _forecast(device: Device, on_kernels: t.Mapping[str, Facts], outlook: Outlook) -> Facts:
+    told = {release: {**known, **outlook.on_kernel(device, release)} for release, known in on_kernels.items()}
+    return {"kernels": told, "next_boot": outlook.next_boot(told), "warnings": outlook.warnings(device)}
 
 
 def _identity(device: Device) -> Facts:

@@ -82,7 +82,7 @@ def test_the_variant_is_that_of_the_running_kernel_with_the_driver_it_registers(
     tree = Tree(tmp_path).kernel(DEBIAN_13, {"vfio-pci": [ANY_VFIO], "mine-vfio": [V100_VARIANT]}, running=True).kernel(DEBIAN_12).pci(GPU)
     device = only(tree)
     assert device["variant"] == {"module": "mine_vfio", "driver": "mine_vfio", "alias": V100_VARIANT, "wildcards": 5}
-    assert device["kernels"] == {
+    assert {release: {key: told[key] for key in ("natives", "variants", "variant")} for release, told in device["kernels"].items()} == {
         DEBIAN_12: {"natives": [], "variants": [], "variant": None},
         DEBIAN_13: {"natives": [], "variants": ["mine_vfio", "vfio_pci"], "variant": "mine_vfio"},
     }
