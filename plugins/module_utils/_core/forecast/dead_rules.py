@@ -33,7 +33,7 @@ def rules_for_absent_devices(host: HostPolicy) -> t.Iterator[Finding]:
     if not host.inventory.devices:
         return
     for boot, root in host.roots:
-        places = [(str(rule), pinned_address(rule)) for rule in root.rules.rules if rule.override]
+        places = [(str(rule), pinned_address(rule)) for rule, _driver in host.setting_overrides(root)]
         places += [(assigned.source, address) for address, assigned in boot.later.driverctl.items()]
         for source, address in places:
             if address is not None and host.device(address) is None and not _may_become_virtual(host, boot, address):
@@ -55,10 +55,10 @@ def _may_become_virtual(host: HostPolicy, boot: Boot, address: str) -> bool:
 def rules_for_changed_devices(host: HostPolicy) -> t.Iterator[Finding]:
     """A driver_override rule that names an address and an identity, where another device is at that address now."""
     for boot, root in host.roots:
-        for rule in root.rules.rules:
-            address = pinned_address(rule) if rule.override else None
+        for rule, _driver in host.setting_overrides(root):
+            address = pinned_address(rule)
             device = None if address is None else host.device(address)
-            if device is None:
+            if device is None or rule.matches(device, boot.release) is not False:
                 continue
             wrong = [
                 key for key in rule.keys if _is_identity(key) and Rule(rule.path, rule.line, (key,)).matches(device, boot.release) is False
@@ -81,10 +81,11 @@ def overrides_to_unknown_drivers(host: HostPolicy) -> t.Iterator[Finding]:
     A module's name in place of its driver's is the usual cause: vfio_pci for vfio-pci.
     """
     for boot, root in host.roots if host.kernels else ():
-        given = [(str(rule), rule.override, pinned_address(rule)) for rule in root.rules.rules if rule.override]
+        given = [(str(rule), driver, pinned_address(rule)) for rule, driver in host.setting_overrides(root)]
         given += [(assigned.source, assigned.driver, address) for address, assigned in boot.later.driverctl.items()]
+        problems = {driver: _unknown_driver(driver, boot, host) for driver in {driver for _source, driver, _address in given}}
         for source, driver, address in given:
-            problem = None if "$" in driver or "%" in driver else _unknown_driver(driver, boot, host)
+            problem = problems[driver]
             if problem is not None:
                 kind, advice = problem
                 addresses = () if address is None else (address,)
@@ -94,6 +95,8 @@ def overrides_to_unknown_drivers(host: HostPolicy) -> t.Iterator[Finding]:
 
 def _unknown_driver(driver: str, boot: Boot, host: HostPolicy) -> tuple[str, str] | None:
     """The kind of the mistake, and what to do; None where the name is a driver's, or may be."""
+    if "$" in driver or "%" in driver:
+        return None
     registered = {known.name for one in host.boots for facts in one.modules.values() for known in facts.drivers}
     registered |= set(host.inventory.drivers) | {known.name for _module, known in boot.built_in}
     if driver in registered or driver in NO_DRIVER:
@@ -160,13 +163,13 @@ def rules_that_no_image_gets(host: HostPolicy) -> t.Iterator[Finding]:
     There a native driver takes the device before the root's rules are read.
     """
     for _boot, image, root in host.images if host.files.initramfs_tools else ():
-        held = {_base_name(rule.path) for rule in image.rules.rules if rule.override}
-        for rule in root.rules.rules:
-            if not rule.override or not rule.path.startswith(NOT_COPIED) or _base_name(rule.path) in held:
+        held = {_base_name(rule.path) for rule, _driver in host.setting_overrides(image)}
+        for rule, driver in host.setting_overrides(root):
+            if not rule.path.startswith(NOT_COPIED) or _base_name(rule.path) in held:
                 continue
             devices = [device for device in host.candidates(rule) if rule.matches(device, root.kernel.release) is True]
-            taken = [device for device in devices if _early_natives(host, image.kernel, device, rule.override)]
-            early = dict.fromkeys(name for device in taken for name in _early_natives(host, image.kernel, device, rule.override))
+            taken = [device for device in devices if _early_natives(host, image.kernel, device, driver)]
+            early = dict.fromkeys(name for device in taken for name in _early_natives(host, image.kernel, device, driver))
             said = (
                 f"{rule} sets driver_override, but initramfs-tools copies rules from /etc/udev/rules.d only: {image.place} does not have it"
             )

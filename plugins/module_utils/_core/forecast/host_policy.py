@@ -15,6 +15,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.match
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.policy_files import NOTHING_READ, SITE, PolicyFiles
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import comparable
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.udev import Rules
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Device, Inventory
@@ -145,16 +146,30 @@ class HostPolicy:
         return tuple(found)
 
     def _rule_claims(self, boot: Boot, stage: Stage) -> t.Iterator[Claim]:
-        setting = [rule for rule in stage.rules.rules if rule.override]
-        jumps = any(rule.value("GOTO") is not None for rule in stage.rules.rules)
-        for rule in setting:
+        setting = self.setting_overrides(stage)
+        # A jump stays within its file.
+        jumping = {rule.path for rule in stage.rules.rules if setting and rule.value("GOTO") is not None}
+        files = {path: Rules(tuple(rule for rule in stage.rules.rules if rule.path == path)) for path in jumping}
+        for rule, driver in setting:
             for device in self.candidates(rule):
-                if jumps:
-                    certain = any(one.rule == rule and one.certain for one in stage.rules.overrides(device, boot.release))
+                if rule.path in files:
+                    certain = any(one.rule == rule and one.certain for one in files[rule.path].overrides(device, boot.release))
                 else:
                     certain = rule.matches(device, boot.release) is True
-                if certain and rule.override and "$" not in rule.override and "%" not in rule.override:
-                    yield Claim(device, rule.override, RULE, str(rule))
+                if certain and "$" not in driver and "%" not in driver:
+                    yield Claim(device, driver, RULE, str(rule))
+
+    def setting_overrides(self, stage: Stage) -> tuple[tuple[Rule, str], ...]:
+        """A stage's rules that set driver_override, with what they set."""
+        key = id(stage.rules)
+        if key not in self._setting:
+            found = ((rule, rule.override) for rule in stage.rules.rules)
+            self._setting[key] = tuple((rule, driver) for rule, driver in found if driver)
+        return self._setting[key]
+
+    @functools.cached_property
+    def _setting(self) -> dict[int, tuple[tuple[Rule, str], ...]]:
+        return {}
 
     def candidates(self, rule: Rule) -> tuple[Device, ...]:
         """The devices that a rule could be about: the one whose address it names, else all."""

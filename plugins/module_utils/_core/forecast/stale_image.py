@@ -28,8 +28,8 @@ Content = tuple[t.Any, ...]
 def images_without_the_policy(host: HostPolicy) -> t.Iterator[Finding]:
     """Files of /etc/modprobe.d, and rules that set driver_override, that an image lacks or holds in another version."""
     for boot, image, root in host.images:
-        wanted = {**_modprobe(root, host), **_rules(root)}
-        held = {**_modprobe(image, host), **_rules(image)}
+        wanted = {**_modprobe(root, host), **_rules(root, host)}
+        held = {**_modprobe(image, host), **_rules(image, host)}
         for path, content in wanted.items():
             if held.get(path, content) != content:
                 yield _stale(path, ANOTHER, boot.release, image, host)
@@ -77,7 +77,7 @@ def unreadable_images_older_than_the_policy(host: HostPolicy) -> t.Iterator[Find
         image = host.files.images.get(boot.release)
         if image is None or boot.release in read:
             continue
-        paths = [*_modprobe(root, host), *_rules(root)]
+        paths = [*_modprobe(root, host), *_rules(root, host)]
         paths += [INITRAMFS_MODULES] if any(comparable(one.name) in host.contenders for one in host.files.for_image) else []
         newer = [path for path in paths if host.files.mtimes.get(path, 0.0) > image.mtime]
         if newer:
@@ -94,12 +94,11 @@ def _modprobe(stage: Stage, host: HostPolicy) -> dict[str, Content]:
     return {path: tuple(entries) for path, entries in found.items()}
 
 
-def _rules(stage: Stage) -> dict[str, Content]:
+def _rules(stage: Stage, host: HostPolicy) -> dict[str, Content]:
     """Rules by the path that they have, or would have, below /etc: an image keeps those of /etc below /usr/lib."""
     found: dict[str, list[t.Any]] = {}
-    for rule in stage.rules.rules:
-        if rule.override:
-            found.setdefault(RULES + rule.path.rpartition("/")[2], []).append(rule.keys)
+    for rule, _driver in host.setting_overrides(stage):
+        found.setdefault(RULES + rule.path.rpartition("/")[2], []).append(rule.keys)
     return {path: tuple(entries) for path, entries in found.items()}
 
 
