@@ -52,11 +52,11 @@ class BootFiles:
 
 
 def candidates(path: str) -> tuple[str, ...]:
-    """The places that ``path`` may mean, likeliest first: a path below /boot itself, then one relative to a partition at /boot."""
+    """The places that ``path`` may mean, likeliest first: a path below /boot or /efi itself, then one relative to a partition at /boot."""
     bare = "/" + DEVICE.sub("", path).lstrip("/")
     inside = SUBVOLUME.sub("", bare)
     found: list[str] = []
     for name in dict.fromkeys((bare, inside)):
         below = (f"/boot{name}", name)
-        found += reversed(below) if name.startswith("/boot/") else below
+        found += reversed(below) if name.startswith(("/boot/", "/efi/")) else below
     return tuple(dict.fromkeys(found))

@@ -65,6 +65,11 @@ class Loading:
             self.initrds += (path,)
 
 
+def load_alike(command: str, other: str) -> bool:
+    """Whether two commands load the same: openSUSE's $linux is `linux` or `linuxefi`, by the processor and the firmware."""
+    return any(command in commands and other in commands for commands in (LINUX, INITRD))
+
+
 def as_argument(field: str) -> str:
     """A field as GRUB writes it into the kernel's command line.  (grub-core/lib/cmdline.c)"""
     escaped = re.sub(r"\\(?!x[0-9a-fA-F]{2})|['\"]", lambda match: f"\\{match[0]}", field)

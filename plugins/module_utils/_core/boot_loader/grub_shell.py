@@ -14,7 +14,7 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import grub_condition, grub_environment
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.grub_loading import Loading
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.grub_loading import Loading, load_alike
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.grub_script import (
     Block,
     Command,
@@ -241,7 +241,10 @@ class Shell:
         if value is not None and len(value) > LONGEST_VALUE:
             self.doubt(f"{self.place}: the value of ${name} grows without end.")
             value = None
-        self.variables[name] = value if self.is_certain or self.value(name) == value else None
+        old = self.value(name)
+        if not self.is_certain and old != value:
+            value = old if load_alike(old or "", value or "") else None
+        self.variables[name] = value
 
     def _set(self, fields: tuple[str, ...], command: Command) -> bool:
         if len(fields) < 2:

@@ -42,7 +42,7 @@ def read(files: BootFiles) -> InCharge:
     menus = _offered(files)
     doubts = list(_beside(files, bool(menus)))
     if not menus:
-        doubts += [f"{config} is there, but no entry is found in it." for config in GRUB_CONFIGS if files.host.is_file(config)]
+        doubts += [f"{config} is there, but no entry can be read in it." for config in GRUB_CONFIGS if files.host.is_file(config)]
     info = efi_variables.text(files.host, "LoaderInfo")
     if info is not None:
         name = next((name for name in ("systemd-boot", "GRUB") if info.startswith(name)), None)

@@ -138,6 +138,18 @@ def test_a_variable_that_is_set_under_a_condition_nobody_knows_is_not_known(debi
     assert read(debian.file(GRUB_CFG, text)).doubts == (f"{GRUB_CFG}:3: the value of $extra is not known.",)
 
 
+def test_opensuses_entries_load_by_commands_that_depend_on_the_processor(debian: Tree) -> None:
+    text = (
+        'set linux=linux\nset initrd=initrd\nif [ "${grub_cpu}" = "x86_64" -o "${grub_cpu}" = "i386" ]; then\n'
+        '  if [ "${grub_platform}" = "efi" ]; then set linux=linuxefi; set initrd=initrdefi; fi\nfi\nexport linux initrd\n'
+        f"menuentry x {{\n$linux /boot/vmlinuz-{NEW} ${{extra_cmdline}} splash=silent\n$initrd /boot/initrd.img-{NEW}\n}}\n"
+    )
+    boot = read(debian.directory("/sys/firmware/efi").file(GRUB_CFG, text))
+    assert (boot.release, boot.doubts) == (NEW, ())
+    assert boot.entries[NEW].cmdline.arguments == ("splash=silent",)
+    assert boot.entries[NEW].initrds == (f"/boot/initrd.img-{NEW}",)
+
+
 def test_ubuntus_console_hand_over_is_of_no_concern(debian: Tree) -> None:
     text = f"if hwmatch x 3; then set vt_handoff=vt.handoff=7; fi\nmenuentry x {{\nlinux /boot/vmlinuz-{NEW} ro $vt_handoff\n}}\n"
     boot = read(debian.file(GRUB_CFG, text))
