@@ -54,6 +54,7 @@ JUDGES: tuple[Judge, ...] = (
     stale_image.images_without_the_policy,
     stale_image.image_lists_without_the_policy,
     stale_image.images_without_what_dracut_shall_take_in,
+    stale_image.images_without_the_modules_to_load,
     stale_image.unreadable_images_older_than_the_policy,
     unloadable.variants_that_cannot_load,
     unloadable.variants_without_a_module,

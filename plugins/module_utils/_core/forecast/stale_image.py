@@ -20,6 +20,7 @@ if t.TYPE_CHECKING:
 
 MODPROBE = "/etc/modprobe.d/"
 RULES = "/etc/udev/rules.d/"
+LOADER = "systemd-modules-load"
 ANOTHER = "holds another version of it"
 Content = tuple[t.Any, ...]
 """What a file says about the modules and devices that matter, in order, without comments and blanks."""
@@ -67,6 +68,19 @@ def images_without_what_dracut_shall_take_in(host: HostPolicy) -> t.Iterator[Fin
             is_wanted = name in host.contenders and name in root.kernel.modules and not one.source.startswith(f"{INITRAMFS_MODULES}:")
             if is_wanted and not image.kernel.has(name):
                 said = f"{image.place} is older than {one.source}: it does not hold {one.name}."
+                yield Finding("stale-image", one.source, f"{said} {_rebuild(boot.release, image.place, host)}")
+
+
+def images_without_the_modules_to_load(host: HostPolicy) -> t.Iterator[Finding]:
+    """/etc/modules-load.d, of which dracut keeps a copy: modules that matter here and that an image with such a list does not load."""
+    for boot, image, root in host.images if host.files.dracut else ():
+        lists = [work for step in image.steps for work in step if isinstance(work, LoadList) and work.program == LOADER]
+        told = {comparable(one.name) for work in lists for one in work.modules}
+        wanted = [one for step in root.steps for work in step if isinstance(work, LoadList) for one in work.modules]
+        for one in wanted if lists else ():
+            name = comparable(one.name)
+            if one.source.startswith("/etc/modules-load.d/") and name in host.contenders - told and root.kernel.has(name):
+                said = f"{image.place} is older than {one.source}: it does not load {one.name}."
                 yield Finding("stale-image", one.source, f"{said} {_rebuild(boot.release, image.place, host)}")
 
 

@@ -4,9 +4,9 @@
 
 from __future__ import annotations
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import INITRAMFS, Listed
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import INITRAMFS, Coldplug, Listed
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.policy_files import ImageFile, PolicyFile, PolicyFiles
-from ansible_collections.vfio.variants.tests.unit.boots import boot, device, image_path, stage
+from ansible_collections.vfio.variants.tests.unit.boots import boot, device, image_path, load_list, stage
 from ansible_collections.vfio.variants.tests.unit.judged import kinds, sentence
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13
 
@@ -64,6 +64,18 @@ def test_a_module_that_dracut_shall_take_in_and_did_not_makes_an_image_stale() -
     without: dict[str, list[str]] = {"e1000e": [], "nouveau": []}
     assert "does not hold vfio-pci" in sentence("stale-image", boot(stage(INITRAMFS, modules=without), stage()), files=files)
     assert kinds(boot(stage(INITRAMFS), stage()), files=files) == []
+
+
+def test_a_list_of_modules_to_load_is_compared_with_dracuts_copy() -> None:
+    place = "/etc/modules-load.d/gpu.conf"
+    root = stage(steps=((load_list("systemd-modules-load", "e1000e", "vfio-pci", source=place), Coldplug()),))
+    older, same = (
+        stage(INITRAMFS, steps=((load_list("systemd-modules-load", *names, source=f"{IMAGE}:{place}"), Coldplug()),))
+        for names in (["e1000e"], ["e1000e", "vfio_pci"])
+    )
+    assert sentence("stale-image", boot(older, root), files=PolicyFiles(dracut=True)).startswith(f"{IMAGE} is older than {place}:2")
+    assert kinds(boot(same, root), files=PolicyFiles(dracut=True)) == []
+    assert kinds(boot(older, root), files=PolicyFiles(initramfs_tools=True)) == []
 
 
 def unread(newer: float, older: float = 100.0) -> PolicyFiles:
