@@ -43,6 +43,8 @@ class Driver:
     ids: tuple[Entry, ...]
     symbol: str | None = "__mod_pci__table_device_table"
     probe_type: int = 0
+    probe: bool = True
+    """Whether `probe` lies in the file: helpers of a family of drivers share that of another module."""
     node: int = 16
     """The list node before `name`, which the structure had up to Linux 6.7."""
 
@@ -107,7 +109,8 @@ def driver_file(
     for driver in drivers:
         start = len(data) + driver.node
         # Name from .rodata.str, table from .rodata, probe() from .text.
-        pointers += [(start, 2, len(strings)), (start + 8, 3, len(tables)), (start + 16, 1, 0)]
+        pointers += [(start, 2, len(strings)), (start + 8, 3, len(tables))]
+        pointers += [(start + 16, 1, 0)] if driver.probe else []
         if driver.symbol:
             symbols.append((driver.symbol, 3, len(tables), len(out.table(driver.ids))))
         strings += driver.name + b"\0"

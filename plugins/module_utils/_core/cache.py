@@ -15,6 +15,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
 
 T = t.TypeVar("T")
+State = list[list[int]]
 
 DIRECTORY = "/var/cache/vfio-variants"
 SETTLED = 2.0
@@ -39,24 +40,48 @@ class Cache:
         self._writable = writable
         self._directory = directory
 
-    def get(self, kind: str, path: str) -> t.Any | None:
-        """What was put for the file as it is now, None where nothing was."""
-        key = self._key(path)
-        content = None if key is None else self._read(_name(kind, path))
+    def get(self, kind: str, path: str, also: t.Sequence[str] = ()) -> t.Any | None:
+        """What was put for the file, and for those that it was read with, as they are now; None where nothing was."""
+        state = self._state(path, also)
+        content = None if state is None else self._read(_name(kind, path))
         if content is None:
             return None
         try:
             kept = json.loads(content)
-            return kept["value"] if kept["about"] == [FORMAT, kind, path, *(key or ())] else None
+            return kept["value"] if kept["about"] == [FORMAT, kind, path, state] else None
         except (*FOREIGN, RecursionError):
             return None
 
-    def put(self, kind: str, path: str, value: t.Any, key: t.Sequence[int] | None = None) -> None:
-        """Keep what JSON can say; ``key`` is the state of the file that it was read from."""
-        known = self._key(path) if key is None else key
-        if not self._writable or known is None or time.time() - known[-1] / 1e9 < self._settled:
+    def put(self, kind: str, path: str, value: t.Any, also: t.Sequence[str] = ()) -> None:
+        """Keep what JSON can say of a file, and of those that it was read with."""
+        self._put(kind, path, value, self._state(path, also))
+
+    def remembered(
+        self,
+        kind: str,
+        path: str,
+        make: t.Callable[[], T],
+        encode: t.Callable[[T], t.Any],
+        decode: t.Callable[[t.Any], T],
+        also: t.Sequence[str] = (),
+    ) -> T:
+        """What ``make`` reads from the file, and from the files ``also``, unless that is known.  Raises only what ``make`` does."""
+        kept = self.get(kind, path, also)
+        if kept is not None:
+            try:
+                return decode(kept)
+            except FOREIGN:
+                pass
+        # A file that is replaced while it is read must not be remembered as what replaced it.
+        state = self._state(path, also)
+        value = make()
+        self._put(kind, path, encode(value), state)
+        return value
+
+    def _put(self, kind: str, path: str, value: t.Any, state: State | None) -> None:
+        if not self._writable or state is None or time.time() - max(changed for *_rest, changed in state) / 1e9 < self._settled:
             return
-        content = json.dumps({"about": [FORMAT, kind, path, *known], "value": value}, separators=(",", ":"))
+        content = json.dumps({"about": [FORMAT, kind, path, state], "value": value}, separators=(",", ":"))
         try:
             with self._host.private_folder(self._directory, create=True) as folder:
                 if folder is not None:
@@ -64,25 +89,15 @@ class Cache:
         except (HostError, OSError):
             return
 
-    def remembered(
-        self, kind: str, path: str, make: t.Callable[[], T], encode: t.Callable[[T], t.Any], decode: t.Callable[[t.Any], T]
-    ) -> T:
-        """What ``make`` reads from the file, unless that is known.  Raises only what ``make`` does."""
-        kept = self.get(kind, path)
-        if kept is not None:
-            try:
-                return decode(kept)
-            except FOREIGN:
-                pass
-        # A file that is replaced while it is read must not be remembered as what replaced it.
-        key = self._key(path)
-        value = make()
-        self.put(kind, path, encode(value), key)
-        return value
-
-    def _key(self, path: str) -> tuple[int, ...] | None:
-        status = self._host.stat(path) if self._host.root == "/" else None
-        return None if status is None else (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+    def _state(self, path: str, also: t.Sequence[str]) -> State | None:
+        """What tells whether files have changed; None where the first is not there, or nothing is to be kept."""
+        if self._host.root != "/" or not self._host.exists(path):
+            return None
+        found = (self._host.stat(one) for one in (path, *also))
+        return [
+            [0] if status is None else [status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns]
+            for status in found
+        ]
 
     def _read(self, name: str) -> bytes | None:
         try:

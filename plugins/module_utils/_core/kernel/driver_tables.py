@@ -80,8 +80,9 @@ def _candidates(
         before, behind = leads.get(offset - POINTER), leads.get(offset + POINTER)
         if before is None or before.section in code:
             continue
-        # Where no symbol vouches for the table, `probe` must lead to code.
-        if known is None and (behind is None or behind.section not in code or table.section in code):
+        # Where no symbol vouches for the table, `probe` must lead to code, or the module's aliases vouch for it.
+        probes = behind is not None and behind.section in code
+        if known is None and (table.section in code or (tables and not probes)):
             continue
         name = _name(elf, before)
         if name is None:
@@ -91,7 +92,11 @@ def _candidates(
             continue
         # A table without a symbol: of a helper that udev need not know, or of a module that was stripped of its symbols.
         found = _entries(elf, table, announced)
-        if found and {entry.vendor for entry in found} <= {entry.vendor for entry in announced}:
+        if found and (
+            {entry.vendor for entry in found} <= {entry.vendor for entry in announced}
+            if probes
+            else {_plain(entry) for entry in found} <= announced
+        ):
             yield offset, name, found
 
 

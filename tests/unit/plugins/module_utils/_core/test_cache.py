@@ -108,6 +108,17 @@ class TestTheFileHasChanged:
         place.put(settled=60)
         assert place.get() is None
 
+    @pytest.mark.parametrize("before", [None, b"two"])
+    def test_a_change_of_a_file_that_it_was_read_with_is_noticed(self, place: Place, before: bytes | None) -> None:
+        other = place.file.with_name("other")
+        if before is not None:
+            other.write_bytes(before)
+        place.cache().put("image", str(place.file), "value", [str(other)])
+        assert place.cache().get("image", str(place.file), [str(other)]) == "value"
+        other.write_bytes(b"more")
+        assert place.cache().get("image", str(place.file), [str(other)]) is None
+        assert place.cache().get("image", str(place.file)) is None
+
 
 class TestWhatIsKeptIsNotOurs:
     @pytest.mark.parametrize("content", [b"", b"{", b"null", b"[]", b"7", b'{"about": []}', b"\xff", b"[" * 100_000], ids=repr)

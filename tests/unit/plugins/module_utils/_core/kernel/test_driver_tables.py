@@ -79,6 +79,11 @@ def test_a_file_stripped_of_its_symbols_is_read_by_its_aliases() -> None:
     assert (names(found), found.complete) == (["gpu-vfio"], True)
 
 
+def test_one_whose_probe_lies_in_another_module_is_read_by_its_aliases_too() -> None:
+    found = tables([Driver(b"rtw88", (CARD, OTHER), None, probe=False)], aliases=[CARD.alias, OTHER.alias])
+    assert (names(found), found.complete) == (["rtw88"], True)
+
+
 def test_a_name_that_is_not_ascii_is_read() -> None:
     assert names(tables([Driver("CAFÉ NAND".encode(), (CARD,))])) == ["CAFÉ NAND"]
 

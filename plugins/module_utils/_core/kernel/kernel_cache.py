@@ -1,0 +1,43 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A kernel's lists of modules and aliases, parsed once and kept until depmod writes them anew."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import AliasIndex, BusAliases
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import MODULES, Kernel
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.cache import Cache
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
+
+# Kernel.read() reads modules.dep and these.
+OTHERS = ("modules.alias", "modules.builtin", "modules.builtin.modinfo")
+
+
+def read_kernel(host: Host, release: str, cache: Cache) -> Kernel:
+    """A kernel as `Kernel.read()` gives it.  Raises what that does."""
+    here = f"{MODULES}/{release}"
+    return cache.remembered(
+        "kernel",
+        f"{here}/modules.dep",
+        lambda: Kernel.read(host, release),
+        to_cache,
+        # Headers may come and go without depmod.
+        lambda kept: from_cache(kept, release, host.is_file(f"{here}/build/Makefile")),
+        [f"{here}/{name}" for name in OTHERS],
+    )
+
+
+def to_cache(kernel: Kernel) -> dict[str, t.Any]:
+    """As JSON can say it."""
+    buses = {bus: [aliases.built_in, aliases.loadable] for bus, aliases in kernel.index.buses.items()}
+    return {"modules": dict(kernel.modules), "builtins": sorted(kernel.builtins), "needed": dict(kernel.needed), "aliases": buses}
+
+
+def from_cache(kept: t.Any, release: str, has_headers: bool) -> Kernel:
+    """Raises AttributeError, KeyError, TypeError or ValueError on what `to_cache()` did not write."""
+    buses = {bus: BusAliases(bus, tuple(built_in), tuple(loadable)) for bus, (built_in, loadable) in kept["aliases"].items()}
+    return Kernel(release, kept["modules"], frozenset(kept["builtins"]), has_headers, AliasIndex(buses), kept["needed"])

@@ -1,0 +1,44 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A kernel that is kept is the kernel that was read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.cache import Cache
+from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import kernel_cache, kernels
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernel_cache import from_cache, read_kernel, to_cache
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
+from ansible_collections.vfio.variants.tests.unit.trees import ANY_VFIO, DEBIAN_13, E1000E, NVIDIA_DISPLAY, Tree
+
+
+def machine(tmp_path: Path) -> Tree:
+    tree = Tree(tmp_path).kernel(DEBIAN_13, {"nouveau": [NVIDIA_DISPLAY], "vfio-pci": [ANY_VFIO]}, builtin=["ahci"], headers=True)
+    return tree.file(f"/lib/modules/{DEBIAN_13}/modules.builtin.modinfo", f"e1000e.alias={E1000E}\0")
+
+
+def test_everything_comes_back(tmp_path: Path) -> None:
+    kernel = Kernel.read(machine(tmp_path).host(), DEBIAN_13)
+    assert from_cache(to_cache(kernel), DEBIAN_13, True) == kernel
+
+
+@pytest.mark.parametrize("changed", ["modules.dep", "modules.alias", "modules.builtin", "modules.builtin.modinfo"])
+def test_a_kernel_is_parsed_once_and_again_when_one_of_its_lists_has_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: str
+) -> None:
+    machine(tmp_path)
+    for module in (kernels, kernel_cache):
+        monkeypatch.setattr(module, "MODULES", str(tmp_path / "lib/modules"))
+    cache = Cache(Host(), True, str(tmp_path / "kept"), 0.0)
+    first = read_kernel(Host(), DEBIAN_13, cache)
+    assert "nouveau" in first.modules
+    (kept,) = (tmp_path / "kept").iterdir()
+    kept.write_text(kept.read_text().replace('"nouveau":', '"renamed":'))
+    assert "renamed" in read_kernel(Host(), DEBIAN_13, cache).modules
+    with (tmp_path / "lib/modules" / DEBIAN_13 / changed).open("a") as file:
+        file.write("\n")
+    assert "nouveau" in read_kernel(Host(), DEBIAN_13, cache).modules
