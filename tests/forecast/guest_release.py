@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+import time
 import typing as t
 from pathlib import Path
 
@@ -25,7 +26,7 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.progress im
 _HERE = Path(__file__).resolve().parent
 #: What decides what a guest consists of.
 _SOURCES = ("archive.py", "base_archive.py", "guest_release.py", "kernel.py", "machine.py", "release.py", "template.py", "variants.py")
-_SERIES = "series"
+_DAY = 24 * 3600
 
 
 def of_series(series: str) -> Release:
@@ -46,11 +47,13 @@ def digest() -> str:
 def provide(release: Release, cache: Cache, say: Say) -> dict[str, Kernel]:
     """The guests of a release by series: from the cache, or made now."""
     place = cache.root / "forecast" / f"{release.name}-{digest()}"
-    with cache.lock(f"forecast-{release.name}"):
+    with cache.lock(place.name):
         if not place.is_dir():
             become_root()
             for older in place.parent.glob(f"{release.name}-*"):
-                shutil.rmtree(older)
+                # A run that began before the sources changed may be at it still.
+                if older.stat().st_mtime < time.time() - _DAY:
+                    shutil.rmtree(older)
             with cache.lock(f"kernels-{release.name}"), cache.building(place) as folder:
                 _make(release, build_root(release, cache, say), folder, say)
     return {series: _read(release, series, place) for series in release.series}

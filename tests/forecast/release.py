@@ -33,7 +33,7 @@ def unpack(suite: str, kernels: t.Iterable[str], target: Path, say: Say) -> None
     root_tree.extract(Suite(suite), apt_sources.of_this_machine(), (*PACKAGES, *images), target, progress, _SECONDS)
     for name in MERGED:
         # Before trixie some packages' files are outside /usr still, which on a real system is a link's doing.
-        if (target / name).is_dir():
+        if (target / name).is_dir() and not (target / name).is_symlink():
             shutil.copytree(target / name, target / "usr" / name, symlinks=True, copy_function=os.link, dirs_exist_ok=True)
             shutil.rmtree(target / name)
 
