@@ -11,10 +11,12 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.ne
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast import read_image, read_modules, read_root
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import Boot
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.read_later import LaterFacts
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.read_modules import Machine
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import CMDLINE, Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN
 
 if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.cache import Cache
     from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Inventory
     from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
@@ -28,35 +30,28 @@ def boots(
     kernels: t.Sequence[Kernel],
     running: str | None,
     loader: NextBoot | None = None,
-    reader: read_image.ReadImage = read_image.read_image,
+    cache: Cache | None = None,
 ) -> tuple[Boot, ...]:
     """One boot for each of these kernels, in their order.
 
     ``running`` is the release that runs now, ``loader`` what the boot loader's files say where the caller has read them
-    already, ``reader`` reads an image (from a cache, perhaps).  What cannot be read is a doubt of the boot, no error.
+    already, ``cache`` keeps what images and modules hold.  What cannot be read is a doubt of the boot, no error.
     """
     chosen = next_boot.read(host) if loader is None else loader
-    later = LaterFacts.read(host)
     current = next((kernel for kernel in kernels if kernel.release == running), None)
-    return tuple(_boot(host, inventory, kernel, current, chosen, later, reader) for kernel in kernels)
+    machine = Machine(host, inventory, current, cache)
+    later = LaterFacts.read(host)
+    return tuple(_boot(machine, kernel, chosen.entries.get(kernel.release), later) for kernel in kernels)
 
 
-def _boot(
-    host: Host,
-    inventory: Inventory,
-    kernel: Kernel,
-    running: Kernel | None,
-    loader: NextBoot,
-    facts: LaterFacts,
-    reader: read_image.ReadImage,
-) -> Boot:
-    entry = loader.entries.get(kernel.release) or _without_entry(host, kernel.release)
-    found = read_image.find(host, entry, reader)
-    inherited = () if found.early is None else found.early.blacklisted
-    root = read_root.read_stage(host, kernel, entry.cmdline, entry.source, inherited)
-    stages = (root,) if found.early is None else (found.early.stage, root)
-    later = facts.for_kernel(kernel, inventory, root.rules, _driver_of(inventory))
-    about = read_modules.read(host, kernel, running, inventory, stages, later, entry.cmdline)
+def _boot(machine: Machine, kernel: Kernel, found: Entry | None, facts: LaterFacts) -> Boot:
+    entry = found or _without_entry(machine.host, kernel.release)
+    image = read_image.find(machine.host, entry, machine.cache)
+    inherited = () if image.early is None else image.early.blacklisted
+    root = read_root.read_stage(machine.host, kernel, entry.cmdline, entry.source, inherited)
+    stages = (root,) if image.early is None else (image.early.stage, root)
+    later = facts.for_kernel(kernel, machine.inventory, root.rules, _driver_of(machine))
+    about = read_modules.read(machine, kernel, stages, later, entry.cmdline)
     return Boot(
         release=kernel.release,
         cmdline=entry.cmdline,
@@ -67,10 +62,10 @@ def _boot(
         held_by_built_in=about.held_by_built_in,
         built_in_known=about.built_in_known,
         maybe_built_in=about.maybe_built_in,
-        declined=read_modules.declined(inventory, about.modules) if running is not None and running.release == kernel.release else {},
-        has_iommu=_has_iommu(host, inventory, entry.cmdline),
+        declined=about.declined,
+        has_iommu=_has_iommu(machine, entry.cmdline),
         later=later,
-        doubts=tuple(dict.fromkeys((*entry.doubts, *found.doubts))),
+        doubts=tuple(dict.fromkeys((*entry.doubts, *image.doubts))),
     )
 
 
@@ -80,16 +75,15 @@ def _without_entry(host: Host, release: str) -> Entry:
     return Entry(release, Cmdline.read(host), CMDLINE, (), (doubt,))
 
 
-def _driver_of(inventory: Inventory) -> t.Callable[[str], str]:
-    registered = read_modules.registered_by_module(inventory)
-    return lambda module: next(iter(registered.get(module, ())), KNOWN.get(module, module))
+def _driver_of(machine: Machine) -> t.Callable[[str], str]:
+    return lambda module: next(iter(machine.registered.get(module, ())), KNOWN.get(module, module))
 
 
-def _has_iommu(host: Host, inventory: Inventory, cmdline: Cmdline) -> bool | None:
+def _has_iommu(machine: Machine, cmdline: Cmdline) -> bool | None:
     """What the running kernel has, as long as the next boot is told the same about it."""
-    if not inventory.devices or _iommu_words(cmdline) != _iommu_words(Cmdline.read(host)):
+    if not machine.inventory.devices or _iommu_words(cmdline) != _iommu_words(Cmdline.read(machine.host)):
         return None
-    return any(device.iommu_group is not None for device in inventory.devices)
+    return any(device.iommu_group is not None for device in machine.inventory.devices)
 
 
 def _iommu_words(cmdline: Cmdline) -> tuple[str, ...]:

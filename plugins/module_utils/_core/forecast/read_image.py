@@ -12,16 +12,16 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.ne
 from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast import read_initramfs
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.generator import DRACUT, choose
-from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image import Image
+from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image_cache import read_image
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import CMDLINE
 
 if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.cache import Cache
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.read_initramfs import Early
     from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
 
 # Packages of processor microcode call their images so (intel-ucode.img, amd-ucode.img).
 MICROCODE = "ucode"
-ReadImage = t.Callable[["Host", str, str], Image]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,12 +32,7 @@ class Found:
     doubts: tuple[str, ...] = ()
 
 
-def read_image(host: Host, path: str, release: str) -> Image:
-    """The one place that reads images for a forecast."""
-    return Image.read(host, path, release)
-
-
-def find(host: Host, entry: Entry, reader: ReadImage = read_image) -> Found:
+def find(host: Host, entry: Entry, cache: Cache | None = None) -> Found:
     """What the images of a boot entry do."""
     paths = images_of(host, entry)
     missing = [path for path in paths if not host.is_file(path)]
@@ -48,7 +43,7 @@ def find(host: Host, entry: Entry, reader: ReadImage = read_image) -> Found:
     if len(paths) > 1:
         return Found(doubts=(f"{entry.source} names several images ({', '.join(paths)}): what they do together cannot be told.",))
     try:
-        image = reader(host, paths[0], entry.release)
+        image = read_image(host, paths[0], entry.release, cache)
         return Found(read_initramfs.read_stage(image, entry.cmdline, entry.source))
     except HostError as error:
         return Found(doubts=(error.msg,))

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import fnmatch
+import functools
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import LoadList, ModuleFacts
@@ -14,7 +15,8 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_drivers import BUILT_IN_NAMES, module_facts
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Device, Inventory
+    from ansible_collections.vfio.variants.plugins.module_utils._core.cache import Cache
+    from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Inventory
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import Later, Stage
     from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
@@ -29,6 +31,32 @@ ALIASES_OF_BUILT_INS = "6.18"
 
 
 @dataclasses.dataclass(frozen=True)
+class Machine:
+    """What is the same for every boot.  ``running`` is the kernel that runs now, if its modules are installed."""
+
+    host: Host
+    inventory: Inventory
+    running: Kernel | None
+    cache: Cache | None = None
+
+    @functools.cached_property
+    def registered(self) -> t.Mapping[str, t.Sequence[str]]:
+        """The drivers that the running kernel has registered, by their modules' comparable names."""
+        found: dict[str, list[str]] = {}
+        for driver in self.inventory.drivers.values():
+            if driver.module is not None:
+                found.setdefault(comparable(driver.module), []).append(driver.name)
+        return found
+
+    @functools.cached_property
+    def modaliases(self) -> frozenset[str]:
+        return frozenset(device.modalias for device in self.inventory.devices)
+
+    def runs(self, kernel: Kernel) -> bool:
+        return self.running is not None and self.running.release == kernel.release
+
+
+@dataclasses.dataclass(frozen=True)
 class KernelModules:
     """What `Boot` says about modules and built-in drivers."""
 
@@ -37,30 +65,18 @@ class KernelModules:
     built_in_known: bool
     held_by_built_in: t.Mapping[str, str]
     maybe_built_in: frozenset[str]
+    declined: t.Mapping[str, frozenset[str]]
 
 
-def registered_by_module(inventory: Inventory) -> dict[str, list[str]]:
-    """The drivers that the running kernel has registered, by their modules' comparable names."""
-    found: dict[str, list[str]] = {}
-    for driver in inventory.drivers.values():
-        if driver.module is not None:
-            found.setdefault(comparable(driver.module), []).append(driver.name)
-    return found
-
-
-def read(
-    host: Host, kernel: Kernel, running: Kernel | None, inventory: Inventory, stages: t.Sequence[Stage], later: Later, cmdline: Cmdline
-) -> KernelModules:
-    """``kernel`` is what boots, ``running`` what runs now, if that is known."""
-    registered = registered_by_module(inventory)
-    runs = running is not None and running.release == kernel.release
-    names = concerned(stages, kernel, inventory, later)
-    built_in_names = _built_in_names(host, kernel, inventory, registered if runs else {})
-    stale = _stale(stages, kernel, inventory)
+def read(machine: Machine, kernel: Kernel, stages: t.Sequence[Stage], later: Later, cmdline: Cmdline) -> KernelModules:
+    """``kernel`` is what boots."""
+    registered = machine.registered if machine.runs(kernel) else None
+    built_in_names = _built_in_names(machine, kernel)
+    stale = _stale(machine, stages, kernel)
     modules: dict[str, ModuleFacts] = {}
-    for name in sorted({*names, *built_in_names}):
+    for name in sorted({*concerned(machine, kernel, stages, later), *built_in_names}):
         place = next((one for one in (kernel, *(stage.kernel for stage in stages)) if one.has(name)), kernel)
-        facts = module_facts(host, place, name, cmdline, registered if runs else None)
+        facts = module_facts(machine.host, place, name, cmdline, registered, machine.cache)
         if name in stale and facts.doubt is None:
             facts = dataclasses.replace(facts, doubt=f"{stale[name]} holds another build of {name} than {MODULES}/{kernel.release}")
         modules[name] = facts
@@ -69,17 +85,17 @@ def read(
         modules=modules,
         built_in=tuple((name, driver) for name in built_in_names for driver in modules[name].drivers),
         built_in_known=known,
-        held_by_built_in=dict(_held(kernel, running, inventory)),
-        maybe_built_in=frozenset() if known else frozenset(_maybe_built_in(kernel, inventory)),
+        held_by_built_in=dict(_held(machine, kernel)),
+        maybe_built_in=frozenset() if known else frozenset(_maybe_built_in(machine, kernel)),
+        declined=dict(_declined(machine, kernel, modules)) if machine.runs(kernel) else {},
     )
 
 
-def concerned(stages: t.Sequence[Stage], kernel: Kernel, inventory: Inventory, later: Later) -> frozenset[str]:
+def concerned(machine: Machine, kernel: Kernel, stages: t.Sequence[Stage], later: Later) -> frozenset[str]:
     """Every module that could take one of the devices in any stage, or that something names, with what it brings along."""
-    modaliases = {device.modalias for device in inventory.devices}
     found: set[str] = set()
     for stage in stages:
-        found |= _for_devices(stage, modaliases) | _named(stage)
+        found |= _for_devices(stage, machine.modaliases) | _named(stage)
     drivers = [entry.driver for entry in (*later.driverctl.values(), *later.libvirt.values())]
     drivers += [rule.override for stage in stages for rule in stage.rules.rules if rule.override]
     for driver in drivers:
@@ -142,13 +158,13 @@ def _brought(stage: Stage, name: str) -> t.Iterator[str]:
             yield word
 
 
-def _stale(stages: t.Sequence[Stage], kernel: Kernel, inventory: Inventory) -> dict[str, str]:
+def _stale(machine: Machine, stages: t.Sequence[Stage], kernel: Kernel) -> dict[str, str]:
     """Modules whose aliases in an image are not those in the root, as far as the host's devices show it, with the image."""
     found: dict[str, str] = {}
     for stage in stages:
         if stage.place == "/":
             continue
-        for modalias in {device.modalias for device in inventory.devices}:
+        for modalias in machine.modaliases:
             for find in (type(kernel).natives, type(kernel).variants):
                 here, there = ({match.module for match in find(one, modalias)} for one in (stage.kernel, kernel))
                 differing = (here ^ there) & stage.kernel.modules.keys() & kernel.modules.keys()
@@ -156,12 +172,13 @@ def _stale(stages: t.Sequence[Stage], kernel: Kernel, inventory: Inventory) -> d
     return found
 
 
-def _built_in_names(host: Host, kernel: Kernel, inventory: Inventory, registered: t.Collection[str]) -> tuple[str, ...]:
+def _built_in_names(machine: Machine, kernel: Kernel) -> tuple[str, ...]:
     """Built-in modules with PCI drivers that matter here, in link order, which is the order of modules.builtin."""
+    registered = machine.registered if machine.runs(kernel) else ()
     wanted = {name for name in (*TOLD, *registered, *kernel.vfio_modules) if name in kernel.builtins}
-    for modalias in {device.modalias for device in inventory.devices}:
+    for modalias in machine.modaliases:
         wanted.update(match.module for match in kernel.natives(modalias) if match.order < 0)
-    text = host.text_or_none(f"{MODULES}/{kernel.release}/modules.builtin") or "" if wanted else ""
+    text = machine.host.text_or_none(f"{MODULES}/{kernel.release}/modules.builtin") or "" if wanted else ""
     linked = dict.fromkeys(comparable(name) for name in BUILTIN_LINE.findall(text))
     return tuple(name for name in linked if name in wanted and name not in kernel.modules)
 
@@ -171,47 +188,38 @@ def _built_ins_known(kernel: Kernel) -> bool:
     return told or version_key(kernel.release) >= version_key(ALIASES_OF_BUILT_INS)
 
 
-def _held(kernel: Kernel, running: Kernel | None, inventory: Inventory) -> t.Iterator[tuple[str, str]]:
+def _held(machine: Machine, kernel: Kernel) -> t.Iterator[tuple[str, str]]:
     """The built-in drivers that have devices now, where ``kernel`` has them built in too."""
-    for device in inventory.devices:
-        driver = inventory.drivers.get(device.driver or "")
+    for device in machine.inventory.devices:
+        driver = machine.inventory.drivers.get(device.driver or "")
         if driver is None:
             continue
         module = comparable(driver.module or MODULES_OF_DRIVERS.get(driver.name, driver.name))
         if module in TOLD or module in kernel.vfio_modules or device.driver_override is not None:
             continue
-        now = driver.module is None or (running is not None and module in running.builtins)
+        now = driver.module is None or (machine.running is not None and module in machine.running.builtins)
         # A driver that is no module anywhere, such as pcieport, is in no list either.
         then = module in kernel.builtins or (driver.module is None and module not in kernel.modules)
         if now and then:
             yield device.address, driver.name
 
 
-def _maybe_built_in(kernel: Kernel, inventory: Inventory) -> t.Iterator[str]:
+def _maybe_built_in(machine: Machine, kernel: Kernel) -> t.Iterator[str]:
     """Devices of a VFIO driver that have no loadable native: whether a built-in driver wants them shows when nobody has them only."""
-    for device in inventory.devices:
-        driver = inventory.drivers.get(device.driver or "")
+    for device in machine.inventory.devices:
+        driver = machine.inventory.drivers.get(device.driver or "")
         module = None if driver is None else comparable(driver.module or MODULES_OF_DRIVERS.get(driver.name, driver.name))
         if module is not None and (module in TOLD or module in kernel.vfio_modules) and not kernel.natives(device.modalias):
             yield device.address
 
 
-def declined(inventory: Inventory, modules: t.Mapping[str, ModuleFacts]) -> dict[str, frozenset[str]]:
+def _declined(machine: Machine, kernel: Kernel, modules: t.Mapping[str, ModuleFacts]) -> t.Iterator[tuple[str, frozenset[str]]]:
     """Drivers that are registered now, are for a device that nobody has, and have not taken it."""
-    drivers = [driver for facts in modules.values() for driver in facts.drivers if driver.name in inventory.drivers]
-    free = [device for device in inventory.devices if device.driver is None and device.driver_override is None]
-    found = {
-        device.address: frozenset(driver.name for driver in drivers if _wants(driver, device))
-        for device in free
-        if _offered(device, inventory)
-    }
-    return {address: names for address, names in found.items() if names}
-
-
-def _offered(device: Device, inventory: Inventory) -> bool:
-    parent = inventory.get(device.physical_function) if device.physical_function else None
-    return parent is None or parent.drivers_autoprobe
-
-
-def _wants(driver: PciDriver, device: Device) -> bool:
-    return any(entry.matches(device) and not entry.override_only for entry in driver.ids)
+    no_probe = {device.address for device in machine.inventory.devices if not device.drivers_autoprobe}
+    for device in machine.inventory.devices:
+        if device.driver is not None or device.driver_override is not None or device.physical_function in no_probe:
+            continue
+        natives = [modules[match.module] for match in kernel.natives(device.modalias) if match.module in modules]
+        names = {driver.name for facts in natives for driver in facts.drivers if any(entry.matches(device) for entry in driver.ids)}
+        if names & machine.inventory.drivers.keys():
+            yield device.address, frozenset(names & machine.inventory.drivers.keys())
