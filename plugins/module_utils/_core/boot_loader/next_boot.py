@@ -10,6 +10,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import in_charge, kernel_image, stale_settings
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import BootFiles, candidates
+from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import CMDLINE, Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import OSRELEASE
 
@@ -51,6 +52,13 @@ class NextBoot:
 
 def read(host: Host) -> NextBoot:
     """Never raises for what a boot loader's files hold: what cannot be understood is a doubt."""
+    try:
+        return _read(host)
+    except HostError as error:
+        return _running(host, (error.msg,))
+
+
+def _read(host: Host) -> NextBoot:
     files = BootFiles(host)
     menus, doubts = in_charge.read(files)
     answers = tuple(_answer(files, menu) for menu in menus)

@@ -124,6 +124,12 @@ def test_a_configuration_without_entries_is_said(tmp_path: Path) -> None:
     assert any(doubt.startswith(GRUB_CFG) for doubt in read(Tree(tmp_path).file(GRUB_CFG, "set timeout=0\n")).doubts)
 
 
+def test_a_folder_that_cannot_be_reached_is_a_doubt(tmp_path: Path) -> None:
+    boot = read(Tree(tmp_path).link("/boot/grub", "grub2").link("/boot/grub2", "grub"))
+    assert boot.release is None
+    assert any("loop of symbolic links" in doubt for doubt in boot.doubts)
+
+
 @pytest.mark.parametrize(
     ("name", "release"),
     [("vmlinuz-6.1.0-50-amd64", "6.1.0-50-amd64"), ("vmlinuz-6.8.0-1-generic.efi.signed", "6.8.0-1-generic"), ("vmlinuz-linux", None)],
