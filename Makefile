@@ -4,9 +4,9 @@
 # Every target sets up what it needs. tools/workshop does the work.
 
 workshop := tools/python -m workshop
-phases := lint unit sanity docs-check build integration kernels molecule
+phases := lint unit sanity docs-check build integration kernels forecast molecule
 
-export TESTS TARGET SCENARIO KEEP_GOING PYTHON
+export TESTS TARGET COUNT SEED SCENARIO KEEP_GOING PYTHON
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -28,6 +28,7 @@ docs-check: ## the documentation of modules, plugins and roles
 build: ## the collection's archive in dist/, built and installed on trial
 integration: ## ansible-test integration on this machine; TARGET=name for one
 kernels: ## the kernel drivers against every supported kernel
+forecast: ## forecasts of the boot against real boots; COUNT=number, SEED=number
 molecule: ## scenarios on virtual machines; SCENARIO=name for one
 
 $(phases):

@@ -127,6 +127,13 @@ def kernels(bench: Workbench) -> Iterator[Check]:
     yield bench.check("kernel drivers, all kernels", "tests/kernels/run", seconds=3600, counts=True)
 
 
+def forecast(bench: Workbench) -> Iterator[Check]:
+    count, seed = (" ".join(chosen(name)) or usual for name, usual in (("COUNT", "50"), ("SEED", "1")))
+    drawn = f"{count} boots against their forecasts, seed {seed}"
+    yield bench.check(drawn, "tests/forecast/run", "--count", count, "--seed", seed, seconds=7200, counts=True)
+    yield bench.check("broken forecasts against known boots", "tests/forecast/run", "--mutations", seconds=1800, counts=True)
+
+
 def molecule(bench: Workbench) -> Iterator[Check]:
     folders = sorted(path.parent.name for path in (bench.checkout.root / "molecule").glob("*/molecule.yml"))
     known = sorted(folders, key=lambda name: (name != "default", name))
@@ -146,5 +153,6 @@ PHASES = (
     Phase("build", "the collection's archive, built and installed", build),
     Phase("integration", "ansible-test integration on this machine (TARGET=name)", integration),
     Phase("kernels", "the kernel drivers against every supported kernel", kernels, costly=True),
+    Phase("forecast", "forecasts of the boot against real boots (COUNT=number, SEED=number)", forecast, costly=True),
     Phase("molecule", "scenarios on virtual machines (SCENARIO=name)", molecule, costly=True),
 )
