@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -24,6 +26,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.forecast impor
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import Boot
 from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import OSRELEASE, read_all
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.cache import Cache
 
 Say = Callable[[str], None]
 
@@ -62,9 +65,10 @@ class Comparison:
 
     def facts(self, configuration: Configuration) -> Facts:
         """The collection's own way from a host to what a forecast is made from."""
-        with tempfile.TemporaryDirectory(prefix="forecast-") as folder:
-            host = Host(str(self.rig.tree(configuration, Path(folder))))
-            return read_facts(host)
+        # In the cache, where the guests' files can be linked to.
+        place = Cache.at(None).root / "forecast"
+        with tempfile.TemporaryDirectory(prefix="tree-", dir=place) as folder:
+            return read_facts(Host(str(self.rig.tree(configuration, Path(folder))), run))
 
     def _booted(self, cases: Sequence[Case]) -> Iterator[Case]:
         by_name = {case.configuration.name: case for case in cases}
@@ -100,6 +104,13 @@ class Comparison:
     def compared(self, case: Case, answers: Answers) -> Result:
         boots = {record.variation: (record.owners, record.by_stage) for record in self.corpus.variations(case)}
         return Result(case, tuple(judgement.judge(answers, boots)))
+
+
+def run(args: list[str], *, data: bytes | None, binary_data: bool, environ_update: dict[str, str] | None) -> tuple[int, str, str]:
+    """A tree's commands are this machine's: they unpack images."""
+    environment = {**os.environ, **(environ_update or {})}
+    done = subprocess.run(args, input=data, capture_output=True, env=environment, check=False, timeout=120)
+    return done.returncode, done.stdout.decode("utf-8", "surrogateescape"), done.stderr.decode("utf-8", "surrogateescape")
 
 
 def read_facts(host: Host) -> Facts:
