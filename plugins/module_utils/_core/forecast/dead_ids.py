@@ -10,7 +10,6 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.finding import Finding, listed
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.host_policy import (
     IDS,
-    RULE,
     driver_of,
     effective_ids,
     given_ids,
@@ -140,7 +139,8 @@ def _is_given_something(host: HostPolicy, boot: Boot, root: Stage, module: str, 
     A native's device that a rule gives to some other driver is settled, too: the softdep is then not what decides.
     """
     if not devices:
-        return any(one.module == module for one in effective_ids(root)) or any(claim.by == RULE for claim in host.claims(boot, root))
+        drivers = [driver for _rule, driver in host.setting_overrides(root)]
+        return any(one.module == module for one in effective_ids(root)) or any(host.module_of(boot, name) == module for name in drivers)
     addresses = {device.address for device in devices}
     claims = [claim for claim in host.claims(boot, root) if claim.device.address in addresses]
     return any(claim.by != IDS or host.module_of(boot, claim.driver) == module for claim in claims)

@@ -112,6 +112,9 @@ def _unknown_driver(driver: str, boot: Boot, host: HostPolicy) -> tuple[str, str
         return None
     candidates = sorted(registered | {KNOWN.get(name, name) for name in host.vfio_modules if name in host.modules})
     nearest = next(iter(difflib.get_close_matches(driver, candidates, 1)), None)
+    if nearest is None and not host.inventory.drivers:
+        # Nothing runs here that would show the names of drivers that no module bears.
+        return None
     return "unknown-driver", f"Did you mean {nearest}?" if nearest else "Check the spelling, or install the module that brings it."
 
 

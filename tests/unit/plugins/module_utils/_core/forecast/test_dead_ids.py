@@ -103,5 +103,11 @@ def test_a_softdep_with_ids_or_with_a_rule_is_fine() -> None:
     assert kinds(boot(stage(modprobe=softdep, rules=rule)), devices=HOST) == []
 
 
+def test_in_an_image_without_devices_a_rule_is_enough() -> None:
+    softdep, rule = "softdep nouveau pre: vfio-pci\n", 'KERNEL=="0000:3b:00.0", ATTR{driver_override}="vfio-pci"'
+    assert kinds(boot(modprobe=softdep, rules=rule)) == []
+    assert kinds(boot(modprobe=softdep)) == ["softdep-without-ids"]
+
+
 def test_a_softdep_among_natives_is_fine() -> None:
     assert kinds(boot(modprobe="softdep nouveau pre: e1000e"), devices=HOST) == []

@@ -64,6 +64,11 @@ def test_a_driver_that_is_one_or_may_be_one_is_fine(driver: str) -> None:
     assert kinds(boot(rules=rule(driver=driver)), devices=HOST, drivers=["xhci_hcd"]) == []
 
 
+def test_a_driver_unlike_any_other_may_be_one_where_nothing_runs() -> None:
+    assert kinds(boot(rules=rule(driver="i801_smbus"))) == []
+    assert kinds(boot(rules=rule(driver="i801_smbus")), devices=HOST, drivers=["nouveau"]) == ["unknown-driver"]
+
+
 def test_driverctl_against_a_rule_is_told() -> None:
     said = sentence("driverctl-against-rule", boot(rules=rule(), later=saved("nouveau")), devices=HOST)
     assert said.startswith("/etc/driverctl.d/pci-0000:3b:00.0 gives 0000:3b:00.0 to nouveau")
