@@ -47,6 +47,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import Boot, LoadList, Stage, Step
 
 
+BRIDGES = 0x06
 _Made = t.TypeVar("_Made")
 
 
@@ -283,7 +284,8 @@ class _Simulation:
         """What is not known of the drivers that decide here."""
         yield from self._registrar.doubts({name for state in fate.states for name in (state.driver, state.override) if name is not None})
         declined = self._boot.declined.get(device.address)
-        if declined and fate.is_open:
+        # Whether its probe failed or somebody has unbound it cannot be seen; nobody unbinds a chip set's bridge.
+        if declined and fate.is_open and device.class_code >> 16 != BRIDGES:
             yield f"{', '.join(sorted(declined))} could have taken the device in the running kernel and has not."
         if not self._boot.built_in_known and device.address in self._boot.maybe_built_in and fate.states[0].stage != KERNEL:
             yield f"Kernel {self._boot.release} does not tell which devices its built-in drivers want, and the device has no other native."
