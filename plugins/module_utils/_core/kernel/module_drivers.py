@@ -27,16 +27,37 @@ if t.TYPE_CHECKING:
 
 Registered = t.Mapping[str, t.Sequence[str]]
 """The PCI drivers that sysfs shows for each loaded module, by its comparable name."""
-# Modules that distributions build in, and whose driver has another name: `name` of their struct pci_driver.
+# Modules that distributions build in, whose file would tell the name: the same in Linux 6.1, 6.12, 7.2 and 7.3.
+NAMED_LIKE_MODULE = (
+    *("8250_lpss", "8250_mid", "8250_mxpcie", "8250_pericom", "ahci", "amdgpu", "ast", "ata_generic", "ata_piix", "e1000", "e1000e"),
+    *("hpsa", "i915", "igb", "ixgbe", "mei_me", "mlx4_core", "mlx5_core", "mpt3sas", "nouveau", "nvme", "r8169", "radeon"),
+    *("shpchp", "snd_hda_intel", "tg3", "thunderbolt", "uhci_hcd", "vmd", "vmxnet3", "xe"),
+)
 BUILT_IN_NAMES = {
+    **{name: name for name in NAMED_LIKE_MODULE},
     **KNOWN,
+    "8250_exar": "exar_serial",
+    "8250_pci": "serial",
+    "amd64_agp": "agpgart-amd64",
     "bochs": "bochs-drm",
+    "dwc3_pci": "dwc3-pci",
     "ehci_pci": "ehci-pci",
+    "i2c_designware_pci": "i2c-designware-pci",
     "i2c_i801": "i801_smbus",
+    "i2c_piix4": "piix4_smbus",
+    "intel_agp": "agpgart-intel",
+    "intel_lpss_pci": "intel-lpss",
+    "iosf_mbi": "iosf_mbi_pci",
     "ohci_pci": "ohci-pci",
+    "pvpanic_pci": "pvpanic-pci",
     "sdhci_pci": "sdhci-pci",
+    "sis_agp": "agpgart-sis",
+    "ufshcd_pci": "ufshcd",
+    "via_agp": "agpgart-via",
     "virtio_pci": "virtio-pci",
     "xhci_pci": "xhci_hcd",
+    "xhci_pci_renesas": "xhci-pci-renesas",
+    "yenta_socket": "yenta_cardbus",
 }
 # PROBE_PREFER_ASYNCHRONOUS in every kernel since 6.3, for built-in modules, whose own words are lost in the kernel's image.
 BUILT_IN_ASYNCHRONOUS = frozenset(("cxl_pci", "ehci-pci", "i801_smbus", "mei_me", "nvme", "sdhci-pci"))
@@ -54,8 +75,10 @@ def module_facts(
     path = module_path(kernel, module)
     loaded = tuple((registered or {}).get(module, ()))
     if path is None:
-        facts = _built_in_facts(host, kernel, module, loaded) if module in kernel.builtins else _unseen(kernel, module, loaded)
-        return dataclasses.replace(facts, drivers=_scheduled(facts.drivers, frozenset(), kernel, module, cmdline))
+        # What can only be built in, as shpchp, is in no list of modules, though it is in that of their fields.
+        built_in = module in kernel.builtins or (module not in kernel.modules and module in _built_in(host, kernel.release))
+        facts = _built_in_facts(host, kernel, module, loaded) if built_in else _unseen(kernel, module, loaded)
+        return dataclasses.replace(facts, drivers=_scheduled(facts.drivers, frozenset(), kernel, None if built_in else module, cmdline))
     try:
         content = ModuleContent.read(host, path, cache)
     except NoModuleError as error:
@@ -157,10 +180,13 @@ def _base(release: str) -> str:
 
 
 def _scheduled(
-    drivers: tuple[PciDriver, ...], synchronous: frozenset[str], kernel: Kernel, module: str, cmdline: Cmdline
+    drivers: tuple[PciDriver, ...], synchronous: frozenset[str], kernel: Kernel, module: str | None, cmdline: Cmdline
 ) -> tuple[PciDriver, ...]:
-    """The drivers with what the command line says about probing.  (driver_allows_async_probing() in drivers/base/dd.c)"""
-    asked = module not in kernel.builtins and _module_asks(kernel, module, cmdline)
+    """The drivers with what the command line says about probing; ``module`` is None for what is built in, which has no options.
+
+    (driver_allows_async_probing() in drivers/base/dd.c)
+    """
+    asked = module is not None and _module_asks(kernel, module, cmdline)
     return tuple(
         driver
         if driver.asynchronous or driver.name in synchronous or not (asked or _names_driver(kernel, driver.name, cmdline))

@@ -123,6 +123,12 @@ def test_a_built_in_module_is_read_from_the_kernels_list(tmp_path: Path) -> None
     assert facts(tree, "vfio-pci") == ModuleFacts((PciDriver("vfio-pci", (PciId(override_only=True),)),), takes_ids=True)
 
 
+def test_what_can_only_be_built_in_is_found_though_no_list_of_modules_names_it(tmp_path: Path) -> None:
+    bridges = "pci:v*d*sv*sd*bc06sc04i00*"
+    tree = machine(tmp_path).file(f"/lib/modules/{DEBIAN_13}/modules.builtin.modinfo", f"shpchp.alias={bridges}\0")
+    assert facts(tree, "shpchp", cmdline="shpchp.async_probe") == ModuleFacts((PciDriver("shpchp", (PciId.from_alias(bridges),)),))
+
+
 def test_a_built_in_driver_with_an_unknown_name_is_doubtful_until_it_is_seen(tmp_path: Path) -> None:
     tree = machine(tmp_path).file(f"/lib/modules/{DEBIAN_13}/modules.builtin.modinfo", f"tiny.alias={CARD.alias}\0")
     assert "where its driver's name cannot be read" in str(facts(tree, "tiny").doubt)
