@@ -14,7 +14,7 @@ if t.TYPE_CHECKING:
 
 # Attributes of sysfs by which a driver gets or loses a device, and the programs that write them.
 WRITES = re.compile(
-    r"driver_override|drivers_probe|drivers_autoprobe|/(?:new_id|remove_id|(?:un)?bind)\b|sriov_numvfs|\bdriverctl\b[^\n]*\bset-override\b"
+    r"driver_override|drivers_probe|drivers_autoprobe|/(?:new_id|remove_id|(?:un)?bind)(?![\w-])|sriov_numvfs|\bdriverctl\b[^\n]*\bset-override\b"
 )
 LOADS = re.compile(r"\b(?:modprobe|insmod|rmmod)\b([^\n;|&>]*)")
 WORD = re.compile(r"[A-Za-z0-9_$][^\s\"']*")
