@@ -96,6 +96,9 @@ class Draft:
         self.image_modules.extend(name for name in modules if name in PACKABLE and name not in self.image_modules)
 
     def finished(self, name: str) -> Case:
+        # Seldom an image has a module that the root has no more.
+        if not self.maybe(0.08):
+            self.image_modules = [module for module in self.image_modules if module not in self.missing_modules]
         configuration = Configuration(
             name=name,
             series=self.series,

@@ -13,7 +13,7 @@ import spelling
 from configuration import COMPRESSIONS, DRACUT, INITRAMFS_TOOLS, NO_COLDPLUG, SERIES
 from draft import Case, Draft
 from policy_theme import own_policy
-from targets import NATIVES, TARGETS, Target
+from targets import NATIVES, RIVAL, TARGETS, Target
 
 Theme = Callable[[Draft, Target], None]
 THEMES: tuple[tuple[Theme, int], ...] = (*modprobe_themes.THEMES, *rule_themes.THEMES, (own_policy, 12))
@@ -67,9 +67,11 @@ def _noise(draft: Draft) -> None:
         modprobe_themes.load_at_boot(draft, draft.choice.choice([*modules, "no_such_module", "vfio_pci"]))
     if draft.maybe(0.5):
         draft.pack(*draft.choice.sample(modules, draft.choice.randrange(len(modules))))
-    if draft.maybe(0.3):
-        draft.note("module missing")
-        draft.missing_modules.append("rival_pci")
+    # With the second native there, every twin is a race with the event of another card.
+    if draft.maybe(0.2):
+        draft.note("two natives")
+    else:
+        draft.missing_modules.append(RIVAL)
     if draft.maybe(0.05):
         draft.cmdline.append("intel_iommu=off")
         draft.note("intel_iommu=off")

@@ -36,7 +36,7 @@ class Corner:
     cmdline: str = ""
     flow: str = INITRAMFS_TOOLS
     virtual: int = 0
-    missing: tuple[str, ...] = ()
+    missing: tuple[str, ...] = ("rival_pci",)
 
     def on(self, series: str) -> Case:
         configuration = Configuration(
@@ -57,6 +57,7 @@ BOTH = ("e1000e", "vfio_pci")
 VARIANT = "forecast_vfio_pci"
 CORNERS = (
     Corner("nothing configured", "nothing", modules=()),
+    Corner("nothing configured, a second native", "two natives", missing=()),
     Corner("nothing configured, natives in the image", "nothing", modules=("e1000e", "nvme", "igb")),
     Corner("both loadable, variant loaded first", "softdep pre", {MODPROBE: SOFTDEP}, modules=BOTH),
     Corner("dynamic ID without softdep", "options ids=", {MODPROBE: IDS}, modules=BOTH),
@@ -219,9 +220,11 @@ CORNERS = (
         virtual=2,
     ),
     Corner("virtual functions with autoprobe", "sriov_drivers_autoprobe", modules=("igb",), virtual=1),
-    Corner("two natives for one modalias", "nothing", modules=("e1000e", "rival_pci")),
-    Corner("two natives, the first blacklisted", "blacklist", {MODPROBE: "blacklist e1000e\n"}, modules=("e1000e", "rival_pci")),
-    Corner("two natives, the first not in the image", "stale image", modules=("rival_pci",)),
+    Corner("two natives for one modalias", "nothing", modules=("e1000e", "rival_pci"), missing=()),
+    Corner(
+        "two natives, the first blacklisted", "blacklist", {MODPROBE: "blacklist e1000e\n"}, modules=("e1000e", "rival_pci"), missing=()
+    ),
+    Corner("two natives, the first not in the image", "stale image", modules=("rival_pci",), missing=()),
     Corner("a vfio_pci: alias loads nothing", "nothing", modules=("forecast_vfio_pci",), missing=("rival_pci", "e1000e")),
     Corner(
         "no IOMMU",
@@ -285,7 +288,6 @@ CORNERS = (
         "driverctl takes unbound twins, too",
         "driverctl, blacklist",
         {f"/etc/driverctl.d/pci-{E1000E}": "vfio-pci\n", MODPROBE: "blacklist e1000e\n"},
-        missing=("rival_pci",),
     ),
     Corner("driverctl and none", "driverctl", {f"/etc/driverctl.d/pci-{E1000E}": "none\n"}, modules=BOTH),
     Corner("module.option= of a native on the command line", "module.option=", cmdline="e1000e.no_such_option=1", modules=BOTH),
