@@ -13,7 +13,7 @@ options:
     description:
       - Which devices shall have which driver.
       - A device that several claims match must get the same driver from all of them.
-      - Mutually exclusive with O(devices), O(driver), O(expect), and O(allow_missing), which make a single claim.
+      - Mutually exclusive with O(devices), O(driver), O(allow_missing), and an O(expect) that is an ID, which make a single claim.
     type: list
     elements: dict
     suboptions:

@@ -253,7 +253,9 @@ devices:
           winner: nouveau
           certainty: certain
           stage: initramfs
-          because: ["modules.alias of 6.12.107+deb13-amd64: pci:v000010DEd*sv*sd*bc03sc*i* nouveau"]
+          because:
+            - "modules.alias in /boot/initrd.img-6.12.107+deb13-amd64: pci:v000010DEd*sv*sd*bc03sc*i* nouveau"
+            - "/boot/initrd.img-6.12.107+deb13-amd64: holds nouveau"
           outcomes: [nouveau]
           claimed: null
           would_change: null
@@ -269,7 +271,7 @@ devices:
         reason:
           description: Why this kernel boots next, or why that is not known.
           type: str
-          sample: "/boot/grub/grub.cfg:132: the first entry"
+          sample: /boot/grub/grub.cfg default="0", 'Debian GNU/Linux'
         natives:
           description: The modules that udev would load for the device, in its order.
           type: list
@@ -303,7 +305,9 @@ devices:
           description: The facts that decide, each with its source in front.
           type: list
           elements: str
-          sample: ["modules.alias of 6.12.107+deb13-amd64: pci:v000010DEd*sv*sd*bc03sc*i* nouveau"]
+          sample:
+            - "modules.alias in /boot/initrd.img-6.12.107+deb13-amd64: pci:v000010DEd*sv*sd*bc03sc*i* nouveau"
+            - "/boot/initrd.img-6.12.107+deb13-amd64: holds nouveau"
         outcomes:
           description: All drivers that can come out, none among them where nobody may get the device.
           type: list
@@ -359,7 +363,7 @@ next_boot:
     reason:
       description: Why this kernel boots next, or why that is not known.
       type: str
-      sample: "/boot/grub/grub.cfg:132: the first entry"
+      sample: /boot/grub/grub.cfg default="0", 'Debian GNU/Linux'
 policy_warnings:
   description: What is contradictory or without effect in the host's policy and concerns none of its devices, each with its file and line.
   returned: with O(forecast)

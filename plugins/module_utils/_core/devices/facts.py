@@ -44,7 +44,7 @@ def gather(
             "Leave out devices, describe them with hardware, or look at a running host.",
         )
     chosen = inventory.devices if selectors is None else selector.select(inventory, selectors, allow_missing)
-    outlook = Outlook.read(host, inventory, kernels, running) if forecast else None
+    outlook = Outlook.read(host, inventory, kernels, running, hardware is not None) if forecast else None
     around = Surroundings(inventory, kernels, running, config, frozenset(host.names("/sys/module")), outlook)
     return {
         "devices": report(chosen, around),

@@ -54,9 +54,13 @@ class Outlook:
     loader_warnings: tuple[str, ...] = ()
 
     @classmethod
-    def read(cls, host: Host, inventory: Inventory, kernels: t.Sequence[Kernel], running: str | None) -> Outlook:
+    def read(cls, host: Host, inventory: Inventory, kernels: t.Sequence[Kernel], running: str | None, described: bool = False) -> Outlook:
+        """``described`` devices are not those of the kernel that runs."""
         loader = next_boot.read(host)
         boots = reading.boots(host, inventory, kernels, running, loader)
+        if described and all(device.iommu_group is None for device in inventory.devices):
+            # Nobody has said that they have none.
+            boots = tuple(dataclasses.replace(boot, has_iommu=None) for boot in boots)
         return cls.judge(inventory, kernels, boots, loader, read_policy_files(host, boots, kernels))
 
     @classmethod
