@@ -15,7 +15,7 @@ if t.TYPE_CHECKING:
 # Bridges whose header is not of type 0, which vfio_pci_core_register_device() refuses: PCI-to-PCI, CardBus, semi-transparent.
 BRIDGE_HEADERS = (0x0604, 0x0607, 0x0609)
 # vfio_pci_dev_in_denylist() in drivers/vfio/pci/vfio_pci.c; only vfio-pci itself asks.
-DENYLIST = {(0x8086, number) for number in (0x0435, 0x0443, 0x4940, 0x4942, 0x19E2, 0x19E3, 0x37C8, 0x37C9, 0x6F54, 0x6F55)}
+DENYLIST = {(0x8086, number) for number in (0x0435, 0x0443, 0x0B25, 0x0CFE, 0x19E2, 0x19E3, 0x37C8, 0x37C9)}
 # Between these the order of a device that is added later changed ("PCI: Allow drivers to be probed asynchronously").
 OLD_ADD_ORDER, NEW_ADD_ORDER = (6, 16), (7, 2)
 _HEXADECIMAL = re.compile(r"\s*(?:0[xX])?([0-9a-fA-F]+)")
