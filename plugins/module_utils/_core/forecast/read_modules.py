@@ -197,10 +197,9 @@ def _held(machine: Machine, kernel: Kernel) -> t.Iterator[tuple[str, str]]:
         module = comparable(driver.module or MODULES_OF_DRIVERS.get(driver.name, driver.name))
         if module in TOLD or module in kernel.vfio_modules or device.driver_override is not None:
             continue
-        now = driver.module is None or (machine.running is not None and module in machine.running.builtins)
-        # A driver that is no module anywhere, such as pcieport, is in no list either.
-        then = module in kernel.builtins or (driver.module is None and module not in kernel.modules)
-        if now and then:
+        # A driver that can be no module, such as pcieport, is in no list, though sysfs may show a module's name for it.
+        now = driver.module is None or (machine.running is not None and module not in machine.running.modules)
+        if now and module not in kernel.modules:
             yield device.address, driver.name
 
 
