@@ -15,9 +15,10 @@ import pytest
 import yaml
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.devices.facts import gather
+from ansible_collections.vfio.variants.tests.unit import policy_hosts
 from ansible_collections.vfio.variants.tests.unit.commands import Commands
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13
-from ansible_collections.vfio.variants.tests.unit.worked_examples import Example, examples, with_answer
+from ansible_collections.vfio.variants.tests.unit.worked_examples import CMDLINE, MODINFO, NOT_IN_IMAGE, Example, examples, with_answer
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "who-wins.md"
 SHOWN = ("winner", "certainty", "stage", "because", "outcomes", "claimed", "would_change")
@@ -60,3 +61,46 @@ def test_the_module_says_what_the_page_shows(example: Example, tmp_path: Path) -
         PAGE.write_text(with_answer(PAGE.read_text(encoding="utf-8"), example.title, said), encoding="utf-8")
     else:
         assert said == example.answer
+
+
+CONF, RULES = "/etc/modprobe.d/gpu.conf", "/etc/udev/rules.d/90-gpu.rules"
+IDS = "options vfio-pci ids=10de:1db1\n"
+SOFTDEP = "softdep nouveau pre: vfio-pci\n"
+LOADS = 'RUN{builtin}+="kmod load vfio-pci"\n'
+BY_ID = f'ACTION=="add", KERNEL=="0000:3b:00.0", ATTR{{device}}=="0x1db1", ATTR{{driver_override}}="vfio-pci", {LOADS}'
+WAYS_OUT: dict[int, tuple[dict[str, str | None], str | None]] = {
+    1: ({NOT_IN_IMAGE: None}, None),
+    2: ({CONF: "blacklist nouveau\n"}, None),
+    3: ({CONF: IDS + SOFTDEP}, "vfio-pci"),
+    4: ({CONF: None, RULES: BY_ID}, "nouveau"),
+    6: ({CMDLINE: "vfio-pci.ids=10de:1db1\n"}, "vfio-pci"),
+    7: ({CONF: IDS + SOFTDEP}, "vfio-pci"),
+    8: ({CONF: "blacklist nouveau\n"}, None),
+    9: ({CMDLINE: "vfio-pci.ids=10de:1db1,8086:10d3\n"}, "vfio-pci"),
+    10: ({"/etc/driverctl.d/pci-0000:3b:00.0": None}, "vfio-pci"),
+    11: ({MODINFO: None}, policy_hosts.VARIANT),
+    12: ({RULES: BY_ID}, "e1000e"),
+}
+"""What the page advises, as a change of the files, and who has the device then; claims of two cards are a test of their own."""
+
+
+def fate(example: Example, root: Path) -> tuple[str | None, str]:
+    (device,) = gather(example.host(root).host(Commands(root)), list(example.addresses))["devices"]
+    on_kernel = device["kernels"][DEBIAN_13]
+    return on_kernel["winner"], on_kernel["certainty"]
+
+
+@pytest.mark.parametrize("number", WAYS_OUT)
+def test_the_way_out_leads_out(number: int, tmp_path: Path) -> None:
+    files, winner = WAYS_OUT[number]
+    assert fate(EXAMPLES[number - 1].but(**files), tmp_path) == (winner, "certain")
+
+
+def test_the_rules_of_boot_policy_leave_no_race_of_two_claimed_cards(tmp_path: Path) -> None:
+    racing = EXAMPLES[4]
+    tree = racing.host(tmp_path / "before")
+    tree.place(RULES).unlink()
+    policy_hosts.run(tree, {"devices": "10de:1db1", "driver": "vfio-pci"})
+    written = {path: tree.place(path).read_text() for path in policy_hosts.ALL if tree.place(path).exists()}
+    assert fate(racing, tmp_path / "racing") == ("vfio-pci", "race")
+    assert fate(racing.but(**{RULES: None, **written}), tmp_path / "after") == ("vfio-pci", "certain")

@@ -74,6 +74,9 @@ class Example:
         loadable = {f"{module.folder}/{name}": [module.alias] for name, module in MODULES.items() if name not in built_in}
         linked = [f"{MODULES[name].folder.removeprefix('kernel/drivers/')}/{name}" for name in built_in]
         tree.kernel(DEBIAN_13, loadable, linked, running=True)
+        # Before Linux 6.18 it holds no aliases of PCI drivers.
+        parameters = "".join(f"{name.replace('-', '_')}.parmtype=ids:string\0" for name in built_in)
+        tree.file(f"/lib/modules/{DEBIAN_13}/modules.builtin.modinfo", parameters)
         for path in loadable:
             name = path.rpartition("/")[2]
             release = self.files[MODINFO].split()[1] if name == VARIANT and MODINFO in self.files else DEBIAN_13
@@ -87,6 +90,11 @@ class Example:
             tree.pci(address, pci_id, class_code=int(code.strip(":"), 16) << 8, group=20 + number)
         tree.cmdline(" ".join(["root=/dev/sda1 ro", *self._lines(CMDLINE)]))
         return tree.file(boot_images.IMAGE, images.packed(self._image(), "zstd"))
+
+    def but(self, **files: str | None) -> Example:
+        """The example with other files; None takes one away."""
+        changed = {**self.files, **files}
+        return dataclasses.replace(self, files={path: text for path, text in changed.items() if text is not None})
 
     def _lines(self, header: str) -> list[str]:
         return self.files.get(header, "").splitlines()
