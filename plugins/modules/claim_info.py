@@ -151,6 +151,12 @@ failures:
   type: list
   elements: str
   sample: []
+check_mode:
+  description:
+    - Whether the module ran in check mode, so that what earlier tasks of the play would have written is not there.
+  returned: success or unmet expectation
+  type: bool
+  sample: false
 next_boot:
   description: The kernel that boots next if nobody intervenes.
   returned: success or unmet expectation
@@ -192,7 +198,7 @@ def main() -> None:
         required_one_of=[("claims", "devices")],
         supports_check_mode=True,
     )
-    run_module(module, lambda host: compare(host, module.params), module.params["root"])
+    run_module(module, lambda host: compare(host, module.params, module.check_mode), module.params["root"])
 
 
 if __name__ == "__main__":

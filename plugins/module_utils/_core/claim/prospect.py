@@ -33,7 +33,7 @@ Claimed = t.Mapping[str, t.Mapping[str, str]]
 """The claimed drivers by release and address."""
 
 
-def compare(host: Host, params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+def compare(host: Host, params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     """What `claim_info` returns.  Raises HostError with one sentence per device where what is expected does not hold."""
     inventory = _inventory(host, params)
     claims = claims_of({**params, "expect": None})
@@ -46,7 +46,7 @@ def compare(host: Host, params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     releases = _releases(host, params["kernels"], outlook)
     claimed = _claimed(host, claims, inventory, tuple(kernel.with_pending(pending_of(params)) for kernel in kernels))
     verdicts = _verdicts(claimed, releases, running, outlook)
-    return _answer(params["expect"], verdicts, running, outlook)
+    return _answer(params["expect"], verdicts, running, outlook, check_mode)
 
 
 def _inventory(host: Host, params: t.Mapping[str, t.Any]) -> Inventory:
@@ -97,7 +97,7 @@ def _verdicts(claimed: Claimed, releases: t.Sequence[str], running: str | None, 
     )
 
 
-def _answer(expect: str, verdicts: t.Sequence[Verdict], running: str | None, outlook: Outlook) -> dict[str, t.Any]:
+def _answer(expect: str, verdicts: t.Sequence[Verdict], running: str | None, outlook: Outlook, check_mode: bool) -> dict[str, t.Any]:
     if expect == SATISFIED and any(verdict.satisfied is None for verdict in verdicts):
         what = "no kernel runs here" if running is None else f"kernel {running} runs, and its modules are not installed"
         raise HostError(f"expect: whether the devices are owned as claimed cannot be told: {what}.", "Ask with expect: winner.")
@@ -108,6 +108,7 @@ def _answer(expect: str, verdicts: t.Sequence[Verdict], running: str | None, out
         "next_boot": outlook.next_kernel,
         "policy_warnings": outlook.policy_warnings,
         "failures": failures,
+        "check_mode": check_mode,
     }
     if failures:
         raise HostError("\n".join(failures), None, result)

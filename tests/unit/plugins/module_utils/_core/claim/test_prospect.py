@@ -53,7 +53,7 @@ def params(**given: t.Any) -> dict[str, t.Any]:
 
 
 def asked(tree: Tree, **given: t.Any) -> dict[str, t.Any]:
-    return compare(tree.host(Commands(tree.root)), params(**given))
+    return compare(tree.host(Commands(tree.root)), params(**given), False)
 
 
 def failures(tree: Tree, **given: t.Any) -> list[str]:
