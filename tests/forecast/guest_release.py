@@ -100,7 +100,7 @@ def _copy_scripts(unpacked: ReleaseTree, kernel: Kernel) -> None:
     dracut = kernel.folder / "dracut"
     dracut.mkdir()
     for name in DRACUT_FILES:
-        found: t.Sequence[Path] = sorted((unpacked.root / "usr/lib/dracut/modules.d").rglob(name))
+        found: t.Sequence[Path] = sorted((unpacked.root / "usr/lib/dracut").rglob(name))
         if not found:
             raise HostError(f"dracut of {unpacked.root} has no {name}.")
         shutil.copy(found[0], dracut / name)

@@ -28,7 +28,11 @@ DRACUT_FILES = {
     "insmodpost.sh": "/usr/sbin/insmodpost.sh",
     "initqueue.sh": "/usr/sbin/initqueue",
     "dracut-lib.sh": "/usr/lib/dracut-lib.sh",
+    "dracut-dev-lib.sh": "/usr/lib/dracut-dev-lib.sh",
+    "dracut-util": "/usr/bin/dracut-util",
 }
+#: dracut-util under the names that its scripts call it by.
+_DRACUT_LINKS = ("dracut-getarg", "dracut-getargs")
 
 
 def make(configuration: Configuration, kernel: Kernel) -> bytes:
@@ -71,6 +75,8 @@ def _add_dracut(archive: Archive, kernel: Kernel) -> None:
     archive.file("/forecast/flow", (_GUEST / "dracut").read_bytes(), 0o755)
     for name, place in DRACUT_FILES.items():
         archive.file(place, (kernel.folder / "dracut" / name).read_bytes(), 0o755)
+    for name in _DRACUT_LINKS:
+        archive.link(f"/usr/bin/{name}", "dracut-util")
     archive.file("/usr/lib/dracut/modules.txt", "systemd\nsystemd-modules-load\nkernel-modules\nudev-rules\nbase\n")
     archive.folder("/usr/lib/dracut/hooks")
     archive.file("/etc/initrd-release", 'NAME="Debian GNU/Linux"\nID=debian\n')
