@@ -9,6 +9,7 @@ import typing as t
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from observation import STAGES
 from records import Owners
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import CERTAIN, RACE, UNKNOWN, Winner
@@ -69,7 +70,7 @@ def _stage_difference(address: str, winner: Winner, boots: Mapping[str, tuple[Ow
     if winner.driver is None or winner.stage is None:
         return ""
     for owners, stages in boots.values():
-        first = next((stage for stage, then in stages.items() if then.get(address) == owners.get(address)), None)
+        first = next((stage for stage in STAGES if stages.get(stage, {}).get(address) == owners.get(address)), None)
         if first is not None and first != winner.stage and winner.stage in stages:
             return f"foretold {winner.driver} from stage {winner.stage} on, seen from {first} on"
     return ""
