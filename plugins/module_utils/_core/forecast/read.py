@@ -20,6 +20,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Inventory
     from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
+    from ansible_collections.vfio.variants.plugins.module_utils._core.policy.udev import Rules
 
 IOMMU_ARGUMENTS = ("intel_iommu", "amd_iommu", "iommu")
 
@@ -40,17 +41,17 @@ def boots(
     chosen = next_boot.read(host) if loader is None else loader
     current = next((kernel for kernel in kernels if kernel.release == running), None)
     machine = Machine(host, inventory, current, cache)
-    later = LaterFacts.read(host)
-    return tuple(_boot(machine, kernel, chosen.entries.get(kernel.release), later) for kernel in kernels)
+    later, rules = LaterFacts.read(host), read_root.rules_of(host)
+    return tuple(_boot(machine, kernel, rules, chosen.entries.get(kernel.release), later) for kernel in kernels)
 
 
-def _boot(machine: Machine, kernel: Kernel, found: Entry | None, facts: LaterFacts) -> Boot:
+def _boot(machine: Machine, kernel: Kernel, rules: Rules, found: Entry | None, facts: LaterFacts) -> Boot:
     entry = found or _without_entry(machine.host, kernel.release)
     image = read_image.find(machine.host, entry, machine.cache)
     inherited = () if image.early is None else image.early.blacklisted
-    root = read_root.read_stage(machine.host, kernel, entry.cmdline, entry.source, inherited)
+    root = read_root.read_stage(machine.host, kernel, rules, entry.cmdline, entry.source, inherited)
     stages = (root,) if image.early is None else (image.early.stage, root)
-    later = facts.for_kernel(kernel, machine.inventory, root.rules, _driver_of(machine))
+    later = facts.for_kernel(kernel, machine.inventory, rules, _driver_of(machine))
     about = read_modules.read(machine, kernel, stages, later, entry.cmdline)
     return Boot(
         release=kernel.release,

@@ -188,4 +188,7 @@ def _text(host: Host, path: str) -> str | None:
     status = host.stat(path)
     if status is None or not host.is_file(path) or status.st_size > LARGEST_SCRIPT:
         return None
-    return host.text_or_none(path)
+    try:
+        return host.read_text(path)
+    except HostError:
+        return None

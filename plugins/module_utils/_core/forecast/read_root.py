@@ -26,13 +26,16 @@ ETC_MODULES = "/etc/modules"
 SYSVINIT_ORDER = ("/etc/init.d/kmod", "/etc/init.d/udev", "/etc/init.d/checkroot.sh")
 DRIVERS_RULES = "80-drivers.rules"
 # A rule that says none of these decides nothing about drivers.
-DECIDING = (b"driver_override", b"kmod", b"MODALIAS", b"drivers_", b"bind", b"new_id", b"sriov", b"modprobe", b"insmod", b"driverctl")
+DECIDING = (
+    *(b"driver_override", b"drivers_", b"unbind", b"/bind", b"new_id", b"sriov", b"kmod", b"modprobe", b"insmod", b"driverctl"),
+    *(b'ENV{MODALIAS}="', b'ENV{MODALIAS}:="'),
+)
 
 
-def read_stage(tree: FileTree, kernel: Kernel, cmdline: Cmdline, source: str, from_initramfs: tuple[str, ...] = ()) -> Stage:
-    """``from_initramfs`` are modules that the initramfs has blacklisted in /run, which the root inherits."""
+def read_stage(tree: FileTree, kernel: Kernel, rules: Rules, cmdline: Cmdline, source: str, from_initramfs: tuple[str, ...] = ()) -> Stage:
+    """``rules`` are the same for every kernel; ``from_initramfs`` are modules that the initramfs has blacklisted in /run."""
     steps, doubts = _steps(tree, cmdline, source)
-    config, rules = config_of(tree, kernel.release, cmdline, source), rules_of(tree)
+    config = config_of(tree, kernel.release, cmdline, source)
     if any(isinstance(work, Coldplug) for step in steps for work in step):
         doubts += drivers_rules_doubt(tree)
     return Stage(ROOT, "/", steps, kernel, config.with_blacklist(from_initramfs, source), rules, doubts)

@@ -165,8 +165,8 @@ def started(tree: Tree, text: str) -> Tree:
     ],
 )
 def test_a_unit_that_writes_to_a_drivers_attributes_is_a_doubt(tree: Tree, command: str, written: str) -> None:
-    started(tree, f"[Service]\n# binds the card\nExecStart=/bin/sh -c '{command}'\n")
-    assert later(tree).doubts == (f"{UNIT}:3 writes to {written}; with which effect cannot be told.",)
+    started(tree, f"\n[Service]\n# binds the card\nExecStart=/bin/sh -c '{command}'\n")
+    assert later(tree).doubts == (f"{UNIT}:4 writes to {written}; with which effect cannot be told.",)
 
 
 def test_the_script_that_a_unit_runs_is_read_too(tree: Tree) -> None:

@@ -31,7 +31,7 @@ def tree(tmp_path: Path) -> Tree:
 
 def stage(tree: Tree, cmdline: str = "", inherited: tuple[str, ...] = ()) -> Stage:
     host = tree.host()
-    return read_root.read_stage(host, Kernel.read(host, DEBIAN_13), Cmdline.parse(cmdline), GRUB, inherited)
+    return read_root.read_stage(host, Kernel.read(host, DEBIAN_13), read_root.rules_of(host), Cmdline.parse(cmdline), GRUB, inherited)
 
 
 def listed(*entries: tuple[str, str], in_order: bool = True) -> LoadList:
