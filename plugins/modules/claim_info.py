@@ -16,7 +16,7 @@ description:
     and with the forecast of the next boot, as M(vfio.variants.device_info) makes it.
   - With O(expect=winner) it fails where a device will not certainly end up as claimed, which is the check to run before a reboot, in
     a playbook or in CI.
-  - Nothing is changed and no module is loaded.
+  - Nothing is changed and no module is loaded; what boot images and modules hold is remembered as by M(vfio.variants.device_info).
 extends_documentation_fragment:
   - vfio.variants._attributes
   - vfio.variants._attributes.reads

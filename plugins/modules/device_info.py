@@ -19,6 +19,8 @@ description:
   - Names what is contradictory or without effect in the host's C(modprobe.d), udev rules, C(modules-load.d), C(driverctl.d), and
     command line, whoever wrote it.
   - Everything is read from C(/sys), C(/lib/modules), C(/boot), C(/etc), and their like; no device is touched and no module loaded.
+  - What boot images and modules hold is remembered in C(/var/cache/vfio-variants), for as long as the files stay the same. Deleting
+    it costs time and nothing else; in check mode nothing is written there.
   - Also says what C(modprobe.d) and the kernel's command line tell kmod about modules that drive PCI devices, with file and line.
 extends_documentation_fragment:
   - vfio.variants._attributes
@@ -413,7 +415,7 @@ def main() -> None:
         supports_check_mode=True,
     )
     asked = [module.params[option] for option in ("devices", "allow_missing", "hardware", "forecast")]
-    run_module(module, lambda host: gather(host, *asked), module.params["root"])
+    run_module(module, lambda host: gather(host, *asked, check_mode=module.check_mode), module.params["root"])
 
 
 if __name__ == "__main__":

@@ -9,14 +9,15 @@ import struct
 import subprocess
 import typing as t
 
+from ansible_collections.vfio.variants.tests.unit import boot_images, boot_menus
+from ansible_collections.vfio.variants.tests.unit.driver_files import Driver, Entry, driver_file
 from ansible_collections.vfio.variants.tests.unit.images import archive, packed
-from ansible_collections.vfio.variants.tests.unit.module_files import module_file
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_12, DEBIAN_13, Tree
 
 if t.TYPE_CHECKING:
     from pathlib import Path
 
-KERNELS = (DEBIAN_12, DEBIAN_13, "7.3.4+deb13-amd64")
+KERNELS = (DEBIAN_13, DEBIAN_12, "7.3.4+deb13-amd64")
 FUNCTIONS = 1000
 MODULES = 1000
 ALIASES = 25
@@ -26,14 +27,16 @@ CONFIG = struct.Struct("<HHHHBBBBBBBB28xHH16x")
 
 
 def large_host(root: Path) -> Tree:
-    """500 groups of two functions; each kernel's modules have been indexed by depmod itself, and DEBIAN_13 runs."""
-    tree = Tree(root)
+    """500 groups of two functions; each kernel's modules have been indexed by depmod itself, and the first kernel runs."""
+    tree = Tree(root).systemd()
     for release in KERNELS:
         _kernel(tree, release)
     for number in range(FUNCTIONS):
         _function(tree, number)
-    modprobe_d = "".join(f"blacklist driver{number}\nsoftdep driver{number} pre: vfio-pci\n" for number in range(0, 100, 10))
-    return tree.running(DEBIAN_13).cmdline("root=/dev/sda1 quiet").file("/etc/modprobe.d/site.conf", modprobe_d)
+    modprobe_d = "".join(f"blacklist driver{number}\nsoftdep driver{number + 1} pre: vfio-pci\n" for number in range(0, 40, 10))
+    tree.file("/etc/modprobe.d/site.conf", f"{modprobe_d}options vfio-pci ids={identity(0)},{identity(30)}\n")
+    tree.file("/boot/grub/grub.cfg", boot_menus.debian_grub(KERNELS))
+    return tree.running(KERNELS[0]).cmdline(f"{boot_menus.ROOT} quiet")
 
 
 def identity(number: int) -> str:
@@ -43,18 +46,23 @@ def identity(number: int) -> str:
 
 def _kernel(tree: Tree, release: str) -> None:
     tree.kernel(release)
-    here = f"/lib/modules/{release}"
+    here = f"/lib/modules/{release}/kernel"
     for number in range(MODULES):
-        patterns = [_pattern(number * ALIASES + place) for place in range(ALIASES)]
-        tree.file(f"{here}/kernel/driver{number}.ko", module_file(release, patterns, name=f"driver{number}"))
-    tree.file(f"{here}/modules.order").file(f"{here}/modules.builtin.modinfo")
+        ids = tuple(_entry(number * ALIASES + place) for place in range(ALIASES))
+        tree.file(f"{here}/driver{number}.ko", _module(release, f"driver{number}", ids))
+    tree.file(f"{here}/vfio-pci.ko", _module(release, "vfio-pci", (Entry(override=1),), parmtype="ids:string"))
+    tree.file(f"/lib/modules/{release}/modules.order").file(f"/lib/modules/{release}/modules.builtin.modinfo")
     _depmod(tree, release)
     _image(tree, release)
 
 
-def _pattern(number: int) -> str:
-    vendor, device = identity(number).upper().split(":")
-    return f"pci:v0000{vendor}d0000{device}sv*sd*bc*sc*i*"
+def _entry(number: int) -> Entry:
+    vendor, device = (int(part, 16) for part in identity(number).split(":"))
+    return Entry(vendor, device)
+
+
+def _module(release: str, name: str, ids: tuple[Entry, ...], **fields: str) -> bytes:
+    return driver_file(release, [Driver(name.encode(), ids)], aliases=[entry.alias for entry in ids], **fields)
 
 
 def _depmod(tree: Tree, release: str) -> None:
@@ -62,19 +70,17 @@ def _depmod(tree: Tree, release: str) -> None:
 
 
 def _image(tree: Tree, release: str) -> None:
-    """A boot image as mkinitramfs leaves it: some modules with depmod's files about them, and what says that it is one."""
+    """A boot image as mkinitramfs leaves it: some modules with depmod's files about them, modprobe.d, and its scripts."""
     inner = Tree(tree.root / "image")
-    for number in range(IN_IMAGE):
-        path = f"/lib/modules/{release}/kernel/driver{number}.ko"
+    for name in (*(f"driver{number}" for number in range(IN_IMAGE)), "vfio-pci"):
+        path = f"/lib/modules/{release}/kernel/{name}.ko"
         inner.file(path, tree.place(path).read_bytes())
     for name in ("order", "builtin", "builtin.modinfo"):
         inner.file(f"/lib/modules/{release}/modules.{name}", tree.place(f"/lib/modules/{release}/modules.{name}").read_bytes())
     _depmod(inner, release)
-    inner.file("/conf/modules").file("/init", "#!/bin/sh\n").file("/scripts/functions").file(
-        "/etc/modprobe.d/site.conf", "blacklist driver1\n"
-    )
-    files = {str(path.relative_to(inner.root)): path.read_bytes() for path in sorted(inner.root.rglob("*")) if path.is_file()}
-    tree.file(f"/boot/initrd.img-{release}", packed(archive(files), "zstd"))
+    made = {f"usr/{path.relative_to(inner.root).as_posix()}": path.read_bytes() for path in sorted(inner.root.rglob("*")) if path.is_file()}
+    held = {"etc/modprobe.d/site.conf": "blacklist driver1\n", **made}
+    tree.file(f"/boot/initrd.img-{release}", packed(archive({**boot_images.initramfs_tools({}, release=release), **held}), "zstd"))
     shutil.rmtree(inner.root)
 
 

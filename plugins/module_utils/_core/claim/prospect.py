@@ -7,6 +7,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.arguments import claims_of, pending_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.cache import Cache
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import assign, modules_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.verdict import AfterBoot, Verdict
 from ansible_collections.vfio.variants.plugins.module_utils._core.devices.facts import inventory_of
@@ -42,7 +43,7 @@ def compare(host: Host, params: t.Mapping[str, t.Any], check_mode: bool) -> dict
     claims = with_companions(claims, inventory) if params["group"] == "claim" else claims
     kernels = read_all(host)
     running = host.text_or_none(OSRELEASE)
-    outlook = Outlook.read(host, inventory, kernels, running, params["hardware"] is not None)
+    outlook = Outlook.read(host, inventory, kernels, running, Cache(host, not check_mode), params["hardware"] is not None)
     releases = _releases(host, params["kernels"], outlook)
     claimed = _claimed(host, claims, inventory, tuple(kernel.with_pending(pending_of(params)) for kernel in kernels))
     verdicts = _verdicts(claimed, releases, running, outlook)

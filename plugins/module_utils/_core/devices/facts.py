@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.cache import Cache
 from ansible_collections.vfio.variants.plugins.module_utils._core.devices import selector
 from ansible_collections.vfio.variants.plugins.module_utils._core.devices.hardware import parse as parse_hardware
 from ansible_collections.vfio.variants.plugins.module_utils._core.devices.outlook import Outlook
@@ -22,12 +23,18 @@ if t.TYPE_CHECKING:
 
 
 def gather(
-    host: Host, devices: object = None, allow_missing: bool = False, described: t.Sequence[object] | None = None, forecast: bool = True
+    host: Host,
+    devices: object = None,
+    allow_missing: bool = False,
+    described: t.Sequence[object] | None = None,
+    forecast: bool = True,
+    check_mode: bool = False,
 ) -> dict[str, t.Any]:
     """Devices, kernels and modprobe.d of a host, as `device_info` returns them.
 
     ``devices`` selects; None takes all.  ``described`` are devices to judge in place of those that /sys shows.  Below a root
-    without /sys, and without ``described``, there are kernels and modprobe.d only, and a warning.
+    without /sys, and without ``described``, there are kernels and modprobe.d only, and a warning.  With ``check_mode`` not even
+    the cache is written.
     """
     if not host.is_dir("/"):
         raise HostError(f"root: {host.root} is no directory.", "Name the directory that the host's file system is mounted on.")
@@ -44,7 +51,7 @@ def gather(
             "Leave out devices, describe them with hardware, or look at a running host.",
         )
     chosen = inventory.devices if selectors is None else selector.select(inventory, selectors, allow_missing)
-    outlook = Outlook.read(host, inventory, kernels, running, hardware is not None) if forecast else None
+    outlook = Outlook.read(host, inventory, kernels, running, Cache(host, not check_mode), hardware is not None) if forecast else None
     around = Surroundings(inventory, kernels, running, config, frozenset(host.names("/sys/module")), outlook)
     return {
         "devices": report(chosen, around),

@@ -19,6 +19,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.remed
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.next_boot import NextBoot
+    from ansible_collections.vfio.variants.plugins.module_utils._core.cache import Cache
     from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Device, Inventory
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import Boot, Winner
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.finding import Finding
@@ -54,10 +55,18 @@ class Outlook:
     loader_warnings: tuple[str, ...] = ()
 
     @classmethod
-    def read(cls, host: Host, inventory: Inventory, kernels: t.Sequence[Kernel], running: str | None, described: bool = False) -> Outlook:
-        """``described`` devices are not those of the kernel that runs."""
+    def read(
+        cls,
+        host: Host,
+        inventory: Inventory,
+        kernels: t.Sequence[Kernel],
+        running: str | None,
+        cache: Cache,
+        described: bool = False,
+    ) -> Outlook:
+        """``cache`` keeps what images and modules hold; ``described`` devices are not those of the kernel that runs."""
         loader = next_boot.read(host)
-        boots = reading.boots(host, inventory, kernels, running, loader)
+        boots = reading.boots(host, inventory, kernels, running, loader, cache)
         if described and all(device.iommu_group is None for device in inventory.devices):
             # Nobody has said that they have none.
             boots = tuple(dataclasses.replace(boot, has_iommu=None) for boot in boots)

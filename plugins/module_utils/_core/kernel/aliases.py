@@ -105,12 +105,10 @@ class BusAliases:
         return BusAliases(self.bus, built_in, (*loadable, *lines))
 
     def matches(self, modalias: str) -> tuple[AliasMatch, ...]:
-        if modalias not in self._answers:
-            wanted = modalias.partition(":")[2]
-            device = _fields(wanted)
-            found = [match for key in (wanted[:KEY], OPEN) for match in self._group(key).find(f"{self.bus}:{wanted}", device)]
-            self._answers[modalias] = tuple(sorted(found, key=operator.attrgetter("order")))
-        return self._answers[modalias]
+        wanted = modalias.partition(":")[2]
+        device = _fields(wanted)
+        found = [match for key in (wanted[:KEY], OPEN) for match in self._group(key).find(f"{self.bus}:{wanted}", device)]
+        return tuple(sorted(found, key=operator.attrgetter("order")))
 
     @functools.cached_property
     def _lines(self) -> tuple[str, ...]:
@@ -132,10 +130,6 @@ class BusAliases:
 
     @functools.cached_property
     def _groups(self) -> dict[str, Group]:
-        return {}
-
-    @functools.cached_property
-    def _answers(self) -> dict[str, tuple[AliasMatch, ...]]:
         return {}
 
     def _group(self, key: str) -> Group:

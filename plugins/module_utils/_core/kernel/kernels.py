@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import re
 import typing as t
 
@@ -80,18 +81,31 @@ class Kernel:
 
         Which PCI functions a built-in driver wants is known from Linux 6.18 on only.
         """
-        return _first_of_each(self.index.matches("pci", modalias))
+        if modalias not in self._natives:
+            self._natives[modalias] = _first_of_each(self.index.matches("pci", modalias))
+        return self._natives[modalias]
 
     def variants(self, modalias: str) -> tuple[AliasMatch, ...]:
         """VFIO drivers for a device, best first: fewest wildcards, then depmod's order, as libvirt 10 chooses.
 
         The catch-all vfio_pci is the last of them.  (libvirt: virPCIDeviceFindBestVFIOVariant() in src/util/virpci.c)
         """
-        found = self.index.matches("vfio_pci", modalias)
-        return _first_of_each(sorted(found, key=lambda match: (match.wildcards, match.order)))
+        if modalias not in self._variants:
+            found = self.index.matches("vfio_pci", modalias)
+            self._variants[modalias] = _first_of_each(sorted(found, key=lambda match: (match.wildcards, match.order)))
+        return self._variants[modalias]
 
     def best_variant(self, modalias: str) -> AliasMatch | None:
         return next(iter(self.variants(modalias)), None)
+
+    @functools.cached_property
+    def _natives(self) -> dict[str, tuple[AliasMatch, ...]]:
+        """What was asked already: a forecast asks again and again."""
+        return {}
+
+    @functools.cached_property
+    def _variants(self) -> dict[str, tuple[AliasMatch, ...]]:
+        return {}
 
     @property
     def vfio_modules(self) -> frozenset[str]:
