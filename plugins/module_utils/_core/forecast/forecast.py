@@ -282,6 +282,7 @@ class _Simulation:
 
     def _name_doubts(self, device: Device, fate: _Fate) -> t.Iterator[str]:
         """What is not known of the drivers that decide here."""
+        yield from (state.doubt for state in fate.states if state.doubt is not None)
         yield from self._registrar.doubts({name for state in fate.states for name in (state.driver, state.override) if name is not None})
         declined = self._boot.declined.get(device.address)
         # Whether its probe failed or somebody has unbound it cannot be seen; nobody unbinds a chip set's bridge.

@@ -23,6 +23,8 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.events import Effect
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pci_driver import PciDriver, PciId
 
+TAKE_ANYTHING = frozenset(("pci-stub", "pci-pf-stub", "pciback"))
+"""Drivers without a table of their own that take whatever is handed to them; VFIO's do as well."""
 ALL_ORDERS = 3
 """Up to so many jobs are tried in every order."""
 
@@ -36,6 +38,8 @@ class State:
     stage: str | None = None
     because: tuple[Because, ...] = ()
     override_because: tuple[Because, ...] = ()
+    doubt: str | None = None
+    """Why the driver may refuse the device after all."""
     exists: bool = True
     """A virtual function that nothing makes is in no event and in nobody's hands."""
 
@@ -120,7 +124,7 @@ class Play:
             elif isinstance(effect, ProbeNow):
                 self.offer_all(effect.because)
             else:
-                self.state = dataclasses.replace(self.state, driver=None, stage=None, because=(effect.because,))
+                self.state = dataclasses.replace(self.state, driver=None, stage=None, because=(effect.because,), doubt=None)
 
     def _is_meant(self, address: str, own: bool) -> bool:
         return address == self._ground.device.address or (own and address == OWN)
@@ -165,8 +169,11 @@ class Play:
             return
         if driver.name in ground.declined:
             return
+        doubt = None
+        if not registration.is_vfio and driver.name not in TAKE_ANYTHING and not any(entry.matches(ground.device) for entry in driver.ids):
+            doubt = f"Whether {driver.name} accepts a device that is not in its own table, as the override asks, is up to its probe."
         reasons = (*self._why_it_matches(registration), *because, *_held_in(ground, registration.module))
-        self.state = dataclasses.replace(state, driver=driver.name, stage=ground.stage, because=reasons)
+        self.state = dataclasses.replace(state, driver=driver.name, stage=ground.stage, because=reasons, doubt=doubt)
 
     def _why_it_matches(self, registration: Registration) -> tuple[Because, ...]:
         if self.state.override is not None:

@@ -250,3 +250,9 @@ def test_what_cannot_be_read_makes_the_answer_unknown_only_where_somebody_could_
     assert won["0000:01:00.0"].certainty == UNKNOWN
     assert "it is damaged" in str(won["0000:01:00.0"].because[-1])
     assert won[nobodys.address].certainty == CERTAIN
+
+
+def test_a_native_that_is_given_a_foreign_device_may_refuse_it() -> None:
+    won = winner(boot(rules=rules(OVERRIDE.format("0000:01:00.0", "e1000e", "e1000e"))))
+    assert won.certainty == UNKNOWN
+    assert "not in its own table" in str(won.because[-1])
