@@ -9,6 +9,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast import read_dracut, read_initramfs_tools
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import INITRAMFS, Coldplug, Stage
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.read_options import with_listed_options
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.read_root import config_of, drivers_rules_doubt, rules_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image_view import ImageView
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import AliasIndex
@@ -47,8 +48,9 @@ def read_stage(image: Image, cmdline: Cmdline, source: str) -> Early:
         doubts.append(f"{view.shown(home)} has no modules.alias.bin: kmod finds no driver by alias there.")
     elif kernel.modules and not view.is_file(f"{home}/modules.alias"):
         doubts.append(f"{view.shown(home)} has modules.alias.bin without its text: which driver is for which device there cannot be told.")
-    config = config_of(view, image.release, cmdline, source).with_blacklist(flow.blacklisted, source)
-    stage = Stage(INITRAMFS, image.path, flow.steps, kernel, config, rules_of(view), tuple(doubts))
+    config, unsure = with_listed_options(config_of(view, image.release, cmdline, source), flow.steps, kernel)
+    config = config.with_blacklist(flow.blacklisted, source)
+    stage = Stage(INITRAMFS, image.path, flow.steps, kernel, config, rules_of(view), (*doubts, *unsure))
     return Early(stage, flow.blacklisted if flow.blacklist_lasts else ())
 
 

@@ -10,6 +10,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast import read_systemd
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import ROOT, Coldplug, Listed, LoadList, Stage, Step
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.read_options import with_listed_options
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import modprobe
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import comparable
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
@@ -35,10 +36,10 @@ DECIDING = (
 def read_stage(tree: FileTree, kernel: Kernel, rules: Rules, cmdline: Cmdline, source: str, from_initramfs: tuple[str, ...] = ()) -> Stage:
     """``rules`` are the same for every kernel; ``from_initramfs`` are modules that the initramfs has blacklisted in /run."""
     steps, doubts = _steps(tree, cmdline, source)
-    config = config_of(tree, kernel.release, cmdline, source)
+    config, unsure = with_listed_options(config_of(tree, kernel.release, cmdline, source), steps, kernel)
     if any(isinstance(work, Coldplug) for step in steps for work in step):
         doubts += drivers_rules_doubt(tree)
-    return Stage(ROOT, "/", steps, kernel, config.with_blacklist(from_initramfs, source), rules, doubts)
+    return Stage(ROOT, "/", steps, kernel, config.with_blacklist(from_initramfs, source), rules, (*doubts, *unsure))
 
 
 def config_of(tree: FileTree, release: str, cmdline: Cmdline, source: str) -> ModprobeConfig:

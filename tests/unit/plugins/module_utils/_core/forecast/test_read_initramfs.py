@@ -50,6 +50,20 @@ def test_initramfs_tools_coldplugs_and_then_loads_its_list(tmp_path: Path) -> No
     assert one.doubts == ()
 
 
+def test_options_in_the_list_come_behind_those_of_modprobe_d(tmp_path: Path) -> None:
+    entries = initramfs_tools() | {"conf/modules": "vfio-pci ids=10de:1db1\n", "etc/modprobe.d/a.conf": "options vfio-pci ids=8086:10d3\n"}
+    one = stage(tmp_path, entries, "vfio-pci.ids=1234:1111")
+    assert [option.arguments[1] for option in one.config.options("vfio_pci")] == ["ids=8086:10d3", "ids=1234:1111", "ids=10de:1db1"]
+    assert one.doubts == ()
+
+
+def test_options_of_a_module_that_something_else_may_load_before_are_in_doubt(tmp_path: Path) -> None:
+    entries = initramfs_tools() | {"conf/modules": "vfio-pci ids=10de:1db1\n", "etc/modprobe.d/a.conf": "softdep e1000e pre: vfio-pci\n"}
+    assert stage(tmp_path, entries).doubts == (
+        f"{IMAGE}:/conf/modules:1 gives vfio_pci options that it does not get where something else loads it before.",
+    )
+
+
 def test_an_image_without_udevs_script_does_not_coldplug(tmp_path: Path) -> None:
     assert stage(tmp_path, initramfs_tools(scripts=["blacklist"]) | {"conf/modules": "ext4\n"}).steps[0] != (Coldplug(),)
     assert stage(tmp_path, initramfs_tools(scripts=["blacklist"])).steps == ()
