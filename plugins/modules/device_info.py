@@ -414,8 +414,12 @@ def main() -> None:
         },
         supports_check_mode=True,
     )
-    asked = [module.params[option] for option in ("devices", "allow_missing", "hardware", "forecast")]
-    run_module(module, lambda host: gather(host, *asked, check_mode=module.check_mode), module.params["root"])
+    devices, allow_missing, hardware, forecast = (module.params[option] for option in ("devices", "allow_missing", "hardware", "forecast"))
+    run_module(
+        module,
+        lambda host: gather(host, devices, allow_missing, hardware, forecast, module.check_mode),
+        module.params["root"],
+    )
 
 
 if __name__ == "__main__":
