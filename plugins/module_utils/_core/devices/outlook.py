@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import fnmatch
 import functools
 import typing as t
 
@@ -30,8 +31,9 @@ Facts = dict[str, t.Any]
 # Who has the last word: ids= while drivers are loaded, a rule in the device's event, driverctl once that is over.
 LAST_WORD = (IDS, RULE, DRIVERCTL)
 MARK = "\0"
-LONGEST_SEARCH = 32
-NOT_SEARCHED = f"Not looked for: more than {LONGEST_SEARCH} devices have another owner than they are claimed for; ask for this one alone."
+LONGEST_SEARCH = 3000
+"""How many devices may be forecast for each kernel in search of changes, each try counted once: seconds, not minutes."""
+NOT_SEARCHED = "Not looked for: too many devices of this host have another owner than they are claimed for; ask for this one alone."
 NO_FORECAST: t.Mapping[str, t.Any] = {
     "winner": None,
     "certainty": UNKNOWN,
@@ -131,15 +133,19 @@ class Outlook:
     def remedy(self, device: Device, release: str, driver: str) -> str | None:
         """The smallest change that makes ``driver`` win, None where it does already, or where none is known."""
         now = self.winner(device, release)
-        if (now.driver, now.certainty) == (driver, CERTAIN):
+        boot = self.boots[release]
+        if (now.driver, now.certainty) == (driver, CERTAIN) or boot.doubts:
+            # What is not known of the boot as a whole leaves no change certain.
             return None
         because = tuple(str(because).replace(device.address, MARK) for because in now.because)
         key = (release, device.modalias, driver, now.driver, now.certainty, now.stage, now.outcomes, because)
         known = self._remedies
         if key not in known:
-            if sum(1 for one in known if one[0] == release) >= LONGEST_SEARCH:
+            others = self._kinds(release)
+            if sum(len(others) for one in known if one[0] == release) > LONGEST_SEARCH:
                 return NOT_SEARCHED
-            sentence = would_change(device, driver, self.inventory.devices, self.boots[release], now)
+            devices = tuple(dict.fromkeys((*others, device)))
+            sentence = would_change(device, driver, devices, boot, now)
             known[key] = None if sentence is None else sentence.replace(device.address, MARK)
         template = known[key]
         return None if template is None else template.replace(MARK, device.address)
@@ -172,6 +178,22 @@ class Outlook:
             self._claimed[release] = {claim.device.address: claim.driver for claim in said}
         return self._claimed[release]
 
+    def _kinds(self, release: str) -> tuple[Device, ...]:
+        """One device of each kind: those of a kind cause the same events, as far as any rule or claim can tell them apart."""
+        if release not in self._one_of_each:
+            boot, claimed = self.boots[release], self._claims(release)
+            patterns = _address_patterns(boot)
+            kinds: dict[t.Hashable, Device] = {}
+            for device in self.inventory.devices:
+                matched = tuple(fnmatch.fnmatchcase(device.address, pattern) for pattern in patterns)
+                kinds.setdefault((device.modalias, device.is_virtual, claimed.get(device.address), matched), device)
+            self._one_of_each[release] = tuple(kinds.values())
+        return self._one_of_each[release]
+
+    @functools.cached_property
+    def _one_of_each(self) -> dict[str, tuple[Device, ...]]:
+        return {}
+
     @functools.cached_property
     def _forecasts(self) -> dict[str, t.Mapping[str, Winner]]:
         return {}
@@ -184,6 +206,13 @@ class Outlook:
     def _remedies(self) -> dict[tuple[t.Hashable, ...], str | None]:
         """What was found already, with a mark in place of the address: functions that are alike have one answer."""
         return {}
+
+
+def _address_patterns(boot: Boot) -> tuple[str, ...]:
+    """What udev rules match addresses with, and the addresses that others have a say about."""
+    values = (key.value for stage in boot.stages for rule in stage.rules.rules for key in rule.keys if key.name in ("KERNEL", "KERNELS"))
+    named = (pattern for value in values for pattern in value.split("|") if ":" in pattern)
+    return tuple(dict.fromkeys((*named, *boot.later.libvirt, *boot.later.virtual_functions)))
 
 
 def winner_facts(winner: Winner) -> Facts:

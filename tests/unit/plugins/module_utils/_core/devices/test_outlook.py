@@ -57,12 +57,26 @@ def test_functions_that_are_alike_share_one_search_and_each_is_named() -> None:
     assert len(found._remedies) == 1
 
 
+def test_functions_that_a_rule_tells_apart_are_searched_for_apart() -> None:
+    devices = [device(f"0000:01:00.{number}") for number in range(3)]
+    found = outlook(boot(rules={**STOCK_RULES, "/etc/udev/rules.d/90-site.rules": RULE % "vfio-pci"}), devices=devices)
+    told = [found.on_kernel(one, DEBIAN_13) for one in devices]
+    assert [one["claimed"] for one in told] == ["vfio-pci", None, None]
+    assert [one["would_change"] is None for one in told] == [False, True, True]
+
+
 def test_a_search_for_too_many_different_devices_says_so() -> None:
-    devices = [device(f"0000:{number:02x}:00.0", f"10de:{0x1D00 + number:04x}") for number in range(LONGEST_SEARCH + 1)]
-    found = outlook(boot(modprobe="options vfio-pci ids=10de\n", rules=STOCK_RULES), devices=devices)
-    told = [found.remedy(one, DEBIAN_13, "vfio-pci") for one in devices]
+    devices = [device(f"{number >> 8:04x}:{number & 255:02x}:00.0", f"10de:{0x1000 + number:04x}") for number in range(LONGEST_SEARCH // 2)]
+    found = outlook(boot(rules=STOCK_RULES), devices=devices)
+    told = [found.remedy(one, DEBIAN_13, "vfio-pci") for one in devices[:5]]
     assert told[-1] == NOT_SEARCHED
-    assert NOT_SEARCHED not in told[:-1]
+    assert NOT_SEARCHED not in told[:2]
+
+
+def test_no_change_is_looked_for_where_the_boot_as_a_whole_is_not_known() -> None:
+    doubtful = boot(modprobe="options vfio-pci ids=10de:1db1\n", rules=STOCK_RULES, doubts=("Nobody can look into /boot/initrd.img.",))
+    told = outlook(doubtful).on_kernel(GPU, DEBIAN_13)
+    assert (told["certainty"], told["claimed"], told["would_change"]) == ("unknown", "vfio-pci", None)
 
 
 def test_what_boots_next_is_told_with_its_release_or_why_it_is_not_known() -> None:
