@@ -16,7 +16,24 @@ _PROGRAMS = ("bash", "busybox", "kmod", "systemd-modules-load", "udevadm")
 _KMOD_LINKS = ("insmod", "lsmod", "modinfo", "modprobe", "rmmod")
 _APPLETS = (
     *("basename", "cat", "chmod", "chroot", "cp", "cut", "date", "dirname", "echo", "env", "expr", "find", "grep", "head", "ln", "ls"),
-    *("mkdir", "mknod", "mktemp", "mount", "mv", "printf", "readlink", "realpath", "reboot", "rm", "rmdir", "sed", "seq", "setsid", "sh", "sleep"),
+    *(
+        "mkdir",
+        "mknod",
+        "mktemp",
+        "mount",
+        "mv",
+        "printf",
+        "readlink",
+        "realpath",
+        "reboot",
+        "rm",
+        "rmdir",
+        "sed",
+        "seq",
+        "setsid",
+        "sh",
+        "sleep",
+    ),
     *("sort", "tail", "tee", "test", "touch", "tr", "true", "umount", "uname", "wc"),
 )
 _FOLDERS = ("dev", "proc", "run", "sys", "tmp", "etc", "var")

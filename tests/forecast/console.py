@@ -38,7 +38,7 @@ def parse(text: str, stages: t.Sequence[str] = STAGES) -> Report:
         words = head.split()
         if words[0] == "@stage":
             stage = words[1]
-            owners[stage] = {address: None for address in _addresses(lines)} | _drivers(lines)
+            owners[stage] = dict.fromkeys(_addresses(lines)) | _drivers(lines)
             uptimes[stage] = float(words[2])
             modalias.update(_values(lines, "modalias"))
             overrides.update({address: None if value == "(null)" else value for address, value in _values(lines, "driver_override")})

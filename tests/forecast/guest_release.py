@@ -11,6 +11,7 @@ import typing as t
 from pathlib import Path
 
 import base_archive
+import kernel_image
 import template
 import variants
 from build_root import BuildRoot, Release, become_root, build_root
@@ -25,7 +26,17 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.progress im
 
 _HERE = Path(__file__).resolve().parent
 #: What decides what a guest consists of.
-_SOURCES = ("archive.py", "base_archive.py", "guest_release.py", "kernel.py", "machine.py", "release.py", "template.py", "variants.py")
+_SOURCES = (
+    "archive.py",
+    "base_archive.py",
+    "guest_release.py",
+    "kernel.py",
+    "kernel_image.py",
+    "machine.py",
+    "release.py",
+    "template.py",
+    "variants.py",
+)
 _DAY = 24 * 3600
 
 
@@ -74,6 +85,7 @@ def _make(release: Release, root: BuildRoot, place: Path, say: Say) -> None:
         (folder / "release").write_text(name, encoding="utf-8")
         kernel = Kernel(series, name, release.suite.name, folder)
         shutil.copy(unpacked.boot_file("vmlinuz", name), kernel.image)
+        kernel.started.write_bytes(kernel_image.unpacked(kernel.image.read_bytes()))
         # The whole tree's indices, by which those modules are found that matter.
         depmod(unpacked.root, name)
         copy_modules(unpacked.modules(name), kernel, variants.build(root, name))

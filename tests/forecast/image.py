@@ -112,6 +112,8 @@ def with_dependencies(kernel: Kernel, names: t.Iterable[str]) -> set[str]:
     for name in names:
         path = by_name.get(name.replace("-", "_"))
         if path is None:
-            raise HostError(f"image_modules: the guest's {kernel.release} has no module {name!r}.", f"There are {', '.join(sorted(by_name))}.")
+            raise HostError(
+                f"image_modules: the guest's {kernel.release} has no module {name!r}.", f"There are {', '.join(sorted(by_name))}."
+            )
         kept |= {path, *dependencies[path]}
     return kept

@@ -39,6 +39,11 @@ class Kernel:
         return self.folder / "vmlinuz"
 
     @property
+    def started(self) -> Path:
+        """The same kernel as QEMU is to start it."""
+        return self.folder / "vmlinux"
+
+    @property
     def modules(self) -> Path:
         return self.folder / "root/usr/lib/modules" / self.release
 

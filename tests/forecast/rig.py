@@ -114,7 +114,11 @@ class Rig:
         with tempfile.TemporaryDirectory(prefix="forecast-") as folder:
             observation, report = self._observed(plain, kernel, Path(folder), TIMEOUT, capture=True)
         absent = [address for address in _addresses() if address not in observation.owners]
-        others = [f"{address} {observation.modalias.get(address)}" for address, alias in _identities() if observation.modalias.get(address) != alias]
+        others = [
+            f"{address} {observation.modalias.get(address)}"
+            for address, alias in _identities()
+            if observation.modalias.get(address) != alias
+        ]
         if absent or others:
             raise HostError(f"The guest's machine is not as written: it has no {absent}; other functions are {others}.\n{report[-4000:]}")
         write_atomic(target, sysfs.parse(report.partition("@sysfs")[2].splitlines()))
@@ -137,9 +141,7 @@ class Rig:
         except BootError as error:
             raise BootError(f"{configuration.name} on {kernel.release}: {error}\n{log[-6000:]}\n{text[-2000:]}") from None
         owners = report.owners_by_stage["runtime"]
-        seen = Observation(
-            owners, report.owners_by_stage, report.overrides, report.modalias, report.modules, report.uptimes, seconds, log
-        )
+        seen = Observation(owners, report.owners_by_stage, report.overrides, report.modalias, report.modules, report.uptimes, seconds, log)
         return seen, text
 
     def _words(self, configuration: Configuration, kernel: Kernel, folder: Path) -> list[str]:
@@ -148,7 +150,7 @@ class Rig:
         return [
             *self._qemu.emulator,
             *machine.arguments(),
-            *("-kernel", str(kernel.image), "-initrd", str(folder / _INITRD)),
+            *("-kernel", str(kernel.started), "-initrd", str(folder / _INITRD)),
             *("-append", root_files.cmdline(configuration)),
             *("-serial", f"file:{folder / _CONSOLE}", "-serial", f"file:{folder / _REPORT}"),
         ]
@@ -157,7 +159,9 @@ class Rig:
         """What went wrong with the emulator itself, or the empty string."""
         environment = {**os.environ, **(self._qemu.environment if self._qemu else {})}
         with tempfile.TemporaryFile() as output:
-            process = subprocess.Popen(words, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True)
+            process = subprocess.Popen(
+                words, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
+            )
             try:
                 status = process.wait(timeout)
             except subprocess.TimeoutExpired:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import shlex
+import tempfile
 import typing as t
 from pathlib import Path, PurePosixPath
 
@@ -113,8 +114,6 @@ def _merged(path: str) -> str:
 
 
 def _add_indices(made: Archive, configuration: Configuration, kernel: Kernel) -> None:
-    import tempfile
-
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         home = kernel.modules.relative_to(kernel.folder / "root")

@@ -20,7 +20,7 @@ _ORIGIN = "nvlink2gpu_vfio_pci.c"
 _VARIANT = "forecast_vfio_pci.c"
 #: What the variant for tests has in its table: devices of the guest, by vendor and device.
 _IDS = ((0x8086, 0x10D3), (0x8086, 0x10CA), (0x1B36, 0x0010), (0x1234, 0x1111))
-_FOLDER = "/tmp/forecast"  # noqa: S108 - of the chroot
+_FOLDER = "/tmp/forecast"
 _SECONDS = 600
 
 
