@@ -312,7 +312,7 @@ def _refusals_of(job: Job) -> t.Iterator[Because]:
 def _list_jobs(work: LoadList, modprobe: Modprobe) -> t.Iterator[Job]:
     """A list is one job; where several modules are loaded at a time, each is one."""
     requests = [
-        tuple(modprobe.ask(listed.name, True, Because(listed.source, f"{work.program} loads {comparable(listed.name)}")))
+        tuple(modprobe.ask(listed.name, work.heeds_blacklist, Because(listed.source, f"{work.program} loads {comparable(listed.name)}")))
         for listed in work.modules
     ]
     if work.in_order:
