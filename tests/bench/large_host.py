@@ -26,13 +26,13 @@ IN_IMAGE = 300
 CONFIG = struct.Struct("<HHHHBBBBBBBB28xHH16x")
 
 
-def large_host(root: Path) -> Tree:
-    """500 groups of two functions; each kernel's modules have been indexed by depmod itself, and the first kernel runs."""
+def large_host(root: Path, kinds: int) -> Tree:
+    """500 groups of two functions, of ``kinds`` kinds; each kernel's modules have been indexed by depmod itself, and the first runs."""
     tree = Tree(root).systemd()
     for release in KERNELS:
         _kernel(tree, release)
     for number in range(FUNCTIONS):
-        _function(tree, number)
+        _function(tree, number, identity(number % kinds))
     modprobe_d = "".join(f"blacklist driver{number}\nsoftdep driver{number + 1} pre: vfio-pci\n" for number in range(0, 40, 10))
     tree.file("/etc/modprobe.d/site.conf", f"{modprobe_d}options vfio-pci ids={identity(0)},{identity(30)}\n")
     tree.file("/boot/grub/grub.cfg", boot_menus.debian_grub(KERNELS))
@@ -40,7 +40,7 @@ def large_host(root: Path) -> Tree:
 
 
 def identity(number: int) -> str:
-    """Each function is a device of its own: nothing that is known of one tells about another."""
+    """The vendor and device of a kind."""
     return f"{0x8000 + number // 250:04x}:{number % 250:04x}"
 
 
@@ -50,7 +50,7 @@ def _kernel(tree: Tree, release: str) -> None:
     for number in range(MODULES):
         ids = tuple(_entry(number * ALIASES + place) for place in range(ALIASES))
         tree.file(f"{here}/driver{number}.ko", _module(release, f"driver{number}", ids))
-    tree.file(f"{here}/vfio-pci.ko", _module(release, "vfio-pci", (Entry(override=1),), parmtype="ids:string"))
+    tree.file(f"{here}/vfio-pci.ko", _module(release, "vfio-pci", (Entry(override=1),)))
     tree.file(f"/lib/modules/{release}/modules.order").file(f"/lib/modules/{release}/modules.builtin.modinfo")
     _depmod(tree, release)
     _image(tree, release)
@@ -61,8 +61,8 @@ def _entry(number: int) -> Entry:
     return Entry(vendor, device)
 
 
-def _module(release: str, name: str, ids: tuple[Entry, ...], **fields: str) -> bytes:
-    return driver_file(release, [Driver(name.encode(), ids)], aliases=[entry.alias for entry in ids], **fields)
+def _module(release: str, name: str, ids: tuple[Entry, ...]) -> bytes:
+    return driver_file(release, [Driver(name.encode(), ids)], aliases=[entry.alias for entry in ids], parmtype="ids:string")
 
 
 def _depmod(tree: Tree, release: str) -> None:
@@ -70,7 +70,10 @@ def _depmod(tree: Tree, release: str) -> None:
 
 
 def _image(tree: Tree, release: str) -> None:
-    """A boot image as mkinitramfs leaves it: some modules with depmod's files about them, modprobe.d, and its scripts."""
+    """A boot image as mkinitramfs leaves it: some modules with depmod's files about them, modprobe.d, and its scripts.
+
+    Python itself unpacks gzip, so that nothing else is needed where the tree is the root.
+    """
     inner = Tree(tree.root / "image")
     for name in (*(f"driver{number}" for number in range(IN_IMAGE)), "vfio-pci"):
         path = f"/lib/modules/{release}/kernel/{name}.ko"
@@ -79,18 +82,16 @@ def _image(tree: Tree, release: str) -> None:
         inner.file(f"/lib/modules/{release}/modules.{name}", tree.place(f"/lib/modules/{release}/modules.{name}").read_bytes())
     _depmod(inner, release)
     made = {f"usr/{path.relative_to(inner.root).as_posix()}": path.read_bytes() for path in sorted(inner.root.rglob("*")) if path.is_file()}
-    held = {"etc/modprobe.d/site.conf": "blacklist driver1\n", **made}
-    tree.file(f"/boot/initrd.img-{release}", packed(archive({**boot_images.initramfs_tools({}, release=release), **held}), "zstd"))
+    content = {**boot_images.initramfs_tools({}, release=release), "etc/modprobe.d/site.conf": "blacklist driver1\n", **made}
+    tree.file(f"/boot/initrd.img-{release}", packed(archive(content), "gzip"))
     shutil.rmtree(inner.root)
 
 
-def _function(tree: Tree, number: int) -> None:
+def _function(tree: Tree, number: int, pci_id: str) -> None:
     address = f"{number // 256:04x}:{number % 256:02x}:00.0"
-    tree.pci(
-        address, identity(number), group=number // 2, driver="vfio-pci" if number % 3 else None, nodes=["net/e0"] if number % 2 else []
-    )
+    tree.pci(address, pci_id, group=number // 2, driver="vfio-pci" if number % 3 else None, nodes=["net/e0"] if number % 2 else [])
     # What lspci wants to see besides.
-    vendor, device = (int(part, 16) for part in identity(number).split(":"))
+    vendor, device = (int(part, 16) for part in pci_id.split(":"))
     config = CONFIG.pack(vendor, device, 0, 0, 0xA1, 0, 0x02, 0x03, 0, 0, 0, 0, 0, 0)
     here = f"/sys/bus/pci/devices/{address}"
     tree.file(f"{here}/config", config).file(f"{here}/irq", "0\n").file(f"{here}/resource", "0x0 0x0 0x0\n" * 7)
