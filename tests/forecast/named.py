@@ -315,5 +315,6 @@ CORNERS = (
 
 
 def named(series: Sequence[str] = SERIES) -> list[Case]:
-    """The corner cases on each of these kernels, the kernels taking turns."""
-    return [corner.on(one) for corner in CORNERS for one in series]
+    """Every corner case on one of these kernels, the kernels taking turns; then every one on the next, and so on."""
+    turns = range(len(series))
+    return [corner.on(series[(number + turn) % len(series)]) for turn in turns for number, corner in enumerate(CORNERS)]
