@@ -14,16 +14,29 @@ from pathlib import Path
 import pytest
 import yaml
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim.prospect import compare
 from ansible_collections.vfio.variants.plugins.module_utils._core.devices.facts import gather
+from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
 from ansible_collections.vfio.variants.tests.unit import policy_hosts
 from ansible_collections.vfio.variants.tests.unit.commands import Commands
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13
-from ansible_collections.vfio.variants.tests.unit.worked_examples import CMDLINE, MODINFO, NOT_IN_IMAGE, Example, examples, with_answer
+from ansible_collections.vfio.variants.tests.unit.worked_examples import (
+    CMDLINE,
+    MODINFO,
+    NOT_IN_IMAGE,
+    Example,
+    block_after,
+    examples,
+    with_answer,
+)
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "who-wins.md"
 SHOWN = ("winner", "certainty", "stage", "because", "outcomes", "claimed", "would_change")
 EXAMPLES = examples(PAGE.read_text(encoding="utf-8"))
 WIDE = 1000
+CHECKED = "<!-- claim_info on the host of example 1 -->\n"
+UNSET = dict.fromkeys(("claims", "driver", "allow_missing", "hardware"))
+V100_AFTER_THE_BOOT = {**UNSET, "devices": "10de:1db1", "expect": "winner", "kernels": ["next"], "group": "claim", "pending_modules": []}
 
 
 def answer(example: Example, root: Path) -> str:
@@ -61,6 +74,18 @@ def test_the_module_says_what_the_page_shows(example: Example, tmp_path: Path) -
         PAGE.write_text(with_answer(PAGE.read_text(encoding="utf-8"), example.title, said), encoding="utf-8")
     else:
         assert said == example.answer
+
+
+def test_claim_info_fails_as_the_page_shows(tmp_path: Path) -> None:
+    with pytest.raises(HostError) as failure:
+        compare(EXAMPLES[0].host(tmp_path).host(Commands(tmp_path)), V100_AFTER_THE_BOOT, False)
+    said = f"```text\n{failure.value.msg}\n```\n"
+    page = PAGE.read_text(encoding="utf-8")
+    start, end = block_after(page, CHECKED)
+    if os.environ.get("UPDATE_DOCS"):
+        PAGE.write_text(page[:start] + said + page[end:], encoding="utf-8")
+    else:
+        assert said == page[start:end]
 
 
 CONF, RULES = "/etc/modprobe.d/gpu.conf", "/etc/udev/rules.d/90-gpu.rules"

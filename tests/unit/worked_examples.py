@@ -140,3 +140,10 @@ def with_answer(page: str, title: str, answer: str) -> str:
     (example,) = [one for one in examples(page) if one.title == title]
     start, end = example.place
     return page[:start] + answer + page[end:]
+
+
+def block_after(page: str, mark: str) -> tuple[int, int]:
+    """Where the fenced text stands that follows a mark, or would stand."""
+    found = re.compile(r"(?:```text\n(?:.*\n)*?```\n)?").match(page, page.index(mark) + len(mark))
+    assert found is not None
+    return found.span()
