@@ -184,6 +184,32 @@ def _without_options_of_cmdline(right: t.Any) -> t.Any:
     return broken
 
 
+def _without_unbinding(right: t.Any) -> t.Any:
+    def broken(self: t.Any, effect: t.Any, own: bool) -> None:
+        if type(effect).__name__ != "Unbind":
+            right(self, effect, own)
+
+    return broken
+
+
+def _nobody_yet(right: t.Any) -> t.Any:
+    """As if no built-in driver had the device when user space starts."""
+
+    def broken(self: t.Any, device: t.Any) -> t.Any:
+        fate = right(self, device)
+        return dataclasses.replace(fate, states=tuple(dataclasses.replace(state, driver=None, stage=None) for state in fate.states))
+
+    return broken
+
+
+def _without_modules_load(right: t.Any) -> t.Any:
+    def broken(tree: t.Any, cmdline: t.Any, *rest: t.Any) -> t.Any:
+        kept = tuple(argument for argument in cmdline.arguments if "load" not in argument.partition("=")[0])
+        return right(tree, dataclasses.replace(cmdline, arguments=kept), *rest)
+
+    return broken
+
+
 _MATCHING, _PROBING, _EVENTS, _PLAY = "forecast.matching", "forecast.probing", "forecast.events", "forecast.play"
 _SIMULATION, _REGISTRATION, _CONFIG = "forecast.forecast:_Simulation", "forecast.registration", "kernel.modprobe"
 EVENT = f"{_EVENTS}:Events.of"
@@ -338,4 +364,22 @@ MUTATIONS = (
     Mutation("what the initramfs loaded stays loaded", f"{_SIMULATION}._settle", always(None)),
     Mutation("driverctl comes last", "forecast.later:jobs_of", always([])),
     Mutation("virtual functions appear when their drivers are there", f"{_SIMULATION}._appear", always(None)),
+    Mutation(
+        "driverctl's vfio-pci takes unbound twins, too", f"{_PLAY}:with_id", lambda _right: lambda registration, _effect: registration
+    ),
+    Mutation("driverctl takes a device from whoever has it", f"{_PLAY}:Play._apply", _without_unbinding),
+    Mutation("a module that is in is not loaded again", f"{_PLAY}:Play._is_loaded", always(False)),
+    Mutation("nothing loads a module that is in already", f"{_PROBING}:Modprobe._is_in_kernel", always(False)),
+    Mutation("built-in drivers have their devices first", f"{_SIMULATION}._built_in_fate", _nobody_yet),
+    Mutation("the kernel names the VFIO driver of virtual functions itself", f"{_REGISTRATION}:Registrar.is_vfio", always(False)),
+    # what is read
+    Mutation("blacklist= of initramfs-tools", "forecast.read_initramfs_tools:_blacklisted", always(()), reads=True),
+    Mutation("/conf/modules", "forecast.read_initramfs_tools:_listed", generated(lambda _found: []), reads=True),
+    Mutation("rd.driver.pre= and rd.driver.post=", "forecast.read_dracut:_values", always(()), reads=True),
+    Mutation("rd.driver.blacklist=", "forecast.read_dracut:_whole_values", always(()), reads=True),
+    Mutation("lists in modules-load.d", "forecast.read_systemd:_from_files", generated(lambda _found: []), reads=True),
+    Mutation("modules_load=", "forecast.read_systemd:_load_list", _without_modules_load, reads=True),
+    Mutation("/run is empty after a boot", "forecast.read_root:_lasting", lambda _right: tuple, reads=True),
+    Mutation("sriov_drivers_autoprobe begins anew", "forecast.read_later:_virtual_functions", always(({}, ())), reads=True),
+    Mutation("ids= on the command line", "kernel.cmdline:Cmdline.module_options", lambda _right: property(lambda _self: ()), reads=True),
 )
