@@ -44,7 +44,7 @@ class Module:
     takes_ids: bool = False
 
     def file(self, release: str = DEBIAN_13) -> bytes:
-        fields = {"parmtype": "ids:string"} if self.takes_ids else {}
+        fields: dict[str, t.Any] = {"parmtype": "ids:string"} if self.takes_ids else {}
         return driver_file(release, [Driver(self.driver.encode(), (self.entry,))], aliases=[self.alias], **fields)
 
 
