@@ -69,7 +69,8 @@ class Assembly:
         rows = [self.pack("6IQ", e.vendor, e.device, ANY, ANY, e.class_code, e.class_mask, 7) for e in ids] + [bytes(32)]
         overrides = [e.override for e in ids] + [0]
         return b"".join(
-            row + (self.pack("II", override, 0) if self.id_size == 40 else b"") for row, override in zip(rows, overrides, strict=True)
+            row + (self.pack("II", override, 0) if self.id_size == 40 else b"")
+            for row, override in zip(rows, overrides)  # noqa: B905 - Python 3.9 runs this too
         )
 
     def file(self) -> bytes:
