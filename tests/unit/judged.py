@@ -18,7 +18,10 @@ if t.TYPE_CHECKING:
 
 
 def judged(
-    *boots: Boot, devices: t.Sequence[Device] = (), files: PolicyFiles = PolicyFiles(), drivers: t.Sequence[str] = ()  # noqa: B008 - frozen
+    *boots: Boot,
+    devices: t.Sequence[Device] = (),
+    files: PolicyFiles = PolicyFiles(),
+    drivers: t.Sequence[str] = (),  # noqa: B008 - frozen
 ) -> tuple[Finding, ...]:
     """Everything that is found; the installed kernels are those that boot.  ``drivers`` are registered now."""
     kernels = tuple(stage.kernel for boot in boots for stage in boot.stages if stage.name == ROOT)

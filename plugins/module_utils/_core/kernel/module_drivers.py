@@ -102,7 +102,7 @@ def _drivers(tables: Tables, aliases: t.Iterable[str], module: str, loaded: tupl
     if tables.drivers:
         return tables.drivers, None if tables.complete else f"{module} has more PCI drivers than its file tells"
     if tables.complete:
-        # One without a table, as vfio-pci was before Linux 5.16, takes what it is told to.
+        # One without a table, as vfio-pci was before Linux 5.15, takes what it is told to.
         return ((PciDriver(KNOWN[module]),) if module in KNOWN else tuple(PciDriver(name) for name in loaded)), None
     return _by_aliases(aliases, module, loaded, f"the file of {module} does not tell its PCI driver's name")
 

@@ -151,7 +151,7 @@ def test_a_built_in_native_wins_before_any_file_is_read() -> None:
 
 
 def test_a_built_in_vfio_pci_takes_the_ids_of_the_command_line_only() -> None:
-    given = {"builtin": {"vfio_pci": STOCK["vfio_pci"]}, "modules": {"nouveau": STOCK["nouveau"]}, "rules": STOCK_RULES}
+    given: dict[str, t.Any] = {"builtin": {"vfio_pci": STOCK["vfio_pci"]}, "modules": {"nouveau": STOCK["nouveau"]}, "rules": STOCK_RULES}
     assert winner(boot(**given, cmdline="vfio-pci.ids=10de:1db1")).driver == "vfio-pci"
     assert winner(boot(**given, modprobe="options vfio-pci ids=10de:1db1\n")).driver == "nouveau"
 
