@@ -61,6 +61,7 @@ BUILT_IN_NAMES = {
 }
 # PROBE_PREFER_ASYNCHRONOUS in every kernel since 6.3, for built-in modules, whose own words are lost in the kernel's image.
 BUILT_IN_ASYNCHRONOUS = frozenset(("cxl_pci", "ehci-pci", "i801_smbus", "mei_me", "nvme", "sdhci-pci"))
+TAKE_IDS = frozenset(("vfio_pci", "pci_stub"))
 BUILTIN_FIELD = re.compile(r"(?:\A|\0)([^\0.=]+)\.(alias|parmtype)=([^\0]*)")
 
 
@@ -130,7 +131,9 @@ def _is_listed(host: Host, kernel: Kernel, module: str) -> bool:
 
 
 def _built_in_facts(host: Host, kernel: Kernel, module: str, loaded: tuple[str, ...]) -> ModuleFacts:
-    aliases, parameters = _built_in(host, kernel.release).get(module, ((), frozenset()))
+    # Where the list of fields is missing, these have the parameter all the same.
+    unlisted = frozenset(("ids",)) if module in TAKE_IDS else frozenset[str]()
+    aliases, parameters = _built_in(host, kernel.release).get(module, ((), unlisted))
     names = loaded or ((BUILT_IN_NAMES[module],) if module in BUILT_IN_NAMES else ())
     if not names and not any(alias.startswith(("pci:", "vfio_pci:")) for alias in aliases):
         # Most built-in modules have no PCI driver; which do cannot be told before Linux 6.18, whose list names their IDs.
