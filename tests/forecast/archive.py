@@ -51,7 +51,7 @@ class Archive:
                 else:
                     self.file(str(here / name), place.read_bytes(), place.stat().st_mode & 0o777)
 
-    def bytes(self) -> bytes:
+    def content(self) -> bytes:
         return b"".join((*self._parts, _entry(len(self._parts) + 1, "TRAILER!!!", 0, b"")))
 
     def _parents(self, name: str) -> None:

@@ -50,7 +50,7 @@ def make(release: ReleaseTree, kernel: Kernel) -> None:
     root = kernel.folder / "root"
     for top in ("etc", "usr/lib/modprobe.d", "usr/lib/modules", "usr/lib/modules-load.d", "usr/lib/udev"):
         archive.tree(root / top, f"/root/{top}")
-    kernel.base.write_bytes(archive.bytes())
+    kernel.base.write_bytes(archive.content())
 
 
 def _add_folders(archive: Archive) -> None:

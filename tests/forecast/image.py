@@ -51,7 +51,7 @@ def make(configuration: Configuration, kernel: Kernel) -> bytes:
     _add_modules(archive, kernel, configuration.image_modules)
     for place, text in configuration.image_files.items():
         archive.file(place, text)
-    return compressed(archive.bytes(), configuration.compression)
+    return compressed(archive.content(), configuration.compression)
 
 
 def _add_initramfs_tools(archive: Archive, kernel: Kernel, with_udev: bool) -> None:
@@ -100,9 +100,9 @@ def _add_modules(archive: Archive, kernel: Kernel, names: t.Iterable[str]) -> No
         for name in _TEXTS:
             os.symlink(kernel.modules / name, target / name)
         depmod(Path(folder), kernel.release)
-        for path in sorted(target.rglob("*")):
-            if path.is_file():
-                archive.file(f"/usr/lib/modules/{kernel.release}/{path.relative_to(target)}", path.read_bytes())
+        for file in sorted(target.rglob("*")):
+            if file.is_file():
+                archive.file(f"/usr/lib/modules/{kernel.release}/{file.relative_to(target)}", file.read_bytes())
 
 
 def with_dependencies(kernel: Kernel, names: t.Iterable[str]) -> set[str]:
@@ -112,8 +112,7 @@ def with_dependencies(kernel: Kernel, names: t.Iterable[str]) -> set[str]:
     for name in names:
         path = by_name.get(name.replace("-", "_"))
         if path is None:
-            raise HostError(
-                f"image_modules: the guest's {kernel.release} has no module {name!r}.", f"There are {', '.join(sorted(by_name))}."
-            )
+            known = ", ".join(sorted(by_name))
+            raise HostError(f"image_modules: the guest's {kernel.release} has no module {name!r}.", f"There are {known}.")
         kept |= {path, *dependencies[path]}
     return kept

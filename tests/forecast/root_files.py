@@ -60,7 +60,7 @@ def archive(configuration: Configuration, kernel: Kernel, capture: bool) -> byte
         _add_indices(made, configuration, kernel)
     for path, text in configuration.root_files.items():
         made.file(f"/root{_merged(path)}", text, _mode(text))
-    return made.bytes()
+    return made.content()
 
 
 def grub_menu(configuration: Configuration, release: str) -> str:
