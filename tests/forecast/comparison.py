@@ -21,8 +21,9 @@ from records import AS_IT_IS, Corpus, Record
 from rig import Rig
 from table import Result
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_facts import read
 from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Device, Inventory
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast import forecast, read
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast import forecast
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import Boot
 from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import OSRELEASE, read_all

@@ -44,6 +44,7 @@ def make(configuration: Configuration, kernel: Kernel) -> bytes:
             if not name.endswith("rules.d") or path.name in IMAGE_RULES:
                 archive.file(f"/{name}/{path.name}", path.read_bytes())
     archive.file("/etc/udev/udev.conf", "")
+    archive.folder("/etc/modprobe.d")
     if configuration.flow == flows.DRACUT:
         _add_dracut(archive, kernel)
     else:

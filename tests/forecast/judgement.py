@@ -43,11 +43,12 @@ def judge(winners: Mapping[str, Winner], boots: Mapping[str, tuple[Owners, Mappi
 
 
 def _judge(address: str, winner: Winner | None, boots: Mapping[str, tuple[Owners, Mapping[str, Owners]]]) -> Judged:
-    seen = {variation: owners[address] for variation, (owners, _stages) in boots.items() if address in owners}
+    # A virtual function that nothing made has no driver either.
+    seen = {variation: owners.get(address) for variation, (owners, _stages) in boots.items()}
     if winner is None:
         return Judged(address, None, seen, Verdict.WRONG, "there is no forecast for this device")
     if not seen:
-        return Judged(address, winner, seen, Verdict.WRONG, "the guest had no such device")
+        return Judged(address, winner, seen, Verdict.WRONG, "nothing was booted")
     if winner.certainty == UNKNOWN:
         return Judged(address, winner, seen, Verdict.UNKNOWN)
     allowed = (winner.driver,) if winner.certainty == CERTAIN else winner.outcomes

@@ -23,7 +23,7 @@ import root_files
 import sysfs
 from archive import padded
 from configuration import SERIES, Configuration
-from kernel import Kernel
+from kernel import Kernel, module_name, read_dependencies
 from observation import BootError, Observation
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
@@ -74,7 +74,8 @@ class Rig:
         kernel = self.kernel(configuration.series)
         root_files.lay_out(configuration, kernel, folder)
         captured = (kernel.folder / _CAPTURED).read_text(encoding="utf-8")
-        sysfs.lay_out(captured, folder, configuration.virtual_functions)
+        loadable = {module_name(path) for path in read_dependencies(kernel.modules)}
+        sysfs.lay_out(captured, folder, configuration.virtual_functions, loadable)
         return folder
 
     def boot(self, configuration: Configuration, folder: Path, timeout: float = TIMEOUT) -> Observation:

@@ -29,8 +29,8 @@ def parse(lines: t.Sequence[str]) -> str:
     return json.dumps({"values": values, "links": links}, indent=1, sort_keys=True)
 
 
-def lay_out(captured: str, root: Path, virtual_functions: int) -> None:
-    """Below `root`, with so many of the virtual functions that were there."""
+def lay_out(captured: str, root: Path, virtual_functions: int, loadable: t.Collection[str]) -> None:
+    """Below `root`, with so many of the virtual functions that were there; ``loadable`` are modules that are none of the kernel's parts."""
     known = json.loads(captured)
     gone = machine.VIRTUAL_ADDRESSES[virtual_functions:]
 
@@ -53,3 +53,9 @@ def lay_out(captured: str, root: Path, virtual_functions: int) -> None:
             if path.endswith("/driver"):
                 # Of a driver that is no module nothing else was noted.
                 (root / "sys/bus/pci/drivers" / target.rpartition("/")[2]).mkdir(parents=True, exist_ok=True)
+            module = target.rpartition("/")[2]
+            if path.endswith("/module") and module in loadable:
+                # What is built in has no such file.
+                state = root / "sys/module" / module / "initstate"
+                state.parent.mkdir(parents=True, exist_ok=True)
+                state.write_text("live\n", encoding="utf-8")

@@ -7,21 +7,21 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Driver, Inventory
+from ansible_collections.vfio.variants.plugins.module_utils._core.findings.findings import find
+from ansible_collections.vfio.variants.plugins.module_utils._core.findings.policy_files import PolicyFiles
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import ROOT
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.findings import find
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.policy_files import PolicyFiles
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Device
+    from ansible_collections.vfio.variants.plugins.module_utils._core.findings.finding import Finding
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import Boot
-    from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.finding import Finding
 
 
 def judged(
     *boots: Boot,
     devices: t.Sequence[Device] = (),
-    files: PolicyFiles = PolicyFiles(),
-    drivers: t.Sequence[str] = (),  # noqa: B008 - frozen
+    files: PolicyFiles = PolicyFiles(),  # noqa: B008 - frozen
+    drivers: t.Sequence[str] = (),
 ) -> tuple[Finding, ...]:
     """Everything that is found; the installed kernels are those that boot.  ``drivers`` are registered now."""
     kernels = tuple(stage.kernel for boot in boots for stage in boot.stages if stage.name == ROOT)

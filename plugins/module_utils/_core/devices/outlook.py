@@ -9,21 +9,21 @@ import fnmatch
 import functools
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_facts import read as reading
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import next_boot
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast import read as reading
+from ansible_collections.vfio.variants.plugins.module_utils._core.findings.findings import find
+from ansible_collections.vfio.variants.plugins.module_utils._core.findings.host_policy import DRIVERCTL, IDS, RULE, HostPolicy
+from ansible_collections.vfio.variants.plugins.module_utils._core.findings.policy_files import NOTHING_READ, PolicyFiles, read_policy_files
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import CERTAIN, ROOT, UNKNOWN
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.findings import find
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.forecast import forecast
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.host_policy import DRIVERCTL, IDS, RULE, HostPolicy
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.policy_files import NOTHING_READ, PolicyFiles, read_policy_files
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.remedy import would_change
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.next_boot import NextBoot
     from ansible_collections.vfio.variants.plugins.module_utils._core.cache import Cache
     from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Device, Inventory
+    from ansible_collections.vfio.variants.plugins.module_utils._core.findings.finding import Finding
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import Boot, Winner
-    from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.finding import Finding
     from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
 

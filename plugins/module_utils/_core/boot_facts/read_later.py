@@ -9,9 +9,9 @@ import re
 import typing as t
 from xml.etree import ElementTree as ET
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_facts.read_scripts import WRITES
 from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import Assigned, Later
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.read_scripts import WRITES
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Inventory

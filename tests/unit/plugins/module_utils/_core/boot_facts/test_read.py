@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_facts import read
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.next_boot import Entry, NextBoot
 from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Inventory
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast import read
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.forecast import forecast
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import read_all

@@ -6,14 +6,14 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.finding import Finding, listed
+from ansible_collections.vfio.variants.plugins.module_utils._core.findings.finding import Finding, listed
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.iommu import why_off
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.matching import DENYLIST
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import PENDING
 
 if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.findings.host_policy import HostPolicy
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import Boot, Stage
-    from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.host_policy import HostPolicy
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
 
 NO_FALLBACK = "libvirt 10 and newer choose it by its alias and have no fallback: guests with the device do not start"

@@ -7,8 +7,8 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.finding import Finding, listed
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.host_policy import (
+from ansible_collections.vfio.variants.plugins.module_utils._core.findings.finding import Finding, listed
+from ansible_collections.vfio.variants.plugins.module_utils._core.findings.host_policy import (
     IDS,
     driver_of,
     effective_ids,
@@ -19,8 +19,8 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Device
+    from ansible_collections.vfio.variants.plugins.module_utils._core.findings.host_policy import GivenIds, HostPolicy
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import Boot, Stage
-    from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.host_policy import GivenIds, HostPolicy
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import Directive
 
 # `static char ids[1024]` in drivers/vfio/pci/vfio_pci.c; param_set_copystring() refuses what is longer.

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast import (
+from ansible_collections.vfio.variants.plugins.module_utils._core.findings import (
     dead_ids,
     dead_lists,
     dead_names,
@@ -15,14 +15,14 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.forecast impor
     stale_image,
     unloadable,
 )
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.host_policy import HostPolicy
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.policy_files import NOTHING_READ
+from ansible_collections.vfio.variants.plugins.module_utils._core.findings.host_policy import HostPolicy
+from ansible_collections.vfio.variants.plugins.module_utils._core.findings.policy_files import NOTHING_READ
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Inventory
+    from ansible_collections.vfio.variants.plugins.module_utils._core.findings.finding import Finding
+    from ansible_collections.vfio.variants.plugins.module_utils._core.findings.policy_files import PolicyFiles
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import Boot
-    from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.finding import Finding
-    from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.policy_files import PolicyFiles
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
 
 Judge = t.Callable[[HostPolicy], t.Iterator["Finding"]]

@@ -9,9 +9,9 @@ import typing as t
 import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Inventory
+from ansible_collections.vfio.variants.plugins.module_utils._core.findings.findings import find
+from ansible_collections.vfio.variants.plugins.module_utils._core.findings.policy_files import read_policy_files
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import ROOT, Boot, Coldplug, Stage
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.findings import find
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.policy_files import read_policy_files
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import read_all
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_facts.read_later import LaterFacts
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_facts.read_root import rules_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Inventory
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import Assigned, Later
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.read_later import LaterFacts
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.read_root import rules_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
 from ansible_collections.vfio.variants.tests.unit.trees import ANY_VFIO, DEBIAN_13, E1000E, V100_VARIANT, Tree
 

@@ -7,16 +7,16 @@ from __future__ import annotations
 import difflib
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.finding import Finding, listed
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.host_policy import DRIVERCTL, IDS, RULE, pinned_address
+from ansible_collections.vfio.variants.plugins.module_utils._core.findings.finding import Finding, listed
+from ansible_collections.vfio.variants.plugins.module_utils._core.findings.host_policy import DRIVERCTL, IDS, RULE, pinned_address
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import comparable
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.udev import Rule
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Device
+    from ansible_collections.vfio.variants.plugins.module_utils._core.findings.host_policy import Claim, HostPolicy
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import Boot
-    from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.host_policy import Claim, HostPolicy
     from ansible_collections.vfio.variants.plugins.module_utils._core.policy.udev import Key
 
 IDENTITY = {

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast import read_root
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_facts import read_root
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import Coldplug, Listed, LoadList
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel

@@ -6,12 +6,12 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_facts import read_image, read_modules, read_root
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_facts.read_later import LaterFacts
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_facts.read_modules import Machine
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import next_boot
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.next_boot import Entry, NextBoot
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast import read_image, read_modules, read_root
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import Boot
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.read_later import LaterFacts
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.read_modules import Machine
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import CMDLINE, Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast import read_initramfs
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_facts import read_initramfs
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import Coldplug, Listed, LoadList
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image import Image
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
@@ -18,8 +18,8 @@ from ansible_collections.vfio.variants.tests.unit.images import Link, archive
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13, NVIDIA_DISPLAY, Tree
 
 if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot_facts.read_initramfs import Early
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import Stage
-    from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.read_initramfs import Early
     from ansible_collections.vfio.variants.tests.unit.images import Entry
 
 GRUB = "/boot/grub/grub.cfg:132"

@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.findings.policy_files import ImageFile, PolicyFile, PolicyFiles
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import INITRAMFS, Coldplug, Listed
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.policy_files import ImageFile, PolicyFile, PolicyFiles
 from ansible_collections.vfio.variants.tests.unit.boots import boot, device, image_path, load_list, stage
 from ansible_collections.vfio.variants.tests.unit.judged import kinds, sentence
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13

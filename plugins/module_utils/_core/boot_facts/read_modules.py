@@ -197,9 +197,10 @@ def _held(machine: Machine, kernel: Kernel) -> t.Iterator[tuple[str, str]]:
         module = comparable(driver.module or MODULES_OF_DRIVERS.get(driver.name, driver.name))
         if module in TOLD or module in kernel.vfio_modules or device.driver_override is not None:
             continue
-        # A driver that can be no module, such as pcieport, is in no list, though sysfs may show a module's name for it.
+        # A driver that can be no module, such as pcieport, is in no list, though sysfs may show a module's name for it.  A
+        # module whose file is gone is in no list either, but it has a state (kernel/module/sysfs.c).
         now = driver.module is None or (machine.running is not None and module not in machine.running.modules)
-        if now and module not in kernel.modules:
+        if now and module not in kernel.modules and not machine.host.exists(f"/sys/module/{module}/initstate"):
             yield device.address, driver.name
 
 

@@ -6,16 +6,16 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.dead_names import GONE
+from ansible_collections.vfio.variants.plugins.module_utils._core.findings.dead_names import GONE
+from ansible_collections.vfio.variants.plugins.module_utils._core.findings.finding import Finding, listed
+from ansible_collections.vfio.variants.plugins.module_utils._core.findings.host_policy import IDS, RULE
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import Coldplug, LoadList
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.finding import Finding, listed
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.host_policy import IDS, RULE
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import comparable
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Device
+    from ansible_collections.vfio.variants.plugins.module_utils._core.findings.host_policy import HostPolicy
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import Boot, Listed, Stage
-    from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.host_policy import HostPolicy
 
 
 def modules_that_are_gone(host: HostPolicy) -> t.Iterator[Finding]:

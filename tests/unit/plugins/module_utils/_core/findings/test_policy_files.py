@@ -9,9 +9,9 @@ import os
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Inventory
+from ansible_collections.vfio.variants.plugins.module_utils._core.findings.findings import find
+from ansible_collections.vfio.variants.plugins.module_utils._core.findings.policy_files import PolicyFiles, read_policy_files
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import ROOT, Boot, Coldplug, Stage
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.findings import find
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.policy_files import PolicyFiles, read_policy_files
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel, read_all
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
@@ -21,7 +21,7 @@ from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13, stock_
 if t.TYPE_CHECKING:
     from pathlib import Path
 
-    from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.finding import Finding
+    from ansible_collections.vfio.variants.plugins.module_utils._core.findings.finding import Finding
     from ansible_collections.vfio.variants.tests.unit.trees import Tree
 
 # As Debian 12 and 13 ship them: fbdev-blacklist.conf of kmod or udev, aliases.conf of kmod, systemd.conf of udev.

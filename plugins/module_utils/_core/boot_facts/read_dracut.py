@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast import read_scripts, read_systemd
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_facts import read_scripts, read_systemd
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_facts.flow import Flow
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import Coldplug, Listed, LoadList
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.flow import Flow
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import comparable
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
 

@@ -10,9 +10,9 @@ import functools
 import re
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.findings.policy_files import NOTHING_READ, SITE, PolicyFiles
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import INITRAMFS, ROOT
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.matching import dynamic_ids
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.policy_files import NOTHING_READ, SITE, PolicyFiles
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import comparable
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.udev import Rules

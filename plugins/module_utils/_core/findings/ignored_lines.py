@@ -7,14 +7,14 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.finding import Finding, listed
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.policy_files import named_modules
+from ansible_collections.vfio.variants.plugins.module_utils._core.findings.finding import Finding, listed
+from ansible_collections.vfio.variants.plugins.module_utils._core.findings.policy_files import named_modules
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import comparable
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import SUFFIXES, WORDS, ModprobeConfig, ignored_lines
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.host_policy import HostPolicy
-    from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.policy_files import PolicyFile
+    from ansible_collections.vfio.variants.plugins.module_utils._core.findings.host_policy import HostPolicy
+    from ansible_collections.vfio.variants.plugins.module_utils._core.findings.policy_files import PolicyFile
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import Directive
 
 # Names that say of themselves that the file is not to be read.

@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.findings.policy_files import PolicyFiles
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import INITRAMFS, Coldplug, Listed
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.policy_files import PolicyFiles
 from ansible_collections.vfio.variants.tests.unit.boots import STOCK, boot, device, load_list, stage
 from ansible_collections.vfio.variants.tests.unit.judged import kinds, sentence
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_12

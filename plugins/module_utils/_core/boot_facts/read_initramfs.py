@@ -7,16 +7,16 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast import read_dracut, read_initramfs_tools
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_facts import read_dracut, read_initramfs_tools
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_facts.read_options import with_listed_options
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_facts.read_root import config_of, drivers_rules_doubt, rules_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import INITRAMFS, Coldplug, Stage
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.read_options import with_listed_options
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.read_root import config_of, drivers_rules_doubt, rules_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image_view import ImageView
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import AliasIndex
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import MODULES, Kernel
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.flow import Flow
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot_facts.flow import Flow
     from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image import Image
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
 

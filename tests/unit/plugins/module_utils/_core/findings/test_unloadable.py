@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.findings.policy_files import PolicyFiles
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import Assigned, Later, ModuleFacts
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.policy_files import PolicyFiles
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pci_driver import PciDriver
 from ansible_collections.vfio.variants.tests.unit.boots import STOCK, boot, device
 from ansible_collections.vfio.variants.tests.unit.judged import kinds, sentence

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.findings.policy_files import PolicyFiles
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import INITRAMFS, Assigned, Later
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.policy_files import PolicyFiles
 from ansible_collections.vfio.variants.tests.unit.boots import boot, device, stage
 from ansible_collections.vfio.variants.tests.unit.judged import kinds, sentence
 

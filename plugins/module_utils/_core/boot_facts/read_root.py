@@ -8,9 +8,9 @@ import posixpath
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast import read_systemd
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_facts import read_systemd
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_facts.read_options import with_listed_options
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import ROOT, Coldplug, Listed, LoadList, Stage, Step
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.read_options import with_listed_options
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import modprobe
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import comparable
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig

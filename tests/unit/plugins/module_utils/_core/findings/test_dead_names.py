@@ -8,7 +8,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.policy_files import PolicyFiles
+from ansible_collections.vfio.variants.plugins.module_utils._core.findings.policy_files import PolicyFiles
 from ansible_collections.vfio.variants.tests.unit.boots import STOCK, boot
 from ansible_collections.vfio.variants.tests.unit.judged import judged, kinds, sentence
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_12

@@ -8,16 +8,16 @@ import dataclasses
 import posixpath
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_facts import read_initramfs
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.next_boot import Entry
 from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast import read_initramfs
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.generator import DRACUT, choose
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image_cache import read_image
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import CMDLINE
 
 if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot_facts.read_initramfs import Early
     from ansible_collections.vfio.variants.plugins.module_utils._core.cache import Cache
-    from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.read_initramfs import Early
     from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
 
 # Packages of processor microcode call their images so (intel-ucode.img, amd-ucode.img).

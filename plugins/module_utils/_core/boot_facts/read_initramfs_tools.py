@@ -10,9 +10,9 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast import read_scripts
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_facts import read_scripts
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_facts.flow import Flow
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import Coldplug, Listed, LoadList
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.flow import Flow
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import comparable
 
 if t.TYPE_CHECKING:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.policy_files import PolicyFile, PolicyFiles
+from ansible_collections.vfio.variants.plugins.module_utils._core.findings.policy_files import PolicyFile, PolicyFiles
 from ansible_collections.vfio.variants.tests.unit.boots import boot
 from ansible_collections.vfio.variants.tests.unit.judged import judged, kinds, sentence
 

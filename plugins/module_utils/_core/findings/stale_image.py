@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.findings.finding import Finding, listed
+from ansible_collections.vfio.variants.plugins.module_utils._core.findings.policy_files import INITRAMFS_MODULES, named_modules
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import LoadList
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.finding import Finding, listed
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.policy_files import INITRAMFS_MODULES, named_modules
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import comparable
 
 if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.findings.host_policy import HostPolicy
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import Stage
-    from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.host_policy import HostPolicy
 
 MODPROBE = "/etc/modprobe.d/"
 RULES = "/etc/udev/rules.d/"
