@@ -81,9 +81,9 @@ def _cases(options: argparse.Namespace) -> list[Case]:
     if options.named is not None:
         return [case for case in corner if all(word in case.configuration.name for word in options.named)]
     # Every seed brings some corner cases, too; over the seeds all of them have their turn.
-    share = options.count // NAMED_SHARE
+    share = min(options.count // NAMED_SHARE, len(named.CORNERS))
     first = options.seed * share % len(corner)
-    chosen = (corner * 2)[first : first + min(share, len(corner))]
+    chosen = (corner * 2)[first : first + share]
     return [*chosen, *generator.draw_many(options.seed, options.count - len(chosen), options.series)]
 
 
