@@ -23,7 +23,7 @@ DECIDING = {
     *("claim.bind_plan", "claim.claims", "claim.guards", "devices.group", "devices.selector", "devices.contenders", "devices.report"),
     *("findings.finding", "findings.findings", "findings.host_policy", "findings.dead_ids", "findings.dead_lists", "findings.dead_names"),
     *("findings.dead_rules", "findings.ignored_lines", "findings.stale_image", "findings.unloadable"),
-    *("forecast.events", "forecast.facts", "forecast.forecast", "forecast.iommu", "forecast.later", "forecast.matching"),
+    *("forecast.events", "forecast.facts", "forecast.forecast", "forecast.kinds", "forecast.iommu", "forecast.later", "forecast.matching"),
     *("forecast.play", "forecast.probing", "forecast.registration", "forecast.remedy", "forecast.scene"),
     *("dkms.plan", "initramfs.judgement", "policy.policy", "policy.rules", "policy.texts", "policy.plan", "policy.contradictions"),
 }

@@ -13,6 +13,7 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import Because
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.kinds import address_patterns, is_pattern
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import Request
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.udev import Rules, attribute_of_another
 
@@ -32,7 +33,6 @@ _BINDING = re.compile(r"driver_override|new_id|remove_id|drivers_probe|\b(?:un)?
 _MODPROBE_PROGRAM = re.compile(
     r"(?:(?:/usr)?/s?bin/)?modprobe((?: +-(?:q|b|a|qb|bq|-use-blacklist|-quiet|-all))*)((?: +[A-Za-z0-9][\w:-]*)+)"
 )
-_WILDCARD = re.compile(r"[*?\[]")
 _OWN_NAME = ("$kernel", "%k")
 _OWN_MODALIAS = ("$env{MODALIAS}", "%E{MODALIAS}", "$attr{modalias}", "%s{modalias}")
 
@@ -98,8 +98,8 @@ class Events:
         self._release = stage.kernel.release
         self._modprobe = modprobe
         self._others = others
-        patterns = {pattern for rule in self._rules.rules for key in rule.keys for pattern in _address_patterns(key)}
-        self._named = frozenset(pattern for pattern in patterns if not _WILDCARD.search(pattern))
+        patterns = {pattern for rule in self._rules.rules for key in rule.keys for pattern in address_patterns(key)}
+        self._named = frozenset(pattern for pattern in patterns if not is_pattern(pattern))
         self._patterns = tuple(sorted(patterns - self._named))
         self._known: dict[tuple[str, ...], tuple[Effect, ...]] = {}
 
@@ -136,11 +136,6 @@ def _may_decide(rule: Rule) -> bool:
         or (key.name == "ATTR" and not key.is_match and _decides(key.attribute or ""))
         for key in rule.keys
     )
-
-
-def _address_patterns(key: Key) -> t.Sequence[str]:
-    by_address = key.is_match and (key.name in ("KERNEL", "KERNELS") or key.attribute == "PCI_SLOT_NAME")
-    return key.value.split("|") if by_address else ()
 
 
 def _attribute(rule: Rule, key: Key) -> t.Iterator[Effect]:

@@ -26,6 +26,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts
     Coldplug,
     Winner,
 )
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.kinds import Kinds
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.later import jobs_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.play import (
     Ground,
@@ -48,12 +49,13 @@ if t.TYPE_CHECKING:
 
 
 BRIDGES = 0x06
-_Made = t.TypeVar("_Made")
 
 
 def forecast(devices: t.Sequence[Device], boot: Boot) -> dict[str, Winner]:
     """The winner of each device, by address; devices that nothing tells apart share one object."""
-    return _Simulation(devices, boot).winners()
+    kinds = Kinds.of(devices, boot)
+    winners = _Simulation(devices, kinds, boot).winners()
+    return {device.address: winners[kinds.first[device.address].address] for device in devices}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,18 +72,18 @@ class _Fate:
 
 
 class _Simulation:
-    """The kernel's own state between the steps, and every device's fate."""
+    """The kernel's own state between the steps, and the fate of one device of each kind."""
 
-    def __init__(self, devices: t.Sequence[Device], boot: Boot) -> None:
+    def __init__(self, devices: t.Sequence[Device], kinds: Kinds, boot: Boot) -> None:
         self._boot = boot
-        self._devices = devices
+        self._devices = kinds.representatives
+        self._counts = kinds.counts
         self._by_address = {device.address: device for device in devices}
         self._no_iommu = iommu.why_off(devices, boot)
         self._registrar = Registrar(boot)
         self._registered: list[Registration] = []
         self._loaded: dict[str, None] = {}
-        # Devices that nothing tells apart share one fate, which is worked out once.
-        self._fates = dict.fromkeys(self._by_address, _Fate())
+        self._fates = {device.address: _Fate() for device in self._devices}
         self._autoprobe: dict[str, bool] = {}
 
     def winners(self) -> dict[str, Winner]:
@@ -95,29 +97,14 @@ class _Simulation:
             for step in stage.steps:
                 self._step(stage, stage.name, step, present)
         self._runtime_stage(present)
-        known: dict[tuple[t.Hashable, ...], Winner] = {}
-        return {device.address: self._shared(known, device, None, self._winner) for device in self._devices}
-
-    def _shared(
-        self, known: dict[tuple[t.Hashable, ...], _Made], device: Device, scene: Scene | None, make: t.Callable[[Device], _Made]
-    ) -> _Made:
-        """What ``make`` makes of a device, once for all that are alike."""
-        address, boot = device.address, self._boot
-        told_apart = address in boot.declined or address in boot.held_by_built_in or address in boot.maybe_built_in
-        told_apart = told_apart or (scene is not None and address in scene.naming)
-        own = None if scene is None else scene.own.get(address)
-        key = (id(self._fates[address]), own, device.modalias, device.physical_function, address if told_apart else OWN)
-        if key not in known:
-            known[key] = make(device)
-        return known[key]
+        return {device.address: self._winner(device) for device in self._devices}
 
     # -- stage by stage
 
     def _kernel_stage(self, devices: t.Sequence[Device]) -> None:
         """Built-in drivers register in link order before any user space; PCI has been enumerated by then."""
         self._registered = list(self._registrar.built_in())
-        known: dict[tuple[t.Hashable, ...], _Fate] = {}
-        self._fates.update({device.address: self._shared(known, device, None, self._built_in_fate) for device in devices})
+        self._fates.update({device.address: self._built_in_fate(device) for device in devices})
 
     def _built_in_fate(self, device: Device) -> _Fate:
         holder = self._boot.held_by_built_in.get(device.address)
@@ -141,13 +128,10 @@ class _Simulation:
     def _scene(
         self, stage: Stage, name: str, lists: list[Job], events: t.Mapping[str, tuple[Effect, ...]], devices: t.Sequence[Device]
     ) -> None:
-        scene = set_scene(stage, name, lists, events)
-        known: dict[tuple[t.Hashable, ...], _Fate] = {}
+        scene = set_scene(stage, name, lists, events, self._counts)
         for device in devices:
             self._notice_autoprobe(device, scene)
-        self._fates.update(
-            {device.address: self._shared(known, device, scene, lambda device: self._advanced(device, scene)) for device in devices}
-        )
+        self._fates.update({device.address: self._advanced(device, scene) for device in devices})
         self._settle(scene)
 
     def _settle(self, scene: Scene) -> None:
@@ -245,15 +229,10 @@ class _Simulation:
 
     def _doubt(self, devices: t.Sequence[Device], sentence: str) -> None:
         """A doubt about a stage counts for every device that nobody is certain to have by then and somebody could want."""
-        known: dict[tuple[t.Hashable, ...], _Fate] = {}
-
-        def doubted(device: Device) -> _Fate:
+        for device in devices:
             fate = self._fates[device.address]
-            if not fate.is_open or not self._registrar.is_wanted(device):
-                return fate
-            return dataclasses.replace(fate, doubts=(*fate.doubts, sentence))
-
-        self._fates.update({device.address: self._shared(known, device, None, doubted) for device in devices})
+            if fate.is_open and self._registrar.is_wanted(device):
+                self._fates[device.address] = dataclasses.replace(fate, doubts=(*fate.doubts, sentence))
 
     def _ground(self, device: Device, stage: str, place: str, at: Stage | None) -> Ground:
         autoprobe = self._autoprobe.get(device.physical_function or "", True)

@@ -74,8 +74,10 @@ def _kind(effects: tuple[Effect, ...], candidates: frozenset[str] | None = None)
     )
 
 
-def set_scene(stage: Stage, name: str, lists: t.Iterable[Job], events: t.Mapping[str, tuple[Effect, ...]]) -> Scene:
-    """The scene of a step: the jobs of ``lists``, and the events of devices by address."""
+def set_scene(
+    stage: Stage, name: str, lists: t.Iterable[Job], events: t.Mapping[str, tuple[Effect, ...]], devices: t.Mapping[str, int]
+) -> Scene:
+    """The scene of a step: the jobs of ``lists``, and the events by address; ``devices`` is how many each address stands for."""
     jobs = list(lists)
     places: dict[int, int] = {}
     own: dict[str, int] = {}
@@ -85,7 +87,7 @@ def set_scene(stage: Stage, name: str, lists: t.Iterable[Job], events: t.Mapping
             places[id(effects)] = len(jobs)
             jobs.append(Job(effects, own=True))
         own[address] = places[id(effects)]
-        owners[own[address]] = owners.get(own[address], 0) + 1
+        owners[own[address]] = owners.get(own[address], 0) + devices[address]
     firsts: dict[tuple[t.Hashable, ...], int] = {}
     alike = {index: firsts.setdefault(_kind(job.effects), index) for index, job in enumerate(jobs)}
     inserting: dict[str, dict[int, None]] = {}
