@@ -109,6 +109,15 @@ def _blacklist_for_all(right: t.Any) -> t.Any:
     return broken
 
 
+def _blacklist_heeded_by_all(right: t.Any) -> t.Any:
+    """As if every program asked as udev asks."""
+
+    def broken(self: t.Any, text: str, heeds_blacklist: bool, source: t.Any = None) -> t.Any:
+        return right(self, text, heeds_blacklist is not None, source)
+
+    return broken
+
+
 def _displaces(right: t.Any) -> t.Any:
     """As if the driver that comes last took the device from the one that has it."""
 
@@ -268,7 +277,7 @@ MUTATIONS = (
     Mutation(
         "a plain modprobe of a name heeds no blacklist",
         f"{_PROBING}:Modprobe.ask",
-        lambda right: lambda self, text, _heeds, *rest: right(self, text, True, *rest),
+        _blacklist_heeded_by_all,
     ),
     Mutation(
         "softdep pre: comes before",

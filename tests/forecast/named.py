@@ -224,6 +224,18 @@ CORNERS = (
     Corner(
         "two natives, the first blacklisted", "blacklist", {MODPROBE: "blacklist e1000e\n"}, modules=("e1000e", "rival_pci"), missing=()
     ),
+    Corner(
+        "two natives, the first blacklisted, and no other card that asks for the second",
+        "blacklist, alias",
+        {MODPROBE: "blacklist e1000e\nalias pci:v00001234d000011E8sv*sd*bc*sc*i* off\n"},
+        missing=(),
+    ),
+    Corner(
+        "an ID with another subsystem",
+        "options ids=, softdep pre",
+        {MODPROBE: "options vfio-pci ids=8086:10d3:8086:0001\n" + SOFTDEP},
+        modules=BOTH,
+    ),
     Corner("two natives, the first not in the image", "stale image", modules=("rival_pci",), missing=()),
     Corner("a vfio_pci: alias loads nothing", "nothing", modules=("forecast_vfio_pci",), missing=("rival_pci", "e1000e")),
     Corner(
