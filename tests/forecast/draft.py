@@ -5,11 +5,11 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from configuration import INITRAMFS_TOOLS, NO_COLDPLUG, Configuration
-from targets import NATIVES, VARIANTS
+from targets import NATIVES, TARGETS, VARIANTS
 
 PACKABLE = frozenset((*NATIVES, "vfio_pci", *(module for module, _driver in VARIANTS)))
 # Where a line goes.
@@ -94,6 +94,17 @@ class Draft:
     def pack(self, *modules: str) -> None:
         """Put modules into the image, those that there are."""
         self.image_modules.extend(name for name in modules if name in PACKABLE and name not in self.image_modules)
+
+    def leave_out(self, devices: Mapping[str, str]) -> None:
+        """Take modules away that nothing here names; ``devices`` are the device parts of their functions' IDs."""
+        lines = [*self.cmdline, *(line for files in (self._root, self._image) for text in files.values() for line in text)]
+        said = "\n".join(lines).lower().replace("-", "_")
+        addresses = {target.address for target in TARGETS if target.address in said}
+        for module, device in devices.items():
+            own = {target.address for target in TARGETS if module in target.natives}
+            if module not in said and device not in said and not own & addresses:
+                self.missing_modules.append(module)
+                self.image_modules = [name for name in self.image_modules if name != module]
 
     def finished(self, name: str) -> Case:
         # Seldom an image has a module that the root has no more.

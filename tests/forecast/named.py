@@ -123,6 +123,31 @@ CORNERS = (
         {MODPROBE: IDS + SOFTDEP + "install e1000e /bin/false\n"},
         modules=BOTH,
     ),
+    Corner(
+        "the first of two softdeps",
+        "softdep twice, options ids=",
+        {MODPROBE: IDS + "softdep e1000e pre: pci-stub\n" + SOFTDEP},
+        modules=(*BOTH, "pci_stub"),
+    ),
+    Corner(
+        "install beside a softdep that gives nobody the card",
+        "install beside softdep",
+        {MODPROBE: "softdep e1000e pre: pci-stub\ninstall e1000e /bin/false\n"},
+        modules=("e1000e", "pci_stub"),
+    ),
+    Corner(
+        "native blacklisted on the command line", "modprobe.blacklist=", cmdline="modprobe.blacklist=e1000e,no_such_module", modules=BOTH
+    ),
+    Corner(
+        "a virtual function with an override and without autoprobe",
+        "sriov_drivers_autoprobe, rule: driver_override",
+        {
+            RULES: f'KERNEL=="{IGB}", ATTR{{sriov_drivers_autoprobe}}="0"\n'
+            f'ACTION=="add", ATTR{{device}}=="0x10ca", ATTR{{driver_override}}="vfio-pci", {LOADS}\n'
+        },
+        modules=("igb",),
+        virtual=1,
+    ),
     Corner("install alone", "install", {MODPROBE: "install e1000e /bin/false\n"}, modules=BOTH),
     Corner(
         "install of a dependency",

@@ -128,7 +128,7 @@ def kernels(bench: Workbench) -> Iterator[Check]:
 
 
 def forecast(bench: Workbench) -> Iterator[Check]:
-    count, seed = (" ".join(chosen(name)) or usual for name, usual in (("COUNT", "50"), ("SEED", "1")))
+    count, seed = (" ".join(chosen(name)) or usual for name, usual in (("COUNT", "50"), ("SEED", "1000")))
     drawn = f"{count} boots against their forecasts, seed {seed}"
     yield bench.check(drawn, "tests/forecast/run", "--count", count, "--seed", seed, seconds=7200, counts=True)
     yield bench.check("broken forecasts against known boots", "tests/forecast/run", "--mutations", seconds=1800, counts=True)
