@@ -21,6 +21,8 @@ _GUEST = Path(__file__).resolve().parent / "guest"
 _TEXTS = ("modules.order", "modules.builtin", "modules.builtin.modinfo")
 _INIT_TOP = ("all_generic_ide", "blacklist", "udev")
 _BOTTOM = ("udev",)
+#: By suite, as the package libkmod2 of kmod 30 and 34 has it.
+_KMOD_LIBRARIES = {"bookworm": "libkmod.so.2.4.0", "trixie-backports": "libkmod.so.2.5.1"}
 _COMMON = ("functions", "local", "nfs")
 #: Where the guest's programs of dracut lie in the kernel's folder, and where in the image.
 DRACUT_FILES = {
@@ -45,6 +47,7 @@ def make(configuration: Configuration, kernel: Kernel) -> bytes:
                 archive.file(f"/{name}/{path.name}", path.read_bytes())
     archive.file("/etc/udev/udev.conf", "")
     archive.folder("/etc/modprobe.d")
+    archive.file(kmod_library(kernel), "")
     if configuration.flow == flows.DRACUT:
         _add_dracut(archive, kernel)
     else:
@@ -53,6 +56,11 @@ def make(configuration: Configuration, kernel: Kernel) -> bytes:
     for place, text in configuration.image_files.items():
         archive.file(place, text)
     return compressed(archive.content(), configuration.compression)
+
+
+def kmod_library(kernel: Kernel) -> str:
+    """A name alone, beside the real library of the base archive: it tells the version to who reads the image."""
+    return f"/usr/lib/x86_64-linux-gnu/{_KMOD_LIBRARIES[kernel.suite]}"
 
 
 def _add_initramfs_tools(archive: Archive, kernel: Kernel, with_udev: bool) -> None:

@@ -316,7 +316,8 @@ MUTATIONS = (
     Mutation(
         "two blanks before pre: undo a softdep", f"{_CONFIG}:_rest", changed(lambda words: [word.strip() for word in words]), reads=True
     ),
-    Mutation("only .conf files are read", f"{_CONFIG}:SUFFIXES", lambda _right: ("",), reads=True),
+    Mutation("only .conf files are read", f"{_CONFIG}:is_configuration", always(True), reads=True),
+    Mutation("kmod 33 and newer read no .alias files", f"{_CONFIG}:reads_old_suffix", always(True), reads=True),
     Mutation("/etc hides its namesakes", f"{_CONFIG}:DIRECTORIES", lambda right: tuple(reversed(right)), reads=True),
     # udev
     Mutation("a rule sets the override", EVENT, _without_effect("SetOverride")),

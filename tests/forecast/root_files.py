@@ -37,6 +37,7 @@ def lay_out(configuration: Configuration, kernel: Kernel, root: Path) -> None:
         depmod(root, kernel.release)
     for path, text in configuration.root_files.items():
         _write(root, path, text)
+    _write(root, image.kmod_library(kernel), "")
     _write(root, "/proc/cmdline", f"{cmdline(configuration)}\n")
     _write(root, "/proc/sys/kernel/osrelease", f"{kernel.release}\n")
     os.link(kernel.image, root / f"boot/vmlinuz-{kernel.release}")

@@ -9,7 +9,12 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_facts import read_dracut, read_initramfs_tools
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_facts.read_options import with_listed_options
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_facts.read_root import config_of, drivers_rules_doubt, rules_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_facts.read_root import (
+    config_of,
+    drivers_rules_doubt,
+    old_suffix_doubt,
+    rules_of,
+)
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import INITRAMFS, Coldplug, Stage
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image_view import ImageView
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import AliasIndex
@@ -48,6 +53,7 @@ def read_stage(image: Image, cmdline: Cmdline, source: str) -> Early:
         doubts.append(f"{view.shown(home)} has no modules.alias.bin: kmod finds no driver by alias there.")
     elif kernel.modules and not view.is_file(f"{home}/modules.alias"):
         doubts.append(f"{view.shown(home)} has modules.alias.bin without its text: which driver is for which device there cannot be told.")
+    doubts += old_suffix_doubt(view)
     config, unsure = with_listed_options(config_of(view, image.release, cmdline, source), flow.steps, kernel)
     config = config.with_blacklist(flow.blacklisted, source)
     stage = Stage(INITRAMFS, image.path, flow.steps, kernel, config, rules_of(view), (*doubts, *unsure))

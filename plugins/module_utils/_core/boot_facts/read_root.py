@@ -39,12 +39,23 @@ def read_stage(tree: FileTree, kernel: Kernel, rules: Rules, cmdline: Cmdline, s
     config, unsure = with_listed_options(config_of(tree, kernel.release, cmdline, source), steps, kernel)
     if any(isinstance(work, Coldplug) for step in steps for work in step):
         doubts += drivers_rules_doubt(tree)
-    return Stage(ROOT, "/", steps, kernel, config.with_blacklist(from_initramfs, source), rules, (*doubts, *unsure))
+    return Stage(
+        ROOT, "/", steps, kernel, config.with_blacklist(from_initramfs, source), rules, (*doubts, *old_suffix_doubt(tree), *unsure)
+    )
 
 
 def config_of(tree: FileTree, release: str, cmdline: Cmdline, source: str) -> ModprobeConfig:
     """What kmod reads in a stage.  What lies in /run now is gone at the next boot."""
     return ModprobeConfig.read(tree, _lasting(modprobe.DIRECTORIES), release, cmdline, source)
+
+
+def old_suffix_doubt(tree: FileTree) -> tuple[str, ...]:
+    """A file whose name ends as only older versions of kmod read it, where the version cannot be told."""
+    paths = (f"{folder}/{name}" for folder in _lasting(modprobe.DIRECTORIES) for name in tree.names(folder))
+    path = next((path for path in paths if path.endswith(modprobe.OLD_SUFFIX)), None)
+    if path is None or modprobe.reads_old_suffix(tree) is not None:
+        return ()
+    return (f"{tree.shown(path)}: kmod reads such files up to its version 32, and which one reads here cannot be told.",)
 
 
 def rules_of(tree: FileTree) -> Rules:

@@ -10,7 +10,12 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.findings.finding import Finding, listed
 from ansible_collections.vfio.variants.plugins.module_utils._core.findings.policy_files import named_modules
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import comparable
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import SUFFIXES, WORDS, ModprobeConfig, ignored_lines
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import (
+    WORDS,
+    ModprobeConfig,
+    ignored_lines,
+    is_configuration,
+)
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.findings.host_policy import HostPolicy
@@ -27,7 +32,7 @@ DIRECTIVE = re.compile(r"^[ \t]*(?:alias|blacklist|install|options|softdep)[ \t]
 
 def is_modprobe_file(name: str) -> bool:
     """Whether kmod reads a file of that name (conf_files_filter_out() in libkmod-config.c)."""
-    return name.endswith(SUFFIXES) and not name.startswith(".")
+    return is_configuration(name)
 
 
 def installs_beside_softdeps(host: HostPolicy) -> t.Iterator[Finding]:

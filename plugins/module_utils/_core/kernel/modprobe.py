@@ -17,7 +17,10 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.file_tree import FileTree
 
 DIRECTORIES = ("/etc/modprobe.d", "/run/modprobe.d", "/usr/local/lib/modprobe.d", "/usr/lib/modprobe.d", "/lib/modprobe.d")
-SUFFIXES = (".conf", ".alias")
+SUFFIX, OLD_SUFFIX = ".conf", ".alias"
+LIBRARY = re.compile(r"libkmod\.so\.2\.(\d+)\.\d+")
+WITHOUT_OLD_SUFFIX = 5
+"""From kmod 33 on, whose library is libkmod.so.2.5.0, files that end with `.alias` are not read any more."""
 MODULES_SOFTDEP = "modules.softdep"
 ESCAPED = re.compile(r"\\(.)", re.DOTALL)
 # A kernel parameter: blanks inside double quotes belong to it.
@@ -84,8 +87,10 @@ class ModprobeConfig:
         for directory in directories:
             for name in tree.names(directory):
                 path = f"{directory}/{name}"
-                if name.endswith(SUFFIXES) and not name.startswith(".") and not tree.is_dir(path):
+                if is_configuration(name) and not tree.is_dir(path):
                     files.setdefault(name, path)
+        if any(name.endswith(OLD_SUFFIX) for name in files) and not reads_old_suffix(tree):
+            files = {name: path for name, path in files.items() if name.endswith(SUFFIX)}
         if release is not None:
             files.setdefault(MODULES_SOFTDEP, f"{MODULES}/{release}/{MODULES_SOFTDEP}")
         # What is no regular file hides its namesakes all the same: a link to /dev/null switches a file off.
@@ -142,6 +147,20 @@ class ModprobeConfig:
     def _matching(self, command: str, module: str) -> tuple[Directive, ...]:
         name = comparable(module)
         return tuple(entry for entry in self.directives if entry.command == command and fnmatch.fnmatchcase(name, entry.arguments[0]))
+
+
+def is_configuration(name: str) -> bool:
+    """Whether kmod, any kmod, reads a file of that name."""
+    return name.endswith((SUFFIX, OLD_SUFFIX)) and not name.startswith(".")
+
+
+def reads_old_suffix(tree: FileTree) -> bool | None:
+    """Whether the tree's kmod reads `.alias` files, as the name of its library says; None where it has none of that name."""
+    folders = ["/usr/lib", "/usr/lib64", "/lib", "/lib64"]
+    folders += [f"{folder}/{name}" for folder in ("/usr/lib", "/lib") for name in tree.names(folder) if "-linux-gnu" in name]
+    found = (LIBRARY.fullmatch(name) for folder in folders for name in tree.names(folder))
+    minor = max((int(match[1]) for match in found if match), default=None)
+    return None if minor is None else minor < WITHOUT_OLD_SUFFIX
 
 
 def ignored_lines(text: str, path: str) -> t.Iterator[tuple[Source, str]]:

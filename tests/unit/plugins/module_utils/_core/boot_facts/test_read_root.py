@@ -161,6 +161,13 @@ def test_without_the_rule_that_loads_drivers_the_coldplug_is_in_doubt(tree: Tree
     assert stage(tree).doubts == ("/usr/lib/udev/rules.d has no 80-drivers.rules: udev loads no driver there, or others do it.",)
 
 
+def test_a_file_that_only_old_versions_of_kmod_read_is_a_doubt_where_the_version_is_not_known(tree: Tree) -> None:
+    tree.file("/etc/modprobe.d/x.alias", "blacklist nouveau\n")
+    assert any("/etc/modprobe.d/x.alias" in doubt for doubt in stage(tree).doubts)
+    tree.file("/usr/lib/x86_64-linux-gnu/libkmod.so.2.5.1")
+    assert not any("/etc/modprobe.d/x.alias" in doubt for doubt in stage(tree).doubts)
+
+
 def test_rules_that_decide_nothing_are_left_alone(tree: Tree) -> None:
     tree.file("/usr/lib/udev/rules.d/60-block.rules", 'SUBSYSTEM=="block", ENV{ID_TYPE}="disk"\n')
     tree.file("/etc/udev/rules.d/90-site.rules", 'SUBSYSTEM=="pci", ATTR{driver_override}="vfio-pci"\n')

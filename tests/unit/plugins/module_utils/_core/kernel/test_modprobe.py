@@ -136,3 +136,12 @@ def test_a_dash_on_the_command_line_blacklists_nothing() -> None:
     config = ModprobeConfig(()).with_cmdline(Cmdline.parse("modprobe.blacklist=nvidia-drm,nvidia_uvm"))
     assert config.blacklisted("nvidia_drm") == ()
     assert len(config.blacklisted("nvidia_uvm")) == 1
+
+
+def test_files_ending_in_alias_are_read_by_kmod_32_and_older_only(tmp_path: Path) -> None:
+    tree = Tree(tmp_path).file("/etc/modprobe.d/x.alias", "blacklist nouveau\n")
+    assert not ModprobeConfig.read(tree.host()).blacklisted("nouveau")
+    tree.file("/usr/lib/x86_64-linux-gnu/libkmod.so.2.4.2")
+    assert ModprobeConfig.read(tree.host()).blacklisted("nouveau")
+    tree.file("/usr/lib/x86_64-linux-gnu/libkmod.so.2.5.0")
+    assert not ModprobeConfig.read(tree.host()).blacklisted("nouveau")
