@@ -73,7 +73,7 @@ def _run(options: argparse.Namespace) -> int:
             say("\n".join(report.disagreement(result)))
             if options.quick:
                 break
-    return _end(results)
+    return _end(comparison.show_races(results) if options.races else results)
 
 
 def _cases(options: argparse.Namespace) -> list[Case]:

@@ -62,7 +62,7 @@ class Comparison:
     def replay(self, cases: Iterable[Case]) -> Iterator[Result]:
         """Each case that was booted before, compared without booting anything."""
         for case in cases:
-            yield self.compared(case, self.facts(case.configuration).answers())
+            yield self._judged(case)
 
     def facts(self, configuration: Configuration) -> Facts:
         """The collection's own way from a host to what a forecast is made from."""
@@ -84,23 +84,30 @@ class Comparison:
     def _keep(self, case: Case, variation: str, observed: Observation) -> None:
         self.corpus.add(Record(case, variation, observed.owners, observed.owners_by_stage, observed.modalias))
 
+    def show_races(self, results: Sequence[Result]) -> list[Result]:
+        """The results after each case of whose races one side was seen has been booted up to ``races`` times more."""
+        now = {result.case.configuration.name: result for result in results}
+        for _round in range(self.races):
+            wanted = {variation.name: (case, name, variation) for case, name, variation in self._variations(now.values())}
+            for variation, observed in self.rig.boot_many([one for _case, _name, one in wanted.values()], parallel=self.parallel):
+                case, name, _variation = wanted[variation.name]
+                if not isinstance(observed, BootError):
+                    self._keep(case, name, observed)
+                    now[case.configuration.name] = self._judged(case)
+        return list(now.values())
+
+    def _variations(self, results: Iterable[Result]) -> Iterator[tuple[Case, str, Configuration]]:
+        """For each case with a race that is not shown yet, the first variation that it was not booted with."""
+        for result in results:
+            tried = {record.variation for record in self.corpus.variations(result.case)}
+            unshown = [one.address for one in result.judged if one.verdict is Verdict.OPEN]
+            found = (variation for address in unshown for variation in races.holding_back(result.case.configuration, address))
+            name, variation = next(((name, one) for name, one in found if name not in tried), ("", None))
+            if variation is not None:
+                yield result.case, name, variation
+
     def _judged(self, case: Case) -> Result:
-        answers = self.facts(case.configuration).answers()
-        result = self.compared(case, answers)
-        left = self.races
-        for one in result.judged:
-            for name, variation in races.holding_back(case.configuration, one.address):
-                now = next(again for again in result.judged if again.address == one.address)
-                if now.verdict is not Verdict.OPEN or not left:
-                    break
-                if any(record.variation == name for record in self.corpus.variations(case)):
-                    continue
-                left -= 1
-                for _configuration, observed in self.rig.boot_many([variation], parallel=1):
-                    if not isinstance(observed, BootError):
-                        self._keep(case, name, observed)
-                result = self.compared(case, answers)
-        return result
+        return self.compared(case, self.facts(case.configuration).answers())
 
     def compared(self, case: Case, answers: Answers) -> Result:
         boots = {record.variation: (record.owners, record.by_stage) for record in self.corpus.variations(case)}
