@@ -27,7 +27,7 @@ class Report:
 def parse(text: str, stages: t.Sequence[str] = STAGES) -> Report:
     """BootError unless every stage is there and the guest came to its end."""
     sections = list(_sections(text))
-    if not any(head == _END for head, _ in sections):
+    if not any(head == _END for head, _lines in sections):
         raise BootError("The guest stopped before it had reported all.")
     owners: dict[str, dict[str, str | None]] = {}
     uptimes: dict[str, float] = {}
@@ -71,7 +71,7 @@ def _drivers(lines: t.Sequence[str]) -> dict[str, str | None]:
 
 
 def _addresses(lines: t.Sequence[str]) -> list[str]:
-    return [address for address, _ in _values(lines, "modalias")]
+    return [address for address, _value in _values(lines, "modalias")]
 
 
 def _values(lines: t.Sequence[str], attribute: str) -> t.Iterator[tuple[str, str]]:

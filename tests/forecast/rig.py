@@ -187,4 +187,4 @@ def _identities() -> t.Iterator[tuple[str, str]]:
 
 
 def _addresses() -> t.Iterator[str]:
-    return (address for address, _ in _identities())
+    return (address for address, _modalias in _identities())

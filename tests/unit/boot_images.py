@@ -8,6 +8,7 @@ Each is a mapping for `images.archive()`; what is added to it comes with `| {"et
 from __future__ import annotations
 
 import typing as t
+from types import MappingProxyType
 
 from ansible_collections.vfio.variants.tests.unit.images import Link
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13, DRIVERS_RULES_TEXT, E1000E
@@ -17,7 +18,7 @@ if t.TYPE_CHECKING:
 
     Entries = dict[str, Entry]
 
-DISK_AND_NET: t.Mapping[str, t.Sequence[str]] = {"e1000e": [E1000E], "ext4": []}
+DISK_AND_NET: t.Mapping[str, t.Sequence[str]] = MappingProxyType({"e1000e": [E1000E], "ext4": []})
 """Modules with their aliases, in depmod's order."""
 IMAGE = f"/boot/initrd.img-{DEBIAN_13}"
 PRE_UDEV_SCRIPT = """\

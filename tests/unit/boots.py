@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import posixpath
 import typing as t
+from types import MappingProxyType
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Device
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import (
@@ -38,7 +39,7 @@ Aliases = t.Mapping[str, t.Sequence[str]]
 Texts = t.Union[str, t.Mapping[str, str]]  # noqa: UP007 - read by Python 3.9 as well
 """A file's text, or texts by path."""
 
-STOCK: Aliases = {"nouveau": [NVIDIA_DISPLAY], "e1000e": [E1000E], "vfio_pci_core": [], "vfio_pci": [ANY_VFIO]}
+STOCK: Aliases = MappingProxyType({"nouveau": [NVIDIA_DISPLAY], "e1000e": [E1000E], "vfio_pci_core": [], "vfio_pci": [ANY_VFIO]})
 """The modules of `stock_debian()` with their aliases, in depmod's order."""
 MODPROBE_FILE = "/etc/modprobe.d/site.conf"
 RULES_FILE = "/etc/udev/rules.d/90-site.rules"

@@ -72,12 +72,14 @@ def _removals(boot: Boot, now: Winner) -> t.Iterator[Change]:
     """Without each line that has a part in the outcome, as far as an operator wrote it."""
     if any(boot.cmdline_source in str(because) for because in now.because):
         yield from _without_arguments(boot, now)
-    for source in dict.fromkeys(because.source for because in now.because):
+    facts: dict[str, str] = {}
+    for because in now.because:
+        facts.setdefault(because.source, because.fact)
+    for source, fact in facts.items():
         config = any(str(line.source) == source for stage in boot.stages for line in stage.config.directives)
         rule = any(str(line) == source for stage in boot.stages for line in stage.rules.rules)
         if (config or rule) and source != boot.cmdline_source:
-            facts = next(because.fact for because in now.because if because.source == source)
-            yield Change(f"Remove {source} ({facts}).", _without_line(boot, source))
+            yield Change(f"Remove {source} ({fact}).", _without_line(boot, source))
         elif any(assigned.source == source for assigned in boot.later.driverctl.values()):
             kept = {address: assigned for address, assigned in boot.later.driverctl.items() if assigned.source != source}
             later = dataclasses.replace(boot.later, driverctl=kept)

@@ -36,7 +36,7 @@ _OF_ANOTHER = re.compile(r"\[pci/([^\]/]+)\](.+)")
 
 if t.TYPE_CHECKING:
     Devices = t.Mapping[str, Device]
-    EventFacts = t.Mapping[tuple[str, str | None], str]
+    EventFacts = t.Mapping[tuple[str, t.Optional[str]], str]
 NO_DEVICES: t.Mapping[str, t.Any] = types.MappingProxyType({})
 
 
