@@ -181,7 +181,7 @@ def command_line(draft: Draft, target: Target) -> None:
     elif kind == "blacklist=":
         draft.cmdline.append(f"blacklist={native}")
     elif kind == "driver_async_probe=":
-        draft.cmdline.append(f"driver_async_probe={draft.choice.choice(('*', *target.drivers, 'no_such_driver'))}")
+        draft.cmdline.append(f"driver_async_probe={draft.choice.choice(('igbvf', *target.drivers, 'no_such_driver'))}")
     elif kind == "native option":
         draft.cmdline.append(f"{native}.no_such_option=1")
     if kind == "vfio-pci.ids=" or draft.maybe(0.45):

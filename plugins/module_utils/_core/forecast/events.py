@@ -144,7 +144,8 @@ def _attribute(rule: Rule, key: Key) -> t.Iterator[Effect]:
     another = attribute_of_another(key)
     address, name = another if another is not None else (OWN, key.attribute or "")
     because = Because(str(rule), f"{key.attribute}={value}")
-    if not _decides(key.attribute or ""):
+    # Of an empty value udev writes nothing at all, not even a line's end (WRITE_STRING_FILE_AVOID_NEWLINE in udev-rules.c).
+    if not _decides(key.attribute or "") or not key.value:
         return
     if _BUS_PROBE.fullmatch(name):
         yield ProbeNow(OWN if value in _OWN_NAME else value, because)
@@ -153,7 +154,7 @@ def _attribute(rule: Rule, key: Key) -> t.Iterator[Effect]:
     elif "$" in value or "%" in value:
         yield _doubt(rule, key)
     elif name == OVERRIDE:
-        yield SetOverride(address, value or None, because)
+        yield SetOverride(address, value or key.value, because)
     elif name == AUTOPROBE:
         yield SetAutoprobe(address, value not in ("0", "n", "N", "off"), because)
     else:

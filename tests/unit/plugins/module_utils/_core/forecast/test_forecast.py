@@ -81,6 +81,11 @@ def test_an_override_to_a_driver_that_nobody_loads_leaves_the_card_to_nobody() -
     assert (won.driver, won.certainty) == (None, CERTAIN)
 
 
+def test_a_rule_that_assigns_nothing_takes_no_override_back() -> None:
+    rule = OVERRIDE.format("0000:01:00.0", "vfio-pci", "vfio-pci") + 'KERNEL=="0000:01:00.0", ATTR{driver_override}=""\n'
+    assert winner(boot(rules=rules(rule))).driver == "vfio-pci"
+
+
 def test_a_module_s_name_is_no_driver_s_name() -> None:
     assert winner(boot(rules=rules(OVERRIDE.format("0000:01:00.0", "vfio_pci", "vfio_pci")))).driver is None
 
