@@ -326,6 +326,15 @@ CORNERS = (
         "driverctl, blacklist",
         {f"/etc/driverctl.d/pci-{E1000E}": "vfio-pci\n", MODPROBE: "blacklist e1000e\n"},
     ),
+    Corner(
+        "virtual functions of vfio-pci without enable_sriov", "sriov_drivers_autoprobe", {RULES: rule(IGB, "vfio-pci", LOADS)}, virtual=1
+    ),
+    Corner(
+        "virtual functions of vfio-pci with enable_sriov",
+        "sriov_drivers_autoprobe",
+        {RULES: rule(IGB, "vfio-pci", LOADS), MODPROBE: "options vfio-pci enable_sriov=1\n"},
+        virtual=1,
+    ),
     Corner("driverctl and none", "driverctl", {f"/etc/driverctl.d/pci-{E1000E}": "none\n"}, modules=BOTH),
     Corner("module.option= of a native on the command line", "module.option=", cmdline="e1000e.no_such_option=1", modules=BOTH),
     Corner(

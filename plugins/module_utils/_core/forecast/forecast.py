@@ -170,12 +170,14 @@ class _Simulation:
 
     def _appear(self, device: Device, root: Stage) -> None:
         """A virtual function is offered to the registered drivers before udev hears of it."""
-        states = []
+        states: list[State] = []
+        doubts: list[str] = []
         for owner in self._fates[device.physical_function].states if device.physical_function in self._fates else (State(),):
-            if owner.driver is None:
-                gone = Because(str(device.physical_function), "no driver has the physical function, so that it makes no virtual ones")
-                states.append(State(because=(gone,), exists=False))
+            gone = self._makes_none(device, owner.driver, root)
+            if gone is not None or owner.driver is None:
+                states.append(State(because=(gone,) if gone else (), exists=False))
                 continue
+            doubts += self._may_make_none(device, owner.driver)
             initial = State()
             if self._registrar.is_vfio(owner.driver):
                 why = Because(owner.driver, "the kernel sets the override of its virtual functions to the driver of the physical one")
@@ -186,7 +188,21 @@ class _Simulation:
                 play = Play(self._ground(device, RUNTIME, "/", root), initial, ordered, self._loaded)
                 play.offer_all()
                 states.append(play.state)
-        self._fates[device.address] = _Fate(_distinct(states))
+        self._fates[device.address] = _Fate(_distinct(states), tuple(doubts))
+
+    def _makes_none(self, device: Device, owner: str | None, root: Stage) -> Because | None:
+        """Why the driver of the physical function makes no virtual ones (sriov_numvfs_store() and its sriov_configure())."""
+        if owner is None:
+            return Because(str(device.physical_function), "no driver has the physical function, so that it makes no virtual ones")
+        if owner == "vfio-pci" and not self._registrar.vfio_pci_is_told("enable_sriov", root):
+            return Because(owner, "it has the physical function, and makes virtual ones only with enable_sriov=1")
+        return None
+
+    def _may_make_none(self, device: Device, owner: str) -> t.Iterator[str]:
+        """The driver that has made them is known to; so are VFIO's variants."""
+        physical = self._by_address.get(device.physical_function or "")
+        if physical is None or (physical.driver != owner and not self._registrar.is_vfio(owner)):
+            yield f"Whether {owner}, as the driver of {device.physical_function}, makes virtual functions cannot be told."
 
     # -- one device
 
@@ -238,7 +254,9 @@ class _Simulation:
         autoprobe = self._autoprobe.get(device.physical_function or "", True)
         declined = self._boot.declined.get(device.address, frozenset())
         registers = self._registrar.registering_in(at)
-        return Ground(device, stage, place, registers, self._no_iommu, self._registrar.denylist_disabled(at), autoprobe, declined)
+        return Ground(
+            device, stage, place, registers, self._no_iommu, self._registrar.vfio_pci_is_told("disable_denylist", at), autoprobe, declined
+        )
 
     # -- the end
 

@@ -105,10 +105,11 @@ class Registrar:
                 return True
         return False
 
-    def denylist_disabled(self, stage: Stage | None) -> bool:
+    def vfio_pci_is_told(self, parameter: str, stage: Stage | None) -> bool:
+        """Whether one of vfio-pci's switches is set: disable_denylist, enable_sriov."""
         options = () if stage is None else stage.config.options(VFIO_PCI)
         words = [word for directive in options for word in directive.arguments[1:]]
-        words = [word for word in words if word.partition("=")[0] == "disable_denylist"]
+        words = [word for word in words if word.partition("=")[0] == parameter]
         return bool(words) and (words[-1].partition("=")[2] or "1") in TRUE
 
     def doubts(self, drivers: t.Collection[str]) -> t.Iterator[str]:

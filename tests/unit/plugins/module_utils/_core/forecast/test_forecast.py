@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
 import pytest
@@ -224,7 +225,7 @@ def test_driverctl_s_new_id_takes_an_unbound_twin_as_well() -> None:
 
 
 IGB = {"igb": ["pci:v00008086d000010C9sv*sd*bc*sc*i*"], "igbvf": ["pci:v00008086d000010CAsv*sd*bc*sc*i*"], "vfio_pci": STOCK["vfio_pci"]}
-PF = device("0000:03:00.0", "8086:10c9", class_code=0x020000)
+PF = dataclasses.replace(device("0000:03:00.0", "8086:10c9", class_code=0x020000), driver="igb")
 VFS = [device(f"0000:03:10.{number}", "8086:10ca", class_code=0x020000, physical_function=PF.address) for number in (0, 2)]
 
 
@@ -247,6 +248,19 @@ def test_virtual_functions_that_are_not_offered_go_to_nobody_but_an_override() -
 def test_virtual_functions_of_an_unowned_card_do_not_exist() -> None:
     won = forecast([PF, *VFS], boot(rules=STOCK_RULES, modules=IGB, modprobe="blacklist igb\n"))
     assert [won[card.address].driver for card in VFS] == [None, None]
+
+
+def test_vfio_pci_makes_virtual_functions_only_where_it_is_told_to() -> None:
+    claimed = OVERRIDE.format(PF.address, "vfio-pci", "vfio-pci")
+    assert [forecast([PF, VFS[0]], boot(rules=rules(claimed), modules=IGB))[VFS[0].address].driver] == [None]
+    told = boot(rules=rules(claimed), modules=IGB, modprobe="options vfio-pci enable_sriov=1\n")
+    assert forecast([PF, VFS[0]], told)[VFS[0].address].driver == "vfio-pci"
+
+
+def test_whether_another_driver_makes_virtual_functions_is_not_known() -> None:
+    claimed = OVERRIDE.format(PF.address, "igb", "igb")
+    won = forecast([dataclasses.replace(PF, driver="other"), VFS[0]], boot(rules=rules(claimed), modules=IGB))
+    assert won[VFS[0].address].certainty == UNKNOWN
 
 
 def test_what_cannot_be_read_makes_the_answer_unknown_only_where_somebody_could_want_the_device() -> None:
