@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import tempfile
@@ -66,10 +67,12 @@ class Comparison:
 
     def facts(self, configuration: Configuration) -> Facts:
         """The collection's own way from a host to what a forecast is made from."""
-        # In the cache, where the guests' files can be linked to.
-        place = Cache.at(None).root / "forecast"
-        with tempfile.TemporaryDirectory(prefix="tree-", dir=place) as folder:
-            return read_facts(Host(str(self.rig.tree(configuration, Path(folder))), run))
+        with trees() as folder:
+            return read_facts(self.host(configuration, folder))
+
+    def host(self, configuration: Configuration, folder: Path) -> Host:
+        """The configuration laid out in an empty folder, as a host."""
+        return Host(str(self.rig.tree(configuration, folder)), run)
 
     def _booted(self, cases: Sequence[Case]) -> Iterator[Case]:
         by_name = {case.configuration.name: case for case in cases}
@@ -112,6 +115,14 @@ class Comparison:
     def compared(self, case: Case, answers: Answers) -> Result:
         boots = {record.variation: (record.owners, record.by_stage) for record in self.corpus.variations(case)}
         return Result(case, tuple(judgement.judge(answers, boots)))
+
+
+@contextlib.contextmanager
+def trees() -> Iterator[Path]:
+    """A folder in the cache, where the guests' files can be linked to."""
+    place = Cache.at(None).root / "forecast"
+    with tempfile.TemporaryDirectory(prefix="tree-", dir=place) as folder:
+        yield Path(folder)
 
 
 def run(args: list[str], *, data: bytes | None, binary_data: bool, environ_update: dict[str, str] | None) -> tuple[int, str, str]:

@@ -9,9 +9,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from comparison import Comparison, Facts
+from comparison import Comparison, Facts, read_facts, trees
 from draft import Case
 from mutations import MUTATIONS, Mutation
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
 
 Say = Callable[[str], None]
 
@@ -22,6 +24,9 @@ class Mutants:
 
     comparison: Comparison
     catchers: Mapping[str, str]
+    folder: Path
+    """Where the hosts are laid out, each once."""
+    _hosts: dict[str, Host] = field(default_factory=dict)
     _facts: dict[str, Facts] = field(default_factory=dict)
     _sound: dict[str, bool] = field(default_factory=dict)
 
@@ -46,7 +51,7 @@ class Mutants:
         if not self._is_sound(case):
             return False
         with mutation.applied():
-            facts = self.comparison.facts(case.configuration) if mutation.reads else self._facts_of(case)
+            facts = read_facts(self._host_of(case)) if mutation.reads else self._facts_of(case)
             return self.comparison.compared(case, facts.answers()).is_wrong
 
     def _is_sound(self, case: Case) -> bool:
@@ -59,14 +64,23 @@ class Mutants:
     def _facts_of(self, case: Case) -> Facts:
         name = case.configuration.name
         if name not in self._facts:
-            self._facts[name] = self.comparison.facts(case.configuration)
+            self._facts[name] = read_facts(self._host_of(case))
         return self._facts[name]
+
+    def _host_of(self, case: Case) -> Host:
+        name = case.configuration.name
+        if name not in self._hosts:
+            place = self.folder / str(len(self._hosts))
+            place.mkdir()
+            self._hosts[name] = self.comparison.host(case.configuration, place)
+        return self._hosts[name]
 
 
 def check(comparison: Comparison, catchers: Path, say: Say, rewrite: bool = False) -> int:
     """Whether every mutation is noticed; with ``rewrite`` the catchers that were found are written down."""
     known: dict[str, str] = json.loads(catchers.read_text(encoding="utf-8")) if catchers.exists() else {}
-    found = Mutants(comparison, known).check(say)
+    with trees() as folder:
+        found = Mutants(comparison, known, folder).check(say)
     missed = [breaks for breaks, catcher in found.items() if catcher is None]
     if rewrite:
         catchers.parent.mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,7 @@ from draft import Case
 from targets import address_of
 
 E1000E, TWIN = address_of("e1000e"), address_of("e1000e", 1)
-IGB, SERIAL = address_of("igb"), address_of("pci-serial")
+IGB, SERIAL, SOUND = address_of("igb"), address_of("pci-serial"), address_of("intel-hda")
 MODPROBE, RULES, LISTS = "/etc/modprobe.d/vfio.conf", "/etc/udev/rules.d/70-vfio.rules", "/etc/modules-load.d/vfio.conf"
 IDS = "options vfio-pci ids=8086:10d3\n"
 SOFTDEP = "softdep e1000e pre: vfio-pci\n"
