@@ -9,7 +9,7 @@ import typing as t
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from observation import STAGES
+from observation import RUNTIME, STAGES
 from records import Owners
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import CERTAIN, RACE, UNKNOWN, Winner
@@ -68,7 +68,8 @@ def _difference(allowed: Iterable[str | None], others: Mapping[str, str | None])
 
 def _stage_difference(address: str, winner: Winner, boots: Mapping[str, tuple[Owners, Mapping[str, Owners]]]) -> str:
     """Whether the device was settled in another stage than the forecast says."""
-    if winner.driver is None or winner.stage is None:
+    if winner.driver is None or winner.stage in (None, RUNTIME):
+        # What binds a device at run time may take it away first from the very driver that it then gives it to.
         return ""
     for owners, stages in boots.values():
         first = next((stage for stage in STAGES if stages.get(stage, {}).get(address) == owners.get(address)), None)

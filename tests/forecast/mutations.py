@@ -136,19 +136,6 @@ def _skips_stage(name: str) -> Broken:
     return lambda right: lambda self, stage, *rest: None if stage.name == name else right(self, stage, *rest)
 
 
-def _all_at_once(right: t.Any) -> t.Any:
-    """As if everything in a stage ran at the same time."""
-
-    def broken(self: t.Any) -> t.Any:
-        stages = tuple(
-            dataclasses.replace(stage, steps=(tuple(work for step in stage.steps for work in step),)) for stage in self._boot.stages
-        )
-        self._boot = dataclasses.replace(self._boot, stages=stages)
-        return right(self)
-
-    return broken
-
-
 def _with_stages(change: Callable[[t.Any, t.Any], t.Any]) -> Broken:
     """The stages before the root, changed with the root in view."""
 
@@ -207,6 +194,18 @@ def _nobody_yet(right: t.Any) -> t.Any:
     def broken(self: t.Any, device: t.Any) -> t.Any:
         fate = right(self, device)
         return dataclasses.replace(fate, states=tuple(dataclasses.replace(state, driver=None, stage=None) for state in fate.states))
+
+    return broken
+
+
+def _without_words(*left_out: str) -> Broken:
+    return lambda right: lambda arguments, key: () if key in left_out else right(arguments, key)
+
+
+def _for_any_address(right: t.Any) -> t.Any:
+    def broken(self: t.Any, *rest: t.Any) -> t.Any:
+        kept = tuple(key for key in self.keys if key.name != "KERNEL" or not key.is_match)
+        return right(dataclasses.replace(self, keys=kept), *rest)
 
     return broken
 
@@ -331,31 +330,21 @@ MUTATIONS = (
         lambda right: lambda key, *rest: True if key.name == "ATTR" else right(key, *rest),
     ),
     Mutation(
-        "a rule is for an address",
-        "policy.udev:_answer",
-        lambda right: lambda key, *rest: True if key.name == "KERNEL" else right(key, *rest),
-    ),
-    Mutation(
         "a rule is for an action",
         "policy.udev:_answer",
         lambda right: lambda key, *rest: True if key.name == "ACTION" else right(key, *rest),
     ),
-    Mutation(
-        "GOTO skips rules",
-        "policy.udev:Rule.value",
-        lambda right: lambda self, name, *rest: None if name == "GOTO" else right(self, name, *rest),
-    ),
+    Mutation("GOTO skips rules", "policy.udev:Rule.target", lambda _right: property(lambda _self: None)),
+    Mutation("a rule is for an address", "policy.udev:Rule.agrees_with", _for_any_address),
     # registering and probing
     Mutation("nobody is displaced", f"{_PLAY}:Play._offer", _displaces),
-    Mutation("jobs at the same time can come in any order", f"{_PLAY}:orders", generated(lambda found: found[:1])),
+    Mutation("jobs at the same time can come in any order", "forecast.forecast:orders", generated(lambda found: found[:1])),
     Mutation("a driver that registers is offered what is unbound", f"{_PLAY}:Play._load", always(None)),
     Mutation("a module registers its drivers", f"{_REGISTRATION}:Registrar.registers", always(())),
-    Mutation("built-in drivers register first", f"{_REGISTRATION}:Registrar.built_in", generated(lambda _found: [])),
     # the stages
     Mutation("the initramfs comes first", f"{_SIMULATION}._step", _skips_stage("initramfs")),
     Mutation("the root comes after it", f"{_SIMULATION}._step", _skips_stage("root")),
     Mutation("conf/modules comes after coldplug, rd.driver.pre= before", f"{_SIMULATION}.winners", _reversed_steps),
-    Mutation("one step ends before the next", f"{_SIMULATION}.winners", _all_at_once),
     Mutation(
         "an image has its own modprobe.d",
         f"{_SIMULATION}.winners",
@@ -372,24 +361,27 @@ MUTATIONS = (
         _with_stages(lambda stage, root: dataclasses.replace(stage, kernel=root.kernel)),
     ),
     Mutation("what the initramfs loaded stays loaded", f"{_SIMULATION}._settle", always(None)),
-    Mutation("driverctl comes last", "forecast.later:jobs_of", always([])),
+    Mutation("driverctl comes last", "forecast.forecast:jobs_of", always([])),
     Mutation("virtual functions appear when their drivers are there", f"{_SIMULATION}._appear", always(None)),
     Mutation(
         "driverctl's vfio-pci takes unbound twins, too", f"{_PLAY}:with_id", lambda _right: lambda registration, _effect: registration
     ),
     Mutation("driverctl takes a device from whoever has it", f"{_PLAY}:Play._apply", _without_unbinding),
     Mutation("a module that is in is not loaded again", f"{_PLAY}:Play._is_loaded", always(False)),
-    Mutation("nothing loads a module that is in already", f"{_PROBING}:Modprobe._is_in_kernel", always(False)),
     Mutation("built-in drivers have their devices first", f"{_SIMULATION}._built_in_fate", _nobody_yet),
     Mutation("the kernel names the VFIO driver of virtual functions itself", f"{_REGISTRATION}:Registrar.is_vfio", always(False)),
     # what is read
     Mutation("blacklist= of initramfs-tools", "boot_facts.read_initramfs_tools:_blacklisted", always(()), reads=True),
     Mutation("/conf/modules", "boot_facts.read_initramfs_tools:_listed", generated(lambda _found: []), reads=True),
-    Mutation("rd.driver.pre= and rd.driver.post=", "boot_facts.read_dracut:_values", always(()), reads=True),
-    Mutation("rd.driver.blacklist=", "boot_facts.read_dracut:_whole_values", always(()), reads=True),
+    Mutation(
+        "rd.driver.pre= and rd.driver.post=",
+        "boot_facts.read_dracut:_values",
+        _without_words("rd.driver.pre", "rd.driver.post"),
+        reads=True,
+    ),
+    Mutation("rd.driver.blacklist=", "boot_facts.read_dracut:_values", _without_words("rd.driver.blacklist"), reads=True),
     Mutation("lists in modules-load.d", "boot_facts.read_systemd:_from_files", generated(lambda _found: []), reads=True),
     Mutation("modules_load=", "boot_facts.read_systemd:_load_list", _without_modules_load, reads=True),
     Mutation("/run is empty after a boot", "boot_facts.read_root:_lasting", lambda _right: tuple, reads=True),
-    Mutation("sriov_drivers_autoprobe begins anew", "boot_facts.read_later:_virtual_functions", always(({}, ())), reads=True),
     Mutation("ids= on the command line", "kernel.cmdline:Cmdline.module_options", lambda _right: property(lambda _self: ()), reads=True),
 )
