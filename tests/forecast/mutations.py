@@ -204,7 +204,7 @@ def _without_words(*left_out: str) -> Broken:
 
 def _for_any_address(right: t.Any) -> t.Any:
     def broken(self: t.Any, *rest: t.Any) -> t.Any:
-        kept = tuple(key for key in self.keys if key.name != "KERNEL" or not key.is_match)
+        kept = tuple(key for key in self.keys if key.name != "KERNEL" or not key.value.startswith("0000:"))
         return right(dataclasses.replace(self, keys=kept), *rest)
 
     return broken
@@ -369,7 +369,6 @@ MUTATIONS = (
     Mutation("driverctl takes a device from whoever has it", f"{_PLAY}:Play._apply", _without_unbinding),
     Mutation("a module that is in is not loaded again", f"{_PLAY}:Play._is_loaded", always(False)),
     Mutation("built-in drivers have their devices first", f"{_SIMULATION}._built_in_fate", _nobody_yet),
-    Mutation("the kernel names the VFIO driver of virtual functions itself", f"{_REGISTRATION}:Registrar.is_vfio", always(False)),
     # what is read
     Mutation("blacklist= of initramfs-tools", "boot_facts.read_initramfs_tools:_blacklisted", always(()), reads=True),
     Mutation("/conf/modules", "boot_facts.read_initramfs_tools:_listed", generated(lambda _found: []), reads=True),
