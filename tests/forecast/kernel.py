@@ -103,7 +103,7 @@ def unsigned(content: bytes) -> bytes:
 
 def read_dependencies(modules: Path) -> dict[str, tuple[str, ...]]:
     lines = (modules / "modules.dep").read_text(encoding="utf-8").splitlines()
-    return {path: tuple(rest.split()) for path, _, rest in (line.partition(":") for line in lines)}
+    return {path: tuple(rest.split()) for path, _colon, rest in (line.partition(":") for line in lines)}
 
 
 def module_name(path: str) -> str:
