@@ -102,9 +102,17 @@ class Comparison:
     def _variations(self, results: Iterable[Result]) -> Iterator[tuple[Case, str, Configuration]]:
         """For each case with a race that is not shown yet, the first variation that it was not booted with."""
         for result in results:
-            tried = {record.variation for record in self.corpus.variations(result.case)}
-            unshown = [one.address for one in result.judged if one.verdict is Verdict.OPEN]
-            found = (variation for address in unshown for variation in races.holding_back(result.case.configuration, address))
+            boots = self.corpus.variations(result.case)
+            tried = {record.variation for record in boots}
+            modalias = next((record.modalias for record in boots if record.variation == AS_IT_IS), {})
+            found = (
+                variation
+                for one in result.judged
+                if one.verdict is Verdict.OPEN and one.winner is not None
+                for outcome in one.winner.outcomes
+                if outcome not in one.observed.values()
+                for variation in races.favouring(result.case.configuration, modalias, one.address, one.winner, outcome)
+            )
             name, variation = next(((name, one) for name, one in found if name not in tried), ("", None))
             if variation is not None:
                 yield result.case, name, variation

@@ -1,42 +1,75 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Shows that a race is one: the same configuration once more, with one side held back."""
+"""Shows that a race is one: the same configuration once more, with everything held back but what lets the other side win."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterable
+import fnmatch
+import re
+from collections.abc import Iterable, Iterator, Mapping
 
 from configuration import Configuration
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import Winner
 
 SECONDS = 3
 _RULES = "/etc/udev/rules.d/00-forecast-delay.rules"
 _MODPROBE = "/etc/modprobe.d/00-forecast-delay.conf"
 _LISTS = "/etc/modules-load.d/00-forecast-delay.conf"
 _WAITING = "forecast_delay"
+_ALIAS = re.compile(r"(pci:\S+) \S+$")
+#: Else those that wait would be all that udev deals with at a time.
+_MANY_WORKERS = "udev.children_max=64"
+_SOME_RULE = "*"
 
 
-def holding_back(configuration: Configuration, address: str) -> Iterable[tuple[str, Configuration]]:
-    """Variations of a configuration that favour the other side of a race for a device, each with its name.
+def favouring(
+    configuration: Configuration, modalias: Mapping[str, str], address: str, winner: Winner, outcome: str | None
+) -> Iterator[tuple[str, Configuration]]:
+    """Variations of a configuration that may make a device's race end so, each with its name, the likeliest first.
 
-    Which side that is nobody needs to know: one after the other is delayed, the device's own event, all other devices'
-    events, and the lists of modules.
+    Which job has to come first, the forecast's own reasons for this outcome tell: the event of another device for which the
+    same driver is loaded, the device's own, or the lists of modules.
     """
-    sides: tuple[tuple[str, Callable[[Configuration], Configuration]], ...] = (
-        (f"event of {address} delayed", lambda known: _with_rule(known, f'KERNEL=="{address}"')),
-        ("lists delayed", _with_slow_list),
-        (f"events of all but {address} delayed", lambda known: _with_rule(known, f'KERNEL!="{address}"')),
-        (f"lists and all but {address} delayed", lambda known: _with_slow_list(_with_rule(known, f'KERNEL!="{address}"'))),
-        ("once more", lambda known: known),
-    )
-    for name, change in sides:
-        yield name, dataclasses.replace(change(configuration), name=f"{configuration.name} ({name})")
+    facts = list(_reasons(winner, outcome))
+    others = [other for other in sorted(modalias) if other != address and _asks_for(modalias[other], facts)]
+    events = [*others, address] if others and not _is_by_rule(facts) else [address, *others]
+    for first in events:
+        yield _named(configuration, f"event of {first} first", _with_slow_list(_with_slow_events(configuration, f'KERNEL!="{first}"')))
+    yield _named(configuration, "lists first", _with_slow_events(configuration, f'KERNEL=="{_SOME_RULE}"'))
+    yield _named(configuration, f"event of {address} last", _with_slow_events(configuration, f'KERNEL=="{address}"'))
 
 
-def _with_rule(configuration: Configuration, match: str) -> Configuration:
-    """udev waits for PROGRAM while it reads the rules, so before it loads anything for the device."""
-    line = f'ACTION=="add", SUBSYSTEM=="pci", {match}, PROGRAM=="/bin/sleep {SECONDS}"\n'
-    return _with_files(configuration, {_RULES: line})
+def _reasons(winner: Winner, outcome: str | None) -> Iterator[str]:
+    is_first = outcome == winner.driver
+    for because in winner.because:
+        if because.source == f"or {outcome or 'nobody'}" or (is_first and not because.source.startswith("or ")):
+            yield str(because)
+
+
+def _asks_for(modalias: str, facts: Iterable[str]) -> bool:
+    """Whether one of the aliases that decided is the device's as well."""
+    aliases = (match[1] for match in map(_ALIAS.search, facts) if match is not None)
+    return any(fnmatch.fnmatchcase(modalias, alias) for alias in aliases)
+
+
+def _is_by_rule(facts: Iterable[str]) -> bool:
+    return any("driver_override=" in fact for fact in facts)
+
+
+def _named(configuration: Configuration, name: str, variation: Configuration) -> tuple[str, Configuration]:
+    return name, dataclasses.replace(variation, name=f"{configuration.name} ({name})")
+
+
+def _with_slow_events(configuration: Configuration, match: str) -> Configuration:
+    """udev waits for PROGRAM while it reads the rules, so before it loads anything for the device.
+
+    What is behind a bridge waits for the bridge's event, which therefore is never held back.
+    """
+    line = f'ACTION=="add", SUBSYSTEM=="pci", ATTR{{class}}!="0x06*", {match}, PROGRAM=="/bin/sleep {SECONDS}"\n'
+    slow = _with_files(configuration, {_RULES: line})
+    return dataclasses.replace(slow, cmdline=(*configuration.cmdline, _MANY_WORKERS))
 
 
 def _with_slow_list(configuration: Configuration) -> Configuration:

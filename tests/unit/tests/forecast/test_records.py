@@ -6,7 +6,6 @@ import dataclasses
 from pathlib import Path
 
 import generator
-import races
 from records import Corpus, Record
 
 CASE = generator.draw(7)
@@ -36,10 +35,3 @@ def test_a_compressed_file_holds_the_same(tmp_path: Path) -> None:
     corpus.add(RECORD)
     corpus.write(tmp_path / "all" / "boots.jsonl.xz")
     assert Corpus(tmp_path / "all" / "boots.jsonl.xz").find(CASE) == RECORD
-
-
-def test_each_side_of_a_race_is_held_back_once() -> None:
-    variations = dict(races.holding_back(CASE.configuration, "0000:00:02.0"))
-    delayed = [name for name, one in variations.items() if one.root_files != CASE.configuration.root_files]
-    assert len(delayed) == 4
-    assert len({one.name for one in variations.values()}) == len(variations)
