@@ -158,9 +158,10 @@ class _Simulation:
         if assigned:
             self._scene(root, RUNTIME, assigned, {}, present)
         virtual = [device for device in self._devices if device.is_virtual]
-        for device in virtual:
-            self._appear(device, root)
         if virtual:
+            events = Events(root, modprobe, self._by_address)
+            for device in virtual:
+                self._appear(device, root, events.of(device))
             self._step(root, RUNTIME, (Coldplug(),), virtual)
         for address, taken in self._boot.later.libvirt.items():
             if address in self._fates:
@@ -168,8 +169,16 @@ class _Simulation:
                 doubts = (*fate.doubts, *_unless_same(fate, taken.driver, taken.source))
                 self._fates[address] = dataclasses.replace(fate, doubts=doubts)
 
-    def _appear(self, device: Device, root: Stage) -> None:
-        """A virtual function is offered to the registered drivers before udev hears of it."""
+    def _appear(self, device: Device, root: Stage, event: t.Sequence[Effect]) -> None:
+        """A virtual function is offered to the registered drivers right after udev has heard of it.
+
+        pci_device_add() sends the event, pci_bus_add_device() asks the drivers: an override that a rule writes may come between.
+        """
+        written = [
+            State(override=effect.driver, override_because=(effect.because,))
+            for effect in event
+            if isinstance(effect, SetOverride) and effect.address in (OWN, device.address)
+        ]
         states: list[State] = []
         doubts: list[str] = []
         for owner in self._fates[device.physical_function].states if device.physical_function in self._fates else (State(),):
@@ -182,13 +191,18 @@ class _Simulation:
             if self._registrar.is_vfio(owner.driver):
                 why = Because(owner.driver, "the kernel sets the override of its virtual functions to the driver of the physical one")
                 initial = State(override=owner.driver, override_because=(why,))
-            drivers = [registration.driver for registration in self._registered]
-            for order in matching.attach_order(drivers, self._boot.release):
-                ordered = sorted(self._registered, key=lambda registration, order=order: order.index(registration.driver))  # type: ignore[misc]
-                play = Play(self._ground(device, RUNTIME, "/", root), initial, ordered, self._loaded)
-                play.offer_all()
-                states.append(play.state)
+            ground = self._ground(device, RUNTIME, "/", root)
+            states += [state for first in (initial, *written) for state in self._offered(ground, first)]
         self._fates[device.address] = _Fate(_distinct(states), tuple(doubts))
+
+    def _offered(self, ground: Ground, initial: State) -> t.Iterator[State]:
+        """What becomes of a function when it is offered to the registered drivers, in each order that the kernel may have them in."""
+        drivers = [registration.driver for registration in self._registered]
+        for order in matching.attach_order(drivers, self._boot.release):
+            ordered = sorted(self._registered, key=lambda registration, order=order: order.index(registration.driver))  # type: ignore[misc]
+            play = Play(ground, initial, ordered, self._loaded)
+            play.offer_all()
+            yield play.state
 
     def _makes_none(self, device: Device, owner: str | None, root: Stage) -> Because | None:
         """Why the driver of the physical function makes no virtual ones (sriov_numvfs_store() and its sriov_configure())."""

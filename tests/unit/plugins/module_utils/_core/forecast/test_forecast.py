@@ -245,6 +245,14 @@ def test_virtual_functions_that_are_not_offered_go_to_nobody_but_an_override() -
     assert [won[card.address].driver for card in VFS] == ["vfio-pci", None]
 
 
+def test_an_override_rule_races_with_the_kernel_for_a_virtual_function_whose_driver_is_loaded() -> None:
+    claimed = OVERRIDE.format(VFS[0].address, "vfio-pci", "vfio-pci")
+    loaded = OVERRIDE.format("0000:09:00.0", "vfio-pci", "vfio-pci")
+    other = device("0000:09:00.0", "15ad:07b0", class_code=0x020000)
+    won = forecast([PF, other, VFS[0]], boot(rules=rules(claimed, loaded), modules=IGB))[VFS[0].address]
+    assert (won.certainty, set(won.outcomes)) == (RACE, {None, "vfio-pci"})
+
+
 def test_virtual_functions_of_an_unowned_card_do_not_exist() -> None:
     won = forecast([PF, *VFS], boot(rules=STOCK_RULES, modules=IGB, modprobe="blacklist igb\n"))
     assert [won[card.address].driver for card in VFS] == [None, None]
