@@ -21,13 +21,20 @@ NOBODY = "none"
 
 
 def jobs_of(later: Later, modprobe: Modprobe, devices: t.Mapping[str, Device]) -> list[Job]:
-    """driverctl's units, one for each device: load the driver by its name, unbind, set the override, probe."""
+    """driverctl's units, one for each device: load the driver by its name, unbind, set the override, probe.
+
+    Where modprobe fails, driverctl ends (set_override() in its script), and the device stays where it is.
+    """
     found = []
     for address, assigned in later.driverctl.items():
         if address not in devices:
             continue
         because = Because(assigned.source, f"driverctl gives {address} to {assigned.driver}")
-        effects: list[Effect] = [] if assigned.driver == NOBODY else list(modprobe.ask(assigned.driver, False, because))
+        requests = () if assigned.driver == NOBODY else modprobe.ask(assigned.driver, False, because)
+        effects: list[Effect] = list(requests)
+        if assigned.driver != NOBODY and (not requests or any(request.failed for request in requests)):
+            found.append(Job(tuple(effects)))
+            continue
         effects += [Unbind(address, because), SetOverride(address, assigned.driver, because)]
         if later.driverctl_adds_ids and assigned.driver == "vfio-pci":
             effects.append(NewId("vfio-pci", PciId(devices[address].vendor, devices[address].device), because))

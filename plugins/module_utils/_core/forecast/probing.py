@@ -20,7 +20,7 @@ Found = tuple[str, Because]
 """A module and what names it."""
 _NOTHING = re.compile(r"(?:/usr)?(?:/bin/)?(true|false|:)")
 _MODPROBE = re.compile(r"(?:(?:/usr)?/s?bin/)?modprobe")
-_SEPARATOR = re.compile(r"\s*(?:;|&&)\s*")
+_SEPARATOR = re.compile(r"\s*(;|&&)\s*")
 _IGNORE_INSTALL = ("--ignore-install", "-i")
 _QUIET = ("-q", "--quiet", "-b", "--use-blacklist", "-qb", "-a", "--all", "-v", "--verbose", "--")
 
@@ -30,6 +30,7 @@ class Request:
     """One module that kmod is asked for, and what it then inserts, in order; nothing at all where the module is in already.
 
     ``because`` says how the module came to be asked for and what goes before it, ``refused`` why it is not inserted.
+    ``failed`` is what the one who asked hears: an `install` line may well succeed without inserting anything.
     """
 
     module: str
@@ -37,6 +38,7 @@ class Request:
     because: tuple[Because, ...]
     refused: tuple[Because, ...] = ()
     doubts: tuple[str, ...] = ()
+    failed: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,6 +124,7 @@ class Modprobe:
         doubts: list[str] = []
         required = {module, *self._kernel.dependencies(module)}
         because = [why]
+        failed = False
         for name, ignores_install in self._probe_list(module, set(), because):
             if self._is_in_kernel(name) or name in inserted:
                 continue
@@ -130,10 +133,11 @@ class Modprobe:
             if failure is not None:
                 refused.append(failure)
                 if name in required:
+                    failed = line is None or name != module or _command(line, name).fails
                     break
             elif line is None:
                 inserted.append(name)
-        return Request(module, tuple(inserted), tuple(because), tuple(refused), tuple(doubts))
+        return Request(module, tuple(inserted), tuple(because), tuple(refused), tuple(doubts), failed)
 
     def _probe_list(self, module: str, visited: set[str], because: list[Because]) -> t.Iterator[tuple[str, bool]]:
         """__kmod_module_get_probe_list(): dependencies, then the module, each with its softdeps around it.
@@ -232,11 +236,14 @@ def _said(line: Directive) -> Because:
 
 def _command(line: Directive, module: str) -> _Command:
     names: list[str] = []
-    for part in _SEPARATOR.split(line.arguments[1].strip()):
-        words = part.split()
-        if not words:
+    fails = False
+    words_and_links = ["", *_SEPARATOR.split(line.arguments[1].strip())]
+    for link, words in zip(words_and_links[::2], (part.split() for part in words_and_links[1::2])):
+        if not words or (link == "&&" and fails):
             continue
-        if _NOTHING.fullmatch(words[0]):
+        nothing = _NOTHING.fullmatch(words[0])
+        fails = nothing is not None and nothing[1] == "false"
+        if nothing:
             continue
         if not _MODPROBE.fullmatch(words[0]):
             return _Command(None)
@@ -245,4 +252,4 @@ def _command(line: Directive, module: str) -> _Command:
         if any(word.startswith(("-", "$")) or "=" in word for word in asked) or (module in asked and not ignores):
             return _Command(None)
         names += asked
-    return _Command(tuple(names))
+    return _Command(tuple(names), fails)

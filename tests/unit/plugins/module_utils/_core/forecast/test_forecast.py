@@ -218,6 +218,25 @@ def test_a_wrong_name_in_driverctl_leaves_the_card_without_a_driver() -> None:
     assert winner(boot(rules=STOCK_RULES, later=later)).driver is None
 
 
+@pytest.mark.parametrize(
+    ("line", "owner"),
+    [
+        ("install vfio-pci /bin/false", "nouveau"),
+        ("install vfio-pci /bin/true; /bin/false", "nouveau"),
+        ("install vfio-pci /bin/false && /bin/true", "nouveau"),
+        ("install vfio-pci /bin/true", None),
+    ],
+)
+def test_driverctl_gives_up_where_modprobe_fails(line: str, owner: str | None) -> None:
+    later = Later(driverctl={"0000:01:00.0": Assigned("vfio-pci", "/etc/driverctl.d/pci-0000:01:00.0")})
+    assert winner(boot(rules=STOCK_RULES, modprobe=f"{line}\n", later=later)).driver == owner
+
+
+def test_driverctl_gives_up_where_there_is_no_such_module() -> None:
+    later = Later(driverctl={"0000:01:00.0": Assigned("no-such", "/etc/driverctl.d/pci-0000:01:00.0")})
+    assert winner(boot(rules=STOCK_RULES, later=later)).driver == "nouveau"
+
+
 def test_driverctl_s_new_id_takes_an_unbound_twin_as_well() -> None:
     later = Later(driverctl={"0000:01:00.0": Assigned("vfio-pci", "/etc/driverctl.d/pci-0000:01:00.0")}, driverctl_adds_ids=True)
     won = forecast([device("0000:01:00.0"), device(TWIN)], boot(rules=STOCK_RULES, modprobe="blacklist nouveau\n", later=later))
