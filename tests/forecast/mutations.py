@@ -11,6 +11,9 @@ import typing as t
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.events import OVERRIDE, OWN, SetOverride
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import Because
+
 _CORE = "ansible_collections.vfio.variants.plugins.module_utils._core"
 Broken = Callable[[t.Any], t.Any]
 """Makes the broken function or class out of the right one."""
@@ -202,6 +205,18 @@ def _without_words(*left_out: str) -> Broken:
     return lambda right: lambda arguments, key: () if key in left_out else right(arguments, key)
 
 
+def _empty_value_clears(right: t.Any) -> t.Any:
+    """As if udev wrote an empty value, which would clear the override."""
+
+    def broken(rule: t.Any, key: t.Any) -> Iterator[t.Any]:
+        if key.value or key.attribute != OVERRIDE:
+            yield from right(rule, key)
+        else:
+            yield SetOverride(OWN, None, Because(str(rule), "cleared"))
+
+    return broken
+
+
 def _for_any_address(right: t.Any) -> t.Any:
     def broken(self: t.Any, *rest: t.Any) -> t.Any:
         kept = tuple(key for key in self.keys if key.name != "KERNEL" or not key.value.startswith("0000:"))
@@ -322,6 +337,7 @@ MUTATIONS = (
     Mutation("a rule sets the override", EVENT, _without_effect("SetOverride")),
     Mutation("the override is set before modules are loaded", EVENT, _programs_first),
     Mutation("the last rule's override stays", EVENT, _first_override_stays),
+    Mutation("an empty value leaves an override as it is", f"{_EVENTS}:_attribute", _empty_value_clears),
     Mutation("a rule can switch autoprobe off", EVENT, _without_effect("SetAutoprobe")),
     Mutation("an event loads modules", EVENT, _without_effect("Request")),
     Mutation(
@@ -364,7 +380,18 @@ MUTATIONS = (
     Mutation("driverctl comes last", "forecast.forecast:jobs_of", always([])),
     Mutation("virtual functions appear when their drivers are there", f"{_SIMULATION}._appear", always(None)),
     Mutation(
+        "a virtual function's event can come before its drivers are asked",
+        f"{_SIMULATION}._appear",
+        lambda right: lambda self, device, root, _event: right(self, device, root, ()),
+    ),
+    Mutation("not every driver makes virtual functions", f"{_SIMULATION}._makes_none", always(None)),
+    Mutation(
         "driverctl's vfio-pci takes unbound twins, too", f"{_PLAY}:with_id", lambda _right: lambda registration, _effect: registration
+    ),
+    Mutation(
+        "driverctl gives up where modprobe fails",
+        f"{_PROBING}:Modprobe._insert",
+        changed(lambda one: dataclasses.replace(one, failed=False)),
     ),
     Mutation("driverctl takes a device from whoever has it", f"{_PLAY}:Play._apply", _without_unbinding),
     Mutation("a module that is in is not loaded again", f"{_PLAY}:Play._is_loaded", always(False)),
