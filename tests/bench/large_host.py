@@ -28,7 +28,8 @@ CONFIG = struct.Struct("<HHHHBBBBBBBB28xHH16x")
 
 def large_host(root: Path, kinds: int) -> Tree:
     """500 groups of two functions, of ``kinds`` kinds; each kernel's modules have been indexed by depmod itself, and the first runs."""
-    tree = Tree(root).systemd()
+    # Every host has /var/cache; without it nothing would be kept.
+    tree = Tree(root).systemd().directory("/var/cache")
     for release in KERNELS:
         _kernel(tree, release)
     for number in range(FUNCTIONS):

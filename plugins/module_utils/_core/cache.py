@@ -20,7 +20,7 @@ State = list[list[int]]
 DIRECTORY = "/var/cache/vfio-variants"
 SETTLED = 2.0
 """Seconds after which a file that changes again shows another time: some file systems keep whole seconds."""
-FORMAT = 1
+FORMAT = 2
 """Counts up whenever anything that is kept means something else than before."""
 # What a decoder raises on a value that it did not write.
 FOREIGN = (AttributeError, IndexError, KeyError, TypeError, ValueError)

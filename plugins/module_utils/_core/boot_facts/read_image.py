@@ -44,7 +44,7 @@ def find(host: Host, entry: Entry, cache: Cache | None = None) -> Found:
         return Found(doubts=(f"{entry.source} names several images ({', '.join(paths)}): what they do together cannot be told.",))
     try:
         image = read_image(host, paths[0], entry.release, cache)
-        return Found(read_initramfs.read_stage(image, entry.cmdline, entry.source))
+        return Found(read_initramfs.read_stage(image, entry.cmdline, entry.source, cache))
     except HostError as error:
         return Found(doubts=(error.msg,))
 

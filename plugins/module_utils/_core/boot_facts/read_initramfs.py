@@ -18,10 +18,12 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot_facts.rea
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import INITRAMFS, Coldplug, Stage
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image_view import ImageView
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import AliasIndex
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernel_cache import read_kernel_of_image
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import MODULES, Kernel
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_facts.flow import Flow
+    from ansible_collections.vfio.variants.plugins.module_utils._core.cache import Cache
     from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image import Image
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
 
@@ -37,12 +39,12 @@ class Early:
     blacklisted: tuple[str, ...] = ()
 
 
-def read_stage(image: Image, cmdline: Cmdline, source: str) -> Early:
+def read_stage(image: Image, cmdline: Cmdline, source: str, cache: Cache | None = None) -> Early:
     """What an image does.  Raises HostError where a file of it that decides cannot be read."""
     view = ImageView(image)
     home = f"{MODULES}/{image.release}"
     has_modules = view.is_file(f"{home}/modules.dep")
-    kernel = Kernel.read(view, image.release) if has_modules else dataclasses.replace(NO_KERNEL, release=image.release)
+    kernel = read_kernel_of_image(view, cache) if has_modules else dataclasses.replace(NO_KERNEL, release=image.release)
     flow = _flow(view, kernel, cmdline, source)
     doubts = list(flow.doubts)
     works = [work for step in flow.steps for work in step]

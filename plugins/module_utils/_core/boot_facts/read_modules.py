@@ -184,7 +184,7 @@ def _built_in_names(machine: Machine, kernel: Kernel) -> tuple[str, ...]:
 
 
 def _built_ins_known(kernel: Kernel) -> bool:
-    told = bool(kernel.index.buses["pci"].built_in) or not kernel.builtins
+    told = kernel.index.buses["pci"].built_ins > 0 or not kernel.builtins
     return told or version_key(kernel.release) >= version_key(ALIASES_OF_BUILT_INS)
 
 

@@ -16,7 +16,8 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci im
 from ansible_collections.vfio.variants.plugins.module_utils._core.devices.report import Surroundings, kernel_report, modprobe_report, report
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.build_requirements import headers_package
 from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import OSRELEASE, read_all
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernel_cache import read_kernels
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import OSRELEASE
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
 
 if t.TYPE_CHECKING:
@@ -62,7 +63,8 @@ def _gather(
     selectors = None if devices is None else selector.parse(devices)
     hardware = None if described is None else parse_hardware(described)
     running = host.text_or_none(OSRELEASE)
-    kernels = read_all(host)
+    cache = Cache(host, not check_mode)
+    kernels = read_kernels(host, cache)
     config = ModprobeConfig.read(host)
     inventory = inventory_of(host, hardware)
     warnings = _warnings(host, hardware is not None, running, tuple(kernel.release for kernel in kernels))
@@ -72,7 +74,7 @@ def _gather(
             "Leave out devices, describe them with hardware, or look at a running host.",
         )
     chosen = inventory.devices if selectors is None else selector.select(inventory, selectors, allow_missing)
-    outlook = Outlook.read(host, inventory, kernels, running, Cache(host, not check_mode), hardware is not None) if forecast else None
+    outlook = Outlook.read(host, inventory, kernels, running, cache, hardware is not None) if forecast else None
     around = Surroundings(inventory, kernels, running, config, frozenset(host.names("/sys/module")), outlook)
     return {
         "devices": report(chosen, around),

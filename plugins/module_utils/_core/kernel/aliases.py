@@ -2,14 +2,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which modules say that they drive a PCI function: the `pci:` and `vfio_pci:` aliases of one kernel.
 
-A kernel has ten thousand of them and a host asks for a few.  So lines are put into groups of one vendor and device each;
-what a line says is worked out when its group is asked for; and within a group an alias is found by the fields that it
-fixes, in a time that does not depend on how many there are.
+A kernel has ten thousand of them and a host asks for a few.  So lines are only sorted, which lays those of one vendor and
+device beside each other; what a line says is worked out when its group is asked for; and within a group an alias is found by
+the fields that it fixes, in a time that does not depend on how many there are.
 """
 
 from __future__ import annotations
 
-import collections
+import bisect
 import dataclasses
 import fnmatch
 import functools
@@ -26,8 +26,6 @@ FIELDS = re.compile(
     r"bc([0-9A-F]{2}|\*)sc([0-9A-F]{2}|\*)i(?:([0-9A-F]{2})\*?|\*)"
 )
 KEY = len("v000010DEd00001DB1")
-OPEN = ""
-"""The key of the group of aliases that leave the vendor or the device open."""
 Values = tuple[str, ...]
 Take = t.Callable[[Values], object]
 Shape = tuple[int, ...]
@@ -88,63 +86,81 @@ NOTHING = Group((), ())
 
 @dataclasses.dataclass(frozen=True)
 class BusAliases:
-    """The aliases of one bus, each as `PATTERN MODULE` without the bus, in depmod's order; first those of built-in modules."""
+    """The aliases of one bus, each as `PATTERN MODULE ORDER` without the bus; see `AliasMatch.order`.
+
+    ``named`` are those that fix vendor and device, sorted; ``open`` are all others.  ``modules`` are the modules of both,
+    and ``built_ins`` is how many of the lines belong to built-in modules.
+    """
 
     bus: str
-    built_in: tuple[str, ...] = ()
-    loadable: tuple[str, ...] = ()
+    named: t.Sequence[str] = ()
+    open: t.Sequence[str] = ()
+    modules: frozenset[str] = frozenset()
+    built_ins: int = 0
+
+    @classmethod
+    def sort(cls, bus: str, built_in: t.Sequence[str], loadable: t.Sequence[str]) -> BusAliases:
+        """Of lines `PATTERN MODULE` in depmod's order."""
+        lines = (*built_in, *loadable)
+        modules = frozenset(map(comparable, {line.rpartition(" ")[2] for line in lines}))
+        named: list[str] = []
+        others: list[str] = []
+        for order, line in enumerate(lines, -len(built_in)):
+            # A wildcard is no letter and no digit.
+            (named if line[:KEY].isalnum() else others).append(f"{line} {order}")
+        return cls(bus, sorted(named), others, modules, len(built_in))
 
     @functools.cached_property
-    def modules(self) -> frozenset[str]:
-        return frozenset(map(comparable, {line.rpartition(" ")[2] for line in self._lines}))
+    def built_in(self) -> tuple[str, ...]:
+        """The lines `PATTERN MODULE` of built-in modules."""
+        return tuple(line for order, line in self._in_order if order < 0)
+
+    @functools.cached_property
+    def loadable(self) -> tuple[str, ...]:
+        """The lines `PATTERN MODULE` of loadable modules, in depmod's order."""
+        return tuple(line for order, line in self._in_order if order >= 0)
+
+    @functools.cached_property
+    def _in_order(self) -> t.Sequence[tuple[int, str]]:
+        return sorted((int(order), line) for line, _blank, order in (entry.rpartition(" ") for entry in (*self.named, *self.open)))
 
     def replaced(self, modules: t.Container[str], lines: t.Iterable[str]) -> BusAliases:
         built_in, loadable = (
             tuple(line for line in known if comparable(line.rpartition(" ")[2]) not in modules) for known in (self.built_in, self.loadable)
         )
-        return BusAliases(self.bus, built_in, (*loadable, *lines))
+        return BusAliases.sort(self.bus, built_in, (*loadable, *lines))
 
     def matches(self, modalias: str) -> tuple[AliasMatch, ...]:
         wanted = modalias.partition(":")[2]
         device = _fields(wanted)
-        found = [match for key in (wanted[:KEY], OPEN) for match in self._group(key).find(f"{self.bus}:{wanted}", device)]
-        return tuple(sorted(found, key=operator.attrgetter("order")))
-
-    @functools.cached_property
-    def _lines(self) -> tuple[str, ...]:
-        return (*self.built_in, *self.loadable)
-
-    @functools.cached_property
-    def _places(self) -> tuple[t.Mapping[str, int], t.Mapping[str, t.Sequence[int]]]:
-        """Where each group's lines are: the first by its key, and the others.  Most groups have one only."""
-        first: dict[str, int] = {}
-        others: dict[str, list[int]] = collections.defaultdict(list)
-        for place, line in enumerate(self._lines):
-            key = line[:KEY]
-            # A wildcard is no letter and no digit.
-            if not key.isalnum():
-                others[OPEN].append(place)
-            elif first.setdefault(key, place) != place:
-                others[key].append(place)
-        return first, others
+        text = f"{self.bus}:{wanted}"
+        found = [*self._group(wanted[:KEY]).find(text, device), *self._open_group.find(text, device)]
+        return tuple(sorted(found, key=operator.attrgetter("order"))) if len(found) > 1 else tuple(found)
 
     @functools.cached_property
     def _groups(self) -> dict[str, Group]:
         return {}
 
+    @functools.cached_property
+    def _open_group(self) -> Group:
+        return Group.sort(map(self._match, self.open))
+
     def _group(self, key: str) -> Group:
+        """The aliases of one vendor and device."""
         if key not in self._groups:
-            first, others = self._places
-            places = ([first[key]] if key in first else []) + list(others.get(key, ()))
-            self._groups[key] = Group.sort(map(self._match, places)) if places else NOTHING
+            first = last = bisect.bisect_left(self.named, key)
+            while len(key) == KEY and last < len(self.named) and self.named[last].startswith(key):
+                last += 1
+            self._groups[key] = Group.sort(map(self._match, self.named[first:last])) if first < last else NOTHING
         return self._groups[key]
 
-    def _match(self, place: int) -> tuple[AliasMatch, Values | None]:
-        pattern, _blank, module = self._lines[place].partition(" ")
+    def _match(self, entry: str) -> tuple[AliasMatch, Values | None]:
+        line, _blank, order = entry.rpartition(" ")
+        pattern, _blank, module = line.partition(" ")
         alias, fields = f"{self.bus}:{pattern}", _fields(pattern)
         # A hand-written pattern counts as open wherever it has a wildcard.
         wildcards = alias.count("*") if fields is None else fields.count("*")
-        return AliasMatch(comparable(module), alias, wildcards, place - len(self.built_in)), fields
+        return AliasMatch(comparable(module), alias, wildcards, int(order)), fields
 
 
 @dataclasses.dataclass(frozen=True)
@@ -157,7 +173,7 @@ class AliasIndex:
     def parse(cls, modules_alias: str, builtin_modinfo: str = "") -> AliasIndex:
         built_in = [(bus, f"{pattern} {module}") for module, bus, pattern in BUILTIN_ALIAS.findall(builtin_modinfo)]
         text = f"\n{modules_alias}"
-        return cls({bus: BusAliases(bus, tuple(line for its, line in built_in if its == bus), _lines_of(text, bus)) for bus in BUSES})
+        return cls({bus: BusAliases.sort(bus, [line for its, line in built_in if its == bus], _lines_of(text, bus)) for bus in BUSES})
 
     def replaced(self, modules: t.Mapping[str, t.Sequence[str]]) -> AliasIndex:
         """The index with these modules' aliases in place of what it knew of them, after all others, as depmod puts DKMS modules."""
