@@ -4,40 +4,271 @@
  * VFIO PCI variant driver for GPUs attached by NVLink2: the SXM2 and SXM3
  * modules of NVIDIA's V100.
  *
+ * Where firmware describes a link to an NPU, the GPU's memory is part of the
+ * host's physical address space and is offered as one region more, with the
+ * layout that vfio-pci gave it from v5.1 to v5.12. Elsewhere, and wherever the
+ * parameter nvlink= wants it so, the device is a plain one.
+ *
  * It takes a device only when the device's driver_override or the module's
  * parameter ids= names it. Runtime power management, reset, SR-IOV and error
  * recovery are the core's.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
+#include <linux/atomic.h>
 #include <linux/err.h>
+#include <linux/io.h>
+#include <linux/minmax.h>
+#include <linux/mm.h>
 #include <linux/module.h>
 #include <linux/pci.h>
+#include <linux/pfn.h>
+#include <linux/sched.h>
+#include <linux/uaccess.h>
 #include <linux/vfio.h>
 #include <linux/vfio_pci_core.h>
 
+#include "nvlink2_firmware.h"
 #include "variant_compat.h"
 #include "variant_ids.h"
 
+/*
+ * What is known of the GPU's memory is part of the device and not of the
+ * region, so that no opening can leak it and no registration move it. It is
+ * written only by open_device, which VFIO calls when nobody has the device
+ * open, and therefore read without a lock. The exception is @mappings.
+ */
 struct nvlink2gpu_device {
 	struct vfio_pci_core_device core;
+	phys_addr_t ram;	/* where the CPUs see the GPU's memory */
+	size_t ram_size;	/* the aperture, more than there is memory */
+	u64 tgt;		/* the same place as the NPU compresses it */
+	atomic_t mappings;	/* the pieces that the one mapping is in */
+};
+
+static struct nvlink2gpu_device *
+nvlink2gpu_of(struct vfio_pci_core_device *core)
+{
+	return container_of(core, struct nvlink2gpu_device, core);
+}
+
+/*
+ * Only one page is mapped, and only for the time of the copy. What is mapped
+ * the CPU may prefetch, and a prefetch from a link that has been fenced
+ * meanwhile raises a hypervisor maintenance interrupt. Nor does anybody know
+ * how much of the aperture has memory behind it.
+ */
+static int nvlink2gpu_copy_in_page(phys_addr_t from, char __user *buf,
+				   size_t count, bool iswrite)
+{
+	size_t offset = offset_in_page(from);
+	unsigned long left;
+	void *page;
+
+	page = memremap(from - offset, PAGE_SIZE, MEMREMAP_WB);
+	if (!page)
+		return -ENOMEM;
+
+	if (iswrite)
+		left = copy_from_user(page + offset, buf, count);
+	else
+		left = copy_to_user(buf, page + offset, count);
+
+	memunmap(page);
+	return left ? -EFAULT : 0;
+}
+
+static ssize_t nvlink2gpu_ram_rw(struct vfio_pci_core_device *core,
+				 char __user *buf, size_t count, loff_t *ppos,
+				 bool iswrite)
+{
+	struct nvlink2gpu_device *gpu = nvlink2gpu_of(core);
+	u64 pos = *ppos & VFIO_PCI_OFFSET_MASK;
+	size_t done = 0;
+	int ret = 0;
+
+	if (pos >= gpu->ram_size)
+		return -EINVAL;
+
+	count = min_t(size_t, count, gpu->ram_size - pos);
+
+	while (done < count) {
+		phys_addr_t from = gpu->ram + pos + done;
+		size_t in_page = min_t(size_t, count - done,
+				       PAGE_SIZE - offset_in_page(from));
+
+		ret = nvlink2gpu_copy_in_page(from, buf + done, in_page,
+					      iswrite);
+		if (ret)
+			break;
+
+		done += in_page;
+		cond_resched();
+	}
+
+	*ppos += done;
+	return done ? done : ret;
+}
+
+/* A mapping is cut when part of it is unmapped, and copied when it is moved. */
+static void nvlink2gpu_ram_vm_open(struct vm_area_struct *vma)
+{
+	struct nvlink2gpu_device *gpu = vma->vm_private_data;
+
+	atomic_inc(&gpu->mappings);
+}
+
+static void nvlink2gpu_ram_vm_close(struct vm_area_struct *vma)
+{
+	struct nvlink2gpu_device *gpu = vma->vm_private_data;
+
+	atomic_dec(&gpu->mappings);
+}
+
+static vm_fault_t nvlink2gpu_ram_vm_fault(struct vm_fault *vmf)
+{
+	struct nvlink2gpu_device *gpu = vmf->vma->vm_private_data;
+	unsigned long page = vmf->pgoff & (VFIO_PCI_OFFSET_MASK >> PAGE_SHIFT);
+
+	return vmf_insert_pfn(vmf->vma, vmf->address,
+			      PHYS_PFN(gpu->ram) + page);
+}
+
+static const struct vm_operations_struct nvlink2gpu_ram_vm_ops = {
+	.open	= nvlink2gpu_ram_vm_open,
+	.close	= nvlink2gpu_ram_vm_close,
+	.fault	= nvlink2gpu_ram_vm_fault,
 };
 
 /*
- * Device regions live from here to close_device, and can be registered only
- * between the two calls.
+ * One mapping at a time, as it always was for this region. Several programs
+ * or threads may ask at once, hence the atomic: who makes the count leave 0
+ * has it. A mapping holds the file, and the file the device, so the count is 0
+ * again before the device is opened anew. No page protection is changed, as
+ * this is memory and to be cached.
  */
-static int nvlink2gpu_open_device(struct vfio_device *vdev)
+static int nvlink2gpu_ram_mmap(struct vfio_pci_core_device *core,
+			       struct vfio_pci_region *region,
+			       struct vm_area_struct *vma)
 {
-	struct vfio_pci_core_device *core =
-		container_of(vdev, struct vfio_pci_core_device, vdev);
+	struct nvlink2gpu_device *gpu = nvlink2gpu_of(core);
+	u64 first = vma->vm_pgoff & (VFIO_PCI_OFFSET_MASK >> PAGE_SHIFT);
+	u64 pages = gpu->ram_size >> PAGE_SHIFT;
+
+	if (first >= pages || vma_pages(vma) > pages - first)
+		return -EINVAL;
+
+	if (atomic_cmpxchg(&gpu->mappings, 0, 1))
+		return -EPERM;
+
+	variant_vm_flags_set(vma, VM_IO | VM_PFNMAP | VM_DONTEXPAND |
+			     VM_DONTDUMP | VM_DONTCOPY);
+	vma->vm_private_data = gpu;
+	vma->vm_ops = &nvlink2gpu_ram_vm_ops;
+	return 0;
+}
+
+static int nvlink2gpu_ram_caps(struct vfio_pci_core_device *core,
+			       struct vfio_pci_region *region,
+			       struct vfio_info_cap *caps)
+{
+	struct vfio_region_info_cap_nvlink2_ssatgt cap = {
+		.header.id	= VFIO_REGION_INFO_CAP_NVLINK2_SSATGT,
+		.header.version	= 1,
+		.tgt		= nvlink2gpu_of(core)->tgt,
+	};
+
+	return vfio_info_add_capability(caps, &cap.header, sizeof(cap));
+}
+
+/* The core asks for it, and there is nothing that the region owns. */
+static void nvlink2gpu_ram_release(struct vfio_pci_core_device *core,
+				   struct vfio_pci_region *region)
+{
+}
+
+static const struct vfio_pci_regops nvlink2gpu_ram_ops = {
+	.rw		= nvlink2gpu_ram_rw,
+	.mmap		= nvlink2gpu_ram_mmap,
+	.add_capability	= nvlink2gpu_ram_caps,
+	.release	= nvlink2gpu_ram_release,
+};
+
+static int nvlink2gpu_read_npu(struct nvlink2gpu_device *gpu,
+			       struct fwnode_handle *npu)
+{
+	struct pci_dev *pdev = gpu->core.pdev;
+	struct fwnode_handle *memory;
+	u64 range[2];
 	int ret;
 
-	ret = vfio_pci_core_enable(core);
+	ret = nvlink2_read_u64s(pdev, npu, "ibm,device-tgt-addr", &gpu->tgt, 1);
 	if (ret)
 		return ret;
 
-	vfio_pci_core_finish_enable(core);
+	memory = nvlink2_get_referred(pdev, npu, "memory-region");
+	if (IS_ERR(memory))
+		return PTR_ERR(memory);
+
+	ret = nvlink2_read_u64s(pdev, memory, "reg", range, ARRAY_SIZE(range));
+	if (!ret)
+		ret = nvlink2_check_range(pdev, memory, "reg", range[0],
+					  range[1]);
+	if (!ret) {
+		gpu->ram = range[0];
+		gpu->ram_size = range[1];
+	}
+
+	fwnode_handle_put(memory);
+	return ret;
+}
+
+/* Returns -ENODEV when the device is to be a plain one. */
+static int nvlink2gpu_add_ram_region(struct nvlink2gpu_device *gpu)
+{
+	struct pci_dev *pdev = gpu->core.pdev;
+	struct fwnode_handle *npu;
+	int ret;
+
+	npu = nvlink2_get_other_end(pdev, "ibm,npu");
+	if (IS_ERR(npu))
+		return PTR_ERR(npu);
+
+	ret = nvlink2gpu_read_npu(gpu, npu);
+	fwnode_handle_put(npu);
+	if (ret)
+		return ret;
+
+	nvlink2_warn_of_force(pdev);
+	return variant_register_region(&gpu->core, PCI_VENDOR_ID_NVIDIA,
+				       VFIO_REGION_SUBTYPE_NVIDIA_NVLINK2_RAM,
+				       &nvlink2gpu_ram_ops, gpu->ram_size,
+				       VFIO_REGION_INFO_FLAG_READ |
+				       VFIO_REGION_INFO_FLAG_WRITE |
+				       VFIO_REGION_INFO_FLAG_MMAP);
+}
+
+/*
+ * Device regions live from here to close_device, and can be registered only
+ * between the core's two calls.
+ */
+static int nvlink2gpu_open_device(struct vfio_device *vdev)
+{
+	struct nvlink2gpu_device *gpu =
+		container_of(vdev, struct nvlink2gpu_device, core.vdev);
+	int ret;
+
+	ret = vfio_pci_core_enable(&gpu->core);
+	if (ret)
+		return ret;
+
+	ret = nvlink2gpu_add_ram_region(gpu);
+	if (ret && ret != -ENODEV) {
+		vfio_pci_core_disable(&gpu->core);
+		return ret;
+	}
+
+	vfio_pci_core_finish_enable(&gpu->core);
 	return 0;
 }
 
@@ -51,25 +282,13 @@ static int nvlink2gpu_probe(struct pci_dev *pdev,
 			    const struct pci_device_id *id)
 {
 	struct nvlink2gpu_device *gpu;
-	int ret;
 
 	gpu = variant_alloc_device(nvlink2gpu_device, core, pdev,
 				   &nvlink2gpu_ops);
 	if (IS_ERR(gpu))
 		return PTR_ERR(gpu);
 
-	ret = variant_register_device(&gpu->core);
-	if (ret)
-		variant_put_device(&gpu->core);
-	return ret;
-}
-
-static void nvlink2gpu_remove(struct pci_dev *pdev)
-{
-	struct vfio_pci_core_device *core = dev_get_drvdata(&pdev->dev);
-
-	vfio_pci_core_unregister_device(core);
-	variant_put_device(core);
+	return variant_register_device(&gpu->core);
 }
 
 static const struct pci_device_id nvlink2gpu_table[] = {
@@ -88,20 +307,12 @@ MODULE_DEVICE_TABLE(pci, nvlink2gpu_table);
 static struct pci_driver nvlink2gpu_driver = {
 	.id_table		= nvlink2gpu_table,
 	.probe			= nvlink2gpu_probe,
-	.remove			= nvlink2gpu_remove,
 	VARIANT_CORE_DRIVER
 };
 
 static int __init nvlink2gpu_init(void)
 {
-	int ret;
-
-	ret = pci_register_driver(&nvlink2gpu_driver);
-	if (ret)
-		return ret;
-
-	variant_add_ids(&nvlink2gpu_driver);
-	return 0;
+	return variant_register_driver(&nvlink2gpu_driver);
 }
 module_init(nvlink2gpu_init);
 

@@ -12,7 +12,7 @@ set -eu
 
 include=$1/linux
 
-for header in vfio.h vfio_pci_core.h pci.h; do
+for header in vfio.h vfio_pci_core.h pci.h mm.h; do
 	if [ ! -r "$include/$header" ]; then
 		echo "$0: cannot read $include/$header" >&2
 		exit 1
@@ -68,6 +68,7 @@ op() {
 vfio=$(declarations "$include/vfio.h")
 core=$(declarations "$include/vfio_pci_core.h")
 pci=$(declarations "$include/pci.h")
+mm=$(declarations "$include/mm.h")
 
 # v5.18
 op device_feature VARIANT_HAVE_DEVICE_FEATURE
@@ -77,8 +78,12 @@ has "$core" 'vfio_pci_core_sriov_configure ?\( ?struct vfio_pci_core_device ' \
 	VARIANT_HAVE_SRIOV_CONFIGURE_CORE
 # v6.1
 has "$vfio" '[ *]_vfio_alloc_device ?\(' VARIANT_HAVE_ALLOC_DEVICE
+has "$core" ' vfio_pci_core_register_dev_region ?\(' \
+	VARIANT_HAVE_CORE_REGISTER_REGION
 # v6.2
 op bind_iommufd VARIANT_HAVE_BIND_IOMMUFD
+# v6.3
+has "$mm" ' vm_flags_set ?\( ?struct vm_area_struct ' VARIANT_HAVE_VM_FLAGS_SET
 # v6.6
 op detach_ioas VARIANT_HAVE_DETACH_IOAS
 # v6.15

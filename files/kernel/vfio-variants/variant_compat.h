@@ -10,6 +10,7 @@
 
 #include <linux/build_bug.h>
 #include <linux/err.h>
+#include <linux/mm.h>
 #include <linux/pci.h>
 #include <linux/slab.h>
 #include <linux/stddef.h>
@@ -107,12 +108,14 @@
 #ifdef VARIANT_HAVE_DRIVER_MANAGED_DMA
 #define VARIANT_CORE_DRIVER						\
 	.name			= KBUILD_MODNAME,			\
+	.remove			= variant_remove,			\
 	.sriov_configure	= variant_sriov_configure,		\
 	.err_handler		= &vfio_pci_core_err_handlers,		\
 	.driver_managed_dma	= true,
 #else
 #define VARIANT_CORE_DRIVER						\
 	.name			= KBUILD_MODNAME,			\
+	.remove			= variant_remove,			\
 	.sriov_configure	= variant_sriov_configure,		\
 	.err_handler		= &vfio_pci_core_err_handlers,
 #endif
@@ -181,12 +184,58 @@ static inline void variant_set_pci_ops(struct vfio_pci_core_device *core)
 #endif
 }
 
+/* The end of a driver's probe: a @core that cannot be registered is put. */
 static inline int variant_register_device(struct vfio_pci_core_device *core)
 {
+	int ret;
+
 	/* The core finds itself there, and refuses the device if it does not. */
 	dev_set_drvdata(&core->pdev->dev, core);
 	variant_set_pci_ops(core);
-	return vfio_pci_core_register_device(core);
+	ret = vfio_pci_core_register_device(core);
+	if (ret)
+		variant_put_device(core);
+	return ret;
+}
+
+static inline void variant_remove(struct pci_dev *pdev)
+{
+	struct vfio_pci_core_device *core = dev_get_drvdata(&pdev->dev);
+
+	vfio_pci_core_unregister_device(core);
+	variant_put_device(core);
+}
+
+/*
+ * A region of a PCI vendor's own type, to be registered between the core's
+ * enable and finish_enable. The struct vfio_pci_region is moved by the next
+ * registration, so a driver never keeps a pointer to one.
+ */
+static inline int variant_register_region(struct vfio_pci_core_device *core,
+					  u32 vendor, u32 subtype,
+					  const struct vfio_pci_regops *ops,
+					  size_t size, u32 flags)
+{
+	u32 type = VFIO_REGION_TYPE_PCI_VENDOR_TYPE | vendor;
+
+#ifdef VARIANT_HAVE_CORE_REGISTER_REGION
+	return vfio_pci_core_register_dev_region(core, type, subtype, ops, size,
+						 flags, NULL);
+#else
+	return vfio_pci_register_dev_region(core, type, subtype, ops, size,
+					    flags, NULL);
+#endif
+}
+
+/* Each change of a VMA's flags is seen by those who walk VMAs from v6.3 on. */
+static inline void variant_vm_flags_set(struct vm_area_struct *vma,
+					unsigned long flags)
+{
+#ifdef VARIANT_HAVE_VM_FLAGS_SET
+	vm_flags_set(vma, flags);
+#else
+	vma->vm_flags |= flags;
+#endif
 }
 
 #endif /* VARIANT_COMPAT_H */

@@ -62,4 +62,14 @@ static void __init variant_add_ids(struct pci_driver *driver)
 	}
 }
 
+/* A module's init: the driver, and then the IDs that it was given. */
+static int __init variant_register_driver(struct pci_driver *driver)
+{
+	int ret = pci_register_driver(driver);
+
+	if (!ret)
+		variant_add_ids(driver);
+	return ret;
+}
+
 #endif /* VARIANT_IDS_H */

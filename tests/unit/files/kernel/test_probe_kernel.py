@@ -16,10 +16,15 @@ V5_19_SRIOV = "int vfio_pci_core_sriov_configure(struct vfio_pci_core_device *vd
 V6_1_ALLOC = "struct vfio_device *_vfio_alloc_device(size_t size, struct device *dev,\n\t\t\t\tconst struct vfio_device_ops *ops);"
 
 
-def headers(tree: Path, vfio: str = "", core: str = V5_15_SRIOV, pci: str = "") -> Path:
+V5_15_REGION = "int vfio_pci_register_dev_region(struct vfio_pci_core_device *vdev, unsigned int type);"
+V6_1_REGION = "int vfio_pci_core_register_dev_region(struct vfio_pci_core_device *vdev,\n\t\t\t\t      unsigned int type);"
+V6_3_VM_FLAGS = "static inline void vm_flags_set(struct vm_area_struct *vma,\n\t\t\t\tvm_flags_t flags)\n{\n}"
+
+
+def headers(tree: Path, vfio: str = "", core: str = V5_15_SRIOV, pci: str = "", mm: str = "") -> Path:
     """The include directory of a kernel whose headers declare this."""
     (tree / "linux").mkdir()
-    for name, text in (("vfio.h", vfio), ("vfio_pci_core.h", core), ("pci.h", pci)):
+    for name, text in (("vfio.h", vfio), ("vfio_pci_core.h", core), ("pci.h", pci), ("mm.h", mm)):
         (tree / "linux" / name).write_text(f"{text}\n", encoding="utf-8")
     return tree
 
@@ -68,6 +73,15 @@ def test_the_macro_that_allocates_a_device_is_found_by_its_function(tmp_path: Pa
     assert probe(headers(tmp_path, vfio=V6_1_ALLOC)) == ["HAVE_ALLOC_DEVICE", "PROBED"]
 
 
+@pytest.mark.parametrize(("declared", "switches"), [(V5_15_REGION, []), (V6_1_REGION, ["HAVE_CORE_REGISTER_REGION"])])
+def test_the_registration_of_a_region_is_told_apart_by_its_name(tmp_path: Path, declared: str, switches: list[str]) -> None:
+    assert probe(headers(tmp_path, core=declared)) == [*switches, "PROBED"]
+
+
+def test_the_function_that_changes_the_flags_of_a_mapping_is_found(tmp_path: Path) -> None:
+    assert probe(headers(tmp_path, mm=V6_3_VM_FLAGS)) == ["HAVE_VM_FLAGS_SET", "PROBED"]
+
+
 def test_the_operations_for_dma_buf_are_found(tmp_path: Path) -> None:
     core = "struct vfio_pci_device_ops {\n\tint (*get_dmabuf_phys)(struct vfio_pci_core_device *vdev);\n};"
     assert probe(headers(tmp_path, core=core)) == ["HAVE_PCI_DEVICE_OPS", "PROBED"]
@@ -91,7 +105,7 @@ def test_a_declaration_may_be_folded_and_commented_anywhere(tmp_path: Path) -> N
     assert probe(headers(tmp_path, vfio=folded)) == ["HAVE_DETACH_IOAS", "PROBED"]
 
 
-@pytest.mark.parametrize("missing", ["vfio.h", "vfio_pci_core.h", "pci.h"])
+@pytest.mark.parametrize("missing", ["vfio.h", "vfio_pci_core.h", "pci.h", "mm.h"])
 def test_a_tree_without_one_of_the_headers_is_an_error_that_names_it(tmp_path: Path, missing: str) -> None:
     include = headers(tmp_path)
     (include / "linux" / missing).unlink()
