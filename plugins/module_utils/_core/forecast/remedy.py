@@ -13,17 +13,12 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.forec
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.registration import Registrar
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.rules import lines_for
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.udev import Rules, parse
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Device
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import Boot, Stage, Winner
-
-POLICY_RULE = (
-    'ACTION=="add", SUBSYSTEM=="pci", KERNEL=="{address}", ATTR{{driver_override}}="{driver}", '
-    'ATTR{{[subsystem/pci]drivers_probe}}="$kernel", RUN{{builtin}}+="kmod load {module}"'
-)
-AHEAD_RULE = 'ACTION=="add", SUBSYSTEM=="pci", ATTR{{[pci/{address}]vendor}}=="*", ATTR{{[pci/{address}]driver_override}}="{driver}"'
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,8 +128,7 @@ def _rebuilt(boot: Boot, module: str) -> Boot:
 
 def _claimed(boot: Boot, device: Device, driver: str, module: str) -> Boot:
     """The boot with the rule that boot_policy writes, after all others."""
-    text = "\n".join(line.format(address=device.address, driver=driver, module=module) for line in (AHEAD_RULE, POLICY_RULE))
-    lines = tuple(parse(text, "/etc/udev/rules.d/70-vfio-variants.rules"))
+    lines = tuple(parse("\n".join(lines_for(device, driver, module)), "boot_policy"))
 
     def claimed(stage: Stage) -> Stage:
         return dataclasses.replace(stage, rules=Rules((*stage.rules.rules, *lines)))
