@@ -36,7 +36,7 @@ def _check_module(module: str, foreign: Foreign) -> t.Iterator[str]:
     """Whether the claimed module may be loaded.  udev's `kmod load` and systemd-modules-load both heed blacklists."""
     for source in foreign.config.blacklisted(module):
         raise HostError(f"{source} blacklists {module}, so nothing would load it at boot.", "Remove that line, or claim another driver.")
-    if module in (name.replace("-", "_") for name in foreign.cmdline.refused):
+    if module in foreign.cmdline.refused:
         raise HostError(
             f"module_blacklist= on the kernel's command line names {module}, so the kernel refuses to load it.",
             "Remove it, or claim another driver.",

@@ -22,6 +22,10 @@ class TestContradictions:
     def test_so_is_the_command_line(self, tmp_path: Path, argument: str) -> None:
         assert "command line" in refused(gpu_host(tmp_path).cmdline(argument), V100).replace("/proc/cmdline", "command line")
 
+    def test_module_blacklist_with_a_dash_keeps_nothing_out_as_the_kernel_compares_it_to_the_letter(self, tmp_path: Path) -> None:
+        tree = gpu_host(tmp_path).cmdline(f"module_blacklist={VARIANT.replace('_', '-')}")
+        assert run(tree, V100)["changed"]
+
     def test_a_later_rule_for_the_same_device_is_refused(self, tmp_path: Path) -> None:
         tree = gpu_host(tmp_path).file("/etc/udev/rules.d/90-site.rules", f'{V100_KEYS}, ATTR{{driver_override}}="vfio-pci"\n')
         assert "/etc/udev/rules.d/90-site.rules:1" in refused(tree, V100)
