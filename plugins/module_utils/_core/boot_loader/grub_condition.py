@@ -56,19 +56,18 @@ class _Test:
         return self._operands[at] if at < len(self._operands) else ""
 
     def _any(self) -> bool | None:
-        found = self._all()
-        while self._peek() == "-o":
-            self._at += 1
-            other = self._all()
-            found = True if found is True or other is True else None if found is None or other is None else False
-        return found
+        return self._joined("-o", self._all, True)
 
     def _all(self) -> bool | None:
-        found = self._one()
-        while self._peek() == "-a":
+        return self._joined("-a", self._one, False)
+
+    def _joined(self, operator: str, part: t.Callable[[], bool | None], settles: bool) -> bool | None:
+        """One part after the other: one that is `settles` decides, whatever cannot be told of the others."""
+        found = part()
+        while self._peek() == operator:
             self._at += 1
-            other = self._one()
-            found = False if found is False or other is False else None if found is None or other is None else True
+            both = (found, part())
+            found = settles if settles in both else None if None in both else not settles
         return found
 
     def _one(self) -> bool | None:
