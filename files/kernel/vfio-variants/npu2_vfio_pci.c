@@ -311,10 +311,10 @@ static int npu2_read_link(struct npu2_device *npu)
 	return npu2_read_atsd(npu, link);
 }
 
-/* Returns -ENODEV when the device is to be a plain one. */
-static int npu2_add_atsd_region(struct npu2_device *npu)
+static int npu2_add_atsd_region(struct vfio_pci_core_device *core)
 {
-	struct pci_dev *pdev = npu->core.pdev;
+	struct npu2_device *npu = npu2_of(core);
+	struct pci_dev *pdev = core->pdev;
 	struct fwnode_handle *gpu;
 	u32 flags = 0;
 	int ret;
@@ -334,34 +334,18 @@ static int npu2_add_atsd_region(struct npu2_device *npu)
 			VFIO_REGION_INFO_FLAG_MMAP;
 
 	nvlink2_warn_of_force(pdev);
-	return variant_register_region(&npu->core, PCI_VENDOR_ID_IBM,
+	return variant_register_region(core, PCI_VENDOR_ID_IBM,
 				       VFIO_REGION_SUBTYPE_IBM_NVLINK2_ATSD,
 				       &npu2_atsd_ops, npu2_atsd_size(npu),
 				       flags);
 }
 
-/*
- * Device regions live from here to close_device, and can be registered only
- * between the core's two calls.
- */
 static int npu2_open_device(struct vfio_device *vdev)
 {
-	struct npu2_device *npu =
-		container_of(vdev, struct npu2_device, core.vdev);
-	int ret;
+	struct vfio_pci_core_device *core =
+		container_of(vdev, struct vfio_pci_core_device, vdev);
 
-	ret = vfio_pci_core_enable(&npu->core);
-	if (ret)
-		return ret;
-
-	ret = npu2_add_atsd_region(npu);
-	if (ret && ret != -ENODEV) {
-		vfio_pci_core_disable(&npu->core);
-		return ret;
-	}
-
-	vfio_pci_core_finish_enable(&npu->core);
-	return 0;
+	return variant_open_device(core, npu2_add_atsd_region);
 }
 
 static const struct vfio_device_ops npu2_ops = {

@@ -147,7 +147,7 @@ static int nvlink2_check_range(struct pci_dev *pdev,
 static void nvlink2_warn_of_force(struct pci_dev *pdev)
 {
 	if (nvlink2_mode == NVLINK2_FORCE)
-		pci_warn(pdev, "NVLink2: nvlink=force adds the link's region unseen; where the NPU's context is not set up, touching it can raise hypervisor maintenance interrupts and stop the host\n");
+		pci_warn(pdev, "NVLink2: nvlink=force adds the link's region unchecked; if the platform has not set the link up, touching the region can raise hypervisor maintenance interrupts and stop the host\n");
 }
 
 #endif /* NVLINK2_FIRMWARE_H */

@@ -143,9 +143,7 @@ static const struct vm_operations_struct nvlink2gpu_ram_vm_ops = {
 /*
  * One mapping at a time, as it always was for this region. Several programs
  * or threads may ask at once, hence the atomic: who makes the count leave 0
- * has it. A mapping holds the file, and the file the device, so the count is 0
- * again before the device is opened anew. No page protection is changed, as
- * this is memory and to be cached.
+ * has it. No page protection is changed, as this is memory and to be cached.
  */
 static int nvlink2gpu_ram_mmap(struct vfio_pci_core_device *core,
 			       struct vfio_pci_region *region,
@@ -181,10 +179,15 @@ static int nvlink2gpu_ram_caps(struct vfio_pci_core_device *core,
 	return vfio_info_add_capability(caps, &cap.header, sizeof(cap));
 }
 
-/* The core asks for it, and there is nothing that the region owns. */
+/*
+ * The file is closed, and no mapping outlives its file. The count says so
+ * already, but for a kernel that gave a mapping up between .mmap and the end of
+ * mmap() without calling .close, as some do on an error.
+ */
 static void nvlink2gpu_ram_release(struct vfio_pci_core_device *core,
 				   struct vfio_pci_region *region)
 {
+	atomic_set(&nvlink2gpu_of(core)->mappings, 0);
 }
 
 static const struct vfio_pci_regops nvlink2gpu_ram_ops = {
@@ -223,10 +226,10 @@ static int nvlink2gpu_read_npu(struct nvlink2gpu_device *gpu,
 	return ret;
 }
 
-/* Returns -ENODEV when the device is to be a plain one. */
-static int nvlink2gpu_add_ram_region(struct nvlink2gpu_device *gpu)
+static int nvlink2gpu_add_ram_region(struct vfio_pci_core_device *core)
 {
-	struct pci_dev *pdev = gpu->core.pdev;
+	struct nvlink2gpu_device *gpu = nvlink2gpu_of(core);
+	struct pci_dev *pdev = core->pdev;
 	struct fwnode_handle *npu;
 	int ret;
 
@@ -240,7 +243,7 @@ static int nvlink2gpu_add_ram_region(struct nvlink2gpu_device *gpu)
 		return ret;
 
 	nvlink2_warn_of_force(pdev);
-	return variant_register_region(&gpu->core, PCI_VENDOR_ID_NVIDIA,
+	return variant_register_region(core, PCI_VENDOR_ID_NVIDIA,
 				       VFIO_REGION_SUBTYPE_NVIDIA_NVLINK2_RAM,
 				       &nvlink2gpu_ram_ops, gpu->ram_size,
 				       VFIO_REGION_INFO_FLAG_READ |
@@ -248,28 +251,12 @@ static int nvlink2gpu_add_ram_region(struct nvlink2gpu_device *gpu)
 				       VFIO_REGION_INFO_FLAG_MMAP);
 }
 
-/*
- * Device regions live from here to close_device, and can be registered only
- * between the core's two calls.
- */
 static int nvlink2gpu_open_device(struct vfio_device *vdev)
 {
-	struct nvlink2gpu_device *gpu =
-		container_of(vdev, struct nvlink2gpu_device, core.vdev);
-	int ret;
+	struct vfio_pci_core_device *core =
+		container_of(vdev, struct vfio_pci_core_device, vdev);
 
-	ret = vfio_pci_core_enable(&gpu->core);
-	if (ret)
-		return ret;
-
-	ret = nvlink2gpu_add_ram_region(gpu);
-	if (ret && ret != -ENODEV) {
-		vfio_pci_core_disable(&gpu->core);
-		return ret;
-	}
-
-	vfio_pci_core_finish_enable(&gpu->core);
-	return 0;
+	return variant_open_device(core, nvlink2gpu_add_ram_region);
 }
 
 static const struct vfio_device_ops nvlink2gpu_ops = {

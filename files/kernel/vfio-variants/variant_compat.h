@@ -207,9 +207,8 @@ static inline void variant_remove(struct pci_dev *pdev)
 }
 
 /*
- * A region of a PCI vendor's own type, to be registered between the core's
- * enable and finish_enable. The struct vfio_pci_region is moved by the next
- * registration, so a driver never keeps a pointer to one.
+ * A region of a PCI vendor's own type. The next registration moves the struct
+ * vfio_pci_region, so a driver never keeps a pointer to one.
  */
 static inline int variant_register_region(struct vfio_pci_core_device *core,
 					  u32 vendor, u32 subtype,
@@ -225,6 +224,31 @@ static inline int variant_register_region(struct vfio_pci_core_device *core,
 	return vfio_pci_register_dev_region(core, type, subtype, ops, size,
 					    flags, NULL);
 #endif
+}
+
+/*
+ * The body of an open_device. Regions live until close_device and can be
+ * registered only here, between the core's two calls; that is for @add_regions,
+ * which returns -ENODEV for a device that is to have none of its own.
+ */
+static inline int
+variant_open_device(struct vfio_pci_core_device *core,
+		    int (*add_regions)(struct vfio_pci_core_device *core))
+{
+	int ret;
+
+	ret = vfio_pci_core_enable(core);
+	if (ret)
+		return ret;
+
+	ret = add_regions(core);
+	if (ret && ret != -ENODEV) {
+		vfio_pci_core_disable(core);
+		return ret;
+	}
+
+	vfio_pci_core_finish_enable(core);
+	return 0;
 }
 
 /* Each change of a VMA's flags is seen by those who walk VMAs from v6.3 on. */
