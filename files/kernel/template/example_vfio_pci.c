@@ -23,22 +23,19 @@ struct example_vfio_pci_device {
 	struct vfio_pci_core_device core;	/* VFIO wants it first */
 };
 
-/*
- * The first of those who open the device brings it up. Regions of its own are
- * registered between the two calls, and live until the last one closes it.
- */
+/* Regions beside those of the PCI device. -ENODEV: none, a plain device. */
+static int example_vfio_pci_add_regions(struct vfio_pci_core_device *core)
+{
+	return -ENODEV;
+}
+
+/* Called for the first of those who have the device open at a time. */
 static int example_vfio_pci_open_device(struct vfio_device *vdev)
 {
-	struct example_vfio_pci_device *own =
-		container_of(vdev, struct example_vfio_pci_device, core.vdev);
-	int ret;
+	struct vfio_pci_core_device *core =
+		container_of(vdev, struct vfio_pci_core_device, vdev);
 
-	ret = vfio_pci_core_enable(&own->core);
-	if (ret)
-		return ret;
-
-	vfio_pci_core_finish_enable(&own->core);
-	return 0;
+	return variant_open_device(core, example_vfio_pci_add_regions);
 }
 
 /* All others are the core's, and become the driver's own as it needs them. */
