@@ -8,7 +8,7 @@
  * is offered as capabilities of one region more, and in the region the
  * registers by which the guest shoots down translations that the GPU holds
  * (address translation shootdown, ATSD), with the layout that vfio-pci gave it
- * from v5.1 to v5.12. Elsewhere, and wherever the parameter nvlink= wants it
+ * from v5.0 to v5.12. Elsewhere, and wherever the parameter nvlink= wants it
  * so, the device is a plain one.
  *
  * It takes a device only when the device's driver_override or the module's

@@ -6,7 +6,7 @@
  *
  * Where firmware describes a link to an NPU, the GPU's memory is part of the
  * host's physical address space and is offered as one region more, with the
- * layout that vfio-pci gave it from v5.1 to v5.12. Elsewhere, and wherever the
+ * layout that vfio-pci gave it from v5.0 to v5.12. Elsewhere, and wherever the
  * parameter nvlink= wants it so, the device is a plain one.
  *
  * It takes a device only when the device's driver_override or the module's

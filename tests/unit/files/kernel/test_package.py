@@ -14,6 +14,7 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parents[4]
 PACKAGE = REPOSITORY / "files/kernel/vfio-variants"
+PAGES = (PACKAGE / "README.md", REPOSITORY / "docs/drivers.md")
 VENDORS = {"PCI_VENDOR_ID_NVIDIA": 0x10DE, "PCI_VENDOR_ID_IBM": 0x1014}
 OVERRIDE_ID = re.compile(r"PCI_DRIVER_OVERRIDE_DEVICE_VFIO\((\w+), (0x[0-9a-f]{4})\)")
 #: The configuration of a kernel, as kbuild hands it to Kbuild.
@@ -48,6 +49,25 @@ def test_a_driver_binds_nothing_that_was_not_named(module: str) -> None:
     table = re.search(r"struct pci_device_id \w+\[\] = \{(.*?)\n\};", driver(module), re.DOTALL)
     assert table is not None
     assert re.findall(r"PCI_\w*DEVICE\w*(?=\()", table[1]) == ["PCI_DRIVER_OVERRIDE_DEVICE_VFIO"] * len(OVERRIDE_ID.findall(table[1]))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_a_page_lists_every_driver_with_its_ids(page: Path) -> None:
+    rows = re.findall(r"^\| `(\w+_vfio_pci)` \|([^|]*)\|", page.read_text(encoding="utf-8"), re.MULTILINE)
+    listed = {name: set(re.findall(r"`([0-9a-f]{4}:[0-9a-f]{4})`", devices)) for name, devices in rows}
+    ids = {
+        module: {f"{VENDORS[vendor]:04x}:{device[2:]}" for vendor, device in OVERRIDE_ID.findall(driver(module))} for module in manifest()
+    }
+    assert listed == ids
+
+
+def test_the_words_of_the_parameter_nvlink_are_those_that_its_refusal_and_its_pages_name() -> None:
+    source = (PACKAGE / "nvlink2_parameter.h").read_text(encoding="utf-8")
+    words = re.findall(r'^\t\[NVLINK2_\w+\]\s*= "(\w+)",$', source, re.MULTILINE)
+    assert words
+    assert f"is none of {', '.join(words)}\\n" in source
+    for page in PAGES:
+        assert f"`nvlink={'|'.join(words)}`" in page.read_text(encoding="utf-8")
 
 
 def test_dkms_builds_the_modules_of_the_manifest_and_no_other() -> None:
