@@ -193,7 +193,13 @@ class _Simulation:
                 initial = State(override=owner.driver, override_because=(why,))
             ground = self._ground(device, RUNTIME, "/", root)
             states += [state for first in (initial, *written) for state in self._offered(ground, first)]
-        self._fates[device.address] = _Fate(_distinct(states), tuple(doubts))
+        self._fates[device.address] = _Fate(_distinct(states), (*doubts, *self._doubts_of_maker(device)))
+
+    def _doubts_of_maker(self, device: Device) -> t.Iterator[str]:
+        physical = self._by_address.get(device.physical_function or "")
+        fate = None if physical is None else self._fates.get(physical.address)
+        if physical is not None and fate is not None and (fate.doubts or any(True for _doubt in self._name_doubts(physical, fate))):
+            yield f"Who has {physical.address}, whose virtual function this is, cannot be told."
 
     def _offered(self, ground: Ground, initial: State) -> t.Iterator[State]:
         """What becomes of a function when it is offered to the registered drivers, in each order that the kernel may have them in."""

@@ -272,6 +272,12 @@ def test_an_override_rule_races_with_the_kernel_for_a_virtual_function_whose_dri
     assert (won.certainty, set(won.outcomes)) == (RACE, {None, "vfio-pci"})
 
 
+def test_what_is_not_known_of_a_card_is_not_known_of_its_virtual_functions() -> None:
+    told_by_a_program = f'KERNEL=="{PF.address}", PROGRAM=="/usr/local/bin/ask", ATTR{{driver_override}}="vfio-pci"\n'
+    won = forecast([PF, *VFS], boot(rules=rules(told_by_a_program), modules=IGB))
+    assert {card.certainty for card in won.values()} == {UNKNOWN}
+
+
 def test_virtual_functions_of_an_unowned_card_do_not_exist() -> None:
     won = forecast([PF, *VFS], boot(rules=STOCK_RULES, modules=IGB, modprobe="blacklist igb\n"))
     assert [won[card.address].driver for card in VFS] == [None, None]
