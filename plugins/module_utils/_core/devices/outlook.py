@@ -154,7 +154,7 @@ class Outlook:
         """The forecast for one device and kernel, with the driver that the host's own policy claims the device for."""
         claimed = self.claimed(device, release)
         return {
-            **winner_facts(self.winner(device, release)),
+            **self._told(self.winner(device, release)),
             "claimed": claimed,
             "would_change": None if claimed is None else self.remedy(device, release, claimed),
         }
@@ -164,6 +164,12 @@ class Outlook:
         if self.next_release is None:
             return {"release": None, "reason": self.reason, "natives": [], "variants": [], "variant": None, **NO_FORECAST}
         return {"release": self.next_release, "reason": self.reason, **on_kernels[self.next_release]}
+
+    def _told(self, winner: Winner) -> Facts:
+        """What is said of a winner, put together once for all devices that share the object; the forecasts keep it alive."""
+        if id(winner) not in self._facts:
+            self._facts[id(winner)] = winner_facts(winner)
+        return self._facts[id(winner)]
 
     def _winners(self, release: str) -> t.Mapping[str, Winner]:
         if release not in self._forecasts:
@@ -192,6 +198,10 @@ class Outlook:
 
     @functools.cached_property
     def _one_of_each(self) -> dict[str, tuple[Device, ...]]:
+        return {}
+
+    @functools.cached_property
+    def _facts(self) -> dict[int, Facts]:
         return {}
 
     @functools.cached_property

@@ -60,6 +60,11 @@ class Device:
         return f"{self.vendor:04x}:{self.device:04x}"
 
     @property
+    def identity(self) -> tuple[int, int, int, int, int]:
+        """All that a driver's table of IDs asks for."""
+        return self.vendor, self.device, self.subsystem_vendor, self.subsystem_device, self.class_code
+
+    @property
     def is_bridge(self) -> bool:
         """Whether this is a bridge, which the IOMMU group's viability does not depend on."""
         return self.class_code >> 8 in BRIDGES

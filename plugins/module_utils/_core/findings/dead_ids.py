@@ -97,7 +97,7 @@ def ids_of_two_modules(host: HostPolicy) -> t.Iterator[Finding]:
         given = [(one, dynamic_ids(one.value)) for one in effective_ids(root)]
         for index, (first, its) in enumerate(given):
             for second, others in given[index + 1 :]:
-                devices = tuple(device.address for device in host.inventory.devices if _matches(device, its) and _matches(device, others))
+                devices = tuple(device.address for device in host.devices_with(its) if _matches(device, others))
                 if devices:
                     names = f"{driver_of(boot, first.module)} and {driver_of(boot, second.module)}"
                     said = (
@@ -151,8 +151,7 @@ def _entries(given: GivenIds) -> tuple[str, ...]:
 
 
 def _matching(host: HostPolicy, entries: t.Iterable[str]) -> tuple[Device, ...]:
-    wanted = [parsed for entry in entries for parsed in dynamic_ids(entry)]
-    return tuple(device for device in host.inventory.devices if _matches(device, wanted))
+    return host.devices_with([parsed for entry in entries for parsed in dynamic_ids(entry)])
 
 
 def _matches(device: Device, ids: t.Iterable[t.Any]) -> bool:

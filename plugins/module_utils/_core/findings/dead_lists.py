@@ -98,7 +98,7 @@ def _too_late(one: Listed, boot: Boot, image: Stage, host: HostPolicy) -> t.Iter
     taken: dict[str, list[str]] = {}
     for claim in claims:
         if claim.by == IDS and host.module_of(boot, claim.driver) == module and claim.device.address not in by_rule:
-            for native in _early_natives(claim.device, module, image, host):
+            for native in _early_natives(claim.device, module, image):
                 taken.setdefault(native, []).append(claim.device.address)
     for native, addresses in taken.items():
         said = f"{one.source} loads {one.name} after udev has loaded {native}, which {image.place} holds, for {listed(addresses)}."
@@ -106,9 +106,9 @@ def _too_late(one: Listed, boot: Boot, image: Stage, host: HostPolicy) -> t.Iter
         yield Finding("listed-too-late", one.source, f"{said} {advice}", tuple(addresses))
 
 
-def _early_natives(device: Device, module: str, image: Stage, host: HostPolicy) -> t.Iterator[str]:
+def _early_natives(device: Device, module: str, image: Stage) -> t.Iterator[str]:
     """The natives that the image's udev loads for a device without loading the VFIO module first."""
-    for match in host.natives(image.kernel, device.modalias):
+    for match in image.kernel.natives(device.modalias):
         softdeps = image.config.softdeps(match.module)
         first = {comparable(word) for word in softdeps[0].arguments[1:]} if softdeps else set()
         is_loaded = match.module in image.kernel.modules and not image.config.blacklisted(match.module)

@@ -17,6 +17,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Device
     from ansible_collections.vfio.variants.plugins.module_utils._core.findings.host_policy import Claim, HostPolicy
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import Boot
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
     from ansible_collections.vfio.variants.plugins.module_utils._core.policy.udev import Key
 
 IDENTITY = {
@@ -171,8 +172,8 @@ def rules_that_no_image_gets(host: HostPolicy) -> t.Iterator[Finding]:
             if not rule.path.startswith(NOT_COPIED) or _base_name(rule.path) in held:
                 continue
             devices = [device for device in host.candidates(rule) if rule.matches(device, root.kernel.release) is True]
-            taken = [device for device in devices if _early_natives(host, image.kernel, device, driver)]
-            early = dict.fromkeys(name for device in taken for name in _early_natives(host, image.kernel, device, driver))
+            taken = [device for device in devices if _early_natives(image.kernel, device, driver)]
+            early = dict.fromkeys(name for device in taken for name in _early_natives(image.kernel, device, driver))
             said = (
                 f"{rule} sets driver_override, but initramfs-tools copies rules from /etc/udev/rules.d only: {image.place} does not have it"
             )
@@ -186,8 +187,8 @@ def rules_that_no_image_gets(host: HostPolicy) -> t.Iterator[Finding]:
             )
 
 
-def _early_natives(host: HostPolicy, kernel: t.Any, device: Device, driver: str) -> tuple[str, ...]:
-    return tuple(match.module for match in host.natives(kernel, device.modalias) if match.module != comparable(driver))
+def _early_natives(kernel: Kernel, device: Device, driver: str) -> tuple[str, ...]:
+    return tuple(match.module for match in kernel.natives(device.modalias) if match.module != comparable(driver))
 
 
 def _base_name(path: str) -> str:

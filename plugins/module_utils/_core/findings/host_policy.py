@@ -22,6 +22,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import Boot, Stage
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pci_driver import PciId
     from ansible_collections.vfio.variants.plugins.module_utils._core.policy.udev import Rule
 
 STUBS = frozenset(("pci_stub", "pciback", "xen_pciback"))
@@ -104,21 +105,21 @@ class HostPolicy:
 
     def devices_of_native(self, kernel: Kernel, module: str) -> tuple[Device, ...]:
         """The host's devices that a module is a native driver of."""
-        return tuple(
-            device for device in self.inventory.devices if any(match.module == module for match in self.natives(kernel, device.modalias))
-        )
+        wanted = {modalias for modalias in self._modaliases if any(match.module == module for match in kernel.natives(modalias))}
+        return tuple(device for device in self.inventory.devices if device.modalias in wanted) if wanted else ()
 
-    def natives(self, kernel: Kernel, modalias: str) -> tuple[t.Any, ...]:
-        """What `Kernel.natives()` says, asked once for the functions that share a modalias."""
-        known = self._natives
-        key = (id(kernel), modalias)
-        if key not in known:
-            known[key] = kernel.natives(modalias)
-        return known[key]
+    def devices_with(self, ids: t.Sequence[PciId]) -> tuple[Device, ...]:
+        """The host's devices that one of these entries names; of devices with one identity, one is asked about."""
+        named = {identity for identity, device in self._identities.items() if any(entry.matches(device) for entry in ids)}
+        return tuple(device for device in self.inventory.devices if device.identity in named) if named else ()
 
     @functools.cached_property
-    def _natives(self) -> dict[tuple[int, str], tuple[t.Any, ...]]:
-        return {}
+    def _modaliases(self) -> t.Collection[str]:
+        return dict.fromkeys(device.modalias for device in self.inventory.devices)
+
+    @functools.cached_property
+    def _identities(self) -> t.Mapping[t.Hashable, Device]:
+        return {device.identity: device for device in self.inventory.devices}
 
     @functools.cached_property
     def _claims(self) -> dict[tuple[int, str], tuple[Claim, ...]]:
@@ -188,10 +189,8 @@ class HostPolicy:
 
     def _ids_claims(self, boot: Boot, stage: Stage) -> t.Iterator[Claim]:
         for given in effective_ids(stage):
-            entries = dynamic_ids(given.value)
-            for device in self.inventory.devices if entries else ():
-                if any(entry.matches(device) for entry in entries):
-                    yield Claim(device, driver_of(boot, given.module), IDS, given.source)
+            for device in self.devices_with(dynamic_ids(given.value)):
+                yield Claim(device, driver_of(boot, given.module), IDS, given.source)
 
     def _driverctl_claims(self, boot: Boot) -> t.Iterator[Claim]:
         for address, assigned in boot.later.driverctl.items():

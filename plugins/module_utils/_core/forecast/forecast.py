@@ -51,11 +51,15 @@ if t.TYPE_CHECKING:
 BRIDGES = 0x06
 
 
-def forecast(devices: t.Sequence[Device], boot: Boot) -> dict[str, Winner]:
-    """The winner of each device, by address; devices that nothing tells apart share one object."""
+def forecast(devices: t.Sequence[Device], boot: Boot, only: t.Collection[Device] | None = None) -> dict[str, Winner]:
+    """The winner of each device, or of those in ``only``, by address; devices that nothing tells apart share one object.
+
+    What happens to others has no part in a device's fate, though their events have: these load its driver as well.
+    """
     kinds = Kinds.of(devices, boot)
-    winners = _Simulation(devices, kinds, boot).winners()
-    return {device.address: winners[kinds.first[device.address].address] for device in devices}
+    asked = devices if only is None else only
+    winners = _Simulation(devices, kinds, boot, asked).winners()
+    return {device.address: winners[kinds.first[device.address].address] for device in asked}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,9 +76,9 @@ class _Fate:
 
 
 class _Simulation:
-    """The kernel's own state between the steps, and the fate of one device of each kind."""
+    """The kernel's own state between the steps, and the fates of one device of each kind that is asked for."""
 
-    def __init__(self, devices: t.Sequence[Device], kinds: Kinds, boot: Boot) -> None:
+    def __init__(self, devices: t.Sequence[Device], kinds: Kinds, boot: Boot, asked: t.Collection[Device]) -> None:
         self._boot = boot
         self._devices = kinds.representatives
         self._counts = kinds.counts
@@ -83,7 +87,10 @@ class _Simulation:
         self._registrar = Registrar(boot)
         self._registered: list[Registration] = []
         self._loaded: dict[str, None] = {}
-        self._fates = {device.address: _Fate() for device in self._devices}
+        followed = {kinds.first[device.address].address for device in asked}
+        # Whether there is a virtual function is up to who has the physical one.
+        followed.update(device.physical_function for device in asked if device.physical_function is not None)
+        self._fates = {device.address: _Fate() for device in self._devices if device.address in followed}
         self._autoprobe: dict[str, bool] = {}
 
     def winners(self) -> dict[str, Winner]:
@@ -97,14 +104,17 @@ class _Simulation:
             for step in stage.steps:
                 self._step(stage, stage.name, step, present)
         self._runtime_stage(present)
-        return {device.address: self._winner(device) for device in self._devices}
+        return {device.address: self._winner(device) for device in self._followed(self._devices)}
+
+    def _followed(self, devices: t.Iterable[Device]) -> t.Iterator[Device]:
+        return (device for device in devices if device.address in self._fates)
 
     # -- stage by stage
 
     def _kernel_stage(self, devices: t.Sequence[Device]) -> None:
         """Built-in drivers register in link order before any user space; PCI has been enumerated by then."""
         self._registered = list(self._registrar.built_in())
-        self._fates.update({device.address: self._built_in_fate(device) for device in devices})
+        self._fates.update({device.address: self._built_in_fate(device) for device in self._followed(devices)})
 
     def _built_in_fate(self, device: Device) -> _Fate:
         holder = self._boot.held_by_built_in.get(device.address)
@@ -129,9 +139,9 @@ class _Simulation:
         self, stage: Stage, name: str, lists: list[Job], events: t.Mapping[str, tuple[Effect, ...]], devices: t.Sequence[Device]
     ) -> None:
         scene = set_scene(stage, name, lists, events, self._counts)
-        for device in devices:
+        for device in self._followed(devices):
             self._notice_autoprobe(device, scene)
-        self._fates.update({device.address: self._advanced(device, scene) for device in devices})
+        self._fates.update({device.address: self._advanced(device, scene) for device in self._followed(devices)})
         self._settle(scene)
 
     def _settle(self, scene: Scene) -> None:
@@ -160,7 +170,7 @@ class _Simulation:
         virtual = [device for device in self._devices if device.is_virtual]
         if virtual:
             events = Events(root, modprobe, self._by_address)
-            for device in virtual:
+            for device in self._followed(virtual):
                 self._appear(device, root, events.of(device))
             self._step(root, RUNTIME, (Coldplug(),), virtual)
         for address, taken in self._boot.later.libvirt.items():
@@ -265,7 +275,7 @@ class _Simulation:
 
     def _doubt(self, devices: t.Sequence[Device], sentence: str) -> None:
         """A doubt about a stage counts for every device that nobody is certain to have by then and somebody could want."""
-        for device in devices:
+        for device in self._followed(devices):
             fate = self._fates[device.address]
             if fate.is_open and self._registrar.is_wanted(device):
                 self._fates[device.address] = dataclasses.replace(fate, doubts=(*fate.doubts, sentence))

@@ -39,7 +39,7 @@ def would_change(device: Device, driver: str, devices: t.Sequence[Device], boot:
     if now.stage == KERNEL:
         return f"{now.driver} is built into kernel {boot.release} and has the device before any file is read; move it after the boot."
     for change in _changes(device, driver, module, boot, now):
-        after = forecast(devices, change.boot)[device.address]
+        after = forecast(devices, change.boot, only=(device,))[device.address]
         if (after.driver, after.certainty) == (driver, CERTAIN):
             return change.sentence
     return None

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import fnmatch
+import functools
 import re
 import typing as t
 
@@ -139,14 +140,28 @@ class ModprobeConfig:
 
     def aliases(self) -> tuple[Directive, ...]:
         """Every alias; any that match a modalias are used instead of modules.alias."""
-        return tuple(directive for directive in self.directives if directive.command == "alias")
+        return self._by_command.get("alias", ())
 
     def _about(self, command: str, module: str) -> tuple[Directive, ...]:
-        return tuple(entry for entry in self.directives if entry.command == command and entry.arguments[0] == comparable(module))
+        return self._by_name.get((command, comparable(module)), ())
 
     def _matching(self, command: str, module: str) -> tuple[Directive, ...]:
         name = comparable(module)
-        return tuple(entry for entry in self.directives if entry.command == command and fnmatch.fnmatchcase(name, entry.arguments[0]))
+        return tuple(entry for entry in self._by_command.get(command, ()) if fnmatch.fnmatchcase(name, entry.arguments[0]))
+
+    @functools.cached_property
+    def _by_command(self) -> t.Mapping[str, tuple[Directive, ...]]:
+        found: dict[str, list[Directive]] = {}
+        for entry in self.directives:
+            found.setdefault(entry.command, []).append(entry)
+        return {command: tuple(entries) for command, entries in found.items()}
+
+    @functools.cached_property
+    def _by_name(self) -> t.Mapping[tuple[str, str], tuple[Directive, ...]]:
+        found: dict[tuple[str, str], list[Directive]] = {}
+        for entry in self.directives:
+            found.setdefault((entry.command, entry.arguments[0]), []).append(entry)
+        return {about: tuple(entries) for about, entries in found.items()}
 
 
 def is_configuration(name: str) -> bool:

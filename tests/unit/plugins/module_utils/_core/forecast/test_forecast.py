@@ -308,3 +308,11 @@ def test_a_native_that_is_given_a_foreign_device_may_refuse_it() -> None:
     won = winner(boot(rules=rules(OVERRIDE.format("0000:01:00.0", "e1000e", "e1000e"))))
     assert won.certainty == UNKNOWN
     assert "not in its own table" in str(won.because[-1])
+
+
+def test_asking_for_some_devices_only_changes_none_of_their_fates() -> None:
+    cards = [device("0000:01:00.0"), device(TWIN), PF, *VFS]
+    found = boot(modules=VARIANT, rules=rules(OVERRIDE.format("0000:01:00.0", "vfio-pci", "vfio-pci")))
+    whole = forecast(cards, found)
+    assert {card.address: forecast(cards, found, only=(card,))[card.address] for card in cards} == whole
+    assert len({won.certainty for won in whole.values()}) > 1
