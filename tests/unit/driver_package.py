@@ -10,6 +10,9 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
+PACKAGES = Path(__file__).resolve().parents[2] / "files/kernel"
+TEMPLATE = PACKAGES / "template"
+
 # What the kernel's build knows when it reads Kbuild.
 _KERNEL = "CONFIG_MODULES := y\nCONFIG_VFIO_PCI_CORE := m\nKERNELRELEASE := 9.9.9\n"
 
