@@ -1,0 +1,99 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is put to work in the guest: the packages' drivers, the same with a ledger, the tests' modules, and the client."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import shutil
+import typing as t
+from pathlib import Path
+
+import variants
+from build_root import BuildRoot
+from matrix import PACKAGE
+from package import Package
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+
+_HERE = Path(__file__).resolve().parent
+_MODULES, _CLIENT = _HERE / "modules", _HERE / "client"
+_LEDGER = "ledger.h"
+#: What another vendor's variant is made of; its module takes a device that no other driver here has in its table.
+TEMPLATE = Package(PACKAGE.folder.parent / "template")
+_FOLDER = "/tmp/drivers"
+_SECONDS = 600
+#: A function of the guest that has a native driver: e1000e's 82574L.
+WITH_NATIVE = ((0x8086, 0x10D3),)
+#: The package's driver with that function in its table.
+TABLED = "tabled_vfio_pci"
+
+
+def digest() -> str:
+    """Changes with every source that goes into the guest."""
+    text = hashlib.sha256(repr(WITH_NATIVE).encode())
+    for folder in (PACKAGE.folder, TEMPLATE.folder, _MODULES, _CLIENT):
+        for path in sorted(folder.iterdir()):
+            text.update(path.name.encode() + b"\0" + path.read_bytes())
+    return text.hexdigest()[:16]
+
+
+def build(root: BuildRoot, kernel: str) -> dict[str, bytes]:
+    """By name below the guest's folder: ``*.ko`` for a kernel whose headers the root has, ``ledger/*.ko``, ``client``."""
+    made = {"client": _client(root)}
+    made.update(_make(root, kernel, PACKAGE, _add_test_modules))
+    made.update({f"ledger/{name}": content for name, content in _make(root, kernel, PACKAGE, _add_ledger).items()})
+    made.update(_make(root, kernel, TEMPLATE, lambda _place: None))
+    return made
+
+
+def _make(root: BuildRoot, kernel: str, package: Package, add: t.Callable[[Path], None]) -> dict[str, bytes]:
+    with _copy_of(root, package.folder) as place:
+        add(place)
+        done = root.run("make", f"KDIR=/lib/modules/{kernel}/build", "modules", folder=_FOLDER, seconds=_SECONDS)
+        if done.status:
+            raise HostError(f"The modules for {kernel} cannot be built: {(done.output + done.errors)[-2000:]}")
+        root.run("strip", "-g", *(path.name for path in place.glob("*.ko")), folder=_FOLDER)
+        return {path.name: path.read_bytes() for path in sorted(place.glob("*.ko"))}
+
+
+def _client(root: BuildRoot) -> bytes:
+    """Static, so that the guest needs nothing for it."""
+    with _copy_of(root, _CLIENT) as place:
+        sources = [path.name for path in sorted(place.glob("*.c"))]
+        done = root.run("gcc", "-static", "-O1", "-Wall", "-Wextra", "-Werror", "-o", "client", *sources, folder=_FOLDER, seconds=_SECONDS)
+        if done.status:
+            raise HostError(f"The client cannot be built: {done.errors[-2000:]}")
+        root.run("strip", "client", folder=_FOLDER)
+        return (place / "client").read_bytes()
+
+
+def _add_test_modules(place: Path) -> None:
+    for source in _MODULES.glob("*.c"):
+        shutil.copy(source, place)
+    _extend(place, (_MODULES / "Kbuild").read_text(encoding="utf-8"), f"obj-m += {TABLED}.o\n")
+    origin = (PACKAGE.folder / "nvlink2gpu_vfio_pci.c").read_text(encoding="utf-8")
+    (place / f"{TABLED}.c").write_text(variants.variant_source(origin, WITH_NATIVE), encoding="utf-8")
+
+
+def _add_ledger(place: Path) -> None:
+    shutil.copy(_MODULES / _LEDGER, place)
+    _extend(place, *(f"CFLAGS_{name}.o += -include $(src)/{_LEDGER}\n" for name in PACKAGE.modules))
+
+
+def _extend(place: Path, *texts: str) -> None:
+    with (place / "Kbuild").open("a", encoding="utf-8") as kbuild:
+        kbuild.writelines(texts)
+
+
+@contextlib.contextmanager
+def _copy_of(root: BuildRoot, folder: Path) -> t.Iterator[Path]:
+    """The folder, copied to where builds are run in the root; links become what they lead to."""
+    place = root.tree / _FOLDER.lstrip("/")
+    shutil.rmtree(place, ignore_errors=True)
+    shutil.copytree(folder, place)
+    try:
+        yield place
+    finally:
+        shutil.rmtree(place)

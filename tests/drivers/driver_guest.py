@@ -1,0 +1,130 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The guest that the drivers are put to work in: the fast guest's machine, with an emulated GPU and an emulated NPU."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import tempfile
+import time
+import typing as t
+from dataclasses import dataclass
+from pathlib import Path
+
+import machine
+from archive import Archive, padded
+from kernel import Kernel
+from rig import Rig
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed import python_path
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.function import PROFILES
+
+_HERE = Path(__file__).resolve().parent
+TIMEOUT = 240.0
+#: Emulated functions by the profile of each, in root ports of their own.
+_EMULATED = {"gpu": ("v100-sxm2-16gb", "12.0"), "npu": ("npu2", "13.0")}
+#: What stands for the GPU's memory: guest/words says the same.
+_RESERVED = "memmap=32M$0x10000000"
+_CMDLINE = (*machine.CMDLINE, _RESERVED)
+#: Without this a root port shows no active link, and no reset through the slot succeeds.
+_NATIVE_HOTPLUG = ("-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off")
+_CONSOLE, _REPORT, _INITRD = "console", "report", "initrd"
+_SOCKET_PATIENCE = 60.0
+_END_PATIENCE = 10.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """``problem``: why the guest did not come to its end, or nothing. ``console``: what the kernel held urgent."""
+
+    report: str
+    console: str
+    problem: str
+    seconds: float
+
+
+class DriverGuest(Rig):
+    """``prepare`` comes first."""
+
+    def work(self, series: str, files: t.Mapping[str, bytes]) -> Outcome:
+        """Boot the kernel of a series with `files` and run all scenes."""
+        kernel = self.kernel(series)
+        with tempfile.TemporaryDirectory(prefix="drivers-") as place:
+            folder = Path(place)
+            (folder / _INITRD).write_bytes(padded(kernel.base.read_bytes()) + _archive(kernel, files))
+            start = time.monotonic()
+            with _emulated(folder):
+                problem = self._run(self._command(kernel, folder), TIMEOUT)
+            seconds = time.monotonic() - start
+            texts = [(folder / name).read_text(encoding="utf-8", errors="replace") for name in (_REPORT, _CONSOLE)]
+        return Outcome(texts[0], texts[1], problem, seconds)
+
+    def _command(self, kernel: Kernel, folder: Path) -> list[str]:
+        if self._qemu is None:
+            raise HostError("The guests are not prepared.")
+        return [
+            *self._qemu.emulator,
+            *machine.arguments(),
+            *_NATIVE_HOTPLUG,
+            *(word for name in _EMULATED for word in _plugged_in(name, folder)),
+            *("-kernel", str(kernel.started), "-initrd", str(folder / _INITRD), "-append", " ".join(_CMDLINE)),
+            *("-serial", f"file:{folder / _CONSOLE}", "-serial", f"file:{folder / _REPORT}"),
+        ]
+
+
+def _archive(kernel: Kernel, files: t.Mapping[str, bytes]) -> bytes:
+    """Comes after the fast guest's own, and replaces its init."""
+    made = Archive()
+    made.file("/init", (_HERE / "guest/init").read_bytes(), 0o755)
+    made.file("/drivers/words", (_HERE / "guest/words").read_bytes())
+    for scene in scenes():
+        made.file(f"/drivers/scenes/{scene.name}", scene.read_bytes())
+    for name, content in files.items():
+        made.file(f"/drivers/{name}", content, 0o755)
+    # The fast guest keeps the kernel's modules for its root.
+    made.link(f"/usr/lib/modules/{kernel.release}", f"/root/usr/lib/modules/{kernel.release}")
+    return made.content()
+
+
+def scenes() -> list[Path]:
+    """In the order in which they are played."""
+    return sorted((_HERE / "scenes").iterdir())
+
+
+def _plugged_in(name: str, folder: Path) -> tuple[str, ...]:
+    port = _EMULATED[name][1]
+    return (
+        *("-device", f"pcie-root-port,id={name}-port,bus=pcie.0,chassis={port.partition('.')[0]},addr={port}"),
+        *("-device", f'{{"driver":"vfio-user-pci","bus":"{name}-port","socket":{{"type":"unix","path":"{folder / name}.sock"}}}}'),
+    )
+
+
+@contextlib.contextmanager
+def _emulated(folder: Path) -> t.Iterator[None]:
+    """The servers of the emulated functions, which end with the block, or with this program."""
+    environment = {**os.environ, "PYTHONPATH": str(python_path.link(folder / "python"))}
+    servers: list[subprocess.Popen[bytes]] = []
+    try:
+        for name, (profile, _port) in _EMULATED.items():
+            (folder / f"{name}.json").write_text(PROFILES[profile].to_json(), encoding="utf-8")
+            files = ("--socket", f"{folder / name}.sock", "--log", f"{folder / name}.log", "--function", f"{folder / name}.json")
+            words = (*python_path.command("vfio_user"), *files, "--exit-with", str(os.getpid()))
+            servers.append(subprocess.Popen(words, env=environment, stdin=subprocess.DEVNULL, start_new_session=True))
+        _await([folder / f"{name}.sock" for name in _EMULATED], servers)
+        yield
+    finally:
+        for server in servers:
+            server.terminate()
+        for server in servers:
+            server.wait(_END_PATIENCE)
+
+
+def _await(sockets: t.Iterable[Path], servers: t.Iterable[subprocess.Popen[bytes]]) -> None:
+    deadline = time.monotonic() + _SOCKET_PATIENCE
+    while missing := [path.stem for path in sockets if not path.exists()]:
+        if time.monotonic() > deadline or any(server.poll() is not None for server in servers):
+            raise HostError(f"The emulated {missing[0]} did not start.")
+        time.sleep(0.05)

@@ -1,0 +1,108 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The drivers' trials: which kernels, what is known from before, and what came out."""
+
+from __future__ import annotations
+
+import argparse
+import concurrent.futures
+import hashlib
+import typing as t
+from pathlib import Path
+
+import guest_release
+from build_root import become_root, build_root
+from configuration import SERIES
+from kernel import Kernel
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed import vfio_user
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.cache import Cache, write_atomic
+from ansible_collections.vfio.variants.tests.drivers import driver_build, driver_guest, driver_report
+from ansible_collections.vfio.variants.tests.drivers.driver_guest import DriverGuest, Outcome
+
+_HERE = Path(__file__).resolve().parent
+#: Guests at a time: each keeps a processor busy.
+_AT_A_TIME = 2
+
+
+def main(arguments: t.Sequence[str]) -> int:
+    parser = argparse.ArgumentParser(prog="tests/drivers/run", description="Put the kernel drivers to work on the kernels they support.")
+    parser.add_argument("series", nargs="*", help=f"only these kernels: {', '.join(SERIES)}")
+    parser.add_argument("--again", action="store_true", help="also where nothing changed since they passed")
+    options = parser.parse_args(arguments)
+    unknown = set(options.series) - set(SERIES)
+    if unknown:
+        parser.error(f"no kernel {', '.join(sorted(unknown))}; there are {', '.join(SERIES)}")
+    become_root()
+    try:
+        passed, failed = Trials(Cache.at(None)).hold([one for one in SERIES if one in options.series or not options.series], options.again)
+    except HostError as error:
+        say(f"FAILED: {error}")
+        passed, failed = 0, 1
+    say(f"{passed} passed, {failed} failed")
+    return 1 if failed or not passed else 0
+
+
+class Trials:
+    def __init__(self, cache: Cache) -> None:
+        self._cache = cache
+        self._guest = DriverGuest(cache, say)
+        self._folder = cache.root / "drivers"
+
+    def hold(self, wanted: t.Sequence[str], again: bool) -> tuple[int, int]:
+        """How many checks passed and failed. What passed before and is unchanged is not done again."""
+        self._guest.prepare(wanted)
+        self._folder.mkdir(exist_ok=True)
+        results: list[tuple[int, int]] = []
+        with concurrent.futures.ThreadPoolExecutor(_AT_A_TIME) as pool:
+            pending = {}
+            for series in wanted:
+                kernel = self._guest.kernel(series)
+                known = self._known(kernel)
+                if known.is_file() and not again:
+                    passed = int(known.read_text(encoding="utf-8"))
+                    say(f"Linux {kernel.release}: {passed} checks passed; known from before")
+                    results.append((passed, 0))
+                else:
+                    pending[pool.submit(self._guest.work, series, self._build(series, kernel))] = kernel
+            results += [self._judge(pending[done], done.result()) for done in concurrent.futures.as_completed(pending)]
+        return sum(passed for passed, _failed in results), sum(failed for _passed, failed in results)
+
+    def _build(self, series: str, kernel: Kernel) -> dict[str, bytes]:
+        release = guest_release.of_series(series)
+        with self._cache.lock(f"kernels-{release.name}"):
+            return driver_build.build(build_root(release, self._cache, say), kernel.release)
+
+    def _judge(self, kernel: Kernel, outcome: Outcome) -> tuple[int, int]:
+        report = driver_report.parse(outcome.report)
+        failures = report.failures([scene.name for scene in driver_guest.scenes()])
+        if outcome.problem:
+            failures.append(outcome.problem)
+        place = self._folder / f"{kernel.series}.report"
+        write_atomic(place, f"{outcome.report}\n@console\n{outcome.console}")
+        for failure in failures:
+            say(f"Linux {kernel.release}: FAILED: {failure}")
+        if failures:
+            say(f"Linux {kernel.release}: all that the guest said is in {place}")
+        else:
+            say(f"Linux {kernel.release}: {report.passed} checks passed ({outcome.seconds:.0f} s)")
+            for older in self._folder.glob(f"{kernel.series}.passed-*"):
+                older.unlink()
+            write_atomic(self._known(kernel), str(report.passed))
+        return report.passed, len(failures)
+
+    def _known(self, kernel: Kernel) -> Path:
+        """Its name changes with everything that a trial depends on."""
+        text = hashlib.sha256(f"{kernel.release} {driver_build.digest()} {self._guest.digest()}".encode())
+        text.update(kernel.started.read_bytes())
+        emulated = Path(next(iter(vfio_user.__path__)))
+        for folder in (_HERE, _HERE / "guest", _HERE / "scenes", emulated, emulated.parent):
+            for path in sorted(folder.iterdir()):
+                if path.is_file():
+                    text.update(path.name.encode() + b"\0" + path.read_bytes())
+        return self._folder / f"{kernel.series}.passed-{text.hexdigest()[:16]}"
+
+
+def say(line: str) -> None:
+    print(line, flush=True)
