@@ -33,6 +33,8 @@ LAST_WORD = (IDS, RULE, DRIVERCTL)
 MARK = "\0"
 LONGEST_SEARCH = 3000
 """How many devices may be forecast for each kernel in search of changes, each try counted once: seconds, not minutes."""
+RULES_LIKE_A_DEVICE = 25
+"""So many rules make each device's forecast as dear again: every event is held against those that write to others."""
 NOT_SEARCHED = "Not looked for: too many devices of this host have another owner than they are claimed for; ask for this one alone."
 NO_FORECAST: t.Mapping[str, t.Any] = {
     "winner": None,
@@ -142,7 +144,9 @@ class Outlook:
         known = self._remedies
         if key not in known:
             others = self._kinds(release)
-            if sum(len(others) for one in known if one[0] == release) > LONGEST_SEARCH:
+            rules = sum(len(stage.rules.rules) for stage in boot.stages)
+            each = len(others) * (1 + rules // RULES_LIKE_A_DEVICE)
+            if sum(each for one in known if one[0] == release) > LONGEST_SEARCH:
                 return NOT_SEARCHED
             devices = tuple(dict.fromkeys((*others, device)))
             sentence = would_change(device, driver, devices, boot, now)

@@ -9,25 +9,27 @@ from __future__ import annotations
 
 import dataclasses
 import fnmatch
+import operator
 import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import Because
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.kinds import address_patterns, is_pattern
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import Request
-from ansible_collections.vfio.variants.plugins.module_utils._core.policy.udev import Rules, attribute_of_another
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.udev import Rule, Rules, attribute_of_another
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Device
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import Stage
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import Modprobe
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pci_driver import PciId
-    from ansible_collections.vfio.variants.plugins.module_utils._core.policy.udev import Key, Rule
+    from ansible_collections.vfio.variants.plugins.module_utils._core.policy.udev import Key
 
 OWN = ""
 """In an effect, the address of the device whose event it is: devices that are alike share their effects."""
 OVERRIDE = "driver_override"
 AUTOPROBE = "sriov_drivers_autoprobe"
+_NOT_LITERAL = re.compile(r"[*?\[$%]")
 _BUS_PROBE = re.compile(r"\[subsystem/pci\]drivers_probe")
 _BINDING = re.compile(r"driver_override|new_id|remove_id|drivers_probe|\b(?:un)?bind\b|modprobe|insmod|driverctl")
 _MODPROBE_PROGRAM = re.compile(
@@ -94,14 +96,16 @@ class Events:
     """The "add" events of a stage.  ``others`` are all devices by address."""
 
     def __init__(self, stage: Stage, modprobe: Modprobe, others: t.Mapping[str, Device]) -> None:
-        self._rules = Rules(tuple(rule for rule in stage.rules.rules if _may_decide(rule)))
+        rules = tuple(rule for rule in stage.rules.rules if _may_decide(rule))
+        self._rules = _RulesByAddress(settled for rule in rules for settled in _settled(rule, others))
         self._release = stage.kernel.release
         self._modprobe = modprobe
         self._others = others
-        patterns = {pattern for rule in self._rules.rules for key in rule.keys for pattern in address_patterns(key)}
+        patterns = {pattern for rule in rules for key in rule.keys for pattern in address_patterns(key)}
         self._named = frozenset(pattern for pattern in patterns if not is_pattern(pattern))
         self._patterns = tuple(sorted(patterns - self._named))
         self._known: dict[tuple[str, ...], tuple[Effect, ...]] = {}
+        self._attributes: dict[tuple[int, int], tuple[Effect, ...]] = {}
 
     def of(self, device: Device) -> tuple[Effect, ...]:
         """What the device's event does, in order; the same object for devices that no rule tells apart."""
@@ -112,20 +116,67 @@ class Events:
             self._known[key] = tuple(self._effects(device))
         return self._known[key]
 
+    def _written(self, rule: Rule, key: Key) -> tuple[Effect, ...]:
+        """What the rule writes to an attribute, put together once: whose event it is has no part in it."""
+        known = (id(rule), id(key))
+        if known not in self._attributes:
+            self._attributes[known] = tuple(_attribute(rule, key))
+        return self._attributes[known]
+
     def _effects(self, device: Device) -> t.Iterator[Effect]:
         run: list[tuple[Rule, Key]] = []
-        for rule, certain in self._rules.matching(device, self._release, self._others):
+        for rule, certain in self._rules.about(device.address).matching(device, self._release, self._others):
             for key in rule.keys:
                 if key.name in ("PROGRAM", "IMPORT") and _BINDING.search(key.value):
                     yield _doubt(rule, key)
                 elif not certain:
                     yield from _doubtful(rule, key)
                 elif key.name == "ATTR" and not key.is_match:
-                    yield from _attribute(rule, key)
+                    yield from self._written(rule, key)
                 elif key.name == "RUN":
                     run = ([] if key.operator in ("=", ":=") else run) + [(rule, key)]
         for rule, key in run:
             yield from _run(device, rule, key, self._modprobe)
+
+
+class _RulesByAddress:
+    """Rules of which each device's event is asked about those only that may be about it: a claimed host has some for each device."""
+
+    def __init__(self, rules: t.Iterable[Rule]) -> None:
+        self._of_all: list[tuple[int, Rule]] = []
+        self._of_one: dict[str, list[tuple[int, Rule]]] = {}
+        for place, rule in enumerate(rules):
+            addresses = _addresses(rule)
+            if addresses is None:
+                self._of_all.append((place, rule))
+            for address in addresses or ():
+                self._of_one.setdefault(address, []).append((place, rule))
+        self._general = Rules(tuple(rule for _place, rule in self._of_all))
+
+    def about(self, address: str) -> Rules:
+        """Those that do not ask for another address, in their order."""
+        if address not in self._of_one:
+            return self._general
+        return Rules(tuple(rule for _place, rule in sorted((*self._of_all, *self._of_one[address]), key=operator.itemgetter(0))))
+
+
+def _addresses(rule: Rule) -> tuple[str, ...] | None:
+    """The only addresses that a rule matches; None where it may match others, or where a jump may lead to it."""
+    if rule.label is not None:
+        return None
+    for key in rule.keys:
+        if key.name == "KERNEL" and key.operator == "==" and not key.ignores_case and not _NOT_LITERAL.search(key.value):
+            return tuple(dict.fromkeys(key.value.split("|")))
+    return None
+
+
+def _settled(rule: Rule, others: t.Mapping[str, Device]) -> t.Iterator[Rule]:
+    """The rule without what it asks of given devices, whoever's event it is; nothing where the answer is no."""
+    asked = [key for key in rule.keys if key.is_match and attribute_of_another(key) is not None] if others else []
+    known = {key: Rule(rule.path, rule.line, (key,)).agrees_with({}, others) for key in asked}
+    if rule.label is None and False in known.values():
+        return
+    yield Rule(rule.path, rule.line, tuple(key for key in rule.keys if known.get(key) is not True)) if True in known.values() else rule
 
 
 def _may_decide(rule: Rule) -> bool:

@@ -259,9 +259,9 @@ class _Simulation:
         named = {state.override for state in fate.states if state.override is not None}
         own = scene.own.get(device.address)
         indices = {*scene.naming.get(device.address, ()), *scene.naming.get(OWN, ()), *(() if own is None else (own,))}
-        effects = [effect for index in indices for effect in scene.jobs[index].effects]
-        named.update(effect.driver for effect in effects if isinstance(effect, SetOverride) and effect.driver is not None)
-        named.update(effect.driver for effect in effects if isinstance(effect, NewId) and effect.id.matches(device))
+        named.update(driver for index in indices for driver in scene.concerns[index].overrides)
+        added = (effect for index in indices for _place, effect in scene.concerns[index].by_address.get(None, ()))
+        named.update(effect.driver for effect in added if isinstance(effect, NewId) and effect.id.matches(device))
         found = {match.module for match in scene.stage.kernel.natives(device.modalias)}
         found |= self._registrar.configured_natives(scene.stage, device)
         found |= self._registrar.with_dynamic_id(scene.stage, device)

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import timeit
 import typing as t
 
 import pytest
@@ -22,10 +23,12 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts
     Winner,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.forecast import forecast
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.rules import lines_for
 from ansible_collections.vfio.variants.tests.unit.boots import STOCK, boot, device, stage
 from ansible_collections.vfio.variants.tests.unit.trees import V100_VARIANT
 
 if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Device
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import Boot
 
 COLDPLUG = 'ACTION=="add", ENV{MODALIAS}=="?*", RUN{builtin}+="kmod load"\n'
@@ -316,3 +319,22 @@ def test_asking_for_some_devices_only_changes_none_of_their_fates() -> None:
     whole = forecast(cards, found)
     assert {card.address: forecast(cards, found, only=(card,))[card.address] for card in cards} == whole
     assert len({won.certainty for won in whole.values()}) > 1
+
+
+def claimed_host(count: int) -> tuple[list[Device], Boot]:
+    """Cards that boot_policy has claimed one by one: each event writes the overrides of all."""
+    cards = [device(f"0000:{number:02x}:00.0") for number in range(1, count + 1)]
+    return cards, boot(rules=rules(*(f"{line}\n" for card in cards for line in lines_for(card, "vfio-pci", "vfio_pci"))))
+
+
+def test_every_card_of_a_host_that_is_claimed_as_a_whole_goes_where_it_is_claimed_for() -> None:
+    cards, found = claimed_host(30)
+    assert {(won.driver, won.certainty) for won in forecast(cards, found).values()} == {("vfio-pci", CERTAIN)}
+
+
+def test_a_host_with_four_times_as_many_claimed_cards_does_not_take_hundreds_of_times_as_long() -> None:
+    def taken(count: int) -> float:
+        cards, found = claimed_host(count)
+        return min(timeit.repeat(lambda: forecast(cards, found), number=1, repeat=3))
+
+    assert taken(48) < 60 * taken(12)
