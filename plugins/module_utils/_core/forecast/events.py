@@ -27,6 +27,8 @@ if t.TYPE_CHECKING:
 
 OWN = ""
 """In an effect, the address of the device whose event it is: devices that are alike share their effects."""
+NOWHERE = "nowhere"
+"""An address that no device has."""
 OVERRIDE = "driver_override"
 AUTOPROBE = "sriov_drivers_autoprobe"
 _NOT_LITERAL = re.compile(r"[*?\[$%]")
@@ -166,7 +168,9 @@ def _addresses(rule: Rule) -> tuple[str, ...] | None:
         return None
     for key in rule.keys:
         if key.name == "KERNEL" and key.operator == "==" and not key.ignores_case and not _NOT_LITERAL.search(key.value):
-            return tuple(dict.fromkeys(key.value.split("|")))
+            # udev's own answer decides here, too: this only saves asking again and again.
+            refuses = Rule(rule.path, rule.line, (key,)).agrees_with({("KERNEL", None): NOWHERE}) is False
+            return tuple(dict.fromkeys(key.value.split("|"))) if refuses else None
     return None
 
 
