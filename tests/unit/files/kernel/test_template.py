@@ -14,7 +14,7 @@ import pytest
 from ansible_collections.vfio.variants.plugins.plugin_utils.source_archive import SourceArchive, own_package
 from ansible_collections.vfio.variants.tests.unit.driver_package import PACKAGES, TEMPLATE, DriverPackage
 
-SHARED = {"COPYING", "Makefile", "probe-kernel.sh", "variant_compat.h", "variant_ids.h"}
+SHARED = {"COPYING", "Kbuild", "Makefile", "probe-kernel.sh", "variant_compat.h", "variant_ids.h"}
 TEST_ID = (0x1234, 0x11E8)
 LONGEST_NAME = "a123456789012345678901_vfio_pci"
 
