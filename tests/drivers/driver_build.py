@@ -20,6 +20,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.errors import 
 _HERE = Path(__file__).resolve().parent
 _MODULES, _CLIENT = _HERE / "modules", _HERE / "client"
 _LEDGER = "ledger.h"
+_ORIGIN = "nvlink2gpu_vfio_pci.c"
 #: What another vendor's variant is made of; its module takes a device that no other driver here has in its table.
 TEMPLATE = Package(PACKAGE.folder.parent / "template")
 _FOLDER = "/tmp/drivers"
@@ -40,16 +41,18 @@ def digest() -> str:
 
 
 def build(root: BuildRoot, kernel: str) -> dict[str, bytes]:
-    """By name below the guest's folder: ``*.ko`` for a kernel whose headers the root has, ``ledger/*.ko``, ``client``."""
-    made = {"client": _client(root)}
-    made.update(_make(root, kernel, PACKAGE, _add_test_modules))
-    made.update({f"ledger/{name}": content for name, content in _make(root, kernel, PACKAGE, _add_ledger).items()})
-    made.update(_make(root, kernel, TEMPLATE, lambda _place: None))
-    return made
+    """By name below the guest's folder, for a kernel whose headers the root has: all that the scenes want."""
+    return {**client(root), **drivers(root, kernel, PACKAGE.folder), **_make(root, kernel, TEMPLATE.folder, lambda _place: None)}
 
 
-def _make(root: BuildRoot, kernel: str, package: Package, add: t.Callable[[Path], None]) -> dict[str, bytes]:
-    with _copy_of(root, package.folder) as place:
+def drivers(root: BuildRoot, kernel: str, package: Path) -> dict[str, bytes]:
+    """``*.ko``: the drivers of the package's sources and the tests' modules; ``ledger/*.ko``: the drivers with the ledger."""
+    with_ledger = _make(root, kernel, package, _add_ledger)
+    return {**_make(root, kernel, package, _add_test_modules), **{f"ledger/{name}": content for name, content in with_ledger.items()}}
+
+
+def _make(root: BuildRoot, kernel: str, package: Path, add: t.Callable[[Path], None]) -> dict[str, bytes]:
+    with _copy_of(root, package) as place:
         add(place)
         done = root.run("make", f"KDIR=/lib/modules/{kernel}/build", "modules", folder=_FOLDER, seconds=_SECONDS)
         if done.status:
@@ -58,22 +61,22 @@ def _make(root: BuildRoot, kernel: str, package: Package, add: t.Callable[[Path]
         return {path.name: path.read_bytes() for path in sorted(place.glob("*.ko"))}
 
 
-def _client(root: BuildRoot) -> bytes:
-    """Static, so that the guest needs nothing for it."""
+def client(root: BuildRoot) -> dict[str, bytes]:
+    """``client``, static, so that the guest needs nothing for it."""
     with _copy_of(root, _CLIENT) as place:
         sources = [path.name for path in sorted(place.glob("*.c"))]
         done = root.run("gcc", "-static", "-O1", "-Wall", "-Wextra", "-Werror", "-o", "client", *sources, folder=_FOLDER, seconds=_SECONDS)
         if done.status:
             raise HostError(f"The client cannot be built: {done.errors[-2000:]}")
         root.run("strip", "client", folder=_FOLDER)
-        return (place / "client").read_bytes()
+        return {"client": (place / "client").read_bytes()}
 
 
 def _add_test_modules(place: Path) -> None:
     for source in _MODULES.glob("*.c"):
         shutil.copy(source, place)
     _extend(place, (_MODULES / "Kbuild").read_text(encoding="utf-8"), f"obj-m += {TABLED}.o\n")
-    origin = (PACKAGE.folder / "nvlink2gpu_vfio_pci.c").read_text(encoding="utf-8")
+    origin = (place / _ORIGIN).read_text(encoding="utf-8")
     (place / f"{TABLED}.c").write_text(variants.variant_source(origin, WITH_NATIVE), encoding="utf-8")
 
 

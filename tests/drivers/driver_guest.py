@@ -49,12 +49,12 @@ class Outcome:
 class DriverGuest(Rig):
     """``prepare`` comes first."""
 
-    def work(self, series: str, files: t.Mapping[str, bytes]) -> Outcome:
-        """Boot the kernel of a series with `files` and run all scenes."""
+    def work(self, series: str, files: t.Mapping[str, bytes], played: t.Sequence[Path]) -> Outcome:
+        """Boot the kernel of a series with `files` and play the scenes."""
         kernel = self.kernel(series)
         with tempfile.TemporaryDirectory(prefix="drivers-") as place:
             folder = Path(place)
-            (folder / _INITRD).write_bytes(padded(kernel.base.read_bytes()) + _archive(kernel, files))
+            (folder / _INITRD).write_bytes(padded(kernel.base.read_bytes()) + _archive(kernel, files, played))
             start = time.monotonic()
             with _emulated(folder):
                 problem = self._run(self._command(kernel, folder), TIMEOUT)
@@ -75,12 +75,12 @@ class DriverGuest(Rig):
         ]
 
 
-def _archive(kernel: Kernel, files: t.Mapping[str, bytes]) -> bytes:
+def _archive(kernel: Kernel, files: t.Mapping[str, bytes], played: t.Sequence[Path]) -> bytes:
     """Comes after the fast guest's own, and replaces its init."""
     made = Archive()
     made.file("/init", (_HERE / "guest/init").read_bytes(), 0o755)
     made.file("/drivers/words", (_HERE / "guest/words").read_bytes())
-    for scene in scenes():
+    for scene in played:
         made.file(f"/drivers/scenes/{scene.name}", scene.read_bytes())
     for name, content in files.items():
         made.file(f"/drivers/{name}", content, 0o755)
@@ -90,7 +90,7 @@ def _archive(kernel: Kernel, files: t.Mapping[str, bytes]) -> bytes:
 
 
 def scenes() -> list[Path]:
-    """In the order in which they are played."""
+    """All there are, in the order in which they are played."""
     return sorted((_HERE / "scenes").iterdir())
 
 

@@ -7,19 +7,22 @@ from __future__ import annotations
 import argparse
 import concurrent.futures
 import hashlib
+import tempfile
 import typing as t
 from pathlib import Path
 
 import guest_release
-from build_root import become_root, build_root
+from build_root import BuildRoot, become_root, build_root
 from configuration import SERIES
 from kernel import Kernel
+from matrix import PACKAGE
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed import vfio_user
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.cache import Cache, write_atomic
 from ansible_collections.vfio.variants.tests.drivers import driver_build, driver_guest, driver_report
 from ansible_collections.vfio.variants.tests.drivers.driver_guest import DriverGuest, Outcome
+from ansible_collections.vfio.variants.tests.drivers.driver_mutants import MUTANTS, Mutant
 
 _HERE = Path(__file__).resolve().parent
 #: Guests at a time: each keeps a processor busy.
@@ -30,13 +33,16 @@ def main(arguments: t.Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="tests/drivers/run", description="Put the kernel drivers to work on the kernels they support.")
     parser.add_argument("series", nargs="*", help=f"only these kernels: {', '.join(SERIES)}")
     parser.add_argument("--again", action="store_true", help="also where nothing changed since they passed")
+    parser.add_argument("--mutants", nargs="*", metavar="WORDS", help="drivers with a mistake each, to be noticed; those with WORDS")
     options = parser.parse_args(arguments)
     unknown = set(options.series) - set(SERIES)
     if unknown:
         parser.error(f"no kernel {', '.join(sorted(unknown))}; there are {', '.join(SERIES)}")
     become_root()
+    wanted = [one for one in SERIES if one in options.series or not options.series]
     try:
-        passed, failed = Trials(Cache.at(None)).hold([one for one in SERIES if one in options.series or not options.series], options.again)
+        trials = Trials(Cache.at(None))
+        passed, failed = trials.hold(wanted, options.again) if options.mutants is None else trials.notice(wanted, options.mutants)
     except HostError as error:
         say(f"FAILED: {error}")
         passed, failed = 0, 1
@@ -65,14 +71,31 @@ class Trials:
                     say(f"Linux {kernel.release}: {passed} checks passed; known from before")
                     results.append((passed, 0))
                 else:
-                    pending[pool.submit(self._guest.work, series, self._build(series, kernel))] = kernel
+                    pending[pool.submit(self._guest.work, series, self._build(kernel, driver_build.build), driver_guest.scenes())] = kernel
             results += [self._judge(pending[done], done.result()) for done in concurrent.futures.as_completed(pending)]
         return sum(passed for passed, _failed in results), sum(failed for _passed, failed in results)
 
-    def _build(self, series: str, kernel: Kernel) -> dict[str, bytes]:
-        release = guest_release.of_series(series)
+    def notice(self, wanted: t.Sequence[str], words: t.Sequence[str]) -> tuple[int, int]:
+        """How many mistakes were noticed and how many not, on the first of the kernels."""
+        self._guest.prepare(wanted[:1])
+        kernel = self._guest.kernel(wanted[0])
+        results = [self._notices(kernel, mutant) for mutant in MUTANTS if all(word in mutant.mistake for word in words)]
+        return results.count(True), results.count(False)
+
+    def _notices(self, kernel: Kernel, mutant: Mutant) -> bool:
+        with tempfile.TemporaryDirectory(prefix="drivers-") as place:
+            package = mutant.make(PACKAGE.folder, Path(place) / "package")
+            files = self._build(kernel, lambda root, name: {**driver_build.client(root), **driver_build.drivers(root, name, package)})
+        played = [scene for scene in driver_guest.scenes() if scene.name == mutant.scene]
+        outcome = self._guest.work(kernel.series, files, played)
+        failures = driver_report.parse(outcome.report).failures([mutant.scene])
+        say(f"{mutant.mistake}: {f'noticed: {failures[0]}' if failures else 'NOT NOTICED'}")
+        return bool(failures)
+
+    def _build(self, kernel: Kernel, build: t.Callable[[BuildRoot, str], dict[str, bytes]]) -> dict[str, bytes]:
+        release = guest_release.of_series(kernel.series)
         with self._cache.lock(f"kernels-{release.name}"):
-            return driver_build.build(build_root(release, self._cache, say), kernel.release)
+            return build(build_root(release, self._cache, say), kernel.release)
 
     def _judge(self, kernel: Kernel, outcome: Outcome) -> tuple[int, int]:
         report = driver_report.parse(outcome.report)
