@@ -30,13 +30,19 @@ _ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "H
 
 @dataclass(frozen=True)
 class Release:
-    """`series`: the kernels to build for. `refused`: a series, and the suite that has it, that the package must refuse."""
+    """`series`: the kernels to build for. `refused`: a series, and the suite that has it, that the package must refuse.
+
+    `compiler`: which compiler the root is for, and so for which other kernels it can build. Where no series brings it along,
+    `packages` has to, with what else building a kernel's modules takes.
+    """
 
     name: str
     suite: Suite
     series: tuple[str, ...]
     refused: tuple[str, str] | None = None
     checkpatch: str = ""
+    compiler: str = ""
+    packages: tuple[str, ...] = ()
 
     def recipe(self, mirror: str) -> Recipe:
         scripts = [GuestFile(f"/usr/local/sbin/{path.name}", path.read_text("utf-8"), 0o755) for path in sorted(_SCRIPTS.iterdir())]
@@ -48,7 +54,7 @@ class Release:
             commands.append(("add-kernel", series, _FURTHER_SOURCES))
         return Recipe(
             sources=self.suite.sources(mirror),
-            packages=_TOOLS,
+            packages=(*_TOOLS, *self.packages),
             dpkg_options=guest.DPKG_OPTIONS,
             files_before_packages=tuple(scripts),
             files_after_packages=(),

@@ -14,9 +14,25 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from build_root import BuildRoot, Finished
+from target import Target
 
-#: What a build may say on its error stream: Debian's 6.1 headers hold no vmlinux to make BTF from.
+#: What a build may say on its error stream: some headers hold no vmlinux to make BTF from.
 _HARMLESS = re.compile(r"Skipping BTF generation for \S+ due to unavailability of vmlinux")
+_UNRESOLVED = re.compile(r'WARNING: modpost: "(\w+)" \[\S+\] (?:undefined!|has no CRC!)')
+#: What each switch has a driver take from iommufd, where the kernel has it.
+_IOMMUFD = {
+    "VARIANT_HAVE_BIND_IOMMUFD": ("bind", "unbind", "attach_ioas"),
+    "VARIANT_HAVE_DETACH_IOAS": ("detach_ioas",),
+    "VARIANT_HAVE_PASID_ATTACH_IOAS": ("pasid_attach_ioas", "pasid_detach_ioas"),
+}
+#: What sparse has not learned yet of the C that the newest kernels are written in.
+_CHECKED = ("W=1", "C=1", "CF=-D__typeof_unqual__=__typeof__")
+_COMPLAINT = re.compile(r"^\S+:\d+:\d+: (?:error|warning): (.*)$", re.MULTILINE)
+_NOTE = re.compile(r"\S+: note: in included file")
+_BARE = '#include <linux/module.h>\n#include <linux/vfio_pci_core.h>\nMODULE_LICENSE("GPL");\nMODULE_DESCRIPTION("Nothing");\n'
+#: The code of the checks, as this program began with it.
+_CHECKS = b"".join(hashlib.sha256(path.read_bytes()).digest() for path in sorted(Path(__file__).resolve().parent.glob("*.py")))
+_SWITCH = re.compile(r"\bVARIANT_HAVE_\w+")
 _EXCLUDED = 77
 
 
@@ -44,13 +60,18 @@ class Package:
 
     @property
     def sources(self) -> list[Path]:
-        return [path for path in sorted(self.folder.iterdir()) if path.suffix in (".c", ".h", ".sh")]
+        """Its own sources: what it shares with another package is a link."""
+        return [path for path in sorted(self.folder.iterdir()) if path.suffix in (".c", ".h", ".sh") and not path.is_symlink()]
+
+    @property
+    def switches(self) -> frozenset[str]:
+        """What the compatibility header chooses by."""
+        return switches_in((self.folder / "variant_compat.h").read_text(encoding="utf-8"))
 
     def digest(self) -> str:
         """Changes when any file of the package, or a check made here, does."""
-        checks = sorted(Path(__file__).resolve().parent.glob("*.py"))
-        digest = hashlib.sha256()
-        for path in (*sorted(self.folder.iterdir()), *checks):
+        digest = hashlib.sha256(_CHECKS)
+        for path in sorted(path for path in self.folder.iterdir() if path.is_file()):
             digest.update(path.name.encode() + hashlib.sha256(path.read_bytes()).digest())
         return digest.hexdigest()[:16]
 
@@ -61,26 +82,89 @@ class Package:
         return found[1]
 
 
-def builds_without_warning(package: Package, root: BuildRoot, kernel: str) -> str:
+def builds_without_warning(package: Package, root: BuildRoot, target: Target) -> str:
+    expected = target.imitated.symbols if target.imitated else frozenset()
     with _copy(package, root, "/tmp/build") as folder:
-        sparse = _sparse_runs(root, kernel)
-        flags = ("W=1", *(("C=1",) if sparse else ()))
-        done = root.run("make", f"KDIR=/lib/modules/{kernel}/build", *flags, "modules", folder=folder)
-        said = [line for line in done.errors.splitlines() if line and not _HARMLESS.fullmatch(line)]
-        if done.status or said:
-            raise CheckError(f"make {' '.join(flags)} ended with {done.status}:\n{_tail(done)}")
-        if sparse and "CHECK" not in done.output:
-            raise CheckError(f"sparse was asked for and not run:\n{_tail(done)}")
+        _make(root, folder, target, "-Werror", expected)
         for module, aliases in package.modules.items():
-            _check_module(root, f"{folder}/{module}.ko", module, aliases, kernel, package.version)
+            _check_module(root, f"{folder}/{module}.ko", module, aliases, target, package.version)
         cleaned = root.run("make", "clean", folder=folder)
         left = {path.name for path in (root.tree / folder.lstrip("/")).iterdir()} - {path.name for path in package.folder.iterdir()}
         if cleaned.status or left:
             raise CheckError(f"make clean ended with {cleaned.status} and left {', '.join(sorted(left)) or 'nothing'}")
-    return "W=1 and sparse" if sparse else "W=1; its headers come without what sparse needs"
+    return "W=1, -Werror and sparse"
 
 
-def installs_with_dkms(package: Package, root: BuildRoot, kernel: str) -> str:
+def probes_its_headers(package: Package, root: BuildRoot, target: Target) -> str:
+    """The switches of the compatibility header that are on for this kernel, a space between them, and how many those are."""
+    include = target.common(root) / "include"
+    with _copy(package, root, "/tmp/build") as folder:
+        done = root.run("sh", f"{folder}/probe-kernel.sh", f"/{include.relative_to(root.tree)}")
+    if done.status or not done.output.endswith("-DVARIANT_PROBED\n"):
+        raise CheckError(f"probe-kernel.sh ended with {done.status}:\n{_tail(done)}")
+    found = frozenset(word.removeprefix("-D") for word in done.output.split()[:-1])
+    if target.imitated and found != target.imitated.switches:
+        raise CheckError(f"the imitated headers turn on {sorted(found)}, and Linux {target.name} has {sorted(target.imitated.switches)}")
+    return " ".join((f"{len(found)} switches", *sorted(found)))
+
+
+def switches_in(text: str) -> frozenset[str]:
+    """The switches that a source or the result of a check names."""
+    return frozenset(_SWITCH.findall(text))
+
+
+def takes_iommufd(package: Package, root: BuildRoot, target: Target) -> str:
+    """No kernel of Debian's has iommufd, so the compiler is told that this one does.
+
+    Of kernels that know nothing of iommufd there is nothing to say.
+    """
+    switches = switches_in(probes_its_headers(package, root, target))
+    wanted = {f"vfio_iommufd_physical_{name}" for switch in switches for name in _IOMMUFD.get(switch, ())}
+    if not wanted:
+        return ""
+    expected = frozenset(wanted) | (target.imitated.symbols if target.imitated else frozenset())
+    with _copy(package, root, "/tmp/build") as folder:
+        _make(root, folder, target, "-Werror -DCONFIG_IOMMUFD=1", expected)
+        for module in package.modules:
+            listed = root.run("nm", "--undefined-only", "--format=posix", f"{folder}/{module}.ko")
+            taken = {line.split()[0] for line in listed.output.splitlines() if line.startswith("vfio_iommufd_")}
+            if listed.status or taken != wanted:
+                raise CheckError(f"{module} takes {sorted(taken)} and not {sorted(wanted)}:\n{_tail(listed)}")
+    return f"{len(wanted)} functions of iommufd"
+
+
+def _make(root: BuildRoot, folder: str, target: Target, flags: str, expected: frozenset[str]) -> None:
+    """Build, with sparse; no warning is harmless, but for symbols that the kernel is known not to export."""
+    _let_sparse_run(root, target)
+    words = (*target.make, f"KCFLAGS={flags}", *(("KBUILD_MODPOST_WARN=1",) if expected else ()), *_CHECKED, "modules")
+    done = root.run("make", *words, folder=folder)
+    unresolved = frozenset(_UNRESOLVED.findall(done.errors))
+    said = [line for line in done.errors.splitlines() if line and not _HARMLESS.fullmatch(line) and not _UNRESOLVED.fullmatch(line)]
+    if said and not done.status:
+        said = _not_of_the_headers(said, root, target)
+    if done.status or said:
+        raise CheckError(f"make {' '.join(words)} ended with {done.status}:\n{_tail(done)}")
+    if unresolved != expected:
+        raise CheckError(f"make {' '.join(words)}: the kernel lacks {sorted(unresolved)}, and should lack {sorted(expected)}")
+    if "CHECK" not in done.output:
+        raise CheckError(f"sparse was asked for and not run:\n{_tail(done)}")
+
+
+def _not_of_the_headers(said: list[str], root: BuildRoot, target: Target) -> list[str]:
+    """Without what sparse, which is older than some kernels, also says of a module that does nothing but include headers."""
+    folder = "/tmp/bare"
+    place = root.tree / folder.lstrip("/")
+    place.mkdir()
+    (place / "Kbuild").write_text("obj-m := bare.o\n", encoding="utf-8")
+    (place / "bare.c").write_text(_BARE, encoding="utf-8")
+    done = root.run("make", "-C", f"/lib/modules/{target.release}/build", f"M={folder}", *target.make, *_CHECKED, "modules", folder=folder)
+    shutil.rmtree(place)
+    known = set(_COMPLAINT.findall(done.errors))
+    return [line for line in said if not _NOTE.match(line) and not known.intersection(_COMPLAINT.findall(line))]
+
+
+def installs_with_dkms(package: Package, root: BuildRoot, target: Target) -> str:
+    kernel = target.release
     with _added_to_dkms(package, root) as identity:
         done = root.run("dkms", "install", identity, "-k", kernel)
         if done.status:
@@ -89,7 +173,7 @@ def installs_with_dkms(package: Package, root: BuildRoot, kernel: str) -> str:
             found = list((root.tree / "lib/modules" / kernel).rglob(f"{module}.ko*"))
             if [path.parent.name for path in found] != ["dkms"]:
                 raise CheckError(f"dkms install put {module} at {[str(path) for path in found]}")
-            _check_module(root, f"/{found[0].relative_to(root.tree)}", module, aliases, kernel, package.version)
+            _check_module(root, f"/{found[0].relative_to(root.tree)}", module, aliases, target, package.version)
         done = root.run("dkms", "remove", identity, "--all")
         left = [*(root.tree / "lib/modules" / kernel).rglob("updates/dkms/*.ko*"), *(root.tree / "var/lib/dkms" / package.name).rglob("*")]
         if done.status or left:
@@ -97,32 +181,32 @@ def installs_with_dkms(package: Package, root: BuildRoot, kernel: str) -> str:
     return root.run("dkms", "--version").output.strip().replace("dkms-", "DKMS ")
 
 
-def is_refused_by_make(package: Package, root: BuildRoot, kernel: str) -> str:
+def is_refused_by_make(package: Package, root: BuildRoot, target: Target) -> str:
     with _copy(package, root, "/tmp/build") as folder:
-        done = root.run("make", f"KDIR=/lib/modules/{kernel}/build", "modules", folder=folder)
-        if done.status == 0 or f"kernel {kernel} has no CONFIG_VFIO_PCI_CORE" not in done.errors:
+        done = root.run("make", *target.make, "modules", folder=folder)
+        if done.status == 0 or f"kernel {target.release} has no CONFIG_VFIO_PCI_CORE" not in done.errors:
             raise CheckError(f"make ended with {done.status} and does not say why the kernel is refused:\n{_tail(done)}")
     return "refused, and the reason named"
 
 
-def is_skipped_by_dkms(package: Package, root: BuildRoot, kernel: str) -> str:
+def is_skipped_by_dkms(package: Package, root: BuildRoot, target: Target) -> str:
     with _added_to_dkms(package, root) as identity:
-        done = root.run("dkms", "install", identity, "-k", kernel)
+        done = root.run("dkms", "install", identity, "-k", target.release)
         if done.status != _EXCLUDED or "BUILD_EXCLUSIVE" not in done.output + done.errors:
             raise CheckError(f"dkms install ended with {done.status}, not {_EXCLUDED}:\n{_tail(done)}")
     return "skipped by BUILD_EXCLUSIVE_CONFIG"
 
 
-def has_kernel_style(package: Package, root: BuildRoot) -> str:
+def has_kernel_style(package: Package, root: BuildRoot, _target: Target) -> str:
     with _copy(package, root, "/tmp/build") as folder:
         names = [path.name for path in package.sources]
         done = root.run("perl", "/usr/share/checkpatch/checkpatch.pl", "--no-tree", "--strict", "--terse", "--file", *names, folder=folder)
         if done.status or done.output.strip():
             raise CheckError(f"checkpatch.pl:\n{_tail(done)}")
-    return f"checkpatch.pl --strict over {len(names)} files"
+    return f"checkpatch.pl --strict over {len(names)} file{'s' if len(names) > 1 else ''}"
 
 
-def _check_module(root: BuildRoot, path: str, name: str, aliases: set[str], kernel: str, version: str) -> None:
+def _check_module(root: BuildRoot, path: str, name: str, aliases: set[str], target: Target, version: str) -> None:
     def field(key: str) -> list[str]:
         done = root.run("modinfo", "-F", key, path)
         if done.status:
@@ -131,19 +215,29 @@ def _check_module(root: BuildRoot, path: str, name: str, aliases: set[str], kern
 
     if set(field("alias")) != aliases:
         raise CheckError(f"{name} carries the aliases {field('alias')}, and its manifest says {sorted(aliases)}")
-    if [line.split()[0] for line in field("vermagic")] != [kernel]:
-        raise CheckError(f"{name} was built for {field('vermagic')}, not for {kernel}")
+    if [line.split()[0] for line in field("vermagic")] != [target.release]:
+        raise CheckError(f"{name} was built for {field('vermagic')}, not for {target.release}")
     if field("version") != [version] or field("name") != [name]:
         raise CheckError(f"{path} says that it is {field('name')} version {field('version')}")
     if not any(line.startswith("ids:") for line in field("parm")):
         raise CheckError(f"{name} has no parameter ids, only {field('parm')}")
+    _check_machine(root, path, target)
 
 
-def _sparse_runs(root: BuildRoot, kernel: str) -> bool:
-    """Newer kernels want a script of theirs for sparse that Debian's headers do not hold."""
-    common = root.tree / "usr/src" / f"linux-headers-{kernel.rsplit('-', 1)[0]}-common"
-    wanted = "checker-valid.sh" in (common / "Makefile").read_text(encoding="utf-8")
-    return not wanted or (common / "scripts/checker-valid.sh").exists()
+def _check_machine(root: BuildRoot, path: str, target: Target) -> None:
+    """Of a module that is not compressed, the machine that it is for."""
+    content = (root.tree / path.lstrip("/")).read_bytes()
+    if content[:4] == b"\x7fELF" and int.from_bytes(content[18:20], "little") != target.machine:
+        raise CheckError(f"{path} is for ELF machine {int.from_bytes(content[18:20], 'little')}, not {target.machine}")
+
+
+def _let_sparse_run(root: BuildRoot, target: Target) -> None:
+    """Newer kernels ask a script of theirs whether sparse is good enough. Debian's headers come without it, and so without sparse."""
+    common = target.common(root)
+    script = common / "scripts/checker-valid.sh"
+    if script.name in (common / "Makefile").read_text(encoding="utf-8") and not script.exists():
+        script.write_text("#!/bin/sh\necho 1\n", encoding="utf-8")
+        script.chmod(0o755)
 
 
 @contextlib.contextmanager

@@ -1,0 +1,205 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which kernels Debian's suites offer headers for, and the packages that a build for each takes."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import subprocess
+import tempfile
+import time
+import typing as t
+from dataclasses import dataclass
+from pathlib import Path
+
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed import apt_sources
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.cache import Cache, write_atomic
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.suite import KEYRING
+
+SUITES = ("bookworm", "bookworm-backports", "trixie", "trixie-backports", "forky", "sid", "experimental")
+#: Theirs is an archive beside the main one.
+SECURITY = ("bookworm-security", "trixie-security")
+#: The kernel flavours built for, by Debian's architecture.
+FLAVOURS = {"amd64": ("amd64",), "ppc64el": ("powerpc64le", "powerpc64le-64k")}
+#: What Debian's cross compilers for an architecture are named after.
+CROSS = "powerpc64le-linux-gnu"
+
+_OLDEST = (5, 15)
+_KERNEL_PACKAGE = r"linux-headers-\d[^\n]*-(?:common|amd64|powerpc64le(?:-64k)?)|linux-kbuild-\d[^\n]*"
+_CROSS_PACKAGE = rf"(?:gcc|cpp)-\d+-{CROSS}|binutils-{CROSS}"
+_STANZA = re.compile(rf"^Package: (?:{_KERNEL_PACKAGE}|{_CROSS_PACKAGE})\n(?:.+\n)*", re.MULTILINE)
+_FIELD = re.compile(r"^(Package|Version|Depends|Filename|SHA256): (.*)$", re.MULTILINE)
+_ASKED_AGAIN_AFTER = 24 * 3600
+_INCOMPLETE_ASKED_AGAIN_AFTER = 3600
+_UPDATE_SECONDS = 900
+
+
+@dataclass(frozen=True)
+class Deb:
+    """A package of the archive. `address`: where it is; `depends`: as in its control file."""
+
+    package: str
+    version: str
+    suite: str
+    architecture: str
+    depends: str
+    address: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class Offer:
+    """The headers of one kernel: its release, the suite and the architecture that have it, its compiler, its packages."""
+
+    release: str
+    suite: str
+    architecture: str
+    compiler: str
+    debs: tuple[Deb, ...]
+
+    @property
+    def series(self) -> tuple[int, int]:
+        return series_of(self.release)
+
+
+@dataclass(frozen=True)
+class Archive:
+    """What the suites have that concerns us, and the indexes (suite and architecture) that could not be read."""
+
+    debs: tuple[Deb, ...]
+    unread: tuple[str, ...]
+
+    def offers(self) -> list[Offer]:
+        """The newest kernel of each series that a suite has, and that knows vfio-pci-core, for each flavour."""
+        newest: dict[tuple[str, str, tuple[int, int]], Offer] = {}
+        for deb in self.debs:
+            offer = self._offer(deb)
+            if offer is None or offer.series < _OLDEST:
+                continue
+            flavour = offer.release.partition("-powerpc64le")[2]
+            place = (offer.suite, offer.architecture + flavour, offer.series)
+            if place not in newest or order(offer.release) > order(newest[place].release):
+                newest[place] = offer
+        return list(newest.values())
+
+    def cross_compiler(self, suite: str, compiler: str) -> tuple[Deb, ...]:
+        """`compiler` (gcc-14) for the other architecture, in the release `suite`; empty when the suite has none."""
+        names = (f"{compiler}-{CROSS}", f"{compiler.replace('gcc', 'cpp')}-{CROSS}", f"binutils-{CROSS}")
+        found = [self._newest(name, suite) for name in names]
+        return tuple(deb for deb in found if deb) if all(found) else ()
+
+    def _offer(self, deb: Deb) -> Offer | None:
+        release = deb.package.removeprefix("linux-headers-")
+        ends = FLAVOURS[deb.architecture]
+        common = re.search(r"linux-headers-(\S+-common)(?= |$)", deb.depends)
+        kbuild = re.search(r"linux-kbuild-[^ ,]+", deb.depends)
+        compiler = re.search(r"gcc-\d+", deb.depends)
+        # Others are realtime and cloud kernels, and packages that only name another, such as linux-headers-6.12-amd64.
+        if not (common and kbuild and compiler) or release not in [common[1].removesuffix("common") + flavour for flavour in ends]:
+            return None
+        needed = [deb, self._newest(f"linux-headers-{common[1]}", deb.suite), self._newest(kbuild[0], deb.suite)]
+        if not all(needed):
+            return None
+        return Offer(release, deb.suite, deb.architecture, compiler[0], tuple(found for found in needed if found))
+
+    def _newest(self, package: str, suite: str) -> Deb | None:
+        """For the machine that builds: amd64, or of all architectures."""
+        found = [deb for deb in self.debs if (deb.package, deb.suite, deb.architecture) == (package, suite, "amd64")]
+        return max(found, key=lambda deb: order(deb.version), default=None)
+
+
+def read(cache: Cache, say: t.Callable[[str], None]) -> Archive:
+    """What the archive has, as it said within the last day. The caller need not be root."""
+    known = cache.root / "kernels" / "archive.json"
+    with cache.lock("kernels-archive"):
+        before = _known(known)
+        if before and time.time() - known.stat().st_mtime < (_INCOMPLETE_ASKED_AGAIN_AFTER if before.unread else _ASKED_AGAIN_AFTER):
+            return before
+        say("asking the archive which kernels it has")
+        debs: list[Deb] = []
+        unread: list[str] = []
+        for architecture in FLAVOURS:
+            found, missing = _ask(architecture)
+            debs += found
+            unread += missing
+        # An index that a mirror is just replacing is read again later; until then what it said before holds.
+        if before:
+            debs += [deb for deb in before.debs if f"{deb.suite} {deb.architecture}" in unread]
+        archive = Archive(tuple(dict.fromkeys(debs)), tuple(unread))
+        known.parent.mkdir(parents=True, exist_ok=True)
+        write_atomic(known, json.dumps(dataclasses.asdict(archive)))
+    return archive
+
+
+def series_of(release: str) -> tuple[int, int]:
+    """(6, 12) of 6.12.107+deb13-amd64."""
+    numbers = re.match(r"(\d+)\.(\d+)", release)
+    if numbers is None:
+        raise ValueError(f"{release!r} is no kernel's release")
+    return int(numbers[1]), int(numbers[2])
+
+
+def order(version: str) -> list[tuple[int, int, str]]:
+    """To sort versions by: numbers by value, and a tilde before everything, the end included."""
+    parts = re.findall(r"\d+|~|[^\d~]+", version)
+    return [(-1, 0, "") if part == "~" else (2, int(part), "") if part.isdigit() else (1, 0, part) for part in parts] + [(0, 0, "")]
+
+
+def _known(path: Path) -> Archive | None:
+    if not path.is_file():
+        return None
+    found = json.loads(path.read_text(encoding="utf-8"))
+    return Archive(tuple(Deb(**deb) for deb in found["debs"]), tuple(found["unread"]))
+
+
+def _ask(architecture: str) -> tuple[list[Deb], list[str]]:
+    """The packages of this architecture in all suites, and the indexes not read."""
+    main = apt_sources.of_this_machine().rstrip("/")
+    places = dict.fromkeys(SUITES, main) | dict.fromkeys(SECURITY, f"{main}-security")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "lists/partial").mkdir(parents=True)
+        (folder / "status").touch()
+        lines = [f"deb [arch={architecture} signed-by={KEYRING}] {place} {suite} main\n" for suite, place in places.items()]
+        (folder / "sources.list").write_text("".join(lines), encoding="utf-8")
+        settings = {
+            "Dir::State::lists": f"{folder}/lists",
+            "Dir::State::status": f"{folder}/status",
+            "Dir::Cache": str(folder),
+            "Dir::Etc::sourcelist": f"{folder}/sources.list",
+            "Dir::Etc::sourceparts": "/dev/null",
+            "Acquire::Languages": "none",
+            "Acquire::GzipIndexes": "false",
+            # A mirror may lag behind, and testing's Release files expire within days; the signature is checked all the same.
+            "Acquire::Check-Valid-Until": "false",
+            "APT::Sandbox::User": "root",
+        }
+        options = [word for setting, value in settings.items() for word in ("-o", f"{setting}={value}")]
+        # Its status says that some index is missing, not which; the folder does.
+        subprocess.run(["apt-get", *options, "update"], capture_output=True, timeout=_UPDATE_SECONDS, check=False)
+        debs: list[Deb] = []
+        unread: list[str] = []
+        for suite, place in places.items():
+            found = sorted((folder / "lists").glob(f"*_dists_{suite}_main_binary-{architecture}_Packages"))
+            if not found and _should_have(folder / "lists", suite, architecture):
+                unread.append(f"{suite} {architecture}")
+            for path in found:
+                debs += _parse(path.read_text(encoding="utf-8"), suite, architecture, place)
+    return debs, unread
+
+
+def _should_have(lists: Path, suite: str, architecture: str) -> bool:
+    """Not every suite has every architecture; of a suite that could not be reached nobody can tell."""
+    releases = [path.read_text(encoding="utf-8") for path in lists.glob(f"*_dists_{suite}_*Release")]
+    return not releases or any(f" main/binary-{architecture}/Packages" in text for text in releases)
+
+
+def _parse(index: str, suite: str, architecture: str, place: str) -> list[Deb]:
+    found = []
+    for stanza in _STANZA.findall(index):
+        field = dict(_FIELD.findall(stanza))
+        address = f"{place}/{field['Filename']}"
+        found.append(Deb(field["Package"], field["Version"], suite, architecture, field.get("Depends", ""), address, field["SHA256"]))
+    return found
