@@ -42,13 +42,18 @@ def digest() -> str:
 
 def build(root: BuildRoot, kernel: str) -> dict[str, bytes]:
     """By name below the guest's folder, for a kernel whose headers the root has: all that the scenes want."""
-    return {**client(root), **drivers(root, kernel, PACKAGE.folder), **_make(root, kernel, TEMPLATE.folder, lambda _place: None)}
+    template = _make(root, kernel, TEMPLATE.folder, lambda _place: None)
+    return {**client(root), **drivers(root, kernel, PACKAGE.folder), **drivers_with_ledger(root, kernel, PACKAGE.folder), **template}
 
 
 def drivers(root: BuildRoot, kernel: str, package: Path) -> dict[str, bytes]:
-    """``*.ko``: the drivers of the package's sources and the tests' modules; ``ledger/*.ko``: the drivers with the ledger."""
-    with_ledger = _make(root, kernel, package, _add_ledger)
-    return {**_make(root, kernel, package, _add_test_modules), **{f"ledger/{name}": content for name, content in with_ledger.items()}}
+    """``*.ko``: the drivers of the package's sources, and the tests' modules."""
+    return _make(root, kernel, package, _add_test_modules)
+
+
+def drivers_with_ledger(root: BuildRoot, kernel: str, package: Path) -> dict[str, bytes]:
+    """``ledger/*.ko``: each call of theirs can be made to fail, and what they hold is counted."""
+    return {f"ledger/{name}": content for name, content in _make(root, kernel, package, _add_ledger).items()}
 
 
 def _make(root: BuildRoot, kernel: str, package: Path, add: t.Callable[[Path], None]) -> dict[str, bytes]:

@@ -26,9 +26,9 @@ _HERE = Path(__file__).resolve().parent
 TIMEOUT = 240.0
 #: Emulated functions by the profile of each, in root ports of their own.
 _EMULATED = {"gpu": ("v100-sxm2-16gb", "12.0"), "npu": ("npu2", "13.0")}
-#: What stands for the GPU's memory: guest/words says the same.
-_RESERVED = "memmap=32M$0x10000000"
-_CMDLINE = (*machine.CMDLINE, _RESERVED)
+#: What stands for the GPU's memory: kept from the kernel, a half of it described.
+_MEMORY, _MEMORY_MEBIBYTES = 0x1000_0000, 32
+_CMDLINE = (*machine.CMDLINE, f"memmap={_MEMORY_MEBIBYTES}M${_MEMORY:#x}")
 #: Without this a root port shows no active link, and no reset through the slot succeeds.
 _NATIVE_HOTPLUG = ("-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off")
 _CONSOLE, _REPORT, _INITRD = "console", "report", "initrd"
@@ -80,10 +80,12 @@ def _archive(kernel: Kernel, files: t.Mapping[str, bytes], played: t.Sequence[Pa
     made = Archive()
     made.file("/init", (_HERE / "guest/init").read_bytes(), 0o755)
     made.file("/drivers/words", (_HERE / "guest/words").read_bytes())
+    made.file("/drivers/settings", f"memory={_MEMORY:#x}\nmemory_size={_MEMORY_MEBIBYTES // 2 << 20:#x}\n")
     for scene in played:
         made.file(f"/drivers/scenes/{scene.name}", scene.read_bytes())
     for name, content in files.items():
         made.file(f"/drivers/{name}", content, 0o755)
+    made.link("/usr/sbin/depmod", "/usr/bin/kmod")
     # The fast guest keeps the kernel's modules for its root.
     made.link(f"/usr/lib/modules/{kernel.release}", f"/root/usr/lib/modules/{kernel.release}")
     return made.content()

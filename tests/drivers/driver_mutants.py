@@ -14,6 +14,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.errors import 
 
 _GPU, _NPU = "nvlink2gpu_vfio_pci.c", "npu2_vfio_pci.c"
 _FIRMWARE, _COMPAT, _IDS = "nvlink2_firmware.h", "variant_compat.h", "variant_ids.h"
+_WITH_LEDGER = "80-faults"
 _PLAIN_TABLE = "#undef PCI_DRIVER_OVERRIDE_DEVICE_VFIO\n#define PCI_DRIVER_OVERRIDE_DEVICE_VFIO PCI_DEVICE\n"
 
 
@@ -26,6 +27,10 @@ class Mutant:
     file: str
     pattern: str
     mistaken: str
+
+    @property
+    def needs_ledger(self) -> bool:
+        return self.scene == _WITH_LEDGER
 
     def make(self, source: Path, target: Path) -> Path:
         """The package `source` with this mistake, in the new folder `target`."""
@@ -60,10 +65,10 @@ MUTANTS: t.Final = (
     Mutant("the kernel's memory is handed out", "50-broken-descriptions", _FIRMWARE, r"if \(region_intersects.*?DISJOINT\)", "if (0)"),
     Mutant("an opening keeps an object", "60-openings", _NPU, r"\tkfree\(registers\);", ""),
     Mutant("an opening keeps a page", "60-openings", _GPU, r"(\tmemunmap\(page\);)", r"\1 (void)alloc_page(GFP_KERNEL);"),
-    Mutant("a failed registration keeps the device", "80-faults", _COMPAT, r"\tif \(ret\)\n\t\tvariant_put_device\(core\);", ""),
-    Mutant("a failed opening leaves the device enabled", "80-faults", _COMPAT, r"vfio_pci_core_disable\(core\);", ";"),
-    Mutant("a failed copy leaves the page mapped", "80-faults", _GPU, r"\tmemunmap\(page\);", "\tif (!left)\n\t\tmemunmap(page);"),
-    Mutant("a register stays mapped", "80-faults", _NPU, r"\tiounmap\(page\);", ""),
-    Mutant("the other end is not put", "80-faults", _FIRMWARE, r"\tput_device\(function\);", ""),
-    Mutant("a failed mapping is an error that nobody knows", "80-faults", _GPU, r"return -ENOMEM;", "return -EIO;"),
+    Mutant("a failed registration keeps the device", _WITH_LEDGER, _COMPAT, r"\tif \(ret\)\n\t\tvariant_put_device\(core\);", ""),
+    Mutant("a failed opening leaves the device enabled", _WITH_LEDGER, _COMPAT, r"vfio_pci_core_disable\(core\);", ";"),
+    Mutant("a failed copy leaves the page mapped", _WITH_LEDGER, _GPU, r"\tmemunmap\(page\);", "\tif (!left)\n\t\tmemunmap(page);"),
+    Mutant("a register stays mapped", _WITH_LEDGER, _NPU, r"\tiounmap\(page\);", ""),
+    Mutant("the other end is not put", _WITH_LEDGER, _FIRMWARE, r"\tput_device\(function\);", ""),
+    Mutant("a failed mapping is an error that nobody knows", _WITH_LEDGER, _GPU, r"return -ENOMEM;", "return -EIO;"),
 )

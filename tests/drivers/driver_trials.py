@@ -79,13 +79,16 @@ class Trials:
         """How many mistakes were noticed and how many not, on the first of the kernels."""
         self._guest.prepare(wanted[:1])
         kernel = self._guest.kernel(wanted[0])
-        results = [self._notices(kernel, mutant) for mutant in MUTANTS if all(word in mutant.mistake for word in words)]
+        client = self._build(kernel, lambda root, _name: driver_build.client(root))
+        results = [self._notices(kernel, mutant, client) for mutant in MUTANTS if all(word in mutant.mistake for word in words)]
         return results.count(True), results.count(False)
 
-    def _notices(self, kernel: Kernel, mutant: Mutant) -> bool:
+    def _notices(self, kernel: Kernel, mutant: Mutant, client: t.Mapping[str, bytes]) -> bool:
         with tempfile.TemporaryDirectory(prefix="drivers-") as place:
             package = mutant.make(PACKAGE.folder, Path(place) / "package")
-            files = self._build(kernel, lambda root, name: {**driver_build.client(root), **driver_build.drivers(root, name, package)})
+            files = {**client, **self._build(kernel, lambda root, name: driver_build.drivers(root, name, package))}
+            if mutant.needs_ledger:
+                files |= self._build(kernel, lambda root, name: driver_build.drivers_with_ledger(root, name, package))
         played = [scene for scene in driver_guest.scenes() if scene.name == mutant.scene]
         outcome = self._guest.work(kernel.series, files, played)
         failures = driver_report.parse(outcome.report).failures([mutant.scene])
