@@ -70,7 +70,10 @@ def test_detaching_picks_the_variant(host: t.Any, at: dict[str, str], owner: t.C
 
 
 @pytest.mark.usefixtures("at_nouveau")
-@pytest.mark.parametrize(("driver", "taken"), [("", VARIANT), ("<driver name='vfio' model='vfio-pci'/>", "vfio-pci")])
+@pytest.mark.parametrize(
+    ("driver", "taken"),
+    [pytest.param("", VARIANT, id="chosen"), pytest.param("<driver name='vfio' model='vfio-pci'/>", "vfio-pci", id="told")],
+)
 def test_a_domain_has_the_card_while_it_lives(host: t.Any, owner: t.Callable[[str], str], driver: str, taken: str) -> None:
     with paused_domain(host, driver) as state:
         assert (state, owner("gpu")) == ("paused", taken)
