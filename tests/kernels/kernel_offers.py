@@ -4,18 +4,20 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import re
-import subprocess
 import tempfile
 import time
 import typing as t
 from dataclasses import dataclass
 from pathlib import Path
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed import apt_sources
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.cache import Cache, write_atomic
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.program import run
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.suite import KEYRING
 
 SUITES = ("bookworm", "bookworm-backports", "trixie", "trixie-backports", "forky", "sid", "experimental")
@@ -178,7 +180,8 @@ def _ask(architecture: str) -> tuple[list[Deb], list[str]]:
         }
         options = [word for setting, value in settings.items() for word in ("-o", f"{setting}={value}")]
         # Its status says that some index is missing, not which; the folder does.
-        subprocess.run(["apt-get", *options, "update"], capture_output=True, timeout=_UPDATE_SECONDS, check=False)
+        with contextlib.suppress(HostError):
+            run(("apt-get", *options, "update"), timeout=_UPDATE_SECONDS)
         debs: list[Deb] = []
         unread: list[str] = []
         for suite, place in places.items():

@@ -163,12 +163,15 @@ def _run(job: Job, cache: Cache, mounts: Path, tally: Tally) -> None:
     """Unless all is known already, in a root made for this and gone afterwards."""
     if all(tally.repeat(job.target, job.kernel, package, check) for package, check in job.checks):
         return
-    with layers.laid_over(job.root, job.debs, cache, mounts) as root:
-        if job.target.imitated:
-            imitation.imitate(job.target.imitated, job.target.common(root) / "include")
-        for package, check in job.checks:
-            if not tally.repeat(job.target, job.kernel, package, check):
-                tally.run(job.target, job.kernel, package, check, root)
+    try:
+        with layers.laid_over(job.root, job.debs, cache, mounts) as root:
+            if job.target.imitated:
+                imitation.imitate(job.target.imitated, job.target.common(root) / "include")
+            for package, check in job.checks:
+                if not tally.repeat(job.target, job.kernel, package, check):
+                    tally.run(job.target, job.kernel, package, check, root)
+    except (HostError, imitation.ImitationError) as error:
+        tally.fail(job.target.name, str(error))
 
 
 def _compare_switches(jobs: t.Iterable[Job], tally: Tally) -> None:
