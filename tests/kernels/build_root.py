@@ -118,7 +118,8 @@ def build_root(release: Release, cache: Cache, say: t.Callable[[str], None]) -> 
     if not place.is_dir():
         for older in place.parent.glob(f"{release.name}-*"):
             shutil.rmtree(older)
-        with cache.building(place) as folder:
+        # Of this name is the lock by which others who build beside it tell that its maker is alive.
+        with cache.lock(place.name), cache.building(place) as folder:
             progress = Progress(f"{release.name} with kernel headers", say)
             root_tree.install(recipe, (), release.suite, folder / "tree", progress, _SETUP_SECONDS)
             for lists in (folder / "tree/var/lib/apt/lists").glob("*_*"):
