@@ -61,7 +61,7 @@ MUTANTS: t.Final = (
     Mutant("each link takes the first register", "40-registers", _NPU, r"if \(link >= count\)", "if (1)"),
     Mutant("a bridge of fewer registers has none", "40-registers", _NPU, r"\t\tlink = 0;", "\t\tgoto out_free;"),
     Mutant("the link's speed is forgotten", "40-registers", _NPU, r"\.link_speed\t= npu->speed", ".link_speed = 0"),
-    Mutant("an empty range is taken", "50-broken-descriptions", _FIRMWARE, r"!size \|\| ", ""),
+    Mutant("a part of a page is handed out", "50-broken-descriptions", _FIRMWARE, r"!IS_ALIGNED\(start \| size, PAGE_SIZE\) \|\|", ""),
     Mutant("the kernel's memory is handed out", "50-broken-descriptions", _FIRMWARE, r"if \(region_intersects.*?DISJOINT\)", "if (0)"),
     Mutant("an opening keeps an object", "60-openings", _NPU, r"\tkfree\(registers\);", ""),
     Mutant("an opening keeps a page", "60-openings", _GPU, r"(\tmemunmap\(page\);)", r"\1 (void)alloc_page(GFP_KERNEL);"),
