@@ -13,6 +13,7 @@ from observation import STAGES, BootError
 _LINK = re.compile(r"(\S+) -> (\S+)$")
 _DEVICE = re.compile(r"/sys/bus/pci/devices/([0-9a-f:.]+)/(\w+)")
 _END = "@end"
+_UNSETTLED = "@unsettled"
 
 
 @dataclass(frozen=True)
@@ -29,6 +30,8 @@ def parse(text: str, stages: t.Sequence[str] = STAGES) -> Report:
     sections = list(_sections(text))
     if not any(head == _END for head, _lines in sections):
         raise BootError("The guest stopped before it had reported all.")
+    if any(head == _UNSETTLED for head, _lines in sections):
+        raise BootError("udev had not dealt with all events in time.")
     owners: dict[str, dict[str, str | None]] = {}
     uptimes: dict[str, float] = {}
     modalias: dict[str, str] = {}

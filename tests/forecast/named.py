@@ -343,6 +343,12 @@ CORNERS = (
         {RULES: f'ACTION=="add", KERNEL!="{TWIN}", ATTR{{device}}=="0x10d3", ATTR{{driver_override}}="vfio-pci", {LOADS}\n'},
         modules=BOTH,
     ),
+    Corner(
+        "a rule for all cards of an ID",
+        "rule: driver_override",
+        {RULES: f'ACTION=="add", ATTR{{device}}=="0x10d3", ATTR{{driver_override}}="vfio-pci", {LOADS}\n'},
+        modules=BOTH,
+    ),
     Corner("a rule behind GOTO", "rule: GOTO", {RULES: 'GOTO="end"\n' + rule(E1000E, "vfio-pci", LOADS) + 'LABEL="end"\n'}, modules=BOTH),
     Corner("the last of two rules", "rules that disagree", {RULES: rule(E1000E, "vfio-pci", LOADS) + rule(E1000E, "e1000e")}, modules=BOTH),
     Corner(

@@ -4,7 +4,7 @@
 
 Only two things count for a device: which driver that matches it registers first, and whether its driver_override has been
 set by then.  Nobody is ever displaced (drivers/base/dd.c).  So it is enough to let each job come before the device's own and
-after it, and each before all others.
+after it, and each before all others, and the device's own in the middle of each.
 """
 
 from __future__ import annotations
@@ -85,15 +85,33 @@ class Ground:
 
 def orders(jobs: t.Sequence[Job]) -> t.Iterator[tuple[Job, ...]]:
     """The orders that can make a difference to the device."""
-    if len(jobs) <= ALL_ORDERS:
-        yield from itertools.permutations(jobs)
-        return
     own = [job for job in jobs if job.own]
     others = [job for job in jobs if not job.own]
-    for first in others:
-        rest = [job for job in others if job is not first]
-        yield (first, *own, *rest)
-        yield (*own, first, *rest)
+    if len(jobs) <= ALL_ORDERS:
+        yield from itertools.permutations(jobs)
+    else:
+        for first in others:
+            rest = [job for job in others if job is not first]
+            yield (first, *own, *rest)
+            yield (*own, first, *rest)
+    # What the device's own event says of it may also come while another job is half done.
+    if any(not isinstance(effect, Request) for job in own for effect in job.effects):
+        for interrupted in others:
+            rest = [job for job in others if job is not interrupted]
+            for before, after in _halves(interrupted):
+                yield (before, *own, after, *rest)
+
+
+def _halves(job: Job) -> t.Iterator[tuple[Job, Job]]:
+    """A job in two parts, wherever it can be interrupted: kmod inserts one module after the other."""
+    steps = [step for effect in job.effects for step in (_insertions(effect) if isinstance(effect, Request) else (effect,))]
+    for middle in range(1, len(steps)):
+        yield Job(tuple(steps[:middle])), Job(tuple(steps[middle:]))
+
+
+def _insertions(request: Request) -> t.Iterator[Request]:
+    for module in request.insertions:
+        yield dataclasses.replace(request, module=module, insertions=(module,))
 
 
 class Play:

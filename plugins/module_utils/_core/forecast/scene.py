@@ -83,11 +83,10 @@ class Scene:
         foreign: dict[tuple[t.Hashable, ...], tuple[Effect, ...]] = {}
         for index in sorted(indices):
             if own is None or index != self.alike[own] or index in self.shared:
-                effects = self._effects_on(device, index, candidates)
+                # What another's event does to its own device is nothing to this one.
+                effects = tuple(effect for effect in self._effects_on(device, index, candidates) if _address(effect) != OWN)
                 # A job that does no other than the device's own event makes no difference by coming first.
                 if (_kind(effects, candidates), self.alike_to_all[index]) != same:
-                    # What another's event does to its own device is nothing to this one.
-                    effects = tuple(effect for effect in effects if _address(effect) != OWN)
                     foreign.setdefault(_kind(effects, candidates), effects)
         return (*found, *(Job(effects) for effects in foreign.values() if effects))
 

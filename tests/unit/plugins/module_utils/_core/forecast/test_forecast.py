@@ -246,6 +246,24 @@ def test_driverctl_s_new_id_takes_an_unbound_twin_as_well() -> None:
     assert won[TWIN].driver == "vfio-pci"
 
 
+def test_a_rule_for_all_cards_of_an_id_can_come_too_late_for_one_of_two() -> None:
+    generic = OVERRIDE.replace('KERNEL=="{0}"', 'ATTR{{vendor}}=="0x10de"').format("", "vfio-pci", "vfio-pci")
+    one = forecast([device()], boot(rules=rules(generic)))[device().address]
+    assert (one.driver, one.certainty) == ("vfio-pci", CERTAIN)
+    early = {**STOCK_RULES, "/etc/udev/rules.d/70-site.rules": generic}
+    won = forecast([device(), device(TWIN)], boot(rules=early))[TWIN]
+    # Before its rule, after it, and between the loading of the two drivers.
+    assert (won.certainty, set(won.outcomes)) == (RACE, {"nouveau", "vfio-pci", None})
+
+
+def test_the_rules_of_the_policy_are_in_time_for_each_of_two() -> None:
+    cards = [device(), device(TWIN)]
+    lines = [f"{line}\n" for card in cards for line in lines_for(card, "vfio-pci", "vfio_pci")]
+    ahead = sorted(lines, key=lambda line: "[pci/" not in line)
+    won = forecast(cards, boot(rules=rules(*ahead)))
+    assert {(card.driver, card.certainty) for card in won.values()} == {("vfio-pci", CERTAIN)}
+
+
 IGB = {"igb": ["pci:v00008086d000010C9sv*sd*bc*sc*i*"], "igbvf": ["pci:v00008086d000010CAsv*sd*bc*sc*i*"], "vfio_pci": STOCK["vfio_pci"]}
 PF = dataclasses.replace(device("0000:03:00.0", "8086:10c9", class_code=0x020000), driver="igb")
 VFS = [device(f"0000:03:10.{number}", "8086:10ca", class_code=0x020000, physical_function=PF.address) for number in (0, 2)]
