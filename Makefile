@@ -27,7 +27,7 @@ sanity: ## ansible-test sanity; TESTS=path for some files
 docs-check: ## the documentation of modules, plugins and roles
 build: ## the collection's archive in dist/, built and installed on trial
 integration: ## ansible-test integration on this machine; TARGET=name for one
-kernels: ## the kernel drivers against every supported kernel
+kernels: ## the kernel drivers built for every supported kernel, and at work
 forecast: ## forecasts of the boot against real boots; COUNT=number, SEED=number
 molecule: ## scenarios on virtual machines; SCENARIO=name for one
 

@@ -124,7 +124,8 @@ def integration(bench: Workbench) -> Iterator[Check]:
 
 
 def kernels(bench: Workbench) -> Iterator[Check]:
-    yield bench.check("kernel drivers, all kernels", "tests/kernels/run", seconds=3600, counts=True)
+    yield bench.check("kernel drivers built, all kernels", "tests/kernels/run", seconds=3600, counts=True)
+    yield bench.check("kernel drivers at work", "tests/drivers/run", seconds=3600, counts=True)
 
 
 def forecast(bench: Workbench) -> Iterator[Check]:
@@ -152,7 +153,7 @@ PHASES = (
     Phase("docs-check", "the documentation of modules, plugins and roles", documentation),
     Phase("build", "the collection's archive, built and installed", build),
     Phase("integration", "ansible-test integration on this machine (TARGET=name)", integration),
-    Phase("kernels", "the kernel drivers against every supported kernel", kernels, costly=True),
+    Phase("kernels", "the kernel drivers built for every supported kernel, and at work on some", kernels, costly=True),
     Phase("forecast", "forecasts of the boot against real boots (COUNT=number, SEED=number)", forecast, costly=True),
     Phase("molecule", "scenarios on virtual machines (SCENARIO=name)", molecule, costly=True),
 )
