@@ -52,8 +52,8 @@ class Job:
 
     @property
     def kernel(self) -> str:
-        """What the checks' results hold for, besides the packages."""
-        return f"{self.target!r} {self.root.place.name} {[deb.sha256 for deb in self.debs]}"
+        """What the checks' results hold for, besides the packages and, with all that is declared here, the checks."""
+        return f"{self.target.name} {self.target.release} {self.root.place.name} {[deb.sha256 for deb in self.debs]}"
 
 
 def main(arguments: list[str]) -> int:
