@@ -23,7 +23,7 @@
 
 #define PAGE 4096ul
 #define WARM_UP 10
-#define PARTS 5
+#define PARTS 3
 #define MOST_TRIES 20
 #define GRACE_US 50000
 #define SLABS "/sys/kernel/slab"
@@ -143,9 +143,10 @@ static long median(long *values)
 }
 
 /*
- * Five parts of so many rounds each. What a round loses it loses in every part, whereas other parts of the kernel were seen
- * to take up to 126 pages or 49 objects during one part and to give back as many in the next. Hence the median of the parts
- * tells, and half of what one page or object a round would come to is the bound.
+ * Three parts of so many rounds each. What a round loses it loses in every part, whereas other parts of the kernel were seen
+ * to take up to 126 pages or 63 objects during one part and to give back as many in the next. Hence the median of the parts
+ * tells, and half of what one page or object a round would come to is the bound. Pages are handed to a CPU by up to 63, so
+ * that a part has to be of more rounds than that.
  */
 void show_openings(char **words)
 {
