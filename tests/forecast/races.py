@@ -16,12 +16,10 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts
 SECONDS = 3
 _RULES = "/etc/udev/rules.d/00-forecast-delay.rules"
 _MODPROBE = "/etc/modprobe.d/00-forecast-delay.conf"
-_LISTS = "/etc/modules-load.d/00-forecast-delay.conf"
 _WAITING = "forecast_delay"
 _ALIAS = re.compile(r"(pci:\S+) \S+$")
 #: Else those that wait would be all that udev deals with at a time.
 _MANY_WORKERS = "udev.children_max=64"
-_SOME_RULE = "*"
 
 
 def favouring(
@@ -37,7 +35,7 @@ def favouring(
     events = [*others, address] if others and not _is_by_rule(facts) else [address, *others]
     for first in events:
         yield _named(configuration, f"event of {first} first", _with_slow_list(_with_slow_events(configuration, f'KERNEL!="{first}"')))
-    yield _named(configuration, "lists first", _with_slow_events(configuration, f'KERNEL=="{_SOME_RULE}"'))
+    yield _named(configuration, "lists first", _with_slow_events(configuration, 'KERNEL=="*"'))
     yield _named(configuration, f"event of {address} last", _with_slow_events(configuration, f'KERNEL=="{address}"'))
 
 
@@ -73,9 +71,9 @@ def _with_slow_events(configuration: Configuration, match: str) -> Configuration
 
 
 def _with_slow_list(configuration: Configuration) -> Configuration:
-    """systemd-modules-load goes through its lists in order, and waits for what `install` runs."""
-    files = {_MODPROBE: f"install {_WAITING} /bin/sleep {SECONDS}\n", _LISTS: f"{_WAITING}\n"}
-    return _with_files(configuration, files)
+    """systemd-modules-load takes the command line's modules first, in order, and waits for what `install` runs."""
+    slow = _with_files(configuration, {_MODPROBE: f"install {_WAITING} /bin/sleep {SECONDS}\n"})
+    return dataclasses.replace(slow, cmdline=(f"modules_load={_WAITING}", *configuration.cmdline))
 
 
 def _with_files(configuration: Configuration, files: dict[str, str]) -> Configuration:
