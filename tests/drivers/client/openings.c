@@ -37,22 +37,27 @@ static void put(const char *path, const char *text)
 	close(fd);
 }
 
-static long value_in(const char *path, const char *format)
+/* The sum of the numbers in the lines of a file that look so. */
+static long sum_in(const char *path, const char *format)
 {
 	FILE *file = fopen(path, "r");
+	long sum = 0, value, lines = 0;
 	char line[512];
-	long value = -1;
 
-	while (file && fgets(line, sizeof(line), file) && sscanf(line, format, &value) != 1)
-		;
-	if (!file || fclose(file) || value < 0)
+	while (file && fgets(line, sizeof(line), file))
+		if (sscanf(line, format, &value) == 1) {
+			sum += value;
+			lines++;
+		}
+	if (!file || fclose(file) || !lines)
 		bail("%s tells nothing of %s", path, format);
-	return value;
+	return sum;
 }
 
+/* With those that a CPU has at hand, hundreds at times, from which a lost page would be taken first. */
 static long free_pages(void)
 {
-	return value_in("/proc/vmstat", "nr_free_pages %ld");
+	return sum_in("/proc/vmstat", "nr_free_pages %ld") + sum_in("/proc/zoneinfo", " count: %ld");
 }
 
 /* The allocator keeps freed objects and pages at hand for each CPU. This has it put them back, so that they do not count. */
@@ -145,8 +150,7 @@ static long median(long *values)
 /*
  * Three parts of so many rounds each. What a round loses it loses in every part, whereas other parts of the kernel were seen
  * to take up to 126 pages or 63 objects during one part and to give back as many in the next. Hence the median of the parts
- * tells, and half of what one page or object a round would come to is the bound. Pages are handed to a CPU by up to 63, so
- * that a part has to be of more rounds than that.
+ * tells, and half of what one page or object a round would come to is the bound.
  */
 void show_openings(char **words)
 {
