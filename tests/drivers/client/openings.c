@@ -149,7 +149,7 @@ static long median(long *values)
 
 /*
  * Three parts of so many rounds each. What a round loses it loses in every part, whereas other parts of the kernel were seen
- * to take up to 126 pages or 63 objects during one part and to give back as many in the next. Hence the median of the parts
+ * to take some pages or up to 63 objects during one part and to give back as many in the next. Hence the median of the parts
  * tells, and half of what one page or object a round would come to is the bound.
  */
 void show_openings(char **words)
