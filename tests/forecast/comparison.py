@@ -4,10 +4,13 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import contextlib
+import multiprocessing
 import os
 import subprocess
 import tempfile
+import typing as t
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -57,13 +60,17 @@ class Comparison:
     def run(self, cases: Sequence[Case]) -> Iterator[Result]:
         """Each case compared with its boots; what was booted before is not booted again."""
         known = [case for case in cases if self.corpus.find(case) is not None]
-        yield from (self._judged(case) for case in known)
-        yield from (self._judged(case) for case in self._booted([case for case in cases if case not in known]))
+        yield from (self.judged(case) for case in known)
+        yield from (self.judged(case) for case in self._booted([case for case in cases if case not in known]))
 
     def replay(self, cases: Iterable[Case]) -> Iterator[Result]:
-        """Each case that was booted before, compared without booting anything."""
-        for case in cases:
-            yield self._judged(case)
+        """Each case that was booted before, compared without booting anything.
+
+        A child has the comparison from the start, so that only cases and results go to and fro.
+        """
+        children = multiprocessing.get_context("fork")
+        with concurrent.futures.ProcessPoolExecutor(self.parallel, children, _InChild.take, (self,)) as pool:
+            yield from pool.map(_InChild.judged, cases, chunksize=8)
 
     def facts(self, configuration: Configuration) -> Facts:
         """The collection's own way from a host to what a forecast is made from."""
@@ -94,9 +101,11 @@ class Comparison:
             wanted = {variation.name: (case, name, variation) for case, name, variation in self._variations(now.values())}
             for variation, observed in self.rig.boot_many([one for _case, _name, one in wanted.values()], parallel=self.parallel):
                 case, name, _variation = wanted[variation.name]
-                if not isinstance(observed, BootError):
-                    self._keep(case, name, observed)
-                    now[case.configuration.name] = self._judged(case)
+                if isinstance(observed, BootError):
+                    self.say(f"{variation.name} did not boot to its end")
+                    continue
+                self._keep(case, name, observed)
+                now[case.configuration.name] = self.judged(case)
         return list(now.values())
 
     def _variations(self, results: Iterable[Result]) -> Iterator[tuple[Case, str, Configuration]]:
@@ -117,12 +126,26 @@ class Comparison:
             if variation is not None:
                 yield result.case, name, variation
 
-    def _judged(self, case: Case) -> Result:
+    def judged(self, case: Case) -> Result:
         return self.compared(case, self.facts(case.configuration).answers())
 
     def compared(self, case: Case, answers: Answers) -> Result:
         boots = {record.variation: (record.owners, record.by_stage) for record in self.corpus.variations(case)}
         return Result(case, tuple(judgement.judge(answers, boots)))
+
+
+class _InChild:
+    """What a process that only judges works with."""
+
+    _comparison: t.ClassVar[Comparison]
+
+    @classmethod
+    def take(cls, comparison: Comparison) -> None:
+        cls._comparison = comparison
+
+    @classmethod
+    def judged(cls, case: Case) -> Result:
+        return cls._comparison.judged(case)
 
 
 @contextlib.contextmanager

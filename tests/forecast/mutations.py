@@ -377,6 +377,7 @@ MUTATIONS = (
         _with_stages(lambda stage, root: dataclasses.replace(stage, kernel=root.kernel)),
     ),
     Mutation("what the initramfs loaded stays loaded", f"{_SIMULATION}._settle", always(None)),
+    Mutation("a rule may write its override once driverctl has taken the device", f"{_SIMULATION}._unbind_events", always(())),
     Mutation("driverctl comes last", "forecast.forecast:jobs_of", always([])),
     Mutation("virtual functions appear when their drivers are there", f"{_SIMULATION}._appear", always(None)),
     Mutation(

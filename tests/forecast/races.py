@@ -17,6 +17,15 @@ SECONDS = 3
 _RULES = "/etc/udev/rules.d/00-forecast-delay.rules"
 _MODPROBE = "/etc/modprobe.d/00-forecast-delay.conf"
 _WAITING = "forecast_delay"
+_ROOT_BUS = "0000:00:"
+_ADDRESS = re.compile(r"[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
+_DRIVERCTL = "/etc/driverctl.d/"
+# The guest has bash read this before it runs driverctl.
+_SLOW_PROBE = "/etc/forecast-driverctl.sh"
+_UNBIND_RULES = "/etc/udev/rules.d/00-forecast-unbind.rules"
+# Between driverctl's override and its probe, where udev would be quicker than the one and slower than the other.
+_UNBIND_LATE = 'ACTION=="unbind", SUBSYSTEM=="pci", PROGRAM=="/bin/sleep 1"\n'
+_PROBE_LATE = f"set -o functrace\ntrap '[[ $BASH_COMMAND == *drivers_probe* ]] && sleep {SECONDS}' DEBUG\n"
 _ALIAS = re.compile(r"(pci:\S+) \S+$")
 #: Else those that wait would be all that udev deals with at a time.
 _MANY_WORKERS = "udev.children_max=64"
@@ -28,15 +37,38 @@ def favouring(
     """Variations of a configuration that may make a device's race end so, each with its name, the likeliest first.
 
     Which job has to come first, the forecast's own reasons for this outcome tell: the event of another device for which the
-    same driver is loaded, the device's own, or the lists of modules.
+    same driver is loaded, the device's own, the lists of modules, or udev's part in what driverctl does.
     """
     facts = list(_reasons(winner, outcome))
-    others = [other for other in sorted(modalias) if other != address and _asks_for(modalias[other], facts)]
+    named = _addresses_in_rules(configuration, facts)
+    others = [other for other in sorted(modalias) if other != address and (other in named or _asks_for(modalias[other], facts))]
+    if any(fact.startswith(f"or {outcome or 'nobody'}: {_DRIVERCTL}") for fact in facts):
+        late = _with_files(configuration, {_SLOW_PROBE: _PROBE_LATE, _UNBIND_RULES: _UNBIND_LATE})
+        yield _named(configuration, "driverctl's probe late", late)
+        # There is nothing to take the device from unless its twin's event came first.
+        for twin in sorted(other for other in modalias if other != address and modalias[other] == modalias[address]):
+            yield _named(configuration, f"driverctl's probe late, event of {twin} first", _first(late, twin)[1])
     events = [*others, address] if others and not _is_by_rule(facts) else [address, *others]
     for first in events:
-        yield _named(configuration, f"event of {first} first", _with_slow_list(_with_slow_events(configuration, f'KERNEL!="{first}"')))
-    yield _named(configuration, "lists first", _with_slow_events(configuration, 'KERNEL=="*"'))
+        yield _first(configuration, first)
+    yield _named(configuration, "lists first", _with_slow_events(configuration, 'ATTR{class}!="0x06*"'))
     yield _named(configuration, f"event of {address} last", _with_slow_events(configuration, f'KERNEL=="{address}"'))
+    for first in sorted(modalias.keys() - set(events)):
+        yield _first(configuration, first)
+
+
+def _first(configuration: Configuration, address: str) -> tuple[str, Configuration]:
+    # What is behind a bridge waits for the bridge's event.
+    match = f'KERNEL!="{address}"' if address.startswith(_ROOT_BUS) else f'ATTR{{class}}!="0x06*", KERNEL!="{address}"'
+    return _named(configuration, f"event of {address} first", _with_slow_list(_with_slow_events(configuration, match)))
+
+
+def _addresses_in_rules(configuration: Configuration, facts: Iterable[str]) -> frozenset[str]:
+    """The devices that those rules name that decided."""
+    lines = {
+        f"{path}:{number}": line for path, text in configuration.root_files.items() for number, line in enumerate(text.splitlines(), 1)
+    }
+    return frozenset(address for fact in facts for source, line in lines.items() if source in fact for address in _ADDRESS.findall(line))
 
 
 def _reasons(winner: Winner, outcome: str | None) -> Iterator[str]:
@@ -61,11 +93,8 @@ def _named(configuration: Configuration, name: str, variation: Configuration) ->
 
 
 def _with_slow_events(configuration: Configuration, match: str) -> Configuration:
-    """udev waits for PROGRAM while it reads the rules, so before it loads anything for the device.
-
-    What is behind a bridge waits for the bridge's event, which therefore is never held back.
-    """
-    line = f'ACTION=="add", SUBSYSTEM=="pci", ATTR{{class}}!="0x06*", {match}, PROGRAM=="/bin/sleep {SECONDS}"\n'
+    """udev waits for PROGRAM while it reads the rules, so before it loads anything for the device."""
+    line = f'ACTION=="add", SUBSYSTEM=="pci", {match}, PROGRAM=="/bin/sleep {SECONDS}"\n'
     slow = _with_files(configuration, {_RULES: line})
     return dataclasses.replace(slow, cmdline=(*configuration.cmdline, _MANY_WORKERS))
 

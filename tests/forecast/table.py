@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import machine
 from draft import Case
 from judgement import Judged, Verdict
 
@@ -39,7 +40,25 @@ def rendered(results: Sequence[Result]) -> str:
     by_kernel = _rows(results, "kernel", lambda result: (result.case.configuration.series,))
     by_flow = _rows(results, "initramfs", lambda result: (result.case.configuration.flow,))
     by_directive = _rows(results, "directive", lambda result: result.case.directives)
-    return f"{by_kernel}\n{by_flow}\n{by_directive}"
+    return f"{by_kernel}\n{one_side(results)}\n\n{by_flow}\n{by_directive}"
+
+
+def one_side(results: Sequence[Result]) -> str:
+    """Why of some races one side only was seen."""
+    left = [(result, one) for result in results for one in result.judged if one.verdict is Verdict.OPEN]
+    if not left:
+        return "Of each race both sides were seen."
+    virtual = [one for _result, one in left if one.address in machine.VIRTUAL_ADDRESSES]
+    names = sorted({result.case.configuration.name for result, one in left if one not in virtual})
+    sentences = [f"Of {len(left)} races one side was seen."]
+    if virtual:
+        sentences.append(
+            f"{len(virtual)} are about virtual functions: there udev's rule has to be quicker than the kernel, which offers the function "
+            "to drivers right after it has sent the event. That cannot be brought about from outside; it happened in other boots."
+        )
+    if names:
+        sentences.append(f"The other side did not come up whatever came first, or was not tried, with {', '.join(names)}.")
+    return " ".join(sentences)
 
 
 def _rows(results: Sequence[Result], title: str, keys: Callable[[Result], Iterable[str]]) -> str:

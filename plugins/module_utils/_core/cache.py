@@ -4,15 +4,17 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import time
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.witness import Witness
 
 T = t.TypeVar("T")
 State = list[list[int]]
@@ -20,8 +22,12 @@ State = list[list[int]]
 DIRECTORY = "/var/cache/vfio-variants"
 SETTLED = 2.0
 """Seconds after which a file that changes again shows another time: some file systems keep whole seconds."""
-FORMAT = 2
-"""Counts up whenever anything that is kept means something else than before."""
+MOST = 512
+"""So many entries are kept, those that were written last: kernels and images come and go."""
+VERSION = "0.1.0"
+"""The collection's: another one may come to other conclusions."""
+FORMAT = 3
+"""Counts up whenever anything that is kept means something else than before, within one version."""
 # What a decoder raises on a value that it did not write.
 FOREIGN = (AttributeError, IndexError, KeyError, TypeError, ValueError)
 
@@ -30,25 +36,26 @@ class Cache:
     """What files of a host were found to hold, by kind and path, for as long as the file stays the same.
 
     A file counts as the same while its device, inode, size and times of modification and change are.  Nothing here ever fails: what
-    cannot be kept is read again.  An image's root is neither read nor written: whoever bakes it must not get our files.
-    ``writable`` is false in check mode, which writes nothing.
+    cannot be kept is read again.  ``directory`` is always this machine's own: whoever bakes an image must not get our files in it,
+    nor may an image tell us what its files hold.  ``writable`` is false in check mode, which writes nothing.
     """
 
-    def __init__(self, host: Host, writable: bool, directory: str = DIRECTORY, settled: float = SETTLED) -> None:
+    def __init__(self, host: Host, writable: bool, directory: str | None = None, settled: float = SETTLED) -> None:
         self._host = host
+        self._machine = Host()
         self._settled = settled
         self._writable = writable
-        self._directory = directory
+        self._directory = directory or DIRECTORY
 
     def get(self, kind: str, path: str, also: t.Sequence[str] = ()) -> t.Any | None:
         """What was put for the file, and for those that it was read with, as they are now; None where nothing was."""
         state = self._state(path, also)
-        content = None if state is None else self._read(_name(kind, path))
+        content = None if state is None else self._read(self._name(kind, path))
         if content is None:
             return None
         try:
             kept = json.loads(content)
-            return kept["value"] if kept["about"] == [FORMAT, kind, path, state] else None
+            return kept["value"] if kept["about"] == self._about(kind, path, state) else None
         except (*FOREIGN, RecursionError):
             return None
 
@@ -72,26 +79,61 @@ class Cache:
                 return decode(kept)
             except FOREIGN:
                 pass
-        # A file that is replaced while it is read must not be remembered as what replaced it.
-        state = self._state(path, also)
-        value = make()
+        with self._unwatched():
+            # A file that is replaced while it is read must not be remembered as what replaced it.
+            state = self._state(path, also)
+            value = make()
         self._put(kind, path, encode(value), state)
         return value
 
+    def concluded(
+        self,
+        kind: str,
+        whose: str,
+        witness: Witness,
+        make: t.Callable[[], T],
+        encode: t.Callable[[T], t.Any],
+        decode: t.Callable[[t.Any], T],
+    ) -> T:
+        """What ``make`` concludes from all that the witness has seen, unless that is known.  Raises only what ``make`` does.
+
+        One conclusion is kept for each ``whose``: the last.
+        """
+        seen = witness.fingerprint()
+        content = self._read(self._name(kind, whose))
+        if content is not None:
+            with contextlib.suppress(*FOREIGN, RecursionError):
+                kept = json.loads(content)
+                if kept["about"] == self._about(kind, whose, seen):
+                    return decode(kept["value"])
+        value = make()
+        if witness.is_reliable:
+            self._write(kind, whose, encode(value), seen, witness.newest)
+        return value
+
+    def _unwatched(self) -> contextlib.AbstractContextManager[None]:
+        """What a file's status, which any witness has seen, stands for, is not to be witnessed as well."""
+        return contextlib.nullcontext() if self._host.witness is None else self._host.witness.looking_away()
+
     def _put(self, kind: str, path: str, value: t.Any, state: State | None) -> None:
-        if not self._writable or state is None or time.time() - max(changed for *_rest, changed in state) / 1e9 < self._settled:
+        if state is not None:
+            self._write(kind, path, value, state, max(changed for *_rest, changed in state))
+
+    def _write(self, kind: str, path: str, value: t.Any, state: State | str, newest: int) -> None:
+        if not self._writable or time.time() - newest / 1e9 < self._settled:
             return
-        content = json.dumps({"about": [FORMAT, kind, path, state], "value": value}, separators=(",", ":"))
+        content = json.dumps({"about": self._about(kind, path, state), "value": value}, separators=(",", ":"))
         try:
-            with self._host.private_folder(self._directory, create=True) as folder:
+            with self._machine.private_folder(self._directory, create=True) as folder:
                 if folder is not None:
-                    folder.write(_name(kind, path), content.encode())
+                    folder.write(self._name(kind, path), content.encode())
+                    folder.keep_newest(MOST)
         except (HostError, OSError):
             return
 
     def _state(self, path: str, also: t.Sequence[str]) -> State | None:
-        """What tells whether files have changed; None where the first is not there, or nothing is to be kept."""
-        if self._host.root != "/" or not self._host.exists(path):
+        """What tells whether files have changed; None where the first is not there."""
+        if not self._host.exists(path):
             return None
         found = (self._host.stat(one) for one in (path, *also))
         return [
@@ -101,11 +143,14 @@ class Cache:
 
     def _read(self, name: str) -> bytes | None:
         try:
-            with self._host.private_folder(self._directory) as folder:
+            with self._machine.private_folder(self._directory) as folder:
                 return None if folder is None else folder.read(name)
         except (HostError, OSError):
             return None
 
+    def _about(self, kind: str, path: str, state: State | str | None) -> list[t.Any]:
+        return [VERSION, FORMAT, kind, self._host.root, path, state]
 
-def _name(kind: str, path: str) -> str:
-    return f"{kind}-{hashlib.sha256(path.encode('utf-8', 'surrogateescape')).hexdigest()[:32]}.json"
+    def _name(self, kind: str, path: str) -> str:
+        whose = f"{self._host.root}\0{path}".encode("utf-8", "surrogateescape")
+        return f"{kind}-{hashlib.sha256(whose).hexdigest()[:32]}.json"

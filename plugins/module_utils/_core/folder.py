@@ -8,20 +8,33 @@ import os
 
 # The kernel gives an attribute one page at most; those of a PCI function fit into the smallest.
 ATTRIBUTE = 4096
+READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
+LIST = READ | os.O_DIRECTORY
 
 
 class Folder:
-    """What is in a directory.  Nothing but what is asked for is read, and what is not there is None.  See `Host.folder()`."""
+    """What is in a directory.  Nothing but what is asked for is read, and what is not there is None.  See `Host.folder()`.
+
+    In a `with` statement it is closed in the end: a class does that in half the time that a generator takes.
+    """
 
     def __init__(self, handle: int) -> None:
         self._handle = handle
 
-    def names(self, below: str = "") -> list[str]:
-        """The sorted names in the directory, or in one below it; none when that does not exist."""
-        if not below:
-            return sorted(os.listdir(self._handle))
+    def __enter__(self) -> Folder:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        os.close(self._handle)
+
+    def entries(self) -> list[str]:
+        """The names in the directory, in no order."""
+        return os.listdir(self._handle)
+
+    def names(self, below: str) -> list[str]:
+        """The sorted names in a directory below; none when that does not exist."""
         try:
-            handle = os.open(below, os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY | os.O_NOFOLLOW, dir_fd=self._handle)
+            handle = os.open(below, LIST, dir_fd=self._handle)
         except OSError:
             return []
         try:
@@ -32,7 +45,7 @@ class Folder:
     def attribute(self, name: str) -> str | None:
         """The stripped content of an attribute; None as well where the kernel refuses to tell.  A link is not followed."""
         try:
-            handle = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW, dir_fd=self._handle)
+            handle = os.open(name, READ, dir_fd=self._handle)
         except OSError:
             return None
         try:
@@ -45,6 +58,6 @@ class Folder:
     def link_name(self, name: str) -> str | None:
         """The last part of a symbolic link's target."""
         try:
-            return os.path.basename(os.readlink(name, dir_fd=self._handle))
+            return os.readlink(name, dir_fd=self._handle).rpartition("/")[2]
         except OSError:
             return None

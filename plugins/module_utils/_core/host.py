@@ -18,7 +18,9 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.attribute impo
 from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.folder import Folder
 from ansible_collections.vfio.variants.plugins.module_utils._core.private_folder import PrivateFolder, open_private
+from ansible_collections.vfio.variants.plugins.module_utils._core.witness import Witness
 
+T = t.TypeVar("T")
 MISSING = (errno.ENOENT, errno.ENOTDIR)
 LOCK = "/run/lock/vfio-variants.lock"
 # GNU timeout's own exit codes: 124 after SIGTERM, 137 after SIGKILL
@@ -65,11 +67,41 @@ class Host:
         self.root = os.path.realpath(root)
         self._runner = runner
         self._relabel = relabel
+        self._witness: Witness | None = None
+        self._read_once: dict[tuple[str, ...], tuple[object, t.Any]] = {}
 
     @classmethod
     def from_module(cls, module: ModuleLike, root: str = "/") -> Host:
         """The host that an Ansible module runs on."""
         return cls(root, module.run_command, lambda path: module.set_default_selinux_context(path, False))
+
+    @contextlib.contextmanager
+    def watched(self) -> t.Iterator[Witness]:
+        """Meanwhile a witness notes all that is read; of `folder()` and `private_folder()` it sees nothing."""
+        before, self._witness = self._witness, Witness()
+        try:
+            yield self._witness
+        finally:
+            self._witness = before
+
+    @property
+    def witness(self) -> Witness | None:
+        return self._witness
+
+    def once(self, what: str, paths: t.Sequence[str], make: t.Callable[[], T]) -> T:
+        """What ``make`` reads from files, read again only when one of them has changed.  A witness sees no more than their status.
+
+        ``what`` tells apart what is read from the same files.
+        """
+        found = (self.stat(path) for path in paths)
+        version = tuple(status and (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns) for status in found)
+        key = (what, *paths)
+        known = self._read_once.get(key)
+        if known is None or known[0] != version:
+            with contextlib.nullcontext() if self._witness is None else self._witness.looking_away():
+                known = self._read_once[key] = (version, make())
+        value: T = known[1]
+        return value
 
     # -- where
 
@@ -114,9 +146,12 @@ class Host:
         """The content of a file.  Raises HostError when it cannot be read."""
         try:
             with open(self._whole(path), "rb") as file:
-                return file.read()
+                content = file.read()
         except OSError as error:
             raise HostError(f"{path} cannot be read: {error.strerror}.") from error
+        if self._witness is not None:
+            self._witness.saw_content(path, content)
+        return content
 
     def read_text(self, path: str) -> str:
         """The content of a text file; bytes that are not UTF-8 survive as surrogates."""
@@ -126,13 +161,18 @@ class Host:
         """The stripped content of a file or attribute, None where there is none or the kernel refuses to tell."""
         try:
             with open(self._whole(path), "rb") as file:
-                return file.read().decode("utf-8", "surrogateescape").strip()
+                content = file.read()
         except OSError:
-            return None
+            content = None
+        if self._witness is not None:
+            self._witness.saw_content(path, content)
+        return None if content is None else content.decode("utf-8", "surrogateescape").strip()
 
     @contextlib.contextmanager
     def open(self, path: str) -> t.Iterator[t.BinaryIO]:
         """A file to read in pieces."""
+        if self._witness is not None:
+            self.stat(path)
         try:
             file = open(self._whole(path), "rb")  # noqa: SIM115 - closed below
         except OSError as error:
@@ -140,17 +180,12 @@ class Host:
         with file:
             yield file
 
-    @contextlib.contextmanager
-    def folder(self, path: str) -> t.Iterator[Folder]:
-        """A directory to read many small files of.  Raises HostError when it cannot be opened."""
+    def folder(self, path: str) -> Folder:
+        """A directory to read many small files of, in a `with` statement.  Raises HostError when it cannot be opened."""
         try:
-            handle = self._open_directory(path)
+            return Folder(self._open_directory(path))
         except OSError as error:
             raise HostError(f"{path} cannot be listed: {error.strerror}.") from error
-        try:
-            yield Folder(handle)
-        finally:
-            os.close(handle)
 
     @contextlib.contextmanager
     def private_folder(self, path: str, create: bool = False) -> t.Iterator[PrivateFolder | None]:
@@ -185,11 +220,14 @@ class Host:
     def names(self, path: str) -> tuple[str, ...]:
         """The sorted names in a directory; none when it does not exist."""
         try:
-            return tuple(sorted(os.listdir(self._whole(path))))
+            found = tuple(sorted(os.listdir(self._whole(path))))
         except OSError as error:
-            if error.errno in MISSING:
-                return ()
-            raise HostError(f"{path} cannot be listed: {error.strerror}.") from error
+            if error.errno not in MISSING:
+                raise HostError(f"{path} cannot be listed: {error.strerror}.") from error
+            found = ()
+        if self._witness is not None:
+            self._witness.saw("names", path, found)
+        return found
 
     def files_below(self, path: str) -> t.Iterator[str]:
         """Each file below a directory, as this host names it, in sorted order; links to directories are not entered."""
@@ -202,28 +240,43 @@ class Host:
 
     def stat(self, path: str) -> os.stat_result | None:
         """The status of what ``path`` leads to, None when there is nothing."""
+        status = self._status(path)
+        if self._witness is not None:
+            self._witness.saw_status(path, status)
+        return status
+
+    def _status(self, path: str) -> os.stat_result | None:
         try:
             return os.stat(self._whole(path))
         except OSError:
             return None
 
     def exists(self, path: str) -> bool:
-        return self.stat(path) is not None
+        return self._type(path) != 0
 
     def is_file(self, path: str) -> bool:
-        status = self.stat(path)
-        return status is not None and stat_bits.S_ISREG(status.st_mode)
+        return stat_bits.S_ISREG(self._type(path))
 
     def is_dir(self, path: str) -> bool:
-        status = self.stat(path)
-        return status is not None and stat_bits.S_ISDIR(status.st_mode)
+        return stat_bits.S_ISDIR(self._type(path))
+
+    def _type(self, path: str) -> int:
+        """What kind of file ``path`` leads to; 0 when there is nothing."""
+        status = self._status(path)
+        kind = 0 if status is None else stat_bits.S_IFMT(status.st_mode)
+        if self._witness is not None:
+            self._witness.saw("type", path, (kind,))
+        return kind
 
     def link(self, path: str) -> str | None:
         """The target of a symbolic link, None when ``path`` is no link."""
         try:
-            return os.readlink(self.path(path))
+            target: str | None = os.readlink(self.path(path))
         except OSError:
-            return None
+            target = None
+        if self._witness is not None:
+            self._witness.saw("link", path, target)
+        return target
 
     def link_name(self, path: str) -> str | None:
         """The last part of a symbolic link's target: how sysfs names a driver, a group, a module."""
@@ -233,10 +286,13 @@ class Host:
     def which(self, command: str) -> str | None:
         """Where a command of this host lies, None when it has none of that name."""
         for folder in ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"):
-            status = self.stat(f"{folder}/{command}")
-            if status is not None and stat_bits.S_ISREG(status.st_mode) and status.st_mode & 0o111:
+            if self.is_file(f"{folder}/{command}") and self._may_run(f"{folder}/{command}"):
                 return f"{folder}/{command}"
         return None
+
+    def _may_run(self, path: str) -> bool:
+        status = self.stat(path)
+        return status is not None and status.st_mode & 0o111 != 0
 
     # -- commands
 
@@ -261,6 +317,8 @@ class Host:
         if rc not in ok:
             last = (stderr or stdout).strip().splitlines()[-1:] or ["no output"]
             raise HostError(f"`{' '.join(argv)}` failed with exit code {rc}: {last[0]}", facts={"stdout": stdout, "stderr": stderr})
+        if self._witness is not None:
+            self._witness.saw("output", " ".join(argv), (str(rc), stdout, stderr))
         return Completed(rc, stdout, stderr)
 
     # -- writing

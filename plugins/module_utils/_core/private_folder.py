@@ -44,6 +44,15 @@ class PrivateFolder:
                 os.unlink(temporary, dir_fd=self._handle)
             raise
 
+    def keep_newest(self, count: int) -> None:
+        """Delete the files that were written longest ago, but for so many.  Raises OSError."""
+        names = [name for name in os.listdir(self._handle) if not name.startswith(".")]
+        if len(names) <= count:
+            return
+        written = {name: os.stat(name, dir_fd=self._handle, follow_symlinks=False).st_mtime_ns for name in names}
+        for name in sorted(names, key=written.__getitem__)[: len(names) - count]:
+            os.unlink(name, dir_fd=self._handle)
+
 
 def open_private(place: str, create: bool) -> int | None:
     """A handle of the directory; None where there is none, or it is a link, or others can write to it.  Raises OSError."""

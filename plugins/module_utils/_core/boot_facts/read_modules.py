@@ -166,9 +166,10 @@ def _stale(machine: Machine, stages: t.Sequence[Stage], kernel: Kernel) -> dict[
             continue
         for modalias in machine.modaliases:
             for find in (type(kernel).natives, type(kernel).variants):
-                here, there = ({match.module for match in find(one, modalias)} for one in (stage.kernel, kernel))
-                differing = (here ^ there) & stage.kernel.modules.keys() & kernel.modules.keys()
-                found.update((name, stage.place) for name in differing)
+                here, there = ([match.module for match in find(one, modalias)] for one in (stage.kernel, kernel))
+                if here != there:
+                    differing = (set(here) ^ set(there)) & stage.kernel.modules.keys() & kernel.modules.keys()
+                    found.update((name, stage.place) for name in differing)
     return found
 
 
@@ -176,7 +177,7 @@ def _built_in_names(machine: Machine, kernel: Kernel) -> tuple[str, ...]:
     """Built-in modules with PCI drivers that matter here, in link order, which is the order of modules.builtin."""
     registered = machine.registered if machine.runs(kernel) else ()
     wanted = {name for name in (*TOLD, *registered, *kernel.vfio_modules) if name in kernel.builtins}
-    for modalias in machine.modaliases:
+    for modalias in machine.modaliases if kernel.index.buses["pci"].built_ins else ():
         wanted.update(match.module for match in kernel.natives(modalias) if match.order < 0)
     text = machine.host.text_or_none(f"{MODULES}/{kernel.release}/modules.builtin") or "" if wanted else ""
     linked = dict.fromkeys(comparable(name) for name in BUILTIN_LINE.findall(text))

@@ -14,6 +14,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.devices.hardwa
 from ansible_collections.vfio.variants.plugins.module_utils._core.devices.outlook import Outlook
 from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import DEVICES, Inventory
 from ansible_collections.vfio.variants.plugins.module_utils._core.devices.report import Surroundings, kernel_report, modprobe_report, report
+from ansible_collections.vfio.variants.plugins.module_utils._core.devices.told import Told
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.build_requirements import headers_package
 from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernel_cache import read_kernels
@@ -62,11 +63,13 @@ def _gather(
         raise HostError(f"root: {host.root} is no directory.", "Name the directory that the host's file system is mounted on.")
     selectors = None if devices is None else selector.parse(devices)
     hardware = None if described is None else parse_hardware(described)
-    running = host.text_or_none(OSRELEASE)
     cache = Cache(host, not check_mode)
-    kernels = read_kernels(host, cache)
-    config = ModprobeConfig.read(host)
-    inventory = inventory_of(host, hardware)
+    with host.watched() as witness:
+        running = host.text_or_none(OSRELEASE)
+        kernels = read_kernels(host, cache)
+        config = ModprobeConfig.read(host)
+        inventory = inventory_of(host, hardware)
+        outlook = Outlook.read(host, inventory, kernels, running, cache, hardware is not None) if forecast else None
     warnings = _warnings(host, hardware is not None, running, tuple(kernel.release for kernel in kernels))
     if selectors is not None and hardware is None and not host.is_dir(DEVICES) and not allow_missing:
         raise HostError(
@@ -74,13 +77,13 @@ def _gather(
             "Leave out devices, describe them with hardware, or look at a running host.",
         )
     chosen = inventory.devices if selectors is None else selector.select(inventory, selectors, allow_missing)
-    outlook = Outlook.read(host, inventory, kernels, running, cache, hardware is not None) if forecast else None
-    around = Surroundings(inventory, kernels, running, config, frozenset(host.names("/sys/module")), outlook)
+    told = None if outlook is None else Told.recalled(outlook, chosen, hardware is not None, witness, cache)
+    around = Surroundings(inventory, kernels, running, config, frozenset(host.names("/sys/module")), outlook, told)
     return {
         "devices": report(chosen, around),
         "kernels": [{**kernel, "headers_package": headers_package(host, kernel["release"])} for kernel in kernel_report(kernels, running)],
         "modprobe": modprobe_report(config, kernels),
-        **({} if outlook is None else {"next_boot": outlook.next_kernel, "policy_warnings": outlook.policy_warnings}),
+        **({} if outlook is None or told is None else {"next_boot": outlook.next_kernel, "policy_warnings": list(told.policy_warnings)}),
         **({"warnings": warnings} if warnings else {}),
     }
 

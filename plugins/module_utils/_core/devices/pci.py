@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import functools
 import re
@@ -121,20 +120,24 @@ class Inventory:
 
 
 def _read_device(host: Host, address: str) -> Device | None:
-    # A function that was unplugged meanwhile is no longer there.
-    with contextlib.suppress(HostError, FileNotFoundError), host.folder(f"{DEVICES}/{address}") as folder:
-        return _device(folder, address)
-    return None
+    try:
+        with host.folder(f"{DEVICES}/{address}") as folder:
+            return _device(folder, address)
+    except (HostError, FileNotFoundError):
+        # A function that was unplugged meanwhile is no longer there.
+        return None
 
 
 def _device(folder: Folder, address: str) -> Device:
-    entries = folder.names()
+    entries = frozenset(folder.entries())
     ids = _Identity.read(folder)
     group = folder.link_name("iommu_group") if "iommu_group" in entries else None
     override = folder.attribute("driver_override")
     # A kernel without NUMA has no such attribute.
     numa = _number(folder.attribute("numa_node"), -1) if "numa_node" in entries else -1
-    virtual = sorted((name for name in entries if name.startswith("virtfn")), key=lambda name: int(name[6:]))
+    virtual = (
+        sorted((name for name in entries if name.startswith("virtfn")), key=lambda name: int(name[6:])) if "virtfn0" in entries else ()
+    )
     return Device(
         address=address,
         vendor=ids.vendor,
@@ -192,10 +195,10 @@ def _number(text: str | None, missing: int = 0) -> int:
         return missing
 
 
-def _nodes(folder: Folder, entries: t.Sequence[str], group: str | None) -> tuple[str, ...]:
+def _nodes(folder: Folder, entries: frozenset[str], group: str | None) -> tuple[str, ...]:
     nodes = [f"{kind}/{name}" for kind in ("net", "block") if kind in entries for name in folder.names(kind)]
     # A virtio function's interfaces lie below its virtio device, an NVMe function's disks below its controller.
-    for parent in (name for name in entries if name.startswith("virtio")):
+    for parent in sorted(name for name in entries if name.startswith("virtio")):
         nodes += [f"{kind}/{name}" for kind in ("net", "block") for name in folder.names(f"{parent}/{kind}")]
     if "drm" in entries:
         nodes += [f"drm/{name}" for name in folder.names("drm") if name.startswith("card")]

@@ -17,6 +17,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprob
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.devices.outlook import Outlook
     from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Device, Inventory
+    from ansible_collections.vfio.variants.plugins.module_utils._core.devices.told import Told
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
 
 Facts = dict[str, t.Any]
@@ -33,6 +34,8 @@ class Surroundings:
     loaded: frozenset[str]
     outlook: Outlook | None = None
     """None where no forecast is asked for."""
+    told: Told | None = None
+    """What the outlook says."""
 
 
 def report(devices: t.Sequence[Device], around: Surroundings) -> list[Facts]:
@@ -47,9 +50,9 @@ def report(devices: t.Sequence[Device], around: Surroundings) -> list[Facts]:
         if device.modalias not in verdicts:
             verdicts[device.modalias] = _verdict(device.modalias, around)
     told = [{**_identity(device), **_ownership(device, groups), **verdicts[device.modalias]} for device in devices]
-    if around.outlook is not None:
+    if around.outlook is not None and around.told is not None:
         for device, facts in zip(devices, told):
-            facts.update(_forecast(device, facts["kernels"], around.outlook))
+            facts.update(_forecast(device, facts["kernels"], around.outlook, around.told))
     return told
 
 
@@ -73,9 +76,9 @@ def modprobe_report(config: ModprobeConfig, kernels: t.Sequence[Kernel]) -> list
     ]
 
 
-def _forecast(device: Device, on_kernels: t.Mapping[str, Facts], outlook: Outlook) -> Facts:
-    told = {release: {**known, **outlook.on_kernel(device, release)} for release, known in on_kernels.items()}
-    return {"kernels": told, "next_boot": outlook.next_boot(told), "warnings": outlook.warnings(device)}
+def _forecast(device: Device, on_kernels: t.Mapping[str, Facts], outlook: Outlook, told: Told) -> Facts:
+    kernels = {release: {**known, **told.on_kernel(device, release)} for release, known in on_kernels.items()}
+    return {"kernels": kernels, "next_boot": outlook.next_boot(kernels), "warnings": list(told.warnings.get(device.address, ()))}
 
 
 def _identity(device: Device) -> Facts:

@@ -149,7 +149,7 @@ def _rules_disagree(address: str, rules: list[Claim]) -> t.Iterator[Finding]:
 
 def _driverctl_disagrees(address: str, rule: Claim, saved: Claim) -> Finding:
     """driverctl's unit runs after the device's event, unbinds whoever has it and binds its own choice (05-driverctl.rules)."""
-    said = f"{saved.source} gives {address} to {saved.driver}, and {rule.source} to {rule.driver}: driverctl comes later and wins."
+    said = f"{saved.source} gives {address} to {saved.driver}, and {rule.source} to {rule.driver}: driverctl comes later."
     return Finding(
         "driverctl-against-rule", saved.source, f"{said} Run `driverctl unset-override {address}`, or remove the rule.", (address,)
     )

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What udev does at the "add" event of a PCI function, in order (udev-rules.c, udev-worker.c, udev-builtin-kmod.c).
+"""What udev does at an event of a PCI function, in order (udev-rules.c, udev-worker.c, udev-builtin-kmod.c).
 
 Attributes are written while the rules are evaluated; what they put on the list RUN happens afterwards, in the list's order.
 """
@@ -16,14 +16,20 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import Because
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.kinds import address_patterns, is_pattern
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import Request
-from ansible_collections.vfio.variants.plugins.module_utils._core.policy.udev import Rule, Rules, attribute_of_another
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.udev import (
+    ADD,
+    Rule,
+    Rules,
+    attribute_of_another,
+    facts_of_all,
+)
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Device
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import Stage
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import Modprobe
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pci_driver import PciId
-    from ansible_collections.vfio.variants.plugins.module_utils._core.policy.udev import Key
+    from ansible_collections.vfio.variants.plugins.module_utils._core.policy.udev import EventFacts, Key
 
 OWN = ""
 """In an effect, the address of the device whose event it is: devices that are alike share their effects."""
@@ -67,6 +73,13 @@ class Unbind:
 
 
 @dataclasses.dataclass(frozen=True)
+class AfterUnbind:
+    """What follows is the "unbind" event: it happens only once the device has been taken from a driver."""
+
+    address: str = OWN
+
+
+@dataclasses.dataclass(frozen=True)
 class NewId:
     """A driver gets a further dynamic ID, and with it every unbound device of that ID."""
 
@@ -91,16 +104,18 @@ class Doubt:
     sentence: str
 
 
-Effect = t.Union[SetOverride, ProbeNow, Unbind, NewId, SetAutoprobe, Doubt, Request]
+Effect = t.Union[SetOverride, ProbeNow, Unbind, AfterUnbind, NewId, SetAutoprobe, Doubt, Request]
 
 
 class Events:
-    """The "add" events of a stage.  ``others`` are all devices by address."""
+    """The "add" events of a stage, or those of another action.  ``others`` are all devices by address."""
 
-    def __init__(self, stage: Stage, modprobe: Modprobe, others: t.Mapping[str, Device]) -> None:
+    def __init__(self, stage: Stage, modprobe: Modprobe, others: t.Mapping[str, Device], action: str = ADD) -> None:
         rules = tuple(rule for rule in stage.rules.rules if _may_decide(rule))
-        self._rules = _RulesByAddress(settled for rule in rules for settled in _settled(rule, others))
         self._release = stage.kernel.release
+        self._action = action
+        facts = facts_of_all(self._release, action)
+        self._rules = _RulesByAddress(settled for rule in rules for settled in _settled(rule, others, facts))
         self._modprobe = modprobe
         self._others = others
         patterns = {pattern for rule in rules for key in rule.keys for pattern in address_patterns(key)}
@@ -108,6 +123,7 @@ class Events:
         self._patterns = tuple(sorted(patterns - self._named))
         self._known: dict[tuple[str, ...], tuple[Effect, ...]] = {}
         self._attributes: dict[tuple[int, int], tuple[Effect, ...]] = {}
+        self._loads: dict[tuple[int, int], _Loads] = {}
 
     def of(self, device: Device) -> tuple[Effect, ...]:
         """What the device's event does, in order; the same object for devices that no rule tells apart."""
@@ -127,7 +143,7 @@ class Events:
 
     def _effects(self, device: Device) -> t.Iterator[Effect]:
         run: list[tuple[Rule, Key]] = []
-        for rule, certain in self._rules.about(device.address).matching(device, self._release, self._others):
+        for rule, certain in self._rules.about(device.address).matching(device, self._release, self._others, self._action):
             for key in rule.keys:
                 if key.name in ("PROGRAM", "IMPORT") and _BINDING.search(key.value):
                     yield _doubt(rule, key)
@@ -138,7 +154,18 @@ class Events:
                 elif key.name == "RUN":
                     run = ([] if key.operator in ("=", ":=") else run) + [(rule, key)]
         for rule, key in run:
-            yield from _run(device, rule, key, self._modprobe)
+            yield from self._run(device, rule, key)
+
+    def _run(self, device: Device, rule: Rule, key: Key) -> t.Iterator[Effect]:
+        """One entry of the list RUN; what it says is read once, whoever's event it is."""
+        known = (id(rule), id(key))
+        if known not in self._loads:
+            self._loads[known] = _Loads.of(rule, key)
+        loads = self._loads[known]
+        for text, source in loads.asked:
+            yield from self._modprobe.ask(device.modalias if text is None else text, loads.heeds_blacklist, source)
+        if loads.doubt is not None:
+            yield loads.doubt
 
 
 class _RulesByAddress:
@@ -174,10 +201,10 @@ def _addresses(rule: Rule) -> tuple[str, ...] | None:
     return None
 
 
-def _settled(rule: Rule, others: t.Mapping[str, Device]) -> t.Iterator[Rule]:
-    """The rule without what it asks of given devices, whoever's event it is; nothing where the answer is no."""
-    asked = [key for key in rule.keys if key.is_match and attribute_of_another(key) is not None] if others else []
-    known = {key: Rule(rule.path, rule.line, (key,)).agrees_with({}, others) for key in asked}
+def _settled(rule: Rule, others: t.Mapping[str, Device], facts: EventFacts) -> t.Iterator[Rule]:
+    """The rule without what it asks of given devices or of any event, whoever's it is; nothing where the answer is no."""
+    asked = [key for key in rule.keys if key.is_match and ((key.name, key.attribute) in facts or (others and attribute_of_another(key)))]
+    known = {key: Rule(rule.path, rule.line, (key,)).agrees_with(facts, others) for key in asked}
     if rule.label is None and False in known.values():
         return
     yield Rule(rule.path, rule.line, tuple(key for key in rule.keys if known.get(key) is not True)) if True in known.values() else rule
@@ -221,33 +248,35 @@ def _decides(attribute: str) -> bool:
     return last in (OVERRIDE, AUTOPROBE, "new_id", "bind", "unbind", "drivers_probe")
 
 
-def _run(device: Device, rule: Rule, key: Key, modprobe: Modprobe) -> t.Iterator[Effect]:
-    """One entry of the list RUN: udev's own `kmod load`, a `modprobe`, or a program that nobody can tell anything about."""
-    source = Because(str(rule), f"RUN {key.value}")
-    if key.attribute == "builtin":
-        words = [word.strip("'\"") for word in key.value.split()]
-        if words[:2] == ["kmod", "load"]:
-            asked = words[2:] or [_OWN_MODALIAS[0]]
-            for word in asked:
-                # Stock rules load what the modalias asks for: that says nothing, but what it finds does.
-                yield from _ask(device, rule, key, word, modprobe, True, None if word in _OWN_MODALIAS else source)
-        return
-    match = _MODPROBE_PROGRAM.fullmatch(key.value.strip())
-    if match is not None:
-        for word in match[2].split():
-            yield from _ask(device, rule, key, word, modprobe, "b" in match[1], source)
-    elif _BINDING.search(key.value):
-        yield _doubt(rule, key)
+@dataclasses.dataclass(frozen=True)
+class _Loads:
+    """What an entry of the list RUN has loaded: udev's own `kmod load`, a `modprobe`; of other programs nobody can tell.
 
+    ``asked`` are names, or None for what the modalias of the event's device asks for, each with what is to be said of it.
+    """
 
-def _ask(
-    device: Device, rule: Rule, key: Key, word: str, modprobe: Modprobe, heeds_blacklist: bool, source: Because | None
-) -> t.Iterator[Effect]:
-    text = device.modalias if word in _OWN_MODALIAS else word
-    if "$" in text or "%" in text:
-        yield _doubt(rule, key)
-    else:
-        yield from modprobe.ask(text, heeds_blacklist, source)
+    asked: tuple[tuple[str | None, Because | None], ...] = ()
+    heeds_blacklist: bool = True
+    doubt: Doubt | None = None
+
+    @classmethod
+    def of(cls, rule: Rule, key: Key) -> _Loads:
+        if key.attribute == "builtin":
+            words = [word.strip("'\"") for word in key.value.split()]
+            # Stock rules load what the modalias asks for: that says nothing, but what it finds does.
+            return cls._asking(rule, key, words[2:] or [_OWN_MODALIAS[0]], True, True) if words[:2] == ["kmod", "load"] else cls()
+        match = _MODPROBE_PROGRAM.fullmatch(key.value.strip())
+        if match is not None:
+            return cls._asking(rule, key, match[2].split(), "b" in match[1], False)
+        return cls(doubt=_doubt(rule, key)) if _BINDING.search(key.value) else cls()
+
+    @classmethod
+    def _asking(cls, rule: Rule, key: Key, words: t.Sequence[str], heeds_blacklist: bool, is_stock: bool) -> _Loads:
+        source = Because(str(rule), f"RUN {key.value}")
+        own = (None, None if is_stock else source)
+        plain = [word for word in words if word in _OWN_MODALIAS or not ("$" in word or "%" in word)]
+        asked = tuple(own if word in _OWN_MODALIAS else (word, source) for word in plain)
+        return cls(asked, heeds_blacklist, None if len(plain) == len(words) else _doubt(rule, key))
 
 
 def _doubtful(rule: Rule, key: Key) -> t.Iterator[Effect]:

@@ -10,6 +10,7 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast import iommu, matching
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.events import (
     OWN,
+    AfterUnbind,
     Doubt,
     Events,
     NewId,
@@ -41,6 +42,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probi
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.registration import Registrar
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.scene import Scene, set_scene
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import comparable
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.udev import UNBIND
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Device
@@ -166,7 +168,7 @@ class _Simulation:
         modprobe = Modprobe(self._boot, root, frozenset(self._loaded))
         assigned = jobs_of(self._boot.later, modprobe, self._by_address)
         if assigned:
-            self._scene(root, RUNTIME, assigned, {}, present)
+            self._scene(root, RUNTIME, assigned, dict(self._unbind_events(root, modprobe)), present)
         virtual = [device for device in self._devices if device.is_virtual]
         if virtual:
             events = Events(root, modprobe, self._by_address)
@@ -178,6 +180,16 @@ class _Simulation:
                 fate = self._fates[address]
                 doubts = (*fate.doubts, *_unless_same(fate, taken.driver, taken.source))
                 self._fates[address] = dataclasses.replace(fate, doubts=doubts)
+
+    def _unbind_events(self, root: Stage, modprobe: Modprobe) -> t.Iterator[tuple[str, tuple[Effect, ...]]]:
+        """Of the devices that driverctl may take from a driver: a rule that is not for "add" alone writes its override once more.
+
+        That may come between driverctl's own override and its probe.
+        """
+        events = Events(root, modprobe, self._by_address, UNBIND)
+        for address in self._boot.later.driverctl:
+            if address in self._fates:
+                yield address, (AfterUnbind(), *events.of(self._by_address[address]))
 
     def _appear(self, device: Device, root: Stage, event: t.Sequence[Effect]) -> None:
         """A virtual function is offered to the registered drivers right after udev has heard of it.
@@ -303,7 +315,8 @@ class _Simulation:
             because += fate.refused
         for other in fate.states[1:]:
             if other.driver != state.driver:
-                because += [Because(f"or {other.driver or 'nobody'}", str(fact)) for fact in other.because or other.override_because]
+                facts = other.because if other.driver is not None else (*other.override_because, *other.because)
+                because += [Because(f"or {other.driver or 'nobody'}", str(fact)) for fact in facts or other.override_because]
         because += [Because("not known", doubt) for doubt in doubts]
         return Winner(state.driver, certainty, state.stage, tuple(dict.fromkeys(because)), outcomes)
 

@@ -14,7 +14,14 @@ import itertools
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast import matching
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.events import OWN, NewId, ProbeNow, SetOverride, Unbind
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.events import (
+    OWN,
+    AfterUnbind,
+    NewId,
+    ProbeNow,
+    SetOverride,
+    Unbind,
+)
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import Because
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import Request
 
@@ -124,10 +131,13 @@ class Play:
         self._loaded_before = loaded
         self._registered: list[Registration] = []
         self._loaded: set[str] = set()
+        self._was_unbound = False
 
     def run(self, jobs: t.Iterable[Job]) -> State:
         for job in jobs if self.state.exists else ():
             for effect in job.effects:
+                if isinstance(effect, AfterUnbind) and not self._was_unbound:
+                    break
                 self._apply(effect, job.own)
         return self.state
 
@@ -142,6 +152,7 @@ class Play:
             elif isinstance(effect, ProbeNow):
                 self.offer_all(effect.because)
             else:
+                self._was_unbound = self._was_unbound or self.state.driver is not None
                 self.state = dataclasses.replace(self.state, driver=None, stage=None, because=(effect.because,), doubt=None)
 
     def _is_meant(self, address: str, own: bool) -> bool:

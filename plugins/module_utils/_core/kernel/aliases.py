@@ -131,6 +131,17 @@ class BusAliases:
         return BusAliases.sort(self.bus, built_in, (*loadable, *lines))
 
     def matches(self, modalias: str) -> tuple[AliasMatch, ...]:
+        known = self._matches
+        if modalias not in known:
+            known[modalias] = self._find(modalias)
+        return known[modalias]
+
+    @functools.cached_property
+    def _matches(self) -> dict[str, tuple[AliasMatch, ...]]:
+        """What was asked already: kernels that differ in their modules' files alone share an index."""
+        return {}
+
+    def _find(self, modalias: str) -> tuple[AliasMatch, ...]:
         wanted = modalias.partition(":")[2]
         device = _fields(wanted)
         text = f"{self.bus}:{wanted}"

@@ -15,7 +15,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image_view import ImageView
 
 # Kernel.read() reads modules.dep and these.
-OTHERS = ("modules.alias", "modules.builtin", "modules.builtin.modinfo")
+OTHERS = ("modules.alias", "modules.builtin", "modules.builtin.modinfo", "build/Makefile")
 
 
 def read_kernels(host: Host, cache: Cache) -> tuple[Kernel, ...]:
@@ -31,8 +31,7 @@ def read_kernel(host: Host, release: str, cache: Cache) -> Kernel:
         f"{here}/modules.dep",
         lambda: Kernel.read(host, release),
         to_cache,
-        # Headers may come and go without depmod.
-        lambda kept: from_cache(kept, release, host.is_file(f"{here}/build/Makefile")),
+        lambda kept: from_cache(kept, release),
         [f"{here}/{name}" for name in OTHERS],
     )
 
@@ -47,7 +46,7 @@ def read_kernel_of_image(view: ImageView, cache: Cache | None) -> Kernel:
         path,
         lambda: Kernel.read(view, release),
         to_cache,
-        lambda kept: from_cache(kept, release, view.is_file(f"{MODULES}/{release}/build/Makefile")),
+        lambda kept: from_cache(kept, release),
     )
 
 
@@ -56,13 +55,19 @@ def to_cache(kernel: Kernel) -> dict[str, t.Any]:
     buses = {
         bus: [list(known.named), list(known.open), sorted(known.modules), known.built_ins] for bus, known in kernel.index.buses.items()
     }
-    return {"modules": dict(kernel.modules), "builtins": sorted(kernel.builtins), "needed": dict(kernel.needed), "aliases": buses}
+    return {
+        "modules": dict(kernel.modules),
+        "builtins": sorted(kernel.builtins),
+        "has_headers": kernel.has_headers,
+        "needed": dict(kernel.needed),
+        "aliases": buses,
+    }
 
 
-def from_cache(kept: t.Any, release: str, has_headers: bool) -> Kernel:
+def from_cache(kept: t.Any, release: str) -> Kernel:
     """Raises AttributeError, KeyError, TypeError or ValueError on what `to_cache()` did not write."""
     buses = {
         bus: BusAliases(bus, named, others, frozenset(modules), built_ins)
         for bus, (named, others, modules, built_ins) in kept["aliases"].items()
     }
-    return Kernel(release, kept["modules"], frozenset(kept["builtins"]), has_headers, AliasIndex(buses), kept["needed"])
+    return Kernel(release, kept["modules"], frozenset(kept["builtins"]), kept["has_headers"], AliasIndex(buses), kept["needed"])

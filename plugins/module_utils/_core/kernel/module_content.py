@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import posixpath
 import typing as t
 
@@ -47,10 +46,9 @@ class ModuleContent:
     @classmethod
     def read(cls, host: Host, path: str, cache: Cache | None = None) -> ModuleContent:
         """Read a module's file, compressed or not; a file that has not changed is read once.  Raises HostError, or NoModuleError."""
-        status = host.stat(path)
-        if status is None:
+        if not host.exists(path):
             raise NoModuleError(f"{path} is missing.")
-        return _read(host, path, (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns), cache)
+        return host.once("module", [path], lambda: _read(host, path, cache))
 
     def to_cache(self) -> dict[str, t.Any]:
         """As JSON can say it."""
@@ -68,8 +66,7 @@ class ModuleContent:
         return cls(ModuleInfo(**info), Tables(drivers, frozenset(kept["synchronous"]), kept["complete"]))
 
 
-@functools.lru_cache(maxsize=4096)
-def _read(host: Host, path: str, _version: tuple[int, ...], cache: Cache | None) -> ModuleContent:
+def _read(host: Host, path: str, cache: Cache | None) -> ModuleContent:
     if cache is None:
         return _parsed(host, path)
     return cache.remembered("module", path, lambda: _parsed(host, path), ModuleContent.to_cache, ModuleContent.from_cache)

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
 import re
 import typing as t
 
@@ -143,12 +142,16 @@ def _built_in_facts(host: Host, kernel: Kernel, module: str, loaded: tuple[str, 
     return ModuleFacts(drivers, "ids" in parameters, doubt=doubt)
 
 
-@functools.lru_cache(maxsize=64)
 def _built_in(host: Host, release: str) -> dict[str, tuple[tuple[str, ...], frozenset[str]]]:
     """The aliases and the parameters of each built-in module, by its comparable name."""
+    path = f"{MODULES}/{release}/modules.builtin.modinfo"
+    return host.once("fields", [path], lambda: _parsed_fields(host.text_or_none(path) or ""))
+
+
+def _parsed_fields(text: str) -> dict[str, tuple[tuple[str, ...], frozenset[str]]]:
     aliases: dict[str, list[str]] = {}
     parameters: dict[str, set[str]] = {}
-    for name, field, value in BUILTIN_FIELD.findall(host.text_or_none(f"{MODULES}/{release}/modules.builtin.modinfo") or ""):
+    for name, field, value in BUILTIN_FIELD.findall(text):
         if field == "alias":
             aliases.setdefault(comparable(name), []).append(value)
         else:

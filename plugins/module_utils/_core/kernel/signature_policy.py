@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import functools
 import re
 import typing as t
 
@@ -59,12 +58,16 @@ def _running_lockdown(host: Host, release: str) -> str | None:
     return None if level is None else f"lockdown [{level}] in {LOCKDOWN}"
 
 
-@functools.lru_cache(maxsize=256)
 def _config(host: Host, release: str) -> tuple[str, frozenset[str]]:
     """The kernel's configuration file and those of its options that enforce signatures."""
-    path = next((path.format(release) for path in CONFIGS if host.is_file(path.format(release))), None)
-    text = None if path is None else host.text_or_none(path)
-    return path or CONFIGS[0].format(release), frozenset(ENFORCED.findall(text or ""))
+    places = [path.format(release) for path in CONFIGS]
+
+    def read() -> tuple[str, frozenset[str]]:
+        path = next(filter(host.is_file, places), None)
+        text = None if path is None else host.text_or_none(path)
+        return path or places[0], frozenset(ENFORCED.findall(text or ""))
+
+    return host.once("what enforces signatures", places, read)
 
 
 def _secure_boot(host: Host) -> bool:

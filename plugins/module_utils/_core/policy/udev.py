@@ -27,6 +27,8 @@ _ASKED_ONLY = frozenset(
 )
 _ASSIGNED_ONLY = frozenset(("GOTO", "GROUP", "LABEL", "MODE", "OPTIONS", "OWNER", "RUN"))
 _KNOWN = _ASKED_ONLY | _ASSIGNED_ONLY | {"ATTR", "ENV", "IMPORT", "NAME", "PROGRAM", "SYMLINK", "SYSCTL", "TAG"}
+ADD, UNBIND = "add", "unbind"
+"""Events: udev replays the first of every device; the second comes when a device is taken from its driver."""
 _REMOVABLE = frozenset(("OPTIONS", "SYMLINK", "TAG"))
 _SUBSTITUTION = re.compile(r"[$%]")
 _PATTERN = re.compile(r"[*?\[$%]")
@@ -170,13 +172,21 @@ class Rules:
                 rules += parse(content.decode("utf-8", "surrogateescape"), tree.shown(path))
         return cls(tuple(rules))
 
+    @functools.cached_property
+    def _asked(self) -> tuple[tuple[tuple[str, str | None], t.Callable[[Device], str]], ...]:
+        """What the rules ask of a device, and how it is told: for a thousand devices nothing else need be."""
+        asked = {(key.name, key.attribute) for rule in self.rules for key in rule.keys if key.is_match}
+        return tuple((fact, told) for fact, told in _OF_DEVICE.items() if fact in asked)
+
     def overrides(self, device: Device, release: str | None = None) -> tuple[Override, ...]:
         """What the rules set for a function, in order: the last certain one holds."""
         return tuple(override for rule, certain in self.matching(device, release) for override in _overrides_of(rule, certain))
 
-    def matching(self, device: Device, release: str | None = None, others: Devices = NO_DEVICES) -> t.Iterator[tuple[Rule, bool]]:
-        """The rules that a function's "add" event comes to and matches, in order, and whether that is certain."""
-        facts = facts_of_event(device, release)
+    def matching(
+        self, device: Device, release: str | None = None, others: Devices = NO_DEVICES, action: str = ADD
+    ) -> t.Iterator[tuple[Rule, bool]]:
+        """The rules that a function's event, by default "add", comes to and matches, in order, and whether that is certain."""
+        facts = {**facts_of_all(release, action), **{fact: told(device) for fact, told in self._asked}}
         skip_to: tuple[str, str] | None = None
         doubtful: set[tuple[str, str]] = set()
         for rule in self.rules:
@@ -243,33 +253,41 @@ def _logical_lines(text: str) -> t.Iterator[tuple[int, str]]:
             yield start, line
 
 
-def facts_of_event(device: Device, release: str | None) -> EventFacts:
-    """What is known of a function's "add" event, by key and attribute."""
-    sub_id = f"{device.subsystem_vendor:04X}:{device.subsystem_device:04X}"
+def facts_of_all(release: str | None, action: str = ADD) -> EventFacts:
+    """What is the same for an event of every PCI function."""
     facts: dict[tuple[str, str | None], str] = {
-        ("ACTION", None): "add",
+        ("ACTION", None): action,
         ("SUBSYSTEM", None): "pci",
         ("SUBSYSTEMS", None): "pci",
-        ("KERNEL", None): device.address,
-        ("ATTR", "vendor"): f"0x{device.vendor:04x}",
-        ("ATTR", "device"): f"0x{device.device:04x}",
-        ("ATTR", "subsystem_vendor"): f"0x{device.subsystem_vendor:04x}",
-        ("ATTR", "subsystem_device"): f"0x{device.subsystem_device:04x}",
-        ("ATTR", "class"): f"0x{device.class_code:06x}",
-        ("ATTR", "revision"): f"0x{device.revision:02x}",
-        ("ATTR", "modalias"): device.modalias,
-        ("ENV", "MODALIAS"): device.modalias,
         ("ENV", "SUBSYSTEM"): "pci",
-        ("ENV", "ACTION"): "add",
-        ("ENV", "PCI_ID"): f"{device.vendor:04X}:{device.device:04X}",
-        ("ENV", "PCI_SUBSYS_ID"): sub_id,
-        ("ENV", "PCI_SLOT_NAME"): device.address,
-        # The kernel prints the class without leading zeroes here (pci_uevent: "%04X").
-        ("ENV", "PCI_CLASS"): f"{device.class_code:04X}",
+        ("ENV", "ACTION"): action,
     }
     if release is not None:
         facts["SYSCTL", "kernel/osrelease"] = facts["SYSCTL", "kernel.osrelease"] = release
     return facts
+
+
+_OF_DEVICE: t.Mapping[tuple[str, str | None], t.Callable[[Device], str]] = {
+    ("KERNEL", None): lambda device: device.address,
+    ("ATTR", "vendor"): lambda device: f"0x{device.vendor:04x}",
+    ("ATTR", "device"): lambda device: f"0x{device.device:04x}",
+    ("ATTR", "subsystem_vendor"): lambda device: f"0x{device.subsystem_vendor:04x}",
+    ("ATTR", "subsystem_device"): lambda device: f"0x{device.subsystem_device:04x}",
+    ("ATTR", "class"): lambda device: f"0x{device.class_code:06x}",
+    ("ATTR", "revision"): lambda device: f"0x{device.revision:02x}",
+    ("ATTR", "modalias"): lambda device: device.modalias,
+    ("ENV", "MODALIAS"): lambda device: device.modalias,
+    ("ENV", "PCI_ID"): lambda device: f"{device.vendor:04X}:{device.device:04X}",
+    ("ENV", "PCI_SUBSYS_ID"): lambda device: f"{device.subsystem_vendor:04X}:{device.subsystem_device:04X}",
+    ("ENV", "PCI_SLOT_NAME"): lambda device: device.address,
+    # The kernel prints the class without leading zeroes here (pci_uevent: "%04X").
+    ("ENV", "PCI_CLASS"): lambda device: f"{device.class_code:04X}",
+}
+
+
+def facts_of_event(device: Device, release: str | None) -> EventFacts:
+    """What is known of a function's "add" event, by key and attribute."""
+    return {**facts_of_all(release), **{fact: told(device) for fact, told in _OF_DEVICE.items()}}
 
 
 def _answer(key: Key, facts: EventFacts, others: Devices) -> bool | None:
@@ -279,7 +297,8 @@ def _answer(key: Key, facts: EventFacts, others: Devices) -> bool | None:
         if device is None:
             # What cannot be read matches nothing, whatever the operator (udev_rule_apply_token_to_event()).
             return False
-        fact = facts_of_event(device, None).get((key.name, another[1]))
+        told = _OF_DEVICE.get((key.name, another[1]))
+        fact = None if told is None else told(device)
     else:
         fact = facts.get((key.name, key.attribute))
     if fact is None or _SUBSTITUTION.search(key.value):

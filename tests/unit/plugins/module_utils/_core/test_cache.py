@@ -27,8 +27,8 @@ class Place:
     def cache(self, writable: bool = True, settled: float = 0.0, host: Host | None = None) -> Cache:
         return Cache(host or Host(), writable, str(self.kept), settled)
 
-    def put(self, value: t.Any = "value", **options: t.Any) -> None:
-        self.cache(**options).put("image", str(self.file), value)
+    def put(self, value: t.Any = "value", kind: str = "image", **options: t.Any) -> None:
+        self.cache(**options).put(kind, str(self.file), value)
 
     def get(self, kind: str = "image") -> t.Any:
         return self.cache(writable=False).get(kind, str(self.file))
@@ -163,8 +163,9 @@ class TestWhatIsKeptIsNotOurs:
     def test_a_link_in_the_place_of_a_file_is_not_followed(self, place: Place, tmp_path: Path) -> None:
         place.put("mine")
         stolen = tmp_path / "stolen"
+        name = place.entry.name
         place.entry.rename(stolen)
-        (place.kept / _name_of(place)).symlink_to(stolen)
+        (place.kept / name).symlink_to(stolen)
         assert place.get() is None
         place.put("new")
         assert '"mine"' in stolen.read_text()
@@ -203,11 +204,14 @@ class TestNothingIsWritten:
         place.put("other", writable=False)
         assert place.get() == "value"
 
-    def test_below_another_root(self, place: Place, tmp_path: Path) -> None:
-        Cache(Host(str(tmp_path)), True, "/kept", 0.0).put("image", "/image", "value")
-        assert not place.kept.exists()
-        place.put()
-        assert Cache(Host(str(tmp_path)), True, "/kept", 0.0).get("image", "/image") is None
+    def test_into_an_image(self, place: Place, tmp_path: Path) -> None:
+        image = tmp_path / "mnt"
+        (image / "kept").mkdir(parents=True)
+        (image / "kernel").write_bytes(b"one")
+        cache = Cache(Host(str(image)), True, str(place.kept), 0.0)
+        cache.put("image", "/kernel", "value")
+        assert list((image / "kept").iterdir()) == []
+        assert cache.get("image", "/kernel") == "value"
 
     def test_where_the_directory_cannot_be_made(self, place: Place) -> None:
         place.kept.write_bytes(b"a file")
@@ -224,5 +228,22 @@ class TestNothingIsWritten:
         assert place.cache().remembered("image", str(place.file), make, str, str) == "known"
 
 
-def _name_of(place: Place) -> str:
-    return cache_module._name("image", str(place.file))
+def test_images_do_not_mix(place: Place, tmp_path: Path) -> None:
+    caches = []
+    for name in ("first", "second"):
+        (tmp_path / name).mkdir()
+        os.link(place.file, tmp_path / name / "kernel")
+        caches.append(Cache(Host(str(tmp_path / name)), True, str(place.kept), 0.0))
+    caches[0].put("image", "/kernel", "the first one's")
+    assert caches[1].get("image", "/kernel") is None
+
+
+def test_of_entries_without_end_the_newest_are_kept(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache_module, "MOST", 2)
+    for age, kind in ((30, "oldest"), (20, "older"), (10, "newer")):
+        place.put(kind=kind)
+        (entry,) = place.kept.glob(f"{kind}-*")
+        then = entry.stat().st_mtime - age
+        os.utime(entry, (then, then))
+    place.put(kind="newest")
+    assert [place.get(kind) is not None for kind in ("oldest", "older", "newer", "newest")] == [False, False, True, True]

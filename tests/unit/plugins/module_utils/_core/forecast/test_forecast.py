@@ -240,6 +240,30 @@ def test_driverctl_gives_up_where_there_is_no_such_module() -> None:
     assert winner(boot(rules=STOCK_RULES, later=later)).driver == "nouveau"
 
 
+@pytest.mark.parametrize(
+    ("action", "outcomes"),
+    [
+        ("", {"nvlink2gpu_vfio_pci", "vfio-pci"}),
+        ('ACTION!="remove", ', {"nvlink2gpu_vfio_pci", "vfio-pci"}),
+        ('ACTION=="add|change", ', {"nvlink2gpu_vfio_pci"}),
+    ],
+)
+def test_a_rule_that_is_not_for_add_alone_may_write_its_override_after_driverctl_s(action: str, outcomes: set[str]) -> None:
+    """driverctl takes the card from nouveau, and that is an event like any other."""
+    later = Later(driverctl={"0000:01:00.0": Assigned("nvlink2gpu_vfio_pci", "/etc/driverctl.d/pci-0000:01:00.0")})
+    rule = f'{action}SUBSYSTEM=="pci", KERNEL=="0000:01:00.0", ATTR{{driver_override}}="vfio-pci", RUN{{builtin}}+="kmod load vfio-pci"\n'
+    image, root = stage(INITRAMFS, rules=STOCK_RULES), stage(ROOT, modules=VARIANT, rules=rules(rule))
+    won = winner(boot(image, root, later=later))
+    assert (won.driver, set(won.outcomes)) == ("nvlink2gpu_vfio_pci", outcomes)
+
+
+def test_a_card_without_a_driver_has_no_event_when_driverctl_comes() -> None:
+    later = Later(driverctl={"0000:01:00.0": Assigned("vfio-pci", "/etc/driverctl.d/pci-0000:01:00.0")})
+    nobody = 'SUBSYSTEM=="pci", KERNEL=="0000:01:00.0", ATTR{driver_override}="nobody"\n'
+    won = winner(boot(rules={**STOCK_RULES, "/etc/udev/rules.d/70-site.rules": nobody}, later=later))
+    assert (won.driver, won.certainty) == ("vfio-pci", CERTAIN)
+
+
 def test_driverctl_s_new_id_takes_an_unbound_twin_as_well() -> None:
     later = Later(driverctl={"0000:01:00.0": Assigned("vfio-pci", "/etc/driverctl.d/pci-0000:01:00.0")}, driverctl_adds_ids=True)
     won = forecast([device("0000:01:00.0"), device(TWIN)], boot(rules=STOCK_RULES, modprobe="blacklist nouveau\n", later=later))
