@@ -19,9 +19,9 @@ description:
   - Names what is contradictory or without effect in the host's C(modprobe.d), udev rules, C(modules-load.d), C(driverctl.d), and
     command line, whoever wrote it.
   - Everything is read from C(/sys), C(/lib/modules), C(/boot), C(/etc), and their like; no device is touched and no module loaded.
-  - What boot images and modules hold is remembered in C(/var/cache/vfio-variants), for as long as the files stay the same. Deleting
-    it costs time and nothing else; in check mode nothing is written there. That of an image (O(root)) is remembered on the machine
-    that looks at it, never in the image.
+  - What boot images and modules hold, and what was concluded from all that was read, is remembered in C(/var/cache/vfio-variants),
+    for as long as everything stays the same. Deleting it costs time and nothing else; in check mode nothing is written there. That
+    of an image (O(root)) is remembered on the machine that looks at it, never in the image.
   - Also says what C(modprobe.d) and the kernel's command line tell kmod about modules that drive PCI devices, with file and line.
 extends_documentation_fragment:
   - vfio.variants._attributes

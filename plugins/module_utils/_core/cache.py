@@ -13,9 +13,6 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
 
-if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.witness import Witness
-
 T = t.TypeVar("T")
 State = list[list[int]]
 
@@ -90,25 +87,28 @@ class Cache:
         self,
         kind: str,
         whose: str,
-        witness: Witness,
+        given: str,
         make: t.Callable[[], T],
         encode: t.Callable[[T], t.Any],
         decode: t.Callable[[t.Any], T],
     ) -> T:
-        """What ``make`` concludes from all that the witness has seen, unless that is known.  Raises only what ``make`` does.
+        """What ``make`` concludes from what is ``given`` and from what it asks of the host, unless that is known.
 
-        One conclusion is kept for each ``whose``: the last.
+        It is known while the host gives the answers that it gave to ``make``; only these are asked for then.  One conclusion is
+        kept for each ``whose``: the last.  Raises only what ``make`` does.
         """
-        seen = witness.fingerprint()
         content = self._read(self._name(kind, whose))
         if content is not None:
             with contextlib.suppress(*FOREIGN, RecursionError):
                 kept = json.loads(content)
-                if kept["about"] == self._about(kind, whose, seen):
+                if kept["about"] == self._about(kind, whose, given) and self._host.still_answers(kept["seen"]):
                     return decode(kept["value"])
-        value = make()
+        with self._host.watched() as witness:
+            value = make()
         if witness.is_reliable:
-            self._write(kind, whose, encode(value), seen, witness.newest)
+            self._write(
+                kind, whose, {"about": self._about(kind, whose, given), "seen": witness.seen, "value": encode(value)}, witness.newest
+            )
         return value
 
     def _unwatched(self) -> contextlib.AbstractContextManager[None]:
@@ -117,12 +117,13 @@ class Cache:
 
     def _put(self, kind: str, path: str, value: t.Any, state: State | None) -> None:
         if state is not None:
-            self._write(kind, path, value, state, max(changed for *_rest, changed in state))
+            newest = max(changed for *_rest, changed in state)
+            self._write(kind, path, {"about": self._about(kind, path, state), "value": value}, newest)
 
-    def _write(self, kind: str, path: str, value: t.Any, state: State | str, newest: int) -> None:
+    def _write(self, kind: str, path: str, entry: t.Mapping[str, t.Any], newest: int) -> None:
         if not self._writable or time.time() - newest / 1e9 < self._settled:
             return
-        content = json.dumps({"about": self._about(kind, path, state), "value": value}, separators=(",", ":"))
+        content = json.dumps(entry, separators=(",", ":"))
         try:
             with self._machine.private_folder(self._directory, create=True) as folder:
                 if folder is not None:

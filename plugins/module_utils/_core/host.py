@@ -18,7 +18,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.attribute impo
 from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.folder import Folder
 from ansible_collections.vfio.variants.plugins.module_utils._core.private_folder import PrivateFolder, open_private
-from ansible_collections.vfio.variants.plugins.module_utils._core.witness import Witness
+from ansible_collections.vfio.variants.plugins.module_utils._core.witness import CONTENT, LINK, NAMES, STATUS, TYPE, Seen, Witness
 
 T = t.TypeVar("T")
 MISSING = (errno.ENOENT, errno.ENOTDIR)
@@ -88,6 +88,18 @@ class Host:
     def witness(self) -> Witness | None:
         return self._witness
 
+    def still_answers(self, seen: Seen) -> bool:
+        """Whether what a witness has seen is so now.  Asking stops at the first other answer."""
+        ask: t.Mapping[str, t.Callable[[str], object]]
+        ask = {CONTENT: self.text_or_none, LINK: self.link, NAMES: self.names, STATUS: self.stat, TYPE: self.exists}
+        with self.watched() as witness:
+            for question, path, answer in seen:
+                with contextlib.suppress(HostError):
+                    ask[question](path)
+                if not witness.agrees(question, path, answer):
+                    return False
+        return True
+
     def once(self, what: str, paths: t.Sequence[str], make: t.Callable[[], T]) -> T:
         """What ``make`` reads from files, read again only when one of them has changed.  A witness sees no more than their status.
 
@@ -148,6 +160,8 @@ class Host:
             with open(self._whole(path), "rb") as file:
                 content = file.read()
         except OSError as error:
+            if self._witness is not None:
+                self._witness.saw_content(path, None)
             raise HostError(f"{path} cannot be read: {error.strerror}.") from error
         if self._witness is not None:
             self._witness.saw_content(path, content)
@@ -223,10 +237,12 @@ class Host:
             found = tuple(sorted(os.listdir(self._whole(path))))
         except OSError as error:
             if error.errno not in MISSING:
+                if self._witness is not None:
+                    self._witness.saw(NAMES, path, None)
                 raise HostError(f"{path} cannot be listed: {error.strerror}.") from error
             found = ()
         if self._witness is not None:
-            self._witness.saw("names", path, found)
+            self._witness.saw(NAMES, path, list(found))
         return found
 
     def files_below(self, path: str) -> t.Iterator[str]:
@@ -265,7 +281,7 @@ class Host:
         status = self._status(path)
         kind = 0 if status is None else stat_bits.S_IFMT(status.st_mode)
         if self._witness is not None:
-            self._witness.saw("type", path, (kind,))
+            self._witness.saw(TYPE, path, kind)
         return kind
 
     def link(self, path: str) -> str | None:
@@ -275,7 +291,7 @@ class Host:
         except OSError:
             target = None
         if self._witness is not None:
-            self._witness.saw("link", path, target)
+            self._witness.saw(LINK, path, target)
         return target
 
     def link_name(self, path: str) -> str | None:
@@ -310,6 +326,8 @@ class Host:
         """
         if self._runner is None:
             raise HostError(f"{argv[0]} cannot be run: this host can only be read.")
+        if self._witness is not None:
+            self._witness.saw_command()
         bounded = ["timeout", "--kill-after=5", f"{timeout:g}", *argv]
         rc, stdout, stderr = self._runner(bounded, data=stdin, binary_data=True, environ_update={"LC_ALL": "C", **(env or {})})
         if rc in TIMED_OUT and rc not in ok:
@@ -317,8 +335,6 @@ class Host:
         if rc not in ok:
             last = (stderr or stdout).strip().splitlines()[-1:] or ["no output"]
             raise HostError(f"`{' '.join(argv)}` failed with exit code {rc}: {last[0]}", facts={"stdout": stdout, "stderr": stderr})
-        if self._witness is not None:
-            self._witness.saw("output", " ".join(argv), (str(rc), stdout, stderr))
         return Completed(rc, stdout, stderr)
 
     # -- writing

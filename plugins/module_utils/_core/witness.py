@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What was read from a host, as a fingerprint: whoever reads the same again comes to the same conclusions."""
+"""What was asked of a host's files, with the answers: while they are the same, so is whatever was concluded from them."""
 
 from __future__ import annotations
 
@@ -11,14 +11,18 @@ import typing as t
 if t.TYPE_CHECKING:
     import os
 
-Answer = t.Union[None, bool, str, tuple[str, ...], tuple[int, ...]]
+Answer = t.Union[None, int, str, list[str], list[int]]
+Seen = list[tuple[str, str, Answer]]
+"""Questions, the paths that they are about, and the answers, as JSON can say them."""
+CONTENT, LINK, NAMES, STATUS, TYPE = "content", "link", "names", "status", "type"
 
 
 class Witness:
-    """Notes each question that is asked of a host's files, with its answer.  The order is of no consequence.
+    """Notes each question that is asked of a host's files, with its answer.
 
     ``newest`` is when the youngest of those files that were only looked at from outside has changed, in ns since the epoch;
-    ``is_reliable`` is false once one question has had two answers: something has changed meanwhile.
+    ``is_reliable`` is false once one question has had two answers, for something has changed meanwhile, or once something was
+    asked that cannot be asked again at no cost.
     """
 
     def __init__(self) -> None:
@@ -35,15 +39,19 @@ class Witness:
 
     def saw_content(self, path: str, content: bytes | None) -> None:
         if not self._looks_away:
-            self.saw("content", path, None if content is None else hashlib.sha256(content).hexdigest())
+            self.saw(CONTENT, path, None if content is None else hashlib.sha256(content).hexdigest())
 
     def saw_status(self, path: str, status: os.stat_result | None) -> None:
         if status is None:
-            self.saw("status", path, None)
+            self.saw(STATUS, path, None)
         elif not self._looks_away:
             changed = (status.st_mtime_ns, status.st_ctime_ns)
             self.newest = max(self.newest, *changed)
-            self.saw("status", path, (status.st_mode, status.st_dev, status.st_ino, status.st_size, *changed))
+            self.saw(STATUS, path, [status.st_mode, status.st_dev, status.st_ino, status.st_size, *changed])
+
+    def saw_command(self) -> None:
+        """Whose output nobody knows but by running it again."""
+        self.is_reliable = self.is_reliable and self._looks_away
 
     @contextlib.contextmanager
     def looking_away(self) -> t.Iterator[None]:
@@ -54,7 +62,10 @@ class Witness:
         finally:
             self._looks_away = before
 
-    def fingerprint(self) -> str:
-        """64 hexadecimal digits."""
-        seen = sorted((question, path, repr(answer)) for (question, path), answer in self._answers.items())
-        return hashlib.sha256(repr(seen).encode("utf-8", "surrogateescape")).hexdigest()
+    @property
+    def seen(self) -> Seen:
+        return [(question, path, answer) for (question, path), answer in self._answers.items()]
+
+    def agrees(self, question: str, path: str, answer: Answer) -> bool:
+        """Whether it was asked this and had this answer."""
+        return (question, path) in self._answers and self._answers[question, path] == answer

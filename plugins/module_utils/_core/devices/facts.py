@@ -11,15 +11,10 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.cache import Cache
 from ansible_collections.vfio.variants.plugins.module_utils._core.devices import selector
 from ansible_collections.vfio.variants.plugins.module_utils._core.devices.hardware import parse as parse_hardware
-from ansible_collections.vfio.variants.plugins.module_utils._core.devices.outlook import Outlook
 from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import DEVICES, Inventory
-from ansible_collections.vfio.variants.plugins.module_utils._core.devices.report import Surroundings, kernel_report, modprobe_report, report
+from ansible_collections.vfio.variants.plugins.module_utils._core.devices.report import report
 from ansible_collections.vfio.variants.plugins.module_utils._core.devices.told import Told
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.build_requirements import headers_package
 from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernel_cache import read_kernels
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import OSRELEASE
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Device
@@ -63,29 +58,15 @@ def _gather(
         raise HostError(f"root: {host.root} is no directory.", "Name the directory that the host's file system is mounted on.")
     selectors = None if devices is None else selector.parse(devices)
     hardware = None if described is None else parse_hardware(described)
-    cache = Cache(host, not check_mode)
-    with host.watched() as witness:
-        running = host.text_or_none(OSRELEASE)
-        kernels = read_kernels(host, cache)
-        config = ModprobeConfig.read(host)
-        inventory = inventory_of(host, hardware)
-        outlook = Outlook.read(host, inventory, kernels, running, cache, hardware is not None) if forecast else None
-    warnings = _warnings(host, hardware is not None, running, tuple(kernel.release for kernel in kernels))
+    inventory = inventory_of(host, hardware)
     if selectors is not None and hardware is None and not host.is_dir(DEVICES) and not allow_missing:
         raise HostError(
             f"devices: {host.root} has no {DEVICES}, so no device can be found there.",
             "Leave out devices, describe them with hardware, or look at a running host.",
         )
     chosen = inventory.devices if selectors is None else selector.select(inventory, selectors, allow_missing)
-    told = None if outlook is None else Told.recalled(outlook, chosen, hardware is not None, witness, cache)
-    around = Surroundings(inventory, kernels, running, config, frozenset(host.names("/sys/module")), outlook, told)
-    return {
-        "devices": report(chosen, around),
-        "kernels": [{**kernel, "headers_package": headers_package(host, kernel["release"])} for kernel in kernel_report(kernels, running)],
-        "modprobe": modprobe_report(config, kernels),
-        **({} if outlook is None or told is None else {"next_boot": outlook.next_kernel, "policy_warnings": list(told.policy_warnings)}),
-        **({"warnings": warnings} if warnings else {}),
-    }
+    told = Told.recall(host, inventory, chosen, hardware is not None, forecast, Cache(host, not check_mode))
+    return {"devices": report(chosen, inventory, told), **told.of_host()}
 
 
 def inventory_of(host: Host, hardware: tuple[Device, ...] | None) -> Inventory:
@@ -93,13 +74,3 @@ def inventory_of(host: Host, hardware: tuple[Device, ...] | None) -> Inventory:
     if hardware is None:
         return Inventory.read(host)
     return Inventory(hardware, Inventory.read(host).drivers if host.is_dir(DEVICES) else {})
-
-
-def _warnings(host: Host, described: bool, running: str | None, installed: t.Sequence[str]) -> list[str]:
-    if described and running is None:
-        return []
-    if not host.is_dir(DEVICES):
-        return [f"{host.root} has no {DEVICES}: this tells about its kernels and modprobe.d, not about devices."]
-    if running not in installed:
-        return [f"Kernel {running} runs, but its modules are not installed: what contends for a device is not known."]
-    return []

@@ -165,9 +165,7 @@ class Outlook:
 
     def next_boot(self, on_kernels: t.Mapping[str, Facts]) -> Facts:
         """What is said about the kernel that boots next, from what is said about each."""
-        if self.next_release is None:
-            return {"release": None, "reason": self.reason, "natives": [], "variants": [], "variant": None, **NO_FORECAST}
-        return {"release": self.next_release, "reason": self.reason, **on_kernels[self.next_release]}
+        return next_boot_facts(self.next_kernel, on_kernels)
 
     def _told(self, winner: Winner) -> Facts:
         """What is said of a winner, put together once for all devices that share the object; the forecasts keep it alive."""
@@ -227,6 +225,12 @@ def _address_patterns(boot: Boot) -> tuple[str, ...]:
     values = (key.value for stage in boot.stages for rule in stage.rules.rules for key in rule.keys if key.name in ("KERNEL", "KERNELS"))
     named = (pattern for value in values for pattern in value.split("|") if ":" in pattern)
     return tuple(dict.fromkeys((*named, *boot.later.libvirt, *boot.later.virtual_functions)))
+
+
+def next_boot_facts(next_kernel: Facts, on_kernels: t.Mapping[str, Facts]) -> Facts:
+    if next_kernel["release"] is None:
+        return {**next_kernel, "natives": [], "variants": [], "variant": None, **NO_FORECAST}
+    return {**next_kernel, **on_kernels[next_kernel["release"]]}
 
 
 def winner_facts(winner: Winner) -> Facts:

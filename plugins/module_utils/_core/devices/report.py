@@ -15,7 +15,6 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.devices.outlook import Outlook
     from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Device, Inventory
     from ansible_collections.vfio.variants.plugins.module_utils._core.devices.told import Told
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
@@ -25,35 +24,27 @@ Facts = dict[str, t.Any]
 
 @dataclasses.dataclass(frozen=True)
 class Surroundings:
-    """What a device is judged by.  ``loaded`` are the modules that sysfs shows, built-in ones with parameters among them."""
+    """What devices are judged by.  ``loaded`` are the modules that sysfs shows, built-in ones with parameters among them."""
 
     inventory: Inventory
     kernels: tuple[Kernel, ...]
     running: str | None
     config: ModprobeConfig
     loaded: frozenset[str]
-    outlook: Outlook | None = None
-    """None where no forecast is asked for."""
-    told: Told | None = None
-    """What the outlook says."""
 
 
-def report(devices: t.Sequence[Device], around: Surroundings) -> list[Facts]:
-    """One entry for each device, in order."""
+def report(devices: t.Sequence[Device], inventory: Inventory, told: Told) -> list[Facts]:
+    """One entry for each device, in order; ``told`` is what is said of them besides what sysfs shows."""
     groups: dict[int, list[str]] = {}
-    for device in around.inventory.devices:
+    for device in inventory.devices:
         if device.iommu_group is not None:
             groups.setdefault(device.iommu_group, []).append(device.address)
-    # Hundreds of virtual functions share one modalias, and with it all that the kernels say.
-    verdicts: dict[str, Facts] = {}
-    for device in devices:
-        if device.modalias not in verdicts:
-            verdicts[device.modalias] = _verdict(device.modalias, around)
-    told = [{**_identity(device), **_ownership(device, groups), **verdicts[device.modalias]} for device in devices]
-    if around.outlook is not None and around.told is not None:
-        for device, facts in zip(devices, told):
-            facts.update(_forecast(device, facts["kernels"], around.outlook, around.told))
-    return told
+    return [{**_identity(device), **_ownership(device, groups), **told.of(device)} for device in devices]
+
+
+def verdicts(devices: t.Sequence[Device], around: Surroundings) -> dict[str, Facts]:
+    """Who contends for devices, by modalias: hundreds of virtual functions share one, and with it all that the kernels say."""
+    return {modalias: _verdict(modalias, around) for modalias in dict.fromkeys(device.modalias for device in devices)}
 
 
 def kernel_report(kernels: t.Sequence[Kernel], running: str | None) -> list[Facts]:
@@ -74,11 +65,6 @@ def modprobe_report(config: ModprobeConfig, kernels: t.Sequence[Kernel]) -> list
         for directive in config.directives
         if directive.arguments[1 if directive.command == "alias" else 0] in concerned
     ]
-
-
-def _forecast(device: Device, on_kernels: t.Mapping[str, Facts], outlook: Outlook, told: Told) -> Facts:
-    kernels = {release: {**known, **told.on_kernel(device, release)} for release, known in on_kernels.items()}
-    return {"kernels": kernels, "next_boot": outlook.next_boot(kernels), "warnings": list(told.warnings.get(device.address, ()))}
 
 
 def _identity(device: Device) -> Facts:

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-import os
+import json
 import typing as t
 from pathlib import Path
 
@@ -15,13 +15,17 @@ from ansible_collections.vfio.variants.plugins.module_utils._core import cache a
 from ansible_collections.vfio.variants.plugins.module_utils._core.cache import Cache
 from ansible_collections.vfio.variants.plugins.module_utils._core.devices import facts
 from ansible_collections.vfio.variants.plugins.module_utils._core.devices.told import Told
-from ansible_collections.vfio.variants.plugins.module_utils._core.witness import Witness
+from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
+from ansible_collections.vfio.variants.plugins.module_utils._core.witness import STATUS
 from ansible_collections.vfio.variants.tests.unit import boot_images
 from ansible_collections.vfio.variants.tests.unit.driver_files import Driver, Entry, driver_file
 from ansible_collections.vfio.variants.tests.unit.images import archive, packed
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_12, DEBIAN_13, NVIDIA_DISPLAY, Tree, stock_debian
 
 GPU = "0000:3b:00.0"
+FOLDER = "/etc/modprobe.d"
+CONF = f"{FOLDER}/site.conf"
 NOUVEAU = f"/lib/modules/{DEBIAN_13}/kernel/drivers/gpu/drm/nouveau/nouveau.ko"
 OVERRIDE = f'ACTION=="add", SUBSYSTEM=="pci", KERNEL=="{GPU}", ATTR{{driver_override}}="vfio-pci", RUN{{builtin}}+="kmod load vfio-pci"\n'
 
@@ -45,13 +49,13 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     tree = stock_debian(tmp_path / "root").systemd().pci(GPU, driver="nouveau").file("/etc/modprobe.d/site.conf", "# nothing\n")
     tree.file(NOUVEAU, driver_file(DEBIAN_13, [Driver(b"nouveau", (Entry(0x10DE, 0x1DB1),))], aliases=[NVIDIA_DISPLAY]))
     found = Machine(tree)
-    right = Told.of.__func__  # type: ignore[attr-defined]
+    right = Told.read.__func__  # type: ignore[attr-defined]
 
     def counted(cls: type[Told], *arguments: t.Any) -> Told:
         found.made += 1
         return t.cast("Told", right(cls, *arguments))
 
-    monkeypatch.setattr(Told, "of", classmethod(counted))
+    monkeypatch.setattr(Told, "read", classmethod(counted))
     monkeypatch.setattr(cache_module, "DIRECTORY", str(tmp_path / "kept"))
     monkeypatch.setattr(facts, "Cache", lambda host, writable: Cache(host, writable, settled=0.0))
     return found
@@ -86,6 +90,8 @@ CHANGES: dict[str, t.Callable[[Tree], object]] = {
     "a kernel's configuration": lambda tree: tree.file(f"/boot/config-{DEBIAN_13}", "CONFIG_MODULE_SIG_FORCE=y\n"),
     "a further kernel": lambda tree: tree.kernel(DEBIAN_12),
     "a further device": lambda tree: tree.pci("0000:3c:00.0"),
+    "a module that is loaded": lambda tree: tree.directory("/sys/module/vfio_pci"),
+    "headers": lambda tree: tree.file(f"/lib/modules/{DEBIAN_13}/build/Makefile"),
     "the device's driver": lambda tree: tree.pci(GPU, driver="vfio-pci"),
     "the device's override": lambda tree: tree.file(f"/sys/bus/pci/devices/{GPU}/driver_override", "vfio-pci\n"),
 }
@@ -125,41 +131,74 @@ def test_the_version_of_what_is_remembered_is_the_collection_s() -> None:
     assert yaml.safe_load(galaxy.read_text())["version"] == cache_module.VERSION
 
 
-class TestWitness:
-    def test_two_that_saw_the_same_agree_whatever_the_order(self) -> None:
-        first, second = Witness(), Witness()
-        first.saw_content("/a", b"1")
-        first.saw("type", "/b", (0,))
-        second.saw("type", "/b", (0,))
-        second.saw_content("/a", b"1")
-        second.saw_content("/a", b"1")
-        assert first.fingerprint() == second.fingerprint()
+def test_without_a_forecast_it_is_another_thing(machine: Machine) -> None:
+    machine.look()
+    assert "next_boot" not in machine.look(forecast=False)
+    assert machine.made == 2
 
-    @pytest.mark.parametrize(("path", "content"), [("/a", b"2"), ("/b", b"1"), ("/a", None)])
-    def test_two_that_did_not_differ(self, path: str, content: bytes | None) -> None:
-        first, second = Witness(), Witness()
-        first.saw_content("/a", b"1")
-        second.saw_content(path, content)
-        assert first.fingerprint() != second.fingerprint()
+
+class TestWitness:
+    @pytest.mark.parametrize(
+        "ask",
+        [
+            lambda host: host.text_or_none(CONF),
+            lambda host: host.read_bytes(CONF),
+            lambda host: host.stat(CONF),
+            lambda host: host.exists(CONF),
+            lambda host: host.is_dir(CONF),
+            lambda host: host.names(FOLDER),
+            lambda host: host.link(CONF),
+        ],
+    )
+    def test_a_question_is_asked_again(self, machine: Machine, ask: t.Callable[[Host], object]) -> None:
+        host = machine.tree.host()
+        with host.watched() as witness:
+            ask(host)
+        assert host.still_answers(json.loads(json.dumps(witness.seen)))
+        machine.tree.place(CONF).unlink()
+        machine.tree.link(CONF, "elsewhere").file(f"{FOLDER}/other.conf")
+        assert not host.still_answers(witness.seen)
+
+    def test_what_could_not_be_read_may_be_there_later(self, machine: Machine) -> None:
+        host = machine.tree.host()
+        with host.watched() as witness:
+            with pytest.raises(HostError):
+                host.read_text("/etc/none")
+            with pytest.raises(HostError):
+                host.read_text("/etc")
+        assert host.still_answers(witness.seen)
+        machine.tree.file("/etc/none")
+        assert not host.still_answers(witness.seen)
 
     def test_one_who_saw_a_change_is_not_relied_upon(self, machine: Machine) -> None:
         host = machine.tree.host()
+
+        def read() -> int:
+            host.read_text(CONF)
+            machine.tree.file(CONF, "blacklist nouveau\n")
+            host.read_text(CONF)
+            return 1
+
+        assert concluded(host, read, 0.0) == []
+
+    def test_nor_is_one_who_saw_a_command(self, machine: Machine) -> None:
+        host = Host(str(machine.tree.root), lambda *_arguments, **_options: (0, "", ""))
+        assert concluded(host, lambda: len(host.run(["true"], 1)), 0.0) == []
+
+    def test_what_the_status_of_a_file_stands_for_is_not_asked_again(self, machine: Machine) -> None:
+        host = machine.tree.host()
         with host.watched() as witness:
-            host.read_text("/etc/modprobe.d/site.conf")
-            machine.tree.file("/etc/modprobe.d/site.conf", "blacklist nouveau\n")
-            host.read_text("/etc/modprobe.d/site.conf")
-        cache = Cache(host, True, settled=0.0)
-        said = [
-            cache.concluded("test", "", witness, lambda: machine.tree, lambda _tree: 1, lambda _kept: machine.tree) for _round in range(2)
-        ]
-        assert (witness.is_reliable, said) == (False, [machine.tree, machine.tree])
-        assert not list(Path(cache_module.DIRECTORY).glob("test-*"))
+            host.once("lines", [CONF], lambda: host.read_text(CONF))
+        assert [question for question, _path, _answer in witness.seen] == [STATUS]
 
     def test_a_file_that_may_still_be_changing_makes_nothing_to_remember(self, machine: Machine) -> None:
         host = machine.tree.host()
-        with host.watched() as witness:
-            host.stat("/etc/modprobe.d/site.conf")
-        Cache(host, True, settled=60.0).concluded("test", "", witness, lambda: 1, lambda said: said, lambda kept: kept)
-        assert not list(Path(cache_module.DIRECTORY).glob("test-*"))
-        then = os.stat(machine.tree.place("/etc/modprobe.d/site.conf")).st_ctime_ns
-        assert witness.newest == then
+        assert len(concluded(host, lambda: int(host.stat(CONF) is None), 0.0)) == 1
+        assert concluded(host, lambda: int(host.stat(CONF) is None), 60.0, "another") == []
+
+
+def concluded(host: Host, make: t.Callable[[], int], settled: float, whose: str = "") -> list[Path]:
+    """What is kept of a conclusion."""
+    kept = set(Path(cache_module.DIRECTORY).glob("test-*"))
+    Cache(host, True, settled=settled).concluded("test", whose, "", make, lambda said: said, lambda known: known)
+    return sorted(set(Path(cache_module.DIRECTORY).glob("test-*")) - kept)
