@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What takes devices from whoever has them once the root has booted: driverctl, libvirt, virtual functions, units and rc.local."""
+"""What takes devices from whoever has them once the root has booted: driverctl, libvirt, DPDK, virtual functions, units and rc.local."""
 
 from __future__ import annotations
 
@@ -19,6 +19,8 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
     from ansible_collections.vfio.variants.plugins.module_utils._core.policy.udev import Rules
 
+DPDK_INTERFACES = "/etc/dpdk/interfaces"
+DPDK_INIT = ("/usr/lib/dpdk/dpdk-init", "/lib/dpdk/dpdk-init")
 DRIVERCTL_FOLDER = "/etc/driverctl.d"
 DRIVERCTL_RULES = tuple(f"{home}/udev/rules.d/05-driverctl.rules" for home in ("/etc", "/usr/lib", "/lib"))
 PCI_PREFIX = "pci-"
@@ -45,7 +47,7 @@ class LaterFacts:
 
     driverctl: t.Mapping[str, Assigned]
     driverctl_adds_ids: bool
-    libvirt: t.Mapping[str, Assigned]
+    may_take: t.Mapping[str, Assigned]
     """With an empty driver where libvirt chooses the kernel's best variant."""
     doubts: tuple[str, ...]
 
@@ -58,18 +60,18 @@ class LaterFacts:
             driverctl=dict(_driverctl(host)) if works else {},
             # From 0.115 on it writes the device's ID to new_id as well.
             driverctl_adds_ids=works and program is not None and b"new_id" in host.read_bytes(program),
-            libvirt=assigned,
+            may_take={**dict(_dpdk(host)), **assigned},
             doubts=(*libvirt_doubts, *_doubts(host)),
         )
 
     def for_kernel(self, kernel: Kernel, inventory: Inventory, rules: Rules, driver_of: DriverOf) -> Later:
         chosen: dict[str, Assigned] = {}
         for device in inventory.devices:
-            given = self.libvirt.get(device.address)
+            given = self.may_take.get(device.address)
             if given is not None:
                 best = None if given.driver else kernel.best_variant(device.modalias)
                 driver = given.driver or (CATCH_ALL if best is None else driver_of(best.module))
-                chosen[device.address] = Assigned(driver, given.source)
+                chosen[device.address] = dataclasses.replace(given, driver=driver)
         functions, unclear = _virtual_functions(kernel, inventory, rules)
         return Later(self.driverctl, self.driverctl_adds_ids, chosen, functions, (*self.doubts, *unclear))
 
@@ -80,6 +82,17 @@ def _driverctl(host: Host) -> t.Iterator[tuple[str, Assigned]]:
         driver = host.text_or_none(path) if name.startswith(PCI_PREFIX) and host.is_file(path) else None
         if driver:
             yield name[len(PCI_PREFIX) :], Assigned(driver, path)
+
+
+def _dpdk(host: Host) -> t.Iterator[tuple[str, Assigned]]:
+    """The functions that Debian's dpdk.service binds at each boot (bind_interfaces() in dpdk-init)."""
+    starts = host.link(f"{WANTS}/dpdk.service") and any(host.is_file(path) for path in DPDK_INIT)
+    text = host.read_text(DPDK_INTERFACES) if starts and host.is_file(DPDK_INTERFACES) else ""
+    for number, line in enumerate(text.split("\n"), 1):
+        # The shell's `read` puts all further words into the last variable.
+        words = line.split(None, 2)
+        if len(words) == 3 and words[0] == "pci":
+            yield words[1], Assigned(words[2], f"{DPDK_INTERFACES}:{number}", "when dpdk.service starts")
 
 
 def _libvirt(host: Host) -> tuple[dict[str, Assigned], tuple[str, ...]]:
@@ -102,7 +115,7 @@ def _libvirt(host: Host) -> tuple[dict[str, Assigned], tuple[str, ...]]:
             doubts.append(f"{path} cannot be read: {error}.")
             continue
         for address, model in _host_devices(root):
-            found[address] = Assigned(model or ("" if chooses else CATCH_ALL), path)
+            found[address] = Assigned(model or ("" if chooses else CATCH_ALL), path, "when its domain starts")
     return found, tuple(doubts)
 
 

@@ -96,7 +96,7 @@ def concerned(machine: Machine, kernel: Kernel, stages: t.Sequence[Stage], later
     found: set[str] = set()
     for stage in stages:
         found |= _for_devices(stage, machine.modaliases) | _named(stage)
-    drivers = [entry.driver for entry in (*later.driverctl.values(), *later.libvirt.values())]
+    drivers = [entry.driver for entry in (*later.driverctl.values(), *later.may_take.values())]
     drivers += [rule.override for stage in stages for rule in stage.rules.rules if rule.override]
     for driver in drivers:
         found |= {comparable(driver), MODULES_OF_DRIVERS.get(driver, comparable(driver))}

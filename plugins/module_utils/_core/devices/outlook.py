@@ -224,7 +224,7 @@ def _address_patterns(boot: Boot) -> tuple[str, ...]:
     """What udev rules match addresses with, and the addresses that others have a say about."""
     values = (key.value for stage in boot.stages for rule in stage.rules.rules for key in rule.keys if key.name in ("KERNEL", "KERNELS"))
     named = (pattern for value in values for pattern in value.split("|") if ":" in pattern)
-    return tuple(dict.fromkeys((*named, *boot.later.libvirt, *boot.later.virtual_functions)))
+    return tuple(dict.fromkeys((*named, *boot.later.may_take, *boot.later.virtual_functions)))
 
 
 def next_boot_facts(next_kernel: Facts, on_kernels: t.Mapping[str, Facts]) -> Facts:

@@ -89,10 +89,11 @@ class ModuleFacts:
 
 @dataclasses.dataclass(frozen=True)
 class Assigned:
-    """A driver that somebody gives a device once the root has booted, with the place that says so."""
+    """A driver that somebody gives a device once the root has booted, with the place that says so, and when that is."""
 
     driver: str
     source: str
+    when: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -103,8 +104,8 @@ class Later:
     """By address."""
     driverctl_adds_ids: bool = False
     """driverctl 0.115 and newer write new_id for vfio-pci, which takes every unbound device of that ID."""
-    libvirt: t.Mapping[str, Assigned] = dataclasses.field(default_factory=dict)
-    """By address: the devices of domains that start with the host."""
+    may_take: t.Mapping[str, Assigned] = dataclasses.field(default_factory=dict)
+    """By address, where whether it happens cannot be seen: devices of libvirt's domains that start with the host, and DPDK's list."""
     virtual_functions: t.Mapping[str, tuple[int, str]] = dataclasses.field(default_factory=dict)
     """How many virtual functions are made for a physical one, and the place that says so; by its address."""
     doubts: tuple[str, ...] = ()

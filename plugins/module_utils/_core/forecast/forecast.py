@@ -47,7 +47,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.policy.udev im
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Device
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.events import Effect
-    from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import Boot, LoadList, Stage, Step
+    from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import Assigned, Boot, LoadList, Stage, Step
 
 
 BRIDGES = 0x06
@@ -175,10 +175,10 @@ class _Simulation:
             for device in self._followed(virtual):
                 self._appear(device, root, events.of(device))
             self._step(root, RUNTIME, (Coldplug(),), virtual)
-        for address, taken in self._boot.later.libvirt.items():
+        for address, taken in self._boot.later.may_take.items():
             if address in self._fates:
                 fate = self._fates[address]
-                doubts = (*fate.doubts, *_unless_same(fate, taken.driver, taken.source))
+                doubts = (*fate.doubts, *_unless_same(fate, taken))
                 self._fates[address] = dataclasses.replace(fate, doubts=doubts)
 
     def _unbind_events(self, root: Stage, modprobe: Modprobe) -> t.Iterator[tuple[str, tuple[Effect, ...]]]:
@@ -369,6 +369,6 @@ def _distinct(states: t.Iterable[State]) -> tuple[State, ...]:
     return tuple(found.values())
 
 
-def _unless_same(fate: _Fate, driver: str, source: str) -> t.Iterator[str]:
-    if any(state.driver != driver for state in fate.states):
-        yield f"{source} gives the device to {driver} when its domain starts; whether it does cannot be seen."
+def _unless_same(fate: _Fate, taken: Assigned) -> t.Iterator[str]:
+    if any(state.driver != taken.driver for state in fate.states):
+        yield f"{taken.source} gives the device to {taken.driver} {taken.when}; whether it does cannot be seen."

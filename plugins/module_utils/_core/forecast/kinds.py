@@ -74,4 +74,4 @@ def _named(devices: t.Sequence[Device], boot: Boot) -> frozenset[str]:
     found.update(another[0] for another in map(attribute_of_another, keys) if another is not None)
     found.update(key.value for key in keys if not key.is_match)
     found.update(device.physical_function for device in devices if device.physical_function is not None)
-    return frozenset((*found, *boot.later.driverctl, *boot.later.libvirt, *boot.later.virtual_functions))
+    return frozenset((*found, *boot.later.driverctl, *boot.later.may_take, *boot.later.virtual_functions))

@@ -16,6 +16,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels
 from ansible_collections.vfio.variants.tests.unit.trees import ANY_VFIO, DEBIAN_13, E1000E, V100_VARIANT, Tree
 
 CARD, NIC = "0000:01:00.0", "0000:00:02.0"
+DOMAIN = "when its domain starts"
 AUTOSTART = "/etc/libvirt/qemu/autostart/guest.xml"
 UNIT = "/etc/systemd/system/bind.service"
 
@@ -85,28 +86,28 @@ def test_a_newer_driverctl_adds_ids(tree: Tree) -> None:
 
 def test_libvirt_10_takes_the_best_variant(tree: Tree) -> None:
     with_libvirt(tree).file(AUTOSTART, domain())
-    assert later(tree).libvirt == {CARD: Assigned("v100_vfio_pci", AUTOSTART)}
+    assert later(tree).may_take == {CARD: Assigned("v100_vfio_pci", AUTOSTART, DOMAIN)}
 
 
 def test_libvirt_9_knows_vfio_pci_only(tree: Tree) -> None:
     with_libvirt(tree, 9000).file(AUTOSTART, domain())
-    assert later(tree).libvirt == {CARD: Assigned("vfio-pci", AUTOSTART)}
+    assert later(tree).may_take == {CARD: Assigned("vfio-pci", AUTOSTART, DOMAIN)}
 
 
 def test_a_model_in_the_domain_decides(tree: Tree) -> None:
     with_libvirt(tree).file(AUTOSTART, domain(inside="<driver model='vfio-pci'/>"))
-    assert later(tree).libvirt == {CARD: Assigned("vfio-pci", AUTOSTART)}
+    assert later(tree).may_take == {CARD: Assigned("vfio-pci", AUTOSTART, DOMAIN)}
 
 
 def test_an_interface_of_a_host_device_counts_and_an_unmanaged_device_does_not(tree: Tree) -> None:
     with_libvirt(tree).file(AUTOSTART, domain(kind='<interface type="hostdev" {}>'))
-    assert set(later(tree).libvirt) == {CARD}
+    assert set(later(tree).may_take) == {CARD}
     tree.file(AUTOSTART, domain(managed="no"))
-    assert later(tree).libvirt == {}
+    assert later(tree).may_take == {}
 
 
 def test_a_device_that_the_host_does_not_have_is_nobodys(tree: Tree) -> None:
-    assert later(with_libvirt(tree).file(AUTOSTART, domain(bus="0x99"))).libvirt == {}
+    assert later(with_libvirt(tree).file(AUTOSTART, domain(bus="0x99"))).may_take == {}
 
 
 def test_a_daemon_that_is_not_enabled_starts_no_guest(tree: Tree) -> None:
@@ -126,6 +127,27 @@ def test_a_libvirt_of_unknown_version_is_a_doubt(tree: Tree) -> None:
     with_libvirt(tree).file(AUTOSTART, domain())
     tree.place("/usr/lib/x86_64-linux-gnu/libvirt.so.0.11003.0").unlink()
     assert later(tree).doubts == ("libvirt's version is not known, nor which driver it takes for its guests' devices.",)
+
+
+# -- DPDK
+
+
+def with_dpdk(tree: Tree) -> Tree:
+    tree.file("/usr/lib/dpdk/dpdk-init", "#!/bin/sh\n", 0o755).file(
+        "/etc/dpdk/interfaces", f"\n# pci\t0000:04:00.0\tvfio-pci\npci\t{CARD}  uio_pci_generic\nvmbus x y\npci {CARD}\n"
+    )
+    return tree.link("/etc/systemd/system/multi-user.target.wants/dpdk.service", "/lib/systemd/system/dpdk.service")
+
+
+def test_dpdk_s_service_binds_what_its_list_names(tree: Tree) -> None:
+    assigned = Assigned("uio_pci_generic", "/etc/dpdk/interfaces:3", "when dpdk.service starts")
+    assert later(with_dpdk(tree)).may_take == {CARD: assigned}
+
+
+@pytest.mark.parametrize("without", ["/usr/lib/dpdk/dpdk-init", "/etc/systemd/system/multi-user.target.wants/dpdk.service"])
+def test_a_service_that_does_not_start_binds_nothing(tree: Tree, without: str) -> None:
+    with_dpdk(tree).place(without).unlink()
+    assert later(tree).may_take == {}
 
 
 # -- virtual functions

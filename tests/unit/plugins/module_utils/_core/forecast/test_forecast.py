@@ -264,6 +264,18 @@ def test_a_card_without_a_driver_has_no_event_when_driverctl_comes() -> None:
     assert (won.driver, won.certainty) == ("vfio-pci", CERTAIN)
 
 
+def test_what_may_take_the_card_later_makes_it_uncertain() -> None:
+    taken = Assigned("vfio-pci", "/etc/dpdk/interfaces:3", "when dpdk.service starts")
+    won = winner(boot(rules=STOCK_RULES, later=Later(may_take={"0000:01:00.0": taken})))
+    assert (won.driver, won.certainty) == ("nouveau", UNKNOWN)
+    doubt = "/etc/dpdk/interfaces:3 gives the device to vfio-pci when dpdk.service starts; whether it does cannot be seen."
+    assert str(won.because[-1]) == f"not known: {doubt}"
+    assert (
+        winner(boot(rules=STOCK_RULES, later=Later(may_take={"0000:01:00.0": dataclasses.replace(taken, driver="nouveau")}))).certainty
+        == CERTAIN
+    )
+
+
 def test_driverctl_s_new_id_takes_an_unbound_twin_as_well() -> None:
     later = Later(driverctl={"0000:01:00.0": Assigned("vfio-pci", "/etc/driverctl.d/pci-0000:01:00.0")}, driverctl_adds_ids=True)
     won = forecast([device("0000:01:00.0"), device(TWIN)], boot(rules=STOCK_RULES, modprobe="blacklist nouveau\n", later=later))
