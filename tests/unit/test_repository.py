@@ -220,3 +220,8 @@ def test_the_kernel_packages_have_the_version_of_the_collection() -> None:
     }
     assert stated == {path: [version] for path in stated}
     assert stated
+
+
+def test_what_is_remembered_counts_for_this_version_only() -> None:
+    version = yaml.safe_load(text(PurePosixPath("galaxy.yml")))["version"]
+    assert f'VERSION = "{version}"' in text(PurePosixPath(f"{CORE}/cache.py"))

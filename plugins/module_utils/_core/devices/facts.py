@@ -66,7 +66,7 @@ def _gather(
         )
     chosen = inventory.devices if selectors is None else selector.select(inventory, selectors, allow_missing)
     told = Told.recall(host, inventory, chosen, hardware is not None, forecast, Cache(host, not check_mode))
-    return {"devices": report(chosen, inventory, told), **told.of_host()}
+    return {"devices": report(chosen, inventory, told.of), **told.of_host()}
 
 
 def inventory_of(host: Host, hardware: tuple[Device, ...] | None) -> Inventory:

@@ -16,7 +16,6 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprob
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Device, Inventory
-    from ansible_collections.vfio.variants.plugins.module_utils._core.devices.told import Told
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
 
 Facts = dict[str, t.Any]
@@ -33,13 +32,13 @@ class Surroundings:
     loaded: frozenset[str]
 
 
-def report(devices: t.Sequence[Device], inventory: Inventory, told: Told) -> list[Facts]:
-    """One entry for each device, in order; ``told`` is what is said of them besides what sysfs shows."""
+def report(devices: t.Sequence[Device], inventory: Inventory, told: t.Callable[[Device], Facts]) -> list[Facts]:
+    """One entry for each device, in order; ``told`` is what is said of one besides what sysfs shows."""
     groups: dict[int, list[str]] = {}
     for device in inventory.devices:
         if device.iommu_group is not None:
             groups.setdefault(device.iommu_group, []).append(device.address)
-    return [{**_identity(device), **_ownership(device, groups), **told.of(device)} for device in devices]
+    return [{**_identity(device), **_ownership(device, groups), **told(device)} for device in devices]
 
 
 def verdicts(devices: t.Sequence[Device], around: Surroundings) -> dict[str, Facts]:

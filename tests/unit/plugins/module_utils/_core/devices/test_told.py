@@ -9,7 +9,6 @@ import typing as t
 from pathlib import Path
 
 import pytest
-import yaml
 
 from ansible_collections.vfio.variants.plugins.module_utils._core import cache as cache_module
 from ansible_collections.vfio.variants.plugins.module_utils._core.cache import Cache
@@ -124,11 +123,6 @@ def test_check_mode_remembers_nothing(machine: Machine) -> None:
     machine.look(check_mode=True)
     machine.look(check_mode=True)
     assert machine.made == 2
-
-
-def test_the_version_of_what_is_remembered_is_the_collection_s() -> None:
-    galaxy = next(folder / "galaxy.yml" for folder in Path(__file__).resolve().parents if (folder / "galaxy.yml").is_file())
-    assert yaml.safe_load(galaxy.read_text())["version"] == cache_module.VERSION
 
 
 def test_without_a_forecast_it_is_another_thing(machine: Machine) -> None:
