@@ -11,14 +11,19 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import CERTAIN, INITRAMFS, KERNEL
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.forecast import forecast
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.registration import Registrar
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import comparable
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import Directive, ModprobeConfig, Source
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.rules import lines_for
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.udev import Rules, parse
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Device
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import Boot, Stage, Winner
+
+
+FIRST_FILE = "/etc/modprobe.d/00-vfio.conf"
+"""Which is read before most others."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,15 +51,16 @@ def would_change(device: Device, driver: str, devices: t.Sequence[Device], boot:
 
 
 def _changes(device: Device, driver: str, module: str, boot: Boot, now: Winner) -> t.Iterator[Change]:
-    """Changes from the smallest on: take one line away, build the image anew, both, and last a policy of our own."""
+    """Changes from the smallest on: take one line away or add one, build the image anew, both, and last a policy of our own."""
     removals = list(_removals(boot, now))
-    yield from removals
+    additions = list(_softdeps(boot, device, driver if comparable(driver) == module else module))
+    yield from (*removals, *additions)
     image = next((stage for stage in boot.stages if stage.name == INITRAMFS), None)
     rebuild = "" if image is None else f" and build {image.place} anew"
     if image is not None:
         yield Change(f"Build {image.place} anew: it does not hold what the root's files say.", _rebuilt(boot, module))
-        for removal in removals:
-            yield Change(f"{removal.sentence[:-1]}{rebuild}.", _rebuilt(removal.boot, module))
+        for change in (*removals, *additions):
+            yield Change(f"{change.sentence[:-1]}{rebuild}.", _rebuilt(change.boot, module))
     for without in (None, *removals):
         start = boot if without is None else without.boot
         first = "" if without is None else f"{without.sentence[:-1]}, and "
@@ -79,6 +85,19 @@ def _removals(boot: Boot, now: Winner) -> t.Iterator[Change]:
             kept = {address: assigned for address, assigned in boot.later.driverctl.items() if assigned.source != source}
             later = dataclasses.replace(boot.later, driverctl=kept)
             yield Change(f"Remove {source}.", dataclasses.replace(boot, later=later))
+
+
+def _softdeps(boot: Boot, device: Device, module: str) -> t.Iterator[Change]:
+    """Where the driver's `ids=` name the device: have it loaded before the natives.  kmod heeds a module's first softdep line only."""
+    root = boot.stages[-1]
+    natives = [match.module for match in root.kernel.natives(device.modalias) if match.module in root.kernel.modules]
+    if not natives or comparable(module) not in Registrar(boot).with_dynamic_id(root, device):
+        return
+    softdeps = [(native, "pre:", module) for native in dict.fromkeys(natives)]
+    lines = tuple(Directive(Source(FIRST_FILE, number), "softdep", words) for number, words in enumerate(softdeps, 1))
+    stages = (*boot.stages[:-1], dataclasses.replace(root, config=ModprobeConfig((*lines, *root.config.directives))))
+    said = " and ".join(f"`softdep {' '.join(line.arguments)}`" for line in lines)
+    yield Change(f"Add {said} to {FIRST_FILE}.", dataclasses.replace(boot, stages=stages))
 
 
 def _without_line(boot: Boot, source: str) -> Boot:

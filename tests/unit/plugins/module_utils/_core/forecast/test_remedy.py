@@ -43,6 +43,21 @@ def test_an_image_without_the_policy_is_to_be_built_anew() -> None:
     assert advice(found) == f"Build {image_path()} anew: it does not hold what the root's files say."
 
 
+IDS = "options vfio-pci ids=10de:1db1\n"
+SOFTDEP = "Add `softdep nouveau pre: vfio-pci` to /etc/modprobe.d/00-vfio.conf"
+
+
+def test_ids_that_come_too_late_want_a_softdep() -> None:
+    assert advice(boot(rules=STOCK_RULES, modprobe=IDS)) == f"{SOFTDEP}."
+    in_vain = f"{IDS}softdep nouveau pre: drm\n"
+    assert advice(boot(rules=STOCK_RULES, modprobe=in_vain)) == f"{SOFTDEP}."
+
+
+def test_the_image_wants_it_as_well() -> None:
+    found = boot(stage(INITRAMFS, rules=STOCK_RULES), stage(ROOT, rules=STOCK_RULES, modprobe=IDS))
+    assert advice(found) == f"{SOFTDEP} and build {image_path()} anew."
+
+
 def test_where_nobody_has_claimed_the_device_a_policy_does_it() -> None:
     found = boot(stage(INITRAMFS, rules=STOCK_RULES), stage(ROOT, rules=STOCK_RULES))
     assert advice(found) == f"Claim 0000:01:00.0 for vfio-pci with boot_policy and build {image_path()} anew."
