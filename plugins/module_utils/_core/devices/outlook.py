@@ -148,7 +148,9 @@ class Outlook:
             each = len(others) * (1 + rules // RULES_LIKE_A_DEVICE)
             if sum(each for one in known if one[0] == release) > LONGEST_SEARCH:
                 return NOT_SEARCHED
-            devices = tuple(dict.fromkeys((*others, device)))
+            # Whether there is a virtual function is up to the physical one.
+            physical = self.inventory.get(device.physical_function or "")
+            devices = tuple(dict.fromkeys((*others, *(() if physical is None else (physical,)), device)))
             sentence = would_change(device, driver, devices, boot, now)
             known[key] = None if sentence is None else sentence.replace(device.address, MARK)
         template = known[key]

@@ -10,7 +10,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.ne
 from ansible_collections.vfio.variants.plugins.module_utils._core.devices.outlook import LONGEST_SEARCH, NOT_SEARCHED, Outlook
 from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Device, Inventory
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import ROOT, Assigned, Boot, Later
-from ansible_collections.vfio.variants.tests.unit.boots import boot, device
+from ansible_collections.vfio.variants.tests.unit.boots import STOCK, boot, device
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13
 
 GPU = device("0000:01:00.0")
@@ -104,3 +104,13 @@ def test_warnings_about_a_device_are_its_own_and_the_others_the_hosts() -> None:
 def test_what_the_boot_loader_warns_about_is_the_hosts() -> None:
     loader = NextBoot(DEBIAN_13, "the first entry", {}, (), ("/etc/default/grub is newer than grub.cfg.",))
     assert "/etc/default/grub is newer than grub.cfg." in outlook(boot(), loader=loader).policy_warnings
+
+
+def test_a_virtual_function_s_change_is_tried_with_its_own_physical_one() -> None:
+    aliases = {name: [f"pci:v00008086d0000{number}sv*sd*bc*sc*i*"] for name, number in (("igb", "10C9"), ("igbvf", "10CA"))}
+    ports = [device(f"0000:0{number}:00.0", "8086:10c9", class_code=0x020000, driver="igb") for number in (1, 2)]
+    function = device("0000:02:10.0", "8086:10ca", class_code=0x020000, physical_function=ports[1].address)
+    found = boot(modules={**STOCK, **aliases}, modprobe="options vfio-pci ids=8086:10ca\n", rules=STOCK_RULES)
+    told = outlook(found, devices=[*ports, function]).on_kernel(function, DEBIAN_13)
+    assert (told["winner"], told["claimed"]) == ("igbvf", "vfio-pci")
+    assert told["would_change"] == "Add `softdep igbvf pre: vfio-pci` to /etc/modprobe.d/00-vfio.conf."
