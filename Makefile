@@ -6,7 +6,7 @@
 workshop := tools/python -m workshop
 phases := lint unit sanity docs-check build integration kernels forecast molecule
 
-export TESTS TARGET COUNT SEED SCENARIO KEEP_GOING PYTHON
+export TESTS TARGET COUNT SEED TABLE SCENARIO KEEP_GOING PYTHON
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -28,7 +28,7 @@ docs-check: ## the documentation of modules, plugins and roles
 build: ## the collection's archive in dist/, built and installed on trial
 integration: ## ansible-test integration on this machine; TARGET=name for one
 kernels: ## the kernel drivers built for every supported kernel, and at work
-forecast: ## forecasts of the boot against real boots; COUNT=number, SEED=number
+forecast: ## forecasts of the boot against real boots; COUNT=number, SEED=number, TABLE=docs/who-wins.md writes the counts
 molecule: ## scenarios on virtual machines; SCENARIO=name for one
 
 $(phases):

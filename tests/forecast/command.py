@@ -43,7 +43,9 @@ def parser() -> argparse.ArgumentParser:
         "--mutations", nargs="?", type=Path, const=OBSERVED, metavar="FILE", help="break each rule; FILE's boots must notice"
     )
     known.add_argument("--rewrite", action="store_true", help="with --mutations: write down which boots noticed")
-    known.add_argument("--table", type=Path, metavar="FILE", help="write the counts of all boots that were ever seen into FILE")
+    known.add_argument(
+        "--table", type=Path, metavar="FILE", help="write the counts of all boots of --replay, or that were ever seen here, into FILE"
+    )
     known.add_argument("--quick", action="store_true", help="stop at the first disagreement")
     return known
 

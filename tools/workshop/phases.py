@@ -133,6 +133,9 @@ def forecast(bench: Workbench) -> Iterator[Check]:
     drawn = f"{count} boots against their forecasts, seed {seed}"
     yield bench.check(drawn, "tests/forecast/run", "--count", count, "--seed", seed, seconds=7200, counts=True)
     yield bench.check("broken forecasts against known boots", "tests/forecast/run", "--mutations", seconds=1800, counts=True)
+    for page in chosen("TABLE"):
+        argv = ("tests/forecast/run", "--replay", "--table", page)
+        yield bench.check(f"all known boots against their forecasts, counted in {page}", *argv, seconds=3600, counts=True)
 
 
 def molecule(bench: Workbench) -> Iterator[Check]:
@@ -154,6 +157,6 @@ PHASES = (
     Phase("build", "the collection's archive, built and installed", build),
     Phase("integration", "ansible-test integration on this machine (TARGET=name)", integration),
     Phase("kernels", "the kernel drivers built for every supported kernel, and at work on some", kernels, costly=True),
-    Phase("forecast", "forecasts of the boot against real boots (COUNT=number, SEED=number)", forecast, costly=True),
+    Phase("forecast", "forecasts of the boot against real boots (COUNT=number, SEED=number, TABLE=page)", forecast, costly=True),
     Phase("molecule", "scenarios on virtual machines (SCENARIO=name)", molecule, costly=True),
 )
