@@ -363,6 +363,26 @@ CORNERS = (
         {f"/etc/driverctl.d/pci-{E1000E}": "e1000e\n", RULES: rule(E1000E, "vfio-pci", LOADS)},
         modules=BOTH,
     ),
+    Corner(
+        "a native whose probe nobody waits for, in a list",
+        "options ids=, modules-load.d, async_probe",
+        {MODPROBE: "options vfio-pci ids=1b36:0010\noptions nvme async_probe\n", LISTS: "nvme\nvfio-pci\n"},
+        flow=NO_COLDPLUG,
+    ),
+    Corner(
+        "a native whose probe nobody waits for, and what is loaded after it",
+        "options ids=, softdep post, module.option=",
+        {MODPROBE: IDS + "softdep e1000e post: vfio-pci\n"},
+        cmdline="e1000e.async_probe",
+        modules=BOTH,
+    ),
+    Corner(
+        "natives whose probes nobody waits for against others of the kind",
+        "options ids=, softdep post, module.option=",
+        {MODPROBE: IDS + "softdep e1000e post: vfio-pci\n"},
+        cmdline="module.async_probe",
+        modules=BOTH,
+    ),
 )
 
 

@@ -85,6 +85,8 @@ class ModuleFacts:
     refused: str | None = None
     doubt: str | None = None
     """Why its drivers are not known for certain."""
+    synchronous: frozenset[str] = frozenset()
+    """The drivers that no option makes asynchronous (PROBE_FORCE_SYNCHRONOUS)."""
 
 
 @dataclasses.dataclass(frozen=True)

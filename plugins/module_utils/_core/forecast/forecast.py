@@ -105,6 +105,7 @@ class _Simulation:
                 self._doubt(present, doubt)
             for step in stage.steps:
                 self._step(stage, stage.name, step, present)
+            self._probe_pending(stage, present)
         self._runtime_stage(present)
         return {device.address: self._winner(device) for device in self._followed(self._devices)}
 
@@ -136,6 +137,15 @@ class _Simulation:
         plugged = devices if any(isinstance(work, Coldplug) for work in step) else ()
         events = Events(stage, modprobe, self._by_address)
         self._scene(stage, name, lists, {device.address: events.of(device) for device in plugged}, devices)
+
+    def _probe_pending(self, stage: Stage, devices: t.Iterable[Device]) -> None:
+        """A stage takes longer than any probe."""
+        for device in self._followed(devices):
+            fate = self._fates[device.address]
+            if any(state.pending for state in fate.states):
+                ground = self._ground(device, stage.name, stage.place, stage)
+                states = _distinct(Play(ground, state, self._registered, self._loaded).probe_pending() for state in fate.states)
+                self._fates[device.address] = dataclasses.replace(fate, states=states)
 
     def _scene(
         self, stage: Stage, name: str, lists: list[Job], events: t.Mapping[str, tuple[Effect, ...]], devices: t.Sequence[Device]
@@ -257,8 +267,12 @@ class _Simulation:
         if not jobs:
             return fate
         ground = self._ground(device, scene.name, scene.stage.place, scene.stage)
+        detached = any(state.pending for state in fate.states) or any(_is_detached(job, ground) for job in jobs)
         states = _distinct(
-            Play(ground, state, self._registered, self._loaded).run(order) for state in fate.states for order in orders(jobs)
+            Play(ground, state, self._registered, self._loaded, late).run(order)
+            for late in ((False, True) if detached else (False,))
+            for state in fate.states
+            for order in orders(jobs)
         )
         if not fate.is_open:
             return dataclasses.replace(fate, states=states)
@@ -335,6 +349,11 @@ class _Simulation:
         return Because(f"modules.alias of {self._boot.release}", f"no module is for {device.modalias}")
 
 
+def _is_detached(job: Job, ground: Ground) -> bool:
+    inserted = (module for effect in job.effects if isinstance(effect, Request) for module in effect.insertions)
+    return any(registration.detached is not None for module in inserted for registration in ground.registers(module))
+
+
 def _doubts_of(job: Job) -> t.Iterator[str]:
     for effect in job.effects:
         if isinstance(effect, Doubt) and job.own:
@@ -363,7 +382,7 @@ def _list_jobs(work: LoadList, modprobe: Modprobe) -> t.Iterator[Job]:
 
 def _distinct(states: t.Iterable[State]) -> tuple[State, ...]:
     """One of each outcome, in order."""
-    found: dict[tuple[str | None, str | None, bool], State] = {}
+    found: dict[t.Hashable, State] = {}
     for state in states:
         found.setdefault(state.outcome, state)
     return tuple(found.values())

@@ -49,11 +49,13 @@ class State:
     """Why the driver may refuse the device after all."""
     exists: bool = True
     """A virtual function that nothing makes is in no event and in nobody's hands."""
+    pending: tuple[tuple[Registration, tuple[Because, ...]], ...] = ()
+    """Drivers that are registered and have not got round to the device: see `Registration.detached`."""
 
     @property
-    def outcome(self) -> tuple[str | None, str | None, bool]:
+    def outcome(self) -> tuple[t.Hashable, ...]:
         """What tells one state from another, whatever led to it."""
-        return self.driver, self.override, self.exists
+        return self.driver, self.override, self.exists, tuple(registration.driver.name for registration, _because in self.pending)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,6 +67,8 @@ class Registration:
     is_vfio: bool
     ids: tuple[PciId, ...] = ()
     ids_because: Because | None = None
+    detached: Because | None = None
+    """What asked for `async_probe`: loading the module does not wait for its probes (do_init_module() in kernel/module/main.c)."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,9 +126,11 @@ def _insertions(request: Request) -> t.Iterator[Request]:
 
 
 class Play:
-    """One order of events for one device."""
+    """One order of events for one device.  With ``late`` the probes that nobody waits for come after all that is played."""
 
-    def __init__(self, ground: Ground, state: State, registered: t.Sequence[Registration], loaded: t.Container[str]) -> None:
+    def __init__(
+        self, ground: Ground, state: State, registered: t.Sequence[Registration], loaded: t.Container[str], late: bool = False
+    ) -> None:
         self._ground = ground
         self.state = state
         self._before = registered
@@ -132,8 +138,11 @@ class Play:
         self._registered: list[Registration] = []
         self._loaded: set[str] = set()
         self._was_unbound = False
+        self._late = late
 
     def run(self, jobs: t.Iterable[Job]) -> State:
+        if not self._late:
+            self.probe_pending()
         for job in jobs if self.state.exists else ():
             for effect in job.effects:
                 if isinstance(effect, AfterUnbind) and not self._was_unbound:
@@ -168,7 +177,18 @@ class Play:
             self._loaded.add(module)
             for registration in self._ground.registers(module):
                 self._registered.append(registration)
-                self._offer(registration, request.because)
+                if registration.detached is not None and self._late:
+                    pending = (*self.state.pending, (registration, request.because))
+                    self.state = dataclasses.replace(self.state, pending=pending)
+                else:
+                    self._offer(registration, request.because)
+
+    def probe_pending(self) -> State:
+        """The probes that nobody has waited for."""
+        pending, self.state = self.state.pending, dataclasses.replace(self.state, pending=())
+        for registration, because in pending:
+            self._offer(registration, because)
+        return self.state
 
     def _is_loaded(self, module: str) -> bool:
         return module in self._loaded or module in self._loaded_before
@@ -201,7 +221,8 @@ class Play:
         doubt = None
         if not registration.is_vfio and driver.name not in TAKE_ANYTHING and not any(entry.matches(ground.device) for entry in driver.ids):
             doubt = f"Whether {driver.name} accepts a device that is not in its own table, as the override asks, is up to its probe."
-        reasons = (*self._why_it_matches(registration), *because, *_held_in(ground, registration.module))
+        detached = () if registration.detached is None else (registration.detached,)
+        reasons = (*self._why_it_matches(registration), *because, *detached, *_held_in(ground, registration.module))
         self.state = dataclasses.replace(state, driver=driver.name, stage=ground.stage, because=reasons, doubt=doubt)
 
     def _why_it_matches(self, registration: Registration) -> tuple[Because, ...]:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import fnmatch
 import typing as t
 
@@ -11,6 +12,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.forecast impor
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import Because
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.play import Registration
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import comparable
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import version_key
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Device
@@ -18,6 +20,8 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pci_driver import PciId
 
 VFIO_PCI = "vfio_pci"
+TAKES_VALUES = "6.3"
+FALSE = ("0", "n", "N", "no", "No", "NO", "off", "Off", "OFF", "f", "F")
 TRUE = ("1", "y", "Y", "on", "ON", "true")
 _Ids = tuple[tuple["PciId", ...], t.Optional[Because]]
 
@@ -52,9 +56,32 @@ class Registrar:
         key = (id(stage), module)
         if key not in self._known:
             ids, because = self._ids(stage, module) if facts.takes_ids else ((), None)
-            is_vfio = module in self._vfio
-            self._known[key] = tuple(Registration(driver, module, is_vfio, ids, because) for driver in facts.drivers)
+            is_vfio, asked = module in self._vfio, self._asks_for_async(stage, module)
+            self._known[key] = tuple(
+                Registration(driver, module, is_vfio, ids, because)
+                if asked is None or driver.name in facts.synchronous
+                else Registration(dataclasses.replace(driver, asynchronous=True), module, is_vfio, ids, because, asked)
+                for driver in facts.drivers
+            )
         return self._known[key]
+
+    def _asks_for_async(self, stage: Stage, module: str) -> Because | None:
+        """`async_probe` among the module's options; from Linux 6.3 on it may say no, and `module.async_probe` asks for all modules.
+
+        (unknown_module_param_cb() in kernel/module/main.c)
+        """
+        of_all = [option for name, option in self._boot.cmdline.module_options if name == "module"]
+        asking = [("module.", option, self._boot.cmdline_source) for option in of_all]
+        takes_values = version_key(self._boot.release) >= version_key(TAKES_VALUES)
+        lines = stage.config.options(module)
+        own = [(f"options {module} ", option, str(line.source)) for line in lines for option in line.arguments[1:]]
+        asked: Because | None = None
+        for before, option, source in (*(asking if takes_values else ()), *own):
+            name, _equals, value = option.replace('"', "").partition("=")
+            if name == "async_probe":
+                refused = takes_values and value in FALSE
+                asked = None if refused else Because(source, f"{before}{option}: loading it does not wait for its probes")
+        return asked
 
     def registering_in(self, stage: Stage | None) -> t.Callable[[str], tuple[Registration, ...]]:
         if id(stage) not in self._in_stage:

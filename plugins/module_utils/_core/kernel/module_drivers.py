@@ -94,7 +94,7 @@ def module_facts(
     drivers, doubt = _drivers(content.tables, content.info.aliases, module, loaded)
     refused, distrust = _refusal(host, kernel, path, content, cmdline)
     drivers = _scheduled(drivers, content.tables.synchronous, kernel, module, cmdline)
-    return ModuleFacts(drivers, "ids" in content.info.parameters, refused, doubt or distrust)
+    return ModuleFacts(drivers, "ids" in content.info.parameters, refused, doubt or distrust, content.tables.synchronous)
 
 
 def _drivers(tables: Tables, aliases: t.Iterable[str], module: str, loaded: tuple[str, ...]) -> tuple[tuple[PciDriver, ...], str | None]:

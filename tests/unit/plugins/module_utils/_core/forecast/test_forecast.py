@@ -25,7 +25,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.forecast import forecast
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.rules import lines_for
 from ansible_collections.vfio.variants.tests.unit.boots import STOCK, boot, device, stage
-from ansible_collections.vfio.variants.tests.unit.trees import V100_VARIANT
+from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_12, DEBIAN_13, V100_VARIANT
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Device
@@ -208,6 +208,38 @@ def test_without_an_iommu_vfio_takes_nothing() -> None:
     won = winner(found)
     assert (won.driver, won.certainty) == (None, CERTAIN)
     assert any("iommu=off" in str(fact) for fact in won.because)
+
+
+IDS_AFTER_NOUVEAU = "softdep nouveau post: vfio-pci\noptions vfio-pci ids=10de:1db1\n"
+
+
+@pytest.mark.parametrize(
+    ("options", "release", "outcomes"),
+    [
+        ("", DEBIAN_13, {"nouveau"}),
+        ("options nouveau async_probe\n", DEBIAN_13, {"nouveau", "vfio-pci"}),
+        ("options nouveau async_probe=0\n", DEBIAN_13, {"nouveau"}),
+        ("options nouveau async_probe=0\n", DEBIAN_12, {"nouveau", "vfio-pci"}),
+        ("options vfio-pci async_probe\n", DEBIAN_13, {"nouveau"}),
+    ],
+)
+def test_what_loads_a_module_with_async_probe_does_not_wait_for_it(options: str, release: str, outcomes: set[str]) -> None:
+    won = winner(boot(rules=STOCK_RULES, modprobe=f"{IDS_AFTER_NOUVEAU}{options}", release=release))
+    assert (won.driver, set(won.outcomes)) == ("nouveau", outcomes)
+
+
+def test_a_probe_that_nobody_waits_for_has_ended_before_the_root() -> None:
+    late = "options nouveau async_probe\n"
+    image, root = stage(INITRAMFS, rules=STOCK_RULES, modprobe=late), stage(ROOT, rules=STOCK_RULES, modprobe=IDS_AFTER_NOUVEAU)
+    won = winner(boot(image, root))
+    assert (won.driver, won.certainty, won.stage) == ("nouveau", CERTAIN, INITRAMFS)
+
+
+@pytest.mark.parametrize(("cmdline", "outcomes"), [("", {"nouveau"}), ("vfio-pci.async_probe=0", {"nouveau", "vfio-pci"})])
+def test_module_async_probe_asks_for_all(cmdline: str, outcomes: set[str]) -> None:
+    """A device that waits for one asynchronous probe is offered to no other such driver (__driver_attach() in drivers/base/dd.c)."""
+    found = boot(rules=STOCK_RULES, modprobe=IDS_AFTER_NOUVEAU, cmdline=f"module.async_probe {cmdline}")
+    assert set(winner(found).outcomes) == outcomes
 
 
 def test_driverctl_takes_the_card_after_its_event() -> None:
