@@ -365,7 +365,7 @@ CORNERS = (
     ),
     Corner(
         "a native whose probe nobody waits for, in a list",
-        "options ids=, modules-load.d, async_probe",
+        "options ids=, modules-load.d",
         {MODPROBE: "options vfio-pci ids=1b36:0010\noptions nvme async_probe\n", LISTS: "nvme\nvfio-pci\n"},
         flow=NO_COLDPLUG,
     ),
