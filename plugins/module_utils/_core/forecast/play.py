@@ -185,7 +185,9 @@ class Play:
 
     def probe_pending(self) -> State:
         """The probes that nobody has waited for."""
-        pending, self.state = self.state.pending, dataclasses.replace(self.state, pending=())
+        pending = self.state.pending
+        if pending:
+            self.state = dataclasses.replace(self.state, pending=())
         for registration, because in pending:
             self._offer(registration, because)
         return self.state

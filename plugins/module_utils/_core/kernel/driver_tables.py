@@ -141,6 +141,8 @@ def _plausible(numbers: tuple[int, ...], override: t.Sequence[int]) -> bool:
 
 def _plain(entry: PciId) -> PciId:
     """The entry as an alias can say it: only whole bytes of the class, and of those only what counts."""
+    if not entry.class_mask and not entry.class_code:
+        return entry
     mask = sum(0xFF << shift for shift in (16, 8, 0) if entry.class_mask >> shift & 0xFF == 0xFF)
     return dataclasses.replace(entry, class_code=entry.class_code & mask, class_mask=mask)
 
