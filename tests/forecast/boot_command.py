@@ -13,7 +13,7 @@ from configuration import COMPRESSIONS, FLOWS, SERIES, Configuration
 from observation import BootError, Observation
 from rig import TIMEOUT, Rig
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 
 
 def parser() -> argparse.ArgumentParser:

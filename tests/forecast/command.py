@@ -19,7 +19,7 @@ from draft import Case
 from records import Corpus
 from rig import Rig
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.cache import Cache
 
 HERE = Path(__file__).resolve().parent

@@ -25,12 +25,12 @@ from records import AS_IT_IS, Corpus, Record
 from rig import Rig
 from table import Result
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_facts import read
-from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Device, Inventory
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot import read
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast import forecast
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import Boot
-from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import OSRELEASE, read_all
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device, Inventory
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.cache import Cache
 
 Say = Callable[[str], None]

@@ -20,7 +20,7 @@ from kernel import Kernel, copy_modules, depmod
 from matrix import RELEASES
 from release import PACKAGES, ReleaseTree, unpack
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.cache import Cache
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.progress import Say
 

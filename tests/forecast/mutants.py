@@ -13,7 +13,7 @@ from comparison import Comparison, Facts, read_facts, trees
 from draft import Case
 from mutations import MUTATIONS, Mutation
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
 Say = Callable[[str], None]
 

@@ -9,14 +9,13 @@ from rule_themes import choose_driver, pack_for
 from targets import Target
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import STRATEGIES, Claim
-from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Device
-from ansible_collections.vfio.variants.plugins.module_utils._core.devices.selector import Selector
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import Selector
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy import texts
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import Choice, Decision
-from ansible_collections.vfio.variants.plugins.module_utils._core.policy.ids import ids_by_module
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.ids import Softdep, ids_by_module
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.policy import Paths
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.rules import rule_lines
-from ansible_collections.vfio.variants.plugins.module_utils._core.policy.softdeps import Softdep
 
 NAME = "vfio-variants"
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 
 from configuration import Configuration
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import Winner
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Winner
 
 SECONDS = 3
 _RULES = "/etc/udev/rules.d/00-forecast-delay.rules"

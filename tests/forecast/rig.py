@@ -26,7 +26,7 @@ from configuration import SERIES, Configuration
 from kernel import Kernel, module_name, read_dependencies
 from observation import BootError, Observation
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed import apt_sources, qemu_program
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.cache import Cache, write_atomic
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.progress import Say

@@ -16,7 +16,7 @@ from archive import MERGED, Archive
 from configuration import Configuration
 from kernel import Kernel, depmod, module_name, read_dependencies
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 
 _INDICES = (
     *("modules.alias", "modules.alias.bin", "modules.builtin.alias.bin", "modules.builtin.bin", "modules.dep", "modules.dep.bin"),

@@ -13,8 +13,7 @@ import posixpath
 import typing as t
 from types import MappingProxyType
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Device
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import (
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import (
     INITRAMFS,
     ROOT,
     Boot,
@@ -31,8 +30,9 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import Directive, ModprobeConfig
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pci_driver import PciDriver, PciId
-from ansible_collections.vfio.variants.plugins.module_utils._core.policy.udev import Rule, Rules, parse
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import PciDriver, PciId
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import Rule, Rules, parse
 from ansible_collections.vfio.variants.tests.unit.trees import ANY_VFIO, DEBIAN_13, E1000E, NVIDIA_DISPLAY, modalias
 
 Aliases = t.Mapping[str, t.Sequence[str]]

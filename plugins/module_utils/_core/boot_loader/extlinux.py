@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-import os
+import posixpath
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.menu import Menu, MenuItem
@@ -39,7 +39,7 @@ def menu(files: BootFiles) -> Menu | None:
         return None
     reader = _Reader(files)
     reader.read(config)
-    items = tuple(_item(label, os.path.dirname(config)) for label in reader.labels if label.kernel is not None)
+    items = tuple(_item(label, posixpath.dirname(config)) for label in reader.labels if label.kernel is not None)
     if not items:
         return None
     wishes = [wish for wish in (reader.on_timeout, reader.menu_default, reader.default) if wish is not None]
@@ -70,7 +70,7 @@ def _item(label: _Label, folder: str) -> MenuItem:
 
 def _absolute(path: str, folder: str) -> str:
     """Paths are relative to the folder of the configuration."""
-    return os.path.normpath(path if path.startswith("/") else f"{folder}/{path}")
+    return posixpath.normpath(path if path.startswith("/") else f"{folder}/{path}")
 
 
 class _Reader:
@@ -126,7 +126,7 @@ class _Reader:
             self.menu_default = label.name
 
     def _include(self, path: str, here: str) -> None:
-        folder = os.path.dirname(here.rpartition(":")[0])
+        folder = posixpath.dirname(here.rpartition(":")[0])
         place = self._files.find(_absolute(path, folder)) if path else None
         if place is not None:
             self.read(place)

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-import os
+import posixpath
 import re
 import typing as t
 
@@ -25,7 +25,7 @@ NUMBER = re.compile(r"\s*(0[xX][0-9a-fA-F]{1,8}|[0-9]{1,9})\s*$")
 
 def menu(files: BootFiles, config: str) -> Menu | None:
     """What GRUB offers with ``config`` as its configuration; None where that cannot be read or has no entry of its own or another's."""
-    folder = os.path.dirname(config)
+    folder = posixpath.dirname(config)
     variables: dict[str, str | None] = dict.fromkeys(FEATURES, "y")
     variables.update(prefix=folder, config_directory=folder, config_file=config, root="device", grub_platform=_platform(files, folder))
     shell = Shell(files, config, variables, _bls_entries)

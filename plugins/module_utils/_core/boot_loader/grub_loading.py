@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-import os
+import posixpath
 import re
 
 LINUX = ("linux", "linuxefi", "linux16", "linux32", "kernel")
@@ -46,7 +46,7 @@ class Loading:
         elif name in LINUX:
             self.kernel, self.arguments, self.source, self.initrds = fields[at], fields[at + 1 :], here, ()
         elif name in HYPERVISOR:
-            self._under_xen = os.path.basename(fields[at]).startswith("xen")
+            self._under_xen = posixpath.basename(fields[at]).startswith("xen")
         elif self._under_xen:
             self._module(fields[at], fields[at + 1 :], here)
         return True
@@ -61,7 +61,7 @@ class Loading:
         if self.kernel is None:
             rest = arguments[1:] if arguments[:1] == ("placeholder",) else arguments
             self.kernel, self.arguments, self.source = path, rest, here
-        elif not os.path.basename(path).startswith(("xenpolicy", "ucode")):
+        elif not posixpath.basename(path).startswith(("xenpolicy", "ucode")):
             self.initrds += (path,)
 
 

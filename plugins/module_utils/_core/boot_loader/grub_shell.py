@@ -9,7 +9,7 @@ it: a variable that is set under such a condition, an entry that may be in the m
 from __future__ import annotations
 
 import dataclasses
-import os
+import posixpath
 import re
 import typing as t
 
@@ -307,7 +307,7 @@ class Shell:
             return False
         # A configuration file of its own has a menu of its own.
         self.entries.clear()
-        self.assign("config_directory", os.path.dirname(place))
+        self.assign("config_directory", posixpath.dirname(place))
         return self.run_file(place)
 
     def _blscfg(self, _fields: tuple[str, ...], _command: Command) -> bool:

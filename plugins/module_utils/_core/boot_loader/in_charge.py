@@ -6,7 +6,8 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import efi_variables, extlinux, grub, systemd_boot
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import boot_files as efi_variables
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import extlinux, grub, systemd_boot
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import BootFiles

@@ -5,18 +5,18 @@
 from __future__ import annotations
 
 import dataclasses
-import os
+import posixpath
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import in_charge, kernel_image, stale_settings
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import BootFiles, candidates
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import CMDLINE, Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import OSRELEASE
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.menu import Menu, MenuItem
-    from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
 
 @dataclasses.dataclass(frozen=True)
@@ -94,7 +94,7 @@ def _entry(files: BootFiles, item: MenuItem, known: dict[str, str | None]) -> En
     doubts = list(item.doubts)
     if item.kernel not in known:
         place = files.find(item.kernel)
-        name = os.path.basename(item.kernel)
+        name = posixpath.basename(item.kernel)
         known[item.kernel] = kernel_image.release(files.host, place) if place else kernel_image.name_release(files.host, name)
     release = item.release or known[item.kernel]
     if release is None:

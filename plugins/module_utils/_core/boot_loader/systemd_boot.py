@@ -10,7 +10,9 @@ import functools
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import bls, efi_variables, kernel_image, unified_image
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import bls, kernel_image
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import boot_files as efi_variables
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import kernel_image as unified_image
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.menu import Menu, MenuItem
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.versions import uapi_compare
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import MODULES
@@ -18,7 +20,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.bls import BlsEntry
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import BootFiles
-    from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.unified_image import UnifiedImage
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.kernel_image import UnifiedImage
 
 # Where the EFI system partition and the extended boot loader partition are mounted.
 PARTITIONS = ("/efi", "/boot/efi", "/boot")

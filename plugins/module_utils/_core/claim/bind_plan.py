@@ -11,8 +11,8 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import Assignment
-    from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Device, Inventory
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device, Inventory
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,16 +6,15 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.command import DkmsCommand, run_depmod
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.remnant import module_files
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree import built_modules
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.stale_modules import module_files
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree import DkmsCommand, built_modules, run_depmod
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 
 if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.module_check import Proof
     from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.plan import Plan
-    from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.proof import Proof
     from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree import Active, PackageState, Places
-    from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
 
 class WayBack:

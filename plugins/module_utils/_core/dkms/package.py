@@ -8,32 +8,30 @@ import dataclasses
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms import plan as dkms_plan
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.build_requirements import (
-    Requirement,
-    kernel_config,
-    missing_for_build,
-    missing_for_change,
-    missing_for_kernel,
-)
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.change import Change
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.conf import DkmsConf
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.module_check import Promise, Proof, judge_build, judge_installation
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.plan import INSTALLED, Plan, Wish
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.proof import Proof
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.remnant import (
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.stale_modules import (
     check_forgotten,
     check_removed,
     known_modules,
     read_remnants,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree import PackageState, Places, built_modules
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.verdict import Promise, judge_build, judge_installation
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.choice import ALL, chosen_releases
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import installed_releases
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.build_requirements import (
+    Requirement,
+    kernel_config,
+    missing_for_build,
+    missing_for_change,
+    missing_for_kernel,
+)
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import ALL, chosen_releases, installed_releases
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.source_tree import SourceFile
-    from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf_module import ModuleInfo
 
 

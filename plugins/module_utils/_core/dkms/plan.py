@@ -7,9 +7,9 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.remnant import Remnant
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.stale_modules import Remnant
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree import Active, PackageState, Version
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 
 INSTALLED, BUILT = "installed", "built"
 

@@ -7,14 +7,14 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.conf import DkmsConf, checked
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.module_check import Promise, parse_manifest
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.package import Request, Source
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.plan import INSTALLED
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.source_tree import digest, read_files, unpack
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.verdict import Promise, parse_manifest
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
 ABSENT = "absent"
 LEVELS = {"present": INSTALLED, "installed": INSTALLED, "built": "built", ABSENT: ABSENT}

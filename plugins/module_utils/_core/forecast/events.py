@@ -13,23 +13,17 @@ import operator
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import Because
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.kinds import address_patterns, is_pattern
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Because
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.equivalence import address_patterns, is_pattern
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import Request
-from ansible_collections.vfio.variants.plugins.module_utils._core.policy.udev import (
-    ADD,
-    Rule,
-    Rules,
-    attribute_of_another,
-    facts_of_all,
-)
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import ADD, Rule, Rules, attribute_of_another, facts_of_all
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Device
-    from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import Stage
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Stage
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import Modprobe
-    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pci_driver import PciId
-    from ansible_collections.vfio.variants.plugins.module_utils._core.policy.udev import EventFacts, Key
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import PciId
+    from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import EventFacts, Key
 
 OWN = ""
 """In an effect, the address of the device whose event it is: devices that are alike share their effects."""

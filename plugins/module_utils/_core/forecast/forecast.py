@@ -7,17 +7,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast import iommu, matching
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.events import (
-    OWN,
-    AfterUnbind,
-    Doubt,
-    Events,
-    NewId,
-    SetAutoprobe,
-    SetOverride,
-)
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import (
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import (
     CERTAIN,
     KERNEL,
     RACE,
@@ -27,9 +17,10 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts
     Coldplug,
     Winner,
 )
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.kinds import Kinds
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.later import jobs_of
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.play import (
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast import matching
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast import matching as iommu
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.boot_step import Scene, set_scene
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.device_simulation import (
     Ground,
     Job,
     Play,
@@ -38,16 +29,26 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.play 
     orders,
     with_id,
 )
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.equivalence import Kinds
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.events import (
+    OWN,
+    AfterUnbind,
+    Doubt,
+    Events,
+    NewId,
+    SetAutoprobe,
+    SetOverride,
+)
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import Modprobe, Request
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.registration import Registrar
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.scene import Scene, set_scene
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.runtime import jobs_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import comparable
-from ansible_collections.vfio.variants.plugins.module_utils._core.policy.udev import UNBIND
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import UNBIND
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Device
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Assigned, Boot, LoadList, Stage, Step
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.events import Effect
-    from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import Assigned, Boot, LoadList, Stage, Step
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
 
 
 BRIDGES = 0x06

@@ -7,10 +7,12 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pci_driver import ANY, PciDriver, PciId
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import ANY, PciDriver, PciId
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Device
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
+
 
 # Bridges whose header is not of type 0, which vfio_pci_core_register_device() refuses: PCI-to-PCI, CardBus, semi-transparent.
 BRIDGE_HEADERS = (0x0604, 0x0607, 0x0609)
@@ -102,3 +104,25 @@ def attach_order(drivers: t.Sequence[PciDriver], release: str) -> tuple[tuple[Pc
 def _version(release: str) -> tuple[int, ...]:
     match = re.match(r"(\d+)\.(\d+)", release)
     return (0, 0) if match is None else (int(match[1]), int(match[2]))
+
+
+AMD, INTEL = (0x1002, 0x1022), (0x8086,)
+HOST_BRIDGE = 0x0600
+
+
+def why_off(devices: t.Sequence[Device], boot: Boot) -> str | None:
+    """Why no device will be in an IOMMU group, None where they will be.
+
+    `iommu=off` counts on every x86 host, the makers' own arguments on hosts of theirs; of several the last one counts.
+    """
+    makers = {device.vendor for device in devices if device.class_code >> 8 == HOST_BRIDGE}
+    names = ["iommu"]
+    names += ["intel_iommu"] if makers & set(INTEL) or not makers else []
+    names += ["amd_iommu"] if makers & set(AMD) or not makers else []
+    for name in names:
+        words = [word for value in boot.cmdline.values(name) for word in value.split(",") if word in ("on", "off", "force")]
+        if words and words[-1] == "off":
+            return f"there is no IOMMU: {boot.cmdline_source} says {name}=off"
+    if boot.has_iommu is False:
+        return "there is no IOMMU: no device is in an IOMMU group"
+    return None

@@ -9,11 +9,11 @@ import fnmatch
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import Because
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Because
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import comparable
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import Boot, Stage
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot, Stage
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import Directive
 
 Found = tuple[str, Because]

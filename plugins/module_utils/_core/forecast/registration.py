@@ -8,16 +8,16 @@ import dataclasses
 import fnmatch
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Because
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast import matching
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import Because
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.play import Registration
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.device_simulation import Registration
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import comparable
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import version_key
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Device
-    from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import Boot, Stage
-    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pci_driver import PciId
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot, Stage
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import PciId
 
 VFIO_PCI = "vfio_pci"
 TAKES_VALUES = "6.3"

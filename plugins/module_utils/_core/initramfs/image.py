@@ -11,16 +11,96 @@ from __future__ import annotations
 import dataclasses
 import posixpath
 import re
+import stat as stat_bits
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs import cpio
-from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.compression import FileReader, unpacked
-from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.damage import DamagedError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.compression import FileReader, unpacked
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import DamagedError, HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_file import Fingerprint, module_name
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+
+
+MAGICS = (b"070701", b"070702")
+TRAILER = b"TRAILER!!!"
+HEADER_SIZE = 110
+# No path that Linux can open is longer.
+LONGEST_NAME = 4096
+
+
+class Reader(t.Protocol):
+    """A stream that is read once, from its beginning to its end."""
+
+    position: int
+
+    def read(self, size: int) -> bytes: ...
+
+    def peek(self, size: int) -> bytes: ...
+
+    def skip(self, size: int) -> None: ...
+
+
+class Member(t.NamedTuple):
+    """An entry; its content, ``size`` bytes, is what the reader gives next."""
+
+    name: str
+    mode: int
+    links: int
+    inode: tuple[int, int, int]
+    size: int
+
+    @property
+    def is_file(self) -> bool:
+        return stat_bits.S_ISREG(self.mode)
+
+    @property
+    def is_link(self) -> bool:
+        return stat_bits.S_ISLNK(self.mode)
+
+
+def members(reader: Reader) -> t.Iterator[Member]:
+    """Each entry of the one archive that begins here; what the caller leaves unread of its content is skipped.
+
+    Raises DamagedError where the archive is damaged.
+    """
+    start = reader.position
+    while True:
+        header = reader.read(HEADER_SIZE)
+        if len(header) < HEADER_SIZE or header[:6] not in MAGICS:
+            raise DamagedError(f"the archive is damaged at byte {reader.position - len(header)}")
+        mode, links, size, name_size = (_field(header, index) for index in (1, 4, 6, 11))
+        if not 0 < name_size <= LONGEST_NAME:
+            raise DamagedError(f"the archive is damaged at byte {reader.position}: a name of {name_size} bytes")
+        name = reader.read(name_size)[:-1]
+        _align(reader, start)
+        if name == TRAILER:
+            return
+        end = reader.position + size
+        inode = (_field(header, 0), _field(header, 7), _field(header, 8))
+        yield Member(_plain(name), mode, links, inode, size)
+        reader.skip(end - reader.position)
+        _align(reader, start)
+
+
+def _field(header: bytes, index: int) -> int:
+    text = header[6 + 8 * index : 14 + 8 * index]
+    try:
+        return int(text, 16)
+    except ValueError:
+        raise DamagedError(f"the archive is damaged: {text!r} is no number") from None
+
+
+def _align(reader: Reader, start: int) -> None:
+    reader.skip(-(reader.position - start) % 4)
+
+
+def _plain(name: bytes) -> str:
+    text = name.decode("utf-8", "surrogateescape")
+    while text.startswith(("./", "/")):
+        text = text[2:] if text.startswith("./") else text[1:]
+    return text
+
 
 # What decides which driver takes a device; everything else is only a name to us.
 KEPT = re.compile(
@@ -102,10 +182,10 @@ class _Tree:
         self._contents: dict[str, bytes] = {}
         self._fingerprint = fingerprint
 
-    def add_archive(self, reader: cpio.Reader) -> None:
+    def add_archive(self, reader: Reader) -> None:
         # Of a file's hard links, only the last carries the content.
         waiting: dict[tuple[int, int, int], list[str]] = {}
-        for member in cpio.members(reader):
+        for member in members(reader):
             if not member.name or member.name == ".":
                 continue
             self.names.add(member.name)
@@ -115,7 +195,7 @@ class _Tree:
             elif member.is_file:
                 self._add_file(reader, member, waiting)
 
-    def _add_file(self, reader: cpio.Reader, member: cpio.Member, waiting: dict[tuple[int, int, int], list[str]]) -> None:
+    def _add_file(self, reader: Reader, member: Member, waiting: dict[tuple[int, int, int], list[str]]) -> None:
         kept = [member.name] if self._is_kept(member) else []
         if member.size == 0 and member.links > 1:
             if kept:
@@ -126,13 +206,13 @@ class _Tree:
             content = self._content(reader, member.size)
             self._contents.update((name, content) for name in kept)
 
-    def _is_kept(self, member: cpio.Member) -> bool:
+    def _is_kept(self, member: Member) -> bool:
         if module_name(member.name) in self._fingerprint:
             return True
         return member.size <= LARGEST_KEPT and KEPT.fullmatch(member.name) is not None
 
     @staticmethod
-    def _content(reader: cpio.Reader, size: int) -> bytes:
+    def _content(reader: Reader, size: int) -> bytes:
         content = reader.read(size)
         if len(content) < size:
             raise DamagedError("it ends in the middle of a file")
@@ -159,12 +239,12 @@ def _read_segments(host: Host, file: t.BinaryIO, tree: _Tree) -> None:
     while True:
         plain = FileReader(file)
         _skip_padding(plain)
-        start = plain.peek(len(cpio.MAGICS[0]))
+        start = plain.peek(len(MAGICS[0]))
         if not start:
             break
         found = True
         # The kernel aligns an archive to where its segment begins.
-        if start in cpio.MAGICS:
+        if start in MAGICS:
             tree.add_archive(FileReader(file))
             continue
         with unpacked(host, file) as reader:
@@ -173,14 +253,14 @@ def _read_segments(host: Host, file: t.BinaryIO, tree: _Tree) -> None:
         raise DamagedError("it is empty")
 
 
-def _read_archives(reader: cpio.Reader, tree: _Tree) -> None:
+def _read_archives(reader: Reader, tree: _Tree) -> None:
     _skip_padding(reader)
     while reader.peek(1):
         tree.add_archive(reader)
         _skip_padding(reader)
 
 
-def _skip_padding(reader: cpio.Reader) -> None:
+def _skip_padding(reader: Reader) -> None:
     while ahead := reader.peek(PADDING_STEP):
         rest = ahead.lstrip(b"\0")
         reader.skip(len(ahead) - len(rest))

@@ -11,7 +11,7 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import comparable
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.file_tree import FileTree
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
 
 CMDLINE = "/proc/cmdline"
 WORD = re.compile(r'(?:[^\s"]|"[^"]*(?:"|$))+')

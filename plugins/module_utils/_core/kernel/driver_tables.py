@@ -15,7 +15,7 @@ import struct
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf import Elf, Place
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pci_driver import ANY, PciDriver, PciId
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import ANY, PciDriver, PciId
 
 POINTER = 8
 # MODULE_DEVICE_TABLE() before Linux 6.14; since then; and with the module's name, since 6.16.

@@ -10,13 +10,14 @@ import functools
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import AliasIndex, AliasMatch, comparable
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_file import module_name
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.file_tree import FileTree
-    from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+
 
 MODULES = "/lib/modules"
 OSRELEASE = "/proc/sys/kernel/osrelease"
@@ -179,3 +180,27 @@ def _listed(releases: t.Sequence[str], none: str = "no installed kernel") -> str
 
 def _text(host: FileTree, path: str) -> str:
     return host.read_text(path) if host.is_file(path) else ""
+
+
+ALL = "all"
+RUNNING = "running"
+
+
+def chosen_releases(host: Host, wanted: t.Sequence[str], option: str = "kernels") -> tuple[str, ...]:
+    """The releases that ``all``, ``running`` or a list of releases names, each once.
+
+    Raises HostError naming the one that is not installed.
+    """
+    installed = installed_releases(host)
+    if ALL in wanted:
+        return installed
+    releases = dict.fromkeys(running_release(host) if item == RUNNING else item for item in wanted)
+    for release in releases:
+        if release not in installed:
+            raise _unknown(release, installed, option)
+    return tuple(releases)
+
+
+def _unknown(release: str, installed: tuple[str, ...], option: str) -> HostError:
+    there = f"Installed are {', '.join(installed)}." if installed else "No kernel is installed with its modules and its image."
+    return HostError(f"{option}: kernel {release} is not installed.", there)

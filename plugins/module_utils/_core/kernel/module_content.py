@@ -8,18 +8,18 @@ import dataclasses
 import posixpath
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.compression import unpacked_bytes
-from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.damage import DamagedError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.compression import unpacked_bytes
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import DamagedError, HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.driver_tables import Tables, read_tables
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf import Elf, NotElfError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf_module import ModuleInfo
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import MODULES, Kernel
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pci_driver import PciDriver, PciId
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import BUILTIN_LINE, MODULES, Kernel
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_file import Fingerprint, module_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import PciDriver, PciId
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.cache import Cache
-    from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache import Cache
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
 
 class NoModuleError(HostError):
@@ -83,3 +83,34 @@ def module_path(kernel: Kernel, name: str) -> str | None:
     """The file of a kernel's module by its comparable name; None where it has none, or does not have it yet."""
     path = kernel.modules.get(name)
     return posixpath.join(MODULES, kernel.release, path) if path else None
+
+
+@dataclasses.dataclass(frozen=True)
+class InstalledModules:
+    """By name (with underscores): where each file lies and what it is.  ``missing`` has neither a file nor a built-in."""
+
+    paths: t.Mapping[str, str]
+    fingerprints: t.Mapping[str, Fingerprint]
+    missing: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, host: Host, release: str, names: t.Iterable[str]) -> InstalledModules:
+        """What kernel ``release`` has of these modules; a dependency is listed like the module that needs it."""
+        here = f"{MODULES}/{release}"
+        table = dict(_dependencies(host.read_text(f"{here}/modules.dep")))
+        built_in = host.read_text(f"{here}/modules.builtin") if host.is_file(f"{here}/modules.builtin") else ""
+        built_ins = {name.replace("-", "_") for name in BUILTIN_LINE.findall(built_in)}
+        wanted = sorted(set(names))
+        files = {path for name in wanted for path in table.get(name, ())}
+        paths = {name: f"{here}/{path}" for path in sorted(files) for name in (module_name(path),) if name is not None}
+        fingerprints = {name: Fingerprint.of(host, host.read_bytes(path)) for name, path in paths.items()}
+        return cls(paths, fingerprints, tuple(name for name in wanted if name not in table and name not in built_ins))
+
+
+def _dependencies(modules_dep: str) -> t.Iterator[tuple[str, tuple[str, ...]]]:
+    # depmod lists each module's dependencies whole, those of its dependencies included.
+    for line in modules_dep.splitlines():
+        path, _colon, needed = line.partition(":")
+        name = module_name(path)
+        if name is not None:
+            yield name, (path, *needed.split())

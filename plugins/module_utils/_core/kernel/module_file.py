@@ -9,12 +9,12 @@ import hashlib
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.compression import unpacked_bytes
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.compression import unpacked_bytes
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf import Elf, NotElfError
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_signature import MAGIC
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf_module import MAGIC
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
 FILE_NAME = re.compile(r"(?P<name>[^/]+)\.ko(?:\.(?:xz|gz|zst))?")
 BUILD_ID_SECTION = ".note.gnu.build-id"

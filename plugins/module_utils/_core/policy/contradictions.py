@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import natives_of
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import Decision
     from ansible_collections.vfio.variants.plugins.module_utils._core.policy.facts import Foreign, PolicyFacts
-    from ansible_collections.vfio.variants.plugins.module_utils._core.policy.udev import Override
+    from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import Override
 
 NOTHING = ("/bin/false", "/usr/bin/false", "false", "/bin/true", "/usr/bin/true", "true", ":")
 """Commands of `install` lines that mean "do not load"."""

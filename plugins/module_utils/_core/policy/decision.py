@@ -9,15 +9,15 @@ import fnmatch
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim import claims as claim_facts
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import comparable
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import PendingModule
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import Assignment, Claim
-    from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Device, Inventory
-    from ansible_collections.vfio.variants.plugins.module_utils._core.devices.selector import Selector
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device, Inventory
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import Selector
     from ansible_collections.vfio.variants.plugins.module_utils._core.policy.facts import PolicyFacts
 
 DEFAULT_STRATEGY = "override"

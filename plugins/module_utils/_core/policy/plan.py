@@ -8,18 +8,17 @@ import collections
 import dataclasses
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import comparable
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import unknown_module_error
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy import contradictions, texts
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import Decision, builtin_owner, natives_of
-from ansible_collections.vfio.variants.plugins.module_utils._core.policy.ids import check_ids, ids_by_module
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.ids import Softdep, check_ids, ids_by_module, make_softdeps
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.policy import Paths, Policy
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.rules import rule_lines
-from ansible_collections.vfio.variants.plugins.module_utils._core.policy.softdeps import Softdep, make_softdeps
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Device
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
     from ansible_collections.vfio.variants.plugins.module_utils._core.policy.facts import PolicyFacts
 
 

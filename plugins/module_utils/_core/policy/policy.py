@@ -10,8 +10,8 @@ import posixpath
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.file_change import FileChange, State
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_change import FileChange, State
 
 DEFAULT_NAME = "vfio-variants"
 # The name becomes part of file names that modprobe, udev and the generators' run-parts all accept.

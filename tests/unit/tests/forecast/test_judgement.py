@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from judgement import Verdict, judge
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import CERTAIN, RACE, UNKNOWN, Winner
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import CERTAIN, RACE, UNKNOWN, Winner
 
 CARD = "0000:00:02.0"
 

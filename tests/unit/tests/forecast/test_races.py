@@ -5,7 +5,7 @@ from __future__ import annotations
 from configuration import Configuration
 from races import favouring
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import RACE, Because, Winner
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import RACE, Because, Winner
 
 TWIN, CARD, ACCELERATOR = "0000:00:02.0", "0000:00:03.0", "0000:00:0b.0"
 MODALIAS = {TWIN: "pci:v00008086d000010D3sv", CARD: "pci:v00008086d000010D3sv", ACCELERATOR: "pci:v00001234d000011E8sv"}

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import next_boot, unified_image
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import kernel_image as unified_image
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import next_boot
 from ansible_collections.vfio.variants.tests.unit.boot_menus import NEW, OLD, bls_entry, bzimage, efi_variable
 from ansible_collections.vfio.variants.tests.unit.boot_menus import unified_image as pe_file
 from ansible_collections.vfio.variants.tests.unit.trees import Tree

@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import Claim, assign, modules_of, parse
-from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Inventory
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel, PendingModule
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13, V100_VARIANT, Tree, stock_debian
 
 GPU, TWIN, NIC, PORT, ISA = "0000:3b:00.0", "0000:5e:00.0", "0000:02:00.0", "0000:00:01.0", "0000:00:1f.0"

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.module_check import Promise, parse_manifest
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.request import read_request
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.verdict import Promise, parse_manifest
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.tests.unit.trees import Tree
 
 CONF = "PACKAGE_NAME=gpu\nPACKAGE_VERSION=1.0\n"

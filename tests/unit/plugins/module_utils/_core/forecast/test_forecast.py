@@ -10,7 +10,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import (
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import (
     CERTAIN,
     INITRAMFS,
     KERNEL,
@@ -28,8 +28,8 @@ from ansible_collections.vfio.variants.tests.unit.boots import STOCK, boot, devi
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_12, DEBIAN_13, V100_VARIANT
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Device
-    from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import Boot
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
 
 COLDPLUG = 'ACTION=="add", ENV{MODALIAS}=="?*", RUN{builtin}+="kmod load"\n'
 STOCK_RULES = {"/usr/lib/udev/rules.d/80-drivers.rules": COLDPLUG}

@@ -8,10 +8,10 @@ import typing as t
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.driver_tables import Tables
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_content import ModuleContent
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pci_driver import PciId
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import PciId
 from ansible_collections.vfio.variants.tests.unit.driver_files import AARCH64, PPC64, X86_64, Driver, Entry, driver_file
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13
 

@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.file_change import State
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_change import State
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.policy import Paths, Policy, absent, header, modules_in, owner_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.texts import dracut, hook
 

@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import Claim
-from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Inventory
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import Choice, Decision
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.facts import Foreign
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.ids import Softdep
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.plan import Plan
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.policy import absent
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.proof import flaws
-from ansible_collections.vfio.variants.plugins.module_utils._core.policy.softdeps import Softdep
-from ansible_collections.vfio.variants.plugins.module_utils._core.policy.udev import Rules, parse
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import Rules, parse
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13, Tree
 
 RULE = 'ATTR{vendor}=="0x10de", ATTR{driver_override}="vfio-pci"\n'

@@ -1,0 +1,246 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One device through one step of a boot: what happens to it when jobs run at the same time.
+
+Only two things count for a device: which driver that matches it registers first, and whether its driver_override has been
+set by then.  Nobody is ever displaced (drivers/base/dd.c).  So it is enough to let each job come before the device's own and
+after it, and each before all others, and the device's own in the middle of each.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Because
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast import matching
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.events import (
+    OWN,
+    AfterUnbind,
+    NewId,
+    ProbeNow,
+    SetOverride,
+    Unbind,
+)
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import Request
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.events import Effect
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import PciDriver, PciId
+
+TAKE_ANYTHING = frozenset(("pci-stub", "pci-pf-stub", "pciback"))
+"""Drivers without a table of their own that take whatever is handed to them; VFIO's do as well."""
+ALL_ORDERS = 3
+"""Up to so many jobs are tried in every order."""
+
+
+@dataclasses.dataclass(frozen=True)
+class State:
+    """Who has a device, and the override that is set, with the reasons."""
+
+    driver: str | None = None
+    override: str | None = None
+    stage: str | None = None
+    because: tuple[Because, ...] = ()
+    override_because: tuple[Because, ...] = ()
+    doubt: str | None = None
+    """Why the driver may refuse the device after all."""
+    exists: bool = True
+    """A virtual function that nothing makes is in no event and in nobody's hands."""
+    pending: tuple[tuple[Registration, tuple[Because, ...]], ...] = ()
+    """Drivers that are registered and have not got round to the device: see `Registration.detached`."""
+
+    @property
+    def outcome(self) -> tuple[t.Hashable, ...]:
+        """What tells one state from another, whatever led to it."""
+        return self.driver, self.override, self.exists, tuple(registration.driver.name for registration, _because in self.pending)
+
+
+@dataclasses.dataclass(frozen=True)
+class Registration:
+    """A driver that a module has registered, with the dynamic IDs of its `ids=` and the place that gives them."""
+
+    driver: PciDriver
+    module: str
+    is_vfio: bool
+    ids: tuple[PciId, ...] = ()
+    ids_because: Because | None = None
+    detached: Because | None = None
+    """What asked for `async_probe`: loading the module does not wait for its probes (do_init_module() in kernel/module/main.c)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """What one program or one event does, in order.  ``own`` tells whether it is the device's own event."""
+
+    effects: tuple[Effect, ...]
+    own: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Ground:
+    """What is the same for a device whatever happens to it."""
+
+    device: Device
+    stage: str
+    place: str
+    registers: t.Callable[[str], tuple[Registration, ...]]
+    """What a module registers when it is inserted in this stage."""
+    no_iommu: str | None
+    denylist_disabled: bool
+    autoprobe: bool = True
+    declined: frozenset[str] = frozenset()
+
+
+def orders(jobs: t.Sequence[Job]) -> t.Iterator[tuple[Job, ...]]:
+    """The orders that can make a difference to the device."""
+    own = [job for job in jobs if job.own]
+    others = [job for job in jobs if not job.own]
+    if len(jobs) <= ALL_ORDERS:
+        yield from itertools.permutations(jobs)
+    else:
+        for first in others:
+            rest = [job for job in others if job is not first]
+            yield (first, *own, *rest)
+            yield (*own, first, *rest)
+    # What the device's own event says of it may also come while another job is half done.
+    if any(not isinstance(effect, Request) for job in own for effect in job.effects):
+        for interrupted in others:
+            rest = [job for job in others if job is not interrupted]
+            for before, after in _halves(interrupted):
+                yield (before, *own, after, *rest)
+
+
+def _halves(job: Job) -> t.Iterator[tuple[Job, Job]]:
+    """A job in two parts, wherever it can be interrupted: kmod inserts one module after the other."""
+    steps = [step for effect in job.effects for step in (_insertions(effect) if isinstance(effect, Request) else (effect,))]
+    for middle in range(1, len(steps)):
+        yield Job(tuple(steps[:middle])), Job(tuple(steps[middle:]))
+
+
+def _insertions(request: Request) -> t.Iterator[Request]:
+    for module in request.insertions:
+        yield dataclasses.replace(request, module=module, insertions=(module,))
+
+
+class Play:
+    """One order of events for one device.  With ``late`` the probes that nobody waits for come after all that is played."""
+
+    def __init__(
+        self, ground: Ground, state: State, registered: t.Sequence[Registration], loaded: t.Container[str], late: bool = False
+    ) -> None:
+        self._ground = ground
+        self.state = state
+        self._before = registered
+        self._loaded_before = loaded
+        self._registered: list[Registration] = []
+        self._loaded: set[str] = set()
+        self._was_unbound = False
+        self._late = late
+
+    def run(self, jobs: t.Iterable[Job]) -> State:
+        if not self._late:
+            self.probe_pending()
+        for job in jobs if self.state.exists else ():
+            for effect in job.effects:
+                if isinstance(effect, AfterUnbind) and not self._was_unbound:
+                    break
+                self._apply(effect, job.own)
+        return self.state
+
+    def _apply(self, effect: Effect, own: bool) -> None:
+        if isinstance(effect, Request):
+            self._load(effect)
+        elif isinstance(effect, NewId):
+            self._new_id(effect)
+        elif isinstance(effect, (SetOverride, ProbeNow, Unbind)) and self._is_meant(effect.address, own):
+            if isinstance(effect, SetOverride):
+                self.state = dataclasses.replace(self.state, override=effect.driver, override_because=(effect.because,))
+            elif isinstance(effect, ProbeNow):
+                self.offer_all(effect.because)
+            else:
+                self._was_unbound = self._was_unbound or self.state.driver is not None
+                self.state = dataclasses.replace(self.state, driver=None, stage=None, because=(effect.because,), doubt=None)
+
+    def _is_meant(self, address: str, own: bool) -> bool:
+        return address == self._ground.device.address or (own and address == OWN)
+
+    def _load(self, request: Request) -> None:
+        """Nothing happens where the module is in already, not even to what its softdeps name."""
+        if self._is_loaded(request.module):
+            return
+        for module in request.insertions:
+            if self._is_loaded(module):
+                continue
+            self._loaded.add(module)
+            for registration in self._ground.registers(module):
+                self._registered.append(registration)
+                if registration.detached is not None and self._late:
+                    pending = (*self.state.pending, (registration, request.because))
+                    self.state = dataclasses.replace(self.state, pending=pending)
+                else:
+                    self._offer(registration, request.because)
+
+    def probe_pending(self) -> State:
+        """The probes that nobody has waited for."""
+        pending = self.state.pending
+        if pending:
+            self.state = dataclasses.replace(self.state, pending=())
+        for registration, because in pending:
+            self._offer(registration, because)
+        return self.state
+
+    def _is_loaded(self, module: str) -> bool:
+        return module in self._loaded or module in self._loaded_before
+
+    def _new_id(self, effect: NewId) -> None:
+        self._before = [with_id(registration, effect) for registration in self._before]
+        self._registered = [with_id(registration, effect) for registration in self._registered]
+        for registration in (*self._before, *self._registered):
+            if registration.driver.name == effect.driver:
+                self._offer(registration, ())
+
+    def offer_all(self, because: Because | None = None) -> None:
+        """Every registered driver in the order in which they registered (device_attach())."""
+        for registration in (*self._before, *self._registered):
+            self._offer(registration, () if because is None else (because,))
+
+    def _offer(self, registration: Registration, because: tuple[Because, ...]) -> None:
+        """__driver_attach() and really_probe(): an unbound device goes to a driver that matches and whose probe succeeds."""
+        ground, state, driver = self._ground, self.state, registration.driver
+        if state.driver is not None or not matching.matches(driver, registration.ids, ground.device, state.override):
+            return
+        if not matching.can_probe(ground.device.is_virtual, ground.autoprobe, state.override):
+            return
+        refusal = matching.vfio_refusal(driver, ground.device, ground.no_iommu, ground.denylist_disabled) if registration.is_vfio else None
+        if refusal is not None:
+            self.state = dataclasses.replace(state, because=(*state.because, Because(driver.name, refusal)))
+            return
+        if driver.name in ground.declined:
+            return
+        doubt = None
+        if not registration.is_vfio and driver.name not in TAKE_ANYTHING and not any(entry.matches(ground.device) for entry in driver.ids):
+            doubt = f"Whether {driver.name} accepts a device that is not in its own table, as the override asks, is up to its probe."
+        detached = () if registration.detached is None else (registration.detached,)
+        reasons = (*self._why_it_matches(registration), *because, *detached, *_held_in(ground, registration.module))
+        self.state = dataclasses.replace(state, driver=driver.name, stage=ground.stage, because=reasons, doubt=doubt)
+
+    def _why_it_matches(self, registration: Registration) -> tuple[Because, ...]:
+        if self.state.override is not None:
+            return self.state.override_because
+        by_id = any(entry.matches(self._ground.device) for entry in registration.ids)
+        return (registration.ids_because,) if by_id and registration.ids_because is not None else ()
+
+
+def with_id(registration: Registration, effect: NewId) -> Registration:
+    """The registration with the ID that an effect adds to its driver."""
+    if registration.driver.name != effect.driver:
+        return registration
+    return dataclasses.replace(registration, ids=(*registration.ids, effect.id), ids_because=effect.because)
+
+
+def _held_in(ground: Ground, module: str) -> tuple[Because, ...]:
+    """A module that is in the image gets the device before the root's are asked."""
+    return () if ground.place == "/" else (Because(ground.place, f"holds {module}"),)

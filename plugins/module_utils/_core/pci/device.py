@@ -1,0 +1,209 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The PCI functions of a host and the drivers registered for them, as sysfs shows them."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import re
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.sysfs import Folder
+
+DEVICES = "/sys/bus/pci/devices"
+DRIVERS = "/sys/bus/pci/drivers"
+ADDRESS = re.compile(r"[0-9a-f]{4,}:[0-9a-f]{2}:[0-1][0-9a-f]\.[0-7]")
+# Host, PCI-to-PCI, CardBus and semi-transparent bridges.  An ISA bridge or an NVSwitch (class 0680) has an ordinary header:
+# it can be given to VFIO, and with a native driver it makes its group unusable, as any function does.
+BRIDGES = (0x0600, 0x0604, 0x0607, 0x0609)
+UEVENT = re.compile(
+    r"^PCI_CLASS=([0-9A-F]+)\nPCI_ID=([0-9A-F]{4}):([0-9A-F]{4})\nPCI_SUBSYS_ID=([0-9A-F]{4}):([0-9A-F]{4})\n(?:[^\n]*\n)*?MODALIAS=(\S+)",
+    re.MULTILINE,
+)
+NVME_DISK = re.compile(r"nvme\d+n\d+")
+
+
+@dataclasses.dataclass(frozen=True)
+class Device:
+    """A PCI function.  Numbers are as in configuration space; ``class_code`` has 24 bits (base class, subclass, interface)."""
+
+    address: str
+    vendor: int
+    device: int
+    subsystem_vendor: int
+    subsystem_device: int
+    class_code: int
+    revision: int
+    modalias: str
+    driver: str | None = None
+    driver_override: str | None = None
+    iommu_group: int | None = None
+    numa_node: int | None = None
+    boot_vga: bool = False
+    physical_function: str | None = None
+    virtual_functions: tuple[str, ...] = ()
+    max_virtual_functions: int = 0
+    drivers_autoprobe: bool = True
+    """For a physical function: whether its virtual functions are offered to drivers."""
+    nodes: tuple[str, ...] = ()
+    """What user space uses the function through: ``net/enp1s0``, ``block/nvme0n1``, ``drm/card0``, ``vfio/15``."""
+
+    @property
+    def id(self) -> str:
+        """Vendor and device as ``10de:1db1``."""
+        return f"{self.vendor:04x}:{self.device:04x}"
+
+    @property
+    def identity(self) -> tuple[int, int, int, int, int]:
+        """All that a driver's table of IDs asks for."""
+        return self.vendor, self.device, self.subsystem_vendor, self.subsystem_device, self.class_code
+
+    @property
+    def is_bridge(self) -> bool:
+        """Whether this is a bridge, which the IOMMU group's viability does not depend on."""
+        return self.class_code >> 8 in BRIDGES
+
+    @property
+    def is_virtual(self) -> bool:
+        return self.physical_function is not None
+
+
+@dataclasses.dataclass(frozen=True)
+class Driver:
+    """A registered PCI driver.  ``module`` is None for a built-in one without parameters."""
+
+    name: str
+    module: str | None
+
+
+@dataclasses.dataclass(frozen=True)
+class Inventory:
+    """All PCI functions, by address, and all registered PCI drivers, by name."""
+
+    devices: tuple[Device, ...]
+    drivers: t.Mapping[str, Driver]
+
+    @classmethod
+    def read(cls, host: Host) -> Inventory:
+        found = (_read_device(host, address) for address in host.names(DEVICES) if ADDRESS.fullmatch(address))
+        names = host.names(DRIVERS)
+        drivers = {name: Driver(name, host.link_name(f"{DRIVERS}/{name}/module")) for name in names}
+        return cls(tuple(device for device in found if device is not None), drivers)
+
+    def get(self, address: str) -> Device | None:
+        return self._by_address.get(address)
+
+    def group_of(self, device: Device) -> tuple[Device, ...]:
+        """Every function of the device's IOMMU group, itself included; itself alone where there is no IOMMU."""
+        return (device,) if device.iommu_group is None else tuple(self._by_group[device.iommu_group])
+
+    @functools.cached_property
+    def _by_address(self) -> t.Mapping[str, Device]:
+        return {device.address: device for device in self.devices}
+
+    @functools.cached_property
+    def _by_group(self) -> t.Mapping[int, t.Sequence[Device]]:
+        groups: dict[int, list[Device]] = {}
+        for device in self.devices:
+            if device.iommu_group is not None:
+                groups.setdefault(device.iommu_group, []).append(device)
+        return groups
+
+    def drivers_of_module(self, module: str) -> tuple[str, ...]:
+        """The PCI drivers that a loaded module has registered."""
+        return tuple(sorted(driver.name for driver in self.drivers.values() if driver.module == module))
+
+
+def _read_device(host: Host, address: str) -> Device | None:
+    try:
+        with host.folder(f"{DEVICES}/{address}") as folder:
+            return _device(folder, address)
+    except (HostError, FileNotFoundError):
+        # A function that was unplugged meanwhile is no longer there.
+        return None
+
+
+def _device(folder: Folder, address: str) -> Device:
+    entries = frozenset(folder.entries())
+    ids = _Identity.read(folder)
+    group = folder.link_name("iommu_group") if "iommu_group" in entries else None
+    override = folder.attribute("driver_override")
+    # A kernel without NUMA has no such attribute.
+    numa = _number(folder.attribute("numa_node"), -1) if "numa_node" in entries else -1
+    virtual = (
+        sorted((name for name in entries if name.startswith("virtfn")), key=lambda name: int(name[6:])) if "virtfn0" in entries else ()
+    )
+    return Device(
+        address=address,
+        vendor=ids.vendor,
+        device=ids.device,
+        subsystem_vendor=ids.subsystem_vendor,
+        subsystem_device=ids.subsystem_device,
+        class_code=ids.class_code,
+        revision=_number(folder.attribute("revision")),
+        modalias=ids.modalias,
+        driver=folder.link_name("driver") if "driver" in entries else None,
+        # The kernel shows an unset override as "(null)".
+        driver_override=None if override in (None, "", "(null)") else override,
+        iommu_group=int(group) if group and group.isdecimal() else None,
+        numa_node=None if numa < 0 else numa,
+        boot_vga="boot_vga" in entries and folder.attribute("boot_vga") == "1",
+        physical_function=folder.link_name("physfn") if "physfn" in entries else None,
+        virtual_functions=tuple(function for function in map(folder.link_name, virtual) if function),
+        max_virtual_functions=_number(folder.attribute("sriov_totalvfs")) if "sriov_totalvfs" in entries else 0,
+        drivers_autoprobe="sriov_drivers_autoprobe" not in entries or folder.attribute("sriov_drivers_autoprobe") != "0",
+        nodes=_nodes(folder, entries, group),
+    )
+
+
+class _Identity(t.NamedTuple):
+    """What a function is: all of it stands in the one attribute `uevent` (pci_uevent() in drivers/pci/pci-driver.c)."""
+
+    vendor: int
+    device: int
+    subsystem_vendor: int
+    subsystem_device: int
+    class_code: int
+    modalias: str
+
+    @classmethod
+    def read(cls, folder: Folder) -> _Identity:
+        found = UEVENT.search(folder.attribute("uevent") or "")
+        if found is not None:
+            class_code, *ids, modalias = found.groups()
+            vendor, device, subsystem_vendor, subsystem_device = (int(number, 16) for number in ids)
+            return cls(vendor, device, subsystem_vendor, subsystem_device, int(class_code, 16), modalias)
+        return cls(
+            vendor=_number(folder.attribute("vendor")),
+            device=_number(folder.attribute("device")),
+            subsystem_vendor=_number(folder.attribute("subsystem_vendor")),
+            subsystem_device=_number(folder.attribute("subsystem_device")),
+            class_code=_number(folder.attribute("class")),
+            modalias=folder.attribute("modalias") or "",
+        )
+
+
+def _number(text: str | None, missing: int = 0) -> int:
+    try:
+        return missing if text is None else int(text, 0)
+    except ValueError:
+        return missing
+
+
+def _nodes(folder: Folder, entries: frozenset[str], group: str | None) -> tuple[str, ...]:
+    nodes = [f"{kind}/{name}" for kind in ("net", "block") if kind in entries for name in folder.names(kind)]
+    # A virtio function's interfaces lie below its virtio device, an NVMe function's disks below its controller.
+    for parent in sorted(name for name in entries if name.startswith("virtio")):
+        nodes += [f"{kind}/{name}" for kind in ("net", "block") for name in folder.names(f"{parent}/{kind}")]
+    if "drm" in entries:
+        nodes += [f"drm/{name}" for name in folder.names("drm") if name.startswith("card")]
+    for controller in folder.names("nvme") if "nvme" in entries else ():
+        nodes += [f"block/{name}" for name in folder.names(f"nvme/{controller}") if NVME_DISK.fullmatch(name)]
+    if group is not None and "vfio-dev" in entries:
+        nodes.append(f"vfio/{group}")
+    return tuple(nodes)
