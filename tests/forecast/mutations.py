@@ -11,7 +11,7 @@ import typing as t
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Because
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Reason
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.events import OVERRIDE, OWN, SetOverride
 
 _CORE = "ansible_collections.vfio.variants.plugins.module_utils._core"
@@ -212,7 +212,7 @@ def _empty_value_clears(right: t.Any) -> t.Any:
         if key.value or key.attribute != OVERRIDE:
             yield from right(rule, key)
         else:
-            yield SetOverride(OWN, None, Because(str(rule), "cleared"))
+            yield SetOverride(OWN, None, Reason(str(rule), "cleared"))
 
     return broken
 
@@ -353,9 +353,9 @@ MUTATIONS = (
     Mutation("GOTO skips rules", "udev.rules:Rule.target", lambda _right: property(lambda _self: None)),
     Mutation("a rule is for an address", "udev.rules:Rule.agrees_with", _for_any_address),
     # registering and probing
-    Mutation("nobody is displaced", f"{_PLAY}:Play._offer", _displaces),
+    Mutation("nobody is displaced", f"{_PLAY}:DeviceSimulation._offer", _displaces),
     Mutation("jobs at the same time can come in any order", "forecast.forecast:orders", generated(lambda found: found[:1])),
-    Mutation("a driver that registers is offered what is unbound", f"{_PLAY}:Play._load", always(None)),
+    Mutation("a driver that registers is offered what is unbound", f"{_PLAY}:DeviceSimulation._load", always(None)),
     Mutation("a module registers its drivers", f"{_REGISTRATION}:Registrar.registers", always(())),
     # the stages
     Mutation("the initramfs comes first", f"{_SIMULATION}._step", _skips_stage("initramfs")),
@@ -394,9 +394,9 @@ MUTATIONS = (
         f"{_PROBING}:Modprobe._insert",
         changed(lambda one: dataclasses.replace(one, failed=False)),
     ),
-    Mutation("driverctl takes a device from whoever has it", f"{_PLAY}:Play._apply", _without_unbinding),
-    Mutation("a module that is in is not loaded again", f"{_PLAY}:Play._is_loaded", always(False)),
-    Mutation("built-in drivers have their devices first", f"{_SIMULATION}._built_in_fate", _nobody_yet),
+    Mutation("driverctl takes a device from whoever has it", f"{_PLAY}:DeviceSimulation._apply", _without_unbinding),
+    Mutation("a module that is in is not loaded again", f"{_PLAY}:DeviceSimulation._is_loaded", always(False)),
+    Mutation("built-in drivers have their devices first", f"{_SIMULATION}._built_in_outcomes", _nobody_yet),
     # what is read
     Mutation("blacklist= of initramfs-tools", "boot.read_initramfs_tools:_blacklisted", always(()), reads=True),
     Mutation("/conf/modules", "boot.read_initramfs_tools:_listed", generated(lambda _found: []), reads=True),

@@ -8,11 +8,11 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply import binding
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.arguments import claims_of, pending_of
-from ansible_collections.vfio.variants.plugins.module_utils._core.claim.bind_plan import Binding, give_back, is_viable, take
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim.bind_plan import Binding, is_viable, plan_bind, plan_release
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import AUTO, assign, companions, modules_of, with_companions
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guards import refuse_what_is_used
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import comparable
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import driver_names
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel, running_release
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
@@ -25,7 +25,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
 
 
-def hold(host: Host, params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
+def ensure(host: Host, params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     """Do what `device_claim`'s options say and return its result; with ``check_mode`` only tell what would be done.
 
     Raises HostError when a device is refused, or after everything was put back because a step failed.
@@ -50,10 +50,10 @@ def _bindings(host: Host, params: t.Mapping[str, t.Any], inventory: Inventory, k
     if params["group"] == "claim":
         claims = with_companions(claims, inventory)
     if params["state"] == "absent":
-        named = {comparable(claim.driver) for claim in claims if claim.driver != AUTO}
-        return give_back(_selected(claims, inventory), named, inventory, kernel)
+        named = {normalize_module_name(claim.driver) for claim in claims if claim.driver != AUTO}
+        return plan_release(_selected(claims, inventory), named, inventory, kernel)
     names = driver_names(host, inventory, modules_of(claims, inventory, kernel), load, kernel)
-    bindings = take(assign(claims, inventory, kernel, names))
+    bindings = plan_bind(assign(claims, inventory, kernel, names))
     if params["group"] == "check":
         _refuse_open_groups(claims, inventory, kernel)
     return bindings

@@ -25,9 +25,9 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses import uses_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import Decision, decide, named, needed_modules
-from ansible_collections.vfio.variants.plugins.module_utils._core.policy.plan import Plan, Request, make_plan
-from ansible_collections.vfio.variants.plugins.module_utils._core.policy.policy import Paths, Policy, absent, check_name
-from ansible_collections.vfio.variants.plugins.module_utils._core.policy.proof import flaws
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.plan import PolicyPlan, PolicyRequest, make_plan
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.policy import Policy, PolicyPaths, absent, check_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.proof import mismatches
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import Claim
@@ -38,7 +38,7 @@ UDEV_CONTROL = "/run/udev/control"
 RELOAD_TIMEOUT = 30.0
 
 
-def settle(host: Host, params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
+def apply(host: Host, params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     """Do what `boot_policy`'s options say and return its result; with ``check_mode`` only tell what would be done.
 
     Raises HostError when the claims cannot win, or after every file was put back because a write failed.
@@ -57,8 +57,8 @@ def settle(host: Host, params: t.Mapping[str, t.Any], check_mode: bool) -> dict[
         return _result(plan.policy, changes, plan.decisions, warnings)
 
 
-def _plan(host: Host, name: str, params: t.Mapping[str, t.Any], check_mode: bool) -> tuple[Plan, tuple[Kernel, ...], PolicyFacts]:
-    inventory, paths = Inventory.read(host), Paths(name)
+def _plan(host: Host, name: str, params: t.Mapping[str, t.Any], check_mode: bool) -> tuple[PolicyPlan, tuple[Kernel, ...], PolicyFacts]:
+    inventory, paths = Inventory.read(host), PolicyPaths(name)
     claims = with_companions(claims_of(params), inventory) if params["group"] == "claim" else claims_of(params)
     kernels = _kernels(host, params, claims, check_mode)
     modules = needed_modules(claims, inventory, kernels)
@@ -67,7 +67,7 @@ def _plan(host: Host, name: str, params: t.Mapping[str, t.Any], check_mode: bool
     _refuse_vital(host, decisions)
     with_ids = {module for decision in decisions if decision.strategy == "ids" for module in decision.modules}
     facts = read_facts(host, paths, inventory, kernels, host.text_or_none(OSRELEASE), with_ids)
-    request = Request(name, tuple(params["natives"] or ()), params["allow_shared_native"])
+    request = PolicyRequest(name, tuple(params["natives"] or ()), params["allow_shared_native"])
     return make_plan(request, decisions, facts), kernels, facts
 
 
@@ -96,13 +96,13 @@ def _driver_names(host: Host, inventory: Inventory, decisions: t.Sequence[Decisi
     return {**driver_names(host, inventory, by_ids, False), **driver_names(host, inventory, others, load)}
 
 
-def _prove(host: Host, plan: Plan, kernels: tuple[Kernel, ...], applied: file_transaction.Applied) -> None:
+def _prove(host: Host, plan: PolicyPlan, kernels: tuple[Kernel, ...], applied: file_transaction.Applied) -> None:
     """Read everything back; what is not as planned is undone and told."""
     try:
         paths = plan.policy.paths
         existing = {path: file_transaction.read_state(host, path) for path in paths.all}
         wrong = [f"{change.path} is not as written" for change in needed(plan.policy.changes(existing))]
-        wrong += flaws(plan, read_foreign(host, kernels))
+        wrong += mismatches(plan, read_foreign(host, kernels))
         if wrong:
             raise HostError(f"The policy {plan.policy.name} was written but would not win: {'; '.join(wrong)}.", "Everything was put back.")
     except BaseException:

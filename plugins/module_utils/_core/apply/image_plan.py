@@ -8,7 +8,7 @@ import dataclasses
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.image_check import ImageFacts, ImagePolicy, reasons
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import DamagedError, HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import CorruptFileError, HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.generator import DRACUT, Generator
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image import Image
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_content import InstalledModules
@@ -31,7 +31,7 @@ class KernelPlan:
 
 
 @dataclasses.dataclass(frozen=True)
-class Inspection:
+class ImageInspector:
     """What to hold each image against."""
 
     policy: ImagePolicy
@@ -75,5 +75,5 @@ def _read(host: Host, path: str, release: str, installed: InstalledModules) -> t
         return None, None
     try:
         return Image.read(host, path, release, tuple(installed.paths)), None
-    except DamagedError as error:
+    except CorruptFileError as error:
         return None, error.msg

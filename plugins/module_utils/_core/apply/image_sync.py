@@ -10,7 +10,7 @@ import functools
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.image_check import GivenPolicy, ImagePolicy
-from ansible_collections.vfio.variants.plugins.module_utils._core.apply.image_plan import Inspection, KernelPlan
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.image_plan import ImageInspector, KernelPlan
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.initramfs_build import rebuild
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.arguments import pending_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.generator import choose
@@ -21,7 +21,7 @@ if t.TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True)
-class Agreement:
+class ImageSync:
     """What was found for each kernel, and done unless in check mode."""
 
     generator: str | None
@@ -64,7 +64,7 @@ class Agreement:
         )
 
 
-def make_agree(host: Host, params: t.Mapping[str, t.Any], check_mode: bool) -> Agreement:
+def sync_images(host: Host, params: t.Mapping[str, t.Any], check_mode: bool) -> ImageSync:
     """Rebuild the images that need it; in check mode, only look.
 
     Raises HostError; the image of the kernel at fault is as it was, those before it in order have been rebuilt.
@@ -77,12 +77,12 @@ def make_agree(host: Host, params: t.Mapping[str, t.Any], check_mode: bool) -> A
             if plan.reasons and against.generator is not None and not check_mode:
                 remaining = functools.partial(against.remaining, host, plan.release)
                 rebuild(host, against.generator, plan, remaining, params["timeout"])
-    return Agreement(None if against.generator is None else against.generator.name, plans)
+    return ImageSync(None if against.generator is None else against.generator.name, plans)
 
 
-def _inspection(host: Host, params: t.Mapping[str, t.Any], check_mode: bool) -> Inspection:
+def _inspection(host: Host, params: t.Mapping[str, t.Any], check_mode: bool) -> ImageInspector:
     given = None if params["policy"] is None else GivenPolicy.parse(params["policy"]["files"], params["policy"]["modules"])
     if given is not None and not check_mode:
         given.check(host)
     pending = frozenset(module.name.replace("-", "_") for module in pending_of(params)) if check_mode else frozenset()
-    return Inspection(ImagePolicy.read(host, given), choose(host, params["generator"]), pending, params["force"])
+    return ImageInspector(ImagePolicy.read(host, given), choose(host, params["generator"]), pending, params["force"])

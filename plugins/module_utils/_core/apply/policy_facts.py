@@ -8,25 +8,25 @@ import posixpath
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_transaction import read_state
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import comparable
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import MODULES, Kernel
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_content import ModuleContent, NoModuleError, module_path
-from ansible_collections.vfio.variants.plugins.module_utils._core.policy.facts import Foreign, PolicyFacts
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.facts import OtherConfig, PolicyFacts
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import Rules
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
-    from ansible_collections.vfio.variants.plugins.module_utils._core.policy.policy import Paths
+    from ansible_collections.vfio.variants.plugins.module_utils._core.policy.policy import PolicyPaths
 
 DRIVERCTL = "/etc/driverctl.d"
 
 
 def read_facts(
     host: Host,
-    paths: Paths,
+    paths: PolicyPaths,
     inventory: Inventory,
     kernels: tuple[Kernel, ...],
     running: str | None,
@@ -49,11 +49,11 @@ def read_facts(
     )
 
 
-def read_foreign(host: Host, kernels: t.Sequence[Kernel], without: t.Container[str] = ()) -> Foreign:
+def read_foreign(host: Host, kernels: t.Sequence[Kernel], without: t.Container[str] = ()) -> OtherConfig:
     """What is configured on the host, leaving out the paths ``without``."""
     everything = ModprobeConfig.read(host).directives
     own = [f"{MODULES}/{kernel.release}/modules.softdep" for kernel in kernels]
-    return Foreign(
+    return OtherConfig(
         config=ModprobeConfig(tuple(directive for directive in everything if directive.source.path not in without)),
         own_softdeps=tuple(ModprobeConfig.parse(host.read_text(path), path) for path in own if host.is_file(path)),
         rules=Rules.read(host, (b"driver_override",), without=without),
@@ -72,7 +72,7 @@ def _read_driverctl(host: Host) -> dict[str, str]:
 
 def _takes_ids(host: Host, kernel: Kernel, module: str) -> bool:
     """A file that cannot be read takes none: modprobe could not load it either."""
-    path = module_path(kernel, comparable(module))
+    path = module_path(kernel, normalize_module_name(module))
     try:
         return path is not None and "ids" in ModuleContent.read(host, path).info.parameters
     except NoModuleError:

@@ -145,7 +145,7 @@ class Boot:
 
 
 @dataclasses.dataclass(frozen=True)
-class Because:
+class Reason:
     """A fact that decides, and where it stands."""
 
     source: str
@@ -165,7 +165,7 @@ class Winner:
     driver: str | None
     certainty: str
     stage: str | None
-    because: tuple[Because, ...]
+    because: tuple[Reason, ...]
     outcomes: tuple[str | None, ...]
 
 

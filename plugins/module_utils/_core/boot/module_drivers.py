@@ -10,7 +10,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import ModuleFacts
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import comparable
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.driver_tables import Tables
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import MODULES, version_key
@@ -71,7 +71,7 @@ def module_facts(
 
     ``registered`` is given for the running kernel: it settles the names that the file does not tell.
     """
-    module = comparable(name)
+    module = normalize_module_name(name)
     path = module_path(kernel, module)
     loaded = tuple((registered or {}).get(module, ()))
     if path is None:
@@ -119,7 +119,7 @@ def _by_aliases(aliases: t.Iterable[str], module: str, loaded: tuple[str, ...], 
 def _unseen(kernel: Kernel, module: str, loaded: tuple[str, ...]) -> ModuleFacts:
     """A module whose file is not there (yet): its aliases in the kernel's index are all that is known."""
     lines = ((bus, line.rpartition(" ")) for bus, known in kernel.index.buses.items() for line in (*known.built_in, *known.loadable))
-    aliases = [f"{bus}:{pattern}" for bus, (pattern, _blank, owner) in lines if comparable(owner) == module]
+    aliases = [f"{bus}:{pattern}" for bus, (pattern, _blank, owner) in lines if normalize_module_name(owner) == module]
     drivers, doubt = _by_aliases(aliases, module, loaded, f"{module} is not installed for {kernel.release} yet")
     return ModuleFacts(drivers, doubt=doubt)
 
@@ -153,9 +153,9 @@ def _parsed_fields(text: str) -> dict[str, tuple[tuple[str, ...], frozenset[str]
     parameters: dict[str, set[str]] = {}
     for name, field, value in BUILTIN_FIELD.findall(text):
         if field == "alias":
-            aliases.setdefault(comparable(name), []).append(value)
+            aliases.setdefault(normalize_module_name(name), []).append(value)
         else:
-            parameters.setdefault(comparable(name), set()).add(value.partition(":")[0])
+            parameters.setdefault(normalize_module_name(name), set()).add(value.partition(":")[0])
     return {name: (tuple(aliases.get(name, ())), frozenset(parameters.get(name, ()))) for name in {*aliases, *parameters}}
 
 
@@ -215,6 +215,6 @@ def _module_asks(kernel: Kernel, module: str, cmdline: Cmdline) -> bool:
             continue
         for name, option in cmdline.module_options:
             key, _equals, value = option.replace('"', "").partition("=")
-            if name == owner and comparable(key) == "async_probe":
+            if name == owner and normalize_module_name(key) == "async_probe":
                 asked = value in YES
     return asked

@@ -11,7 +11,7 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import ROOT, Listed
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import comparable
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import MODULES, PENDING
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import DIRECTORIES
 
@@ -160,9 +160,11 @@ def _unknown_words(boots: t.Sequence[Boot], kernels: t.Sequence[Kernel], for_ima
     directives = [
         entry for stage in stages for entry in stage.config.directives if entry.source.path.startswith(SITE) or not entry.source.line
     ]
-    words = {comparable(word) for entry in directives for word in named_modules(entry.command, entry.arguments)}
-    words |= {comparable(one.name) for stage in stages for step in stage.steps for work in step for one in getattr(work, "modules", ())}
-    words |= {comparable(one.name) for one in for_image}
+    words = {normalize_module_name(word) for entry in directives for word in named_modules(entry.command, entry.arguments)}
+    words |= {
+        normalize_module_name(one.name) for stage in stages for step in stage.steps for work in step for one in getattr(work, "modules", ())
+    }
+    words |= {normalize_module_name(one.name) for one in for_image}
     return frozenset(word for word in words if not any(kernel.has(word) for kernel in kernels))
 
 
@@ -183,8 +185,8 @@ def _synonyms(host: Host, words: frozenset[str], kernels: t.Sequence[Kernel]) ->
         pairs += [(pattern, module) for module, pattern in _BUILTIN_ALIAS.findall(_text(host, f"{here}/modules.builtin.modinfo"))]
         for pattern, module in pairs:
             for word in words:
-                if fnmatch.fnmatchcase(word, comparable(pattern)):
-                    found.setdefault(word, set()).add(comparable(module))
+                if fnmatch.fnmatchcase(word, normalize_module_name(pattern)):
+                    found.setdefault(word, set()).add(normalize_module_name(module))
     return {word: frozenset(modules) for word, modules in found.items()}
 
 

@@ -12,7 +12,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot impo
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.read_modules import Machine
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.read_runtime import LaterFacts
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import next_boot
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.next_boot import Entry, NextBoot
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.next_boot import BootEntry, NextBoot
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import CMDLINE, Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN
 
@@ -46,7 +46,7 @@ def boots(
     return tuple(_boot(machine, kernel, rules, chosen.entries.get(kernel.release), later) for kernel in kernels)
 
 
-def _boot(machine: Machine, kernel: Kernel, rules: Rules, found: Entry | None, facts: LaterFacts) -> Boot:
+def _boot(machine: Machine, kernel: Kernel, rules: Rules, found: BootEntry | None, facts: LaterFacts) -> Boot:
     entry = found or _without_entry(machine.host, kernel.release)
     image = read_image.find(machine.host, entry, machine.cache)
     inherited = () if image.early is None else image.early.blacklisted
@@ -71,10 +71,10 @@ def _boot(machine: Machine, kernel: Kernel, rules: Rules, found: Entry | None, f
     )
 
 
-def _without_entry(host: Host, release: str) -> Entry:
+def _without_entry(host: Host, release: str) -> BootEntry:
     """A kernel that the boot loader does not offer: what it would be given is likeliest what the running one was given."""
     doubt = f"The boot loader's menu has no entry for kernel {release}: its command line and its image are taken to be the usual ones."
-    return Entry(release, Cmdline.read(host), CMDLINE, (), (doubt,))
+    return BootEntry(release, Cmdline.read(host), CMDLINE, (), (doubt,))
 
 
 def _driver_of(machine: Machine) -> t.Callable[[str], str]:

@@ -11,7 +11,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot import read_scripts, read_systemd
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Coldplug, Flow, Listed, LoadList
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import comparable
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
 
 if t.TYPE_CHECKING:
@@ -31,7 +31,7 @@ Argument = tuple[str, str]
 """A word of a command line, and the place that says it."""
 
 
-def made(tree: FileTree) -> bool:
+def is_made_by(tree: FileTree) -> bool:
     """Whether the image is one of dracut."""
     return any(tree.exists(f"{home}/{name}") for home in HOMES for name in ("hooks", "modules.txt", "build-parameter.txt"))
 
@@ -51,7 +51,7 @@ def flow(tree: FileTree, kernel: Kernel, cmdline: Cmdline, source: str) -> Flow:
     steps += ((LoadList(POST, post, heeds_blacklist=False),),) if post else ()
     found = (*doubts, *_conflicts(tree, unordered, pre, blacklisted), *_breaks(arguments), *_script_doubts(tree, kernel))
     lasts = script is not None and RUN_BLACKLIST in script
-    return Flow(steps, tuple(comparable(name) for name in blacklisted), lasts, found)
+    return Flow(steps, tuple(normalize_module_name(name) for name in blacklisted), lasts, found)
 
 
 def _script(tree: FileTree, with_systemd: bool) -> str | None:
@@ -85,7 +85,9 @@ def _arguments(tree: FileTree, cmdline: Cmdline, source: str) -> tuple[Argument,
 
 def _values(arguments: t.Sequence[Argument], key: str) -> tuple[Listed, ...]:
     return tuple(
-        Listed(comparable(name), place) for word, place in arguments for name in (_value(word, key) or "").replace(",", " ").split()
+        Listed(normalize_module_name(name), place)
+        for word, place in arguments
+        for name in (_value(word, key) or "").replace(",", " ").split()
     )
 
 
@@ -104,7 +106,7 @@ def _conflicts(tree: FileTree, unordered: tuple[Step, ...], pre: tuple[Listed, .
     names = {entry.name for work in lists for entry in work.modules}
     if lists and pre:
         yield f"{tree.shown(PRE_UDEV)} loads {PRE} and {lists[0].program} its own list in no fixed order."
-    for name in sorted(names.intersection(map(comparable, blacklisted))):
+    for name in sorted(names.intersection(map(normalize_module_name, blacklisted))):
         yield f"{tree.shown(PRE_UDEV)} blacklists {name}, which {lists[0].program} may have loaded before."
 
 

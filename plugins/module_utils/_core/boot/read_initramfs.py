@@ -18,7 +18,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot.read_root
     rules_of,
     with_listed_options,
 )
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.next_boot import Entry
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.next_boot import BootEntry
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.generator import DRACUT, choose
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image_view import ImageView, read_image
@@ -70,9 +70,9 @@ def read_stage(image: Image, cmdline: Cmdline, source: str, cache: Cache | None 
 
 
 def _flow(view: ImageView, kernel: Kernel, cmdline: Cmdline, source: str) -> Flow:
-    if read_initramfs_tools.made(view):
+    if read_initramfs_tools.is_made_by(view):
         return read_initramfs_tools.flow(view, kernel, cmdline, source)
-    if read_dracut.made(view):
+    if read_dracut.is_made_by(view):
         return read_dracut.flow(view, kernel, cmdline, source)
     return read_initramfs_tools.unknown(view, any(view.exists(program) for program in UDEV_PROGRAMS))
 
@@ -89,7 +89,7 @@ class Found:
     doubts: tuple[str, ...] = ()
 
 
-def find(host: Host, entry: Entry, cache: Cache | None = None) -> Found:
+def find(host: Host, entry: BootEntry, cache: Cache | None = None) -> Found:
     """What the images of a boot entry do."""
     paths = images_of(host, entry)
     missing = [path for path in paths if not host.is_file(path)]
@@ -106,7 +106,7 @@ def find(host: Host, entry: Entry, cache: Cache | None = None) -> Found:
         return Found(doubts=(error.msg,))
 
 
-def images_of(host: Host, entry: Entry) -> tuple[str, ...]:
+def images_of(host: Host, entry: BootEntry) -> tuple[str, ...]:
     """The images that the entry names, microcode left out; where only the running kernel is known, the one that its generator makes."""
     if entry.source != CMDLINE:
         return tuple(path for path in entry.initrds if MICROCODE not in posixpath.basename(path))

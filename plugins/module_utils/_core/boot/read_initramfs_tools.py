@@ -12,7 +12,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot import read_scripts
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Coldplug, Flow, Listed, LoadList
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import comparable
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Step
@@ -29,7 +29,7 @@ ASSIGNED_BLACKLIST = re.compile(r"^\s*(?:export\s+)?blacklist=[\"']?([^\"'\s#]*)
 BREAKS = frozenset("top modules premount mount mountroot bottom init".split())
 
 
-def made(tree: FileTree) -> bool:
+def is_made_by(tree: FileTree) -> bool:
     """Whether the image is one of initramfs-tools."""
     return tree.is_file(f"{INIT_TOP}/ORDER") and tree.exists("/scripts/functions")
 
@@ -64,7 +64,7 @@ def _listed(tree: FileTree) -> t.Iterator[Listed]:
     for number, line in enumerate(text.split("\n"), 1):
         words = line.split()
         if words and not words[0].startswith("#"):
-            yield Listed(comparable(words[0]), f"{tree.shown(MODULES)}:{number}", " ".join(words[1:]))
+            yield Listed(normalize_module_name(words[0]), f"{tree.shown(MODULES)}:{number}", " ".join(words[1:]))
 
 
 def _blacklisted(tree: FileTree, cmdline: Cmdline) -> tuple[str, ...]:
@@ -72,7 +72,7 @@ def _blacklisted(tree: FileTree, cmdline: Cmdline) -> tuple[str, ...]:
     files = [f"{CONFIGURATIONS}/{name}" for name in tree.names(CONFIGURATIONS)]
     assigned = [value for path in files if tree.is_file(path) for value in ASSIGNED_BLACKLIST.findall(tree.read_text(path))]
     given = (*assigned, *cmdline.values("blacklist"))
-    return tuple(comparable(name) for name in given[-1].split(",") if name) if given else ()
+    return tuple(normalize_module_name(name) for name in given[-1].split(",") if name) if given else ()
 
 
 def _breaks(cmdline: Cmdline, source: str) -> t.Iterator[str]:

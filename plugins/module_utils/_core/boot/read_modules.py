@@ -11,7 +11,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import LoadList, ModuleFacts
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.module_drivers import BUILT_IN_NAMES, module_facts
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import comparable
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import BUILTIN_LINE, MODULES, version_key
 
 if t.TYPE_CHECKING:
@@ -45,7 +45,7 @@ class Machine:
         found: dict[str, list[str]] = {}
         for driver in self.inventory.drivers.values():
             if driver.module is not None:
-                found.setdefault(comparable(driver.module), []).append(driver.name)
+                found.setdefault(normalize_module_name(driver.module), []).append(driver.name)
         return found
 
     @functools.cached_property
@@ -99,7 +99,7 @@ def concerned(machine: Machine, kernel: Kernel, stages: t.Sequence[Stage], later
     drivers = [entry.driver for entry in (*later.driverctl.values(), *later.may_take.values())]
     drivers += [rule.override for stage in stages for rule in stage.rules.rules if rule.override]
     for driver in drivers:
-        found |= {comparable(driver), MODULES_OF_DRIVERS.get(driver, comparable(driver))}
+        found |= {normalize_module_name(driver), MODULES_OF_DRIVERS.get(driver, normalize_module_name(driver))}
     found |= TOLD
     kernels = [kernel, *(stage.kernel for stage in stages)]
     return _closure({name for name in found if any(one.has(name) for one in kernels)}, stages)
@@ -117,7 +117,7 @@ def _for_devices(stage: Stage, modaliases: t.Iterable[str]) -> set[str]:
     for modalias in modaliases:
         found.update(match.module for match in stage.kernel.natives(modalias))
         found.update(match.module for match in stage.kernel.variants(modalias))
-        found.update(comparable(module) for pattern, module in aliases if fnmatch.fnmatchcase(modalias, pattern))
+        found.update(normalize_module_name(module) for pattern, module in aliases if fnmatch.fnmatchcase(modalias, pattern))
     return found
 
 
@@ -128,11 +128,11 @@ def _named(stage: Stage) -> set[str]:
     for rule in stage.rules.rules:
         for key in rule.keys:
             if key.name == "RUN" and ("kmod" in key.value or "modprobe" in key.value):
-                words.update(comparable(word) for word in key.value.split())
+                words.update(normalize_module_name(word) for word in key.value.split())
     found = {name for name in words if _matters(stage.kernel, name)}
     for directive in stage.config.directives:
         if directive.command == "options" and any(option.startswith("ids=") for option in directive.arguments[1:]):
-            found.add(comparable(directive.arguments[0]))
+            found.add(normalize_module_name(directive.arguments[0]))
     return found
 
 
@@ -153,7 +153,7 @@ def _brought(stage: Stage, name: str) -> t.Iterator[str]:
     yield from (dependency for dependency in kernel.dependencies(name) if "vfio" in name or _matters(kernel, dependency))
     words = [word for line in stage.config.softdeps(name)[:1] for word in line.arguments[1:]]
     words += [word for line in stage.config.installs(name)[:1] for word in line.arguments[-1].split()]
-    for word in map(comparable, words):
+    for word in map(normalize_module_name, words):
         if word in kernel.modules and _matters(kernel, word):
             yield word
 
@@ -180,7 +180,7 @@ def _built_in_names(machine: Machine, kernel: Kernel) -> tuple[str, ...]:
     for modalias in machine.modaliases if kernel.index.buses["pci"].built_ins else ():
         wanted.update(match.module for match in kernel.natives(modalias) if match.order < 0)
     text = machine.host.text_or_none(f"{MODULES}/{kernel.release}/modules.builtin") or "" if wanted else ""
-    linked = dict.fromkeys(comparable(name) for name in BUILTIN_LINE.findall(text))
+    linked = dict.fromkeys(normalize_module_name(name) for name in BUILTIN_LINE.findall(text))
     return tuple(name for name in linked if name in wanted and name not in kernel.modules)
 
 
@@ -195,7 +195,7 @@ def _held(machine: Machine, kernel: Kernel) -> t.Iterator[tuple[str, str]]:
         driver = machine.inventory.drivers.get(device.driver or "")
         if driver is None:
             continue
-        module = comparable(driver.module or MODULES_OF_DRIVERS.get(driver.name, driver.name))
+        module = normalize_module_name(driver.module or MODULES_OF_DRIVERS.get(driver.name, driver.name))
         if module in TOLD or module in kernel.vfio_modules or device.driver_override is not None:
             continue
         # A driver that can be no module, such as pcieport, is in no list, though sysfs may show a module's name for it.  A
@@ -209,7 +209,7 @@ def _maybe_built_in(machine: Machine, kernel: Kernel) -> t.Iterator[str]:
     """Devices of a VFIO driver that have no loadable native: whether a built-in driver wants them shows when nobody has them only."""
     for device in machine.inventory.devices:
         driver = machine.inventory.drivers.get(device.driver or "")
-        module = None if driver is None else comparable(driver.module or MODULES_OF_DRIVERS.get(driver.name, driver.name))
+        module = None if driver is None else normalize_module_name(driver.module or MODULES_OF_DRIVERS.get(driver.name, driver.name))
         if module is not None and (module in TOLD or module in kernel.vfio_modules) and not kernel.natives(device.modalias):
             yield device.address
 

@@ -11,8 +11,8 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot import read_systemd
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import ROOT, Coldplug, Listed, LoadList, Stage, Step
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import modprobe
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import comparable
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import Directive, ModprobeConfig, Source
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import Directive, ModprobeConfig, SourceLine
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev import rules as udev
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import Rules
 
@@ -26,7 +26,7 @@ def with_listed_options(config: ModprobeConfig, steps: tuple[Step, ...], kernel:
     """The configuration with these options, and the modules that may have been loaded without them."""
     entries = [entry for step in steps for work in step if isinstance(work, LoadList) for entry in work.modules if entry.options]
     directives = tuple(Directive(_place(entry.source), "options", (entry.name, *entry.options.split())) for entry in entries)
-    brought = {comparable(word) for line in config.directives if line.command == "softdep" for word in line.arguments[1:]}
+    brought = {normalize_module_name(word) for line in config.directives if line.command == "softdep" for word in line.arguments[1:]}
     early = brought | kernel.index.modules("pci")
     doubts = tuple(
         f"{entry.source} gives {entry.name} options that it does not get where something else loads it before."
@@ -36,9 +36,9 @@ def with_listed_options(config: ModprobeConfig, steps: tuple[Step, ...], kernel:
     return ModprobeConfig((*config.directives, *directives)), doubts
 
 
-def _place(source: str) -> Source:
+def _place(source: str) -> SourceLine:
     path, _colon, line = source.rpartition(":")
-    return Source(path, int(line)) if line.isdecimal() else Source(source, 0)
+    return SourceLine(path, int(line)) if line.isdecimal() else SourceLine(source, 0)
 
 
 INITS = ("/sbin/init", "/usr/sbin/init")
@@ -130,7 +130,7 @@ def _sysvinit_list(tree: FileTree) -> t.Iterator[Listed]:
         for number, line in enumerate(tree.read_text(path).split("\n") if tree.is_file(path) else (), 1):
             words = line.split(None, 1)
             if words and not re.match(r"#", line) and not words[0].startswith("#"):
-                yield Listed(comparable(words[0]), f"{tree.shown(path)}:{number}", words[1].strip() if len(words) > 1 else "")
+                yield Listed(normalize_module_name(words[0]), f"{tree.shown(path)}:{number}", words[1].strip() if len(words) > 1 else "")
 
 
 def _leads_to_etc_modules(tree: FileTree, path: str) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import comparable
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
@@ -47,7 +47,7 @@ def _matters(words: str, kernel: Kernel, known: bool) -> str | None:
             if not known:
                 return word
             continue
-        name = comparable(word.rpartition("/")[2].partition(".ko")[0])
+        name = normalize_module_name(word.rpartition("/")[2].partition(".ko")[0])
         drivers = {name, *kernel.dependencies(name)} if name in kernel.modules else set()
         if drivers & (kernel.index.modules("pci") | kernel.index.modules("vfio_pci")):
             return name

@@ -9,7 +9,7 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Coldplug, Listed, LoadList
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import comparable
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Step
@@ -59,10 +59,10 @@ def _load_list(tree: FileTree, cmdline: Cmdline, source: str, in_initrd: bool) -
     """What the command line asks for, then the files: modules-load.c."""
     keys = ("modules_load", "rd.modules_load") if in_initrd else ("modules_load",)
     given = [
-        Listed(comparable(name), source)
+        Listed(normalize_module_name(name), source)
         for argument in cmdline.arguments
         for key, equals, value in (argument.replace('"', "").partition("="),)
-        if equals and comparable(key) in keys
+        if equals and normalize_module_name(key) in keys
         for name in value.split(",")
         if name
     ]
@@ -89,7 +89,7 @@ def _from_files(tree: FileTree) -> t.Iterator[Listed]:
             module = line.strip()
             # systemd takes the whole line for a name, so that one with options behind it names nothing.
             if module and module[0] not in "#;" and not re.search(r"\s", module):
-                yield Listed(comparable(module), f"{tree.shown(said)}:{number}")
+                yield Listed(normalize_module_name(module), f"{tree.shown(said)}:{number}")
 
 
 def _masked(tree: FileTree, cmdline: Cmdline, in_initrd: bool) -> frozenset[str]:

@@ -10,7 +10,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import bls
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.grub_script import parse
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.grub_shell import FEATURES, Entry, Shell
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.grub_shell import FEATURES, MenuEntry, Shell
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.menu import Menu, MenuItem
 
 if t.TYPE_CHECKING:
@@ -91,7 +91,7 @@ def _items(shell: Shell, doubts: tuple[str, ...], depth: int = 0) -> t.Iterator[
         yield _item(entry, inside, doubts, tuple(_items(inside, doubts, depth + 1)) if entry.is_submenu else ())
 
 
-def _item(entry: Entry, inside: Shell, doubts: tuple[str, ...], children: tuple[MenuItem, ...]) -> MenuItem:
+def _item(entry: MenuEntry, inside: Shell, doubts: tuple[str, ...], children: tuple[MenuItem, ...]) -> MenuItem:
     loaded = inside.loading
     return MenuItem(
         title=entry.title,
@@ -106,7 +106,7 @@ def _item(entry: Entry, inside: Shell, doubts: tuple[str, ...], children: tuple[
     )
 
 
-def _bls_entries(shell: Shell) -> t.Iterator[Entry]:
+def _bls_entries(shell: Shell) -> t.Iterator[MenuEntry]:
     for found in bls.read_all(shell.files, bls.FOLDERS_OF_GRUB):
         if found.kernel is None:
             continue
@@ -119,7 +119,7 @@ def _bls_entries(shell: Shell) -> t.Iterator[Entry]:
         initrds = [f"{folder}/{name}" for name in early] + [path for line in found.initrds for path in line.split()]
         text = f"linux {found.kernel} {options}\ninitrd {' '.join(_expanded(path, shell, doubts, found.source) for path in initrds)}\n"
         title = found.title or found.id
-        yield Entry(title, found.id.removesuffix(".conf"), parse(text).block, shell.place, False, True, found.source, tuple(doubts))
+        yield MenuEntry(title, found.id.removesuffix(".conf"), parse(text).block, shell.place, False, True, found.source, tuple(doubts))
 
 
 def _expanded(text: str, shell: Shell, doubts: list[str], source: str) -> str:

@@ -29,19 +29,19 @@ NUMBERS: dict[str, t.Callable[[int, int], bool]] = {
 DEEPEST = 40
 
 
-class Places(t.Protocol):
+class GrubFiles(t.Protocol):
     """What a condition may ask of files."""
 
     def has(self, path: str, kind: str) -> bool: ...
 
 
-def holds(operands: t.Sequence[Operand], places: Places) -> bool | None:
+def holds(operands: t.Sequence[Operand], places: GrubFiles) -> bool | None:
     """Whether the condition holds; None where that depends on what nobody knows, or the condition makes no sense."""
     return _Test(operands, places).run()
 
 
 class _Test:
-    def __init__(self, operands: t.Sequence[Operand], places: Places) -> None:
+    def __init__(self, operands: t.Sequence[Operand], places: GrubFiles) -> None:
         self._operands = list(operands)
         self._places = places
         self._at = 0

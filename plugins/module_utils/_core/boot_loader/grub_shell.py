@@ -47,7 +47,7 @@ DEVICE = "device"
 
 
 @dataclasses.dataclass(frozen=True)
-class Entry:
+class MenuEntry:
     """A `menuentry` or `submenu` as it is defined; its block runs when it is chosen."""
 
     title: str
@@ -77,14 +77,14 @@ class Shell:
         files: BootFiles,
         place: str,
         variables: t.Mapping[str, str | None],
-        bls: t.Callable[[Shell], t.Iterable[Entry]],
+        bls: t.Callable[[Shell], t.Iterable[MenuEntry]],
         functions: t.Mapping[str, Block] | None = None,
         budget: Budget | None = None,
     ) -> None:
         self.files = files
         self.place = place
         self.variables: dict[str, str | None] = dict(variables)
-        self.entries: list[Entry] = []
+        self.entries: list[MenuEntry] = []
         self.doubts: list[str] = []
         self.loading = Loading()
         self.budget = budget or Budget()
@@ -109,7 +109,7 @@ class Shell:
             "false": lambda _fields, _command: False,
         }
 
-    def inside(self, entry: Entry) -> Shell:
+    def inside(self, entry: MenuEntry) -> Shell:
         """A shell that runs an entry's block, with what is set now."""
         shell = Shell(self.files, entry.place, self.variables, self._bls, self.functions, self.budget)
         shell._parameters = (entry.title,)
@@ -355,5 +355,5 @@ class Shell:
                 identity = field[len("--id=") :]
             elif not field.startswith("--"):
                 title = title or field
-        self.entries.append(Entry(title, identity or title, command.block, self.place, fields[0] == "submenu", self.is_certain))
+        self.entries.append(MenuEntry(title, identity or title, command.block, self.place, fields[0] == "submenu", self.is_certain))
         return True

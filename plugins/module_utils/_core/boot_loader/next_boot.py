@@ -20,7 +20,7 @@ if t.TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True)
-class Entry:
+class BootEntry:
     """What a kernel gets from the boot loader: the arguments, and the images in the order in which they are unpacked.
 
     ``source`` is the place that names the kernel, such as `/boot/grub/grub.cfg:132`; ``initrds`` are paths of the host.
@@ -45,7 +45,7 @@ class NextBoot:
 
     release: str | None
     why: str
-    entries: t.Mapping[str, Entry]
+    entries: t.Mapping[str, BootEntry]
     doubts: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
 
@@ -70,7 +70,7 @@ def _read(host: Host) -> NextBoot:
 
 def _answer(files: BootFiles, menu: Menu) -> NextBoot:
     known: dict[str, str | None] = {}
-    entries: dict[str, Entry] = {}
+    entries: dict[str, BootEntry] = {}
     for item in menu.kernels():
         entry = None if item.is_recovery else _entry(files, item, known)
         if entry is not None:
@@ -87,7 +87,7 @@ def _answer(files: BootFiles, menu: Menu) -> NextBoot:
     return NextBoot(chosen.release, menu.why, entries, (*menu.doubts, *chosen.doubts), warnings)
 
 
-def _entry(files: BootFiles, item: MenuItem, known: dict[str, str | None]) -> Entry | None:
+def _entry(files: BootFiles, item: MenuItem, known: dict[str, str | None]) -> BootEntry | None:
     """None where the item boots no Linux, or its kernel's release cannot be told."""
     if item.kernel is None:
         return None
@@ -107,7 +107,7 @@ def _entry(files: BootFiles, item: MenuItem, known: dict[str, str | None]) -> En
         if place is None:
             doubts.append(f"{item.source} names {path}, which is not found.")
         initrds.append(place or candidates(path)[0])
-    return Entry(release, Cmdline.parse(item.arguments), item.source, tuple(initrds[1:]), tuple(doubts))
+    return BootEntry(release, Cmdline.parse(item.arguments), item.source, tuple(initrds[1:]), tuple(doubts))
 
 
 def _agreed(menus: t.Sequence[Menu], answers: t.Sequence[NextBoot]) -> NextBoot:
@@ -115,7 +115,7 @@ def _agreed(menus: t.Sequence[Menu], answers: t.Sequence[NextBoot]) -> NextBoot:
     first, others = answers[0], answers[1:]
     named = " and ".join(f"{menu.loader} ({menu.source})" for menu in menus)
     doubt = f"{named} are both there, and nothing tells which one is in charge."
-    entries: dict[str, Entry] = {}
+    entries: dict[str, BootEntry] = {}
     for answer in answers:
         for release, entry in answer.entries.items():
             alike = all(_boots_alike(entry, other.entries.get(release)) for other in answers)
@@ -128,7 +128,7 @@ def _agreed(menus: t.Sequence[Menu], answers: t.Sequence[NextBoot]) -> NextBoot:
     return NextBoot(None, doubt, entries, (doubt, *doubts), warnings)
 
 
-def _boots_alike(one: Entry, other: Entry | None) -> bool:
+def _boots_alike(one: BootEntry, other: BootEntry | None) -> bool:
     return other is not None and (one.cmdline, one.initrds) == (other.cmdline, other.initrds)
 
 
@@ -136,5 +136,5 @@ def _running(host: Host, doubts: tuple[str, ...]) -> NextBoot:
     """No loader's configuration: all that is known is what the running kernel was given."""
     doubt = "No boot loader configuration is found, so which kernel boots next, and with which arguments, cannot be told."
     release = host.text_or_none(OSRELEASE)
-    entries = {release: Entry(release, Cmdline.read(host), CMDLINE)} if release and host.is_file(CMDLINE) else {}
+    entries = {release: BootEntry(release, Cmdline.read(host), CMDLINE)} if release and host.is_file(CMDLINE) else {}
     return NextBoot(None, doubt, entries, (doubt, *doubts))

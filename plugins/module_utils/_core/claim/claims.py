@@ -9,7 +9,7 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import comparable
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import unknown_module_error
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci import selector as selectors
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import Selector, select
@@ -163,10 +163,10 @@ def _module(claim: Claim, device: Device, inventory: Inventory, kernel: Kernel) 
         best = kernel.best_variant(device.modalias)
         name = FALLBACK if best is None else best.module
     else:
-        name = comparable(claim.driver)
+        name = normalize_module_name(claim.driver)
         registered = inventory.drivers.get(claim.driver)
         if not kernel.has(name) and registered is not None and registered.module is not None:
-            name = comparable(registered.module)
+            name = normalize_module_name(registered.module)
     if not kernel.has(name):
         raise unknown_module_error(FALLBACK if claim.driver == AUTO else claim.driver, (kernel,), claim.option("driver"))
     return name

@@ -17,12 +17,12 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.source_tr
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree import (
     NOT_MEANT_FOR_KERNEL,
     DkmsCommand,
-    Places,
+    DkmsPaths,
     built_modules,
     installed_modules,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import comparable
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf_module import ModuleInfo
 
 if t.TYPE_CHECKING:
@@ -34,7 +34,7 @@ LAST_LINES = 30
 EXCLUDED = "its dkms.conf says that it is not meant for this kernel"
 
 
-class Attic(t.NamedTuple):
+class Backup(t.NamedTuple):
     """Folders beside DKMS's tree, the sources and the kernels' module trees, each on the file system of what goes there."""
 
     tree: str
@@ -47,7 +47,7 @@ class Proof:
     """A version of a package under proof.  ``digest`` is that of the new sources, None when those in place are built."""
 
     host: Host
-    places: Places
+    places: DkmsPaths
     name: str
     version: str
     digest: str | None
@@ -61,9 +61,9 @@ class Proof:
         return f"{self.places.tree}/{self._key}"
 
     @property
-    def _places(self) -> Places:
+    def _places(self) -> DkmsPaths:
         source = self.places.source if self.digest is None else f"{self.places.source}/{self._key}"
-        return Places(f"{self._here}/tree", source, self.places.install)
+        return DkmsPaths(f"{self._here}/tree", source, self.places.install)
 
     @property
     def sources(self) -> str:
@@ -71,9 +71,9 @@ class Proof:
         return self._places.sources(self.name, self.version)
 
     @property
-    def attic(self) -> Attic:
+    def attic(self) -> Backup:
         """Where the old version is kept meanwhile."""
-        return Attic(f"{self._here}/old", f"{self.places.source}/{self._key}/old", f"{self.places.install}/{self._key}")
+        return Backup(f"{self._here}/old", f"{self.places.source}/{self._key}/old", f"{self.places.install}/{self._key}")
 
     def built(self, release: str) -> str:
         """The folder with what was built for a kernel."""
@@ -135,14 +135,14 @@ class Proof:
 
 
 @dataclasses.dataclass(frozen=True)
-class Promise:
+class ExpectedModule:
     """A module that a package brings, and the aliases that it has to carry."""
 
     name: str
     aliases: tuple[str, ...] = ()
 
 
-def parse_manifest(text: str, where: str) -> tuple[Promise, ...]:
+def parse_manifest(text: str, where: str) -> tuple[ExpectedModule, ...]:
     """The promises in a package's modules.json: ``{"modules": [{"name": …, "aliases": […]}]}``."""
     try:
         data = json.loads(text)
@@ -153,10 +153,10 @@ def parse_manifest(text: str, where: str) -> tuple[Promise, ...]:
         raise HostError(
             f"{where} is no list of modules: {error}.", 'It has to read {"modules": [{"name": "…", "aliases": ["…"]}]}.'
         ) from error
-    return tuple(Promise(name, tuple(aliases)) for name, aliases in modules)
+    return tuple(ExpectedModule(name, tuple(aliases)) for name, aliases in modules)
 
 
-def judge_build(host: Host, release: str, modules: t.Mapping[str, str], promises: t.Sequence[Promise]) -> dict[str, ModuleInfo]:
+def judge_build(host: Host, release: str, modules: t.Mapping[str, str], promises: t.Sequence[ExpectedModule]) -> dict[str, ModuleInfo]:
     """What each built module says.  Raises HostError when one is for another kernel, or lacks a promised alias."""
     found = {name: ModuleInfo.read(host, path) for name, path in modules.items()}
     for name, info in found.items():
@@ -165,9 +165,9 @@ def judge_build(host: Host, release: str, modules: t.Mapping[str, str], promises
                 f"{modules[name]} is built for '{info.vermagic or 'no kernel'}', not for kernel {release}.",
                 f"Check what /lib/modules/{release}/build leads to.",
             )
-    known = {comparable(name): info for name, info in found.items()}
+    known = {normalize_module_name(name): info for name, info in found.items()}
     for promise in promises:
-        built = known.get(comparable(promise.name))
+        built = known.get(normalize_module_name(promise.name))
         if built is None:
             raise HostError(
                 f"The package brings no module {promise.name} for kernel {release}; it brings {', '.join(found) or 'none'}.",
@@ -183,7 +183,7 @@ def judge_build(host: Host, release: str, modules: t.Mapping[str, str], promises
 
 
 def judge_installation(
-    host: Host, places: Places, release: str, modules: t.Mapping[str, str], found: t.Mapping[str, ModuleInfo]
+    host: Host, places: DkmsPaths, release: str, modules: t.Mapping[str, str], found: t.Mapping[str, ModuleInfo]
 ) -> dict[str, str]:
     """The file that the kernel will load for each module: as built, known to depmod with its aliases.  HostError when not."""
     paths = installed_modules(host, places, release, modules)
@@ -201,7 +201,7 @@ def judge_installation(
     known = b"\n" + host.read_bytes(f"{places.install}/{release}/modules.alias")
     for name, info in found.items():
         for alias in info.aliases:
-            line = f"\nalias {alias} {comparable(name)}\n".encode("utf-8", "surrogateescape")
+            line = f"\nalias {alias} {normalize_module_name(name)}\n".encode("utf-8", "surrogateescape")
             if line not in known:
                 raise HostError(
                     f"{places.install}/{release}/modules.alias does not give {alias} to module {name}.", f"Run `depmod {release}`."

@@ -14,13 +14,13 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.conf import DkmsConf
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree import absolute, built_modules
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import comparable
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf_module import ModuleInfo
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import DEP_LINE
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_file import module_name
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree import PackageState, Places
+    from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree import DkmsPaths, PackageState
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
 FOLDER = "updates/dkms"
@@ -35,14 +35,14 @@ class Remnant:
     version: str
 
 
-def module_files(host: Host, places: Places, package: str, release: str, modules: t.Iterable[str]) -> tuple[str, ...]:
+def module_files(host: Host, places: DkmsPaths, package: str, release: str, modules: t.Iterable[str]) -> tuple[str, ...]:
     """The files of these modules in DKMS's folder, whatever their suffix, but for those that another package of DKMS's put there."""
     folder = f"{places.install}/{release}/{FOLDER}"
-    wanted = {comparable(name) for name in modules} - _of_others(host, places, package, release)
+    wanted = {normalize_module_name(name) for name in modules} - _of_others(host, places, package, release)
     return tuple(f"{folder}/{name}" for name in host.names(folder) if module_name(name) in wanted)
 
 
-def known_modules(host: Host, places: Places, state: PackageState) -> frozenset[str]:
+def known_modules(host: Host, places: DkmsPaths, state: PackageState) -> frozenset[str]:
     """The modules that the versions on the host bring, as their builds and their dkms.conf say."""
     names = {name for version in state.versions.values() for build in version.builds.values() for name in build.modules}
     for version in state.versions:
@@ -53,7 +53,7 @@ def known_modules(host: Host, places: Places, state: PackageState) -> frozenset[
 
 
 def read_remnants(
-    host: Host, places: Places, state: PackageState, modules: t.Collection[str], versions: t.Container[str]
+    host: Host, places: DkmsPaths, state: PackageState, modules: t.Collection[str], versions: t.Container[str]
 ) -> tuple[Remnant, ...]:
     """Modules of the package, in these versions, for kernels that have none of its versions as DKMS knows."""
     releases = (release for release in host.names(places.install) if release not in state.active and not release.startswith("."))
@@ -62,20 +62,20 @@ def read_remnants(
     return tuple(remnant for remnant in found if remnant.version in versions)
 
 
-def check_removed(host: Host, places: Places, package: str, release: str, modules: t.Iterable[str]) -> None:
+def check_removed(host: Host, places: DkmsPaths, package: str, release: str, modules: t.Iterable[str]) -> None:
     """Raise HostError when a kernel still has a file of one of these modules in DKMS's folder."""
     left = module_files(host, places, package, release, modules)
     if left:
         raise HostError(f"{left[0]} is still there although DKMS removed {package} from kernel {release}.", "Remove it by hand.")
 
 
-def check_forgotten(host: Host, places: Places, release: str, modules: t.Iterable[str]) -> None:
+def check_forgotten(host: Host, places: DkmsPaths, release: str, modules: t.Iterable[str]) -> None:
     """Raise HostError when depmod's files still lead a kernel to one of these modules, and it is nowhere."""
     here = f"{places.install}/{release}"
     if not host.is_file(f"{here}/modules.dep"):
         return
-    files = {comparable(name): path for path, name, _needed in DEP_LINE.findall(host.read_text(f"{here}/modules.dep"))}
-    wanted = {comparable(name) for name in modules}
+    files = {normalize_module_name(name): path for path, name, _needed in DEP_LINE.findall(host.read_text(f"{here}/modules.dep"))}
+    wanted = {normalize_module_name(name) for name in modules}
     listed = {name for name in wanted if name in files and not host.exists(absolute(here, files[name]))}
     aliases = host.read_text(f"{here}/modules.alias") if host.is_file(f"{here}/modules.alias") else ""
     named = {line.rpartition(" ")[2] for line in aliases.splitlines() if line.startswith("alias ")}
@@ -84,12 +84,12 @@ def check_forgotten(host: Host, places: Places, release: str, modules: t.Iterabl
         raise HostError(f"depmod's files of kernel {release} still name the module {stale[0]}, which is gone.", f"Run `depmod {release}`.")
 
 
-def _of_others(host: Host, places: Places, package: str, release: str) -> frozenset[str]:
+def _of_others(host: Host, places: DkmsPaths, package: str, release: str) -> frozenset[str]:
     """The modules that other packages of DKMS's have installed for a kernel."""
     others = (name for name in host.names(places.tree) if name != package and not name.startswith("."))
     links = (f"{places.tree}/{name}/{entry}" for name in others for entry in host.names(f"{places.tree}/{name}"))
     active = (link for link in links if link.rsplit("/", 1)[1].startswith(f"kernel-{release}-") and host.link(link) is not None)
-    return frozenset(comparable(module) for link in active for module in built_modules(host, link))
+    return frozenset(normalize_module_name(module) for link in active for module in built_modules(host, link))
 
 
 def _version(host: Host, path: str) -> str | None:

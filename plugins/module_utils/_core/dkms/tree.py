@@ -31,7 +31,7 @@ NO_KERNEL = frozenset(("build", "source", "tarball", "driver_disk", "rpm", "deb"
 
 
 @dataclasses.dataclass(frozen=True)
-class Places:
+class DkmsPaths:
     """Where DKMS keeps its tree, the sources and the modules."""
 
     tree: str = "/var/lib/dkms"
@@ -39,7 +39,7 @@ class Places:
     install: str = "/lib/modules"
 
     @classmethod
-    def read(cls, host: Host) -> Places:
+    def read(cls, host: Host) -> DkmsPaths:
         """As /etc/dkms/framework.conf and the files beside it say."""
         places = cls()
         more = (f"/etc/dkms/framework.conf.d/{name}" for name in host.names("/etc/dkms/framework.conf.d") if name.endswith(".conf"))
@@ -100,7 +100,7 @@ class PackageState:
     active: t.Mapping[str, Active]
 
     @classmethod
-    def read(cls, host: Host, places: Places, name: str) -> PackageState:
+    def read(cls, host: Host, places: DkmsPaths, name: str) -> PackageState:
         versions = {version: _read_version(host, places, name, version) for version in _version_names(host, places, name)}
         active = {}
         for entry in host.names(f"{places.tree}/{name}"):
@@ -111,7 +111,7 @@ class PackageState:
         return cls(name, versions, active)
 
 
-def _version_names(host: Host, places: Places, name: str) -> tuple[str, ...]:
+def _version_names(host: Host, places: DkmsPaths, name: str) -> tuple[str, ...]:
     """Versions in DKMS's tree, and those of which only the sources are there."""
     here = f"{places.tree}/{name}"
     known = [
@@ -125,7 +125,7 @@ def _is_folder(host: Host, parent: str, entry: str) -> bool:
     return host.link(f"{parent}/{entry}") is None and host.is_dir(f"{parent}/{entry}")
 
 
-def _is_source_of(host: Host, places: Places, folder: str, name: str) -> bool:
+def _is_source_of(host: Host, places: DkmsPaths, folder: str, name: str) -> bool:
     # Sources of a package whose name begins with this one's lie there as well.
     path = f"{places.source}/{folder}/dkms.conf"
     if not host.is_file(path):
@@ -137,7 +137,7 @@ def _is_source_of(host: Host, places: Places, folder: str, name: str) -> bool:
         return False
 
 
-def _read_version(host: Host, places: Places, name: str, version: str) -> Version:
+def _read_version(host: Host, places: DkmsPaths, name: str, version: str) -> Version:
     here, sources = places.version(name, version), places.sources(name, version)
     found = digest(read_files(host, sources)) if host.is_file(f"{sources}/dkms.conf") else None
     builds = {}
@@ -157,7 +157,7 @@ def built_modules(host: Host, folder: str) -> dict[str, str]:
     return {match["name"]: f"{folder}/module/{name}" for match, name in matches if match}
 
 
-def _read_active(host: Host, places: Places, version: Version | None, parts: t.Sequence[str]) -> Active:
+def _read_active(host: Host, places: DkmsPaths, version: Version | None, parts: t.Sequence[str]) -> Active:
     build = version.builds.get(parts[1]) if version is not None else None
     if build is None:
         return Active(parts[0], parts[1], parts[2], {}, False)
@@ -168,7 +168,7 @@ def _read_active(host: Host, places: Places, version: Version | None, parts: t.S
     return Active(parts[0], parts[1], parts[2], modules, sound)
 
 
-def installed_modules(host: Host, places: Places, release: str, names: t.Iterable[str]) -> dict[str, str]:
+def installed_modules(host: Host, places: DkmsPaths, release: str, names: t.Iterable[str]) -> dict[str, str]:
     """The file that modprobe takes for each of these modules: the one that depmod chose."""
     here = f"{places.install}/{release}"
     known = host.read_text(f"{here}/modules.dep") if host.is_file(f"{here}/modules.dep") else ""
@@ -193,7 +193,7 @@ class DkmsCommand:
     """``dkms`` on a version of a package, in the trees that ``places`` names."""
 
     host: Host
-    places: Places
+    places: DkmsPaths
     name: str
     version: str
 

@@ -10,7 +10,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.device_simulation import Job
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.events import OWN, Doubt, NewId, SetOverride, Unbind
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import Request
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import LoadRequest
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Stage
@@ -26,7 +26,7 @@ Placed = tuple[int, "Effect"]
 
 
 @dataclasses.dataclass(frozen=True)
-class Concerns:
+class EffectsByAddress:
     """A job's effects by the address that they are about; under None those that are about no device in particular.
 
     Where a host's devices are claimed, each event writes the overrides of all: nobody may look through all that for each device.
@@ -37,7 +37,7 @@ class Concerns:
     """All drivers that the job names in an override, whosever it is."""
 
     @classmethod
-    def of(cls, job: Job) -> Concerns:
+    def of(cls, job: Job) -> EffectsByAddress:
         found: dict[str | None, list[Placed]] = {}
         for place, effect in enumerate(job.effects):
             found.setdefault(_address(effect), []).append((place, effect))
@@ -51,13 +51,13 @@ class Concerns:
 
 
 @dataclasses.dataclass(frozen=True)
-class Scene:
+class BootStep:
     """A step's jobs, and for each device the job of its own event, if it has one."""
 
     stage: Stage
     name: str
     jobs: tuple[Job, ...]
-    concerns: tuple[Concerns, ...]
+    concerns: tuple[EffectsByAddress, ...]
     """For each job."""
     own: t.Mapping[str, int]
     alike: t.Mapping[int, int]
@@ -97,7 +97,9 @@ class Scene:
 def relevant(effects: tuple[Effect, ...], candidates: frozenset[str]) -> tuple[Effect, ...]:
     """Without what loads nothing that could take the device."""
     return tuple(
-        effect for effect in effects if not isinstance(effect, Request) or not candidates.isdisjoint((effect.module, *effect.insertions))
+        effect
+        for effect in effects
+        if not isinstance(effect, LoadRequest) or not candidates.isdisjoint((effect.module, *effect.insertions))
     )
 
 
@@ -105,17 +107,17 @@ def _kind(effects: tuple[Effect, ...], candidates: frozenset[str] | None = None)
     """What a job does to a device, whatever the reasons are: jobs of one kind are as good as one."""
     return tuple(
         (effect.module, *(module for module in effect.insertions if candidates is None or module in candidates))
-        if isinstance(effect, Request)
+        if isinstance(effect, LoadRequest)
         else effect
         for effect in effects
         if not isinstance(effect, Doubt)
     )
 
 
-def set_scene(
+def make_boot_step(
     stage: Stage, name: str, lists: t.Iterable[Job], events: t.Mapping[str, tuple[Effect, ...]], devices: t.Mapping[str, int]
-) -> Scene:
-    """The scene of a step: the jobs of ``lists``, and the events by address; ``devices`` is how many each address stands for."""
+) -> BootStep:
+    """A step: the jobs of ``lists``, and the events by address; ``devices`` is how many each address stands for."""
     jobs = list(lists)
     places: dict[int, int] = {}
     own: dict[str, int] = {}
@@ -132,7 +134,7 @@ def set_scene(
     naming: dict[str, dict[int, None]] = {}
     for index in firsts.values():
         for effect in jobs[index].effects:
-            if isinstance(effect, Request):
+            if isinstance(effect, LoadRequest):
                 for module in effect.insertions:
                     inserting.setdefault(module, {})[index] = None
             elif isinstance(effect, NewId):
@@ -143,11 +145,11 @@ def set_scene(
     for index, first in alike.items():
         counts[first] = counts.get(first, 0) + owners.get(index, 1)
     shared = frozenset(first for first, count in counts.items() if count > 1)
-    concerns = tuple(map(Concerns.of, jobs))
+    concerns = tuple(map(EffectsByAddress.of, jobs))
     written: dict[tuple[Effect, ...], int] = {}
     alike_to_all = {index: written.setdefault(_written_to_named(jobs[index]), index) for index in firsts.values()}
     takes_away = any(isinstance(effect, Unbind) for job in jobs for effect in job.effects)
-    return Scene(stage, name, tuple(jobs), concerns, own, alike, alike_to_all, shared, _table(inserting), _table(naming), takes_away)
+    return BootStep(stage, name, tuple(jobs), concerns, own, alike, alike_to_all, shared, _table(inserting), _table(naming), takes_away)
 
 
 def _written_to_named(job: Job) -> tuple[Effect, ...]:
@@ -157,7 +159,7 @@ def _written_to_named(job: Job) -> tuple[Effect, ...]:
 
 def _address(effect: Effect) -> str | None:
     """The device that an effect is about; None where it is about none in particular."""
-    return None if isinstance(effect, (Request, NewId, Doubt)) else effect.address
+    return None if isinstance(effect, (LoadRequest, NewId, Doubt)) else effect.address
 
 
 def _table(found: t.Mapping[str, t.Iterable[int]]) -> Table:

@@ -13,7 +13,7 @@ import dataclasses
 import itertools
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Because
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Reason
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast import matching
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.events import (
     OWN,
@@ -23,7 +23,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.event
     SetOverride,
     Unbind,
 )
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import Request
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import LoadRequest
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.events import Effect
@@ -37,19 +37,19 @@ ALL_ORDERS = 3
 
 
 @dataclasses.dataclass(frozen=True)
-class State:
+class DeviceState:
     """Who has a device, and the override that is set, with the reasons."""
 
     driver: str | None = None
     override: str | None = None
     stage: str | None = None
-    because: tuple[Because, ...] = ()
-    override_because: tuple[Because, ...] = ()
+    because: tuple[Reason, ...] = ()
+    override_because: tuple[Reason, ...] = ()
     doubt: str | None = None
     """Why the driver may refuse the device after all."""
     exists: bool = True
     """A virtual function that nothing makes is in no event and in nobody's hands."""
-    pending: tuple[tuple[Registration, tuple[Because, ...]], ...] = ()
+    pending: tuple[tuple[Registration, tuple[Reason, ...]], ...] = ()
     """Drivers that are registered and have not got round to the device: see `Registration.detached`."""
 
     @property
@@ -66,8 +66,8 @@ class Registration:
     module: str
     is_vfio: bool
     ids: tuple[PciId, ...] = ()
-    ids_because: Because | None = None
-    detached: Because | None = None
+    ids_because: Reason | None = None
+    detached: Reason | None = None
     """What asked for `async_probe`: loading the module does not wait for its probes (do_init_module() in kernel/module/main.c)."""
 
 
@@ -80,7 +80,7 @@ class Job:
 
 
 @dataclasses.dataclass(frozen=True)
-class Ground:
+class ProbeContext:
     """What is the same for a device whatever happens to it."""
 
     device: Device
@@ -106,7 +106,7 @@ def orders(jobs: t.Sequence[Job]) -> t.Iterator[tuple[Job, ...]]:
             yield (first, *own, *rest)
             yield (*own, first, *rest)
     # What the device's own event says of it may also come while another job is half done.
-    if any(not isinstance(effect, Request) for job in own for effect in job.effects):
+    if any(not isinstance(effect, LoadRequest) for job in own for effect in job.effects):
         for interrupted in others:
             rest = [job for job in others if job is not interrupted]
             for before, after in _halves(interrupted):
@@ -115,23 +115,23 @@ def orders(jobs: t.Sequence[Job]) -> t.Iterator[tuple[Job, ...]]:
 
 def _halves(job: Job) -> t.Iterator[tuple[Job, Job]]:
     """A job in two parts, wherever it can be interrupted: kmod inserts one module after the other."""
-    steps = [step for effect in job.effects for step in (_insertions(effect) if isinstance(effect, Request) else (effect,))]
+    steps = [step for effect in job.effects for step in (_insertions(effect) if isinstance(effect, LoadRequest) else (effect,))]
     for middle in range(1, len(steps)):
         yield Job(tuple(steps[:middle])), Job(tuple(steps[middle:]))
 
 
-def _insertions(request: Request) -> t.Iterator[Request]:
+def _insertions(request: LoadRequest) -> t.Iterator[LoadRequest]:
     for module in request.insertions:
         yield dataclasses.replace(request, module=module, insertions=(module,))
 
 
-class Play:
+class DeviceSimulation:
     """One order of events for one device.  With ``late`` the probes that nobody waits for come after all that is played."""
 
     def __init__(
-        self, ground: Ground, state: State, registered: t.Sequence[Registration], loaded: t.Container[str], late: bool = False
+        self, context: ProbeContext, state: DeviceState, registered: t.Sequence[Registration], loaded: t.Container[str], late: bool = False
     ) -> None:
-        self._ground = ground
+        self._context = context
         self.state = state
         self._before = registered
         self._loaded_before = loaded
@@ -140,7 +140,7 @@ class Play:
         self._was_unbound = False
         self._late = late
 
-    def run(self, jobs: t.Iterable[Job]) -> State:
+    def run(self, jobs: t.Iterable[Job]) -> DeviceState:
         if not self._late:
             self.probe_pending()
         for job in jobs if self.state.exists else ():
@@ -151,7 +151,7 @@ class Play:
         return self.state
 
     def _apply(self, effect: Effect, own: bool) -> None:
-        if isinstance(effect, Request):
+        if isinstance(effect, LoadRequest):
             self._load(effect)
         elif isinstance(effect, NewId):
             self._new_id(effect)
@@ -165,9 +165,9 @@ class Play:
                 self.state = dataclasses.replace(self.state, driver=None, stage=None, because=(effect.because,), doubt=None)
 
     def _is_meant(self, address: str, own: bool) -> bool:
-        return address == self._ground.device.address or (own and address == OWN)
+        return address == self._context.device.address or (own and address == OWN)
 
-    def _load(self, request: Request) -> None:
+    def _load(self, request: LoadRequest) -> None:
         """Nothing happens where the module is in already, not even to what its softdeps name."""
         if self._is_loaded(request.module):
             return
@@ -175,7 +175,7 @@ class Play:
             if self._is_loaded(module):
                 continue
             self._loaded.add(module)
-            for registration in self._ground.registers(module):
+            for registration in self._context.registers(module):
                 self._registered.append(registration)
                 if registration.detached is not None and self._late:
                     pending = (*self.state.pending, (registration, request.because))
@@ -183,7 +183,7 @@ class Play:
                 else:
                     self._offer(registration, request.because)
 
-    def probe_pending(self) -> State:
+    def probe_pending(self) -> DeviceState:
         """The probes that nobody has waited for."""
         pending = self.state.pending
         if pending:
@@ -202,35 +202,37 @@ class Play:
             if registration.driver.name == effect.driver:
                 self._offer(registration, ())
 
-    def offer_all(self, because: Because | None = None) -> None:
+    def offer_all(self, because: Reason | None = None) -> None:
         """Every registered driver in the order in which they registered (device_attach())."""
         for registration in (*self._before, *self._registered):
             self._offer(registration, () if because is None else (because,))
 
-    def _offer(self, registration: Registration, because: tuple[Because, ...]) -> None:
+    def _offer(self, registration: Registration, because: tuple[Reason, ...]) -> None:
         """__driver_attach() and really_probe(): an unbound device goes to a driver that matches and whose probe succeeds."""
-        ground, state, driver = self._ground, self.state, registration.driver
-        if state.driver is not None or not matching.matches(driver, registration.ids, ground.device, state.override):
+        context, state, driver = self._context, self.state, registration.driver
+        if state.driver is not None or not matching.matches(driver, registration.ids, context.device, state.override):
             return
-        if not matching.can_probe(ground.device.is_virtual, ground.autoprobe, state.override):
+        if not matching.can_probe(context.device.is_virtual, context.autoprobe, state.override):
             return
-        refusal = matching.vfio_refusal(driver, ground.device, ground.no_iommu, ground.denylist_disabled) if registration.is_vfio else None
+        refusal = (
+            matching.vfio_refusal(driver, context.device, context.no_iommu, context.denylist_disabled) if registration.is_vfio else None
+        )
         if refusal is not None:
-            self.state = dataclasses.replace(state, because=(*state.because, Because(driver.name, refusal)))
+            self.state = dataclasses.replace(state, because=(*state.because, Reason(driver.name, refusal)))
             return
-        if driver.name in ground.declined:
+        if driver.name in context.declined:
             return
         doubt = None
-        if not registration.is_vfio and driver.name not in TAKE_ANYTHING and not any(entry.matches(ground.device) for entry in driver.ids):
+        if not registration.is_vfio and driver.name not in TAKE_ANYTHING and not any(entry.matches(context.device) for entry in driver.ids):
             doubt = f"Whether {driver.name} accepts a device that is not in its own table, as the override asks, is up to its probe."
         detached = () if registration.detached is None else (registration.detached,)
-        reasons = (*self._why_it_matches(registration), *because, *detached, *_held_in(ground, registration.module))
-        self.state = dataclasses.replace(state, driver=driver.name, stage=ground.stage, because=reasons, doubt=doubt)
+        reasons = (*self._why_it_matches(registration), *because, *detached, *_held_in(context, registration.module))
+        self.state = dataclasses.replace(state, driver=driver.name, stage=context.stage, because=reasons, doubt=doubt)
 
-    def _why_it_matches(self, registration: Registration) -> tuple[Because, ...]:
+    def _why_it_matches(self, registration: Registration) -> tuple[Reason, ...]:
         if self.state.override is not None:
             return self.state.override_because
-        by_id = any(entry.matches(self._ground.device) for entry in registration.ids)
+        by_id = any(entry.matches(self._context.device) for entry in registration.ids)
         return (registration.ids_because,) if by_id and registration.ids_because is not None else ()
 
 
@@ -241,6 +243,6 @@ def with_id(registration: Registration, effect: NewId) -> Registration:
     return dataclasses.replace(registration, ids=(*registration.ids, effect.id), ids_because=effect.because)
 
 
-def _held_in(ground: Ground, module: str) -> tuple[Because, ...]:
+def _held_in(context: ProbeContext, module: str) -> tuple[Reason, ...]:
     """A module that is in the image gets the device before the root's are asked."""
-    return () if ground.place == "/" else (Because(ground.place, f"holds {module}"),)
+    return () if context.place == "/" else (Reason(context.place, f"holds {module}"),)

@@ -20,14 +20,14 @@ _WILDCARD = re.compile(r"[*?\[]")
 
 
 @dataclasses.dataclass(frozen=True)
-class Kinds:
+class DeviceClasses:
     """``first`` is the device that stands for each one, by address; ``counts`` is how many each stands for."""
 
     first: t.Mapping[str, Device]
     counts: t.Mapping[str, int]
 
     @classmethod
-    def of(cls, devices: t.Sequence[Device], boot: Boot) -> Kinds:
+    def of(cls, devices: t.Sequence[Device], boot: Boot) -> DeviceClasses:
         """Two devices are of one kind where they have one modalias and no rule, list or fact of the boot names either by its address."""
         named = _named(devices, boot)
         patterns = sorted(_patterns(boot))

@@ -13,9 +13,9 @@ import operator
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Because
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Reason
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.equivalence import address_patterns, is_pattern
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import Request
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import LoadRequest
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import ADD, Rule, Rules, attribute_of_another, facts_of_all
 
 if t.TYPE_CHECKING:
@@ -47,7 +47,7 @@ class SetOverride:
 
     address: str
     driver: str | None
-    because: Because
+    because: Reason
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,7 +55,7 @@ class ProbeNow:
     """The bus is told to offer the device to the drivers that are registered (drivers_probe)."""
 
     address: str
-    because: Because
+    because: Reason
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Unbind:
     """The device is taken from whoever has it."""
 
     address: str
-    because: Because
+    because: Reason
 
 
 @dataclasses.dataclass(frozen=True)
@@ -79,7 +79,7 @@ class NewId:
 
     driver: str
     id: PciId
-    because: Because
+    because: Reason
 
 
 @dataclasses.dataclass(frozen=True)
@@ -88,7 +88,7 @@ class SetAutoprobe:
 
     address: str
     on: bool
-    because: Because
+    because: Reason
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,7 +98,7 @@ class Doubt:
     sentence: str
 
 
-Effect = t.Union[SetOverride, ProbeNow, Unbind, AfterUnbind, NewId, SetAutoprobe, Doubt, Request]
+Effect = t.Union[SetOverride, ProbeNow, Unbind, AfterUnbind, NewId, SetAutoprobe, Doubt, LoadRequest]
 
 
 class Events:
@@ -219,7 +219,7 @@ def _attribute(rule: Rule, key: Key) -> t.Iterator[Effect]:
     value = key.value.strip()
     another = attribute_of_another(key)
     address, name = another if another is not None else (OWN, key.attribute or "")
-    because = Because(str(rule), f"{key.attribute}={value}")
+    because = Reason(str(rule), f"{key.attribute}={value}")
     # Of an empty value udev writes nothing at all, not even a line's end (WRITE_STRING_FILE_AVOID_NEWLINE in udev-rules.c).
     if not _decides(key.attribute or "") or not key.value:
         return
@@ -249,7 +249,7 @@ class _Loads:
     ``asked`` are names, or None for what the modalias of the event's device asks for, each with what is to be said of it.
     """
 
-    asked: tuple[tuple[str | None, Because | None], ...] = ()
+    asked: tuple[tuple[str | None, Reason | None], ...] = ()
     heeds_blacklist: bool = True
     doubt: Doubt | None = None
 
@@ -266,7 +266,7 @@ class _Loads:
 
     @classmethod
     def _asking(cls, rule: Rule, key: Key, words: t.Sequence[str], heeds_blacklist: bool, is_stock: bool) -> _Loads:
-        source = Because(str(rule), f"RUN {key.value}")
+        source = Reason(str(rule), f"RUN {key.value}")
         own = (None, None if is_stock else source)
         plain = [word for word in words if word in _OWN_MODALIAS or not ("$" in word or "%" in word)]
         asked = tuple(own if word in _OWN_MODALIAS else (word, source) for word in plain)

@@ -8,10 +8,10 @@ import dataclasses
 import fnmatch
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Because
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Reason
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast import matching
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.device_simulation import Registration
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import comparable
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import version_key
 
 if t.TYPE_CHECKING:
@@ -23,7 +23,7 @@ VFIO_PCI = "vfio_pci"
 TAKES_VALUES = "6.3"
 FALSE = ("0", "n", "N", "no", "No", "NO", "off", "Off", "OFF", "f", "F")
 TRUE = ("1", "y", "Y", "on", "ON", "true")
-_Ids = tuple[tuple["PciId", ...], t.Optional[Because]]
+_Ids = tuple[tuple["PciId", ...], t.Optional[Reason]]
 
 
 class Registrar:
@@ -65,7 +65,7 @@ class Registrar:
             )
         return self._known[key]
 
-    def _asks_for_async(self, stage: Stage, module: str) -> Because | None:
+    def _asks_for_async(self, stage: Stage, module: str) -> Reason | None:
         """`async_probe` among the module's options; from Linux 6.3 on it may say no, and `module.async_probe` asks for all modules.
 
         (unknown_module_param_cb() in kernel/module/main.c)
@@ -75,12 +75,12 @@ class Registrar:
         takes_values = version_key(self._boot.release) >= version_key(TAKES_VALUES)
         lines = stage.config.options(module)
         own = [(f"options {module} ", option, str(line.source)) for line in lines for option in line.arguments[1:]]
-        asked: Because | None = None
+        asked: Reason | None = None
         for before, option, source in (*(asking if takes_values else ()), *own):
             name, _equals, value = option.replace('"', "").partition("=")
             if name == "async_probe":
                 refused = takes_values and value in FALSE
-                asked = None if refused else Because(source, f"{before}{option}: loading it does not wait for its probes")
+                asked = None if refused else Reason(source, f"{before}{option}: loading it does not wait for its probes")
         return asked
 
     def registering_in(self, stage: Stage | None) -> t.Callable[[str], tuple[Registration, ...]]:
@@ -92,12 +92,12 @@ class Registrar:
         """What kmod passes on: the options of all lines that name the module, the command line's at the end."""
         lines = stage.config.options(module)
         return _last_ids(
-            (option, Because(str(line.source), f"options {module} {option}")) for line in lines for option in line.arguments[1:]
+            (option, Reason(str(line.source), f"options {module} {option}")) for line in lines for option in line.arguments[1:]
         )
 
     def _ids_on_cmdline(self, module: str) -> _Ids:
         options = (option for name, option in self._boot.cmdline.module_options if name == module)
-        return _last_ids((option, Because(self._boot.cmdline_source, f"{module}.{option}")) for option in options)
+        return _last_ids((option, Reason(self._boot.cmdline_source, f"{module}.{option}")) for option in options)
 
     # -- which modules are of interest to a device
 
@@ -148,11 +148,11 @@ class Registrar:
                     yield doubt
 
 
-def _last_ids(options: t.Iterable[tuple[str, Because]]) -> _Ids:
+def _last_ids(options: t.Iterable[tuple[str, Reason]]) -> _Ids:
     """Of several `ids=` the last one counts (module_param_string())."""
     found: _Ids = ((), None)
     for option, because in options:
         name, equals, value = option.partition("=")
-        if equals and comparable(name) == "ids":
+        if equals and normalize_module_name(name) == "ids":
             found = (matching.dynamic_ids(value.replace('"', "")), because)
     return found

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Because
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Reason
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.device_simulation import Job
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.events import NewId, ProbeNow, SetOverride, Unbind
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import PciId
@@ -29,7 +29,7 @@ def jobs_of(later: Later, modprobe: Modprobe, devices: t.Mapping[str, Device]) -
     for address, assigned in later.driverctl.items():
         if address not in devices:
             continue
-        because = Because(assigned.source, f"driverctl gives {address} to {assigned.driver}")
+        because = Reason(assigned.source, f"driverctl gives {address} to {assigned.driver}")
         requests = () if assigned.driver == NOBODY else modprobe.ask(assigned.driver, False, because)
         effects: list[Effect] = list(requests)
         if assigned.driver != NOBODY and (not requests or any(request.failed for request in requests)):

@@ -14,7 +14,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors im
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
 T = t.TypeVar("T")
-State = list[list[int]]
+FileStatus = list[list[int]]
 
 DIRECTORY = "/var/cache/vfio-variants"
 SETTLED = 2.0
@@ -103,19 +103,17 @@ class Cache:
                 kept = json.loads(content)
                 if kept["about"] == self._about(kind, whose, given) and self._host.still_answers(kept["seen"]):
                     return decode(kept["value"])
-        with self._host.watched() as witness:
+        with self._host.recorded() as log:
             value = make()
-        if witness.is_reliable:
-            self._write(
-                kind, whose, {"about": self._about(kind, whose, given), "seen": witness.seen, "value": encode(value)}, witness.newest
-            )
+        if log.is_complete:
+            self._write(kind, whose, {"about": self._about(kind, whose, given), "seen": log.seen, "value": encode(value)}, log.newest)
         return value
 
     def _unwatched(self) -> contextlib.AbstractContextManager[None]:
-        """What a file's status, which any witness has seen, stands for, is not to be witnessed as well."""
-        return contextlib.nullcontext() if self._host.witness is None else self._host.witness.looking_away()
+        """The status of the file is recorded: its content need not be."""
+        return contextlib.nullcontext() if self._host.read_log is None else self._host.read_log.paused()
 
-    def _put(self, kind: str, path: str, value: t.Any, state: State | None) -> None:
+    def _put(self, kind: str, path: str, value: t.Any, state: FileStatus | None) -> None:
         if state is not None:
             newest = max(changed for *_rest, changed in state)
             self._write(kind, path, {"about": self._about(kind, path, state), "value": value}, newest)
@@ -125,14 +123,14 @@ class Cache:
             return
         content = json.dumps(entry, separators=(",", ":"))
         try:
-            with self._machine.private_folder(self._directory, create=True) as folder:
+            with self._machine.cache_directory(self._directory, create=True) as folder:
                 if folder is not None:
                     folder.write(self._name(kind, path), content.encode())
                     folder.keep_newest(MOST)
         except (HostError, OSError):
             return
 
-    def _state(self, path: str, also: t.Sequence[str]) -> State | None:
+    def _state(self, path: str, also: t.Sequence[str]) -> FileStatus | None:
         """What tells whether files have changed; None where the first is not there."""
         if not self._host.exists(path):
             return None
@@ -144,12 +142,12 @@ class Cache:
 
     def _read(self, name: str) -> bytes | None:
         try:
-            with self._machine.private_folder(self._directory) as folder:
+            with self._machine.cache_directory(self._directory) as folder:
                 return None if folder is None else folder.read(name)
         except (HostError, OSError):
             return None
 
-    def _about(self, kind: str, path: str, state: State | str | None) -> list[t.Any]:
+    def _about(self, kind: str, path: str, state: FileStatus | str | None) -> list[t.Any]:
         return [VERSION, FORMAT, kind, self._host.root, path, state]
 
     def _name(self, kind: str, path: str) -> str:

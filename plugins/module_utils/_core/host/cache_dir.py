@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A directory that nobody but this process's user can write to, worked in through its open handle.  See `Host.private_folder()`."""
+"""A directory that nobody but this process's user can write to, worked in through its open handle.  See `Host.cache_directory()`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FILE_MODE = 0o600
 OTHERS_WRITE = stat_bits.S_IWGRP | stat_bits.S_IWOTH
 
 
-class PrivateFolder:
+class CacheDirectory:
     """Files of one user, by their base names; links are never followed."""
 
     def __init__(self, handle: int) -> None:

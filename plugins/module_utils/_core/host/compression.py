@@ -13,7 +13,7 @@ import shutil
 import typing as t
 import zlib
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import DamagedError, HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import CorruptFileError, HostError
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
@@ -112,7 +112,7 @@ class Unpacker:
         while size > 0:
             passed = len(self.read(min(size, CHUNK)))
             if passed == 0:
-                raise DamagedError("it ends in the middle of an archive")
+                raise CorruptFileError("it ends in the middle of an archive")
             size -= passed
 
     def finish(self) -> None:
@@ -135,11 +135,11 @@ class Unpacker:
     def _more(self) -> bytes:
         packed = self._file.read(CHUNK)
         if not packed:
-            raise DamagedError("it ends in the middle of a compressed stream")
+            raise CorruptFileError("it ends in the middle of a compressed stream")
         try:
             return self._decompressor.decompress(packed)
         except (zlib.error, lzma.LZMAError, OSError, EOFError, ValueError) as error:
-            raise DamagedError(f"its compressed stream is damaged ({error})") from error
+            raise CorruptFileError(f"its compressed stream is damaged ({error})") from error
 
 
 @contextlib.contextmanager
@@ -153,7 +153,7 @@ def unpacked(host: Host, file: t.BinaryIO) -> t.Iterator[FileReader | Unpacker]:
     file.seek(-len(start), io.SEEK_CUR)
     found = kind(start)
     if found is None:
-        raise DamagedError(f"it has bytes that neither begin an archive nor a compressed stream ({start.hex(' ')})")
+        raise CorruptFileError(f"it has bytes that neither begin an archive nor a compressed stream ({start.hex(' ')})")
     if found in LIBRARY:
         stream = Unpacker(file, LIBRARY[found]())
         yield stream
@@ -185,6 +185,6 @@ def _unpack_by_command(host: Host, name: str, file: t.BinaryIO, directory: str) 
         raise HostError(f"The command {name} is needed to unpack {name} data, and this host has none.", f"Install the package {name}.")
     if done.rc != 0:
         last = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.rc}"]
-        raise DamagedError(f"{name} cannot unpack it ({last[0].replace(packed, 'the stream')})")
+        raise CorruptFileError(f"{name} cannot unpack it ({last[0].replace(packed, 'the stream')})")
     os.unlink(packed)
     return plain

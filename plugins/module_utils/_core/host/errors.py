@@ -25,5 +25,5 @@ class HostError(Exception):
         return f"{self.msg} {self.hint}" if self.hint else self.msg
 
 
-class DamagedError(HostError):
+class CorruptFileError(HostError):
     """A file's content is broken, whoever reads it."""

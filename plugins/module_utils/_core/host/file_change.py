@@ -9,7 +9,7 @@ import typing as t
 
 
 @dataclasses.dataclass(frozen=True)
-class State:
+class FileState:
     """What a file is: content and permissions; ``foreign_owner`` when another user than the one we run as owns it."""
 
     content: bytes
@@ -22,8 +22,8 @@ class FileChange:
     """The current and the desired state of one file; None is "not there"."""
 
     path: str
-    before: State | None
-    after: State | None
+    before: FileState | None
+    after: FileState | None
 
     @property
     def needed(self) -> bool:
@@ -47,11 +47,11 @@ def diff(changes: t.Iterable[FileChange]) -> list[dict[str, str]]:
     ]
 
 
-def _header(path: str, state: State | None) -> str:
+def _header(path: str, state: FileState | None) -> str:
     if state is None:
         return f"{path} (absent)"
     return f"{path} (mode {state.mode:04o}{', owned by another user' if state.foreign_owner else ''})"
 
 
-def _text(state: State | None) -> str:
+def _text(state: FileState | None) -> str:
     return "" if state is None else state.content.decode("utf-8", "replace")

@@ -10,13 +10,13 @@ import stat as stat_bits
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_change import FileChange, State, needed
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_change import FileChange, FileState, needed
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
 
-def read_state(host: Host, path: str) -> State | None:
+def read_state(host: Host, path: str) -> FileState | None:
     """The file's state, None where there is none.  Raises HostError when something else than a file is in its place."""
     if host.link(path) is not None:
         raise HostError(f"{path} is a symbolic link, so it is somebody else's.", "Remove it, or choose another policy name.")
@@ -25,7 +25,7 @@ def read_state(host: Host, path: str) -> State | None:
         return None
     if not stat_bits.S_ISREG(status.st_mode):
         raise HostError(f"{path} is not a file.", "Remove it, or choose another policy name.")
-    return State(host.read_bytes(path), stat_bits.S_IMODE(status.st_mode), status.st_uid != os.geteuid())
+    return FileState(host.read_bytes(path), stat_bits.S_IMODE(status.st_mode), status.st_uid != os.geteuid())
 
 
 class Applied:

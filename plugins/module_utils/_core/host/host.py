@@ -14,10 +14,10 @@ import tempfile
 import time
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache_dir import PrivateFolder, open_private
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache_dir import CacheDirectory, open_private
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.read_log import CONTENT, LINK, NAMES, STATUS, TYPE, Seen, Witness
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.sysfs import Folder, write_in_child
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.read_log import CONTENT, LINK, NAMES, STATUS, TYPE, ReadLog, Seen
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.sysfs import DirectoryHandle, write_with_timeout
 
 T = t.TypeVar("T")
 MISSING = (errno.ENOENT, errno.ENOTDIR)
@@ -68,7 +68,7 @@ class Host:
         self.root = os.path.realpath(root)
         self._runner = runner
         self._relabel = relabel
-        self._witness: Witness | None = None
+        self._read_log: ReadLog | None = None
         self._read_once: dict[tuple[str, ...], tuple[object, t.Any]] = {}
 
     @classmethod
@@ -77,32 +77,32 @@ class Host:
         return cls(root, module.run_command, lambda path: module.set_default_selinux_context(path, False))
 
     @contextlib.contextmanager
-    def watched(self) -> t.Iterator[Witness]:
-        """Meanwhile a witness notes all that is read; of `folder()` and `private_folder()` it sees nothing."""
-        before, self._witness = self._witness, Witness()
+    def recorded(self) -> t.Iterator[ReadLog]:
+        """Records every read meanwhile, but not those of `open_directory()` and `cache_directory()`."""
+        before, self._read_log = self._read_log, ReadLog()
         try:
-            yield self._witness
+            yield self._read_log
         finally:
-            self._witness = before
+            self._read_log = before
 
     @property
-    def witness(self) -> Witness | None:
-        return self._witness
+    def read_log(self) -> ReadLog | None:
+        return self._read_log
 
     def still_answers(self, seen: Seen) -> bool:
-        """Whether what a witness has seen is so now.  Asking stops at the first other answer."""
+        """Whether every recorded read gives the same answer now; stops at the first that does not."""
         ask: t.Mapping[str, t.Callable[[str], object]]
         ask = {CONTENT: self.text_or_none, LINK: self.link, NAMES: self.names, STATUS: self.stat, TYPE: self.exists}
-        with self.watched() as witness:
+        with self.recorded() as log:
             for question, path, answer in seen:
                 with contextlib.suppress(HostError):
                     ask[question](path)
-                if not witness.agrees(question, path, answer):
+                if not log.agrees(question, path, answer):
                     return False
         return True
 
     def once(self, what: str, paths: t.Sequence[str], make: t.Callable[[], T]) -> T:
-        """What ``make`` reads from files, read again only when one of them has changed.  A witness sees no more than their status.
+        """What ``make`` reads from files, read again only when one of them has changed.  Only their status is recorded.
 
         ``what`` tells apart what is read from the same files.
         """
@@ -111,7 +111,7 @@ class Host:
         key = (what, *paths)
         known = self._read_once.get(key)
         if known is None or known[0] != version:
-            with contextlib.nullcontext() if self._witness is None else self._witness.looking_away():
+            with contextlib.nullcontext() if self._read_log is None else self._read_log.paused():
                 known = self._read_once[key] = (version, make())
         value: T = known[1]
         return value
@@ -161,11 +161,11 @@ class Host:
             with open(self._whole(path), "rb") as file:
                 content = file.read()
         except OSError as error:
-            if self._witness is not None:
-                self._witness.saw_content(path, None)
+            if self._read_log is not None:
+                self._read_log.record_content(path, None)
             raise HostError(f"{path} cannot be read: {error.strerror}.") from error
-        if self._witness is not None:
-            self._witness.saw_content(path, content)
+        if self._read_log is not None:
+            self._read_log.record_content(path, content)
         return content
 
     def read_text(self, path: str) -> str:
@@ -179,14 +179,14 @@ class Host:
                 content = file.read()
         except OSError:
             content = None
-        if self._witness is not None:
-            self._witness.saw_content(path, content)
+        if self._read_log is not None:
+            self._read_log.record_content(path, content)
         return None if content is None else content.decode("utf-8", "surrogateescape").strip()
 
     @contextlib.contextmanager
     def open(self, path: str) -> t.Iterator[t.BinaryIO]:
         """A file to read in pieces."""
-        if self._witness is not None:
+        if self._read_log is not None:
             self.stat(path)
         try:
             file = open(self._whole(path), "rb")  # noqa: SIM115 - closed below
@@ -195,15 +195,15 @@ class Host:
         with file:
             yield file
 
-    def folder(self, path: str) -> Folder:
+    def open_directory(self, path: str) -> DirectoryHandle:
         """A directory to read many small files of, in a `with` statement.  Raises HostError when it cannot be opened."""
         try:
-            return Folder(self._open_directory(path))
+            return DirectoryHandle(self._open_directory(path))
         except OSError as error:
             raise HostError(f"{path} cannot be listed: {error.strerror}.") from error
 
     @contextlib.contextmanager
-    def private_folder(self, path: str, create: bool = False) -> t.Iterator[PrivateFolder | None]:
+    def cache_directory(self, path: str, create: bool = False) -> t.Iterator[CacheDirectory | None]:
         """A directory of this process's user alone; None where there is none, or others could have put something there.
 
         Raises OSError when it cannot be created.
@@ -213,7 +213,7 @@ class Host:
             yield None
             return
         try:
-            yield PrivateFolder(handle)
+            yield CacheDirectory(handle)
         finally:
             os.close(handle)
 
@@ -238,12 +238,12 @@ class Host:
             found = tuple(sorted(os.listdir(self._whole(path))))
         except OSError as error:
             if error.errno not in MISSING:
-                if self._witness is not None:
-                    self._witness.saw(NAMES, path, None)
+                if self._read_log is not None:
+                    self._read_log.record(NAMES, path, None)
                 raise HostError(f"{path} cannot be listed: {error.strerror}.") from error
             found = ()
-        if self._witness is not None:
-            self._witness.saw(NAMES, path, list(found))
+        if self._read_log is not None:
+            self._read_log.record(NAMES, path, list(found))
         return found
 
     def files_below(self, path: str) -> t.Iterator[str]:
@@ -258,8 +258,8 @@ class Host:
     def stat(self, path: str) -> os.stat_result | None:
         """The status of what ``path`` leads to, None when there is nothing."""
         status = self._status(path)
-        if self._witness is not None:
-            self._witness.saw_status(path, status)
+        if self._read_log is not None:
+            self._read_log.record_status(path, status)
         return status
 
     def _status(self, path: str) -> os.stat_result | None:
@@ -281,8 +281,8 @@ class Host:
         """What kind of file ``path`` leads to; 0 when there is nothing."""
         status = self._status(path)
         kind = 0 if status is None else stat_bits.S_IFMT(status.st_mode)
-        if self._witness is not None:
-            self._witness.saw(TYPE, path, kind)
+        if self._read_log is not None:
+            self._read_log.record(TYPE, path, kind)
         return kind
 
     def link(self, path: str) -> str | None:
@@ -291,8 +291,8 @@ class Host:
             target: str | None = os.readlink(self.path(path))
         except OSError:
             target = None
-        if self._witness is not None:
-            self._witness.saw(LINK, path, target)
+        if self._read_log is not None:
+            self._read_log.record(LINK, path, target)
         return target
 
     def link_name(self, path: str) -> str | None:
@@ -327,8 +327,8 @@ class Host:
         """
         if self._runner is None:
             raise HostError(f"{argv[0]} cannot be run: this host can only be read.")
-        if self._witness is not None:
-            self._witness.saw_command()
+        if self._read_log is not None:
+            self._read_log.record_command()
         bounded = ["timeout", "--kill-after=5", f"{timeout:g}", *argv]
         rc, stdout, stderr = self._runner(bounded, data=stdin, binary_data=True, environ_update={"LC_ALL": "C", **(env or {})})
         if rc in TIMED_OUT and rc not in ok:
@@ -426,7 +426,7 @@ class Host:
         A driver's remove() can wait for ever for a user of the device, and a process that waits in the kernel cannot be
         killed.  A child does the write; this process goes on without it.  Raises HostError, with ``facts["errno"]``.
         """
-        code = write_in_child(self._whole(path), value.encode(), timeout)
+        code = write_with_timeout(self._whole(path), value.encode(), timeout)
         if code is None:
             raise HostError(
                 f"The kernel did not finish writing '{value}' to {path} within {timeout:g} s.", facts={"errno": errno.ETIMEDOUT}

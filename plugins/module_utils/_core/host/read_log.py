@@ -17,50 +17,50 @@ Seen = list[tuple[str, str, Answer]]
 CONTENT, LINK, NAMES, STATUS, TYPE = "content", "link", "names", "status", "type"
 
 
-class Witness:
+class ReadLog:
     """Notes each question that is asked of a host's files, with its answer.
 
     ``newest`` is when the youngest of those files that were only looked at from outside has changed, in ns since the epoch;
-    ``is_reliable`` is false once one question has had two answers, for something has changed meanwhile, or once something was
+    ``is_complete`` is false once one question has had two answers, for something has changed meanwhile, or once something was
     asked that cannot be asked again at no cost.
     """
 
     def __init__(self) -> None:
         self._answers: dict[tuple[str, str], Answer] = {}
-        self._looks_away = False
+        self._paused = False
         self.newest = 0
-        self.is_reliable = True
+        self.is_complete = True
 
-    def saw(self, question: str, path: str, answer: Answer) -> None:
-        if self._looks_away:
+    def record(self, question: str, path: str, answer: Answer) -> None:
+        if self._paused:
             return
         known = self._answers.setdefault((question, path), answer)
-        self.is_reliable = self.is_reliable and known == answer
+        self.is_complete = self.is_complete and known == answer
 
-    def saw_content(self, path: str, content: bytes | None) -> None:
-        if not self._looks_away:
-            self.saw(CONTENT, path, None if content is None else hashlib.sha256(content).hexdigest())
+    def record_content(self, path: str, content: bytes | None) -> None:
+        if not self._paused:
+            self.record(CONTENT, path, None if content is None else hashlib.sha256(content).hexdigest())
 
-    def saw_status(self, path: str, status: os.stat_result | None) -> None:
+    def record_status(self, path: str, status: os.stat_result | None) -> None:
         if status is None:
-            self.saw(STATUS, path, None)
-        elif not self._looks_away:
+            self.record(STATUS, path, None)
+        elif not self._paused:
             changed = (status.st_mtime_ns, status.st_ctime_ns)
             self.newest = max(self.newest, *changed)
-            self.saw(STATUS, path, [status.st_mode, status.st_dev, status.st_ino, status.st_size, *changed])
+            self.record(STATUS, path, [status.st_mode, status.st_dev, status.st_ino, status.st_size, *changed])
 
-    def saw_command(self) -> None:
+    def record_command(self) -> None:
         """Whose output nobody knows but by running it again."""
-        self.is_reliable = self.is_reliable and self._looks_away
+        self.is_complete = self.is_complete and self._paused
 
     @contextlib.contextmanager
-    def looking_away(self) -> t.Iterator[None]:
+    def paused(self) -> t.Iterator[None]:
         """For reading what the status of a file, which was seen, stands for."""
-        before, self._looks_away = self._looks_away, True
+        before, self._paused = self._paused, True
         try:
             yield
         finally:
-            self._looks_away = before
+            self._paused = before
 
     @property
     def seen(self) -> Seen:

@@ -16,8 +16,8 @@ READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
 LIST = READ | os.O_DIRECTORY
 
 
-class Folder:
-    """What is in a directory.  Nothing but what is asked for is read, and what is not there is None.  See `Host.folder()`.
+class DirectoryHandle:
+    """What is in a directory.  Nothing but what is asked for is read, and what is not there is None.  See `Host.open_directory()`.
 
     In a `with` statement it is closed in the end: a class does that in half the time that a generator takes.
     """
@@ -25,7 +25,7 @@ class Folder:
     def __init__(self, handle: int) -> None:
         self._handle = handle
 
-    def __enter__(self) -> Folder:
+    def __enter__(self) -> DirectoryHandle:
         return self
 
     def __exit__(self, *_error: object) -> None:
@@ -67,7 +67,7 @@ class Folder:
             return None
 
 
-def write_in_child(path: str, data: bytes, timeout: float) -> int | None:
+def write_with_timeout(path: str, data: bytes, timeout: float) -> int | None:
     """Write ``data`` to ``path`` in a child process: 0, the errno, or None when it did not end within ``timeout`` seconds.
 
     The child keeps none of this process's standard streams, so that a connection which waits for them to close ends

@@ -15,7 +15,7 @@ import stat as stat_bits
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.compression import FileReader, unpacked
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import DamagedError, HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import CorruptFileError, HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_file import Fingerprint, module_name
 
 if t.TYPE_CHECKING:
@@ -68,10 +68,10 @@ def members(reader: Reader) -> t.Iterator[Member]:
     while True:
         header = reader.read(HEADER_SIZE)
         if len(header) < HEADER_SIZE or header[:6] not in MAGICS:
-            raise DamagedError(f"the archive is damaged at byte {reader.position - len(header)}")
+            raise CorruptFileError(f"the archive is damaged at byte {reader.position - len(header)}")
         mode, links, size, name_size = (_field(header, index) for index in (1, 4, 6, 11))
         if not 0 < name_size <= LONGEST_NAME:
-            raise DamagedError(f"the archive is damaged at byte {reader.position}: a name of {name_size} bytes")
+            raise CorruptFileError(f"the archive is damaged at byte {reader.position}: a name of {name_size} bytes")
         name = reader.read(name_size)[:-1]
         _align(reader, start)
         if name == TRAILER:
@@ -88,7 +88,7 @@ def _field(header: bytes, index: int) -> int:
     try:
         return int(text, 16)
     except ValueError:
-        raise DamagedError(f"the archive is damaged: {text!r} is no number") from None
+        raise CorruptFileError(f"the archive is damaged: {text!r} is no number") from None
 
 
 def _align(reader: Reader, start: int) -> None:
@@ -148,8 +148,8 @@ class Image:
             if nested is not None:
                 raise _hidden_error(path, nested)
             return tree.image(host, path, release)
-        except DamagedError as error:
-            raise DamagedError(f"{path} cannot be read: {error.msg}.") from error
+        except CorruptFileError as error:
+            raise CorruptFileError(f"{path} cannot be read: {error.msg}.") from error
 
     def text(self, path: str) -> bytes | None:
         """The content of a configuration file, None when the image has none of that name."""
@@ -215,7 +215,7 @@ class _Tree:
     def _content(reader: Reader, size: int) -> bytes:
         content = reader.read(size)
         if len(content) < size:
-            raise DamagedError("it ends in the middle of a file")
+            raise CorruptFileError("it ends in the middle of a file")
         return content
 
     def image(self, host: Host, path: str, release: str) -> Image:
@@ -250,7 +250,7 @@ def _read_segments(host: Host, file: t.BinaryIO, tree: _Tree) -> None:
         with unpacked(host, file) as reader:
             _read_archives(reader, tree)
     if not found:
-        raise DamagedError("it is empty")
+        raise CorruptFileError("it is empty")
 
 
 def _read_archives(reader: Reader, tree: _Tree) -> None:

@@ -32,7 +32,7 @@ Shape = tuple[int, ...]
 """Which of the seven fields v, d, sv, sd, bc, sc and i an alias fixes."""
 
 
-def comparable(name: str) -> str:
+def normalize_module_name(name: str) -> str:
     """A module's name as kmod compares it: `-` is `_`."""
     return name.replace("-", "_")
 
@@ -102,7 +102,7 @@ class BusAliases:
     def sort(cls, bus: str, built_in: t.Sequence[str], loadable: t.Sequence[str]) -> BusAliases:
         """Of lines `PATTERN MODULE` in depmod's order."""
         lines = (*built_in, *loadable)
-        modules = frozenset(map(comparable, {line.rpartition(" ")[2] for line in lines}))
+        modules = frozenset(map(normalize_module_name, {line.rpartition(" ")[2] for line in lines}))
         named: list[str] = []
         others: list[str] = []
         for order, line in enumerate(lines, -len(built_in)):
@@ -126,7 +126,8 @@ class BusAliases:
 
     def replaced(self, modules: t.Container[str], lines: t.Iterable[str]) -> BusAliases:
         built_in, loadable = (
-            tuple(line for line in known if comparable(line.rpartition(" ")[2]) not in modules) for known in (self.built_in, self.loadable)
+            tuple(line for line in known if normalize_module_name(line.rpartition(" ")[2]) not in modules)
+            for known in (self.built_in, self.loadable)
         )
         return BusAliases.sort(self.bus, built_in, (*loadable, *lines))
 
@@ -171,7 +172,7 @@ class BusAliases:
         alias, fields = f"{self.bus}:{pattern}", _fields(pattern)
         # A hand-written pattern counts as open wherever it has a wildcard.
         wildcards = alias.count("*") if fields is None else fields.count("*")
-        return AliasMatch(comparable(module), alias, wildcards, int(order)), fields
+        return AliasMatch(normalize_module_name(module), alias, wildcards, int(order)), fields
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,7 +8,7 @@ import dataclasses
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import comparable
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
@@ -36,7 +36,7 @@ class Cmdline:
     def values(self, name: str) -> tuple[str, ...]:
         """The values of each `name=…`, in order, unquoted; the kernel takes `-` for `_` in a name (parameq() in kernel/params.c)."""
         pairs = (argument.replace('"', "").partition("=") for argument in self.arguments)
-        return tuple(value for key, equals, value in pairs if equals and comparable(key) == comparable(name))
+        return tuple(value for key, equals, value in pairs if equals and normalize_module_name(key) == normalize_module_name(name))
 
     @property
     def blacklisted(self) -> tuple[str, ...]:
@@ -55,7 +55,7 @@ class Cmdline:
     def module_options(self) -> tuple[tuple[str, str], ...]:
         """Each `module.option=value` as the module's comparable name and the option as kmod passes it on, its quotes included."""
         matches = (MODULE_OPTION.fullmatch(_requoted(argument)) for argument in self.arguments)
-        return tuple((comparable(match[1]), match[2]) for match in matches if match is not None)
+        return tuple((normalize_module_name(match[1]), match[2]) for match in matches if match is not None)
 
 
 def _requoted(argument: str) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import comparable
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import (
     OSRELEASE,
     PENDING,
@@ -41,7 +41,7 @@ def driver_names(host: Host, inventory: Inventory, modules: t.Iterable[str], loa
     running kernel has no such module, the driver is taken to have its module's name, as KBUILD_MODNAME gives it.  Raises
     HostError when a module cannot be loaded or registers no PCI driver.
     """
-    names = sorted({comparable(name) for name in modules})
+    names = sorted({normalize_module_name(name) for name in modules})
     registered = {module: registered_drivers(host, module) or inventory.drivers_of_module(module) for module in names}
     if kernel is None and not all(registered.values()):
         kernel = _running_kernel(host)
@@ -58,7 +58,7 @@ def _driver_name(host: Host, module: str, registered: tuple[str, ...], load: boo
         return module
     if len(registered) > 1:
         # The one with the module's name, if any: a module may bring helpers for other functions of its cards.
-        return next((name for name in registered if comparable(name) == module), registered[0])
+        return next((name for name in registered if normalize_module_name(name) == module), registered[0])
     return registered[0]
 
 

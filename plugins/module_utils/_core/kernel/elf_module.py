@@ -9,7 +9,7 @@ import struct
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.compression import unpacked_bytes
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import DamagedError, HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import CorruptFileError, HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf import Elf, NotElfError
 
 if t.TYPE_CHECKING:
@@ -126,7 +126,7 @@ class ModuleInfo:
         """Read a module's file, compressed or not."""
         try:
             return cls.parse(unpacked_bytes(host, host.read_bytes(path)), path)
-        except DamagedError as error:
+        except CorruptFileError as error:
             raise HostError(f"{path} is no kernel module: {error.msg}.") from error
 
     def fits(self, release: str) -> bool:

@@ -11,7 +11,7 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import AliasIndex, AliasMatch, comparable
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import AliasIndex, AliasMatch, normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_file import module_name
 
 if t.TYPE_CHECKING:
@@ -58,23 +58,25 @@ class Kernel:
                 f"Kernel {release} has no {here}/modules.dep: its modules are not installed.",
                 f"Install that kernel's modules, or run `depmod {release}`; this host has {_listed(installed_releases(host))}.",
             )
-        listed = [(comparable(name), path, files) for path, name, files in DEP_LINE.findall(host.read_text(f"{here}/modules.dep"))]
+        listed = [
+            (normalize_module_name(name), path, files) for path, name, files in DEP_LINE.findall(host.read_text(f"{here}/modules.dep"))
+        ]
         modules = {name: path for name, path, _files in listed}
         needed = {name: files for name, _path, files in listed if files}
-        builtins = frozenset(comparable(name) for name in BUILTIN_LINE.findall(_text(host, f"{here}/modules.builtin")))
+        builtins = frozenset(normalize_module_name(name) for name in BUILTIN_LINE.findall(_text(host, f"{here}/modules.builtin")))
         index = AliasIndex.parse(_text(host, f"{here}/modules.alias"), _text(host, f"{here}/modules.builtin.modinfo"))
         return cls(release, modules, builtins, host.is_file(f"{here}/build/Makefile"), index, needed)
 
     def has(self, module: str) -> bool:
         """Whether the kernel has the module, loadable or built in."""
-        return comparable(module) in self.modules or comparable(module) in self.builtins
+        return normalize_module_name(module) in self.modules or normalize_module_name(module) in self.builtins
 
     def dependencies(self, module: str) -> tuple[str, ...]:
         """The modules that kmod inserts before this one, in its order: modules.dep's line from its end.
 
         The line is whole: it names the dependencies of dependencies too.  (kmod_module_parse_depline() in libkmod-module.c)
         """
-        paths = self.needed.get(comparable(module), "").split()
+        paths = self.needed.get(normalize_module_name(module), "").split()
         return tuple(name for path in reversed(paths) for name in (module_name(path),) if name is not None)
 
     def natives(self, modalias: str) -> tuple[AliasMatch, ...]:
@@ -117,13 +119,13 @@ class Kernel:
         """The kernel as it will be with these modules installed."""
         if not pending:
             return self
-        aliases = {comparable(module.name): module.aliases for module in pending}
+        aliases = {normalize_module_name(module.name): module.aliases for module in pending}
         modules = {**self.modules, **{name: self.modules.get(name, PENDING) for name in aliases}}
         return dataclasses.replace(self, modules=modules, index=self.index.replaced(aliases))
 
     def nearest(self, name: str) -> str | None:
         """The module whose name is most like ``name``, for "did you mean"."""
-        return next(iter(difflib.get_close_matches(comparable(name), [*self.modules, *self.builtins], 1)), None)
+        return next(iter(difflib.get_close_matches(normalize_module_name(name), [*self.modules, *self.builtins], 1)), None)
 
 
 def running_release(host: FileTree) -> str:

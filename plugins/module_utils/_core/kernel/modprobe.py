@@ -10,7 +10,7 @@ import functools
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import comparable
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import CMDLINE, Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import MODULES
 
@@ -41,7 +41,7 @@ WORDS: dict[str, int | None] = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Source:
+class SourceLine:
     """Where something is written: a file and the line it begins on, 0 for a file of one line such as the command line."""
 
     path: str
@@ -59,7 +59,7 @@ class Directive:
     (module, word, …), `install` and `remove` (module, shell command).
     """
 
-    source: Source
+    source: SourceLine
     command: str
     arguments: tuple[str, ...]
 
@@ -103,12 +103,12 @@ class ModprobeConfig:
     @classmethod
     def parse(cls, text: str, path: str) -> ModprobeConfig:
         """The directives of one file.  Lines that kmod ignores are left out."""
-        directives = (_directive(Source(path, number), line) for number, line in _logical_lines(text))
+        directives = (_directive(SourceLine(path, number), line) for number, line in _logical_lines(text))
         return cls(tuple(directive for directive in directives if directive is not None))
 
     def with_cmdline(self, cmdline: Cmdline, path: str = CMDLINE) -> ModprobeConfig:
         """The configuration with what a command line adds to it: `modprobe.blacklist=` and `module.option=`."""
-        source = Source(path, 0)
+        source = SourceLine(path, 0)
         blacklists = [Directive(source, "blacklist", (name,)) for name in cmdline.blacklisted]
         options = [
             Directive(source, "options", pair)
@@ -119,10 +119,10 @@ class ModprobeConfig:
 
     def with_blacklist(self, names: t.Iterable[str], path: str) -> ModprobeConfig:
         """The configuration with modules that a program of the boot blacklists at the word of ``path``."""
-        found = [Directive(Source(path, 0), "blacklist", (comparable(name),)) for name in names]
+        found = [Directive(SourceLine(path, 0), "blacklist", (normalize_module_name(name),)) for name in names]
         return ModprobeConfig((*self.directives, *found))
 
-    def blacklisted(self, module: str) -> tuple[Source, ...]:
+    def blacklisted(self, module: str) -> tuple[SourceLine, ...]:
         """Where the module is blacklisted."""
         return tuple(directive.source for directive in self._about("blacklist", module))
 
@@ -143,10 +143,10 @@ class ModprobeConfig:
         return self._by_command.get("alias", ())
 
     def _about(self, command: str, module: str) -> tuple[Directive, ...]:
-        return self._by_name.get((command, comparable(module)), ())
+        return self._by_name.get((command, normalize_module_name(module)), ())
 
     def _matching(self, command: str, module: str) -> tuple[Directive, ...]:
-        name = comparable(module)
+        name = normalize_module_name(module)
         return tuple(entry for entry in self._by_command.get(command, ()) if fnmatch.fnmatchcase(name, entry.arguments[0]))
 
     @functools.cached_property
@@ -178,10 +178,10 @@ def reads_old_suffix(tree: FileTree) -> bool | None:
     return None if minor is None else minor < WITHOUT_OLD_SUFFIX
 
 
-def ignored_lines(text: str, path: str) -> t.Iterator[tuple[Source, str]]:
+def ignored_lines(text: str, path: str) -> t.Iterator[tuple[SourceLine, str]]:
     """Lines that kmod reads and drops: neither empty, nor a comment, nor a directive.  An indented comment counts as a comment."""
     for number, line in _logical_lines(text):
-        source = Source(path, number)
+        source = SourceLine(path, number)
         if line.strip("\t ") and not line.lstrip("\t ").startswith("#") and _directive(source, line) is None:
             yield source, line
 
@@ -201,7 +201,7 @@ def _logical_lines(text: str) -> t.Iterator[tuple[int, str]]:
         yield first, line
 
 
-def _directive(source: Source, line: str) -> Directive | None:
+def _directive(source: SourceLine, line: str) -> Directive | None:
     if line.startswith("#"):
         return None
     words = [word for word in re.split(r"[\t ]+", line) if word]
@@ -237,4 +237,4 @@ def _underscores(word: str) -> str | None:
     parts = BRACKETED.split(word)
     if any("[" in part or "]" in part for part in parts[::2]):
         return None
-    return "".join(part if index % 2 else comparable(part) for index, part in enumerate(parts))
+    return "".join(part if index % 2 else normalize_module_name(part) for index, part in enumerate(parts))

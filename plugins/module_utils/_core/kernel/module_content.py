@@ -9,7 +9,7 @@ import posixpath
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.compression import unpacked_bytes
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import DamagedError, HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import CorruptFileError, HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.driver_tables import Tables, read_tables
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf import Elf, NotElfError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf_module import ModuleInfo
@@ -75,7 +75,7 @@ def _read(host: Host, path: str, cache: Cache | None) -> ModuleContent:
 def _parsed(host: Host, path: str) -> ModuleContent:
     try:
         return ModuleContent.parse(unpacked_bytes(host, host.read_bytes(path)), path)
-    except DamagedError as error:
+    except CorruptFileError as error:
         raise NoModuleError(f"{path} is no kernel module: {error.msg}.") from error
 
 

@@ -8,7 +8,7 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.matching import dynamic_ids
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import comparable
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import (
     IDS,
     Finding,
@@ -130,8 +130,8 @@ def _vfio_before(entry: Directive, host: HostPolicy) -> t.Iterator[str]:
     for word in entry.arguments[1:]:
         if word.endswith(":"):
             place = word
-        elif place == "pre:" and comparable(word) in host.vfio_modules:
-            yield comparable(word)
+        elif place == "pre:" and normalize_module_name(word) in host.vfio_modules:
+            yield normalize_module_name(word)
 
 
 def _is_given_something(host: HostPolicy, boot: Boot, root: Stage, module: str, devices: t.Sequence[Device]) -> bool:

@@ -9,7 +9,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Coldplug, LoadList
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.policy_files import named_modules
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import comparable
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import IDS, RULE, Finding, listed
 
 if t.TYPE_CHECKING:
@@ -40,7 +40,7 @@ def unknown_modules(host: HostPolicy) -> t.Iterator[Finding]:
             if not _is_judged(entry, host):
                 continue
             for word in named_modules(entry.command, entry.arguments):
-                name = comparable(word)
+                name = normalize_module_name(word)
                 takes_synonyms = entry.command != "blacklist"
                 is_defined = name in aliases or (name in installs and entry.command != "install")
                 if _is_known(name, entry, host) or name in GONE or (takes_synonyms and (name in host.files.synonyms or is_defined)):
@@ -70,7 +70,7 @@ def _unknown(word: str, entry: Directive, host: HostPolicy) -> Finding:
     if entry.command in ("blacklist", "options") and any(sign in word for sign in WILDCARDS):
         said = f"{line} has no effect: kmod takes this name as it stands, wildcards included. Write one line for each module."
         return Finding("wildcard-name", source, said)
-    meant = host.files.synonyms.get(comparable(word))
+    meant = host.files.synonyms.get(normalize_module_name(word))
     if meant:
         names = listed(sorted(meant))
         said = f"{line} has no effect: {word} is an alias, and kmod blacklists modules by their own names. Write {names}."
@@ -79,7 +79,7 @@ def _unknown(word: str, entry: Directive, host: HostPolicy) -> Finding:
     advice = f"Did you mean {nearest}?" if nearest else "Check the spelling, or remove it."
     where = listed(host.releases)
     effect = "the devices that it is for get no driver by it" if entry.command == "alias" else "it has no effect"
-    if entry.command == "softdep" and comparable(word) != entry.arguments[0]:
+    if entry.command == "softdep" and normalize_module_name(word) != entry.arguments[0]:
         effect = f"kmod passes over {word}"
     return Finding("unknown-module", source, f"{line} names the module {word}, which no installed kernel has ({where}): {effect}. {advice}")
 
@@ -103,7 +103,7 @@ def dashes_on_the_command_line(host: HostPolicy) -> t.Iterator[Finding]:
 
 
 def _with_underscores(name: str, host: HostPolicy) -> str:
-    return comparable(name) if comparable(name) in host.modules else host.nearest(name) or comparable(name)
+    return normalize_module_name(name) if normalize_module_name(name) in host.modules else host.nearest(name) or normalize_module_name(name)
 
 
 def refused_by_the_kernel_but_unknown(host: HostPolicy) -> t.Iterator[Finding]:
@@ -161,12 +161,12 @@ def modules_that_are_gone(host: HostPolicy) -> t.Iterator[Finding]:
 
     Generators warn about it or leave the image unbuilt.  Where an older kernel has it, it comes as a dependency by itself.
     """
-    named = [(one.source, comparable(one.name)) for one in _listed(host)]
+    named = [(one.source, normalize_module_name(one.name)) for one in _listed(host)]
     for _boot, root in host.roots:
         for entry in root.config.directives:
             words = entry.arguments if entry.command == "softdep" else entry.arguments[:1]
             if host.is_site(entry.source.path):
-                named += [(str(entry.source), comparable(word)) for word in words]
+                named += [(str(entry.source), normalize_module_name(word)) for word in words]
     for source, name in dict.fromkeys(named):
         without = [kernel.release for kernel in host.kernels if not kernel.has(name)]
         if name in GONE and without:
@@ -177,7 +177,7 @@ def modules_that_are_gone(host: HostPolicy) -> t.Iterator[Finding]:
 def unknown_modules_in_lists(host: HostPolicy) -> t.Iterator[Finding]:
     """A module in a list that no installed kernel has, neither by name nor by alias: the programs that read it go on without."""
     for one in dict.fromkeys(_listed(host)) if host.kernels else ():
-        name = comparable(one.name)
+        name = normalize_module_name(one.name)
         if name in host.modules or name in GONE or name in host.files.synonyms or not _is_site(one, host):
             continue
         nearest = host.nearest(name)
@@ -192,7 +192,7 @@ def _listed(host: HostPolicy) -> t.Iterator[Listed]:
     for boot, root in host.roots:
         config = {entry.arguments[0] for entry in root.config.directives if entry.command in ("alias", "install")}
         for work in _lists(root):
-            yield from (one for one in work.modules if comparable(one.name) not in config)
+            yield from (one for one in work.modules if normalize_module_name(one.name) not in config)
         for stage in boot.stages:
             for work in _lists(stage) if stage is not root else ():
                 # What the command line asks for (rd.driver.pre=) stands in no file of the host.
@@ -217,7 +217,7 @@ def modules_listed_too_late(host: HostPolicy) -> t.Iterator[Finding]:
     for boot, image, _root in host.images:
         for work in _late_lists(image):
             for one in work.modules:
-                if comparable(one.name) in host.vfio_modules:
+                if normalize_module_name(one.name) in host.vfio_modules:
                     yield from _too_late(one, boot, image, host)
 
 
@@ -230,7 +230,7 @@ def _late_lists(stage: Stage) -> t.Iterator[LoadList]:
 
 
 def _too_late(one: Listed, boot: Boot, image: Stage, host: HostPolicy) -> t.Iterator[Finding]:
-    module = comparable(one.name)
+    module = normalize_module_name(one.name)
     claims = host.claims(boot, image)
     by_rule = {claim.device.address for claim in claims if claim.by == RULE}
     taken: dict[str, list[str]] = {}
@@ -248,7 +248,7 @@ def _early_natives(device: Device, module: str, image: Stage) -> t.Iterator[str]
     """The natives that the image's udev loads for a device without loading the VFIO module first."""
     for match in image.kernel.natives(device.modalias):
         softdeps = image.config.softdeps(match.module)
-        first = {comparable(word) for word in softdeps[0].arguments[1:]} if softdeps else set()
+        first = {normalize_module_name(word) for word in softdeps[0].arguments[1:]} if softdeps else set()
         is_loaded = match.module in image.kernel.modules and not image.config.blacklisted(match.module)
         if is_loaded and module not in first and not image.config.installs(match.module):
             yield match.module

@@ -7,7 +7,7 @@ from __future__ import annotations
 import difflib
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import comparable
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import (
     DRIVERCTL,
@@ -22,7 +22,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules imp
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
-    from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import Claim, HostPolicy
+    from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import HostPolicy, PolicyClaim
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
     from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import Key
 
@@ -108,7 +108,7 @@ def _unknown_driver(driver: str, boot: Boot, host: HostPolicy) -> tuple[str, str
     registered |= set(host.inventory.drivers) | {known.name for _module, known in boot.built_in}
     if driver in registered or driver in NO_DRIVER:
         return None
-    module = comparable(driver)
+    module = normalize_module_name(driver)
     facts = boot.modules.get(module)
     names = tuple(known.name for known in facts.drivers) if facts is not None else ()
     names = names or ((KNOWN[module],) if module in KNOWN else ())
@@ -128,7 +128,7 @@ def _unknown_driver(driver: str, boot: Boot, host: HostPolicy) -> tuple[str, str
 def overrides_that_disagree(host: HostPolicy) -> t.Iterator[Finding]:
     """Two rules, or a rule and driverctl, or a rule and `ids=`, that mean one device for different drivers."""
     for boot, root in host.roots:
-        by_device: dict[str, list[Claim]] = {}
+        by_device: dict[str, list[PolicyClaim]] = {}
         for claim in host.claims(boot, root):
             by_device.setdefault(claim.device.address, []).append(claim)
         for address, claims in by_device.items():
@@ -141,7 +141,7 @@ def overrides_that_disagree(host: HostPolicy) -> t.Iterator[Finding]:
                 yield from (_ids_disagree(address, claim, final) for claim in ids if claim.driver != final.driver)
 
 
-def _rules_disagree(address: str, rules: list[Claim]) -> t.Iterator[Finding]:
+def _rules_disagree(address: str, rules: list[PolicyClaim]) -> t.Iterator[Finding]:
     """Within one file a later rule for one device after one for many is how exceptions are written."""
     last = rules[-1]
     for claim in rules[:-1]:
@@ -153,7 +153,7 @@ def _rules_disagree(address: str, rules: list[Claim]) -> t.Iterator[Finding]:
             yield Finding("rules-disagree", claim.source, f"{said} Remove one of them.", (address,))
 
 
-def _driverctl_disagrees(address: str, rule: Claim, saved: Claim) -> Finding:
+def _driverctl_disagrees(address: str, rule: PolicyClaim, saved: PolicyClaim) -> Finding:
     """driverctl's unit runs after the device's event, unbinds whoever has it and binds its own choice (05-driverctl.rules)."""
     said = f"{saved.source} gives {address} to {saved.driver}, and {rule.source} to {rule.driver}: driverctl comes later."
     return Finding(
@@ -161,7 +161,7 @@ def _driverctl_disagrees(address: str, rule: Claim, saved: Claim) -> Finding:
     )
 
 
-def _ids_disagree(address: str, ids: Claim, final: Claim) -> Finding:
+def _ids_disagree(address: str, ids: PolicyClaim, final: PolicyClaim) -> Finding:
     """An override shuts all other drivers out, dynamic IDs included (pci_match_device())."""
     said = f"{ids.source} names {ids.device.id} in ids= for {ids.driver}, and {final.source} gives {address} to {final.driver}, which wins:"
     return Finding("ids-against-override", ids.source, f"{said} ids= has no effect on {address}. Remove one of the two.", (address,))
@@ -194,7 +194,7 @@ def rules_that_no_image_gets(host: HostPolicy) -> t.Iterator[Finding]:
 
 
 def _early_natives(kernel: Kernel, device: Device, driver: str) -> tuple[str, ...]:
-    return tuple(match.module for match in kernel.natives(device.modalias) if match.module != comparable(driver))
+    return tuple(match.module for match in kernel.natives(device.modalias) if match.module != normalize_module_name(driver))
 
 
 def _base_name(path: str) -> str:

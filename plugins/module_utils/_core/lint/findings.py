@@ -25,8 +25,8 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import Finding
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
 
-Judge = t.Callable[[HostPolicy], t.Iterator["Finding"]]
-JUDGES: tuple[Judge, ...] = (
+Check = t.Callable[[HostPolicy], t.Iterator["Finding"]]
+CHECKS: tuple[Check, ...] = (
     dead_names.unknown_modules,
     dead_names.dashes_on_the_command_line,
     dead_names.refused_by_the_kernel_but_unknown,
@@ -69,4 +69,4 @@ def find(
 ) -> tuple[Finding, ...]:
     """Everything found, each once; what several kernels have in common is said once."""
     host = HostPolicy(tuple(boots), inventory, tuple(kernels), files)
-    return tuple(dict.fromkeys(finding for judge in JUDGES for finding in judge(host)))
+    return tuple(dict.fromkeys(finding for judge in CHECKS for finding in judge(host)))

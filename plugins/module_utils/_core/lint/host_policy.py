@@ -13,7 +13,7 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import INITRAMFS, ROOT
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.policy_files import NOTHING_READ, SITE, PolicyFiles
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.matching import dynamic_ids
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import comparable
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import Rules
 
@@ -64,7 +64,7 @@ class GivenIds:
 
 
 @dataclasses.dataclass(frozen=True)
-class Claim:
+class PolicyClaim:
     """A driver that the policy means for a device, by which means, and where it says so."""
 
     device: Device
@@ -113,7 +113,7 @@ class HostPolicy:
 
     def nearest(self, name: str) -> str | None:
         """The module whose name is most like ``name``."""
-        wanted = comparable(name)
+        wanted = normalize_module_name(name)
         wanted = wanted[: -len(".ko")] if wanted.endswith(".ko") else wanted
         return next(iter(difflib.get_close_matches(wanted, sorted(self.modules), 1, 0.7)), None)
 
@@ -143,10 +143,10 @@ class HostPolicy:
         return {device.identity: device for device in self.inventory.devices}
 
     @functools.cached_property
-    def _claims(self) -> dict[tuple[int, str], tuple[Claim, ...]]:
+    def _claims(self) -> dict[tuple[int, str], tuple[PolicyClaim, ...]]:
         return {}
 
-    def claims(self, boot: Boot, stage: Stage) -> tuple[Claim, ...]:
+    def claims(self, boot: Boot, stage: Stage) -> tuple[PolicyClaim, ...]:
         """What the policy that a stage reads means for the host's devices; with the root's, driverctl's too."""
         key = (id(boot), stage.name)
         if key not in self._claims:
@@ -156,18 +156,18 @@ class HostPolicy:
             self._claims[key] = tuple(found)
         return self._claims[key]
 
-    def deciding_claims(self, boot: Boot, stage: Stage) -> tuple[Claim, ...]:
+    def deciding_claims(self, boot: Boot, stage: Stage) -> tuple[PolicyClaim, ...]:
         """Of each device's claims those that count: driverctl's comes last, the last rule's shuts `ids=` out."""
-        by_device: dict[str, list[Claim]] = {}
+        by_device: dict[str, list[PolicyClaim]] = {}
         for claim in self.claims(boot, stage):
             by_device.setdefault(claim.device.address, []).append(claim)
-        found: list[Claim] = []
+        found: list[PolicyClaim] = []
         for claims in by_device.values():
             saved, rules = ([claim for claim in claims if claim.by == means] for means in (DRIVERCTL, RULE))
             found += (saved or rules)[-1:] or claims
         return tuple(found)
 
-    def _rule_claims(self, boot: Boot, stage: Stage) -> t.Iterator[Claim]:
+    def _rule_claims(self, boot: Boot, stage: Stage) -> t.Iterator[PolicyClaim]:
         setting = self.setting_overrides(stage)
         # A jump stays within its file.
         jumping = {rule.path for rule in stage.rules.rules if setting and rule.value("GOTO") is not None}
@@ -179,7 +179,7 @@ class HostPolicy:
                 else:
                     certain = rule.matches(device, boot.release) is True
                 if certain and "$" not in driver and "%" not in driver:
-                    yield Claim(device, driver, RULE, str(rule))
+                    yield PolicyClaim(device, driver, RULE, str(rule))
 
     def setting_overrides(self, stage: Stage) -> tuple[tuple[Rule, str], ...]:
         """A stage's rules that set driver_override, with what they set."""
@@ -208,27 +208,27 @@ class HostPolicy:
     def device(self, address: str) -> Device | None:
         return self._by_address.get(address)
 
-    def _ids_claims(self, boot: Boot, stage: Stage) -> t.Iterator[Claim]:
+    def _ids_claims(self, boot: Boot, stage: Stage) -> t.Iterator[PolicyClaim]:
         for given in effective_ids(stage):
             for device in self.devices_with(dynamic_ids(given.value)):
-                yield Claim(device, driver_of(boot, given.module), IDS, given.source)
+                yield PolicyClaim(device, driver_of(boot, given.module), IDS, given.source)
 
-    def _driverctl_claims(self, boot: Boot) -> t.Iterator[Claim]:
+    def _driverctl_claims(self, boot: Boot) -> t.Iterator[PolicyClaim]:
         for address, assigned in boot.later.driverctl.items():
             device = self.device(address)
             if device is not None:
-                yield Claim(device, assigned.driver, DRIVERCTL, assigned.source)
+                yield PolicyClaim(device, assigned.driver, DRIVERCTL, assigned.source)
 
     def is_vfio_driver(self, boot: Boot, driver: str) -> bool:
         """Whether a driver's name is that of a VFIO module."""
-        return comparable(driver) in self.vfio_modules or any(
+        return normalize_module_name(driver) in self.vfio_modules or any(
             known.name == driver for module in self.vfio_modules & boot.modules.keys() for known in boot.modules[module].drivers
         )
 
     def module_of(self, boot: Boot, driver: str) -> str:
         """The module that registers a driver, as far as is known; else the driver's own name, comparable."""
         found = (module for module, facts in boot.modules.items() if any(known.name == driver for known in facts.drivers))
-        return next(found, comparable(driver))
+        return next(found, normalize_module_name(driver))
 
 
 def pinned_address(rule: Rule) -> str | None:

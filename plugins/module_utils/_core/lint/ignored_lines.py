@@ -8,7 +8,7 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.policy_files import named_modules
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import comparable
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import (
     WORDS,
     ModprobeConfig,
@@ -78,7 +78,7 @@ def _words(entry: Directive) -> tuple[str, ...]:
         if word.endswith(":"):
             place = word.strip()
         else:
-            found.append(f"{place}{comparable(word)}")
+            found.append(f"{place}{normalize_module_name(word)}")
     return tuple(found)
 
 
@@ -129,11 +129,11 @@ def files_that_hide_others(host: HostPolicy) -> t.Iterator[Finding]:
         kept, lost = (ModprobeConfig.parse(one.text or "", one.path).directives for one in (hider, file))
         said_by_hider = {(entry.command, entry.arguments) for entry in kept}
         about = dict.fromkeys(
-            comparable(name)
+            normalize_module_name(name)
             for entry in lost
             if (entry.command, entry.arguments) not in said_by_hider
             for name in named_modules(entry.command, entry.arguments)
-            if comparable(name) in host.contenders
+            if normalize_module_name(name) in host.contenders
         )
         if about:
             said = f"{file.path} is hidden by {hider.path}, its namesake: kmod does not read what it says about {listed(list(about))}."

@@ -11,7 +11,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import LoadList
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.policy_files import INITRAMFS_MODULES, named_modules
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import comparable
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import Finding, listed
 
 if t.TYPE_CHECKING:
@@ -47,11 +47,13 @@ def images_without_the_policy(host: HostPolicy) -> t.Iterator[Finding]:
 def image_lists_without_the_policy(host: HostPolicy) -> t.Iterator[Finding]:
     """Modules in /etc/initramfs-tools/modules that matter here and that an image was not told to load."""
     for boot, image, _root in host.images if host.files.initramfs_tools else ():
-        told = {comparable(one.name) for step in image.steps for work in step if isinstance(work, LoadList) for one in work.modules}
+        told = {
+            normalize_module_name(one.name) for step in image.steps for work in step if isinstance(work, LoadList) for one in work.modules
+        }
         missing = [
             one
             for one in host.files.for_image
-            if one.source.startswith(f"{INITRAMFS_MODULES}:") and comparable(one.name) in host.contenders - told
+            if one.source.startswith(f"{INITRAMFS_MODULES}:") and normalize_module_name(one.name) in host.contenders - told
             # What the kernel does not have is another matter.
             if any(kernel.has(one.name) for kernel in host.kernels if kernel.release == boot.release)
         ]
@@ -64,7 +66,7 @@ def images_without_what_dracut_shall_take_in(host: HostPolicy) -> t.Iterator[Fin
     """Modules of add_drivers and force_drivers that matter here and that are not in an image, although the kernel has them."""
     for boot, image, root in host.images if host.files.dracut else ():
         for one in host.files.for_image:
-            name = comparable(one.name)
+            name = normalize_module_name(one.name)
             is_wanted = name in host.contenders and name in root.kernel.modules and not one.source.startswith(f"{INITRAMFS_MODULES}:")
             if is_wanted and not image.kernel.has(name):
                 said = f"{image.place} is older than {one.source}: it does not hold {one.name}."
@@ -75,10 +77,10 @@ def images_without_the_modules_to_load(host: HostPolicy) -> t.Iterator[Finding]:
     """/etc/modules-load.d, of which dracut keeps a copy: modules that matter here and that an image with such a list does not load."""
     for boot, image, root in host.images if host.files.dracut else ():
         lists = [work for step in image.steps for work in step if isinstance(work, LoadList) and work.program == LOADER]
-        told = {comparable(one.name) for work in lists for one in work.modules}
+        told = {normalize_module_name(one.name) for work in lists for one in work.modules}
         wanted = [one for step in root.steps for work in step if isinstance(work, LoadList) for one in work.modules]
         for one in wanted if lists else ():
-            name = comparable(one.name)
+            name = normalize_module_name(one.name)
             if one.source.startswith("/etc/modules-load.d/") and name in host.contenders - told and root.kernel.has(name):
                 said = f"{image.place} is older than {one.source}: it does not load {one.name}."
                 yield Finding("stale-image", one.source, f"{said} {_rebuild(boot.release, image.place, host)}")
@@ -92,7 +94,7 @@ def unreadable_images_older_than_the_policy(host: HostPolicy) -> t.Iterator[Find
         if image is None or boot.release in read:
             continue
         paths = [*_modprobe(root, host), *_rules(root, host)]
-        paths += [INITRAMFS_MODULES] if any(comparable(one.name) in host.contenders for one in host.files.for_image) else []
+        paths += [INITRAMFS_MODULES] if any(normalize_module_name(one.name) in host.contenders for one in host.files.for_image) else []
         newer = [path for path in paths if host.files.mtimes.get(path, 0.0) > image.mtime]
         if newer:
             said = f"{image.path} is older than {listed(newer)}, and cannot be looked into: it may hold an older policy."
@@ -103,7 +105,9 @@ def _modprobe(stage: Stage, host: HostPolicy) -> dict[str, Content]:
     found: dict[str, list[t.Any]] = {}
     for entry in stage.config.directives:
         path = _inside(entry.source.path, stage)
-        if path.startswith(MODPROBE) and any(comparable(name) in host.contenders for name in named_modules(entry.command, entry.arguments)):
+        if path.startswith(MODPROBE) and any(
+            normalize_module_name(name) in host.contenders for name in named_modules(entry.command, entry.arguments)
+        ):
             found.setdefault(path, []).append((entry.command, entry.arguments))
     return {path: tuple(entries) for path, entries in found.items()}
 

@@ -13,7 +13,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors im
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
-    from ansible_collections.vfio.variants.plugins.module_utils._core.host.sysfs import Folder
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.sysfs import DirectoryHandle
 
 DEVICES = "/sys/bus/pci/devices"
 DRIVERS = "/sys/bus/pci/drivers"
@@ -121,20 +121,20 @@ class Inventory:
 
 def _read_device(host: Host, address: str) -> Device | None:
     try:
-        with host.folder(f"{DEVICES}/{address}") as folder:
-            return _device(folder, address)
+        with host.open_directory(f"{DEVICES}/{address}") as directory:
+            return _device(directory, address)
     except (HostError, FileNotFoundError):
         # A function that was unplugged meanwhile is no longer there.
         return None
 
 
-def _device(folder: Folder, address: str) -> Device:
-    entries = frozenset(folder.entries())
-    ids = _Identity.read(folder)
-    group = folder.link_name("iommu_group") if "iommu_group" in entries else None
-    override = folder.attribute("driver_override")
+def _device(directory: DirectoryHandle, address: str) -> Device:
+    entries = frozenset(directory.entries())
+    ids = _Identity.read(directory)
+    group = directory.link_name("iommu_group") if "iommu_group" in entries else None
+    override = directory.attribute("driver_override")
     # A kernel without NUMA has no such attribute.
-    numa = _number(folder.attribute("numa_node"), -1) if "numa_node" in entries else -1
+    numa = _number(directory.attribute("numa_node"), -1) if "numa_node" in entries else -1
     virtual = (
         sorted((name for name in entries if name.startswith("virtfn")), key=lambda name: int(name[6:])) if "virtfn0" in entries else ()
     )
@@ -145,19 +145,19 @@ def _device(folder: Folder, address: str) -> Device:
         subsystem_vendor=ids.subsystem_vendor,
         subsystem_device=ids.subsystem_device,
         class_code=ids.class_code,
-        revision=_number(folder.attribute("revision")),
+        revision=_number(directory.attribute("revision")),
         modalias=ids.modalias,
-        driver=folder.link_name("driver") if "driver" in entries else None,
+        driver=directory.link_name("driver") if "driver" in entries else None,
         # The kernel shows an unset override as "(null)".
         driver_override=None if override in (None, "", "(null)") else override,
         iommu_group=int(group) if group and group.isdecimal() else None,
         numa_node=None if numa < 0 else numa,
-        boot_vga="boot_vga" in entries and folder.attribute("boot_vga") == "1",
-        physical_function=folder.link_name("physfn") if "physfn" in entries else None,
-        virtual_functions=tuple(function for function in map(folder.link_name, virtual) if function),
-        max_virtual_functions=_number(folder.attribute("sriov_totalvfs")) if "sriov_totalvfs" in entries else 0,
-        drivers_autoprobe="sriov_drivers_autoprobe" not in entries or folder.attribute("sriov_drivers_autoprobe") != "0",
-        nodes=_nodes(folder, entries, group),
+        boot_vga="boot_vga" in entries and directory.attribute("boot_vga") == "1",
+        physical_function=directory.link_name("physfn") if "physfn" in entries else None,
+        virtual_functions=tuple(function for function in map(directory.link_name, virtual) if function),
+        max_virtual_functions=_number(directory.attribute("sriov_totalvfs")) if "sriov_totalvfs" in entries else 0,
+        drivers_autoprobe="sriov_drivers_autoprobe" not in entries or directory.attribute("sriov_drivers_autoprobe") != "0",
+        nodes=_nodes(directory, entries, group),
     )
 
 
@@ -172,19 +172,19 @@ class _Identity(t.NamedTuple):
     modalias: str
 
     @classmethod
-    def read(cls, folder: Folder) -> _Identity:
-        found = UEVENT.search(folder.attribute("uevent") or "")
+    def read(cls, directory: DirectoryHandle) -> _Identity:
+        found = UEVENT.search(directory.attribute("uevent") or "")
         if found is not None:
             class_code, *ids, modalias = found.groups()
             vendor, device, subsystem_vendor, subsystem_device = (int(number, 16) for number in ids)
             return cls(vendor, device, subsystem_vendor, subsystem_device, int(class_code, 16), modalias)
         return cls(
-            vendor=_number(folder.attribute("vendor")),
-            device=_number(folder.attribute("device")),
-            subsystem_vendor=_number(folder.attribute("subsystem_vendor")),
-            subsystem_device=_number(folder.attribute("subsystem_device")),
-            class_code=_number(folder.attribute("class")),
-            modalias=folder.attribute("modalias") or "",
+            vendor=_number(directory.attribute("vendor")),
+            device=_number(directory.attribute("device")),
+            subsystem_vendor=_number(directory.attribute("subsystem_vendor")),
+            subsystem_device=_number(directory.attribute("subsystem_device")),
+            class_code=_number(directory.attribute("class")),
+            modalias=directory.attribute("modalias") or "",
         )
 
 
@@ -195,15 +195,15 @@ def _number(text: str | None, missing: int = 0) -> int:
         return missing
 
 
-def _nodes(folder: Folder, entries: frozenset[str], group: str | None) -> tuple[str, ...]:
-    nodes = [f"{kind}/{name}" for kind in ("net", "block") if kind in entries for name in folder.names(kind)]
+def _nodes(directory: DirectoryHandle, entries: frozenset[str], group: str | None) -> tuple[str, ...]:
+    nodes = [f"{kind}/{name}" for kind in ("net", "block") if kind in entries for name in directory.names(kind)]
     # A virtio function's interfaces lie below its virtio device, an NVMe function's disks below its controller.
     for parent in sorted(name for name in entries if name.startswith("virtio")):
-        nodes += [f"{kind}/{name}" for kind in ("net", "block") for name in folder.names(f"{parent}/{kind}")]
+        nodes += [f"{kind}/{name}" for kind in ("net", "block") for name in directory.names(f"{parent}/{kind}")]
     if "drm" in entries:
-        nodes += [f"drm/{name}" for name in folder.names("drm") if name.startswith("card")]
-    for controller in folder.names("nvme") if "nvme" in entries else ():
-        nodes += [f"block/{name}" for name in folder.names(f"nvme/{controller}") if NVME_DISK.fullmatch(name)]
+        nodes += [f"drm/{name}" for name in directory.names("drm") if name.startswith("card")]
+    for controller in directory.names("nvme") if "nvme" in entries else ():
+        nodes += [f"block/{name}" for name in directory.names(f"nvme/{controller}") if NVME_DISK.fullmatch(name)]
     if group is not None and "vfio-dev" in entries:
         nodes.append(f"vfio/{group}")
     return tuple(nodes)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_change import State
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_change import FileState
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
@@ -16,7 +16,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules imp
 
 
 @dataclasses.dataclass(frozen=True)
-class Foreign:
+class OtherConfig:
     """What others than this policy have configured."""
 
     config: ModprobeConfig
@@ -36,8 +36,8 @@ class PolicyFacts:
     inventory: Inventory
     kernels: tuple[Kernel, ...]
     running: str | None
-    foreign: Foreign
-    existing: t.Mapping[str, State | None]
+    foreign: OtherConfig
+    existing: t.Mapping[str, FileState | None]
     hidden: t.Mapping[str, str]
     """Files of the system that one of ours would hide, by our path."""
     rules_name: str

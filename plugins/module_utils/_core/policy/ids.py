@@ -13,7 +13,7 @@ import posixpath
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import comparable
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import PENDING
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.contradictions import runs_nothing
 
@@ -21,7 +21,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import Directive, ModprobeConfig
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
     from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import Decision
-    from ansible_collections.vfio.variants.plugins.module_utils._core.policy.facts import Foreign, PolicyFacts
+    from ansible_collections.vfio.variants.plugins.module_utils._core.policy.facts import OtherConfig, PolicyFacts
 
 
 OFFER = "Use the strategy override, which is per device."
@@ -116,7 +116,7 @@ class Softdeps:
     warnings: tuple[str, ...]
 
 
-def make_softdeps(before: t.Mapping[str, t.Sequence[str]], foreign: Foreign, our_path: str) -> Softdeps:
+def make_softdeps(before: t.Mapping[str, t.Sequence[str]], foreign: OtherConfig, our_path: str) -> Softdeps:
     """Lines that load ``before``'s modules before each native one, with what the lines that they displace ask for.
 
     Raises HostError where another line would come first, or where an install line would lose its effect.
@@ -144,7 +144,7 @@ def make_softdeps(before: t.Mapping[str, t.Sequence[str]], foreign: Foreign, our
     return Softdeps(tuple(lines), tuple(warnings))
 
 
-def _heeded(native: str, foreign: Foreign) -> list[Directive]:
+def _heeded(native: str, foreign: OtherConfig) -> list[Directive]:
     """The line that kmod heeds without us, on each kernel; kernels bring their own modules.softdep."""
     heeded: list[Directive] = []
     for own in foreign.own_softdeps or (None,):
@@ -164,7 +164,7 @@ def _words(directive: Directive, wanted: str) -> tuple[str, ...]:
         if word in ("pre:", "post:"):
             mode = word
         elif mode == wanted:
-            found.append(comparable(word))
+            found.append(normalize_module_name(word))
     return tuple(found)
 
 

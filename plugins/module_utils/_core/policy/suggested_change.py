@@ -11,9 +11,9 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import CERTAIN, INITRAMFS, KERNEL
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.forecast import forecast
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.registration import Registrar
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import comparable
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import Directive, ModprobeConfig, Source
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import Directive, ModprobeConfig, SourceLine
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.rules import lines_for
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import Rules, parse
 
@@ -27,7 +27,7 @@ FIRST_FILE = "/etc/modprobe.d/00-vfio.conf"
 
 
 @dataclasses.dataclass(frozen=True)
-class Change:
+class SuggestedChange:
     """A change in words, and the boot that it leads to."""
 
     sentence: str
@@ -50,26 +50,26 @@ def would_change(device: Device, driver: str, devices: t.Sequence[Device], boot:
     return None
 
 
-def _changes(device: Device, driver: str, module: str, boot: Boot, now: Winner) -> t.Iterator[Change]:
+def _changes(device: Device, driver: str, module: str, boot: Boot, now: Winner) -> t.Iterator[SuggestedChange]:
     """Changes from the smallest on: take one line away or add one, build the image anew, both, and last a policy of our own."""
     removals = list(_removals(boot, now))
-    additions = list(_softdeps(boot, device, driver if comparable(driver) == module else module))
+    additions = list(_softdeps(boot, device, driver if normalize_module_name(driver) == module else module))
     yield from (*removals, *additions)
     image = next((stage for stage in boot.stages if stage.name == INITRAMFS), None)
     rebuild = "" if image is None else f" and build {image.place} anew"
     if image is not None:
-        yield Change(f"Build {image.place} anew: it does not hold what the root's files say.", _rebuilt(boot, module))
+        yield SuggestedChange(f"Build {image.place} anew: it does not hold what the root's files say.", _rebuilt(boot, module))
         for change in (*removals, *additions):
-            yield Change(f"{change.sentence[:-1]}{rebuild}.", _rebuilt(change.boot, module))
+            yield SuggestedChange(f"{change.sentence[:-1]}{rebuild}.", _rebuilt(change.boot, module))
     for without in (None, *removals):
         start = boot if without is None else without.boot
         first = "" if without is None else f"{without.sentence[:-1]}, and "
         claim = f"claim {device.address} for {driver} with boot_policy"
         sentence = first + (claim if first else claim[0].upper() + claim[1:]) + rebuild + "."
-        yield Change(sentence, _claimed(_rebuilt(start, module), device, driver, module))
+        yield SuggestedChange(sentence, _claimed(_rebuilt(start, module), device, driver, module))
 
 
-def _removals(boot: Boot, now: Winner) -> t.Iterator[Change]:
+def _removals(boot: Boot, now: Winner) -> t.Iterator[SuggestedChange]:
     """Without each line that has a part in the outcome, as far as an operator wrote it."""
     if any(boot.cmdline_source in str(because) for because in now.because):
         yield from _without_arguments(boot, now)
@@ -80,24 +80,24 @@ def _removals(boot: Boot, now: Winner) -> t.Iterator[Change]:
         config = any(str(line.source) == source for stage in boot.stages for line in stage.config.directives)
         rule = any(str(line) == source for stage in boot.stages for line in stage.rules.rules)
         if (config or rule) and source != boot.cmdline_source:
-            yield Change(f"Remove {source} ({fact}).", _without_line(boot, source))
+            yield SuggestedChange(f"Remove {source} ({fact}).", _without_line(boot, source))
         elif any(assigned.source == source for assigned in boot.later.driverctl.values()):
             kept = {address: assigned for address, assigned in boot.later.driverctl.items() if assigned.source != source}
             later = dataclasses.replace(boot.later, driverctl=kept)
-            yield Change(f"Remove {source}.", dataclasses.replace(boot, later=later))
+            yield SuggestedChange(f"Remove {source}.", dataclasses.replace(boot, later=later))
 
 
-def _softdeps(boot: Boot, device: Device, module: str) -> t.Iterator[Change]:
+def _softdeps(boot: Boot, device: Device, module: str) -> t.Iterator[SuggestedChange]:
     """Where the driver's `ids=` name the device: have it loaded before the natives.  kmod heeds a module's first softdep line only."""
     root = boot.stages[-1]
     natives = [match.module for match in root.kernel.natives(device.modalias) if match.module in root.kernel.modules]
-    if not natives or comparable(module) not in Registrar(boot).with_dynamic_id(root, device):
+    if not natives or normalize_module_name(module) not in Registrar(boot).with_dynamic_id(root, device):
         return
     softdeps = [(native, "pre:", module) for native in dict.fromkeys(natives)]
-    lines = tuple(Directive(Source(FIRST_FILE, number), "softdep", words) for number, words in enumerate(softdeps, 1))
+    lines = tuple(Directive(SourceLine(FIRST_FILE, number), "softdep", words) for number, words in enumerate(softdeps, 1))
     stages = (*boot.stages[:-1], dataclasses.replace(root, config=ModprobeConfig((*lines, *root.config.directives))))
     said = " and ".join(f"`softdep {' '.join(line.arguments)}`" for line in lines)
-    yield Change(f"Add {said} to {FIRST_FILE}.", dataclasses.replace(boot, stages=stages))
+    yield SuggestedChange(f"Add {said} to {FIRST_FILE}.", dataclasses.replace(boot, stages=stages))
 
 
 def _without_line(boot: Boot, source: str) -> Boot:
@@ -109,7 +109,7 @@ def _without_line(boot: Boot, source: str) -> Boot:
     return _with_stages(boot, without)
 
 
-def _without_arguments(boot: Boot, now: Winner) -> t.Iterator[Change]:
+def _without_arguments(boot: Boot, now: Winner) -> t.Iterator[SuggestedChange]:
     """Without each argument of the command line that is named."""
     said = " ".join(str(because) for because in now.because)
     for argument in boot.cmdline.arguments:
@@ -121,7 +121,7 @@ def _without_arguments(boot: Boot, now: Winner) -> t.Iterator[Change]:
                 return dataclasses.replace(stage, config=ModprobeConfig(lines).with_cmdline(cmdline, boot.cmdline_source))
 
             changed = dataclasses.replace(_with_stages(boot, without), cmdline=cmdline)
-            yield Change(f"Remove {argument} from the command line ({boot.cmdline_source}).", changed)
+            yield SuggestedChange(f"Remove {argument} from the command line ({boot.cmdline_source}).", changed)
 
 
 def _rebuilt(boot: Boot, module: str) -> Boot:

@@ -48,7 +48,7 @@ NO_FORECAST: t.Mapping[str, t.Any] = {
 
 
 @dataclasses.dataclass(frozen=True)
-class Outlook:
+class HostForecast:
     """The boots of a host's kernels, which of them comes next (or why nobody knows), and what is wrong with the policy."""
 
     inventory: Inventory
@@ -67,7 +67,7 @@ class Outlook:
         running: str | None,
         cache: Cache,
         described: bool = False,
-    ) -> Outlook:
+    ) -> HostForecast:
         """``cache`` keeps what images and modules hold; ``described`` devices are not those of the kernel that runs."""
         loader = next_boot.read(host)
         boots = reading.boots(host, inventory, kernels, running, loader, cache)
@@ -84,7 +84,7 @@ class Outlook:
         boots: t.Sequence[Boot],
         loader: NextBoot,
         files: PolicyFiles = NOTHING_READ,
-    ) -> Outlook:
+    ) -> HostForecast:
         by_release = {boot.release: boot for boot in boots}
         release, reason = loader.release, loader.why
         if release is None:

@@ -16,12 +16,12 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.build_r
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import OSRELEASE
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import DEVICES, Device
-from ansible_collections.vfio.variants.plugins.module_utils._core.report.boot_forecast import Outlook, next_boot_facts
+from ansible_collections.vfio.variants.plugins.module_utils._core.report.boot_forecast import HostForecast, next_boot_facts
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.device_report import (
-    Surroundings,
+    Context,
+    contender_facts,
     kernel_report,
     modprobe_report,
-    verdicts,
 )
 
 if t.TYPE_CHECKING:
@@ -48,7 +48,7 @@ class Forecasts:
     policy_warnings: list[str]
 
     @classmethod
-    def make(cls, outlook: Outlook, devices: t.Sequence[Device]) -> Forecasts:
+    def make(cls, outlook: HostForecast, devices: t.Sequence[Device]) -> Forecasts:
         facts: list[Facts] = []
         places: dict[t.Hashable, int] = {}
         on_kernels: dict[str, dict[str, int]] = {}
@@ -73,55 +73,59 @@ class Forecasts:
 
 
 @dataclasses.dataclass(frozen=True)
-class Told:
+class CachedReport:
     """Nothing but what JSON can say."""
 
     kernels: list[Facts]
     modprobe: list[Facts]
     warnings: list[str]
-    verdicts: t.Mapping[str, Facts]
+    contender_facts: t.Mapping[str, Facts]
     """By modalias."""
     forecasts: Forecasts | None
 
     @classmethod
-    def read(cls, host: Host, inventory: Inventory, devices: t.Sequence[Device], described: bool, forecast: bool, cache: Cache) -> Told:
+    def read(
+        cls, host: Host, inventory: Inventory, devices: t.Sequence[Device], described: bool, forecast: bool, cache: Cache
+    ) -> CachedReport:
         """From the host's files.  ``described`` devices are not those that /sys shows."""
         running = host.text_or_none(OSRELEASE)
         kernels = read_kernels(host, cache)
         config = ModprobeConfig.read(host)
-        outlook = Outlook.read(host, inventory, kernels, running, cache, described) if forecast else None
-        around = Surroundings(inventory, kernels, running, config, frozenset(host.names("/sys/module")))
+        outlook = HostForecast.read(host, inventory, kernels, running, cache, described) if forecast else None
+        around = Context(inventory, kernels, running, config, frozenset(host.names("/sys/module")))
         return cls(
             [{**kernel, "headers_package": headers_package(host, kernel["release"])} for kernel in kernel_report(kernels, running)],
             modprobe_report(config, kernels),
             _warnings(host, described, running, [kernel.release for kernel in kernels]),
-            verdicts(devices, around),
+            contender_facts(devices, around),
             None if outlook is None else Forecasts.make(outlook, devices),
         )
 
     @classmethod
-    def recall(cls, host: Host, inventory: Inventory, devices: t.Sequence[Device], described: bool, forecast: bool, cache: Cache) -> Told:
+    def recall(
+        cls, host: Host, inventory: Inventory, devices: t.Sequence[Device], described: bool, forecast: bool, cache: Cache
+    ) -> CachedReport:
         """What `read()` says, from the cache where it would read the same again."""
         whose = json.dumps([described, forecast, [device.address for device in devices]])
 
-        def read() -> Told:
+        def read() -> CachedReport:
             return cls.read(host, inventory, devices, described, forecast, cache)
 
-        return cache.concluded("told", whose, _fingerprint(inventory), read, Told.to_cache, Told.from_cache)
+        return cache.concluded("told", whose, _fingerprint(inventory), read, CachedReport.to_cache, CachedReport.from_cache)
 
     def to_cache(self) -> dict[str, t.Any]:
         """As JSON can say it."""
         return {**vars(self), "forecasts": None if self.forecasts is None else vars(self.forecasts)}
 
     @classmethod
-    def from_cache(cls, kept: t.Any) -> Told:
+    def from_cache(cls, kept: t.Any) -> CachedReport:
         """Raises KeyError or TypeError on what `to_cache()` did not write."""
         forecasts = kept["forecasts"]
         return cls(**{**kept, "forecasts": None if forecasts is None else Forecasts(**forecasts)})
 
     def of(self, device: Device) -> Facts:
         """What is said of one device."""
-        verdict = self.verdicts[device.modalias]
+        verdict = self.contender_facts[device.modalias]
         return verdict if self.forecasts is None else {**verdict, **self.forecasts.of(device, verdict["kernels"])}
 
     def of_host(self) -> Facts:

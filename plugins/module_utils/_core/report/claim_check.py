@@ -15,8 +15,8 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import DEVICES
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.hardware import parse as parse_hardware
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import supplemented
-from ansible_collections.vfio.variants.plugins.module_utils._core.report.boot_forecast import Outlook
-from ansible_collections.vfio.variants.plugins.module_utils._core.report.claim_status import AfterBoot, Verdict
+from ansible_collections.vfio.variants.plugins.module_utils._core.report.boot_forecast import HostForecast
+from ansible_collections.vfio.variants.plugins.module_utils._core.report.claim_status import AfterBoot, ClaimStatus
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.device_facts import inventory_of
 
 if t.TYPE_CHECKING:
@@ -41,7 +41,7 @@ def compare(host: Host, params: t.Mapping[str, t.Any], check_mode: bool) -> dict
     claims = with_companions(claims, inventory) if params["group"] == "claim" else claims
     kernels = read_all(host)
     running = host.text_or_none(OSRELEASE)
-    outlook = Outlook.read(host, inventory, kernels, running, Cache(host, not check_mode), params["hardware"] is not None)
+    outlook = HostForecast.read(host, inventory, kernels, running, Cache(host, not check_mode), params["hardware"] is not None)
     releases = _releases(host, params["kernels"], outlook)
     claimed = _claimed(host, claims, inventory, tuple(kernel.with_pending(pending_of(params)) for kernel in kernels))
     verdicts = _verdicts(claimed, releases, running, outlook)
@@ -57,7 +57,7 @@ def _inventory(host: Host, params: t.Mapping[str, t.Any]) -> Inventory:
     return inventory_of(host, hardware)
 
 
-def _releases(host: Host, wanted: t.Sequence[str], outlook: Outlook) -> tuple[str, ...]:
+def _releases(host: Host, wanted: t.Sequence[str], outlook: HostForecast) -> tuple[str, ...]:
     """The kernels asked for; all of them where `next` is one and nobody knows which that is."""
     named = [release for release in wanted if release != NEXT]
     if NEXT in wanted:
@@ -76,11 +76,11 @@ def _claimed(host: Host, claims: t.Sequence[Claim], inventory: Inventory, kernel
     return found
 
 
-def _verdicts(claimed: Claimed, releases: t.Sequence[str], running: str | None, outlook: Outlook) -> tuple[Verdict, ...]:
+def _verdicts(claimed: Claimed, releases: t.Sequence[str], running: str | None, outlook: HostForecast) -> tuple[ClaimStatus, ...]:
     now = claimed.get(running or "", {})
     addresses = {address for release in releases for address in claimed[release]}
     return tuple(
-        Verdict(
+        ClaimStatus(
             device,
             now.get(device.address),
             tuple(
@@ -96,11 +96,13 @@ def _verdicts(claimed: Claimed, releases: t.Sequence[str], running: str | None, 
     )
 
 
-def _answer(expect: str, verdicts: t.Sequence[Verdict], running: str | None, outlook: Outlook, check_mode: bool) -> dict[str, t.Any]:
+def _answer(
+    expect: str, verdicts: t.Sequence[ClaimStatus], running: str | None, outlook: HostForecast, check_mode: bool
+) -> dict[str, t.Any]:
     if expect == SATISFIED and any(verdict.satisfied is None for verdict in verdicts):
         what = "no kernel runs here" if running is None else f"kernel {running} runs, and its modules are not installed"
         raise HostError(f"expect: whether the devices are owned as claimed cannot be told: {what}.", "Ask with expect: winner.")
-    judged = {WINNER: Verdict.winner_failure, SATISFIED: Verdict.owner_failure}.get(expect)
+    judged = {WINNER: ClaimStatus.winner_failure, SATISFIED: ClaimStatus.owner_failure}.get(expect)
     failures = [sentence for verdict in verdicts if judged for sentence in (judged(verdict),) if sentence]
     result = {
         "devices": [verdict.facts() for verdict in verdicts],

@@ -52,7 +52,7 @@ class AfterBoot:
 
 
 @dataclasses.dataclass(frozen=True)
-class Verdict:
+class ClaimStatus:
     """What has become of a claim on one device, and what will.  ``claimed_now`` is None where no kernel runs that is installed."""
 
     device: Device

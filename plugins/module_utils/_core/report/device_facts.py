@@ -13,7 +13,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors im
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci import selector
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import DEVICES, Inventory
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.hardware import parse as parse_hardware
-from ansible_collections.vfio.variants.plugins.module_utils._core.report.cached_report import Told
+from ansible_collections.vfio.variants.plugins.module_utils._core.report.cached_report import CachedReport
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.device_report import report
 
 if t.TYPE_CHECKING:
@@ -65,7 +65,7 @@ def _gather(
             "Leave out devices, describe them with hardware, or look at a running host.",
         )
     chosen = inventory.devices if selectors is None else selector.select(inventory, selectors, allow_missing)
-    told = Told.recall(host, inventory, chosen, hardware is not None, forecast, Cache(host, not check_mode))
+    told = CachedReport.recall(host, inventory, chosen, hardware is not None, forecast, Cache(host, not check_mode))
     return {"devices": report(chosen, inventory, told.of), **told.of_host()}
 
 

@@ -22,7 +22,7 @@ Facts = dict[str, t.Any]
 
 
 @dataclasses.dataclass(frozen=True)
-class Surroundings:
+class Context:
     """What devices are judged by.  ``loaded`` are the modules that sysfs shows, built-in ones with parameters among them."""
 
     inventory: Inventory
@@ -41,9 +41,9 @@ def report(devices: t.Sequence[Device], inventory: Inventory, told: t.Callable[[
     return [{**_identity(device), **_ownership(device, groups), **told(device)} for device in devices]
 
 
-def verdicts(devices: t.Sequence[Device], around: Surroundings) -> dict[str, Facts]:
+def contender_facts(devices: t.Sequence[Device], around: Context) -> dict[str, Facts]:
     """Who contends for devices, by modalias: hundreds of virtual functions share one, and with it all that the kernels say."""
-    return {modalias: _verdict(modalias, around) for modalias in dict.fromkeys(device.modalias for device in devices)}
+    return {modalias: _contender_facts(modalias, around) for modalias in dict.fromkeys(device.modalias for device in devices)}
 
 
 def kernel_report(kernels: t.Sequence[Kernel], running: str | None) -> list[Facts]:
@@ -96,7 +96,7 @@ def _ownership(device: Device, groups: t.Mapping[int, list[str]]) -> Facts:
     }
 
 
-def _verdict(modalias: str, around: Surroundings) -> Facts:
+def _contender_facts(modalias: str, around: Context) -> Facts:
     by_kernel = {kernel.release: contenders(modalias, kernel, around.config) for kernel in around.kernels}
     now = by_kernel.get(around.running or "", ())
     return {
@@ -106,7 +106,7 @@ def _verdict(modalias: str, around: Surroundings) -> Facts:
     }
 
 
-def _variant(modalias: str, around: Surroundings) -> Facts | None:
+def _variant(modalias: str, around: Context) -> Facts | None:
     kernel = next((kernel for kernel in around.kernels if kernel.release == around.running), None)
     best = None if kernel is None else kernel.best_variant(modalias)
     if best is None:

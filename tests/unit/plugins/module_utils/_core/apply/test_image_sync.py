@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.apply.image_sync import Agreement, make_agree
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.image_sync import ImageSync, sync_images
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.policy.policy import Paths, header, modules_line
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.policy import PolicyPaths, header, modules_line
 from ansible_collections.vfio.variants.tests.unit.commands import Commands
 from ansible_collections.vfio.variants.tests.unit.images import Link, archive, module, packed
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_12, DEBIAN_13, Tree
@@ -20,7 +20,7 @@ from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_12, DEBIAN
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.tests.unit.images import Entry
 
-OURS = Paths("gpus")
+OURS = PolicyPaths("gpus")
 OPTIONS = header("gpus") + "options vfio-pci ids=10de:1db1\n"
 RULES = header("gpus") + 'ACTION=="add", SUBSYSTEM=="pci", ATTR{driver_override}="vfio-pci"\n'
 HOOK = "#!/bin/sh\n" + header("gpus") + modules_line(["vfio_pci"])
@@ -89,9 +89,9 @@ class Machine:
         self.tree.file(OURS.modprobe, OPTIONS).file(OURS.rules, RULES).file(OURS.hook, HOOK, 0o755).file(OURS.dracut, DRACUT)
         return self
 
-    def agree(self, check_mode: bool = False, **params: t.Any) -> Agreement:
+    def agree(self, check_mode: bool = False, **params: t.Any) -> ImageSync:
         defaults = {"kernels": ["all"], "policy": None, "pending_modules": [], "generator": "auto", "force": False, "timeout": 60}
-        return make_agree(self.tree.host(self.commands), {**defaults, **params}, check_mode)
+        return sync_images(self.tree.host(self.commands), {**defaults, **params}, check_mode)
 
     def reasons(self, **params: t.Any) -> tuple[str, ...]:
         return self.agree(check_mode=True, **params).plans[0].reasons

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot import read
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.next_boot import Entry, NextBoot
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.next_boot import BootEntry, NextBoot
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.forecast import forecast
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import read_all
@@ -36,15 +36,15 @@ def tree(tmp_path: Path) -> Tree:
     return stock.pci(CARD, group=1, driver="nouveau").pci(NIC, "8086:10d3", class_code=ETHERNET, group=2, driver="e1000e")
 
 
-def boots(tree: Tree, *entries: Entry) -> dict[str, Boot]:
+def boots(tree: Tree, *entries: BootEntry) -> dict[str, Boot]:
     host = tree.host()
     loader = NextBoot(DEBIAN_13, "", {entry.release: entry for entry in entries})
     found = read.boots(host, Inventory.read(host), read_all(host), DEBIAN_13, loader)
     return {boot.release: boot for boot in found}
 
 
-def entry(cmdline: str = "ro intel_iommu=on", initrds: tuple[str, ...] = (), doubts: tuple[str, ...] = ()) -> Entry:
-    return Entry(DEBIAN_13, Cmdline.parse(cmdline), GRUB, initrds, doubts)
+def entry(cmdline: str = "ro intel_iommu=on", initrds: tuple[str, ...] = (), doubts: tuple[str, ...] = ()) -> BootEntry:
+    return BootEntry(DEBIAN_13, Cmdline.parse(cmdline), GRUB, initrds, doubts)
 
 
 def the_boot(tree: Tree, *given: t.Any, **more: t.Any) -> Boot:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.stale_modules import check_forgotten, check_removed, module_files
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree import Places
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree import DkmsPaths
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_12, V100_VARIANT, Tree
 
@@ -18,7 +18,7 @@ FOLDER = f"{HERE}/updates/dkms"
 
 
 def forgotten(tree: Tree) -> None:
-    check_forgotten(tree.host(), Places(), DEBIAN_12, ["gpu-vfio-pci"])
+    check_forgotten(tree.host(), DkmsPaths(), DEBIAN_12, ["gpu-vfio-pci"])
 
 
 def test_a_module_is_found_by_its_name_whatever_its_suffix_and_spelling(tmp_path: Path) -> None:
@@ -27,15 +27,15 @@ def test_a_module_is_found_by_its_name_whatever_its_suffix_and_spelling(tmp_path
     tree = Tree(tmp_path).file(f"{HERE}/kernel/gpu_vfio_pci.ko")
     for name in (*names, *others):
         tree.file(f"{FOLDER}/{name}")
-    found = module_files(tree.host(), Places(), "gpu", DEBIAN_12, ["gpu_vfio_pci"])
+    found = module_files(tree.host(), DkmsPaths(), "gpu", DEBIAN_12, ["gpu_vfio_pci"])
     assert found == tuple(f"{FOLDER}/{name}" for name in names)
 
 
 def test_a_file_that_is_left_is_an_error(tmp_path: Path) -> None:
     tree = Tree(tmp_path).file(f"{FOLDER}/gpu_vfio_pci.ko.xz")
     with pytest.raises(HostError, match=r"updates/dkms/gpu_vfio_pci\.ko\.xz is still there"):
-        check_removed(tree.host(), Places(), "gpu", DEBIAN_12, ["gpu_vfio_pci"])
-    check_removed(tree.host(), Places(), "gpu", DEBIAN_12, ["gpu"])
+        check_removed(tree.host(), DkmsPaths(), "gpu", DEBIAN_12, ["gpu_vfio_pci"])
+    check_removed(tree.host(), DkmsPaths(), "gpu", DEBIAN_12, ["gpu"])
 
 
 def test_a_module_that_depmod_still_lists_is_an_error(tmp_path: Path) -> None:

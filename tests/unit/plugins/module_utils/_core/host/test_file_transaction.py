@@ -10,7 +10,7 @@ import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host import file_transaction
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_change import FileChange, State, diff
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_change import FileChange, FileState, diff
 from ansible_collections.vfio.variants.tests.unit.trees import Tree
 
 MODPROBE = "/etc/modprobe.d/a.conf"
@@ -18,7 +18,7 @@ HOOK = "/etc/initramfs-tools/hooks/a"
 
 
 def change(tree: Tree, path: str, after: bytes | None, mode: int = 0o644) -> FileChange:
-    return FileChange(path, file_transaction.read_state(tree.host(), path), None if after is None else State(after, mode))
+    return FileChange(path, file_transaction.read_state(tree.host(), path), None if after is None else FileState(after, mode))
 
 
 def test_files_and_their_missing_directories_appear_with_their_permissions(tmp_path: Path) -> None:

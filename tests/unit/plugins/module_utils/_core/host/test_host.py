@@ -149,7 +149,7 @@ def test_two_runs_do_not_change_a_host_at_once(tmp_path: Path) -> None:
 
 def test_a_folder_tells_its_attributes_links_and_names(tmp_path: Path) -> None:
     tree = Tree(tmp_path).file("/sys/dev/vendor", "0x10de\n").link("/sys/dev/driver", "../bus/nouveau").directory("/sys/dev/net/eth0")
-    with tree.host().folder("/sys/dev") as folder:
+    with tree.host().open_directory("/sys/dev") as folder:
         assert sorted(folder.entries()) == ["driver", "net", "vendor"]
         assert (folder.names("net"), folder.names("block")) == (["eth0"], [])
         assert (folder.attribute("vendor"), folder.attribute("device"), folder.attribute("net")) == ("0x10de", None, None)
@@ -161,7 +161,7 @@ def test_a_folder_below_another_root_is_never_this_machines(tmp_path: Path) -> N
     outside.mkdir()
     (outside / "name").write_text("this machine")
     root.file(f"{outside}/name", "that machine").link("/sys/dev", str(outside))
-    with root.host().folder("/sys/dev") as folder:
+    with root.host().open_directory("/sys/dev") as folder:
         assert folder.attribute("name") == "that machine"
-    with pytest.raises(HostError, match="/sys/none cannot be listed"), root.host().folder("/sys/none"):
+    with pytest.raises(HostError, match="/sys/none cannot be listed"), root.host().open_directory("/sys/none"):
         pass

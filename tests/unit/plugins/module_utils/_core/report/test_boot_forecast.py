@@ -9,7 +9,7 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import ROOT, Assigned, Boot, Later
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.next_boot import NextBoot
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device, Inventory
-from ansible_collections.vfio.variants.plugins.module_utils._core.report.boot_forecast import LONGEST_SEARCH, NOT_SEARCHED, Outlook
+from ansible_collections.vfio.variants.plugins.module_utils._core.report.boot_forecast import LONGEST_SEARCH, NOT_SEARCHED, HostForecast
 from ansible_collections.vfio.variants.tests.unit.boots import STOCK, boot, device
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13
 
@@ -21,9 +21,9 @@ UNKNOWN_LOADER = NextBoot(None, "Nobody knows.", {}, ("No boot loader is found."
 GRUB = NextBoot(DEBIAN_13, "/boot/grub/grub.cfg:7: the first entry", {})
 
 
-def outlook(*boots: Boot, devices: t.Sequence[Device] = (GPU,), loader: NextBoot = GRUB) -> Outlook:
+def outlook(*boots: Boot, devices: t.Sequence[Device] = (GPU,), loader: NextBoot = GRUB) -> HostForecast:
     kernels = [stage.kernel for one in boots for stage in one.stages if stage.name == ROOT]
-    return Outlook.judge(Inventory(tuple(devices), {}), kernels, boots, loader)
+    return HostForecast.judge(Inventory(tuple(devices), {}), kernels, boots, loader)
 
 
 def test_the_winner_is_told_with_the_facts_that_decide() -> None:

@@ -16,7 +16,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors im
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.read_log import STATUS
 from ansible_collections.vfio.variants.plugins.module_utils._core.report import device_facts as facts
-from ansible_collections.vfio.variants.plugins.module_utils._core.report.cached_report import Told
+from ansible_collections.vfio.variants.plugins.module_utils._core.report.cached_report import CachedReport
 from ansible_collections.vfio.variants.tests.unit import boot_images
 from ansible_collections.vfio.variants.tests.unit.driver_files import Driver, Entry, driver_file
 from ansible_collections.vfio.variants.tests.unit.images import archive, packed
@@ -48,13 +48,13 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Machine:
     tree = stock_debian(tmp_path / "root").systemd().pci(GPU, driver="nouveau").file("/etc/modprobe.d/site.conf", "# nothing\n")
     tree.file(NOUVEAU, driver_file(DEBIAN_13, [Driver(b"nouveau", (Entry(0x10DE, 0x1DB1),))], aliases=[NVIDIA_DISPLAY]))
     found = Machine(tree)
-    right = Told.read.__func__  # type: ignore[attr-defined]
+    right = CachedReport.read.__func__  # type: ignore[attr-defined]
 
-    def counted(cls: type[Told], *arguments: t.Any) -> Told:
+    def counted(cls: type[CachedReport], *arguments: t.Any) -> CachedReport:
         found.made += 1
-        return t.cast("Told", right(cls, *arguments))
+        return t.cast("CachedReport", right(cls, *arguments))
 
-    monkeypatch.setattr(Told, "read", classmethod(counted))
+    monkeypatch.setattr(CachedReport, "read", classmethod(counted))
     monkeypatch.setattr(cache_module, "DIRECTORY", str(tmp_path / "kept"))
     monkeypatch.setattr(facts, "Cache", lambda host, writable: Cache(host, writable, settled=0.0))
     return found
@@ -146,23 +146,23 @@ class TestWitness:
     )
     def test_a_question_is_asked_again(self, machine: Machine, ask: t.Callable[[Host], object]) -> None:
         host = machine.tree.host()
-        with host.watched() as witness:
+        with host.recorded() as log:
             ask(host)
-        assert host.still_answers(json.loads(json.dumps(witness.seen)))
+        assert host.still_answers(json.loads(json.dumps(log.seen)))
         machine.tree.place(CONF).unlink()
         machine.tree.link(CONF, "elsewhere").file(f"{FOLDER}/other.conf")
-        assert not host.still_answers(witness.seen)
+        assert not host.still_answers(log.seen)
 
     def test_what_could_not_be_read_may_be_there_later(self, machine: Machine) -> None:
         host = machine.tree.host()
-        with host.watched() as witness:
+        with host.recorded() as log:
             with pytest.raises(HostError):
                 host.read_text("/etc/none")
             with pytest.raises(HostError):
                 host.read_text("/etc")
-        assert host.still_answers(witness.seen)
+        assert host.still_answers(log.seen)
         machine.tree.file("/etc/none")
-        assert not host.still_answers(witness.seen)
+        assert not host.still_answers(log.seen)
 
     def test_one_who_saw_a_change_is_not_relied_upon(self, machine: Machine) -> None:
         host = machine.tree.host()
@@ -181,9 +181,9 @@ class TestWitness:
 
     def test_what_the_status_of_a_file_stands_for_is_not_asked_again(self, machine: Machine) -> None:
         host = machine.tree.host()
-        with host.watched() as witness:
+        with host.recorded() as log:
             host.once("lines", [CONF], lambda: host.read_text(CONF))
-        assert [question for question, _path, _answer in witness.seen] == [STATUS]
+        assert [question for question, _path, _answer in log.seen] == [STATUS]
 
     def test_a_file_that_may_still_be_changing_makes_nothing_to_remember(self, machine: Machine) -> None:
         host = machine.tree.host()
