@@ -41,7 +41,8 @@ def test_two_loaders_that_differ_are_a_doubt(both: Tree) -> None:
     boot = read(both)
     assert boot.release is None
     assert boot.doubts[0] == (
-        "GRUB (/boot/grub/grub.cfg) and systemd-boot (/efi/loader/loader.conf) are both installed; which one is active cannot be determined."
+        "GRUB (/boot/grub/grub.cfg) and systemd-boot (/efi/loader/loader.conf) are both installed; "
+        "which one is active cannot be determined."
     )
     assert boot.entries[OLD].doubts == (boot.doubts[0],)
 

@@ -51,7 +51,7 @@ def test_a_rule_for_an_address_where_another_card_sits_now_is_told() -> None:
 
 def test_a_modules_name_in_place_of_its_drivers_is_told() -> None:
     said = sentence("override-names-module", boot(rules=rule(driver="vfio_pci")), devices=HOST)
-    assert "its driver is vfio-pci: write that." in said
+    assert "write the name of its driver, vfio-pci." in said
     assert kinds(boot(later=saved("vfio_pci")), devices=HOST) == ["override-names-module"]
 
 
