@@ -11,9 +11,9 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.apply.policy_f
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.arguments import claims_of, pending_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import with_companions
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guards import refuse_what_is_used
+from ansible_collections.vfio.variants.plugins.module_utils._core.host import file_transaction
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_change import FileChange, diff, needed
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import file_transaction
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import driver_names
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import (
     OSRELEASE,

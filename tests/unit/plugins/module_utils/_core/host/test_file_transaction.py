@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host import file_transaction
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_change import FileChange, FileState, diff
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import file_transaction
 from ansible_collections.vfio.variants.tests.unit.trees import Tree
 
 MODPROBE = "/etc/modprobe.d/a.conf"
