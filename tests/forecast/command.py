@@ -21,6 +21,7 @@ from rig import Rig
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.cache import Cache
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.unavailable import EXIT_STATUS, ArchiveUnavailableError
 
 HERE = Path(__file__).resolve().parent
 OBSERVED = HERE / "observed" / "boots.jsonl.xz"
@@ -54,6 +55,9 @@ def main(arguments: Sequence[str]) -> int:
     options = parser().parse_args(arguments)
     try:
         return _run(options)
+    except ArchiveUnavailableError as error:
+        say("\n".join([*error.lines(), "0 passed, 0 failed"]))
+        return EXIT_STATUS
     except HostError as error:
         say(f"FAILED: {error}")
         return 1
@@ -61,7 +65,7 @@ def main(arguments: Sequence[str]) -> int:
 
 def _run(options: argparse.Namespace) -> int:
     rig = Rig()
-    rig.prepare(options.series)
+    options.series = list(rig.prepare(options.series))
     corpus = Corpus(_corpus_path(options, rig))
     comparison = Comparison(rig, corpus, say, options.jobs, options.races)
     if options.mutations:
