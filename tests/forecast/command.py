@@ -23,6 +23,7 @@ from records import Corpus
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.cache import Cache
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.unavailable import EXIT_STATUS, ArchiveUnavailableError
 
 HERE = Path(__file__).resolve().parent
 OBSERVED = HERE / "observed" / "boots.jsonl.xz"
@@ -59,6 +60,9 @@ def main(arguments: Sequence[str]) -> int:
         known.error("--replay and --mutations boot nothing: they go with neither --record nor --races")
     try:
         return _run(options)
+    except ArchiveUnavailableError as error:
+        say("\n".join([*error.lines(), "0 passed, 0 failed"]))
+        return EXIT_STATUS
     except HostError as error:
         say(f"FAILED: {error}")
         return 1
@@ -88,7 +92,8 @@ def _with_guests(options: argparse.Namespace, folder: Path) -> Comparison:
     from rig import Rig
 
     rig = Rig()
-    rig.prepare(SERIES if options.record else options.series)
+    ready = list(rig.prepare(SERIES if options.record else options.series))
+    options.series = options.series if options.record else ready
     corpus = Corpus(Cache.at(None).root / "forecast" / f"boots-{rig.digest()}.jsonl")
     return Comparison(HostTrees(rig.kernel, folder), corpus, say, rig, options.jobs, options.races)
 
