@@ -15,15 +15,17 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import Rules
 
 
-# The stages of a boot, in order.
-KERNEL = "kernel"
-INITRAMFS = "initramfs"
-ROOT = "root"
-RUNTIME = "runtime"
+StageName = t.Literal["kernel", "initramfs", "root", "runtime"]
+"""The stages of a boot, in order."""
+KERNEL: t.Final = "kernel"
+INITRAMFS: t.Final = "initramfs"
+ROOT: t.Final = "root"
+RUNTIME: t.Final = "runtime"
 
-CERTAIN = "certain"
-RACE = "race"
-UNKNOWN = "unknown"
+Certainty = t.Literal["certain", "race", "unknown"]
+CERTAIN: t.Final = "certain"
+RACE: t.Final = "race"
+UNKNOWN: t.Final = "unknown"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,7 +67,7 @@ class Stage:
     command line and depmod's softdeps.  ``doubts`` say what could not be determined, one sentence each.
     """
 
-    name: str
+    name: StageName
     place: str
     steps: tuple[Step, ...]
     kernel: Kernel
@@ -163,8 +165,8 @@ class Winner:
     """
 
     driver: str | None
-    certainty: str
-    stage: str | None
+    certainty: Certainty
+    stage: StageName | None
     because: tuple[Reason, ...]
     outcomes: tuple[str | None, ...]
 

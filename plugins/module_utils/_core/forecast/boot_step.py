@@ -13,7 +13,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.event
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import LoadRequest
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Stage
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Stage, StageName
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.events import Effect
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
 
@@ -55,7 +55,7 @@ class BootStep:
     """A step's jobs, and for each device the job of its own event, if any."""
 
     stage: Stage
-    name: str
+    name: StageName
     jobs: tuple[Job, ...]
     concerns: tuple[EffectsByAddress, ...]
     """For each job."""
@@ -115,7 +115,7 @@ def _kind(effects: tuple[Effect, ...], candidates: frozenset[str] | None = None)
 
 
 def make_boot_step(
-    stage: Stage, name: str, lists: t.Iterable[Job], events: t.Mapping[str, tuple[Effect, ...]], devices: t.Mapping[str, int]
+    stage: Stage, name: StageName, lists: t.Iterable[Job], events: t.Mapping[str, tuple[Effect, ...]], devices: t.Mapping[str, int]
 ) -> BootStep:
     """A step from the jobs of ``lists`` and the events by address; ``devices`` is the number of devices that an address stands for."""
     jobs = list(lists)

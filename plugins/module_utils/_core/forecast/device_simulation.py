@@ -26,6 +26,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.event
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import LoadRequest
 
 if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import StageName
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.events import Effect
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import PciDriver, PciId
@@ -42,7 +43,7 @@ class DeviceState:
 
     driver: str | None = None
     override: str | None = None
-    stage: str | None = None
+    stage: StageName | None = None
     because: tuple[Reason, ...] = ()
     override_because: tuple[Reason, ...] = ()
     doubt: str | None = None
@@ -84,7 +85,7 @@ class ProbeContext:
     """The constant inputs of a simulation run."""
 
     device: Device
-    stage: str
+    stage: StageName
     place: str
     registers: t.Callable[[str], tuple[Registration, ...]]
     """Returns what a module registers when it is inserted in this stage."""

@@ -45,7 +45,15 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import UNBIND
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Assigned, Boot, LoadList, Stage, Step
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import (
+        Assigned,
+        Boot,
+        Certainty,
+        LoadList,
+        Stage,
+        StageName,
+        Step,
+    )
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.events import Effect
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
 
@@ -131,7 +139,7 @@ class _Simulation:
         built_in = Reason(f"modules.builtin of {self._boot.release}", f"{play.state.driver} is built in")
         return _Outcomes((dataclasses.replace(play.state, because=(*play.state.because[:-1], built_in)),))
 
-    def _step(self, stage: Stage, name: str, step: Step, devices: t.Sequence[Device]) -> None:
+    def _step(self, stage: Stage, name: StageName, step: Step, devices: t.Sequence[Device]) -> None:
         modprobe = Modprobe(self._boot, stage, frozenset(self._loaded))
         lists = [job for work in step if not isinstance(work, Coldplug) for job in _list_jobs(work, modprobe)]
         plugged = devices if any(isinstance(work, Coldplug) for work in step) else ()
@@ -150,7 +158,7 @@ class _Simulation:
                 self._outcomes[device.address] = dataclasses.replace(outcomes, states=states)
 
     def _run_step(
-        self, stage: Stage, name: str, lists: list[Job], events: t.Mapping[str, tuple[Effect, ...]], devices: t.Sequence[Device]
+        self, stage: Stage, name: StageName, lists: list[Job], events: t.Mapping[str, tuple[Effect, ...]], devices: t.Sequence[Device]
     ) -> None:
         step = make_boot_step(stage, name, lists, events, self._counts)
         for device in self._followed(devices):
@@ -312,7 +320,7 @@ class _Simulation:
             if outcomes.is_open and self._registrar.is_wanted(device):
                 self._outcomes[device.address] = dataclasses.replace(outcomes, doubts=(*outcomes.doubts, sentence))
 
-    def _context(self, device: Device, stage: str, place: str, at: Stage | None) -> ProbeContext:
+    def _context(self, device: Device, stage: StageName, place: str, at: Stage | None) -> ProbeContext:
         autoprobe = self._autoprobe.get(device.physical_function or "", True)
         declined = self._boot.declined.get(device.address, frozenset())
         registers = self._registrar.registering_in(at)
@@ -327,7 +335,7 @@ class _Simulation:
         owners = tuple(dict.fromkeys(state.driver for state in outcomes.states))
         state = outcomes.states[0]
         doubts = [*outcomes.doubts, *self._name_doubts(device, outcomes)]
-        certainty = UNKNOWN if doubts else RACE if len(owners) > 1 else CERTAIN
+        certainty: Certainty = UNKNOWN if doubts else RACE if len(owners) > 1 else CERTAIN
         because = list(state.because)
         if state.driver is None:
             because = [*state.override_because, *because, *outcomes.refused] or [self._no_driver(device)]
