@@ -178,28 +178,46 @@ policy_warnings:
   sample: []
 """
 
+import typing as t
+
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.claim.arguments import CLAIM_ARGUMENTS
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim.arguments import CLAIM_ARGUMENTS, claims_of, pending_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import GroupMode
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import run_module
-from ansible_collections.vfio.variants.plugins.module_utils._core.report.claim_check import compare
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.hardware import parse as parse_hardware
+from ansible_collections.vfio.variants.plugins.module_utils._core.report.claim_check import ClaimCheckRequest, Expectation, compare
+
+ARGUMENTS: dict[str, dict[str, t.Any]] = {
+    **CLAIM_ARGUMENTS,
+    "expect": {"type": "str", "choices": [*t.get_args(Expectation)], "default": "none"},
+    "kernels": {"type": "list", "elements": "str", "default": ["next"]},
+    "group": {"type": "str", "choices": [*t.get_args(GroupMode)], "default": "claim"},
+    "root": {"type": "path", "default": "/"},
+    "hardware": {"type": "list", "elements": "dict"},
+}
+
+
+def request(options: t.Mapping[str, t.Any]) -> ClaimCheckRequest:
+    return ClaimCheckRequest(
+        # This module's own `expect` is not the ID that a device must have.
+        claims=claims_of({**options, "expect": None}),
+        pending_modules=pending_of(options),
+        expect=options["expect"],
+        kernels=tuple(options["kernels"]),
+        group=options["group"],
+        hardware=None if options["hardware"] is None else parse_hardware(options["hardware"]),
+    )
 
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={
-            **CLAIM_ARGUMENTS,
-            "expect": {"type": "str", "choices": ["none", "winner", "satisfied"], "default": "none"},
-            "kernels": {"type": "list", "elements": "str", "default": ["next"]},
-            "group": {"type": "str", "choices": ["claim", "ignore"], "default": "claim"},
-            "root": {"type": "path", "default": "/"},
-            "hardware": {"type": "list", "elements": "dict"},
-        },
+        argument_spec=ARGUMENTS,
         mutually_exclusive=[("claims", "devices"), ("claims", "driver"), ("claims", "allow_missing")],
         required_one_of=[("claims", "devices")],
         supports_check_mode=True,
     )
-    run_module(module, lambda host: compare(host, module.params, module.check_mode), module.params["root"])
+    run_module(module, lambda host: compare(host, request(module.params), module.check_mode).result(), module.params["root"])
 
 
 if __name__ == "__main__":

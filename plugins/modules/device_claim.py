@@ -128,27 +128,48 @@ devices:
         - bind to nvlink2gpu_vfio_pci
 """
 
+import typing as t
+
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.apply.bind import ensure
-from ansible_collections.vfio.variants.plugins.module_utils._core.claim.arguments import CLAIM_ARGUMENTS, CLAIM_EXCLUSIVE
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.bind import BindGroupMode, BindRequest, ensure
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim.arguments import (
+    CLAIM_ARGUMENTS,
+    CLAIM_EXCLUSIVE,
+    claims_of,
+    pending_of,
+)
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import ClaimState
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import run_module
+
+ARGUMENTS: dict[str, dict[str, t.Any]] = {
+    **CLAIM_ARGUMENTS,
+    "state": {"type": "str", "choices": [*t.get_args(ClaimState)], "default": "present"},
+    "group": {"type": "str", "choices": [*t.get_args(BindGroupMode)], "default": "claim"},
+    "force": {"type": "bool", "default": False},
+    "timeout": {"type": "int", "default": 60},
+}
+
+
+def request(options: t.Mapping[str, t.Any]) -> BindRequest:
+    return BindRequest(
+        claims=claims_of(options),
+        pending_modules=pending_of(options),
+        state=options["state"],
+        group=options["group"],
+        force=options["force"],
+        timeout=options["timeout"],
+    )
 
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={
-            **CLAIM_ARGUMENTS,
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-            "group": {"type": "str", "choices": ["claim", "check", "ignore"], "default": "claim"},
-            "force": {"type": "bool", "default": False},
-            "timeout": {"type": "int", "default": 60},
-        },
+        argument_spec=ARGUMENTS,
         mutually_exclusive=CLAIM_EXCLUSIVE,
         required_one_of=[("claims", "devices")],
         supports_check_mode=True,
     )
-    run_module(module, lambda host: ensure(host, module.params, module.check_mode))
+    run_module(module, lambda host: ensure(host, request(module.params), module.check_mode).result())
 
 
 if __name__ == "__main__":

@@ -402,29 +402,36 @@ modprobe:
       sample: /etc/modprobe.d/nvidia.conf:1
 """
 
+import typing as t
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import run_module
-from ansible_collections.vfio.variants.plugins.module_utils._core.report.device_facts import gather
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.hardware import parse as parse_hardware
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import parse as parse_selectors
+from ansible_collections.vfio.variants.plugins.module_utils._core.report.device_facts import DeviceReportRequest, gather
+
+ARGUMENTS: dict[str, dict[str, t.Any]] = {
+    "devices": {"type": "raw"},
+    "allow_missing": {"type": "bool", "default": False},
+    "root": {"type": "path", "default": "/"},
+    "hardware": {"type": "list", "elements": "dict"},
+    "forecast": {"type": "bool", "default": True},
+}
+
+
+def request(options: t.Mapping[str, t.Any]) -> DeviceReportRequest:
+    return DeviceReportRequest(
+        selectors=None if options["devices"] is None else parse_selectors(options["devices"]),
+        allow_missing=options["allow_missing"],
+        hardware=None if options["hardware"] is None else parse_hardware(options["hardware"]),
+        forecast=options["forecast"],
+    )
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "devices": {"type": "raw"},
-            "allow_missing": {"type": "bool", "default": False},
-            "root": {"type": "path", "default": "/"},
-            "hardware": {"type": "list", "elements": "dict"},
-            "forecast": {"type": "bool", "default": True},
-        },
-        supports_check_mode=True,
-    )
-    devices, allow_missing, hardware, forecast = (module.params[option] for option in ("devices", "allow_missing", "hardware", "forecast"))
-    run_module(
-        module,
-        lambda host: gather(host, devices, allow_missing, hardware, forecast, module.check_mode),
-        module.params["root"],
-    )
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    run_module(module, lambda host: gather(host, request(module.params), module.check_mode), module.params["root"])
 
 
 if __name__ == "__main__":

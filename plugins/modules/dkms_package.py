@@ -258,9 +258,15 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.package import DkmsPackage
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.request import LEVELS, read_request
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.module_check import ExpectedModule
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.request import (
+    FolderOnHost,
+    PackageOption,
+    PackageRequest,
+    RunStep,
+    SentSources,
+)
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.steps import run
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import run_module
 
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
@@ -268,7 +274,7 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "remote_src": {"type": "bool", "default": False},
     "name": {"type": "str"},
     "version": {"type": "str"},
-    "state": {"type": "str", "choices": list(LEVELS), "default": "present"},
+    "state": {"type": "str", "choices": [*t.get_args(PackageOption)], "default": "present"},
     "kernels": {"type": "list", "elements": "str", "default": ["all"]},
     "modules": {
         "type": "list",
@@ -284,55 +290,36 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
             "conf": {"type": "str"},
             "manifest": {"type": "str"},
             "archive": {"type": "path"},
-            "step": {"type": "str", "choices": ["look", "build", "finish"], "default": "finish"},
+            "step": {"type": "str", "choices": [*t.get_args(RunStep)], "default": "finish"},
             "build": {"type": "str"},
         },
     },
 }
 
 
-def look(host: Host, params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """What a run begins with: nothing to do, and the report; or what has to be done, everything needed being there."""
-    package = DkmsPackage(host, read_request(host, params))
-    if not package.plan.changed:
-        return package.report()
-    package.check()
-    with host.lock():
-        package.clear()
-    return {"changed": False, "_todo": {"sources": package.needs_files, "builds": list(package.plan.builds)}}
+def request(options: t.Mapping[str, t.Any]) -> PackageRequest:
+    run_options = options["_run"] or {}
+    modules = options["modules"]
+    return PackageRequest(
+        name=options["name"],
+        version=options["version"],
+        state=options["state"],
+        kernels=tuple(options["kernels"]),
+        source=_source(options["source"], options["remote_src"], run_options),
+        modules=None if modules is None else tuple(ExpectedModule(module["name"], tuple(module["aliases"] or ())) for module in modules),
+        keep_versions=options["keep_versions"],
+        timeout=options["timeout"],
+        step=run_options.get("step", "finish"),
+        build=run_options.get("build"),
+    )
 
 
-def build(host: Host, params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """One kernel's build; nothing of it can be seen outside of its hidden folder."""
-    with host.lock():
-        package = DkmsPackage(host, read_request(host, params))
-        package.check()
-        package.build([release for release in package.plan.builds if release == params["_run"]["build"]])
-    return {"changed": False}
-
-
-def finish(host: Host, params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """Everything that is still to be done."""
-    with host.lock():
-        package = DkmsPackage(host, read_request(host, params))
-        if not package.plan.changed:
-            return package.report()
-        package.check()
-        return package.apply()
-
-
-def predict(host: Host, params: t.Mapping[str, t.Any], warn: t.Callable[[str], None]) -> dict[str, t.Any]:
-    package = DkmsPackage(host, read_request(host, params))
-    if not package.plan.changed:
-        return package.report()
-    lacking = package.missing()
-    for found in lacking:
-        warn(f"This host lacks {found.what}; outside of check mode this would fail unless an earlier task installs {found.package}.")
-    packages = {"missing_packages": [found.package for found in lacking]} if lacking else {}
-    return {**package.prediction(), **packages}
-
-
-STEPS = {"look": look, "build": build, "finish": finish}
+def _source(path: str | None, is_on_host: bool, run_options: t.Mapping[str, t.Any]) -> FolderOnHost | SentSources | None:
+    if path is None:
+        return None
+    if is_on_host:
+        return FolderOnHost(path)
+    return SentSources(path, *(run_options.get(name) for name in ("digest", "conf", "manifest", "archive")))
 
 
 def main() -> None:
@@ -341,14 +328,7 @@ def main() -> None:
         supports_check_mode=True,
         required_if=[("remote_src", True, ("source",))],
     )
-
-    def work(host: Host) -> dict[str, t.Any]:
-        if module.check_mode:
-            return predict(host, module.params, module.warn)
-        step = (module.params["_run"] or {}).get("step", "finish")
-        return STEPS[step](host, module.params)
-
-    run_module(module, work)
+    run_module(module, lambda host: run(host, request(module.params), module.check_mode).result())
 
 
 if __name__ == "__main__":

@@ -157,9 +157,9 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.apply.image_sync import sync_images
-from ansible_collections.vfio.variants.plugins.module_utils._core.claim.arguments import CLAIM_ARGUMENTS
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.image_check import GivenPolicy
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.image_sync import SyncRequest, sync_images
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim.arguments import CLAIM_ARGUMENTS, pending_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import run_module
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.generator import AUTO, GENERATORS
 
@@ -176,16 +176,21 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
 }
 
 
+def request(options: t.Mapping[str, t.Any]) -> SyncRequest:
+    policy = options["policy"]
+    return SyncRequest(
+        kernels=tuple(options["kernels"]),
+        policy=None if policy is None else GivenPolicy.parse(policy["files"], policy["modules"]),
+        pending_modules=pending_of(options),
+        generator=options["generator"],
+        force=options["force"],
+        timeout=options["timeout"],
+    )
+
+
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-
-    def work(host: Host) -> dict[str, t.Any]:
-        agreement = sync_images(host, module.params, module.check_mode)
-        for warning in agreement.warnings():
-            module.warn(warning)
-        return agreement.result()
-
-    run_module(module, work)
+    run_module(module, lambda host: sync_images(host, request(module.params), module.check_mode).result())
 
 
 if __name__ == "__main__":

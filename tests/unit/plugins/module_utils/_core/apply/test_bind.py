@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.apply.bind import ensure
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.tests.unit.module_calls import device_claim
 from ansible_collections.vfio.variants.tests.unit.plugins.module_utils._core.apply.model_kernel import ModelKernel
 from ansible_collections.vfio.variants.tests.unit.trees import ANY_VFIO, DEBIAN_13, E1000E, NVIDIA_DISPLAY, V100_VARIANT, Tree
 
@@ -37,8 +37,7 @@ def kernel_of(tree: Tree) -> ModelKernel:
 
 
 def claim(kernel: ModelKernel, devices: t.Any, check_mode: bool = False, **options: t.Any) -> dict[str, t.Any]:
-    params = {"devices": devices, "state": "present", "group": "claim", "force": False, "timeout": 5, **options}
-    return ensure(kernel, params, check_mode)
+    return device_claim(kernel, check_mode, devices=devices, **{"timeout": 5, **options})
 
 
 def test_a_gpu_goes_to_its_variant_and_its_twin_stays(tree: Tree) -> None:
