@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 from pathlib import Path
 
@@ -84,6 +85,7 @@ def test_an_override_that_names_another_driver_is_put_right_without_a_rebind(tre
     result = claim(kernel, "0000:04:00.0")
     assert result["devices"][0]["steps"] == ["set driver_override to vfio-pci"]
     assert (kernel.owner("0000:04:00.0"), kernel.override("0000:04:00.0")) == ("vfio-pci", "vfio-pci")
+    assert kernel.log == ["devices/0000:04:00.0/driver_override <- vfio-pci"]
 
 
 def test_a_refused_probe_puts_every_device_back(tree: Tree) -> None:
@@ -94,6 +96,23 @@ def test_a_refused_probe_puts_every_device_back(tree: Tree) -> None:
     assert "0000:03:00.0 (8086:10d3) is owned by no driver after it was offered to vfio-pci" in str(caught.value)
     assert [kernel.owner(address) for address in (GPU, TWIN, NIC)] == ["nouveau", "nouveau", "e1000e"]
     assert [kernel.override(address) for address in (GPU, TWIN, NIC)] == [None, None, None]
+
+
+def test_a_failure_is_undone_from_the_last_device_to_the_first(tree: Tree) -> None:
+    kernel = kernel_of(tree)
+    kernel.refusing.add("vfio-pci")
+    with pytest.raises(HostError) as caught:
+        claim(kernel, ["10de:1db1", NIC])
+    given_back = [line.split(" <- ")[1] for line in kernel.log if line.startswith(("drivers/nouveau/bind", "drivers/e1000e/bind"))]
+    assert given_back == [NIC, TWIN, GPU]
+    assert re.findall(r"(\S+) is back with", caught.value.msg) == [NIC, TWIN, GPU]
+
+
+def test_a_driver_that_probes_asynchronously_is_waited_for(tree: Tree) -> None:
+    kernel = kernel_of(tree)
+    kernel.asynchronous.add(VARIANT)
+    assert claim(kernel, GPU)["devices"][0]["driver"] == VARIANT
+    assert kernel.owner(GPU) == VARIANT
 
 
 def test_a_module_that_cannot_be_loaded_is_told_before_anything_is_touched(tree: Tree) -> None:
@@ -197,6 +216,16 @@ def test_giving_back_returns_the_native_driver_and_clears_the_override(tree: Tre
     kernel.log.clear()
     assert not claim(kernel, "10de:1db1", state="absent")["changed"]
     assert kernel.log == []
+
+
+def test_giving_back_loads_no_native_driver_that_is_blacklisted(tree: Tree) -> None:
+    tree.pci("0000:06:00.0", id="8086:10d3", class_code=0x020000, driver="vfio-pci", override="vfio-pci", group=21)
+    kernel = kernel_of(tree)
+    kernel.natives = {**kernel.natives, "0000:06:00.0": "igc"}
+    kernel.blacklisted.add("igc")
+    result = claim(kernel, "0000:06:00.0", state="absent")
+    assert not tree.place("/sys/module/igc").exists()
+    assert [(device["driver"], device["changed"]) for device in result["devices"]] == [("", True)]
 
 
 def test_giving_back_leaves_a_device_that_no_vfio_driver_has(tree: Tree) -> None:

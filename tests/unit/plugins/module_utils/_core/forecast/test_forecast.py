@@ -105,6 +105,13 @@ def test_a_softdep_with_ids_wins_although_vfio_pci_is_blacklisted() -> None:
     assert "/etc/modprobe.d/site.conf:1: options vfio_pci ids=10DE:1db1" in map(str, won.because)
 
 
+@pytest.mark.parametrize("written", ['ids="10de:1db1"', 'ids="10de:1db1,8086:10d3"', 'ids=8086:10d3,"10de:1db1"'])
+def test_quotes_around_ids_are_the_kernel_s_to_remove(written: str) -> None:
+    """next_arg() in lib/cmdline.c, which parse_args() splits a module's options with."""
+    won = winner(boot(rules=STOCK_RULES, modprobe=f"options vfio-pci {written}\nsoftdep nouveau pre: vfio-pci\n"))
+    assert (won.driver, won.certainty) == ("vfio-pci", CERTAIN)
+
+
 def test_of_two_ids_the_last_counts_and_the_command_line_is_last() -> None:
     text = "options vfio-pci ids=10de:1db1\nsoftdep nouveau pre: vfio-pci\n"
     assert winner(boot(rules=STOCK_RULES, modprobe=text, cmdline="vfio-pci.ids=1234:5678")).driver == "nouveau"
