@@ -10,7 +10,7 @@ import typing as t
 
 from ansible.utils.display import Display
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.modules.test_vm import argument_spec
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed import accelerator, apt_sources, connection, qemu_program
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.cache import Cache

@@ -173,8 +173,9 @@ warnings:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.arguments import CLAIM_ARGUMENTS, CLAIM_EXCLUSIVE, run_module
-from ansible_collections.vfio.variants.plugins.module_utils._core.policy.settlement import settle
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.boot_policy import apply
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim.arguments import CLAIM_ARGUMENTS, CLAIM_EXCLUSIVE
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import run_module
 
 
 def main() -> None:
@@ -193,7 +194,7 @@ def main() -> None:
         required_if=[("state", "present", ("claims", "devices"), True)],
         supports_check_mode=True,
     )
-    run_module(module, lambda host: settle(host, module.params, module.check_mode))
+    run_module(module, lambda host: apply(host, module.params, module.check_mode))
 
 
 if __name__ == "__main__":

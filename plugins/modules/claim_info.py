@@ -180,8 +180,9 @@ policy_warnings:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.arguments import CLAIM_ARGUMENTS, run_module
-from ansible_collections.vfio.variants.plugins.module_utils._core.claim.prospect import compare
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim.arguments import CLAIM_ARGUMENTS
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import run_module
+from ansible_collections.vfio.variants.plugins.module_utils._core.report.claim_check import compare
 
 
 def main() -> None:

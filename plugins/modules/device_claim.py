@@ -130,8 +130,9 @@ devices:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.arguments import CLAIM_ARGUMENTS, CLAIM_EXCLUSIVE, run_module
-from ansible_collections.vfio.variants.plugins.module_utils._core.claim.live import hold
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.bind import ensure
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim.arguments import CLAIM_ARGUMENTS, CLAIM_EXCLUSIVE
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import run_module
 
 
 def main() -> None:
@@ -147,7 +148,7 @@ def main() -> None:
         required_one_of=[("claims", "devices")],
         supports_check_mode=True,
     )
-    run_module(module, lambda host: hold(host, module.params, module.check_mode))
+    run_module(module, lambda host: ensure(host, module.params, module.check_mode))
 
 
 if __name__ == "__main__":

@@ -400,8 +400,8 @@ modprobe:
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.arguments import run_module
-from ansible_collections.vfio.variants.plugins.module_utils._core.devices.facts import gather
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import run_module
+from ansible_collections.vfio.variants.plugins.module_utils._core.report.device_facts import gather
 
 
 def main() -> None:

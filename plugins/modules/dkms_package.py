@@ -258,10 +258,10 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.arguments import run_module
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.package import DkmsPackage
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.request import LEVELS, read_request
-from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import run_module
 
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "source": {"type": "str"},

@@ -158,9 +158,10 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.arguments import CLAIM_ARGUMENTS, run_module
-from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
-from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.agreement import make_agree
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.image_sync import sync_images
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim.arguments import CLAIM_ARGUMENTS
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import run_module
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.generator import AUTO, GENERATORS
 
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
@@ -180,7 +181,7 @@ def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
 
     def work(host: Host) -> dict[str, t.Any]:
-        agreement = make_agree(host, module.params, module.check_mode)
+        agreement = sync_images(host, module.params, module.check_mode)
         for warning in agreement.warnings():
             module.warn(warning)
         return agreement.result()

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.request import CONF, MANIFEST
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.source_tree import SourceFile, digest, pack, read_files
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
 OWN_PACKAGES = Path(__file__).parents[2] / "files" / "kernel"
 

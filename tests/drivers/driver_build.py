@@ -15,7 +15,7 @@ from build_root import BuildRoot
 from matrix import PACKAGE
 from package import Package
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 
 _HERE = Path(__file__).resolve().parent
 _MODULES, _CLIENT = _HERE / "modules", _HERE / "client"

@@ -18,7 +18,7 @@ from archive import Archive, padded
 from kernel import Kernel
 from rig import Rig
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed import python_path
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.function import PROFILES
 

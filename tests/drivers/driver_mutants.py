@@ -10,7 +10,7 @@ import typing as t
 from dataclasses import dataclass
 from pathlib import Path
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 
 _GPU, _NPU = "nvlink2gpu_vfio_pci.c", "npu2_vfio_pci.c"
 _FIRMWARE, _COMPAT, _IDS = "nvlink2_firmware.h", "variant_compat.h", "variant_ids.h"

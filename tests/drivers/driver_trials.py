@@ -17,7 +17,7 @@ from configuration import SERIES
 from kernel import Kernel
 from matrix import PACKAGE
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed import vfio_user
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.cache import Cache, write_atomic
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.unavailable import EXIT_STATUS, ArchiveUnavailableError

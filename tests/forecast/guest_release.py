@@ -22,7 +22,7 @@ from matrix import RELEASES
 from release import PACKAGES, ReleaseTree, unpack
 from shortages import Shortages
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.cache import Cache
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.progress import Say
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.unavailable import ArchiveUnavailableError, marked

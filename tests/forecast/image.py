@@ -15,7 +15,7 @@ from configuration import Configuration
 from kernel import Kernel, depmod, module_name, read_dependencies
 from template import IMAGE_RULES
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 
 _GUEST = Path(__file__).resolve().parent / "guest"
 _TEXTS = ("modules.order", "modules.builtin", "modules.builtin.modinfo")

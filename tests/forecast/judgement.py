@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from observation import RUNTIME, STAGES
 from records import Owners
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import CERTAIN, RACE, UNKNOWN, Winner
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import CERTAIN, RACE, UNKNOWN, Winner
 
 
 class Verdict(enum.Enum):

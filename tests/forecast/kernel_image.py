@@ -8,7 +8,7 @@ import lzma
 import struct
 import subprocess
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 
 # Documentation/arch/x86/boot.rst: sectors of set-up code, then place and length of the compressed kernel behind them.
 _SETUP_SECTORS = 0x1F1

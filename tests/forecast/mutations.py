@@ -11,8 +11,8 @@ import typing as t
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Reason
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.events import OVERRIDE, OWN, SetOverride
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import Because
 
 _CORE = "ansible_collections.vfio.variants.plugins.module_utils._core"
 Broken = Callable[[t.Any], t.Any]
@@ -212,7 +212,7 @@ def _empty_value_clears(right: t.Any) -> t.Any:
         if key.value or key.attribute != OVERRIDE:
             yield from right(rule, key)
         else:
-            yield SetOverride(OWN, None, Because(str(rule), "cleared"))
+            yield SetOverride(OWN, None, Reason(str(rule), "cleared"))
 
     return broken
 
@@ -233,7 +233,7 @@ def _without_modules_load(right: t.Any) -> t.Any:
     return broken
 
 
-_MATCHING, _PROBING, _EVENTS, _PLAY = "forecast.matching", "forecast.probing", "forecast.events", "forecast.play"
+_MATCHING, _PROBING, _EVENTS, _PLAY = "forecast.matching", "forecast.probing", "forecast.events", "forecast.device_simulation"
 _SIMULATION, _REGISTRATION, _CONFIG = "forecast.forecast:_Simulation", "forecast.registration", "kernel.modprobe"
 EVENT = f"{_EVENTS}:Events.of"
 
@@ -342,20 +342,20 @@ MUTATIONS = (
     Mutation("an event loads modules", EVENT, _without_effect("Request")),
     Mutation(
         "a rule's condition has to hold",
-        "policy.udev:_answer",
+        "udev.rules:_answer",
         lambda right: lambda key, *rest: True if key.name == "ATTR" else right(key, *rest),
     ),
     Mutation(
         "a rule is for an action",
-        "policy.udev:_answer",
+        "udev.rules:_answer",
         lambda right: lambda key, *rest: True if key.name == "ACTION" else right(key, *rest),
     ),
-    Mutation("GOTO skips rules", "policy.udev:Rule.target", lambda _right: property(lambda _self: None)),
-    Mutation("a rule is for an address", "policy.udev:Rule.agrees_with", _for_any_address),
+    Mutation("GOTO skips rules", "udev.rules:Rule.target", lambda _right: property(lambda _self: None)),
+    Mutation("a rule is for an address", "udev.rules:Rule.agrees_with", _for_any_address),
     # registering and probing
-    Mutation("nobody is displaced", f"{_PLAY}:Play._offer", _displaces),
+    Mutation("nobody is displaced", f"{_PLAY}:DeviceSimulation._offer", _displaces),
     Mutation("jobs at the same time can come in any order", "forecast.forecast:orders", generated(lambda found: found[:1])),
-    Mutation("a driver that registers is offered what is unbound", f"{_PLAY}:Play._load", always(None)),
+    Mutation("a driver that registers is offered what is unbound", f"{_PLAY}:DeviceSimulation._load", always(None)),
     Mutation("a module registers its drivers", f"{_REGISTRATION}:Registrar.registers", always(())),
     # the stages
     Mutation("the initramfs comes first", f"{_SIMULATION}._step", _skips_stage("initramfs")),
@@ -394,21 +394,21 @@ MUTATIONS = (
         f"{_PROBING}:Modprobe._insert",
         changed(lambda one: dataclasses.replace(one, failed=False)),
     ),
-    Mutation("driverctl takes a device from whoever has it", f"{_PLAY}:Play._apply", _without_unbinding),
-    Mutation("a module that is in is not loaded again", f"{_PLAY}:Play._is_loaded", always(False)),
-    Mutation("built-in drivers have their devices first", f"{_SIMULATION}._built_in_fate", _nobody_yet),
+    Mutation("driverctl takes a device from whoever has it", f"{_PLAY}:DeviceSimulation._apply", _without_unbinding),
+    Mutation("a module that is in is not loaded again", f"{_PLAY}:DeviceSimulation._is_loaded", always(False)),
+    Mutation("built-in drivers have their devices first", f"{_SIMULATION}._built_in_outcomes", _nobody_yet),
     # what is read
-    Mutation("blacklist= of initramfs-tools", "boot_facts.read_initramfs_tools:_blacklisted", always(()), reads=True),
-    Mutation("/conf/modules", "boot_facts.read_initramfs_tools:_listed", generated(lambda _found: []), reads=True),
+    Mutation("blacklist= of initramfs-tools", "boot.read_initramfs_tools:_blacklisted", always(()), reads=True),
+    Mutation("/conf/modules", "boot.read_initramfs_tools:_listed", generated(lambda _found: []), reads=True),
     Mutation(
         "rd.driver.pre= and rd.driver.post=",
-        "boot_facts.read_dracut:_values",
+        "boot.read_dracut:_values",
         _without_words("rd.driver.pre", "rd.driver.post"),
         reads=True,
     ),
-    Mutation("rd.driver.blacklist=", "boot_facts.read_dracut:_values", _without_words("rd.driver.blacklist"), reads=True),
-    Mutation("lists in modules-load.d", "boot_facts.read_systemd:_from_files", generated(lambda _found: []), reads=True),
-    Mutation("modules_load=", "boot_facts.read_systemd:_load_list", _without_modules_load, reads=True),
-    Mutation("/run is empty after a boot", "boot_facts.read_root:_lasting", lambda _right: tuple, reads=True),
+    Mutation("rd.driver.blacklist=", "boot.read_dracut:_values", _without_words("rd.driver.blacklist"), reads=True),
+    Mutation("lists in modules-load.d", "boot.read_systemd:_from_files", generated(lambda _found: []), reads=True),
+    Mutation("modules_load=", "boot.read_systemd:_load_list", _without_modules_load, reads=True),
+    Mutation("/run is empty after a boot", "boot.read_root:_lasting", lambda _right: tuple, reads=True),
     Mutation("ids= on the command line", "kernel.cmdline:Cmdline.module_options", lambda _right: property(lambda _self: ()), reads=True),
 )

@@ -9,14 +9,13 @@ from rule_themes import choose_driver, pack_for
 from targets import Target
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import STRATEGIES, Claim
-from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Device
-from ansible_collections.vfio.variants.plugins.module_utils._core.devices.selector import Selector
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import Selector
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy import texts
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import Choice, Decision
-from ansible_collections.vfio.variants.plugins.module_utils._core.policy.ids import ids_by_module
-from ansible_collections.vfio.variants.plugins.module_utils._core.policy.policy import Paths
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.ids import Softdep, ids_by_module
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.policy import PolicyPaths
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.rules import rule_lines
-from ansible_collections.vfio.variants.plugins.module_utils._core.policy.softdeps import Softdep
 
 NAME = "vfio-variants"
 
@@ -30,7 +29,7 @@ def own_policy(draft: Draft, target: Target) -> None:
     where = draft.choice.choices((BOTH, ROOT_ONLY, IMAGE_ONLY), (75, 18, 7))[0]
     for path, text in _files(decision, target).items():
         # Lists of modules to load are not packed by initramfs-tools.
-        places = ROOT_ONLY if path == Paths(NAME).early and draft.flow == "initramfs-tools" else where
+        places = ROOT_ONLY if path == PolicyPaths(NAME).early and draft.flow == "initramfs-tools" else where
         for line in text.splitlines():
             draft.line(path, line, places)
     if where == BOTH:
@@ -62,7 +61,7 @@ def _decision(draft: Draft, target: Target, strategy: str) -> Decision:
 
 
 def _files(decision: Decision, target: Target) -> dict[str, str]:
-    paths, module = Paths(NAME), decision.default.module
+    paths, module = PolicyPaths(NAME), decision.default.module
     ids = ids_by_module([decision])
     before = [Softdep(native, (module,), ()) for native in target.natives] if decision.strategy == "ids" else []
     blacklisted = target.natives if decision.strategy == "blacklist" else ()

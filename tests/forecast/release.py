@@ -14,7 +14,7 @@ from pathlib import Path
 import kernel_offers
 from archive import MERGED
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed import apt_sources, root_tree
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.progress import Progress, Say
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.suite import Suite

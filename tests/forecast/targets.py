@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from machine import FUNCTIONS, PHYSICAL_FUNCTION, VIRTUAL_MODALIAS
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pci_driver import PciId
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import PciId
 
 STUB = ("pci_stub", "pci-stub")
 """Module and driver; no VFIO driver, but it takes `ids=` as well."""

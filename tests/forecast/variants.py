@@ -13,7 +13,7 @@ from pathlib import Path
 from build_root import BuildRoot
 from matrix import PACKAGE
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 
 _SOURCES = Path(__file__).resolve().parent / "modules"
 _ORIGIN = "nvlink2gpu_vfio_pci.c"

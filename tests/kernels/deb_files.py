@@ -11,7 +11,7 @@ from pathlib import Path
 
 from kernel_offers import Deb
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed import apt
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.program import require
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.unavailable import asked_again

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed import apt_sources
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.cache import Cache, write_atomic
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.program import run

@@ -23,7 +23,7 @@ from kernel_offers import Archive, Deb, Offer
 from package import Package
 from target import Target
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.cache import Cache
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.suite import Suite
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.unavailable import ArchiveUnavailableError, Missing

@@ -13,8 +13,7 @@ import posixpath
 import typing as t
 from types import MappingProxyType
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Device
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import (
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import (
     INITRAMFS,
     ROOT,
     Boot,
@@ -24,15 +23,17 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts
     LoadList,
     ModuleFacts,
     Stage,
+    StageName,
     Step,
 )
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import AliasIndex, comparable
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import AliasIndex, normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import CMDLINE, Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import Directive, ModprobeConfig
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pci_driver import PciDriver, PciId
-from ansible_collections.vfio.variants.plugins.module_utils._core.policy.udev import Rule, Rules, parse
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import PciDriver, PciId
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import Rule, Rules, parse
 from ansible_collections.vfio.variants.tests.unit.trees import ANY_VFIO, DEBIAN_13, E1000E, NVIDIA_DISPLAY, modalias
 
 Aliases = t.Mapping[str, t.Sequence[str]]
@@ -61,11 +62,11 @@ def device(
 
 def kernel(modules: Aliases = STOCK, builtin: Aliases | t.Sequence[str] = (), release: str = DEBIAN_13) -> Kernel:
     """What a stage has: modules with their aliases in depmod's order, and what is built in (with aliases, as from Linux 6.18 on)."""
-    alias = "".join(f"alias {pattern} {comparable(name)}\n" for name, patterns in modules.items() for pattern in patterns)
+    alias = "".join(f"alias {pattern} {normalize_module_name(name)}\n" for name, patterns in modules.items() for pattern in patterns)
     known = builtin if isinstance(builtin, t.Mapping) else dict.fromkeys(builtin, ())
-    modinfo = "".join(f"{comparable(name)}.alias={pattern}\0" for name, patterns in known.items() for pattern in patterns)
-    paths = {comparable(name): f"kernel/drivers/{name}.ko" for name in modules}
-    return Kernel(release, paths, frozenset(map(comparable, known)), False, AliasIndex.parse(alias, modinfo))
+    modinfo = "".join(f"{normalize_module_name(name)}.alias={pattern}\0" for name, patterns in known.items() for pattern in patterns)
+    paths = {normalize_module_name(name): f"kernel/drivers/{name}.ko" for name in modules}
+    return Kernel(release, paths, frozenset(map(normalize_module_name, known)), False, AliasIndex.parse(alias, modinfo))
 
 
 def modprobe_config(texts: Texts = "", cmdline: str = "", prefix: str = "") -> ModprobeConfig:
@@ -97,7 +98,7 @@ def load_list(program: str, *names: str, source: str | None = None, in_order: bo
 
 
 def stage(
-    name: str = ROOT,
+    name: StageName = ROOT,
     *,
     modprobe: Texts = "",
     rules: Texts = "",
@@ -141,7 +142,7 @@ def boot(
     whole = tuple(dataclasses.replace(one, config=one.config.with_cmdline(arguments, cmdline_source)) for one in whole)
     names = {name for one in whole for name in (*one.kernel.modules, *one.kernel.builtins)}
     modules = {name: module_facts(name, whole) for name in sorted(names)}
-    modules.update((comparable(name), fact) for name, fact in (facts or {}).items())
+    modules.update((normalize_module_name(name), fact) for name, fact in (facts or {}).items())
     if built_in is None:
         linked = dict.fromkeys(name for one in whole for name in sorted(one.kernel.builtins))
         built_in = tuple((name, driver) for name in linked for driver in modules[name].drivers)
@@ -156,9 +157,11 @@ def module_facts(name: str, stages: t.Sequence[Stage], *, asynchronous: bool = F
         for bus, known in one.kernel.index.buses.items()
         for line in (*known.built_in, *known.loadable)
     )
-    aliases = dict.fromkeys(f"{bus}:{pattern}" for bus, pattern, module in lines if comparable(module) == comparable(name))
+    aliases = dict.fromkeys(
+        f"{bus}:{pattern}" for bus, pattern, module in lines if normalize_module_name(module) == normalize_module_name(name)
+    )
     ids = tuple(found for found in map(PciId.from_alias, aliases) if found is not None)
-    drivers = (PciDriver(KNOWN.get(comparable(name), name), ids, asynchronous),) if ids else ()
+    drivers = (PciDriver(KNOWN.get(normalize_module_name(name), name), ids, asynchronous),) if ids else ()
     return ModuleFacts(drivers, takes_ids=any(entry.override_only for entry in ids))
 
 

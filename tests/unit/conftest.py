@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.module_utils._core import cache
+from ansible_collections.vfio.variants.plugins.module_utils._core.host import cache
 
 
 @pytest.fixture(autouse=True)

@@ -6,15 +6,15 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Driver, Inventory
-from ansible_collections.vfio.variants.plugins.module_utils._core.findings.findings import find
-from ansible_collections.vfio.variants.plugins.module_utils._core.findings.policy_files import PolicyFiles
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import ROOT
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import ROOT
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.policy_files import PolicyFiles
+from ansible_collections.vfio.variants.plugins.module_utils._core.lint.findings import find
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Driver, Inventory
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Device
-    from ansible_collections.vfio.variants.plugins.module_utils._core.findings.finding import Finding
-    from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import Boot
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot
+    from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import Finding
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
 
 
 def judged(

@@ -9,8 +9,8 @@ from types import MappingProxyType
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.policy.settlement import settle
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.boot_policy import apply
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.tests.unit.module_files import module_file
 from ansible_collections.vfio.variants.tests.unit.trees import ANY_VFIO, DEBIAN_13, E1000E, NVIDIA_DISPLAY, V100_VARIANT, Tree
 
@@ -52,7 +52,7 @@ def run(tree: Tree, *claims: dict[str, t.Any], check: bool = False, **options: t
     # No kernel runs here that could load the variant to learn its driver's name.
     if not tree.place(f"/sys/module/{VARIANT}/drivers").exists():
         tree.module(VARIANT, drivers=[VARIANT])
-    return settle(tree.host(), params, check)
+    return apply(tree.host(), params, check)
 
 
 def refused(tree: Tree, *claims: dict[str, t.Any], **options: t.Any) -> str:

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.claim.prospect import compare
-from ansible_collections.vfio.variants.plugins.module_utils._core.devices.facts import gather
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.report.claim_check import compare
+from ansible_collections.vfio.variants.plugins.module_utils._core.report.device_facts import gather
 from ansible_collections.vfio.variants.tests.unit import policy_hosts
 from ansible_collections.vfio.variants.tests.unit.commands import Commands
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13

@@ -11,10 +11,10 @@ import os
 import typing as t
 from pathlib import Path
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.host import Runner
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Runner
 
 ANY_VFIO = "vfio_pci:v*d*sv*sd*bc*sc*i*"
 NVIDIA_DISPLAY = "pci:v000010DEd*sv*sd*bc03sc*i*"

@@ -14,7 +14,7 @@ import tempfile
 import typing as t
 from pathlib import Path
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.cache import Cache, write_atomic
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.command_line import accelerator_words
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.image import Image

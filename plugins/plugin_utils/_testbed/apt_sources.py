@@ -9,7 +9,7 @@ import typing as t
 from dataclasses import dataclass
 from pathlib import Path
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 
 _DEBIAN_KEYRING = "debian-archive"
 _ALIASES = frozenset({"stable", "oldstable", "oldoldstable", "testing", "unstable", "sid"})

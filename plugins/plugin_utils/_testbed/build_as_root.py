@@ -19,7 +19,7 @@ import typing as t
 from dataclasses import asdict
 from pathlib import Path
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed import python_path
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.cache import Cache
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.image import ImageBuilder

@@ -13,7 +13,7 @@ import re
 import struct
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.gpt import SECTOR
 
 PLATFORM = "i386-pc"

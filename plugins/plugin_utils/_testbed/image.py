@@ -12,7 +12,7 @@ import typing as t
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed import disk, gpt, grub, guest, root_tree
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.cache import Cache
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.guest_file import GuestFile

@@ -13,7 +13,7 @@ import typing as t
 from dataclasses import dataclass
 from pathlib import Path
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed import command_line, python_path, supervisor
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.cache import Cache, write_atomic
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.connection import Connection, free_port

@@ -9,7 +9,7 @@ import re
 import typing as t
 from dataclasses import asdict, dataclass, fields
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.quantity import parse_size
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.topology import Function, place
 

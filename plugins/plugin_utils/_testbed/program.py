@@ -13,7 +13,7 @@ import time
 import typing as t
 from pathlib import Path
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 
 _TAIL_LINES = 25
 _PATIENCE = 15.0

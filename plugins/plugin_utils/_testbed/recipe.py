@@ -12,7 +12,7 @@ import typing as t
 import uuid
 from dataclasses import dataclass
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed import grub, guest
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.guest_file import GuestFile
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.quantity import parse_size

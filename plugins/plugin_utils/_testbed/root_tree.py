@@ -11,7 +11,7 @@ import tempfile
 import typing as t
 from pathlib import Path
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed import apt, guest
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.guest_file import GuestFile, write_archive
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.program import require, run

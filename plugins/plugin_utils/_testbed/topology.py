@@ -8,7 +8,7 @@ import re
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.function import FunctionError, PciFunction
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")

@@ -13,7 +13,7 @@ import typing as t
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 
 #: How a line begins that names a missing thing, wherever it is printed: it survives Ansible's and Molecule's output.
 MARK = "archive unavailable: "

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-import os
+import posixpath
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.menu import Menu, MenuItem
@@ -33,25 +33,25 @@ class _Label:
 
 
 def menu(files: BootFiles) -> Menu | None:
-    """What the first configuration that is found offers; None where there is none."""
+    """The menu of the first configuration that exists; None if none does."""
     config = next((place for place in CONFIGS if files.host.is_file(place)), None)
     if config is None:
         return None
     reader = _Reader(files)
     reader.read(config)
-    items = tuple(_item(label, os.path.dirname(config)) for label in reader.labels if label.kernel is not None)
+    items = tuple(_item(label, posixpath.dirname(config)) for label in reader.labels if label.kernel is not None)
     if not items:
         return None
-    wishes = [wish for wish in (reader.on_timeout, reader.menu_default, reader.default) if wish is not None]
+    defaults = [label for label in (reader.on_timeout, reader.menu_default, reader.default) if label is not None]
     named = {item.id: item for item in items}
-    known = [wish for wish in wishes if wish in named]
+    known = [label for label in defaults if label in named]
     doubts = list(reader.doubts)
     if len(set(known)) > 1:
-        doubts.append(f"{config} names several defaults ({', '.join(dict.fromkeys(known))}); which counts depends on the loader.")
+        doubts.append(f"{config} sets several defaults ({', '.join(dict.fromkeys(known))}); which one counts depends on the loader.")
     if known:
         default, why = named[known[0]], f"{config}: the default is {known[0]}"
     else:
-        default, why = items[0], f"{config}: no label is the default, so the first is taken"
+        default, why = items[0], f"{config}: no default is set, so the first entry is the default"
     return Menu("extlinux", config, items, default, why, tuple(doubts))
 
 
@@ -69,8 +69,8 @@ def _item(label: _Label, folder: str) -> MenuItem:
 
 
 def _absolute(path: str, folder: str) -> str:
-    """Paths are relative to the folder of the configuration."""
-    return os.path.normpath(path if path.startswith("/") else f"{folder}/{path}")
+    """Paths are relative to the directory of the configuration."""
+    return posixpath.normpath(path if path.startswith("/") else f"{folder}/{path}")
 
 
 class _Reader:
@@ -88,7 +88,7 @@ class _Reader:
         text = self._files.text(place)
         self._left -= 1
         if text is None or self._left < 0:
-            self.doubts.append(f"{place} cannot be read, or is included too often.")
+            self.doubts.append(f"{place} cannot be read, or is included too many times.")
             return
         for number, line in enumerate(text.splitlines(), 1):
             key, _blank, value = line.strip().replace("\t", " ").partition(" ")
@@ -126,9 +126,9 @@ class _Reader:
             self.menu_default = label.name
 
     def _include(self, path: str, here: str) -> None:
-        folder = os.path.dirname(here.rpartition(":")[0])
+        folder = posixpath.dirname(here.rpartition(":")[0])
         place = self._files.find(_absolute(path, folder)) if path else None
         if place is not None:
             self.read(place)
         elif not path.endswith("stdmenu.cfg"):
-            self.doubts.append(f"{here} includes {path}, which is not found.")
+            self.doubts.append(f"{here} includes {path}, which does not exist.")

@@ -1,39 +1,44 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which release a kernel image is: by its own word where the format has one, else by its name."""
+"""Kernel images: the release of one, and unified kernel images, which hold a kernel, its arguments and its initramfs in a PE file.
+
+(uapi-group.org/specifications/specs/unified_kernel_image)
+"""
 
 from __future__ import annotations
 
-import os
+import dataclasses
+import posixpath
 import re
 import struct
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import MODULES
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+
 
 NAME = re.compile(r"^(?:vmlinu[zx]|kernel|linux|[bz]?Image|uImage)(?:\.gz)?-(.+?)(?:\.efi)?(?:\.signed)?(?:\.gz)?$")
-# A folder that kernel-install makes: /<machine ID or token>/<release>/linux.
+# A directory that kernel-install creates: /<machine ID or token>/<release>/linux.
 FOLDER = re.compile(r"/([^/]+)/(?:linux|vmlinuz|kernel)(?:\.efi)?$")
 HEADER = slice(0x202, 0x206)
 SETUP = 0x10000
 
 
 def release(host: Host, path: str) -> str | None:
-    """The release of the kernel image at ``path``, None where neither the image nor its name tells."""
+    """The release of the kernel image at ``path``; None if neither the image nor its name shows it."""
     try:
         with host.open(path) as file:
             own = x86_release(file.read(SETUP))
     except (HostError, OSError):
         own = None
-    return own or name_release(host, os.path.basename(path), path)
+    return own or name_release(host, posixpath.basename(path), path)
 
 
 def x86_release(start: bytes) -> str | None:
-    """What a bzImage says of itself (Documentation/arch/x86/boot.rst: kernel_version)."""
+    """The release in a bzImage's header (Documentation/arch/x86/boot.rst: kernel_version); None if there is none."""
     if start[HEADER] != b"HdrS":
         return None
     offset = struct.unpack_from("<H", start, 0x20E)[0] + 0x200
@@ -42,9 +47,92 @@ def x86_release(start: bytes) -> str | None:
 
 
 def name_release(host: Host, name: str, path: str = "") -> str | None:
-    """The release that a name of an image holds; a link's own name holds none, so its target's is taken."""
+    """The release in an image's name; if a link's own name has none, in its target's.  None if there is none."""
     found = NAME.match(name) or FOLDER.search(path)
     if found is not None and (found[1][:1].isdigit() or host.is_dir(f"{MODULES}/{found[1]}")):
         return found[1]
     target = host.link(path) if path else None
-    return name_release(host, os.path.basename(target)) if target else None
+    return name_release(host, posixpath.basename(target)) if target else None
+
+
+MOST_SECTIONS = 96
+LONGEST_TEXT = 1024 * 1024
+COFF_HEADER = 24
+SECTION_HEADER = 40
+
+
+@dataclasses.dataclass(frozen=True)
+class UnifiedImage:
+    """The parts of a unified kernel image.  ``initrd`` is the initramfs's (offset, size) in the file; None if there is none.
+
+    ``os_release`` has the variables of .osrel.  ``has_profiles`` says that the image has several command lines; ``cmdline`` is
+    the default one.
+    """
+
+    cmdline: str
+    release: str | None
+    os_release: t.Mapping[str, str]
+    initrd: tuple[int, int] | None
+    has_profiles: bool = False
+
+
+def read(host: Host, path: str) -> UnifiedImage | None:
+    """None if the file is not a PE file, or has no kernel in it."""
+    try:
+        with host.open(path) as file:
+            return _read(file)
+    except (HostError, OSError, struct.error):
+        return None
+
+
+def _read(file: t.BinaryIO) -> UnifiedImage | None:
+    places: dict[str, tuple[int, int]] = {}
+    has_profiles = False
+    for name, offset, size in _sections(file):
+        # The sections before the first profile are the base of every profile.
+        has_profiles = has_profiles or name == ".profile"
+        if not has_profiles:
+            places.setdefault(name, (offset, size))
+    if ".linux" not in places:
+        return None
+
+    def text(name: str) -> str:
+        offset, size = places.get(name, (0, 0))
+        file.seek(offset)
+        return file.read(min(size, LONGEST_TEXT)).split(b"\0", 1)[0].decode("utf-8", "replace").strip()
+
+    return UnifiedImage(
+        cmdline=" ".join(text(".cmdline").split("\n")),
+        release=text(".uname") or _own_release(file, *places[".linux"]),
+        os_release=_variables(text(".osrel")),
+        initrd=places.get(".initrd"),
+        has_profiles=has_profiles,
+    )
+
+
+def _own_release(file: t.BinaryIO, offset: int, size: int) -> str | None:
+    file.seek(offset)
+    return x86_release(file.read(min(SETUP, size)))
+
+
+def _sections(file: t.BinaryIO) -> t.Iterator[tuple[str, int, int]]:
+    """Name, offset and size of each section.  (Microsoft's PE format: COFF header, section table)"""
+    start = file.read(64)
+    if start[:2] != b"MZ":
+        return
+    header = struct.unpack_from("<I", start, 0x3C)[0]
+    file.seek(header)
+    coff = file.read(COFF_HEADER)
+    if coff[:4] != b"PE\0\0":
+        return
+    count, optional = struct.unpack_from("<H", coff, 6)[0], struct.unpack_from("<H", coff, 20)[0]
+    file.seek(header + COFF_HEADER + optional)
+    table = file.read(SECTION_HEADER * min(count, MOST_SECTIONS))
+    for at in range(0, len(table) - SECTION_HEADER + 1, SECTION_HEADER):
+        name, size, _address, raw_size, offset = struct.unpack_from("<8sIIII", table, at)
+        yield name.rstrip(b"\0").decode("ascii", "replace"), offset, min(size, raw_size) if size else raw_size
+
+
+def _variables(text: str) -> dict[str, str]:
+    pairs = (line.partition("=") for line in text.splitlines() if not line.lstrip().startswith("#"))
+    return {name.strip(): value.strip().strip("\"'") for name, equals, value in pairs if equals}

@@ -7,12 +7,12 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import comparable
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import Assignment
-    from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Device, Inventory
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device, Inventory
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Binding:
         return dataclasses.replace(self.device, driver=driver, driver_override=self.override)
 
 
-def take(assignments: t.Sequence[Assignment]) -> tuple[Binding, ...]:
+def plan_bind(assignments: t.Sequence[Assignment]) -> tuple[Binding, ...]:
     """The bindings that give each function to the driver it is assigned to.
 
     A function that its driver has already is right without an override too, as after a boot that an ``ids`` option decided;
@@ -71,7 +71,7 @@ def _take(device: Device, module: str, driver: str) -> Binding:
     return Binding(device=device, driver=driver, override=override, modules=(module,), rebind=rebind)
 
 
-def give_back(devices: t.Sequence[Device], claimed: t.Container[str], inventory: Inventory, kernel: Kernel) -> tuple[Binding, ...]:
+def plan_release(devices: t.Sequence[Device], claimed: t.Container[str], inventory: Inventory, kernel: Kernel) -> tuple[Binding, ...]:
     """The bindings that return each function from a VFIO driver, or from one of the ``claimed`` modules, to its native driver."""
     bindings = []
     for device in devices:
@@ -87,7 +87,7 @@ def give_back(devices: t.Sequence[Device], claimed: t.Container[str], inventory:
 
 def _is_ours(driver: str, claimed: t.Container[str], inventory: Inventory, kernel: Kernel) -> bool:
     registered = inventory.drivers.get(driver)
-    module = comparable((registered and registered.module) or driver)
+    module = normalize_module_name((registered and registered.module) or driver)
     return module in kernel.vfio_modules or module in claimed
 
 

@@ -8,14 +8,16 @@ import dataclasses
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.devices import selector as selectors
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import comparable
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import unknown_module_error
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci import selector as selectors
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import Selector, select
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Device, Inventory
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device, Inventory
+
 
 AUTO = "auto"
 FALLBACK = "vfio_pci"
@@ -161,10 +163,10 @@ def _module(claim: Claim, device: Device, inventory: Inventory, kernel: Kernel) 
         best = kernel.best_variant(device.modalias)
         name = FALLBACK if best is None else best.module
     else:
-        name = comparable(claim.driver)
+        name = normalize_module_name(claim.driver)
         registered = inventory.drivers.get(claim.driver)
         if not kernel.has(name) and registered is not None and registered.module is not None:
-            name = comparable(registered.module)
+            name = normalize_module_name(registered.module)
     if not kernel.has(name):
         raise unknown_module_error(FALLBACK if claim.driver == AUTO else claim.driver, (kernel,), claim.option("driver"))
     return name
@@ -176,3 +178,26 @@ def _contradiction(earlier: Assignment, later: Assignment) -> HostError:
         f"{later.device.address} ({later.device.id}) is given to {earlier.module} by {where} and to {later.module} by {also}.",
         "Let only one of them match the device.",
     )
+
+
+def companions(claims: t.Sequence[Claim], inventory: Inventory) -> tuple[tuple[Claim, Device], ...]:
+    """The functions that share an IOMMU group with a claimed one and that nobody claims; bridges are not counted."""
+    selected = {device.address: claim for claim in claims for device in select(inventory, claim.selectors, allow_missing=True)}
+    found: dict[str, tuple[Claim, Device]] = {}
+    for address, claim in selected.items():
+        device = inventory.get(address)
+        for other in inventory.group_of(device) if device and not device.is_bridge else ():
+            if other.address not in selected and not other.is_bridge:
+                found.setdefault(other.address, (claim, other))
+    return tuple(found[address] for address in sorted(found))
+
+
+def with_companions(claims: t.Sequence[Claim], inventory: Inventory) -> tuple[Claim, ...]:
+    """The claims, and one more for each companion: it goes to its own best VFIO driver, never to its neighbour's."""
+    return (*claims, *(_own_claim(claim, device) for claim, device in companions(claims, inventory)))
+
+
+def _own_claim(claim: Claim, device: Device) -> Claim:
+    selector = Selector(text=device.address, address=device.address)
+    # Whatever wins for the claimed card: its companion is one device, and its native driver may serve others.
+    return dataclasses.replace(claim, selectors=(selector,), driver="auto", expect=None, strategy="override")

@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Device
-    from ansible_collections.vfio.variants.plugins.module_utils._core.devices.uses import Use
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses import Use
 
 SHOWN = 3
 

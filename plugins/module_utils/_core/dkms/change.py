@@ -6,19 +6,18 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.command import DkmsCommand, run_depmod
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.remnant import module_files
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree import built_modules
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.stale_modules import module_files
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree import DkmsCommand, built_modules, run_depmod
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.plan import Plan
-    from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.proof import Proof
-    from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree import Active, PackageState, Places
-    from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.module_check import Proof
+    from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.plan import PackagePlan
+    from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree import Active, DkmsPaths, PackageState
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
 
-class WayBack:
+class Rollback:
     """What undoes the steps taken so far."""
 
     def __init__(self) -> None:
@@ -43,11 +42,11 @@ def _outcome(step: t.Callable[[], None]) -> str | None:
     return None
 
 
-class Change:
+class PackageChange:
     """A plan being carried out.  Nothing lasts before `make` returns, except that older versions are removed at its end."""
 
     def __init__(
-        self, host: Host, places: Places, plan: Plan, state: PackageState, arch: str, proof: Proof, modules: t.Collection[str]
+        self, host: Host, places: DkmsPaths, plan: PackagePlan, state: PackageState, arch: str, proof: Proof, modules: t.Collection[str]
     ) -> None:
         """``proof`` holds what was built; ``modules`` are those that any version of the package is known to bring."""
         self._host = host
@@ -57,7 +56,7 @@ class Change:
         self._arch = arch
         self._proof = proof
         self._modules = modules
-        self._back = WayBack()
+        self._back = Rollback()
         self._swept = 0
 
     def make(self, verify: t.Callable[[], None]) -> None:

@@ -11,8 +11,8 @@ from __future__ import annotations
 import dataclasses
 import re
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.shell_assignments import Assignments
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.shell_assignments import Assignments
 
 MODULE_ARRAYS = ("BUILT_MODULE_NAME", "BUILT_MODULE_LOCATION", "DEST_MODULE_NAME", "DEST_MODULE_LOCATION")
 # What DKMS can make a directory of, and nothing that leads out of it.

@@ -8,55 +8,58 @@ import dataclasses
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms import plan as dkms_plan
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.build_requirements import (
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.change import PackageChange
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.conf import DkmsConf
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.module_check import (
+    ExpectedModule,
+    Proof,
+    judge_build,
+    judge_installation,
+)
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.plan import INSTALLED, DesiredState, PackagePlan
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.stale_modules import (
+    check_forgotten,
+    check_removed,
+    known_modules,
+    read_remnants,
+)
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree import DkmsPaths, PackageState, built_modules
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.build_requirements import (
     Requirement,
     kernel_config,
     missing_for_build,
     missing_for_change,
     missing_for_kernel,
 )
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.change import Change
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.conf import DkmsConf
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.plan import INSTALLED, Plan, Wish
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.proof import Proof
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.remnant import (
-    check_forgotten,
-    check_removed,
-    known_modules,
-    read_remnants,
-)
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree import PackageState, Places, built_modules
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.verdict import Promise, judge_build, judge_installation
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.choice import ALL, chosen_releases
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import installed_releases
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import ALL, chosen_releases, installed_releases
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.source_tree import SourceFile
-    from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf_module import ModuleInfo
 
 
 @dataclasses.dataclass(frozen=True)
-class Source:
+class PackageSource:
     """New sources.  ``files`` gives their contents when they are needed, None while only their digest is here."""
 
     conf: DkmsConf
     digest: str
-    promises: tuple[Promise, ...] = ()
+    promises: tuple[ExpectedModule, ...] = ()
     files: t.Callable[[], t.Sequence[SourceFile]] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
-class Request:
+class PackageRequest:
     """What a user asks for.  ``kernels`` are releases, ``all`` or ``running``; ``version`` is None for each that is there."""
 
     name: str
     version: str | None
     level: str = INSTALLED
     kernels: tuple[str, ...] = (ALL,)
-    source: Source | None = None
-    promises: tuple[Promise, ...] | None = None
+    source: PackageSource | None = None
+    promises: tuple[ExpectedModule, ...] | None = None
     keep_versions: bool = False
     seconds: float = 1800
 
@@ -64,10 +67,10 @@ class Request:
 class DkmsPackage:
     """A request and the host it is for, as both are when this is made."""
 
-    def __init__(self, host: Host, request: Request) -> None:
+    def __init__(self, host: Host, request: PackageRequest) -> None:
         self._host = host
         self._request = request
-        self._places = Places.read(host)
+        self._places = DkmsPaths.read(host)
         self._arch = host.run(["uname", "-m"], 10).stdout.strip()
         self._state = PackageState.read(host, self._places, request.name)
         self._conf = self._read_conf()
@@ -82,7 +85,7 @@ class DkmsPackage:
         path = f"{self._places.sources(self._request.name, self._request.version)}/dkms.conf"
         return DkmsConf(self._host.read_text(path), path) if self._host.is_file(path) else None
 
-    def _decide(self) -> Plan:
+    def _decide(self) -> PackagePlan:
         request = self._request
         if request.level == "absent":
             return self._decide_absence()
@@ -95,10 +98,10 @@ class DkmsPackage:
             raise HostError("kernels: this host has no kernel with its modules and its image.", "Install a kernel, or name one.")
         self._check_excluded(chosen, excluded)
         wanted = request.source.digest if request.source is not None else None
-        wish = Wish(request.name, request.version, wanted, chosen, request.level, request.keep_versions)
+        wish = DesiredState(request.name, request.version, wanted, chosen, request.level, request.keep_versions)
         return dkms_plan.decide(wish, self._state, installed, excluded)
 
-    def _decide_absence(self) -> Plan:
+    def _decide_absence(self) -> PackagePlan:
         state = PackageState.read(self._host, self._places, self._request.name)
         remnants = read_remnants(self._host, self._places, state, self._modules, self._versions())
         return dkms_plan.decide_absence(state, self._request.version, remnants)
@@ -181,7 +184,7 @@ class DkmsPackage:
             excluded = {release: reason for release in self.plan.builds for reason in (proof.excluded(release),) if reason is not None}
             self.plan = self.plan.without(excluded)
             self._check_excluded(tuple({**self.plan.result, **excluded}), excluded)
-        change = Change(self._host, self._places, self.plan, self._state, self._arch, proof, self._modules)
+        change = PackageChange(self._host, self._places, self.plan, self._state, self._arch, proof, self._modules)
         try:
             change.make(self._verify)
         finally:
@@ -196,7 +199,7 @@ class DkmsPackage:
 
     # -- reporting
 
-    def _promises(self) -> tuple[Promise, ...]:
+    def _promises(self) -> tuple[ExpectedModule, ...]:
         if self._request.promises is not None:
             return self._request.promises
         return self._request.source.promises if self._request.source is not None else ()
@@ -233,7 +236,7 @@ class DkmsPackage:
 
     def prediction(self) -> dict[str, t.Any]:
         """The same, before the plan is carried out: of the modules only what is promised is known."""
-        names = self._promises() or (tuple(Promise(name) for name in self._conf.modules) if self._conf is not None else ())
+        names = self._promises() or (tuple(ExpectedModule(name) for name in self._conf.modules) if self._conf is not None else ())
         modules = {promise.name: {"aliases": list(promise.aliases)} for promise in names}
         kernels = {release: {"state": level, "modules": modules} for release, level in self.plan.result.items()}
         return {**self._frame(), "kernels": kernels, "modules": self._module_report(kernels)}

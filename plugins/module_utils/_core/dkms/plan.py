@@ -7,15 +7,15 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.remnant import Remnant
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.stale_modules import Remnant
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree import Active, PackageState, Version
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 
 INSTALLED, BUILT = "installed", "built"
 
 
 @dataclasses.dataclass(frozen=True)
-class Wish:
+class DesiredState:
     """A version of a package for some kernels.  ``digest`` is that of the sources it shall have, None for those it has."""
 
     name: str
@@ -27,7 +27,7 @@ class Wish:
 
 
 @dataclasses.dataclass(frozen=True)
-class Plan:
+class PackagePlan:
     """Steps in the order in which they are taken; empty when all is as it should be."""
 
     name: str
@@ -63,7 +63,7 @@ class Plan:
         gone = (*(active.release for active in self.uninstalls), *(remnant.release for remnant in self.remnants))
         return tuple(dict.fromkeys((*gone, *self.installs)))
 
-    def without(self, excluded: t.Mapping[str, str]) -> Plan:
+    def without(self, excluded: t.Mapping[str, str]) -> PackagePlan:
         """The plan when DKMS itself refuses some kernels."""
         return dataclasses.replace(
             self,
@@ -74,7 +74,7 @@ class Plan:
         )
 
 
-def decide(wish: Wish, state: PackageState, installed: t.Container[str], excluded: t.Mapping[str, str]) -> Plan:
+def decide(wish: DesiredState, state: PackageState, installed: t.Container[str], excluded: t.Mapping[str, str]) -> PackagePlan:
     """The steps to the wished version.
 
     ``installed`` are the kernels of the host, ``excluded`` those that the package is not meant for, with the reason.
@@ -97,7 +97,7 @@ def decide(wish: Wish, state: PackageState, installed: t.Container[str], exclude
         if level == INSTALLED and (release in builds or not _is_installed(state, wish.version, release))
     )
     uninstalls = tuple(active for active in state.active.values() if active.version in gone or active.release in installs)
-    return Plan(
+    return PackagePlan(
         wish.name,
         wish.version,
         place=place,
@@ -111,20 +111,20 @@ def decide(wish: Wish, state: PackageState, installed: t.Container[str], exclude
     )
 
 
-def decide_absence(state: PackageState, version: str | None, remnants: tuple[Remnant, ...] = ()) -> Plan:
+def decide_absence(state: PackageState, version: str | None, remnants: tuple[Remnant, ...] = ()) -> PackagePlan:
     """The steps that remove one version of a package, or all, with the modules of it that DKMS has lost."""
     removes = tuple(known for known in state.versions if version in (None, known))
     orphans = [active for active in state.active.values() if version in (None, active.version)]
-    return Plan(state.name, None, uninstalls=tuple(orphans), removes=removes, remnants=remnants)
+    return PackagePlan(state.name, None, uninstalls=tuple(orphans), removes=removes, remnants=remnants)
 
 
-def _gone(wish: Wish, state: PackageState, place: bool) -> tuple[str, ...]:
+def _gone(wish: DesiredState, state: PackageState, place: bool) -> tuple[str, ...]:
     """Versions whose present sources go."""
     others = () if wish.keep_versions else tuple(version for version in state.versions if version != wish.version)
     return (*others, *((wish.version,) if place and wish.version in state.versions else ()))
 
 
-def _levels(wish: Wish, state: PackageState, gone: t.Container[str]) -> dict[str, str]:
+def _levels(wish: DesiredState, state: PackageState, gone: t.Container[str]) -> dict[str, str]:
     """What the package shall be for each kernel: those asked for, then those that have what goes."""
     kept = {active.release for active in state.active.values() if active.version == wish.version or active.version in gone}
     levels = {release: INSTALLED if release in kept else wish.level for release in wish.kernels}
@@ -145,7 +145,7 @@ def _is_installed(state: PackageState, version: str, release: str) -> bool:
     return active is not None and active.version == version and active.sound
 
 
-def as_text(plan: Plan, state: PackageState, wished: str | None) -> tuple[str, str]:
+def as_text(plan: PackagePlan, state: PackageState, wished: str | None) -> tuple[str, str]:
     """The package before and after the plan, a line for each version's sources and each kernel."""
     before = {f"sources of {version.version}": _short(version.digest) for version in state.versions.values() if version.digest}
     before.update(_kernel_lines(state))

@@ -7,21 +7,21 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.conf import DkmsConf, checked
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.package import Request, Source
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.module_check import ExpectedModule, parse_manifest
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.package import PackageRequest, PackageSource
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.plan import INSTALLED
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.source_tree import digest, read_files, unpack
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.verdict import Promise, parse_manifest
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
 ABSENT = "absent"
 LEVELS = {"present": INSTALLED, "installed": INSTALLED, "built": "built", ABSENT: ABSENT}
 CONF, MANIFEST = "dkms.conf", "modules.json"
 
 
-def read_request(host: Host, params: t.Mapping[str, t.Any]) -> Request:
+def read_request(host: Host, params: t.Mapping[str, t.Any]) -> PackageRequest:
     """The request that a module's options make.  Raises HostError when they contradict each other or the sources."""
     source = _source(host, params)
     name, version = params["name"], params["version"]
@@ -32,7 +32,7 @@ def read_request(host: Host, params: t.Mapping[str, t.Any]) -> Request:
             version = _agreed("version", version, lambda: source.conf.version, source)
     if name is None:
         raise HostError("name: without source, the package's name is needed.", "Set name, or source.")
-    return Request(
+    return PackageRequest(
         name=checked(name, "name"),
         version=None if version is None else checked(version, "version"),
         level=LEVELS[params["state"]],
@@ -44,7 +44,7 @@ def read_request(host: Host, params: t.Mapping[str, t.Any]) -> Request:
     )
 
 
-def _agreed(option: str, given: str | None, written: t.Callable[[], str], source: Source) -> str:
+def _agreed(option: str, given: str | None, written: t.Callable[[], str], source: PackageSource) -> str:
     try:
         found = written()
     except HostError:
@@ -58,17 +58,17 @@ def _agreed(option: str, given: str | None, written: t.Callable[[], str], source
     return found
 
 
-def _promises(modules: t.Sequence[t.Mapping[str, t.Any]] | None) -> tuple[Promise, ...] | None:
-    return None if modules is None else tuple(Promise(module["name"], tuple(module["aliases"] or ())) for module in modules)
+def _promises(modules: t.Sequence[t.Mapping[str, t.Any]] | None) -> tuple[ExpectedModule, ...] | None:
+    return None if modules is None else tuple(ExpectedModule(module["name"], tuple(module["aliases"] or ())) for module in modules)
 
 
-def _source(host: Host, params: t.Mapping[str, t.Any]) -> Source | None:
+def _source(host: Host, params: t.Mapping[str, t.Any]) -> PackageSource | None:
     if params["source"] is None:
         return None
     return _source_on_host(host, params["source"]) if params["remote_src"] else _source_from_controller(host, params)
 
 
-def _source_on_host(host: Host, folder: str) -> Source:
+def _source_on_host(host: Host, folder: str) -> PackageSource:
     if not host.is_file(f"{folder}/{CONF}"):
         raise HostError(f"source: there is no {folder}/{CONF} on this host.", "Name the folder that holds the package's dkms.conf.")
     files = read_files(host, folder)
@@ -76,7 +76,7 @@ def _source_on_host(host: Host, folder: str) -> Source:
     return _described(texts[CONF], texts.get(MANIFEST), folder, digest(files), lambda: files)
 
 
-def _source_from_controller(host: Host, params: t.Mapping[str, t.Any]) -> Source:
+def _source_from_controller(host: Host, params: t.Mapping[str, t.Any]) -> PackageSource:
     told = params["_run"] or {}
     if told.get("digest") is None or told.get("conf") is None:
         raise HostError(
@@ -88,6 +88,6 @@ def _source_from_controller(host: Host, params: t.Mapping[str, t.Any]) -> Source
     return _described(told["conf"], told.get("manifest"), params["source"], told["digest"], files)
 
 
-def _described(conf: str, manifest: str | None, folder: str, found: str, files: t.Any) -> Source:
+def _described(conf: str, manifest: str | None, folder: str, found: str, files: t.Any) -> PackageSource:
     promises = parse_manifest(manifest, f"{folder}/{MANIFEST}") if manifest is not None else ()
-    return Source(DkmsConf(conf, f"{folder}/{CONF}"), found, promises, files)
+    return PackageSource(DkmsConf(conf, f"{folder}/{CONF}"), found, promises, files)

@@ -10,10 +10,10 @@ import io
 import tarfile
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
 # What version control keeps beside the files is no part of a package.
 IGNORED_FOLDERS = frozenset((".git", ".hg", ".svn", "__pycache__"))

@@ -17,20 +17,21 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.conf import DkmsConf
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.shell_assignments import Assignments
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.source_tree import digest, read_files
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.shell_assignments import Assignments
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_file import FILE_NAME
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Completed, Host
+
 
 # Names in a version's folder that are no kernel's: remove_module() in /usr/sbin/dkms
 NO_KERNEL = frozenset(("build", "source", "tarball", "driver_disk", "rpm", "deb"))
 
 
 @dataclasses.dataclass(frozen=True)
-class Places:
+class DkmsPaths:
     """Where DKMS keeps its tree, the sources and the modules."""
 
     tree: str = "/var/lib/dkms"
@@ -38,7 +39,7 @@ class Places:
     install: str = "/lib/modules"
 
     @classmethod
-    def read(cls, host: Host) -> Places:
+    def read(cls, host: Host) -> DkmsPaths:
         """As /etc/dkms/framework.conf and the files beside it say."""
         places = cls()
         more = (f"/etc/dkms/framework.conf.d/{name}" for name in host.names("/etc/dkms/framework.conf.d") if name.endswith(".conf"))
@@ -99,7 +100,7 @@ class PackageState:
     active: t.Mapping[str, Active]
 
     @classmethod
-    def read(cls, host: Host, places: Places, name: str) -> PackageState:
+    def read(cls, host: Host, places: DkmsPaths, name: str) -> PackageState:
         versions = {version: _read_version(host, places, name, version) for version in _version_names(host, places, name)}
         active = {}
         for entry in host.names(f"{places.tree}/{name}"):
@@ -110,7 +111,7 @@ class PackageState:
         return cls(name, versions, active)
 
 
-def _version_names(host: Host, places: Places, name: str) -> tuple[str, ...]:
+def _version_names(host: Host, places: DkmsPaths, name: str) -> tuple[str, ...]:
     """Versions in DKMS's tree, and those of which only the sources are there."""
     here = f"{places.tree}/{name}"
     known = [
@@ -124,7 +125,7 @@ def _is_folder(host: Host, parent: str, entry: str) -> bool:
     return host.link(f"{parent}/{entry}") is None and host.is_dir(f"{parent}/{entry}")
 
 
-def _is_source_of(host: Host, places: Places, folder: str, name: str) -> bool:
+def _is_source_of(host: Host, places: DkmsPaths, folder: str, name: str) -> bool:
     # Sources of a package whose name begins with this one's lie there as well.
     path = f"{places.source}/{folder}/dkms.conf"
     if not host.is_file(path):
@@ -136,7 +137,7 @@ def _is_source_of(host: Host, places: Places, folder: str, name: str) -> bool:
         return False
 
 
-def _read_version(host: Host, places: Places, name: str, version: str) -> Version:
+def _read_version(host: Host, places: DkmsPaths, name: str, version: str) -> Version:
     here, sources = places.version(name, version), places.sources(name, version)
     found = digest(read_files(host, sources)) if host.is_file(f"{sources}/dkms.conf") else None
     builds = {}
@@ -156,7 +157,7 @@ def built_modules(host: Host, folder: str) -> dict[str, str]:
     return {match["name"]: f"{folder}/module/{name}" for match, name in matches if match}
 
 
-def _read_active(host: Host, places: Places, version: Version | None, parts: t.Sequence[str]) -> Active:
+def _read_active(host: Host, places: DkmsPaths, version: Version | None, parts: t.Sequence[str]) -> Active:
     build = version.builds.get(parts[1]) if version is not None else None
     if build is None:
         return Active(parts[0], parts[1], parts[2], {}, False)
@@ -167,7 +168,7 @@ def _read_active(host: Host, places: Places, version: Version | None, parts: t.S
     return Active(parts[0], parts[1], parts[2], modules, sound)
 
 
-def installed_modules(host: Host, places: Places, release: str, names: t.Iterable[str]) -> dict[str, str]:
+def installed_modules(host: Host, places: DkmsPaths, release: str, names: t.Iterable[str]) -> dict[str, str]:
     """The file that modprobe takes for each of these modules: the one that depmod chose."""
     here = f"{places.install}/{release}"
     known = host.read_text(f"{here}/modules.dep") if host.is_file(f"{here}/modules.dep") else ""
@@ -178,3 +179,53 @@ def installed_modules(host: Host, places: Places, release: str, names: t.Iterabl
 def absolute(here: str, path: str) -> str:
     """A path of modules.dep, which is relative to the kernel's folder unless the module lies elsewhere."""
     return path if path.startswith("/") else f"{here}/{path}"
+
+
+# DKMS calls depmod, modinfo and others by name, and a session without a login shell may lack the sbin folders.
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+SECONDS = 300
+"""For everything but a build: copying files and, on a slow machine, half a minute of depmod."""
+NOT_MEANT_FOR_KERNEL = 77
+
+
+@dataclasses.dataclass(frozen=True)
+class DkmsCommand:
+    """``dkms`` on a version of a package, in the trees that ``places`` names."""
+
+    host: Host
+    places: DkmsPaths
+    name: str
+    version: str
+
+    def add(self) -> None:
+        self._run("add")
+
+    def build(self, release: str, arch: str, seconds: float) -> Completed:
+        """Exit code 0, or 77 when the package is not meant for that kernel.  Raises HostError on every other."""
+        return self._run("build", *_kernel(release, arch), seconds=seconds, ok=(0, NOT_MEANT_FOR_KERNEL))
+
+    def install(self, release: str, arch: str) -> None:
+        # Without --force DKMS 3.0 keeps a file of the same version, says nothing and exits with 0.
+        self._run("install", *_kernel(release, arch), "--no-depmod", "--force")
+
+    def uninstall(self, release: str, arch: str) -> None:
+        self._run("uninstall", *_kernel(release, arch), "--no-depmod")
+
+    def remove(self) -> None:
+        self._run("remove", "--all", "--no-depmod")
+
+    def _run(self, action: str, *arguments: str, seconds: float = SECONDS, ok: t.Container[int] = (0,)) -> Completed:
+        trees = ("--dkmstree", self.places.tree, "--sourcetree", self.places.source, "--installtree", self.places.install)
+        argv = ["dkms", action, "-m", self.name, "-v", self.version, *arguments, *trees]
+        return self.host.run(argv, seconds, ok=ok, env={"PATH": PATH})
+
+
+def run_depmod(host: Host, release: str) -> None:
+    """Let depmod read a kernel's module tree again, against the kernel's symbols where they are known."""
+    symbols = f"/boot/System.map-{release}"
+    known = ("-F", symbols) if host.is_file(symbols) else ()
+    host.run(["depmod", "-a", *known, release], SECONDS, env={"PATH": PATH})
+
+
+def _kernel(release: str, arch: str) -> tuple[str, ...]:
+    return ("-k", release, "-a", arch)

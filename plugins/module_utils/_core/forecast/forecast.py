@@ -1,13 +1,34 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who will have each device after a boot: the boot of one kernel, stage by stage, without booting it."""
+"""Predicts which driver each device is bound to after a boot, by simulating one kernel's boot stage by stage."""
 
 from __future__ import annotations
 
 import dataclasses
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast import iommu, matching
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import (
+    CERTAIN,
+    KERNEL,
+    RACE,
+    RUNTIME,
+    UNKNOWN,
+    Coldplug,
+    Reason,
+    Winner,
+)
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast import matching
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.boot_step import BootStep, make_boot_step
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.device_simulation import (
+    DeviceSimulation,
+    DeviceState,
+    Job,
+    ProbeContext,
+    Registration,
+    orders,
+    with_id,
+)
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.equivalence import DeviceClasses
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.events import (
     OWN,
     AfterUnbind,
@@ -17,60 +38,47 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.event
     SetAutoprobe,
     SetOverride,
 )
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import (
-    CERTAIN,
-    KERNEL,
-    RACE,
-    RUNTIME,
-    UNKNOWN,
-    Because,
-    Coldplug,
-    Winner,
-)
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.kinds import Kinds
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.later import jobs_of
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.play import (
-    Ground,
-    Job,
-    Play,
-    Registration,
-    State,
-    orders,
-    with_id,
-)
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import Modprobe, Request
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import LoadRequest, Modprobe
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.registration import Registrar
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.scene import Scene, set_scene
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import comparable
-from ansible_collections.vfio.variants.plugins.module_utils._core.policy.udev import UNBIND
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.runtime import jobs_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import UNBIND
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Device
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import (
+        Assigned,
+        Boot,
+        Certainty,
+        LoadList,
+        Stage,
+        StageName,
+        Step,
+    )
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.events import Effect
-    from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import Assigned, Boot, LoadList, Stage, Step
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
 
 
 BRIDGES = 0x06
 
 
 def forecast(devices: t.Sequence[Device], boot: Boot, only: t.Collection[Device] | None = None) -> dict[str, Winner]:
-    """The winner of each device, or of those in ``only``, by address; devices that nothing tells apart share one object.
+    """The winner of each device, or of those in ``only``, by address; indistinguishable devices share one object.
 
-    What happens to others has no part in a device's fate, though their events have: these load its driver as well.
+    A device's outcome does not depend on what happens to other devices, but on their events, which may load its driver.
     """
-    kinds = Kinds.of(devices, boot)
+    kinds = DeviceClasses.of(devices, boot)
     asked = devices if only is None else only
     winners = _Simulation(devices, kinds, boot, asked).winners()
     return {device.address: winners[kinds.first[device.address].address] for device in asked}
 
 
 @dataclasses.dataclass(frozen=True)
-class _Fate:
-    """What can have become of a device so far.  ``refused`` says why its natives were not loaded."""
+class _Outcomes:
+    """The possible states of a device so far.  ``refused`` says why native drivers were not loaded."""
 
-    states: tuple[State, ...] = (State(),)
+    states: tuple[DeviceState, ...] = (DeviceState(),)
     doubts: tuple[str, ...] = ()
-    refused: tuple[Because, ...] = ()
+    refused: tuple[Reason, ...] = ()
 
     @property
     def is_open(self) -> bool:
@@ -78,21 +86,21 @@ class _Fate:
 
 
 class _Simulation:
-    """The kernel's own state between the steps, and the fates of one device of each kind that is asked for."""
+    """The kernel's state between the steps, and the outcomes of one device of each group that is asked for."""
 
-    def __init__(self, devices: t.Sequence[Device], kinds: Kinds, boot: Boot, asked: t.Collection[Device]) -> None:
+    def __init__(self, devices: t.Sequence[Device], kinds: DeviceClasses, boot: Boot, asked: t.Collection[Device]) -> None:
         self._boot = boot
         self._devices = kinds.representatives
         self._counts = kinds.counts
         self._by_address = {device.address: device for device in devices}
-        self._no_iommu = iommu.why_off(devices, boot)
+        self._no_iommu = matching.why_off(devices, boot)
         self._registrar = Registrar(boot)
         self._registered: list[Registration] = []
         self._loaded: dict[str, None] = {}
         followed = {kinds.first[device.address].address for device in asked}
-        # Whether there is a virtual function is up to who has the physical one.
+        # Whether a virtual function exists depends on the physical function's driver.
         followed.update(device.physical_function for device in asked if device.physical_function is not None)
-        self._fates = {device.address: _Fate() for device in self._devices if device.address in followed}
+        self._outcomes = {device.address: _Outcomes() for device in self._devices if device.address in followed}
         self._autoprobe: dict[str, bool] = {}
 
     def winners(self) -> dict[str, Winner]:
@@ -110,66 +118,68 @@ class _Simulation:
         return {device.address: self._winner(device) for device in self._followed(self._devices)}
 
     def _followed(self, devices: t.Iterable[Device]) -> t.Iterator[Device]:
-        return (device for device in devices if device.address in self._fates)
+        return (device for device in devices if device.address in self._outcomes)
 
     # -- stage by stage
 
     def _kernel_stage(self, devices: t.Sequence[Device]) -> None:
         """Built-in drivers register in link order before any user space; PCI has been enumerated by then."""
         self._registered = list(self._registrar.built_in())
-        self._fates.update({device.address: self._built_in_fate(device) for device in self._followed(devices)})
+        self._outcomes.update({device.address: self._built_in_outcomes(device) for device in self._followed(devices)})
 
-    def _built_in_fate(self, device: Device) -> _Fate:
+    def _built_in_outcomes(self, device: Device) -> _Outcomes:
         holder = self._boot.held_by_built_in.get(device.address)
         if holder is not None:
-            because = Because(f"kernel {self._boot.release}", f"{holder} is built in and has the device now")
-            return _Fate((State(holder, None, KERNEL, (because,)),))
-        play = Play(self._ground(device, KERNEL, f"kernel {self._boot.release}", None), State(), self._registered, ())
+            because = Reason(f"kernel {self._boot.release}", f"{holder} is built in and the device is bound to it now")
+            return _Outcomes((DeviceState(holder, None, KERNEL, (because,)),))
+        play = DeviceSimulation(self._context(device, KERNEL, f"kernel {self._boot.release}", None), DeviceState(), self._registered, ())
         play.offer_all()
         if play.state.driver is None:
-            return self._fates[device.address]
-        built_in = Because(f"modules.builtin of {self._boot.release}", f"{play.state.driver} is built in")
-        return _Fate((dataclasses.replace(play.state, because=(*play.state.because[:-1], built_in)),))
+            return self._outcomes[device.address]
+        built_in = Reason(f"modules.builtin of {self._boot.release}", f"{play.state.driver} is built in")
+        return _Outcomes((dataclasses.replace(play.state, because=(*play.state.because[:-1], built_in)),))
 
-    def _step(self, stage: Stage, name: str, step: Step, devices: t.Sequence[Device]) -> None:
+    def _step(self, stage: Stage, name: StageName, step: Step, devices: t.Sequence[Device]) -> None:
         modprobe = Modprobe(self._boot, stage, frozenset(self._loaded))
         lists = [job for work in step if not isinstance(work, Coldplug) for job in _list_jobs(work, modprobe)]
         plugged = devices if any(isinstance(work, Coldplug) for work in step) else ()
         events = Events(stage, modprobe, self._by_address)
-        self._scene(stage, name, lists, {device.address: events.of(device) for device in plugged}, devices)
+        self._run_step(stage, name, lists, {device.address: events.of(device) for device in plugged}, devices)
 
     def _probe_pending(self, stage: Stage, devices: t.Iterable[Device]) -> None:
-        """A stage takes longer than any probe."""
+        """Asynchronous probes end before the stage does."""
         for device in self._followed(devices):
-            fate = self._fates[device.address]
-            if any(state.pending for state in fate.states):
-                ground = self._ground(device, stage.name, stage.place, stage)
-                states = _distinct(Play(ground, state, self._registered, self._loaded).probe_pending() for state in fate.states)
-                self._fates[device.address] = dataclasses.replace(fate, states=states)
+            outcomes = self._outcomes[device.address]
+            if any(state.pending for state in outcomes.states):
+                context = self._context(device, stage.name, stage.place, stage)
+                states = _distinct(
+                    DeviceSimulation(context, state, self._registered, self._loaded).probe_pending() for state in outcomes.states
+                )
+                self._outcomes[device.address] = dataclasses.replace(outcomes, states=states)
 
-    def _scene(
-        self, stage: Stage, name: str, lists: list[Job], events: t.Mapping[str, tuple[Effect, ...]], devices: t.Sequence[Device]
+    def _run_step(
+        self, stage: Stage, name: StageName, lists: list[Job], events: t.Mapping[str, tuple[Effect, ...]], devices: t.Sequence[Device]
     ) -> None:
-        scene = set_scene(stage, name, lists, events, self._counts)
+        step = make_boot_step(stage, name, lists, events, self._counts)
         for device in self._followed(devices):
-            self._notice_autoprobe(device, scene)
-        self._fates.update({device.address: self._advanced(device, scene) for device in self._followed(devices)})
-        self._settle(scene)
+            self._notice_autoprobe(device, step)
+        self._outcomes.update({device.address: self._advanced(device, step) for device in self._followed(devices)})
+        self._settle(step)
 
-    def _settle(self, scene: Scene) -> None:
-        """Everything that the step's jobs load is in the kernel when it ends, whatever came first."""
-        for job in scene.jobs:
+    def _settle(self, step: BootStep) -> None:
+        """When a step ends, everything that its jobs load is loaded, in whatever order."""
+        for job in step.jobs:
             for effect in job.effects:
-                if isinstance(effect, Request) and effect.module not in self._loaded:
+                if isinstance(effect, LoadRequest) and effect.module not in self._loaded:
                     for module in effect.insertions:
                         if module not in self._loaded:
                             self._loaded[module] = None
-                            self._registered += self._registrar.registers(scene.stage, module)
+                            self._registered += self._registrar.registers(step.stage, module)
                 elif isinstance(effect, NewId):
                     self._registered = [with_id(registration, effect) for registration in self._registered]
 
     def _runtime_stage(self, present: t.Sequence[Device]) -> None:
-        """What units do once udev has seen the devices; then virtual functions, which exist only from then on."""
+        """What units do after udev has processed the devices; then virtual functions, which exist only from then on."""
         if not self._boot.stages:
             return
         root = self._boot.stages[-1]
@@ -178,7 +188,7 @@ class _Simulation:
         modprobe = Modprobe(self._boot, root, frozenset(self._loaded))
         assigned = jobs_of(self._boot.later, modprobe, self._by_address)
         if assigned:
-            self._scene(root, RUNTIME, assigned, dict(self._unbind_events(root, modprobe)), present)
+            self._run_step(root, RUNTIME, assigned, dict(self._unbind_events(root, modprobe)), present)
         virtual = [device for device in self._devices if device.is_virtual]
         if virtual:
             events = Events(root, modprobe, self._by_address)
@@ -186,192 +196,202 @@ class _Simulation:
                 self._appear(device, root, events.of(device))
             self._step(root, RUNTIME, (Coldplug(),), virtual)
         for address, taken in self._boot.later.may_take.items():
-            if address in self._fates:
-                fate = self._fates[address]
-                doubts = (*fate.doubts, *_unless_same(fate, taken))
-                self._fates[address] = dataclasses.replace(fate, doubts=doubts)
+            if address in self._outcomes:
+                outcomes = self._outcomes[address]
+                doubts = (*outcomes.doubts, *_unless_same(outcomes, taken))
+                self._outcomes[address] = dataclasses.replace(outcomes, doubts=doubts)
 
     def _unbind_events(self, root: Stage, modprobe: Modprobe) -> t.Iterator[tuple[str, tuple[Effect, ...]]]:
-        """Of the devices that driverctl may take from a driver: a rule that is not for "add" alone writes its override once more.
+        """The "unbind" events of devices that driverctl may unbind: a rule that is not limited to "add" writes its override again.
 
-        That may come between driverctl's own override and its probe.
+        That may happen between driverctl's own override and its probe.
         """
         events = Events(root, modprobe, self._by_address, UNBIND)
         for address in self._boot.later.driverctl:
-            if address in self._fates:
+            if address in self._outcomes:
                 yield address, (AfterUnbind(), *events.of(self._by_address[address]))
 
     def _appear(self, device: Device, root: Stage, event: t.Sequence[Effect]) -> None:
-        """A virtual function is offered to the registered drivers right after udev has heard of it.
+        """A virtual function is offered to the registered drivers right after its event was sent to udev.
 
-        pci_device_add() sends the event, pci_bus_add_device() asks the drivers: an override that a rule writes may come between.
+        pci_device_add() sends the event, pci_bus_add_device() attaches the driver: a rule may write an override in between.
         """
         written = [
-            State(override=effect.driver, override_because=(effect.because,))
+            DeviceState(override=effect.driver, override_because=(effect.because,))
             for effect in event
             if isinstance(effect, SetOverride) and effect.address in (OWN, device.address)
         ]
-        states: list[State] = []
+        states: list[DeviceState] = []
         doubts: list[str] = []
-        for owner in self._fates[device.physical_function].states if device.physical_function in self._fates else (State(),):
+        for owner in self._outcomes[device.physical_function].states if device.physical_function in self._outcomes else (DeviceState(),):
             gone = self._makes_none(device, owner.driver, root)
             if gone is not None or owner.driver is None:
-                states.append(State(because=(gone,) if gone else (), exists=False))
+                states.append(DeviceState(because=(gone,) if gone else (), exists=False))
                 continue
             doubts += self._may_make_none(device, owner.driver)
-            initial = State()
+            initial = DeviceState()
             if self._registrar.is_vfio(owner.driver):
-                why = Because(owner.driver, "the kernel sets the override of its virtual functions to the driver of the physical one")
-                initial = State(override=owner.driver, override_because=(why,))
-            ground = self._ground(device, RUNTIME, "/", root)
-            states += [state for first in (initial, *written) for state in self._offered(ground, first)]
-        self._fates[device.address] = _Fate(_distinct(states), (*doubts, *self._doubts_of_maker(device)))
+                why = Reason(owner.driver, "the kernel sets the override of virtual functions to the physical function's driver")
+                initial = DeviceState(override=owner.driver, override_because=(why,))
+            context = self._context(device, RUNTIME, "/", root)
+            states += [state for first in (initial, *written) for state in self._offered(context, first)]
+        self._outcomes[device.address] = _Outcomes(_distinct(states), (*doubts, *self._doubts_of_maker(device)))
 
     def _doubts_of_maker(self, device: Device) -> t.Iterator[str]:
         physical = self._by_address.get(device.physical_function or "")
-        fate = None if physical is None else self._fates.get(physical.address)
-        if physical is not None and fate is not None and (fate.doubts or any(True for _doubt in self._name_doubts(physical, fate))):
-            yield f"Who has {physical.address}, whose virtual function this is, cannot be told."
+        outcomes = None if physical is None else self._outcomes.get(physical.address)
+        if (
+            physical is not None
+            and outcomes is not None
+            and (outcomes.doubts or any(True for _doubt in self._name_doubts(physical, outcomes)))
+        ):
+            yield f"Which driver {physical.address}, the physical function of this virtual one, is bound to cannot be determined."
 
-    def _offered(self, ground: Ground, initial: State) -> t.Iterator[State]:
-        """What becomes of a function when it is offered to the registered drivers, in each order that the kernel may have them in."""
+    def _offered(self, context: ProbeContext, initial: DeviceState) -> t.Iterator[DeviceState]:
+        """The results of device_attach() for each possible order of the registered drivers."""
         drivers = [registration.driver for registration in self._registered]
         for order in matching.attach_order(drivers, self._boot.release):
             ordered = sorted(self._registered, key=lambda registration, order=order: order.index(registration.driver))  # type: ignore[misc]
-            play = Play(ground, initial, ordered, self._loaded)
+            play = DeviceSimulation(context, initial, ordered, self._loaded)
             play.offer_all()
             yield play.state
 
-    def _makes_none(self, device: Device, owner: str | None, root: Stage) -> Because | None:
-        """Why the driver of the physical function makes no virtual ones (sriov_numvfs_store() and its sriov_configure())."""
+    def _makes_none(self, device: Device, owner: str | None, root: Stage) -> Reason | None:
+        """Why the physical function's driver creates no virtual functions (sriov_numvfs_store() and its sriov_configure())."""
         if owner is None:
-            return Because(str(device.physical_function), "no driver has the physical function, so that it makes no virtual ones")
-        if owner == "vfio-pci" and not self._registrar.vfio_pci_is_told("enable_sriov", root):
-            return Because(owner, "it has the physical function, and makes virtual ones only with enable_sriov=1")
+            return Reason(str(device.physical_function), "it is not bound to a driver, so it has no virtual functions")
+        if owner == "vfio-pci" and not self._registrar.vfio_pci_has_set("enable_sriov", root):
+            return Reason(owner, "it is the physical function's driver, and creates virtual functions only with enable_sriov=1")
         return None
 
     def _may_make_none(self, device: Device, owner: str) -> t.Iterator[str]:
-        """The driver that has made them is known to; so are VFIO's variants."""
+        """A doubt unless the driver is the one that created the virtual functions that exist now, or a VFIO driver."""
         physical = self._by_address.get(device.physical_function or "")
         if physical is None or (physical.driver != owner and not self._registrar.is_vfio(owner)):
-            yield f"Whether {owner}, as the driver of {device.physical_function}, makes virtual functions cannot be told."
+            yield f"Whether {owner}, as the driver of {device.physical_function}, creates virtual functions cannot be determined."
 
     # -- one device
 
-    def _advanced(self, device: Device, scene: Scene) -> _Fate:
-        fate = self._fates[device.address]
-        if not fate.is_open and not scene.takes_away:
-            return fate
-        candidates = self._candidates(device, scene, fate)
-        jobs = scene.relevant_jobs(device, candidates)
+    def _advanced(self, device: Device, step: BootStep) -> _Outcomes:
+        outcomes = self._outcomes[device.address]
+        if not outcomes.is_open and not step.takes_away:
+            return outcomes
+        candidates = self._candidates(device, step, outcomes)
+        jobs = step.relevant_jobs(device, candidates)
         if not jobs:
-            return fate
-        ground = self._ground(device, scene.name, scene.stage.place, scene.stage)
-        detached = any(state.pending for state in fate.states) or any(_is_detached(job, ground) for job in jobs)
+            return outcomes
+        context = self._context(device, step.name, step.stage.place, step.stage)
+        detached = any(state.pending for state in outcomes.states) or any(_is_detached(job, context) for job in jobs)
         states = _distinct(
-            Play(ground, state, self._registered, self._loaded, late).run(order)
+            DeviceSimulation(context, state, self._registered, self._loaded, late).run(order)
             for late in ((False, True) if detached else (False,))
-            for state in fate.states
+            for state in outcomes.states
             for order in orders(jobs)
         )
-        if not fate.is_open:
-            return dataclasses.replace(fate, states=states)
+        if not outcomes.is_open:
+            return dataclasses.replace(outcomes, states=states)
         doubts = tuple(doubt for job in jobs for doubt in _doubts_of(job))
         refused = tuple(refusal for job in jobs for refusal in _refusals_of(job))
-        return _Fate(states, (*fate.doubts, *doubts), (*fate.refused, *refused))
+        return _Outcomes(states, (*outcomes.doubts, *doubts), (*outcomes.refused, *refused))
 
-    def _candidates(self, device: Device, scene: Scene, fate: _Fate) -> frozenset[str]:
-        """The modules whose insertion can give the device an owner in this step."""
-        named = {state.override for state in fate.states if state.override is not None}
-        own = scene.own.get(device.address)
-        indices = {*scene.naming.get(device.address, ()), *scene.naming.get(OWN, ()), *(() if own is None else (own,))}
-        named.update(driver for index in indices for driver in scene.concerns[index].overrides)
-        added = (effect for index in indices for _place, effect in scene.concerns[index].by_address.get(None, ()))
+    def _candidates(self, device: Device, step: BootStep, outcomes: _Outcomes) -> frozenset[str]:
+        """The modules whose insertion can bind the device in this step."""
+        named = {state.override for state in outcomes.states if state.override is not None}
+        own = step.own.get(device.address)
+        indices = {*step.naming.get(device.address, ()), *step.naming.get(OWN, ()), *(() if own is None else (own,))}
+        named.update(driver for index in indices for driver in step.concerns[index].overrides)
+        added = (effect for index in indices for _place, effect in step.concerns[index].by_address.get(None, ()))
         named.update(effect.driver for effect in added if isinstance(effect, NewId) and effect.id.matches(device))
-        found = {match.module for match in scene.stage.kernel.natives(device.modalias)}
-        found |= self._registrar.configured_natives(scene.stage, device)
-        found |= self._registrar.with_dynamic_id(scene.stage, device)
+        found = {match.module for match in step.stage.kernel.natives(device.modalias)}
+        found |= self._registrar.configured_natives(step.stage, device)
+        found |= self._registrar.with_dynamic_id(step.stage, device)
         return frozenset(found | {module for name in named for module in self._registrar.modules_of(name)})
 
-    def _notice_autoprobe(self, device: Device, scene: Scene) -> None:
-        own = scene.own.get(device.address)
-        for effect in () if own is None else scene.jobs[own].effects:
+    def _notice_autoprobe(self, device: Device, step: BootStep) -> None:
+        own = step.own.get(device.address)
+        for effect in () if own is None else step.jobs[own].effects:
             if isinstance(effect, SetAutoprobe) and effect.address in (OWN, device.address):
                 self._autoprobe[device.address] = effect.on
 
     def _doubt(self, devices: t.Sequence[Device], sentence: str) -> None:
-        """A doubt about a stage counts for every device that nobody is certain to have by then and somebody could want."""
+        """A doubt about a stage applies to every device that is not certain to be bound by then and that a driver could match."""
         for device in self._followed(devices):
-            fate = self._fates[device.address]
-            if fate.is_open and self._registrar.is_wanted(device):
-                self._fates[device.address] = dataclasses.replace(fate, doubts=(*fate.doubts, sentence))
+            outcomes = self._outcomes[device.address]
+            if outcomes.is_open and self._registrar.is_wanted(device):
+                self._outcomes[device.address] = dataclasses.replace(outcomes, doubts=(*outcomes.doubts, sentence))
 
-    def _ground(self, device: Device, stage: str, place: str, at: Stage | None) -> Ground:
+    def _context(self, device: Device, stage: StageName, place: str, at: Stage | None) -> ProbeContext:
         autoprobe = self._autoprobe.get(device.physical_function or "", True)
         declined = self._boot.declined.get(device.address, frozenset())
         registers = self._registrar.registering_in(at)
-        return Ground(
-            device, stage, place, registers, self._no_iommu, self._registrar.vfio_pci_is_told("disable_denylist", at), autoprobe, declined
+        return ProbeContext(
+            device, stage, place, registers, self._no_iommu, self._registrar.vfio_pci_has_set("disable_denylist", at), autoprobe, declined
         )
 
     # -- the end
 
     def _winner(self, device: Device) -> Winner:
-        fate = self._fates[device.address]
-        outcomes = tuple(dict.fromkeys(state.driver for state in fate.states))
-        state = fate.states[0]
-        doubts = [*fate.doubts, *self._name_doubts(device, fate)]
-        certainty = UNKNOWN if doubts else RACE if len(outcomes) > 1 else CERTAIN
+        outcomes = self._outcomes[device.address]
+        owners = tuple(dict.fromkeys(state.driver for state in outcomes.states))
+        state = outcomes.states[0]
+        doubts = [*outcomes.doubts, *self._name_doubts(device, outcomes)]
+        certainty: Certainty = UNKNOWN if doubts else RACE if len(owners) > 1 else CERTAIN
         because = list(state.because)
         if state.driver is None:
-            because = [*state.override_because, *because, *fate.refused] or [self._nobody(device)]
-        elif state.driver not in {refusal.fact for refusal in fate.refused}:
-            because += fate.refused
-        for other in fate.states[1:]:
+            because = [*state.override_because, *because, *outcomes.refused] or [self._no_driver(device)]
+        elif state.driver not in {refusal.fact for refusal in outcomes.refused}:
+            because += outcomes.refused
+        for other in outcomes.states[1:]:
             if other.driver != state.driver:
                 facts = other.because if other.driver is not None else (*other.override_because, *other.because)
-                because += [Because(f"or {other.driver or 'nobody'}", str(fact)) for fact in facts or other.override_because]
-        because += [Because("not known", doubt) for doubt in doubts]
-        return Winner(state.driver, certainty, state.stage, tuple(dict.fromkeys(because)), outcomes)
+                because += [Reason(f"or {other.driver or 'no driver'}", str(fact)) for fact in facts or other.override_because]
+        because += [Reason("not known", doubt) for doubt in doubts]
+        return Winner(state.driver, certainty, state.stage, tuple(dict.fromkeys(because)), owners)
 
-    def _name_doubts(self, device: Device, fate: _Fate) -> t.Iterator[str]:
-        """What is not known of the drivers that decide here."""
-        yield from (state.doubt for state in fate.states if state.doubt is not None)
-        yield from self._registrar.doubts({name for state in fate.states for name in (state.driver, state.override) if name is not None})
+    def _name_doubts(self, device: Device, outcomes: _Outcomes) -> t.Iterator[str]:
+        """Doubts about the drivers in the outcomes."""
+        yield from (state.doubt for state in outcomes.states if state.doubt is not None)
+        yield from self._registrar.doubts(
+            {name for state in outcomes.states for name in (state.driver, state.override) if name is not None}
+        )
         declined = self._boot.declined.get(device.address)
-        # Whether its probe failed or somebody has unbound it cannot be seen; nobody unbinds a chip set's bridge.
-        if declined and fate.is_open and device.class_code >> 16 != BRIDGES:
-            yield f"{', '.join(sorted(declined))} could have taken the device in the running kernel and has not."
-        if not self._boot.built_in_known and device.address in self._boot.maybe_built_in and fate.states[0].stage != KERNEL:
-            yield f"Kernel {self._boot.release} does not tell which devices its built-in drivers want, and the device has no other native."
+        # Whether its probe failed or it was unbound cannot be determined; a chip set's bridge would not be unbound.
+        if declined and outcomes.is_open and device.class_code >> 16 != BRIDGES:
+            yield f"{', '.join(sorted(declined))} could have bound to the device in the running kernel but has not."
+        if not self._boot.built_in_known and device.address in self._boot.maybe_built_in and outcomes.states[0].stage != KERNEL:
+            yield f"Kernel {self._boot.release} has no list of its built-in drivers' IDs, and the device has no other native driver."
 
-    def _nobody(self, device: Device) -> Because:
-        return Because(f"modules.alias of {self._boot.release}", f"no module is for {device.modalias}")
+    def _no_driver(self, device: Device) -> Reason:
+        return Reason(f"modules.alias of {self._boot.release}", f"no module matches {device.modalias}")
 
 
-def _is_detached(job: Job, ground: Ground) -> bool:
-    inserted = (module for effect in job.effects if isinstance(effect, Request) for module in effect.insertions)
-    return any(registration.detached is not None for module in inserted for registration in ground.registers(module))
+def _is_detached(job: Job, context: ProbeContext) -> bool:
+    inserted = (module for effect in job.effects if isinstance(effect, LoadRequest) for module in effect.insertions)
+    return any(registration.detached is not None for module in inserted for registration in context.registers(module))
 
 
 def _doubts_of(job: Job) -> t.Iterator[str]:
     for effect in job.effects:
         if isinstance(effect, Doubt) and job.own:
             yield effect.sentence
-        elif isinstance(effect, Request):
+        elif isinstance(effect, LoadRequest):
             yield from effect.doubts
 
 
-def _refusals_of(job: Job) -> t.Iterator[Because]:
+def _refusals_of(job: Job) -> t.Iterator[Reason]:
     for effect in job.effects:
-        if isinstance(effect, Request):
+        if isinstance(effect, LoadRequest):
             yield from effect.refused
 
 
 def _list_jobs(work: LoadList, modprobe: Modprobe) -> t.Iterator[Job]:
-    """A list is one job; where several modules are loaded at a time, each is one."""
+    """A list is one job; if its modules are loaded concurrently, each is one."""
     requests = [
-        tuple(modprobe.ask(listed.name, work.heeds_blacklist, Because(listed.source, f"{work.program} loads {comparable(listed.name)}")))
+        tuple(
+            modprobe.ask(
+                listed.name, work.heeds_blacklist, Reason(listed.source, f"{work.program} loads {normalize_module_name(listed.name)}")
+            )
+        )
         for listed in work.modules
     ]
     if work.in_order:
@@ -380,14 +400,14 @@ def _list_jobs(work: LoadList, modprobe: Modprobe) -> t.Iterator[Job]:
         yield from (Job(found) for found in requests)
 
 
-def _distinct(states: t.Iterable[State]) -> tuple[State, ...]:
-    """One of each outcome, in order."""
-    found: dict[t.Hashable, State] = {}
+def _distinct(states: t.Iterable[DeviceState]) -> tuple[DeviceState, ...]:
+    """The first state of each outcome, in order."""
+    found: dict[t.Hashable, DeviceState] = {}
     for state in states:
         found.setdefault(state.outcome, state)
     return tuple(found.values())
 
 
-def _unless_same(fate: _Fate, taken: Assigned) -> t.Iterator[str]:
-    if any(state.driver != taken.driver for state in fate.states):
-        yield f"{taken.source} gives the device to {taken.driver} {taken.when}; whether it does cannot be seen."
+def _unless_same(outcomes: _Outcomes, taken: Assigned) -> t.Iterator[str]:
+    if any(state.driver != taken.driver for state in outcomes.states):
+        yield f"{taken.source} makes {taken.driver} the device's driver {taken.when}; whether that happens cannot be determined."

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What kmod loads when it is asked for a module or an alias (libkmod/libkmod-module.c)."""
+"""What kmod loads for a module's name or an alias (libkmod/libkmod-module.c)."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import fnmatch
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import Because
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import comparable
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Reason
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.facts import Boot, Stage
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot, Stage
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import Directive
 
-Found = tuple[str, Because]
-"""A module and what names it."""
+Found = tuple[str, Reason]
+"""A module, and why it was found."""
 _NOTHING = re.compile(r"(?:/usr)?(?:/bin/)?(true|false|:)")
 _MODPROBE = re.compile(r"(?:(?:/usr)?/s?bin/)?modprobe")
 _SEPARATOR = re.compile(r"\s*(;|&&)\s*")
@@ -26,31 +26,31 @@ _QUIET = ("-q", "--quiet", "-b", "--use-blacklist", "-qb", "-a", "--all", "-v", 
 
 
 @dataclasses.dataclass(frozen=True)
-class Request:
-    """One module that kmod is asked for, and what it then inserts, in order; nothing at all where the module is in already.
+class LoadRequest:
+    """A module that kmod is asked to load, and what it inserts for that, in order; nothing if the module is already loaded.
 
-    ``because`` says how the module came to be asked for and what goes before it, ``refused`` why it is not inserted.
-    ``failed`` is what the one who asked hears: an `install` line may well succeed without inserting anything.
+    ``because`` says why it is requested and what is inserted before it, ``refused`` why it is not inserted.
+    ``failed`` is kmod's result for the caller: an `install` line may succeed without inserting anything.
     """
 
     module: str
     insertions: tuple[str, ...]
-    because: tuple[Because, ...]
-    refused: tuple[Because, ...] = ()
+    because: tuple[Reason, ...]
+    refused: tuple[Reason, ...] = ()
     doubts: tuple[str, ...] = ()
     failed: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
 class _Command:
-    """What an `install` line does: the modules that it asks for by name; None where it cannot be told."""
+    """What an `install` line does: the modules that it loads by name; None if that cannot be determined."""
 
     names: tuple[str, ...] | None
     fails: bool = False
 
 
 class Modprobe:
-    """kmod in one stage.  ``loaded`` are the modules that earlier stages have left in the kernel."""
+    """kmod in one stage.  ``loaded`` are the modules that earlier stages have loaded."""
 
     def __init__(self, boot: Boot, stage: Stage, loaded: frozenset[str]) -> None:
         self._boot = boot
@@ -58,10 +58,10 @@ class Modprobe:
         self._config = stage.config
         self._place = f"modules.alias of {stage.kernel.release}" if stage.place == "/" else f"modules.alias in {stage.place}"
         self._loaded = loaded
-        self._asked: dict[tuple[str, bool], tuple[Request, ...]] = {}
-        self._loadable: dict[str, Because | None] = {}
+        self._asked: dict[tuple[str, bool], tuple[LoadRequest, ...]] = {}
+        self._loadable: dict[str, Reason | None] = {}
 
-    def ask(self, text: str, heeds_blacklist: bool, source: Because | None = None) -> tuple[Request, ...]:
+    def ask(self, text: str, heeds_blacklist: bool, source: Reason | None = None) -> tuple[LoadRequest, ...]:
         """Ask for an alias or a name, as udev (`kmod load`), systemd-modules-load and `modprobe` do."""
         key = (text, heeds_blacklist)
         if key not in self._asked:
@@ -71,11 +71,11 @@ class Modprobe:
             return requests
         return tuple(dataclasses.replace(request, because=(source, *request.because)) for request in requests)
 
-    # -- who is meant
+    # -- lookup
 
     def lookup(self, text: str) -> tuple[Found, ...]:
-        """kmod_module_new_from_lookup(): the first source that knows the name or alias; the others are not asked."""
-        name = comparable(text) if "[" not in text else text
+        """As kmod_module_new_from_lookup(): only the first source that has the name or alias counts."""
+        name = normalize_module_name(text) if "[" not in text else text
         for source in (self._from_config_alias, self._from_names, self._from_install, self._from_modules_alias, self._from_built_ins):
             found = source(name)
             if found:
@@ -84,43 +84,43 @@ class Modprobe:
 
     def _from_config_alias(self, name: str) -> list[Found]:
         found = [directive for directive in self._config.aliases() if fnmatch.fnmatchcase(name, directive.arguments[0])]
-        return [(entry.arguments[1], Because(str(entry.source), f"alias {entry.arguments[0]} {entry.arguments[1]}")) for entry in found]
+        return [(entry.arguments[1], Reason(str(entry.source), f"alias {entry.arguments[0]} {entry.arguments[1]}")) for entry in found]
 
     def _from_names(self, name: str) -> list[Found]:
-        return [(name, Because(f"modules.dep of {self._kernel.release}", name))] if name in self._kernel.modules else []
+        return [(name, Reason(f"modules.dep of {self._kernel.release}", name))] if name in self._kernel.modules else []
 
     def _from_install(self, name: str) -> list[Found]:
         lines = [line for line in self._config.directives if line.command == "install" and line.arguments[0] == name]
         return [(name, _said(line)) for line in lines[:1]]
 
     def _from_modules_alias(self, name: str) -> list[Found]:
-        """All modules whose alias matches, by priority: as depmod wrote them, DKMS's after the kernel's own."""
+        """All modules whose alias matches, in depmod's order: DKMS's after the kernel's own."""
         if not name.startswith("pci:"):
             return []
         found = [match for match in self._kernel.natives(name) if match.order >= 0]
-        return [(match.module, Because(self._place, f"{match.alias} {match.module}")) for match in found]
+        return [(match.module, Reason(self._place, f"{match.alias} {match.module}")) for match in found]
 
     def _from_built_ins(self, name: str) -> list[Found]:
-        return [(name, Because(f"modules.builtin of {self._kernel.release}", name))] if name in self._kernel.builtins else []
+        return [(name, Reason(f"modules.builtin of {self._kernel.release}", name))] if name in self._kernel.builtins else []
 
-    # -- what goes in
+    # -- insertion
 
-    def _request(self, module: str, why: Because, heeds_blacklist: bool) -> Request:
-        """kmod_module_probe_insert_module(): a blacklist counts for the module that was asked for, not for what comes with it."""
+    def _request(self, module: str, why: Reason, heeds_blacklist: bool) -> LoadRequest:
+        """As kmod_module_probe_insert_module(): a blacklist applies to the requested module, not to its dependencies and softdeps."""
         if self._is_in_kernel(module):
-            return Request(module, (), (why,))
+            return LoadRequest(module, (), (why,))
         blacklisted = self._blacklist_of(module) if heeds_blacklist else None
         if blacklisted is not None:
-            return Request(module, (), (why,), (blacklisted,))
+            return LoadRequest(module, (), (why,), (blacklisted,))
         return self._insert(module, why)
 
-    def _blacklist_of(self, module: str) -> Because | None:
+    def _blacklist_of(self, module: str) -> Reason | None:
         sources = self._config.blacklisted(module)
-        return Because(str(sources[0]), f"blacklist {module}") if sources else None
+        return Reason(str(sources[0]), f"blacklist {module}") if sources else None
 
-    def _insert(self, module: str, why: Because) -> Request:
+    def _insert(self, module: str, why: Reason) -> LoadRequest:
         inserted: list[str] = []
-        refused: list[Because] = []
+        refused: list[Reason] = []
         doubts: list[str] = []
         required = {module, *self._kernel.dependencies(module)}
         because = [why]
@@ -137,10 +137,10 @@ class Modprobe:
                     break
             elif line is None:
                 inserted.append(name)
-        return Request(module, tuple(inserted), tuple(because), tuple(refused), tuple(doubts), failed)
+        return LoadRequest(module, tuple(inserted), tuple(because), tuple(refused), tuple(doubts), failed)
 
-    def _probe_list(self, module: str, visited: set[str], because: list[Because]) -> t.Iterator[tuple[str, bool]]:
-        """__kmod_module_get_probe_list(): dependencies, then the module, each with its softdeps around it.
+    def _probe_list(self, module: str, visited: set[str], because: list[Reason]) -> t.Iterator[tuple[str, bool]]:
+        """As __kmod_module_get_probe_list(): dependencies, then the module, each with its softdeps before and after it.
 
         Yields each name and whether its install line is ignored.
         """
@@ -150,8 +150,8 @@ class Modprobe:
         for name in (*self._kernel.dependencies(module), module):
             yield from self._with_softdeps(name, visited, because)
 
-    def _with_softdeps(self, module: str, visited: set[str], because: list[Because]) -> t.Iterator[tuple[str, bool]]:
-        """__kmod_module_fill_softdep(): only the first softdep line that matches counts, and it makes kmod ignore `install`."""
+    def _with_softdeps(self, module: str, visited: set[str], because: list[Reason]) -> t.Iterator[tuple[str, bool]]:
+        """As __kmod_module_fill_softdep(): only the first matching softdep line counts, and it makes kmod ignore `install`."""
         line = next(iter(self._config.softdeps(module)), None)
         before = [found for word in softdep_words(line, "pre:") for found in self.lookup(word)]
         after = [found for word in softdep_words(line, "post:") for found in self.lookup(word)]
@@ -163,25 +163,25 @@ class Modprobe:
         for name, _why in after:
             yield from self._probe_list(name, visited, because)
 
-    # -- what does not go in
+    # -- refusal
 
-    def unloadable(self, module: str) -> Because | None:
-        """Why the kernel would not take a module, with its dependencies in mind; None where it would."""
+    def unloadable(self, module: str) -> Reason | None:
+        """Why a module or one of its dependencies cannot be loaded; None if they can."""
         if module not in self._loadable:
             self._loadable[module] = None
             self._loadable[module] = self._why_unloadable(module)
         return self._loadable[module]
 
-    def _why_unloadable(self, module: str) -> Because | None:
+    def _why_unloadable(self, module: str) -> Reason | None:
         if self._is_in_kernel(module):
             return None
         if module in self._boot.cmdline.refused:
-            return Because(self._boot.cmdline_source, f"module_blacklist={module}")
+            return Reason(self._boot.cmdline_source, f"module_blacklist={module}")
         if module not in self._kernel.modules:
-            return Because(f"modules.dep of {self._kernel.release}", f"there is no module {module}")
+            return Reason(f"modules.dep of {self._kernel.release}", f"there is no module {module}")
         facts = self._boot.modules.get(module)
         if facts is not None and facts.refused is not None:
-            return Because(f"{module} of {self._kernel.release}", facts.refused)
+            return Reason(f"{module} of {self._kernel.release}", facts.refused)
         for dependency in self._kernel.dependencies(module):
             line = self._install_of(dependency)
             stands_in = line is not None and not self._has_softdep(dependency) and dependency not in self._loaded
@@ -203,11 +203,13 @@ class Modprobe:
         line = next(iter(self._config.softdeps(module)), None)
         return any(self.lookup(word) for kind in ("pre:", "post:") for word in softdep_words(line, kind))
 
-    def _run_install(self, module: str, line: Directive, inserted: list[str], doubts: list[str]) -> Because | None:
-        """What stands in for inserting the module; plain `modprobe` heeds no blacklist of a module's own name."""
+    def _run_install(self, module: str, line: Directive, inserted: list[str], doubts: list[str]) -> Reason | None:
+        """Run the `install` command.  Plain `modprobe` does not apply the blacklist to a module that is requested by name."""
         command = _command(line, module)
         if command.names is None:
-            doubts.append(f"{line.source} runs a command in place of loading {module} ({line.arguments[1]}); what it loads cannot be told.")
+            doubts.append(
+                f"{line.source} runs a command in place of loading {module} ({line.arguments[1]}); what it loads cannot be determined."
+            )
             return None
         for name in command.names:
             if name == module:
@@ -230,8 +232,8 @@ def softdep_words(line: Directive | None, wanted: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _said(line: Directive) -> Because:
-    return Because(str(line.source), " ".join((line.command, *(word.strip() for word in line.arguments))))
+def _said(line: Directive) -> Reason:
+    return Reason(str(line.source), " ".join((line.command, *(word.strip() for word in line.arguments))))
 
 
 def _command(line: Directive, module: str) -> _Command:
@@ -248,7 +250,7 @@ def _command(line: Directive, module: str) -> _Command:
         if not _MODPROBE.fullmatch(words[0]):
             return _Command(None)
         ignores = any(word in _IGNORE_INSTALL for word in words)
-        asked = [comparable(word) for word in words[1:] if word not in _IGNORE_INSTALL and word not in _QUIET]
+        asked = [normalize_module_name(word) for word in words[1:] if word not in _IGNORE_INSTALL and word not in _QUIET]
         if any(word.startswith(("-", "$")) or "=" in word for word in asked) or (module in asked and not ignores):
             return _Command(None)
         names += asked

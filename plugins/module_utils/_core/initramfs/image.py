@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a boot image holds: its names, links, configuration files and modules, read from the image itself.
+"""The contents of an initramfs image: names, links, configuration files and modules, read from the image itself.
 
-An image is one or more cpio archives, each plain or inside a compressed stream, with zero bytes between them; microcode
-and, with newer initramfs-tools, the modules come first and plain, the rest compressed.
+An image consists of one or more cpio archives, each uncompressed or inside a compressed stream, with zero bytes between them.
+Microcode comes first and uncompressed, as do the modules with newer initramfs-tools; the rest is compressed.
 """
 
 from __future__ import annotations
@@ -11,18 +11,98 @@ from __future__ import annotations
 import dataclasses
 import posixpath
 import re
+import stat as stat_bits
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs import cpio
-from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.compression import FileReader, unpacked
-from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.damage import DamagedError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.compression import FileReader, unpacked
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import CorruptFileError, HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_file import Fingerprint, module_name
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
-# What decides which driver takes a device; everything else is only a name to us.
+
+MAGICS = (b"070701", b"070702")
+TRAILER = b"TRAILER!!!"
+HEADER_SIZE = 110
+# PATH_MAX
+LONGEST_NAME = 4096
+
+
+class Reader(t.Protocol):
+    """A stream that is read once, sequentially."""
+
+    position: int
+
+    def read(self, size: int) -> bytes: ...
+
+    def peek(self, size: int) -> bytes: ...
+
+    def skip(self, size: int) -> None: ...
+
+
+class Member(t.NamedTuple):
+    """An entry of an archive; the reader's next ``size`` bytes are its content."""
+
+    name: str
+    mode: int
+    links: int
+    inode: tuple[int, int, int]
+    size: int
+
+    @property
+    def is_file(self) -> bool:
+        return stat_bits.S_ISREG(self.mode)
+
+    @property
+    def is_link(self) -> bool:
+        return stat_bits.S_ISLNK(self.mode)
+
+
+def members(reader: Reader) -> t.Iterator[Member]:
+    """Each entry of the archive that begins at the reader's position; what the caller does not read of its content is skipped.
+
+    Raises CorruptFileError if the archive is corrupt.
+    """
+    start = reader.position
+    while True:
+        header = reader.read(HEADER_SIZE)
+        if len(header) < HEADER_SIZE or header[:6] not in MAGICS:
+            raise CorruptFileError(f"the archive is corrupt at byte {reader.position - len(header)}")
+        mode, links, size, name_size = (_field(header, index) for index in (1, 4, 6, 11))
+        if not 0 < name_size <= LONGEST_NAME:
+            raise CorruptFileError(f"the archive is corrupt at byte {reader.position}: a name of {name_size} bytes")
+        name = reader.read(name_size)[:-1]
+        _align(reader, start)
+        if name == TRAILER:
+            return
+        end = reader.position + size
+        inode = (_field(header, 0), _field(header, 7), _field(header, 8))
+        yield Member(_plain(name), mode, links, inode, size)
+        reader.skip(end - reader.position)
+        _align(reader, start)
+
+
+def _field(header: bytes, index: int) -> int:
+    text = header[6 + 8 * index : 14 + 8 * index]
+    try:
+        return int(text, 16)
+    except ValueError:
+        raise CorruptFileError(f"the archive is corrupt: {text!r} is not a number") from None
+
+
+def _align(reader: Reader, start: int) -> None:
+    reader.skip(-(reader.position - start) % 4)
+
+
+def _plain(name: bytes) -> str:
+    text = name.decode("utf-8", "surrogateescape")
+    while text.startswith(("./", "/")):
+        text = text[2:] if text.startswith("./") else text[1:]
+    return text
+
+
+# The files whose content decides which driver a device is bound to.  Of all others only the names are kept.
 KEPT = re.compile(
     r"(?:etc|run|lib|usr/lib|usr/local/lib)/(?:modprobe\.d|udev/rules\.d|modules-load\.d)/[^/]+"
     r"|etc/(?:modules|cmdline|(?:cmdline|conf)\.d/[^/]+)"
@@ -36,13 +116,13 @@ LARGEST_KEPT = 8 << 20
 LONGEST_LINK = 4096
 MAX_LINKS = 40
 PADDING_STEP = 4096
-# dracut's squash modules hide the whole tree in one of these.
+# dracut's squash modules put the whole tree into one of these.
 NESTED = ("squash-root.img", "squashfs-root.img", "erofs-root.img")
 
 
 @dataclasses.dataclass(frozen=True)
 class Image:
-    """A boot image of one kernel.  Names have no leading slash and no symbolic link in their directories."""
+    """A kernel's initramfs.  Names are without a leading slash, and links in their directories are resolved."""
 
     path: str
     release: str
@@ -50,15 +130,15 @@ class Image:
     links: t.Mapping[str, str]
     texts: t.Mapping[str, bytes]
     modules: t.Mapping[str, str]
-    """The module that depmod would choose for each name (with underscores), by its place."""
+    """The path in the image of the file that depmod would choose for each module, by normalized name."""
     fingerprints: t.Mapping[str, Fingerprint]
-    """Of the modules that the reader asked for, by name."""
+    """The fingerprints of the modules that the caller asked for, by name."""
 
     @classmethod
     def read(cls, host: Host, path: str, release: str, fingerprint: t.Collection[str] = ()) -> Image:
-        """Read an image; ``fingerprint`` names the modules (with underscores) to tell apart by content.
+        """Read an image; ``fingerprint`` has the normalized names of modules whose content is to be compared.
 
-        Raises DamagedError when it is damaged, HostError when this host has no means to look into it.
+        Raises CorruptFileError if it is corrupt, HostError if this host lacks what is needed to read it.
         """
         tree = _Tree(frozenset(fingerprint))
         try:
@@ -68,15 +148,15 @@ class Image:
             if nested is not None:
                 raise _hidden_error(path, nested)
             return tree.image(host, path, release)
-        except DamagedError as error:
-            raise DamagedError(f"{path} cannot be read: {error.msg}.") from error
+        except CorruptFileError as error:
+            raise CorruptFileError(f"{path} cannot be read: {error.msg}.") from error
 
     def text(self, path: str) -> bytes | None:
-        """The content of a configuration file, None when the image has none of that name."""
+        """The content of a configuration file; None if the image does not have it."""
         return self.texts.get(resolved(path.lstrip("/"), self.links))
 
     def files(self, directory: str) -> t.Iterator[tuple[str, bytes]]:
-        """Each configuration file just below a directory, by its base name, in sorted order."""
+        """The base name and content of each configuration file in a directory, sorted."""
         real = resolved(directory.strip("/"), self.links)
         for name in sorted(self.names):
             head, _unused, tail = name.rpartition("/")
@@ -87,14 +167,14 @@ class Image:
 
 def _hidden_error(path: str, nested: str) -> HostError:
     return HostError(
-        f"{path} keeps its files in {nested}, which cannot be looked into.",
-        'Leave dracut\'s squash modules out (`omit_dracutmodules+=" squash squash-squashfs squash-erofs "` in /etc/dracut.conf.d)'
-        " and build the image anew once.",
+        f"{path} keeps its files in {nested}, which cannot be read.",
+        'Omit dracut\'s squash modules (`omit_dracutmodules+=" squash squash-squashfs squash-erofs "` in /etc/dracut.conf.d)'
+        " and rebuild the initramfs once.",
     )
 
 
 class _Tree:
-    """An image's content while it is read."""
+    """Collects an image's contents while it is read."""
 
     def __init__(self, fingerprint: frozenset[str]) -> None:
         self.names: set[str] = set()
@@ -102,10 +182,10 @@ class _Tree:
         self._contents: dict[str, bytes] = {}
         self._fingerprint = fingerprint
 
-    def add_archive(self, reader: cpio.Reader) -> None:
-        # Of a file's hard links, only the last carries the content.
+    def add_archive(self, reader: Reader) -> None:
+        # Of a file's hard links, only the last one has the content.
         waiting: dict[tuple[int, int, int], list[str]] = {}
-        for member in cpio.members(reader):
+        for member in members(reader):
             if not member.name or member.name == ".":
                 continue
             self.names.add(member.name)
@@ -115,7 +195,7 @@ class _Tree:
             elif member.is_file:
                 self._add_file(reader, member, waiting)
 
-    def _add_file(self, reader: cpio.Reader, member: cpio.Member, waiting: dict[tuple[int, int, int], list[str]]) -> None:
+    def _add_file(self, reader: Reader, member: Member, waiting: dict[tuple[int, int, int], list[str]]) -> None:
         kept = [member.name] if self._is_kept(member) else []
         if member.size == 0 and member.links > 1:
             if kept:
@@ -126,16 +206,16 @@ class _Tree:
             content = self._content(reader, member.size)
             self._contents.update((name, content) for name in kept)
 
-    def _is_kept(self, member: cpio.Member) -> bool:
+    def _is_kept(self, member: Member) -> bool:
         if module_name(member.name) in self._fingerprint:
             return True
         return member.size <= LARGEST_KEPT and KEPT.fullmatch(member.name) is not None
 
     @staticmethod
-    def _content(reader: cpio.Reader, size: int) -> bytes:
+    def _content(reader: Reader, size: int) -> bytes:
         content = reader.read(size)
         if len(content) < size:
-            raise DamagedError("it ends in the middle of a file")
+            raise CorruptFileError("it ends in the middle of a file")
         return content
 
     def image(self, host: Host, path: str, release: str) -> Image:
@@ -159,28 +239,28 @@ def _read_segments(host: Host, file: t.BinaryIO, tree: _Tree) -> None:
     while True:
         plain = FileReader(file)
         _skip_padding(plain)
-        start = plain.peek(len(cpio.MAGICS[0]))
+        start = plain.peek(len(MAGICS[0]))
         if not start:
             break
         found = True
-        # The kernel aligns an archive to where its segment begins.
-        if start in cpio.MAGICS:
+        # The kernel aligns entries relative to the beginning of the segment.
+        if start in MAGICS:
             tree.add_archive(FileReader(file))
             continue
         with unpacked(host, file) as reader:
             _read_archives(reader, tree)
     if not found:
-        raise DamagedError("it is empty")
+        raise CorruptFileError("it is empty")
 
 
-def _read_archives(reader: cpio.Reader, tree: _Tree) -> None:
+def _read_archives(reader: Reader, tree: _Tree) -> None:
     _skip_padding(reader)
     while reader.peek(1):
         tree.add_archive(reader)
         _skip_padding(reader)
 
 
-def _skip_padding(reader: cpio.Reader) -> None:
+def _skip_padding(reader: Reader) -> None:
     while ahead := reader.peek(PADDING_STEP):
         rest = ahead.lstrip(b"\0")
         reader.skip(len(ahead) - len(rest))
@@ -199,12 +279,12 @@ def _modules(names: t.Iterable[str], release: str) -> dict[str, str]:
 
 
 def _rank(name: str) -> tuple[bool, str]:
-    # depmod's default "search" order: updates before what came with the kernel.
+    # depmod's default search order: updates before the kernel's own modules.
     return "/updates/" not in name, name
 
 
 def resolved(name: str, links: t.Mapping[str, str], follow_last: bool = True) -> str:
-    """A name with the symbolic links of its directories (and its own, if wanted) followed."""
+    """A name with the symbolic links in its directories resolved, and with ``follow_last`` its own."""
     pending, done, followed = name.split("/"), "", 0
     while pending:
         part = pending.pop(0)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""All that is asked of a module's file, read from it once."""
+"""Everything that is needed of a module's file, read in one pass."""
 
 from __future__ import annotations
 
@@ -8,50 +8,50 @@ import dataclasses
 import posixpath
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.compression import unpacked_bytes
-from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.damage import DamagedError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.compression import unpacked_bytes
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import CorruptFileError, HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.driver_tables import Tables, read_tables
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf import Elf, NotElfError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf_module import ModuleInfo
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import MODULES, Kernel
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pci_driver import PciDriver, PciId
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import BUILTIN_LINE, MODULES, Kernel
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_file import Fingerprint, module_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import PciDriver, PciId
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.cache import Cache
-    from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache import Cache
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
 
 class NoModuleError(HostError):
-    """There is no file, or the kernel would not take it for a module."""
+    """The file does not exist, or the kernel would not accept it as a module."""
 
 
 @dataclasses.dataclass(frozen=True)
 class ModuleContent:
-    """What a module says of itself, and the PCI drivers that it brings."""
+    """A module's information and its PCI drivers."""
 
     info: ModuleInfo
     tables: Tables
 
     @classmethod
     def parse(cls, module: bytes, where: str) -> ModuleContent:
-        """Raises NoModuleError when ``module`` is no kernel module; ``where`` names it."""
+        """Raises NoModuleError, naming the file ``where``, if ``module`` is not a kernel module."""
         try:
             elf = Elf.parse(module)
             info = ModuleInfo.of(elf)
             return cls(info, read_tables(elf, info.aliases))
         except NotElfError as error:
-            raise NoModuleError(f"{where} is no kernel module: {error}.") from error
+            raise NoModuleError(f"{where} is not a kernel module: {error}.") from error
 
     @classmethod
     def read(cls, host: Host, path: str, cache: Cache | None = None) -> ModuleContent:
-        """Read a module's file, compressed or not; a file that has not changed is read once.  Raises HostError, or NoModuleError."""
+        """Read a module's file, compressed or not; an unchanged file is read once.  Raises HostError, or NoModuleError."""
         if not host.exists(path):
             raise NoModuleError(f"{path} is missing.")
         return host.once("module", [path], lambda: _read(host, path, cache))
 
     def to_cache(self) -> dict[str, t.Any]:
-        """As JSON can say it."""
+        """A representation in JSON."""
         info = {**vars(self.info), "parameters": sorted(self.info.parameters)}
         drivers = [
             [driver.name, driver.asynchronous, [list(vars(entry).values()) for entry in driver.ids]] for driver in self.tables.drivers
@@ -60,7 +60,7 @@ class ModuleContent:
 
     @classmethod
     def from_cache(cls, kept: t.Any) -> ModuleContent:
-        """Raises TypeError, KeyError or ValueError on what `to_cache()` did not write."""
+        """Raises TypeError, KeyError or ValueError for a value that `to_cache()` did not write."""
         info = {**kept["info"], "aliases": tuple(kept["info"]["aliases"]), "parameters": frozenset(kept["info"]["parameters"])}
         drivers = tuple(PciDriver(name, tuple(PciId(*entry) for entry in ids), asynchronous) for name, asynchronous, ids in kept["drivers"])
         return cls(ModuleInfo(**info), Tables(drivers, frozenset(kept["synchronous"]), kept["complete"]))
@@ -75,11 +75,42 @@ def _read(host: Host, path: str, cache: Cache | None) -> ModuleContent:
 def _parsed(host: Host, path: str) -> ModuleContent:
     try:
         return ModuleContent.parse(unpacked_bytes(host, host.read_bytes(path)), path)
-    except DamagedError as error:
-        raise NoModuleError(f"{path} is no kernel module: {error.msg}.") from error
+    except CorruptFileError as error:
+        raise NoModuleError(f"{path} is not a kernel module: {error.msg}.") from error
 
 
 def module_path(kernel: Kernel, name: str) -> str | None:
-    """The file of a kernel's module by its comparable name; None where it has none, or does not have it yet."""
+    """The file of a kernel's module, by normalized name; None if it has none, or not yet."""
     path = kernel.modules.get(name)
     return posixpath.join(MODULES, kernel.release, path) if path else None
+
+
+@dataclasses.dataclass(frozen=True)
+class InstalledModules:
+    """Path and fingerprint of each module's file, by normalized name.  Those in ``missing`` have no file and are not built in."""
+
+    paths: t.Mapping[str, str]
+    fingerprints: t.Mapping[str, Fingerprint]
+    missing: tuple[str, ...] = ()
+
+    @classmethod
+    def read(cls, host: Host, release: str, names: t.Iterable[str]) -> InstalledModules:
+        """These modules of kernel ``release`` and their dependencies.  Raises HostError if its files cannot be read."""
+        here = f"{MODULES}/{release}"
+        table = dict(_dependencies(host.read_text(f"{here}/modules.dep")))
+        built_in = host.read_text(f"{here}/modules.builtin") if host.is_file(f"{here}/modules.builtin") else ""
+        built_ins = {name.replace("-", "_") for name in BUILTIN_LINE.findall(built_in)}
+        wanted = sorted(set(names))
+        files = {path for name in wanted for path in table.get(name, ())}
+        paths = {name: f"{here}/{path}" for path in sorted(files) for name in (module_name(path),) if name is not None}
+        fingerprints = {name: Fingerprint.of(host, host.read_bytes(path)) for name, path in paths.items()}
+        return cls(paths, fingerprints, tuple(name for name in wanted if name not in table and name not in built_ins))
+
+
+def _dependencies(modules_dep: str) -> t.Iterator[tuple[str, tuple[str, ...]]]:
+    # depmod lists the indirect dependencies of each module too.
+    for line in modules_dep.splitlines():
+        path, _colon, needed = line.partition(":")
+        name = module_name(path)
+        if name is not None:
+            yield name, (path, *needed.split())

@@ -6,13 +6,13 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import natives_of
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import Decision
-    from ansible_collections.vfio.variants.plugins.module_utils._core.policy.facts import Foreign, PolicyFacts
-    from ansible_collections.vfio.variants.plugins.module_utils._core.policy.udev import Override
+    from ansible_collections.vfio.variants.plugins.module_utils._core.policy.facts import OtherConfig, PolicyFacts
+    from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import Override
 
 NOTHING = ("/bin/false", "/usr/bin/false", "false", "/bin/true", "/usr/bin/true", "true", ":")
 """Commands of `install` lines that mean "do not load"."""
@@ -32,7 +32,7 @@ def check(decisions: t.Sequence[Decision], facts: PolicyFacts) -> tuple[str, ...
     return tuple(dict.fromkeys(warnings))
 
 
-def _check_module(module: str, foreign: Foreign) -> t.Iterator[str]:
+def _check_module(module: str, foreign: OtherConfig) -> t.Iterator[str]:
     """Whether the claimed module may be loaded.  udev's `kmod load` and systemd-modules-load both heed blacklists."""
     for source in foreign.config.blacklisted(module):
         raise HostError(f"{source} blacklists {module}, so nothing would load it at boot.", "Remove that line, or claim another driver.")
@@ -55,7 +55,7 @@ def runs_nothing(command: str) -> bool:
     return (command.split() or [":"])[0] in NOTHING
 
 
-def _check_ids(decision: Decision, foreign: Foreign) -> None:
+def _check_ids(decision: Decision, foreign: OtherConfig) -> None:
     """Another module's ids= takes the card as soon as that module is loaded, which may be before the card's own event.
 
     Of one module only the last ids= counts, the command line's at the very end.
@@ -121,7 +121,7 @@ def _ignored_installs(decision: Decision, facts: PolicyFacts) -> t.Iterator[str]
             yield f"kmod ignores {installs[0].source} (install {native}), because {softdeps[0].source} has a softdep for {native}."
 
 
-def _check_driverctl(decision: Decision, foreign: Foreign) -> None:
+def _check_driverctl(decision: Decision, foreign: OtherConfig) -> None:
     """driverctl's unit runs after the device's event, unbinds whoever has it and binds its own choice."""
     saved = foreign.driverctl.get(decision.device.address)
     if saved is not None and saved not in decision.drivers:

@@ -9,15 +9,15 @@ import fnmatch
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim import claims as claim_facts
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import comparable
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import PendingModule
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import Assignment, Claim
-    from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Device, Inventory
-    from ansible_collections.vfio.variants.plugins.module_utils._core.devices.selector import Selector
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device, Inventory
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import Selector
     from ansible_collections.vfio.variants.plugins.module_utils._core.policy.facts import PolicyFacts
 
 DEFAULT_STRATEGY = "override"
@@ -64,7 +64,7 @@ class Decision:
 
 def supplemented(claims: t.Sequence[Claim], kernels: t.Sequence[Kernel]) -> tuple[Kernel, ...]:
     """The kernels, each with the claimed modules that only another of them has: the policy is one for all kernels."""
-    names = {claim_facts.FALLBACK} | {comparable(claim.driver) for claim in claims if claim.driver != claim_facts.AUTO}
+    names = {claim_facts.FALLBACK} | {normalize_module_name(claim.driver) for claim in claims if claim.driver != claim_facts.AUTO}
     known = sorted(name for name in names if any(kernel.has(name) for kernel in kernels))
     return tuple(kernel.with_pending([PendingModule(name) for name in known if not kernel.has(name)]) for kernel in kernels)
 
@@ -140,6 +140,6 @@ def builtin_owner(decision: Decision, facts: PolicyFacts) -> tuple[str, str] | N
         driver = facts.inventory.drivers.get(device.driver or "")
         if kernel.release != facts.running or driver is None or driver.name in decision.drivers:
             continue
-        if driver.module is None or comparable(driver.module) in kernel.builtins:
+        if driver.module is None or normalize_module_name(driver.module) in kernel.builtins:
             return driver.name, kernel.release
     return None

@@ -5,27 +5,18 @@
 from __future__ import annotations
 
 import dataclasses
-import posixpath
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Inventory
-from ansible_collections.vfio.variants.plugins.module_utils._core.file_change import State
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import comparable
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_change import FileState
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import MODULES, Kernel
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_content import ModuleContent, NoModuleError, module_path
-from ansible_collections.vfio.variants.plugins.module_utils._core.policy.udev import Rules
-
-if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
-    from ansible_collections.vfio.variants.plugins.module_utils._core.policy.policy import Paths
-
-DRIVERCTL = "/etc/driverctl.d"
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import Rules
 
 
 @dataclasses.dataclass(frozen=True)
-class Foreign:
+class OtherConfig:
     """What others than this policy have configured."""
 
     config: ModprobeConfig
@@ -45,8 +36,8 @@ class PolicyFacts:
     inventory: Inventory
     kernels: tuple[Kernel, ...]
     running: str | None
-    foreign: Foreign
-    existing: t.Mapping[str, State | None]
+    foreign: OtherConfig
+    existing: t.Mapping[str, FileState | None]
     hidden: t.Mapping[str, str]
     """Files of the system that one of ours would hide, by our path."""
     rules_name: str
@@ -55,59 +46,3 @@ class PolicyFacts:
     dracut: bool
     ids_modules: frozenset[tuple[str, str]]
     """Release and name of the modules that take an `ids` parameter, among those looked into."""
-
-    @classmethod
-    def read(
-        cls,
-        host: Host,
-        paths: Paths,
-        inventory: Inventory,
-        kernels: tuple[Kernel, ...],
-        running: str | None,
-        ids_candidates: t.Collection[str],
-    ) -> PolicyFacts:
-        """Read the host.  ``ids_candidates`` are the modules to look into for an `ids` parameter."""
-        return cls(
-            inventory=inventory,
-            kernels=kernels,
-            running=running,
-            foreign=read_foreign(host, kernels, paths.all),
-            existing={path: State.read(host, path) for path in paths.all},
-            hidden={path: other for path in paths.all for other in reversed(paths.hidden_by(path)) if host.exists(other)},
-            rules_name=posixpath.basename(paths.rules),
-            initramfs_tools=host.is_dir("/etc/initramfs-tools") and host.which("mkinitramfs") is not None,
-            dracut=host.which("dracut") is not None,
-            ids_modules=frozenset(
-                (kernel.release, module) for kernel in kernels for module in ids_candidates if _takes_ids(host, kernel, module)
-            ),
-        )
-
-
-def read_foreign(host: Host, kernels: t.Sequence[Kernel], without: t.Container[str] = ()) -> Foreign:
-    """What is configured on the host, leaving out the paths ``without``."""
-    everything = ModprobeConfig.read(host).directives
-    own = [f"{MODULES}/{kernel.release}/modules.softdep" for kernel in kernels]
-    return Foreign(
-        config=ModprobeConfig(tuple(directive for directive in everything if directive.source.path not in without)),
-        own_softdeps=tuple(ModprobeConfig.parse(host.read_text(path), path) for path in own if host.is_file(path)),
-        rules=Rules.read(host, (b"driver_override",), without=without),
-        driverctl=_read_driverctl(host),
-        cmdline=Cmdline.read(host),
-    )
-
-
-def _read_driverctl(host: Host) -> dict[str, str]:
-    """driverctl's saved overrides, where it is installed to apply them (its unit reads the file's first word)."""
-    if host.which("driverctl") is None:
-        return {}
-    saved = {name[len("pci-") :]: host.text_or_none(f"{DRIVERCTL}/{name}") for name in host.names(DRIVERCTL) if name.startswith("pci-")}
-    return {address: driver for address, driver in saved.items() if driver}
-
-
-def _takes_ids(host: Host, kernel: Kernel, module: str) -> bool:
-    """A file that cannot be read takes none: modprobe could not load it either."""
-    path = module_path(kernel, comparable(module))
-    try:
-        return path is not None and "ids" in ModuleContent.read(host, path).info.parameters
-    except NoModuleError:
-        return False

@@ -1,18 +1,28 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The strategy `ids`: what goes into a module's `ids=` parameter, and when that would be wrong."""
+"""The softdep lines of the strategy `ids`, and what they do to the softdep and install lines of others.
+
+kmod obeys the first softdep line that matches a module and no other (kmod_module_get_softdeps()), taking files by name with
+depmod's modules.softdep among them, and no install line of a module that has a softdep (kmod issue 446).
+"""
 
 from __future__ import annotations
 
+import dataclasses
+import posixpath
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import PENDING
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.contradictions import runs_nothing
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Device
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import Directive, ModprobeConfig
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
     from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import Decision
-    from ansible_collections.vfio.variants.plugins.module_utils._core.policy.facts import PolicyFacts
+    from ansible_collections.vfio.variants.plugins.module_utils._core.policy.facts import OtherConfig, PolicyFacts
+
 
 OFFER = "Use the strategy override, which is per device."
 # `static char ids[1024]` in drivers/vfio/pci/vfio_pci.c, filled by module_param_string().
@@ -83,3 +93,94 @@ def _check_module(decision: Decision, facts: PolicyFacts) -> None:
             )
         if kernel.modules.get(module, PENDING) != PENDING and (kernel.release, module) not in facts.ids_modules:
             raise HostError(f"{option}: {module} of kernel {kernel.release} has no parameter ids.", OFFER)
+
+
+@dataclasses.dataclass(frozen=True)
+class Softdep:
+    """A softdep line: modules to load before and after another."""
+
+    module: str
+    pre: tuple[str, ...]
+    post: tuple[str, ...]
+
+    def __str__(self) -> str:
+        post = f" post: {' '.join(self.post)}" if self.post else ""
+        return f"softdep {self.module} pre: {' '.join(self.pre)}{post}"
+
+
+@dataclasses.dataclass(frozen=True)
+class Softdeps:
+    """The lines to write, and what to tell the user about them."""
+
+    lines: tuple[Softdep, ...]
+    warnings: tuple[str, ...]
+
+
+def make_softdeps(before: t.Mapping[str, t.Sequence[str]], foreign: OtherConfig, our_path: str) -> Softdeps:
+    """Lines that load ``before``'s modules before each native one, with what the lines that they displace ask for.
+
+    Raises HostError where another line would come first, or where an install line would lose its effect.
+    """
+    lines, warnings = [], []
+    for native, modules in before.items():
+        displaced = _heeded(native, foreign)
+        install = next(iter(foreign.config.installs(native)), None)
+        if install is not None:
+            if displaced or not runs_nothing(install.arguments[1]):
+                raise _install_error(native, install, displaced)
+            warnings.append(
+                f"{install.source} keeps {native} from being loaded, so no softdep is written: it would make kmod ignore that line."
+            )
+            continue
+        first = [directive for directive in displaced if posixpath.basename(directive.source.path) < posixpath.basename(our_path)]
+        if any(not set(modules) <= set(_words(directive, "pre:")) for directive in first):
+            raise HostError(
+                f"{first[0].source} has a softdep for {native} that kmod reads before any of ours, and it heeds only the first.",
+                f"Add {' '.join(modules)} to that line's pre:, rename its file so that it sorts after {posixpath.basename(our_path)}, "
+                "or use the strategy override.",
+            )
+        if not first:
+            lines.append(_merged(native, modules, displaced))
+    return Softdeps(tuple(lines), tuple(warnings))
+
+
+def _heeded(native: str, foreign: OtherConfig) -> list[Directive]:
+    """The line that kmod heeds without us, on each kernel; kernels bring their own modules.softdep."""
+    heeded: list[Directive] = []
+    for own in foreign.own_softdeps or (None,):
+        lines = [*foreign.config.softdeps(native), *_own(own, native)]
+        heeded += sorted(lines, key=lambda line: posixpath.basename(line.source.path))[:1]
+    return list(dict.fromkeys(heeded))
+
+
+def _own(own: ModprobeConfig | None, native: str) -> tuple[Directive, ...]:
+    return () if own is None else own.softdeps(native)
+
+
+def _words(directive: Directive, wanted: str) -> tuple[str, ...]:
+    """The modules after `pre:` or `post:`; kmod ignores words before either."""
+    mode, found = "", []
+    for word in directive.arguments[1:]:
+        if word in ("pre:", "post:"):
+            mode = word
+        elif mode == wanted:
+            found.append(normalize_module_name(word))
+    return tuple(found)
+
+
+def _merged(native: str, modules: t.Sequence[str], displaced: t.Sequence[Directive]) -> Softdep:
+    pre = [*modules, *(word for directive in displaced for word in _words(directive, "pre:"))]
+    post = [word for directive in displaced for word in _words(directive, "post:")]
+    return Softdep(native, tuple(dict.fromkeys(pre)), tuple(dict.fromkeys(post)))
+
+
+def _install_error(native: str, install: Directive, displaced: t.Sequence[Directive]) -> HostError:
+    if displaced:
+        return HostError(
+            f"{install.source} has an install line for {native}, which kmod ignores because of the softdep in {displaced[0].source}.",
+            "Remove one of the two, or use the strategy override.",
+        )
+    return HostError(
+        f"{install.source} has an install line for {native}; kmod would ignore it once a softdep for {native} is written.",
+        "Remove that line, or use the strategy override.",
+    )

@@ -8,23 +8,22 @@ import collections
 import dataclasses
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import comparable
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import unknown_module_error
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy import contradictions, texts
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import Decision, builtin_owner, natives_of
-from ansible_collections.vfio.variants.plugins.module_utils._core.policy.ids import check_ids, ids_by_module
-from ansible_collections.vfio.variants.plugins.module_utils._core.policy.policy import Paths, Policy
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.ids import Softdep, check_ids, ids_by_module, make_softdeps
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.policy import Policy, PolicyPaths
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.rules import rule_lines
-from ansible_collections.vfio.variants.plugins.module_utils._core.policy.softdeps import Softdep, make_softdeps
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Device
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
     from ansible_collections.vfio.variants.plugins.module_utils._core.policy.facts import PolicyFacts
 
 
 @dataclasses.dataclass(frozen=True)
-class Request:
+class PolicyRequest:
     """What the user asks for beside the claims."""
 
     name: str
@@ -33,7 +32,7 @@ class Request:
 
 
 @dataclasses.dataclass(frozen=True)
-class Plan:
+class PolicyPlan:
     """The policy that should exist, what it is meant to achieve, and what the user has to know about it."""
 
     policy: Policy
@@ -43,9 +42,9 @@ class Plan:
     warnings: tuple[str, ...]
 
 
-def make_plan(request: Request, decisions: t.Sequence[Decision], facts: PolicyFacts) -> Plan:
+def make_plan(request: PolicyRequest, decisions: t.Sequence[Decision], facts: PolicyFacts) -> PolicyPlan:
     """The policy for these decisions.  Raises HostError where they cannot win, or would take what nobody claimed."""
-    paths = Paths(request.name)
+    paths = PolicyPaths(request.name)
     natives = _natives(request, decisions, facts)
     before, blacklisted = _by_strategy(decisions, natives)
     check_ids(decisions, facts)
@@ -68,10 +67,10 @@ def make_plan(request: Request, decisions: t.Sequence[Decision], facts: PolicyFa
     policy = Policy(request.name, {path: content for path, content in files.items() if content is not None}, modules)
     _refuse_hiding(policy, facts)
     warnings = (*_builtin_warnings(decisions, facts), *_missing_warnings(decisions), *softdeps.warnings, *found)
-    return Plan(policy, tuple(decisions), softdeps.lines, blacklisted, warnings)
+    return PolicyPlan(policy, tuple(decisions), softdeps.lines, blacklisted, warnings)
 
 
-def _natives(request: Request, decisions: t.Sequence[Decision], facts: PolicyFacts) -> dict[str, tuple[str, ...]]:
+def _natives(request: PolicyRequest, decisions: t.Sequence[Decision], facts: PolicyFacts) -> dict[str, tuple[str, ...]]:
     """The native modules of each decided device, by address."""
     for name in request.natives:
         if not any(kernel.has(name) for kernel in facts.kernels):
@@ -82,7 +81,7 @@ def _natives(request: Request, decisions: t.Sequence[Decision], facts: PolicyFac
             f"natives: {', '.join(request.natives)} would have no effect, as every claim has the strategy override.",
             "Leave natives out, or choose the strategy ids or blacklist.",
         )
-    named = tuple(dict.fromkeys(comparable(name) for name in request.natives))
+    named = tuple(dict.fromkeys(normalize_module_name(name) for name in request.natives))
     return {decision.device.address: named or natives_of(decision, facts) for decision in using}
 
 
@@ -110,7 +109,7 @@ def _by_strategy(
     return {native: tuple(sorted(modules)) for native, modules in sorted(before.items())}, tuple(sorted(blacklisted))
 
 
-def _check_blacklist(request: Request, decisions: t.Sequence[Decision], blacklisted: t.Sequence[str], facts: PolicyFacts) -> None:
+def _check_blacklist(request: PolicyRequest, decisions: t.Sequence[Decision], blacklisted: t.Sequence[str], facts: PolicyFacts) -> None:
     """A blacklist takes the native driver from every device of the host, claimed or not."""
     if request.allow_shared_native:
         return
@@ -140,7 +139,7 @@ def _sharing(decisions: t.Sequence[Decision], facts: PolicyFacts, blacklisted: t
 
 def _owner_module(device: Device, facts: PolicyFacts) -> str | None:
     driver = facts.inventory.drivers.get(device.driver or "")
-    return None if driver is None or driver.module is None else comparable(driver.module)
+    return None if driver is None or driver.module is None else normalize_module_name(driver.module)
 
 
 def _refuse_hiding(policy: Policy, facts: PolicyFacts) -> None:
@@ -153,7 +152,11 @@ def _refuse_hiding(policy: Policy, facts: PolicyFacts) -> None:
 
 
 def _packed(
-    paths: Paths, softdeps: t.Collection[object], ids: t.Collection[object], blacklisted: t.Collection[object], rules: t.Collection[object]
+    paths: PolicyPaths,
+    softdeps: t.Collection[object],
+    ids: t.Collection[object],
+    blacklisted: t.Collection[object],
+    rules: t.Collection[object],
 ) -> tuple[str, ...]:
     """The files of ours that an image needs; dracut copies /etc/modprobe.d and /etc/udev/rules.d by itself for this host only."""
     wanted = ((paths.softdeps, softdeps), (paths.modprobe, [*ids, *blacklisted]), (paths.rules, rules))

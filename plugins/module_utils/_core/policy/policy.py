@@ -10,8 +10,8 @@ import posixpath
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.file_change import FileChange, State
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_change import FileChange, FileState
 
 DEFAULT_NAME = "vfio-variants"
 # The name becomes part of file names that modprobe, udev and the generators' run-parts all accept.
@@ -23,7 +23,7 @@ _MODULES = re.compile(r"^# modules:(.*)$", re.MULTILINE)
 
 
 @dataclasses.dataclass(frozen=True)
-class Paths:
+class PolicyPaths:
     """Where the files of the policy ``name`` lie."""
 
     name: str
@@ -80,25 +80,25 @@ class Policy:
     modules: frozenset[str]
 
     @property
-    def paths(self) -> Paths:
-        return Paths(self.name)
+    def paths(self) -> PolicyPaths:
+        return PolicyPaths(self.name)
 
     def result(self) -> dict[str, t.Any]:
         """As `boot_policy` returns it and `initramfs` takes it: each path's SHA-256, None where no file may be."""
         digests = {path: hashlib.sha256(content.encode()).hexdigest() for path, content in self.files.items()}
         return {"files": {path: digests.get(path) for path in self.paths.all}, "modules": sorted(self.modules)}
 
-    def changes(self, existing: t.Mapping[str, State | None]) -> tuple[FileChange, ...]:
+    def changes(self, existing: t.Mapping[str, FileState | None]) -> tuple[FileChange, ...]:
         """What to write and remove, given what is there.  Raises HostError where a file of somebody else is in the way."""
         for path in self.paths.all:
             self._refuse_foreign(path, existing.get(path))
         return tuple(FileChange(path, existing.get(path), self._wanted(path)) for path in self.paths.all)
 
-    def _wanted(self, path: str) -> State | None:
+    def _wanted(self, path: str) -> FileState | None:
         content = self.files.get(path)
-        return None if content is None else State(content.encode(), self.paths.mode(path))
+        return None if content is None else FileState(content.encode(), self.paths.mode(path))
 
-    def _refuse_foreign(self, path: str, state: State | None) -> None:
+    def _refuse_foreign(self, path: str, state: FileState | None) -> None:
         if state is None:
             return
         owner = owner_of(state.content)

@@ -7,16 +7,16 @@ from __future__ import annotations
 import posixpath
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import comparable
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import Decision
-    from ansible_collections.vfio.variants.plugins.module_utils._core.policy.facts import Foreign
-    from ansible_collections.vfio.variants.plugins.module_utils._core.policy.plan import Plan
+    from ansible_collections.vfio.variants.plugins.module_utils._core.policy.facts import OtherConfig
+    from ansible_collections.vfio.variants.plugins.module_utils._core.policy.plan import PolicyPlan
 
 
-def flaws(plan: Plan, whole: Foreign) -> tuple[str, ...]:
+def mismatches(plan: PolicyPlan, whole: OtherConfig) -> tuple[str, ...]:
     """What is not as planned; ``whole`` is all configuration of the host, the policy's own included."""
     found = [*_softdep_flaws(plan, whole)]
     found += [f"{native} is not blacklisted" for native in plan.blacklisted if not whole.config.blacklisted(native)]
@@ -26,16 +26,16 @@ def flaws(plan: Plan, whole: Foreign) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _softdep_flaws(plan: Plan, whole: Foreign) -> t.Iterator[str]:
+def _softdep_flaws(plan: PolicyPlan, whole: OtherConfig) -> t.Iterator[str]:
     for wanted in plan.softdeps:
         for own in whole.own_softdeps or (ModprobeConfig(()),):
             lines = [*whole.config.softdeps(wanted.module), *own.softdeps(wanted.module)]
             lines.sort(key=lambda line: posixpath.basename(line.source.path))
-            if not lines or not set(wanted.pre) <= set(map(comparable, lines[0].arguments)):
+            if not lines or not set(wanted.pre) <= set(map(normalize_module_name, lines[0].arguments)):
                 yield f"kmod does not heed the softdep of {wanted.module}"
 
 
-def _ids_flaws(decision: Decision, whole: Foreign) -> t.Iterator[str]:
+def _ids_flaws(decision: Decision, whole: OtherConfig) -> t.Iterator[str]:
     module, device = decision.default.module, decision.device
     options = [option for directive in whole.config.options(module) for option in directive.arguments[1:] if option.startswith("ids=")]
     entries = options[-1][len("ids=") :].split(",") if options else []
@@ -43,7 +43,7 @@ def _ids_flaws(decision: Decision, whole: Foreign) -> t.Iterator[str]:
         yield f"{module} does not get the ids of {device.address}"
 
 
-def _override_flaws(decision: Decision, whole: Foreign) -> t.Iterator[str]:
+def _override_flaws(decision: Decision, whole: OtherConfig) -> t.Iterator[str]:
     for choice in decision.choices:
         certain = [found for found in whole.rules.overrides(decision.device, choice.release) if found.certain]
         if not certain or certain[-1].driver != choice.driver:

@@ -13,11 +13,11 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import Claim
-from ansible_collections.vfio.variants.plugins.module_utils._core.devices.selector import Selector
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import Selector
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import DEFAULT_STRATEGY, Choice, Decision
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Device
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
 
 Keys = tuple[str, ...]
 

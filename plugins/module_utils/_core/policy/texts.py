@@ -9,7 +9,7 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.policy import header, modules_line
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.policy.softdeps import Softdep
+    from ansible_collections.vfio.variants.plugins.module_utils._core.policy.ids import Softdep
 
 
 def softdeps(name: str, lines: t.Sequence[Softdep]) -> str | None:

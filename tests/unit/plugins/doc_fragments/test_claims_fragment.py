@@ -9,7 +9,7 @@ import typing as t
 import yaml
 
 from ansible_collections.vfio.variants.plugins.doc_fragments._claims import ModuleDocFragment
-from ansible_collections.vfio.variants.plugins.module_utils._core.arguments import CLAIM_ARGUMENTS
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim.arguments import CLAIM_ARGUMENTS
 
 
 def test_every_option_is_documented_as_it_is_taken() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.source_tree import digest, unpack
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.plugin_utils.source_archive import SourceArchive, own_package
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.tests.drivers import driver_mutants
 from ansible_collections.vfio.variants.tests.drivers.driver_mutants import MUTANTS, Mutant
 

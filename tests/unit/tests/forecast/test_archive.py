@@ -8,7 +8,7 @@ import pytest
 from archive import Archive, compressed, padded
 from configuration import COMPRESSIONS
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image import Image
 
 

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.build_as_root import _deserialized, _serialized
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.unavailable import ArchiveUnavailableError, Missing
 

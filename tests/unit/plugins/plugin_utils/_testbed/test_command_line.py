@@ -10,7 +10,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.command_line import accelerator_words, arguments
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine_options import MachineOptions
 

@@ -8,7 +8,7 @@ import struct
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.grub import (
     core_image_at,
     first_configuration,

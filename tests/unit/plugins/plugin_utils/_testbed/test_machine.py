@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.cache import Cache
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.image import Image, machines_using
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine import Machine

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import next_boot, unified_image
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import kernel_image as unified_image
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import next_boot
 from ansible_collections.vfio.variants.tests.unit.boot_menus import NEW, OLD, bls_entry, bzimage, efi_variable
 from ansible_collections.vfio.variants.tests.unit.boot_menus import unified_image as pe_file
 from ansible_collections.vfio.variants.tests.unit.trees import Tree
@@ -108,7 +109,7 @@ def test_a_unified_image_is_an_entry_with_its_own_arguments(host: Tree) -> None:
 def test_a_unified_images_own_root_file_system_is_named_and_a_doubt(host: Tree) -> None:
     boot = read(host.file(IMAGE, pe_file([*SECTIONS, (".initrd", b"070701")])))
     assert boot.entries["7.3.4+deb13-amd64"].initrds == (IMAGE,)
-    assert boot.doubts == (f"{IMAGE} holds its own initial root file system, which is not looked into.",)
+    assert boot.doubts == (f"{IMAGE} has its own initramfs, which is not read.",)
 
 
 def test_the_place_of_a_unified_images_root_file_system_is_known(host: Tree) -> None:

@@ -17,8 +17,8 @@ import typing as t
 from pathlib import Path
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.conf import DkmsConf
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf_module import ModuleInfo
 from ansible_collections.vfio.variants.tests.unit.module_files import module_file
 from ansible_collections.vfio.variants.tests.unit.trees import Tree

@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.conf import DkmsConf, order_key
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 
 
 def conf(text: str) -> DkmsConf:

@@ -11,25 +11,25 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.conf import DkmsConf
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.package import DkmsPackage, Request, Source
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.module_check import ExpectedModule
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.package import DkmsPackage, PackageRequest, PackageSource
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.source_tree import SourceFile, digest
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.verdict import Promise
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.tests.unit.module_files import module_file
 from ansible_collections.vfio.variants.tests.unit.plugins.module_utils._core.dkms.model_dkms import ModelDkms
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_12, DEBIAN_13, V100_VARIANT, Tree
 
 KO = "updates/dkms/gpu_vfio_pci.ko"
-PROMISE = (Promise("gpu_vfio_pci", (V100_VARIANT,)),)
+PROMISE = (ExpectedModule("gpu_vfio_pci", (V100_VARIANT,)),)
 
 
-def sources(version: str = "1.0", code: str = V100_VARIANT, conf: str = "") -> Source:
+def sources(version: str = "1.0", code: str = V100_VARIANT, conf: str = "") -> PackageSource:
     """A package `gpu` with one module whose code is its list of aliases."""
     text = (
         f'PACKAGE_NAME="gpu"\nPACKAGE_VERSION="{version}"\nBUILT_MODULE_NAME[0]="gpu_vfio_pci"\nDEST_MODULE_LOCATION[0]="/updates"\n{conf}'
     )
     files = (SourceFile("dkms.conf", False, text.encode()), SourceFile("gpu_vfio_pci.c", False, code.encode()))
-    return Source(DkmsConf(text, "gpu/dkms.conf"), digest(files), PROMISE, lambda: files)
+    return PackageSource(DkmsConf(text, "gpu/dkms.conf"), digest(files), PROMISE, lambda: files)
 
 
 @pytest.fixture(name="dkms")
@@ -43,12 +43,12 @@ def two_kernels(tmp_path: Path) -> ModelDkms:
     return ModelDkms(tree)
 
 
-def wish(source: Source | None, **fields: t.Any) -> Request:
+def wish(source: PackageSource | None, **fields: t.Any) -> PackageRequest:
     version = source.conf.version if source is not None else None
-    return Request(**{"name": "gpu", "version": version, "source": source, **fields})
+    return PackageRequest(**{"name": "gpu", "version": version, "source": source, **fields})
 
 
-def make(dkms: ModelDkms, source: Source | None, **fields: t.Any) -> dict[str, t.Any]:
+def make(dkms: ModelDkms, source: PackageSource | None, **fields: t.Any) -> dict[str, t.Any]:
     package = DkmsPackage(dkms.host, wish(source, **fields))
     if not package.plan.changed:
         return package.report()

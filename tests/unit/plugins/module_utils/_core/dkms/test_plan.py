@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.plan import Plan, Wish, decide, decide_absence
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.plan import DesiredState, PackagePlan, decide, decide_absence
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree import Active, Build, PackageState, Version
 
 OLD, NEW = "6.1", "6.12"
@@ -22,8 +22,8 @@ def has(*versions: Version, active: t.Mapping[str, str] | None = None, sound: bo
     return PackageState("gpu", {found.version: found for found in versions}, links)
 
 
-def plan(state: PackageState, excluded: t.Mapping[str, str] | None = None, **fields: t.Any) -> Plan:
-    wish = Wish(**{"name": "gpu", "version": "1.0", "digest": "d1", "kernels": (OLD, NEW), **fields})
+def plan(state: PackageState, excluded: t.Mapping[str, str] | None = None, **fields: t.Any) -> PackagePlan:
+    wish = DesiredState(**{"name": "gpu", "version": "1.0", "digest": "d1", "kernels": (OLD, NEW), **fields})
     return decide(wish, state, (OLD, NEW), excluded or {})
 
 

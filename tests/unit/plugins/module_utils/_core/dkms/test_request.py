@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.module_check import ExpectedModule, parse_manifest
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.request import read_request
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.verdict import Promise, parse_manifest
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.tests.unit.trees import Tree
 
 CONF = "PACKAGE_NAME=gpu\nPACKAGE_VERSION=1.0\n"
@@ -73,14 +73,14 @@ def test_sources_on_the_controller_need_the_action_plugin(tmp_path: Path) -> Non
 def test_sources_on_the_host_are_read_there(tmp_path: Path) -> None:
     tree = Tree(tmp_path).file("/opt/gpu/dkms.conf", CONF).file("/opt/gpu/modules.json", '{"modules": [{"name": "gpu"}]}')
     made = request(tree, source="/opt/gpu", remote_src=True)
-    assert (made.name, made.source.promises, len(made.source.files())) == ("gpu", (Promise("gpu"),), 2)
+    assert (made.name, made.source.promises, len(made.source.files())) == ("gpu", (ExpectedModule("gpu"),), 2)
     with pytest.raises(HostError, match=r"there is no /opt/other/dkms\.conf on this host"):
         request(tree, source="/opt/other", remote_src=True)
 
 
 def test_the_option_modules_takes_the_manifests_place(tmp_path: Path) -> None:
     made = request(Tree(tmp_path), **SENT, modules=[{"name": "gpu", "aliases": ["pci:v1"]}])
-    assert made.promises == (Promise("gpu", ("pci:v1",)),)
+    assert made.promises == (ExpectedModule("gpu", ("pci:v1",)),)
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"modules": ["gpu"]}', '{"modules": [{"aliases": []}]}', '{"modules": [{"name": 1}]}'])

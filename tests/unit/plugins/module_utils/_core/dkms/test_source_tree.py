@@ -19,7 +19,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.source_tr
     unpack,
     write_files,
 )
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.tests.unit.trees import Tree
 
 

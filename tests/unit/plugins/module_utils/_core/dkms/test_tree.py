@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree import PackageState, Places
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree import DkmsPaths, PackageState
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_12, DEBIAN_13, Tree
 
 HERE = "/var/lib/dkms/gpu"
@@ -33,7 +33,7 @@ def installed(root: Path, suffix: str = "") -> Tree:
 
 
 def state(tree: Tree) -> PackageState:
-    return PackageState.read(tree.host(), Places(), "gpu")
+    return PackageState.read(tree.host(), DkmsPaths(), "gpu")
 
 
 def test_a_package_that_is_nowhere_has_no_versions(tmp_path: Path) -> None:
@@ -99,4 +99,4 @@ def test_dkms_own_configuration_says_where_its_trees_are(tmp_path: Path) -> None
     tree.file("/etc/dkms/framework.conf.d/50-site.conf", "source_tree=/srv/src\n").file(
         "/etc/dkms/framework.conf.d/README", "source_tree=/no\n"
     )
-    assert Places.read(tree.host()) == Places("/srv/dkms", "/srv/src", "/lib/modules")
+    assert DkmsPaths.read(tree.host()) == DkmsPaths("/srv/dkms", "/srv/src", "/lib/modules")

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.damage import DamagedError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import CorruptFileError, HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image import Image
 from ansible_collections.vfio.variants.tests.unit.commands import Commands
 from ansible_collections.vfio.variants.tests.unit.images import PACKERS, Link, SameFile, archive, module, packed
@@ -148,7 +147,7 @@ def test_modules_of_another_kernel_do_not_count(tmp_path: Path) -> None:
     ],
 )
 def test_a_damaged_image_is_called_so_by_its_name(tmp_path: Path, content: bytes) -> None:
-    with pytest.raises(DamagedError, match=f"^{re.escape(IMAGE)} cannot be read: .*[^.]\\.$"):
+    with pytest.raises(CorruptFileError, match=f"^{re.escape(IMAGE)} cannot be read: .*[^.]\\.$"):
         read(tmp_path, content)
 
 
@@ -156,7 +155,7 @@ def test_a_damaged_image_is_called_so_by_its_name(tmp_path: Path, content: bytes
 def test_an_image_that_hides_its_files_is_an_error_and_not_damage(tmp_path: Path, nested: str) -> None:
     with pytest.raises(HostError, match=f"keeps its files in {nested}") as error:
         read(tmp_path, archive({nested: b"hsqs"}))
-    assert not isinstance(error.value, DamagedError)
+    assert not isinstance(error.value, CorruptFileError)
 
 
 def test_a_missing_command_is_an_error_and_not_damage(tmp_path: Path) -> None:
@@ -168,4 +167,4 @@ def test_a_missing_command_is_an_error_and_not_damage(tmp_path: Path) -> None:
     with pytest.raises(HostError, match="command zstd is needed") as error:
         Image.read(tree.host(without_zstd), IMAGE, DEBIAN_13)
     assert error.value.hint == "Install the package zstd."
-    assert not isinstance(error.value, DamagedError)
+    assert not isinstance(error.value, CorruptFileError)

@@ -6,10 +6,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.cache import Cache
-from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache import Cache
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image import Image
-from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image_cache import from_cache, read_image, to_cache
+from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image_view import from_cache, read_image, to_cache
 from ansible_collections.vfio.variants.tests.unit.images import archive
 
 IMAGE = Image(

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image import Image
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image_view import ImageView
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
-from ansible_collections.vfio.variants.plugins.module_utils._core.policy.udev import Rules
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import Rules
 from ansible_collections.vfio.variants.tests.unit.boot_images import DISK_AND_NET, IMAGE, modules_of
 from ansible_collections.vfio.variants.tests.unit.images import Link, archive
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13, Tree, modalias

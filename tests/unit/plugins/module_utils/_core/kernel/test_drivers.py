@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Inventory
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import driver_names
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel, PendingModule
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
 from ansible_collections.vfio.variants.tests.unit.driver_files import Driver, Entry, driver_file
 from ansible_collections.vfio.variants.tests.unit.trees import ANY_VFIO, DEBIAN_12, DEBIAN_13, E1000E, V100_VARIANT, Tree
 
@@ -109,5 +109,5 @@ def test_a_module_that_cannot_be_loaded_is_told_with_the_reason(tmp_path: Path) 
 
 def test_a_module_without_pci_driver_is_told(tmp_path: Path) -> None:
     modprobe = Modprobe(machine(tmp_path), {"mine_vfio": []})
-    with pytest.raises(HostError, match="has registered no PCI driver"):
+    with pytest.raises(HostError, match="registered no PCI driver"):
         names(modprobe.tree, "mine_vfio", load=True, modprobe=modprobe)

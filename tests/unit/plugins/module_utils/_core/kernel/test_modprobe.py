@@ -7,7 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig, Source
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig, SourceLine
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13, Tree
 
 
@@ -127,7 +127,7 @@ def test_the_command_line_comes_after_the_files(tmp_path: Path) -> None:
     tree.cmdline("quiet vfio-pci.ids=8086:10d3 modprobe.blacklist=nouveau,snd ro")
     config = ModprobeConfig.read(tree.host())
     assert [entry.arguments[1] for entry in config.options("vfio-pci")] == ["ids=10de:1db1", "ids=8086:10d3"]
-    assert config.blacklisted("nouveau") == (Source("/proc/cmdline", 0),)
+    assert config.blacklisted("nouveau") == (SourceLine("/proc/cmdline", 0),)
     assert str(config.blacklisted("snd")[0]) == "/proc/cmdline"
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host import Host
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_file import Fingerprint, module_name
 from ansible_collections.vfio.variants.tests.unit.commands import Commands
 from ansible_collections.vfio.variants.tests.unit.images import module, packed

@@ -6,12 +6,19 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.file_change import State
-from ansible_collections.vfio.variants.plugins.module_utils._core.policy.policy import Paths, Policy, absent, header, modules_in, owner_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_change import FileState
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.policy import (
+    Policy,
+    PolicyPaths,
+    absent,
+    header,
+    modules_in,
+    owner_of,
+)
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.texts import dracut, hook
 
-RULES = Paths("gpus").rules
+RULES = PolicyPaths("gpus").rules
 
 
 def test_a_file_with_our_header_names_its_policy() -> None:
@@ -33,17 +40,17 @@ def test_the_modules_of_a_hook_and_of_dracuts_file_can_be_read_back() -> None:
 
 def test_a_file_of_another_policy_is_refused_by_name() -> None:
     with pytest.raises(HostError, match="belongs to the policy nics"):
-        absent("gpus").changes({RULES: State(header("nics").encode())})
+        absent("gpus").changes({RULES: FileState(header("nics").encode())})
 
 
 def test_lost_permissions_and_a_changed_content_are_both_changes() -> None:
     policy = Policy("gpus", {RULES: header("gpus")}, frozenset())
-    right = State(header("gpus").encode())
+    right = FileState(header("gpus").encode())
 
-    def needed(state: State | None) -> list[str]:
+    def needed(state: FileState | None) -> list[str]:
         return [change.path for change in policy.changes({RULES: state}) if change.needed]
 
     assert needed(right) == []
-    assert needed(State(right.content, 0o666)) == [RULES]
-    assert needed(State(right.content + b"# edited\n")) == [RULES]
+    assert needed(FileState(right.content, 0o666)) == [RULES]
+    assert needed(FileState(right.content + b"# edited\n")) == [RULES]
     assert needed(None) == [RULES]

@@ -10,33 +10,33 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import Claim
-from ansible_collections.vfio.variants.plugins.module_utils._core.devices.pci import Inventory
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import Choice, Decision
-from ansible_collections.vfio.variants.plugins.module_utils._core.policy.facts import Foreign
-from ansible_collections.vfio.variants.plugins.module_utils._core.policy.plan import Plan
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.facts import OtherConfig
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.ids import Softdep
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.plan import PolicyPlan
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.policy import absent
-from ansible_collections.vfio.variants.plugins.module_utils._core.policy.proof import flaws
-from ansible_collections.vfio.variants.plugins.module_utils._core.policy.softdeps import Softdep
-from ansible_collections.vfio.variants.plugins.module_utils._core.policy.udev import Rules, parse
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.proof import mismatches
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import Rules, parse
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13, Tree
 
 RULE = 'ATTR{vendor}=="0x10de", ATTR{driver_override}="vfio-pci"\n'
 
 
-def plan(tmp_path: Path, strategy: str) -> Plan:
+def plan(tmp_path: Path, strategy: str) -> PolicyPlan:
     device = Inventory.read(Tree(tmp_path).pci("0000:3b:00.0").host()).devices[0]
     decision = Decision(device, Claim(()), (), strategy, (Choice(DEBIAN_13, "vfio_pci", "vfio-pci"),))
     softdeps = (Softdep("nouveau", ("vfio_pci",), ()),) if strategy == "ids" else ()
     blacklisted = ("nouveau",) if strategy == "blacklist" else ()
-    return Plan(absent("gpus"), (decision,), softdeps, blacklisted, ())
+    return PolicyPlan(absent("gpus"), (decision,), softdeps, blacklisted, ())
 
 
-def on_disk(modprobe: str = "", rules: str = "", own: t.Sequence[str] = ("",)) -> Foreign:
+def on_disk(modprobe: str = "", rules: str = "", own: t.Sequence[str] = ("",)) -> OtherConfig:
     config = ModprobeConfig.parse(modprobe, "/etc/modprobe.d/00-gpus.conf")
     softdeps = tuple(ModprobeConfig.parse(text, "/lib/modules/x/modules.softdep") for text in own)
-    return Foreign(config, softdeps, Rules(tuple(parse(rules, "/etc/udev/rules.d/70-gpus.rules"))), {}, Cmdline(()))
+    return OtherConfig(config, softdeps, Rules(tuple(parse(rules, "/etc/udev/rules.d/70-gpus.rules"))), {}, Cmdline(()))
 
 
 IDS = "options vfio_pci ids=10de:1db1\nsoftdep nouveau pre: vfio_pci\n"
@@ -47,7 +47,7 @@ IDS = "options vfio_pci ids=10de:1db1\nsoftdep nouveau pre: vfio_pci\n"
     [("override", "", RULE), ("ids", IDS, ""), ("blacklist", "blacklist nouveau\n", RULE)],
 )
 def test_what_was_planned_is_found(tmp_path: Path, strategy: str, modprobe: str, rules: str) -> None:
-    assert flaws(plan(tmp_path, strategy), on_disk(modprobe, rules, ["softdep nouveau pre: other\n"])) == ()
+    assert mismatches(plan(tmp_path, strategy), on_disk(modprobe, rules, ["softdep nouveau pre: other\n"])) == ()
 
 
 @pytest.mark.parametrize(
@@ -63,6 +63,6 @@ def test_what_was_planned_is_found(tmp_path: Path, strategy: str, modprobe: str,
     ],
 )
 def test_what_undoes_it_is_a_flaw(tmp_path: Path, strategy: str, modprobe: str, rules: str, flaw: str) -> None:
-    found = flaws(plan(tmp_path, strategy), on_disk(modprobe, rules))
+    found = mismatches(plan(tmp_path, strategy), on_disk(modprobe, rules))
     assert len(found) == 1
     assert flaw in found[0]

@@ -1,0 +1,125 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Build a boot image anew: the one that boots is replaced, as a whole, only by one that has been read and found right."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.image_plan import KernelPlan, kept_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import TIMED_OUT
+from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.generator import Generator
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Completed, Host
+
+# Debian kernel handbook, "Update hooks": what copies an image to where the boot loader finds it.
+LOADER_HOOKS = "/etc/initramfs/post-update.d"
+LOADER_TIMEOUT = 300
+COMMAND_TIMEOUT = 60
+GROWTH = 1.2
+SPARE_BYTES = 8 << 20
+LOG_LINES = 20
+ANY_CODE = range(256)
+
+
+def rebuild(host: Host, generator: Generator, plan: KernelPlan, remaining: t.Callable[[str], tuple[str, ...]], timeout: float) -> None:
+    """Build a kernel's image beside the old one, read it, and put it in the old one's place.
+
+    ``remaining`` reads an image and says what it gets wrong.  Raises HostError, with the last lines of the build's output
+    in ``facts["log"]``; the old image is in its place then.
+    """
+    _check_space(host, plan.image)
+    new = f"{plan.image}.vfio-variants-new"
+    try:
+        output = _generate(host, generator, plan, new, timeout)
+        wrong = remaining(new)
+        if wrong:
+            raise HostError(
+                f"The image that {generator.name} built for kernel {plan.release} does not agree with the policy: {' '.join(wrong)}",
+                f"{plan.image} is as it was. Run boot_policy, which tells {generator.name} what to copy; `log` has the build's last lines.",
+                {"log": output},
+            )
+        host.run(["sync", host.path(new)], COMMAND_TIMEOUT)
+        _put_in_place(host, plan, new)
+    finally:
+        host.remove(new)
+
+
+def _generate(host: Host, generator: Generator, plan: KernelPlan, target: str, timeout: float) -> list[str]:
+    with host.scratch_directory() as directory:
+        # What a killed generator leaves behind goes with the directory.
+        environment = {"TMPDIR": directory, "NO_POST_UPDATE_HOOKS": "1"}
+        done = host.run(generator.argv(plan.release, host.path(target)), timeout, ok=ANY_CODE, env=environment)
+    log = _last_lines(done)
+    if done.rc in TIMED_OUT:
+        raise _failed(generator, plan, f"did not end within {timeout:g} s", "Give it more time with the option timeout.", log)
+    if done.rc != 0 or not host.is_file(target):
+        last = log[-1] if log else "it said nothing"
+        raise _failed(generator, plan, f"failed with exit code {done.rc}: {last}", "`log` has its last lines.", log)
+    return log
+
+
+def _failed(generator: Generator, plan: KernelPlan, what: str, hint: str, log: list[str]) -> HostError:
+    return HostError(
+        f"{generator.command} for kernel {plan.release} {what.rstrip('.')}.", f"{plan.image} is as it was. {hint}", {"log": log}
+    )
+
+
+def _last_lines(done: Completed) -> list[str]:
+    return f"{done.stdout.rstrip()}\n{done.stderr.rstrip()}".strip().splitlines()[-LOG_LINES:]
+
+
+def _check_space(host: Host, image: str) -> None:
+    folder = image.rpartition("/")[0]
+    if not host.is_dir(folder):
+        raise HostError(f"{image} cannot be built: {folder} does not exist.", "Is its file system mounted?")
+    answer = host.run(["stat", "--file-system", "--format=%S %f", host.path(folder)], COMMAND_TIMEOUT).stdout.split()
+    free = int(answer[0]) * int(answer[1])
+    sizes = [status.st_size for status in (host.stat(path) for path in _images_like(host, image)) if status is not None]
+    needed = int(max(sizes, default=0) * GROWTH) + SPARE_BYTES
+    if free < needed:
+        raise HostError(
+            f"{image} cannot be built beside the old one: {folder} has {free >> 20} MiB free and about {needed >> 20} MiB are needed.",
+            "Remove kernels that are no longer used.",
+        )
+
+
+def _images_like(host: Host, image: str) -> list[str]:
+    if host.is_file(image):
+        return [image]
+    folder = image.rpartition("/")[0]
+    return [f"{folder}/{name}" for name in host.names(folder) if name.startswith("init")]
+
+
+def _put_in_place(host: Host, plan: KernelPlan, new: str) -> None:
+    kept = kept_name(plan.image)
+    if not host.names(LOADER_HOOKS):
+        host.rename(new, plan.image)
+        host.remove(kept)
+        return
+    had = host.is_file(plan.image)
+    if had:
+        _keep(host, plan.image, kept)
+    try:
+        host.rename(new, plan.image)
+        _tell_loader(host, plan, (0,))
+    except BaseException:
+        if had:
+            host.rename(kept, plan.image)
+            _tell_loader(host, plan, ANY_CODE)
+        else:
+            host.remove(plan.image)
+        raise
+    host.remove(kept)
+
+
+def _keep(host: Host, image: str, kept: str) -> None:
+    # FAT, as on an EFI system partition, has no hard links.
+    if host.run(["ln", "--force", host.path(image), host.path(kept)], COMMAND_TIMEOUT, ok=ANY_CODE).rc != 0:
+        host.run(["cp", "--force", "--preserve=timestamps", host.path(image), host.path(kept)], COMMAND_TIMEOUT)
+
+
+def _tell_loader(host: Host, plan: KernelPlan, ok: t.Container[int]) -> None:
+    host.run(["run-parts", f"--arg={plan.release}", f"--arg={plan.image}", LOADER_HOOKS], LOADER_TIMEOUT, ok=ok)

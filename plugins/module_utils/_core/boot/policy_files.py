@@ -1,0 +1,194 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The files of a host's policy, with their times: what the checks of the policy need in addition to the boots."""
+
+from __future__ import annotations
+
+import dataclasses
+import fnmatch
+import hashlib
+import re
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import ROOT, Listed
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import MODULES, PENDING
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import DIRECTORIES
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
+
+SITE = ("/etc/", "/run/", "/usr/local/")
+"""Where an administrator configures things; /usr/lib belongs to the distribution."""
+DPKG_STATUS = "/var/lib/dpkg/status"
+INITRAMFS_MODULES = "/etc/initramfs-tools/modules"
+DRACUT = ("/etc/dracut.conf", "/etc/dracut.conf.d")
+IMAGES = ("/boot/initrd.img-{0}", "/boot/initramfs-{0}.img", "/boot/initrd-{0}")
+# dpkg's database lists a package's conffiles with the MD5 sums of the package's own versions.
+_CONFFILE = re.compile(r"^ (/etc/(?:modprobe\.d|modules-load\.d|dracut\.conf\.d)/\S+) ([0-9a-f]{32})", re.MULTILINE)
+_DRACUT_MODULES = re.compile(r"^\s*(?:add_drivers|force_drivers)\+?=[\"']?([^\"'#\n]*)", re.MULTILINE)
+# Aliases with a bus prefix are left out: nobody writes such a name for a module.
+_ALIAS = re.compile(r"^alias ([^\s:]+) (\S+)$", re.MULTILINE)
+_BUILTIN_ALIAS = re.compile(r"(?:\A|\0)([^\0.=]+)\.alias=([^\0:]+)(?=\0|\Z)")
+
+
+@dataclasses.dataclass(frozen=True)
+class PolicyFile:
+    """A file of the policy.  ``text`` is None if it is not a regular file, such as a link to /dev/null."""
+
+    path: str
+    text: str | None
+
+    @property
+    def directory(self) -> str:
+        return self.path.rpartition("/")[0]
+
+    @property
+    def name(self) -> str:
+        return self.path.rpartition("/")[2]
+
+
+@dataclasses.dataclass(frozen=True)
+class ImageFile:
+    """A kernel's initramfs, without its contents."""
+
+    path: str
+    mtime: float
+
+
+@dataclasses.dataclass(frozen=True)
+class PolicyFiles:
+    """The result of `read_policy_files()`.  The defaults stand for a host about which nothing else is known."""
+
+    modprobe: tuple[PolicyFile, ...] = ()
+    """All files in modprobe.d's directories, in the directories' order, including those that kmod does not read."""
+    for_image: tuple[Listed, ...] = ()
+    """The modules that the initramfs generator is configured to include and load."""
+    mtimes: t.Mapping[str, float] = dataclasses.field(default_factory=dict)
+    """The mtimes of files that are copied into an initramfs."""
+    images: t.Mapping[str, ImageFile] = dataclasses.field(default_factory=dict)
+    """By release."""
+    initramfs_tools: bool = False
+    dracut: bool = False
+    packaged: frozenset[str] = frozenset()
+    """Files below /etc that are unchanged since their package was installed: not a decision of this host's administrator."""
+    synonyms: t.Mapping[str, frozenset[str]] = dataclasses.field(default_factory=dict)
+    """The modules that a name in the policy is an alias of, for names that are not modules."""
+    absent: frozenset[tuple[str, str]] = frozenset()
+    """Release and name of VFIO modules that modules.dep lists and whose files do not exist."""
+
+
+NOTHING_READ = PolicyFiles()
+
+
+def read_policy_files(host: Host, boots: t.Sequence[Boot], kernels: t.Sequence[Kernel]) -> PolicyFiles:
+    """Read the files that the checks need.  Raises HostError if one cannot be read."""
+    modprobe = tuple(_modprobe_files(host))
+    for_image = tuple(_generator_lists(host))
+    rules = {rule.path for boot in boots for stage in boot.stages if stage.name == ROOT for rule in stage.rules.rules}
+    copied = {file.path for file in modprobe if file.text is not None} | rules | {INITRAMFS_MODULES}
+    return PolicyFiles(
+        modprobe=modprobe,
+        for_image=for_image,
+        mtimes={path: stat.st_mtime for path in sorted(copied) for stat in (host.stat(path),) if stat is not None},
+        images={kernel.release: image for kernel in kernels for image in (_image(host, kernel.release),) if image is not None},
+        initramfs_tools=host.is_dir("/etc/initramfs-tools") and host.which("mkinitramfs") is not None,
+        dracut=host.which("dracut") is not None,
+        packaged=_packaged(host, modprobe),
+        synonyms=_synonyms(host, _unknown_words(boots, kernels, for_image), kernels),
+        absent=frozenset(
+            (kernel.release, module)
+            for kernel in kernels
+            for module in kernel.vfio_modules
+            for path in (kernel.modules.get(module, PENDING),)
+            if path != PENDING and not host.is_file(f"{MODULES}/{kernel.release}/{path}")
+        ),
+    )
+
+
+def _modprobe_files(host: Host) -> t.Iterator[PolicyFile]:
+    for directory in DIRECTORIES:
+        for name in sorted(host.names(directory)):
+            path = f"{directory}/{name}"
+            if not host.is_dir(path):
+                yield PolicyFile(path, host.read_text(path) if host.is_file(path) else None)
+
+
+def _generator_lists(host: Host) -> t.Iterator[Listed]:
+    """initramfs-tools' modules, one per line, with options; dracut's add_drivers and force_drivers."""
+    if host.is_file(INITRAMFS_MODULES):
+        for number, line in enumerate(host.read_text(INITRAMFS_MODULES).splitlines(), 1):
+            words = line.split("#", 1)[0].split()
+            if words:
+                yield Listed(words[0], f"{INITRAMFS_MODULES}:{number}")
+    directory = DRACUT[1]
+    found = [DRACUT[0], *(f"{directory}/{name}" for name in sorted(host.names(directory)) if name.endswith(".conf"))]
+    for path in found:
+        text = host.read_text(path) if host.is_file(path) else ""
+        for match in _DRACUT_MODULES.finditer(text):
+            place = f"{path}:{text.count(chr(10), 0, match.start(1)) + 1}"
+            yield from (Listed(word, place) for word in match[1].split() if not word.startswith(("=", "$")))
+
+
+def _image(host: Host, release: str) -> ImageFile | None:
+    for pattern in IMAGES:
+        path = pattern.format(release)
+        stat = host.stat(path)
+        if stat is not None:
+            return ImageFile(path, stat.st_mtime)
+    return None
+
+
+def _packaged(host: Host, modprobe: t.Sequence[PolicyFile]) -> frozenset[str]:
+    candidates = [file for file in modprobe if file.text is not None and file.path.startswith("/etc/")]
+    if not candidates or not host.is_file(DPKG_STATUS):
+        return frozenset()
+    sums = dict(_CONFFILE.findall(host.read_text(DPKG_STATUS)))
+    return frozenset(file.path for file in candidates if sums.get(file.path) == _md5(file.text or ""))
+
+
+def _md5(text: str) -> str:
+    return hashlib.md5(text.encode("utf-8", "surrogateescape"), usedforsecurity=False).hexdigest()
+
+
+def _unknown_words(boots: t.Sequence[Boot], kernels: t.Sequence[Kernel], for_image: t.Sequence[Listed]) -> frozenset[str]:
+    """The names in the policy that are not a module of any kernel."""
+    stages = [stage for boot in boots for stage in boot.stages if stage.name == ROOT]
+    # The distribution's and depmod's files are not checked: they name hundreds of crypto algorithms.
+    directives = [
+        entry for stage in stages for entry in stage.config.directives if entry.source.path.startswith(SITE) or not entry.source.line
+    ]
+    words = {normalize_module_name(word) for entry in directives for word in named_modules(entry.command, entry.arguments)}
+    words |= {
+        normalize_module_name(one.name) for stage in stages for step in stage.steps for work in step for one in getattr(work, "modules", ())
+    }
+    words |= {normalize_module_name(one.name) for one in for_image}
+    return frozenset(word for word in words if not any(kernel.has(word) for kernel in kernels))
+
+
+def named_modules(command: str, arguments: t.Sequence[str]) -> tuple[str, ...]:
+    """The modules that a directive refers to."""
+    if command == "alias":
+        return tuple(arguments[1:2])
+    if command == "softdep":
+        return (arguments[0], *(word for word in arguments[1:] if not word.endswith(":")))
+    return tuple(arguments[:1]) if command in ("blacklist", "options", "install") else ()
+
+
+def _synonyms(host: Host, words: frozenset[str], kernels: t.Sequence[Kernel]) -> dict[str, frozenset[str]]:
+    found: dict[str, set[str]] = {}
+    for kernel in kernels if words else ():
+        here = f"{MODULES}/{kernel.release}"
+        pairs = [*_ALIAS.findall(_text(host, f"{here}/modules.alias"))]
+        pairs += [(pattern, module) for module, pattern in _BUILTIN_ALIAS.findall(_text(host, f"{here}/modules.builtin.modinfo"))]
+        for pattern, module in pairs:
+            for word in words:
+                if fnmatch.fnmatchcase(word, normalize_module_name(pattern)):
+                    found.setdefault(word, set()).add(normalize_module_name(module))
+    return {word: frozenset(modules) for word, modules in found.items()}
+
+
+def _text(host: Host, path: str) -> str:
+    return host.read_text(path) if host.is_file(path) else ""

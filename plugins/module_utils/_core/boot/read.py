@@ -1,0 +1,94 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Reads the facts that decide which drivers a host's devices are bound to at the next boot: a `Boot` for each kernel."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot import read_initramfs as read_image
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot import read_modules, read_root
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.read_modules import Machine
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.read_runtime import LaterFacts
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import next_boot
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.next_boot import BootEntry, NextBoot
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import CMDLINE, Cmdline
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache import Cache
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
+    from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import Rules
+
+IOMMU_ARGUMENTS = ("intel_iommu", "amd_iommu", "iommu")
+
+
+def boots(
+    host: Host,
+    inventory: Inventory,
+    kernels: t.Sequence[Kernel],
+    running: str | None,
+    loader: NextBoot | None = None,
+    cache: Cache | None = None,
+) -> tuple[Boot, ...]:
+    """One boot for each of these kernels, in their order.
+
+    ``running`` is the running release, ``loader`` the boot loader's configuration if the caller has read it already, ``cache``
+    a cache for images and modules.  What cannot be read is a doubt of the boot, not an error.
+    """
+    chosen = next_boot.read(host) if loader is None else loader
+    current = next((kernel for kernel in kernels if kernel.release == running), None)
+    machine = Machine(host, inventory, current, cache)
+    later, rules = LaterFacts.read(host), read_root.rules_of(host)
+    return tuple(_boot(machine, kernel, rules, chosen.entries.get(kernel.release), later) for kernel in kernels)
+
+
+def _boot(machine: Machine, kernel: Kernel, rules: Rules, found: BootEntry | None, facts: LaterFacts) -> Boot:
+    entry = found or _without_entry(machine.host, kernel.release)
+    image = read_image.find(machine.host, entry, machine.cache)
+    inherited = () if image.early is None else image.early.blacklisted
+    root = read_root.read_stage(machine.host, kernel, rules, entry.cmdline, entry.source, inherited)
+    stages = (root,) if image.early is None else (image.early.stage, root)
+    later = facts.for_kernel(kernel, machine.inventory, rules, _driver_of(machine))
+    about = read_modules.read(machine, kernel, stages, later, entry.cmdline)
+    return Boot(
+        release=kernel.release,
+        cmdline=entry.cmdline,
+        cmdline_source=entry.source,
+        stages=stages,
+        modules=about.modules,
+        built_in=about.built_in,
+        held_by_built_in=about.held_by_built_in,
+        built_in_known=about.built_in_known,
+        maybe_built_in=about.maybe_built_in,
+        declined=about.declined,
+        has_iommu=_has_iommu(machine, entry.cmdline),
+        later=later,
+        doubts=tuple(dict.fromkeys((*entry.doubts, *image.doubts))),
+    )
+
+
+def _without_entry(host: Host, release: str) -> BootEntry:
+    """For a kernel without a boot loader entry: most likely it would have the same command line as the running one."""
+    doubt = (
+        f"The boot loader's menu has no entry for kernel {release}: the running kernel's arguments and the default initramfs are assumed."
+    )
+    return BootEntry(release, Cmdline.read(host), CMDLINE, (), (doubt,))
+
+
+def _driver_of(machine: Machine) -> t.Callable[[str], str]:
+    return lambda module: next(iter(machine.registered.get(module, ())), KNOWN.get(module, module))
+
+
+def _has_iommu(machine: Machine, cmdline: Cmdline) -> bool | None:
+    """Whether the running kernel has an IOMMU; None if the next boot has other arguments about it."""
+    if not machine.inventory.devices or _iommu_words(cmdline) != _iommu_words(Cmdline.read(machine.host)):
+        return None
+    return any(device.iommu_group is not None for device in machine.inventory.devices)
+
+
+def _iommu_words(cmdline: Cmdline) -> tuple[str, ...]:
+    return tuple(word for word in cmdline.arguments if word.partition("=")[0].partition(".")[0] in IOMMU_ARGUMENTS)

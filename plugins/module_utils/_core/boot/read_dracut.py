@@ -1,0 +1,139 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A dracut initramfs: `rd.driver.*` before and after udev's coldplug, and systemd-modules-load if it has systemd.
+
+Based on dracut 059 (Debian 12) and 106 (Debian 13): dracut-pre-udev, parse-kernel.sh, insmodpost.sh, dracut-lib.sh.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot import read_scripts, read_systemd
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Coldplug, Flow, Listed, LoadList
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Step
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
+
+HOMES = ("/usr/lib/dracut", "/lib/dracut")
+HOOKS = "/lib/dracut/hooks"
+SYSTEMD = ("/usr/lib/systemd/systemd", "/lib/systemd/systemd")
+PRE_UDEV = "/usr/bin/dracut-pre-udev"
+CMDLINE_FOLDER = "/etc/cmdline.d"
+CMDLINE_FILE = "/etc/cmdline"
+RUN_BLACKLIST = "/run/modprobe.d"
+PRE, BLACKLIST, POST = "rd.driver.pre", "rd.driver.blacklist", "rd.driver.post"
+Argument = tuple[str, str]
+"""An argument, and the file and line that it is from."""
+
+
+def is_made_by(tree: FileTree) -> bool:
+    """Whether dracut built the image."""
+    return any(tree.exists(f"{home}/{name}") for home in HOMES for name in ("hooks", "modules.txt", "build-parameter.txt"))
+
+
+def flow(tree: FileTree, kernel: Kernel, cmdline: Cmdline, source: str) -> Flow:
+    """What dracut's scripts and the image's systemd, if any, do about drivers."""
+    with_systemd = any(tree.exists(path) for path in SYSTEMD)
+    arguments = _arguments(tree, cmdline, source)
+    script = _script(tree, with_systemd)
+    runs = script is not None and (not with_systemd or _starts(tree, cmdline))
+    pre, banned, post = (_values(arguments, key) if runs else () for key in (PRE, BLACKLIST, POST))
+    unordered, doubts = read_systemd.steps(tree, cmdline, source, in_initrd=True) if with_systemd else (((Coldplug(),),), ())
+    # The script blacklists the value of rd.driver.post as a whole: with commas in it that is not a module's name.
+    blacklisted = (*(entry.name for entry in banned), *(name for name in _whole_values(arguments, POST) if runs and "," not in name))
+    steps: tuple[Step, ...] = ((LoadList(PRE, pre, heeds_blacklist=False),),) if pre else ()
+    steps += unordered
+    steps += ((LoadList(POST, post, heeds_blacklist=False),),) if post else ()
+    found = (*doubts, *_conflicts(tree, unordered, pre, blacklisted), *_breaks(arguments), *_script_doubts(tree, kernel))
+    lasts = script is not None and RUN_BLACKLIST in script
+    return Flow(steps, tuple(normalize_module_name(name) for name in blacklisted), lasts, found)
+
+
+def _script(tree: FileTree, with_systemd: bool) -> str | None:
+    """The script that implements `rd.driver.*`; None if the image has none."""
+    if with_systemd:
+        places = [PRE_UDEV, "/bin/dracut-pre-udev"]
+    else:
+        places = [f"{HOOKS}/{hook}/{name}" for hook in ("cmdline", "pre-udev") for name in tree.names(f"{HOOKS}/{hook}")]
+    texts = (tree.read_text(path) for path in places if tree.is_file(path))
+    return next((text for text in texts if PRE in text), None)
+
+
+def _starts(tree: FileTree, cmdline: Cmdline) -> bool:
+    """The conditions of dracut-pre-udev.service, of which one is enough."""
+    requested = any(word.partition("=")[0] in (PRE, BLACKLIST, POST) for word in cmdline.arguments)
+    return requested or bool(tree.names(f"{HOOKS}/pre-udev")) or any(name.endswith(".conf") for name in tree.names(CMDLINE_FOLDER))
+
+
+def _arguments(tree: FileTree, cmdline: Cmdline, source: str) -> tuple[Argument, ...]:
+    """As getcmdline() in dracut-lib.sh: the image's own arguments, then the kernel's."""
+    files = [f"{CMDLINE_FOLDER}/{name}" for name in tree.names(CMDLINE_FOLDER) if name.endswith(".conf")] + [CMDLINE_FILE]
+    own = [
+        (word, f"{tree.shown(path)}:{number}")
+        for path in files
+        if tree.is_file(path)
+        for number, line in enumerate(tree.read_text(path).split("\n"), 1)
+        for word in Cmdline.parse(line).arguments
+    ]
+    return (*own, *((word, source) for word in cmdline.arguments))
+
+
+def _values(arguments: t.Sequence[Argument], key: str) -> tuple[Listed, ...]:
+    return tuple(
+        Listed(normalize_module_name(name), place)
+        for word, place in arguments
+        for name in (_value(word, key) or "").replace(",", " ").split()
+    )
+
+
+def _whole_values(arguments: t.Sequence[Argument], key: str) -> tuple[str, ...]:
+    return tuple(value for word, _place in arguments for value in (_value(word, key) or "").split())
+
+
+def _value(word: str, key: str) -> str | None:
+    name, equals, value = word.replace('"', "").partition("=")
+    return value if equals and name == key else None
+
+
+def _conflicts(tree: FileTree, unordered: tuple[Step, ...], pre: tuple[Listed, ...], blacklisted: t.Sequence[str]) -> t.Iterator[str]:
+    """Doubts because dracut-pre-udev.service and systemd-modules-load.service are not ordered relative to each other."""
+    lists = [work for step in unordered for work in step if isinstance(work, LoadList)]
+    names = {entry.name for work in lists for entry in work.modules}
+    if lists and pre:
+        yield f"{tree.shown(PRE_UDEV)} loads {PRE} and {lists[0].program} loads its own list, in no fixed order."
+    for name in sorted(names.intersection(map(normalize_module_name, blacklisted))):
+        yield f"{tree.shown(PRE_UDEV)} blacklists {name}, which {lists[0].program} may have loaded before."
+
+
+def _breaks(arguments: t.Sequence[Argument]) -> t.Iterator[str]:
+    for word, place in arguments:
+        name, _equals, value = word.partition("=")
+        if name in ("rd.break", "rdbreak"):
+            yield f"{place}: {word} opens a shell in the initramfs, in which anything can be changed."
+        elif name == "rd.hostonly" and value in ("0", "no", "off"):
+            yield f"{place}: {word} removes host-specific files from the initramfs; which ones cannot be determined."
+        elif name == "rd.cmdline" and value == "ask":
+            yield f"{place}: {word} asks for further arguments on the console."
+
+
+def _script_doubts(tree: FileTree, kernel: Kernel) -> t.Iterator[str]:
+    for path in _below(tree, HOOKS):
+        text = tree.read_text(path) if tree.is_file(path) else ""
+        # The script that implements rd.driver.* is evaluated in flow().
+        found = None if PRE in text else read_scripts.doubt(text, tree.shown(path), kernel, known=True)
+        if found is not None:
+            yield found
+
+
+def _below(tree: FileTree, folder: str) -> t.Iterator[str]:
+    for name in tree.names(folder):
+        path = f"{folder}/{name}"
+        if tree.is_dir(path):
+            yield from _below(tree, path)
+        else:
+            yield path

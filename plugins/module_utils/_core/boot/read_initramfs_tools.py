@@ -1,0 +1,92 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An initramfs of initramfs-tools: `init` runs scripts/init-top in the order of its file ORDER, then loads conf/modules.
+
+The same in 0.142 (Debian 12) and 0.148 (Debian 13).
+"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot import read_scripts
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Coldplug, Flow, Listed, LoadList
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Step
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
+
+INIT_TOP = "/scripts/init-top"
+MODULES = "/conf/modules"
+CONFIGURATIONS = "/conf/conf.d"
+IN_ORDER = re.compile(r"^/scripts/[^\s\"]+/([^\s/\"]+)", re.MULTILINE)
+ASSIGNED_BLACKLIST = re.compile(r"^\s*(?:export\s+)?blacklist=[\"']?([^\"'\s#]*)", re.MULTILINE)
+# maybe_break() in scripts/functions
+BREAKS = frozenset("top modules premount mount mountroot bottom init".split())
+
+
+def is_made_by(tree: FileTree) -> bool:
+    """Whether initramfs-tools built the image."""
+    return tree.is_file(f"{INIT_TOP}/ORDER") and tree.exists("/scripts/functions")
+
+
+def flow(tree: FileTree, kernel: Kernel, cmdline: Cmdline, source: str) -> Flow:
+    """What the scripts do about drivers: udev's does the coldplug and waits until it has settled."""
+    first = _order(tree, INIT_TOP)
+    steps: list[Step] = [(Coldplug(),)] if "udev" in first else []
+    listed = tuple(_listed(tree))
+    if listed:
+        steps.append((LoadList("conf/modules", listed),))
+    doubts = [*_breaks(cmdline, source), *_script_doubts(tree, kernel)]
+    if "all_generic_ide" in first and any(word.partition("=")[0] == "all_generic_ide" for word in cmdline.arguments):
+        doubts.append(f"{source}: all_generic_ide makes the initramfs load ata_generic before anything else.")
+    return Flow(tuple(steps), _blacklisted(tree, cmdline) if "blacklist" in first else (), False, tuple(doubts))
+
+
+def unknown(tree: FileTree, has_udev: bool) -> Flow:
+    """For an image of another generator."""
+    sentence = f"{tree.shown('/init')} was built neither by initramfs-tools nor by dracut: what it loads, and when, cannot be determined."
+    return Flow(((Coldplug(),),) if has_udev else (), doubts=(sentence,))
+
+
+def _order(tree: FileTree, folder: str) -> tuple[str, ...]:
+    path = f"{folder}/ORDER"
+    return tuple(IN_ORDER.findall(tree.read_text(path))) if tree.is_file(path) else ()
+
+
+def _listed(tree: FileTree) -> t.Iterator[Listed]:
+    """As load_modules() in scripts/functions: `modprobe` with the words of each line, and MODPROBE_OPTIONS=-qb."""
+    text = tree.read_text(MODULES) if tree.is_file(MODULES) else ""
+    for number, line in enumerate(text.split("\n"), 1):
+        words = line.split()
+        if words and not words[0].startswith("#"):
+            yield Listed(normalize_module_name(words[0]), f"{tree.shown(MODULES)}:{number}", " ".join(words[1:]))
+
+
+def _blacklisted(tree: FileTree, cmdline: Cmdline) -> tuple[str, ...]:
+    """As scripts/init-top/blacklist: the last `blacklist=`, else the assignment in a file of conf/conf.d."""
+    files = [f"{CONFIGURATIONS}/{name}" for name in tree.names(CONFIGURATIONS)]
+    assigned = [value for path in files if tree.is_file(path) for value in ASSIGNED_BLACKLIST.findall(tree.read_text(path))]
+    given = (*assigned, *cmdline.values("blacklist"))
+    return tuple(normalize_module_name(name) for name in given[-1].split(",") if name) if given else ()
+
+
+def _breaks(cmdline: Cmdline, source: str) -> t.Iterator[str]:
+    for word in cmdline.arguments:
+        name, equals, value = word.partition("=")
+        if name == "break" and (not equals or BREAKS.intersection(value.split(","))):
+            yield f"{source}: {word} opens a shell in the initramfs, where anything may happen."
+
+
+def _script_doubts(tree: FileTree, kernel: Kernel) -> t.Iterator[str]:
+    for folder in (f"/scripts/{name}" for name in tree.names("/scripts")):
+        for name in _order(tree, folder):
+            path = f"{folder}/{name}"
+            if tree.is_file(path) and name != "all_generic_ide":
+                found = read_scripts.doubt(tree.read_text(path), tree.shown(path), kernel, name in read_scripts.KNOWN)
+                if found is not None:
+                    yield found

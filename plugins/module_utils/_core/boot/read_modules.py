@@ -1,0 +1,226 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The modules that may influence which drivers a host's devices are bound to, and the built-in drivers."""
+
+from __future__ import annotations
+
+import dataclasses
+import fnmatch
+import functools
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import LoadList, ModuleFacts
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.module_drivers import BUILT_IN_NAMES, module_facts
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import BUILTIN_LINE, MODULES, version_key
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Later, Stage
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache import Cache
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import PciDriver
+
+# Drivers without device aliases, which bind only by ids=, new_id or driver_override.
+GENERIC = frozenset(("vfio_pci", "pci_stub", "pci_pf_stub", "xen_pciback"))
+MODULES_OF_DRIVERS: t.Mapping[str, str] = {driver: module for module, driver in BUILT_IN_NAMES.items()}
+ALIASES_OF_BUILT_INS = "6.18"
+"""The first Linux whose modules.builtin.modinfo has PCI aliases."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Machine:
+    """What is the same for every boot.  ``running`` is the running kernel, if its modules are installed."""
+
+    host: Host
+    inventory: Inventory
+    running: Kernel | None
+    cache: Cache | None = None
+
+    @functools.cached_property
+    def registered(self) -> t.Mapping[str, t.Sequence[str]]:
+        """The drivers that the running kernel has registered, by their modules' normalized names."""
+        found: dict[str, list[str]] = {}
+        for driver in self.inventory.drivers.values():
+            if driver.module is not None:
+                found.setdefault(normalize_module_name(driver.module), []).append(driver.name)
+        return found
+
+    @functools.cached_property
+    def modaliases(self) -> frozenset[str]:
+        return frozenset(device.modalias for device in self.inventory.devices)
+
+    def runs(self, kernel: Kernel) -> bool:
+        return self.running is not None and self.running.release == kernel.release
+
+
+@dataclasses.dataclass(frozen=True)
+class KernelModules:
+    """The fields of `Boot` about modules and built-in drivers."""
+
+    modules: t.Mapping[str, ModuleFacts]
+    built_in: tuple[tuple[str, PciDriver], ...]
+    built_in_known: bool
+    held_by_built_in: t.Mapping[str, str]
+    maybe_built_in: frozenset[str]
+    declined: t.Mapping[str, frozenset[str]]
+
+
+def read(machine: Machine, kernel: Kernel, stages: t.Sequence[Stage], later: Later, cmdline: Cmdline) -> KernelModules:
+    """The modules of a boot.  ``kernel`` is the one that boots."""
+    registered = machine.registered if machine.runs(kernel) else None
+    built_in_names = _built_in_names(machine, kernel)
+    stale = _stale(machine, stages, kernel)
+    modules: dict[str, ModuleFacts] = {}
+    for name in sorted({*concerned(machine, kernel, stages, later), *built_in_names}):
+        place = next((one for one in (kernel, *(stage.kernel for stage in stages)) if one.has(name)), kernel)
+        facts = module_facts(machine.host, place, name, cmdline, registered, machine.cache)
+        if name in stale and facts.doubt is None:
+            facts = dataclasses.replace(facts, doubt=f"{stale[name]} has another build of {name} than {MODULES}/{kernel.release}")
+        modules[name] = facts
+    known = _built_ins_known(kernel)
+    return KernelModules(
+        modules=modules,
+        built_in=tuple((name, driver) for name in built_in_names for driver in modules[name].drivers),
+        built_in_known=known,
+        held_by_built_in=dict(_held(machine, kernel)),
+        maybe_built_in=frozenset() if known else frozenset(_maybe_built_in(machine, kernel)),
+        declined=dict(_declined(machine, kernel, modules)) if machine.runs(kernel) else {},
+    )
+
+
+def concerned(machine: Machine, kernel: Kernel, stages: t.Sequence[Stage], later: Later) -> frozenset[str]:
+    """Every module that could bind to one of the devices in any stage, or that is configured, with its dependencies."""
+    found: set[str] = set()
+    for stage in stages:
+        found |= _for_devices(stage, machine.modaliases) | _named(stage)
+    drivers = [entry.driver for entry in (*later.driverctl.values(), *later.may_take.values())]
+    drivers += [rule.override for stage in stages for rule in stage.rules.rules if rule.override]
+    for driver in drivers:
+        found |= {normalize_module_name(driver), MODULES_OF_DRIVERS.get(driver, normalize_module_name(driver))}
+    found |= GENERIC
+    kernels = [kernel, *(stage.kernel for stage in stages)]
+    return _closure({name for name in found if any(one.has(name) for one in kernels)}, stages)
+
+
+def _matters(kernel: Kernel, name: str) -> bool:
+    """Whether a module may bind to PCI functions or be refused: the kernel's own modules without a PCI driver do neither."""
+    own = kernel.modules.get(name, "kernel/").startswith("kernel/")
+    return not own or name in GENERIC or name in kernel.index.modules("pci") or name in kernel.index.modules("vfio_pci")
+
+
+def _for_devices(stage: Stage, modaliases: t.Iterable[str]) -> set[str]:
+    aliases = [directive.arguments for directive in stage.config.aliases()]
+    found: set[str] = set()
+    for modalias in modaliases:
+        found.update(match.module for match in stage.kernel.natives(modalias))
+        found.update(match.module for match in stage.kernel.variants(modalias))
+        found.update(normalize_module_name(module) for pattern, module in aliases if fnmatch.fnmatchcase(modalias, pattern))
+    return found
+
+
+def _named(stage: Stage) -> set[str]:
+    """The modules that lists, options `ids=` and rules refer to."""
+    lists = [work for step in stage.steps for work in step if isinstance(work, LoadList)]
+    words = {entry.name for work in lists for entry in work.modules}
+    for rule in stage.rules.rules:
+        for key in rule.keys:
+            if key.name == "RUN" and ("kmod" in key.value or "modprobe" in key.value):
+                words.update(normalize_module_name(word) for word in key.value.split())
+    found = {name for name in words if _matters(stage.kernel, name)}
+    for directive in stage.config.directives:
+        if directive.command == "options" and any(option.startswith("ids=") for option in directive.arguments[1:]):
+            found.add(normalize_module_name(directive.arguments[0]))
+    return found
+
+
+def _closure(names: set[str], stages: t.Sequence[Stage]) -> frozenset[str]:
+    """The modules, and those that kmod inserts before and after them if they may bind to PCI functions or be refused."""
+    waiting, found = list(names), set(names)
+    while waiting:
+        name = waiting.pop()
+        for stage in stages:
+            for other in {*_brought(stage, name)} - found:
+                found.add(other)
+                waiting.append(other)
+    return frozenset(found)
+
+
+def _brought(stage: Stage, name: str) -> t.Iterator[str]:
+    kernel = stage.kernel
+    yield from (dependency for dependency in kernel.dependencies(name) if "vfio" in name or _matters(kernel, dependency))
+    words = [word for line in stage.config.softdeps(name)[:1] for word in line.arguments[1:]]
+    words += [word for line in stage.config.installs(name)[:1] for word in line.arguments[-1].split()]
+    for word in map(normalize_module_name, words):
+        if word in kernel.modules and _matters(kernel, word):
+            yield word
+
+
+def _stale(machine: Machine, stages: t.Sequence[Stage], kernel: Kernel) -> dict[str, str]:
+    """Modules with other aliases in an initramfs than in the root, as far as the host's devices show it; each with the image's path."""
+    found: dict[str, str] = {}
+    for stage in stages:
+        if stage.place == "/":
+            continue
+        for modalias in machine.modaliases:
+            for find in (type(kernel).natives, type(kernel).variants):
+                here, there = ([match.module for match in find(one, modalias)] for one in (stage.kernel, kernel))
+                if here != there:
+                    differing = (set(here) ^ set(there)) & stage.kernel.modules.keys() & kernel.modules.keys()
+                    found.update((name, stage.place) for name in differing)
+    return found
+
+
+def _built_in_names(machine: Machine, kernel: Kernel) -> tuple[str, ...]:
+    """The built-in modules with PCI drivers that matter, in link order, which is the order of modules.builtin."""
+    registered = machine.registered if machine.runs(kernel) else ()
+    wanted = {name for name in (*GENERIC, *registered, *kernel.vfio_modules) if name in kernel.builtins}
+    for modalias in machine.modaliases if kernel.index.buses["pci"].built_ins else ():
+        wanted.update(match.module for match in kernel.natives(modalias) if match.order < 0)
+    text = machine.host.text_or_none(f"{MODULES}/{kernel.release}/modules.builtin") or "" if wanted else ""
+    linked = dict.fromkeys(normalize_module_name(name) for name in BUILTIN_LINE.findall(text))
+    return tuple(name for name in linked if name in wanted and name not in kernel.modules)
+
+
+def _built_ins_known(kernel: Kernel) -> bool:
+    has_aliases = kernel.index.buses["pci"].built_ins > 0 or not kernel.builtins
+    return has_aliases or version_key(kernel.release) >= version_key(ALIASES_OF_BUILT_INS)
+
+
+def _held(machine: Machine, kernel: Kernel) -> t.Iterator[tuple[str, str]]:
+    """The devices that are bound to a built-in driver now, with the driver, if it is built into ``kernel`` too."""
+    for device in machine.inventory.devices:
+        driver = machine.inventory.drivers.get(device.driver or "")
+        if driver is None:
+            continue
+        module = normalize_module_name(driver.module or MODULES_OF_DRIVERS.get(driver.name, driver.name))
+        if module in GENERIC or module in kernel.vfio_modules or device.driver_override is not None:
+            continue
+        # A driver that cannot be a module, such as pcieport, is in no list, although sysfs may show a module's name for it.  A
+        # loaded module whose file was removed is in no list either, but it has `initstate` (kernel/module/sysfs.c).
+        now = driver.module is None or (machine.running is not None and module not in machine.running.modules)
+        if now and module not in kernel.modules and not machine.host.exists(f"/sys/module/{module}/initstate"):
+            yield device.address, driver.name
+
+
+def _maybe_built_in(machine: Machine, kernel: Kernel) -> t.Iterator[str]:
+    """Devices bound to a VFIO driver without a loadable native driver: only if they were unbound would a built-in one show."""
+    for device in machine.inventory.devices:
+        driver = machine.inventory.drivers.get(device.driver or "")
+        module = None if driver is None else normalize_module_name(driver.module or MODULES_OF_DRIVERS.get(driver.name, driver.name))
+        if module is not None and (module in GENERIC or module in kernel.vfio_modules) and not kernel.natives(device.modalias):
+            yield device.address
+
+
+def _declined(machine: Machine, kernel: Kernel, modules: t.Mapping[str, ModuleFacts]) -> t.Iterator[tuple[str, frozenset[str]]]:
+    """Unbound devices, each with the registered drivers that match it and have not bound to it."""
+    no_probe = {device.address for device in machine.inventory.devices if not device.drivers_autoprobe}
+    for device in machine.inventory.devices:
+        if device.driver is not None or device.driver_override is not None or device.physical_function in no_probe:
+            continue
+        natives = [modules[match.module] for match in kernel.natives(device.modalias) if match.module in modules]
+        names = {driver.name for facts in natives for driver in facts.drivers if any(entry.matches(device) for entry in driver.ids)}
+        if names & machine.inventory.drivers.keys():
+            yield device.address, frozenset(names & machine.inventory.drivers.keys())

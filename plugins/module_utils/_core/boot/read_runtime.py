@@ -1,0 +1,211 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What rebinds devices after the root has booted: driverctl, libvirt, DPDK, virtual functions, units and rc.local."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import typing as t
+from xml.etree import ElementTree as ET
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Assigned, Later
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.read_scripts import WRITES
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
+    from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import Rules
+
+DPDK_INTERFACES = "/etc/dpdk/interfaces"
+DPDK_INIT = ("/usr/lib/dpdk/dpdk-init", "/lib/dpdk/dpdk-init")
+DRIVERCTL_FOLDER = "/etc/driverctl.d"
+DRIVERCTL_RULES = tuple(f"{home}/udev/rules.d/05-driverctl.rules" for home in ("/etc", "/usr/lib", "/lib"))
+PCI_PREFIX = "pci-"
+AUTOSTART = "/etc/libvirt/qemu/autostart"
+WANTS = "/etc/systemd/system/multi-user.target.wants"
+SOCKET_WANTS = "/etc/systemd/system/sockets.target.wants"
+LIBVIRT_DAEMONS = ("libvirtd", "virtqemud")
+# The library's file name has libvirt's version: 10.0.0 is libvirt.so.0.10000.0.
+LIBVIRT_LIBRARY = re.compile(r"libvirt\.so\.0\.(\d+)\.\d+")
+CHOOSES_VARIANTS = 10000
+CATCH_ALL = "vfio-pci"
+UNITS = "/etc/systemd/system"
+RC_LOCAL = "/etc/rc.local"
+LINKS = "/etc/systemd/network"
+EXEC = re.compile(r"^\s*Exec\w+\s*=\s*[-@:+!|]*(.*)$", re.MULTILINE)
+LARGEST_SCRIPT = 1 << 16
+DriverOf = t.Callable[[str], str]
+"""Returns the driver that a module registers."""
+
+
+@dataclasses.dataclass(frozen=True)
+class LaterFacts:
+    """What is the same for every kernel; `for_kernel()` adds what depends on the kernel."""
+
+    driverctl: t.Mapping[str, Assigned]
+    driverctl_adds_ids: bool
+    may_take: t.Mapping[str, Assigned]
+    """With an empty driver if libvirt chooses the kernel's best variant."""
+    doubts: tuple[str, ...]
+
+    @classmethod
+    def read(cls, host: Host) -> LaterFacts:
+        program = host.which("driverctl")
+        works = program is not None and any(host.is_file(path) for path in DRIVERCTL_RULES)
+        assigned, libvirt_doubts = _libvirt(host)
+        return cls(
+            driverctl=dict(_driverctl(host)) if works else {},
+            # Since 0.115 it also writes the device's ID to new_id.
+            driverctl_adds_ids=works and program is not None and b"new_id" in host.read_bytes(program),
+            may_take={**dict(_dpdk(host)), **assigned},
+            doubts=(*libvirt_doubts, *_doubts(host)),
+        )
+
+    def for_kernel(self, kernel: Kernel, inventory: Inventory, rules: Rules, driver_of: DriverOf) -> Later:
+        chosen: dict[str, Assigned] = {}
+        for device in inventory.devices:
+            given = self.may_take.get(device.address)
+            if given is not None:
+                best = None if given.driver else kernel.best_variant(device.modalias)
+                driver = given.driver or (CATCH_ALL if best is None else driver_of(best.module))
+                chosen[device.address] = dataclasses.replace(given, driver=driver)
+        functions, unclear = _virtual_functions(kernel, inventory, rules)
+        return Later(self.driverctl, self.driverctl_adds_ids, chosen, functions, (*self.doubts, *unclear))
+
+
+def _driverctl(host: Host) -> t.Iterator[tuple[str, Assigned]]:
+    for name in host.names(DRIVERCTL_FOLDER):
+        path = f"{DRIVERCTL_FOLDER}/{name}"
+        driver = host.text_or_none(path) if name.startswith(PCI_PREFIX) and host.is_file(path) else None
+        if driver:
+            yield name[len(PCI_PREFIX) :], Assigned(driver, path)
+
+
+def _dpdk(host: Host) -> t.Iterator[tuple[str, Assigned]]:
+    """The functions that Debian's dpdk.service binds at each boot (bind_interfaces() in dpdk-init)."""
+    starts = host.link(f"{WANTS}/dpdk.service") and any(host.is_file(path) for path in DPDK_INIT)
+    text = host.read_text(DPDK_INTERFACES) if starts and host.is_file(DPDK_INTERFACES) else ""
+    for number, line in enumerate(text.split("\n"), 1):
+        # The shell's `read` assigns all further words to the last variable.
+        words = line.split(None, 2)
+        if len(words) == 3 and words[0] == "pci":
+            yield words[1], Assigned(words[2], f"{DPDK_INTERFACES}:{number}", "when dpdk.service starts")
+
+
+def _libvirt(host: Host) -> tuple[dict[str, Assigned], tuple[str, ...]]:
+    """The devices of libvirt's autostarted domains, and doubts."""
+    domains = [f"{AUTOSTART}/{name}" for name in host.names(AUTOSTART) if name.endswith(".xml")]
+    installed = [name for name in LIBVIRT_DAEMONS if host.which(name) is not None]
+    if not domains or not installed:
+        return {}, ()
+    if not any(host.link(f"{WANTS}/{name}.service") for name in installed):
+        sockets = [name for name in installed if host.link(f"{SOCKET_WANTS}/{name}.socket")]
+        on_demand = f"{AUTOSTART} has domains that start on the first connection to {sockets[0] if sockets else ''}, if there is one."
+        return {}, (on_demand,) if sockets else ()
+    chooses = (_libvirt_version(host) or 0) >= CHOOSES_VARIANTS
+    found: dict[str, Assigned] = {}
+    doubts = (
+        []
+        if _libvirt_version(host)
+        else ["libvirt's version cannot be determined, and so not which driver it binds its guests' devices to."]
+    )
+    for path in domains:
+        try:
+            root = ET.fromstring(host.read_bytes(path))  # noqa: S314 - the host's own configuration, read as its root
+        except (ET.ParseError, HostError) as error:
+            doubts.append(f"{path} cannot be read: {error}.")
+            continue
+        for address, model in _host_devices(root):
+            found[address] = Assigned(model or ("" if chooses else CATCH_ALL), path, "when its domain starts")
+    return found, tuple(doubts)
+
+
+def _host_devices(domain: ET.Element) -> t.Iterator[tuple[str, str | None]]:
+    """The PCI functions that libvirt itself binds (managed='yes'), each with the driver that the domain asks for, if any."""
+    for device in domain.iterfind("devices/*"):
+        is_pci = (device.tag, device.get("type")) in (("hostdev", "pci"), ("interface", "hostdev"))
+        address = device.find("source/address") if is_pci and device.get("managed") == "yes" else None
+        if address is None:
+            continue
+        try:
+            domain_, bus, slot, function = (int(address.get(part, "0"), 0) for part in ("domain", "bus", "slot", "function"))
+        except ValueError:
+            continue
+        driver = device.find("driver")
+        yield f"{domain_:04x}:{bus:02x}:{slot:02x}.{function:x}", None if driver is None else driver.get("model")
+
+
+def _libvirt_version(host: Host) -> int | None:
+    homes = ("/usr/lib64", "/usr/lib", *(f"/usr/lib/{name}" for name in host.names("/usr/lib") if name.endswith("-linux-gnu")))
+    found = (LIBVIRT_LIBRARY.fullmatch(name) for home in homes for name in host.names(home))
+    return max((int(match[1]) for match in found if match), default=None)
+
+
+def _virtual_functions(kernel: Kernel, inventory: Inventory, rules: Rules) -> tuple[dict[str, tuple[int, str]], tuple[str, ...]]:
+    """The virtual functions that udev rules create (the last assignment counts), and doubts."""
+    found: dict[str, tuple[int, str]] = {}
+    doubts: list[str] = []
+    writing = [rule for rule in rules.rules if rule.value("ATTR", "sriov_numvfs") is not None]
+    physical = [device for device in inventory.devices if device.max_virtual_functions] if writing else []
+    for device in physical:
+        for rule, certain in rules.matching(device, kernel.release):
+            value = rule.value("ATTR", "sriov_numvfs")
+            if value is None:
+                continue
+            if certain and value.strip().isdecimal():
+                found[device.address] = (int(value), str(rule))
+            else:
+                doubts.append(f"{rule} may create virtual functions of {device.address}; how many cannot be determined from the rule.")
+    return found, tuple(doubts)
+
+
+def _doubts(host: Host) -> t.Iterator[str]:
+    """Doubts because of the administrator's programs that write to a driver's attributes."""
+    for path, text in _programs(host):
+        for number, line in enumerate(text.split("\n"), 1):
+            written = None if line.lstrip().startswith(("#", ";")) else WRITES.search(line)
+            if written is not None:
+                yield f"{path}:{number} writes to {written[0].lstrip('/')}; the effect cannot be determined."
+                break
+    for name in host.names(LINKS):
+        text = host.text_or_none(f"{LINKS}/{name}") or "" if name.endswith(".link") else ""
+        if re.search(r"^\s*SR-IOVVirtualFunctions\s*=", text, re.MULTILINE):
+            yield f"{LINKS}/{name} makes systemd-udevd create virtual functions; of which device cannot be determined."
+
+
+def _programs(host: Host) -> t.Iterator[tuple[str, str]]:
+    """Path and text of enabled units, their drop-ins, the scripts that they run, and rc.local."""
+    names = host.names(UNITS)
+    started = {unit for folder in names if folder.endswith((".wants", ".requires")) for unit in host.names(f"{UNITS}/{folder}")}
+    paths = [f"{UNITS}/{name}" for name in names if name.endswith(".service") and name in started]
+    paths += [f"{UNITS}/{name}/{part}" for name in names if name.endswith(".service.d") for part in host.names(f"{UNITS}/{name}")]
+    scripts: dict[str, None] = {}
+    for path in paths:
+        text = _text(host, path)
+        # A link points to a package's unit, or to /dev/null.
+        if text is None or host.link(path) is not None:
+            continue
+        yield path, text
+        scripts.update(
+            (word.strip("\"'"), None) for line in EXEC.findall(text) for word in line.split() if word.strip("\"'").startswith("/")
+        )
+    status = host.stat(RC_LOCAL)
+    if status is not None and status.st_mode & 0o100:
+        scripts[RC_LOCAL] = None
+    for script in scripts:
+        text = _text(host, script)
+        if text is not None and text.startswith("#!"):
+            yield script, text
+
+
+def _text(host: Host, path: str) -> str | None:
+    status = host.stat(path)
+    if status is None or not host.is_file(path) or status.st_size > LARGEST_SCRIPT:
+        return None
+    try:
+        return host.read_text(path)
+    except HostError:
+        return None

@@ -1,0 +1,132 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What systemd does about drivers early at boot, in an initramfs or the root: systemd-modules-load and udev's coldplug."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Coldplug, Listed, LoadList
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Step
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
+
+LISTS = ("/etc/modules-load.d", "/usr/local/lib/modules-load.d", "/usr/lib/modules-load.d", "/lib/modules-load.d")
+UNITS = ("/etc/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system")
+PROGRAM = "systemd-modules-load"
+LIST_UNIT = f"{PROGRAM}.service"
+TRIGGER_UNIT = "systemd-udev-trigger.service"
+UDEV_UNITS = ("systemd-udevd.service", TRIGGER_UNIT)
+SETTLE_UNIT = "systemd-udev-settle.service"
+FIRST, LAST = "first", "last"
+CHANGES_WORK = re.compile(r"^\s*(?:Exec\w+|Condition\w+|Assert\w+|Environment\w*)\s*=", re.MULTILINE)
+DEBUG_GENERATOR = "systemd/system-generators/systemd-debug-generator"
+LIBRARY = re.compile(r"libsystemd-shared-(\d+)")
+LIBRARY_FOLDERS = ("/usr/lib/systemd", "/usr/lib64/systemd", "/lib/systemd")
+SEVERAL_AT_A_TIME = 262
+"""Since this version systemd-modules-load uses a pool of threads."""
+
+
+def version(tree: FileTree) -> int | None:
+    """systemd's version, from its shared library's name; None if there is none."""
+    below = tuple(f"/usr/lib/{name}/systemd" for name in tree.names("/usr/lib") if name.endswith("-linux-gnu"))
+    found = (LIBRARY.match(name) for folder in (*LIBRARY_FOLDERS, *below) for name in tree.names(folder))
+    return max((int(match[1]) for match in found if match), default=None)
+
+
+def steps(tree: FileTree, cmdline: Cmdline, source: str, in_initrd: bool) -> tuple[tuple[Step, ...], tuple[str, ...]]:
+    """The steps of systemd's units, and doubts."""
+    off = _masked(tree, cmdline, in_initrd)
+    loading = None if LIST_UNIT in off else _load_list(tree, cmdline, source, in_initrd)
+    coldplug = None if off.intersection(UDEV_UNITS) else Coldplug()
+    if loading is None or coldplug is None:
+        works = tuple(work for work in (loading, coldplug) if work is not None)
+        return ((works,) if works else ()), ()
+    order, doubts = _order(tree)
+    if order == FIRST:
+        return ((loading,), (coldplug,)), doubts
+    if order == LAST:
+        return ((coldplug,), (loading,)), doubts
+    return ((loading, coldplug),), doubts
+
+
+def _load_list(tree: FileTree, cmdline: Cmdline, source: str, in_initrd: bool) -> LoadList | None:
+    """The modules on the command line, then those in the files.  As modules-load.c."""
+    keys = ("modules_load", "rd.modules_load") if in_initrd else ("modules_load",)
+    given = [
+        Listed(normalize_module_name(name), source)
+        for argument in cmdline.arguments
+        for key, equals, value in (argument.replace('"', "").partition("="),)
+        if equals and normalize_module_name(key) in keys
+        for name in value.split(",")
+        if name
+    ]
+    modules = (*given, *_from_files(tree))
+    known = version(tree)
+    return LoadList(PROGRAM, modules, known is not None and known < SEVERAL_AT_A_TIME) if modules else None
+
+
+def _from_files(tree: FileTree) -> t.Iterator[Listed]:
+    """The files of all directories by name; of files with the same name the one in the first directory (conf_files_list_strv())."""
+    chosen: dict[str, str] = {}
+    for folder in LISTS:
+        for name in tree.names(folder):
+            if name.endswith(".conf"):
+                chosen.setdefault(name, f"{folder}/{name}")
+    for name in sorted(chosen):
+        path = chosen[name]
+        if not tree.is_file(path):
+            continue
+        target = tree.link(path)
+        # Debian's modules.conf is a link to /etc/modules, which is the better known name.
+        said = path if target is None else posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
+        for number, line in enumerate(tree.read_text(path).split("\n"), 1):
+            module = line.strip()
+            # systemd takes the whole line as the name, so one with options is not a module.
+            if module and module[0] not in "#;" and not re.search(r"\s", module):
+                yield Listed(normalize_module_name(module), f"{tree.shown(said)}:{number}")
+
+
+def _masked(tree: FileTree, cmdline: Cmdline, in_initrd: bool) -> frozenset[str]:
+    """The masked units: linked to /dev/null, or in `systemd.mask=` (systemd-debug-generator)."""
+    units = (LIST_UNIT, *UDEV_UNITS)
+    linked = [unit for unit in units if tree.link(f"{UNITS[0]}/{unit}") == "/dev/null"]
+    if not any(tree.exists(f"{home}/{DEBUG_GENERATOR}") for home in ("/usr/lib", "/lib")):
+        return frozenset(linked)
+    given = cmdline.values("rd.systemd.mask" if in_initrd else "systemd.mask")
+    return frozenset((*linked, *(unit if "." in unit else f"{unit}.service" for unit in given)))
+
+
+def _order(tree: FileTree) -> tuple[str | None, tuple[str, ...]]:
+    """Which comes first, if the units were ordered by the administrator; and doubts because of changed units."""
+    order, doubts = None, []
+    for unit in (LIST_UNIT, *UDEV_UNITS):
+        for path, text in _changes(tree, unit):
+            # The trigger unit ends when the events are sent: only the settle unit waits for the modules that they load.
+            if unit == LIST_UNIT and SETTLE_UNIT in _named(text, "After") & _named(text, "(?:Wants|Requires)"):
+                order = LAST
+            elif _named(text, "Before").intersection(UDEV_UNITS) if unit == LIST_UNIT else LIST_UNIT in _named(text, "After"):
+                order = FIRST
+            if CHANGES_WORK.search(text):
+                doubts.append(f"{tree.shown(path)} changes {unit}; the effect cannot be determined.")
+    return order, tuple(doubts)
+
+
+def _changes(tree: FileTree, unit: str) -> t.Iterator[tuple[str, str]]:
+    """Path and text of the administrator's version of a unit, and of its drop-ins in any directory."""
+    own = [f"{folder}/{unit}" for folder in UNITS[:2]]
+    added = [f"{folder}/{unit}.d/{name}" for folder in UNITS for name in tree.names(f"{folder}/{unit}.d") if name.endswith(".conf")]
+    for path in (*own, *added):
+        text = tree.text_or_none(path) if tree.is_file(path) else None
+        if text is not None:
+            yield path, text
+
+
+def _named(text: str, key: str) -> frozenset[str]:
+    lines = re.findall(rf"^\s*{key}\s*=(.*)$", text, re.MULTILINE)
+    return frozenset(word for line in lines for word in line.split())

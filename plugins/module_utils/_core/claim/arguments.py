@@ -1,0 +1,52 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The options that hold claims, which several modules share, and the claims in them."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim import claims
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import PendingModule
+
+SHORTHAND = ("devices", "driver", "expect", "allow_missing")
+CLAIM_FIELDS: dict[str, dict[str, t.Any]] = {
+    "devices": {"type": "raw", "required": True},
+    "driver": {"type": "str", "default": claims.AUTO},
+    "expect": {"type": "str"},
+    "strategy": {"type": "str", "choices": list(claims.STRATEGIES)},
+    "allow_missing": {"type": "bool", "default": False},
+}
+CLAIM_ARGUMENTS: dict[str, dict[str, t.Any]] = {
+    "claims": {"type": "list", "elements": "dict", "options": CLAIM_FIELDS},
+    "devices": {"type": "raw"},
+    "driver": {"type": "str"},
+    "expect": {"type": "str"},
+    "allow_missing": {"type": "bool"},
+    "pending_modules": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {"name": {"type": "str", "required": True}, "aliases": {"type": "list", "elements": "str", "default": []}},
+    },
+}
+CLAIM_EXCLUSIVE = tuple(("claims", option) for option in SHORTHAND)
+"""`mutually_exclusive` of a module that takes claims."""
+
+
+def claims_of(params: t.Mapping[str, t.Any]) -> tuple[claims.Claim, ...]:
+    """The claims in a module's options, from `claims` or from the shorthand; none when neither is given."""
+    if params.get("claims") is not None:
+        return claims.parse(params["claims"])
+    if params.get("devices") is None:
+        given = [option for option in SHORTHAND if params.get(option) is not None]
+        if given:
+            raise HostError(f"{given[0]}: this needs devices as well.", "Name the devices, or give a list of claims.")
+        return ()
+    return (claims.parse_one({option: params.get(option) for option in SHORTHAND}, claims.SHORTHAND),)
+
+
+def pending_of(params: t.Mapping[str, t.Any]) -> tuple[PendingModule, ...]:
+    """The modules that another task of the same play installs."""
+    return tuple(PendingModule(module["name"], tuple(module.get("aliases") or ())) for module in params.get("pending_modules") or ())

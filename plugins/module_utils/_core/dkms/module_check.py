@@ -1,0 +1,209 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Building a package beside DKMS's own tree, so that nothing is touched before it is proved to build.
+
+The proof lies in hidden folders beside the real ones, which DKMS does not look into, on the same file systems: what was
+proved is then moved into its place, not built again.  A build of a kernel is kept for the next step of the same run.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.source_tree import SourceFile, digest, read_files, write_files
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree import (
+    NOT_MEANT_FOR_KERNEL,
+    DkmsCommand,
+    DkmsPaths,
+    built_modules,
+    installed_modules,
+)
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf_module import ModuleInfo
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+
+
+PREFIX = ".vfio-variants-"
+LAST_LINES = 30
+EXCLUDED = "its dkms.conf says that it is not meant for this kernel"
+
+
+class Backup(t.NamedTuple):
+    """Folders beside DKMS's tree, the sources and the kernels' module trees, each on the file system of what goes there."""
+
+    tree: str
+    sources: str
+    modules: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Proof:
+    """A version of a package under proof.  ``digest`` is that of the new sources, None when those in place are built."""
+
+    host: Host
+    places: DkmsPaths
+    name: str
+    version: str
+    digest: str | None
+
+    @property
+    def _key(self) -> str:
+        return PREFIX + hashlib.sha256(f"{self.name}/{self.version}/{self.digest}".encode()).hexdigest()[:16]
+
+    @property
+    def _here(self) -> str:
+        return f"{self.places.tree}/{self._key}"
+
+    @property
+    def _places(self) -> DkmsPaths:
+        source = self.places.source if self.digest is None else f"{self.places.source}/{self._key}"
+        return DkmsPaths(f"{self._here}/tree", source, self.places.install)
+
+    @property
+    def sources(self) -> str:
+        """The new sources."""
+        return self._places.sources(self.name, self.version)
+
+    @property
+    def attic(self) -> Backup:
+        """Where the old version is kept meanwhile."""
+        return Backup(f"{self._here}/old", f"{self.places.source}/{self._key}/old", f"{self.places.install}/{self._key}")
+
+    def built(self, release: str) -> str:
+        """The folder with what was built for a kernel."""
+        return f"{self._places.version(self.name, self.version)}/{release}"
+
+    def lay_out(self, files: t.Callable[[], t.Sequence[SourceFile]]) -> None:
+        """Put the sources where they are to be proved, and make them known to a DKMS tree of their own."""
+        if self.digest is not None and digest(read_files(self.host, self.sources)) != self.digest:
+            self.clear()
+            found = tuple(files())
+            if digest(found) != self.digest:
+                raise HostError("The sources changed while they were being read.", "Run the play again.")
+            write_files(self.host, found, self.sources)
+        self.host.make_directory(f"{self._here}/tree")
+        if self.host.link(f"{self._places.version(self.name, self.version)}/source") is None:
+            self._dkms().add()
+
+    def build(self, release: str, arch: str, seconds: float) -> None:
+        """Build for a kernel, unless that is done.  Raises HostError with the log's last lines in ``facts``."""
+        if self.host.exists(self._mark(release)):
+            return
+        self.host.remove_tree(self.built(release))
+        try:
+            code = self._dkms().build(release, arch, seconds).rc
+        except HostError as error:
+            raise self._failure(release, error) from error
+        if code != NOT_MEANT_FOR_KERNEL and not built_modules(self.host, f"{self.built(release)}/{arch}"):
+            raise HostError(f"DKMS built no module of {self.name} {self.version} for kernel {release}.", "Read the package's dkms.conf.")
+        self.host.make_directory(f"{self._here}/done")
+        self.host.write_atomic(self._mark(release), EXCLUDED.encode() if code == NOT_MEANT_FOR_KERNEL else b"")
+
+    def excluded(self, release: str) -> str | None:
+        """Why DKMS refused a kernel, None when it did not."""
+        return self.host.text_or_none(self._mark(release)) or None
+
+    def clear(self) -> None:
+        """Remove what every proof has left behind, this one and those of runs that were killed."""
+        for folder in (self.places.tree, self.places.source, self.places.install):
+            for name in self.host.names(folder):
+                if name.startswith(PREFIX):
+                    self.host.remove_tree(f"{folder}/{name}")
+
+    def _dkms(self) -> DkmsCommand:
+        return DkmsCommand(self.host, self._places, self.name, self.version)
+
+    def _mark(self, release: str) -> str:
+        return f"{self._here}/done/{release}"
+
+    def _failure(self, release: str, error: HostError) -> HostError:
+        place = f"{self._places.version(self.name, self.version)}/build/"
+        text = self.host.text_or_none(f"{place}make.log") or f"{error.facts.get('stdout', '')}\n{error.facts.get('stderr', '')}"
+        lines = text.replace(place, "").strip().splitlines()[-LAST_LINES:]
+        reason = next((line.strip() for line in lines if "error:" in line.lower()), error.msg)
+        return HostError(
+            f"{self.name} {self.version} cannot be built for kernel {release}: {reason}",
+            "Nothing was changed on the host. The last lines of the build's log are in log.",
+            {"log": "\n".join(lines), "kernel": release},
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class ExpectedModule:
+    """A module that a package brings, and the aliases that it has to carry."""
+
+    name: str
+    aliases: tuple[str, ...] = ()
+
+
+def parse_manifest(text: str, where: str) -> tuple[ExpectedModule, ...]:
+    """The promises in a package's modules.json: ``{"modules": [{"name": …, "aliases": […]}]}``."""
+    try:
+        data = json.loads(text)
+        modules = [(module["name"], module.get("aliases", [])) for module in data["modules"]]
+        if not all(isinstance(part, str) for name, aliases in modules for part in (name, *aliases)):
+            raise TypeError("names and aliases are texts")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise HostError(
+            f"{where} is no list of modules: {error}.", 'It has to read {"modules": [{"name": "…", "aliases": ["…"]}]}.'
+        ) from error
+    return tuple(ExpectedModule(name, tuple(aliases)) for name, aliases in modules)
+
+
+def judge_build(host: Host, release: str, modules: t.Mapping[str, str], promises: t.Sequence[ExpectedModule]) -> dict[str, ModuleInfo]:
+    """What each built module says.  Raises HostError when one is for another kernel, or lacks a promised alias."""
+    found = {name: ModuleInfo.read(host, path) for name, path in modules.items()}
+    for name, info in found.items():
+        if not info.fits(release):
+            raise HostError(
+                f"{modules[name]} is built for '{info.vermagic or 'no kernel'}', not for kernel {release}.",
+                f"Check what /lib/modules/{release}/build leads to.",
+            )
+    known = {normalize_module_name(name): info for name, info in found.items()}
+    for promise in promises:
+        built = known.get(normalize_module_name(promise.name))
+        if built is None:
+            raise HostError(
+                f"The package brings no module {promise.name} for kernel {release}; it brings {', '.join(found) or 'none'}.",
+                "Check BUILT_MODULE_NAME in its dkms.conf, and the option modules or its modules.json.",
+            )
+        lacking = sorted(set(promise.aliases) - set(built.aliases))
+        if lacking:
+            raise HostError(
+                f"Module {promise.name} for kernel {release} lacks the alias {lacking[0]}.",
+                f"It carries {', '.join(built.aliases) or 'none'}. Check its device table, and modules or the package's modules.json.",
+            )
+    return found
+
+
+def judge_installation(
+    host: Host, places: DkmsPaths, release: str, modules: t.Mapping[str, str], found: t.Mapping[str, ModuleInfo]
+) -> dict[str, str]:
+    """The file that the kernel will load for each module: as built, known to depmod with its aliases.  HostError when not."""
+    paths = installed_modules(host, places, release, modules)
+    for name, built in modules.items():
+        path = paths.get(name)
+        if path is None or not host.is_file(path):
+            raise HostError(
+                f"DKMS did not install module {name} for kernel {release}.", "Run the module again with -vvv to see what DKMS said."
+            )
+        if host.read_bytes(path) != host.read_bytes(built):
+            raise HostError(
+                f"Kernel {release} would load {path}, which is not the module {name} that DKMS built ({built}).",
+                "Another package brings a module of that name. Remove it, or change depmod's search order in /etc/depmod.d.",
+            )
+    known = b"\n" + host.read_bytes(f"{places.install}/{release}/modules.alias")
+    for name, info in found.items():
+        for alias in info.aliases:
+            line = f"\nalias {alias} {normalize_module_name(name)}\n".encode("utf-8", "surrogateescape")
+            if line not in known:
+                raise HostError(
+                    f"{places.install}/{release}/modules.alias does not give {alias} to module {name}.", f"Run `depmod {release}`."
+                )
+    return paths

@@ -1,0 +1,249 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Simulates one device in one step of a boot: what can happen to it when jobs run concurrently.
+
+Only two things matter: which matching driver registers first, and whether the device's driver_override is set by then.  A bound
+driver is never displaced (drivers/base/dd.c).  So it is enough to try each job before and after the device's own, each before all
+others, and the device's own in the middle of each.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Reason
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast import matching
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.events import (
+    OWN,
+    AfterUnbind,
+    NewId,
+    ProbeNow,
+    SetOverride,
+    Unbind,
+)
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import LoadRequest
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import StageName
+    from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.events import Effect
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import PciDriver, PciId
+
+TAKE_ANYTHING = frozenset(("pci-stub", "pci-pf-stub", "pciback"))
+"""Drivers without an ID table that accept any device, as VFIO drivers do."""
+ALL_ORDERS = 3
+"""The largest number of jobs that are tried in every order."""
+
+
+@dataclasses.dataclass(frozen=True)
+class DeviceState:
+    """The driver that a device is bound to and its override, with the reasons."""
+
+    driver: str | None = None
+    override: str | None = None
+    stage: StageName | None = None
+    because: tuple[Reason, ...] = ()
+    override_because: tuple[Reason, ...] = ()
+    doubt: str | None = None
+    """Why the driver's probe may fail after all."""
+    exists: bool = True
+    """False for a virtual function that is never created."""
+    pending: tuple[tuple[Registration, tuple[Reason, ...]], ...] = ()
+    """Registered drivers whose asynchronous probe is still pending: see `Registration.detached`."""
+
+    @property
+    def outcome(self) -> tuple[t.Hashable, ...]:
+        """What distinguishes states, apart from the reasons."""
+        return self.driver, self.override, self.exists, tuple(registration.driver.name for registration, _because in self.pending)
+
+
+@dataclasses.dataclass(frozen=True)
+class Registration:
+    """A driver that a module has registered, with the dynamic IDs of its `ids=` and where they are set."""
+
+    driver: PciDriver
+    module: str
+    is_vfio: bool
+    ids: tuple[PciId, ...] = ()
+    ids_because: Reason | None = None
+    detached: Reason | None = None
+    """What asked for `async_probe`: loading the module does not wait for its probes (do_init_module() in kernel/module/main.c)."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """The effects of one program or event, in order.  ``own`` is True for the device's own event."""
+
+    effects: tuple[Effect, ...]
+    own: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class ProbeContext:
+    """The constant inputs of a simulation run."""
+
+    device: Device
+    stage: StageName
+    place: str
+    registers: t.Callable[[str], tuple[Registration, ...]]
+    """Returns what a module registers when it is inserted in this stage."""
+    no_iommu: str | None
+    denylist_disabled: bool
+    autoprobe: bool = True
+    declined: frozenset[str] = frozenset()
+
+
+def orders(jobs: t.Sequence[Job]) -> t.Iterator[tuple[Job, ...]]:
+    """The orders that can make a difference to the device."""
+    own = [job for job in jobs if job.own]
+    others = [job for job in jobs if not job.own]
+    if len(jobs) <= ALL_ORDERS:
+        yield from itertools.permutations(jobs)
+    else:
+        for first in others:
+            rest = [job for job in others if job is not first]
+            yield (first, *own, *rest)
+            yield (*own, first, *rest)
+    # The effects of the device's own event may also come in the middle of another job.
+    if any(not isinstance(effect, LoadRequest) for job in own for effect in job.effects):
+        for interrupted in others:
+            rest = [job for job in others if job is not interrupted]
+            for before, after in _halves(interrupted):
+                yield (before, *own, after, *rest)
+
+
+def _halves(job: Job) -> t.Iterator[tuple[Job, Job]]:
+    """All splits of a job into two parts: kmod inserts modules one after the other."""
+    steps = [step for effect in job.effects for step in (_insertions(effect) if isinstance(effect, LoadRequest) else (effect,))]
+    for middle in range(1, len(steps)):
+        yield Job(tuple(steps[:middle])), Job(tuple(steps[middle:]))
+
+
+def _insertions(request: LoadRequest) -> t.Iterator[LoadRequest]:
+    for module in request.insertions:
+        yield dataclasses.replace(request, module=module, insertions=(module,))
+
+
+class DeviceSimulation:
+    """One order of events for one device.  With ``late``, asynchronous probes come after all jobs."""
+
+    def __init__(
+        self, context: ProbeContext, state: DeviceState, registered: t.Sequence[Registration], loaded: t.Container[str], late: bool = False
+    ) -> None:
+        self._context = context
+        self.state = state
+        self._before = registered
+        self._loaded_before = loaded
+        self._registered: list[Registration] = []
+        self._loaded: set[str] = set()
+        self._was_unbound = False
+        self._late = late
+
+    def run(self, jobs: t.Iterable[Job]) -> DeviceState:
+        if not self._late:
+            self.probe_pending()
+        for job in jobs if self.state.exists else ():
+            for effect in job.effects:
+                if isinstance(effect, AfterUnbind) and not self._was_unbound:
+                    break
+                self._apply(effect, job.own)
+        return self.state
+
+    def _apply(self, effect: Effect, own: bool) -> None:
+        if isinstance(effect, LoadRequest):
+            self._load(effect)
+        elif isinstance(effect, NewId):
+            self._new_id(effect)
+        elif isinstance(effect, (SetOverride, ProbeNow, Unbind)) and self._is_meant(effect.address, own):
+            if isinstance(effect, SetOverride):
+                self.state = dataclasses.replace(self.state, override=effect.driver, override_because=(effect.because,))
+            elif isinstance(effect, ProbeNow):
+                self.offer_all(effect.because)
+            else:
+                self._was_unbound = self._was_unbound or self.state.driver is not None
+                self.state = dataclasses.replace(self.state, driver=None, stage=None, because=(effect.because,), doubt=None)
+
+    def _is_meant(self, address: str, own: bool) -> bool:
+        return address == self._context.device.address or (own and address == OWN)
+
+    def _load(self, request: LoadRequest) -> None:
+        """If the module is already loaded, nothing happens, and its softdeps are not loaded either."""
+        if self._is_loaded(request.module):
+            return
+        for module in request.insertions:
+            if self._is_loaded(module):
+                continue
+            self._loaded.add(module)
+            for registration in self._context.registers(module):
+                self._registered.append(registration)
+                if registration.detached is not None and self._late:
+                    pending = (*self.state.pending, (registration, request.because))
+                    self.state = dataclasses.replace(self.state, pending=pending)
+                else:
+                    self._offer(registration, request.because)
+
+    def probe_pending(self) -> DeviceState:
+        """Run the pending asynchronous probes."""
+        pending = self.state.pending
+        if pending:
+            self.state = dataclasses.replace(self.state, pending=())
+        for registration, because in pending:
+            self._offer(registration, because)
+        return self.state
+
+    def _is_loaded(self, module: str) -> bool:
+        return module in self._loaded or module in self._loaded_before
+
+    def _new_id(self, effect: NewId) -> None:
+        self._before = [with_id(registration, effect) for registration in self._before]
+        self._registered = [with_id(registration, effect) for registration in self._registered]
+        for registration in (*self._before, *self._registered):
+            if registration.driver.name == effect.driver:
+                self._offer(registration, ())
+
+    def offer_all(self, because: Reason | None = None) -> None:
+        """Offer the device to every registered driver, in the order of registration (device_attach())."""
+        for registration in (*self._before, *self._registered):
+            self._offer(registration, () if because is None else (because,))
+
+    def _offer(self, registration: Registration, because: tuple[Reason, ...]) -> None:
+        """As __driver_attach() and really_probe(): an unbound device is bound to a driver that matches and whose probe succeeds."""
+        context, state, driver = self._context, self.state, registration.driver
+        if state.driver is not None or not matching.matches(driver, registration.ids, context.device, state.override):
+            return
+        if not matching.can_probe(context.device.is_virtual, context.autoprobe, state.override):
+            return
+        refusal = (
+            matching.vfio_refusal(driver, context.device, context.no_iommu, context.denylist_disabled) if registration.is_vfio else None
+        )
+        if refusal is not None:
+            self.state = dataclasses.replace(state, because=(*state.because, Reason(driver.name, refusal)))
+            return
+        if driver.name in context.declined:
+            return
+        doubt = None
+        if not registration.is_vfio and driver.name not in TAKE_ANYTHING and not any(entry.matches(context.device) for entry in driver.ids):
+            doubt = f"Whether {driver.name} accepts a device that is not in its ID table, as the override requests, depends on its probe()."
+        detached = () if registration.detached is None else (registration.detached,)
+        reasons = (*self._why_it_matches(registration), *because, *detached, *_held_in(context, registration.module))
+        self.state = dataclasses.replace(state, driver=driver.name, stage=context.stage, because=reasons, doubt=doubt)
+
+    def _why_it_matches(self, registration: Registration) -> tuple[Reason, ...]:
+        if self.state.override is not None:
+            return self.state.override_because
+        by_id = any(entry.matches(self._context.device) for entry in registration.ids)
+        return (registration.ids_because,) if by_id and registration.ids_because is not None else ()
+
+
+def with_id(registration: Registration, effect: NewId) -> Registration:
+    """The registration, with the ID if the effect adds it to this driver."""
+    if registration.driver.name != effect.driver:
+        return registration
+    return dataclasses.replace(registration, ids=(*registration.ids, effect.id), ids_because=effect.because)
+
+
+def _held_in(context: ProbeContext, module: str) -> tuple[Reason, ...]:
+    """The reason that the initramfs has the module: its modules are loaded before the root's."""
+    return () if context.place == "/" else (Reason(context.place, f"contains {module}"),)

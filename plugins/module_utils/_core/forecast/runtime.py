@@ -1,0 +1,43 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What driverctl does after a device's event has been processed (its unit driverctl@pci-….service)."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Reason
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.device_simulation import Job
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.events import NewId, ProbeNow, SetOverride, Unbind
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import PciId
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Later
+    from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.events import Effect
+    from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import Modprobe
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
+
+NO_DRIVER = "none"
+
+
+def jobs_of(later: Later, modprobe: Modprobe, devices: t.Mapping[str, Device]) -> list[Job]:
+    """driverctl's units, one for each device: load the driver by name, unbind, set the override, probe.
+
+    If modprobe fails, driverctl ends (set_override() in its script), and the device stays bound as it is.
+    """
+    found = []
+    for address, assigned in later.driverctl.items():
+        if address not in devices:
+            continue
+        because = Reason(assigned.source, f"driverctl binds {address} to {assigned.driver}")
+        requests = () if assigned.driver == NO_DRIVER else modprobe.ask(assigned.driver, False, because)
+        effects: list[Effect] = list(requests)
+        if assigned.driver != NO_DRIVER and (not requests or any(request.failed for request in requests)):
+            found.append(Job(tuple(effects)))
+            continue
+        effects += [Unbind(address, because), SetOverride(address, assigned.driver, because)]
+        if later.driverctl_adds_ids and assigned.driver == "vfio-pci":
+            effects.append(NewId("vfio-pci", PciId(devices[address].vendor, devices[address].device), because))
+        effects.append(ProbeNow(address, because))
+        found.append(Job(tuple(effects)))
+    return found

@@ -1,0 +1,28 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The core's exception: one sentence for the operator, and what to do."""
+
+from __future__ import annotations
+
+import typing as t
+
+
+class HostError(Exception):
+    """An error for the operator: one sentence that names the option, file or device, and what to do.
+
+    ``msg`` says what was found and where, ``hint`` what the operator can do.  `run_module()` passes both to ``fail_json``,
+    so neither may need a developer to understand it.  ``facts`` are extra return values, such as the end of a build log.
+    """
+
+    def __init__(self, msg: str, hint: str | None = None, facts: t.Mapping[str, t.Any] | None = None) -> None:
+        super().__init__(msg)
+        self.msg = msg
+        self.hint = hint
+        self.facts: dict[str, t.Any] = dict(facts or {})
+
+    def __str__(self) -> str:
+        return f"{self.msg} {self.hint}" if self.hint else self.msg
+
+
+class CorruptFileError(HostError):
+    """The content of a file is corrupt."""

@@ -1,0 +1,35 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Read access to a tree of files, on a disk or inside an initramfs image."""
+
+from __future__ import annotations
+
+import typing as t
+
+
+class FileTree(t.Protocol):
+    """Files below one root, by their paths on that machine (``/etc/modprobe.d``).  `Host` is one.
+
+    A missing file is not an error, except for `read_bytes()` and `read_text()`, which raise HostError.
+    """
+
+    def shown(self, path: str) -> str:
+        """How messages name a file, so that the operator can tell which tree it is in."""
+
+    def names(self, path: str) -> tuple[str, ...]: ...
+
+    def exists(self, path: str) -> bool: ...
+
+    def is_file(self, path: str) -> bool: ...
+
+    def is_dir(self, path: str) -> bool: ...
+
+    def link(self, path: str) -> str | None: ...
+
+    def link_name(self, path: str) -> str | None: ...
+
+    def read_bytes(self, path: str) -> bytes: ...
+
+    def read_text(self, path: str) -> str: ...
+
+    def text_or_none(self, path: str) -> str | None: ...

@@ -1,0 +1,470 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The only access to the managed host: every file, command and write of the core goes through a `Host`."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import shutil
+import stat as stat_bits
+import tempfile
+import time
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache_dir import CacheDirectory, open_private
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.read_log import CONTENT, LINK, NAMES, STATUS, TYPE, ReadLog, Seen
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.sysfs import DirectoryHandle, write_with_timeout
+
+T = t.TypeVar("T")
+MISSING = (errno.ENOENT, errno.ENOTDIR)
+LOCK = "/run/lock/vfio-variants.lock"
+# GNU timeout's own exit codes: 124 after SIGTERM, 137 after SIGKILL
+TIMED_OUT = (124, 137)
+MAX_LINKS = 40
+POLL = 0.05
+"""Seconds between two polls of what the kernel or another process does."""
+# Not /tmp, which is often a tmpfs: an unpacked initramfs image has hundreds of megabytes.
+LARGE = "/var/tmp"  # noqa: S108 - only mkdtemp() writes there
+
+
+class Completed(t.NamedTuple):
+    """A finished command: exit code and decoded output."""
+
+    rc: int
+    stdout: str
+    stderr: str
+
+
+class Runner(t.Protocol):
+    """Runs a command; `AnsibleModule.run_command` is one."""
+
+    def __call__(
+        self, args: list[str], *, data: bytes | None, binary_data: bool, environ_update: dict[str, str] | None
+    ) -> tuple[int, str, str]: ...
+
+
+class ModuleLike(t.Protocol):
+    """The part of `AnsibleModule` that a host needs."""
+
+    @property
+    def run_command(self) -> t.Callable[..., tuple[int, str, str]]: ...
+
+    def set_default_selinux_context(self, path: str, changed: bool) -> bool: ...
+
+
+class Host:
+    """A machine whose files are below ``root``: ``/``, a mounted image, or a test tree.
+
+    Paths are those of that machine (``/etc/modprobe.d``).  Below another root, absolute symbolic links are resolved
+    relative to the root, so an image's links never lead to this machine.  Commands always run on this machine.
+    """
+
+    def __init__(self, root: str = "/", runner: Runner | None = None, relabel: t.Callable[[str], object] | None = None) -> None:
+        self.root = os.path.realpath(root)
+        self._runner = runner
+        self._relabel = relabel
+        self._read_log: ReadLog | None = None
+        self._read_once: dict[tuple[str, ...], tuple[object, t.Any]] = {}
+
+    @classmethod
+    def from_module(cls, module: ModuleLike, root: str = "/") -> Host:
+        """The host that an Ansible module runs on."""
+        return cls(root, module.run_command, lambda path: module.set_default_selinux_context(path, False))
+
+    @contextlib.contextmanager
+    def recorded(self) -> t.Iterator[ReadLog]:
+        """Records every read inside the `with` statement, except those of `open_directory()` and `cache_directory()`."""
+        before, self._read_log = self._read_log, ReadLog()
+        try:
+            yield self._read_log
+        finally:
+            self._read_log = before
+
+    @property
+    def read_log(self) -> ReadLog | None:
+        return self._read_log
+
+    def still_answers(self, seen: Seen) -> bool:
+        """Whether every recorded read still gives the same answer; stops at the first that does not."""
+        ask: t.Mapping[str, t.Callable[[str], object]]
+        ask = {CONTENT: self.text_or_none, LINK: self.link, NAMES: self.names, STATUS: self.stat, TYPE: self.exists}
+        with self.recorded() as log:
+            for question, path, answer in seen:
+                with contextlib.suppress(HostError):
+                    ask[question](path)
+                if not log.agrees(question, path, answer):
+                    return False
+        return True
+
+    def once(self, what: str, paths: t.Sequence[str], make: t.Callable[[], T]) -> T:
+        """The result of ``make``, which reads ``paths``; called again only if one of them has changed.  Only their status is recorded.
+
+        ``what`` distinguishes results that are read from the same files.
+        """
+        found = (self.stat(path) for path in paths)
+        version = tuple(status and (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns) for status in found)
+        key = (what, *paths)
+        known = self._read_once.get(key)
+        if known is None or known[0] != version:
+            with contextlib.nullcontext() if self._read_log is None else self._read_log.paused():
+                known = self._read_once[key] = (version, make())
+        value: T = known[1]
+        return value
+
+    # -- where
+
+    def path(self, path: str) -> str:
+        """``path`` in this process's own file system; links in its directory are resolved below the root."""
+        if self.root == "/":
+            return path
+        head, tail = os.path.split(path.rstrip("/"))
+        return os.path.join(self._follow(head), tail) if tail else self.root
+
+    def _follow(self, path: str) -> str:
+        pending = [part for part in path.split("/") if part]
+        place, links = self.root, 0
+        while pending:
+            part = pending.pop(0)
+            if part in (".", ".."):
+                place = place if part == "." or place == self.root else os.path.dirname(place)
+                continue
+            step = os.path.join(place, part)
+            if not os.path.islink(step):
+                place = step
+                continue
+            links += 1
+            if links > MAX_LINKS:
+                raise HostError(f"{path} below {self.root} is a loop of symbolic links.")
+            target = os.readlink(step)
+            if target.startswith("/"):
+                place = self.root
+            pending = [part for part in target.split("/") if part] + pending
+        return place
+
+    def shown(self, path: str) -> str:
+        """How messages name a file: by its path on that machine."""
+        return path
+
+    def _whole(self, path: str) -> str:
+        return path if self.root == "/" else self._follow(path)
+
+    # -- reading
+
+    def read_bytes(self, path: str) -> bytes:
+        """The content of a file.  Raises HostError if it cannot be read."""
+        try:
+            with open(self._whole(path), "rb") as file:
+                content = file.read()
+        except OSError as error:
+            if self._read_log is not None:
+                self._read_log.record_content(path, None)
+            raise HostError(f"{path} cannot be read: {error.strerror}.") from error
+        if self._read_log is not None:
+            self._read_log.record_content(path, content)
+        return content
+
+    def read_text(self, path: str) -> str:
+        """The content of a text file; bytes that are not UTF-8 become surrogates.  Raises HostError if it cannot be read."""
+        return self.read_bytes(path).decode("utf-8", "surrogateescape")
+
+    def text_or_none(self, path: str) -> str | None:
+        """The stripped content of a file or attribute; None if it does not exist or cannot be read."""
+        try:
+            with open(self._whole(path), "rb") as file:
+                content = file.read()
+        except OSError:
+            content = None
+        if self._read_log is not None:
+            self._read_log.record_content(path, content)
+        return None if content is None else content.decode("utf-8", "surrogateescape").strip()
+
+    @contextlib.contextmanager
+    def open(self, path: str) -> t.Iterator[t.BinaryIO]:
+        """Open a file to read it in pieces.  Raises HostError if it cannot be opened."""
+        if self._read_log is not None:
+            self.stat(path)
+        try:
+            file = open(self._whole(path), "rb")  # noqa: SIM115 - closed below
+        except OSError as error:
+            raise HostError(f"{path} cannot be read: {error.strerror}.") from error
+        with file:
+            yield file
+
+    def open_directory(self, path: str) -> DirectoryHandle:
+        """Open a directory to read many small files in it, in a `with` statement.  Raises HostError if it cannot be opened."""
+        try:
+            return DirectoryHandle(self._open_directory(path))
+        except OSError as error:
+            raise HostError(f"{path} cannot be listed: {error.strerror}.") from error
+
+    @contextlib.contextmanager
+    def cache_directory(self, path: str, create: bool = False) -> t.Iterator[CacheDirectory | None]:
+        """A directory that only this process's user can write to; None if there is none, or if others could have written to it.
+
+        Raises OSError if it cannot be created.
+        """
+        handle = open_private(self.path(path), create)
+        if handle is None:
+            yield None
+            return
+        try:
+            yield CacheDirectory(handle)
+        finally:
+            os.close(handle)
+
+    def _open_directory(self, path: str) -> int:
+        flags = os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY
+        if self.root != "/":
+            # The kernel resolves links much faster than _follow() does; the result counts only if it is inside the root.
+            with contextlib.suppress(OSError):
+                handle = os.open(self.root + path, flags)
+                try:
+                    inside = os.readlink(f"/proc/self/fd/{handle}").startswith(f"{self.root}/")
+                except OSError:
+                    inside = False
+                if inside:
+                    return handle
+                os.close(handle)
+        return os.open(self._whole(path), flags)
+
+    def names(self, path: str) -> tuple[str, ...]:
+        """The sorted names in a directory; empty if it does not exist.  Raises HostError if it cannot be listed."""
+        try:
+            found = tuple(sorted(os.listdir(self._whole(path))))
+        except OSError as error:
+            if error.errno not in MISSING:
+                if self._read_log is not None:
+                    self._read_log.record(NAMES, path, None)
+                raise HostError(f"{path} cannot be listed: {error.strerror}.") from error
+            found = ()
+        if self._read_log is not None:
+            self._read_log.record(NAMES, path, list(found))
+        return found
+
+    def files_below(self, path: str) -> t.Iterator[str]:
+        """The path of each file below a directory, sorted; links to directories are not followed."""
+        for name in self.names(path):
+            below = f"{path.rstrip('/')}/{name}"
+            if self.is_dir(below) and self.link(below) is None:
+                yield from self.files_below(below)
+            else:
+                yield below
+
+    def stat(self, path: str) -> os.stat_result | None:
+        """The status of the file that ``path`` resolves to; None if there is none."""
+        status = self._status(path)
+        if self._read_log is not None:
+            self._read_log.record_status(path, status)
+        return status
+
+    def _status(self, path: str) -> os.stat_result | None:
+        try:
+            return os.stat(self._whole(path))
+        except OSError:
+            return None
+
+    def exists(self, path: str) -> bool:
+        return self._type(path) != 0
+
+    def is_file(self, path: str) -> bool:
+        return stat_bits.S_ISREG(self._type(path))
+
+    def is_dir(self, path: str) -> bool:
+        return stat_bits.S_ISDIR(self._type(path))
+
+    def _type(self, path: str) -> int:
+        """The type (S_IFMT) of the file that ``path`` resolves to; 0 if there is none."""
+        status = self._status(path)
+        kind = 0 if status is None else stat_bits.S_IFMT(status.st_mode)
+        if self._read_log is not None:
+            self._read_log.record(TYPE, path, kind)
+        return kind
+
+    def link(self, path: str) -> str | None:
+        """The target of a symbolic link; None if ``path`` is not one."""
+        try:
+            target: str | None = os.readlink(self.path(path))
+        except OSError:
+            target = None
+        if self._read_log is not None:
+            self._read_log.record(LINK, path, target)
+        return target
+
+    def link_name(self, path: str) -> str | None:
+        """The base name of a symbolic link's target: how sysfs names a driver, a group, a module.  None if it is not a link."""
+        target = self.link(path)
+        return None if target is None else os.path.basename(target)
+
+    def which(self, command: str) -> str | None:
+        """The path of a command; None if this host does not have it."""
+        for folder in ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"):
+            if self.is_file(f"{folder}/{command}") and self._may_run(f"{folder}/{command}"):
+                return f"{folder}/{command}"
+        return None
+
+    def _may_run(self, path: str) -> bool:
+        status = self.stat(path)
+        return status is not None and status.st_mode & 0o111 != 0
+
+    # -- commands
+
+    def run(
+        self,
+        argv: t.Sequence[str],
+        timeout: float,
+        ok: t.Container[int] = (0,),
+        stdin: bytes | None = None,
+        env: dict[str, str] | None = None,
+    ) -> Completed:
+        """Run a command for ``timeout`` seconds at most.
+
+        Raises HostError if it cannot start, does not end in time, or ends with a code that is not in ``ok``.
+        """
+        if self._runner is None:
+            raise HostError(f"{argv[0]} cannot be run: this host is read-only.")
+        if self._read_log is not None:
+            self._read_log.record_command()
+        bounded = ["timeout", "--kill-after=5", f"{timeout:g}", *argv]
+        rc, stdout, stderr = self._runner(bounded, data=stdin, binary_data=True, environ_update={"LC_ALL": "C", **(env or {})})
+        if rc in TIMED_OUT and rc not in ok:
+            raise HostError(f"`{' '.join(argv)}` did not end within {timeout:g} s.")
+        if rc not in ok:
+            last = (stderr or stdout).strip().splitlines()[-1:] or ["no output"]
+            raise HostError(f"`{' '.join(argv)}` failed with exit code {rc}: {last[0]}", facts={"stdout": stdout, "stderr": stderr})
+        return Completed(rc, stdout, stderr)
+
+    # -- writing
+
+    def write_atomic(self, path: str, data: bytes, mode: int = 0o644) -> None:
+        """Replace a file atomically: after a crash it has the old content or the new.  Raises HostError."""
+        place = self._whole(path)
+        try:
+            handle, temporary = tempfile.mkstemp(prefix=".vfio-variants-", dir=os.path.dirname(place))
+            try:
+                with os.fdopen(handle, "wb") as file:
+                    file.write(data)
+                    os.fchmod(handle, mode)
+                    file.flush()
+                    os.fsync(handle)
+                os.replace(temporary, place)
+            except BaseException:
+                with contextlib.suppress(FileNotFoundError):
+                    os.unlink(temporary)
+                raise
+            self._sync_directory(place)
+        except OSError as error:
+            raise HostError(f"{path} cannot be written: {error.strerror}.") from error
+        if self._relabel is not None:
+            self._relabel(place)
+
+    @property
+    def process_id(self) -> int:
+        """This process's ID, as in /proc."""
+        return os.getpid()
+
+    @staticmethod
+    def wait_until(holds: t.Callable[[], bool], seconds: float) -> bool:
+        """Poll until ``holds()`` is true, for ``seconds`` at most; returns whether it became true."""
+        deadline = time.monotonic() + seconds
+        while not holds():
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(POLL)
+        return True
+
+    def make_directory(self, path: str, mode: int = 0o755) -> None:
+        """Create a directory and its missing parents.  Raises HostError."""
+        try:
+            os.makedirs(self._whole(path), mode=mode, exist_ok=True)
+        except OSError as error:
+            raise HostError(f"{path} cannot be created: {error.strerror}.") from error
+
+    def remove(self, path: str) -> None:
+        """Remove a file or link if it exists.  Raises HostError."""
+        place = self.path(path)
+        try:
+            os.unlink(place)
+            self._sync_directory(place)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise HostError(f"{path} cannot be removed: {error.strerror}.") from error
+
+    def remove_tree(self, path: str) -> None:
+        """Remove a directory and its contents if it exists.  Raises HostError."""
+        try:
+            shutil.rmtree(self.path(path))
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise HostError(f"{path} cannot be removed: {error.strerror}.") from error
+
+    def rename(self, source: str, target: str) -> None:
+        """Move a file or directory within one file system, replacing a file of that name.  Raises HostError."""
+        place = self.path(target)
+        try:
+            os.replace(self.path(source), place)
+            self._sync_directory(place)
+        except OSError as error:
+            raise HostError(f"{source} cannot be moved to {target}: {error.strerror}.") from error
+
+    def copy_tree(self, source: str, target: str) -> None:
+        """Copy a directory, with permissions and symbolic links, to a path that does not exist yet.  Raises HostError."""
+        try:
+            shutil.copytree(self._whole(source), self.path(target), symlinks=True)
+        except (OSError, shutil.Error) as error:
+            raise HostError(f"{source} cannot be copied to {target}: {error}.") from error
+
+    def write_attribute(self, path: str, value: str, timeout: float) -> None:
+        """Write a sysfs attribute, for ``timeout`` seconds at most.
+
+        A driver's remove() can wait forever for a user of the device, and a process in uninterruptible sleep cannot be
+        killed.  So a child process does the write, and this one goes on without it.  Raises HostError, with ``facts["errno"]``.
+        """
+        code = write_with_timeout(self._whole(path), value.encode(), timeout)
+        if code is None:
+            raise HostError(
+                f"The kernel did not finish writing '{value}' to {path} within {timeout:g} s.", facts={"errno": errno.ETIMEDOUT}
+            )
+        if code:
+            raise HostError(f"The kernel refused '{value}' for {path}: {os.strerror(code)}.", facts={"errno": code})
+
+    @contextlib.contextmanager
+    def lock(self, timeout: float = 600) -> t.Iterator[None]:
+        """Lock this host against other runs of the collection.  Raises HostError if that takes more than ``timeout`` seconds."""
+        self.make_directory(os.path.dirname(LOCK), 0o1777)
+        with open(self._whole(LOCK), "a", encoding="utf-8") as file:
+            deadline = time.monotonic() + timeout
+            while True:
+                try:
+                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                except BlockingIOError:
+                    if time.monotonic() > deadline:
+                        raise HostError(
+                            f"Another run of this collection has been changing this host for more than {timeout:g} s.",
+                            f"`fuser {LOCK}` names it.",
+                        ) from None
+                    time.sleep(POLL)
+            yield
+
+    @contextlib.contextmanager
+    def scratch_directory(self) -> t.Iterator[str]:
+        """A temporary directory on this machine's disk for what a command unpacks; removed afterwards.
+
+        Only this process's user can enter it.  Check mode may use it: it is not part of the host's state.
+        """
+        with tempfile.TemporaryDirectory(prefix="vfio-variants-", dir=LARGE if os.path.isdir(LARGE) else None) as directory:
+            yield directory
+
+    @staticmethod
+    def _sync_directory(place: str) -> None:
+        handle = os.open(os.path.dirname(place), os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)

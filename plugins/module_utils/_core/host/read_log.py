@@ -1,0 +1,70 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Records every read so that a cached result can be revalidated: it is valid while all reads give the same answers."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import typing as t
+
+if t.TYPE_CHECKING:
+    import os
+
+Answer = t.Union[None, int, str, list[str], list[int]]
+Seen = list[tuple[str, str, Answer]]
+"""Reads as (question, path, answer), representable in JSON."""
+CONTENT, LINK, NAMES, STATUS, TYPE = "content", "link", "names", "status", "type"
+
+
+class ReadLog:
+    """Records each read of a host's files, with the answer.
+
+    ``newest`` is the latest mtime or ctime, in ns since the epoch, of the files of which only the status was read.
+    ``is_complete`` is false once the same read gave two answers, because a file changed meanwhile, or once a command was run.
+    """
+
+    def __init__(self) -> None:
+        self._answers: dict[tuple[str, str], Answer] = {}
+        self._paused = False
+        self.newest = 0
+        self.is_complete = True
+
+    def record(self, question: str, path: str, answer: Answer) -> None:
+        if self._paused:
+            return
+        known = self._answers.setdefault((question, path), answer)
+        self.is_complete = self.is_complete and known == answer
+
+    def record_content(self, path: str, content: bytes | None) -> None:
+        if not self._paused:
+            self.record(CONTENT, path, None if content is None else hashlib.sha256(content).hexdigest())
+
+    def record_status(self, path: str, status: os.stat_result | None) -> None:
+        if status is None:
+            self.record(STATUS, path, None)
+        elif not self._paused:
+            changed = (status.st_mtime_ns, status.st_ctime_ns)
+            self.newest = max(self.newest, *changed)
+            self.record(STATUS, path, [status.st_mode, status.st_dev, status.st_ino, status.st_size, *changed])
+
+    def record_command(self) -> None:
+        """A command's output cannot be revalidated without running it again."""
+        self.is_complete = self.is_complete and self._paused
+
+    @contextlib.contextmanager
+    def paused(self) -> t.Iterator[None]:
+        """Suspends recording, for reading files whose status is already recorded."""
+        before, self._paused = self._paused, True
+        try:
+            yield
+        finally:
+            self._paused = before
+
+    @property
+    def seen(self) -> Seen:
+        return [(question, path, answer) for (question, path), answer in self._answers.items()]
+
+    def agrees(self, question: str, path: str, answer: Answer) -> bool:
+        """Whether this read is recorded with this answer."""
+        return (question, path) in self._answers and self._answers[question, path] == answer

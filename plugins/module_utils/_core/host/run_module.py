@@ -1,0 +1,32 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs a module's work on its host and turns errors into messages."""
+
+from __future__ import annotations
+
+import os
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+
+if t.TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
+
+
+def run_module(module: AnsibleModule, work: t.Callable[[Host], t.Mapping[str, t.Any]], root: str = "/") -> None:
+    """Do a module's work on its host and exit with what it returns; HostError and OSError become ``fail_json``, never a traceback.
+
+    ``warnings`` in the result are passed to Ansible as warnings.
+    """
+    try:
+        result = dict(work(Host.from_module(module, root)))
+    except HostError as error:
+        hint = {} if error.hint is None else {"hint": error.hint}
+        module.fail_json(msg=str(error), **{**error.facts, **hint})
+    except OSError as error:
+        what = f"{error.filename}: " if error.filename else ""
+        module.fail_json(msg=f"{what}{error.strerror or os.strerror(error.errno or 0)}.")
+    for warning in result.pop("warnings", ()):
+        module.warn(warning)
+    module.exit_json(**result)

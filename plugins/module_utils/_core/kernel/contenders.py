@@ -1,0 +1,64 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The modules that could bind to a device on one kernel: native drivers, and VFIO drivers with an alias for it."""
+
+from __future__ import annotations
+
+import dataclasses
+import fnmatch
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import MODULES
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
+
+NATIVE = "native"
+VARIANT = "variant"
+
+
+@dataclasses.dataclass(frozen=True)
+class Contender:
+    """A module, why it is a contender (its alias, and the file that has it), and the lines that blacklist it."""
+
+    module: str
+    kind: str
+    alias: str
+    source: str
+    built_in: bool
+    blacklisted_by: tuple[str, ...]
+
+
+def contenders(modalias: str, kernel: Kernel, config: ModprobeConfig) -> tuple[Contender, ...]:
+    """Native drivers in the order in which udev loads them, then VFIO drivers, best first."""
+    natives = _from_config(modalias, config) or [
+        (match.module, match.alias, _source(kernel, match.order)) for match in kernel.natives(modalias)
+    ]
+    variants = [(match.module, match.alias, _source(kernel, match.order)) for match in kernel.variants(modalias)]
+    return tuple(
+        Contender(
+            module=module,
+            kind=kind,
+            alias=alias,
+            source=source,
+            built_in=module in kernel.builtins,
+            blacklisted_by=tuple(str(found) for found in config.blacklisted(module)),
+        )
+        for kind, found_modules in ((NATIVE, natives), (VARIANT, variants))
+        for module, alias, source in found_modules
+    )
+
+
+def _from_config(modalias: str, config: ModprobeConfig) -> list[tuple[str, str, str]]:
+    """Native drivers by aliases in modprobe.d: if one matches, kmod does not read modules.alias (kmod_module_new_from_lookup())."""
+    found: dict[str, tuple[str, str, str]] = {}
+    for directive in config.aliases():
+        pattern, module = directive.arguments
+        if fnmatch.fnmatchcase(modalias, pattern):
+            found.setdefault(module, (module, pattern, str(directive.source)))
+    return list(found.values())
+
+
+def _source(kernel: Kernel, order: int) -> str:
+    return f"{MODULES}/{kernel.release}/{'modules.builtin.modinfo' if order < 0 else 'modules.alias'}"

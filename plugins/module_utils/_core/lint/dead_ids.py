@@ -1,0 +1,165 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`ids=` that is overwritten, malformed or matches no device; softdeps that rely on an `ids=` which does not exist."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.matching import dynamic_ids
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import (
+    IDS,
+    Finding,
+    driver_of,
+    effective_ids,
+    given_ids,
+    listed,
+)
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot, Stage
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import Directive
+    from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import GivenIds, HostPolicy
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
+
+# `static char ids[1024]` in drivers/vfio/pci/vfio_pci.c; param_set_copystring() refuses longer values.
+LONGEST = 1023
+_NUMBER = r"\s*(?:0[xX])?[0-9a-fA-F]{1,8}"
+_ENTRY = re.compile(rf"{_NUMBER}(?::{_NUMBER}){{1,5}}\s*")
+_ADDRESS = re.compile(r"(?:[0-9a-fA-F]{4}:)?[0-9a-fA-F]{2}:[01][0-9a-fA-F]\.[0-7]")
+
+
+def ids_given_twice(host: HostPolicy) -> t.Iterator[Finding]:
+    """Several `ids=` for one module: kmod passes all of them, the command line's last, and the kernel keeps the last one.
+
+    (kmod_module_get_options() joins them; parse_args() in kernel/params.c overwrites the string each time.)
+    """
+    for _boot, root in host.roots:
+        for module, entries in given_ids(root.config).items():
+            if module in root.kernel.builtins and module not in root.kernel.modules:
+                continue
+            last = entries[-1]
+            kept = dynamic_ids(last.value)
+            for given in entries[:-1]:
+                lost = tuple(entry for entry in _entries(given) if any(parsed not in kept for parsed in dynamic_ids(entry)))
+                if not lost:
+                    continue
+                devices = tuple(device.address for device in _matching(host, lost) if not _matches(device, kept))
+                said = (
+                    f"{given.source} sets ids={given.value} for {module}, and {last.source} sets ids={last.value}: only the last one counts"
+                )
+                said += f", so {listed(lost)} {'is' if len(lost) == 1 else 'are'} lost"
+                said += f" ({module} does not bind to {listed(devices)})" if devices else ""
+                yield Finding("ids-twice", given.source, f"{said}. Write all IDs into one ids=, at {last.source}.", devices)
+
+
+def malformed_ids(host: HostPolicy) -> t.Iterator[Finding]:
+    """Entries that are not hexadecimal `vendor:device[:…]`: vfio_pci_fill_ids() drops those with fewer than two numbers."""
+    for _boot, root in host.roots:
+        for module, entries in given_ids(root.config).items():
+            for given in entries:
+                if len(given.value) > LONGEST:
+                    said = f"{given.source}: ids= of {module} is longer than the kernel's {LONGEST} characters, so {module} does not load."
+                    yield Finding("ids-too-long", given.source, f"{said} Use driver_override rules.")
+                yield from (_malformed(entry, given) for entry in _entries(given) if not _ENTRY.fullmatch(entry))
+
+
+def _malformed(entry: str, given: GivenIds) -> Finding:
+    said = f"{given.source}: `{entry}` in ids= of {given.module}"
+    parsed = dynamic_ids(entry)
+    if _ADDRESS.fullmatch(entry.strip()):
+        advice = "is an address, but ids= takes vendor:device (lspci -n). Use a driver_override rule for one device."
+    elif parsed:
+        read = f"{parsed[0].vendor:04x}:{parsed[0].device:04x}"
+        advice = f"is read as {read}, and the rest is dropped. Write vendor:device in hexadecimal, separated by commas."
+    else:
+        advice = "is dropped by the kernel: entries are vendor:device in hexadecimal, separated by commas."
+    return Finding("ids-malformed", given.source, f"{said} {advice}")
+
+
+def ids_without_device(host: HostPolicy) -> t.Iterator[Finding]:
+    """An entry that matches no device of the host, unless it may match a virtual function that does not exist yet."""
+    if not host.inventory.devices:
+        return
+    for _boot, root in host.roots:
+        for given in effective_ids(root):
+            for entry in _entries(given):
+                parsed = dynamic_ids(entry) if _ENTRY.fullmatch(entry) else ()
+                if parsed and not _matching(host, (entry,)) and not _may_appear(host, parsed[0].vendor):
+                    said = f"{given.source} names {entry} in ids= of {given.module}, and no device of this host has that ID."
+                    yield Finding("ids-without-device", given.source, f"{said} Correct it (lspci -n), or remove it.")
+
+
+def ids_of_two_modules(host: HostPolicy) -> t.Iterator[Finding]:
+    """One ID in the `ids=` of two modules: the devices are bound to the one that registers first."""
+    for boot, root in host.roots:
+        given = [(one, dynamic_ids(one.value)) for one in effective_ids(root)]
+        for index, (first, its) in enumerate(given):
+            for second, others in given[index + 1 :]:
+                devices = tuple(device.address for device in host.devices_with(its) if _matches(device, others))
+                if devices:
+                    names = f"{driver_of(boot, first.module)} and {driver_of(boot, second.module)}"
+                    said = (
+                        f"{first.source} and {second.source} claim {listed(devices)} for both {names}: the one that registers first wins."
+                    )
+                    yield Finding("ids-of-two-modules", second.source, f"{said} Remove one of the two.", devices)
+
+
+def softdeps_on_a_module_without_ids(host: HostPolicy) -> t.Iterator[Finding]:
+    """`softdep native pre: vfio-pci` without an `ids=` or override for vfio-pci: although it is loaded first, it binds to no device."""
+    for boot, root in host.roots:
+        for entry in root.config.directives:
+            if entry.command != "softdep" or not host.is_site(entry.source.path):
+                continue
+            for module in _vfio_before(entry, host):
+                devices = host.devices_of_native(root.kernel, entry.arguments[0]) if host.inventory.devices else ()
+                if _is_given_something(host, boot, root, module, devices):
+                    continue
+                names = listed(tuple(device.address for device in devices))
+                took = f"{names} will be bound to {entry.arguments[0]}" if names else f"this does not affect {entry.arguments[0]}"
+                ids = listed(tuple(dict.fromkeys(device.id for device in devices))) if devices else "vendor:device"
+                said = f"{entry.source} loads {module} before {entry.arguments[0]}, but nothing makes {module} bind to a device: {took}."
+                advice = f"Add `options {module} ids={ids.replace(' and ', ',').replace(', ', ',')}` or a driver_override rule."
+                yield Finding("softdep-without-ids", str(entry.source), f"{said} {advice}", tuple(device.address for device in devices))
+
+
+def _vfio_before(entry: Directive, host: HostPolicy) -> t.Iterator[str]:
+    place = ""
+    for word in entry.arguments[1:]:
+        if word.endswith(":"):
+            place = word
+        elif place == "pre:" and normalize_module_name(word) in host.vfio_modules:
+            yield normalize_module_name(word)
+
+
+def _is_given_something(host: HostPolicy, boot: Boot, root: Stage, module: str, devices: t.Sequence[Device]) -> bool:
+    """Whether the policy assigns one of these devices to the module; if there are none, any device.
+
+    A device that a rule assigns to another driver counts, too: it does not depend on the softdep.
+    """
+    if not devices:
+        drivers = [driver for _rule, driver in host.setting_overrides(root)]
+        return any(one.module == module for one in effective_ids(root)) or any(host.module_of(boot, name) == module for name in drivers)
+    addresses = {device.address for device in devices}
+    claims = [claim for claim in host.claims(boot, root) if claim.device.address in addresses]
+    return any(claim.by != IDS or host.module_of(boot, claim.driver) == module for claim in claims)
+
+
+def _entries(given: GivenIds) -> tuple[str, ...]:
+    return tuple(entry for entry in given.value.split(",") if entry)
+
+
+def _matching(host: HostPolicy, entries: t.Iterable[str]) -> tuple[Device, ...]:
+    return host.devices_with([parsed for entry in entries for parsed in dynamic_ids(entry)])
+
+
+def _matches(device: Device, ids: t.Iterable[t.Any]) -> bool:
+    return any(entry.matches(device) for entry in ids)
+
+
+def _may_appear(host: HostPolicy, vendor: int) -> bool:
+    return any(
+        device.vendor == vendor and device.max_virtual_functions > len(device.virtual_functions) for device in host.inventory.devices
+    )

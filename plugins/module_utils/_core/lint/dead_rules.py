@@ -1,0 +1,209 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""udev rules and driverctl's files that name devices or drivers that do not exist, or contradict one another."""
+
+from __future__ import annotations
+
+import difflib
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN
+from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import (
+    DRIVERCTL,
+    IDS,
+    RULE,
+    Finding,
+    listed,
+    pinned_address,
+)
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import Rule
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
+    from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import HostPolicy, PolicyClaim
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
+    from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import Key
+
+IDENTITY = {
+    **{("ATTR", name): name for name in ("vendor", "device", "subsystem_vendor", "subsystem_device", "class", "revision", "modalias")},
+    **{("ENV", name): name for name in ("PCI_ID", "PCI_SUBSYS_ID", "PCI_CLASS", "MODALIAS")},
+}
+NO_DRIVER = ("none", "")
+"""Names that are used to keep a device from being bound to any driver."""
+NOT_COPIED = ("/usr/lib/", "/lib/", "/run/", "/usr/local/")
+
+
+def rules_for_absent_devices(host: HostPolicy) -> t.Iterator[Finding]:
+    """A driver_override rule, or a file of driverctl, for an address without a device: cards were moved, or buses renumbered."""
+    if not host.inventory.devices:
+        return
+    for boot, root in host.roots:
+        places = [(str(rule), pinned_address(rule)) for rule, _driver in host.setting_overrides(root)]
+        places += [(assigned.source, address) for address, assigned in boot.later.driverctl.items()]
+        for source, address in places:
+            if address is not None and host.device(address) is None and not _may_become_virtual(host, boot, address):
+                said = f"{source} is for {address}, and this host has no device there: it has no effect."
+                yield Finding("override-for-absent-device", source, f"{said} Correct the address (lspci -D), or remove it.", (address,))
+
+
+def _may_become_virtual(host: HostPolicy, boot: Boot, address: str) -> bool:
+    """Whether a VF could be created at this address: on its physical function's bus, or the next."""
+    domain, bus = address.split(":")[:2]
+    for device in host.inventory.devices:
+        waiting = device.max_virtual_functions > len(device.virtual_functions) or device.address in boot.later.virtual_functions
+        its_domain, its_bus = device.address.split(":")[:2]
+        if waiting and its_domain == domain and 0 <= int(bus, 16) - int(its_bus, 16) <= 1:
+            return True
+    return False
+
+
+def rules_for_changed_devices(host: HostPolicy) -> t.Iterator[Finding]:
+    """A driver_override rule that names an address and an identity, if another device is at that address now."""
+    for boot, root in host.roots:
+        for rule, _driver in host.setting_overrides(root):
+            address = pinned_address(rule)
+            device = None if address is None else host.device(address)
+            if device is None or rule.matches(device, boot.release) is not False:
+                continue
+            wrong = [
+                key for key in rule.keys if _is_identity(key) and Rule(rule.path, rule.line, (key,)).matches(device, boot.release) is False
+            ]
+            if wrong:
+                wanted = " ".join(f"{key.attribute}{key.operator}{key.value}" for key in wrong)
+                said = f"{rule} expects {wanted} at {device.address}, but {device.id} is there: the device has changed"
+                yield Finding(
+                    "override-for-changed-device", str(rule), f"{said}, and the rule has no effect. Correct it.", (device.address,)
+                )
+
+
+def _is_identity(key: Key) -> bool:
+    return key.is_match and (key.name, key.attribute) in IDENTITY
+
+
+def overrides_to_unknown_drivers(host: HostPolicy) -> t.Iterator[Finding]:
+    """An override that is not a driver's name: the kernel compares with strcmp() (pci_match_device()), so the device stays unbound.
+
+    The usual cause is a module's name in place of its driver's: vfio_pci for vfio-pci.
+    """
+    for boot, root in host.roots if host.kernels else ():
+        given = [(str(rule), driver, pinned_address(rule)) for rule, driver in host.setting_overrides(root)]
+        given += [(assigned.source, assigned.driver, address) for address, assigned in boot.later.driverctl.items()]
+        problems = {driver: _unknown_driver(driver, boot, host) for driver in {driver for _source, driver, _address in given}}
+        for source, driver, address in given:
+            problem = problems[driver]
+            if problem is not None:
+                kind, advice = problem
+                addresses = () if address is None else (address,)
+                said = f"{source} sets driver_override={driver}, and no installed kernel has a driver of that name"
+                yield Finding(kind, source, f"{said}: the device stays without a driver. {advice}", addresses)
+
+
+def _unknown_driver(driver: str, boot: Boot, host: HostPolicy) -> tuple[str, str] | None:
+    """The finding's kind, and what to do; None if it is, or may be, the name of a driver."""
+    if "$" in driver or "%" in driver:
+        return None
+    registered = {known.name for one in host.boots for facts in one.modules.values() for known in facts.drivers}
+    registered |= set(host.inventory.drivers) | {known.name for _module, known in boot.built_in}
+    if driver in registered or driver in NO_DRIVER:
+        return None
+    module = normalize_module_name(driver)
+    facts = boot.modules.get(module)
+    names = tuple(known.name for known in facts.drivers) if facts is not None else ()
+    names = names or ((KNOWN[module],) if module in KNOWN else ())
+    if names:
+        return (
+            None if driver in names else ("override-names-module", f"{driver} is a module; write the name of its driver, {listed(names)}.")
+        )
+    if module in host.modules:
+        # The driver that it registers is unknown.
+        return None
+    candidates = sorted(registered | {KNOWN.get(name, name) for name in host.vfio_modules if name in host.modules})
+    nearest = next(iter(difflib.get_close_matches(driver, candidates, 1)), None)
+    if nearest is None and not host.inventory.drivers:
+        # Without a running kernel, drivers with another name than their module are unknown.
+        return None
+    return "unknown-driver", f"Did you mean {nearest}?" if nearest else "Check the spelling, or install the module that registers it."
+
+
+def overrides_that_disagree(host: HostPolicy) -> t.Iterator[Finding]:
+    """Two rules, or a rule and driverctl, or a rule and `ids=`, that assign one device to different drivers."""
+    for boot, root in host.roots:
+        by_device: dict[str, list[PolicyClaim]] = {}
+        for claim in host.claims(boot, root):
+            by_device.setdefault(claim.device.address, []).append(claim)
+        for address, claims in by_device.items():
+            rules, saved, ids = ([claim for claim in claims if claim.by == kind] for kind in (RULE, DRIVERCTL, IDS))
+            if rules:
+                yield from _rules_disagree(address, rules)
+            if saved and rules and saved[-1].driver != rules[-1].driver:
+                yield _driverctl_disagrees(address, rules[-1], saved[-1])
+            for final in (saved or rules)[-1:]:
+                yield from (_ids_disagree(address, claim, final) for claim in ids if claim.driver != final.driver)
+
+
+def _rules_disagree(address: str, rules: list[PolicyClaim]) -> t.Iterator[Finding]:
+    """Rules in the same file are not reported: a rule for one device after one for many is how exceptions are written."""
+    last = rules[-1]
+    for claim in rules[:-1]:
+        one_file = claim.source.rpartition(":")[0] == last.source.rpartition(":")[0]
+        if claim.driver != last.driver and not one_file:
+            said = (
+                f"{claim.source} sets driver_override={claim.driver} for {address}, and {last.source} after it {last.driver}, which counts."
+            )
+            yield Finding("rules-disagree", claim.source, f"{said} Remove one of them.", (address,))
+
+
+def _driverctl_disagrees(address: str, rule: PolicyClaim, saved: PolicyClaim) -> Finding:
+    """driverctl's unit runs after the device's event, unbinds the device and binds it to driverctl's choice (05-driverctl.rules)."""
+    said = f"{saved.source} assigns {address} to {saved.driver}, and {rule.source} to {rule.driver}: driverctl runs later and wins."
+    return Finding(
+        "driverctl-against-rule", saved.source, f"{said} Run `driverctl unset-override {address}`, or remove the rule.", (address,)
+    )
+
+
+def _ids_disagree(address: str, ids: PolicyClaim, final: PolicyClaim) -> Finding:
+    """With an override only the named driver matches; dynamic IDs do not count (pci_match_device())."""
+    said = (
+        f"{ids.source} names {ids.device.id} in ids= for {ids.driver}, and {final.source} assigns {address} to {final.driver}, which wins:"
+    )
+    return Finding("ids-against-override", ids.source, f"{said} ids= has no effect on {address}. Remove one of the two.", (address,))
+
+
+def rules_that_no_image_gets(host: HostPolicy) -> t.Iterator[Finding]:
+    """initramfs-tools copies /etc/udev/rules.d and a few named files (hooks/udev): a driver_override rule elsewhere is not copied.
+
+    In the initramfs the device is then bound to a native driver before the root's rules are read.
+    """
+    for _boot, image, root in host.images if host.files.initramfs_tools else ():
+        held = {_base_name(rule.path) for rule, _driver in host.setting_overrides(image)}
+        for rule, driver in host.setting_overrides(root):
+            if not rule.path.startswith(NOT_COPIED) or _base_name(rule.path) in held:
+                continue
+            devices = [device for device in host.candidates(rule) if rule.matches(device, root.kernel.release) is True]
+            taken = [device for device in devices if _early_natives(image.kernel, device, driver)]
+            early = dict.fromkeys(name for device in taken for name in _early_natives(image.kernel, device, driver))
+            said = (
+                f"{rule} sets driver_override, but initramfs-tools copies only rules in /etc/udev/rules.d: {image.place} does not have it"
+            )
+            said += f", and has {listed(list(early))} for {listed([device.address for device in taken])}" if early else ""
+            name = _base_name(rule.path)
+            yield Finding(
+                "rule-not-in-image",
+                str(rule),
+                f"{said}. Move it to /etc/udev/rules.d, or add a hook that copies {name}.",
+                _addresses(devices),
+            )
+
+
+def _early_natives(kernel: Kernel, device: Device, driver: str) -> tuple[str, ...]:
+    return tuple(match.module for match in kernel.natives(device.modalias) if match.module != normalize_module_name(driver))
+
+
+def _base_name(path: str) -> str:
+    return path.rpartition("/")[2]
+
+
+def _addresses(devices: t.Iterable[Device]) -> tuple[str, ...]:
+    return tuple(device.address for device in devices)

@@ -1,0 +1,136 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""initramfs images with another policy than the host, because its files have changed since the image was built.
+
+The contents of the files are compared; times count only if an image cannot be read.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import LoadList
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.policy_files import INITRAMFS_MODULES, named_modules
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import Finding, listed
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Stage
+    from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import HostPolicy
+
+MODPROBE = "/etc/modprobe.d/"
+RULES = "/etc/udev/rules.d/"
+LOADER = "systemd-modules-load"
+ANOTHER = "has another version of it"
+Content = tuple[t.Any, ...]
+"""The lines of a file about modules and devices that matter, in order, parsed."""
+
+
+def images_without_the_policy(host: HostPolicy) -> t.Iterator[Finding]:
+    """Files of /etc/modprobe.d, and rules that set driver_override, that are missing or different in an image."""
+    for boot, image, root in host.images:
+        wanted = {**_modprobe(root, host), **_rules(root, host)}
+        held = {**_modprobe(image, host), **_rules(image, host)}
+        for path, content in wanted.items():
+            if held.get(path, content) != content:
+                yield _stale(path, ANOTHER, boot.release, image, host)
+            # A package's file below /usr/lib need not be in an image.
+            elif path not in held and (path.startswith(MODPROBE) or any(rule.path == path for rule in root.rules.rules)):
+                yield _stale(path, "does not have it", boot.release, image, host)
+        there = {file.path for file in host.files.modprobe} | {rule.path for rule in root.rules.rules}
+        names = {path.rpartition("/")[2] for path in there}
+        for path in sorted(held.keys() - wanted.keys()):
+            state = ANOTHER if path.rpartition("/")[2] in names else "still has it, although the host does not"
+            yield _stale(path, state, boot.release, image, host)
+
+
+def image_lists_without_the_policy(host: HostPolicy) -> t.Iterator[Finding]:
+    """Modules in /etc/initramfs-tools/modules that matter here and that are not in an image's list."""
+    for boot, image, _root in host.images if host.files.initramfs_tools else ():
+        told = {
+            normalize_module_name(one.name) for step in image.steps for work in step if isinstance(work, LoadList) for one in work.modules
+        }
+        missing = [
+            one
+            for one in host.files.for_image
+            if one.source.startswith(f"{INITRAMFS_MODULES}:") and normalize_module_name(one.name) in host.contenders - told
+            # A module that the kernel does not have is another finding.
+            if any(kernel.has(one.name) for kernel in host.kernels if kernel.release == boot.release)
+        ]
+        for one in missing:
+            said = f"{image.place} is older than {one.source}: it does not load {one.name}."
+            yield Finding("stale-image", one.source, f"{said} {_rebuild(boot.release, image.place, host)}")
+
+
+def images_without_what_dracut_shall_take_in(host: HostPolicy) -> t.Iterator[Finding]:
+    """Modules of add_drivers and force_drivers that matter here and are not in an image, although the kernel has them."""
+    for boot, image, root in host.images if host.files.dracut else ():
+        for one in host.files.for_image:
+            name = normalize_module_name(one.name)
+            is_wanted = name in host.contenders and name in root.kernel.modules and not one.source.startswith(f"{INITRAMFS_MODULES}:")
+            if is_wanted and not image.kernel.has(name):
+                said = f"{image.place} is older than {one.source}: it does not contain {one.name}."
+                yield Finding("stale-image", one.source, f"{said} {_rebuild(boot.release, image.place, host)}")
+
+
+def images_without_the_modules_to_load(host: HostPolicy) -> t.Iterator[Finding]:
+    """Modules in /etc/modules-load.d, which dracut copies, that matter here and that an image with such a list does not load."""
+    for boot, image, root in host.images if host.files.dracut else ():
+        lists = [work for step in image.steps for work in step if isinstance(work, LoadList) and work.program == LOADER]
+        told = {normalize_module_name(one.name) for work in lists for one in work.modules}
+        wanted = [one for step in root.steps for work in step if isinstance(work, LoadList) for one in work.modules]
+        for one in wanted if lists else ():
+            name = normalize_module_name(one.name)
+            if one.source.startswith("/etc/modules-load.d/") and name in host.contenders - told and root.kernel.has(name):
+                said = f"{image.place} is older than {one.source}: it does not load {one.name}."
+                yield Finding("stale-image", one.source, f"{said} {_rebuild(boot.release, image.place, host)}")
+
+
+def unreadable_images_older_than_the_policy(host: HostPolicy) -> t.Iterator[Finding]:
+    """For an image that cannot be read: policy files that were changed after it was built."""
+    read = {boot.release for boot, _image, _root in host.images}
+    for boot, root in host.roots:
+        image = host.files.images.get(boot.release)
+        if image is None or boot.release in read:
+            continue
+        paths = [*_modprobe(root, host), *_rules(root, host)]
+        paths += [INITRAMFS_MODULES] if any(normalize_module_name(one.name) in host.contenders for one in host.files.for_image) else []
+        newer = [path for path in paths if host.files.mtimes.get(path, 0.0) > image.mtime]
+        if newer:
+            said = f"{image.path} is older than {listed(newer)}, and cannot be read: it may contain an older policy."
+            yield Finding("stale-image", newer[0], f"{said} {_rebuild(boot.release, image.path, host)}")
+
+
+def _modprobe(stage: Stage, host: HostPolicy) -> dict[str, Content]:
+    found: dict[str, list[t.Any]] = {}
+    for entry in stage.config.directives:
+        path = _inside(entry.source.path, stage)
+        if path.startswith(MODPROBE) and any(
+            normalize_module_name(name) in host.contenders for name in named_modules(entry.command, entry.arguments)
+        ):
+            found.setdefault(path, []).append((entry.command, entry.arguments))
+    return {path: tuple(entries) for path, entries in found.items()}
+
+
+def _rules(stage: Stage, host: HostPolicy) -> dict[str, Content]:
+    """Rules by the path that they have or would have below /etc: an image has those of /etc below /usr/lib."""
+    found: dict[str, list[t.Any]] = {}
+    for rule, _driver in host.setting_overrides(stage):
+        found.setdefault(RULES + rule.path.rpartition("/")[2], []).append(rule.keys)
+    return {path: tuple(entries) for path, entries in found.items()}
+
+
+def _inside(path: str, stage: Stage) -> str:
+    """A path in the stage's own tree: without the image's path before it."""
+    return path[len(stage.place) + 1 :] if path.startswith(f"{stage.place}:") else path
+
+
+def _stale(path: str, state: str, release: str, image: Stage, host: HostPolicy) -> Finding:
+    said = f"{image.place} does not match {path}: it {state}."
+    return Finding("stale-image", path, f"{said} {_rebuild(release, image.place, host)}")
+
+
+def _rebuild(release: str, image: str, host: HostPolicy) -> str:
+    if host.files.dracut and not host.files.initramfs_tools:
+        return f"Run `dracut --force {image} {release}`; it includes files of /etc with hostonly=yes, or with install_items+=."
+    return f"Run `update-initramfs -u -k {release}`."

@@ -1,0 +1,245 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What will become of a host's devices when one of its kernels boots: the forecast, in the form in which modules return it."""
+
+from __future__ import annotations
+
+import dataclasses
+import fnmatch
+import functools
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot import read as reading
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import CERTAIN, ROOT, UNKNOWN
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.policy_files import NOTHING_READ, PolicyFiles, read_policy_files
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import next_boot
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.forecast import forecast
+from ansible_collections.vfio.variants.plugins.module_utils._core.lint.findings import find
+from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import DRIVERCTL, IDS, RULE, HostPolicy
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.suggested_change import would_change
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot, Winner
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.next_boot import NextBoot
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache import Cache
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
+    from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import Finding
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device, Inventory
+
+Facts = dict[str, t.Any]
+# Who has the last word: ids= while drivers are loaded, a rule in the device's event, driverctl once that is over.
+LAST_WORD = (IDS, RULE, DRIVERCTL)
+MARK = "\0"
+LONGEST_SEARCH = 3000
+"""How many devices may be forecast for each kernel in search of changes, each try counted once: seconds, not minutes."""
+RULES_LIKE_A_DEVICE = 25
+"""So many rules make each device's forecast as dear again: every event is held against those that write to others."""
+NOT_SEARCHED = "Not looked for: too many devices of this host have another owner than they are claimed for; ask for this one alone."
+NO_FORECAST: t.Mapping[str, t.Any] = {
+    "winner": None,
+    "certainty": UNKNOWN,
+    "stage": None,
+    "because": [],
+    "outcomes": [],
+    "claimed": None,
+    "would_change": None,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class HostForecast:
+    """The boots of a host's kernels, which of them comes next (or why nobody knows), and what is wrong with the policy."""
+
+    inventory: Inventory
+    boots: t.Mapping[str, Boot]
+    next_release: str | None
+    reason: str
+    policy: HostPolicy
+    loader_warnings: tuple[str, ...] = ()
+
+    @classmethod
+    def read(
+        cls,
+        host: Host,
+        inventory: Inventory,
+        kernels: t.Sequence[Kernel],
+        running: str | None,
+        cache: Cache,
+        described: bool = False,
+    ) -> HostForecast:
+        """``cache`` keeps what images and modules hold; ``described`` devices are not those of the kernel that runs."""
+        loader = next_boot.read(host)
+        boots = reading.boots(host, inventory, kernels, running, loader, cache)
+        if described and all(device.iommu_group is None for device in inventory.devices):
+            # Nobody has said that they have none.
+            boots = tuple(dataclasses.replace(boot, has_iommu=None) for boot in boots)
+        return cls.judge(inventory, kernels, boots, loader, read_policy_files(host, boots, kernels))
+
+    @classmethod
+    def judge(
+        cls,
+        inventory: Inventory,
+        kernels: t.Sequence[Kernel],
+        boots: t.Sequence[Boot],
+        loader: NextBoot,
+        files: PolicyFiles = NOTHING_READ,
+    ) -> HostForecast:
+        by_release = {boot.release: boot for boot in boots}
+        release, reason = loader.release, loader.why
+        if release is None:
+            reason = " ".join(dict.fromkeys(loader.doubts)) or loader.why
+        elif release not in by_release:
+            release, reason = None, f"Kernel {release} boots next, and its modules are not installed."
+        policy = HostPolicy(tuple(boots), inventory, tuple(kernels), files)
+        return cls(inventory, by_release, release, reason, policy, loader.warnings)
+
+    # -- what is wrong
+
+    @functools.cached_property
+    def findings(self) -> tuple[Finding, ...]:
+        return find(self.policy.boots, self.inventory, self.policy.kernels, self.policy.files)
+
+    @functools.cached_property
+    def _sentences(self) -> t.Mapping[str, t.Sequence[str]]:
+        found: dict[str, list[str]] = {}
+        for finding in self.findings:
+            for address in finding.devices:
+                found.setdefault(address, []).append(finding.sentence)
+        return found
+
+    def warnings(self, device: Device) -> list[str]:
+        """What is contradictory or dead in the policy and concerns the device."""
+        return list(dict.fromkeys(self._sentences.get(device.address, ())))
+
+    @property
+    def policy_warnings(self) -> list[str]:
+        """What is contradictory or dead and concerns no device of this host."""
+        here = {device.address for device in self.inventory.devices}
+        sentences = (finding.sentence for finding in self.findings if here.isdisjoint(finding.devices))
+        return list(dict.fromkeys((*sentences, *self.loader_warnings)))
+
+    @property
+    def next_kernel(self) -> Facts:
+        return {"release": self.next_release, "reason": self.reason}
+
+    # -- who wins
+
+    def winner(self, device: Device, release: str) -> Winner:
+        return self._winners(release)[device.address]
+
+    def claimed(self, device: Device, release: str) -> str | None:
+        """The driver that the host's own policy means the device to have, as the last word says."""
+        return self._claims(release).get(device.address)
+
+    def remedy(self, device: Device, release: str, driver: str) -> str | None:
+        """The smallest change that makes ``driver`` win, None where it does already, or where none is known."""
+        now = self.winner(device, release)
+        boot = self.boots[release]
+        if (now.driver, now.certainty) == (driver, CERTAIN) or boot.doubts:
+            # What is not known of the boot as a whole leaves no change certain.
+            return None
+        because = tuple(str(because).replace(device.address, MARK) for because in now.because)
+        key = (release, device.modalias, driver, now.driver, now.certainty, now.stage, now.outcomes, because)
+        known = self._remedies
+        if key not in known:
+            others = self._kinds(release)
+            rules = sum(len(stage.rules.rules) for stage in boot.stages)
+            each = len(others) * (1 + rules // RULES_LIKE_A_DEVICE)
+            if sum(each for one in known if one[0] == release) > LONGEST_SEARCH:
+                return NOT_SEARCHED
+            # Whether there is a virtual function is up to the physical one.
+            physical = self.inventory.get(device.physical_function or "")
+            devices = tuple(dict.fromkeys((*others, *(() if physical is None else (physical,)), device)))
+            sentence = would_change(device, driver, devices, boot, now)
+            known[key] = None if sentence is None else sentence.replace(device.address, MARK)
+        template = known[key]
+        return None if template is None else template.replace(MARK, device.address)
+
+    def on_kernel(self, device: Device, release: str) -> Facts:
+        """The forecast for one device and kernel, with the driver that the host's own policy claims the device for."""
+        claimed = self.claimed(device, release)
+        return {
+            **self._told(self.winner(device, release)),
+            "claimed": claimed,
+            "would_change": None if claimed is None else self.remedy(device, release, claimed),
+        }
+
+    def next_boot(self, on_kernels: t.Mapping[str, Facts]) -> Facts:
+        """What is said about the kernel that boots next, from what is said about each."""
+        return next_boot_facts(self.next_kernel, on_kernels)
+
+    def _told(self, winner: Winner) -> Facts:
+        """What is said of a winner, put together once for all devices that share the object; the forecasts keep it alive."""
+        if id(winner) not in self._facts:
+            self._facts[id(winner)] = winner_facts(winner)
+        return self._facts[id(winner)]
+
+    def _winners(self, release: str) -> t.Mapping[str, Winner]:
+        if release not in self._forecasts:
+            self._forecasts[release] = forecast(self.inventory.devices, self.boots[release])
+        return self._forecasts[release]
+
+    def _claims(self, release: str) -> t.Mapping[str, str]:
+        if release not in self._claimed:
+            boot = self.boots[release]
+            said = [claim for stage in boot.stages if stage.name == ROOT for claim in self.policy.claims(boot, stage)]
+            said.sort(key=lambda claim: LAST_WORD.index(claim.by))
+            self._claimed[release] = {claim.device.address: claim.driver for claim in said}
+        return self._claimed[release]
+
+    def _kinds(self, release: str) -> tuple[Device, ...]:
+        """One device of each kind: those of a kind cause the same events, as far as any rule or claim can tell them apart."""
+        if release not in self._one_of_each:
+            boot, claimed = self.boots[release], self._claims(release)
+            patterns = _address_patterns(boot)
+            kinds: dict[t.Hashable, Device] = {}
+            for device in self.inventory.devices:
+                matched = tuple(fnmatch.fnmatchcase(device.address, pattern) for pattern in patterns)
+                kinds.setdefault((device.modalias, device.is_virtual, claimed.get(device.address), matched), device)
+            self._one_of_each[release] = tuple(kinds.values())
+        return self._one_of_each[release]
+
+    @functools.cached_property
+    def _one_of_each(self) -> dict[str, tuple[Device, ...]]:
+        return {}
+
+    @functools.cached_property
+    def _facts(self) -> dict[int, Facts]:
+        return {}
+
+    @functools.cached_property
+    def _forecasts(self) -> dict[str, t.Mapping[str, Winner]]:
+        return {}
+
+    @functools.cached_property
+    def _claimed(self) -> dict[str, t.Mapping[str, str]]:
+        return {}
+
+    @functools.cached_property
+    def _remedies(self) -> dict[tuple[t.Hashable, ...], str | None]:
+        """What was found already, with a mark in place of the address: functions that are alike have one answer."""
+        return {}
+
+
+def _address_patterns(boot: Boot) -> tuple[str, ...]:
+    """What udev rules match addresses with, and the addresses that others have a say about."""
+    values = (key.value for stage in boot.stages for rule in stage.rules.rules for key in rule.keys if key.name in ("KERNEL", "KERNELS"))
+    named = (pattern for value in values for pattern in value.split("|") if ":" in pattern)
+    return tuple(dict.fromkeys((*named, *boot.later.may_take, *boot.later.virtual_functions)))
+
+
+def next_boot_facts(next_kernel: Facts, on_kernels: t.Mapping[str, Facts]) -> Facts:
+    if next_kernel["release"] is None:
+        return {**next_kernel, "natives": [], "variants": [], "variant": None, **NO_FORECAST}
+    return {**next_kernel, **on_kernels[next_kernel["release"]]}
+
+
+def winner_facts(winner: Winner) -> Facts:
+    return {
+        "winner": winner.driver,
+        "certainty": winner.certainty,
+        "stage": winner.stage,
+        "because": [str(because) for because in winner.because],
+        "outcomes": list(winner.outcomes),
+    }

@@ -1,0 +1,219 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Binding on the running kernel: what is planned, what is refused, and that a failure leaves everything as it was."""
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.bind import ensure
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.tests.unit.plugins.module_utils._core.apply.model_kernel import ModelKernel
+from ansible_collections.vfio.variants.tests.unit.trees import ANY_VFIO, DEBIAN_13, E1000E, NVIDIA_DISPLAY, V100_VARIANT, Tree
+
+GPU, TWIN, NIC, AUDIO, PORT = "0000:01:00.0", "0000:02:00.0", "0000:03:00.0", "0000:01:00.1", "0000:01:00.2"
+VARIANT = "nvlink2gpu_vfio_pci"
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    modules = {"nouveau": [NVIDIA_DISPLAY], "e1000e": [E1000E], "vfio-pci": [ANY_VFIO], VARIANT: [V100_VARIANT]}
+    return (
+        Tree(tmp_path)
+        .kernel(DEBIAN_13, modules, running=True)
+        .pci(GPU, driver="nouveau", group=15)
+        .pci(TWIN, driver="nouveau", group=16)
+        .pci(NIC, id="8086:10d3", class_code=0x020000, driver="e1000e", group=17)
+    )
+
+
+def kernel_of(tree: Tree) -> ModelKernel:
+    natives = {GPU: "nouveau", TWIN: "nouveau", NIC: "e1000e", AUDIO: "snd_hda_intel"}
+    loadable = {"vfio_pci": ["vfio-pci"], "vfio-pci": ["vfio-pci"], VARIANT: [VARIANT], "nouveau": ["nouveau"], "e1000e": ["e1000e"]}
+    return ModelKernel(tree, natives, loadable)
+
+
+def claim(kernel: ModelKernel, devices: t.Any, check_mode: bool = False, **options: t.Any) -> dict[str, t.Any]:
+    params = {"devices": devices, "state": "present", "group": "claim", "force": False, "timeout": 5, **options}
+    return ensure(kernel, params, check_mode)
+
+
+def test_a_gpu_goes_to_its_variant_and_its_twin_stays(tree: Tree) -> None:
+    kernel = kernel_of(tree)
+    result = claim(kernel, GPU)
+    (device,) = result["devices"]
+    assert result["changed"]
+    assert (kernel.owner(GPU), kernel.override(GPU)) == (VARIANT, VARIANT)
+    assert (kernel.owner(TWIN), kernel.override(TWIN)) == ("nouveau", None)
+    assert (device["driver_before"], device["driver"], device["vfio_node"]) == ("nouveau", VARIANT, "/dev/vfio/15")
+
+
+def test_a_second_run_writes_nothing(tree: Tree) -> None:
+    kernel = kernel_of(tree)
+    claim(kernel, "10de:1db1")
+    kernel.log.clear()
+    assert not claim(kernel, "10de:1db1")["changed"]
+    assert kernel.log == []
+
+
+def test_check_mode_predicts_what_the_run_does_and_writes_nothing(tree: Tree) -> None:
+    kernel = kernel_of(tree)
+    predicted = claim(kernel, ["10de:1db1", NIC], check_mode=True)
+    assert kernel.log == []
+    assert claim(kernel, ["10de:1db1", NIC]) == predicted
+
+
+def test_check_mode_predicts_a_variant_that_is_not_installed_yet(tmp_path: Path) -> None:
+    tree = Tree(tmp_path).kernel(DEBIAN_13, {"vfio-pci": [ANY_VFIO], "nouveau": [NVIDIA_DISPLAY]}, running=True).pci(GPU, driver="nouveau")
+    pending = [{"name": VARIANT, "aliases": [V100_VARIANT]}]
+    assert claim(kernel_of(tree), GPU, check_mode=True, pending_modules=pending)["devices"][0]["driver"] == VARIANT
+
+
+def test_a_device_that_its_driver_has_without_an_override_is_not_touched(tree: Tree) -> None:
+    tree.pci("0000:04:00.0", id="8086:10d3", class_code=0x020000, driver="vfio-pci", group=18)
+    kernel = kernel_of(tree)
+    assert not claim(kernel, "0000:04:00.0")["changed"]
+    assert kernel.log == []
+
+
+def test_an_override_that_names_another_driver_is_put_right_without_a_rebind(tree: Tree) -> None:
+    tree.pci("0000:04:00.0", id="8086:10d3", class_code=0x020000, driver="vfio-pci", override="e1000e", group=18)
+    kernel = kernel_of(tree)
+    result = claim(kernel, "0000:04:00.0")
+    assert result["devices"][0]["steps"] == ["set driver_override to vfio-pci"]
+    assert (kernel.owner("0000:04:00.0"), kernel.override("0000:04:00.0")) == ("vfio-pci", "vfio-pci")
+
+
+def test_a_refused_probe_puts_every_device_back(tree: Tree) -> None:
+    kernel = kernel_of(tree)
+    kernel.refusing.add("vfio-pci")
+    with pytest.raises(HostError) as caught:
+        claim(kernel, ["10de:1db1", NIC])
+    assert "0000:03:00.0 (8086:10d3) is owned by no driver after it was offered to vfio-pci" in str(caught.value)
+    assert [kernel.owner(address) for address in (GPU, TWIN, NIC)] == ["nouveau", "nouveau", "e1000e"]
+    assert [kernel.override(address) for address in (GPU, TWIN, NIC)] == [None, None, None]
+
+
+def test_a_module_that_cannot_be_loaded_is_told_before_anything_is_touched(tree: Tree) -> None:
+    kernel = kernel_of(tree)
+    kernel.loadable = {}
+    with pytest.raises(HostError, match=f"Module {VARIANT} cannot be loaded"):
+        claim(kernel, GPU)
+    assert kernel.owner(GPU) == "nouveau"
+    assert not [line for line in kernel.log if "<-" in line]
+
+
+def test_a_driver_that_does_not_let_go_is_told_with_what_comes_next(tree: Tree) -> None:
+    kernel = kernel_of(tree)
+    kernel.hanging.add("nouveau")
+    with pytest.raises(HostError) as caught:
+        claim(kernel, GPU)
+    assert "nouveau did not let go of 0000:01:00.0 within 5 s" in caught.value.msg
+    assert "completes the unbind as soon as the device is released" in str(caught.value.hint)
+
+
+def test_a_device_that_a_process_holds_open_is_refused_by_name(tree: Tree) -> None:
+    tree.file(f"/sys/bus/pci/devices/{GPU}/drm/card0/uevent", "MAJOR=226\nMINOR=0\nDEVNAME=dri/card0\n")
+    tree.link("/proc/4711/fd/7", "/dev/dri/card0").file("/proc/4711/comm", "Xorg\n")
+    kernel = kernel_of(tree)
+    with pytest.raises(HostError, match=r"0000:01:00.0 \(10de:1db1\) is in use: process 4711 \(Xorg\) has /dev/dri/card0 open"):
+        claim(kernel, GPU)
+    assert kernel.owner(GPU) == "nouveau"
+    assert claim(kernel, GPU, force=True)["changed"]
+
+
+@pytest.mark.parametrize("above", [(), ("br0",), ("bond0", "br0")])
+def test_the_interface_of_the_default_route_is_never_taken(tree: Tree, above: tuple[str, ...]) -> None:
+    tree.directory(f"/sys/bus/pci/devices/{NIC}/net/enp3s0").directory("/sys/class/net/enp3s0")
+    chain = ("enp3s0", *above)
+    for lower, upper in zip(chain, chain[1:]):
+        tree.directory(f"/sys/class/net/{lower}/upper_{upper}").directory(f"/sys/class/net/{upper}")
+    header = "Iface Destination Gateway Flags RefCnt Use Metric Mask MTU Window IRTT\n"
+    tree.file("/proc/net/route", f"{header}{chain[-1]} 00000000 0100000A 0003 0 0 0 00000000 0 0 0\n")
+    with pytest.raises(HostError, match=f"{chain[-1]} carries the default route"):
+        claim(kernel_of(tree), NIC, force=True)
+
+
+def test_the_interface_of_an_ipv6_default_route_is_never_taken(tree: Tree) -> None:
+    tree.directory(f"/sys/bus/pci/devices/{NIC}/net/enp3s0").directory("/sys/class/net/enp3s0")
+    zero = "0" * 32
+    tree.file("/proc/net/ipv6_route", f"{zero} 00 {zero} 00 fe80{'0' * 27}1 00000400 00000001 00000000 00000003 enp3s0\n")
+    with pytest.raises(HostError, match="enp3s0 carries the default route"):
+        claim(kernel_of(tree), NIC, force=True)
+
+
+@pytest.mark.parametrize(("where", "vital"), [("/", True), ("/boot", True), ("/srv/scratch", False)])
+def test_a_mounted_disk_is_refused_and_the_root_disk_always(tree: Tree, where: str, vital: bool) -> None:
+    disk = "0000:04:00.0"
+    tree.pci(disk, id="1b36:0010", class_code=0x010802, driver="nvme", group=18)
+    here = f"/sys/bus/pci/devices/{disk}/nvme/nvme0/nvme0n1"
+    tree.file(f"{here}/uevent", "MAJOR=259\nMINOR=0\nDEVNAME=nvme0n1\n").file(f"{here}/dev", "259:0\n")
+    tree.file(f"{here}/nvme0n1p1/uevent", "MAJOR=259\nMINOR=1\nDEVNAME=nvme0n1p1\n").file(f"{here}/nvme0n1p1/dev", "259:1\n")
+    tree.file(f"{here}/nvme0n1p1/partition", "1\n").link(f"{here}/subsystem", "/sys/class/block")
+    tree.link(f"{here}/nvme0n1p1/subsystem", "/sys/class/block")
+    tree.file("/proc/self/mountinfo", f"29 1 259:1 / {where} rw,noatime shared:1 - ext4 /dev/nvme0n1p1 rw\n")
+    with pytest.raises(HostError, match=f"/dev/nvme0n1p1 is mounted at {where}"):
+        claim(kernel_of(tree), disk, force=vital)
+
+
+def test_a_function_with_virtual_functions_is_not_taken(tree: Tree) -> None:
+    tree.pci("0000:04:00.0", id="8086:10c9", class_code=0x020000, driver="igb", group=18, max_virtual_functions=7)
+    tree.pci("0000:04:10.0", id="8086:10ca", class_code=0x020000, physical_function="0000:04:00.0", group=19)
+    with pytest.raises(HostError, match="it has 1 virtual functions"):
+        claim(kernel_of(tree), "0000:04:00.0")
+
+
+def test_the_companions_of_a_group_go_to_their_own_driver_and_bridges_are_not_counted(tree: Tree) -> None:
+    tree.pci(AUDIO, id="10de:10f2", class_code=0x040300, driver="snd_hda_intel", group=15)
+    tree.pci("0000:00:10.0", id="8086:1901", class_code=0x060400, driver="pcieport", group=15)
+    kernel = kernel_of(tree)
+    result = claim(kernel, GPU)
+    assert [kernel.owner(address) for address in (GPU, AUDIO, "0000:00:10.0")] == [VARIANT, "vfio-pci", "pcieport"]
+    assert all(device["viable"] for device in result["devices"])
+
+
+def test_a_companion_with_its_native_driver_is_refused_where_the_group_is_only_checked(tree: Tree) -> None:
+    tree.pci(AUDIO, id="10de:10f2", class_code=0x040300, driver="snd_hda_intel", group=15)
+    with pytest.raises(HostError, match=r"0000:01:00.1 \(10de:10f2\) shares IOMMU group 15 .* belongs to snd_hda_intel"):
+        claim(kernel_of(tree), GPU, group="check")
+
+
+def test_a_companion_is_left_alone_on_request(tree: Tree) -> None:
+    tree.pci(AUDIO, id="10de:10f2", class_code=0x040300, driver="snd_hda_intel", group=15)
+    kernel = kernel_of(tree)
+    result = claim(kernel, GPU, group="ignore")
+    assert kernel.owner(AUDIO) == "snd_hda_intel"
+    assert [device["viable"] for device in result["devices"]] == [False]
+
+
+def test_giving_back_returns_the_native_driver_and_clears_the_override(tree: Tree) -> None:
+    kernel = kernel_of(tree)
+    claim(kernel, "10de:1db1")
+    result = claim(kernel, "10de:1db1", state="absent")
+    assert [(kernel.owner(address), kernel.override(address)) for address in (GPU, TWIN)] == [("nouveau", None)] * 2
+    assert [device["driver"] for device in result["devices"]] == ["nouveau", "nouveau"]
+    kernel.log.clear()
+    assert not claim(kernel, "10de:1db1", state="absent")["changed"]
+    assert kernel.log == []
+
+
+def test_giving_back_leaves_a_device_that_no_vfio_driver_has(tree: Tree) -> None:
+    kernel = kernel_of(tree)
+    assert not claim(kernel, NIC, state="absent")["changed"]
+    assert kernel.owner(NIC) == "e1000e"
+
+
+def test_giving_back_a_device_without_a_native_driver_leaves_it_without_one(tree: Tree) -> None:
+    tree.pci("0000:05:00.0", id="1234:11e8", class_code=0x00FF00, driver="vfio-pci", override="vfio-pci", group=20)
+    kernel = kernel_of(tree)
+    result = claim(kernel, "0000:05:00.0", state="absent")
+    assert (result["devices"][0]["driver"], kernel.override("0000:05:00.0")) == ("", None)
+
+
+@pytest.mark.parametrize("timeout", [0, -3])
+def test_a_time_limit_below_a_second_is_refused(tree: Tree, timeout: int) -> None:
+    with pytest.raises(HostError, match=f"timeout: {timeout} is too short"):
+        claim(kernel_of(tree), GPU, timeout=timeout)

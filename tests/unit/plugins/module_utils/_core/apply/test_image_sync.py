@@ -1,0 +1,445 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Boot images are rebuilt when, and only when, they do not agree with the policy, and never lost."""
+
+from __future__ import annotations
+
+import hashlib
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.image_sync import ImageSync, sync_images
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.policy import PolicyPaths, header, modules_line
+from ansible_collections.vfio.variants.tests.unit.commands import Commands
+from ansible_collections.vfio.variants.tests.unit.images import Link, archive, module, packed
+from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_12, DEBIAN_13, Tree
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.tests.unit.images import Entry
+
+OURS = PolicyPaths("gpus")
+OPTIONS = header("gpus") + "options vfio-pci ids=10de:1db1\n"
+RULES = header("gpus") + 'ACTION=="add", SUBSYSTEM=="pci", ATTR{driver_override}="vfio-pci"\n'
+HOOK = "#!/bin/sh\n" + header("gpus") + modules_line(["vfio_pci"])
+DRACUT = header("gpus") + modules_line(["vfio_pci"])
+CORE, VFIO = "kernel/drivers/vfio/pci/vfio-pci-core.ko", "kernel/drivers/vfio/pci/vfio-pci.ko"
+
+
+class Machine:
+    """A host with one kernel, vfio-pci as a module, an image, and a generator that builds what the test says."""
+
+    def __init__(
+        self, root: Path, generator: str = "initramfs-tools", release: str = DEBIAN_13, image: str = "/boot/initrd.img-{}"
+    ) -> None:
+        self.tree = Tree(root).file("/etc/dpkg/dpkg.cfg")
+        self.release, self.image = release, image.format(release)
+        self.kernel(release)
+        self.commands = Commands(root)
+        self.generator(generator)
+
+    def kernel(self, release: str) -> None:
+        here = f"/lib/modules/{release}"
+        self.tree.kernel(release, running=True)
+        self.tree.file(f"{here}/modules.dep", f"{CORE}:\n{VFIO}: {CORE}\n")
+        self.tree.file(f"{here}/{CORE}", module("core")).file(f"{here}/{VFIO}", module("vfio-pci"))
+
+    def generator(self, name: str) -> None:
+        """Its commands copy /to-build to the last argument but the release; they are real programs."""
+        place = self.tree.place("/to-build")
+        if name == "initramfs-tools":
+            script = f'#!/bin/sh\n[ "$1 $3" = "-o $3" ] || exit 9\n[ -e {place} ] || {{ echo no disk; exit 3; }}\ncp {place} "$2"\n'
+            self.tree.file("/usr/sbin/mkinitramfs", script, 0o755).file("/usr/sbin/update-initramfs", "#!/bin/sh\n", 0o755)
+        else:
+            script = (
+                f'#!/bin/sh\n[ "$1 $2" = "--force --kver" ] || exit 9\n[ -e {place} ] || {{ echo no disk >&2; exit 3; }}\ncp {place} "$4"\n'
+            )
+            self.tree.file("/usr/bin/dracut", script, 0o755)
+
+    def generator_hangs(self) -> None:
+        """Its command writes a part of an image, and never ends."""
+        for command, target in (("/usr/sbin/mkinitramfs", '"$2"'), ("/usr/bin/dracut", '"$4"')):
+            if self.tree.place(command).exists():
+                self.tree.file(command, f"#!/bin/sh\necho started\nprintf part > {target}\nexec sleep 60\n", 0o755)
+
+    def content(self, **changed: Entry | None) -> bytes:
+        """A right image for the policy below, but for what ``changed`` says of its parts."""
+        parts: dict[str, tuple[str, Entry]] = {
+            "lib": ("lib", Link("usr/lib")),
+            "options": (OURS.modprobe.lstrip("/"), OPTIONS),
+            "rules": ("usr/lib/udev/rules.d/70-gpus.rules", RULES),
+            "core": (f"usr/lib/modules/{self.release}/{CORE}", module("core")),
+            "vfio": (f"usr/lib/modules/{self.release}/{VFIO}", module("vfio-pci")),
+            "other": ("etc/modprobe.d/other.conf", "blacklist pcspkr\n"),
+        }
+        chosen = {path: changed.get(part, entry) for part, (path, entry) in parts.items()}
+        return packed(archive({path: entry for path, entry in chosen.items() if entry is not None}), "zstd")
+
+    def has_image(self, content: bytes) -> Machine:
+        self.tree.file(self.image, content)
+        return self
+
+    def will_build(self, content: bytes) -> Machine:
+        self.tree.file("/to-build", content)
+        return self
+
+    def has_policy(self) -> Machine:
+        self.tree.file(OURS.modprobe, OPTIONS).file(OURS.rules, RULES).file(OURS.hook, HOOK, 0o755).file(OURS.dracut, DRACUT)
+        return self
+
+    def agree(self, check_mode: bool = False, **params: t.Any) -> ImageSync:
+        defaults = {"kernels": ["all"], "policy": None, "pending_modules": [], "generator": "auto", "force": False, "timeout": 60}
+        return sync_images(self.tree.host(self.commands), {**defaults, **params}, check_mode)
+
+    def reasons(self, **params: t.Any) -> tuple[str, ...]:
+        return self.agree(check_mode=True, **params).plans[0].reasons
+
+    @property
+    def booted(self) -> bytes:
+        return self.tree.place(self.image).read_bytes()
+
+    @property
+    def in_boot(self) -> list[str]:
+        return sorted(path.name for path in self.tree.place(self.image).parent.iterdir() if path.name.startswith("init"))
+
+
+@pytest.fixture(params=["initramfs-tools", "dracut"])
+def machine(request: pytest.FixtureRequest, tmp_path: Path) -> Machine:
+    return Machine(tmp_path, request.param).has_policy()
+
+
+def test_an_image_that_agrees_is_not_touched(machine: Machine) -> None:
+    machine.has_image(machine.content())
+
+    assert machine.agree().result()["changed"] is False
+    assert not any("mkinitramfs" in call[0] or "dracut" in call[0] for call in machine.commands.calls)
+
+
+def test_an_image_that_lacks_everything_is_rebuilt_once(machine: Machine) -> None:
+    machine.has_image(machine.content(options=None, rules=None, core=None, vfio=None)).will_build(machine.content())
+    predicted = machine.agree(check_mode=True).result()
+    done = machine.agree().result()
+
+    assert done == predicted
+    assert done["kernels"][DEBIAN_13] == {
+        "image": machine.image,
+        "generator": "dracut" if machine.tree.place("/usr/bin/dracut").exists() else "initramfs-tools",
+        "reasons": [
+            "/etc/modprobe.d/gpus.conf is not in it.",
+            "/etc/udev/rules.d/70-gpus.rules is not in it.",
+            "Module vfio_pci is not in it.",
+            "Module vfio_pci_core is not in it.",
+        ],
+        "rebuilt": True,
+        "missing_modules": [],
+    }
+    assert machine.booted == machine.content()
+    assert machine.agree().result()["changed"] is False
+    assert machine.in_boot == [f"initrd.img-{DEBIAN_13}"]
+
+
+def test_check_mode_writes_nothing(machine: Machine) -> None:
+    machine.has_image(machine.content(rules=None)).will_build(machine.content())
+    before = {path: path.stat().st_mtime_ns for path in machine.tree.root.rglob("*")}
+
+    assert machine.agree(check_mode=True).result()["changed"] is True
+    assert {path: path.stat().st_mtime_ns for path in machine.tree.root.rglob("*")} == before
+
+
+@pytest.mark.parametrize(
+    ("part", "entry", "reason"),
+    [
+        ("options", OPTIONS + "# more\n", "It holds another version of /etc/modprobe.d/gpus.conf."),
+        ("rules", RULES.replace("vfio-pci", "nouveau"), "It holds another version of /etc/udev/rules.d/70-gpus.rules."),
+        ("vfio", module("older"), f"It holds another build of module vfio_pci than /lib/modules/{DEBIAN_13}/{VFIO}."),
+        ("core", None, "Module vfio_pci_core is not in it."),
+        ("other", header("cards"), "It still holds etc/modprobe.d/other.conf, which this host no longer has."),
+    ],
+)
+def test_each_disagreement_is_named(machine: Machine, part: str, entry: Entry | None, reason: str) -> None:
+    machine.has_image(machine.content(**{part: entry}))
+
+    assert machine.reasons() == (reason,)
+
+
+def test_early_loading_matters_only_where_the_image_has_it(machine: Machine) -> None:
+    machine.has_image(machine.content())
+    machine.tree.file(OURS.early, header("gpus") + "vfio-pci\n")
+    assert machine.reasons() == ()
+
+    machine.has_image(packed(archive({"etc/modules-load.d/gpus.conf": header("gpus")}), "gzip"))
+    assert "It holds another version of /etc/modules-load.d/gpus.conf." in machine.reasons()
+
+
+def test_without_a_policy_an_image_only_must_not_hold_an_old_one(machine: Machine) -> None:
+    for path in OURS.all:
+        machine.tree.place(path).unlink(missing_ok=True)
+    assert machine.reasons() == ()
+
+    machine.has_image(machine.content())
+    assert machine.reasons() == (
+        "It still holds etc/modprobe.d/gpus.conf, which this host no longer has.",
+        "It still holds usr/lib/udev/rules.d/70-gpus.rules, which this host no longer has.",
+    )
+
+
+def test_a_missing_image_is_built(machine: Machine) -> None:
+    machine.will_build(machine.content())
+
+    assert machine.reasons() == (f"There is no image {machine.image}.",)
+    assert machine.agree().result()["changed"] is True
+    assert machine.booted == machine.content()
+
+
+def test_a_damaged_image_is_rebuilt(machine: Machine) -> None:
+    machine.has_image(machine.content()[:-100]).will_build(machine.content())
+
+    assert machine.agree().plans[0].reasons[0].startswith(f"{machine.image} cannot be read: ")
+    assert machine.booted == machine.content()
+
+
+def test_a_module_that_the_kernel_does_not_have_is_told_and_not_waited_for(machine: Machine) -> None:
+    machine.tree.file(OURS.hook, HOOK + modules_line(["vfio_pci"])).file(
+        OURS.hook.replace("gpus", "nics"), "#!/bin/sh\n" + header("nics") + modules_line(["mlx5_vfio_pci"])
+    )
+    machine.has_image(machine.content())
+    agreement = machine.agree()
+
+    assert agreement.plans[0].missing_modules == ("mlx5_vfio_pci",)
+    assert agreement.result()["changed"] is False
+    assert agreement.warnings() == (f"Kernel {DEBIAN_13} does not have mlx5_vfio_pci, so {machine.image} cannot hold it.",)
+
+
+def test_a_built_in_module_is_not_looked_for(machine: Machine) -> None:
+    machine.tree.file(f"/lib/modules/{DEBIAN_13}/modules.dep", "").file(f"/lib/modules/{DEBIAN_13}/modules.builtin", f"{CORE}\n{VFIO}\n")
+    machine.has_image(machine.content(core=None, vfio=None))
+
+    assert machine.agree().plans[0].reasons == ()
+    assert machine.agree().plans[0].missing_modules == ()
+
+
+def test_force_rebuilds_what_agrees(machine: Machine) -> None:
+    machine.has_image(machine.content()).will_build(machine.content(other=None))
+
+    assert machine.agree(force=True).plans[0].reasons == ("A rebuild was asked for.",)
+    assert machine.booted == machine.content(other=None)
+
+
+# -- a policy that is still to come
+
+
+def digests(**contents: str | None) -> dict[str, str | None]:
+    files: dict[str, str | None] = dict.fromkeys(OURS.all)
+    return {
+        **files,
+        **{getattr(OURS, name): hashlib.sha256(text.encode()).hexdigest() for name, text in contents.items() if text is not None},
+    }
+
+
+def test_check_mode_predicts_with_the_policy_to_come(tmp_path: Path) -> None:
+    machine = Machine(tmp_path)
+    machine.has_image(machine.content(options=None, rules=None, core=None, vfio=None)).will_build(machine.content())
+    policy = {"files": digests(modprobe=OPTIONS, rules=RULES, hook=HOOK, dracut=DRACUT), "modules": ["vfio-pci"]}
+    predicted = machine.agree(check_mode=True, policy=policy).result()
+
+    machine.has_policy()
+    assert machine.agree(policy=policy).result() == predicted
+
+
+def test_check_mode_predicts_the_removal_of_a_policy(machine: Machine) -> None:
+    machine.has_image(machine.content())
+
+    assert machine.reasons(policy={"files": digests(), "modules": []}) == (
+        "It still holds etc/modprobe.d/gpus.conf, which this host no longer has.",
+        "It still holds usr/lib/udev/rules.d/70-gpus.rules, which this host no longer has.",
+    )
+
+
+def test_another_policy_on_the_host_counts_beside_the_given_one(machine: Machine) -> None:
+    machine.has_image(machine.content())
+    machine.tree.file("/etc/modprobe.d/nics.conf", header("nics"))
+    policy = {"files": digests(modprobe=OPTIONS, rules=RULES), "modules": ["vfio_pci"]}
+
+    assert machine.reasons(policy=policy) == ("/etc/modprobe.d/nics.conf is not in it.",)
+
+
+def test_a_module_that_the_play_installs_will_need_an_image(machine: Machine) -> None:
+    machine.has_image(machine.content())
+    policy = {"files": digests(modprobe=OPTIONS, rules=RULES), "modules": ["vfio_pci", "nvlink2gpu_vfio_pci"]}
+    pending = [{"name": "nvlink2gpu-vfio-pci", "aliases": []}]
+
+    assert machine.reasons(policy=policy, pending_modules=pending) == ("Module nvlink2gpu_vfio_pci is not in it.",)
+    assert machine.agree(check_mode=True, policy=policy, pending_modules=pending).plans[0].missing_modules == ()
+
+
+def test_a_policy_that_is_not_in_place_is_refused_before_anything_is_built(machine: Machine) -> None:
+    machine.has_image(machine.content(rules=None)).will_build(machine.content())
+    old = machine.booted
+
+    with pytest.raises(HostError, match=r"^/etc/modprobe\.d/gpus\.conf has another content"):
+        machine.agree(policy={"files": {OURS.modprobe: hashlib.sha256(b"").hexdigest()}, "modules": []})
+    with pytest.raises(HostError, match=r"^/etc/udev/rules\.d/70-gpus\.rules is still there"):
+        machine.agree(policy={"files": {OURS.rules: None}, "modules": []})
+    assert machine.booted == old
+
+
+@pytest.mark.parametrize(
+    ("files", "wrong"),
+    [({"etc/x": None}, "'etc/x' is not an absolute path"), ({"/etc/x": "abc"}, "'abc' for /etc/x"), ({"/etc/x": 7}, "'7' for /etc/x")],
+)
+def test_something_else_than_a_policy_is_refused(machine: Machine, files: dict[str, t.Any], wrong: str) -> None:
+    with pytest.raises(HostError, match=wrong):
+        machine.agree(check_mode=True, policy={"files": files, "modules": []})
+
+
+# -- when building fails
+
+
+def test_a_failed_build_leaves_the_old_image_and_tells_why(machine: Machine) -> None:
+    machine.has_image(machine.content(rules=None))
+    old = machine.booted
+
+    with pytest.raises(HostError, match=r"failed with exit code 3: no disk\. /boot") as error:
+        machine.agree()
+    assert error.value.facts["log"] == ["no disk"]
+    assert machine.booted == old
+    assert machine.in_boot == [f"initrd.img-{DEBIAN_13}"]
+
+
+def test_a_new_image_that_is_no_better_is_thrown_away(machine: Machine) -> None:
+    machine.has_image(machine.content(rules=None)).will_build(machine.content(vfio=module("older")))
+    old = machine.booted
+
+    with pytest.raises(HostError, match="does not agree with the policy: It holds another build of module vfio_pci"):
+        machine.agree()
+    assert machine.booted == old
+    assert machine.in_boot == [f"initrd.img-{DEBIAN_13}"]
+
+
+def test_a_build_that_hangs_is_ended(machine: Machine) -> None:
+    machine.has_image(machine.content(rules=None))
+    machine.generator_hangs()
+    old = machine.booted
+
+    with pytest.raises(HostError, match=r"did not end within 1 s\. /boot") as error:
+        machine.agree(timeout=1)
+    assert error.value.facts["log"] == ["started"]
+    assert machine.booted == old
+    assert machine.in_boot == [f"initrd.img-{DEBIAN_13}"]
+
+
+def test_a_full_boot_file_system_is_named_before_anything_is_built(machine: Machine) -> None:
+    machine.has_image(machine.content(rules=None)).will_build(machine.content())
+    machine.tree.file("/usr/bin/stat", "#!/bin/sh\necho 4096 100\n", 0o755)
+
+    with pytest.raises(HostError, match="/boot has 0 MiB free and about 8 MiB are needed"):
+        machine.agree()
+    assert not machine.tree.place(f"{machine.image}.vfio-variants-new").exists()
+
+
+# -- the boot loader
+
+
+def with_loader_hooks(machine: Machine, code: int) -> Path:
+    """run-parts as Debian has it would call what lies in the directory; here it notes what it was told."""
+    told = machine.tree.place("/told")
+    machine.tree.file("/etc/initramfs/post-update.d/loader", "#!/bin/sh\n", 0o755)
+    machine.tree.file("/usr/bin/run-parts", f'#!/bin/sh\necho "$@" >> {told}\nexit {code}\n', 0o755)
+    return told
+
+
+def test_the_boot_loader_is_told_of_a_new_image_once_it_is_in_place(machine: Machine) -> None:
+    told = with_loader_hooks(machine, 0)
+    machine.has_image(machine.content(rules=None)).will_build(machine.content())
+    machine.agree()
+
+    assert told.read_text() == f"--arg={DEBIAN_13} --arg={machine.image} /etc/initramfs/post-update.d\n"
+    assert machine.in_boot == [f"initrd.img-{DEBIAN_13}"]
+
+
+def test_the_old_image_comes_back_when_the_boot_loader_cannot_take_the_new_one(machine: Machine) -> None:
+    told = with_loader_hooks(machine, 1)
+    machine.has_image(machine.content(rules=None)).will_build(machine.content())
+    old = machine.booted
+
+    with pytest.raises(HostError, match="run-parts"):
+        machine.agree()
+    assert machine.booted == old
+    assert len(told.read_text().splitlines()) == 2
+    assert machine.in_boot == [f"initrd.img-{DEBIAN_13}"]
+
+
+def test_a_run_that_was_killed_before_the_boot_loader_knew_is_made_good(machine: Machine) -> None:
+    told = with_loader_hooks(machine, 0)
+    machine.has_image(machine.content()).will_build(machine.content())
+    machine.tree.file(f"{machine.image}.vfio-variants-old", "the old one")
+
+    assert machine.agree().plans[0].reasons == ("An earlier rebuild was interrupted before the boot loader's hooks had run.",)
+    assert told.exists()
+    assert machine.agree().result()["changed"] is False
+
+
+# -- which kernels, which generator
+
+
+def test_only_the_wanted_kernels_are_looked_at(machine: Machine) -> None:
+    machine.has_image(machine.content())
+    machine.kernel(DEBIAN_12)
+    machine.tree.running(DEBIAN_13)
+
+    assert [plan.release for plan in machine.agree(check_mode=True).plans] == [DEBIAN_12, DEBIAN_13]
+    assert [plan.release for plan in machine.agree(check_mode=True, kernels=["running"]).plans] == [DEBIAN_13]
+    assert [plan.release for plan in machine.agree(check_mode=True, kernels=[DEBIAN_12]).plans] == [DEBIAN_12]
+
+
+def test_a_kernel_that_is_not_installed_is_refused(machine: Machine) -> None:
+    with pytest.raises(HostError, match=r"kernels: kernel 6\.12\.107 is not installed") as error:
+        machine.agree(kernels=["6.12.107"])
+    assert error.value.hint == f"Installed are {DEBIAN_13}."
+
+
+def test_fedoras_image_is_found_under_its_own_name(tmp_path: Path) -> None:
+    machine = Machine(tmp_path, "dracut", image="/boot/initramfs-{}.img").has_policy()
+    machine.has_image(machine.content(rules=None)).will_build(machine.content())
+    machine.agree()
+
+    assert machine.booted == machine.content()
+    assert machine.in_boot == [f"initramfs-{DEBIAN_13}.img"]
+
+
+def test_of_two_generators_the_one_that_new_kernels_call_is_used(tmp_path: Path) -> None:
+    machine = Machine(tmp_path).has_policy()
+    machine.generator("dracut")
+    machine.has_image(machine.content())
+
+    with pytest.raises(HostError, match="initramfs-tools and dracut"):
+        machine.agree()
+    assert machine.agree(generator="dracut").generator == "dracut"
+    machine.tree.file("/etc/kernel/postinst.d/initramfs-tools", "#!/bin/sh\n", 0o755)
+    assert machine.agree().generator == "initramfs-tools"
+
+
+def test_what_a_removed_initramfs_tools_left_behind_is_no_generator(tmp_path: Path) -> None:
+    machine = Machine(tmp_path, "initramfs-tools").has_policy()
+    machine.generator("dracut")
+    machine.tree.place("/usr/sbin/update-initramfs").unlink()
+    machine.has_image(machine.content())
+
+    assert machine.agree().generator == "dracut"
+
+
+def test_a_generator_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(HostError, match="generator: dracut is not installed"):
+        Machine(tmp_path).has_policy().agree(generator="dracut")
+
+
+def test_a_host_without_generator_and_without_image_has_nothing_to_do(tmp_path: Path) -> None:
+    machine = Machine(tmp_path).has_policy()
+    machine.tree.place("/usr/sbin/mkinitramfs").unlink()
+    assert machine.agree().result()["changed"] is False
+
+    machine.has_image(machine.content(rules=None))
+    with pytest.raises(HostError, match="this host has nothing to build it with"):
+        machine.agree()

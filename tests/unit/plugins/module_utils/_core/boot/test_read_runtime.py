@@ -1,0 +1,221 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who takes devices from others once the root has booted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Assigned, Later
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.read_root import rules_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.read_runtime import LaterFacts
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
+from ansible_collections.vfio.variants.tests.unit.trees import ANY_VFIO, DEBIAN_13, E1000E, V100_VARIANT, Tree
+
+CARD, NIC = "0000:01:00.0", "0000:00:02.0"
+DOMAIN = "when its domain starts"
+AUTOSTART = "/etc/libvirt/qemu/autostart/guest.xml"
+UNIT = "/etc/systemd/system/bind.service"
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    modules = {"e1000e": [E1000E], "v100-vfio-pci": [V100_VARIANT], "vfio-pci": [ANY_VFIO]}
+    return Tree(tmp_path).kernel(DEBIAN_13, modules, running=True).pci(CARD).pci(NIC, "8086:10d3", max_virtual_functions=7)
+
+
+def later(tree: Tree) -> Later:
+    host = tree.host()
+    kernel = Kernel.read(host, DEBIAN_13)
+    return LaterFacts.read(host).for_kernel(kernel, Inventory.read(host), rules_of(host), lambda module: module)
+
+
+def with_driverctl(tree: Tree, text: str = "echo > driver_override\n") -> Tree:
+    tree.file("/usr/sbin/driverctl", f"#!/bin/bash\n{text}", 0o755)
+    return tree.file("/usr/lib/udev/rules.d/05-driverctl.rules", 'ACTION=="add", TAG+="systemd"\n')
+
+
+def with_libvirt(tree: Tree, version: int = 11003) -> Tree:
+    tree.file("/usr/sbin/libvirtd", b"\x7fELF", 0o755).file(f"/usr/lib/x86_64-linux-gnu/libvirt.so.0.{version}.0", b"\x7fELF")
+    return tree.link("/etc/systemd/system/multi-user.target.wants/libvirtd.service", "/usr/lib/systemd/system/libvirtd.service")
+
+
+def domain(managed: str = "yes", inside: str = "", kind: str = '<hostdev mode="subsystem" type="pci" {}>', bus: str = "0x01") -> str:
+    device = kind.format(f'managed="{managed}"')
+    name = device[1:].split()[0]
+    address = f'<source><address domain="0x0000" bus="{bus}" slot="0x00" function="0x0"/></source>'
+    return f"<domain><devices>{device}{address}{inside}</{name}></devices></domain>"
+
+
+def test_a_host_on_which_nothing_runs_has_nothing_later(tree: Tree) -> None:
+    assert later(tree) == Later()
+
+
+# -- driverctl
+
+
+def test_driverctl_assigns_what_its_directory_says(tree: Tree) -> None:
+    with_driverctl(tree).file(f"/etc/driverctl.d/pci-{CARD}", "vfio-pci\n").file(f"/etc/driverctl.d/pci-{NIC}", "none\n")
+    found = later(tree).driverctl
+    assert found == {
+        CARD: Assigned("vfio-pci", f"/etc/driverctl.d/pci-{CARD}"),
+        NIC: Assigned("none", f"/etc/driverctl.d/pci-{NIC}"),
+    }
+
+
+def test_empty_files_and_those_of_other_buses_assign_nothing(tree: Tree) -> None:
+    with_driverctl(tree).file(f"/etc/driverctl.d/pci-{CARD}").file("/etc/driverctl.d/vmbus-1", "uio_hv_generic\n")
+    assert later(tree).driverctl == {}
+
+
+def test_what_a_removed_driverctl_left_behind_assigns_nothing(tree: Tree) -> None:
+    tree.file(f"/etc/driverctl.d/pci-{CARD}", "vfio-pci\n")
+    assert later(tree).driverctl == {}
+
+
+def test_a_newer_driverctl_adds_ids(tree: Tree) -> None:
+    assert not later(with_driverctl(tree)).driverctl_adds_ids
+    assert later(with_driverctl(tree, 'echo "$vendor $device" > /sys/bus/pci/drivers/vfio-pci/new_id\n')).driverctl_adds_ids
+
+
+# -- libvirt
+
+
+def test_libvirt_10_takes_the_best_variant(tree: Tree) -> None:
+    with_libvirt(tree).file(AUTOSTART, domain())
+    assert later(tree).may_take == {CARD: Assigned("v100_vfio_pci", AUTOSTART, DOMAIN)}
+
+
+def test_libvirt_9_knows_vfio_pci_only(tree: Tree) -> None:
+    with_libvirt(tree, 9000).file(AUTOSTART, domain())
+    assert later(tree).may_take == {CARD: Assigned("vfio-pci", AUTOSTART, DOMAIN)}
+
+
+def test_a_model_in_the_domain_decides(tree: Tree) -> None:
+    with_libvirt(tree).file(AUTOSTART, domain(inside="<driver model='vfio-pci'/>"))
+    assert later(tree).may_take == {CARD: Assigned("vfio-pci", AUTOSTART, DOMAIN)}
+
+
+def test_an_interface_of_a_host_device_counts_and_an_unmanaged_device_does_not(tree: Tree) -> None:
+    with_libvirt(tree).file(AUTOSTART, domain(kind='<interface type="hostdev" {}>'))
+    assert set(later(tree).may_take) == {CARD}
+    tree.file(AUTOSTART, domain(managed="no"))
+    assert later(tree).may_take == {}
+
+
+def test_a_device_that_the_host_does_not_have_is_nobodys(tree: Tree) -> None:
+    assert later(with_libvirt(tree).file(AUTOSTART, domain(bus="0x99"))).may_take == {}
+
+
+def test_a_daemon_that_is_not_enabled_starts_no_guest(tree: Tree) -> None:
+    with_libvirt(tree).file(AUTOSTART, domain())
+    tree.place("/etc/systemd/system/multi-user.target.wants/libvirtd.service").unlink()
+    assert later(tree) == Later()
+    tree.link("/etc/systemd/system/sockets.target.wants/libvirtd.socket", "/usr/lib/systemd/system/libvirtd.socket")
+    assert "the first connection to libvirtd" in later(tree).doubts[0]
+
+
+def test_a_broken_domain_is_a_doubt(tree: Tree) -> None:
+    with_libvirt(tree).file(AUTOSTART, "<domain>")
+    assert later(tree).doubts[0].startswith(f"{AUTOSTART} cannot be read: ")
+
+
+def test_a_libvirt_of_unknown_version_is_a_doubt(tree: Tree) -> None:
+    with_libvirt(tree).file(AUTOSTART, domain())
+    tree.place("/usr/lib/x86_64-linux-gnu/libvirt.so.0.11003.0").unlink()
+    assert later(tree).doubts == ("libvirt's version cannot be determined, and so not which driver it binds its guests' devices to.",)
+
+
+# -- DPDK
+
+
+def with_dpdk(tree: Tree) -> Tree:
+    tree.file("/usr/lib/dpdk/dpdk-init", "#!/bin/sh\n", 0o755).file(
+        "/etc/dpdk/interfaces", f"\n# pci\t0000:04:00.0\tvfio-pci\npci\t{CARD}  uio_pci_generic\nvmbus x y\npci {CARD}\n"
+    )
+    return tree.link("/etc/systemd/system/multi-user.target.wants/dpdk.service", "/lib/systemd/system/dpdk.service")
+
+
+def test_dpdk_s_service_binds_what_its_list_names(tree: Tree) -> None:
+    assigned = Assigned("uio_pci_generic", "/etc/dpdk/interfaces:3", "when dpdk.service starts")
+    assert later(with_dpdk(tree)).may_take == {CARD: assigned}
+
+
+@pytest.mark.parametrize("without", ["/usr/lib/dpdk/dpdk-init", "/etc/systemd/system/multi-user.target.wants/dpdk.service"])
+def test_a_service_that_does_not_start_binds_nothing(tree: Tree, without: str) -> None:
+    with_dpdk(tree).place(without).unlink()
+    assert later(tree).may_take == {}
+
+
+# -- virtual functions
+
+
+def test_a_rule_makes_virtual_functions(tree: Tree) -> None:
+    tree.file("/etc/udev/rules.d/70-vf.rules", f'ACTION=="add", KERNEL=="{NIC}", ATTR{{sriov_numvfs}}="2"\n')
+    assert later(tree).virtual_functions == {NIC: (2, "/etc/udev/rules.d/70-vf.rules:1")}
+
+
+def test_a_rule_that_may_match_is_a_doubt(tree: Tree) -> None:
+    tree.file("/etc/udev/rules.d/70-vf.rules", 'SUBSYSTEM=="pci", ENV{SITE}=="a", ATTR{sriov_numvfs}="2"\n')
+    found = later(tree)
+    assert found.virtual_functions == {}
+    assert found.doubts == (
+        f"/etc/udev/rules.d/70-vf.rules:1 may create virtual functions of {NIC}; how many cannot be determined from the rule.",
+    )
+
+
+def test_a_function_that_can_have_none_gets_none(tree: Tree) -> None:
+    tree.file("/etc/udev/rules.d/70-vf.rules", 'SUBSYSTEM=="pci", ATTR{sriov_numvfs}="2"\n')
+    assert set(later(tree).virtual_functions) == {NIC}
+
+
+# -- programs
+
+
+def started(tree: Tree, text: str) -> Tree:
+    return tree.file(UNIT, text).link("/etc/systemd/system/multi-user.target.wants/bind.service", UNIT)
+
+
+@pytest.mark.parametrize(
+    ("command", "written"),
+    [
+        ("echo vfio-pci > /sys/bus/pci/devices/0000:01:00.0/driver_override", "driver_override"),
+        ("echo 10de 1db1 > /sys/bus/pci/drivers/vfio-pci/new_id", "new_id"),
+        ("echo 0000:01:00.0 > /sys/bus/pci/drivers/nouveau/unbind", "unbind"),
+        ("echo 4 > /sys/class/net/eth0/device/sriov_numvfs", "sriov_numvfs"),
+    ],
+)
+def test_a_unit_that_writes_to_a_drivers_attributes_is_a_doubt(tree: Tree, command: str, written: str) -> None:
+    started(tree, f"\n[Service]\n# binds the card\nExecStart=/bin/sh -c '{command}'\n")
+    assert later(tree).doubts == (f"{UNIT}:4 writes to {written}; the effect cannot be determined.",)
+
+
+def test_the_script_that_a_unit_runs_is_read_too(tree: Tree) -> None:
+    tree.file("/usr/local/sbin/bind-cards", "#!/bin/sh\necho 1 > /sys/bus/pci/drivers_probe\n", 0o755)
+    started(tree, "[Service]\nExecStart=-/usr/local/sbin/bind-cards --all\n")
+    assert later(tree).doubts == ("/usr/local/sbin/bind-cards:2 writes to drivers_probe; the effect cannot be determined.",)
+
+
+def test_a_unit_that_nothing_starts_is_none(tree: Tree) -> None:
+    tree.file(UNIT, "[Service]\nExecStart=/bin/sh -c 'echo > /sys/bus/pci/drivers_probe'\n")
+    assert later(tree).doubts == ()
+
+
+def test_an_addition_to_a_unit_counts(tree: Tree) -> None:
+    path = "/etc/systemd/system/libvirtd.service.d/site.conf"
+    tree.file(path, "[Service]\nExecStartPre=/bin/sh -c 'echo > /sys/bus/pci/drivers_probe'\n")
+    assert later(tree).doubts == (f"{path}:2 writes to drivers_probe; the effect cannot be determined.",)
+
+
+def test_rc_local_counts_where_it_can_be_run(tree: Tree) -> None:
+    text = "#!/bin/sh\ndriverctl set-override 0000:01:00.0 vfio-pci\n"
+    assert later(tree.file("/etc/rc.local", text)).doubts == ()
+    assert later(tree.file("/etc/rc.local", text, 0o755)).doubts[0].startswith("/etc/rc.local:2 ")
+
+
+def test_a_link_file_that_makes_virtual_functions_is_a_doubt(tree: Tree) -> None:
+    tree.file("/etc/systemd/network/50-nic.link", "[Link]\nSR-IOVVirtualFunctions=4\n")
+    assert later(tree).doubts[0].startswith("/etc/systemd/network/50-nic.link makes systemd-udevd create virtual functions")

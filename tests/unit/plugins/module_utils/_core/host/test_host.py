@@ -1,0 +1,167 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The door to the host: links stay below its root, writes are whole, commands and attributes are bounded in time."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import subprocess
+import time
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+from ansible_collections.vfio.variants.tests.unit.trees import Tree
+
+
+def really_run(args: list[str], **options: t.Any) -> tuple[int, str, str]:
+    """What `AnsibleModule.run_command` does, as far as a host needs it."""
+    environment = {**os.environ, **(options["environ_update"] or {})}
+    done = subprocess.run(args, input=options["data"], env=environment, capture_output=True, check=False)
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+def test_an_absolute_link_is_followed_below_the_root(tmp_path: Path) -> None:
+    host = Tree(tmp_path).file("/usr/lib/os-release", "ID=tree").link("/etc/os-release", "/usr/lib/os-release").host()
+    assert host.read_text("/etc/os-release") == "ID=tree"
+
+
+def test_a_link_in_the_middle_of_a_path_and_parent_directories_stay_below_the_root(tmp_path: Path) -> None:
+    host = Tree(tmp_path).file("/usr/lib/modules/6.1/x", "here").link("/lib", "../../../usr/lib").host()
+    assert host.read_text("/lib/modules/6.1/x") == "here"
+    assert host.text_or_none("/../../../../../etc/hostname") is None
+
+
+def test_a_loop_of_links_is_told_and_not_followed_for_ever(tmp_path: Path) -> None:
+    host = Tree(tmp_path).link("/a", "/b").link("/b", "/a").host()
+    with pytest.raises(HostError, match="loop of symbolic links"):
+        host.read_text("/a")
+
+
+def test_the_names_in_a_directory_are_sorted_and_none_where_it_is_missing(tmp_path: Path) -> None:
+    host = Tree(tmp_path).file("/d/b").file("/d/a").host()
+    assert host.names("/d") == ("a", "b")
+    assert host.names("/missing") == ()
+    assert host.names("/d/a/below-a-file") == ()
+
+
+def test_files_below_a_directory_leave_out_what_links_lead_to(tmp_path: Path) -> None:
+    host = Tree(tmp_path).file("/d/x/1").file("/d/2").file("/other/3").link("/d/link", "/other").host()
+    assert list(host.files_below("/d")) == ["/d/2", "/d/link", "/d/x/1"]
+
+
+def test_a_command_is_found_where_it_is_executable(tmp_path: Path) -> None:
+    host = Tree(tmp_path).file("/usr/bin/dkms", mode=0o644).file("/sbin/dkms", mode=0o755).host()
+    assert host.which("dkms") == "/sbin/dkms"
+    assert host.which("dracut") is None
+
+
+def test_a_command_that_does_not_end_is_ended(tmp_path: Path) -> None:
+    host = Host(str(tmp_path), really_run)
+    begun = time.monotonic()
+    with pytest.raises(HostError, match=r"`sleep 60` did not end within 0.2 s"):
+        host.run(["sleep", "60"], timeout=0.2)
+    assert time.monotonic() - begun < 10
+
+
+def test_a_command_that_fails_is_told_with_its_last_line(tmp_path: Path) -> None:
+    host = Host(str(tmp_path), really_run)
+    with pytest.raises(HostError, match="exit code 3: the reason") as caught:
+        host.run(["sh", "-c", "echo first >&2; echo the reason >&2; exit 3"], timeout=10)
+    assert "first" in caught.value.facts["stderr"]
+
+
+def test_a_command_speaks_english_and_gets_its_input_as_it_is(tmp_path: Path) -> None:
+    host = Host(str(tmp_path), really_run)
+    assert host.run(["sh", "-c", "echo $LC_ALL; cat"], timeout=10, stdin=b"text").stdout == "C\ntext"
+
+
+def test_a_host_without_a_runner_can_only_be_read(tmp_path: Path) -> None:
+    with pytest.raises(HostError, match="is read-only"):
+        Host(str(tmp_path)).run(["true"], timeout=1)
+
+
+def test_a_written_file_has_its_mode_and_leaves_nothing_beside_it(tmp_path: Path) -> None:
+    tree = Tree(tmp_path).file("/etc/x.conf", "old", mode=0o600)
+    tree.host().write_atomic("/etc/x.conf", b"new", mode=0o644)
+    assert tree.place("/etc/x.conf").read_text() == "new"
+    assert stat.S_IMODE(tree.place("/etc/x.conf").stat().st_mode) == 0o644
+    assert os.listdir(tree.place("/etc")) == ["x.conf"]
+
+
+def test_writing_through_a_link_changes_what_it_leads_to(tmp_path: Path) -> None:
+    tree = Tree(tmp_path).file("/data/x.conf", "old").link("/etc/x.conf", "/data/x.conf")
+    tree.host().write_atomic("/etc/x.conf", b"new")
+    assert tree.place("/etc/x.conf").is_symlink()
+    assert tree.place("/data/x.conf").read_text() == "new"
+
+
+def test_a_file_that_cannot_be_written_is_told_and_stays(tmp_path: Path) -> None:
+    with pytest.raises(HostError, match=r"^/missing/x.conf cannot be written: No such file or directory\.$"):
+        Host(str(tmp_path)).write_atomic("/missing/x.conf", b"new")
+
+
+def test_removing_a_link_keeps_what_it_leads_to_and_removing_nothing_is_no_error(tmp_path: Path) -> None:
+    tree = Tree(tmp_path).file("/data/x", "kept").link("/etc/x", "/data/x")
+    tree.host().remove("/etc/x")
+    tree.host().remove("/etc/x")
+    assert not tree.place("/etc/x").is_symlink()
+    assert tree.place("/data/x").read_text() == "kept"
+
+
+def test_an_attribute_takes_its_value(tmp_path: Path) -> None:
+    tree = Tree(tmp_path).file("/sys/x", "")
+    tree.host().write_attribute("/sys/x", "vfio-pci", timeout=10)
+    assert tree.place("/sys/x").read_text() == "vfio-pci"
+
+
+def test_a_refused_attribute_is_told_with_the_kernels_reason(tmp_path: Path) -> None:
+    with pytest.raises(HostError, match="refused 'x' for /sys/missing: No such file") as caught:
+        Tree(tmp_path).host().write_attribute("/sys/missing", "x", timeout=10)
+    assert caught.value.facts["errno"] == errno.ENOENT
+
+
+def test_an_attribute_whose_write_hangs_is_left_behind(tmp_path: Path) -> None:
+    # Opening a pipe that nobody reads waits, as a driver's remove() waits for a user of the device.
+    tree = Tree(tmp_path)
+    os.mkfifo(tree.place("/unbind"))
+    begun = time.monotonic()
+    with pytest.raises(HostError, match=r"did not finish writing 'x' to /unbind within 0.2 s") as caught:
+        tree.host().write_attribute("/unbind", "x", timeout=0.2)
+    assert time.monotonic() - begun < 10
+    assert caught.value.facts["errno"] == errno.ETIMEDOUT
+    # The reader lets the child go.
+    assert tree.place("/unbind").read_text() == "x"
+
+
+def test_two_runs_do_not_change_a_host_at_once(tmp_path: Path) -> None:
+    host = Tree(tmp_path).host()
+    with host.lock(), pytest.raises(HostError, match="Another run"), host.lock(timeout=0.2):
+        pass
+    with host.lock(timeout=0.2):
+        assert host.exists("/run/lock/vfio-variants.lock")
+
+
+def test_a_folder_tells_its_attributes_links_and_names(tmp_path: Path) -> None:
+    tree = Tree(tmp_path).file("/sys/dev/vendor", "0x10de\n").link("/sys/dev/driver", "../bus/nouveau").directory("/sys/dev/net/eth0")
+    with tree.host().open_directory("/sys/dev") as folder:
+        assert sorted(folder.entries()) == ["driver", "net", "vendor"]
+        assert (folder.names("net"), folder.names("block")) == (["eth0"], [])
+        assert (folder.attribute("vendor"), folder.attribute("device"), folder.attribute("net")) == ("0x10de", None, None)
+        assert (folder.link_name("driver"), folder.link_name("vendor")) == ("nouveau", None)
+
+
+def test_a_folder_below_another_root_is_never_this_machines(tmp_path: Path) -> None:
+    outside, root = tmp_path / "outside", Tree(tmp_path / "root")
+    outside.mkdir()
+    (outside / "name").write_text("this machine")
+    root.file(f"{outside}/name", "that machine").link("/sys/dev", str(outside))
+    with root.host().open_directory("/sys/dev") as folder:
+        assert folder.attribute("name") == "that machine"
+    with pytest.raises(HostError, match="/sys/none cannot be listed"), root.host().open_directory("/sys/none"):
+        pass

@@ -1,0 +1,58 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A write that may never return: the child reports what the kernel said, or is left behind."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import inspect
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.sysfs import write_with_timeout
+
+
+def test_a_write_that_works_returns_zero(tmp_path: Path) -> None:
+    (tmp_path / "bind").write_text("")
+    assert write_with_timeout(str(tmp_path / "bind"), b"0000:01:00.0", timeout=10) == 0
+    assert (tmp_path / "bind").read_bytes() == b"0000:01:00.0"
+
+
+def test_a_write_that_is_refused_returns_the_errno(tmp_path: Path) -> None:
+    assert write_with_timeout(str(tmp_path), b"x", timeout=10) == errno.EISDIR
+
+
+def test_a_write_that_does_not_end_returns_none_in_time(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "unbind")
+    begun = time.monotonic()
+    assert write_with_timeout(str(tmp_path / "unbind"), b"x", timeout=0.2) is None
+    assert time.monotonic() - begun < 10
+    assert (tmp_path / "unbind").read_bytes() == b"x"
+
+
+def test_whoever_waits_for_the_caller_to_end_does_not_wait_for_the_child(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "unbind")
+    caller = f"import sysfs; print(sysfs.write_with_timeout({str(tmp_path / 'unbind')!r}, b'x', 0.2))"
+    folder = os.path.dirname(os.path.abspath(inspect.getfile(write_with_timeout)))
+    done = subprocess.run([sys.executable, "-c", caller], cwd=folder, capture_output=True, text=True, timeout=20, check=True)
+    assert done.stdout == "None\n"
+    assert (tmp_path / "unbind").read_bytes() == b"x"
+
+
+def test_a_child_left_behind_ends_with_its_write_and_does_not_go_on_with_the_callers_work(tmp_path: Path) -> None:
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, 0)[0]:
+            pass  # those of earlier tests
+    os.mkfifo(tmp_path / "unbind")
+    assert write_with_timeout(str(tmp_path / "unbind"), b"x", timeout=0.2) is None
+    assert (tmp_path / "unbind").read_bytes() == b"x"
+    # The child is the only one left to wait for; had it gone on as this test, it would not end here.
+    deadline = time.monotonic() + 10
+    while (ended := os.waitpid(-1, os.WNOHANG))[0] == 0 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert ended[0] != 0
+    assert ended[1] == 0

@@ -1,0 +1,113 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""`ids=` that is lost, malformed or nobody's, and softdeps that rely on one that is not there."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.vfio.variants.tests.unit.boots import boot, device, stage
+from ansible_collections.vfio.variants.tests.unit.judged import judged, kinds, sentence
+
+V100 = device("0000:3b:00.0", driver="nouveau")
+TWIN = device("0000:5e:00.0", driver="nouveau")
+NIC = device("0000:02:00.0", "8086:10d3", class_code=0x020000, driver="e1000e")
+HOST = [V100, NIC]
+
+
+def test_of_two_ids_the_last_counts_and_the_lost_ones_are_named() -> None:
+    text = {"/etc/modprobe.d/a.conf": "options vfio-pci ids=10de:1db1\n", "/etc/modprobe.d/b.conf": "options vfio_pci ids=8086:10d3\n"}
+    said = sentence("ids-twice", boot(modprobe=text), devices=HOST)
+    assert said.startswith("/etc/modprobe.d/a.conf:1 sets ids=10de:1db1 for vfio_pci, and /etc/modprobe.d/b.conf:1 sets ids=8086:10d3")
+    assert "10de:1db1 is lost (vfio_pci does not bind to 0000:3b:00.0)" in said
+
+
+def test_the_command_line_comes_last() -> None:
+    said = sentence("ids-twice", boot(modprobe="options vfio-pci ids=10de:1db1", cmdline="vfio-pci.ids=8086:10d3"), devices=HOST)
+    assert "at /proc/cmdline" in said
+
+
+def test_ids_given_twice_in_one_line_are_told_too() -> None:
+    assert "ids-twice" in kinds(boot(modprobe="options vfio-pci ids=10de:1db1 ids=8086:10d3"), devices=HOST)
+
+
+def test_a_last_list_with_all_of_the_first_loses_nothing() -> None:
+    text = "options vfio-pci ids=10de:1db1\noptions vfio-pci disable_vga=1 ids=8086:10D3,10DE:1DB1\n"
+    assert kinds(boot(modprobe=text), devices=HOST) == []
+
+
+def test_a_file_that_is_not_read_for_a_built_in_loses_nothing_to_the_command_line() -> None:
+    built_in = boot(modprobe="options vfio-pci ids=8086:10d3", cmdline="vfio-pci.ids=10de:1db1", modules={}, builtin=["vfio_pci"])
+    assert kinds(built_in, devices=HOST) == ["options-of-builtin"]
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("10de", "is dropped"),
+        ("10de-1db1", "is dropped"),
+        ("0000:3b:00.0", "is an address"),
+        ("10de:1db1;8086:10d3", "is read as 10de:1db1"),
+        ("nouveau:x", "is dropped"),
+    ],
+)
+def test_an_entry_that_is_no_id_is_told(value: str, words: str) -> None:
+    assert words in sentence("ids-malformed", boot(modprobe=f"options vfio-pci ids={value}"), devices=HOST)
+
+
+@pytest.mark.parametrize(
+    "value", ["10de:1db1", "0x10DE:0x1DB1", "10de:1db1:ffffffff:ffffffff:030200:ffff00", "10de:1db1,,8086:10d3", '"10de:1db1"']
+)
+def test_what_the_kernel_takes_is_fine(value: str) -> None:
+    assert kinds(boot(modprobe=f"options vfio-pci ids={value}"), devices=HOST) == []
+
+
+def test_a_list_longer_than_the_kernel_takes_keeps_the_module_out() -> None:
+    assert "ids-too-long" in kinds(boot(modprobe="options vfio-pci ids=" + ",".join(["10de:1db1"] * 110)), devices=HOST)
+
+
+def test_an_id_that_no_device_has_is_told() -> None:
+    said = sentence("ids-without-device", boot(modprobe="options vfio-pci ids=10de:1db1,10de:1db5"), devices=HOST)
+    assert "names 10de:1db5 in" in said
+
+
+def test_an_image_without_devices_and_functions_yet_to_be_made_are_no_proof() -> None:
+    assert kinds(boot(modprobe="options vfio-pci ids=10de:1db5")) == []
+    parent = device("0000:02:00.0", "8086:1533", class_code=0x020000, max_virtual_functions=8)
+    assert kinds(boot(modprobe="options vfio-pci ids=8086:1520"), devices=[parent]) == []
+
+
+def test_two_modules_with_one_id_are_told() -> None:
+    text = "options vfio-pci ids=10de:1db1\noptions pci-stub ids=10de:1db1\n"
+    with_stub: dict[str, list[str]] = {"nouveau": [], "vfio_pci": [], "pci_stub": []}
+    assert "both vfio-pci and pci-stub" in sentence("ids-of-two-modules", boot(modprobe=text, modules=with_stub), devices=HOST)
+    assert kinds(boot(modprobe=text.replace("stub ids=10de:1db1", "stub ids=8086:10d3"), modules=with_stub), devices=HOST) == []
+
+
+def test_a_softdep_on_vfio_without_ids_gives_it_nothing() -> None:
+    said = sentence("softdep-without-ids", boot(modprobe="softdep nouveau pre: vfio-pci"), devices=[V100, TWIN, NIC])
+    assert "0000:3b:00.0 and 0000:5e:00.0 will be bound to nouveau" in said
+    assert "options vfio_pci ids=10de:1db1" in said
+
+
+def test_ids_for_another_device_do_not_help() -> None:
+    found = judged(boot(modprobe="softdep nouveau pre: vfio-pci\noptions vfio-pci ids=8086:10d3"), devices=HOST)
+    assert [(finding.kind, finding.devices) for finding in found] == [("softdep-without-ids", ("0000:3b:00.0",))]
+
+
+def test_a_softdep_with_ids_or_with_a_rule_is_fine() -> None:
+    softdep = "softdep nouveau pre: vfio-pci\n"
+    assert kinds(boot(modprobe=softdep + "options vfio-pci ids=10de:1db1"), devices=HOST) == []
+    assert kinds(boot(modprobe=softdep, cmdline="vfio-pci.ids=10de:1db1"), devices=HOST) == []
+    rule = 'KERNEL=="0000:3b:00.0", ATTR{driver_override}="vfio-pci"'
+    assert kinds(boot(stage(modprobe=softdep, rules=rule)), devices=HOST) == []
+
+
+def test_in_an_image_without_devices_a_rule_is_enough() -> None:
+    softdep, rule = "softdep nouveau pre: vfio-pci\n", 'KERNEL=="0000:3b:00.0", ATTR{driver_override}="vfio-pci"'
+    assert kinds(boot(modprobe=softdep, rules=rule)) == []
+    assert kinds(boot(modprobe=softdep)) == ["softdep-without-ids"]
+
+
+def test_a_softdep_among_natives_is_fine() -> None:
+    assert kinds(boot(modprobe="softdep nouveau pre: e1000e"), devices=HOST) == []

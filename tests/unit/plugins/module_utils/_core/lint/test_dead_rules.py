@@ -1,0 +1,111 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rules and driverctl's files for what is not there, and against one another."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import INITRAMFS, Assigned, Later
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.policy_files import PolicyFiles
+from ansible_collections.vfio.variants.tests.unit.boots import boot, device, stage
+from ansible_collections.vfio.variants.tests.unit.judged import kinds, sentence
+
+V100 = device("0000:3b:00.0", driver="nouveau")
+NIC = device("0000:02:00.0", "8086:10d3", class_code=0x020000, driver="e1000e")
+HOST = [V100, NIC]
+TOOLS = PolicyFiles(initramfs_tools=True)
+
+
+def rule(keys: str = 'KERNEL=="0000:3b:00.0"', driver: str = "vfio-pci") -> str:
+    return f'ACTION=="add", SUBSYSTEM=="pci", {keys}, ATTR{{driver_override}}="{driver}"\n'
+
+
+def saved(driver: str, address: str = "0000:3b:00.0") -> Later:
+    return Later(driverctl={address: Assigned(driver, f"/etc/driverctl.d/pci-{address}")})
+
+
+def test_a_rule_for_an_empty_slot_is_told() -> None:
+    said = sentence("override-for-absent-device", boot(rules=rule('KERNEL=="0000:af:00.0"')), devices=HOST)
+    assert said.startswith("/etc/udev/rules.d/90-site.rules:1 is for 0000:af:00.0")
+    assert kinds(boot(rules=rule()), devices=HOST) == []
+
+
+def test_driverctls_file_for_an_empty_slot_is_told() -> None:
+    assert kinds(boot(later=saved("vfio-pci", "0000:af:00.0")), devices=HOST) == ["override-for-absent-device"]
+    assert kinds(boot(later=saved("vfio-pci")), devices=HOST) == []
+
+
+def test_an_image_without_devices_and_a_function_yet_to_be_made_are_no_proof() -> None:
+    assert kinds(boot(rules=rule('KERNEL=="0000:af:00.0"'))) == []
+    parent = device("0000:02:00.0", "8086:1533", class_code=0x020000, max_virtual_functions=8)
+    assert kinds(boot(rules=rule('KERNEL=="0000:02:10.0"')), devices=[parent]) == []
+
+
+def test_a_rule_for_an_address_where_another_card_sits_now_is_told() -> None:
+    pinned = rule('KERNEL=="0000:02:00.0", ATTR{vendor}=="0x10de", ATTR{device}=="0x1db1"')
+    said = sentence("override-for-changed-device", boot(rules=pinned), devices=HOST)
+    assert "expects vendor==0x10de device==0x1db1 at 0000:02:00.0, but 8086:10d3 is there" in said
+    assert kinds(boot(rules=rule('KERNEL=="0000:3b:00.0", ATTR{vendor}=="0x10de", ATTR{device}=="0x1db1"')), devices=HOST) == []
+
+
+def test_a_modules_name_in_place_of_its_drivers_is_told() -> None:
+    said = sentence("override-names-module", boot(rules=rule(driver="vfio_pci")), devices=HOST)
+    assert "write the name of its driver, vfio-pci." in said
+    assert kinds(boot(later=saved("vfio_pci")), devices=HOST) == ["override-names-module"]
+
+
+def test_a_driver_that_nobody_has_is_told_with_the_nearest_one() -> None:
+    assert "Did you mean vfio-pci?" in sentence("unknown-driver", boot(rules=rule(driver="vfio-pcie")), devices=HOST)
+
+
+@pytest.mark.parametrize("driver", ["vfio-pci", "none", "nouveau", "xhci_hcd", "$env{WANTED}"])
+def test_a_driver_that_is_one_or_may_be_one_is_fine(driver: str) -> None:
+    assert kinds(boot(rules=rule(driver=driver)), devices=HOST, drivers=["xhci_hcd"]) == []
+
+
+def test_a_driver_unlike_any_other_may_be_one_where_nothing_runs() -> None:
+    assert kinds(boot(rules=rule(driver="i801_smbus"))) == []
+    assert kinds(boot(rules=rule(driver="i801_smbus")), devices=HOST, drivers=["nouveau"]) == ["unknown-driver"]
+
+
+def test_driverctl_against_a_rule_is_told() -> None:
+    said = sentence("driverctl-against-rule", boot(rules=rule(), later=saved("nouveau")), devices=HOST)
+    assert said.startswith("/etc/driverctl.d/pci-0000:3b:00.0 assigns 0000:3b:00.0 to nouveau")
+    assert "/etc/udev/rules.d/90-site.rules:1" in said
+    assert kinds(boot(rules=rule(), later=saved("vfio-pci")), devices=HOST) == []
+
+
+def test_rules_of_two_files_that_disagree_are_told() -> None:
+    two = {"/etc/udev/rules.d/10-a.rules": rule(driver="nouveau"), "/etc/udev/rules.d/90-b.rules": rule()}
+    said = sentence("rules-disagree", boot(rules=two), devices=HOST)
+    assert said.startswith("/etc/udev/rules.d/10-a.rules:1")
+    assert "/etc/udev/rules.d/90-b.rules:1 after it vfio-pci, which counts" in said
+
+
+def test_an_exception_in_the_same_file_is_how_exceptions_are_written() -> None:
+    assert kinds(boot(rules=rule('ATTR{vendor}=="0x10de"') + rule(driver="nouveau")), devices=HOST) == []
+
+
+def test_a_rule_that_is_jumped_over_disagrees_with_nobody() -> None:
+    jumped = 'GOTO="end"\n' + rule(driver="nouveau") + 'LABEL="end"\n'
+    assert kinds(boot(rules={"/etc/udev/rules.d/10-a.rules": jumped, "/etc/udev/rules.d/90-b.rules": rule()}), devices=HOST) == []
+
+
+def test_ids_against_a_rule_are_told() -> None:
+    said = sentence("ids-against-override", boot(rules=rule(driver="nouveau"), modprobe="options vfio-pci ids=10de:1db1"), devices=HOST)
+    assert "ids= has no effect on 0000:3b:00.0" in said
+    assert kinds(boot(rules=rule(), modprobe="options vfio-pci ids=10de:1db1"), devices=HOST) == []
+
+
+def test_a_rule_below_usr_lib_is_not_copied_by_initramfs_tools() -> None:
+    root = stage(rules={"/usr/lib/udev/rules.d/90-vendor.rules": rule()})
+    said = sentence("rule-not-in-image", boot(stage(INITRAMFS), root), devices=HOST, files=TOOLS)
+    assert "and has nouveau for 0000:3b:00.0" in said
+
+
+def test_a_rule_that_a_hook_has_copied_is_fine_and_so_is_a_host_without_an_image() -> None:
+    root = stage(rules={"/usr/lib/udev/rules.d/90-vendor.rules": rule()})
+    image = stage(INITRAMFS, rules={"/usr/lib/udev/rules.d/90-vendor.rules": rule()})
+    assert kinds(boot(image, root), devices=HOST, files=TOOLS) == []
+    assert kinds(boot(root), devices=HOST, files=TOOLS) == []

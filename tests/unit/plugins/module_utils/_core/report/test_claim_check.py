@@ -1,0 +1,153 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What `claim_info` says of claims: are they met, will they be, and what does it expect."""
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.report.claim_check import compare
+from ansible_collections.vfio.variants.tests.unit import boot_images, boot_menus, images
+from ansible_collections.vfio.variants.tests.unit.commands import Commands
+from ansible_collections.vfio.variants.tests.unit.driver_files import ANY, Driver, Entry, driver_file
+from ansible_collections.vfio.variants.tests.unit.trees import ANY_VFIO, DEBIAN_12, DEBIAN_13, NVIDIA_DISPLAY, Tree, modalias
+
+GPU, TWIN = "0000:3b:00.0", "0000:5e:00.0"
+V100 = "10de:1db1"
+RULES = "/etc/udev/rules.d/70-gpu.rules"
+OVERRIDE = (
+    'ACTION=="add", SUBSYSTEM=="pci", KERNEL=="0000:3b:00.0", ATTR{driver_override}="vfio-pci", '
+    'ATTR{[subsystem/pci]drivers_probe}="$kernel", RUN{builtin}+="kmod load vfio_pci"\n'
+)
+
+
+def host(root: Path, *, policy: str | None = None, releases: t.Sequence[str] = (DEBIAN_13,), loader: bool = True) -> Tree:
+    """Debian 13 with nouveau and vfio-pci; the images hold the policy, if there is one."""
+    tree = Tree(root).systemd().cmdline(boot_menus.ROOT)
+    for release in releases:
+        _kernel(tree, release, policy)
+    tree.running(releases[0])
+    tree.file("/usr/sbin/mkinitramfs", "#!/bin/sh\n", mode=0o755).directory("/etc/initramfs-tools")
+    if policy is not None:
+        tree.file(RULES, policy)
+    return tree.file("/boot/grub/grub.cfg", boot_menus.debian_grub(releases)) if loader else tree
+
+
+def _kernel(tree: Tree, release: str, policy: str | None) -> None:
+    nouveau = driver_file(release, [Driver(b"nouveau", (Entry(0x10DE, ANY, 0x030000, 0xFF0000),))], aliases=[NVIDIA_DISPLAY])
+    vfio = driver_file(release, [Driver(b"vfio-pci", (Entry(override=1),))], aliases=[ANY_VFIO], parmtype="ids:string")
+    tree.kernel(release, {"nouveau": [NVIDIA_DISPLAY], "vfio-pci": [ANY_VFIO]})
+    tree.file(f"/lib/modules/{release}/kernel/drivers/nouveau.ko", nouveau).file(f"/lib/modules/{release}/kernel/drivers/vfio-pci.ko", vfio)
+    held = {} if policy is None else {"usr/lib/udev/rules.d/70-gpu.rules": policy}
+    content = {**boot_images.initramfs_tools({"nouveau": [NVIDIA_DISPLAY], "vfio-pci": [ANY_VFIO]}, release=release), **held}
+    tree.file(f"/boot/initrd.img-{release}", images.packed(images.archive(content), "gzip"))
+
+
+def params(**given: t.Any) -> dict[str, t.Any]:
+    unset = dict.fromkeys(("claims", "devices", "driver", "allow_missing", "hardware"))
+    return {**unset, "expect": "none", "kernels": ["next"], "group": "claim", "pending_modules": [], **given}
+
+
+def asked(tree: Tree, **given: t.Any) -> dict[str, t.Any]:
+    return compare(tree.host(Commands(tree.root)), params(**given), False)
+
+
+def failures(tree: Tree, **given: t.Any) -> list[str]:
+    with pytest.raises(HostError) as caught:
+        asked(tree, **given)
+    assert str(caught.value).split("\n") == caught.value.facts["failures"]
+    return t.cast("list[str]", caught.value.facts["failures"])
+
+
+def test_a_claim_that_will_win_is_told_with_its_facts(tmp_path: Path) -> None:
+    told = asked(host(tmp_path, policy=OVERRIDE).pci(GPU, V100, driver="nouveau", group=1), devices=GPU, expect="winner")
+    (device,) = told["devices"]
+    assert (device["address"], device["claimed"], device["driver"]) == (GPU, "vfio-pci", "nouveau")
+    assert (device["satisfied"], device["will_be_satisfied"]) == (False, True)
+    assert (device["kernels"][DEBIAN_13]["winner"], device["kernels"][DEBIAN_13]["certainty"]) == ("vfio-pci", "certain")
+    assert device["kernels"][DEBIAN_13]["would_change"] is None
+    assert (told["next_boot"]["release"], told["failures"]) == (DEBIAN_13, [])
+
+
+def test_a_claim_that_will_lose_fails_with_one_sentence_that_says_who_wins_and_why(tmp_path: Path) -> None:
+    tree = host(tmp_path).pci(GPU, V100, driver="nouveau", group=1).pci(TWIN, V100, driver="nouveau", group=2)
+    found = failures(tree, devices=V100, expect="winner")
+    assert [sentence[: len(GPU)] for sentence in found] == [GPU, TWIN]
+    assert f"{GPU} (10de:1db1) will not certainly belong to vfio-pci on kernel {DEBIAN_13}: nouveau will own it (" in found[0]
+    assert found[0].endswith(").")
+
+
+def test_what_would_help_is_told_beside_the_failure(tmp_path: Path) -> None:
+    with pytest.raises(HostError) as caught:
+        asked(host(tmp_path).pci(GPU, V100, driver="nouveau", group=1), devices=GPU, expect="winner")
+    (device,) = caught.value.facts["devices"]
+    assert GPU in device["kernels"][DEBIAN_13]["would_change"]
+
+
+def test_without_an_expectation_a_claim_that_will_lose_is_only_told(tmp_path: Path) -> None:
+    told = asked(host(tmp_path).pci(GPU, V100, driver="nouveau", group=1), devices=GPU)
+    assert (told["devices"][0]["will_be_satisfied"], told["failures"]) == (False, [])
+
+
+def test_what_cannot_be_seen_fails_and_is_named(tmp_path: Path) -> None:
+    tree = host(tmp_path, policy=OVERRIDE).pci(GPU, V100, group=1)
+    tree.file(f"/boot/initrd.img-{DEBIAN_13}", b"nothing that anybody knows")
+    (sentence,) = failures(tree, devices=GPU, expect="winner")
+    assert f"cannot be told: /boot/initrd.img-{DEBIAN_13}" in sentence
+
+
+def test_only_one_of_two_kernels_may_be_what_fails(tmp_path: Path) -> None:
+    tree = host(tmp_path, policy=OVERRIDE, releases=(DEBIAN_13, DEBIAN_12)).pci(GPU, V100, group=1)
+    tree.file(f"/boot/initrd.img-{DEBIAN_12}", b"nothing that anybody knows")
+    assert asked(tree, devices=GPU, expect="winner")["failures"] == []
+    (sentence,) = failures(tree, devices=GPU, expect="winner", kernels=["all"])
+    assert DEBIAN_12 in sentence
+    assert f"on kernel {DEBIAN_13}" not in sentence
+
+
+def test_where_nobody_knows_the_next_kernel_all_are_looked_at(tmp_path: Path) -> None:
+    told = asked(host(tmp_path, releases=(DEBIAN_13, DEBIAN_12), loader=False).pci(GPU, V100, group=1), devices=GPU)
+    assert told["next_boot"]["release"] is None
+    assert set(told["devices"][0]["kernels"]) == {DEBIAN_12, DEBIAN_13}
+
+
+def test_satisfied_is_about_the_owner_now(tmp_path: Path) -> None:
+    assert asked(host(tmp_path / "met").pci(GPU, V100, driver="vfio-pci", group=1), devices=GPU, expect="satisfied")["failures"] == []
+    tree = host(tmp_path / "unmet", policy=OVERRIDE).pci(GPU, V100, driver="nouveau", group=1)
+    sentence = f"{GPU} (10de:1db1) belongs to nouveau now, not to vfio-pci as claimed."
+    assert failures(tree, devices=GPU, expect="satisfied") == [sentence]
+
+
+def test_the_companions_in_the_group_are_looked_at_unless_they_are_to_be_ignored(tmp_path: Path) -> None:
+    tree = host(tmp_path).pci(GPU, V100, group=4).pci("0000:3b:00.1", "10de:10f7", class_code=0x040300, group=4)
+    assert [device["address"] for device in asked(tree, devices=GPU)["devices"]] == [GPU, "0000:3b:00.1"]
+    assert [device["address"] for device in asked(tree, devices=GPU, group="ignore")["devices"]] == [GPU]
+
+
+def test_an_image_is_asked_about_the_hardware_that_it_is_for(tmp_path: Path) -> None:
+    tree = host(tmp_path, policy=OVERRIDE)
+    for path in ("/proc/sys/kernel/osrelease", "/proc/cmdline"):
+        tree.place(path).unlink()
+    card = {"modalias": modalias(V100), "address": GPU}
+    told = asked(tree, hardware=[card], devices=V100, expect="winner")
+    assert (told["devices"][0]["satisfied"], told["devices"][0]["will_be_satisfied"]) == (None, True)
+    with pytest.raises(HostError, match="no kernel runs here"):
+        asked(tree, hardware=[card], devices=V100, expect="satisfied")
+    with pytest.raises(HostError, match="Describe the devices with hardware"):
+        asked(tree, devices=V100)
+
+
+def test_a_claim_is_checked_as_device_claim_checks_it(tmp_path: Path) -> None:
+    tree = host(tmp_path).pci(GPU, V100, group=1)
+    with pytest.raises(HostError, match="matches no PCI device"):
+        asked(tree, devices="8086:10d3")
+    with pytest.raises(HostError, match=r"claims\[0\]\.expect: 0000:3b:00\.0 is 10de:1db1, not 10de:1db5"):
+        asked(tree, claims=[{"devices": GPU, "expect": "10de:1db5"}])
+    with pytest.raises(HostError, match="there is no module vfoi-pci"):
+        asked(tree, devices=GPU, driver="vfoi-pci")
+    with pytest.raises(HostError, match=r"kernels: kernel 6\.9 is not installed"):
+        asked(tree, devices=GPU, kernels=["6.9"])

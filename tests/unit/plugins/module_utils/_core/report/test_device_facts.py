@@ -1,0 +1,141 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What `device_info` tells about a host, from a small root tree."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.report.device_facts import gather
+from ansible_collections.vfio.variants.tests.unit.trees import (
+    ANY_VFIO,
+    DEBIAN_12,
+    DEBIAN_13,
+    NVIDIA_DISPLAY,
+    V100_VARIANT,
+    Tree,
+    stock_debian,
+)
+
+GPU = "0000:3b:00.0"
+
+
+def only(tree: Tree) -> dict[str, t.Any]:
+    (device,) = gather(tree.host())["devices"]
+    return t.cast("dict[str, t.Any]", device)
+
+
+def test_a_device_is_told_in_the_form_that_selectors_take(tmp_path: Path) -> None:
+    device = only(stock_debian(tmp_path).pci(GPU, subsystem="10de:1212", driver="nouveau", group=15, nodes=["drm/card0"]))
+    told = {key: device[key] for key in ("id", "vendor", "device", "subsystem_vendor", "subsystem_device", "class", "revision")}
+    assert told == {
+        "id": "10de:1db1",
+        "vendor": "10de",
+        "device": "1db1",
+        "subsystem_vendor": "10de",
+        "subsystem_device": "1212",
+        "class": "030200",
+        "revision": "a1",
+    }
+    selected = gather(Tree(tmp_path).host(), {"vendor": device["vendor"], "device": device["device"], "class": device["class"]})
+    assert [found["address"] for found in selected["devices"]] == [GPU]
+    assert (device["driver"], device["iommu_group"], device["group_devices"], device["nodes"]) == ("nouveau", 15, [GPU], ["drm/card0"])
+
+
+def test_natives_come_before_variants_each_with_the_file_that_makes_it_one(tmp_path: Path) -> None:
+    contenders = only(stock_debian(tmp_path).pci(GPU, driver="nouveau"))["contenders"]
+    aliases = f"/lib/modules/{DEBIAN_13}/modules.alias"
+    assert [(entry["module"], entry["kind"], entry["alias"], entry["source"], entry["loaded"]) for entry in contenders] == [
+        ("nouveau", "native", NVIDIA_DISPLAY, aliases, True),
+        ("vfio_pci", "variant", ANY_VFIO, aliases, False),
+    ]
+
+
+def test_a_blacklist_is_told_with_file_and_line(tmp_path: Path) -> None:
+    tree = (
+        stock_debian(tmp_path)
+        .pci(GPU)
+        .file("/etc/modprobe.d/gpu.conf", "# mine\nblacklist nouveau\n")
+        .cmdline("modprobe.blacklist=nouveau")
+    )
+    assert only(tree)["contenders"][0]["blacklisted_by"] == ["/etc/modprobe.d/gpu.conf:2", "/proc/cmdline"]
+    assert gather(tree.host())["modprobe"][0] == {
+        "command": "blacklist",
+        "module": "nouveau",
+        "arguments": [],
+        "source": "/etc/modprobe.d/gpu.conf:2",
+    }
+
+
+def test_an_alias_in_modprobe_d_replaces_the_natives(tmp_path: Path) -> None:
+    tree = stock_debian(tmp_path).pci(GPU).file("/etc/modprobe.d/gpu.conf", "alias pci:v000010DEd00001DB1sv*sd*bc*sc*i* vfio-pci\n")
+    natives = [entry for entry in only(tree)["contenders"] if entry["kind"] == "native"]
+    assert [(entry["module"], entry["source"]) for entry in natives] == [("vfio_pci", "/etc/modprobe.d/gpu.conf:1")]
+
+
+def test_the_variant_is_that_of_the_running_kernel_with_the_driver_it_registers(tmp_path: Path) -> None:
+    tree = Tree(tmp_path).kernel(DEBIAN_13, {"vfio-pci": [ANY_VFIO], "mine-vfio": [V100_VARIANT]}, running=True).kernel(DEBIAN_12).pci(GPU)
+    device = only(tree)
+    assert device["variant"] == {"module": "mine_vfio", "driver": "mine_vfio", "alias": V100_VARIANT, "wildcards": 5}
+    assert {release: {key: told[key] for key in ("natives", "variants", "variant")} for release, told in device["kernels"].items()} == {
+        DEBIAN_12: {"natives": [], "variants": [], "variant": None},
+        DEBIAN_13: {"natives": [], "variants": ["mine_vfio", "vfio_pci"], "variant": "mine_vfio"},
+    }
+    assert only(tree.module("mine-vfio", ["mine-pci"]))["variant"]["driver"] == "mine-pci"
+
+
+def test_vfio_pci_is_the_driver_of_vfio_pci(tmp_path: Path) -> None:
+    assert only(stock_debian(tmp_path).pci(GPU))["variant"]["driver"] == "vfio-pci"
+
+
+def test_kernels_are_told_oldest_first(tmp_path: Path) -> None:
+    tree = stock_debian(tmp_path).kernel(DEBIAN_12, headers=True)
+    assert gather(tree.host())["kernels"] == [
+        {"release": DEBIAN_12, "running": False, "headers": True, "headers_package": f"linux-headers-{DEBIAN_12}"},
+        {"release": DEBIAN_13, "running": True, "headers": False, "headers_package": f"linux-headers-{DEBIAN_13}"},
+    ]
+
+
+def test_only_what_was_asked_for_is_told_and_its_group_is_whole(tmp_path: Path) -> None:
+    tree = stock_debian(tmp_path).pci(GPU, group=15).pci("0000:3b:00.1", "10de:10f7", class_code=0x040300, group=15)
+    (device,) = gather(tree.host(), "class:03")["devices"]
+    assert (device["address"], device["group_devices"]) == (GPU, [GPU, "0000:3b:00.1"])
+    with pytest.raises(HostError, match="class:02 matches no PCI device"):
+        gather(tree.host(), "class:02")
+    assert gather(tree.host(), "class:02", allow_missing=True)["devices"] == []
+
+
+def test_an_image_tells_its_kernels_and_says_that_it_has_no_devices(tmp_path: Path) -> None:
+    tree = (
+        Tree(tmp_path)
+        .kernel(DEBIAN_13, {"nouveau": [NVIDIA_DISPLAY]})
+        .file("/etc/modprobe.d/x.conf", "blacklist nouveau\nblacklist pcspkr\n")
+    )
+    told = gather(tree.host())
+    assert told["devices"] == []
+    assert [kernel["release"] for kernel in told["kernels"]] == [DEBIAN_13]
+    assert [entry["module"] for entry in told["modprobe"]] == ["nouveau"]
+    assert "not about devices" in told["warnings"][0]
+    with pytest.raises(HostError, match="no device can be found there"):
+        gather(tree.host(), "10de:1db1")
+
+
+def test_a_root_that_is_no_directory_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(HostError, match="is no directory"):
+        gather(Tree(tmp_path / "missing").host())
+
+
+def test_a_running_kernel_without_modules_is_told(tmp_path: Path) -> None:
+    told = gather(Tree(tmp_path).running("6.9").pci(GPU, driver="nouveau").host())
+    assert told["warnings"] == ["Kernel 6.9 runs, but its modules are not installed: what contends for a device is not known."]
+    assert (told["devices"][0]["driver"], told["devices"][0]["variant"], told["devices"][0]["contenders"]) == ("nouveau", None, [])
+
+
+def test_what_is_told_is_json(tmp_path: Path) -> None:
+    told = gather(stock_debian(tmp_path).pci(GPU, driver="nouveau").host())
+    assert json.loads(json.dumps(told)) == told
