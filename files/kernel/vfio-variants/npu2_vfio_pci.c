@@ -229,10 +229,10 @@ static struct fwnode_handle *npu2_find_bridge_node(struct pci_dev *pdev,
 }
 
 /*
- * The bridge has some ATSD registers more than links. Each link takes the one
- * of its number, and the first one if there is none of that number, as the
- * guest needs one at least. A bridge without any is no fault: the region is
- * then empty, and there for its capabilities.
+ * The bridge has a few more ATSD registers than links. Each link uses the one
+ * with its index, or the first one if there is none with that index, because
+ * the guest needs at least one. A bridge without any is not an error: the
+ * region is then empty and exists for its capabilities.
  */
 static int npu2_read_atsd(struct npu2_device *npu, u32 link)
 {

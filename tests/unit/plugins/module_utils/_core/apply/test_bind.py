@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 from pathlib import Path
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.apply.bind import ensure
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.tests.unit.module_calls import device_claim
 from ansible_collections.vfio.variants.tests.unit.plugins.module_utils._core.apply.model_kernel import ModelKernel
 from ansible_collections.vfio.variants.tests.unit.trees import ANY_VFIO, DEBIAN_13, E1000E, NVIDIA_DISPLAY, V100_VARIANT, Tree
 
@@ -37,8 +38,7 @@ def kernel_of(tree: Tree) -> ModelKernel:
 
 
 def claim(kernel: ModelKernel, devices: t.Any, check_mode: bool = False, **options: t.Any) -> dict[str, t.Any]:
-    params = {"devices": devices, "state": "present", "group": "claim", "force": False, "timeout": 5, **options}
-    return ensure(kernel, params, check_mode)
+    return device_claim(kernel, check_mode, devices=devices, **{"timeout": 5, **options})
 
 
 def test_a_gpu_goes_to_its_variant_and_its_twin_stays(tree: Tree) -> None:
@@ -85,6 +85,7 @@ def test_an_override_that_names_another_driver_is_put_right_without_a_rebind(tre
     result = claim(kernel, "0000:04:00.0")
     assert result["devices"][0]["steps"] == ["set driver_override to vfio-pci"]
     assert (kernel.owner("0000:04:00.0"), kernel.override("0000:04:00.0")) == ("vfio-pci", "vfio-pci")
+    assert kernel.log == ["devices/0000:04:00.0/driver_override <- vfio-pci"]
 
 
 def test_a_refused_probe_puts_every_device_back(tree: Tree) -> None:
@@ -95,6 +96,23 @@ def test_a_refused_probe_puts_every_device_back(tree: Tree) -> None:
     assert "0000:03:00.0 (8086:10d3) is owned by no driver after it was offered to vfio-pci" in str(caught.value)
     assert [kernel.owner(address) for address in (GPU, TWIN, NIC)] == ["nouveau", "nouveau", "e1000e"]
     assert [kernel.override(address) for address in (GPU, TWIN, NIC)] == [None, None, None]
+
+
+def test_a_failure_is_undone_from_the_last_device_to_the_first(tree: Tree) -> None:
+    kernel = kernel_of(tree)
+    kernel.refusing.add("vfio-pci")
+    with pytest.raises(HostError) as caught:
+        claim(kernel, ["10de:1db1", NIC])
+    given_back = [line.split(" <- ")[1] for line in kernel.log if line.startswith(("drivers/nouveau/bind", "drivers/e1000e/bind"))]
+    assert given_back == [NIC, TWIN, GPU]
+    assert re.findall(r"(\S+) is back with", caught.value.msg) == [NIC, TWIN, GPU]
+
+
+def test_a_driver_that_probes_asynchronously_is_waited_for(tree: Tree) -> None:
+    kernel = kernel_of(tree)
+    kernel.asynchronous.add(VARIANT)
+    assert claim(kernel, GPU)["devices"][0]["driver"] == VARIANT
+    assert kernel.owner(GPU) == VARIANT
 
 
 def test_a_module_that_cannot_be_loaded_is_told_before_anything_is_touched(tree: Tree) -> None:
@@ -198,6 +216,16 @@ def test_giving_back_returns_the_native_driver_and_clears_the_override(tree: Tre
     kernel.log.clear()
     assert not claim(kernel, "10de:1db1", state="absent")["changed"]
     assert kernel.log == []
+
+
+def test_giving_back_loads_no_native_driver_that_is_blacklisted(tree: Tree) -> None:
+    tree.pci("0000:06:00.0", id="8086:10d3", class_code=0x020000, driver="vfio-pci", override="vfio-pci", group=21)
+    kernel = kernel_of(tree)
+    kernel.natives = {**kernel.natives, "0000:06:00.0": "igc"}
+    kernel.blacklisted.add("igc")
+    result = claim(kernel, "0000:06:00.0", state="absent")
+    assert not tree.place("/sys/module/igc").exists()
+    assert [(device["driver"], device["changed"]) for device in result["devices"]] == [("", True)]
 
 
 def test_giving_back_leaves_a_device_that_no_vfio_driver_has(tree: Tree) -> None:

@@ -79,7 +79,7 @@ def test_an_image_is_a_stage_of_its_own(tree: Tree) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"damaged", archive({"squashfs-root.img": "hsqs"})])
-def test_an_image_that_cannot_be_read_is_no_stage_but_a_doubt(tree: Tree, content: bytes) -> None:
+def test_an_image_that_cannot_be_read_is_not_a_stage_but_a_doubt(tree: Tree, content: bytes) -> None:
     boot = the_boot(tree.file(IMAGE, content), initrds=(IMAGE,))
     assert stages(boot) == ["root"]
     (doubt,) = boot.doubts

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a boot image does about drivers, told from the image."""
+"""What an initramfs does about drivers, read from the image."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def test_kmod_never_reads_the_text_of_its_index(tmp_path: Path) -> None:
     assert "has no modules.alias.bin" in stage(tmp_path, entries).doubts[0]
 
 
-def test_an_index_without_its_text_cannot_be_told(tmp_path: Path) -> None:
+def test_an_index_without_its_text_cannot_be_read(tmp_path: Path) -> None:
     entries = {name: entry for name, entry in initramfs_tools().items() if not name.endswith("modules.alias")}
     assert "modules.alias.bin but not modules.alias" in stage(tmp_path, entries).doubts[0]
 
@@ -204,7 +204,7 @@ def test_etc_cmdline_alone_does_not_start_the_unit_that_reads_it(tmp_path: Path)
     assert stage(tmp_path, dracut() | {"etc/cmdline": "rd.driver.pre=vfio_pci\n"}).steps == COLDPLUG_ALONE
 
 
-def test_an_image_without_the_script_heeds_no_driver_argument(tmp_path: Path) -> None:
+def test_an_image_without_the_script_ignores_the_driver_arguments(tmp_path: Path) -> None:
     entries = {name: entry for name, entry in dracut().items() if name != "usr/bin/dracut-pre-udev"}
     assert stage(tmp_path, entries, "rd.driver.pre=vfio_pci rd.driver.blacklist=nouveau").steps == COLDPLUG_ALONE
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`ids=` that is lost, malformed or nobody's, and softdeps that rely on one that is not there."""
+"""`ids=` that is lost, malformed or matches no device, and softdeps that rely on one that does not exist."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def test_a_file_that_is_not_read_for_a_built_in_loses_nothing_to_the_command_lin
         ("nouveau:x", "is dropped"),
     ],
 )
-def test_an_entry_that_is_no_id_is_told(value: str, words: str) -> None:
+def test_an_entry_that_is_not_an_id_is_told(value: str, words: str) -> None:
     assert words in sentence("ids-malformed", boot(modprobe=f"options vfio-pci ids={value}"), devices=HOST)
 
 

@@ -84,7 +84,7 @@ def test_a_selector_selects(inventory: Inventory, written: object, expected: set
         (["10de:1db1", 7], "the number 7 is not a valid selector"),
     ],
 )
-def test_what_is_no_selector_is_refused_with_the_options_name(written: object, told: str) -> None:
+def test_what_is_not_a_selector_is_refused_with_the_options_name(written: object, told: str) -> None:
     with pytest.raises(HostError, match=told) as caught:
         parse(written, "claims[2].devices")
     assert caught.value.msg.startswith("claims[2].devices")

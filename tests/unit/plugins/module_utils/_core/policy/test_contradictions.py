@@ -34,6 +34,19 @@ class TestContradictions:
         tree = gpu_host(tmp_path).file("/etc/udev/rules.d/10-site.rules", f'{V100_KEYS}, ATTR{{driver_override}}="vfio-pci"\n')
         assert any("/etc/udev/rules.d/10-site.rules:1" in warning for warning in run(tree, V100)["warnings"])
 
+    def test_a_later_rule_that_may_not_match_is_reported_and_refuses_nothing(self, tmp_path: Path) -> None:
+        text = f'PROGRAM=="/usr/local/bin/is-spare %k", {V100_KEYS}, ATTR{{driver_override}}="vfio-pci"\n'
+        tree = gpu_host(tmp_path).file("/etc/udev/rules.d/90-site.rules", text)
+        result = run(tree, V100)
+        assert result["changed"]
+        assert any("/etc/udev/rules.d/90-site.rules:1" in warning for warning in result["warnings"])
+
+    def test_a_later_rule_is_refused_although_one_that_may_not_match_comes_after_it(self, tmp_path: Path) -> None:
+        tree = gpu_host(tmp_path).file("/etc/udev/rules.d/90-site.rules", f'{V100_KEYS}, ATTR{{driver_override}}="vfio-pci"\n')
+        text = f'PROGRAM=="/usr/local/bin/is-spare %k", {V100_KEYS}, ATTR{{driver_override}}="{VARIANT}"\n'
+        tree.file("/etc/udev/rules.d/95-site.rules", text)
+        assert "/etc/udev/rules.d/90-site.rules:1" in refused(tree, V100)
+
     def test_with_ids_any_other_override_wins_and_is_refused(self, tmp_path: Path) -> None:
         text = 'SUBSYSTEM=="pci", ATTR{vendor}=="0x8086", ATTR{driver_override}="none"\n'
         tree = gpu_host(tmp_path).file("/etc/udev/rules.d/10-site.rules", text)

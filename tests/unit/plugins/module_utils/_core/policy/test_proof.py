@@ -33,8 +33,8 @@ def plan(tmp_path: Path, strategy: str) -> PolicyPlan:
     return PolicyPlan(absent("gpus"), (decision,), softdeps, blacklisted, ())
 
 
-def on_disk(modprobe: str = "", rules: str = "", own: t.Sequence[str] = ("",)) -> OtherConfig:
-    config = ModprobeConfig.parse(modprobe, "/etc/modprobe.d/00-gpus.conf")
+def on_disk(modprobe: str = "", rules: str = "", own: t.Sequence[str] = ("",), path: str = "/etc/modprobe.d/00-gpus.conf") -> OtherConfig:
+    config = ModprobeConfig.parse(modprobe, path)
     softdeps = tuple(ModprobeConfig.parse(text, "/lib/modules/x/modules.softdep") for text in own)
     return OtherConfig(config, softdeps, Rules(tuple(parse(rules, "/etc/udev/rules.d/70-gpus.rules"))), {}, Cmdline(()))
 
@@ -66,3 +66,12 @@ def test_what_undoes_it_is_a_flaw(tmp_path: Path, strategy: str, modprobe: str, 
     found = mismatches(plan(tmp_path, strategy), on_disk(modprobe, rules))
     assert len(found) == 1
     assert flaw in found[0]
+
+
+def test_of_two_softdeps_the_file_that_comes_first_by_name_counts(tmp_path: Path) -> None:
+    """depmod's modules.softdep takes its turn among the files of modprobe.d (kmod_config_new() in libkmod-config.c)."""
+    wanted, other = plan(tmp_path, "ids"), ["softdep nouveau pre: other\n"]
+    assert mismatches(wanted, on_disk(IDS, own=other, path="/etc/modprobe.d/gpus.conf")) == ()
+    assert mismatches(wanted, on_disk(IDS, own=other, path="/etc/modprobe.d/zz-gpus.conf")) == (
+        "kmod does not heed the softdep of nouveau",
+    )

@@ -20,6 +20,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.report.cached_
 from ansible_collections.vfio.variants.tests.unit import boot_images
 from ansible_collections.vfio.variants.tests.unit.driver_files import Driver, Entry, driver_file
 from ansible_collections.vfio.variants.tests.unit.images import archive, packed
+from ansible_collections.vfio.variants.tests.unit.module_calls import device_info
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_12, DEBIAN_13, NVIDIA_DISPLAY, Tree, stock_debian
 
 GPU = "0000:3b:00.0"
@@ -37,7 +38,7 @@ class Machine:
         self.made = 0
 
     def look(self, **options: t.Any) -> dict[str, t.Any]:
-        return facts.gather(self.tree.host(), **options)
+        return device_info(self.tree.host(), **options)
 
     def claimed(self) -> str | None:
         return t.cast("str | None", self.look()["devices"][0]["kernels"][DEBIAN_13]["claimed"])

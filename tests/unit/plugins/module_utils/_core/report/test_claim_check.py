@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.report.claim_check import compare
 from ansible_collections.vfio.variants.tests.unit import boot_images, boot_menus, images
 from ansible_collections.vfio.variants.tests.unit.commands import Commands
 from ansible_collections.vfio.variants.tests.unit.driver_files import ANY, Driver, Entry, driver_file
+from ansible_collections.vfio.variants.tests.unit.module_calls import claim_info
 from ansible_collections.vfio.variants.tests.unit.trees import ANY_VFIO, DEBIAN_12, DEBIAN_13, NVIDIA_DISPLAY, Tree, modalias
 
 GPU, TWIN = "0000:3b:00.0", "0000:5e:00.0"
@@ -47,13 +47,8 @@ def _kernel(tree: Tree, release: str, policy: str | None) -> None:
     tree.file(f"/boot/initrd.img-{release}", images.packed(images.archive(content), "gzip"))
 
 
-def params(**given: t.Any) -> dict[str, t.Any]:
-    unset = dict.fromkeys(("claims", "devices", "driver", "allow_missing", "hardware"))
-    return {**unset, "expect": "none", "kernels": ["next"], "group": "claim", "pending_modules": [], **given}
-
-
 def asked(tree: Tree, **given: t.Any) -> dict[str, t.Any]:
-    return compare(tree.host(Commands(tree.root)), params(**given), False)
+    return claim_info(tree.host(Commands(tree.root)), **given)
 
 
 def failures(tree: Tree, **given: t.Any) -> list[str]:
