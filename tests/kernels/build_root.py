@@ -182,7 +182,9 @@ def _add_missing(root: BuildRoot, release: Release, cache: Cache, say: Say) -> N
     for one in series:
         if add_kernel(root, release.candidates(archive, one), one, say) is None:
             # What the archive named and did not have it may have replaced by now.
-            add_kernel(root, release.candidates(kernel_offers.read(cache, say, renewed=True), one), one, say)
+            renewed = kernel_offers.read(cache, say, renewed=True)
+            if renewed != archive:
+                add_kernel(root, release.candidates(renewed, one), one, say)
     for name in checkers:
         _add_checker(root, name, archive.debs_named(name, release.suite.base), say)
 
