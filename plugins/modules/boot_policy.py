@@ -15,8 +15,9 @@ description:
   - Writes the udev rules, the modprobe configuration, and what the initramfs generators need, so that each claimed device goes
     to its driver at boot, also where its native driver is already loaded by the initramfs.
   - All files are written, or none. Each says in its first line which policy it belongs to; a file of somebody else is never touched.
-  - Configuration of others that would make the policy lose is an error that names the file and line; the command line of the
-    running kernel is part of it.
+  - Before anything is written, the next boot of each kernel is predicted from the host as it will be with the policy's files in
+    place and the initramfs images rebuilt. A claimed device that will not get its driver, or only by chance, is an error that names
+    the file and line which decide; what cannot be determined is a warning that says why.
   - Nothing is bound or unbound now; that is what M(vfio.variants.device_claim) does. A VFIO driver that is not loaded is
     loaded to learn its exact name, which binds nothing.
   - The initramfs images are not rebuilt; hand the returned RV(policy) to M(vfio.variants.initramfs).
@@ -82,6 +83,7 @@ options:
 notes:
   - Requires root.
   - A native driver that is built into the kernel has its devices before any file is read. The module warns about it.
+  - The command line of each kernel is the one that the boot loader gives it, which need not be that of the running kernel.
   - A device that is added to a running host while its native driver is loaded goes to the native driver.
 seealso:
   - module: vfio.variants.device_claim
@@ -171,11 +173,35 @@ warnings:
   elements: str
 """
 
+import typing as t
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.boot_policy import apply
-from ansible_collections.vfio.variants.plugins.module_utils._core.claim.arguments import CLAIM_ARGUMENTS, CLAIM_EXCLUSIVE
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim.arguments import (
+    CLAIM_ARGUMENTS,
+    CLAIM_EXCLUSIVE,
+    claims_of,
+    pending_of,
+)
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import run_module
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.request import PolicyRequest
+
+
+def request_of(params: t.Mapping[str, t.Any]) -> PolicyRequest:
+    """What the options ask for.  Raises HostError where the claims are no claims."""
+    if params["state"] == "absent":
+        return PolicyRequest(params["name"], wanted=False)
+    return PolicyRequest(
+        name=params["name"],
+        claims=claims_of(params),
+        strategy=params["strategy"],
+        kernels=tuple(params["kernels"]),
+        whole_groups=params["group"] == "claim",
+        natives=tuple(params["natives"] or ()),
+        allow_shared_native=params["allow_shared_native"],
+        pending=pending_of(params),
+    )
 
 
 def main() -> None:
@@ -194,7 +220,7 @@ def main() -> None:
         required_if=[("state", "present", ("claims", "devices"), True)],
         supports_check_mode=True,
     )
-    run_module(module, lambda host: apply(host, module.params, module.check_mode))
+    run_module(module, lambda host: apply(host, request_of(module.params), module.check_mode))
 
 
 if __name__ == "__main__":

@@ -144,6 +144,10 @@ class Boot:
     """What could not be read for the boot as a whole: an image that cannot be looked into, a boot loader nobody knows."""
 
 
+NOT_KNOWN = "not known"
+"""The source of what a forecast could not see."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Reason:
     """A fact that decides, and where it stands."""
@@ -167,6 +171,11 @@ class Winner:
     stage: str | None
     because: tuple[Reason, ...]
     outcomes: tuple[str | None, ...]
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """What could not be seen, a sentence each."""
+        return tuple(because.fact for because in self.because if because.source == NOT_KNOWN)
 
 
 @dataclasses.dataclass(frozen=True)
