@@ -175,6 +175,17 @@ class Winner:
     outcomes: tuple[str | None, ...]
 
     @property
+    def facts(self) -> dict[str, str]:
+        """The facts that decide each of the outcomes, by source."""
+        found: dict[str, str] = {}
+        for because in self.because:
+            source, fact = because.source, because.fact
+            if source.startswith("or "):
+                source, _colon, fact = fact.partition(": ")
+            found.setdefault(source, fact)
+        return found
+
+    @property
     def doubts(self) -> tuple[str, ...]:
         """What could not be seen, a sentence each."""
         return tuple(because.fact for because in self.because if because.source == NOT_KNOWN)

@@ -82,7 +82,7 @@ def removals(
     if any(boot.cmdline_source in str(because) for because in now.because):
         yield from _without_arguments(boot, now)
     lines = _lines(boot)
-    for source, fact in {**_reasons(now), **also}.items():
+    for source, fact in {**now.facts, **also}.items():
         if source == boot.cmdline_source or source.startswith(tuple(f"{path}:" for path in spared)):
             continue
         if source in lines:
@@ -91,17 +91,6 @@ def removals(
             kept = {address: assigned for address, assigned in boot.later.driverctl.items() if assigned.source != source}
             later = dataclasses.replace(boot.later, driverctl=kept)
             yield SuggestedChange(f"Remove {source}.", dataclasses.replace(boot, later=later), f"{source}: {fact}")
-
-
-def _reasons(winner: Winner) -> dict[str, str]:
-    """The facts that decide, by source; those of the other side of a race, too."""
-    found: dict[str, str] = {}
-    for because in winner.because:
-        source, fact = because.source, because.fact
-        if source.startswith("or "):
-            source, _colon, fact = fact.partition(": ")
-        found.setdefault(source, fact)
-    return found
 
 
 def _lines(boot: Boot) -> frozenset[str]:
