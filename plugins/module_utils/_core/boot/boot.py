@@ -74,6 +74,8 @@ class Stage:
     config: ModprobeConfig
     rules: Rules
     doubts: tuple[str, ...] = ()
+    loads_lists: bool = False
+    """Whether an initramfs has systemd-modules-load, for which its generator copies the root's lists."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -5,12 +5,13 @@
 from __future__ import annotations
 
 import dataclasses
+import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import INITRAMFS, Stage
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import INITRAMFS, Coldplug, LoadList, Stage
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.rebuilt_image import rebuilt
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import Directive, ModprobeConfig, SourceLine
-from ansible_collections.vfio.variants.tests.unit.boots import STOCK, device, stage
+from ansible_collections.vfio.variants.tests.unit.boots import STOCK, device, load_list, stage
 from ansible_collections.vfio.variants.tests.unit.trees import E1000E, NVIDIA_DISPLAY
 
 CARD = device()
@@ -68,3 +69,36 @@ def test_what_the_root_has_lost_is_lost_and_aliases_are_those_of_the_root() -> N
     kernel = rebuilt(image, stage(modules=STOCK), ["no_such_module"]).kernel
     assert sorted(kernel.modules) == ["nouveau"]
     assert [match.module for match in kernel.natives(CARD.modalias)] == ["nouveau"]
+
+
+PROGRAM = "systemd-modules-load"
+ROOT_LIST = "/etc/modules-load.d/vfio.conf"
+
+
+def with_lists(image: Stage, *works: LoadList) -> Stage:
+    return dataclasses.replace(image, loads_lists=True, steps=((*works, Coldplug()),))
+
+
+def listed_in(image: Stage) -> list[t.Any]:
+    return [[(one.name, one.source) for one in work.modules] for step in image.steps for work in step if isinstance(work, LoadList)]
+
+
+def test_dracut_copies_the_lists_of_modules_to_load_beside_coldplug() -> None:
+    root = dataclasses.replace(stage(), steps=((load_list(PROGRAM, "vfio_pci", source=ROOT_LIST), Coldplug()),))
+    image = rebuilt(with_lists(stage(INITRAMFS)), root, ())
+    assert listed_in(image) == [[("vfio_pci", f"{ROOT_LIST}:1")]]
+    assert len(image.steps) == 1
+
+
+def test_they_take_the_place_of_those_that_it_has_and_the_command_line_stays() -> None:
+    root = dataclasses.replace(stage(), steps=((load_list(PROGRAM, "vfio_pci", source=ROOT_LIST), Coldplug()),))
+    own, told = (
+        load_list(PROGRAM, name, source=place) for name, place in (("igb", f"/boot/x:{ROOT_LIST}"), ("nvme", "/boot/grub/grub.cfg"))
+    )
+    image = rebuilt(with_lists(stage(INITRAMFS), dataclasses.replace(own, modules=(*told.modules, *own.modules))), root, ())
+    assert listed_in(image) == [[("nvme", "/boot/grub/grub.cfg:1"), ("vfio_pci", f"{ROOT_LIST}:1")]]
+
+
+def test_initramfs_tools_copies_none() -> None:
+    root = dataclasses.replace(stage(), steps=((load_list(PROGRAM, "vfio_pci", source=ROOT_LIST), Coldplug()),))
+    assert listed_in(rebuilt(stage(INITRAMFS, load=["igb"]), root, ())) == listed_in(stage(INITRAMFS, load=["igb"]))
