@@ -90,7 +90,7 @@ def _refuse_stale(left_out: dict[str, str]) -> None:
     known: list[Mutant] = [mutant for file, text in texts().items() for mutant in mutants_of(file, text)]
     stale = report.stale(list(left_out), known)
     if stale:
-        raise ValueError(f"{EQUIVALENTS.name} names what is no mutant any more: {'; '.join(stale)}")
+        raise ValueError(f"{EQUIVALENTS.name} names what is not a mutant any more: {'; '.join(stale)}")
 
 
 def _store(again: bool) -> Store:

@@ -36,6 +36,11 @@ def is_made_by(tree: FileTree) -> bool:
     return any(tree.exists(f"{home}/{name}") for home in HOMES for name in ("hooks", "modules.txt", "build-parameter.txt"))
 
 
+def loads_lists(tree: FileTree, cmdline: Cmdline) -> bool:
+    """Whether the image loads the lists of modules-load.d."""
+    return any(tree.exists(path) for path in SYSTEMD) and read_systemd.loads_lists(tree, cmdline, in_initrd=True)
+
+
 def flow(tree: FileTree, kernel: Kernel, cmdline: Cmdline, source: str) -> Flow:
     """What dracut's scripts and the image's systemd, if any, do about drivers."""
     with_systemd = any(tree.exists(path) for path in SYSTEMD)

@@ -232,6 +232,11 @@ def softdep_words(line: Directive | None, wanted: str) -> tuple[str, ...]:
     return tuple(found)
 
 
+def loads_nothing(line: Directive, module: str) -> bool:
+    """Whether all that an `install` line does is to keep the module out."""
+    return _command(line, module).names == ()
+
+
 def _said(line: Directive) -> Reason:
     return Reason(str(line.source), " ".join((line.command, *(word.strip() for word in line.arguments))))
 

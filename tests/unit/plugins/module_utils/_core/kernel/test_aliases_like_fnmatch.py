@@ -116,7 +116,7 @@ def test_open_fields_are_counted(alias: str, wildcards: int) -> None:
 
 def test_the_buses_are_told_apart_and_a_module_of_vfio_s_bus_alone_is_a_variant() -> None:
     found = index([], [("pci:v*d*sv*sd*bc*sc*i*", "both"), ("vfio_pci:v*d*sv*sd*bc*sc*i*", "both"), ("vfio_pci:v000010DE*", "only-vfio")])
-    assert (found.modules("pci"), found.modules("vfio_pci")) == ({"both"}, {"both", "only_vfio"})
+    assert (found.modules("pci"), found.modules("vfio_pci")) == (frozenset({"both"}), frozenset({"both", "only_vfio"}))
     assert [found.is_variant(module) for module in ("both", "only_vfio", "none")] == [False, True, False]
 
 

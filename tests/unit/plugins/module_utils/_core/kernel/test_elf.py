@@ -117,7 +117,7 @@ def test_a_pointer_leads_to_its_symbol_and_as_far_behind_it_as_the_addend_says()
     assert found == {0: Place(DATA_SECTION, 4), 8: Place(DATA_SECTION, 6), 16: Place(TEXT, 3)}
 
 
-def test_what_is_no_whole_address_or_leads_to_no_section_is_no_pointer() -> None:
+def test_what_is_not_a_whole_address_or_leads_to_no_section_is_not_a_pointer() -> None:
     # R_X86_64_PC32 is 2; symbol 4 is undefined, 5 is absolute.
     assert assembled(SYMBOLS_OF_EACH_KIND, [(0, 1, 2, 0), (8, 4, 1, 0), (16, 5, 1, 0)]).pointers(DATA_SECTION) == {}
     assert assembled(SYMBOLS_OF_EACH_KIND, [(0, 1, 1, 0)]).pointers(TEXT) == {}
@@ -140,5 +140,5 @@ def test_a_machine_whose_relocations_are_not_known_has_no_pointers() -> None:
 def test_a_file_that_does_not_begin_as_elf_is_refused_though_all_else_is_right(place: int) -> None:
     whole = bytearray(elf({".modinfo": b"a=b\0"}))
     whole[place] ^= 0xFF
-    with pytest.raises(NotElfError, match="does not begin as an ELF file does"):
+    with pytest.raises(NotElfError, match="it has no ELF header"):
         Elf.parse(bytes(whole))

@@ -80,6 +80,15 @@ def test_an_argument_that_takes_the_iommu_away_is_named() -> None:
     assert advice(boot(rules=rules(CLAIM), cmdline="quiet iommu=off")) == "Remove iommu=off from the command line (/proc/cmdline)."
 
 
+def test_so_is_one_that_blacklists_the_claimed_module() -> None:
+    found = boot(rules=rules(CLAIM), cmdline="modprobe.blacklist=vfio_pci quiet=1")
+    assert advice(found) == "Remove modprobe.blacklist=vfio_pci from the command line (/proc/cmdline)."
+
+
+def test_a_list_that_loads_the_native_beside_udev_is_named() -> None:
+    assert advice(boot(rules=rules(CLAIM), load=["nouveau"])) == "Remove /etc/modules:1 (systemd-modules-load loads nouveau)."
+
+
 def test_driverctl_s_file_is_named() -> None:
     later = Later(driverctl={CARD.address: Assigned("e1000e", "/etc/driverctl.d/pci-0000:01:00.0")})
     assert advice(boot(rules=rules(CLAIM), later=later)) == "Remove /etc/driverctl.d/pci-0000:01:00.0."
