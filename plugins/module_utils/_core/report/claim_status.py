@@ -102,7 +102,7 @@ class ClaimStatus:
         for boot in self.boots:
             if not boot.is_satisfied:
                 alike.setdefault(boot.complaint("it", "").replace(boot.release, "{release}"), []).append(boot)
-        clauses = []
+        clauses: list[str] = []
         for boots in alike.values():
             subject = "it" if clauses else f"{self.device.address} ({self.device.id})"
             clauses.append(boots[0].complaint(subject, " and ".join(boot.release for boot in boots)))

@@ -21,7 +21,9 @@ def test_name_and_version_are_read() -> None:
 
 @pytest.mark.parametrize("text", ["", "PACKAGE_NAME=$(basename $PWD)", "[ -e x ] && PACKAGE_NAME=gpu"])
 def test_a_name_that_only_running_would_show_asks_for_the_option(text: str) -> None:
-    with pytest.raises(HostError, match=r"PACKAGE_NAME in package/dkms\.conf cannot be determined without running it\. Set the option name"):
+    with pytest.raises(
+        HostError, match=r"PACKAGE_NAME in package/dkms\.conf cannot be determined without running it\. Set the option name"
+    ):
         _name = conf(text).name
 
 
