@@ -119,7 +119,7 @@ def test_an_assignment_knows_the_selector_that_took_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("claim", "told"),
     [
-        ({}, r"claims\[0\]\.devices: a claim must say"),
+        ({}, r"claims\[0\]\.devices: a claim needs devices"),
         ({"devices": "x"}, r"claims\[0\]\.devices: 'x' is not a valid selector"),
         ({"devices": "10de:1db1", "drivr": "x"}, r"claims\[0\]\.drivr: a claim has no such field"),
         ({"devices": "10de:1db1", "driver": ""}, r"claims\[0\]\.driver: '' is not a valid driver name"),
