@@ -15,8 +15,9 @@ description:
   - Writes udev rules, modprobe configuration, and configuration of the initramfs generators, so that each claimed device is bound
     to its driver at boot, even if the initramfs contains its native driver.
   - Either all files are written, or none. The first line of each says which policy it belongs to; other files are never touched.
-  - If other configuration, including the running kernel's command line, would defeat the policy, the module fails and names the
-    file and line.
+  - Before anything is written, the next boot of each kernel is predicted from the host as it will be with the policy's files in
+    place and the initramfs images rebuilt. If a claimed device will not be bound to its driver, or only by chance, the module fails
+    and names the file and line that decide; what cannot be determined is a warning that says why.
   - Nothing is bound or unbound; that is what M(vfio.variants.device_claim) does. A VFIO driver that is not loaded may be
     loaded to determine its exact name; that does not bind any device.
   - The initramfs images are not rebuilt; pass the returned RV(policy) to M(vfio.variants.initramfs).
@@ -84,6 +85,7 @@ notes:
   - Requires root.
   - A native driver that is built into the kernel is bound before any file is read. The module warns about it.
   - A device that is hot-added while its native driver is loaded may be bound to the native driver.
+  - The command line of each kernel is the one that the boot loader gives it, which need not be that of the running kernel.
 seealso:
   - module: vfio.variants.device_claim
   - module: vfio.variants.initramfs
@@ -172,11 +174,35 @@ warnings:
   elements: str
 """
 
+import typing as t
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.boot_policy import apply
-from ansible_collections.vfio.variants.plugins.module_utils._core.claim.arguments import CLAIM_ARGUMENTS, CLAIM_EXCLUSIVE
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim.arguments import (
+    CLAIM_ARGUMENTS,
+    CLAIM_EXCLUSIVE,
+    claims_of,
+    pending_of,
+)
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import run_module
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.request import PolicyRequest
+
+
+def request(options: t.Mapping[str, t.Any]) -> PolicyRequest:
+    """What the options ask for.  Raises HostError where they are not valid claims."""
+    if options["state"] == "absent":
+        return PolicyRequest(options["name"], wanted=False)
+    return PolicyRequest(
+        name=options["name"],
+        claims=claims_of(options),
+        strategy=options["strategy"],
+        kernels=tuple(options["kernels"]),
+        whole_groups=options["group"] == "claim",
+        natives=tuple(options["natives"] or ()),
+        allow_shared_native=options["allow_shared_native"],
+        pending=pending_of(options),
+    )
 
 
 def main() -> None:
@@ -195,7 +221,7 @@ def main() -> None:
         required_if=[("state", "present", ("claims", "devices"), True)],
         supports_check_mode=True,
     )
-    run_module(module, lambda host: apply(host, module.params, module.check_mode))
+    run_module(module, lambda host: apply(host, request(module.params), module.check_mode))
 
 
 if __name__ == "__main__":

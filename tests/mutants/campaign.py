@@ -18,11 +18,10 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.vfio.variants.tests.mutants.reach import Reach, Recorder
+from ansible_collections.vfio.variants.tests.mutants.reach import ROOT, Reach, Recorder
 from ansible_collections.vfio.variants.tests.mutants.source import Mutant
 from ansible_collections.vfio.variants.tests.mutants.trial import (
     NOTICED,
-    ROOT,
     SURVIVED,
     Outcome,
     Trial,

@@ -17,9 +17,10 @@ import yaml
 
 from ansible_collections.vfio.variants.tests.mutants import report
 from ansible_collections.vfio.variants.tests.mutants.campaign import Campaign, Store, state_of_the_tree
+from ansible_collections.vfio.variants.tests.mutants.reach import ROOT
 from ansible_collections.vfio.variants.tests.mutants.sample import ROOMS, drawn, texts
 from ansible_collections.vfio.variants.tests.mutants.source import Mutant, mutants_of
-from ansible_collections.vfio.variants.tests.mutants.trial import ROOT, TrialError
+from ansible_collections.vfio.variants.tests.mutants.trial import TrialError
 
 EQUIVALENTS: t.Final = Path(__file__).resolve().with_name("equivalents.yml")
 COUNT: t.Final = 600
@@ -89,7 +90,7 @@ def _refuse_stale(left_out: dict[str, str]) -> None:
     known: list[Mutant] = [mutant for file, text in texts().items() for mutant in mutants_of(file, text)]
     stale = report.stale(list(left_out), known)
     if stale:
-        raise ValueError(f"{EQUIVALENTS.name} names what is no mutant any more: {'; '.join(stale)}")
+        raise ValueError(f"{EQUIVALENTS.name} names what is not a mutant any more: {'; '.join(stale)}")
 
 
 def _store(again: bool) -> Store:

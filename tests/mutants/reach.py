@@ -19,7 +19,9 @@ import pytest
 
 from ansible_collections.vfio.variants.tests.mutants.source import CORE, Mutant
 
-PACKAGE: t.Final = "ansible_collections.vfio.variants.plugins.module_utils._core"
+ROOT: t.Final = CORE.parents[2]
+COLLECTION: t.Final = "ansible_collections.vfio.variants."
+PACKAGE: t.Final = f"{COLLECTION}plugins.module_utils._core"
 _AT_IMPORT: t.Final = ""
 
 
@@ -33,7 +35,8 @@ class Reach:
     def tests(self, mutant: Mutant) -> frozenset[str]:
         """The tests that can notice a mutant.
 
-        What runs when a module is imported has an effect on every test that uses the module or one that imports from it.
+        What runs when a module is imported has an effect on every test that uses the module or one that imports from it, and
+        may do so by its constants alone.
         """
         first, last = mutant.lines
         here = self.lines.get(mutant.file, {})
@@ -41,7 +44,8 @@ class Reach:
         if mutant.in_function and _AT_IMPORT not in found:
             return found
         files = (mutant.file, *importers().get(mutant.file, ()))
-        return found.union(*(tests for file in files for tests in self.lines.get(file, {}).values())) - {_AT_IMPORT}
+        found = found.union(*(tests for file in files for tests in self.lines.get(file, {}).values())) - {_AT_IMPORT}
+        return found | {test for test in self.seconds if mutant.file in used_by(test.partition("::")[0])}
 
     def write(self, path: Path) -> None:
         numbers = {test: number for number, test in enumerate(self.seconds)}
@@ -70,12 +74,35 @@ def importers() -> Mapping[str, frozenset[str]]:
     """The core's files that import from each of its files."""
     found: dict[str, set[str]] = {}
     for path in sorted(CORE.rglob("*.py")):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ImportFrom) and node.module is not None and node.module.startswith(PACKAGE):
-                below = node.module[len(PACKAGE) + 1 :]
-                for module in (below, *(f"{below}.{name.name}".lstrip(".") for name in node.names)):
-                    found.setdefault(f"{module.replace('.', '/')}.py", set()).add(str(path.relative_to(CORE)))
+        for other in _imports(path):
+            if other.is_relative_to(CORE):
+                found.setdefault(str(other.relative_to(CORE)), set()).add(str(path.relative_to(CORE)))
     return {file: frozenset(files) for file, files in found.items()}
+
+
+@functools.cache
+def used_by(test_file: str) -> frozenset[str]:
+    """The core's files that a test's file imports from, by itself or through files that are not of the core."""
+    waiting, seen = [ROOT / test_file], set[Path]()
+    while waiting:
+        path = waiting.pop()
+        if path not in seen:
+            seen.add(path)
+            waiting += [] if path.is_relative_to(CORE) else _imports(path)
+    return frozenset(str(path.relative_to(CORE)) for path in seen if path.is_relative_to(CORE))
+
+
+@functools.cache
+def _imports(path: Path) -> tuple[Path, ...]:
+    """The collection's own files that one of them imports."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names.update(name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module is not None:
+            names |= {node.module, *(f"{node.module}.{name.name}" for name in node.names)}
+    inside = (name.removeprefix(COLLECTION).replace(".", "/") for name in sorted(names) if name.startswith(COLLECTION))
+    return tuple(file for file in (ROOT / f"{name}.py" for name in inside) if file.is_file())
 
 
 @dataclass(eq=False)
@@ -102,15 +129,14 @@ class Recorder:
             self.failed.append(report.nodeid)
 
     def reach(self) -> Reach:
-        """What was seen; tests that run nothing of the core are left out."""
+        """What was seen."""
         data = self.measured.get_data()
         lines = {
             below: {line: frozenset(tests) for line, tests in data.contexts_by_lineno(path).items()}
             for path in data.measured_files()
             for below in _below_the_core(path)
         }
-        used = frozenset[str]().union(*(tests for found in lines.values() for tests in found.values()))
-        return Reach({test: seconds for test, seconds in self.seconds.items() if test in used}, lines)
+        return Reach(self.seconds, lines)
 
 
 def _below_the_core(path: str) -> Iterator[str]:

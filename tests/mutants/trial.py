@@ -28,10 +28,9 @@ from types import CodeType, ModuleType
 
 import pytest
 
-from ansible_collections.vfio.variants.tests.mutants.reach import PACKAGE
-from ansible_collections.vfio.variants.tests.mutants.source import CORE, Mutant, mutated
+from ansible_collections.vfio.variants.tests.mutants.reach import PACKAGE, ROOT
+from ansible_collections.vfio.variants.tests.mutants.source import Mutant, mutated
 
-ROOT: t.Final = CORE.parents[2]
 NOTICED, SURVIVED, ENDLESS = "noticed", "survived", "endless"
 _MEMORY: t.Final = 8 << 30
 _WALL_SECONDS: t.Final = 900

@@ -8,7 +8,6 @@ import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 from workshop.check import Check, Result, run
@@ -118,4 +117,4 @@ def run_all(bench: Workbench, asked: Sequence[str]) -> int:
 def _row(name: str, result: Result, commit: str, seconds: float) -> Row:
     word = "FAILED" if result.failed else "unavailable" if result.short else "ok"
     say(f"== {name}: {word} ({duration(seconds)})")
-    return Row(name, word, result.passed, result.failed, round(seconds / 60, 1), commit, datetime.now(UTC).date().isoformat())
+    return Row(name, word, result.passed, result.failed, round(seconds / 60, 1), commit, time.strftime("%Y-%m-%d", time.gmtime()))

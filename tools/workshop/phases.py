@@ -44,6 +44,7 @@ def lint(bench: Workbench) -> Iterator[Check]:
     yield bench.check("shellcheck", "shellcheck", "--external-sources", *sorted(bench.shell_scripts()))
     yield bench.check("reuse", "reuse", "lint", "--lines")
     yield bench.check("changelog", "antsibull-changelog", "lint")
+    yield bench.check("words", "python", "-m", "workshop.words", cwd=bench.checkout.root / "tools")
 
 
 def _types(bench: Workbench) -> Iterator[Check]:

@@ -15,7 +15,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot.policy_fi
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import next_boot
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.forecast import forecast
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.findings import find
-from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import DRIVERCTL, IDS, RULE, HostPolicy
+from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import HostPolicy
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.suggested_change import would_change
 
 if t.TYPE_CHECKING:
@@ -28,8 +28,6 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import Finding
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device, Inventory
 
-# Who has the last word: ids= while drivers are loaded, a rule in the device's event, driverctl once that is over.
-LAST_WORD = (IDS, RULE, DRIVERCTL)
 MARK = "\0"
 LONGEST_SEARCH = 3000
 """How many devices may be forecast for each kernel in search of changes, each try counted once: seconds, not minutes."""
@@ -153,7 +151,7 @@ class HostForecast:
         return self._winners(release)[device.address]
 
     def claimed(self, device: Device, release: str) -> str | None:
-        """The driver that the host's own policy means the device to have, as the last word says."""
+        """The driver that the host's own policy means the device to have."""
         return self._claims(release).get(device.address)
 
     def suggested_change(self, device: Device, release: str, driver: str) -> str | None:
@@ -194,8 +192,7 @@ class HostForecast:
     def _claims(self, release: str) -> t.Mapping[str, str]:
         if release not in self._claimed:
             boot = self.boots[release]
-            said = [claim for stage in boot.stages if stage.name == ROOT for claim in self.policy.claims(boot, stage)]
-            said.sort(key=lambda claim: LAST_WORD.index(claim.by))
+            said = [claim for stage in boot.stages if stage.name == ROOT for claim in self.policy.effective_claims(boot, stage)]
             self._claimed[release] = {claim.device.address: claim.driver for claim in said}
         return self._claimed[release]
 

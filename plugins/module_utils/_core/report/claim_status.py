@@ -7,7 +7,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import CERTAIN, RACE
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import CERTAIN, NOT_KNOWN, RACE
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.boot_forecast import winner_result
 
@@ -17,8 +17,6 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
     from ansible_collections.vfio.variants.plugins.module_utils._core.report.boot_forecast import NextKernel
 
-NOT_KNOWN = "not known"
-"""The source that a forecast gives for what it could not see."""
 LONGEST_REASON = 3
 """How many of the deciding facts a sentence names."""
 
@@ -45,8 +43,7 @@ class AfterBoot:
             outcomes = " and ".join(_name(driver) for driver in self.winner.outcomes)
             return f"it is a race between {outcomes}{self._reason()}"
         if self.winner.certainty != CERTAIN:
-            doubts = [because.fact for because in self.winner.because if because.source == NOT_KNOWN]
-            return f"who will own it cannot be told: {' '.join(doubts).rstrip('.') or 'nothing is known'}"
+            return f"who will own it cannot be told: {' '.join(self.winner.doubts).rstrip('.') or 'nothing is known'}"
         return f"{_name(self.winner.driver)} will own it{self._reason()}"
 
     def _reason(self) -> str:

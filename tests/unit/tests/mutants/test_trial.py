@@ -12,9 +12,10 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.vfio.variants.tests.mutants.reach import ROOT, Reach
 from ansible_collections.vfio.variants.tests.mutants.sample import texts
 from ansible_collections.vfio.variants.tests.mutants.source import Mutant, mutants_of
-from ansible_collections.vfio.variants.tests.mutants.trial import ENDLESS, NOTICED, ROOT, SURVIVED, Outcome, Trial, TrialError, start
+from ansible_collections.vfio.variants.tests.mutants.trial import ENDLESS, NOTICED, SURVIVED, Outcome, Trial, TrialError, start
 
 CMDLINE = "kernel/cmdline.py"
 TESTS = "tests/unit/plugins/module_utils/_core/kernel/test_cmdline.py"
@@ -72,6 +73,18 @@ def test_the_lines_that_a_test_runs_are_recorded(tmp_path: Path) -> None:
     reach = json.loads((tmp_path / "reach.json").read_text())
     assert CMDLINE in reach["lines"]
     assert all(test.startswith(TESTS) for test, _seconds in reach["tests"])
+    found = Reach.read(tmp_path / "reach.json")
+    refused = next(one for one in mutants_of(CMDLINE, texts()[CMDLINE]) if one.scope == "Cmdline.refused")
+    assert found.tests(refused) == {f"{TESTS}::test_blacklists_add_up_and_refusals_do_not"}
+
+
+def test_a_constant_concerns_every_test_that_imports_its_module() -> None:
+    file, test = (
+        "claim/arguments.py",
+        "tests/unit/plugins/doc_fragments/test_claims_fragment.py::test_every_option_is_documented_as_it_is_taken",
+    )
+    constant = next(one for one in mutants_of(file, texts()[file]) if not one.in_function)
+    assert Reach({test: 0.1, f"{TESTS}::other": 0.1}, {}).tests(constant) == {test}
 
 
 def test_what_a_child_answers_is_its_outcome(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from ansible_collections.vfio.variants.tests.unit.module_calls import device_cla
 from ansible_collections.vfio.variants.tests.unit.plugins.module_utils._core.apply.model_kernel import ModelKernel
 from ansible_collections.vfio.variants.tests.unit.trees import ANY_VFIO, DEBIAN_13, E1000E, NVIDIA_DISPLAY, V100_VARIANT, Tree
 
-GPU, TWIN, NIC, AUDIO, PORT = "0000:01:00.0", "0000:02:00.0", "0000:03:00.0", "0000:01:00.1", "0000:01:00.2"
+GPU, SECOND, NIC, AUDIO, PORT = "0000:01:00.0", "0000:02:00.0", "0000:03:00.0", "0000:01:00.1", "0000:01:00.2"
 VARIANT = "nvlink2gpu_vfio_pci"
 
 
@@ -26,13 +26,13 @@ def tree(tmp_path: Path) -> Tree:
         Tree(tmp_path)
         .kernel(DEBIAN_13, modules, running=True)
         .pci(GPU, driver="nouveau", group=15)
-        .pci(TWIN, driver="nouveau", group=16)
+        .pci(SECOND, driver="nouveau", group=16)
         .pci(NIC, id="8086:10d3", class_code=0x020000, driver="e1000e", group=17)
     )
 
 
 def kernel_of(tree: Tree) -> ModelKernel:
-    natives = {GPU: "nouveau", TWIN: "nouveau", NIC: "e1000e", AUDIO: "snd_hda_intel"}
+    natives = {GPU: "nouveau", SECOND: "nouveau", NIC: "e1000e", AUDIO: "snd_hda_intel"}
     loadable = {"vfio_pci": ["vfio-pci"], "vfio-pci": ["vfio-pci"], VARIANT: [VARIANT], "nouveau": ["nouveau"], "e1000e": ["e1000e"]}
     return ModelKernel(tree, natives, loadable)
 
@@ -47,7 +47,7 @@ def test_a_gpu_goes_to_its_variant_and_its_twin_stays(tree: Tree) -> None:
     (device,) = result["devices"]
     assert result["changed"]
     assert (kernel.owner(GPU), kernel.override(GPU)) == (VARIANT, VARIANT)
-    assert (kernel.owner(TWIN), kernel.override(TWIN)) == ("nouveau", None)
+    assert (kernel.owner(SECOND), kernel.override(SECOND)) == ("nouveau", None)
     assert (device["driver_before"], device["driver"], device["vfio_node"]) == ("nouveau", VARIANT, "/dev/vfio/15")
 
 
@@ -94,8 +94,8 @@ def test_a_refused_probe_puts_every_device_back(tree: Tree) -> None:
     with pytest.raises(HostError) as caught:
         claim(kernel, ["10de:1db1", NIC])
     assert "0000:03:00.0 (8086:10d3) is owned by no driver after it was offered to vfio-pci" in str(caught.value)
-    assert [kernel.owner(address) for address in (GPU, TWIN, NIC)] == ["nouveau", "nouveau", "e1000e"]
-    assert [kernel.override(address) for address in (GPU, TWIN, NIC)] == [None, None, None]
+    assert [kernel.owner(address) for address in (GPU, SECOND, NIC)] == ["nouveau", "nouveau", "e1000e"]
+    assert [kernel.override(address) for address in (GPU, SECOND, NIC)] == [None, None, None]
 
 
 def test_a_failure_is_undone_from_the_last_device_to_the_first(tree: Tree) -> None:
@@ -104,8 +104,8 @@ def test_a_failure_is_undone_from_the_last_device_to_the_first(tree: Tree) -> No
     with pytest.raises(HostError) as caught:
         claim(kernel, ["10de:1db1", NIC])
     given_back = [line.split(" <- ")[1] for line in kernel.log if line.startswith(("drivers/nouveau/bind", "drivers/e1000e/bind"))]
-    assert given_back == [NIC, TWIN, GPU]
-    assert re.findall(r"(\S+) is back with", caught.value.msg) == [NIC, TWIN, GPU]
+    assert given_back == [NIC, SECOND, GPU]
+    assert re.findall(r"(\S+) is back with", caught.value.msg) == [NIC, SECOND, GPU]
 
 
 def test_a_driver_that_probes_asynchronously_is_waited_for(tree: Tree) -> None:
@@ -211,7 +211,7 @@ def test_giving_back_returns_the_native_driver_and_clears_the_override(tree: Tre
     kernel = kernel_of(tree)
     claim(kernel, "10de:1db1")
     result = claim(kernel, "10de:1db1", state="absent")
-    assert [(kernel.owner(address), kernel.override(address)) for address in (GPU, TWIN)] == [("nouveau", None)] * 2
+    assert [(kernel.owner(address), kernel.override(address)) for address in (GPU, SECOND)] == [("nouveau", None)] * 2
     assert [device["driver"] for device in result["devices"]] == ["nouveau", "nouveau"]
     kernel.log.clear()
     assert not claim(kernel, "10de:1db1", state="absent")["changed"]

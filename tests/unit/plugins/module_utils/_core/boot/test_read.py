@@ -15,10 +15,10 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.forec
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import read_all
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
-from ansible_collections.vfio.variants.tests.unit.boot_images import IMAGE, dracut, initramfs_tools
 from ansible_collections.vfio.variants.tests.unit.driver_files import Driver, driver_file
 from ansible_collections.vfio.variants.tests.unit.driver_files import Entry as IdEntry
 from ansible_collections.vfio.variants.tests.unit.images import archive
+from ansible_collections.vfio.variants.tests.unit.initramfs_files import IMAGE, dracut, initramfs_tools
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_12, DEBIAN_13, E1000E, NVIDIA_DISPLAY, Tree, stock_debian
 
 if t.TYPE_CHECKING:

@@ -13,8 +13,8 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot import re
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Coldplug, Listed, LoadList
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image import Image
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
-from ansible_collections.vfio.variants.tests.unit.boot_images import DISK_AND_NET, IMAGE, dracut, initramfs_tools, modules_of
 from ansible_collections.vfio.variants.tests.unit.images import Link, archive
+from ansible_collections.vfio.variants.tests.unit.initramfs_files import DISK_AND_NET, IMAGE, dracut, initramfs_tools, modules_of
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13, NVIDIA_DISPLAY, Tree
 
 if t.TYPE_CHECKING:
@@ -167,9 +167,9 @@ def test_an_image_of_another_generator_is_a_doubt(tmp_path: Path) -> None:
 def test_dracut_loads_what_the_command_line_names_before_and_after_the_coldplug(tmp_path: Path) -> None:
     one = stage(tmp_path, dracut(), "rd.driver.pre=vfio-pci,e1000e rd.driver.post=igb rd.driver.pre=ext4")
     assert one.steps == (
-        (LoadList("rd.driver.pre", tuple(Listed(name, GRUB) for name in ("vfio_pci", "e1000e", "ext4")), heeds_blacklist=False),),
+        (LoadList("rd.driver.pre", tuple(Listed(name, GRUB) for name in ("vfio_pci", "e1000e", "ext4")), honours_blacklist=False),),
         (Coldplug(),),
-        (LoadList("rd.driver.post", (Listed("igb", GRUB),), heeds_blacklist=False),),
+        (LoadList("rd.driver.post", (Listed("igb", GRUB),), honours_blacklist=False),),
     )
 
 

@@ -17,8 +17,8 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import Rules
-from ansible_collections.vfio.variants.tests.unit.boot_images import DISK_AND_NET, IMAGE, modules_of
 from ansible_collections.vfio.variants.tests.unit.images import Link, archive
+from ansible_collections.vfio.variants.tests.unit.initramfs_files import DISK_AND_NET, IMAGE, modules_of
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13, Tree, modalias
 
 if t.TYPE_CHECKING:

@@ -66,5 +66,5 @@ def test_an_alias_of_vfio_stands_for_an_entry_that_needs_an_override(bus: str, o
 
 
 @pytest.mark.parametrize("alias", ["usb:v1D6Bp*", "pci:v10DEd*sv*sd*bc*sc*i*", "pci:v000010dEd*sv*sd*bc*sc*i*", "acpi*:PNP0A08:*"])
-def test_what_modpost_does_not_write_for_pci_is_no_entry(alias: str) -> None:
+def test_what_modpost_does_not_write_for_pci_is_not_an_entry(alias: str) -> None:
     assert PciId.from_alias(alias) is None
