@@ -11,11 +11,12 @@ import typing as t
 from ansible.utils.display import Display
 
 from ansible_collections.vfio.variants.plugins.modules.test_image import argument_spec
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed import apt_sources, build_as_root
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.cache import Cache
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.controller_action import ControllerAction
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.image import Image, ImageBuilder
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.recipe import ImageOptions
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.action.controller_action import ControllerAction
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive import apt_sources
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.image import build_as_root
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.image.image import Image, ImageBuilder
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.image.options import ImageOptions
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache
 
 
 class ActionModule(ControllerAction):

@@ -12,13 +12,14 @@ from ansible.utils.display import Display
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.modules.test_vm import argument_spec
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed import accelerator, apt_sources, connection, qemu_program
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.cache import Cache
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.controller_action import ControllerAction
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.image import Image
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine import Machine
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine_options import MachineOptions, machine_name
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.progress import Progress
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.action.controller_action import ControllerAction
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive import apt_sources
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.image.image import Image
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.progress import Progress
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine import accelerator, connection, qemu_program
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.machine import Machine
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.options import MachineOptions, machine_name
 
 
 class ActionModule(ControllerAction):

@@ -19,8 +19,8 @@ from kernel import Kernel
 from rig import Rig
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed import python_path
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.function import PROFILES
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.emulated.function import PROFILES
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local import python_path
 
 _HERE = Path(__file__).resolve().parent
 TIMEOUT = 240.0

@@ -19,8 +19,8 @@ from matrix import PACKAGE
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed import vfio_user
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.cache import Cache, write_atomic
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.unavailable import EXIT_STATUS, ArchiveUnavailableError
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.unavailable import EXIT_STATUS, ArchiveUnavailableError
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache, write_atomic
 from ansible_collections.vfio.variants.tests.drivers import driver_build, driver_guest, driver_report
 from ansible_collections.vfio.variants.tests.drivers.driver_guest import DriverGuest, Outcome
 from ansible_collections.vfio.variants.tests.drivers.driver_mutants import MUTANTS, Mutant
@@ -126,8 +126,8 @@ class Trials:
         """Its name changes with everything that a trial depends on."""
         text = hashlib.sha256(f"{kernel.release} {driver_build.digest()} {self._guest.digest()}".encode())
         text.update(kernel.started.read_bytes())
-        emulated = Path(next(iter(vfio_user.__path__)))
-        for folder in (_HERE, _HERE / "guest", _HERE / "scenes", emulated, emulated.parent):
+        server = Path(next(iter(vfio_user.__path__)))
+        for folder in (_HERE, _HERE / "guest", _HERE / "scenes", server, server.with_name("emulated")):
             for path in sorted(folder.iterdir()):
                 if path.is_file():
                     text.update(path.name.encode() + b"\0" + path.read_bytes())

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import machine
 
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.program import require, run
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.program import require, run
 
 #: Beside what the guest's devices need: the VFIO drivers, and modules that a configuration may name and no device asks for.
 _WANTED = ("vfio*", "iommufd", "pci_stub", "dummy", "e1000", "8139cp", "i2c_i801", "loop", "zram")

@@ -24,7 +24,7 @@ from root_files import INDICES
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_content import ModuleContent
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.program import require
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.program import require
 
 NAME = "hosts.tar.xz"
 _KEPT = ("initramfs-tools", "dracut", "root")

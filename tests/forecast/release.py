@@ -15,9 +15,9 @@ import kernel_offers
 from archive import MERGED
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed import apt_sources, root_tree
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.progress import Progress, Say
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.suite import Suite
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive import apt_sources, root_tree
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.suite import Suite
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.progress import Progress, Say
 
 PACKAGES = ("bash", "busybox", "dracut-core", "driverctl", "initramfs-tools-core", "kmod", "systemd", "udev")
 _SECONDS = 1800

@@ -29,11 +29,12 @@ from kernel import Kernel
 from observation import BootError, Observation
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed import apt_sources, qemu_program
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.cache import Cache, write_atomic
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.progress import Say
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.qemu_program import Qemu
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.unavailable import ArchiveUnavailableError, Missing, marked
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive import apt_sources
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.unavailable import ArchiveUnavailableError, Missing, marked
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache, write_atomic
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.progress import Say
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine import qemu_program
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.qemu_program import Qemu
 
 TIMEOUT = 180.0
 _CONSOLE, _REPORT, _INITRD = "console", "report", "initrd"

@@ -19,12 +19,12 @@ import kernel_offers
 from kernel_offers import Archive, Deb, Offer
 from shortages import Shortages
 
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed import apt_sources, guest, root_tree
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.cache import Cache, write_atomic
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.progress import Progress
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.recipe import Recipe
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.suite import Suite
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.unavailable import ArchiveUnavailableError, Missing
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive import apt_sources, root_tree
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.recipe import Recipe
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.suite import Suite
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.unavailable import ArchiveUnavailableError, Missing
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache, write_atomic
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.progress import Progress
 
 #: pahole brings the libraries along that the programs of a kernel's headers are linked with.
 _TOOLS = ("dkms", "gcc", "kmod", "libc6-dev", "make", "openssl", "pahole", "perl", "xz-utils")
@@ -53,16 +53,7 @@ class Release:
     checkpatch: str = ""
 
     def recipe(self, mirror: str) -> Recipe:
-        return Recipe(
-            sources=self.suite.sources(mirror),
-            packages=(*_TOOLS, self.compiler),
-            dpkg_options=guest.DPKG_OPTIONS,
-            files_before_packages=(),
-            files_after_packages=(),
-            commands=(),
-            kernel_arguments=(),
-            size=0,
-        )
+        return Recipe(self.suite.sources(mirror), (*_TOOLS, self.compiler))
 
     def candidates(self, archive: Archive, series: str) -> list[Offer]:
         """The kernels of a series that can be had for this release, in the order in which they are tried."""

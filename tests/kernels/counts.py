@@ -18,8 +18,8 @@ from build_root import BuildRoot
 from package import CheckError, Package
 from target import Target
 
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.cache import write_atomic
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.unavailable import EXIT_STATUS, Missing, marked
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.unavailable import EXIT_STATUS, Missing, marked
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import write_atomic
 
 _KEPT = 14 * 24 * 3600
 #: An architecture and a series of kernels.

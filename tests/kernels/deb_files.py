@@ -12,9 +12,9 @@ from pathlib import Path
 from kernel_offers import Deb
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed import apt
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.program import require
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.unavailable import asked_again
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive import apt
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.unavailable import asked_again
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.program import require
 
 _SECONDS = 900
 Say = t.Callable[[str], None]

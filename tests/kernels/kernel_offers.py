@@ -16,10 +16,10 @@ from functools import cached_property
 from pathlib import Path
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed import apt_sources
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.cache import Cache, write_atomic
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.program import run
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.suite import KEYRING
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive import apt_sources
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.suite import KEYRING
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache, write_atomic
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.program import run
 
 SUITES = ("bullseye", "bookworm", "bookworm-backports", "trixie", "trixie-backports", "forky", "sid", "experimental")
 #: Its kernels are too old: they are to be refused.

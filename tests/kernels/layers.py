@@ -17,8 +17,8 @@ import deb_files
 from build_root import BuildRoot
 from kernel_offers import Deb
 
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.cache import Cache
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.program import run
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.program import run
 
 _MOUNT_SECONDS = 60
 _KEPT = 14 * 24 * 3600

@@ -24,9 +24,9 @@ from package import Package
 from target import Target
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.cache import Cache
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.suite import Suite
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.unavailable import ArchiveUnavailableError, Missing
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.suite import Suite
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.unavailable import ArchiveUnavailableError, Missing
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache
 
 RELEASES = (
     Release("bookworm", Suite("bookworm"), "gcc-12", series=("6.1",), refused=("5.10", kernel_offers.REFUSED_SUITE)),

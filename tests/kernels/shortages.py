@@ -11,8 +11,8 @@ import typing as t
 from dataclasses import dataclass
 from pathlib import Path
 
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.cache import write_atomic
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.unavailable import Missing
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.unavailable import Missing
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import write_atomic
 
 _ASKED_AGAIN_AFTER = 3600
 

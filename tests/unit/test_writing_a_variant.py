@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.function import PciFunction
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.emulated.function import PciFunction
 from ansible_collections.vfio.variants.tests.unit.driver_package import PACKAGES, TEMPLATE, DriverPackage
 
 PAGE = (PACKAGES.parents[1] / "docs/writing-a-variant.md").read_text("utf-8")

@@ -12,7 +12,7 @@ import sys
 import time
 from types import FrameType
 
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.unavailable import EXIT_STATUS, ArchiveUnavailableError
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.unavailable import EXIT_STATUS, ArchiveUnavailableError
 from workshop import interpreters
 from workshop.campaigns import campaigns, run_all
 from workshop.checkout import Checkout

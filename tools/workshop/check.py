@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.unavailable import (
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.unavailable import (
     EXIT_STATUS,
     MARK,
     in_pip_output,

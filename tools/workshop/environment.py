@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.unavailable import (
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.unavailable import (
     ArchiveUnavailableError,
     Missing,
     in_pip_output,

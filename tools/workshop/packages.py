@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.unavailable import (
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.unavailable import (
     ArchiveUnavailableError,
     Missing,
     in_apt_output,

@@ -8,7 +8,12 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.unavailable import EXIT_STATUS, MARK, ArchiveUnavailableError, named_in
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.unavailable import (
+    EXIT_STATUS,
+    MARK,
+    ArchiveUnavailableError,
+    named_in,
+)
 from workshop.check import SHORT, Result, run
 from workshop.console import duration, say, table
 from workshop.errors import WorkshopError

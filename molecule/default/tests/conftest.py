@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.access_log import AccessLog
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.emulated.access_log import AccessLog
 
 SYSFS = "/sys/bus/pci/devices"
 FOLDER = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"])

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.unavailable import EXIT_STATUS
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.unavailable import EXIT_STATUS
 from ansible_collections.vfio.variants.tests.unit.archives import served
 from workshop.check import Check, Result, judge, run, tally
 from workshop.errors import WorkshopError

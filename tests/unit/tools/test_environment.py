@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed import unavailable
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.unavailable import ArchiveUnavailableError, Missing, named_in
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive import unavailable
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.unavailable import ArchiveUnavailableError, Missing, named_in
 from ansible_collections.vfio.variants.tests.unit.archives import PythonIndex, served
 from workshop import interpreters
 from workshop.checkout import Checkout

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed import unavailable
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.unavailable import ArchiveUnavailableError, named_in
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive import unavailable
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.unavailable import ArchiveUnavailableError, named_in
 from ansible_collections.vfio.variants.tests.unit.archives import DebianArchive, served
 from workshop import packages
 from workshop.errors import WorkshopError

@@ -9,7 +9,7 @@ import os
 import typing as t
 from pathlib import Path
 
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.access_log import AccessLog
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.emulated.access_log import AccessLog
 
 CARD = "0000:01:00.0"
 FUNCTIONS = Path(os.environ["MOLECULE_EPHEMERAL_DIRECTORY"]) / "functions.json"

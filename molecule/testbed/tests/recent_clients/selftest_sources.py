@@ -8,11 +8,11 @@ import hashlib
 import tempfile
 from pathlib import Path
 
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed import apt_sources, root_tree
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.cache import Cache
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.program import run
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.progress import Progress
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.suite import Suite
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive import apt_sources, root_tree
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.suite import Suite
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.program import run
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.progress import Progress
 
 FOLDER = "tools/testing/selftests/vfio"
 # The tests' library has user-space drivers of some devices, which link to headers of their kernel drivers.

@@ -13,7 +13,7 @@ import signal
 import sys
 from pathlib import Path
 
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.function import PciFunction
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.emulated.function import PciFunction
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.vfio_user.device import Device
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.vfio_user.recorder import Recorder
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.vfio_user.server import Server

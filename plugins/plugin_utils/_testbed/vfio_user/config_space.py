@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import struct
 
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.function import PciFunction
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.function_parts import Bar
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.emulated.function import PciFunction
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.emulated.parts import Bar
 
 CONVENTIONAL_SIZE, EXPRESS_SIZE = 256, 4096
 # Where the board's own config space has its first capability; the order pm, msi, pcie then gives the offsets of a real V100.

@@ -7,8 +7,8 @@ from __future__ import annotations
 import typing as t
 from pathlib import Path
 
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.access_log import BARS, CONFIG, ROM
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.function import PciFunction
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.emulated.access_log import BARS, CONFIG, ROM
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.emulated.function import PciFunction
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.vfio_user.config_space import ConfigSpace
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.vfio_user.gv100 import Gv100
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.vfio_user.memory import SparseMemory

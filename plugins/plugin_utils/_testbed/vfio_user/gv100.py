@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.function import PciFunction
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.emulated.function import PciFunction
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.vfio_user.config_space import ConfigSpace
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.vfio_user.memory import SparseMemory
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.vfio_user.vbios import build_vbios

@@ -8,7 +8,7 @@ import os
 import time
 from collections import deque
 
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.access_log import VALUE_BYTES, Access, Entry, Event
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.emulated.access_log import VALUE_BYTES, Access, Entry, Event
 
 PENDING_MAX = 100_000
 

@@ -12,9 +12,9 @@ from build_root import BuildRoot, Release, add_kernel
 from kernel_offers import Archive
 from shortages import Shortages
 
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed import unavailable
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.suite import Suite
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.unavailable import Missing
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive import unavailable
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.suite import Suite
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.unavailable import Missing
 from ansible_collections.vfio.variants.tests.unit.archives import DebianArchive, served
 
 TRIXIE = Release("trixie", Suite("trixie"), "gcc-14", series=("6.12",), refused=("5.10", "bullseye"))

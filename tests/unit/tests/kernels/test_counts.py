@@ -14,7 +14,7 @@ from counts import Counts
 from package import CheckError, Package
 from target import Target
 
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.unavailable import EXIT_STATUS, Missing
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.unavailable import EXIT_STATUS, Missing
 
 GONE = Missing("linux-headers-6.12.117+deb13-powerpc64le", "404", "6.12.117-1", "linux")
 ENOUGH = [("amd64", "6.1"), ("amd64", "6.12"), ("amd64", "7.3"), ("ppc64el", "6.12")]

@@ -15,8 +15,8 @@ import pytest
 from kernel_offers import Deb
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed import unavailable
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.unavailable import ArchiveUnavailableError
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive import unavailable
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.unavailable import ArchiveUnavailableError
 from ansible_collections.vfio.variants.tests.unit.archives import DebianArchive, served
 
 

@@ -19,12 +19,12 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed import function as function_module
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.access_log import AccessLog
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.function import PciFunction
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.emulated import function as function_module
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.emulated.access_log import AccessLog
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.emulated.function import PciFunction
 
 MODULE = "ansible_collections.vfio.variants.plugins.plugin_utils._testbed.vfio_user"
-COLLECTIONS_ROOT = Path(function_module.__file__).parents[6]
+COLLECTIONS_ROOT = Path(function_module.__file__).parents[7]
 HEADER = struct.Struct("<HHIII")
 TIME_LIMIT = 20.0
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.function import PciFunction
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.function_parts import Bar, Capabilities, Msix
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.emulated.function import PciFunction
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.emulated.parts import Bar, Capabilities, Msix
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.vfio_user.config_space import ConfigSpace
 
 PM, MSI, PCIE, MSIX = 0x01, 0x05, 0x10, 0x11

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.function import PciFunction
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.emulated.function import PciFunction
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.vfio_user.device import Device
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.vfio_user.vbios import build_vbios
 

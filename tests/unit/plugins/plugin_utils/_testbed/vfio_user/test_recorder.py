@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.access_log import Access, AccessLog, Event
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.emulated.access_log import Access, AccessLog, Event
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.vfio_user import recorder as recorder_module
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.vfio_user.recorder import Recorder
 

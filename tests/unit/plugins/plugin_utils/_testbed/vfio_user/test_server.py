@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed import function as function_module
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.access_log import AccessLog
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.function import PROFILES
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.emulated import function as function_module
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.emulated.access_log import AccessLog
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.emulated.function import PROFILES
 
 MODULE = "ansible_collections.vfio.variants.plugins.plugin_utils._testbed.vfio_user"
 TIME_LIMIT = 20.0
@@ -134,7 +134,7 @@ def test_a_server_that_cannot_start_says_so_in_one_line_and_leaves_no_socket(tmp
     if content is not None:
         description.write_bytes(PROFILES["npu2"].to_json().encode() if content == b"npu2" else content)
     command = [sys.executable, "-m", MODULE, "--socket", str(tmp_path / "s"), "--log", str(tmp_path / "l"), "--function", str(description)]
-    environment = {**os.environ, "PYTHONPATH": str(Path(function_module.__file__).parents[6])}
+    environment = {**os.environ, "PYTHONPATH": str(Path(function_module.__file__).parents[7])}
     result = subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=TIME_LIMIT, check=False, env=environment)
     assert result.returncode == 1
     assert result.stderr.startswith(f"vfio-user server: {sentence}")

@@ -1,0 +1,83 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command line of QEMU: a machine's description in, words out."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.options import MachineOptions
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.topology import Placement, Scalar, place
+
+#: Relative to the machine's folder, in which QEMU runs: a socket's path may have 107 bytes only.
+CONSOLE, CONTROL_SOCKET, DISK = "console.log", "control.sock", "disk.qcow2"
+#: Without this a root port shows no active link, and each bus reset fails after a second.
+_NATIVE_HOTPLUG = ("-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off")
+_IOMMUS = {
+    "none": (),
+    "intel": ("-device", "intel-iommu,intremap=on,caching-mode=on"),
+    "amd": ("-device", "amd-iommu,intremap=on,dma-remap=on"),
+}
+
+
+def accelerator_words(accelerator: str) -> tuple[str, ...]:
+    if accelerator == "kvm":
+        return ("-accel", "kvm", "-machine", "q35,kernel-irqchip=split", "-cpu", "host")
+    # Nehalem: newer models make Linux use instructions whose emulation is slow.
+    return ("-accel", "tcg,thread=multi,tb-size=1024", "-machine", "q35,kernel-irqchip=off", "-cpu", "Nehalem-v1")
+
+
+def socket_name(function: str) -> str:
+    return f"{function}.sock"
+
+
+def arguments(options: MachineOptions, accelerator: str, port: int) -> tuple[str, ...]:
+    """QEMU's arguments; `port` on the loopback device leads to the guest's ssh."""
+    placements = place(options.functions)
+    return (
+        *("-name", options.name, *accelerator_words(accelerator)),
+        *("-smp", str(options.cpus), "-m", f"{options.memory >> 20}M"),
+        *("-nodefaults", "-no-user-config", "-display", "none", "-rtc", "base=utc"),
+        *("-serial", f"file:{CONSOLE}", "-qmp", f"unix:{CONTROL_SOCKET},server=on,wait=off"),
+        *_IOMMUS[options.iommu],
+        *("-drive", f"file={DISK},if=none,id=testbed-disk,format=qcow2,cache=unsafe,discard=unmap"),
+        *("-device", "virtio-blk-pci,drive=testbed-disk,bus=pcie.0,addr=2,bootindex=0"),
+        *("-netdev", f"user,id=testbed-net,restrict=on,hostfwd=tcp:127.0.0.1:{port}-:22"),
+        *("-device", "virtio-net-pci,netdev=testbed-net,romfile=,bus=pcie.0,addr=3"),
+        *("-device", "virtio-rng-pci,bus=pcie.0,addr=4"),
+        *_NATIVE_HOTPLUG,
+        *_root_ports(placements),
+        *(word for placement in placements for word in ("-device", _device(placement))),
+        *options.arguments,
+    )
+
+
+def _root_ports(placements: t.Sequence[Placement]) -> t.Iterator[str]:
+    ports = dict.fromkeys((placement.bus, placement.port) for placement in placements if placement.port)
+    for number, (name, address) in enumerate(ports, start=1):
+        yield "-device"
+        yield f"pcie-root-port,id={name},bus=pcie.0,chassis={number},addr={address},multifunction=on"
+
+
+def _device(placement: Placement) -> str:
+    function = placement.function
+    place_words: dict[str, Scalar] = {"id": function.id, "bus": placement.bus, "addr": placement.address}
+    if placement.shares_slot:
+        place_words["multifunction"] = True
+    if function.emulated is not None:
+        socket = {"type": "unix", "path": socket_name(function.id)}
+        return json.dumps({"driver": "vfio-user-pci", **place_words, "socket": socket})
+    # No option ROM unless asked for: SeaBIOS would run it, which costs seconds and serves no test.
+    settings = {"romfile": "", **_needed(function.model, function.id), **dict(function.options), **place_words}
+    return ",".join((function.model, *(f"{name}={_word(value)}" for name, value in settings.items())))
+
+
+def _needed(model: str, name: str) -> dict[str, Scalar]:
+    return {"serial": name} if model == "nvme" else {}
+
+
+def _word(value: Scalar) -> str:
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return str(value).replace(",", ",,")

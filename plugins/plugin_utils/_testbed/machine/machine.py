@@ -1,0 +1,259 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A test machine: its folder in the cache, its processes, and its way from one state to another."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import time
+import typing as t
+from dataclasses import dataclass
+from pathlib import Path
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.image.image import Image
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.image.ssh_key import KeyPair
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local import python_path
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache, write_atomic
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.deadline import Deadline
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.process import Process
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.progress import Progress
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine import command_line, supervisor
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.connection import Connection, free_port
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.control import Control, addresses
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.options import MachineOptions
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.qemu_program import Qemu
+
+_PORT_TAKEN = "Could not set up host forwarding rule"
+_PORT_TRIES = 5
+_SETTLE_SECONDS = 120
+#: Native drivers may bind long after ssh answers.
+_READY = f"udevadm settle --timeout={_SETTLE_SECONDS}; cat /proc/sys/kernel/random/boot_id"
+_POWER_OFF_PATIENCE = 90.0
+_END_PATIENCE = 20.0
+_LAUNCH_PATIENCE = 120.0
+_TELL_EVERY = 15.0
+
+
+class _PortTakenError(Exception):
+    """Somebody took the port between our looking and QEMU's binding."""
+
+
+@dataclass(frozen=True)
+class Machine:
+    cache: Cache
+    name: str
+
+    @property
+    def folder(self) -> Path:
+        return self.cache.machines / self.name
+
+    @property
+    def console(self) -> Path:
+        return self.folder / command_line.CONSOLE
+
+    @property
+    def exists(self) -> bool:
+        return self._description.is_file()
+
+    @property
+    def _description(self) -> Path:
+        return self.folder / "machine.json"
+
+    def access_log(self, function: str) -> Path:
+        return self.folder / f"{function}.log"
+
+    def processes(self) -> dict[str, Process]:
+        """Those of our processes that run, by name."""
+        try:
+            text = (self.folder / supervisor.RUNNING).read_text(encoding="utf-8")
+        except (FileNotFoundError, NotADirectoryError):
+            return {}
+        found = {name: Process(**facts) for name, facts in json.loads(text).items()}
+        return {name: process for name, process in found.items() if process.alive()}
+
+    @property
+    def running(self) -> bool:
+        return "qemu" in self.processes()
+
+    @property
+    def started(self) -> bool:
+        """Whether it runs and answered once; a start that was interrupted leaves a machine that only runs."""
+        return self.exists and self.running and "boot_id" in self.facts()
+
+    def check(self, options: MachineOptions) -> None:
+        """HostError when the machine is there and is not what `options` describe."""
+        if not self.exists:
+            return
+        different = options.differences(json.dumps(self.facts()["options"]))
+        if self.started and different:
+            raise HostError(
+                f"The test machine {self.name} runs with other options: {', '.join(different)} differ.",
+                "Stop it first (state=stopped keeps its disk, state=absent removes it).",
+            )
+        if "image" in different:
+            raise HostError(f"The disk of the test machine {self.name} belongs to another image.", "Remove it first: state=absent.")
+
+    def facts(self) -> dict[str, t.Any]:
+        """What the machine was last started with."""
+        facts: dict[str, t.Any] = json.loads(self._description.read_text(encoding="utf-8"))
+        return facts
+
+    def connection(self) -> Connection:
+        return Connection(self.facts()["port"], KeyPair.of_cache(self.cache).private, self.folder / "known_hosts")
+
+    def start(self, options: MachineOptions, image: Image, qemu: Qemu, accelerator: str, progress: Progress, timeout: float) -> None:
+        """Start it and wait until it answers; undone when it does not within `timeout` seconds."""
+        self.kill()
+        fresh = not self.exists
+        port = None if fresh else int(self.facts()["port"])
+        self._prepare(options, image, qemu)
+        try:
+            for _attempt in range(_PORT_TRIES):
+                port = free_port(port)
+                try:
+                    return self._boot(options, image, qemu, accelerator, port, progress, timeout)
+                except _PortTakenError:
+                    port = None
+            raise HostError(f"The test machine {self.name} found no free port in {_PORT_TRIES} tries.")
+        except BaseException:
+            self.kill()
+            if fresh:
+                self._description.unlink(missing_ok=True)
+                (self.folder / command_line.DISK).unlink(missing_ok=True)
+            raise
+
+    def reboot(self, progress: Progress, timeout: float) -> None:
+        """Let the guest reboot itself and wait until its next boot answers."""
+        connection, began = self.connection(), time.monotonic()
+        before = connection.ask("cat /proc/sys/kernel/random/boot_id", 60)
+        if before is None:
+            raise HostError(f"The test machine {self.name} does not answer, so it cannot be asked to reboot.", self._look_at())
+        progress("rebooting")
+        connection.ask("systemctl --no-block reboot", 60)
+        boot = self._await_boot(connection, progress, timeout, before.strip())
+        self._write({**self.facts(), "boot_id": boot, "boot_seconds": round(time.monotonic() - began, 1), "addresses": self._addresses()})
+
+    def await_answer(self, progress: Progress, timeout: float) -> None:
+        """Wait until it answers, and take notice when it was rebooted by others since it was last seen."""
+        facts = self.facts()
+        boot = self._await_boot(self.connection(), progress, timeout, before="")
+        if boot != facts["boot_id"]:
+            self._write({**facts, "boot_id": boot, "addresses": self._addresses()})
+
+    def power_off(self, progress: Progress) -> None:
+        """Let the guest shut down, and end it when it takes too long."""
+        qemu = self.processes().get("qemu")
+        if qemu is not None and self.connection().ask("systemctl --no-block poweroff", 20) is not None:
+            progress("shutting down")
+            qemu.wait(_POWER_OFF_PATIENCE)
+        self.kill()
+
+    def kill(self) -> None:
+        """End every process of the machine at once."""
+        processes = self.processes()
+        owner = processes.pop("supervisor", None)
+        if owner is not None:
+            owner.stop(_END_PATIENCE)
+        for process in processes.values():
+            process.stop(1)
+        (self.folder / supervisor.RUNNING).unlink(missing_ok=True)
+
+    def remove(self) -> None:
+        self.kill()
+        shutil.rmtree(self.folder)
+
+    def _prepare(self, options: MachineOptions, image: Image, qemu: Qemu) -> None:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        disk = self.folder / command_line.DISK
+        if not self.exists:
+            disk.unlink(missing_ok=True)
+            qemu.create_overlay(disk, image.disk)
+        python_path.link(self.folder / "python")
+        for old in (*self.folder.glob("*.log"), *self.folder.glob("*.sock"), *self.folder.glob(supervisor.RUNNING.name)):
+            old.unlink()
+        for function in options.functions:
+            if function.emulated is not None:
+                write_atomic(self.folder / f"{function.id}.json", function.emulated.to_json())
+
+    def _boot(
+        self, options: MachineOptions, image: Image, qemu: Qemu, accelerator: str, port: int, progress: Progress, timeout: float
+    ) -> None:
+        connection = Connection.prepare(port, KeyPair.of_cache(self.cache).private, self.folder / "known_hosts", image.host_key)
+        facts = {"options": json.loads(options.to_json()), "image": str(image.path), "port": port, "accelerator": accelerator}
+        self._write(facts)
+        began = time.monotonic()
+        self._launch(options, qemu, accelerator, port)
+        progress(f"booting {image.suite} with {accelerator}, console {self.console}")
+        boot = self._await_boot(connection, progress, timeout, before="")
+        self._write({**facts, "boot_id": boot, "boot_seconds": round(time.monotonic() - began, 1), "addresses": self._addresses()})
+
+    def _launch(self, options: MachineOptions, qemu: Qemu, accelerator: str, port: int) -> None:
+        servers = [self._server(function.id) for function in options.functions if function.emulated is not None]
+        argv = (*qemu.emulator, *command_line.arguments(options, accelerator, port))
+        launch = {"servers": servers, "qemu": argv, "environment": dict(qemu.environment), "errors": "qemu.log"}
+        write_atomic(self.folder / supervisor.LAUNCH, json.dumps(launch, indent=1))
+        with (self.folder / "supervisor.log").open("wb") as log:
+            done = subprocess.run(
+                python_path.command("machine.supervisor"),
+                cwd=self.folder,
+                env={**os.environ, "PYTHONPATH": str(self.folder / "python")},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                timeout=_LAUNCH_PATIENCE,
+                check=False,
+            )
+        if done.returncode != 0:
+            raise self._failed("did not start")
+
+    def _server(self, function: str) -> dict[str, t.Any]:
+        socket = command_line.socket_name(function)
+        files = ("--socket", socket, "--log", str(self.access_log(function)), "--function", f"{function}.json")
+        argv = (*python_path.command("vfio_user"), *files)
+        return {"name": function, "argv": argv, "socket": socket, "errors": f"{function}.errors.log"}
+
+    def _await_boot(self, connection: Connection, progress: Progress, timeout: float, before: str) -> str:
+        """The boot_id of the boot that answers and is not `before`."""
+        deadline = Deadline(timeout)
+        told = time.monotonic()
+        while not deadline.passed():
+            if not self.running:
+                raise self._failed("ended during its boot")
+            if connection.answers():
+                answer = connection.ask(_READY, max(_SETTLE_SECONDS, timeout))
+                if answer and answer.strip() != before:
+                    return answer.strip()
+            if time.monotonic() > told + _TELL_EVERY:
+                told = time.monotonic()
+                progress("waiting for ssh")
+            time.sleep(0.25)
+        raise self._failed(f"did not answer within {deadline.seconds:.0f} s")
+
+    def _addresses(self) -> dict[str, str]:
+        with Control(self.folder / command_line.CONTROL_SOCKET) as control:
+            return addresses(control.ask("query-pci"))
+
+    def _failed(self, what: str) -> Exception:
+        texts = {name: _tail(self.folder / name) for name in ("supervisor.log", "qemu.log", command_line.CONSOLE)}
+        errors = {path.name: _tail(path) for path in self.folder.glob("*.errors.log")}
+        if _PORT_TAKEN in texts["qemu.log"]:
+            return _PortTakenError()
+        shown = "".join(f"\n--- {name}\n{text}" for name, text in {**errors, **texts}.items() if text)
+        return HostError(f"The test machine {self.name} {what}.{shown}\n", self._look_at())
+
+    def _look_at(self) -> str:
+        return f"Its logs are in {self.folder}."
+
+    def _write(self, facts: t.Mapping[str, t.Any]) -> None:
+        write_atomic(self._description, json.dumps(facts, indent=1))
+
+
+def _tail(path: Path) -> str:
+    try:
+        return "\n".join(path.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-20:])
+    except FileNotFoundError:
+        return ""
