@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Devices that nothing tells apart: one of each kind is forecast, for all of them."""
+"""Groups indistinguishable devices: one of each group is simulated for all of them."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ _WILDCARD = re.compile(r"[*?\[]")
 
 @dataclasses.dataclass(frozen=True)
 class DeviceClasses:
-    """``first`` is the device that stands for each one, by address; ``counts`` is how many each stands for."""
+    """``first`` has each device's representative, by address; ``counts`` the number of devices that each represents."""
 
     first: t.Mapping[str, Device]
     counts: t.Mapping[str, int]
 
     @classmethod
     def of(cls, devices: t.Sequence[Device], boot: Boot) -> DeviceClasses:
-        """Two devices are of one kind where they have one modalias and no rule, list or fact of the boot names either by its address."""
+        """Two devices are equivalent if they have the same modalias and no rule, list or fact of the boot names either by address."""
         named = _named(devices, boot)
         patterns = sorted(_patterns(boot))
         firsts: dict[tuple[t.Hashable, ...], Device] = {}
@@ -50,7 +50,7 @@ class DeviceClasses:
 
 
 def address_patterns(key: Key) -> t.Sequence[str]:
-    """The addresses, or patterns of addresses, that a rule's key asks for."""
+    """The addresses, or patterns of addresses, that a rule's key matches on."""
     by_address = key.is_match and (key.name in ("KERNEL", "KERNELS") or key.attribute == "PCI_SLOT_NAME")
     return key.value.split("|") if by_address else ()
 
@@ -68,7 +68,7 @@ def _patterns(boot: Boot) -> frozenset[str]:
 
 
 def _named(devices: t.Sequence[Device], boot: Boot) -> frozenset[str]:
-    """Addresses that something says, and those of physical functions, by which virtual ones are told apart."""
+    """Addresses that appear in the configuration, and those of physical functions, which distinguish their virtual functions."""
     keys = list(_keys(boot))
     found = {address for key in keys for address in address_patterns(key)}
     found.update(another[0] for another in map(attribute_of_another, keys) if another is not None)

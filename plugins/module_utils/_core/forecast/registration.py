@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which drivers a module registers when it is inserted, and for which devices: its table, and what `ids=` adds to it."""
+"""The drivers that a module registers when it is inserted, with their ID tables and the dynamic IDs of `ids=`."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ class Registrar:
         self._in_stage: dict[int, t.Callable[[str], tuple[Registration, ...]]] = {}
 
     def built_in(self) -> t.Iterator[Registration]:
-        """In link order; a built-in module's `ids=` can only stand on the command line."""
+        """Built-in drivers in link order; their `ids=` can be set only on the command line."""
         for module, driver in self._boot.built_in:
             facts = self._boot.modules.get(module)
             takes_ids = facts is not None and facts.takes_ids
@@ -49,7 +49,7 @@ class Registrar:
             yield Registration(driver, module, module in self._vfio, ids, because)
 
     def registers(self, stage: Stage | None, module: str) -> tuple[Registration, ...]:
-        """What inserting the module in a stage registers."""
+        """The drivers that inserting the module in a stage registers."""
         facts = self._boot.modules.get(module)
         if facts is None or stage is None:
             return ()
@@ -66,7 +66,7 @@ class Registrar:
         return self._known[key]
 
     def _asks_for_async(self, stage: Stage, module: str) -> Reason | None:
-        """`async_probe` among the module's options; from Linux 6.3 on it may say no, and `module.async_probe` asks for all modules.
+        """`async_probe` among the module's options; since Linux 6.3 it takes a value, and `module.async_probe` applies to all modules.
 
         (unknown_module_param_cb() in kernel/module/main.c)
         """
@@ -89,7 +89,7 @@ class Registrar:
         return self._in_stage[id(stage)]
 
     def _ids(self, stage: Stage, module: str) -> _Ids:
-        """What kmod passes on: the options of all lines that name the module, the command line's at the end."""
+        """`ids=` as kmod passes it: from the options of all lines for the module, those of the command line last."""
         lines = stage.config.options(module)
         return _last_ids(
             (option, Reason(str(line.source), f"options {module} {option}")) for line in lines for option in line.arguments[1:]
@@ -99,14 +99,14 @@ class Registrar:
         options = (option for name, option in self._boot.cmdline.module_options if name == module)
         return _last_ids((option, Reason(self._boot.cmdline_source, f"{module}.{option}")) for option in options)
 
-    # -- which modules are of interest to a device
+    # -- the modules that matter for a device
 
     def modules_of(self, driver: str) -> t.Sequence[str]:
         """The modules that register a driver of that name."""
         return self._modules.get(driver, ())
 
     def with_dynamic_id(self, stage: Stage, device: Device) -> set[str]:
-        """The modules whose `ids=` in that stage names the device."""
+        """The modules whose `ids=` in that stage matches the device."""
         if id(stage) not in self._dynamic:
             modules = {directive.arguments[0] for directive in stage.config.directives if directive.command == "options"}
             listed = ((module, self.registers(stage, module)) for module in sorted(modules & self._boot.modules.keys()))
@@ -115,7 +115,7 @@ class Registrar:
 
     @staticmethod
     def configured_natives(stage: Stage, device: Device) -> set[str]:
-        """The modules that an `alias` line names for the device."""
+        """The modules of `alias` lines that match the device."""
         lines = (line.arguments for line in stage.config.aliases())
         return {module for pattern, module in lines if fnmatch.fnmatchcase(device.modalias, pattern)}
 
@@ -123,7 +123,7 @@ class Registrar:
         return any(module in self._vfio for module in self.modules_of(driver))
 
     def is_wanted(self, device: Device) -> bool:
-        """Whether any module has a table entry of its own for the device, or is told to take it."""
+        """Whether any module other than vfio_pci has an alias for the device, or is configured to bind to it."""
         for stage in self._boot.stages:
             natives = stage.kernel.natives(device.modalias)
             if natives or self.with_dynamic_id(stage, device) or self.configured_natives(stage, device):
@@ -132,15 +132,15 @@ class Registrar:
                 return True
         return False
 
-    def vfio_pci_is_told(self, parameter: str, stage: Stage | None) -> bool:
-        """Whether one of vfio-pci's switches is set: disable_denylist, enable_sriov."""
+    def vfio_pci_has_set(self, parameter: str, stage: Stage | None) -> bool:
+        """Whether a boolean parameter of vfio-pci is set: disable_denylist, enable_sriov."""
         options = () if stage is None else stage.config.options(VFIO_PCI)
         words = [word for directive in options for word in directive.arguments[1:]]
         words = [word for word in words if word.partition("=")[0] == parameter]
         return bool(words) and (words[-1].partition("=")[2] or "1") in TRUE
 
     def doubts(self, drivers: t.Collection[str]) -> t.Iterator[str]:
-        """What is not known for certain of these drivers."""
+        """Doubts about these drivers."""
         for name in sorted(drivers):
             for module in self.modules_of(name):
                 doubt = self._boot.modules[module].doubt

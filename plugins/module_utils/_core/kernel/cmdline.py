@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A kernel command line, as the kernel and kmod read it."""
+"""A kernel command line, parsed as the kernel and kmod do."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MODULE_OPTION = re.compile(r'([^.="]+)\.([^.="]+(?:=.*)?)', re.DOTALL)
 
 @dataclasses.dataclass(frozen=True)
 class Cmdline:
-    """The arguments of a kernel, in order and as written.  Quotes keep spaces together."""
+    """The arguments of a kernel, in order and as written, with their quotes."""
 
     arguments: tuple[str, ...]
 
@@ -30,36 +30,36 @@ class Cmdline:
 
     @classmethod
     def read(cls, tree: FileTree) -> Cmdline:
-        """What the running kernel was given; nothing where none runs."""
+        """The running kernel's command line; empty if none runs, as in an image."""
         return cls.parse(tree.text_or_none(CMDLINE) or "")
 
     def values(self, name: str) -> tuple[str, ...]:
-        """The values of each `name=…`, in order, unquoted; the kernel takes `-` for `_` in a name (parameq() in kernel/params.c)."""
+        """The values of each `name=…`, in order, unquoted; in names `-` equals `_` (parameq() in kernel/params.c)."""
         pairs = (argument.replace('"', "").partition("=") for argument in self.arguments)
         return tuple(value for key, equals, value in pairs if equals and normalize_module_name(key) == normalize_module_name(name))
 
     @property
     def blacklisted(self) -> tuple[str, ...]:
-        """The modules in `modprobe.blacklist=`, as written: kmod compares these as they stand, so one with a `-` never matches."""
+        """The modules in `modprobe.blacklist=`, as written: kmod does not normalize these, so a name with a `-` never matches."""
         prefix = "blacklist="
         listed = (option[len(prefix) :] for module, option in self.module_options if module == "modprobe" and option.startswith(prefix))
         return tuple(name for names in listed for name in names.split(",") if name)
 
     @property
     def refused(self) -> tuple[str, ...]:
-        """The modules in `module_blacklist=`, which the kernel refuses to load by any way; the last one given counts."""
+        """The modules in `module_blacklist=`, which the kernel itself refuses to load; the last occurrence counts."""
         values = self.values("module_blacklist")
         return tuple(name for name in values[-1].split(",") if name) if values else ()
 
     @property
     def module_options(self) -> tuple[tuple[str, str], ...]:
-        """Each `module.option=value` as the module's comparable name and the option as kmod passes it on, its quotes included."""
+        """Each `module.option=value` as the module's normalized name and the option as kmod passes it on, with its quotes."""
         matches = (MODULE_OPTION.fullmatch(_requoted(argument)) for argument in self.arguments)
         return tuple((normalize_module_name(match[1]), match[2]) for match in matches if match is not None)
 
 
 def _requoted(argument: str) -> str:
-    """GRUB quotes a whole argument that holds a space; kmod moves the quotes to the value, where the kernel wants them."""
+    """GRUB quotes a whole argument that contains a space; kmod moves the quotes to the value, where the kernel expects them."""
     if not argument.startswith('"'):
         return argument
     name, equals, value = argument.strip('"').partition("=")
