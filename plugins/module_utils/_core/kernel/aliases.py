@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import bisect
 import dataclasses
-import fnmatch
 import functools
 import operator
 import re
 import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pattern import matches
 
 BUSES = ("pci", "vfio_pci")
 # The kernel's build joins "<module>.alias=<pattern>" with NUL; PCI aliases are among them from Linux 6.18 on.
@@ -78,7 +79,7 @@ class Group:
         if device is not None:
             for take, found in self.by_values:
                 yield from found.get(take(device), ())
-        yield from (match for match in self.by_hand if fnmatch.fnmatchcase(wanted, match.alias))
+        yield from (match for match in self.by_hand if matches(wanted, match.alias))
 
 
 NOTHING = Group((), ())

@@ -7,6 +7,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameters import every_ids, in_lines, parse_ids
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import natives_of
 
 if t.TYPE_CHECKING:
@@ -62,7 +63,7 @@ def _check_ids(decision: Decision, foreign: OtherConfig) -> None:
     """
     device, where = decision.device, decision.claim.option("driver")
     for directive in foreign.config.directives:
-        values = [option[len("ids=") :].strip('"') for option in directive.arguments[1:] if option.startswith("ids=")]
+        values = [one.value or "" for one in every_ids(in_lines((directive,)))]
         if directive.command != "options" or not values:
             continue
         module = directive.arguments[0]
@@ -72,16 +73,11 @@ def _check_ids(decision: Decision, foreign: OtherConfig) -> None:
                     f"{directive.source} sets ids={values[-1]} for {module}, and of several ids= only the last one counts.",
                     "Claim those devices here as well and remove that line, or use the strategy override.",
                 )
-        elif device.id in _ids(values[-1]):
+        elif any(entry.matches(device) for entry in parse_ids(values[-1])):
             raise HostError(
                 f"{directive.source} gives {device.id} to {module}, and {where} gives {device.address} to {decision.default.module}.",
                 "Remove that line, or the claim.",
             )
-
-
-def _ids(value: str) -> frozenset[str]:
-    """Vendor and device of each entry of an ids= parameter."""
-    return frozenset(":".join(entry.lower().split(":")[:2]) for entry in value.split(","))
 
 
 def _check_rules(decision: Decision, facts: PolicyFacts) -> t.Iterator[str]:

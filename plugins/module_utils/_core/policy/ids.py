@@ -15,18 +15,16 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import PENDING
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameters import LONGEST_IDS, parse_ids
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.contradictions import runs_nothing
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import Directive, ModprobeConfig
-    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
     from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import Decision
     from ansible_collections.vfio.variants.plugins.module_utils._core.policy.facts import OtherConfig, PolicyFacts
 
 
 OFFER = "Use the strategy override, which is per device."
-# `static char ids[1024]` in drivers/vfio/pci/vfio_pci.c, filled by module_param_string().
-LONGEST = 1023
 
 
 def ids_by_module(decisions: t.Iterable[Decision]) -> dict[str, tuple[str, ...]]:
@@ -57,10 +55,10 @@ def check_ids(decisions: t.Sequence[Decision], facts: PolicyFacts) -> None:
         if decision.strategy == "ids":
             _check_module(decision, facts)
     for module, ids in ids_by_module(decisions).items():
-        if len(",".join(ids)) > LONGEST:
-            raise HostError(f"The ids of {module} are longer than the {LONGEST} characters that the kernel takes.", OFFER)
+        if len(",".join(ids)) > LONGEST_IDS:
+            raise HostError(f"The ids of {module} are longer than the {LONGEST_IDS} characters that the kernel takes.", OFFER)
         for device in facts.inventory.devices:
-            entry = next((entry for entry in ids if _takes(entry, device)), None)
+            entry = next((entry for entry in ids if any(one.matches(device) for one in parse_ids(entry))), None)
             claimed = modules_by_device.get(device.address)
             if entry is not None and not device.is_bridge and (claimed is None or module not in claimed.modules):
                 whose = "no claim names it" if claimed is None else f"{claimed.claim.option('driver')} gives it to {claimed.default.module}"
@@ -68,11 +66,6 @@ def check_ids(decisions: t.Sequence[Decision], facts: PolicyFacts) -> None:
                     f"The strategy ids gives every {entry} of this host to {module}, also {device.address}, but {whose}.",
                     OFFER,
                 )
-
-
-def _takes(entry: str, device: Device) -> bool:
-    whole = f"{device.id}:{device.subsystem_vendor:04x}:{device.subsystem_device:04x}"
-    return whole == entry or whole.startswith(f"{entry}:")
 
 
 def _check_module(decision: Decision, facts: PolicyFacts) -> None:

@@ -9,6 +9,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameters import every_ids, given_to, parse_ids
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import Decision
@@ -37,9 +38,8 @@ def _softdep_flaws(plan: PolicyPlan, whole: OtherConfig) -> t.Iterator[str]:
 
 def _ids_flaws(decision: Decision, whole: OtherConfig) -> t.Iterator[str]:
     module, device = decision.default.module, decision.device
-    options = [option for directive in whole.config.options(module) for option in directive.arguments[1:] if option.startswith("ids=")]
-    entries = options[-1][len("ids=") :].split(",") if options else []
-    if not any(entry.startswith(device.id) for entry in entries):
+    given = every_ids(given_to(whole.config, module))
+    if not any(entry.matches(device) for one in given[-1:] for entry in parse_ids(one.value or "")):
         yield f"{module} does not get the ids of {device.address}"
 
 

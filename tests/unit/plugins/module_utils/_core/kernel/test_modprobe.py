@@ -122,6 +122,15 @@ def test_softdeps_and_installs_go_by_pattern_options_do_not() -> None:
     assert config.options("snd_hda_intel") == ()
 
 
+def test_a_name_has_all_aliases_whose_pattern_matches_it_as_fnmatch_reads_patterns() -> None:
+    """What `modprobe -R` of kmod 30 answers to these lines."""
+    patterns = ("pci:v0000[^8]*d*", "pci:v0000[!8]*d*", "pci:v00001?De*", "pci:v0000[[:digit:]]*", "pci:v00001[0-]*", "pci:v0000[!1]*")
+    config = parsed("".join(f"alias {pattern} mod-{number}\n" for number, pattern in enumerate(patterns)))
+    assert [line.arguments[1] for line in config.aliases("pci:v000010DEd00001DB1")] == ["mod_0", "mod_1", "mod_4"]
+    assert config.aliases("pci:v000010DEd00001DB1") is config.aliases("pci:v000010DEd00001DB1")
+    assert config.aliases("nouveau") == ()
+
+
 def test_the_command_line_comes_after_the_files(tmp_path: Path) -> None:
     tree = Tree(tmp_path).file("/etc/modprobe.d/x.conf", "options vfio-pci ids=10de:1db1\n")
     tree.cmdline("quiet vfio-pci.ids=8086:10d3 modprobe.blacklist=nouveau,snd ro")
