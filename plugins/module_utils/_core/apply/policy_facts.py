@@ -7,6 +7,7 @@ from __future__ import annotations
 import posixpath
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.driverctl import Driverctl
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_transaction import read_state
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
@@ -20,8 +21,6 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
     from ansible_collections.vfio.variants.plugins.module_utils._core.policy.policy import PolicyPaths
-
-DRIVERCTL = "/etc/driverctl.d"
 
 
 def read_facts(
@@ -57,17 +56,9 @@ def read_foreign(host: Host, kernels: t.Sequence[Kernel], without: t.Container[s
         config=ModprobeConfig(tuple(directive for directive in everything if directive.source.path not in without)),
         own_softdeps=tuple(ModprobeConfig.parse(host.read_text(path), path) for path in own if host.is_file(path)),
         rules=Rules.read(host, (b"driver_override",), without=without),
-        driverctl=_read_driverctl(host),
+        driverctl={address: saved.driver for address, saved in Driverctl.read(host).overrides.items()},
         cmdline=Cmdline.read(host),
     )
-
-
-def _read_driverctl(host: Host) -> dict[str, str]:
-    """driverctl's saved overrides, where it is installed to apply them (its unit reads the file's first word)."""
-    if host.which("driverctl") is None:
-        return {}
-    saved = {name[len("pci-") :]: host.text_or_none(f"{DRIVERCTL}/{name}") for name in host.names(DRIVERCTL) if name.startswith("pci-")}
-    return {address: driver for address, driver in saved.items() if driver}
 
 
 def _takes_ids(host: Host, kernel: Kernel, module: str) -> bool:

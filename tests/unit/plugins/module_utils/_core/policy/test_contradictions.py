@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.vfio.variants.tests.unit.policy_hosts import NIC, V100, V100_KEYS, VARIANT, gpu_host, refused, run
-from ansible_collections.vfio.variants.tests.unit.trees import Tree
+from ansible_collections.vfio.variants.tests.unit.trees import DRIVERCTL_RULES, Tree
 
 
 class TestContradictions:
@@ -46,13 +46,27 @@ class TestContradictions:
     def test_driverctls_choice_is_refused_where_driverctl_is_installed(self, tmp_path: Path) -> None:
         tree = gpu_host(tmp_path).file("/etc/driverctl.d/pci-0000:3b:00.0", "vfio-pci\n")
         assert run(tree, V100)["warnings"] == []
-        tree.file("/usr/sbin/driverctl", "#!/bin/sh\n", mode=0o755)
+        tree.driverctl()
         assert "/etc/driverctl.d/pci-0000:3b:00.0" in refused(tree, V100)
 
     @pytest.mark.parametrize("strategy", ["override", "blacklist"])
     def test_ids_that_give_the_card_to_another_module_are_refused(self, tmp_path: Path, strategy: str) -> None:
         tree = gpu_host(tmp_path).file("/etc/modprobe.d/vfio.conf", "options vfio-pci ids=8086:1533,10DE:1DB1\n")
         assert "/etc/modprobe.d/vfio.conf:1" in refused(tree, V100, strategy=strategy)
+
+    @pytest.mark.parametrize("word", ['"ids=10de:1db1"', 'ids="8086:1533, 0x10de:1db1"', "ids=10de:ffffffff"])
+    def test_so_are_those_that_the_kernel_reads_though_they_are_written_otherwise(self, tmp_path: Path, word: str) -> None:
+        tree = gpu_host(tmp_path).file("/etc/modprobe.d/vfio.conf", f"options vfio-pci {word}\n")
+        assert "/etc/modprobe.d/vfio.conf:1" in refused(tree, V100)
+
+    def test_ids_with_another_subsystem_are_no_matter(self, tmp_path: Path) -> None:
+        tree = gpu_host(tmp_path).file("/etc/modprobe.d/vfio.conf", "options vfio-pci ids=10de:1db1:10de:ffff\n")
+        assert run(tree, V100)["warnings"] == []
+
+    def test_driverctls_choice_without_its_rule_is_no_matter(self, tmp_path: Path) -> None:
+        tree = gpu_host(tmp_path).driverctl().file("/etc/driverctl.d/pci-0000:3b:00.0", "vfio-pci\n")
+        tree.place(DRIVERCTL_RULES).unlink()
+        assert run(tree, V100)["warnings"] == []
 
     def test_with_override_ids_for_the_same_module_are_no_matter(self, tmp_path: Path) -> None:
         tree = gpu_host(tmp_path).file("/etc/modprobe.d/vfio.conf", "options vfio-pci ids=8086:10d3\n")
