@@ -10,6 +10,7 @@ from pathlib import Path
 
 import machine
 from configuration import COMPRESSIONS, FLOWS, SERIES, Configuration
+from host_trees import HostTrees
 from observation import BootError, Observation
 from rig import TIMEOUT, Rig
 
@@ -49,8 +50,8 @@ def main(arguments: list[str]) -> int:
         rig = Rig()
         rig.prepare([options.series])
         if options.tree:
-            options.tree.mkdir(parents=True)
-            print(rig.tree(configuration, options.tree))
+            with tempfile.TemporaryDirectory(prefix="forecast-") as folder:
+                print(HostTrees(rig.kernel, Path(folder)).lay_out(configuration, options.tree))
             return 0
         with tempfile.TemporaryDirectory(prefix="forecast-") as folder:
             _show(rig.boot(configuration, Path(folder), TIMEOUT))

@@ -5,19 +5,21 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import generator
 import mutants
 import named
+import recorded_hosts
 import report
 import table
 from comparison import Comparison
 from configuration import SERIES
 from draft import Case
+from host_trees import HostTrees, in_memory
 from records import Corpus
-from rig import Rig
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.cache import Cache
@@ -51,7 +53,10 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str]) -> int:
-    options = parser().parse_args(arguments)
+    known = parser()
+    options = known.parse_args(arguments)
+    if (options.replay or options.mutations) and (options.record or options.races):
+        known.error("--replay and --mutations boot nothing: they go with neither --record nor --races")
     try:
         return _run(options)
     except HostError as error:
@@ -60,22 +65,65 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
+    of_record = bool(options.replay or options.mutations)
+    with tempfile.TemporaryDirectory(prefix="forecast-", dir=in_memory() if of_record else None) as name:
+        comparison = (_of_record if of_record else _with_guests)(options, Path(name))
+        if options.mutations:
+            return mutants.check(comparison, CATCHERS, say, options.rewrite)
+        return _compare(options, comparison)
+
+
+def _of_record(options: argparse.Namespace, folder: Path) -> Comparison:
+    """Builds, fetches and boots nothing: all comes from the file of boots and the hosts beside it."""
+    corpus = Corpus.known(options.replay or options.mutations)
+    place = recorded_hosts.beside(corpus.path)
+    kernels = recorded_hosts.read(place, folder / "hosts")
+    recorded_hosts.require_all(place, kernels, [case.configuration for case in _known_cases(options, corpus)])
+    trees = HostTrees(kernels.__getitem__, folder)
+    return Comparison(trees, corpus, say, parallel=options.jobs)
+
+
+def _with_guests(options: argparse.Namespace, folder: Path) -> Comparison:
+    # Nobody who judges what is recorded has what builds and boots guests.
+    from rig import Rig
+
     rig = Rig()
-    rig.prepare(options.series)
-    corpus = Corpus(_corpus_path(options, rig))
-    comparison = Comparison(rig, corpus, say, options.jobs, options.races)
-    if options.mutations:
-        return mutants.check(comparison, CATCHERS, say, options.rewrite)
-    if options.table or options.record:
-        return _write(options, comparison)
-    results = []
-    for result in comparison.replay(corpus.cases()) if options.replay else comparison.run(_cases(options)):
-        results.append(result)
+    rig.prepare(SERIES if options.record else options.series)
+    corpus = Corpus(Cache.at(None).root / "forecast" / f"boots-{rig.digest()}.jsonl")
+    return Comparison(HostTrees(rig.kernel, folder), corpus, say, rig, options.jobs, options.races)
+
+
+def _compare(options: argparse.Namespace, comparison: Comparison) -> int:
+    if options.record:
+        _record(options.record, comparison, SERIES)
+    if options.replay or options.table:
+        results = _shown(options, comparison.replay(_known_cases(options, comparison.corpus)))
+        if options.table:
+            table.write(options.table, results)
+        return report.end(results, 0, say)
+    if options.record:
+        return 0
+    cases = _cases(options)
+    results = _shown(options, comparison.run(cases))
+    missing = 0 if options.quick else len(cases) - len(results)
+    return report.end(comparison.show_races(results) if options.races else results, missing, say)
+
+
+def _shown(options: argparse.Namespace, results: Iterable[table.Result]) -> list[table.Result]:
+    shown = []
+    for result in results:
+        shown.append(result)
         if result.is_wrong:
             say("\n".join(report.disagreement(result)))
             if options.quick:
                 break
-    return _end(comparison.show_races(results) if options.races else results)
+    return shown
+
+
+def _known_cases(options: argparse.Namespace, corpus: Corpus) -> list[Case]:
+    """The cases of the corpus that are asked for."""
+    known = [case for case in corpus.cases() if case.configuration.series in options.series]
+    return [case for case in known if all(word in case.configuration.name for word in options.named or ())]
 
 
 def _cases(options: argparse.Namespace) -> list[Case]:
@@ -89,31 +137,10 @@ def _cases(options: argparse.Namespace) -> list[Case]:
     return [*chosen, *generator.draw_many(options.seed, options.count - len(chosen), options.series)]
 
 
-def _corpus_path(options: argparse.Namespace, rig: Rig) -> Path:
-    asked: Path | None = options.replay or options.mutations
-    return asked or Cache.at(None).root / "forecast" / f"boots-{rig.digest()}.jsonl"
-
-
-def _write(options: argparse.Namespace, comparison: Comparison) -> int:
-    if options.record:
-        comparison.corpus.write(options.record)
-        say(f"{len(comparison.corpus.cases())} configurations are in {options.record}")
-    if options.table:
-        results = list(comparison.replay(comparison.corpus.cases()))
-        table.write(options.table, results)
-        return _end(results)
-    return 0
-
-
-def _end(results: Sequence[table.Result]) -> int:
-    for line in report.summary(results):
-        say(line)
-    failed = list(report.failures(results))
-    for line in failed:
-        say(f"FAILED: {line}")
-    passed = sum(not result.is_wrong for result in results)
-    say(f"{passed} passed, {len(results) - passed or len(failed)} failed")
-    return 1 if failed else 0
+def _record(path: Path, comparison: Comparison, series: Iterable[str]) -> None:
+    recorded_hosts.write(recorded_hosts.beside(path), [comparison.trees.kernel_of(one) for one in series])
+    comparison.corpus.write(path)
+    say(f"{len(Corpus(path).cases())} configurations are in {path}, their hosts in {recorded_hosts.beside(path)}")
 
 
 def say(line: str) -> None:

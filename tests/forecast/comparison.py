@@ -5,11 +5,9 @@
 from __future__ import annotations
 
 import concurrent.futures
-import contextlib
 import multiprocessing
 import os
 import subprocess
-import tempfile
 import typing as t
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -19,19 +17,22 @@ import judgement
 import races
 from configuration import Configuration
 from draft import Case
+from host_trees import HostTrees, likeness
 from judgement import Answers, Verdict
 from observation import BootError, Observation
 from records import AS_IT_IS, Corpus, Record
-from rig import Rig
 from table import Result
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot import read
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast import forecast
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import OSRELEASE, read_all
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device, Inventory
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.cache import Cache
+
+if t.TYPE_CHECKING:
+    from rig import Rig
 
 Say = Callable[[str], None]
 
@@ -49,11 +50,12 @@ class Facts:
 
 @dataclass(frozen=True)
 class Comparison:
-    """``races`` says how often a case is booted again, at most, to show that a race is one."""
+    """``rig`` is none where nothing may be booted.  ``races`` says how often a case is booted again, at most, to show a race."""
 
-    rig: Rig
+    trees: HostTrees
     corpus: Corpus
     say: Say
+    rig: Rig | None = None
     parallel: int = 2
     races: int = 0
 
@@ -63,27 +65,41 @@ class Comparison:
         yield from (self.judged(case) for case in known)
         yield from (self.judged(case) for case in self._booted([case for case in cases if case not in known]))
 
-    def replay(self, cases: Iterable[Case]) -> Iterator[Result]:
+    def replay(self, cases: Iterable[Case]) -> list[Result]:
         """Each case that was booted before, compared without booting anything.
 
-        A child has the comparison from the start, so that only cases and results go to and fro.
+        A child has the comparison from the start, so that only cases and results go to and fro; those that are alike go to one.
         """
+        known = list(cases)
+        alike: dict[t.Hashable, list[int]] = {}
+        for number, case in enumerate(known):
+            alike.setdefault(likeness(case.configuration), []).append(number)
+        groups = sorted(alike.values(), key=len, reverse=True)
         children = multiprocessing.get_context("fork")
         with concurrent.futures.ProcessPoolExecutor(self.parallel, children, _InChild.take, (self,)) as pool:
-            yield from pool.map(_InChild.judged, cases, chunksize=8)
+            judged = pool.map(_InChild.judged, [[known[number] for number in group] for group in groups])
+            by_number = {
+                number: result for group, results in zip(groups, judged, strict=True) for number, result in zip(group, results, strict=True)
+            }
+        return [by_number[number] for number in range(len(known))]
 
     def facts(self, configuration: Configuration) -> Facts:
         """The collection's own way from a host to what a forecast is made from."""
-        with trees() as folder:
+        with self.trees.folder() as folder:
             return read_facts(self.host(configuration, folder))
 
     def host(self, configuration: Configuration, folder: Path) -> Host:
         """The configuration laid out in an empty folder, as a host."""
-        return Host(str(self.rig.tree(configuration, folder)), run)
+        return Host(str(self.trees.lay_out(configuration, folder)), run)
+
+    def _boot(self, configurations: Sequence[Configuration]) -> Iterator[tuple[Configuration, Observation | BootError]]:
+        if self.rig is None:
+            raise HostError(f"{len(configurations)} configurations would have to be booted, and nothing may be.")
+        return self.rig.boot_many(configurations, parallel=self.parallel)
 
     def _booted(self, cases: Sequence[Case]) -> Iterator[Case]:
         by_name = {case.configuration.name: case for case in cases}
-        for configuration, observed in self.rig.boot_many([case.configuration for case in cases], parallel=self.parallel):
+        for configuration, observed in self._boot([case.configuration for case in cases]):
             case = by_name[configuration.name]
             if isinstance(observed, BootError):
                 self.say(f"FAILED: {configuration.name} did not boot to its end: {observed}")
@@ -99,7 +115,7 @@ class Comparison:
         now = {result.case.configuration.name: result for result in results}
         for _round in range(self.races):
             wanted = {variation.name: (case, name, variation) for case, name, variation in self._variations(now.values())}
-            for variation, observed in self.rig.boot_many([one for _case, _name, one in wanted.values()], parallel=self.parallel):
+            for variation, observed in self._boot([one for _case, _name, one in wanted.values()]):
                 case, name, _variation = wanted[variation.name]
                 if isinstance(observed, BootError):
                     self.say(f"{variation.name} did not boot to its end")
@@ -144,16 +160,8 @@ class _InChild:
         cls._comparison = comparison
 
     @classmethod
-    def judged(cls, case: Case) -> Result:
-        return cls._comparison.judged(case)
-
-
-@contextlib.contextmanager
-def trees() -> Iterator[Path]:
-    """A folder in the cache, where the guests' files can be linked to."""
-    place = Cache.at(None).root / "forecast"
-    with tempfile.TemporaryDirectory(prefix="tree-", dir=place) as folder:
-        yield Path(folder)
+    def judged(cls, cases: Sequence[Case]) -> list[Result]:
+        return [cls._comparison.judged(case) for case in cases]
 
 
 def run(args: list[str], *, data: bytes | None, binary_data: bool, environ_update: dict[str, str] | None) -> tuple[int, str, str]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from comparison import Comparison, Facts, read_facts, trees
+from comparison import Comparison, Facts, read_facts
 from draft import Case
 from mutations import MUTATIONS, Mutation
 
@@ -79,7 +79,7 @@ class Mutants:
 def check(comparison: Comparison, catchers: Path, say: Say, rewrite: bool = False) -> int:
     """Whether every mutation is noticed; with ``rewrite`` the catchers that were found are written down."""
     known: dict[str, str] = json.loads(catchers.read_text(encoding="utf-8")) if catchers.exists() else {}
-    with trees() as folder:
+    with comparison.trees.folder() as folder:
         found = Mutants(comparison, known, folder).check(say)
     missed = [breaks for breaks, catcher in found.items() if catcher is None]
     if rewrite:

@@ -42,7 +42,7 @@ def favouring(
     facts = list(_reasons(winner, outcome))
     named = _addresses_in_rules(configuration, facts)
     others = [other for other in sorted(modalias) if other != address and (other in named or _asks_for(modalias[other], facts))]
-    if any(fact.startswith(f"or {outcome or 'nobody'}: {_DRIVERCTL}") for fact in facts):
+    if any(fact.startswith(f"or {outcome or 'no driver'}: {_DRIVERCTL}") for fact in facts):
         late = _with_files(configuration, {_SLOW_PROBE: _PROBE_LATE, _UNBIND_RULES: _UNBIND_LATE})
         yield _named(configuration, "driverctl's probe late", late)
         # There is nothing to take the device from unless its twin's event came first.
@@ -74,7 +74,7 @@ def _addresses_in_rules(configuration: Configuration, facts: Iterable[str]) -> f
 def _reasons(winner: Winner, outcome: str | None) -> Iterator[str]:
     is_first = outcome == winner.driver
     for because in winner.because:
-        if because.source == f"or {outcome or 'nobody'}" or (is_first and not because.source.startswith("or ")):
+        if because.source == f"or {outcome or 'no driver'}" or (is_first and not because.source.startswith("or ")):
             yield str(because)
 
 

@@ -14,6 +14,8 @@ from pathlib import Path
 from configuration import Configuration
 from draft import Case
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+
 AS_IT_IS = ""
 """The variation of a case that is booted as it was drawn."""
 
@@ -39,6 +41,7 @@ class Record:
 
     @classmethod
     def parse(cls, text: str) -> Record:
+        """Raises ValueError, KeyError or TypeError on what ``text`` did not make."""
         fields = json.loads(text)
         given = fields["case"]["configuration"]
         tuples = {name: tuple(value) for name, value in given.items() if isinstance(value, list)}
@@ -51,11 +54,14 @@ class Corpus:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._records: dict[tuple[str, str], Record] = {}
-        if path.exists():
-            for line in _lines(path):
-                record = Record.parse(line)
-                self._records[record.key] = record
+        self._records: dict[tuple[str, str], Record] = {record.key: record for record in _read(path)} if path.exists() else {}
+
+    @classmethod
+    def known(cls, path: Path) -> Corpus:
+        """Of a file that has to be there."""
+        if not path.is_file():
+            raise HostError(f"There is no {path}, whose boots are to be judged; --record writes such a file.")
+        return cls(path)
 
     def find(self, case: Case, variation: str = AS_IT_IS) -> Record | None:
         """What this very configuration did; nothing where another had its name."""
@@ -77,10 +83,20 @@ class Corpus:
             file.write(f"{record.text()}\n")
 
     def write(self, path: Path) -> None:
-        """All of it into one file."""
+        """All of it into one file, with what that holds already of other configurations."""
         path.parent.mkdir(parents=True, exist_ok=True)
-        text = "".join(f"{record.text()}\n" for _key, record in sorted(self._records.items())).encode()
-        path.write_bytes(lzma.compress(text, preset=9) if path.suffix == ".xz" else text)
+        records = {**Corpus(path)._records, **self._records}
+        text = "".join(f"{record.text()}\n" for _key, record in sorted(records.items())).encode()
+        partial = path.with_name(f".{path.name}.new")
+        partial.write_bytes(lzma.compress(text, preset=9) if path.suffix == ".xz" else text)
+        partial.replace(path)
+
+
+def _read(path: Path) -> Iterator[Record]:
+    try:
+        yield from (Record.parse(line) for line in _lines(path))
+    except (ValueError, KeyError, TypeError, lzma.LZMAError, EOFError) as error:
+        raise HostError(f"{path} is no record of boots: {error}.") from error
 
 
 def _lines(path: Path) -> Iterator[str]:

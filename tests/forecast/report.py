@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from configuration import Configuration
 from judgement import Judged, Verdict, shown
@@ -62,11 +62,25 @@ def summary(results: Sequence[Result]) -> Iterator[str]:
     yield from (f"    unknown, {count} times: {reason}" for reason, count in reasons.most_common(12))
 
 
-def failures(results: Sequence[Result]) -> Iterator[str]:
+def end(results: Sequence[Result], missing: int, say: Callable[[str], None]) -> int:
+    """The run's last lines and its status; ``missing`` are configurations that were to be compared and have no result."""
+    for line in summary(results):
+        say(line)
+    failed = list(failures(results, missing))
+    for line in failed:
+        say(f"FAILED: {line}")
+    passed = sum(not result.is_wrong for result in results)
+    say(f"{passed} passed, {len(results) - passed + missing or len(failed)} failed")
+    return 1 if failed else 0
+
+
+def failures(results: Sequence[Result], missing: int = 0) -> Iterator[str]:
     """Why this run is not a success."""
     _configurations, judged, _right, _shown, _open, unknown, wrong = counts(results)
     if not judged:
         yield "nothing was compared"
+    if missing:
+        yield f"{missing} configurations did not boot to their end"
     if wrong:
         yield f"{wrong} answers were wrong"
     if judged and unknown > MOST_UNKNOWN * judged:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The fast guest: boots configurations, and lays each out as the root of a host for the collection to read."""
+"""The fast guest, which boots configurations: made when it is first wanted, then so many at a time."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ import root_files
 import sysfs
 from archive import padded
 from configuration import SERIES, Configuration
-from kernel import Kernel, module_name, read_dependencies
+from host_trees import CAPTURED
+from kernel import Kernel
 from observation import BootError, Observation
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
@@ -33,7 +34,6 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.progress im
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.qemu_program import Qemu
 
 TIMEOUT = 180.0
-_CAPTURED = "sysfs.json"
 _CONSOLE, _REPORT, _INITRD = "console", "report", "initrd"
 
 
@@ -69,15 +69,6 @@ class Rig:
             raise HostError(f"The guest with kernel {series} is not prepared.")
         return self._kernels[series]
 
-    def tree(self, configuration: Configuration, folder: Path) -> Path:
-        """Lay the configuration out below `folder` as the root of a host that has it and runs its kernel."""
-        kernel = self.kernel(configuration.series)
-        root_files.lay_out(configuration, kernel, folder)
-        captured = (kernel.folder / _CAPTURED).read_text(encoding="utf-8")
-        loadable = {module_name(path) for path in read_dependencies(kernel.modules)}
-        sysfs.lay_out(captured, folder, configuration.virtual_functions, loadable)
-        return folder
-
     def boot(self, configuration: Configuration, folder: Path, timeout: float = TIMEOUT) -> Observation:
         """Boot the configuration; `folder` then holds what the guest wrote.  BootError where it did not come to its end."""
         kernel = self.kernel(configuration.series)
@@ -108,7 +99,7 @@ class Rig:
 
     def _capture(self, kernel: Kernel) -> None:
         """Note once what sysfs looks like here, in a boot with nothing configured."""
-        target = kernel.folder / _CAPTURED
+        target = kernel.folder / CAPTURED
         if target.is_file():
             return
         plain = Configuration("capture", kernel.series, virtual_functions=machine.VIRTUAL_FUNCTIONS, missing_modules=("rival_pci",))

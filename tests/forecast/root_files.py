@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shlex
+import shutil
 import tempfile
 import typing as t
 from pathlib import Path, PurePosixPath
@@ -18,7 +20,7 @@ from kernel import Kernel, depmod, module_name, read_dependencies
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 
-_INDICES = (
+INDICES = (
     *("modules.alias", "modules.alias.bin", "modules.builtin.alias.bin", "modules.builtin.bin", "modules.dep", "modules.dep.bin"),
     *("modules.devname", "modules.softdep", "modules.symbols", "modules.symbols.bin", "modules.weakdep"),
 )
@@ -30,17 +32,21 @@ def cmdline(configuration: Configuration) -> str:
     return " ".join((*machine.CMDLINE, *configuration.cmdline))
 
 
-def lay_out(configuration: Configuration, kernel: Kernel, root: Path) -> None:
-    """All but /sys."""
-    _link_tree(kernel.folder / "root", root, _without(configuration, kernel))
+def lay_out_kernel(configuration: Configuration, kernel: Kernel, root: Path) -> None:
+    """What the kernel's package and the distribution bring; of the configuration only which modules are missing."""
+    link_tree(kernel.folder / "root", root, _without(configuration, kernel))
     if configuration.missing_modules:
         depmod(root, kernel.release)
+    _write(root, image.kmod_library(kernel), "")
+    _write(root, "/proc/sys/kernel/osrelease", f"{kernel.release}\n")
+    _link(kernel.image, root / f"boot/vmlinuz-{kernel.release}")
+
+
+def lay_out(configuration: Configuration, kernel: Kernel, root: Path) -> None:
+    """What the configuration brings, in a root that has the rest."""
     for path, text in configuration.root_files.items():
         _write(root, path, text)
-    _write(root, image.kmod_library(kernel), "")
     _write(root, "/proc/cmdline", f"{cmdline(configuration)}\n")
-    _write(root, "/proc/sys/kernel/osrelease", f"{kernel.release}\n")
-    os.link(kernel.image, root / f"boot/vmlinuz-{kernel.release}")
     (root / f"boot/initrd.img-{kernel.release}").write_bytes(image.make(configuration, kernel))
     _write(root, "/boot/grub/grub.cfg", grub_menu(configuration, kernel.release))
 
@@ -82,18 +88,32 @@ def _without(configuration: Configuration, kernel: Kernel) -> set[str]:
     return {by_name[name.replace("-", "_")] for name in configuration.missing_modules}
 
 
-def _link_tree(source: Path, target: Path, without: t.Collection[str]) -> None:
-    for folder, folders, files in os.walk(source):
-        here = target / Path(folder).relative_to(source)
-        here.mkdir(parents=True, exist_ok=True)
-        for name in (*files, *(name for name in folders if (Path(folder) / name).is_symlink())):
-            place = Path(folder) / name
-            if any(str(place).endswith(f"/{path}") for path in without):
-                continue
-            if place.is_symlink():
-                (here / name).symlink_to(place.readlink())
-            else:
-                os.link(place, here / name)
+def link_tree(source: Path, target: Path, without: t.Collection[str] = ()) -> None:
+    """The same tree, whose files are those of the source; but for some, by the ends of their paths."""
+    left_out = tuple(f"/{path}" for path in without)
+    folders = [("", os.scandir(source))]
+    target.mkdir(parents=True, exist_ok=True)
+    while folders:
+        here, entries = folders.pop()
+        with entries:
+            for entry in entries:
+                path, copy = f"{here}/{entry.name}", f"{target}{here}/{entry.name}"
+                if entry.is_dir(follow_symlinks=False):
+                    os.mkdir(copy)
+                    folders.append((path, os.scandir(entry.path)))
+                elif entry.is_symlink():
+                    os.symlink(os.readlink(entry.path), copy)
+                elif not path.endswith(left_out):
+                    _link(entry.path, copy)
+
+
+def _link(source: str | Path, target: str | Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        shutil.copy(source, target)
 
 
 def _write(root: Path, path: str, text: str) -> None:
@@ -120,7 +140,7 @@ def _add_indices(made: Archive, configuration: Configuration, kernel: Kernel) ->
         home = kernel.modules.relative_to(kernel.folder / "root")
         _copy_links(kernel.modules, root / home, _without(configuration, kernel))
         depmod(root, kernel.release)
-        for name in _INDICES:
+        for name in INDICES:
             if (root / home / name).is_file():
                 made.file(f"/root/{home}/{name}", (root / home / name).read_bytes())
 
@@ -128,7 +148,7 @@ def _add_indices(made: Archive, configuration: Configuration, kernel: Kernel) ->
 def _copy_links(source: Path, target: Path, without: t.Collection[str]) -> None:
     for path in source.rglob("*"):
         name = str(path.relative_to(source))
-        if path.is_file() and name not in without and name not in _INDICES:
+        if path.is_file() and name not in without and name not in INDICES:
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             os.symlink(path, target / name)
 

@@ -111,7 +111,8 @@ class BuildRoot:
 
 def build_root(release: Release, cache: Cache, say: t.Callable[[str], None]) -> BuildRoot:
     """The build root of a release: from the cache, or made now. The caller holds the cache's lock of it."""
-    recipe = release.recipe(apt_sources.of_this_machine())
+    mirror = apt_sources.of_this_machine()
+    recipe = release.recipe(mirror)
     # The mirror is where the packages come from, not what they are.
     key = dataclasses.replace(recipe, sources=release.suite.name, files_before_packages=_apart_from_sources(recipe)).key(())
     place = cache.root / "kernels" / f"{release.name}-{key}"
@@ -121,7 +122,7 @@ def build_root(release: Release, cache: Cache, say: t.Callable[[str], None]) -> 
         # Of this name is the lock by which others who build beside it tell that its maker is alive.
         with cache.lock(place.name), cache.building(place) as folder:
             progress = Progress(f"{release.name} with kernel headers", say)
-            root_tree.install(recipe, (), release.suite, folder / "tree", progress, _SETUP_SECONDS)
+            root_tree.install(recipe, (), release.suite, mirror, folder / "tree", progress, _SETUP_SECONDS)
             for lists in (folder / "tree/var/lib/apt/lists").glob("*_*"):
                 lists.unlink()
             (folder / "results").mkdir()

@@ -23,6 +23,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot impo
     LoadList,
     ModuleFacts,
     Stage,
+    StageName,
     Step,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import AliasIndex, normalize_module_name
@@ -97,7 +98,7 @@ def load_list(program: str, *names: str, source: str | None = None, in_order: bo
 
 
 def stage(
-    name: str = ROOT,
+    name: StageName = ROOT,
     *,
     modprobe: Texts = "",
     rules: Texts = "",

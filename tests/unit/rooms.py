@@ -167,45 +167,37 @@ def _methods_of_host(tree: ast.Module) -> set[str]:
 
 # -- the picture
 
-TIP = (
-    '<marker id="tip" viewBox="0 0 8 8" refX="8" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
-    '<path d="M0 0 8 4 0 8z" fill="#555"/></marker>'
-)
-LEFT, WIDTH, HEIGHT, STEP = 20, 560, 34, 48
+WIDTH, HEIGHT, STEP, TOP, CELL = 590, 30, 38, 110, 26
 COLOURS = {DOOR: "#d9d2e9", READS: "#d0e3f7", DECIDES: "#d9ead3", DOES: "#fce5cd", ANSWERS: "#f4cccc"}
 
 
 def picture(modules: Modules) -> str:
-    """The rooms from the door at the bottom to what modules return at the top, and which imports from which."""
-    places = {name: (len(ROOMS) - 1 - index) * STEP + 20 for index, name in enumerate(ORDER)}
-    found = sorted(arrows(modules), key=lambda arrow: (ORDER.index(arrow[0]), ORDER.index(arrow[1])))
+    """The rooms from the door at the bottom to what modules return at the top, and a dot where the row imports from the column."""
+    width, height = WIDTH + len(ROOMS) * CELL + 50, TOP + len(ROOMS) * STEP + 10
+    rows = {name: TOP + (len(ROOMS) - 1 - index) * STEP for index, name in enumerate(ORDER)}
+    columns = {name: WIDTH + 40 + index * CELL for index, name in enumerate(ORDER)}
     lines = [
-        '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 900 720" font-family="sans-serif" font-size="14" role="img">',
-        "<title>The rooms of the core and which imports from which</title>",
-        f"<defs>{TIP}</defs>",
-        '<rect width="900" height="720" fill="#fff"/>',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif" font-size="14" role="img">',
+        "<title>The rooms of the core; a dot where the room of the row imports from the room of the column</title>",
+        f'<rect width="{width}" height="{height}" fill="#fff"/>',
+        f'<text x="20" y="{TOP - 16}" fill="#555">a room may import from the rooms below it</text>',
     ]
     for room in ROOMS:
-        y = places[room.name]
-        lines.append(f'<rect x="{LEFT}" y="{y}" width="{WIDTH}" height="{HEIGHT}" rx="5" fill="{COLOURS[room.kind]}" stroke="#666"/>')
-        lines.append(f'<text x="{LEFT + 12}" y="{y + 22}" font-weight="bold">{room.name}</text>')
-        lines.append(f'<text x="{LEFT + 120}" y="{y + 22}">{room.holds}</text>')
-        lines.append(f'<text x="{LEFT + WIDTH - 12}" y="{y + 22}" text-anchor="end" fill="#555" font-size="12">{room.kind}</text>')
-    for source, target in found:
-        lines.append(_arrow(source, target, places, found))
+        lines += _row(room, rows[room.name], columns[room.name], width)
+    for source, target in sorted(arrows(modules), key=lambda arrow: (ORDER.index(arrow[0]), ORDER.index(arrow[1]))):
+        dot = f'<circle cx="{columns[target]}" cy="{rows[source] + HEIGHT // 2}" r="6" fill="#3c6e9f">'
+        lines.append(f"{dot}<title>{source} imports from {target}</title></circle>")
     return "\n".join([*lines, "</svg>", ""])
 
 
-def _arrow(source: str, target: str, places: Mapping[str, int], found: list[tuple[str, str]]) -> str:
-    """A curve at the right side; the longer the way, the wider."""
-    right = LEFT + WIDTH
-    leaving = [arrow for arrow in found if arrow[0] == source].index((source, target))
-    arriving = [arrow for arrow in found if arrow[1] == target].index((source, target))
-    start, end = places[source] + 6 + leaving * 2.2, places[target] + HEIGHT - 4 - arriving * 2.2
-    reach = right + 24 + (ORDER.index(source) - ORDER.index(target)) * 21
-    path = f"M{right} {start:.1f} C{reach} {start:.1f} {reach} {end:.1f} {right} {end:.1f}"
-    drawn = f'<path d="{path}" fill="none" stroke="#555" stroke-width="0.8" marker-end="url(#tip)">'
-    return f"{drawn}<title>{source} imports from {target}</title></path>"
+def _row(room: Room, y: int, x: int, width: int) -> Iterator[str]:
+    middle = y + HEIGHT // 2
+    yield f'<rect x="12" y="{y}" width="{WIDTH}" height="{HEIGHT}" rx="5" fill="{COLOURS[room.kind]}" stroke="#777"/>'
+    yield f'<text x="24" y="{middle + 5}" font-weight="bold">{room.name}</text>'
+    yield f'<text x="124" y="{middle + 5}">{room.holds}</text>'
+    yield f'<text x="{WIDTH}" y="{middle + 5}" text-anchor="end" fill="#555" font-size="12">{room.kind}</text>'
+    yield f'<path d="M{WIDTH + 16} {middle}H{width - 12}M{x} {TOP}V{TOP + len(ROOMS) * STEP}" stroke="#ddd" fill="none"/>'
+    yield f'<text transform="translate({x + 4} {TOP - 8}) rotate(-60)" font-size="13">{room.name}</text>'
 
 
 if __name__ == "__main__":

@@ -12,13 +12,14 @@ import sys
 import time
 from types import FrameType
 
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.unavailable import EXIT_STATUS, ArchiveUnavailableError
 from workshop import interpreters
 from workshop.checkout import Checkout
 from workshop.console import complain, duration, say
 from workshop.errors import WorkshopError
 from workshop.packages import install_missing
 from workshop.phases import PHASES, Phase
-from workshop.report import run_phases, summary
+from workshop.report import exit_status, run_phases, summary
 from workshop.workbench import Workbench
 
 RUBBISH = (".ansible", ".mypy_cache", ".pytest_cache", ".ruff_cache", "collections", "dist", "tests/output")
@@ -37,7 +38,7 @@ def run(bench: Workbench, phases: list[Phase]) -> int:
     outcomes = run_phases(phases, bench, keep_going=os.environ.get("KEEP_GOING", "") not in ("", "0"))
     for line in summary(outcomes):
         say(line)
-    return int(any(outcome.failed for outcome in outcomes))
+    return exit_status(outcomes)
 
 
 def replace_by(bench: Workbench, argv: list[str]) -> None:
@@ -94,6 +95,10 @@ def main() -> int:
     try:
         with bench.stack:
             return obey(parse(sys.argv[1:]), bench)
+    except ArchiveUnavailableError as problem:
+        for line in problem.lines():
+            complain(line)
+        return EXIT_STATUS
     except WorkshopError as problem:
         complain(f"error: {problem}")
         return 1

@@ -7,14 +7,25 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
 from pathlib import Path
 
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.unavailable import (
+    ArchiveUnavailableError,
+    Missing,
+    in_apt_output,
+    obtain,
+    preferences,
+)
 from workshop.console import say, stay_silent
 from workshop.errors import WorkshopError
-from workshop.process import stream
+from workshop.process import Ended, stream
 
 INSTALL_SECONDS = 1800
 RETRIES = ("-o", "Acquire::Retries=3", "-o", "DPkg::Lock::Timeout=300")
+# apt's sentences are understood in English only.
+VARIABLES = {"DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C.UTF-8"}
+PREFERENCES = Path("/etc/apt/preferences")
 
 
 def wanted(listing: Path) -> list[str]:
@@ -30,7 +41,10 @@ def is_installed(package: str) -> bool:
 
 
 def install_missing(listing: Path) -> None:
-    """Install what is missing; asks the package index anew only if the known one does not do."""
+    """Install what is missing; asks for a new package index only if the known one does not do.
+
+    ArchiveUnavailableError when the archive lacks something, in every version; WorkshopError when anything else is wrong.
+    """
     if not shutil.which("dpkg-query") or not shutil.which("apt-get"):
         say(f"no apt here: these Debian packages, or what your system calls them, have to be installed: {' '.join(wanted(listing))}")
         return
@@ -38,17 +52,35 @@ def install_missing(listing: Path) -> None:
     if not missing:
         return
     say(f"installing Debian packages: {' '.join(missing)}")
-    install = ["apt-get", *RETRIES, "install", "--yes", "--no-install-recommends", "--quiet", *missing]
-    if _as_root(install, quiet=True):
+    if _install(missing, (), quiet=True).code != 0:
+        obtain(lambda avoided: _install_from_new_index(missing, avoided), say)
+
+
+def _install_from_new_index(packages: list[str], avoided: tuple[Missing, ...]) -> None:
+    # An index that cannot be read may be one that none of the packages comes from.
+    _as_root(["apt-get", *RETRIES, "update", "--quiet"])
+    ended = _install(packages, avoided)
+    if ended.code == 0:
         return
-    if not _as_root(["apt-get", *RETRIES, "update", "--quiet"]) or not _as_root(install):
-        raise WorkshopError(f"Debian packages could not be installed: {' '.join(missing)}. See apt-get's messages above.")
+    missing = in_apt_output("\n".join(ended.output))
+    if missing:
+        raise ArchiveUnavailableError(missing)
+    raise WorkshopError(f"Debian packages could not be installed: {' '.join(packages)}. See apt-get's messages above.")
 
 
-def _as_root(argv: list[str], *, quiet: bool = False) -> bool:
+def _install(packages: list[str], avoided: tuple[Missing, ...], *, quiet: bool = False) -> Ended:
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", prefix="preferences-") as file:
+        own = PREFERENCES.read_text(encoding="utf-8") if PREFERENCES.is_file() else ""
+        file.write(f"{own}\n\n{preferences(avoided)}")
+        file.flush()
+        Path(file.name).chmod(0o644)
+        instead = ("-o", f"Dir::Etc::preferences={file.name}") if avoided else ()
+        return _as_root(["apt-get", *RETRIES, *instead, "install", "--yes", "--no-install-recommends", "--quiet", *packages], quiet=quiet)
+
+
+def _as_root(argv: list[str], *, quiet: bool = False) -> Ended:
     if os.geteuid() != 0:
         if not shutil.which("sudo"):
             raise WorkshopError(f"'{' '.join(argv)}' needs root, and there is no sudo. Run it as root, then make again.")
-        argv = ["sudo", "--non-interactive", "DEBIAN_FRONTEND=noninteractive", *argv]
-    env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    return stream(argv, cwd=Path("/"), env=env, seconds=INSTALL_SECONDS, show=stay_silent if quiet else say).code == 0
+        argv = ["sudo", "--non-interactive", *(f"{name}={value}" for name, value in VARIABLES.items()), *argv]
+    return stream(argv, cwd=Path("/"), env={**os.environ, **VARIABLES}, seconds=INSTALL_SECONDS, show=stay_silent if quiet else say)

@@ -54,7 +54,7 @@ def _types(bench: Workbench) -> Iterator[Check]:
     # Each is a module of the same name, __main__.
     for program in sorted(bench.python_programs()):
         yield bench.check(f"mypy {program}", "mypy", *settings, str(COLLECTION / program), cwd=tree)
-    yield bench.check("mypy tools", "mypy", *settings, "--package", "workshop", cwd=bench.checkout.root / "tools")
+    yield bench.check("mypy tools", "mypy", *settings, "--package", "workshop", cwd=tree)
 
 
 def unit(bench: Workbench) -> Iterator[Check]:
@@ -94,7 +94,7 @@ def sanity(bench: Workbench) -> Iterator[Check]:
     copy = bench.copied("sanity")
     env = ansible_test_variables(bench.checkout, bench.main)
     argv = (bench.main.program("ansible-test"), "sanity", "--local", "--color", "no", *chosen("TESTS"))
-    yield Check("ansible-test sanity", argv, copy, env, seconds=3600)
+    yield Check("ansible-test sanity", argv, copy, env, seconds=3600, downloads=True)
 
 
 def documentation(bench: Workbench) -> Iterator[Check]:
@@ -120,7 +120,7 @@ def integration(bench: Workbench) -> Iterator[Check]:
     copy = bench.copied("integration")
     env = ansible_test_variables(bench.checkout, bench.main)
     argv = (bench.main.program("ansible-test"), "integration", "--local", "--color", "no", "--allow-root", *chosen("TARGET"))
-    yield Check("ansible-test integration", argv, copy, env, seconds=1800)
+    yield Check("ansible-test integration", argv, copy, env, seconds=1800, downloads=True)
 
 
 def kernels(bench: Workbench) -> Iterator[Check]:

@@ -8,7 +8,8 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from workshop.check import Result, run
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.unavailable import EXIT_STATUS, MARK, ArchiveUnavailableError, named_in
+from workshop.check import SHORT, Result, run
 from workshop.console import duration, say, table
 from workshop.errors import WorkshopError
 from workshop.phases import Phase
@@ -32,8 +33,13 @@ class Outcome:
         return sum(result.failed for result in self.results)
 
     @property
-    def verdict(self) -> str:
-        return "not run" if not self.results else "FAILED" if self.failed else "ok"
+    def short(self) -> bool:
+        """Whether an archive left too little to test, and nothing failed in what was tested."""
+        return not self.failed and any(result.short for result in self.results)
+
+    @property
+    def status(self) -> str:
+        return "not run" if not self.results else "FAILED" if self.failed else "unavailable" if self.short else "ok"
 
 
 def run_phase(phase: Phase, bench: Workbench) -> Outcome:
@@ -43,13 +49,18 @@ def run_phase(phase: Phase, bench: Workbench) -> Outcome:
     results: list[Result] = []
     try:
         results.extend(run(check) for check in phase.checks(bench))
+    except ArchiveUnavailableError as problem:
+        names = named_in(problem.lines())
+        for line in problem.lines():
+            say(line)
+        results.append(Result(phase.name, 0, 0, why=SHORT, unavailable=names, short=True))
     except WorkshopError as problem:
         say(str(problem))
         results.append(Result(phase.name, 0, 1, why=str(problem).splitlines()[0]))
     if not results:
         results.append(Result(phase.name, 0, 1, why="there is nothing to check"))
     outcome = Outcome(phase.name, tuple(results), time.monotonic() - start)
-    say(f"== {phase.name}: {outcome.verdict}, {outcome.passed} passed, {outcome.failed} failed ({duration(outcome.seconds)})")
+    say(f"== {phase.name}: {outcome.status}, {outcome.passed} passed, {outcome.failed} failed ({duration(outcome.seconds)})")
     return outcome
 
 
@@ -66,8 +77,8 @@ def run_phases(phases: Sequence[Phase], bench: Workbench, *, keep_going: bool) -
 
 def summary(outcomes: Sequence[Outcome]) -> list[str]:
     """A table of the phases, what failed in them, and the closing line."""
-    head = ("phase", "verdict", "passed", "failed", "time")
-    rows = [(outcome.phase, outcome.verdict, str(outcome.passed), str(outcome.failed), duration(outcome.seconds)) for outcome in outcomes]
+    head = ("phase", "result", "passed", "failed", "time")
+    rows = [(outcome.phase, outcome.status, str(outcome.passed), str(outcome.failed), duration(outcome.seconds)) for outcome in outcomes]
     failures = [
         f"FAILED {outcome.phase}: {result.name}{': ' + result.why if result.why else ''}"
         for outcome in outcomes
@@ -76,4 +87,20 @@ def summary(outcomes: Sequence[Outcome]) -> list[str]:
     ]
     passed = sum(outcome.passed for outcome in outcomes)
     failed = sum(outcome.failed for outcome in outcomes)
-    return ["", *table(head, rows), "", *failures, f"{passed} passed, {failed} failed"]
+    return ["", *table(head, rows), "", *failures, *_unavailable(outcomes), f"{passed} passed, {failed} failed"]
+
+
+def _unavailable(outcomes: Sequence[Outcome]) -> list[str]:
+    """What archives did not deliver, each once; and then what could not be tested for that reason."""
+    results = [(outcome.phase, result) for outcome in outcomes for result in outcome.results]
+    names = dict.fromkeys(name for _phase, result in results for name in result.unavailable)
+    return [
+        *(f"{MARK}{name}" for name in names),
+        *(f"NOT TESTED {phase}: {result.name}: {result.why}" for phase, result in results if result.short and not result.failed),
+    ]
+
+
+def exit_status(outcomes: Sequence[Outcome]) -> int:
+    if any(outcome.failed for outcome in outcomes):
+        return 1
+    return EXIT_STATUS if any(outcome.short for outcome in outcomes) else 0

@@ -16,6 +16,7 @@ import sys
 import tempfile
 import threading
 import typing as t
+from dataclasses import asdict
 from pathlib import Path
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
@@ -26,6 +27,7 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.program imp
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.progress import Say
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.recipe import ImageOptions
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.ssh_key import KeyPair
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.unavailable import ArchiveUnavailableError, Missing
 
 _FAILED = "failed: "
 _NEEDS_ROOT = "Building a test image needs root: its files belong to several users, and its packages configure themselves in a chroot."
@@ -44,11 +46,11 @@ def build(builder: ImageBuilder, options: t.Mapping[str, t.Any], say: Say, timeo
         argv = (*sudo, *environment, *python_path.command("build_as_root"))
         failure = _run(argv, json.dumps({**job, "timeout": timeout}), say)
     if failure is not None:
-        raise HostError(failure)
+        raise failure
 
 
-def _run(argv: t.Sequence[str], job: str, say: Say) -> str | None:
-    """Run it with the job and pass on what it says; the sentence it failed with, or None."""
+def _run(argv: t.Sequence[str], job: str, say: Say) -> HostError | None:
+    """Run it with the job and pass on what it says; what it failed with, or None."""
     last = ""
     with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         if process.stdin is None or process.stdout is None:
@@ -62,7 +64,22 @@ def _run(argv: t.Sequence[str], job: str, say: Say) -> str | None:
         status = process.wait()
     if status == 0:
         return None
-    return str(json.loads(last.removeprefix(_FAILED))) if last.startswith(_FAILED) else f"The image's builder ended: {last}"
+    return _deserialized(last)
+
+
+def _deserialized(line: str) -> HostError:
+    """From the last line that the builder wrote."""
+    if not line.startswith(_FAILED):
+        return HostError(f"The image's builder ended: {line}")
+    facts = json.loads(line.removeprefix(_FAILED))
+    if facts["missing"]:
+        return ArchiveUnavailableError([Missing(**one) for one in facts["missing"]])
+    return HostError(facts["sentence"])
+
+
+def _serialized(error: HostError) -> str:
+    missing = error.missing if isinstance(error, ArchiveUnavailableError) else ()
+    return _FAILED + json.dumps({"sentence": str(error), "missing": [asdict(one) for one in missing]})
 
 
 def main() -> int:
@@ -72,7 +89,7 @@ def main() -> int:
     try:
         image = builder.build(_say, job["timeout"])[0]
     except HostError as error:
-        _say(_FAILED + json.dumps(str(error)))
+        _say(_serialized(error))
         return 1
     finally:
         _give_back(builder.cache)

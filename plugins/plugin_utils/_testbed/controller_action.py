@@ -8,8 +8,10 @@ import abc
 import typing as t
 
 from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.unavailable import ArchiveUnavailableError
 
 
 class ControllerAction(ActionBase, abc.ABC):
@@ -33,6 +35,10 @@ class ControllerAction(ActionBase, abc.ABC):
         try:
             result.update(self.work(_plain(options), bool(self._task.check_mode)))
         except HostError as error:
+            if isinstance(error, ArchiveUnavailableError):
+                # On lines of their own, which whoever runs this finds whatever stands around them.
+                for line in error.lines():
+                    Display().display(line)
             result.update(failed=True, msg=str(error), **error.facts)
         return result
 

@@ -112,7 +112,8 @@ class ImageBuilder:
         tree = folder / "root"
         secret = GuestFile(guest.HOST_KEY, host_key.private.read_text(encoding="utf-8"), mode=0o600)
         machine_id = GuestFile("/etc/machine-id", seed(key).hex + "\n", mode=0o444)
-        root_tree.install(recipe, (secret, machine_id), self.options.suite, tree, progress, timeout)
+        options = self.options
+        root_tree.install(recipe, (secret, machine_id), options.suite, options.mirror, tree, progress, timeout)
         releases = grub.newest_first(path.name.removeprefix("vmlinuz-") for path in (tree / "boot").glob("vmlinuz-*"))
         for release in releases:
             if not (tree / f"boot/initrd.img-{release}").is_file():
@@ -121,11 +122,11 @@ class ImageBuilder:
         (tree / "boot/grub/grub.cfg").write_text(configuration, encoding="utf-8")
         shutil.copy(tree / f"boot/vmlinuz-{releases[0]}", folder / "vmlinuz")
         progress("writing the disk")
-        disk.write_disk(folder / "disk.raw", tree, self.options.size, seed(key), timeout)
+        disk.write_disk(folder / "disk.raw", tree, options.size, seed(key), timeout)
         (folder / "disk.raw").chmod(0o444)
         shutil.rmtree(tree)
         host_key.private.unlink()
-        image = {"key": key, "suite": self.options.suite.name, "kernels": releases, "host_key": host_key.public}
+        image = {"key": key, "suite": options.suite.name, "kernels": releases, "host_key": host_key.public}
         facts = {**image, "seconds": progress.seconds, "recipe": asdict(recipe)}
         (folder / _DESCRIPTION).write_text(json.dumps(facts, indent=1), encoding="utf-8")
         progress("built")

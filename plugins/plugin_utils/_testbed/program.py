@@ -19,6 +19,14 @@ _TAIL_LINES = 25
 _PATIENCE = 15.0
 
 
+class ProgramFailedError(HostError):
+    """It ended, and not well. ``output``: all that it wrote."""
+
+    def __init__(self, words: t.Sequence[str], status: int, lines: list[str]) -> None:
+        super().__init__(f"{' '.join(words[:3])} … failed with status {status}: {_tail(lines)}")
+        self.output = "\n".join(lines)
+
+
 def require(name: str, package: str) -> str:
     """The path of the program `name`; HostError names the Debian package that holds it."""
     path = shutil.which(name) or shutil.which(name, path="/usr/sbin:/sbin")
@@ -39,8 +47,8 @@ def run(
     """Run argv and return what it wrote (both streams).
 
     It runs in a process group of its own, all of which is killed at the time limit (seconds) or when this process is
-    interrupted.  ``on_line`` hears each line, ``on_wait`` that there was none for a while.  Raises HostError with the
-    last lines of the output when it fails.
+    interrupted.  ``on_line`` hears each line, ``on_wait`` that there was none for a while.  Raises ProgramFailedError
+    with the last lines of the output when it fails, and HostError when it has to be stopped.
     """
     words = [str(word) for word in argv]
     reader, writer = os.pipe()
@@ -71,7 +79,7 @@ def run(
             os.killpg(process.pid, signal.SIGKILL)
         status = process.wait()
     if status != 0:
-        raise HostError(f"{' '.join(words[:3])} … failed with status {status}: {_tail(lines)}")
+        raise ProgramFailedError(words, status, lines)
     return "\n".join(lines)
 
 

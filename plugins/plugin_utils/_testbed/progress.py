@@ -15,7 +15,7 @@ class Progress:
 
     def __init__(self, subject: str, say: Say) -> None:
         self._subject = subject
-        self._say = say
+        self.say = say
         self._start = time.monotonic()
         self._step = ""
 
@@ -25,11 +25,11 @@ class Progress:
 
     def __call__(self, step: str) -> None:
         self._step = step
-        self._say(f"[testbed] {self._subject}: {step} ({self.seconds:.0f} s)")
+        self.say(f"[testbed] {self._subject}: {step} ({self.seconds:.0f} s)")
 
     def still(self) -> None:
         """Say that the step goes on."""
-        self._say(f"[testbed] {self._subject}: still {self._step} ({self.seconds:.0f} s)")
+        self.say(f"[testbed] {self._subject}: still {self._step} ({self.seconds:.0f} s)")
 
 
 def silent(line: str) -> None:

@@ -9,7 +9,7 @@ import json
 import re
 import shutil
 import typing as t
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
@@ -18,10 +18,12 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.cache impor
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.program import run
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.progress import Progress, Say
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.suite import Suite
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.unavailable import ArchiveUnavailableError, Missing, marked
 
 OLDEST = (10, 1)
 _SYSTEM = "qemu-system-x86_64"
-_SUITE = Suite("trixie-backports")
+#: Those that have one, in the order in which they are asked.
+_SUITES = (Suite("trixie-backports"), Suite("forky"), Suite("sid"))
 _PACKAGES = ("qemu-system-x86", "qemu-utils", "seabios")
 _LIBRARIES = "usr/lib/x86_64-linux-gnu"
 
@@ -61,17 +63,32 @@ def _of_system() -> Qemu | None:
 
 
 def _of_cache(cache: Cache, mirror: t.Callable[[], str], say: Say) -> Qemu:
-    target = cache.qemu / hashlib.sha256(json.dumps((_SUITE.name, _PACKAGES)).encode()).hexdigest()[:16]
-    with cache.lock(target.name):
-        if not target.is_dir():
-            progress = Progress("QEMU", say)
-            with cache.building(target) as folder:
-                root_tree.extract(_SUITE, mirror(), _PACKAGES, folder / "root", progress, timeout=1800)
-                unpacked = _unpacked(folder / "root")
-                if not _has_client(unpacked.emulator, unpacked.environment):
-                    raise HostError(f"{unpacked.version} of {_SUITE.name} has no vfio-user-pci device.")
-            progress("unpacked")
-        return _unpacked(target / "root")
+    places = {suite: cache.qemu / hashlib.sha256(json.dumps((suite.name, _PACKAGES)).encode()).hexdigest()[:16] for suite in _SUITES}
+    with cache.lock("qemu"):
+        for place in places.values():
+            if place.is_dir():
+                return _unpacked(place / "root")
+        missing: list[Missing] = []
+        for suite, place in places.items():
+            try:
+                qemu = _made(suite, place, cache, mirror(), Progress("QEMU", say))
+            except ArchiveUnavailableError as error:
+                missing += [replace(one, reason=f"{one.reason}, in {suite.name}") for one in error.missing]
+                continue
+            for one in missing:
+                say(marked(one, f"{qemu.version} of {suite.name}"))
+            return qemu
+    raise ArchiveUnavailableError(missing)
+
+
+def _made(suite: Suite, place: Path, cache: Cache, mirror: str, progress: Progress) -> Qemu:
+    with cache.lock(place.name), cache.building(place) as folder:
+        root_tree.extract(suite, mirror, _PACKAGES, folder / "root", progress, timeout=1800, other_versions=False)
+        unpacked = _unpacked(folder / "root")
+        if not _has_client(unpacked.emulator, unpacked.environment):
+            raise HostError(f"{unpacked.version} of {suite.name} has no vfio-user-pci device.")
+    progress("unpacked")
+    return _unpacked(place / "root")
 
 
 def _unpacked(root: Path) -> Qemu:

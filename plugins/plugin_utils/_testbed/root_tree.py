@@ -6,21 +6,30 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import tempfile
 import typing as t
 from pathlib import Path
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed import guest
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed import apt, guest
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.guest_file import GuestFile, write_archive
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.program import require, run
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.progress import Progress
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.recipe import Recipe
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.suite import KEYRING, Suite
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.unavailable import (
+    ArchiveUnavailableError,
+    Missing,
+    obtain,
+    preferences,
+)
 
 #: How this machine reaches the archive is its administrator's decision; everything else of its apt configuration stays out.
 _CONNECTION = ("Acquire::http::", "Acquire::https::", "Acquire::Retries ")
 _DPKG_DATABASE = Path("/var/lib/dpkg")
+#: In the tree, as long as it is being made.
+_PINS = "etc/apt/preferences.d/while-making"
 
 _APT_OPTIONS = (
     'APT::Install-Recommends "false"',
@@ -29,38 +38,62 @@ _APT_OPTIONS = (
 )
 
 
-def install(recipe: Recipe, extra: t.Sequence[GuestFile], suite: Suite, tree: Path, progress: Progress, timeout: float) -> None:
+def install(
+    recipe: Recipe, extra: t.Sequence[GuestFile], suite: Suite, mirror: str, tree: Path, progress: Progress, timeout: float
+) -> None:
     """Install the recipe's packages, its files and the `extra` files into the new folder `tree`.
 
     Runs as root only.  mmdebstrap dies with this process, and with it every mount, because the mounts live in a name
     space of its own; in that name space the package database of this machine is read-only, so that no hook can touch it.
+    What the `mirror` cannot deliver is asked for again, and then another version of it that it names.
     """
-    before, after, sources = (tree.parent / name for name in ("before.tar", "after.tar", "sources.list"))
+    before, after = (tree.parent / name for name in ("before.tar", "after.tar"))
     write_archive(recipe.files_before_packages, before)
     write_archive((*recipe.files_after_packages, *extra), after)
-    sources.write_text(recipe.sources, encoding="utf-8")
     hooks = (
         f"--essential-hook=tar-in {shlex.quote(str(before))} /",
         *(f'--customize-hook=chroot "$1" {shlex.join(command)}' for command in recipe.commands),
         f"--customize-hook=tar-in {shlex.quote(str(after))} /",
     )
-    include = f"--include={','.join(recipe.packages)}"
-    _mmdebstrap(("--mode=root", "--variant=minbase", *hooks, include, suite.base, str(tree), str(sources)), progress, timeout)
+    words = ("--mode=root", "--variant=minbase", *hooks, f"--include={','.join(recipe.packages)}")
+
+    def attempt(avoided: tuple[Missing, ...]) -> None:
+        # What backports are asked for is not what the release below them has; that release's fixes are in yet another archive.
+        other = "" if not avoided else suite.without_base("linux-image-* linux-headers-*") or suite.security(mirror)
+        sources, preference = (recipe.sources, other) if suite.is_backports else (recipe.sources + other, "")
+        _make(words, suite, sources, preferences(avoided) + preference, tree, progress, timeout)
+
+    obtain(attempt, progress.say)
     (tree / "etc/apt/apt.conf.d/99mmdebstrap").unlink(missing_ok=True)
-    for path in (before, after, sources):
+    for path in (before, after):
         path.unlink()
 
 
-def extract(suite: Suite, mirror: str, packages: t.Sequence[str], tree: Path, progress: Progress, timeout: float) -> None:
+def extract(
+    suite: Suite, mirror: str, packages: t.Sequence[str], tree: Path, progress: Progress, timeout: float, *, other_versions: bool = True
+) -> None:
     """Unpack packages and what they depend on into the new folder `tree`, configuring nothing; needs no root."""
+    words = ("--mode=chrootless", "--variant=extract", f"--include={','.join(packages)}")
+
+    def attempt(avoided: tuple[Missing, ...]) -> None:
+        if avoided and not other_versions:
+            raise ArchiveUnavailableError(avoided)
+        _make(words, suite, suite.sources(mirror), preferences(avoided) + suite.preference("*"), tree, progress, timeout)
+
+    obtain(attempt, progress.say)
+
+
+def _make(words: t.Sequence[str], suite: Suite, sources: str, preference: str, tree: Path, progress: Progress, timeout: float) -> None:
+    """One run of mmdebstrap, into a tree that is not there yet, or that an earlier run did not finish."""
+    shutil.rmtree(tree, ignore_errors=True)
     with tempfile.TemporaryDirectory() as folder:
-        sources = Path(folder) / "sources.list"
-        sources.write_text(suite.sources(mirror), encoding="utf-8")
-        preference = Path(folder) / "preferences"
-        preference.write_text(suite.preference("*"), encoding="utf-8")
-        hook = f'--setup-hook=mkdir -p "$1"/etc/apt/preferences.d && cp {shlex.quote(str(preference))} "$1"/etc/apt/preferences.d/testbed'
-        include = f"--include={','.join(packages)}"
-        _mmdebstrap(("--mode=chrootless", "--variant=extract", hook, include, suite.base, str(tree), str(sources)), progress, timeout)
+        lists, pins = Path(folder) / "sources.list", Path(folder) / "preferences"
+        lists.write_text(sources, encoding="utf-8")
+        pins.write_text(preference, encoding="utf-8")
+        hook = f'--setup-hook=mkdir -p "$1"/etc/apt/preferences.d && cp {shlex.quote(str(pins))} "$1"/{_PINS}'
+        arguments = (*words, *((hook,) if preference else ()), suite.base, str(tree), str(lists))
+        _mmdebstrap(arguments, progress, timeout)
+    (tree / _PINS).unlink(missing_ok=True)
 
 
 def _mmdebstrap(arguments: t.Sequence[str], progress: Progress, timeout: float) -> None:
@@ -72,12 +105,8 @@ def _mmdebstrap(arguments: t.Sequence[str], progress: Progress, timeout: float) 
             progress(line[3:-3].strip())
 
     mmdebstrap = require("mmdebstrap", "mmdebstrap")
-    run(
-        (*_confined(), mmdebstrap, *_options(), *arguments),
-        timeout=timeout,
-        on_line=report,
-        on_wait=progress.still,
-    )
+    with apt.classified():
+        run((*_confined(), mmdebstrap, *_options(), *arguments), timeout=timeout, on_line=report, on_wait=progress.still)
 
 
 def _confined() -> tuple[str, ...]:

@@ -41,6 +41,14 @@ class Suite:
         suites = (self.base, self.name) if self.is_backports else (self.base,)
         return "".join(f"deb [signed-by={KEYRING}] {mirror} {suite} main\n" for suite in suites)
 
+    def security(self, mirror: str) -> str:
+        """The archive beside the main one that has newer versions of some packages."""
+        return f"deb [signed-by={KEYRING}] {mirror.rstrip('/')}-security {self.base}-security main\n"
+
+    def without_base(self, packages: str) -> str:
+        """The apt_preferences(5) by which `packages` come from the backports or not at all; empty for other suites."""
+        return f"Package: {packages}\nPin: release n={self.base}\nPin-Priority: -1\n" if self.is_backports else ""
+
     def preference(self, packages: str) -> str:
         """The apt_preferences(5) that takes `packages` (a pattern) from the backports; empty for other suites."""
         if not self.is_backports:

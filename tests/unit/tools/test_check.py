@@ -5,10 +5,13 @@ from __future__ import annotations
 import os
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.unavailable import EXIT_STATUS
+from ansible_collections.vfio.variants.tests.unit.archives import served
 from workshop.check import Check, Result, judge, run, tally
 from workshop.errors import WorkshopError
 
@@ -60,6 +63,78 @@ def test_a_crash_after_green_tests_is_a_failure_too() -> None:
 
 def test_a_failure_that_the_exit_code_passes_over_is_still_one() -> None:
     assert judge(python("", counts=True), 0, ("5 passed, 2 failed",), 1.0).failed > 0
+
+
+MISSING = "archive unavailable: linux-image-amd64 6.12.117-1 (404 Not Found)"
+REPLACED = f"{MISSING}; instead: another version"
+
+
+def test_a_program_that_missed_its_floor_for_want_of_something_has_not_failed() -> None:
+    result = judge(python("", counts=True), EXIT_STATUS, (MISSING, "7 passed, 0 failed"), 1.0)
+    assert (result.passed, result.failed, result.short) == (7, 0, True)
+    assert result.unavailable == ("linux-image-amd64 6.12.117-1 (404 Not Found)",)
+
+
+def test_a_program_that_had_enough_without_it_has_passed_and_still_names_it() -> None:
+    result = judge(python("", counts=True), 0, (MISSING, "7 passed, 0 failed"), 1.0)
+    assert (result.passed, result.failed, result.short) == (7, 0, False)
+    assert result.unavailable
+
+
+def test_failures_beside_something_missing_are_failures() -> None:
+    for code in (1, EXIT_STATUS):
+        result = judge(python("", counts=True), code, (MISSING, "7 passed, 2 failed"), 1.0)
+        assert (result.failed, result.short) == (2, False)
+
+
+def test_the_archive_is_not_to_blame_unless_something_is_named() -> None:
+    assert judge(python("", counts=True), EXIT_STATUS, ("7 passed, 0 failed",), 1.0).failed == 1
+
+
+def test_a_program_that_does_not_count_and_stopped_for_want_of_something_has_not_failed() -> None:
+    result = judge(python(""), 2, ("[ERROR]: Task failed: " + MISSING, MISSING), 1.0)
+    assert (result.passed, result.failed, result.short) == (0, 0, True)
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        (REPLACED,),
+        (MISSING, "[ERROR]: Task failed: Module failed: the owner is nouveau"),
+        (MISSING, "FAILED tests/claimed/test_claims.py::test_the_owner - AssertionError"),
+        ("it was in the middle of a line: " + MISSING,),
+    ],
+)
+def test_a_failure_that_something_missing_does_not_explain_is_one(lines: tuple[str, ...]) -> None:
+    result = judge(python(""), 2, lines, 1.0)
+    assert (result.failed, result.short) == (1, False)
+
+
+def test_what_pip_says_counts_for_programs_that_run_it() -> None:
+    said = ("ERROR: No matching distribution found for pylint==4.0.1",)
+    assert judge(python(""), 1, said, 1.0).failed == 1
+    assert judge(replace(python(""), downloads=True), 1, said, 1.0).unavailable == ("pylint 4.0.1 (the index does not have it)",)
+
+
+PLAYBOOK = """
+- hosts: localhost
+  gather_facts: false
+  tasks:
+    - vfio.variants.test_image: {suite: "{{ item }}", mirror: "%s", cache: "%s"}
+      loop: [trixie, %s]
+"""
+
+
+@pytest.mark.parametrize(("second", "short"), [("forky", True), ("not-a-suite", False)])
+def test_the_archives_fault_is_told_from_ours_through_ansible(tmp_path: Path, second: str, short: bool) -> None:
+    (tmp_path / "empty").mkdir()
+    playbook = tmp_path / "playbook.yml"
+    with served(tmp_path / "empty") as address:
+        playbook.write_text(PLAYBOOK % (address, tmp_path / "cache", second), encoding="utf-8")
+        env = {**os.environ, "ANSIBLE_NOCOLOR": "1", "no_proxy": "127.0.0.1", "ANSIBLE_LOCALHOST_WARNING": "0"}
+        result = run(Check("a scenario", ("ansible-playbook", "-i", "localhost,", "-c", "local", str(playbook)), tmp_path, env))
+    assert (result.failed, result.short) == (int(not short), short)
+    assert any("trixie" in name for name in result.unavailable)
 
 
 def test_output_appears_while_the_program_runs(capsys: pytest.CaptureFixture[str]) -> None:

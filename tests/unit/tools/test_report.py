@@ -7,11 +7,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.unavailable import ArchiveUnavailableError, Missing
 from workshop.check import Check, Result
 from workshop.checkout import Checkout
 from workshop.errors import WorkshopError
 from workshop.phases import Phase
-from workshop.report import Outcome, run_phases, summary
+from workshop.report import Outcome, exit_status, run_phases, summary
 from workshop.workbench import Workbench
 
 
@@ -23,17 +24,17 @@ def phase(name: str, *codes: int, costly: bool = False) -> Phase:
     return Phase(name, "tried out", checks, costly)
 
 
-def verdicts(tmp_path: Path, *phases: Phase, keep_going: bool = False) -> list[tuple[str, str, int, int]]:
+def results(tmp_path: Path, *phases: Phase, keep_going: bool = False) -> list[tuple[str, str, int, int]]:
     outcomes = run_phases(phases, Workbench(Checkout(tmp_path, tmp_path / "cache")), keep_going=keep_going)
-    return [(outcome.phase, outcome.verdict, outcome.passed, outcome.failed) for outcome in outcomes]
+    return [(outcome.phase, outcome.status, outcome.passed, outcome.failed) for outcome in outcomes]
 
 
 def test_all_checks_of_a_phase_run_even_if_one_fails(tmp_path: Path) -> None:
-    assert verdicts(tmp_path, phase("lint", 1, 0, 0)) == [("lint", "FAILED", 2, 1)]
+    assert results(tmp_path, phase("lint", 1, 0, 0)) == [("lint", "FAILED", 2, 1)]
 
 
 def test_costly_phases_wait_until_all_before_them_are_green(tmp_path: Path) -> None:
-    assert verdicts(tmp_path, phase("lint", 1), phase("unit", 0), phase("molecule", 0, costly=True)) == [
+    assert results(tmp_path, phase("lint", 1), phase("unit", 0), phase("molecule", 0, costly=True)) == [
         ("lint", "FAILED", 0, 1),
         ("unit", "ok", 1, 0),
         ("molecule", "not run", 0, 0),
@@ -41,18 +42,18 @@ def test_costly_phases_wait_until_all_before_them_are_green(tmp_path: Path) -> N
 
 
 def test_costly_phases_run_after_a_failure_when_asked_to(tmp_path: Path) -> None:
-    assert verdicts(tmp_path, phase("lint", 1), phase("molecule", 0, costly=True), keep_going=True)[1] == ("molecule", "ok", 1, 0)
+    assert results(tmp_path, phase("lint", 1), phase("molecule", 0, costly=True), keep_going=True)[1] == ("molecule", "ok", 1, 0)
 
 
 def test_a_phase_with_nothing_to_check_has_failed(tmp_path: Path) -> None:
-    assert verdicts(tmp_path, phase("kernels")) == [("kernels", "FAILED", 0, 1)]
+    assert results(tmp_path, phase("kernels")) == [("kernels", "FAILED", 0, 1)]
 
 
 def test_a_phase_that_cannot_be_made_ready_has_failed(tmp_path: Path) -> None:
     def checks(_bench: Workbench) -> Iterator[Check]:
         raise WorkshopError("no network")
 
-    assert verdicts(tmp_path, Phase("sanity", "tried out", checks)) == [("sanity", "FAILED", 0, 1)]
+    assert results(tmp_path, Phase("sanity", "tried out", checks)) == [("sanity", "FAILED", 0, 1)]
 
 
 def test_the_closing_line_adds_up() -> None:
@@ -65,10 +66,53 @@ def test_the_closing_line_adds_up() -> None:
     )
 
     assert lines[1:6] == [
-        "phase     verdict  passed  failed        time",
+        "phase      result  passed  failed        time",
         "--------  -------  ------  ------  ----------",
         "lint       FAILED       1       1       8.0 s",
         "unit       FAILED      40       2  1 min 01 s",
         "molecule  not run       0       0       0.0 s",
     ]
     assert lines[-3:] == ["FAILED lint: mypy: exit code 1", "FAILED unit: pytest: 2 failed", "41 passed, 3 failed"]
+
+
+LACKING = Result("all kernels", 90, 0, unavailable=("linux 6.12 (404); instead: 6.12.107",))
+SHORT = Result("scenario default", 0, 0, why="the archive left less than the floor", unavailable=("the index of trixie (404)",), short=True)
+
+
+def test_what_an_archive_did_not_deliver_is_named_and_turns_nothing_red() -> None:
+    outcomes = [Outcome("kernels", (LACKING,)), Outcome("forecast", (LACKING,))]
+
+    assert exit_status(outcomes) == 0
+    assert [outcome.status for outcome in outcomes] == ["ok", "ok"]
+    assert summary(outcomes)[-2:] == ["archive unavailable: linux 6.12 (404); instead: 6.12.107", "180 passed, 0 failed"]
+
+
+def test_too_little_to_test_is_neither_a_success_nor_a_failure() -> None:
+    outcomes = [Outcome("kernels", (LACKING,)), Outcome("molecule", (SHORT,))]
+    lines = summary(outcomes)
+
+    assert exit_status(outcomes) == 69
+    assert outcomes[1].status == "unavailable"
+    assert lines[-3:] == [
+        "archive unavailable: the index of trixie (404)",
+        "NOT TESTED molecule: scenario default: the archive left less than the floor",
+        "90 passed, 0 failed",
+    ]
+    assert not [line for line in lines if "FAILED" in line]
+
+
+def test_a_failure_beside_too_little_to_test_is_a_failure() -> None:
+    outcomes = [Outcome("molecule", (SHORT, Result("scenario kernels", 0, 1, why="exit code 1")))]
+
+    assert exit_status(outcomes) == 1
+    assert outcomes[0].status == "FAILED"
+
+
+def test_phases_go_on_after_one_that_an_archive_left_too_little(tmp_path: Path) -> None:
+    def checks(_bench: Workbench) -> Iterator[Check]:
+        raise ArchiveUnavailableError([Missing("ruff", "the index does not have it", "1.0")])
+
+    assert results(tmp_path, Phase("docs", "tried out", checks), phase("molecule", 0, costly=True)) == [
+        ("docs", "unavailable", 0, 0),
+        ("molecule", "ok", 1, 0),
+    ]

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a forecast is made from: for one kernel, what each stage of its boot holds and does; and what comes out of it."""
+"""The input of a forecast, which is what each stage of one kernel's boot has and does; and its result."""
 
 from __future__ import annotations
 
@@ -15,20 +15,22 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import Rules
 
 
-# The stages of a boot, in order.
-KERNEL = "kernel"
-INITRAMFS = "initramfs"
-ROOT = "root"
-RUNTIME = "runtime"
+StageName = t.Literal["kernel", "initramfs", "root", "runtime"]
+"""The stages of a boot, in order."""
+KERNEL: t.Final = "kernel"
+INITRAMFS: t.Final = "initramfs"
+ROOT: t.Final = "root"
+RUNTIME: t.Final = "runtime"
 
-CERTAIN = "certain"
-RACE = "race"
-UNKNOWN = "unknown"
+Certainty = t.Literal["certain", "race", "unknown"]
+CERTAIN: t.Final = "certain"
+RACE: t.Final = "race"
+UNKNOWN: t.Final = "unknown"
 
 
 @dataclasses.dataclass(frozen=True)
 class Listed:
-    """A module that a list names, with the list's place (file and line), and the options that stand beside it."""
+    """A module in a list, with its file and line, and the options that the list gives it."""
 
     name: str
     source: str
@@ -42,30 +44,30 @@ class LoadList:
     program: str
     modules: tuple[Listed, ...]
     in_order: bool = True
-    """False where the program loads several at a time (systemd-modules-load from systemd 262 on)."""
+    """False if the program loads several modules at a time (systemd-modules-load since systemd 262)."""
     heeds_blacklist: bool = True
-    """False where the program runs a plain `modprobe name`: dracut's rd.driver.pre and rd.driver.post, sysvinit's kmod."""
+    """False if the program runs a plain `modprobe name`: dracut's rd.driver.pre and rd.driver.post, sysvinit's kmod."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Coldplug:
-    """udev replays the "add" event of every device; events of different devices run in parallel."""
+    """udev replays the "add" event of every device; events of different devices are processed in parallel."""
 
 
 Work = t.Union[LoadList, Coldplug]
 Step = tuple[Work, ...]
-"""Works that run at the same time; the next step begins when all have ended."""
+"""Work that runs concurrently; the next step begins when all of it is done."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Stage:
-    """What one stage has and does.  ``place`` names it to the user: the image's path, or ``/``.
+    """What one stage of a boot has and does.  ``place`` is its name in messages: the initramfs's path, or ``/``.
 
-    ``kernel`` holds the modules, built-ins and aliases that are found there; ``config`` what kmod reads there, the command
-    line and depmod's softdeps included.  ``doubts`` say what could not be seen, a sentence each.
+    ``kernel`` has the modules, built-ins and aliases that exist in this stage; ``config`` is what kmod reads there, including the
+    command line and depmod's softdeps.  ``doubts`` say what could not be determined, one sentence each.
     """
 
-    name: str
+    name: StageName
     place: str
     steps: tuple[Step, ...]
     kernel: Kernel
@@ -76,23 +78,23 @@ class Stage:
 
 @dataclasses.dataclass(frozen=True)
 class ModuleFacts:
-    """What a module's file (or, built in, modules.builtin.modinfo) says.  ``drivers`` are the PCI drivers it registers, in order.
+    """From a module's file, or modules.builtin.modinfo if it is built in.  ``drivers`` are the PCI drivers it registers, in order.
 
-    ``refused`` says why the kernel would not load it (other vermagic, unsigned under lockdown), None where it would.
+    ``refused`` says why the kernel would not load it (other vermagic, unsigned under lockdown); None if it would.
     """
 
     drivers: tuple[PciDriver, ...]
     takes_ids: bool = False
     refused: str | None = None
     doubt: str | None = None
-    """Why its drivers are not known for certain."""
+    """Why its drivers are not certain."""
     synchronous: frozenset[str] = frozenset()
-    """The drivers that no option makes asynchronous (PROBE_FORCE_SYNCHRONOUS)."""
+    """The drivers that no option can make asynchronous (PROBE_FORCE_SYNCHRONOUS)."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Assigned:
-    """A driver that somebody gives a device once the root has booted, with the place that says so, and when that is."""
+    """A driver that a service binds to a device after the root has booted: the configuration's file and line, and when it happens."""
 
     driver: str
     source: str
@@ -101,26 +103,26 @@ class Assigned:
 
 @dataclasses.dataclass(frozen=True)
 class Later:
-    """What runs after coldplug and takes devices from whoever has them."""
+    """What runs after coldplug and rebinds devices."""
 
     driverctl: t.Mapping[str, Assigned] = dataclasses.field(default_factory=dict)
     """By address."""
     driverctl_adds_ids: bool = False
-    """driverctl 0.115 and newer write new_id for vfio-pci, which takes every unbound device of that ID."""
+    """driverctl 0.115 and newer writes to new_id of vfio-pci, which then binds to every unbound device of that ID."""
     may_take: t.Mapping[str, Assigned] = dataclasses.field(default_factory=dict)
-    """By address, where whether it happens cannot be seen: devices of libvirt's domains that start with the host, and DPDK's list."""
+    """By address, if it cannot be determined whether it happens: devices of libvirt's autostarted domains, and DPDK's list."""
     virtual_functions: t.Mapping[str, tuple[int, str]] = dataclasses.field(default_factory=dict)
-    """How many virtual functions are made for a physical one, and the place that says so; by its address."""
+    """The number of virtual functions that are created, and the file and line of the rule; by the physical function's address."""
     doubts: tuple[str, ...] = ()
-    """Units that write to a driver's attributes, whose effect cannot be told."""
+    """Units that write to a driver's attributes, if the effect cannot be determined."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Boot:
-    """One kernel's boot.  ``stages`` are those with user space, in order: the initramfs, where there is one, and the root.
+    """One kernel's boot.  ``stages`` are those with user space, in order: the initramfs, if any, and the root.
 
-    ``modules`` are by comparable name: every module that could take one of the devices, or is told to.
-    ``built_in`` are the PCI drivers that are linked into the kernel, in link order, by the module that each would be.
+    ``modules`` has, by normalized name, every module that could bind to one of the devices, or is configured to.
+    ``built_in`` has the PCI drivers that are linked into the kernel, in link order, each with its module's name.
     """
 
     release: str
@@ -130,23 +132,23 @@ class Boot:
     modules: t.Mapping[str, ModuleFacts]
     built_in: tuple[tuple[str, PciDriver], ...] = ()
     held_by_built_in: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
-    """By address: the built-in driver that has the device now, where the kernel in question has it built in as well."""
+    """By address: the built-in driver that the device is bound to now, if it is built into the kernel that boots, too."""
     built_in_known: bool = True
-    """Whether the IDs of built-in drivers can be read: from Linux 6.18 on."""
+    """Whether the IDs of built-in drivers can be read: since Linux 6.18."""
     maybe_built_in: frozenset[str] = frozenset()
-    """Addresses of devices that a built-in driver may want without anybody knowing: no loadable native, and a VFIO driver has it now."""
+    """Addresses of devices that an unknown built-in driver may match: bound to a VFIO driver now, and without a loadable native driver."""
     declined: t.Mapping[str, frozenset[str]] = dataclasses.field(default_factory=dict)
-    """By address: drivers that are registered now and could have taken the device, and have not: their probe fails."""
+    """By address: drivers that are registered and match the device, but are not bound to it, so their probe fails."""
     has_iommu: bool | None = None
-    """Whether any device is in an IOMMU group now; None where that says nothing about this boot."""
+    """Whether any device is in an IOMMU group now; None if that does not apply to this boot."""
     later: Later = dataclasses.field(default_factory=Later)
     doubts: tuple[str, ...] = ()
-    """What could not be read for the boot as a whole: an image that cannot be looked into, a boot loader nobody knows."""
+    """What could not be determined about the boot as a whole, as when the initramfs cannot be read."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Reason:
-    """A fact that decides, and where it stands."""
+    """A fact that decides the result, and its source: a file and line, or an address."""
 
     source: str
     fact: str
@@ -157,21 +159,22 @@ class Reason:
 
 @dataclasses.dataclass(frozen=True)
 class Winner:
-    """Who will have a device.  ``driver`` is None where nobody will; ``outcomes`` are all that are possible.
+    """Which driver a device will be bound to.  ``driver`` is None for none; ``outcomes`` are all possible results.
 
-    With certainty `race` it is the outcome that is likelier, with `unknown` what would come if the doubt had no effect.
+    With certainty `race`, ``driver`` is the likelier outcome; with `unknown`, the outcome if the doubts had no effect.
     """
 
     driver: str | None
-    certainty: str
-    stage: str | None
+    certainty: Certainty
+    stage: StageName | None
     because: tuple[Reason, ...]
     outcomes: tuple[str | None, ...]
 
 
 @dataclasses.dataclass(frozen=True)
 class Flow:
-    """``blacklisted`` are modules that the scripts add to modprobe.d, ``blacklist_lasts`` if they do so in /run: the root inherits it."""
+    """What an initramfs does.  ``blacklisted`` are modules that its scripts add to modprobe.d; ``blacklist_lasts`` if they do so in
+    /run, which the root inherits."""
 
     steps: tuple[Step, ...]
     blacklisted: tuple[str, ...] = ()

@@ -25,13 +25,13 @@ FOLDER = "/etc/driverctl.d"
 BUS = "pci-"
 ASKED = "driverctl@"
 UNIT = f"{ASKED}.service"
-CHANGED = f"by a {UNIT} that somebody has changed"
+CHANGED = f"through a modified {UNIT}"
 _START = re.compile(r"^[ \t]*ExecStart[ \t]*=[ \t]*[-@:+!|]*(/\S+)[ \t]+load-override[ \t]+%I[ \t]*$", re.MULTILINE)
 
 
 @dataclasses.dataclass(frozen=True)
 class Driverctl:
-    """What is given to whom, by address: for certain, and where what the unit does cannot be told."""
+    """The saved drivers, by address: those that are bound at boot, and those of a unit whose effect cannot be determined."""
 
     overrides: t.Mapping[str, Assigned] = dataclasses.field(default_factory=dict)
     may_take: t.Mapping[str, Assigned] = dataclasses.field(default_factory=dict)

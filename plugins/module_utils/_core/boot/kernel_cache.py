@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A kernel's lists of modules and aliases, parsed and sorted once and kept until depmod writes them anew."""
+"""Cache of a kernel's parsed lists of modules and aliases, valid until depmod rewrites them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def read_kernels(host: Host, cache: Cache) -> tuple[Kernel, ...]:
 
 
 def read_kernel(host: Host, release: str, cache: Cache) -> Kernel:
-    """A kernel as `Kernel.read()` gives it.  Raises what that does."""
+    """As `Kernel.read()`, cached.  Raises what that does."""
     here = f"{MODULES}/{release}"
     return cache.remembered(
         "kernel",
@@ -37,7 +37,7 @@ def read_kernel(host: Host, release: str, cache: Cache) -> Kernel:
 
 
 def read_kernel_of_image(view: ImageView, cache: Cache | None) -> Kernel:
-    """What a boot image holds of its kernel, kept until the image changes.  Raises what `Kernel.read()` does."""
+    """The kernel's modules in an initramfs, cached until that changes.  Raises what `Kernel.read()` does."""
     release, path = view.image.release, view.image.path
     if cache is None:
         return Kernel.read(view, release)
@@ -51,7 +51,7 @@ def read_kernel_of_image(view: ImageView, cache: Cache | None) -> Kernel:
 
 
 def to_cache(kernel: Kernel) -> dict[str, t.Any]:
-    """As JSON can say it."""
+    """A representation in JSON."""
     buses = {
         bus: [list(known.named), list(known.open), sorted(known.modules), known.built_ins] for bus, known in kernel.index.buses.items()
     }
@@ -65,7 +65,7 @@ def to_cache(kernel: Kernel) -> dict[str, t.Any]:
 
 
 def from_cache(kept: t.Any, release: str) -> Kernel:
-    """Raises AttributeError, KeyError, TypeError or ValueError on what `to_cache()` did not write."""
+    """Raises AttributeError, KeyError, TypeError or ValueError for a value that `to_cache()` did not write."""
     buses = {
         bus: BusAliases(bus, named, others, frozenset(modules), built_ins)
         for bus, (named, others, modules, built_ins) in kept["aliases"].items()

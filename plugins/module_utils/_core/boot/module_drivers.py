@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a forecast must know of a module of a kernel: the PCI drivers it registers, and whether the kernel loads it at all."""
+"""The facts about a kernel's module that a forecast needs: its PCI drivers, and whether the kernel would load it."""
 
 from __future__ import annotations
 
@@ -28,8 +28,9 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
 
 Registered = t.Mapping[str, t.Sequence[str]]
-"""The PCI drivers that sysfs shows for each loaded module, by its comparable name."""
-# Modules that distributions build in, whose file would tell the name: the same in Linux 6.1, 6.12, 7.2 and 7.3.
+"""The registered PCI drivers of each loaded module, by normalized name, from sysfs."""
+# Drivers with their module's name, for modules that distributions build in and that have no file then.  The same in Linux 6.1,
+# 6.12, 7.2 and 7.3.
 NAMED_LIKE_MODULE = (
     *("8250_lpss", "8250_mid", "8250_mxpcie", "8250_pericom", "ahci", "amdgpu", "ast", "ata_generic", "ata_piix", "e1000", "e1000e"),
     *("hpsa", "i915", "igb", "ixgbe", "mei_me", "mlx4_core", "mlx5_core", "mpt3sas", "nouveau", "nvme", "r8169", "radeon"),
@@ -61,7 +62,7 @@ BUILT_IN_NAMES = {
     "xhci_pci_renesas": "xhci-pci-renesas",
     "yenta_socket": "yenta_cardbus",
 }
-# PROBE_PREFER_ASYNCHRONOUS in every kernel since 6.3, for built-in modules, whose own words are lost in the kernel's image.
+# Built-in drivers with PROBE_PREFER_ASYNCHRONOUS in every kernel since 6.3: it cannot be read from the kernel's image.
 BUILT_IN_ASYNCHRONOUS = frozenset(("cxl_pci", "ehci-pci", "i801_smbus", "mei_me", "nvme", "sdhci-pci"))
 TAKE_IDS = frozenset(("vfio_pci", "pci_stub"))
 BUILTIN_FIELD = re.compile(r"(?:\A|\0)([^\0.=]+)\.(alias|parmtype)=([^\0]*)")
@@ -70,15 +71,15 @@ BUILTIN_FIELD = re.compile(r"(?:\A|\0)([^\0.=]+)\.(alias|parmtype)=([^\0]*)")
 def module_facts(
     host: Host, kernel: Kernel, name: str, cmdline: Cmdline, registered: Registered | None = None, cache: Cache | None = None
 ) -> ModuleFacts:
-    """What ``kernel``, booted with ``cmdline``, makes of its module ``name``.
+    """The facts about module ``name`` in ``kernel``, booted with ``cmdline``.
 
-    ``registered`` is given for the running kernel: it settles the names that the file does not tell.
+    ``registered`` is given for the running kernel: it has the names of drivers that cannot be read from the file.
     """
     module = normalize_module_name(name)
     path = module_path(kernel, module)
     loaded = tuple((registered or {}).get(module, ()))
     if path is None:
-        # What can only be built in, as shpchp, is in no list of modules, though it is in that of their fields.
+        # A driver that cannot be a module, such as shpchp, is not in modules.builtin, but it is in modules.builtin.modinfo.
         built_in = module in kernel.builtins or (module not in kernel.modules and module in _built_in(host, kernel.release))
         facts = _built_in_facts(host, kernel, module, loaded) if built_in else _unseen(kernel, module, loaded)
         return dataclasses.replace(facts, drivers=_scheduled(facts.drivers, frozenset(), kernel, None if built_in else module, cmdline))
@@ -87,9 +88,7 @@ def module_facts(
     except NoModuleError as error:
         facts = _unseen(kernel, module, loaded)
         if not host.exists(path) and not _is_listed(host, kernel, module):
-            return dataclasses.replace(
-                facts, doubt=f"{module} is in a boot image of {kernel.release} only, where its file is not looked into"
-            )
+            return dataclasses.replace(facts, doubt=f"{module} exists only in an initramfs of {kernel.release}, where its file is not read")
         return dataclasses.replace(facts, refused=error.msg.rstrip("."), doubt=None)
     except HostError as error:
         facts = _unseen(kernel, module, loaded)
@@ -101,17 +100,17 @@ def module_facts(
 
 
 def _drivers(tables: Tables, aliases: t.Iterable[str], module: str, loaded: tuple[str, ...]) -> tuple[tuple[PciDriver, ...], str | None]:
-    """The drivers of a module's file, and why they are not certain."""
+    """The drivers in a module's file, and why they are not certain, if so."""
     if tables.drivers:
-        return tables.drivers, None if tables.complete else f"{module} has more PCI drivers than its file tells"
+        return tables.drivers, None if tables.complete else f"{module} has more PCI drivers than could be read from its file"
     if tables.complete:
-        # One without a table, as vfio-pci was before Linux 5.15, takes what it is told to.
+        # A driver without an ID table, as vfio-pci was before Linux 5.15, binds only by ids=, new_id or an override.
         return ((PciDriver(KNOWN[module]),) if module in KNOWN else tuple(PciDriver(name) for name in loaded)), None
-    return _by_aliases(aliases, module, loaded, f"the file of {module} does not tell its PCI driver's name")
+    return _by_aliases(aliases, module, loaded, f"the name of its PCI driver cannot be read from the file of {module}")
 
 
 def _by_aliases(aliases: t.Iterable[str], module: str, loaded: tuple[str, ...], doubt: str) -> tuple[tuple[PciDriver, ...], str | None]:
-    """One driver for all that the aliases announce, by its name in sysfs or its usual one."""
+    """One driver for all aliases, with its name in sysfs or its known name; and why that is not certain, if so."""
     ids = tuple(entry for alias in aliases for entry in (PciId.from_alias(alias),) if entry is not None)
     if len(loaded) == 1:
         return (PciDriver(loaded[0], ids),), None
@@ -120,7 +119,7 @@ def _by_aliases(aliases: t.Iterable[str], module: str, loaded: tuple[str, ...], 
 
 
 def _unseen(kernel: Kernel, module: str, loaded: tuple[str, ...]) -> ModuleFacts:
-    """A module whose file is not there (yet): its aliases in the kernel's index are all that is known."""
+    """A module whose file does not exist (yet): only its aliases in the kernel's index are known."""
     lines = ((bus, line.rpartition(" ")) for bus, known in kernel.index.buses.items() for line in (*known.built_in, *known.loadable))
     aliases = [f"{bus}:{pattern}" for bus, (pattern, _blank, owner) in lines if normalize_module_name(owner) == module]
     drivers, doubt = _by_aliases(aliases, module, loaded, f"{module} is not installed for {kernel.release} yet")
@@ -128,25 +127,25 @@ def _unseen(kernel: Kernel, module: str, loaded: tuple[str, ...]) -> ModuleFacts
 
 
 def _is_listed(host: Host, kernel: Kernel, module: str) -> bool:
-    """Whether the root's own modules.dep names the file that ``kernel``, which may be an image's, has for a module."""
+    """Whether the root's modules.dep lists the module's file as ``kernel``, which may be that of an initramfs, has it."""
     return f"{kernel.modules[module]}:" in (host.text_or_none(f"{MODULES}/{kernel.release}/modules.dep") or "")
 
 
 def _built_in_facts(host: Host, kernel: Kernel, module: str, loaded: tuple[str, ...]) -> ModuleFacts:
-    # Where the list of fields is missing, these have the parameter all the same.
+    # These have the parameter even if modules.builtin.modinfo does not exist.
     unlisted = frozenset(("ids",)) if module in TAKE_IDS else frozenset[str]()
     aliases, parameters = _built_in(host, kernel.release).get(module, ((), unlisted))
     names = loaded or ((BUILT_IN_NAMES[module],) if module in BUILT_IN_NAMES else ())
     if not names and not any(alias.startswith(("pci:", "vfio_pci:")) for alias in aliases):
-        # Most built-in modules have no PCI driver; which do cannot be told before Linux 6.18, whose list names their IDs.
+        # Most built-in modules have no PCI driver; which ones do cannot be determined before Linux 6.18, which lists their IDs.
         return ModuleFacts((), "ids" in parameters)
-    drivers, doubt = _by_aliases(aliases, module, names, f"{module} is built into {kernel.release}, where its driver's name cannot be read")
+    drivers, doubt = _by_aliases(aliases, module, names, f"{module} is built into {kernel.release}, so its driver's name cannot be read")
     drivers = tuple(dataclasses.replace(driver, asynchronous=driver.name in BUILT_IN_ASYNCHRONOUS) for driver in drivers)
     return ModuleFacts(drivers, "ids" in parameters, doubt=doubt)
 
 
 def _built_in(host: Host, release: str) -> dict[str, tuple[tuple[str, ...], frozenset[str]]]:
-    """The aliases and the parameters of each built-in module, by its comparable name."""
+    """The aliases and the parameters of each built-in module, by normalized name."""
     path = f"{MODULES}/{release}/modules.builtin.modinfo"
     return host.once("fields", [path], lambda: _parsed_fields(host.text_or_none(path) or ""))
 
@@ -163,15 +162,15 @@ def _parsed_fields(text: str) -> dict[str, tuple[tuple[str, ...], frozenset[str]
 
 
 def _refusal(host: Host, kernel: Kernel, path: str, content: ModuleContent, cmdline: Cmdline) -> tuple[str | None, str | None]:
-    """Why the kernel would not load the file, and why that is not certain."""
+    """Why the kernel would not load the file, or else why that is not certain; both None if it would."""
     info = content.info
     if not info.fits(kernel.release):
-        built = f"{path} was built for {info.release or 'no kernel'}, not for {kernel.release}"
+        built = f"{path} was built for {info.release or 'an unknown kernel'}, not for {kernel.release}"
         # With symbol versions the kernel does not compare releases (same_magic() in kernel/module/version.c), and
-        # distributions keep the versions within one base version: RHEL's weak-updates live on that.
+        # distributions keep symbol versions within one base version, which is what RHEL's weak-updates rely on.
         if info.release is None or not info.versioned or _base(info.release) != _base(kernel.release):
             return built, None
-        return None, f"{built}; it is loaded if the versions of all its symbols are the same there"
+        return None, f"{built}; it can be loaded only if the versions of all its symbols are the same"
     own = path.startswith(f"{MODULES}/{kernel.release}/kernel/")
     if info.signer is not None and own:
         return None, None
@@ -179,8 +178,8 @@ def _refusal(host: Host, kernel: Kernel, path: str, content: ModuleContent, cmdl
     if enforced is None:
         return None, None
     if info.signer is None:
-        return f"{path} is not signed, and {kernel.release} takes signed modules only ({enforced})", None
-    return None, f"{path} is signed by {info.signer}; whether {kernel.release} trusts that key cannot be seen ({enforced})"
+        return f"{path} is not signed, and {kernel.release} accepts only signed modules ({enforced})", None
+    return None, f"{path} is signed by {info.signer}; whether {kernel.release} trusts that key cannot be determined ({enforced})"
 
 
 def _base(release: str) -> str:
@@ -191,7 +190,7 @@ def _base(release: str) -> str:
 def _scheduled(
     drivers: tuple[PciDriver, ...], synchronous: frozenset[str], kernel: Kernel, module: str | None, cmdline: Cmdline
 ) -> tuple[PciDriver, ...]:
-    """The drivers with what the command line says about probing; ``module`` is None for what is built in, which has no options.
+    """The drivers, asynchronous if the command line says so; ``module`` is None for a built-in one, which has no module options.
 
     (driver_allows_async_probing() in drivers/base/dd.c)
     """
@@ -205,13 +204,13 @@ def _scheduled(
 
 
 def _names_driver(kernel: Kernel, driver: str, cmdline: Cmdline) -> bool:
-    """`driver_async_probe=`: the drivers named, or with a `*` among them, from Linux 6.3 on, all but those named."""
+    """`driver_async_probe=`: the listed drivers; with a `*` in the list, since Linux 6.3, all but the listed ones."""
     names = next(iter(cmdline.values("driver_async_probe")[-1:]), "").split(",")
     return (driver in names) != ("*" in names and version_key(kernel.release) >= version_key("6.3"))
 
 
 def _module_asks(kernel: Kernel, module: str, cmdline: Cmdline) -> bool:
-    """`module.async_probe` for all modules, from Linux 6.3 on, and `<module>.async_probe` for one; a later word wins."""
+    """`module.async_probe` for all modules, since Linux 6.3, and `<module>.async_probe` for one; the last one wins."""
     takes_values = version_key(kernel.release) >= version_key("6.3")
     of_all = given_to_built_in(cmdline, CMDLINE, "module") if takes_values else ()
     own = given_to(ModprobeConfig(()).with_cmdline(cmdline), module)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What judging a host's policy needs besides the boots: the policy's files as they lie there, with their ages."""
+"""The files of a host's policy, with their times: what the checks of the policy need in addition to the boots."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
 
 SITE = ("/etc/", "/run/", "/usr/local/")
-"""Where an administrator's decisions are; /usr/lib is the distribution's."""
+"""Where an administrator configures things; /usr/lib belongs to the distribution."""
 DPKG_STATUS = "/var/lib/dpkg/status"
 INITRAMFS_MODULES = "/etc/initramfs-tools/modules"
 DRACUT = ("/etc/dracut.conf", "/etc/dracut.conf.d")
 IMAGES = ("/boot/initrd.img-{0}", "/boot/initramfs-{0}.img", "/boot/initrd-{0}")
-# dpkg's database lists a package's conffiles with the MD5 sums of what the package brought.
+# dpkg's database lists a package's conffiles with the MD5 sums of the package's own versions.
 _CONFFILE = re.compile(r"^ (/etc/(?:modprobe\.d|modules-load\.d|dracut\.conf\.d)/\S+) ([0-9a-f]{32})", re.MULTILINE)
 _DRACUT_MODULES = re.compile(r"^\s*(?:add_drivers|force_drivers)\+?=[\"']?([^\"'#\n]*)", re.MULTILINE)
-# What begins as a bus's modalias does matches no word that a person writes for a module.
+# Aliases with a bus prefix are left out: nobody writes such a name for a module.
 _ALIAS = re.compile(r"^alias ([^\s:]+) (\S+)$", re.MULTILINE)
 _BUILTIN_ALIAS = re.compile(r"(?:\A|\0)([^\0.=]+)\.alias=([^\0:]+)(?=\0|\Z)")
 
 
 @dataclasses.dataclass(frozen=True)
 class PolicyFile:
-    """A file as it lies there.  ``text`` is None for what is no regular file, such as a link to /dev/null."""
+    """A file of the policy.  ``text`` is None if it is not a regular file, such as a link to /dev/null."""
 
     path: str
     text: str | None
@@ -52,7 +52,7 @@ class PolicyFile:
 
 @dataclasses.dataclass(frozen=True)
 class ImageFile:
-    """A kernel's boot image, not looked into."""
+    """A kernel's initramfs, without its contents."""
 
     path: str
     mtime: float
@@ -60,31 +60,31 @@ class ImageFile:
 
 @dataclasses.dataclass(frozen=True)
 class PolicyFiles:
-    """The files that `read_policy_files()` finds.  An empty one stands for a host about which no more is known."""
+    """The result of `read_policy_files()`.  The defaults stand for a host about which nothing else is known."""
 
     modprobe: tuple[PolicyFile, ...] = ()
-    """All files of modprobe.d's directories, in the directories' order: those that kmod does not read, too."""
+    """All files in modprobe.d's directories, in the directories' order, including those that kmod does not read."""
     for_image: tuple[Listed, ...] = ()
-    """The modules that the initramfs's generator is told to take in and load."""
+    """The modules that the initramfs generator is configured to include and load."""
     mtimes: t.Mapping[str, float] = dataclasses.field(default_factory=dict)
-    """When the files that an image has copies of were last changed."""
+    """The mtimes of files that are copied into an initramfs."""
     images: t.Mapping[str, ImageFile] = dataclasses.field(default_factory=dict)
     """By release."""
     initramfs_tools: bool = False
     dracut: bool = False
     packaged: frozenset[str] = frozenset()
-    """Files below /etc that are as their package brought them: nobody's decision on this host."""
+    """Files below /etc that are unchanged since their package was installed: not a decision of this host's administrator."""
     synonyms: t.Mapping[str, frozenset[str]] = dataclasses.field(default_factory=dict)
-    """What a word that names no module is an alias of, for those words that the policy uses."""
+    """The modules that a name in the policy is an alias of, for names that are not modules."""
     absent: frozenset[tuple[str, str]] = frozenset()
-    """Release and name of VFIO modules that modules.dep lists and whose files are not there."""
+    """Release and name of VFIO modules that modules.dep lists and whose files do not exist."""
 
 
 NOTHING_READ = PolicyFiles()
 
 
 def read_policy_files(host: Host, boots: t.Sequence[Boot], kernels: t.Sequence[Kernel]) -> PolicyFiles:
-    """Read what the findings need of the host.  Nothing is read that the policy does not name."""
+    """Read the files that the checks need.  Raises HostError if one cannot be read."""
     modprobe = tuple(_modprobe_files(host))
     for_image = tuple(_generator_lists(host))
     rules = {rule.path for boot in boots for stage in boot.stages if stage.name == ROOT for rule in stage.rules.rules}
@@ -117,7 +117,7 @@ def _modprobe_files(host: Host) -> t.Iterator[PolicyFile]:
 
 
 def _generator_lists(host: Host) -> t.Iterator[Listed]:
-    """initramfs-tools' modules: one on a line, with options; dracut's: words of add_drivers and force_drivers."""
+    """initramfs-tools' modules, one per line, with options; dracut's add_drivers and force_drivers."""
     if host.is_file(INITRAMFS_MODULES):
         for number, line in enumerate(host.read_text(INITRAMFS_MODULES).splitlines(), 1):
             words = line.split("#", 1)[0].split()
@@ -154,9 +154,9 @@ def _md5(text: str) -> str:
 
 
 def _unknown_words(boots: t.Sequence[Boot], kernels: t.Sequence[Kernel], for_image: t.Sequence[Listed]) -> frozenset[str]:
-    """The names that no kernel has as a module, of all that the policy gives."""
+    """The names in the policy that are not a module of any kernel."""
     stages = [stage for boot in boots for stage in boot.stages if stage.name == ROOT]
-    # What the distribution and depmod say is judged by nobody, and names algorithms by the hundred.
+    # The distribution's and depmod's files are not checked: they name hundreds of crypto algorithms.
     directives = [
         entry for stage in stages for entry in stage.config.directives if entry.source.path.startswith(SITE) or not entry.source.line
     ]
@@ -169,7 +169,7 @@ def _unknown_words(boots: t.Sequence[Boot], kernels: t.Sequence[Kernel], for_ima
 
 
 def named_modules(command: str, arguments: t.Sequence[str]) -> tuple[str, ...]:
-    """The modules that a directive names."""
+    """The modules that a directive refers to."""
     if command == "alias":
         return tuple(arguments[1:2])
     if command == "softdep":

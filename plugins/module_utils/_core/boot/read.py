@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The facts of a host that decide who gets its devices at the next boot: one `Boot` for each installed kernel."""
+"""Reads the facts that decide which drivers a host's devices are bound to at the next boot: a `Boot` for each kernel."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ def boots(
 ) -> tuple[Boot, ...]:
     """One boot for each of these kernels, in their order.
 
-    ``running`` is the release that runs now, ``loader`` what the boot loader's files say where the caller has read them
-    already, ``cache`` keeps what images and modules hold.  What cannot be read is a doubt of the boot, no error.
+    ``running`` is the running release, ``loader`` the boot loader's configuration if the caller has read it already, ``cache``
+    a cache for images and modules.  What cannot be read is a doubt of the boot, not an error.
     """
     chosen = next_boot.read(host) if loader is None else loader
     current = next((kernel for kernel in kernels if kernel.release == running), None)
@@ -72,8 +72,10 @@ def _boot(machine: Machine, kernel: Kernel, rules: Rules, found: BootEntry | Non
 
 
 def _without_entry(host: Host, release: str) -> BootEntry:
-    """A kernel that the boot loader does not offer: what it would be given is likeliest what the running one was given."""
-    doubt = f"The boot loader's menu has no entry for kernel {release}: its command line and its image are taken to be the usual ones."
+    """For a kernel without a boot loader entry: most likely it would have the same command line as the running one."""
+    doubt = (
+        f"The boot loader's menu has no entry for kernel {release}: the running kernel's arguments and the default initramfs are assumed."
+    )
     return BootEntry(release, Cmdline.read(host), CMDLINE, (), (doubt,))
 
 
@@ -82,7 +84,7 @@ def _driver_of(machine: Machine) -> t.Callable[[str], str]:
 
 
 def _has_iommu(machine: Machine, cmdline: Cmdline) -> bool | None:
-    """What the running kernel has, as long as the next boot is told the same about it."""
+    """Whether the running kernel has an IOMMU; None if the next boot has other arguments about it."""
     if not machine.inventory.devices or _iommu_words(cmdline) != _iommu_words(Cmdline.read(machine.host)):
         return None
     return any(device.iommu_group is not None for device in machine.inventory.devices)

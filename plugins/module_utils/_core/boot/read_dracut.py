@@ -1,8 +1,8 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An image of dracut: `rd.driver.*` around udev's coldplug, and systemd-modules-load where the image has systemd.
+"""A dracut initramfs: `rd.driver.*` before and after udev's coldplug, and systemd-modules-load if it has systemd.
 
-Read from dracut 059 (Debian 12) and 106 (Debian 13): dracut-pre-udev, parse-kernel.sh, insmodpost.sh, dracut-lib.sh.
+Based on dracut 059 (Debian 12) and 106 (Debian 13): dracut-pre-udev, parse-kernel.sh, insmodpost.sh, dracut-lib.sh.
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ CMDLINE_FILE = "/etc/cmdline"
 RUN_BLACKLIST = "/run/modprobe.d"
 PRE, BLACKLIST, POST = "rd.driver.pre", "rd.driver.blacklist", "rd.driver.post"
 Argument = tuple[str, str]
-"""A word of a command line, and the place that says it."""
+"""An argument, and the file and line that it is from."""
 
 
 def is_made_by(tree: FileTree) -> bool:
-    """Whether the image is one of dracut."""
+    """Whether dracut built the image."""
     return any(tree.exists(f"{home}/{name}") for home in HOMES for name in ("hooks", "modules.txt", "build-parameter.txt"))
 
 
 def flow(tree: FileTree, kernel: Kernel, cmdline: Cmdline, source: str) -> Flow:
-    """What dracut's own scripts and the image's systemd, if it has one, do about drivers."""
+    """What dracut's scripts and the image's systemd, if any, do about drivers."""
     with_systemd = any(tree.exists(path) for path in SYSTEMD)
     arguments = _arguments(tree, cmdline, source)
     script = _script(tree, with_systemd)
-    heeded = script is not None and (not with_systemd or _starts(tree, cmdline))
-    pre, banned, post = (_values(arguments, key) if heeded else () for key in (PRE, BLACKLIST, POST))
+    runs = script is not None and (not with_systemd or _starts(tree, cmdline))
+    pre, banned, post = (_values(arguments, key) if runs else () for key in (PRE, BLACKLIST, POST))
     unordered, doubts = read_systemd.steps(tree, cmdline, source, in_initrd=True) if with_systemd else (((Coldplug(),),), ())
-    # The post list is blacklisted as it is written: a list with commas names no module.
-    blacklisted = (*(entry.name for entry in banned), *(name for name in _whole_values(arguments, POST) if heeded and "," not in name))
+    # The script blacklists the value of rd.driver.post as a whole: with commas in it that is not a module's name.
+    blacklisted = (*(entry.name for entry in banned), *(name for name in _whole_values(arguments, POST) if runs and "," not in name))
     steps: tuple[Step, ...] = ((LoadList(PRE, pre, heeds_blacklist=False),),) if pre else ()
     steps += unordered
     steps += ((LoadList(POST, post, heeds_blacklist=False),),) if post else ()
@@ -55,7 +55,7 @@ def flow(tree: FileTree, kernel: Kernel, cmdline: Cmdline, source: str) -> Flow:
 
 
 def _script(tree: FileTree, with_systemd: bool) -> str | None:
-    """The script that heeds `rd.driver.*`, None where the image has none."""
+    """The script that implements `rd.driver.*`; None if the image has none."""
     if with_systemd:
         places = [PRE_UDEV, "/bin/dracut-pre-udev"]
     else:
@@ -66,12 +66,12 @@ def _script(tree: FileTree, with_systemd: bool) -> str | None:
 
 def _starts(tree: FileTree, cmdline: Cmdline) -> bool:
     """The conditions of dracut-pre-udev.service, of which one is enough."""
-    told = any(word.partition("=")[0] in (PRE, BLACKLIST, POST) for word in cmdline.arguments)
-    return told or bool(tree.names(f"{HOOKS}/pre-udev")) or any(name.endswith(".conf") for name in tree.names(CMDLINE_FOLDER))
+    requested = any(word.partition("=")[0] in (PRE, BLACKLIST, POST) for word in cmdline.arguments)
+    return requested or bool(tree.names(f"{HOOKS}/pre-udev")) or any(name.endswith(".conf") for name in tree.names(CMDLINE_FOLDER))
 
 
 def _arguments(tree: FileTree, cmdline: Cmdline, source: str) -> tuple[Argument, ...]:
-    """getcmdline() in dracut-lib.sh: the image's own arguments, then the kernel's."""
+    """As getcmdline() in dracut-lib.sh: the image's own arguments, then the kernel's."""
     files = [f"{CMDLINE_FOLDER}/{name}" for name in tree.names(CMDLINE_FOLDER) if name.endswith(".conf")] + [CMDLINE_FILE]
     own = [
         (word, f"{tree.shown(path)}:{number}")
@@ -101,11 +101,11 @@ def _value(word: str, key: str) -> str | None:
 
 
 def _conflicts(tree: FileTree, unordered: tuple[Step, ...], pre: tuple[Listed, ...], blacklisted: t.Sequence[str]) -> t.Iterator[str]:
-    """dracut-pre-udev.service and systemd-modules-load.service have no order between them."""
+    """Doubts because dracut-pre-udev.service and systemd-modules-load.service are not ordered relative to each other."""
     lists = [work for step in unordered for work in step if isinstance(work, LoadList)]
     names = {entry.name for work in lists for entry in work.modules}
     if lists and pre:
-        yield f"{tree.shown(PRE_UDEV)} loads {PRE} and {lists[0].program} its own list in no fixed order."
+        yield f"{tree.shown(PRE_UDEV)} loads {PRE} and {lists[0].program} loads its own list, in no fixed order."
     for name in sorted(names.intersection(map(normalize_module_name, blacklisted))):
         yield f"{tree.shown(PRE_UDEV)} blacklists {name}, which {lists[0].program} may have loaded before."
 
@@ -114,17 +114,17 @@ def _breaks(arguments: t.Sequence[Argument]) -> t.Iterator[str]:
     for word, place in arguments:
         name, _equals, value = word.partition("=")
         if name in ("rd.break", "rdbreak"):
-            yield f"{place}: {word} opens a shell in the initramfs, where anything may happen."
+            yield f"{place}: {word} opens a shell in the initramfs, in which anything can be changed."
         elif name == "rd.hostonly" and value in ("0", "no", "off"):
-            yield f"{place}: {word} removes the host's own files from the initramfs; which, cannot be told."
+            yield f"{place}: {word} removes host-specific files from the initramfs; which ones cannot be determined."
         elif name == "rd.cmdline" and value == "ask":
-            yield f"{place}: {word} lets somebody type further arguments."
+            yield f"{place}: {word} asks for further arguments on the console."
 
 
 def _script_doubts(tree: FileTree, kernel: Kernel) -> t.Iterator[str]:
     for path in _below(tree, HOOKS):
         text = tree.read_text(path) if tree.is_file(path) else ""
-        # parse-kernel.sh is what heeds rd.driver.*, and read above.
+        # The script that implements rd.driver.* is evaluated in flow().
         found = None if PRE in text else read_scripts.doubt(text, tree.shown(path), kernel, known=True)
         if found is not None:
             yield found

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The initramfs's stage, from the image itself: by its generator, since each has scripts of its own."""
+"""The initramfs stage, read from the image itself.  Each generator has its own scripts and so its own reader."""
 
 from __future__ import annotations
 
@@ -40,14 +40,14 @@ NO_KERNEL = Kernel("", {}, frozenset(), False, AliasIndex.parse(""))
 
 @dataclasses.dataclass(frozen=True)
 class Early:
-    """The stage, and the modules that the root finds blacklisted because of it."""
+    """The initramfs stage, and the modules that it blacklists for the root too."""
 
     stage: Stage
     blacklisted: tuple[str, ...] = ()
 
 
 def read_stage(image: Image, cmdline: Cmdline, source: str, cache: Cache | None = None) -> Early:
-    """What an image does.  Raises HostError where a file of it that decides cannot be read."""
+    """What an image does.  Raises HostError if a file in it that is needed cannot be read."""
     view = ImageView(image)
     home = f"{MODULES}/{image.release}"
     has_modules = view.is_file(f"{home}/modules.dep")
@@ -57,11 +57,11 @@ def read_stage(image: Image, cmdline: Cmdline, source: str, cache: Cache | None 
     works = [work for step in flow.steps for work in step]
     if any(isinstance(work, Coldplug) for work in works):
         doubts += drivers_rules_doubt(view)
-    # kmod looks into the indexes that depmod makes of the texts, and never into the texts themselves.
+    # kmod reads only the binary indexes that depmod makes of the text files, never these.
     if kernel.modules and not view.exists(f"{home}/modules.alias.bin"):
-        doubts.append(f"{view.shown(home)} has no modules.alias.bin: kmod finds no driver by alias there.")
+        doubts.append(f"{view.shown(home)} has no modules.alias.bin: kmod cannot find drivers by alias there.")
     elif kernel.modules and not view.is_file(f"{home}/modules.alias"):
-        doubts.append(f"{view.shown(home)} has modules.alias.bin without its text: which driver is for which device there cannot be told.")
+        doubts.append(f"{view.shown(home)} has modules.alias.bin but not modules.alias: the aliases in it cannot be read.")
     doubts += old_suffix_doubt(view)
     config, unsure = with_listed_options(config_of(view, image.release, cmdline, source), flow.steps, kernel)
     config = config.with_blacklist(flow.blacklisted, source)
@@ -77,28 +77,30 @@ def _flow(view: ImageView, kernel: Kernel, cmdline: Cmdline, source: str) -> Flo
     return read_initramfs_tools.unknown(view, any(view.exists(program) for program in UDEV_PROGRAMS))
 
 
-# Packages of processor microcode call their images so (intel-ucode.img, amd-ucode.img).
+# Part of the names of microcode images (intel-ucode.img, amd-ucode.img).
 MICROCODE = "ucode"
 
 
 @dataclasses.dataclass(frozen=True)
 class Found:
-    """``early`` is None where there is no image, or where ``doubts`` say why nobody can look into it."""
+    """``early`` is None if there is no initramfs, or if it cannot be read; ``doubts`` say why."""
 
     early: Early | None = None
     doubts: tuple[str, ...] = ()
 
 
 def find(host: Host, entry: BootEntry, cache: Cache | None = None) -> Found:
-    """What the images of a boot entry do."""
+    """The initramfs stage of a boot entry."""
     paths = images_of(host, entry)
     missing = [path for path in paths if not host.is_file(path)]
     if missing:
-        return Found(doubts=(f"{entry.source} names {missing[0]}, which is not there: what it does cannot be told.",))
+        return Found(doubts=(f"{entry.source} names {missing[0]}, which does not exist: what the initramfs does cannot be determined.",))
     if not paths:
         return Found()
     if len(paths) > 1:
-        return Found(doubts=(f"{entry.source} names several images ({', '.join(paths)}): what they do together cannot be told.",))
+        return Found(
+            doubts=(f"{entry.source} names several initramfs images ({', '.join(paths)}): what they do together cannot be determined.",)
+        )
     try:
         image = read_image(host, paths[0], entry.release, cache)
         return Found(read_stage(image, entry.cmdline, entry.source, cache))
@@ -107,7 +109,7 @@ def find(host: Host, entry: BootEntry, cache: Cache | None = None) -> Found:
 
 
 def images_of(host: Host, entry: BootEntry) -> tuple[str, ...]:
-    """The images that the entry names, microcode left out; where only the running kernel is known, the one that its generator makes."""
+    """The entry's initramfs images without microcode; if only the running kernel is known, the image that the generator builds for it."""
     if entry.source != CMDLINE:
         return tuple(path for path in entry.initrds if MICROCODE not in posixpath.basename(path))
     try:

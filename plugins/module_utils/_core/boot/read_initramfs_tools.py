@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""An image of initramfs-tools: `init` runs scripts/init-top in the order of its file ORDER, then loads conf/modules.
+"""An initramfs of initramfs-tools: `init` runs scripts/init-top in the order of its file ORDER, then loads conf/modules.
 
 The same in 0.142 (Debian 12) and 0.148 (Debian 13).
 """
@@ -30,12 +30,12 @@ BREAKS = frozenset("top modules premount mount mountroot bottom init".split())
 
 
 def is_made_by(tree: FileTree) -> bool:
-    """Whether the image is one of initramfs-tools."""
+    """Whether initramfs-tools built the image."""
     return tree.is_file(f"{INIT_TOP}/ORDER") and tree.exists("/scripts/functions")
 
 
 def flow(tree: FileTree, kernel: Kernel, cmdline: Cmdline, source: str) -> Flow:
-    """udev's script is the one that coldplugs, and waits for all that comes of it."""
+    """What the scripts do about drivers: udev's does the coldplug and waits until it has settled."""
     first = _order(tree, INIT_TOP)
     steps: list[Step] = [(Coldplug(),)] if "udev" in first else []
     listed = tuple(_listed(tree))
@@ -48,8 +48,8 @@ def flow(tree: FileTree, kernel: Kernel, cmdline: Cmdline, source: str) -> Flow:
 
 
 def unknown(tree: FileTree, has_udev: bool) -> Flow:
-    """An image that some other program made."""
-    sentence = f"{tree.shown('/init')} was made neither by initramfs-tools nor by dracut: what it loads, and when, cannot be told."
+    """For an image of another generator."""
+    sentence = f"{tree.shown('/init')} was built neither by initramfs-tools nor by dracut: what it loads, and when, cannot be determined."
     return Flow(((Coldplug(),),) if has_udev else (), doubts=(sentence,))
 
 
@@ -59,7 +59,7 @@ def _order(tree: FileTree, folder: str) -> tuple[str, ...]:
 
 
 def _listed(tree: FileTree) -> t.Iterator[Listed]:
-    """load_modules() in scripts/functions: `modprobe` with each line's words, and MODPROBE_OPTIONS=-qb."""
+    """As load_modules() in scripts/functions: `modprobe` with the words of each line, and MODPROBE_OPTIONS=-qb."""
     text = tree.read_text(MODULES) if tree.is_file(MODULES) else ""
     for number, line in enumerate(text.split("\n"), 1):
         words = line.split()
@@ -68,7 +68,7 @@ def _listed(tree: FileTree) -> t.Iterator[Listed]:
 
 
 def _blacklisted(tree: FileTree, cmdline: Cmdline) -> tuple[str, ...]:
-    """scripts/init-top/blacklist: the last `blacklist=`, else what a file of conf/conf.d has assigned."""
+    """As scripts/init-top/blacklist: the last `blacklist=`, else the assignment in a file of conf/conf.d."""
     files = [f"{CONFIGURATIONS}/{name}" for name in tree.names(CONFIGURATIONS)]
     assigned = [value for path in files if tree.is_file(path) for value in ASSIGNED_BLACKLIST.findall(tree.read_text(path))]
     given = (*assigned, *cmdline.values("blacklist"))

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which modules may have a say in who gets the devices of a host, and what they and the built-in drivers are."""
+"""The modules that may influence which drivers a host's devices are bound to, and the built-in drivers."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import PciDriver
 
-# They have no alias for any device, and take what they are told to.
-TOLD = frozenset(("vfio_pci", "pci_stub", "pci_pf_stub", "xen_pciback"))
+# Drivers without device aliases, which bind only by ids=, new_id or driver_override.
+GENERIC = frozenset(("vfio_pci", "pci_stub", "pci_pf_stub", "xen_pciback"))
 MODULES_OF_DRIVERS: t.Mapping[str, str] = {driver: module for module, driver in BUILT_IN_NAMES.items()}
 ALIASES_OF_BUILT_INS = "6.18"
-"""The first Linux whose modules.builtin.modinfo has the PCI aliases of what is built in."""
+"""The first Linux whose modules.builtin.modinfo has PCI aliases."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Machine:
-    """What is the same for every boot.  ``running`` is the kernel that runs now, if its modules are installed."""
+    """What is the same for every boot.  ``running`` is the running kernel, if its modules are installed."""
 
     host: Host
     inventory: Inventory
@@ -41,7 +41,7 @@ class Machine:
 
     @functools.cached_property
     def registered(self) -> t.Mapping[str, t.Sequence[str]]:
-        """The drivers that the running kernel has registered, by their modules' comparable names."""
+        """The drivers that the running kernel has registered, by their modules' normalized names."""
         found: dict[str, list[str]] = {}
         for driver in self.inventory.drivers.values():
             if driver.module is not None:
@@ -58,7 +58,7 @@ class Machine:
 
 @dataclasses.dataclass(frozen=True)
 class KernelModules:
-    """What `Boot` says about modules and built-in drivers."""
+    """The fields of `Boot` about modules and built-in drivers."""
 
     modules: t.Mapping[str, ModuleFacts]
     built_in: tuple[tuple[str, PciDriver], ...]
@@ -69,7 +69,7 @@ class KernelModules:
 
 
 def read(machine: Machine, kernel: Kernel, stages: t.Sequence[Stage], later: Later, cmdline: Cmdline) -> KernelModules:
-    """``kernel`` is what boots."""
+    """The modules of a boot.  ``kernel`` is the one that boots."""
     registered = machine.registered if machine.runs(kernel) else None
     built_in_names = _built_in_names(machine, kernel)
     stale = _stale(machine, stages, kernel)
@@ -78,7 +78,7 @@ def read(machine: Machine, kernel: Kernel, stages: t.Sequence[Stage], later: Lat
         place = next((one for one in (kernel, *(stage.kernel for stage in stages)) if one.has(name)), kernel)
         facts = module_facts(machine.host, place, name, cmdline, registered, machine.cache)
         if name in stale and facts.doubt is None:
-            facts = dataclasses.replace(facts, doubt=f"{stale[name]} holds another build of {name} than {MODULES}/{kernel.release}")
+            facts = dataclasses.replace(facts, doubt=f"{stale[name]} has another build of {name} than {MODULES}/{kernel.release}")
         modules[name] = facts
     known = _built_ins_known(kernel)
     return KernelModules(
@@ -92,7 +92,7 @@ def read(machine: Machine, kernel: Kernel, stages: t.Sequence[Stage], later: Lat
 
 
 def concerned(machine: Machine, kernel: Kernel, stages: t.Sequence[Stage], later: Later) -> frozenset[str]:
-    """Every module that could take one of the devices in any stage, or that something names, with what it brings along."""
+    """Every module that could bind to one of the devices in any stage, or that is configured, with its dependencies."""
     found: set[str] = set()
     for stage in stages:
         found |= _for_devices(stage, machine.modaliases) | _named(stage)
@@ -100,15 +100,15 @@ def concerned(machine: Machine, kernel: Kernel, stages: t.Sequence[Stage], later
     drivers += [rule.override for stage in stages for rule in stage.rules.rules if rule.override]
     for driver in drivers:
         found |= {normalize_module_name(driver), MODULES_OF_DRIVERS.get(driver, normalize_module_name(driver))}
-    found |= TOLD
+    found |= GENERIC
     kernels = [kernel, *(stage.kernel for stage in stages)]
     return _closure({name for name in found if any(one.has(name) for one in kernels)}, stages)
 
 
 def _matters(kernel: Kernel, name: str) -> bool:
-    """Whether a module may drive PCI functions or be refused: what comes with the kernel and drives none is neither."""
+    """Whether a module may bind to PCI functions or be refused: the kernel's own modules without a PCI driver do neither."""
     own = kernel.modules.get(name, "kernel/").startswith("kernel/")
-    return not own or name in TOLD or name in kernel.index.modules("pci") or name in kernel.index.modules("vfio_pci")
+    return not own or name in GENERIC or name in kernel.index.modules("pci") or name in kernel.index.modules("vfio_pci")
 
 
 def _for_devices(stage: Stage, modaliases: t.Iterable[str]) -> set[str]:
@@ -121,7 +121,7 @@ def _for_devices(stage: Stage, modaliases: t.Iterable[str]) -> set[str]:
 
 
 def _named(stage: Stage) -> set[str]:
-    """Modules that lists, options `ids=` and rules name."""
+    """The modules that lists, options `ids=` and rules refer to."""
     lists = [work for step in stage.steps for work in step if isinstance(work, LoadList)]
     words = {entry.name for work in lists for entry in work.modules}
     for rule in stage.rules.rules:
@@ -134,7 +134,7 @@ def _named(stage: Stage) -> set[str]:
 
 
 def _closure(names: set[str], stages: t.Sequence[Stage]) -> frozenset[str]:
-    """The modules with those that kmod inserts before and after them, as far as these may drive PCI functions or be refused."""
+    """The modules, and those that kmod inserts before and after them if they may bind to PCI functions or be refused."""
     waiting, found = list(names), set(names)
     while waiting:
         name = waiting.pop()
@@ -156,7 +156,7 @@ def _brought(stage: Stage, name: str) -> t.Iterator[str]:
 
 
 def _stale(machine: Machine, stages: t.Sequence[Stage], kernel: Kernel) -> dict[str, str]:
-    """Modules whose aliases in an image are not those in the root, as far as the host's devices show it, with the image."""
+    """Modules with other aliases in an initramfs than in the root, as far as the host's devices show it; each with the image's path."""
     found: dict[str, str] = {}
     for stage in stages:
         if stage.place == "/":
@@ -171,9 +171,9 @@ def _stale(machine: Machine, stages: t.Sequence[Stage], kernel: Kernel) -> dict[
 
 
 def _built_in_names(machine: Machine, kernel: Kernel) -> tuple[str, ...]:
-    """Built-in modules with PCI drivers that matter here, in link order, which is the order of modules.builtin."""
+    """The built-in modules with PCI drivers that matter, in link order, which is the order of modules.builtin."""
     registered = machine.registered if machine.runs(kernel) else ()
-    wanted = {name for name in (*TOLD, *registered, *kernel.vfio_modules) if name in kernel.builtins}
+    wanted = {name for name in (*GENERIC, *registered, *kernel.vfio_modules) if name in kernel.builtins}
     for modalias in machine.modaliases if kernel.index.buses["pci"].built_ins else ():
         wanted.update(match.module for match in kernel.natives(modalias) if match.order < 0)
     text = machine.host.text_or_none(f"{MODULES}/{kernel.release}/modules.builtin") or "" if wanted else ""
@@ -182,37 +182,37 @@ def _built_in_names(machine: Machine, kernel: Kernel) -> tuple[str, ...]:
 
 
 def _built_ins_known(kernel: Kernel) -> bool:
-    told = kernel.index.buses["pci"].built_ins > 0 or not kernel.builtins
-    return told or version_key(kernel.release) >= version_key(ALIASES_OF_BUILT_INS)
+    has_aliases = kernel.index.buses["pci"].built_ins > 0 or not kernel.builtins
+    return has_aliases or version_key(kernel.release) >= version_key(ALIASES_OF_BUILT_INS)
 
 
 def _held(machine: Machine, kernel: Kernel) -> t.Iterator[tuple[str, str]]:
-    """The built-in drivers that have devices now, where ``kernel`` has them built in too."""
+    """The devices that are bound to a built-in driver now, with the driver, if it is built into ``kernel`` too."""
     for device in machine.inventory.devices:
         driver = machine.inventory.drivers.get(device.driver or "")
         if driver is None:
             continue
         module = normalize_module_name(driver.module or MODULES_OF_DRIVERS.get(driver.name, driver.name))
-        if module in TOLD or module in kernel.vfio_modules or device.driver_override is not None:
+        if module in GENERIC or module in kernel.vfio_modules or device.driver_override is not None:
             continue
-        # A driver that can be no module, such as pcieport, is in no list, though sysfs may show a module's name for it.  A
-        # module whose file is gone is in no list either, but it has a state (kernel/module/sysfs.c).
+        # A driver that cannot be a module, such as pcieport, is in no list, although sysfs may show a module's name for it.  A
+        # loaded module whose file was removed is in no list either, but it has `initstate` (kernel/module/sysfs.c).
         now = driver.module is None or (machine.running is not None and module not in machine.running.modules)
         if now and module not in kernel.modules and not machine.host.exists(f"/sys/module/{module}/initstate"):
             yield device.address, driver.name
 
 
 def _maybe_built_in(machine: Machine, kernel: Kernel) -> t.Iterator[str]:
-    """Devices of a VFIO driver that have no loadable native: whether a built-in driver wants them shows when nobody has them only."""
+    """Devices bound to a VFIO driver without a loadable native driver: only if they were unbound would a built-in one show."""
     for device in machine.inventory.devices:
         driver = machine.inventory.drivers.get(device.driver or "")
         module = None if driver is None else normalize_module_name(driver.module or MODULES_OF_DRIVERS.get(driver.name, driver.name))
-        if module is not None and (module in TOLD or module in kernel.vfio_modules) and not kernel.natives(device.modalias):
+        if module is not None and (module in GENERIC or module in kernel.vfio_modules) and not kernel.natives(device.modalias):
             yield device.address
 
 
 def _declined(machine: Machine, kernel: Kernel, modules: t.Mapping[str, ModuleFacts]) -> t.Iterator[tuple[str, frozenset[str]]]:
-    """Drivers that are registered now, are for a device that nobody has, and have not taken it."""
+    """Unbound devices, each with the registered drivers that match it and have not bound to it."""
     no_probe = {device.address for device in machine.inventory.devices if not device.drivers_autoprobe}
     for device in machine.inventory.devices:
         if device.driver is not None or device.driver_override is not None or device.physical_function in no_probe:

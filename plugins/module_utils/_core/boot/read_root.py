@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The root's stage: what its init loads, its kmod reads and its udev does, from its files."""
+"""The root stage: what its init loads, kmod reads and udev does, read from its files."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ if t.TYPE_CHECKING:
 
 
 def with_listed_options(config: ModprobeConfig, steps: tuple[Step, ...], kernel: Kernel) -> tuple[ModprobeConfig, tuple[str, ...]]:
-    """The configuration with these options, and the modules that may have been loaded without them."""
+    """The configuration with the options in the steps' lists, and doubts about modules that may be loaded earlier without them."""
     entries = [entry for step in steps for work in step if isinstance(work, LoadList) for entry in work.modules if entry.options]
     directives = tuple(Directive(_place(entry.source), "options", (entry.name, *entry.options.split())) for entry in entries)
     brought = {normalize_module_name(word) for line in config.directives if line.command == "softdep" for word in line.arguments[1:]}
     early = brought | kernel.index.modules("pci")
     doubts = tuple(
-        f"{entry.source} gives {entry.name} options that it does not get where something else loads it before."
+        f"{entry.source} gives {entry.name} options, which have no effect if something else loads it first."
         for entry in entries
         if entry.name in early
     )
@@ -45,7 +45,7 @@ INITS = ("/sbin/init", "/usr/sbin/init")
 ETC_MODULES = "/etc/modules"
 SYSVINIT_ORDER = ("/etc/init.d/kmod", "/etc/init.d/udev", "/etc/init.d/checkroot.sh")
 DRIVERS_RULES = "80-drivers.rules"
-# A rule that says none of these decides nothing about drivers.
+# Only rules with one of these words can affect drivers.
 DECIDING = (
     *(b"driver_override", b"drivers_", b"unbind", b"/bind", b"new_id", b"sriov", b"kmod", b"modprobe", b"insmod", b"driverctl"),
     *(b'ENV{MODALIAS}="', b'ENV{MODALIAS}:="'),
@@ -53,7 +53,7 @@ DECIDING = (
 
 
 def read_stage(tree: FileTree, kernel: Kernel, rules: Rules, cmdline: Cmdline, source: str, from_initramfs: tuple[str, ...] = ()) -> Stage:
-    """``rules`` are the same for every kernel; ``from_initramfs`` are modules that the initramfs has blacklisted in /run."""
+    """The root stage.  ``rules`` are the same for every kernel; ``from_initramfs`` are modules that the initramfs blacklists in /run."""
     steps, doubts = _steps(tree, cmdline, source)
     config, unsure = with_listed_options(config_of(tree, kernel.release, cmdline, source), steps, kernel)
     if any(isinstance(work, Coldplug) for step in steps for work in step):
@@ -64,31 +64,31 @@ def read_stage(tree: FileTree, kernel: Kernel, rules: Rules, cmdline: Cmdline, s
 
 
 def config_of(tree: FileTree, release: str, cmdline: Cmdline, source: str) -> ModprobeConfig:
-    """What kmod reads in a stage.  What lies in /run now is gone at the next boot."""
+    """What kmod reads in a stage.  /run is left out: it is empty at the next boot."""
     return ModprobeConfig.read(tree, lasting(modprobe.DIRECTORIES), release, cmdline, source)
 
 
 def old_suffix_doubt(tree: FileTree) -> tuple[str, ...]:
-    """A file whose name ends as only older versions of kmod read it, where the version cannot be told."""
+    """A doubt if there is an `.alias` file, which only older versions of kmod read, and the version cannot be determined."""
     paths = (f"{folder}/{name}" for folder in lasting(modprobe.DIRECTORIES) for name in tree.names(folder))
     path = next((path for path in paths if path.endswith(modprobe.OLD_SUFFIX)), None)
     if path is None or modprobe.reads_old_suffix(tree) is not None:
         return ()
-    return (f"{tree.shown(path)}: kmod reads such files up to its version 32, and which one reads here cannot be told.",)
+    return (f"{tree.shown(path)}: kmod reads such files up to version 32, and the version of this kmod cannot be determined.",)
 
 
 def rules_of(tree: FileTree) -> Rules:
-    """The rules that may decide who has a device."""
+    """The rules that may affect which driver a device is bound to."""
     return Rules.read(tree, DECIDING, directories=lasting(udev.DIRECTORIES))
 
 
 def drivers_rules_doubt(tree: FileTree) -> tuple[str, ...]:
-    """udev itself loads nothing: the rules file that every distribution ships does."""
+    """A doubt if 80-drivers.rules, by which udev loads drivers on every distribution, is missing or different."""
     path = next((f"{folder}/{DRIVERS_RULES}" for folder in lasting(udev.DIRECTORIES) if DRIVERS_RULES in tree.names(folder)), None)
     if path is None:
-        return (f"{tree.shown('/usr/lib/udev/rules.d')} has no {DRIVERS_RULES}: udev loads no driver there, or others do it.",)
+        return (f"{tree.shown('/usr/lib/udev/rules.d')} has no {DRIVERS_RULES}: udev does not load drivers, or another rule does it.",)
     if not tree.is_file(path) or b"kmod load" not in tree.read_bytes(path):
-        return (f"{tree.shown(path)} does not load drivers as it does elsewhere.",)
+        return (f"{tree.shown(path)} does not load drivers as on other hosts.",)
     return ()
 
 
@@ -100,17 +100,17 @@ def lasting(directories: t.Sequence[str]) -> tuple[str, ...]:
 def _steps(tree: FileTree, cmdline: Cmdline, source: str) -> tuple[tuple[Step, ...], tuple[str, ...]]:
     given = cmdline.values("init")
     if given and posixpath.basename(given[-1]) not in ("init", "systemd"):
-        return ((Coldplug(),),), (f"{source}: init={given[-1]} runs in place of the host's init; what it loads cannot be told.",)
+        return ((Coldplug(),),), (f"{source}: init={given[-1]} replaces the host's init; what it loads cannot be determined.",)
     links = _inits(tree)
     if not links and not tree.exists("/usr/lib/systemd/systemd") and not tree.exists("/lib/systemd/systemd"):
-        return ((Coldplug(),),), (f"{tree.shown('/')} has no /sbin/init: what this root loads at boot cannot be told.",)
+        return ((Coldplug(),),), (f"{tree.shown('/')} has no /sbin/init: what this root loads at boot cannot be determined.",)
     if init_is_systemd(tree):
         return read_systemd.steps(tree, cmdline, source, in_initrd=False)
     if all(tree.is_file(path) for path in SYSVINIT_ORDER):
-        # kmod's script starts after checkroot.sh, that after mountdevsubfs.sh, and that after udev has settled.
+        # kmod's script starts after checkroot.sh, which starts after mountdevsubfs.sh, which starts after udev has settled.
         listed = tuple(_sysvinit_list(tree))
         return ((Coldplug(),), (LoadList("kmod", listed, heeds_blacklist=False),)) if listed else ((Coldplug(),),), ()
-    return ((Coldplug(),),), (f"{tree.shown(links[0])} is not systemd: what it loads, and when, cannot be told.",)
+    return ((Coldplug(),),), (f"{tree.shown(links[0])} is not systemd: what it loads, and when, cannot be determined.",)
 
 
 def _inits(tree: FileTree) -> list[str]:
@@ -125,7 +125,7 @@ def init_is_systemd(tree: FileTree) -> bool:
 
 
 def _sysvinit_list(tree: FileTree) -> t.Iterator[Listed]:
-    """modules_files() in Debian's /etc/init.d/kmod; a word behind a module is an option here."""
+    """As modules_files() in Debian's /etc/init.d/kmod; words after a module are options here."""
     chosen: dict[str, str] = {}
     for folder in read_systemd.LISTS:
         for name in tree.names(folder):

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What takes devices from whoever has them once the root has booted: driverctl, libvirt, DPDK, virtual functions, units and rc.local."""
+"""What rebinds devices after the root has booted: driverctl, libvirt, DPDK, virtual functions, units and rc.local."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ AUTOSTART = "/etc/libvirt/qemu/autostart"
 WANTS = "/etc/systemd/system/multi-user.target.wants"
 SOCKET_WANTS = "/etc/systemd/system/sockets.target.wants"
 LIBVIRT_DAEMONS = ("libvirtd", "virtqemud")
-# libvirt's soname carries its version: 10.0.0 is libvirt.so.0.10000.0.
+# The library's file name has libvirt's version: 10.0.0 is libvirt.so.0.10000.0.
 LIBVIRT_LIBRARY = re.compile(r"libvirt\.so\.0\.(\d+)\.\d+")
 CHOOSES_VARIANTS = 10000
 CATCH_ALL = "vfio-pci"
@@ -36,16 +36,16 @@ LINKS = "/etc/systemd/network"
 EXEC = re.compile(r"^\s*Exec\w+\s*=\s*[-@:+!|]*(.*)$", re.MULTILINE)
 LARGEST_SCRIPT = 1 << 16
 DriverOf = t.Callable[[str], str]
-"""The driver that a module registers."""
+"""Returns the driver that a module registers."""
 
 
 @dataclasses.dataclass(frozen=True)
 class LaterFacts:
-    """What is the same for every kernel, read once; `for_kernel()` adds what each kernel decides."""
+    """What is the same for every kernel; `for_kernel()` adds what depends on the kernel."""
 
     driverctl: Driverctl
     may_take: t.Mapping[str, Assigned]
-    """With an empty driver where libvirt chooses the kernel's best variant."""
+    """With an empty driver if libvirt chooses the kernel's best variant."""
     doubts: tuple[str, ...]
 
     @classmethod
@@ -75,25 +75,29 @@ def _dpdk(host: Host) -> t.Iterator[tuple[str, Assigned]]:
     starts = host.link(f"{WANTS}/dpdk.service") and any(host.is_file(path) for path in DPDK_INIT)
     text = host.read_text(DPDK_INTERFACES) if starts and host.is_file(DPDK_INTERFACES) else ""
     for number, line in enumerate(text.split("\n"), 1):
-        # The shell's `read` puts all further words into the last variable.
+        # The shell's `read` assigns all further words to the last variable.
         words = line.split(None, 2)
         if len(words) == 3 and words[0] == "pci":
             yield words[1], Assigned(words[2], f"{DPDK_INTERFACES}:{number}", "when dpdk.service starts")
 
 
 def _libvirt(host: Host) -> tuple[dict[str, Assigned], tuple[str, ...]]:
-    """The devices of the domains that start with the daemon."""
+    """The devices of libvirt's autostarted domains, and doubts."""
     domains = [f"{AUTOSTART}/{name}" for name in host.names(AUTOSTART) if name.endswith(".xml")]
     installed = [name for name in LIBVIRT_DAEMONS if host.which(name) is not None]
     if not domains or not installed:
         return {}, ()
     if not any(host.link(f"{WANTS}/{name}.service") for name in installed):
         sockets = [name for name in installed if host.link(f"{SOCKET_WANTS}/{name}.socket")]
-        asleep = f"{AUTOSTART} has domains that start when somebody first talks to {sockets[0] if sockets else ''}, if ever."
-        return {}, (asleep,) if sockets else ()
+        on_demand = f"{AUTOSTART} has domains that start on the first connection to {sockets[0] if sockets else ''}, if there is one."
+        return {}, (on_demand,) if sockets else ()
     chooses = (_libvirt_version(host) or 0) >= CHOOSES_VARIANTS
     found: dict[str, Assigned] = {}
-    doubts = [] if _libvirt_version(host) else ["libvirt's version is not known, nor which driver it takes for its guests' devices."]
+    doubts = (
+        []
+        if _libvirt_version(host)
+        else ["libvirt's version cannot be determined, and so not which driver it binds its guests' devices to."]
+    )
     for path in domains:
         try:
             root = ET.fromstring(host.read_bytes(path))  # noqa: S314 - the host's own configuration, read as its root
@@ -106,7 +110,7 @@ def _libvirt(host: Host) -> tuple[dict[str, Assigned], tuple[str, ...]]:
 
 
 def _host_devices(domain: ET.Element) -> t.Iterator[tuple[str, str | None]]:
-    """The PCI functions that libvirt itself takes and gives back, and the driver that is asked for."""
+    """The PCI functions that libvirt itself binds (managed='yes'), each with the driver that the domain asks for, if any."""
     for device in domain.iterfind("devices/*"):
         is_pci = (device.tag, device.get("type")) in (("hostdev", "pci"), ("interface", "hostdev"))
         address = device.find("source/address") if is_pci and device.get("managed") == "yes" else None
@@ -127,7 +131,7 @@ def _libvirt_version(host: Host) -> int | None:
 
 
 def _virtual_functions(kernel: Kernel, inventory: Inventory, rules: Rules) -> tuple[dict[str, tuple[int, str]], tuple[str, ...]]:
-    """The functions that udev's rules make: the last assignment counts."""
+    """The virtual functions that udev rules create (the last assignment counts), and doubts."""
     found: dict[str, tuple[int, str]] = {}
     doubts: list[str] = []
     writing = [rule for rule in rules.rules if rule.value("ATTR", "sriov_numvfs") is not None]
@@ -140,26 +144,26 @@ def _virtual_functions(kernel: Kernel, inventory: Inventory, rules: Rules) -> tu
             if certain and value.strip().isdecimal():
                 found[device.address] = (int(value), str(rule))
             else:
-                doubts.append(f"{rule} may make virtual functions of {device.address}; how many cannot be told from the rule.")
+                doubts.append(f"{rule} may create virtual functions of {device.address}; how many cannot be determined from the rule.")
     return found, tuple(doubts)
 
 
 def _doubts(host: Host) -> t.Iterator[str]:
-    """Programs of the administrator's that write to a driver's attributes."""
+    """Doubts because of the administrator's programs that write to a driver's attributes."""
     for path, text in _programs(host):
         for number, line in enumerate(text.split("\n"), 1):
             written = None if line.lstrip().startswith(("#", ";")) else WRITES.search(line)
             if written is not None:
-                yield f"{path}:{number} writes to {written[0].lstrip('/')}; with which effect cannot be told."
+                yield f"{path}:{number} writes to {written[0].lstrip('/')}; the effect cannot be determined."
                 break
     for name in host.names(LINKS):
         text = host.text_or_none(f"{LINKS}/{name}") or "" if name.endswith(".link") else ""
         if re.search(r"^\s*SR-IOVVirtualFunctions\s*=", text, re.MULTILINE):
-            yield f"{LINKS}/{name} has systemd-udevd make virtual functions; of which device cannot be told."
+            yield f"{LINKS}/{name} makes systemd-udevd create virtual functions; of which device cannot be determined."
 
 
 def _programs(host: Host) -> t.Iterator[tuple[str, str]]:
-    """The units that start, with what is added to them, the scripts that they run, and rc.local."""
+    """Path and text of enabled units, their drop-ins, the scripts that they run, and rc.local."""
     names = host.names(UNITS)
     started = {unit for folder in names if folder.endswith((".wants", ".requires")) for unit in host.names(f"{UNITS}/{folder}")}
     paths = [f"{UNITS}/{name}" for name in names if name.endswith(".service") and name in started]
@@ -167,7 +171,7 @@ def _programs(host: Host) -> t.Iterator[tuple[str, str]]:
     scripts: dict[str, None] = {}
     for path in paths:
         text = _text(host, path)
-        # A link leads to a unit of a package, or to nothing at all.
+        # A link points to a package's unit, or to /dev/null.
         if text is None or host.link(path) is not None:
             continue
         yield path, text

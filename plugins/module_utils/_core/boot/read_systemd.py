@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What systemd does about drivers before anything else, in an initramfs as in the root: systemd-modules-load beside the coldplug."""
+"""What systemd does about drivers early at boot, in an initramfs or the root: systemd-modules-load and udev's coldplug."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ DEBUG_GENERATOR = "systemd/system-generators/systemd-debug-generator"
 LIBRARY = re.compile(r"libsystemd-shared-(\d+)")
 LIBRARY_FOLDERS = ("/usr/lib/systemd", "/usr/lib64/systemd", "/lib/systemd")
 SEVERAL_AT_A_TIME = 262
-"""From this version on systemd-modules-load has a pool of threads."""
+"""Since this version systemd-modules-load uses a pool of threads."""
 
 
 def version(tree: FileTree) -> int | None:
-    """systemd's version, as the name of its own library says; None where it has none."""
+    """systemd's version, from its shared library's name; None if there is none."""
     below = tuple(f"/usr/lib/{name}/systemd" for name in tree.names("/usr/lib") if name.endswith("-linux-gnu"))
     found = (LIBRARY.match(name) for folder in (*LIBRARY_FOLDERS, *below) for name in tree.names(folder))
     return max((int(match[1]) for match in found if match), default=None)
 
 
 def steps(tree: FileTree, cmdline: Cmdline, source: str, in_initrd: bool) -> tuple[tuple[Step, ...], tuple[str, ...]]:
-    """The steps of systemd's units, and what of them cannot be told."""
+    """The steps of systemd's units, and doubts."""
     off = _masked(tree, cmdline, in_initrd)
     loading = None if LIST_UNIT in off else _load_list(tree, cmdline, source, in_initrd)
     coldplug = None if off.intersection(UDEV_UNITS) else Coldplug()
@@ -56,7 +56,7 @@ def steps(tree: FileTree, cmdline: Cmdline, source: str, in_initrd: bool) -> tup
 
 
 def _load_list(tree: FileTree, cmdline: Cmdline, source: str, in_initrd: bool) -> LoadList | None:
-    """What the command line asks for, then the files: modules-load.c."""
+    """The modules on the command line, then those in the files.  As modules-load.c."""
     keys = ("modules_load", "rd.modules_load") if in_initrd else ("modules_load",)
     given = [
         Listed(normalize_module_name(name), source)
@@ -72,7 +72,7 @@ def _load_list(tree: FileTree, cmdline: Cmdline, source: str, in_initrd: bool) -
 
 
 def _from_files(tree: FileTree) -> t.Iterator[Listed]:
-    """The files of all directories by base name, the first directory's where two have the same (conf_files_list_strv())."""
+    """The files of all directories by name; of files with the same name the one in the first directory (conf_files_list_strv())."""
     chosen: dict[str, str] = {}
     for folder in LISTS:
         for name in tree.names(folder):
@@ -83,17 +83,17 @@ def _from_files(tree: FileTree) -> t.Iterator[Listed]:
         if not tree.is_file(path):
             continue
         target = tree.link(path)
-        # Debian's modules.conf is a link to /etc/modules, which is the name that everybody knows.
+        # Debian's modules.conf is a link to /etc/modules, which is the better known name.
         said = path if target is None else posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
         for number, line in enumerate(tree.read_text(path).split("\n"), 1):
             module = line.strip()
-            # systemd takes the whole line for a name, so that one with options behind it names nothing.
+            # systemd takes the whole line as the name, so one with options is not a module.
             if module and module[0] not in "#;" and not re.search(r"\s", module):
                 yield Listed(normalize_module_name(module), f"{tree.shown(said)}:{number}")
 
 
 def _masked(tree: FileTree, cmdline: Cmdline, in_initrd: bool) -> frozenset[str]:
-    """The units that never start: linked to /dev/null, or named by `systemd.mask=` (systemd-debug-generator)."""
+    """The masked units: linked to /dev/null, or in `systemd.mask=` (systemd-debug-generator)."""
     units = (LIST_UNIT, *UDEV_UNITS)
     linked = [unit for unit in units if tree.link(f"{UNITS[0]}/{unit}") == "/dev/null"]
     if not any(tree.exists(f"{home}/{DEBUG_GENERATOR}") for home in ("/usr/lib", "/lib")):
@@ -103,22 +103,22 @@ def _masked(tree: FileTree, cmdline: Cmdline, in_initrd: bool) -> frozenset[str]
 
 
 def _order(tree: FileTree) -> tuple[str | None, tuple[str, ...]]:
-    """Which comes first, where somebody has ordered the units; and the changed units whose effect cannot be told."""
+    """Which comes first, if the units were ordered by the administrator; and doubts because of changed units."""
     order, doubts = None, []
     for unit in (LIST_UNIT, *UDEV_UNITS):
         for path, text in _changes(tree, unit):
-            # The trigger ends when the events are sent: only who waits for the settling waits for what they load.
+            # The trigger unit ends when the events are sent: only the settle unit waits for the modules that they load.
             if unit == LIST_UNIT and SETTLE_UNIT in _named(text, "After") & _named(text, "(?:Wants|Requires)"):
                 order = LAST
             elif _named(text, "Before").intersection(UDEV_UNITS) if unit == LIST_UNIT else LIST_UNIT in _named(text, "After"):
                 order = FIRST
             if CHANGES_WORK.search(text):
-                doubts.append(f"{tree.shown(path)} changes what {unit} does; with which effect cannot be told.")
+                doubts.append(f"{tree.shown(path)} changes {unit}; the effect cannot be determined.")
     return order, tuple(doubts)
 
 
 def _changes(tree: FileTree, unit: str) -> t.Iterator[tuple[str, str]]:
-    """The administrator's own version of a unit, and additions to it wherever they lie."""
+    """Path and text of the administrator's version of a unit, and of its drop-ins in any directory."""
     own = [f"{folder}/{unit}" for folder in UNITS[:2]]
     added = [f"{folder}/{unit}.d/{name}" for folder in UNITS for name in tree.names(f"{folder}/{unit}.d") if name.endswith(".conf")]
     for path in (*own, *added):

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Entries of the Boot Loader Specification, type 1: one file for each kernel.
+"""Boot Loader Specification entries, type 1: one file for each kernel.
 
 (uapi-group.org/specifications/specs/boot_loader_specification)
 """
@@ -21,7 +21,7 @@ FOLDERS_OF_GRUB = ("/boot/loader/entries",)
 
 @dataclasses.dataclass(frozen=True)
 class BlsEntry:
-    """``id`` is the name of the file.  ``source`` is the place of the line that names the kernel."""
+    """One entry.  ``id`` is the file's name, ``place`` its path, ``source`` the file and line that name the kernel."""
 
     id: str
     place: str
@@ -37,7 +37,7 @@ class BlsEntry:
 
 
 def parse(text: str, place: str) -> BlsEntry:
-    """Keys and values are separated by blanks; of keys given twice the first counts, of `initrd` and `options` each."""
+    """The entry in a file's text.  Of a key that is given twice the first counts; `initrd` and `options` are lists."""
     single: dict[str, str] = {}
     several: dict[str, list[str]] = {"initrd": [], "options": []}
     source = place
@@ -67,7 +67,7 @@ def parse(text: str, place: str) -> BlsEntry:
 
 
 def read(files: BootFiles, folder: str) -> t.Iterator[BlsEntry]:
-    """The entries in a directory, in no particular order."""
+    """The entries in a directory, unsorted."""
     for name in files.names(folder):
         if name.endswith(".conf") and not name.startswith("."):
             text = files.text(f"{folder}/{name}")
@@ -76,7 +76,7 @@ def read(files: BootFiles, folder: str) -> t.Iterator[BlsEntry]:
 
 
 def read_all(files: BootFiles, folders: t.Iterable[str]) -> tuple[BlsEntry, ...]:
-    """The entries in the order of GRUB's blscfg: newest first by the names of their files."""
+    """The entries in the order of GRUB's blscfg: newest first by file name."""
     found = [entry for folder in folders for entry in read(files, folder)]
     return tuple(sorted(found, key=functools.cmp_to_key(_compare), reverse=True))
 

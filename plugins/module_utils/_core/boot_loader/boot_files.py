@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files as a boot loader names them: relative to the partition or subvolume that holds them."""
+"""Files by the names that a boot loader uses: relative to the partition or subvolume that they are on."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ LONGEST = 4 * 1024 * 1024
 
 
 class BootFiles:
-    """The files of a host for whoever knows them only by the loader's names."""
+    """A host's files, looked up by the loader's names."""
 
     def __init__(self, host: Host) -> None:
         self.host = host
 
     def find(self, path: str) -> str | None:
-        """Where the host has what the loader calls ``path``; None where it has no such file."""
+        """The host's path of the file that the loader calls ``path``; None if there is no such file."""
         return next((place for place in candidates(path) if self.host.is_file(place)), None)
 
     def find_any(self, path: str) -> str | None:
@@ -35,7 +35,7 @@ class BootFiles:
         return next((place for place in candidates(path) if self.host.exists(place)), None)
 
     def text(self, place: str) -> str | None:
-        """The text of a file by the host's name, None where it cannot be read, or is too long to be a configuration."""
+        """The text of a file, by the host's path; None if it cannot be read, or is too long to be a configuration."""
         status = self.host.stat(place)
         if status is None or status.st_size > LONGEST or not self.host.is_file(place):
             return None
@@ -45,7 +45,7 @@ class BootFiles:
             return None
 
     def names(self, place: str) -> tuple[str, ...]:
-        """What a directory holds; nothing where it cannot be listed."""
+        """The names in a directory; empty if it cannot be listed."""
         try:
             return self.host.names(place)
         except HostError:
@@ -53,7 +53,7 @@ class BootFiles:
 
 
 def candidates(path: str) -> tuple[str, ...]:
-    """The places that ``path`` may mean, likeliest first: a path below /boot or /efi itself, then one relative to a partition at /boot."""
+    """The host's paths that ``path`` may mean, likeliest first: as it is if it begins with /boot or /efi, else below /boot."""
     bare = "/" + DEVICE.sub("", path).lstrip("/")
     inside = SUBVOLUME.sub("", bare)
     found: list[str] = []
@@ -70,7 +70,7 @@ ATTRIBUTES = 4
 
 
 def text(host: Host, name: str) -> str | None:
-    """A variable of the boot loader interface, None where it is not set: four bytes of attributes, then UTF-16."""
+    """A variable of systemd's boot loader interface (after four bytes of attributes, in UTF-16); None if it is not set."""
     path = f"{VARIABLES}/{name}-{LOADER}"
     if not host.is_file(path):
         return None
@@ -82,7 +82,7 @@ def text(host: Host, name: str) -> str | None:
 
 
 def are_readable(host: Host) -> bool:
-    """Whether this host shows its EFI variables, so that one that is not there is not set."""
+    """Whether this host's EFI variables can be read: only then does a missing one mean that it is not set."""
     try:
         return bool(host.names(VARIABLES))
     except HostError:

@@ -33,7 +33,7 @@ class _Label:
 
 
 def menu(files: BootFiles) -> Menu | None:
-    """What the first configuration that is found offers; None where there is none."""
+    """The menu of the first configuration that exists; None if none does."""
     config = next((place for place in CONFIGS if files.host.is_file(place)), None)
     if config is None:
         return None
@@ -42,16 +42,16 @@ def menu(files: BootFiles) -> Menu | None:
     items = tuple(_item(label, posixpath.dirname(config)) for label in reader.labels if label.kernel is not None)
     if not items:
         return None
-    wishes = [wish for wish in (reader.on_timeout, reader.menu_default, reader.default) if wish is not None]
+    defaults = [label for label in (reader.on_timeout, reader.menu_default, reader.default) if label is not None]
     named = {item.id: item for item in items}
-    known = [wish for wish in wishes if wish in named]
+    known = [label for label in defaults if label in named]
     doubts = list(reader.doubts)
     if len(set(known)) > 1:
-        doubts.append(f"{config} names several defaults ({', '.join(dict.fromkeys(known))}); which counts depends on the loader.")
+        doubts.append(f"{config} sets several defaults ({', '.join(dict.fromkeys(known))}); which one counts depends on the loader.")
     if known:
         default, why = named[known[0]], f"{config}: the default is {known[0]}"
     else:
-        default, why = items[0], f"{config}: no label is the default, so the first is taken"
+        default, why = items[0], f"{config}: no default is set, so the first entry is the default"
     return Menu("extlinux", config, items, default, why, tuple(doubts))
 
 
@@ -69,7 +69,7 @@ def _item(label: _Label, folder: str) -> MenuItem:
 
 
 def _absolute(path: str, folder: str) -> str:
-    """Paths are relative to the folder of the configuration."""
+    """Paths are relative to the directory of the configuration."""
     return posixpath.normpath(path if path.startswith("/") else f"{folder}/{path}")
 
 
@@ -88,7 +88,7 @@ class _Reader:
         text = self._files.text(place)
         self._left -= 1
         if text is None or self._left < 0:
-            self.doubts.append(f"{place} cannot be read, or is included too often.")
+            self.doubts.append(f"{place} cannot be read, or is included too many times.")
             return
         for number, line in enumerate(text.splitlines(), 1):
             key, _blank, value = line.strip().replace("\t", " ").partition(" ")
@@ -131,4 +131,4 @@ class _Reader:
         if place is not None:
             self.read(place)
         elif not path.endswith("stdmenu.cfg"):
-            self.doubts.append(f"{here} includes {path}, which is not found.")
+            self.doubts.append(f"{here} includes {path}, which does not exist.")

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The menu that GRUB makes of a grub.cfg, and the entry that it boots."""
+"""The menu that a grub.cfg defines, and the entry that GRUB boots by default."""
 
 from __future__ import annotations
 
@@ -24,30 +24,30 @@ NUMBER = re.compile(r"\s*(0[xX][0-9a-fA-F]{1,8}|[0-9]{1,9})\s*$")
 
 
 def menu(files: BootFiles, config: str) -> Menu | None:
-    """What GRUB offers with ``config`` as its configuration; None where that cannot be read or has no entry of its own or another's."""
+    """GRUB's menu with ``config`` as its configuration; None if that cannot be read or yields no entries."""
     folder = posixpath.dirname(config)
     variables: dict[str, str | None] = dict.fromkeys(FEATURES, "y")
     variables.update(prefix=folder, config_directory=folder, config_file=config, root="device", grub_platform=_platform(files, folder))
     shell = Shell(files, config, variables, _bls_entries)
     if not shell.run_file(config):
         return None
-    # What is wrong with the file as a whole may be so with each entry.
+    # A doubt about the whole file applies to each entry.
     items = tuple(_items(shell, tuple(shell.doubts)))
     if not items:
         return None
     wanted = shell.value("default")
     if wanted is None:
-        doubt = f"{config}: which entry is the default depends on what only GRUB can know."
+        doubt = f"{config}: which entry is the default cannot be determined without running GRUB."
         return Menu("GRUB", config, items, None, doubt, (*shell.doubts, doubt))
     default, how, doubts = chosen(items, wanted)
     return Menu("GRUB", config, items, default, f"{config}: {how}", (*shell.doubts, *(f"{config}: {doubt}" for doubt in doubts)))
 
 
 def chosen(items: t.Sequence[MenuItem], wanted: str) -> tuple[MenuItem | None, str, tuple[str, ...]]:
-    """The item that GRUB boots for this value of `default`, how that came, and doubts.
+    """The item that GRUB boots for this value of `default`, why, and doubts.
 
-    A value is a number, a title or an ID; `>` leads into a submenu, `>>` is a `>` in a title.  What names nothing is the
-    first item, as is a submenu's where nothing follows.  (GRUB: grub-core/normal/menu.c)
+    The value is a number, a title or an ID; `>` separates a submenu from an item in it, `>>` is a `>` in a title.  If it names no
+    item, or only a submenu, GRUB takes the first item (of the submenu).  (GRUB: grub-core/normal/menu.c)
     """
     doubts: list[str] = []
     how = f'default="{wanted}"' if wanted else "no default is set"
@@ -57,10 +57,10 @@ def chosen(items: t.Sequence[MenuItem], wanted: str) -> tuple[MenuItem | None, s
         head, rest = _split(rest or "")
         at = _position(level, head)
         if at is None and head:
-            how += f", which names no entry ({head}): GRUB takes the first"
+            how += f", but there is no entry {head}: GRUB takes the first"
         at = at or 0
         if not all(item.certain for item in level[: at + 1]):
-            doubts.append(f"whether the entries up to '{level[at].title}' are in the menu depends on what only GRUB can know.")
+            doubts.append(f"which of the entries up to '{level[at].title}' are in the menu cannot be determined without running GRUB.")
         item = level[at]
         if not item.children:
             return item, f"{how}, '{item.title}'", tuple(doubts)
@@ -73,7 +73,7 @@ def _split(spec: str) -> tuple[str, str | None]:
 
 
 def _position(level: t.Sequence[MenuItem], head: str) -> int | None:
-    """A title or ID counts before a number: IDs of BLS entries begin with digits."""
+    """A title or ID takes precedence over a number: IDs of BLS entries begin with digits."""
     name = head.replace(">>", ">")
     named = next((at for at, item in enumerate(level) if name and name in (item.title, item.id)), None)
     if named is not None:
@@ -113,7 +113,7 @@ def _bls_entries(shell: Shell) -> t.Iterator[MenuEntry]:
         doubts: list[str] = []
         options = _expanded(found.options[0] if found.options else "$default_kernelopts", shell, doubts, found.source)
         if len(found.options) > 1:
-            doubts.append(f"{found.place} has several lines with options: some versions of GRUB take the first, others all.")
+            doubts.append(f"{found.place} has several `options` lines: some versions of GRUB use the first, others all.")
         early = (shell.value("early_initrd") or "").split()
         folder = found.kernel.rpartition("/")[0]
         initrds = [f"{folder}/{name}" for name in early] + [path for line in found.initrds for path in line.split()]
@@ -123,13 +123,13 @@ def _bls_entries(shell: Shell) -> t.Iterator[MenuEntry]:
 
 
 def _expanded(text: str, shell: Shell, doubts: list[str], source: str) -> str:
-    """blscfg puts in values by itself, before the script that it makes of an entry runs.  (grub-core/commands/blscfg.c)"""
+    """blscfg expands variables itself, before the script that it makes of an entry runs.  (grub-core/commands/blscfg.c)"""
 
     def value(match: re.Match[str]) -> str:
         found = shell.value(match[1])
         if found is None:
-            doubts.append(f"{source}: the value of ${match[1]} is not known.")
-        # A space is added, so that "$kernelopts$tuned_params" stays apart.
+            doubts.append(f"{source}: the value of ${match[1]} is unknown.")
+        # blscfg appends a space, which separates the two values of "$kernelopts$tuned_params".
         return f"{found or ''} "
 
     return re.sub(r"\$(\w+)", value, text).strip()

@@ -7,7 +7,7 @@ from __future__ import annotations
 import typing as t
 
 Operand = t.Optional[str]
-"""None where nobody knows the value."""
+"""None if the value is unknown."""
 
 TEXTS: dict[str, t.Callable[[str, str], bool]] = {
     "=": lambda left, right: left == right,
@@ -30,13 +30,13 @@ DEEPEST = 40
 
 
 class GrubFiles(t.Protocol):
-    """What a condition may ask of files."""
+    """The file tests that a condition may use."""
 
     def has(self, path: str, kind: str) -> bool: ...
 
 
 def holds(operands: t.Sequence[Operand], places: GrubFiles) -> bool | None:
-    """Whether the condition holds; None where that depends on what nobody knows, or the condition makes no sense."""
+    """Whether the condition holds; None if that depends on an unknown value, or the condition is malformed."""
     return _Test(operands, places).run()
 
 
@@ -62,7 +62,7 @@ class _Test:
         return self._joined("-a", self._one, False)
 
     def _joined(self, operator: str, part: t.Callable[[], bool | None], settles: bool) -> bool | None:
-        """One part after the other: one that is `settles` decides, whatever cannot be told of the others."""
+        """Parts joined by an operator: one that is `settles` decides, even if others are unknown."""
         found = part()
         while self._peek() == operator:
             self._at += 1

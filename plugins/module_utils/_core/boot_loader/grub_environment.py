@@ -8,9 +8,9 @@ SIGNATURE = "# GRUB Environment Block\n"
 
 
 def parse(text: str) -> dict[str, str]:
-    """Variables by name; none where this is no environment block.
+    """Variables by name; empty if this is not an environment block.
 
-    A backslash takes the next character as it is; ``#`` fills the block.  (GRUB: grub-core/lib/envblk.c)
+    A backslash escapes the next character; ``#`` pads the block.  (GRUB: grub-core/lib/envblk.c)
     """
     found: dict[str, str] = {}
     if not text.startswith(SIGNATURE):

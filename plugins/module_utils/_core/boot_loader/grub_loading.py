@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What an entry of GRUB's menu loads: the kernel, its arguments, its initial root file systems."""
+"""What an entry of GRUB's menu loads: the kernel, its arguments, its initramfs images."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ LINUX = ("linux", "linuxefi", "linux16", "linux32", "kernel")
 INITRD = ("initrd", "initrdefi", "initrd16", "initrd32")
 HYPERVISOR = ("multiboot", "multiboot2", "xen_hypervisor")
 MODULE = ("module", "module2", "xen_module")
-# Ubuntu's hand-over of the console to the kernel, which GRUB decides by the graphics card: no module and no udev rule reads it.
-OF_NO_CONCERN = frozenset(("vt_handoff",))
+# Ubuntu's console hand-off to the kernel, which GRUB sets depending on the graphics card: no module and no udev rule reads it.
+IRRELEVANT_VARIABLES = frozenset(("vt_handoff",))
 
 
 class Loading:
-    """Notes the commands that load; the last kernel counts, as for GRUB."""
+    """Collects the commands that load something; the last kernel counts, as in GRUB."""
 
     def __init__(self) -> None:
         self.kernel: str | None = None
@@ -31,18 +31,18 @@ class Loading:
         return " ".join(as_argument(field) for field in self.arguments)
 
     def take(self, fields: tuple[str, ...], unknown: tuple[str, ...], here: str, is_certain: bool) -> bool:
-        """Whether this is a command that loads something; ``here`` is its place, ``unknown`` the variables without a value."""
+        """Whether this command loads something.  ``here`` is its file and line, ``unknown`` the variables in it with unknown values."""
         name = fields[0]
         if name not in (*LINUX, *INITRD, *HYPERVISOR, *MODULE):
             return False
         if not is_certain:
-            self.doubts.append(f"{here}: whether this `{name}` counts depends on what only GRUB can know.")
-        self.doubts += [f"{here}: the value of ${variable} is not known." for variable in sorted(set(unknown) - OF_NO_CONCERN)]
+            self.doubts.append(f"{here}: whether this `{name}` is run cannot be determined without running GRUB.")
+        self.doubts += [f"{here}: the value of ${variable} is unknown." for variable in sorted(set(unknown) - IRRELEVANT_VARIABLES)]
         at = next((at for at, field in enumerate(fields) if at > 0 and not field.startswith("--")), len(fields))
         if name in INITRD:
             self._initrd(fields[at:], here)
         elif at == len(fields):
-            self.doubts.append(f"{here}: this `{name}` names no file.")
+            self.doubts.append(f"{here}: this `{name}` does not name a file.")
         elif name in LINUX:
             self.kernel, self.arguments, self.source, self.initrds = fields[at], fields[at + 1 :], here, ()
         elif name in HYPERVISOR:
@@ -54,10 +54,10 @@ class Loading:
     def _initrd(self, paths: tuple[str, ...], here: str) -> None:
         self.initrds = tuple(path for path in paths if not path.startswith("newc:"))
         if len(self.initrds) < len(paths):
-            self.doubts.append(f"{here} adds single files to the initial root file system, which are not looked into.")
+            self.doubts.append(f"{here} adds single files to the initramfs, which are not read.")
 
     def _module(self, path: str, arguments: tuple[str, ...], here: str) -> None:
-        """Xen takes its first module for the kernel and the next for its initial root file system."""
+        """Xen takes its first module as the kernel and the next as the initramfs."""
         if self.kernel is None:
             rest = arguments[1:] if arguments[:1] == ("placeholder",) else arguments
             self.kernel, self.arguments, self.source = path, rest, here
@@ -66,11 +66,11 @@ class Loading:
 
 
 def load_alike(command: str, other: str) -> bool:
-    """Whether two commands load the same: openSUSE's $linux is `linux` or `linuxefi`, by the processor and the firmware."""
+    """Whether two commands load the same thing: openSUSE's $linux is `linux` or `linuxefi`, depending on processor and firmware."""
     return any(command in commands and other in commands for commands in (LINUX, INITRD))
 
 
 def as_argument(field: str) -> str:
-    """A field as GRUB writes it into the kernel's command line.  (grub-core/lib/cmdline.c)"""
+    """A field as GRUB writes it to the kernel's command line.  (grub-core/lib/cmdline.c)"""
     escaped = re.sub(r"\\(?!x[0-9a-fA-F]{2})|['\"]", lambda match: f"\\{match[0]}", field)
     return f'"{escaped}"' if " " in field else escaped

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""GRUB's script language as a tree of commands.  (GRUB: grub-core/script/parser.y)"""
+"""A parser of GRUB's script language.  (GRUB: grub-core/script/parser.y)"""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DEEPEST = 40
 
 @dataclasses.dataclass(frozen=True)
 class Command:
-    """Words, and the block in braces that follows them, if one does (menuentry, submenu)."""
+    """Words, and the block in braces that follows them, if any (menuentry, submenu)."""
 
     words: tuple[Word, ...]
     line: int
@@ -24,7 +24,7 @@ class Command:
 
 @dataclasses.dataclass(frozen=True)
 class Condition:
-    """`if`: branches of (condition, body) in order, and what is done if none holds."""
+    """`if`: branches of (condition, body) in order, and the `else` block."""
 
     branches: tuple[tuple[Block, Block], ...]
     otherwise: Block
@@ -55,17 +55,17 @@ Block = tuple[Statement, ...]
 
 @dataclasses.dataclass(frozen=True)
 class Script:
-    """``damage`` is the line at which the script stops making sense, and in what way; None where it is sound."""
+    """A parsed script.  ``syntax_error`` is the line and text of the first error; None if there is none."""
 
     block: Block
-    damage: tuple[int, str] | None = None
+    syntax_error: tuple[int, str] | None = None
 
 
 def parse(text: str) -> Script:
-    """Never raises: what cannot be understood is left out, and said in ``damage``."""
+    """Parse a script.  Never raises: what cannot be parsed is left out and reported in ``syntax_error``."""
     parser = _Parser(tokens(text))
     block = parser.block(frozenset())
-    return Script(block, parser.damage)
+    return Script(block, parser.syntax_error)
 
 
 class _Parser:
@@ -73,14 +73,14 @@ class _Parser:
         self._tokens = found
         self._at = 0
         self._depth = 0
-        self.damage: tuple[int, str] | None = None
+        self.syntax_error: tuple[int, str] | None = None
 
     def block(self, ends: frozenset[str]) -> Block:
-        """Statements up to a keyword or brace of ``ends``, which is left standing; to the end of the file with none."""
+        """Statements up to a keyword or brace in ``ends``, which is not consumed; if ``ends`` is empty, to the end of the file."""
         statements: list[Statement] = []
         self._depth += 1
         if self._depth > DEEPEST:
-            self._damaged("is nested too deeply")
+            self._report("is nested too deeply")
             self._at = len(self._tokens)
         while self._at < len(self._tokens):
             here = self._key()
@@ -89,7 +89,7 @@ class _Parser:
             elif here in ends:
                 break
             elif here in ("{", "}"):
-                self._damaged(f"has a '{here}' that belongs to nothing")
+                self._report(f"has an unmatched '{here}'")
                 self._at += 1
             else:
                 statements.append(self._statement())
@@ -181,7 +181,7 @@ class _Parser:
         return tuple(words)
 
     def _key(self) -> str:
-        """The mark or the possible keyword that stands here; nothing at the end and for any other word."""
+        """The separator or possible keyword at this position; empty at the end and for any other word."""
         if self._at >= len(self._tokens):
             return ""
         token = self._tokens[self._at]
@@ -194,8 +194,8 @@ class _Parser:
         if self._key() == key:
             self._at += 1
         else:
-            self._damaged(f"lacks a '{key}'")
+            self._report(f"has no '{key}'")
 
-    def _damaged(self, how: str) -> None:
-        if self.damage is None:
-            self.damage = (self._line(), how)
+    def _report(self, error: str) -> None:
+        if self.syntax_error is None:
+            self.syntax_error = (self._line(), error)

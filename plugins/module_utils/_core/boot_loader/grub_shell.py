@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs GRUB's configuration as far as that can be done without being GRUB: variables, conditions, functions, sourced files.
+"""Interprets GRUB's configuration: variables, conditions, functions, sourced files.
 
-What only the loader itself can know (a device that answers, a key that is held) is unknown, and so is all that depends on
-it: a variable that is set under such a condition, an entry that may be in the menu or not.
+What depends on the running loader (whether a device is found, whether a key is pressed) is unknown, and so is everything that
+depends on it: a variable that is set under such a condition, an entry that may or may not be in the menu.
 """
 
 from __future__ import annotations
@@ -34,21 +34,21 @@ MOST_FILES = 100
 DEEPEST = 20
 LONGEST_VALUE = 16 * 1024
 COUNT = re.compile(r"-?[0-9]{1,9}")
-# What GRUB says of itself to every configuration.  (grub-core/normal/main.c)
+# The features that GRUB announces to every configuration.  (grub-core/normal/main.c)
 FEATURES = (
     *("feature_chainloader_bpb", "feature_ntldr", "feature_platform_search_hint", "feature_default_font_path"),
     *("feature_all_video_module", "feature_menuentry_id", "feature_menuentry_options", "feature_200_final", "feature_nativedisk_cmd"),
     "feature_timeout_style",
 )
-# Set by GRUB, its core image, the firmware or the network.
+# Variables that GRUB, its core image, the firmware or the network sets.
 OF_THE_LOADER = ("cmdpath", "grub_cpu", "grub_platform", "lockdown", "shim_lock", "fw_path", "fw_vendor", "biosnum", "chosen")
 DEVICE = "device"
-"""Stands for the name of whatever device `search` finds: paths are looked up without it."""
+"""A placeholder for the device that `search` finds: files are looked up without it."""
 
 
 @dataclasses.dataclass(frozen=True)
 class MenuEntry:
-    """A `menuentry` or `submenu` as it is defined; its block runs when it is chosen."""
+    """The definition of a `menuentry` or `submenu`; its block runs when it is selected."""
 
     title: str
     id: str
@@ -57,12 +57,12 @@ class MenuEntry:
     is_submenu: bool
     certain: bool
     source: str | None = None
-    """Where another file than the script names the kernel (a BLS entry)."""
+    """The file and line that name the kernel, if not the script's (a BLS entry)."""
     doubts: tuple[str, ...] = ()
 
 
 class Budget:
-    """How much is left to be run: no configuration, however made, keeps us for ever."""
+    """Limits what is run, so that no configuration can make this loop forever."""
 
     def __init__(self) -> None:
         self.commands = MOST_COMMANDS
@@ -70,7 +70,7 @@ class Budget:
 
 
 class Shell:
-    """The state of a configuration that runs.  ``bls`` lists the entries that the command blscfg finds."""
+    """The state of a running configuration.  ``bls`` lists the entries that the command blscfg finds."""
 
     def __init__(
         self,
@@ -110,7 +110,7 @@ class Shell:
         }
 
     def inside(self, entry: MenuEntry) -> Shell:
-        """A shell that runs an entry's block, with what is set now."""
+        """A shell to run an entry's block in, with a copy of the current variables and functions."""
         shell = Shell(self.files, entry.place, self.variables, self._bls, self.functions, self.budget)
         shell._parameters = (entry.title,)
         return shell
@@ -119,18 +119,19 @@ class Shell:
 
     @property
     def is_certain(self) -> bool:
-        """Whether what runs now runs for certain."""
+        """Whether the current statement is certain to be run."""
         return self._maybe == 0
 
     def run_file(self, place: str) -> bool:
-        """Run a file by the host's name; False where it cannot be read."""
+        """Run a file, by the host's path; False if it cannot be read."""
         text = self.files.text(place)
         if text is None or self.budget.files <= 0 or self._depth >= DEEPEST:
             return False
         self.budget.files -= 1
         script = parse(text)
-        if script.damage is not None:
-            self.doubt(f"{place}:{script.damage[0]} {script.damage[1]}: what follows may be read wrongly.")
+        if script.syntax_error is not None:
+            line, error = script.syntax_error
+            self.doubt(f"{place}:{line} {error}: what follows may be misread.")
         before, self.place = self.place, place
         self.run(script.block)
         self.place = before
@@ -144,7 +145,7 @@ class Shell:
             for statement in block:
                 self.budget.commands -= 1
                 if self.budget.commands < 0:
-                    self.doubt(f"{self.place} runs too long to be followed.")
+                    self.doubt(f"{self.place} has too many commands to be evaluated.")
                     break
                 self._statement(statement)
         self._depth -= 1
@@ -187,7 +188,7 @@ class Shell:
                 if self.budget.commands < 0:
                     return
         else:
-            # How often it runs is for the loader to say.
+            # The number of iterations is unknown.
             self._maybe += 1
             self.run(loop.body)
             self._maybe -= 1
@@ -212,7 +213,7 @@ class Shell:
         return None
 
     def _set_by(self, fields: tuple[str, ...]) -> None:
-        """What a command that this shell does not know may set is unknown."""
+        """Variables that an unsupported command may set become unknown."""
         for before, field in zip(fields, fields[1:]):
             if field.startswith("--set="):
                 self.variables[field[len("--set=") :].rpartition(":")[2]] = None
@@ -224,7 +225,7 @@ class Shell:
     # -- variables
 
     def value(self, name: str) -> str | None:
-        """A variable's value, None where nobody knows it; GRUB takes one that is not set for an empty one."""
+        """A variable's value; None if it is unknown, empty if it is not set."""
         if name.isdigit():
             return self._parameters[int(name) - 1] if len(name) < 4 and 0 < int(name) <= len(self._parameters) else ""
         if name == "?":
@@ -237,9 +238,9 @@ class Shell:
         return self.variables.get(name, unset)
 
     def assign(self, name: str, value: str | None) -> None:
-        """Set a variable; under a condition that nobody knows it is then unknown, unless it had that value already."""
+        """Set a variable.  Under an unknown condition it becomes unknown, unless it already has that value."""
         if value is not None and len(value) > LONGEST_VALUE:
-            self.doubt(f"{self.place}: the value of ${name} grows without end.")
+            self.doubt(f"{self.place}: the value of ${name} grows without limit.")
             value = None
         old = self.value(name)
         if not self.is_certain and old != value:
@@ -303,9 +304,9 @@ class Shell:
         if place is None:
             if fields[0] == "configfile":
                 named = fields[1] if len(fields) > 1 else "nothing"
-                self.doubt(f"{self.place}:{command.line} goes on with {named}, which is not found.")
+                self.doubt(f"{self.place}:{command.line} continues with {named}, which does not exist.")
             return False
-        # A configuration file of its own has a menu of its own.
+        # Another configuration file starts with an empty menu.
         self.entries.clear()
         self.assign("config_directory", posixpath.dirname(place))
         return self.run_file(place)
@@ -324,7 +325,7 @@ class Shell:
         return grub_condition.holds(operands, self)
 
     def has(self, path: str, kind: str) -> bool:
-        """What `test -f`, `-s`, `-e`, `-d` ask."""
+        """Evaluates `test -f`, `-s`, `-e`, `-d`."""
         place = self.files.find_any(path)
         if place is None:
             return False

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Words of GRUB's script language: quotes, escapes, comments, variables.  (GRUB: grub-core/script/yylex.l)"""
+"""A scanner of GRUB's script language: quotes, escapes, comments, variables.  (GRUB: grub-core/script/yylex.l)"""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ QUOTED_VALUE = "quoted value"
 
 @dataclasses.dataclass(frozen=True)
 class Word:
-    """Parts of (kind, text): a text as it is, or the name of a variable; the value of an unquoted one is split at blanks."""
+    """Parts of (kind, text): literal text, or the name of a variable.  The value of an unquoted variable is split at blanks."""
 
     parts: tuple[tuple[str, str], ...]
     quoted: bool
@@ -27,13 +27,13 @@ class Word:
 
     @property
     def keyword(self) -> str | None:
-        """The word's text where it may be a keyword: not quoted, without variables."""
+        """The word's text if it may be a keyword: it is not quoted and has no variables.  Else None."""
         return self.parts[0][1] if len(self.parts) == 1 and self.parts[0][0] == TEXT and not self.quoted else None
 
 
 @dataclasses.dataclass(frozen=True)
 class Mark:
-    """What separates commands: the end of one (`;`, a newline), or a brace."""
+    """A separator: the end of a command (`;`, a newline), or a brace."""
 
     text: str
     line: int
@@ -43,7 +43,7 @@ Token = t.Union[Word, Mark]
 
 
 def tokens(text: str) -> tuple[Token, ...]:
-    """A script cut into words and marks.  An open quote ends with the file."""
+    """The words and separators of a script.  An unterminated quote ends at the end of the file."""
     return tuple(_Scanner(text).run())
 
 
@@ -129,7 +129,7 @@ class _Scanner:
 
 
 def _joined(parts: t.Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
-    """Neighbouring texts as one."""
+    """Joins adjacent literal parts."""
     found: list[tuple[str, str]] = []
     for kind, text in parts:
         if kind == TEXT and found and found[-1][0] == TEXT:
@@ -140,7 +140,7 @@ def _joined(parts: t.Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
 
 
 def expand(words: t.Iterable[Word], value: t.Callable[[str], str | None]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The fields that words become, and the variables in them whose value nobody knows, which stand for nothing here."""
+    """The fields that words expand to, and the variables in them whose value is unknown, which expand to nothing."""
     fields: list[str] = []
     unknown: list[str] = []
     for word in words:
@@ -159,7 +159,7 @@ def expand(words: t.Iterable[Word], value: t.Callable[[str], str | None]) -> tup
 
 
 def _split_into(fields: list[str], field: str | None, value: str) -> str | None:
-    """Append the value's fields but for the last, which goes on with what follows."""
+    """Append all of the value's fields but the last, which is returned: what follows in the word is appended to it."""
     pieces = re.split(r"[ \t\n]+", value)
     for piece in pieces[:-1]:
         if field is not None or piece:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which boot loader is in charge of a host: the menus that may be shown at the next boot."""
+"""Which boot loader a host boots with: the menus that may be used at the next boot."""
 
 from __future__ import annotations
 
@@ -28,31 +28,31 @@ OTHERS = {
     "/boot/config.txt": "the Raspberry Pi's firmware",
 }
 NOT_IN_CHARGE = frozenset(("/etc/lilo.conf", "/etc/elilo.conf", "/boot/limine.conf", "/boot/refind_linux.conf", "/boot/config.txt"))
-"""Files that are left behind on hosts that boot with something else."""
+"""Files that often remain on hosts that boot with another loader."""
 
 
 class InCharge(t.NamedTuple):
-    """The menus that may be the one, and what cannot be told of the choice."""
+    """The menus that may be used, and doubts about which it will be."""
 
     menus: tuple[Menu, ...]
     doubts: tuple[str, ...]
 
 
 def read(files: BootFiles) -> InCharge:
-    """By what the loader says of itself, by the firmware, by what is installed, in this order."""
+    """Decided by the loader's own EFI variable, then by the firmware, then by what is installed."""
     menus = _offered(files)
     doubts = list(_beside(files, bool(menus)))
     if not menus:
-        doubts += [f"{config} is there, but no entry can be read in it." for config in GRUB_CONFIGS if files.host.is_file(config)]
+        doubts += [f"{config} exists, but has no entry that can be read." for config in GRUB_CONFIGS if files.host.is_file(config)]
     info = efi_variables.text(files.host, "LoaderInfo")
     if info is not None:
         name = next((name for name in ("systemd-boot", "GRUB") if info.startswith(name)), None)
         own = tuple(menu for menu in menus if menu.loader == name)
         if not own:
-            doubts.append(f"This host was booted by {info}, of which no configuration is found that can be read here.")
+            doubts.append(f"This host was booted by {info}, and no configuration of it was found that can be read.")
         return InCharge(own, tuple(doubts))
     if efi_variables.text(files.host, "StubInfo") is not None:
-        doubts.append("The firmware has started a unified kernel image by itself, and chooses the next one as well.")
+        doubts.append("The firmware started a unified kernel image directly, and also selects the next one.")
     if efi_variables.are_readable(files.host) and any(menu.loader != "systemd-boot" for menu in menus):
         # systemd-boot sets LoaderInfo whenever it runs.
         menus = tuple(menu for menu in menus if menu.loader != "systemd-boot")
@@ -74,7 +74,7 @@ def _offered(files: BootFiles) -> tuple[Menu, ...]:
 
 
 def _is_installed(files: BootFiles) -> bool:
-    """Whether systemd-boot is there itself: GRUB reads the same entries."""
+    """Whether systemd-boot itself is installed: entries alone do not show that, because GRUB reads the same ones."""
     if efi_variables.text(files.host, "LoaderInfo") is not None:
         return True
     return any(
@@ -84,7 +84,7 @@ def _is_installed(files: BootFiles) -> bool:
 
 
 def _of_grub(files: BootFiles, has_efi: bool, is_bios: bool) -> tuple[Menu, ...]:
-    """GRUB's menus that differ.  Where the firmware is EFI, the file beside GRUB on its partition comes first."""
+    """The distinct menus of GRUB.  With EFI firmware, those of files on the EFI system partition, if any."""
     own = [menu for menu in (grub.menu(files, config) for config in GRUB_CONFIGS if files.host.is_file(config)) if menu is not None]
     beside: list[Menu] = []
     for partition in () if is_bios else SYSTEM_PARTITIONS:
@@ -101,11 +101,11 @@ def _of_grub(files: BootFiles, has_efi: bool, is_bios: bool) -> tuple[Menu, ...]
 
 
 def _beside(files: BootFiles, is_known: bool) -> t.Iterator[str]:
-    """What else may decide."""
+    """Doubts because of what else may decide what boots."""
     if files.host.text_or_none(KEXEC_LOADED) == "1":
-        yield "A kernel is loaded for kexec: a reboot may start that one, past the boot loader."
+        yield "A kernel is loaded for kexec: a reboot may start that one and bypass the boot loader."
     if files.host.is_dir(PETITBOOT):
-        yield "This host boots by petitboot, which reads the boot loader's configuration in its own way."
+        yield "This host boots with petitboot, which interprets the boot loader's configuration in its own way."
     for place, name in OTHERS.items():
         if files.host.is_file(place) and not (is_known and place in NOT_IN_CHARGE):
-            yield f"{place}: this host may boot by {name}, whose choice cannot be read here."
+            yield f"{place}: this host may boot with {name}, whose default entry cannot be determined."

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Unified kernel images: a kernel, its arguments and its initial root file system in one PE file.
+"""Kernel images: the release of one, and unified kernel images, which hold a kernel, its arguments and its initramfs in a PE file.
 
 (uapi-group.org/specifications/specs/unified_kernel_image)
 """
@@ -21,14 +21,14 @@ if t.TYPE_CHECKING:
 
 
 NAME = re.compile(r"^(?:vmlinu[zx]|kernel|linux|[bz]?Image|uImage)(?:\.gz)?-(.+?)(?:\.efi)?(?:\.signed)?(?:\.gz)?$")
-# A folder that kernel-install makes: /<machine ID or token>/<release>/linux.
+# A directory that kernel-install creates: /<machine ID or token>/<release>/linux.
 FOLDER = re.compile(r"/([^/]+)/(?:linux|vmlinuz|kernel)(?:\.efi)?$")
 HEADER = slice(0x202, 0x206)
 SETUP = 0x10000
 
 
 def release(host: Host, path: str) -> str | None:
-    """The release of the kernel image at ``path``, None where neither the image nor its name tells."""
+    """The release of the kernel image at ``path``; None if neither the image nor its name shows it."""
     try:
         with host.open(path) as file:
             own = x86_release(file.read(SETUP))
@@ -38,7 +38,7 @@ def release(host: Host, path: str) -> str | None:
 
 
 def x86_release(start: bytes) -> str | None:
-    """What a bzImage says of itself (Documentation/arch/x86/boot.rst: kernel_version)."""
+    """The release in a bzImage's header (Documentation/arch/x86/boot.rst: kernel_version); None if there is none."""
     if start[HEADER] != b"HdrS":
         return None
     offset = struct.unpack_from("<H", start, 0x20E)[0] + 0x200
@@ -47,7 +47,7 @@ def x86_release(start: bytes) -> str | None:
 
 
 def name_release(host: Host, name: str, path: str = "") -> str | None:
-    """The release that a name of an image holds; a link's own name holds none, so its target's is taken."""
+    """The release in an image's name; if a link's own name has none, in its target's.  None if there is none."""
     found = NAME.match(name) or FOLDER.search(path)
     if found is not None and (found[1][:1].isdigit() or host.is_dir(f"{MODULES}/{found[1]}")):
         return found[1]
@@ -63,10 +63,10 @@ SECTION_HEADER = 40
 
 @dataclasses.dataclass(frozen=True)
 class UnifiedImage:
-    """``initrd`` is where the initial root file system lies in the file, as (offset, size); None where there is none.
+    """The parts of a unified kernel image.  ``initrd`` is the initramfs's (offset, size) in the file; None if there is none.
 
-    ``os_release`` holds the variables of .osrel.  ``has_profiles`` says that the image holds several command lines, of
-    which ``cmdline`` is the one that is taken without asking.
+    ``os_release`` has the variables of .osrel.  ``has_profiles`` says that the image has several command lines; ``cmdline`` is
+    the default one.
     """
 
     cmdline: str
@@ -77,7 +77,7 @@ class UnifiedImage:
 
 
 def read(host: Host, path: str) -> UnifiedImage | None:
-    """None where the file is no PE file, or one without a kernel."""
+    """None if the file is not a PE file, or has no kernel in it."""
     try:
         with host.open(path) as file:
             return _read(file)
@@ -89,7 +89,7 @@ def _read(file: t.BinaryIO) -> UnifiedImage | None:
     places: dict[str, tuple[int, int]] = {}
     has_profiles = False
     for name, offset, size in _sections(file):
-        # The sections before the first profile are what every profile starts from.
+        # The sections before the first profile are the base of every profile.
         has_profiles = has_profiles or name == ".profile"
         if not has_profiles:
             places.setdefault(name, (offset, size))

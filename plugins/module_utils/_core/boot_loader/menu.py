@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a boot loader offers: its menu, as far as it can be told from files."""
+"""The menu of a boot loader, as far as it can be determined from files."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ RECOVERY_PREFIXES = ("systemd.unit=rescue", "systemd.unit=emergency")
 class MenuItem:
     """An entry of the menu, or a submenu with ``children``.
 
-    ``kernel`` and ``initrds`` are paths as the loader names them, ``arguments`` the text that the kernel gets.  ``kernel`` is
-    None where the item boots no Linux.  ``source`` is the place that names the kernel.  ``certain`` is False where only
-    the loader itself can tell whether the item is in the menu.
+    ``kernel`` and ``initrds`` are the loader's paths, ``arguments`` is the kernel's command line.  ``kernel`` is None if the item
+    does not boot Linux.  ``source`` is the file and line that name the kernel.  ``certain`` is False if it cannot be
+    determined whether the item is in the menu.
     """
 
     title: str
@@ -30,7 +30,7 @@ class MenuItem:
     initrds: tuple[str, ...] = ()
     children: tuple[MenuItem, ...] = ()
     release: str | None = None
-    """Where the item itself says which kernel it is."""
+    """The kernel's release, if the item itself states it."""
     certain: bool = True
     doubts: tuple[str, ...] = ()
 
@@ -47,9 +47,9 @@ class MenuItem:
 
 @dataclasses.dataclass(frozen=True)
 class Menu:
-    """What one loader would show, and what it boots if nobody touches a key.
+    """One loader's menu, and what it boots by default.
 
-    ``default`` is None where the menu is empty.  ``why`` says what made it the default; ``source`` is the loader's own file.
+    ``default`` is None if it cannot be determined.  ``why`` says what makes it the default; ``source`` is the loader's configuration.
     """
 
     loader: str
@@ -60,7 +60,7 @@ class Menu:
     doubts: tuple[str, ...] = ()
 
     def kernels(self) -> t.Iterator[MenuItem]:
-        """Each item that boots Linux, submenus unfolded, in the order of the menu."""
+        """Each item that boots Linux, including those in submenus, in the order of the menu."""
         yield from _kernels(self.items)
 
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which kernel boots next on a host, with which initial root file system and arguments: read from files alone."""
+"""Which kernel a host boots next, with which initramfs and arguments, determined from files only."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ if t.TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class BootEntry:
-    """What a kernel gets from the boot loader: the arguments, and the images in the order in which they are unpacked.
+    """What the boot loader passes to a kernel: the arguments, and the initramfs images in the order in which they are unpacked.
 
-    ``source`` is the place that names the kernel, such as `/boot/grub/grub.cfg:132`; ``initrds`` are paths of the host.
-    ``doubts`` say what cannot be told of this entry.
+    ``source`` is the file and line that name the kernel, such as `/boot/grub/grub.cfg:132`; ``initrds`` are paths of the host.
+    ``doubts`` say what cannot be determined about this entry.
     """
 
     release: str
@@ -36,10 +36,10 @@ class BootEntry:
 
 @dataclasses.dataclass(frozen=True)
 class NextBoot:
-    """The kernel that boots if nobody touches a key, and what each kernel would get.
+    """The kernel that boots by default, and each kernel's entry.
 
-    ``release`` is None where that cannot be told, which ``doubts`` explain.  ``entries`` hold each kernel's first entry
-    that is not for recovery, and the default one for its own kernel.  ``doubts`` are those of the choice and of the
+    ``release`` is None if that cannot be determined; ``doubts`` say why.  ``entries`` has, by release, the first entry
+    that is not a recovery entry, and for the default kernel the default entry.  ``doubts`` are those about the choice and about the
     default entry.
     """
 
@@ -51,7 +51,7 @@ class NextBoot:
 
 
 def read(host: Host) -> NextBoot:
-    """Never raises for what a boot loader's files hold: what cannot be understood is a doubt."""
+    """Never raises because of a boot loader's files: what cannot be interpreted is a doubt."""
     try:
         return _read(host)
     except HostError as error:
@@ -80,7 +80,7 @@ def _answer(files: BootFiles, menu: Menu) -> NextBoot:
         return NextBoot(None, menu.why, entries, menu.doubts)
     chosen = _entry(files, default, known)
     if chosen is None:
-        what = "boots no Linux kernel that is known here" if default.kernel is None else f"does not tell which kernel {default.kernel} is"
+        what = "does not boot Linux" if default.kernel is None else f"boots {default.kernel}, whose release cannot be determined"
         return NextBoot(None, menu.why, entries, (*menu.doubts, f"{default.source}: the default entry '{default.title}' {what}."))
     entries[chosen.release] = chosen
     warnings = stale_settings.warnings(files, menu, default)
@@ -88,7 +88,7 @@ def _answer(files: BootFiles, menu: Menu) -> NextBoot:
 
 
 def _entry(files: BootFiles, item: MenuItem, known: dict[str, str | None]) -> BootEntry | None:
-    """None where the item boots no Linux, or its kernel's release cannot be told."""
+    """None if the item does not boot Linux, or its kernel's release cannot be determined."""
     if item.kernel is None:
         return None
     doubts = list(item.doubts)
@@ -100,21 +100,21 @@ def _entry(files: BootFiles, item: MenuItem, known: dict[str, str | None]) -> Bo
     if release is None:
         return None
     if not item.certain:
-        doubts.append(f"{item.source}: whether this entry is in the menu depends on what only the boot loader can know.")
+        doubts.append(f"{item.source}: whether this entry is in the menu cannot be determined without running the boot loader.")
     initrds: list[str] = []
     for path in (item.kernel, *item.initrds):
         place = files.find(path)
         if place is None:
-            doubts.append(f"{item.source} names {path}, which is not found.")
+            doubts.append(f"{item.source} names {path}, which does not exist.")
         initrds.append(place or candidates(path)[0])
     return BootEntry(release, Cmdline.parse(item.arguments), item.source, tuple(initrds[1:]), tuple(doubts))
 
 
 def _agreed(menus: t.Sequence[Menu], answers: t.Sequence[NextBoot]) -> NextBoot:
-    """What several loaders, of which any may be in charge, have in common."""
+    """What is the same for several loaders, of which any may be the active one."""
     first, others = answers[0], answers[1:]
     named = " and ".join(f"{menu.loader} ({menu.source})" for menu in menus)
-    doubt = f"{named} are both there, and nothing tells which one is in charge."
+    doubt = f"{named} are both installed; which one is active cannot be determined."
     entries: dict[str, BootEntry] = {}
     for answer in answers:
         for release, entry in answer.entries.items():
@@ -133,8 +133,8 @@ def _boots_alike(one: BootEntry, other: BootEntry | None) -> bool:
 
 
 def _running(host: Host, doubts: tuple[str, ...]) -> NextBoot:
-    """No loader's configuration: all that is known is what the running kernel was given."""
-    doubt = "No boot loader configuration is found, so which kernel boots next, and with which arguments, cannot be told."
+    """For a host without a boot loader's configuration: only the running kernel's command line is known."""
+    doubt = "No boot loader configuration was found, so which kernel boots next, and with which arguments, cannot be determined."
     release = host.text_or_none(OSRELEASE)
     entries = {release: BootEntry(release, Cmdline.read(host), CMDLINE)} if release and host.is_file(CMDLINE) else {}
     return NextBoot(None, doubt, entries, (doubt, *doubts))

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Arguments that an operator has put into /etc/default/grub, but not yet into what boots."""
+"""Kernel arguments that were added to /etc/default/grub, but are not yet in grub.cfg."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ VARIABLES = ("GRUB_CMDLINE_LINUX", "GRUB_CMDLINE_LINUX_DEFAULT")
 
 
 def warnings(files: BootFiles, menu: Menu, item: MenuItem) -> tuple[str, ...]:
-    """A sentence for each variable that was changed after the configuration, and is not contained in the default entry."""
+    """A sentence for each variable that was changed after grub.cfg was generated and is not contained in the default entry."""
     generated = item.source.rpartition(":")[0]
     if menu.loader != "GRUB" or item.is_recovery or "xen" in item.id:
         return ()
@@ -34,14 +34,14 @@ def warnings(files: BootFiles, menu: Menu, item: MenuItem) -> tuple[str, ...]:
             continue
         missing = [word for word in Cmdline.parse(value).arguments if "$" not in word and _plain(word) not in given]
         if missing:
-            remedy = _remedy(files, menu, item, " ".join(missing))
+            command = _update_command(files, menu, item, " ".join(missing))
             place = _place(texts, name)
-            found.append(f'{place} sets {name}="{value}", but {item.source} does not have {" ".join(missing)}: run `{remedy}`.')
+            found.append(f'{place} sets {name}="{value}", but {item.source} does not have {" ".join(missing)}: run `{command}`.')
     return tuple(found)
 
 
 def _changed_settings(files: BootFiles, generated: str) -> t.Iterator[tuple[str, str]]:
-    """The files of settings and their texts, in the order in which grub-mkconfig reads them; none if none is newer than its result."""
+    """The settings files and their texts, in the order in which grub-mkconfig reads them; empty if none is newer than its output."""
     places = [SETTINGS, *(f"{FOLDER}/{name}" for name in files.names(FOLDER) if name.endswith(".cfg"))]
     result = files.host.stat(generated)
     changes = [status.st_mtime_ns for status in map(files.host.stat, places) if status is not None]
@@ -54,12 +54,12 @@ def _changed_settings(files: BootFiles, generated: str) -> t.Iterator[tuple[str,
 
 
 def _place(texts: t.Mapping[str, str], name: str) -> str:
-    """The last file that sets the variable."""
+    """The path of the last file that sets the variable."""
     places = [place for place, text in texts.items() if re.search(rf"^\s*(?:export\s+)?{name}\+?=", text, re.MULTILINE)]
     return places[-1] if places else SETTINGS
 
 
-def _remedy(files: BootFiles, menu: Menu, item: MenuItem, missing: str) -> str:
+def _update_command(files: BootFiles, menu: Menu, item: MenuItem, missing: str) -> str:
     if ".conf:" in item.source:
         return f"grubby --update-kernel=ALL --args='{missing}'"
     if files.host.which("update-grub") is not None:
@@ -69,5 +69,5 @@ def _remedy(files: BootFiles, menu: Menu, item: MenuItem, missing: str) -> str:
 
 
 def _plain(word: str) -> str:
-    """An argument without the quotes and backslashes that GRUB and the shell each put in their own way."""
+    """An argument without quotes and backslashes, which GRUB and the shell use differently."""
     return re.sub(r"[\\\"']", "", word)

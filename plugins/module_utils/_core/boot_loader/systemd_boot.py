@@ -22,7 +22,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import BootFiles
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.kernel_image import UnifiedImage
 
-# Where the EFI system partition and the extended boot loader partition are mounted.
+# Mount points of the EFI system partition and the extended boot loader partition.
 PARTITIONS = ("/efi", "/boot/efi", "/boot")
 COUNTER = re.compile(r"\+(\d+)(?:-(\d+))?(?=\.(?:conf|efi)$)", re.IGNORECASE)
 SAVED = "@saved"
@@ -30,7 +30,7 @@ SAVED = "@saved"
 
 @dataclasses.dataclass(frozen=True)
 class Candidate:
-    """An entry with what decides its place.  ``tries_left`` is None where boots are not counted."""
+    """An entry and what decides its position.  ``tries_left`` is None if boots are not counted."""
 
     item: MenuItem
     tries_left: int | None
@@ -41,11 +41,11 @@ class Candidate:
 
 
 def menu(files: BootFiles) -> Menu | None:
-    """What systemd-boot offers; None where no entry is found."""
+    """The menu of systemd-boot; None if it has no entries."""
     found: dict[str, Candidate] = {}
     for partition in PARTITIONS:
         for candidate in (*_type_1(files, partition), *_type_2(files, partition)):
-            # One partition may be seen at two places.
+            # A partition may be mounted at two of these.
             found.setdefault(candidate.item.id, candidate)
     if not found:
         return None
@@ -56,7 +56,7 @@ def menu(files: BootFiles) -> Menu | None:
 
 
 def compare(left: Candidate, right: Candidate) -> int:
-    """Below zero where ``left`` stands higher: boot_entry_compare()."""
+    """Negative if ``left`` comes first.  As boot_entry_compare()."""
     keys: list[int] = [
         (left.tries_left == 0) - (right.tries_left == 0),
         (not left.sort_key) - (not right.sort_key),
@@ -76,20 +76,20 @@ def compare(left: Candidate, right: Candidate) -> int:
 def _default(
     files: BootFiles, ordered: t.Sequence[Candidate], place: str, settings: t.Mapping[str, str]
 ) -> tuple[MenuItem, str, tuple[str, ...]]:
-    """config_select_default_entry(): asked for once, by variable, by file, the first."""
+    """As config_select_default_entry(): the one-shot entry, that of an EFI variable, that of loader.conf, the first."""
     doubts: list[str] = []
-    for pattern, source, is_preference in _wishes(files, place, settings):
+    for pattern, source, is_preference in _default_patterns(files, place, settings):
         wanted = pattern.lower()
         for candidate in ordered:
             if fnmatch.fnmatchcase(candidate.item.id, wanted) and not (is_preference and candidate.tries_left == 0):
                 return candidate.item, f"{source} names {pattern}", tuple(doubts)
         if wanted.startswith("auto-"):
-            doubts.append(f"{source} names {pattern}, an entry that systemd-boot finds by itself, if it does.")
+            doubts.append(f"{source} names {pattern}, an entry that systemd-boot generates only if it finds that system.")
     return ordered[0].item, f"{place}: the first entry is the default", tuple(doubts)
 
 
-def _wishes(files: BootFiles, place: str, settings: t.Mapping[str, str]) -> t.Iterator[tuple[str, str, bool]]:
-    """Patterns that systemd-boot tries in turn, each with who gives it, and whether it passes over entries that failed to boot."""
+def _default_patterns(files: BootFiles, place: str, settings: t.Mapping[str, str]) -> t.Iterator[tuple[str, str, bool]]:
+    """The patterns that systemd-boot tries in turn, each with its source, and whether it skips entries that failed to boot."""
     variables = (("LoaderEntryOneShot", False), ("LoaderEntryPreferred", True), ("LoaderEntryDefault", False))
     saved = efi_variables.text(files.host, "LoaderEntryLastBooted")
     for name, is_preference in variables:
@@ -107,7 +107,7 @@ def _wishes(files: BootFiles, place: str, settings: t.Mapping[str, str]) -> t.It
 
 
 def _settings(files: BootFiles) -> tuple[str, dict[str, str]]:
-    """The loader.conf and what it sets; the last line of a key counts."""
+    """The path of loader.conf and its settings; of a key's lines the last counts."""
     for partition in PARTITIONS:
         place = f"{partition}/loader/loader.conf"
         text = files.text(place)
@@ -118,7 +118,7 @@ def _settings(files: BootFiles) -> tuple[str, dict[str, str]]:
 
 
 def _identified(name: str) -> tuple[str, int | None, int]:
-    """The ID that a file's name gives, without its boot counter, and the counter."""
+    """The ID in a file's name, which is the name without the boot counter; and the counter: tries left and tries done."""
     found = COUNTER.search(name)
     if found is None:
         return name.lower(), None, 0
@@ -129,7 +129,7 @@ def _type_1(files: BootFiles, partition: str) -> t.Iterator[Candidate]:
     for entry in bls.read(files, f"{partition}/loader/entries"):
         program = entry.kernel or entry.efi
         place = partition + "/" + program.replace("\\", "/").lstrip("/") if program else ""
-        # systemd-boot leaves out what names a file that is not there.
+        # systemd-boot skips an entry whose file does not exist.
         if not program or not files.host.is_file(place):
             continue
         identity, left, done = _identified(entry.id)
@@ -158,7 +158,7 @@ def _program(files: BootFiles, entry: BlsEntry, identity: str, place: str) -> Me
         return MenuItem(entry.title or identity, identity, entry.source)
     item = _unified(files, image, identity, place)
     if entry.options:
-        doubt = f"{entry.place} gives {place} other arguments, which it takes only where secure boot is off."
+        doubt = f"{entry.place} gives {place} other arguments, which it accepts only with Secure Boot off."
         item = dataclasses.replace(item, arguments=" ".join(entry.options), doubts=(*item.doubts, doubt))
     return dataclasses.replace(item, title=entry.title or identity, source=entry.source)
 
@@ -183,9 +183,9 @@ def _unified(files: BootFiles, image: UnifiedImage, identity: str, place: str) -
         addons = [name for name in files.names(folder) if name.lower().endswith(".addon.efi")]
         doubts += [f"{folder}/{name} may add arguments to those of {place}." for name in addons]
     if image.has_profiles:
-        doubts.append(f"{place} holds several command lines; the first is taken.")
+        doubts.append(f"{place} has several command lines; the first is assumed.")
     if image.initrd is not None:
-        doubts.append(f"{place} holds its own initial root file system, which is not looked into.")
+        doubts.append(f"{place} has its own initramfs, which is not read.")
     return MenuItem(
         title=image.os_release.get("PRETTY_NAME", identity),
         id=identity,

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""How the boot loaders themselves put versions in order."""
+"""The version comparisons of the boot loaders."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SEPARATORS = "~-^."
 
 
 def rpm_compare(left: str, right: str) -> int:
-    """Below zero where ``left`` is older, as rpm's rpmvercmp() and GRUB's blscfg tell."""
+    """Negative if ``left`` is older.  As rpm's rpmvercmp() and GRUB's blscfg."""
     if left == right:
         return 0
     lefts, rights = RPM_SEGMENT.findall(left), RPM_SEGMENT.findall(right)
@@ -34,19 +34,19 @@ def rpm_compare(left: str, right: str) -> int:
 
 
 def package_parts(name: str) -> tuple[str, str, str]:
-    """Name, version and release of `name-version-release`; the last ones are empty where there are fewer parts."""
+    """Name, version and release of `name-version-release`; missing parts are empty."""
     parts = [*name.rsplit("-", 2), "", ""]
     return parts[0], parts[1], parts[2]
 
 
 def package_compare(left: str, right: str) -> int:
-    """GRUB's order of BLS entries by the names of their files: name, then version, then release."""
+    """GRUB's order of BLS entries by file name: by name, then version, then release."""
     pairs = zip(package_parts(left), package_parts(right))
     return next((order for order in (rpm_compare(one, two) for one, two in pairs) if order), 0)
 
 
 def uapi_compare(left: str, right: str) -> int:
-    """Below zero where ``left`` is older, as the UAPI group's version format (strverscmp_improved() of systemd) tells.
+    """Negative if ``left`` is older by the UAPI group's version format.  As systemd's strverscmp_improved().
 
     `~` is older than the end, which is older than `-`, `^`, `.`, numbers, and letters before numbers.
     """
@@ -67,13 +67,13 @@ def uapi_compare(left: str, right: str) -> int:
 
 
 def _number(digits: str) -> tuple[int, str]:
-    """Sorts numbers of any length, which int() refuses beyond some thousand digits."""
+    """A sort key for numbers of any length: int() refuses more than some thousand digits."""
     bare = digits.lstrip("0")
     return len(bare), bare
 
 
 def _rank(piece: str) -> int:
-    """~ before the end before - before ^ before . before letters before digits."""
+    """The order is: ~, end, -, ^, ., letters, digits."""
     if not piece:
         return 1
     if piece in SEPARATORS:

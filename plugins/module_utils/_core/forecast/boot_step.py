@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One step of a boot: the jobs that run in it at the same time, and which of them are of interest to a device."""
+"""One step of a boot: its concurrent jobs, and which of them can affect a given device."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.event
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import LoadRequest
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Stage
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Stage, StageName
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.events import Effect
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
 
@@ -22,19 +22,19 @@ Table = t.Mapping[str, tuple[int, ...]]
 
 
 Placed = tuple[int, "Effect"]
-"""An effect, and its place in its job."""
+"""An effect, and its index in its job."""
 
 
 @dataclasses.dataclass(frozen=True)
 class EffectsByAddress:
-    """A job's effects by the address that they are about; under None those that are about no device in particular.
+    """A job's effects by the address that they apply to; under None those that do not apply to one device only.
 
-    Where a host's devices are claimed, each event writes the overrides of all: nobody may look through all that for each device.
+    On a host with many claimed devices each event writes the overrides of all: without this index, the time would be quadratic.
     """
 
     by_address: t.Mapping[str | None, t.Sequence[Placed]]
     overrides: frozenset[str]
-    """All drivers that the job names in an override, whosever it is."""
+    """All drivers that the job writes to any device's driver_override."""
 
     @classmethod
     def of(cls, job: Job) -> EffectsByAddress:
@@ -45,36 +45,36 @@ class EffectsByAddress:
         return cls(found, frozenset(driver for driver in named if driver is not None))
 
     def about(self, *addresses: str) -> tuple[Effect, ...]:
-        """The effects that are about one of the addresses, or about no device in particular, in order."""
+        """The effects that apply to one of the addresses, or not to one device only, in order."""
         found = [placed for address in (None, *addresses) for placed in self.by_address.get(address, ())]
         return tuple([effect for _place, effect in sorted(found, key=operator.itemgetter(0))])
 
 
 @dataclasses.dataclass(frozen=True)
 class BootStep:
-    """A step's jobs, and for each device the job of its own event, if it has one."""
+    """A step's jobs, and for each device the job of its own event, if any."""
 
     stage: Stage
-    name: str
+    name: StageName
     jobs: tuple[Job, ...]
     concerns: tuple[EffectsByAddress, ...]
     """For each job."""
     own: t.Mapping[str, int]
     alike: t.Mapping[int, int]
-    """For each job the first that does the same to others: events of cards that are alike, whatever the reasons are."""
+    """By job: the first job with the same effects, apart from their reasons, as the events of identical cards have."""
     alike_to_all: t.Mapping[int, int]
-    """For each first job the first that writes the same to the devices that it names by their addresses."""
+    """By first job: the first one that writes the same to devices that are named by address."""
     shared: frozenset[int]
-    """Those first jobs that more than one device or program has."""
+    """The first jobs that stand for those of more than one device or program."""
     inserting: Table
-    """By module, first jobs only."""
+    """By module: the first jobs that insert it."""
     naming: Table
-    """By address, the jobs that write to the device's attributes; under OWN those that add an ID."""
+    """By address: the jobs that write to the device's attributes; under OWN those that add an ID."""
     takes_away: bool
-    """Whether any job takes a device from its owner."""
+    """Whether any job unbinds a device."""
 
     def relevant_jobs(self, device: Device, candidates: frozenset[str]) -> tuple[Job, ...]:
-        """The device's own event, and those jobs of others that load a driver for it or write to it; each kind once."""
+        """The device's own event, and those other jobs that load a driver for it or write to it; each kind once."""
         own = self.own.get(device.address)
         found = [] if own is None else [Job(self._effects_on(device, own, candidates), own=True)]
         indices = {index for module in candidates for index in self.inserting.get(module, ())}
@@ -83,9 +83,9 @@ class BootStep:
         foreign: dict[tuple[t.Hashable, ...], tuple[Effect, ...]] = {}
         for index in sorted(indices):
             if own is None or index != self.alike[own] or index in self.shared:
-                # What another's event does to its own device is nothing to this one.
+                # The effects of another device's event on that device itself are irrelevant here.
                 effects = tuple(effect for effect in self._effects_on(device, index, candidates) if _address(effect) != OWN)
-                # A job that does no other than the device's own event makes no difference by coming first.
+                # The order does not matter if the job does the same as the device's own event.
                 if (_kind(effects, candidates), self.alike_to_all[index]) != same:
                     foreign.setdefault(_kind(effects, candidates), effects)
         return (*found, *(Job(effects) for effects in foreign.values() if effects))
@@ -95,7 +95,7 @@ class BootStep:
 
 
 def relevant(effects: tuple[Effect, ...], candidates: frozenset[str]) -> tuple[Effect, ...]:
-    """Without what loads nothing that could take the device."""
+    """The effects without load requests that insert none of the candidates."""
     return tuple(
         effect
         for effect in effects
@@ -104,7 +104,7 @@ def relevant(effects: tuple[Effect, ...], candidates: frozenset[str]) -> tuple[E
 
 
 def _kind(effects: tuple[Effect, ...], candidates: frozenset[str] | None = None) -> tuple[t.Hashable, ...]:
-    """What a job does to a device, whatever the reasons are: jobs of one kind are as good as one."""
+    """What a job does to a device, apart from the reasons: one job of each kind is enough."""
     return tuple(
         (effect.module, *(module for module in effect.insertions if candidates is None or module in candidates))
         if isinstance(effect, LoadRequest)
@@ -115,9 +115,9 @@ def _kind(effects: tuple[Effect, ...], candidates: frozenset[str] | None = None)
 
 
 def make_boot_step(
-    stage: Stage, name: str, lists: t.Iterable[Job], events: t.Mapping[str, tuple[Effect, ...]], devices: t.Mapping[str, int]
+    stage: Stage, name: StageName, lists: t.Iterable[Job], events: t.Mapping[str, tuple[Effect, ...]], devices: t.Mapping[str, int]
 ) -> BootStep:
-    """A step: the jobs of ``lists``, and the events by address; ``devices`` is how many each address stands for."""
+    """A step from the jobs of ``lists`` and the events by address; ``devices`` is the number of devices that an address stands for."""
     jobs = list(lists)
     places: dict[int, int] = {}
     own: dict[str, int] = {}
@@ -153,12 +153,12 @@ def make_boot_step(
 
 
 def _written_to_named(job: Job) -> tuple[Effect, ...]:
-    """What a job does to devices that it names by their addresses."""
+    """A job's effects on devices that it names by address."""
     return tuple(effect for effect in job.effects if _address(effect) not in (None, OWN))
 
 
 def _address(effect: Effect) -> str | None:
-    """The device that an effect is about; None where it is about none in particular."""
+    """The address of the device that an effect applies to; None if not to one device only."""
     return None if isinstance(effect, (LoadRequest, NewId, Doubt)) else effect.address
 
 

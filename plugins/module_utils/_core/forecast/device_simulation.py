@@ -1,10 +1,10 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""One device through one step of a boot: what happens to it when jobs run at the same time.
+"""Simulates one device in one step of a boot: what can happen to it when jobs run concurrently.
 
-Only two things count for a device: which driver that matches it registers first, and whether its driver_override has been
-set by then.  Nobody is ever displaced (drivers/base/dd.c).  So it is enough to let each job come before the device's own and
-after it, and each before all others, and the device's own in the middle of each.
+Only two things matter: which matching driver registers first, and whether the device's driver_override is set by then.  A bound
+driver is never displaced (drivers/base/dd.c).  So it is enough to try each job before and after the device's own, each before all
+others, and the device's own in the middle of each.
 """
 
 from __future__ import annotations
@@ -26,41 +26,42 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.event
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import LoadRequest
 
 if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import StageName
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.events import Effect
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import PciDriver, PciId
 
 TAKE_ANYTHING = frozenset(("pci-stub", "pci-pf-stub", "pciback"))
-"""Drivers without a table of their own that take whatever is handed to them; VFIO's do as well."""
+"""Drivers without an ID table that accept any device, as VFIO drivers do."""
 ALL_ORDERS = 3
-"""Up to so many jobs are tried in every order."""
+"""The largest number of jobs that are tried in every order."""
 
 
 @dataclasses.dataclass(frozen=True)
 class DeviceState:
-    """Who has a device, and the override that is set, with the reasons."""
+    """The driver that a device is bound to and its override, with the reasons."""
 
     driver: str | None = None
     override: str | None = None
-    stage: str | None = None
+    stage: StageName | None = None
     because: tuple[Reason, ...] = ()
     override_because: tuple[Reason, ...] = ()
     doubt: str | None = None
-    """Why the driver may refuse the device after all."""
+    """Why the driver's probe may fail after all."""
     exists: bool = True
-    """A virtual function that nothing makes is in no event and in nobody's hands."""
+    """False for a virtual function that is never created."""
     pending: tuple[tuple[Registration, tuple[Reason, ...]], ...] = ()
-    """Drivers that are registered and have not got round to the device: see `Registration.detached`."""
+    """Registered drivers whose asynchronous probe is still pending: see `Registration.detached`."""
 
     @property
     def outcome(self) -> tuple[t.Hashable, ...]:
-        """What tells one state from another, whatever led to it."""
+        """What distinguishes states, apart from the reasons."""
         return self.driver, self.override, self.exists, tuple(registration.driver.name for registration, _because in self.pending)
 
 
 @dataclasses.dataclass(frozen=True)
 class Registration:
-    """A driver that a module has registered, with the dynamic IDs of its `ids=` and the place that gives them."""
+    """A driver that a module has registered, with the dynamic IDs of its `ids=` and where they are set."""
 
     driver: PciDriver
     module: str
@@ -73,7 +74,7 @@ class Registration:
 
 @dataclasses.dataclass(frozen=True)
 class Job:
-    """What one program or one event does, in order.  ``own`` tells whether it is the device's own event."""
+    """The effects of one program or event, in order.  ``own`` is True for the device's own event."""
 
     effects: tuple[Effect, ...]
     own: bool = False
@@ -81,13 +82,13 @@ class Job:
 
 @dataclasses.dataclass(frozen=True)
 class ProbeContext:
-    """What is the same for a device whatever happens to it."""
+    """The constant inputs of a simulation run."""
 
     device: Device
-    stage: str
+    stage: StageName
     place: str
     registers: t.Callable[[str], tuple[Registration, ...]]
-    """What a module registers when it is inserted in this stage."""
+    """Returns what a module registers when it is inserted in this stage."""
     no_iommu: str | None
     denylist_disabled: bool
     autoprobe: bool = True
@@ -105,7 +106,7 @@ def orders(jobs: t.Sequence[Job]) -> t.Iterator[tuple[Job, ...]]:
             rest = [job for job in others if job is not first]
             yield (first, *own, *rest)
             yield (*own, first, *rest)
-    # What the device's own event says of it may also come while another job is half done.
+    # The effects of the device's own event may also come in the middle of another job.
     if any(not isinstance(effect, LoadRequest) for job in own for effect in job.effects):
         for interrupted in others:
             rest = [job for job in others if job is not interrupted]
@@ -114,7 +115,7 @@ def orders(jobs: t.Sequence[Job]) -> t.Iterator[tuple[Job, ...]]:
 
 
 def _halves(job: Job) -> t.Iterator[tuple[Job, Job]]:
-    """A job in two parts, wherever it can be interrupted: kmod inserts one module after the other."""
+    """All splits of a job into two parts: kmod inserts modules one after the other."""
     steps = [step for effect in job.effects for step in (_insertions(effect) if isinstance(effect, LoadRequest) else (effect,))]
     for middle in range(1, len(steps)):
         yield Job(tuple(steps[:middle])), Job(tuple(steps[middle:]))
@@ -126,7 +127,7 @@ def _insertions(request: LoadRequest) -> t.Iterator[LoadRequest]:
 
 
 class DeviceSimulation:
-    """One order of events for one device.  With ``late`` the probes that nobody waits for come after all that is played."""
+    """One order of events for one device.  With ``late``, asynchronous probes come after all jobs."""
 
     def __init__(
         self, context: ProbeContext, state: DeviceState, registered: t.Sequence[Registration], loaded: t.Container[str], late: bool = False
@@ -168,7 +169,7 @@ class DeviceSimulation:
         return address == self._context.device.address or (own and address == OWN)
 
     def _load(self, request: LoadRequest) -> None:
-        """Nothing happens where the module is in already, not even to what its softdeps name."""
+        """If the module is already loaded, nothing happens, and its softdeps are not loaded either."""
         if self._is_loaded(request.module):
             return
         for module in request.insertions:
@@ -184,7 +185,7 @@ class DeviceSimulation:
                     self._offer(registration, request.because)
 
     def probe_pending(self) -> DeviceState:
-        """The probes that nobody has waited for."""
+        """Run the pending asynchronous probes."""
         pending = self.state.pending
         if pending:
             self.state = dataclasses.replace(self.state, pending=())
@@ -203,12 +204,12 @@ class DeviceSimulation:
                 self._offer(registration, ())
 
     def offer_all(self, because: Reason | None = None) -> None:
-        """Every registered driver in the order in which they registered (device_attach())."""
+        """Offer the device to every registered driver, in the order of registration (device_attach())."""
         for registration in (*self._before, *self._registered):
             self._offer(registration, () if because is None else (because,))
 
     def _offer(self, registration: Registration, because: tuple[Reason, ...]) -> None:
-        """__driver_attach() and really_probe(): an unbound device goes to a driver that matches and whose probe succeeds."""
+        """As __driver_attach() and really_probe(): an unbound device is bound to a driver that matches and whose probe succeeds."""
         context, state, driver = self._context, self.state, registration.driver
         if state.driver is not None or not matching.matches(driver, registration.ids, context.device, state.override):
             return
@@ -224,7 +225,7 @@ class DeviceSimulation:
             return
         doubt = None
         if not registration.is_vfio and driver.name not in TAKE_ANYTHING and not any(entry.matches(context.device) for entry in driver.ids):
-            doubt = f"Whether {driver.name} accepts a device that is not in its own table, as the override asks, is up to its probe."
+            doubt = f"Whether {driver.name} accepts a device that is not in its ID table, as the override requests, depends on its probe()."
         detached = () if registration.detached is None else (registration.detached,)
         reasons = (*self._why_it_matches(registration), *because, *detached, *_held_in(context, registration.module))
         self.state = dataclasses.replace(state, driver=driver.name, stage=context.stage, because=reasons, doubt=doubt)
@@ -237,12 +238,12 @@ class DeviceSimulation:
 
 
 def with_id(registration: Registration, effect: NewId) -> Registration:
-    """The registration with the ID that an effect adds to its driver."""
+    """The registration, with the ID if the effect adds it to this driver."""
     if registration.driver.name != effect.driver:
         return registration
     return dataclasses.replace(registration, ids=(*registration.ids, effect.id), ids_because=effect.because)
 
 
 def _held_in(context: ProbeContext, module: str) -> tuple[Reason, ...]:
-    """A module that is in the image gets the device before the root's are asked."""
-    return () if context.place == "/" else (Reason(context.place, f"holds {module}"),)
+    """The reason that the initramfs has the module: its modules are loaded before the root's."""
+    return () if context.place == "/" else (Reason(context.place, f"contains {module}"),)

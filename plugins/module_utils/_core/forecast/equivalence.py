@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Devices that nothing distinguishes: one of each class is forecast, for all of them."""
+"""Groups indistinguishable devices: one of each group is simulated for all of them."""
 
 from __future__ import annotations
 
@@ -39,14 +39,14 @@ class NamedAddresses:
 
 @dataclasses.dataclass(frozen=True)
 class DeviceClasses:
-    """``first`` is the device that stands for each one, by address; ``members`` are all that each stands for, itself included."""
+    """``first`` has each device's representative, by address; ``members`` the devices that each represents, itself included."""
 
     first: t.Mapping[str, Device]
     members: t.Mapping[str, t.Sequence[Device]]
 
     @classmethod
     def of(cls, devices: t.Sequence[Device], boot: Boot) -> DeviceClasses:
-        """Two devices are of one class where they are of one identity and no rule, list or fact of the boot distinguishes them."""
+        """Two devices are equivalent if they are of one identity and no rule, list or fact of the boot distinguishes them."""
         rules = [rule for stage in boot.stages for rule in stage.rules.rules]
         names = NamedAddresses.of(rules, _written_addresses(devices, boot, rules))
         classes: dict[tuple[t.Hashable, ...], list[Device]] = {}
@@ -69,14 +69,14 @@ class DeviceClasses:
 
 
 def _asked_addresses(key: Key) -> t.Sequence[str]:
-    """The addresses, or patterns of addresses, that a rule's key asks for; the kernel's have no capital letters."""
+    """The addresses, or patterns of addresses, that a rule's key matches on; the kernel's have no capital letters."""
     by_address = key.is_match and (key.name in ("KERNEL", "KERNELS") or key.attribute == "PCI_SLOT_NAME")
     value = key.value.lower() if key.ignores_case else key.value
     return value.split("|") if by_address else ()
 
 
 def _written_addresses(devices: t.Sequence[Device], boot: Boot, rules: t.Iterable[Rule]) -> t.Iterator[str]:
-    """Those that something writes to or takes, and those of physical functions, by which virtual ones are distinguished."""
+    """Addresses that are written to or assigned, and those of physical functions, which distinguish their virtual functions."""
     keys = [key for rule in rules for key in rule.keys]
     yield from (another[0] for another in map(attribute_of_another, keys) if another is not None)
     yield from (key.value for key in keys if not key.is_match)

@@ -1,8 +1,8 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What udev does at an event of a PCI function, in order (udev-rules.c, udev-worker.c, udev-builtin-kmod.c).
+"""What udev does when it processes an event of a PCI function, in order (udev-rules.c, udev-worker.c, udev-builtin-kmod.c).
 
-Attributes are written while the rules are evaluated; what they put on the list RUN happens afterwards, in the list's order.
+Attributes are written while the rules are evaluated; the RUN list is executed afterwards, in order.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import EventFacts, Key
 
 OWN = ""
-"""In an effect, the address of the device whose event it is: devices that are alike share their effects."""
+"""In an effect, stands for the address of the event's own device, so that identical devices share their effects."""
 NOWHERE = "nowhere"
 """An address that no device has."""
 OVERRIDE = "driver_override"
@@ -51,7 +51,7 @@ class SetOverride:
 
 @dataclasses.dataclass(frozen=True)
 class ProbeNow:
-    """The bus is told to offer the device to the drivers that are registered (drivers_probe)."""
+    """drivers_probe is written: the device is offered to the registered drivers."""
 
     address: str
     because: Reason
@@ -59,7 +59,7 @@ class ProbeNow:
 
 @dataclasses.dataclass(frozen=True)
 class Unbind:
-    """The device is taken from whoever has it."""
+    """The device is unbound."""
 
     address: str
     because: Reason
@@ -67,14 +67,14 @@ class Unbind:
 
 @dataclasses.dataclass(frozen=True)
 class AfterUnbind:
-    """What follows is the "unbind" event: it happens only once the device has been taken from a driver."""
+    """What follows is the "unbind" event, which is sent only if the device was bound."""
 
     address: str = OWN
 
 
 @dataclasses.dataclass(frozen=True)
 class NewId:
-    """A driver gets a further dynamic ID, and with it every unbound device of that ID."""
+    """new_id is written: the driver binds to every unbound device of that ID."""
 
     driver: str
     id: PciId
@@ -83,7 +83,7 @@ class NewId:
 
 @dataclasses.dataclass(frozen=True)
 class SetAutoprobe:
-    """Whether the virtual functions of a physical one are offered to drivers."""
+    """sriov_drivers_autoprobe is written: whether a physical function's virtual functions are offered to drivers."""
 
     address: str
     on: bool
@@ -92,7 +92,7 @@ class SetAutoprobe:
 
 @dataclasses.dataclass(frozen=True)
 class Doubt:
-    """What happens to the event's own device here cannot be told."""
+    """What happens to the event's own device at this point cannot be determined."""
 
     sentence: str
 
@@ -101,7 +101,7 @@ Effect = t.Union[SetOverride, ProbeNow, Unbind, AfterUnbind, NewId, SetAutoprobe
 
 
 class Events:
-    """The "add" events of a stage, or those of another action.  ``others`` are all devices by address."""
+    """The events of a stage, by default "add".  ``others`` are all devices, by address."""
 
     def __init__(self, stage: Stage, modprobe: Modprobe, others: t.Mapping[str, Device], action: str = ADD) -> None:
         rules = tuple(rule for rule in stage.rules.rules if _may_decide(rule))
@@ -117,14 +117,14 @@ class Events:
         self._loads: dict[tuple[int, int], _Loads] = {}
 
     def of(self, device: Device) -> tuple[Effect, ...]:
-        """What the device's event does, in order; the same object for devices that no rule distinguishes."""
+        """The effects of the device's event, in order; the same object for devices that no rule distinguishes."""
         key = self._names.key(device)
         if key not in self._known:
             self._known[key] = tuple(self._effects(device))
         return self._known[key]
 
     def _written(self, rule: Rule, key: Key) -> tuple[Effect, ...]:
-        """What the rule writes to an attribute, put together once: whose event it is has no part in it."""
+        """The effects of an attribute that the rule writes, cached: they are the same for every device's event."""
         known = (id(rule), id(key))
         if known not in self._attributes:
             self._attributes[known] = tuple(_attribute(rule, key))
@@ -146,7 +146,7 @@ class Events:
             yield from self._run(device, rule, key)
 
     def _run(self, device: Device, rule: Rule, key: Key) -> t.Iterator[Effect]:
-        """One entry of the list RUN; what it says is read once, whoever's event it is."""
+        """The effects of one entry of the RUN list; its parsed form is cached."""
         known = (id(rule), id(key))
         if known not in self._loads:
             self._loads[known] = _Loads.of(rule, key)
@@ -158,7 +158,7 @@ class Events:
 
 
 class _RulesByAddress:
-    """Rules of which each device's event is asked about those only that may be about it: a claimed host has some for each device."""
+    """Rules indexed by the address that they match on, because a host with many claims has some for each device."""
 
     def __init__(self, rules: t.Iterable[Rule]) -> None:
         self._of_all: list[tuple[int, Rule]] = []
@@ -172,26 +172,26 @@ class _RulesByAddress:
         self._general = Rules(tuple(rule for _place, rule in self._of_all))
 
     def about(self, address: str) -> Rules:
-        """Those that do not ask for another address, in their order."""
+        """The rules that do not match on another address, in order."""
         if address not in self._of_one:
             return self._general
         return Rules(tuple(rule for _place, rule in sorted((*self._of_all, *self._of_one[address]), key=operator.itemgetter(0))))
 
 
 def _addresses(rule: Rule) -> tuple[str, ...] | None:
-    """The only addresses that a rule matches; None where it may match others, or where a jump may lead to it."""
+    """The only addresses that a rule can match; None if it may match others, or if a GOTO may jump to it."""
     if rule.label is not None:
         return None
     for key in rule.keys:
         if key.name == "KERNEL" and key.operator == "==" and not key.ignores_case and not _NOT_LITERAL.search(key.value):
-            # udev's own answer decides here, too: this only saves asking again and again.
+            # Confirmed by the evaluation itself, for which this is only a shortcut.
             refuses = Rule(rule.path, rule.line, (key,)).agrees_with({("KERNEL", None): NOWHERE}) is False
             return tuple(dict.fromkeys(key.value.split("|"))) if refuses else None
     return None
 
 
 def _settled(rule: Rule, others: t.Mapping[str, Device], facts: EventFacts) -> t.Iterator[Rule]:
-    """The rule without what it asks of given devices or of any event, whoever's it is; nothing where the answer is no."""
+    """The rule without the keys whose result is the same for every device's event; nothing if one of them does not match."""
     asked = [key for key in rule.keys if key.is_match and ((key.name, key.attribute) in facts or (others and attribute_of_another(key)))]
     known = {key: Rule(rule.path, rule.line, (key,)).agrees_with(facts, others) for key in asked}
     if rule.label is None and False in known.values():
@@ -200,7 +200,7 @@ def _settled(rule: Rule, others: t.Mapping[str, Device], facts: EventFacts) -> t
 
 
 def _may_decide(rule: Rule) -> bool:
-    """Whether a rule has a part in who gets a device, or in which rules are skipped."""
+    """Whether a rule can affect which driver a device is bound to, or which rules are skipped."""
     return any(
         key.name in ("GOTO", "LABEL", "RUN")
         or (key.name in ("PROGRAM", "IMPORT") and _BINDING.search(key.value) is not None)
@@ -210,12 +210,12 @@ def _may_decide(rule: Rule) -> bool:
 
 
 def _attribute(rule: Rule, key: Key) -> t.Iterator[Effect]:
-    """An attribute that the rule writes; only those that decide who has a device."""
+    """The effects of an attribute that the rule writes, if it can affect which driver a device is bound to."""
     value = key.value.strip()
     another = attribute_of_another(key)
     address, name = another if another is not None else (OWN, key.attribute or "")
     because = Reason(str(rule), f"{key.attribute}={value}")
-    # Of an empty value udev writes nothing at all, not even a line's end (WRITE_STRING_FILE_AVOID_NEWLINE in udev-rules.c).
+    # For an empty value udev writes nothing, not even a newline (WRITE_STRING_FILE_AVOID_NEWLINE in udev-rules.c).
     if not _decides(key.attribute or "") or not key.value:
         return
     if _BUS_PROBE.fullmatch(name):
@@ -239,9 +239,9 @@ def _decides(attribute: str) -> bool:
 
 @dataclasses.dataclass(frozen=True)
 class _Loads:
-    """What an entry of the list RUN has loaded: udev's own `kmod load`, a `modprobe`; of other programs nobody can tell.
+    """What an entry of the RUN list loads: udev's builtin `kmod load`, or `modprobe`.  Other programs are a doubt.
 
-    ``asked`` are names, or None for what the modalias of the event's device asks for, each with what is to be said of it.
+    ``asked`` has names, or None for the modalias of the event's device, each with the reason to report.
     """
 
     asked: tuple[tuple[str | None, Reason | None], ...] = ()
@@ -252,7 +252,7 @@ class _Loads:
     def of(cls, rule: Rule, key: Key) -> _Loads:
         if key.attribute == "builtin":
             words = [word.strip("'\"") for word in key.value.split()]
-            # Stock rules load what the modalias asks for: that says nothing, but what it finds does.
+            # Stock rules load by the modalias: not worth reporting; the alias that is found is.
             return cls._asking(rule, key, words[2:] or [_OWN_MODALIAS[0]], True, True) if words[:2] == ["kmod", "load"] else cls()
         match = _MODPROBE_PROGRAM.fullmatch(key.value.strip())
         if match is not None:
@@ -269,7 +269,7 @@ class _Loads:
 
 
 def _doubtful(rule: Rule, key: Key) -> t.Iterator[Effect]:
-    """A rule that may or may not match raises a doubt only where it would decide something."""
+    """A rule that may or may not match is a doubt only if it could affect which driver a device is bound to."""
     loads = key.name == "RUN" and key.attribute == "builtin" and key.value.startswith("kmod load")
     runs = key.name == "RUN" and key.attribute != "builtin" and _BINDING.search(key.value) is not None
     if loads or runs or (key.name == "ATTR" and not key.is_match and _decides(key.attribute or "")):
@@ -278,4 +278,4 @@ def _doubtful(rule: Rule, key: Key) -> t.Iterator[Effect]:
 
 def _doubt(rule: Rule, key: Key) -> Doubt:
     what = f"{key.name}{{{key.attribute}}}" if key.attribute else key.name
-    return Doubt(f'What {rule} ({what}="{key.value}") does cannot be told from the rule.')
+    return Doubt(f'What {rule} ({what}="{key.value}") does cannot be determined from the rule.')

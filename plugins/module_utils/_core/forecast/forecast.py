@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Who will have each device after a boot: the boot of one kernel, stage by stage, without booting it."""
+"""Predicts which driver each device is bound to after a boot, by simulating one kernel's boot stage by stage."""
 
 from __future__ import annotations
 
@@ -45,7 +45,15 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import UNBIND
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Assigned, Boot, LoadList, Stage, Step
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import (
+        Assigned,
+        Boot,
+        Certainty,
+        LoadList,
+        Stage,
+        StageName,
+        Step,
+    )
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.events import Effect
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
 
@@ -54,9 +62,9 @@ BRIDGES = 0x06
 
 
 def forecast(devices: t.Sequence[Device], boot: Boot, only: t.Collection[Device] | None = None) -> dict[str, Winner]:
-    """The winner of each device, or of those in ``only``, by address; devices that nothing tells apart share one object.
+    """The winner of each device, or of those in ``only``, by address; indistinguishable devices share one object.
 
-    What happens to others has no part in a device's outcomes, though their events have: these load its driver as well.
+    A device's outcome does not depend on what happens to other devices, but on their events, which may load its driver.
     """
     kinds = DeviceClasses.of(devices, boot)
     asked = devices if only is None else only
@@ -66,7 +74,7 @@ def forecast(devices: t.Sequence[Device], boot: Boot, only: t.Collection[Device]
 
 @dataclasses.dataclass(frozen=True)
 class _Outcomes:
-    """What can have become of a device so far.  ``refused`` says why its natives were not loaded."""
+    """The possible states of a device so far.  ``refused`` says why native drivers were not loaded."""
 
     states: tuple[DeviceState, ...] = (DeviceState(),)
     doubts: tuple[str, ...] = ()
@@ -78,7 +86,7 @@ class _Outcomes:
 
 
 class _Simulation:
-    """The kernel's own state between the steps, and the all_outcomes of one device of each kind that is asked for."""
+    """The kernel's state between the steps, and the outcomes of one device of each group that is asked for."""
 
     def __init__(self, devices: t.Sequence[Device], kinds: DeviceClasses, boot: Boot, asked: t.Collection[Device]) -> None:
         self._boot = boot
@@ -90,7 +98,7 @@ class _Simulation:
         self._registered: list[Registration] = []
         self._loaded: dict[str, None] = {}
         followed = {kinds.first[device.address].address for device in asked}
-        # Whether there is a virtual function is up to who has the physical one.
+        # Whether a virtual function exists depends on the physical function's driver.
         followed.update(device.physical_function for device in asked if device.physical_function is not None)
         self._outcomes = {device.address: _Outcomes() for device in self._devices if device.address in followed}
         self._autoprobe: dict[str, bool] = {}
@@ -122,7 +130,7 @@ class _Simulation:
     def _built_in_outcomes(self, device: Device) -> _Outcomes:
         holder = self._boot.held_by_built_in.get(device.address)
         if holder is not None:
-            because = Reason(f"kernel {self._boot.release}", f"{holder} is built in and has the device now")
+            because = Reason(f"kernel {self._boot.release}", f"{holder} is built in and the device is bound to it now")
             return _Outcomes((DeviceState(holder, None, KERNEL, (because,)),))
         play = DeviceSimulation(self._context(device, KERNEL, f"kernel {self._boot.release}", None), DeviceState(), self._registered, ())
         play.offer_all()
@@ -131,7 +139,7 @@ class _Simulation:
         built_in = Reason(f"modules.builtin of {self._boot.release}", f"{play.state.driver} is built in")
         return _Outcomes((dataclasses.replace(play.state, because=(*play.state.because[:-1], built_in)),))
 
-    def _step(self, stage: Stage, name: str, step: Step, devices: t.Sequence[Device]) -> None:
+    def _step(self, stage: Stage, name: StageName, step: Step, devices: t.Sequence[Device]) -> None:
         modprobe = Modprobe(self._boot, stage, frozenset(self._loaded))
         lists = [job for work in step if not isinstance(work, Coldplug) for job in _list_jobs(work, modprobe)]
         plugged = devices if any(isinstance(work, Coldplug) for work in step) else ()
@@ -139,7 +147,7 @@ class _Simulation:
         self._run_step(stage, name, lists, {device.address: events.of(device) for device in plugged}, devices)
 
     def _probe_pending(self, stage: Stage, devices: t.Iterable[Device]) -> None:
-        """A stage takes longer than any probe."""
+        """Asynchronous probes end before the stage does."""
         for device in self._followed(devices):
             outcomes = self._outcomes[device.address]
             if any(state.pending for state in outcomes.states):
@@ -150,7 +158,7 @@ class _Simulation:
                 self._outcomes[device.address] = dataclasses.replace(outcomes, states=states)
 
     def _run_step(
-        self, stage: Stage, name: str, lists: list[Job], events: t.Mapping[str, tuple[Effect, ...]], devices: t.Sequence[Device]
+        self, stage: Stage, name: StageName, lists: list[Job], events: t.Mapping[str, tuple[Effect, ...]], devices: t.Sequence[Device]
     ) -> None:
         step = make_boot_step(stage, name, lists, events, self._counts)
         for device in self._followed(devices):
@@ -159,7 +167,7 @@ class _Simulation:
         self._settle(step)
 
     def _settle(self, step: BootStep) -> None:
-        """Everything that the step's jobs load is in the kernel when it ends, whatever came first."""
+        """When a step ends, everything that its jobs load is loaded, in whatever order."""
         for job in step.jobs:
             for effect in job.effects:
                 if isinstance(effect, LoadRequest) and effect.module not in self._loaded:
@@ -171,7 +179,7 @@ class _Simulation:
                     self._registered = [with_id(registration, effect) for registration in self._registered]
 
     def _runtime_stage(self, present: t.Sequence[Device]) -> None:
-        """What units do once udev has seen the devices; then virtual functions, which exist only from then on."""
+        """What units do after udev has processed the devices; then virtual functions, which exist only from then on."""
         if not self._boot.stages:
             return
         root = self._boot.stages[-1]
@@ -194,9 +202,9 @@ class _Simulation:
                 self._outcomes[address] = dataclasses.replace(outcomes, doubts=doubts)
 
     def _unbind_events(self, root: Stage, modprobe: Modprobe) -> t.Iterator[tuple[str, tuple[Effect, ...]]]:
-        """Of the devices that driverctl may take from a driver: a rule that is not for "add" alone writes its override once more.
+        """The "unbind" events of devices that driverctl may unbind: a rule that is not limited to "add" writes its override again.
 
-        That may come between driverctl's own override and its probe.
+        That may happen between driverctl's own override and its probe.
         """
         events = Events(root, modprobe, self._by_address, UNBIND)
         for address in self._boot.later.driverctl:
@@ -204,9 +212,9 @@ class _Simulation:
                 yield address, (AfterUnbind(), *events.of(self._by_address[address]))
 
     def _appear(self, device: Device, root: Stage, event: t.Sequence[Effect]) -> None:
-        """A virtual function is offered to the registered drivers right after udev has heard of it.
+        """A virtual function is offered to the registered drivers right after its event was sent to udev.
 
-        pci_device_add() sends the event, pci_bus_add_device() asks the drivers: an override that a rule writes may come between.
+        pci_device_add() sends the event, pci_bus_add_device() attaches the driver: a rule may write an override in between.
         """
         written = [
             DeviceState(override=effect.driver, override_because=(effect.because,))
@@ -223,7 +231,7 @@ class _Simulation:
             doubts += self._may_make_none(device, owner.driver)
             initial = DeviceState()
             if self._registrar.is_vfio(owner.driver):
-                why = Reason(owner.driver, "the kernel sets the override of its virtual functions to the driver of the physical one")
+                why = Reason(owner.driver, "the kernel sets the override of virtual functions to the physical function's driver")
                 initial = DeviceState(override=owner.driver, override_because=(why,))
             context = self._context(device, RUNTIME, "/", root)
             states += [state for first in (initial, *written) for state in self._offered(context, first)]
@@ -237,10 +245,10 @@ class _Simulation:
             and outcomes is not None
             and (outcomes.doubts or any(True for _doubt in self._name_doubts(physical, outcomes)))
         ):
-            yield f"Who has {physical.address}, whose virtual function this is, cannot be told."
+            yield f"Which driver {physical.address}, the physical function of this virtual one, is bound to cannot be determined."
 
     def _offered(self, context: ProbeContext, initial: DeviceState) -> t.Iterator[DeviceState]:
-        """What becomes of a function when it is offered to the registered drivers, in each order that the kernel may have them in."""
+        """The results of device_attach() for each possible order of the registered drivers."""
         drivers = [registration.driver for registration in self._registered]
         for order in matching.attach_order(drivers, self._boot.release):
             ordered = sorted(self._registered, key=lambda registration, order=order: order.index(registration.driver))  # type: ignore[misc]
@@ -249,18 +257,18 @@ class _Simulation:
             yield play.state
 
     def _makes_none(self, device: Device, owner: str | None, root: Stage) -> Reason | None:
-        """Why the driver of the physical function makes no virtual ones (sriov_numvfs_store() and its sriov_configure())."""
+        """Why the physical function's driver creates no virtual functions (sriov_numvfs_store() and its sriov_configure())."""
         if owner is None:
-            return Reason(str(device.physical_function), "no driver has the physical function, so that it makes no virtual ones")
-        if owner == "vfio-pci" and not self._registrar.vfio_pci_is_told("enable_sriov", root):
-            return Reason(owner, "it has the physical function, and makes virtual ones only with enable_sriov=1")
+            return Reason(str(device.physical_function), "it is not bound to a driver, so it has no virtual functions")
+        if owner == "vfio-pci" and not self._registrar.vfio_pci_has_set("enable_sriov", root):
+            return Reason(owner, "it is the physical function's driver, and creates virtual functions only with enable_sriov=1")
         return None
 
     def _may_make_none(self, device: Device, owner: str) -> t.Iterator[str]:
-        """The driver that has made them is known to; so are VFIO's variants."""
+        """A doubt unless the driver is the one that created the virtual functions that exist now, or a VFIO driver."""
         physical = self._by_address.get(device.physical_function or "")
         if physical is None or (physical.driver != owner and not self._registrar.is_vfio(owner)):
-            yield f"Whether {owner}, as the driver of {device.physical_function}, makes virtual functions cannot be told."
+            yield f"Whether {owner}, as the driver of {device.physical_function}, creates virtual functions cannot be determined."
 
     # -- one device
 
@@ -287,7 +295,7 @@ class _Simulation:
         return _Outcomes(states, (*outcomes.doubts, *doubts), (*outcomes.refused, *refused))
 
     def _candidates(self, device: Device, step: BootStep, outcomes: _Outcomes) -> frozenset[str]:
-        """The modules whose insertion can give the device an owner in this step."""
+        """The modules whose insertion can bind the device in this step."""
         named = {state.override for state in outcomes.states if state.override is not None}
         own = step.own.get(device.address)
         indices = {*step.naming.get(device.address, ()), *step.naming.get(OWN, ()), *(() if own is None else (own,))}
@@ -306,18 +314,18 @@ class _Simulation:
                 self._autoprobe[device.address] = effect.on
 
     def _doubt(self, devices: t.Sequence[Device], sentence: str) -> None:
-        """A doubt about a stage counts for every device that nobody is certain to have by then and somebody could want."""
+        """A doubt about a stage applies to every device that is not certain to be bound by then and that a driver could match."""
         for device in self._followed(devices):
             outcomes = self._outcomes[device.address]
             if outcomes.is_open and self._registrar.is_wanted(device):
                 self._outcomes[device.address] = dataclasses.replace(outcomes, doubts=(*outcomes.doubts, sentence))
 
-    def _context(self, device: Device, stage: str, place: str, at: Stage | None) -> ProbeContext:
+    def _context(self, device: Device, stage: StageName, place: str, at: Stage | None) -> ProbeContext:
         autoprobe = self._autoprobe.get(device.physical_function or "", True)
         declined = self._boot.declined.get(device.address, frozenset())
         registers = self._registrar.registering_in(at)
         return ProbeContext(
-            device, stage, place, registers, self._no_iommu, self._registrar.vfio_pci_is_told("disable_denylist", at), autoprobe, declined
+            device, stage, place, registers, self._no_iommu, self._registrar.vfio_pci_has_set("disable_denylist", at), autoprobe, declined
         )
 
     # -- the end
@@ -327,34 +335,34 @@ class _Simulation:
         owners = tuple(dict.fromkeys(state.driver for state in outcomes.states))
         state = outcomes.states[0]
         doubts = [*outcomes.doubts, *self._name_doubts(device, outcomes)]
-        certainty = UNKNOWN if doubts else RACE if len(owners) > 1 else CERTAIN
+        certainty: Certainty = UNKNOWN if doubts else RACE if len(owners) > 1 else CERTAIN
         because = list(state.because)
         if state.driver is None:
-            because = [*state.override_because, *because, *outcomes.refused] or [self._nobody(device)]
+            because = [*state.override_because, *because, *outcomes.refused] or [self._no_driver(device)]
         elif state.driver not in {refusal.fact for refusal in outcomes.refused}:
             because += outcomes.refused
         for other in outcomes.states[1:]:
             if other.driver != state.driver:
                 facts = other.because if other.driver is not None else (*other.override_because, *other.because)
-                because += [Reason(f"or {other.driver or 'nobody'}", str(fact)) for fact in facts or other.override_because]
+                because += [Reason(f"or {other.driver or 'no driver'}", str(fact)) for fact in facts or other.override_because]
         because += [Reason("not known", doubt) for doubt in doubts]
         return Winner(state.driver, certainty, state.stage, tuple(dict.fromkeys(because)), owners)
 
     def _name_doubts(self, device: Device, outcomes: _Outcomes) -> t.Iterator[str]:
-        """What is not known of the drivers that decide here."""
+        """Doubts about the drivers in the outcomes."""
         yield from (state.doubt for state in outcomes.states if state.doubt is not None)
         yield from self._registrar.doubts(
             {name for state in outcomes.states for name in (state.driver, state.override) if name is not None}
         )
         declined = self._boot.declined.get(device.address)
-        # Whether its probe failed or somebody has unbound it cannot be seen; nobody unbinds a chip set's bridge.
+        # Whether its probe failed or it was unbound cannot be determined; a chip set's bridge would not be unbound.
         if declined and outcomes.is_open and device.class_code >> 16 != BRIDGES:
-            yield f"{', '.join(sorted(declined))} could have taken the device in the running kernel and has not."
+            yield f"{', '.join(sorted(declined))} could have bound to the device in the running kernel but has not."
         if not self._boot.built_in_known and device.address in self._boot.maybe_built_in and outcomes.states[0].stage != KERNEL:
-            yield f"Kernel {self._boot.release} does not tell which devices its built-in drivers want, and the device has no other native."
+            yield f"Kernel {self._boot.release} has no list of its built-in drivers' IDs, and the device has no other native driver."
 
-    def _nobody(self, device: Device) -> Reason:
-        return Reason(f"modules.alias of {self._boot.release}", f"no module is for {device.modalias}")
+    def _no_driver(self, device: Device) -> Reason:
+        return Reason(f"modules.alias of {self._boot.release}", f"no module matches {device.modalias}")
 
 
 def _is_detached(job: Job, context: ProbeContext) -> bool:
@@ -377,7 +385,7 @@ def _refusals_of(job: Job) -> t.Iterator[Reason]:
 
 
 def _list_jobs(work: LoadList, modprobe: Modprobe) -> t.Iterator[Job]:
-    """A list is one job; where several modules are loaded at a time, each is one."""
+    """A list is one job; if its modules are loaded concurrently, each is one."""
     requests = [
         tuple(
             modprobe.ask(
@@ -393,7 +401,7 @@ def _list_jobs(work: LoadList, modprobe: Modprobe) -> t.Iterator[Job]:
 
 
 def _distinct(states: t.Iterable[DeviceState]) -> tuple[DeviceState, ...]:
-    """One of each outcome, in order."""
+    """The first state of each outcome, in order."""
     found: dict[t.Hashable, DeviceState] = {}
     for state in states:
         found.setdefault(state.outcome, state)
@@ -402,4 +410,4 @@ def _distinct(states: t.Iterable[DeviceState]) -> tuple[DeviceState, ...]:
 
 def _unless_same(outcomes: _Outcomes, taken: Assigned) -> t.Iterator[str]:
     if any(state.driver != taken.driver for state in outcomes.states):
-        yield f"{taken.source} gives the device to {taken.driver} {taken.when}; whether it does cannot be seen."
+        yield f"{taken.source} makes {taken.driver} the device's driver {taken.when}; whether that happens cannot be determined."

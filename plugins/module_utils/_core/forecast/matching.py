@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which driver the kernel lets have a PCI function (drivers/pci/pci-driver.c, drivers/base/dd.c, drivers/vfio/pci)."""
+"""Whether the kernel matches a driver with a PCI function (drivers/pci/pci-driver.c, drivers/base/dd.c, drivers/vfio/pci)."""
 
 from __future__ import annotations
 
@@ -13,57 +13,57 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import PciDriver, PciId
 
 
-# Bridges whose header is not of type 0, which vfio_pci_core_register_device() refuses: PCI-to-PCI, CardBus, semi-transparent.
+# Bridges with a header of another type than 0, which vfio_pci_core_register_device() refuses: PCI-to-PCI, CardBus, semi-transparent.
 BRIDGE_HEADERS = (0x0604, 0x0607, 0x0609)
-# vfio_pci_dev_in_denylist() in drivers/vfio/pci/vfio_pci.c; only vfio-pci itself asks.
+# vfio_pci_dev_in_denylist() in drivers/vfio/pci/vfio_pci.c; only vfio-pci itself uses it.
 DENYLIST = {(0x8086, number) for number in (0x0435, 0x0443, 0x0B25, 0x0CFE, 0x19E2, 0x19E3, 0x37C8, 0x37C9)}
-# Between these the order of a device that is added later changed ("PCI: Allow drivers to be probed asynchronously").
+# Between these the order of drivers for a device that is added later changed ("PCI: Allow drivers to be probed asynchronously").
 OLD_ADD_ORDER, NEW_ADD_ORDER = (6, 16), (7, 2)
 
 
 def matches(driver: PciDriver, dynamic_ids: t.Sequence[PciId], device: Device, override: str | None) -> bool:
-    """pci_match_device(): an override shuts all others out and lets its own in; else dynamic IDs, then the driver's table."""
+    """As pci_match_device(): with an override only the named driver matches; else by dynamic IDs, then by the driver's table."""
     if override is not None:
         return _is_named(driver, override)
     return _has_dynamic_id(dynamic_ids, device) or _has_static_id(driver, device)
 
 
 def _is_named(driver: PciDriver, override: str) -> bool:
-    """strcmp(): neither case nor dashes are folded, and any driver can be named for any device."""
+    """As strcmp(): case and dashes matter, and any driver can be named for any device."""
     return driver.name == override
 
 
 def _has_dynamic_id(dynamic_ids: t.Sequence[PciId], device: Device) -> bool:
-    """pci_match_device() asks the dynamic IDs first; none of them is restricted to an override."""
+    """pci_match_device() checks the dynamic IDs first; none of them is override-only."""
     return any(entry.matches(device) for entry in dynamic_ids)
 
 
 def _has_static_id(driver: PciDriver, device: Device) -> bool:
-    """Entries for an override count only where one names the driver (PCI_ID_F_VFIO_DRIVER_OVERRIDE)."""
+    """Override-only entries (PCI_ID_F_VFIO_DRIVER_OVERRIDE) are left out: they match only with an override."""
     return any(entry.matches(device) for entry in driver.ids if not entry.override_only)
 
 
 def can_probe(is_virtual: bool, autoprobe: bool, override: str | None) -> bool:
-    """pci_device_can_probe(): virtual functions are offered only where sriov_drivers_autoprobe says so, or to an override."""
+    """As pci_device_can_probe(): virtual functions are probed only with sriov_drivers_autoprobe or an override."""
     return not is_virtual or autoprobe or override is not None
 
 
 def vfio_refusal(driver: PciDriver, device: Device, no_iommu: str | None, denylist_disabled: bool) -> str | None:
-    """Why a VFIO driver's probe fails for the device, None where it does not (vfio_pci_probe(), vfio_pci_core_register_device())."""
+    """Why a VFIO driver's probe fails for the device; None if it does not (vfio_pci_probe(), vfio_pci_core_register_device())."""
     if no_iommu is not None:
         return no_iommu
     if device.class_code >> 8 in BRIDGE_HEADERS:
-        return "VFIO takes no bridge"
+        return "VFIO does not accept bridges"
     if driver.name == "vfio-pci" and (device.vendor, device.device) in DENYLIST and not denylist_disabled:
         return "vfio-pci refuses this device unless disable_denylist=1"
     return None
 
 
 def attach_order(drivers: t.Sequence[PciDriver], release: str) -> tuple[tuple[PciDriver, ...], ...]:
-    """The order, or the possible orders, in which a device that appears later is offered to registered drivers.
+    """The order, or the possible orders, in which registered drivers are tried for a device that is added later.
 
-    Up to 6.16 device_attach() walks them as they registered; from 7.2 on device_initial_probe() asks those that probe
-    synchronously first.  Between the two it depends on the exact release, so both are possible.
+    Up to 6.16 device_attach() uses the order of registration; since 7.2 device_initial_probe() tries those that probe
+    synchronously first.  In between it depends on the exact release, so both are possible.
     """
     registered = tuple(drivers)
     two_passes = tuple(sorted(registered, key=lambda driver: driver.asynchronous))
@@ -83,9 +83,9 @@ HOST_BRIDGE = 0x0600
 
 
 def why_off(devices: t.Sequence[Device], boot: Boot) -> str | None:
-    """Why no device will be in an IOMMU group, None where they will be.
+    """Why no device will be in an IOMMU group; None if they will be.
 
-    `iommu=off` counts on every x86 host, the makers' own arguments on hosts of theirs; of several the last one counts.
+    `iommu=off` applies to every x86 host, the vendors' arguments to hosts with their host bridges; the last of several counts.
     """
     makers = {device.vendor for device in devices if device.class_code >> 8 == HOST_BRIDGE}
     names = ["iommu"]
@@ -94,7 +94,7 @@ def why_off(devices: t.Sequence[Device], boot: Boot) -> str | None:
     for name in names:
         words = [word for value in boot.cmdline.values(name) for word in value.split(",") if word in ("on", "off", "force")]
         if words and words[-1] == "off":
-            return f"there is no IOMMU: {boot.cmdline_source} says {name}=off"
+            return f"there is no IOMMU: {boot.cmdline_source} has {name}=off"
     if boot.has_iommu is False:
         return "there is no IOMMU: no device is in an IOMMU group"
     return None

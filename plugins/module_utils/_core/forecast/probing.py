@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What kmod loads when it is asked for a module or an alias (libkmod/libkmod-module.c)."""
+"""What kmod loads for a module's name or an alias (libkmod/libkmod-module.c)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import Directive
 
 Found = tuple[str, Reason]
-"""A module and what names it."""
+"""A module, and why it was found."""
 _NOTHING = re.compile(r"(?:/usr)?(?:/bin/)?(true|false|:)")
 _MODPROBE = re.compile(r"(?:(?:/usr)?/s?bin/)?modprobe")
 _SEPARATOR = re.compile(r"\s*(;|&&)\s*")
@@ -27,10 +27,10 @@ _QUIET = ("-q", "--quiet", "-b", "--use-blacklist", "-qb", "-a", "--all", "-v", 
 
 @dataclasses.dataclass(frozen=True)
 class LoadRequest:
-    """One module that kmod is asked for, and what it then inserts, in order; nothing at all where the module is in already.
+    """A module that kmod is asked to load, and what it inserts for that, in order; nothing if the module is already loaded.
 
-    ``because`` says how the module came to be asked for and what goes before it, ``refused`` why it is not inserted.
-    ``failed`` is what the one who asked hears: an `install` line may well succeed without inserting anything.
+    ``because`` says why it is requested and what is inserted before it, ``refused`` why it is not inserted.
+    ``failed`` is kmod's result for the caller: an `install` line may succeed without inserting anything.
     """
 
     module: str
@@ -43,14 +43,14 @@ class LoadRequest:
 
 @dataclasses.dataclass(frozen=True)
 class _Command:
-    """What an `install` line does: the modules that it asks for by name; None where it cannot be told."""
+    """What an `install` line does: the modules that it loads by name; None if that cannot be determined."""
 
     names: tuple[str, ...] | None
     fails: bool = False
 
 
 class Modprobe:
-    """kmod in one stage.  ``loaded`` are the modules that earlier stages have left in the kernel."""
+    """kmod in one stage.  ``loaded`` are the modules that earlier stages have loaded."""
 
     def __init__(self, boot: Boot, stage: Stage, loaded: frozenset[str]) -> None:
         self._boot = boot
@@ -71,10 +71,10 @@ class Modprobe:
             return requests
         return tuple(dataclasses.replace(request, because=(source, *request.because)) for request in requests)
 
-    # -- who is meant
+    # -- lookup
 
     def lookup(self, text: str) -> tuple[Found, ...]:
-        """kmod_module_new_from_lookup(): the first source that knows the name or alias; the others are not asked."""
+        """As kmod_module_new_from_lookup(): only the first source that has the name or alias counts."""
         name = normalize_module_name(text) if "[" not in text else text
         for source in (self._from_config_alias, self._from_names, self._from_install, self._from_modules_alias, self._from_built_ins):
             found = source(name)
@@ -94,7 +94,7 @@ class Modprobe:
         return [(name, _said(line)) for line in lines[:1]]
 
     def _from_modules_alias(self, name: str) -> list[Found]:
-        """All modules whose alias matches, by priority: as depmod wrote them, DKMS's after the kernel's own."""
+        """All modules whose alias matches, in depmod's order: DKMS's after the kernel's own."""
         if not name.startswith("pci:"):
             return []
         found = [match for match in self._kernel.natives(name) if match.order >= 0]
@@ -103,10 +103,10 @@ class Modprobe:
     def _from_built_ins(self, name: str) -> list[Found]:
         return [(name, Reason(f"modules.builtin of {self._kernel.release}", name))] if name in self._kernel.builtins else []
 
-    # -- what goes in
+    # -- insertion
 
     def _request(self, module: str, why: Reason, heeds_blacklist: bool) -> LoadRequest:
-        """kmod_module_probe_insert_module(): a blacklist counts for the module that was asked for, not for what comes with it."""
+        """As kmod_module_probe_insert_module(): a blacklist applies to the requested module, not to its dependencies and softdeps."""
         if self._is_in_kernel(module):
             return LoadRequest(module, (), (why,))
         blacklisted = self._blacklist_of(module) if heeds_blacklist else None
@@ -140,7 +140,7 @@ class Modprobe:
         return LoadRequest(module, tuple(inserted), tuple(because), tuple(refused), tuple(doubts), failed)
 
     def _probe_list(self, module: str, visited: set[str], because: list[Reason]) -> t.Iterator[tuple[str, bool]]:
-        """__kmod_module_get_probe_list(): dependencies, then the module, each with its softdeps around it.
+        """As __kmod_module_get_probe_list(): dependencies, then the module, each with its softdeps before and after it.
 
         Yields each name and whether its install line is ignored.
         """
@@ -151,7 +151,7 @@ class Modprobe:
             yield from self._with_softdeps(name, visited, because)
 
     def _with_softdeps(self, module: str, visited: set[str], because: list[Reason]) -> t.Iterator[tuple[str, bool]]:
-        """__kmod_module_fill_softdep(): only the first softdep line that matches counts, and it makes kmod ignore `install`."""
+        """As __kmod_module_fill_softdep(): only the first matching softdep line counts, and it makes kmod ignore `install`."""
         line = next(iter(self._config.softdeps(module)), None)
         before = [found for word in softdep_words(line, "pre:") for found in self.lookup(word)]
         after = [found for word in softdep_words(line, "post:") for found in self.lookup(word)]
@@ -163,10 +163,10 @@ class Modprobe:
         for name, _why in after:
             yield from self._probe_list(name, visited, because)
 
-    # -- what does not go in
+    # -- refusal
 
     def unloadable(self, module: str) -> Reason | None:
-        """Why the kernel would not take a module, with its dependencies in mind; None where it would."""
+        """Why a module or one of its dependencies cannot be loaded; None if they can."""
         if module not in self._loadable:
             self._loadable[module] = None
             self._loadable[module] = self._why_unloadable(module)
@@ -215,10 +215,12 @@ class Modprobe:
         return any(self.lookup(word) for kind in ("pre:", "post:") for word in softdep_words(line, kind))
 
     def _run_install(self, module: str, line: Directive, inserted: list[str], doubts: list[str]) -> Reason | None:
-        """What stands in for inserting the module; plain `modprobe` heeds no blacklist of a module's own name."""
+        """Run the `install` command.  Plain `modprobe` does not apply the blacklist to a module that is requested by name."""
         command = _command(line, module)
         if command.names is None:
-            doubts.append(f"{line.source} runs a command in place of loading {module} ({line.arguments[1]}); what it loads cannot be told.")
+            doubts.append(
+                f"{line.source} runs a command in place of loading {module} ({line.arguments[1]}); what it loads cannot be determined."
+            )
             return None
         for name in command.names:
             if name == module:

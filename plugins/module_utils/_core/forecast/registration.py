@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which drivers a module registers when it is inserted, and for which devices: its table, and what `ids=` adds to it."""
+"""The drivers that a module registers when it is inserted, with their ID tables and the dynamic IDs of `ids=`."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Registrar:
         self._in_stage: dict[int, t.Callable[[str], tuple[Registration, ...]]] = {}
 
     def built_in(self) -> t.Iterator[Registration]:
-        """In link order; a built-in module's `ids=` can only stand on the command line."""
+        """Built-in drivers in link order; their `ids=` can be set only on the command line."""
         for module, driver in self._boot.built_in:
             facts = self._boot.modules.get(module)
             takes_ids = facts is not None and facts.takes_ids
@@ -50,7 +50,7 @@ class Registrar:
             yield Registration(driver, module, module in self._vfio, ids, because)
 
     def registers(self, stage: Stage | None, module: str) -> tuple[Registration, ...]:
-        """What inserting the module in a stage registers."""
+        """The drivers that inserting the module in a stage registers."""
         facts = self._boot.modules.get(module)
         if facts is None or stage is None:
             return ()
@@ -67,7 +67,7 @@ class Registrar:
         return self._known[key]
 
     def _asks_for_async(self, stage: Stage, module: str) -> Reason | None:
-        """`async_probe` among the module's options; from Linux 6.3 on it may say no, and `module.async_probe` asks for all modules.
+        """`async_probe` among the module's options; since Linux 6.3 it takes a value, and `module.async_probe` applies to all modules.
 
         (unknown_module_param_cb() in kernel/module/main.c)
         """
@@ -91,21 +91,21 @@ class Registrar:
         return self._in_stage[id(stage)]
 
     def _ids(self, stage: Stage, module: str) -> _Ids:
-        """Of several `ids=` the last one counts; a module is not loaded where any is refused, see `Modprobe.unloadable()`."""
+        """The last `ids=` counts; a module with one that the kernel refuses is not loaded, see `Modprobe.unloadable()`."""
         return _parsed(parameters.given_to(stage.config, module), f"options {module} ")
 
     def _ids_on_cmdline(self, module: str) -> _Ids:
         """The kernel goes on without an `ids=` that it refuses."""
         return _parsed(self._on_cmdline(module), "")
 
-    # -- which modules are of interest to a device
+    # -- the modules that matter for a device
 
     def modules_of(self, driver: str) -> t.Sequence[str]:
         """The modules that register a driver of that name."""
         return self._modules.get(driver, ())
 
     def with_dynamic_id(self, stage: Stage, device: Device) -> set[str]:
-        """The modules whose `ids=` in that stage names the device."""
+        """The modules whose `ids=` in that stage matches the device."""
         if id(stage) not in self._dynamic:
             modules = self._boot.modules.keys() & stage.config.modules_with_options
             listed = ((module, self.registers(stage, module)) for module in sorted(modules))
@@ -114,14 +114,14 @@ class Registrar:
 
     @staticmethod
     def configured_natives(stage: Stage, device: Device) -> set[str]:
-        """The modules that an `alias` line names for the device."""
+        """The modules of `alias` lines that match the device."""
         return {line.arguments[1] for line in stage.config.aliases(device.modalias)}
 
     def is_vfio(self, driver: str) -> bool:
         return any(module in self._vfio for module in self.modules_of(driver))
 
     def is_wanted(self, device: Device) -> bool:
-        """Whether any module has a table entry of its own for the device, or is told to take it."""
+        """Whether any module other than vfio_pci has an alias for the device, or is configured to bind to it."""
         for stage in self._boot.stages:
             natives = stage.kernel.natives(device.modalias)
             if natives or self.with_dynamic_id(stage, device) or self.configured_natives(stage, device):
@@ -130,13 +130,13 @@ class Registrar:
                 return True
         return False
 
-    def vfio_pci_is_told(self, parameter: str, stage: Stage | None) -> bool:
-        """Whether one of vfio-pci's switches is set: disable_denylist, enable_sriov."""
+    def vfio_pci_has_set(self, parameter: str, stage: Stage | None) -> bool:
+        """Whether a boolean parameter of vfio-pci is set: disable_denylist, enable_sriov."""
         given = () if stage is None else named(parameters.given_to(stage.config, VFIO_PCI), parameter)
         return bool(given) and ("1" if given[-1].value is None else given[-1].value) in TRUE
 
     def doubts(self, drivers: t.Collection[str]) -> t.Iterator[str]:
-        """What is not known for certain of these drivers."""
+        """Doubts about these drivers."""
         for name in sorted(drivers):
             for module in self.modules_of(name):
                 doubt = self._boot.modules[module].doubt

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What driverctl does once a device's event is over (its unit driverctl@pci-….service)."""
+"""What driverctl does after a device's event has been processed (its unit driverctl@pci-….service)."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import Modprobe
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
 
-NOBODY = "none"
+NO_DRIVER = "none"
 
 
 def jobs_of(later: Later, modprobe: Modprobe, devices: t.Mapping[str, Device]) -> list[Job]:
-    """driverctl's units, one for each device: load the driver by its name, unbind, set the override, probe.
+    """driverctl's units, one for each device: load the driver by name, unbind, set the override, probe.
 
-    Where modprobe fails, driverctl ends (set_override() in its script), and the device stays where it is.
+    If modprobe fails, driverctl ends (set_override() in its script), and the device stays bound as it is.
     """
     found = []
     for address, assigned in later.driverctl.items():
         if address not in devices:
             continue
-        because = Reason(assigned.source, f"driverctl gives {address} to {assigned.driver or 'any driver'}")
-        loads = assigned.driver not in ("", NOBODY)
+        because = Reason(assigned.source, f"driverctl binds {address} to {assigned.driver or 'any driver'}")
+        loads = assigned.driver not in ("", NO_DRIVER)
         requests = modprobe.ask(assigned.driver, False, because) if loads else ()
         effects: list[Effect] = list(requests)
         if loads and (not requests or any(request.failed for request in requests)):

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Facts that are dear to read, kept from run to run.  Deleting them costs time and nothing else."""
+"""Cache of facts that are expensive to read.  Deleting it costs time and nothing else."""
 
 from __future__ import annotations
 
@@ -18,23 +18,24 @@ FileStatus = list[list[int]]
 
 DIRECTORY = "/var/cache/vfio-variants"
 SETTLED = 2.0
-"""Seconds after which a file that changes again shows another time: some file systems keep whole seconds."""
+"""Nothing is cached about a file changed less than this many seconds ago: with timestamps of one second, as some file systems have,
+a second change would go unnoticed."""
 MOST = 512
-"""So many entries are kept, those that were written last: kernels and images come and go."""
+"""Entries to keep, newest first: kernels and images come and go."""
 VERSION = "0.1.0"
-"""The collection's: another one may come to other conclusions."""
+"""The collection's version: another one may reach other results from the same files."""
 FORMAT = 3
-"""Counts up whenever anything that is kept means something else than before, within one version."""
-# What a decoder raises on a value that it did not write.
+"""Incremented when the meaning of a cached value changes within one version."""
+# What a decoder raises for a value in another format.
 FOREIGN = (AttributeError, IndexError, KeyError, TypeError, ValueError)
 
 
 class Cache:
-    """What files of a host were found to hold, by kind and path, for as long as the file stays the same.
+    """Results that were computed from a host's files, by kind and path; valid while those files are unchanged.
 
-    A file counts as the same while its device, inode, size and times of modification and change are.  Nothing here ever fails: what
-    cannot be kept is read again.  ``directory`` is always this machine's own: whoever bakes an image must not get our files in it,
-    nor may an image tell us what its files hold.  ``writable`` is false in check mode, which writes nothing.
+    A file counts as unchanged while its device, inode, size, mtime and ctime are.  A cache error is never an error of the caller: what
+    cannot be cached is read again.  ``directory`` is always on this machine, whatever the host's root is: an image must neither
+    receive our cache nor supply it.  ``writable`` is false in check mode, which writes nothing.
     """
 
     def __init__(self, host: Host, writable: bool, directory: str | None = None, settled: float = SETTLED) -> None:
@@ -45,7 +46,7 @@ class Cache:
         self._directory = directory or DIRECTORY
 
     def get(self, kind: str, path: str, also: t.Sequence[str] = ()) -> t.Any | None:
-        """What was put for the file, and for those that it was read with, as they are now; None where nothing was."""
+        """The value that was stored for the file and the files ``also``, as they are now; None if there is none."""
         state = self._state(path, also)
         content = None if state is None else self._read(self._name(kind, path))
         if content is None:
@@ -57,7 +58,7 @@ class Cache:
             return None
 
     def put(self, kind: str, path: str, value: t.Any, also: t.Sequence[str] = ()) -> None:
-        """Keep what JSON can say of a file, and of those that it was read with."""
+        """Store a value, which must be representable in JSON, for a file and the files ``also`` that it depends on."""
         self._put(kind, path, value, self._state(path, also))
 
     def remembered(
@@ -69,15 +70,15 @@ class Cache:
         decode: t.Callable[[t.Any], T],
         also: t.Sequence[str] = (),
     ) -> T:
-        """What ``make`` reads from the file, and from the files ``also``, unless that is known.  Raises only what ``make`` does."""
+        """The cached result of ``make``, which reads the file and the files ``also``; called on a miss.  Raises only what ``make`` does."""
         kept = self.get(kind, path, also)
         if kept is not None:
             try:
                 return decode(kept)
             except FOREIGN:
                 pass
-        with self._unwatched():
-            # A file that is replaced while it is read must not be remembered as what replaced it.
+        with self._recording_paused():
+            # Taken before reading: a file that is replaced meanwhile must not be cached under the status of its successor.
             state = self._state(path, also)
             value = make()
         self._put(kind, path, encode(value), state)
@@ -86,31 +87,31 @@ class Cache:
     def concluded(
         self,
         kind: str,
-        whose: str,
+        subject: str,
         given: str,
         make: t.Callable[[], T],
         encode: t.Callable[[T], t.Any],
         decode: t.Callable[[t.Any], T],
     ) -> T:
-        """What ``make`` concludes from what is ``given`` and from what it asks of the host, unless that is known.
+        """The cached result of ``make``, which depends on ``given`` and on what it reads from the host; called on a miss.
 
-        It is known while the host gives the answers that it gave to ``make``; only these are asked for then.  One conclusion is
-        kept for each ``whose``: the last.  Raises only what ``make`` does.
+        The result is valid while every read that ``make`` did gives the same answer; a hit repeats only these reads.  The last
+        result is kept for each ``subject``.  Raises only what ``make`` does.
         """
-        content = self._read(self._name(kind, whose))
+        content = self._read(self._name(kind, subject))
         if content is not None:
             with contextlib.suppress(*FOREIGN, RecursionError):
                 kept = json.loads(content)
-                if kept["about"] == self._about(kind, whose, given) and self._host.still_answers(kept["seen"]):
+                if kept["about"] == self._about(kind, subject, given) and self._host.still_answers(kept["seen"]):
                     return decode(kept["value"])
         with self._host.recorded() as log:
             value = make()
         if log.is_complete:
-            self._write(kind, whose, {"about": self._about(kind, whose, given), "seen": log.seen, "value": encode(value)}, log.newest)
+            self._write(kind, subject, {"about": self._about(kind, subject, given), "seen": log.seen, "value": encode(value)}, log.newest)
         return value
 
-    def _unwatched(self) -> contextlib.AbstractContextManager[None]:
-        """The status of the file is recorded: its content need not be."""
+    def _recording_paused(self) -> contextlib.AbstractContextManager[None]:
+        """Suspends recording: the file's status is recorded, so its content need not be."""
         return contextlib.nullcontext() if self._host.read_log is None else self._host.read_log.paused()
 
     def _put(self, kind: str, path: str, value: t.Any, state: FileStatus | None) -> None:
@@ -131,7 +132,7 @@ class Cache:
             return
 
     def _state(self, path: str, also: t.Sequence[str]) -> FileStatus | None:
-        """What tells whether files have changed; None where the first is not there."""
+        """What changes when the files do; None if the first does not exist."""
         if not self._host.exists(path):
             return None
         found = (self._host.stat(one) for one in (path, *also))
@@ -151,5 +152,5 @@ class Cache:
         return [VERSION, FORMAT, kind, self._host.root, path, state]
 
     def _name(self, kind: str, path: str) -> str:
-        whose = f"{self._host.root}\0{path}".encode("utf-8", "surrogateescape")
-        return f"{kind}-{hashlib.sha256(whose).hexdigest()[:32]}.json"
+        key = f"{self._host.root}\0{path}".encode("utf-8", "surrogateescape")
+        return f"{kind}-{hashlib.sha256(key).hexdigest()[:32]}.json"

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A directory that nobody but this process's user can write to, worked in through its open handle.  See `Host.cache_directory()`."""
+"""A directory that only this process's user can write to, accessed through its open handle.  See `Host.cache_directory()`."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ OTHERS_WRITE = stat_bits.S_IWGRP | stat_bits.S_IWOTH
 
 
 class CacheDirectory:
-    """Files of one user, by their base names; links are never followed."""
+    """The files of one user in one directory, by base name.  Symbolic links are never followed."""
 
     def __init__(self, handle: int) -> None:
         self._handle = handle
 
     def read(self, name: str) -> bytes | None:
-        """The content of a file; None where there is none, or it is not ours alone."""
+        """The content of a file; None if there is none, or if another user owns it or can write to it."""
         try:
-            # A pipe of that name must not make anybody wait.
+            # Without O_NONBLOCK a FIFO of that name would block the open.
             handle = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=self._handle)
         except OSError:
             return None
@@ -32,7 +32,7 @@ class CacheDirectory:
             return file.read() if stat_bits.S_ISREG(status.st_mode) and is_private(status) else None
 
     def write(self, name: str, data: bytes) -> None:
-        """Replace a file as a whole.  Raises OSError."""
+        """Replace a file atomically.  Raises OSError."""
         temporary = f".{name}.{secrets.token_hex(8)}"
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW
         try:
@@ -45,7 +45,7 @@ class CacheDirectory:
             raise
 
     def keep_newest(self, count: int) -> None:
-        """Delete the files that were written longest ago, but for so many.  Raises OSError."""
+        """Delete all but the ``count`` most recently written files.  Raises OSError."""
         names = [name for name in os.listdir(self._handle) if not name.startswith(".")]
         if len(names) <= count:
             return
@@ -55,7 +55,7 @@ class CacheDirectory:
 
 
 def open_private(place: str, create: bool) -> int | None:
-    """A handle of the directory; None where there is none, or it is a link, or others can write to it.  Raises OSError."""
+    """A handle of the directory; None if there is none, if it is a link, or if others can write to it.  Raises OSError."""
     if create:
         with contextlib.suppress(FileExistsError):
             os.mkdir(place, DIRECTORY_MODE)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Compressed streams inside boot images and module files, told apart by their first bytes as the kernel does (lib/decompress.c)."""
+"""Compressed streams in initramfs images and module files, recognised by their first bytes as the kernel does (lib/decompress.c)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ MAGICS: t.Mapping[bytes, str] = {
 
 
 class Decompressor(t.Protocol):
-    """What zlib, lzma and bz2 have in common."""
+    """The common interface of the decompressors of zlib, lzma and bz2."""
 
     @property
     def eof(self) -> bool: ...
@@ -61,12 +61,12 @@ COMMANDS: t.Mapping[str, t.Callable[[str, str], list[str]]] = {
 
 
 def kind(start: bytes) -> str | None:
-    """The compression that a stream's first bytes announce, None for none that the kernel knows."""
+    """The compression of a stream that begins with these bytes; None if the kernel knows none."""
     return next((name for magic, name in MAGICS.items() if start.startswith(magic)), None)
 
 
 class FileReader:
-    """A plain file, from where it stands."""
+    """Reads a plain file from its current position."""
 
     def __init__(self, file: t.BinaryIO) -> None:
         self._file = file
@@ -88,7 +88,7 @@ class FileReader:
 
 
 class Unpacker:
-    """A stream that a library module unpacks piece by piece."""
+    """Reads a compressed stream, unpacking it in pieces with a module of the standard library."""
 
     def __init__(self, file: t.BinaryIO, decompressor: Decompressor) -> None:
         self._file = file
@@ -116,7 +116,7 @@ class Unpacker:
             size -= passed
 
     def finish(self) -> None:
-        """Go to the end of the stream, and leave the file just behind it."""
+        """Read to the end of the stream; the file's position is then the first byte after it."""
         while not self._decompressor.eof:
             self._used = len(self._ready)
             self._fill(1)
@@ -139,21 +139,21 @@ class Unpacker:
         try:
             return self._decompressor.decompress(packed)
         except (zlib.error, lzma.LZMAError, OSError, EOFError, ValueError) as error:
-            raise CorruptFileError(f"its compressed stream is damaged ({error})") from error
+            raise CorruptFileError(f"its compressed stream is corrupt ({error})") from error
 
 
 @contextlib.contextmanager
 def unpacked(host: Host, file: t.BinaryIO) -> t.Iterator[FileReader | Unpacker]:
-    """What the compressed stream that begins here holds; afterwards the file stands behind the stream.
+    """A reader of the compressed stream that begins at the file's position; afterwards the position is just behind the stream.
 
-    zstd, LZ4 and LZO have no library in Python: their own commands unpack them, and the rest of the file is theirs.
-    Raises DamagedError when the stream is damaged, HostError when the command is missing.
+    The standard library has no zstd, LZ4 or LZO: their commands unpack these, and get the whole rest of the file.
+    Raises CorruptFileError if the stream is corrupt, HostError if the command is missing.
     """
     start = file.read(LONGEST_MAGIC)
     file.seek(-len(start), io.SEEK_CUR)
     found = kind(start)
     if found is None:
-        raise CorruptFileError(f"it has bytes that neither begin an archive nor a compressed stream ({start.hex(' ')})")
+        raise CorruptFileError(f"it contains bytes that start neither an archive nor a compressed stream ({start.hex(' ')})")
     if found in LIBRARY:
         stream = Unpacker(file, LIBRARY[found]())
         yield stream
@@ -166,7 +166,7 @@ def unpacked(host: Host, file: t.BinaryIO) -> t.Iterator[FileReader | Unpacker]:
 
 
 def unpacked_bytes(host: Host, data: bytes) -> bytes:
-    """The data itself, or what it unpacks to when it is compressed."""
+    """The data, decompressed if it is compressed.  Raises as `unpacked()` does."""
     if kind(data[:LONGEST_MAGIC]) is None:
         return data
     with unpacked(host, io.BytesIO(data)) as reader:
@@ -182,7 +182,7 @@ def _unpack_by_command(host: Host, name: str, file: t.BinaryIO, directory: str) 
         shutil.copyfileobj(file, copy, CHUNK)
     done = host.run(COMMANDS[name](packed, plain), timeout=COMMAND_TIMEOUT, ok=range(256))
     if done.rc == NOT_FOUND:
-        raise HostError(f"The command {name} is needed to unpack {name} data, and this host has none.", f"Install the package {name}.")
+        raise HostError(f"The command {name} is needed to unpack {name} data and is not installed.", f"Install the package {name}.")
     if done.rc != 0:
         last = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.rc}"]
         raise CorruptFileError(f"{name} cannot unpack it ({last[0].replace(packed, 'the stream')})")

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one exception of the core: a sentence for the operator and what to do about it."""
+"""The core's exception: one sentence for the operator, and what to do."""
 
 from __future__ import annotations
 
@@ -8,11 +8,10 @@ import typing as t
 
 
 class HostError(Exception):
-    """What stands in the way, in one sentence naming the option, file or device, and what to do.
+    """An error for the operator: one sentence that names the option, file or device, and what to do.
 
-    ``msg`` says what was found and where; ``hint`` says what the operator can do.  Modules turn it into
-    ``fail_json`` in one place, so neither may hold anything that only a developer understands.
-    ``facts`` are extra return values, such as the last lines of a build log.
+    ``msg`` says what was found and where, ``hint`` what the operator can do.  `run_module()` passes both to ``fail_json``,
+    so neither may need a developer to understand it.  ``facts`` are extra return values, such as the end of a build log.
     """
 
     def __init__(self, msg: str, hint: str | None = None, facts: t.Mapping[str, t.Any] | None = None) -> None:
@@ -26,4 +25,4 @@ class HostError(Exception):
 
 
 class CorruptFileError(HostError):
-    """A file's content is broken, whoever reads it."""
+    """The content of a file is corrupt."""

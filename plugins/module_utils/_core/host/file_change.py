@@ -10,7 +10,7 @@ import typing as t
 
 @dataclasses.dataclass(frozen=True)
 class FileState:
-    """What a file is: content and permissions; ``foreign_owner`` when another user than the one we run as owns it."""
+    """A file's content and permissions; ``foreign_owner`` if it does not belong to the user that we run as."""
 
     content: bytes
     mode: int = 0o644
@@ -19,7 +19,7 @@ class FileState:
 
 @dataclasses.dataclass(frozen=True)
 class FileChange:
-    """The current and the desired state of one file; None is "not there"."""
+    """The current and the desired state of one file; None means that it does not exist."""
 
     path: str
     before: FileState | None

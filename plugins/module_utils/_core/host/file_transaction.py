@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files that change together: all of them or none."""
+"""Changes of several files, made all or none."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ if t.TYPE_CHECKING:
 
 
 def read_state(host: Host, path: str) -> FileState | None:
-    """The file's state, None where there is none.  Raises HostError when something else than a file is in its place."""
+    """The file's state, None if it does not exist.  Raises HostError if it is not a regular file."""
     if host.link(path) is not None:
-        raise HostError(f"{path} is a symbolic link, so it is somebody else's.", "Remove it, or choose another policy name.")
+        raise HostError(f"{path} is a symbolic link, which this collection does not create.", "Remove it, or choose another policy name.")
     status = host.stat(path)
     if status is None:
         return None
     if not stat_bits.S_ISREG(status.st_mode):
-        raise HostError(f"{path} is not a file.", "Remove it, or choose another policy name.")
+        raise HostError(f"{path} is not a regular file.", "Remove it, or choose another policy name.")
     return FileState(host.read_bytes(path), stat_bits.S_IMODE(status.st_mode), status.st_uid != os.geteuid())
 
 
 class Applied:
-    """Changes that were made, and the way back."""
+    """Changes that were made, and how to undo them."""
 
     def __init__(self, host: Host) -> None:
         self._host = host
@@ -55,9 +55,9 @@ class Applied:
             self._folders.append(path)
 
     def undo(self) -> tuple[str, ...]:
-        """Put every file back, the last one first; returns the paths that could not be put back.
+        """Restore every file, the last one first; returns the paths that could not be restored.
 
-        An owner other than ours cannot be given back: what such a file held and its permissions are.
+        Content and permissions are restored; a file that belonged to another user belongs to ours afterwards.
         """
         stuck = tuple(change.path for change in reversed(self._files) if not self._put_back(change))
         for folder in reversed(self._folders):
@@ -78,7 +78,7 @@ class Applied:
 
 
 def apply(host: Host, changes: t.Iterable[FileChange]) -> Applied:
-    """Make the needed changes.  When one fails, those made before are undone and HostError tells which failed."""
+    """Make the needed changes.  If one fails, those made before are undone, and HostError says which failed."""
     applied = Applied(host)
     try:
         for change in needed(changes):
@@ -86,6 +86,6 @@ def apply(host: Host, changes: t.Iterable[FileChange]) -> Applied:
     except BaseException as error:
         stuck = applied.undo()
         if stuck and isinstance(error, HostError):
-            raise HostError(error.msg, f"Could not be put back as they were: {', '.join(stuck)}.", error.facts) from error
+            raise HostError(error.msg, f"These files could not be restored: {', '.join(stuck)}.", error.facts) from error
         raise
     return applied

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The part of a host that can be looked at, whether it lies on a disk or inside a boot image."""
+"""Read access to a tree of files, on a disk or inside an initramfs image."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import typing as t
 
 
 class FileTree(t.Protocol):
-    """Files below one root, named as the machine itself names them (``/etc/modprobe.d``).  `Host` is one.
+    """Files below one root, by their paths on that machine (``/etc/modprobe.d``).  `Host` is one.
 
-    What is not there is no error, except for `read_bytes()` and `read_text()`, which raise HostError.
+    A missing file is not an error, except for `read_bytes()` and `read_text()`, which raise HostError.
     """
 
     def shown(self, path: str) -> str:
-        """How a file is named to the operator, who sees more trees than this one."""
+        """How messages name a file, so that the operator can tell which tree it is in."""
 
     def names(self, path: str) -> tuple[str, ...]: ...
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The only door to the managed host: every file, command and write of the core goes through a `Host`."""
+"""The only access to the managed host: every file, command and write of the core goes through a `Host`."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ LOCK = "/run/lock/vfio-variants.lock"
 TIMED_OUT = (124, 137)
 MAX_LINKS = 40
 POLL = 0.05
-"""Seconds between two looks at what others do."""
-# Not /tmp, which is often memory: an unpacked image has hundreds of megabytes.
+"""Seconds between two polls of what the kernel or another process does."""
+# Not /tmp, which is often a tmpfs: an unpacked initramfs image has hundreds of megabytes.
 LARGE = "/var/tmp"  # noqa: S108 - only mkdtemp() writes there
 
 
@@ -40,7 +40,7 @@ class Completed(t.NamedTuple):
 
 
 class Runner(t.Protocol):
-    """How a command is run; `AnsibleModule.run_command` is one."""
+    """Runs a command; `AnsibleModule.run_command` is one."""
 
     def __call__(
         self, args: list[str], *, data: bytes | None, binary_data: bool, environ_update: dict[str, str] | None
@@ -57,11 +57,10 @@ class ModuleLike(t.Protocol):
 
 
 class Host:
-    """A machine whose files lie below ``root``: ``/``, a mounted image, or a test tree.
+    """A machine whose files are below ``root``: ``/``, a mounted image, or a test tree.
 
-    Paths are given as the machine itself would name them (``/etc/modprobe.d``).  Below another root, absolute
-    symbolic links are followed as that machine would follow them, so an image's links never lead to this one.
-    Commands always run on this machine.
+    Paths are those of that machine (``/etc/modprobe.d``).  Below another root, absolute symbolic links are resolved
+    relative to the root, so an image's links never lead to this machine.  Commands always run on this machine.
     """
 
     def __init__(self, root: str = "/", runner: Runner | None = None, relabel: t.Callable[[str], object] | None = None) -> None:
@@ -78,7 +77,7 @@ class Host:
 
     @contextlib.contextmanager
     def recorded(self) -> t.Iterator[ReadLog]:
-        """Records every read meanwhile, but not those of `open_directory()` and `cache_directory()`."""
+        """Records every read inside the `with` statement, except those of `open_directory()` and `cache_directory()`."""
         before, self._read_log = self._read_log, ReadLog()
         try:
             yield self._read_log
@@ -90,7 +89,7 @@ class Host:
         return self._read_log
 
     def still_answers(self, seen: Seen) -> bool:
-        """Whether every recorded read gives the same answer now; stops at the first that does not."""
+        """Whether every recorded read still gives the same answer; stops at the first that does not."""
         ask: t.Mapping[str, t.Callable[[str], object]]
         ask = {CONTENT: self.text_or_none, LINK: self.link, NAMES: self.names, STATUS: self.stat, TYPE: self.exists}
         with self.recorded() as log:
@@ -102,9 +101,9 @@ class Host:
         return True
 
     def once(self, what: str, paths: t.Sequence[str], make: t.Callable[[], T]) -> T:
-        """What ``make`` reads from files, read again only when one of them has changed.  Only their status is recorded.
+        """The result of ``make``, which reads ``paths``; called again only if one of them has changed.  Only their status is recorded.
 
-        ``what`` tells apart what is read from the same files.
+        ``what`` distinguishes results that are read from the same files.
         """
         found = (self.stat(path) for path in paths)
         version = tuple(status and (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns) for status in found)
@@ -119,7 +118,7 @@ class Host:
     # -- where
 
     def path(self, path: str) -> str:
-        """The place of ``path`` in this process's own file system, its directory's links followed below the root."""
+        """``path`` in this process's own file system; links in its directory are resolved below the root."""
         if self.root == "/":
             return path
         head, tail = os.path.split(path.rstrip("/"))
@@ -147,7 +146,7 @@ class Host:
         return place
 
     def shown(self, path: str) -> str:
-        """How a file is named to the operator: as the machine itself names it."""
+        """How messages name a file: by its path on that machine."""
         return path
 
     def _whole(self, path: str) -> str:
@@ -156,7 +155,7 @@ class Host:
     # -- reading
 
     def read_bytes(self, path: str) -> bytes:
-        """The content of a file.  Raises HostError when it cannot be read."""
+        """The content of a file.  Raises HostError if it cannot be read."""
         try:
             with open(self._whole(path), "rb") as file:
                 content = file.read()
@@ -169,11 +168,11 @@ class Host:
         return content
 
     def read_text(self, path: str) -> str:
-        """The content of a text file; bytes that are not UTF-8 survive as surrogates."""
+        """The content of a text file; bytes that are not UTF-8 become surrogates.  Raises HostError if it cannot be read."""
         return self.read_bytes(path).decode("utf-8", "surrogateescape")
 
     def text_or_none(self, path: str) -> str | None:
-        """The stripped content of a file or attribute, None where there is none or the kernel refuses to tell."""
+        """The stripped content of a file or attribute; None if it does not exist or cannot be read."""
         try:
             with open(self._whole(path), "rb") as file:
                 content = file.read()
@@ -185,7 +184,7 @@ class Host:
 
     @contextlib.contextmanager
     def open(self, path: str) -> t.Iterator[t.BinaryIO]:
-        """A file to read in pieces."""
+        """Open a file to read it in pieces.  Raises HostError if it cannot be opened."""
         if self._read_log is not None:
             self.stat(path)
         try:
@@ -196,7 +195,7 @@ class Host:
             yield file
 
     def open_directory(self, path: str) -> DirectoryHandle:
-        """A directory to read many small files of, in a `with` statement.  Raises HostError when it cannot be opened."""
+        """Open a directory to read many small files in it, in a `with` statement.  Raises HostError if it cannot be opened."""
         try:
             return DirectoryHandle(self._open_directory(path))
         except OSError as error:
@@ -204,9 +203,9 @@ class Host:
 
     @contextlib.contextmanager
     def cache_directory(self, path: str, create: bool = False) -> t.Iterator[CacheDirectory | None]:
-        """A directory of this process's user alone; None where there is none, or others could have put something there.
+        """A directory that only this process's user can write to; None if there is none, or if others could have written to it.
 
-        Raises OSError when it cannot be created.
+        Raises OSError if it cannot be created.
         """
         handle = open_private(self.path(path), create)
         if handle is None:
@@ -220,7 +219,7 @@ class Host:
     def _open_directory(self, path: str) -> int:
         flags = os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY
         if self.root != "/":
-            # The kernel follows links much faster than _follow() does; where that led out of the root, its answer does not count.
+            # The kernel resolves links much faster than _follow() does; the result counts only if it is inside the root.
             with contextlib.suppress(OSError):
                 handle = os.open(self.root + path, flags)
                 try:
@@ -233,7 +232,7 @@ class Host:
         return os.open(self._whole(path), flags)
 
     def names(self, path: str) -> tuple[str, ...]:
-        """The sorted names in a directory; none when it does not exist."""
+        """The sorted names in a directory; empty if it does not exist.  Raises HostError if it cannot be listed."""
         try:
             found = tuple(sorted(os.listdir(self._whole(path))))
         except OSError as error:
@@ -247,7 +246,7 @@ class Host:
         return found
 
     def files_below(self, path: str) -> t.Iterator[str]:
-        """Each file below a directory, as this host names it, in sorted order; links to directories are not entered."""
+        """The path of each file below a directory, sorted; links to directories are not followed."""
         for name in self.names(path):
             below = f"{path.rstrip('/')}/{name}"
             if self.is_dir(below) and self.link(below) is None:
@@ -256,7 +255,7 @@ class Host:
                 yield below
 
     def stat(self, path: str) -> os.stat_result | None:
-        """The status of what ``path`` leads to, None when there is nothing."""
+        """The status of the file that ``path`` resolves to; None if there is none."""
         status = self._status(path)
         if self._read_log is not None:
             self._read_log.record_status(path, status)
@@ -278,7 +277,7 @@ class Host:
         return stat_bits.S_ISDIR(self._type(path))
 
     def _type(self, path: str) -> int:
-        """What kind of file ``path`` leads to; 0 when there is nothing."""
+        """The type (S_IFMT) of the file that ``path`` resolves to; 0 if there is none."""
         status = self._status(path)
         kind = 0 if status is None else stat_bits.S_IFMT(status.st_mode)
         if self._read_log is not None:
@@ -286,7 +285,7 @@ class Host:
         return kind
 
     def link(self, path: str) -> str | None:
-        """The target of a symbolic link, None when ``path`` is no link."""
+        """The target of a symbolic link; None if ``path`` is not one."""
         try:
             target: str | None = os.readlink(self.path(path))
         except OSError:
@@ -296,12 +295,12 @@ class Host:
         return target
 
     def link_name(self, path: str) -> str | None:
-        """The last part of a symbolic link's target: how sysfs names a driver, a group, a module."""
+        """The base name of a symbolic link's target: how sysfs names a driver, a group, a module.  None if it is not a link."""
         target = self.link(path)
         return None if target is None else os.path.basename(target)
 
     def which(self, command: str) -> str | None:
-        """Where a command of this host lies, None when it has none of that name."""
+        """The path of a command; None if this host does not have it."""
         for folder in ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"):
             if self.is_file(f"{folder}/{command}") and self._may_run(f"{folder}/{command}"):
                 return f"{folder}/{command}"
@@ -323,10 +322,10 @@ class Host:
     ) -> Completed:
         """Run a command for ``timeout`` seconds at most.
 
-        Raises HostError when it cannot start, does not end in time, or ends with a code that is not in ``ok``.
+        Raises HostError if it cannot start, does not end in time, or ends with a code that is not in ``ok``.
         """
         if self._runner is None:
-            raise HostError(f"{argv[0]} cannot be run: this host can only be read.")
+            raise HostError(f"{argv[0]} cannot be run: this host is read-only.")
         if self._read_log is not None:
             self._read_log.record_command()
         bounded = ["timeout", "--kill-after=5", f"{timeout:g}", *argv]
@@ -341,7 +340,7 @@ class Host:
     # -- writing
 
     def write_atomic(self, path: str, data: bytes, mode: int = 0o644) -> None:
-        """Replace a file as a whole: after a crash there is the old content or the new, never a part."""
+        """Replace a file atomically: after a crash it has the old content or the new.  Raises HostError."""
         place = self._whole(path)
         try:
             handle, temporary = tempfile.mkstemp(prefix=".vfio-variants-", dir=os.path.dirname(place))
@@ -364,12 +363,12 @@ class Host:
 
     @property
     def process_id(self) -> int:
-        """Our own, as /proc names it."""
+        """This process's ID, as in /proc."""
         return os.getpid()
 
     @staticmethod
     def wait_until(holds: t.Callable[[], bool], seconds: float) -> bool:
-        """Wait for what the kernel does by itself; whether it held before the time was over."""
+        """Poll until ``holds()`` is true, for ``seconds`` at most; returns whether it became true."""
         deadline = time.monotonic() + seconds
         while not holds():
             if time.monotonic() >= deadline:
@@ -378,14 +377,14 @@ class Host:
         return True
 
     def make_directory(self, path: str, mode: int = 0o755) -> None:
-        """Create a directory and its missing parents."""
+        """Create a directory and its missing parents.  Raises HostError."""
         try:
             os.makedirs(self._whole(path), mode=mode, exist_ok=True)
         except OSError as error:
             raise HostError(f"{path} cannot be created: {error.strerror}.") from error
 
     def remove(self, path: str) -> None:
-        """Remove a file or link if it is there."""
+        """Remove a file or link if it exists.  Raises HostError."""
         place = self.path(path)
         try:
             os.unlink(place)
@@ -396,7 +395,7 @@ class Host:
             raise HostError(f"{path} cannot be removed: {error.strerror}.") from error
 
     def remove_tree(self, path: str) -> None:
-        """Remove a directory with all that it holds, if it is there."""
+        """Remove a directory and its contents if it exists.  Raises HostError."""
         try:
             shutil.rmtree(self.path(path))
         except FileNotFoundError:
@@ -405,7 +404,7 @@ class Host:
             raise HostError(f"{path} cannot be removed: {error.strerror}.") from error
 
     def rename(self, source: str, target: str) -> None:
-        """Move a file or directory within one file system, replacing a file of that name."""
+        """Move a file or directory within one file system, replacing a file of that name.  Raises HostError."""
         place = self.path(target)
         try:
             os.replace(self.path(source), place)
@@ -414,7 +413,7 @@ class Host:
             raise HostError(f"{source} cannot be moved to {target}: {error.strerror}.") from error
 
     def copy_tree(self, source: str, target: str) -> None:
-        """Copy a directory with modes and links to a place that does not exist yet."""
+        """Copy a directory, with permissions and symbolic links, to a path that does not exist yet.  Raises HostError."""
         try:
             shutil.copytree(self._whole(source), self.path(target), symlinks=True)
         except (OSError, shutil.Error) as error:
@@ -423,8 +422,8 @@ class Host:
     def write_attribute(self, path: str, value: str, timeout: float) -> None:
         """Write a sysfs attribute, for ``timeout`` seconds at most.
 
-        A driver's remove() can wait for ever for a user of the device, and a process that waits in the kernel cannot be
-        killed.  A child does the write; this process goes on without it.  Raises HostError, with ``facts["errno"]``.
+        A driver's remove() can wait forever for a user of the device, and a process in uninterruptible sleep cannot be
+        killed.  So a child process does the write, and this one goes on without it.  Raises HostError, with ``facts["errno"]``.
         """
         code = write_with_timeout(self._whole(path), value.encode(), timeout)
         if code is None:
@@ -436,7 +435,7 @@ class Host:
 
     @contextlib.contextmanager
     def lock(self, timeout: float = 600) -> t.Iterator[None]:
-        """Keep every other run of the collection from changing this host meanwhile.  Waits ``timeout`` seconds at most."""
+        """Lock this host against other runs of the collection.  Raises HostError if that takes more than ``timeout`` seconds."""
         self.make_directory(os.path.dirname(LOCK), 0o1777)
         with open(self._whole(LOCK), "a", encoding="utf-8") as file:
             deadline = time.monotonic() + timeout
@@ -455,9 +454,9 @@ class Host:
 
     @contextlib.contextmanager
     def scratch_directory(self) -> t.Iterator[str]:
-        """Room on this machine's disk for what a command unpacks; it belongs to no host's state and is gone afterwards.
+        """A temporary directory on this machine's disk for what a command unpacks; removed afterwards.
 
-        Only this process's user can enter it.
+        Only this process's user can enter it.  Check mode may use it: it is not part of the host's state.
         """
         with tempfile.TemporaryDirectory(prefix="vfio-variants-", dir=LARGE if os.path.isdir(LARGE) else None) as directory:
             yield directory

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What was asked of a host's files, with the answers: while they are the same, so is whatever was concluded from them."""
+"""Records every read so that a cached result can be revalidated: it is valid while all reads give the same answers."""
 
 from __future__ import annotations
 
@@ -13,16 +13,15 @@ if t.TYPE_CHECKING:
 
 Answer = t.Union[None, int, str, list[str], list[int]]
 Seen = list[tuple[str, str, Answer]]
-"""Questions, the paths that they are about, and the answers, as JSON can say them."""
+"""Reads as (question, path, answer), representable in JSON."""
 CONTENT, LINK, NAMES, STATUS, TYPE = "content", "link", "names", "status", "type"
 
 
 class ReadLog:
-    """Notes each question that is asked of a host's files, with its answer.
+    """Records each read of a host's files, with the answer.
 
-    ``newest`` is when the youngest of those files that were only looked at from outside has changed, in ns since the epoch;
-    ``is_complete`` is false once one question has had two answers, for something has changed meanwhile, or once something was
-    asked that cannot be asked again at no cost.
+    ``newest`` is the latest mtime or ctime, in ns since the epoch, of the files of which only the status was read.
+    ``is_complete`` is false once the same read gave two answers, because a file changed meanwhile, or once a command was run.
     """
 
     def __init__(self) -> None:
@@ -50,12 +49,12 @@ class ReadLog:
             self.record(STATUS, path, [status.st_mode, status.st_dev, status.st_ino, status.st_size, *changed])
 
     def record_command(self) -> None:
-        """Whose output nobody knows but by running it again."""
+        """A command's output cannot be revalidated without running it again."""
         self.is_complete = self.is_complete and self._paused
 
     @contextlib.contextmanager
     def paused(self) -> t.Iterator[None]:
-        """For reading what the status of a file, which was seen, stands for."""
+        """Suspends recording, for reading files whose status is already recorded."""
         before, self._paused = self._paused, True
         try:
             yield
@@ -67,5 +66,5 @@ class ReadLog:
         return [(question, path, answer) for (question, path), answer in self._answers.items()]
 
     def agrees(self, question: str, path: str, answer: Answer) -> bool:
-        """Whether it was asked this and had this answer."""
+        """Whether this read is recorded with this answer."""
         return (question, path) in self._answers and self._answers[question, path] == answer

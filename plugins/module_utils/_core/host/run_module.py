@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The one place where a module's host is made, and where an error becomes what the operator reads."""
+"""Runs a module's work on its host and turns errors into messages."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ if t.TYPE_CHECKING:
 
 
 def run_module(module: AnsibleModule, work: t.Callable[[Host], t.Mapping[str, t.Any]], root: str = "/") -> None:
-    """Do a module's work on its host and exit with what it returns; every error becomes sentences, never a traceback.
+    """Do a module's work on its host and exit with what it returns; HostError and OSError become ``fail_json``, never a traceback.
 
-    `warnings` in what it returns are shown as such.
+    ``warnings`` in the result are passed to Ansible as warnings.
     """
     try:
         result = dict(work(Host.from_module(module, root)))

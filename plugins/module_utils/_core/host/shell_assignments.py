@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The variables that a shell file sets, as far as they can be known without running it."""
+"""The variables that a shell file sets, as far as they can be determined without running it."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ ELEMENT = re.compile(r"\[(\d+)\]=", re.ASCII)
 VARIABLE = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)(?:\[(\d+)\])?\})", re.ASCII)
 OPENING = {"if", "for", "while", "until", "case", "{", "function", "select"}
 CLOSING = {"fi", "done", "esac", "}"}
-# What a command may follow in the same line.
+# Words that a command may follow.
 LEADING = {"if", "while", "until", "{", "then", "do", "else", "elif", "export", "declare", "local", "readonly", "!", "time"}
 
 
 @dataclasses.dataclass(frozen=True)
 class Word:
-    """A word of a command.  ``text`` is None when only the shell can say what it becomes; ``raw`` is as it is written."""
+    """A word of a command.  ``raw`` is the source; ``text`` its value, None if only the shell could expand it."""
 
     raw: str
     text: str | None
@@ -27,10 +27,10 @@ class Word:
 
 @dataclasses.dataclass(frozen=True)
 class Assignments:
-    """Values by variable and index; a plain variable is an array with one element, as in bash.
+    """Values by variable and index.  A plain variable is an array with one element, as in bash.
 
-    A value is None, and its variable in ``unknown``, when it depends on what only running the file would show: the
-    output of a command, a condition, a variable of the environment.
+    A value is None, and its variable in ``unknown``, if it depends on what only running the file would show: the
+    output of a command, a condition, an environment variable.
     """
 
     values: t.Mapping[str, t.Mapping[int, str | None]]
@@ -38,11 +38,11 @@ class Assignments:
 
     @classmethod
     def parse(cls, text: str, given: t.Mapping[str, str] | None = None) -> Assignments:
-        """Read a shell file; ``given`` are variables that its reader has set before."""
+        """Parse a shell file; ``given`` are variables that are set before it is sourced."""
         return _Interpreter(given or {}).run(text)
 
     def get(self, name: str, index: int = 0) -> str | None:
-        """The value, None when it is not set or not known."""
+        """The value; None if it is not set or cannot be determined."""
         return self.values.get(name, {}).get(index)
 
     def indices(self, name: str) -> tuple[int, ...]:
@@ -64,7 +64,7 @@ class _Interpreter:
         return Assignments(set_here, frozenset(self._unknown))
 
     def _command(self, scanner: _Scanner) -> None:
-        """One command, up to what separates it from the next."""
+        """One command, up to the separator."""
         first, conditional = True, scanner.conditional
         while True:
             if first:
@@ -118,21 +118,21 @@ def _numbered(elements: t.Iterable[tuple[int | None, str | None]], start: int) -
 
 
 class _Scanner:
-    """Cuts a shell file into words.  Only as much of the language as assignments need; the rest is passed over."""
+    """Splits a shell file into words.  Knows only as much of the language as assignments need and skips the rest."""
 
     def __init__(self, text: str, expand: t.Callable[[re.Match[str]], str | None]) -> None:
         self._text = text.replace("\r\n", "\n").replace("\\\n", "")
         self._at = 0
         self._expand = expand
         self.conditional = False
-        """Whether the command that follows runs only if the one before did well, or badly, or in a shell of its own."""
+        """Whether the next command depends on the exit status of the one before, or runs in a subshell."""
 
     def at_end(self) -> bool:
         self._blanks(" \t\n;")
         return self._at >= len(self._text)
 
     def separator(self) -> None:
-        """Pass over what ends a command."""
+        """Skip what ends a command."""
         start = self._at
         while self._at < len(self._text) and self._text[self._at] in "\n;&|()<>":
             self._at += 1
@@ -143,7 +143,7 @@ class _Scanner:
             self.conditional = False
 
     def assignment(self) -> re.Match[str] | None:
-        """The beginning of an assignment, if one stands here."""
+        """The name and operator of an assignment, if there is one at this position."""
         self._blanks(" \t")
         match = ASSIGNMENT.match(self._text, self._at)
         if match:
@@ -151,7 +151,7 @@ class _Scanner:
         return match
 
     def array(self) -> list[tuple[int | None, str | None]] | None:
-        """The elements of ``(…)``, each with its index if one is written."""
+        """The elements of ``(…)``, each with its explicit index, if any."""
         if not self._text.startswith("(", self._at):
             return None
         self._at += 1
@@ -171,12 +171,12 @@ class _Scanner:
             elements.append((int(index[1]) if index else None, word.text))
 
     def skip_test(self, end: str) -> None:
-        """Pass over a condition, in which ``&&``, ``|`` and parentheses mean something else."""
+        """Skip a condition, in which ``&&``, ``|`` and parentheses have another meaning."""
         stop = self._text.find(end, self._at)
         self._at = len(self._text) if stop < 0 else stop + len(end)
 
     def word(self, value: bool = False) -> Word | None:
-        """The next word of this command, None at its end.  A ``value`` begins right here."""
+        """The next word of this command, None at its end.  A ``value`` begins at this position: no blanks are skipped."""
         if not value:
             self._blanks(" \t")
         start, parts = self._at, t.cast("list[str | None]", [])
@@ -236,7 +236,7 @@ class _Scanner:
         return "".join(known) if len(known) == len(parts) else None
 
     def _expansion(self) -> str | None:
-        """The value of ``$name``, ``${name}``, ``${name[1]}``; None for everything else that begins with ``$`` or a back quote."""
+        """The value of ``$name``, ``${name}``, ``${name[1]}``; None for everything else that begins with ``$`` or a backquote."""
         if self._text[self._at] == "`":
             self._until("`")
             return None

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The programs that build boot images, and where each keeps them."""
+"""The programs that build initramfs images, and where each puts them."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ AUTO = "auto"
 MACHINE_ID = "/etc/machine-id"
 DEBIAN_IMAGE = "/boot/initrd.img-{release}"
 FEDORA_IMAGE = "/boot/initramfs-{release}.img"
-# dracut.sh chooses among these in its own order; an image that is there already tells more than any order.
+# dracut.sh chooses among these in its own order; an existing image is better evidence than that order.
 DRACUT_IMAGES = (
     DEBIAN_IMAGE,
     FEDORA_IMAGE,
@@ -30,12 +30,12 @@ DRACUT_IMAGES = (
 
 @dataclasses.dataclass(frozen=True)
 class Generator:
-    """A program that builds an image for a kernel into a file of any name."""
+    """A program that builds a kernel's initramfs into a given file."""
 
     name: str
     command: str
     companions: tuple[str, ...]
-    """Commands without which the generator is only what a removed package left behind."""
+    """Further commands of its package: if one is missing, the command itself is a leftover or belongs to something else."""
     images: tuple[str, ...]
 
     def argv(self, release: str, target: str) -> list[str]:
@@ -48,32 +48,32 @@ class Generator:
 
     @property
     def kernel_hook(self) -> str:
-        """What calls the generator when a kernel is installed, on Debian and what descends from it."""
+        """The script that runs the generator when a kernel is installed, on Debian and its derivatives."""
         return f"/etc/kernel/postinst.d/{self.name}"
 
     def image_path(self, host: Host, release: str) -> str:
-        """Where the kernel's image is, or shall be."""
+        """The path of the kernel's initramfs, whether it exists or not."""
         names = [image.format(release=release, machine=host.text_or_none(MACHINE_ID) or "unknown") for image in self.images]
         default = names[0] if len(names) == 1 or host.is_dir("/etc/dpkg") else FEDORA_IMAGE.format(release=release)
         return next((name for name in names if host.is_file(name)), default)
 
 
-# Not update-initramfs, which replaces the image before anybody has looked into the new one.
+# Not update-initramfs, which replaces the image before the new one can be checked.
 INITRAMFS_TOOLS = Generator("initramfs-tools", "mkinitramfs", ("update-initramfs",), (DEBIAN_IMAGE,))
 DRACUT = Generator("dracut", "dracut", (), DRACUT_IMAGES)
 GENERATORS = (INITRAMFS_TOOLS, DRACUT)
 
 
 def choose(host: Host, wanted: str = AUTO) -> Generator | None:
-    """The generator that builds this host's images; None when it has none.
+    """The generator of this host's initramfs images; None if it has none.
 
-    Raises HostError when the wanted one is missing, or when two are installed and nothing tells which one is used.
+    Raises HostError if the wanted one is not installed, or if two are and it cannot be determined which one is used.
     """
     present = [generator for generator in GENERATORS if generator.is_installed(host)]
     if wanted != AUTO:
         chosen = next((generator for generator in present if generator.name == wanted), None)
         if chosen is None:
-            raise HostError(f"generator: this host has no {wanted}.", f"Install the package {wanted}, or leave the option at {AUTO}.")
+            raise HostError(f"generator: {wanted} is not installed.", f"Install the package {wanted}, or leave the option at {AUTO}.")
         return chosen
     if len(present) < 2:
         return next(iter(present), None)
@@ -81,4 +81,4 @@ def choose(host: Host, wanted: str = AUTO) -> Generator | None:
     if len(called) == 1:
         return called[0]
     names = " and ".join(generator.name for generator in present)
-    raise HostError(f"generator: this host has {names}, and nothing tells which of them is used.", "Set the option to one of them.")
+    raise HostError(f"generator: {names} are both installed; which one is used cannot be determined.", "Set the option to one of them.")

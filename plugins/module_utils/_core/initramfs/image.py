@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a boot image holds: its names, links, configuration files and modules, read from the image itself.
+"""The contents of an initramfs image: names, links, configuration files and modules, read from the image itself.
 
-An image is one or more cpio archives, each plain or inside a compressed stream, with zero bytes between them; microcode
-and, with newer initramfs-tools, the modules come first and plain, the rest compressed.
+An image consists of one or more cpio archives, each uncompressed or inside a compressed stream, with zero bytes between them.
+Microcode comes first and uncompressed, as do the modules with newer initramfs-tools; the rest is compressed.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ if t.TYPE_CHECKING:
 MAGICS = (b"070701", b"070702")
 TRAILER = b"TRAILER!!!"
 HEADER_SIZE = 110
-# No path that Linux can open is longer.
+# PATH_MAX
 LONGEST_NAME = 4096
 
 
 class Reader(t.Protocol):
-    """A stream that is read once, from its beginning to its end."""
+    """A stream that is read once, sequentially."""
 
     position: int
 
@@ -42,7 +42,7 @@ class Reader(t.Protocol):
 
 
 class Member(t.NamedTuple):
-    """An entry; its content, ``size`` bytes, is what the reader gives next."""
+    """An entry of an archive; the reader's next ``size`` bytes are its content."""
 
     name: str
     mode: int
@@ -60,18 +60,18 @@ class Member(t.NamedTuple):
 
 
 def members(reader: Reader) -> t.Iterator[Member]:
-    """Each entry of the one archive that begins here; what the caller leaves unread of its content is skipped.
+    """Each entry of the archive that begins at the reader's position; what the caller does not read of its content is skipped.
 
-    Raises DamagedError where the archive is damaged.
+    Raises CorruptFileError if the archive is corrupt.
     """
     start = reader.position
     while True:
         header = reader.read(HEADER_SIZE)
         if len(header) < HEADER_SIZE or header[:6] not in MAGICS:
-            raise CorruptFileError(f"the archive is damaged at byte {reader.position - len(header)}")
+            raise CorruptFileError(f"the archive is corrupt at byte {reader.position - len(header)}")
         mode, links, size, name_size = (_field(header, index) for index in (1, 4, 6, 11))
         if not 0 < name_size <= LONGEST_NAME:
-            raise CorruptFileError(f"the archive is damaged at byte {reader.position}: a name of {name_size} bytes")
+            raise CorruptFileError(f"the archive is corrupt at byte {reader.position}: a name of {name_size} bytes")
         name = reader.read(name_size)[:-1]
         _align(reader, start)
         if name == TRAILER:
@@ -88,7 +88,7 @@ def _field(header: bytes, index: int) -> int:
     try:
         return int(text, 16)
     except ValueError:
-        raise CorruptFileError(f"the archive is damaged: {text!r} is no number") from None
+        raise CorruptFileError(f"the archive is corrupt: {text!r} is not a number") from None
 
 
 def _align(reader: Reader, start: int) -> None:
@@ -102,7 +102,7 @@ def _plain(name: bytes) -> str:
     return text
 
 
-# What decides which driver takes a device; everything else is only a name to us.
+# The files whose content decides which driver a device is bound to.  Of all others only the names are kept.
 KEPT = re.compile(
     r"(?:etc|run|lib|usr/lib|usr/local/lib)/(?:modprobe\.d|udev/rules\.d|modules-load\.d)/[^/]+"
     r"|etc/(?:modules|cmdline|(?:cmdline|conf)\.d/[^/]+)"
@@ -116,13 +116,13 @@ LARGEST_KEPT = 8 << 20
 LONGEST_LINK = 4096
 MAX_LINKS = 40
 PADDING_STEP = 4096
-# dracut's squash modules hide the whole tree in one of these.
+# dracut's squash modules put the whole tree into one of these.
 NESTED = ("squash-root.img", "squashfs-root.img", "erofs-root.img")
 
 
 @dataclasses.dataclass(frozen=True)
 class Image:
-    """A boot image of one kernel.  Names have no leading slash and no symbolic link in their directories."""
+    """A kernel's initramfs.  Names are without a leading slash, and links in their directories are resolved."""
 
     path: str
     release: str
@@ -130,15 +130,15 @@ class Image:
     links: t.Mapping[str, str]
     texts: t.Mapping[str, bytes]
     modules: t.Mapping[str, str]
-    """The module that depmod would choose for each name (with underscores), by its place."""
+    """The path in the image of the file that depmod would choose for each module, by normalized name."""
     fingerprints: t.Mapping[str, Fingerprint]
-    """Of the modules that the reader asked for, by name."""
+    """The fingerprints of the modules that the caller asked for, by name."""
 
     @classmethod
     def read(cls, host: Host, path: str, release: str, fingerprint: t.Collection[str] = ()) -> Image:
-        """Read an image; ``fingerprint`` names the modules (with underscores) to tell apart by content.
+        """Read an image; ``fingerprint`` has the normalized names of modules whose content is to be compared.
 
-        Raises DamagedError when it is damaged, HostError when this host has no means to look into it.
+        Raises CorruptFileError if it is corrupt, HostError if this host lacks what is needed to read it.
         """
         tree = _Tree(frozenset(fingerprint))
         try:
@@ -152,11 +152,11 @@ class Image:
             raise CorruptFileError(f"{path} cannot be read: {error.msg}.") from error
 
     def text(self, path: str) -> bytes | None:
-        """The content of a configuration file, None when the image has none of that name."""
+        """The content of a configuration file; None if the image does not have it."""
         return self.texts.get(resolved(path.lstrip("/"), self.links))
 
     def files(self, directory: str) -> t.Iterator[tuple[str, bytes]]:
-        """Each configuration file just below a directory, by its base name, in sorted order."""
+        """The base name and content of each configuration file in a directory, sorted."""
         real = resolved(directory.strip("/"), self.links)
         for name in sorted(self.names):
             head, _unused, tail = name.rpartition("/")
@@ -167,14 +167,14 @@ class Image:
 
 def _hidden_error(path: str, nested: str) -> HostError:
     return HostError(
-        f"{path} keeps its files in {nested}, which cannot be looked into.",
-        'Leave dracut\'s squash modules out (`omit_dracutmodules+=" squash squash-squashfs squash-erofs "` in /etc/dracut.conf.d)'
-        " and build the image anew once.",
+        f"{path} keeps its files in {nested}, which cannot be read.",
+        'Omit dracut\'s squash modules (`omit_dracutmodules+=" squash squash-squashfs squash-erofs "` in /etc/dracut.conf.d)'
+        " and rebuild the initramfs once.",
     )
 
 
 class _Tree:
-    """An image's content while it is read."""
+    """Collects an image's contents while it is read."""
 
     def __init__(self, fingerprint: frozenset[str]) -> None:
         self.names: set[str] = set()
@@ -183,7 +183,7 @@ class _Tree:
         self._fingerprint = fingerprint
 
     def add_archive(self, reader: Reader) -> None:
-        # Of a file's hard links, only the last carries the content.
+        # Of a file's hard links, only the last one has the content.
         waiting: dict[tuple[int, int, int], list[str]] = {}
         for member in members(reader):
             if not member.name or member.name == ".":
@@ -243,7 +243,7 @@ def _read_segments(host: Host, file: t.BinaryIO, tree: _Tree) -> None:
         if not start:
             break
         found = True
-        # The kernel aligns an archive to where its segment begins.
+        # The kernel aligns entries relative to the beginning of the segment.
         if start in MAGICS:
             tree.add_archive(FileReader(file))
             continue
@@ -279,12 +279,12 @@ def _modules(names: t.Iterable[str], release: str) -> dict[str, str]:
 
 
 def _rank(name: str) -> tuple[bool, str]:
-    # depmod's default "search" order: updates before what came with the kernel.
+    # depmod's default search order: updates before the kernel's own modules.
     return "/updates/" not in name, name
 
 
 def resolved(name: str, links: t.Mapping[str, str], follow_last: bool = True) -> str:
-    """A name with the symbolic links of its directories (and its own, if wanted) followed."""
+    """A name with the symbolic links in its directories resolved, and with ``follow_last`` its own."""
     pending, done, followed = name.split("/"), "", 0
     while pending:
         part = pending.pop(0)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A boot image seen as a tree of files, so that what reads a host reads an image as well."""
+"""An initramfs image as a tree of files, so that code which reads a host can read an image."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NO_NAMES: frozenset[str] = frozenset()
 
 
 class ImageView:
-    """A `FileTree`.  Every name of the image is there; only the texts that an `Image` keeps can be read."""
+    """A `FileTree` of an image.  It has all names; only the files that `Image` keeps can be read."""
 
     def __init__(self, image: Image) -> None:
         self.image = image
@@ -29,7 +29,7 @@ class ImageView:
             self._add(name)
 
     def _add(self, name: str) -> None:
-        # A generator need not list the directories above a file.
+        # An archive need not have entries for the directories of its files.
         while name:
             folder, _slash, last = name.rpartition("/")
             known = self._folders.setdefault(folder, set())
@@ -55,8 +55,8 @@ class ImageView:
         place = self._place(path)
         if place in self.image.texts:
             return True
-        # What lies below /dev is a node: a link to /dev/null leads to no regular file.  What would have been kept and is not
-        # is an empty directory, or too large for anything that decides.
+        # Below /dev are device nodes: a link to /dev/null is not a regular file.  A name that matches KEPT and was not kept is an
+        # empty directory, or too large for a configuration file.
         nothing = place in self._folders or place in self.image.links or place.startswith("dev/") or KEPT.fullmatch(place)
         return place in self.image.names and not nothing
 
@@ -70,7 +70,9 @@ class ImageView:
     def read_bytes(self, path: str) -> bytes:
         content = self.image.texts.get(self._place(path))
         if content is None:
-            raise HostError(f"{self.shown(path)} cannot be read: the image has no such file, or it is larger than any that decides.")
+            raise HostError(
+                f"{self.shown(path)} cannot be read: the initramfs does not have this file, or it is too large for a configuration file."
+            )
         return content
 
     def read_text(self, path: str) -> str:
@@ -83,21 +85,21 @@ class ImageView:
         return resolved(path.strip("/"), self.image.links)
 
 
-# Thousands of names that no reader asks for: firmware, keyboard maps, locales.
+# Thousands of names that are not needed: firmware, keyboard maps, locales.
 UNASKED = re.compile(r"(?:usr/)?lib/firmware/|usr/share/|(?:usr/)?lib/(?:kbd|locale)/")
 
 
 def read_image(host: Host, path: str, release: str, cache: Cache | None) -> Image:
-    """An image as a forecast needs it, without fingerprints.  Raises what `Image.read()` does."""
+    """An image without fingerprints, as a forecast needs it.  Raises what `Image.read()` does."""
     if cache is None:
         return Image.read(host, path, release)
-    # One image holds the modules of one kernel, but which kernel it is for is not written in it.
+    # An image has the modules of one kernel, but does not say which kernel it is for.
     kind = f"image-{release.replace('/', '_')}"
     return cache.remembered(kind, path, lambda: Image.read(host, path, release), to_cache, lambda kept: from_cache(kept, path, release))
 
 
 def to_cache(image: Image) -> dict[str, t.Any]:
-    """As JSON can say it."""
+    """A representation in JSON."""
     return {
         "names": sorted(name for name in image.names if not UNASKED.match(name)),
         "links": {name: target for name, target in image.links.items() if not UNASKED.match(name)},
@@ -107,6 +109,6 @@ def to_cache(image: Image) -> dict[str, t.Any]:
 
 
 def from_cache(kept: t.Any, path: str, release: str) -> Image:
-    """Raises AttributeError, KeyError or TypeError on what `to_cache()` did not write."""
+    """Raises AttributeError, KeyError or TypeError for a value that `to_cache()` did not write."""
     texts = {name: content.encode("utf-8", "surrogateescape") for name, content in kept["texts"].items()}
     return Image(path, release, frozenset(kept["names"]), dict(kept["links"]), texts, dict(kept["modules"]), {})

@@ -1,10 +1,10 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which modules say that they drive a PCI function: the `pci:` and `vfio_pci:` aliases of one kernel.
+"""The `pci:` and `vfio_pci:` aliases of one kernel: which modules match a PCI function.
 
-A kernel has ten thousand of them and a host asks for a few.  So lines are only sorted, which lays those of one vendor and
-device beside each other; what a line says is worked out when its group is asked for; and within a group an alias is found by
-the fields that it fixes, in a time that does not depend on how many there are.
+A kernel has ten thousand of them, and a host needs a few.  So the lines are only sorted at first, which groups them by vendor and
+device; a group is parsed when it is first needed; and within a group an alias is looked up by the fields that it fixes, in
+constant time.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pattern import matches
 
 BUSES = ("pci", "vfio_pci")
-# The kernel's build joins "<module>.alias=<pattern>" with NUL; PCI aliases are among them from Linux 6.18 on.
+# modules.builtin.modinfo: "<module>.alias=<pattern>", separated by NUL; with PCI aliases since Linux 6.18.
 BUILTIN_ALIAS = re.compile(r"(?:\A|\0)([^\0.=]+)\.alias=(pci|vfio_pci):([^\s\0]*)(?=\0|\Z)")
 # modpost ends every PCI alias with a wildcard (add_wildcard() in scripts/mod/file2alias.c), hence "i30*".
 FIELDS = re.compile(
@@ -30,31 +30,31 @@ KEY = len("v000010DEd00001DB1")
 Values = tuple[str, ...]
 Take = t.Callable[[Values], object]
 Shape = tuple[int, ...]
-"""Which of the seven fields v, d, sv, sd, bc, sc and i an alias fixes."""
+"""The indices of the fields that an alias fixes, of the seven v, d, sv, sd, bc, sc and i."""
 
 
 def normalize_module_name(name: str) -> str:
-    """A module's name as kmod compares it: `-` is `_`."""
+    """A module's name as kmod compares it: with `_` for `-` (underscores() in libkmod)."""
     return name.replace("-", "_")
 
 
 @dataclasses.dataclass(frozen=True)
 class AliasMatch:
-    """A module whose alias matches a device.  ``wildcards`` counts the fields left open, of seven."""
+    """A module whose alias matches a device.  ``wildcards`` is the number of fields, of seven, that are not fixed."""
 
     module: str
     alias: str
     wildcards: int
     order: int
-    """The place in depmod's order; built-in modules, which register first, have negative ones."""
+    """The position in depmod's order; negative for built-in modules, which register first."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Group:
     """Aliases that may match the same devices.
 
-    ``by_values`` has, for each shape, what takes the shape's fields out of seven, and the aliases by the values of those.
-    ``by_hand`` are patterns that modpost would not write: each is compared.
+    ``by_values`` has, for each shape, a function that selects the shape's fields, and the aliases by these fields' values.
+    ``by_hand`` are patterns of a form that modpost does not write: each is compared with fnmatch.
     """
 
     by_values: t.Sequence[tuple[Take, t.Mapping[object, t.Sequence[AliasMatch]]]]
@@ -89,8 +89,8 @@ NOTHING = Group((), ())
 class BusAliases:
     """The aliases of one bus, each as `PATTERN MODULE ORDER` without the bus; see `AliasMatch.order`.
 
-    ``named`` are those that fix vendor and device, sorted; ``open`` are all others.  ``modules`` are the modules of both,
-    and ``built_ins`` is how many of the lines belong to built-in modules.
+    ``named`` are those that fix vendor and device, sorted; ``open`` are all others.  ``modules`` are the modules of both;
+    ``built_ins`` is the number of lines of built-in modules.
     """
 
     bus: str
@@ -101,13 +101,13 @@ class BusAliases:
 
     @classmethod
     def sort(cls, bus: str, built_in: t.Sequence[str], loadable: t.Sequence[str]) -> BusAliases:
-        """Of lines `PATTERN MODULE` in depmod's order."""
+        """From lines `PATTERN MODULE` in depmod's order."""
         lines = (*built_in, *loadable)
         modules = frozenset(map(normalize_module_name, {line.rpartition(" ")[2] for line in lines}))
         named: list[str] = []
         others: list[str] = []
         for order, line in enumerate(lines, -len(built_in)):
-            # A wildcard is no letter and no digit.
+            # A wildcard is not alphanumeric.
             (named if line[:KEY].isalnum() else others).append(f"{line} {order}")
         return cls(bus, sorted(named), others, modules, len(built_in))
 
@@ -140,7 +140,7 @@ class BusAliases:
 
     @functools.cached_property
     def _matches(self) -> dict[str, tuple[AliasMatch, ...]]:
-        """What was asked already: kernels that differ in their modules' files alone share an index."""
+        """Results by modalias: kernels that differ only in their modules' files share an index."""
         return {}
 
     def _find(self, modalias: str) -> tuple[AliasMatch, ...]:
@@ -171,7 +171,7 @@ class BusAliases:
         line, _blank, order = entry.rpartition(" ")
         pattern, _blank, module = line.partition(" ")
         alias, fields = f"{self.bus}:{pattern}", _fields(pattern)
-        # A hand-written pattern counts as open wherever it has a wildcard.
+        # In a hand-written pattern each wildcard counts as one open field.
         wildcards = alias.count("*") if fields is None else fields.count("*")
         return AliasMatch(normalize_module_name(module), alias, wildcards, int(order)), fields
 
@@ -189,12 +189,12 @@ class AliasIndex:
         return cls({bus: BusAliases.sort(bus, [line for its, line in built_in if its == bus], _lines_of(text, bus)) for bus in BUSES})
 
     def replaced(self, modules: t.Mapping[str, t.Sequence[str]]) -> AliasIndex:
-        """The index with these modules' aliases in place of what it knew of them, after all others, as depmod puts DKMS modules."""
+        """The index with these aliases of the given modules only, after all others, where depmod puts those of DKMS modules."""
         text = "".join(f"\nalias {alias} {module}" for module, aliases in modules.items() for alias in aliases)
         return AliasIndex({bus: known.replaced(modules, _lines_of(text, bus)) for bus, known in self.buses.items()})
 
     def is_variant(self, module: str) -> bool:
-        """Whether a module has `vfio_pci:` aliases and no `pci:` one, so that it takes no device unless told to."""
+        """Whether a module has `vfio_pci:` aliases and no `pci:` ones, so that by itself it binds to no device."""
         return module in self.modules("vfio_pci") and module not in self.modules("pci")
 
     def modules(self, bus: str) -> frozenset[str]:
@@ -207,12 +207,12 @@ class AliasIndex:
 
 
 def _lines_of(text: str, bus: str) -> tuple[str, ...]:
-    """Each `PATTERN MODULE` of a bus, as depmod writes it.  (Splitting at what begins a line beats looking at each line.)"""
+    """Each `PATTERN MODULE` of a bus, as depmod writes it.  (Splitting at the prefix is faster than examining each line.)"""
     return tuple([line for piece in text.split(f"\nalias {bus}:")[1:] if " " in (line := piece.partition("\n")[0])])
 
 
 @functools.lru_cache(maxsize=8192)
 def _fields(pattern: str) -> Values | None:
-    """The seven fields v, d, sv, sd, bc, sc, i; None for a pattern that nothing but a human writes."""
+    """The seven fields v, d, sv, sd, bc, sc, i; None for a pattern that modpost would not write."""
     match = FIELDS.fullmatch(pattern)
     return None if match is None else match.groups("*")

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What building a module for a kernel needs, and the package that brings it on the host's distribution."""
+"""What is needed to build a module for a kernel, and the package that provides it on the host's distribution."""
 
 from __future__ import annotations
 
@@ -19,31 +19,31 @@ SUSE_RELEASE = re.compile(r"(.+)-([a-z0-9_]+)")
 
 @dataclasses.dataclass(frozen=True)
 class Requirement:
-    """Something that is missing, in words, and the package to install."""
+    """Something that is missing, as text for a message, and the package to install."""
 
     what: str
     package: str
 
 
 def kernel_config(host: Host, release: str) -> str | None:
-    """The configuration a kernel was built with, None where the host has it nowhere."""
+    """The configuration that a kernel was built with; None if the host does not have it."""
     build = f"/lib/modules/{release}/build"
     places = (f"{build}/include/config/auto.conf", f"{build}/.config", f"/boot/config-{release}", f"/lib/modules/{release}/config")
     return next((text for text in map(host.text_or_none, places) if text), None)
 
 
 def missing_for_change(host: Host) -> tuple[Requirement, ...]:
-    """What every step with DKMS needs: DKMS."""
+    """What is missing for any use of DKMS."""
     return _missing_command(host, "dkms")
 
 
 def missing_for_build(host: Host) -> tuple[Requirement, ...]:
-    """What a build for any kernel needs."""
+    """What is missing for a build, whatever the kernel."""
     return _missing_command(host, "make")
 
 
 def missing_for_kernel(host: Host, release: str) -> tuple[Requirement, ...]:
-    """The headers of that kernel, and the compiler that it was built with."""
+    """What is missing for a build for this kernel: its headers, or the compiler that it was built with."""
     if not host.is_file(f"/lib/modules/{release}/build/Makefile"):
         return (Requirement(f"the headers of kernel {release}", headers_package(host, release)),)
     compiler = _compiler(kernel_config(host, release) or "")
@@ -74,7 +74,7 @@ def _missing_command(host: Host, name: str) -> tuple[Requirement, ...]:
 def _compiler(config: str) -> str:
     if re.search(r"^CONFIG_CC_IS_CLANG=y", config, re.MULTILINE):
         return "clang"
-    # CONFIG_CC_VERSION_TEXT is the compiler's own first line, its name first; newer kernels write it without quotes.
+    # CONFIG_CC_VERSION_TEXT is the first line of the compiler's --version, its name first; newer kernels write it without quotes.
     match = re.search(r"^CONFIG_CC_VERSION_TEXT=\"?([^\s\"]+)", config, re.MULTILINE)
     return match[1] if match else "gcc"
 
@@ -85,7 +85,7 @@ def _compiler_package(host: Host, compiler: str) -> str:
 
 
 def _family(host: Host) -> frozenset[str]:
-    """The distribution and those it is like, as os-release(5) names them."""
+    """ID and ID_LIKE of os-release(5)."""
     text = host.text_or_none("/etc/os-release") or host.text_or_none("/usr/lib/os-release") or ""
     release = Assignments.parse(text)
     return frozenset(f"{release.get('ID') or ''} {release.get('ID_LIKE') or ''}".split())

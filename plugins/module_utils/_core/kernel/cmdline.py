@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A kernel command line, as the kernel and kmod read it."""
+"""A kernel command line, parsed as the kernel and kmod do."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ END = "--"
 
 @dataclasses.dataclass(frozen=True)
 class Cmdline:
-    """The arguments of a kernel, in order and as written.  Quotes keep spaces together."""
+    """The arguments of a kernel, in order and as written, with their quotes."""
 
     arguments: tuple[str, ...]
 
@@ -32,30 +32,30 @@ class Cmdline:
 
     @classmethod
     def read(cls, tree: FileTree) -> Cmdline:
-        """What the running kernel was given; nothing where none runs."""
+        """The running kernel's command line; empty if none runs, as in an image."""
         return cls.parse(tree.text_or_none(CMDLINE) or "")
 
     def values(self, name: str) -> tuple[str, ...]:
-        """The values of each `name=…`, in order, unquoted; the kernel takes `-` for `_` in a name (parameq() in kernel/params.c)."""
+        """The values of each `name=…`, in order, unquoted; in names `-` equals `_` (parameq() in kernel/params.c)."""
         pairs = map(name_and_value, self.arguments)
         return tuple(value for key, value in pairs if value is not None and normalize_module_name(key) == normalize_module_name(name))
 
     @property
     def blacklisted(self) -> tuple[str, ...]:
-        """The modules in `modprobe.blacklist=`, as written: kmod compares these as they stand, so one with a `-` never matches."""
+        """The modules in `modprobe.blacklist=`, as written: kmod does not normalize these, so a name with a `-` never matches."""
         prefix = "blacklist="
         listed = (option[len(prefix) :] for module, option in self.module_options if module == "modprobe" and option.startswith(prefix))
         return tuple(name for names in listed for name in names.split(",") if name)
 
     @property
     def refused(self) -> tuple[str, ...]:
-        """The modules in `module_blacklist=`, which the kernel refuses to load by any way; the last one given counts."""
+        """The modules in `module_blacklist=`, which the kernel itself refuses to load; the last occurrence counts."""
         values = self.values("module_blacklist")
         return tuple(name for name in values[-1].split(",") if name) if values else ()
 
     @property
     def module_options(self) -> tuple[tuple[str, str], ...]:
-        """Each `module.option=value` as the module's comparable name and the option as kmod passes it on, its quotes included."""
+        """Each `module.option=value` as the module's normalized name and the option as kmod passes it on, with its quotes."""
         found = map(_module_option, self.arguments)
         return tuple((normalize_module_name(pair[0]), pair[1]) for pair in found if pair is not None)
 
@@ -78,8 +78,8 @@ def name_and_value(word: str) -> tuple[str, str | None]:
 def _module_option(argument: str) -> tuple[str, str] | None:
     """What kmod takes from an argument (kmod_config_parse_kcmdline() in libkmod-config.c).
 
-    GRUB quotes a whole argument that holds a space; kmod moves the quote to the value, where the kernel wants it.  A quote
-    that does not end costs the option.
+    GRUB quotes a whole argument that contains a space; kmod moves the quotes to the value, where the kernel expects them.  It
+    ignores an option whose quotes do not end.
     """
     quoted = argument.startswith('"')
     match = MODULE_OPTION.fullmatch(argument[1:] if quoted else argument)

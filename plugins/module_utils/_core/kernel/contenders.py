@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The modules that could take a device on one kernel: its natives, and the VFIO drivers that are made for it."""
+"""The modules that could bind to a device on one kernel: native drivers, and VFIO drivers with an alias for it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ VARIANT = "variant"
 
 @dataclasses.dataclass(frozen=True)
 class Contender:
-    """A module, why it is one (its alias, and the file that has it), and what keeps udev from loading it."""
+    """A module, why it is a contender (its alias, and the file that has it), and the lines that blacklist it."""
 
     module: str
     kind: str
@@ -30,7 +30,7 @@ class Contender:
 
 
 def contenders(modalias: str, kernel: Kernel, config: ModprobeConfig) -> tuple[Contender, ...]:
-    """Natives in the order in which udev loads them, then VFIO drivers, best first."""
+    """Native drivers in the order in which udev loads them, then VFIO drivers, best first."""
     natives = _from_config(modalias, config) or [
         (match.module, match.alias, _source(kernel, match.order)) for match in kernel.natives(modalias)
     ]
@@ -50,7 +50,7 @@ def contenders(modalias: str, kernel: Kernel, config: ModprobeConfig) -> tuple[C
 
 
 def _from_config(modalias: str, config: ModprobeConfig) -> list[tuple[str, str, str]]:
-    """Natives that modprobe.d names: kmod's lookup ends there, so modules.alias is not asked (kmod_module_new_from_lookup())."""
+    """Native drivers by aliases in modprobe.d: if one matches, kmod does not read modules.alias (kmod_module_new_from_lookup())."""
     found: dict[str, tuple[str, str, str]] = {}
     for directive in config.aliases(modalias):
         pattern, module = directive.arguments

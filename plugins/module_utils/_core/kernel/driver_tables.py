@@ -1,10 +1,10 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The PCI drivers that a module's file brings: each `struct pci_driver` in its data, with its name and its table of IDs.
+"""The PCI drivers in a module's file: each `struct pci_driver` in its data, with its name and ID table.
 
-In every version of `struct pci_driver` (include/linux/pci.h) the field `name` is directly followed by `id_table` and that by
-`probe`.  The file holds no addresses, but relocations: the one of `id_table` leads to a table that modpost knows by a symbol
-of its own (MODULE_DEVICE_TABLE() in include/linux/module.h), the one before it to the name.
+In every version of `struct pci_driver` (include/linux/pci.h) the field `name` is directly followed by `id_table`, and that by
+`probe`.  The file has relocations in place of addresses: the one of `id_table` points to a table for which there is a symbol
+(MODULE_DEVICE_TABLE() in include/linux/module.h), the one before it to the name.
 """
 
 from __future__ import annotations
@@ -18,38 +18,38 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf imp
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import ANY, PciDriver, PciId
 
 POINTER = 8
-# MODULE_DEVICE_TABLE() before Linux 6.14; since then; and with the module's name, since 6.16.
+# MODULE_DEVICE_TABLE() before Linux 6.14; since 6.14; and since 6.16, with the module's name.
 TABLE_SYMBOL = re.compile(r"__mod_(?:pci__\w+_device_table|device_table__(?:kmod_\w+?__)?pci__\w+)")
-# struct pci_device_id with `override_only` (Linux 5.15 and later, and RHEL 9), and before.
+# Bytes of struct pci_device_id with `override_only` (Linux 5.15 and later, and RHEL 9) and without it.
 ENTRY_SIZES = (40, 32)
 VFIO_OVERRIDE = 1
 """PCI_ID_F_VFIO_DRIVER_OVERRIDE."""
 NAME = re.compile(r"(?!\s)[^/\x00-\x1f\x7f]{1,63}")
-"""What sysfs takes as a driver's name, which has no slash; one of them is "CAFÉ NAND"."""
-# From id_table to driver.probe_type: eleven pointers up to `driver`, and name, bus, owner, mod_name and suppress_bind_attrs in it.
-# It holds since `sriov_get_vf_total_msix` came (Linux 5.13).
+"""A driver's name that sysfs accepts: without a slash.  One existing name is "CAFÉ NAND"."""
+# Offset of driver.probe_type from id_table: eleven pointers up to `driver`, then name, bus, owner, mod_name and suppress_bind_attrs
+# in it.  Valid since `sriov_get_vf_total_msix` was added (Linux 5.13).
 PROBE_TYPE = POINTER * 12 + 36
 PREFER_ASYNCHRONOUS, FORCE_SYNCHRONOUS = 1, 2
 REGISTERS = re.compile(r"(?!__platform).*(?:register_driver|register_extension|driver_register)")
-"""What a module calls that has a driver registered, by itself or by another module (`saa7146_register_extension`)."""
+"""Functions that register a driver, directly or through another module (`saa7146_register_extension`)."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Tables:
-    """What a module's file tells of its PCI drivers, in the order in which they lie in it.
+    """The PCI drivers in a module's file, in the order of the file.
 
-    ``complete`` says whether these are all: every table that the module announces belongs to one of them, or the module
-    registers no driver and only lets itself be loaded by its tables.
+    ``complete`` says whether these are all: every alias of the module comes from the table of one of them, or the module
+    registers no driver and has its tables only in order to be loaded.
     """
 
     drivers: tuple[PciDriver, ...] = ()
     synchronous: frozenset[str] = frozenset()
-    """The drivers that no option makes asynchronous (PROBE_FORCE_SYNCHRONOUS)."""
+    """The names of drivers that no option can make asynchronous (PROBE_FORCE_SYNCHRONOUS)."""
     complete: bool = True
 
 
 def read_tables(elf: Elf, aliases: t.Iterable[str]) -> Tables:
-    """The drivers of a module with these aliases.  Raises NotElfError when the file contradicts itself."""
+    """The drivers of a module with these aliases.  Raises NotElfError if the file is inconsistent."""
     announced = frozenset(_plain(entry) for alias in aliases for entry in (PciId.from_alias(alias),) if entry is not None)
     if not announced:
         return Tables()
@@ -73,14 +73,14 @@ def read_tables(elf: Elf, aliases: t.Iterable[str]) -> Tables:
 def _candidates(
     elf: Elf, section: int, tables: t.Mapping[Place, tuple[PciId, ...]], announced: frozenset[PciId]
 ) -> t.Iterator[tuple[int, str, tuple[PciId, ...]]]:
-    """Where `id_table` lies in a section, with the name before it and the IDs that it leads to."""
+    """The offset of each `id_table` in a section, the driver's name, and the table's entries."""
     leads, code = elf.pointers(section), elf.code
     for offset, table in sorted(leads.items()):
         known = tables.get(table)
         before, behind = leads.get(offset - POINTER), leads.get(offset + POINTER)
         if before is None or before.section in code:
             continue
-        # Where no symbol vouches for the table, `probe` must lead to code, or the module's aliases vouch for it.
+        # A table without a symbol is accepted if `probe` points to code, or if it has only IDs from the module's aliases.
         probes = behind is not None and behind.section in code
         if known is None and (table.section in code or (tables and not probes)):
             continue
@@ -90,7 +90,7 @@ def _candidates(
         if known is not None:
             yield offset, name, known
             continue
-        # A table without a symbol: of a helper that udev need not know, or of a module that was stripped of its symbols.
+        # A table without a symbol: of a helper driver that is not for udev, or of a module whose symbols were stripped.
         found = _entries(elf, table, announced)
         if found and (
             {entry.vendor for entry in found} <= {entry.vendor for entry in announced}
@@ -110,10 +110,10 @@ def _name(elf: Elf, place: Place) -> str | None:
 
 
 def _entries(elf: Elf, table: Place, announced: frozenset[PciId]) -> tuple[PciId, ...] | None:
-    """The entries of a table up to its empty last one; None where the bytes cannot be one."""
+    """The entries of a table up to the empty last one; None if the bytes are not a table."""
     content = elf.section_content(table.section)
     read = [entries for size in ENTRY_SIZES for entries in (_entries_of(content, table.offset, size, elf.order),) if entries is not None]
-    # A table of one size may look like one of the other; the right one is what modpost saw.
+    # A table may be plausible with either entry size; the right one agrees with the aliases, which modpost wrote from it.
     return next((entries for entries in read if {_plain(entry) for entry in entries} <= announced), read[0] if read else None)
 
 
@@ -123,7 +123,7 @@ def _entries_of(content: bytes, start: int, size: int, order: str) -> tuple[PciI
     for at in range(start, len(content) - layout.size + 1, layout.size):
         vendor, device, subvendor, subdevice, code, mask, _data, *override = layout.unpack_from(content, at)
         if not (vendor or subvendor or mask):
-            # The kernel stops at this one too (pci_match_id() in drivers/pci/pci-driver.c).
+            # The kernel stops at such an entry too (pci_match_id() in drivers/pci/pci-driver.c).
             return tuple(entries)
         if not _plausible((vendor, device, subvendor, subdevice), override):
             return None
@@ -140,7 +140,7 @@ def _plausible(numbers: tuple[int, ...], override: t.Sequence[int]) -> bool:
 
 
 def _plain(entry: PciId) -> PciId:
-    """The entry as an alias can say it: only whole bytes of the class, and of those only what counts."""
+    """The entry as an alias can express it: with whole bytes of the class only."""
     if not entry.class_mask and not entry.class_code:
         return entry
     mask = sum(0xFF << shift for shift in (16, 8, 0) if entry.class_mask >> shift & 0xFF == 0xFF)

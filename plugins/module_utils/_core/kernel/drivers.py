@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A module's name is not its driver's name: which PCI driver a module registers."""
+"""Which PCI drivers a module registers: a driver's name may differ from its module's."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
 
 LOAD_TIMEOUT = 60.0
-# Where no file tells: the kernel's own VFIO drivers and stubs whose name is not their module's, from the `.name` of their
-# struct pci_driver.  The others (mlx5, nvgrace-gpu, hisi-acc, pds, virtio, qat, ism) have KBUILD_MODNAME: the module's name
-# with underscores.
+# For modules without a readable file: the kernel's own VFIO and stub drivers whose name is not their module's, from `.name` of
+# struct pci_driver.  The others (mlx5, nvgrace-gpu, hisi-acc, pds, virtio, qat, ism) have KBUILD_MODNAME, the module's name with
+# underscores.
 KNOWN = {
     "vfio_pci": "vfio-pci",  # drivers/vfio/pci/vfio_pci.c
     "xe_vfio_pci": "xe-vfio-pci",  # drivers/vfio/pci/xe/main.c
@@ -34,12 +34,12 @@ KNOWN = {
 
 
 def driver_names(host: Host, inventory: Inventory, modules: t.Iterable[str], load: bool, kernel: Kernel | None = None) -> dict[str, str]:
-    """The PCI driver of each module, by the module's comparable name, for ``kernel`` or else the running one.
+    """The PCI driver of each module, by the module's normalized name, for ``kernel`` or else the running one.
 
-    What a loaded module has registered is read from sysfs, what another one will from its file.  Where that does not tell,
-    and with ``load``, a VFIO driver is loaded: it takes no device by itself.  Without it, as in check mode, and where the
-    running kernel has no such module, the driver is taken to have its module's name, as KBUILD_MODNAME gives it.  Raises
-    HostError when a module cannot be loaded or registers no PCI driver.
+    The drivers of a loaded module are read from sysfs, those of another one from its file.  If neither is conclusive and ``load``
+    is set, a VFIO driver is loaded: it binds to no device by itself.  Without ``load``, as in check mode, and if the running
+    kernel does not have the module, its driver is assumed to have the module's name, as with KBUILD_MODNAME.  Raises
+    HostError if a module cannot be loaded or registers no PCI driver.
     """
     names = sorted({normalize_module_name(name) for name in modules})
     registered = {module: registered_drivers(host, module) or inventory.drivers_of_module(module) for module in names}
@@ -57,18 +57,18 @@ def _driver_name(host: Host, module: str, registered: tuple[str, ...], load: boo
     if not registered:
         return module
     if len(registered) > 1:
-        # The one with the module's name, if any: a module may bring helpers for other functions of its cards.
+        # Prefer the one with the module's name: a module may have helper drivers for other functions of its cards.
         return next((name for name in registered if normalize_module_name(name) == module), registered[0])
     return registered[0]
 
 
 def registered_drivers(host: Host, module: str) -> tuple[str, ...]:
-    """The PCI drivers that a module has registered, none when it is not loaded."""
+    """The PCI drivers that a module has registered; empty if it is not loaded."""
     return tuple(name[len("pci:") :] for name in host.names(f"/sys/module/{module}/drivers") if name.startswith("pci:"))
 
 
 def file_drivers(host: Host, module: str, kernel: Kernel | None) -> tuple[str, ...]:
-    """The PCI drivers that the file of a kernel's module brings, none where it cannot be read or does not tell."""
+    """The PCI drivers in the file of a kernel's module; empty if it cannot be read or has none."""
     path = None if kernel is None else module_path(kernel, module)
     try:
         return () if path is None else tuple(driver.name for driver in ModuleContent.read(host, path).tables.drivers)
@@ -77,7 +77,7 @@ def file_drivers(host: Host, module: str, kernel: Kernel | None) -> tuple[str, .
 
 
 def load_module(host: Host, module: str) -> tuple[str, ...]:
-    """Load a module by its real name and tell which PCI drivers it has registered.  Raises HostError when it has none."""
+    """Load a module; returns the PCI drivers that it has registered.  Raises HostError if it cannot be loaded or registers none."""
     try:
         host.run(["modprobe", "--", module], LOAD_TIMEOUT)
     except HostError as error:
@@ -88,18 +88,18 @@ def load_module(host: Host, module: str) -> tuple[str, ...]:
         ) from error
     registered = registered_drivers(host, module)
     if not registered:
-        raise HostError(f"Module {module} has been loaded, but has registered no PCI driver.", "Name a module that drives PCI devices.")
+        raise HostError(f"Module {module} was loaded, but registered no PCI driver.", "Name a module with a PCI driver.")
     return registered
 
 
 def _is_harmless(host: Host, module: str, kernel: Kernel | None) -> bool:
-    """Whether the running kernel can load the module and that binds nothing: all its aliases are `vfio_pci:` ones."""
+    """Whether the running kernel has the module and loading it binds no device: it has `vfio_pci:` aliases only."""
     if kernel is None or kernel.release != running_release(host):
         kernel = _running_kernel(host)
     return kernel is not None and kernel.modules.get(module, PENDING) != PENDING and kernel.index.is_variant(module)
 
 
 def _running_kernel(host: Host) -> Kernel | None:
-    """The running kernel, None where none runs or its modules are gone."""
+    """The running kernel; None if none runs or its modules were removed."""
     running = host.text_or_none(OSRELEASE)
     return Kernel.read(host, running) if running is not None and running in installed_releases(host) else None

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""ELF files as far as kernel modules need it: sections, symbols, and the relocations that put pointers into data (elf(5))."""
+"""A reader of ELF files, as far as kernel modules need it: sections, symbols, and relocations of pointers in data (elf(5))."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ NO_CONTENT = 8
 """SHT_RELA and SHT_NOBITS."""
 UNDEFINED = 0
 RESERVED = 0xFF00
-"""SHN_UNDEF, and SHN_LORESERVE: from here on the number is no section's."""
+"""SHN_UNDEF, and SHN_LORESERVE: this and larger numbers do not refer to a section."""
 
-# The relocation that stores the whole address of a symbol plus an addend, by e_machine: R_X86_64_64, R_AARCH64_ABS64, R_PPC64_ADDR64.
+# Relocations that store a symbol's full address plus an addend, by e_machine: R_X86_64_64, R_AARCH64_ABS64, R_PPC64_ADDR64.
 ADDRESS_RELOCATIONS = {62: 1, 183: 257, 21: 38}
 
 
 class NotElfError(Exception):
-    """The bytes are no whole ELF file."""
+    """The bytes are not a complete ELF file."""
 
 
 class Section(t.NamedTuple):
@@ -36,7 +36,7 @@ class Section(t.NamedTuple):
 
 
 class Place(t.NamedTuple):
-    """A byte of a section, by the section's index."""
+    """A byte offset in a section, by the section's index."""
 
     section: int
     offset: int
@@ -44,7 +44,7 @@ class Place(t.NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Elf:
-    """A relocatable ELF file of any width and byte order.  Methods raise NotElfError where the file contradicts itself."""
+    """A relocatable ELF file of any width and byte order.  Methods raise NotElfError if the file is inconsistent."""
 
     data: bytes
     wide: bool
@@ -54,9 +54,9 @@ class Elf:
 
     @classmethod
     def parse(cls, data: bytes) -> Elf:
-        """Raises NotElfError."""
+        """Parse the headers.  Raises NotElfError."""
         if data[:4] != b"\x7fELF":
-            raise NotElfError("it does not begin as an ELF file does")
+            raise NotElfError("it has no ELF header")
         try:
             return cls._parse(data)
         except (struct.error, IndexError, ValueError) as error:
@@ -84,7 +84,7 @@ class Elf:
         return next((index for index, section in enumerate(self.sections) if section.name == name), None)
 
     def content(self, name: str) -> bytes | None:
-        """What the section of that name holds; None where there is none."""
+        """The content of the section of that name; None if there is none."""
         index = self.index(name)
         return None if index is None else self.section_content(index)
 
@@ -93,7 +93,7 @@ class Elf:
         return b"" if section.kind == NO_CONTENT else self.data[section.start : section.start + section.size]
 
     def string(self, place: Place) -> bytes | None:
-        """The NUL-terminated string at a place; None where the section has none there."""
+        """The NUL-terminated string at a place; None if there is none."""
         section = self._section(place.section)
         end = section.start + section.size
         if section.kind == NO_CONTENT or not 0 <= place.offset < section.size:
@@ -104,11 +104,11 @@ class Elf:
 
     @property
     def code(self) -> frozenset[int]:
-        """The sections that a pointer to a function may lead to; on PowerPC those lead to descriptors in .opd."""
+        """The sections that a pointer to a function may point into; on PowerPC that is .opd, with function descriptors."""
         return frozenset(index for index, section in enumerate(self.sections) if section.flags & EXECUTABLE or section.name == ".opd")
 
     def symbols(self, part: str) -> t.Iterator[tuple[str, Place, int]]:
-        """Name, place and size of the defined symbols whose names hold ``part``."""
+        """Name, place and size of the defined symbols whose names contain ``part``."""
         for table in self.sections:
             if table.name != ".symtab":
                 continue
@@ -124,7 +124,7 @@ class Elf:
                         yield wanted[name], Place(section, value), size
 
     def undefined(self) -> t.Iterator[str]:
-        """The names of the symbols that other modules or the kernel provide."""
+        """The names of undefined symbols, which the kernel or other modules provide."""
         for table in self.sections:
             if table.name == ".symtab":
                 names = self._section(table.link).start
@@ -135,7 +135,7 @@ class Elf:
                         yield _string(self.data, names + name)
 
     def pointers(self, section: int) -> dict[int, Place]:
-        """Where the addresses that the loader stores in a section lead, by their offset in it.  Wide files of known machines only."""
+        """The targets of the pointers in a section, by their offset in it.  For 64-bit files of known machines only."""
         wanted = ADDRESS_RELOCATIONS.get(self.machine)
         found: dict[int, Place] = {}
         if wanted is None or not self.wide:
@@ -154,7 +154,7 @@ class Elf:
         return found
 
     def _symbol_places(self, table: int) -> t.Callable[[int], Place | None]:
-        """Tells where the symbol of a number is defined; most relocations share a section's symbol."""
+        """A cached lookup of where a symbol, by number, is defined; most relocations use the same symbol of a section."""
         start = self._section(table).start
         known: dict[int, Place | None] = {}
 
@@ -191,7 +191,7 @@ def _string(data: bytes, at: int) -> str:
 
 
 def _names_with(names: bytes, part: bytes) -> t.Iterator[tuple[int, str]]:
-    """Each name of a table that holds ``part``, by its offset."""
+    """Each name in a string table that contains ``part``, with its offset."""
     at = names.find(part)
     while at >= 0:
         start, end = names.rfind(b"\0", 0, at) + 1, names.find(b"\0", at)
@@ -202,5 +202,5 @@ def _names_with(names: bytes, part: bytes) -> t.Iterator[tuple[int, str]]:
 
 
 def _whole(data: bytes, size: int) -> bytes:
-    """As many entries of ``size`` bytes as there are whole ones."""
+    """The data, cut to a multiple of ``size`` bytes."""
     return data[: len(data) // size * size]

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a kernel module says about itself, read from its file."""
+"""The module information (.modinfo) and the signature in a kernel module's file."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ COMMON_NAME = bytes((0x55, 0x04, 0x03))
 
 
 def signer(module: bytes) -> str | None:
-    """The common name of the signer's certificate, its key's identifier where that is all there is, None when unsigned."""
+    """The common name of the signer's certificate, else the key identifier; None if the module is not signed."""
     if not module.endswith(MAGIC):
         return None
     end = len(module) - len(MAGIC) - TRAILER.size
@@ -37,7 +37,7 @@ def signer(module: bytes) -> str | None:
         return None
     start = end - length - key_length - name_length
     if kind != PKCS7:
-        # Before Linux 4.3 the signer's name stood there as it is.
+        # Before Linux 4.3 this was the signer's name in plain text.
         return module[start : start + name_length].decode("utf-8", "replace") or None
     try:
         return _pkcs7_signer(module[end - length : end])
@@ -54,7 +54,7 @@ class _Element(t.NamedTuple):
 
 
 def _elements(data: bytes) -> t.Iterator[_Element]:
-    """The DER elements that ``data`` consists of.  Raises IndexError when it is cut off."""
+    """The DER elements that ``data`` consists of.  Raises IndexError if it is truncated."""
     at = 0
     while at < len(data):
         tag, length, at = data[at], data[at + 1], at + 2
@@ -62,7 +62,7 @@ def _elements(data: bytes) -> t.Iterator[_Element]:
             width = length & 0x7F
             length, at = int.from_bytes(data[at : at + width], "big"), at + width
         if at + length > len(data):
-            raise IndexError("cut off")
+            raise IndexError("truncated")
         yield _Element(tag, data[at : at + length])
         at += length
 
@@ -82,7 +82,7 @@ def _pkcs7_signer(message: bytes) -> str | None:
 
 @dataclasses.dataclass(frozen=True)
 class ModuleInfo:
-    """The fields of the section .modinfo that tell whether a module fits, and the signature's signer."""
+    """The fields of .modinfo that decide whether a kernel can load the module, and the signer."""
 
     vermagic: str | None
     version: str | None
@@ -91,19 +91,19 @@ class ModuleInfo:
     signer: str | None
     parameters: frozenset[str] = frozenset()
     versioned: bool = False
-    """Whether it names the version of each symbol that it uses (CONFIG_MODVERSIONS)."""
+    """Whether it has the version of each symbol that it uses (CONFIG_MODVERSIONS)."""
 
     @classmethod
     def parse(cls, module: bytes, where: str) -> ModuleInfo:
-        """Raises HostError when ``module`` is no ELF file with a section .modinfo; ``where`` names it."""
+        """Raises HostError, naming the file ``where``, if ``module`` is not an ELF file with a section .modinfo."""
         try:
             return cls.of(Elf.parse(module))
         except NotElfError as error:
-            raise HostError(f"{where} is no kernel module: {error}.") from error
+            raise HostError(f"{where} is not a kernel module: {error}.") from error
 
     @classmethod
     def of(cls, elf: Elf) -> ModuleInfo:
-        """Raises NotElfError when the file has no section .modinfo."""
+        """Raises NotElfError if the file has no section .modinfo."""
         section = elf.content(".modinfo")
         if section is None:
             raise NotElfError("it has no section .modinfo")
@@ -117,28 +117,28 @@ class ModuleInfo:
             return next(iter(fields.get(key, ())), None)
 
         aliases = tuple(fields.get("alias", ()))
-        # The type of each parameter stands in .modinfo (include/linux/moduleparam.h).
+        # .modinfo has the type of each parameter (include/linux/moduleparam.h).
         parameters = frozenset(entry.partition(":")[0] for entry in fields.get("parmtype", ()))
         return cls(first("vermagic"), first("version"), first("srcversion"), aliases, signer(elf.data), parameters, _is_versioned(elf))
 
     @classmethod
     def read(cls, host: Host, path: str) -> ModuleInfo:
-        """Read a module's file, compressed or not."""
+        """Read a module's file, compressed or not.  Raises HostError."""
         try:
             return cls.parse(unpacked_bytes(host, host.read_bytes(path)), path)
         except CorruptFileError as error:
-            raise HostError(f"{path} is no kernel module: {error.msg}.") from error
+            raise HostError(f"{path} is not a kernel module: {error.msg}.") from error
 
     def fits(self, release: str) -> bool:
-        """Whether the kernel of that release would load it."""
+        """Whether it was built for the kernel of that release."""
         return self.release == release
 
     @property
     def release(self) -> str | None:
-        """The release of the kernel that it was built for."""
+        """The release of the kernel that it was built for; None if it does not say."""
         return None if self.vermagic is None else self.vermagic.split(" ", 1)[0]
 
 
 def _is_versioned(elf: Elf) -> bool:
-    # The second since Linux 6.14 (CONFIG_EXTENDED_MODVERSIONS).
+    # __version_ext_names: since Linux 6.14 (CONFIG_EXTENDED_MODVERSIONS).
     return elf.index("__versions") is not None or elf.index("__version_ext_names") is not None

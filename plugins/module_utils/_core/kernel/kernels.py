@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The installed kernels of a host: their modules, what is built in, and which module wants which PCI function."""
+"""The installed kernels of a host: their modules, loadable and built in, and the aliases of these."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MODULES = "/lib/modules"
 OSRELEASE = "/proc/sys/kernel/osrelease"
 DEP_LINE = re.compile(r"^((?:[^:\n]*/)?([^/:\n]+?)\.ko(?:\.(?:gz|xz|zst))?):[ \t]*(.*)$", re.MULTILINE)
 BUILTIN_LINE = re.compile(r"^(?:[^\n]*/)?([^/\n]+?)\.ko$", re.MULTILINE)
-# Where distributions put a kernel's image: Debian and most others; ppc64el; arm64; Fedora and rpm-ostree.
+# Where distributions put the kernel: Debian and most others; ppc64el; arm64; Fedora and rpm-ostree.
 IMAGES = ("/boot/vmlinuz-{0}", "/boot/vmlinux-{0}", "/boot/Image-{0}", "/lib/modules/{0}/vmlinuz")
 PENDING = ""
 """The path of a module that is not installed yet."""
@@ -31,7 +31,7 @@ PENDING = ""
 
 @dataclasses.dataclass(frozen=True)
 class PendingModule:
-    """A module that another task of the same play installs, and that check mode therefore does not find."""
+    """A module that another task of the same play will install: in check mode it is not there yet."""
 
     name: str
     aliases: tuple[str, ...] = ()
@@ -39,7 +39,7 @@ class PendingModule:
 
 @dataclasses.dataclass(frozen=True)
 class Kernel:
-    """What one kernel has.  ``modules`` are paths below its directory by comparable name; so are ``builtins``' names."""
+    """One kernel's modules.  ``modules`` has paths below /lib/modules/<release> by normalized name; ``builtins`` normalized names."""
 
     release: str
     modules: t.Mapping[str, str]
@@ -47,11 +47,11 @@ class Kernel:
     has_headers: bool
     index: AliasIndex
     needed: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
-    """What modules.dep says behind each module's colon, as written."""
+    """The dependencies of each module, as modules.dep lists them after the colon."""
 
     @classmethod
     def read(cls, host: FileTree, release: str) -> Kernel:
-        """Raises HostError when the kernel's modules are not installed."""
+        """Raises HostError if the kernel's modules are not installed."""
         here = f"{MODULES}/{release}"
         if not host.is_file(f"{here}/modules.dep"):
             raise HostError(
@@ -72,17 +72,17 @@ class Kernel:
         return normalize_module_name(module) in self.modules or normalize_module_name(module) in self.builtins
 
     def dependencies(self, module: str) -> tuple[str, ...]:
-        """The modules that kmod inserts before this one, in its order: modules.dep's line from its end.
+        """The modules that kmod inserts before this one, in order: the line in modules.dep, reversed.
 
-        The line is whole: it names the dependencies of dependencies too.  (kmod_module_parse_depline() in libkmod-module.c)
+        The line includes indirect dependencies.  (kmod_module_parse_depline() in libkmod-module.c)
         """
         paths = self.needed.get(normalize_module_name(module), "").split()
         return tuple(name for path in reversed(paths) for name in (module_name(path),) if name is not None)
 
     def natives(self, modalias: str) -> tuple[AliasMatch, ...]:
-        """Modules that a device's own event loads, in the order in which udev tries them; built-in ones first.
+        """The modules that udev loads for a device by its modalias, in that order; built-in ones first.
 
-        Which PCI functions a built-in driver wants is known from Linux 6.18 on only.
+        The aliases of built-in drivers are known since Linux 6.18 only.
         """
         if modalias not in self._natives:
             self._natives[modalias] = _first_of_each(self.index.matches("pci", modalias))
@@ -91,7 +91,7 @@ class Kernel:
     def variants(self, modalias: str) -> tuple[AliasMatch, ...]:
         """VFIO drivers for a device, best first: fewest wildcards, then depmod's order, as libvirt 10 chooses.
 
-        The catch-all vfio_pci is the last of them.  (libvirt: virPCIDeviceFindBestVFIOVariant() in src/util/virpci.c)
+        vfio_pci, which matches everything, is the last one.  (libvirt: virPCIDeviceFindBestVFIOVariant() in src/util/virpci.c)
         """
         if modalias not in self._variants:
             found = self.index.matches("vfio_pci", modalias)
@@ -103,7 +103,7 @@ class Kernel:
 
     @functools.cached_property
     def _natives(self) -> dict[str, tuple[AliasMatch, ...]]:
-        """What was asked already: a forecast asks again and again."""
+        """Results by modalias: a forecast asks repeatedly."""
         return {}
 
     @functools.cached_property
@@ -112,11 +112,11 @@ class Kernel:
 
     @property
     def vfio_modules(self) -> frozenset[str]:
-        """The modules with a `vfio_pci:` alias: vfio_pci itself and the variant drivers."""
+        """The modules with a `vfio_pci:` alias: vfio_pci and the variant drivers."""
         return self.index.modules("vfio_pci")
 
     def with_pending(self, pending: t.Sequence[PendingModule]) -> Kernel:
-        """The kernel as it will be with these modules installed."""
+        """The kernel as it will be when these modules are installed."""
         if not pending:
             return self
         aliases = {normalize_module_name(module.name): module.aliases for module in pending}
@@ -124,17 +124,17 @@ class Kernel:
         return dataclasses.replace(self, modules=modules, index=self.index.replaced(aliases))
 
     def nearest(self, name: str) -> str | None:
-        """The module whose name is most like ``name``, for "did you mean"."""
+        """The module with the most similar name, for "did you mean"."""
         return next(iter(difflib.get_close_matches(normalize_module_name(name), [*self.modules, *self.builtins], 1)), None)
 
 
 def running_release(host: FileTree) -> str:
-    """The release of the kernel that runs.  Raises HostError where none does, as in an image."""
+    """The release of the running kernel.  Raises HostError if none runs, as in an image."""
     return host.read_text(OSRELEASE).strip()
 
 
 def installed_releases(host: FileTree) -> tuple[str, ...]:
-    """Kernels with modules that have an image to boot, or run, oldest first."""
+    """The releases, oldest first, that have modules and either can be booted or are running."""
     running = host.text_or_none(OSRELEASE)
     found = [
         release
@@ -146,26 +146,26 @@ def installed_releases(host: FileTree) -> tuple[str, ...]:
 
 
 def read_all(host: Host, releases: t.Sequence[str] | None = None) -> tuple[Kernel, ...]:
-    """Each of these kernels, or each that is installed."""
+    """These kernels, or all installed ones.  Raises HostError if the modules of one are not installed."""
     return tuple(Kernel.read(host, release) for release in (installed_releases(host) if releases is None else releases))
 
 
 def version_key(release: str) -> tuple[tuple[int, int, str], ...]:
-    """Sorts releases as their makers number them: 6.9 before 6.12, 7.3-rc7 and 7.3~rc7 before 7.3."""
+    """A sort key for releases: 6.9 before 6.12, 7.3-rc7 and 7.3~rc7 before 7.3."""
     parts = re.findall(r"\d+|~|[^\d~]+", release.replace("-rc", "~rc"))
     key = [(2, int(part), "") if part.isdigit() else (-1 if part == "~" else 1, 0, part) for part in parts]
     return (*key, (0, 0, ""))
 
 
 def unknown_module_error(name: str, kernels: t.Sequence[Kernel], option: str) -> HostError:
-    """What to say about a module name that none of these kernels has."""
+    """The error for a module name that none of these kernels has."""
     candidates = (kernel.nearest(name) for kernel in reversed(kernels))
     nearest = next((candidate for candidate in candidates if candidate is not None), None)
     where = _listed(tuple(kernel.release for kernel in kernels), "no kernel with modules")
     meant = f"Did you mean {nearest}? " if nearest else ""
     return HostError(
         f"{option}: there is no module {name} in {where}.",
-        f"{meant}Check the spelling, or install the package that brings the module.",
+        f"{meant}Check the spelling, or install the package that has the module.",
     )
 
 
@@ -189,9 +189,9 @@ RUNNING = "running"
 
 
 def chosen_releases(host: Host, wanted: t.Sequence[str], option: str = "kernels") -> tuple[str, ...]:
-    """The releases that ``all``, ``running`` or a list of releases names, each once.
+    """The releases that ``all``, ``running`` or a list of releases stands for, each once.
 
-    Raises HostError naming the one that is not installed.
+    Raises HostError, naming the release, if one is not installed.
     """
     installed = installed_releases(host)
     if ALL in wanted:
@@ -204,5 +204,5 @@ def chosen_releases(host: Host, wanted: t.Sequence[str], option: str = "kernels"
 
 
 def _unknown(release: str, installed: tuple[str, ...], option: str) -> HostError:
-    there = f"Installed are {', '.join(installed)}." if installed else "No kernel is installed with its modules and its image."
+    there = f"Installed are {', '.join(installed)}." if installed else "No kernel is installed together with its modules."
     return HostError(f"{option}: kernel {release} is not installed.", there)

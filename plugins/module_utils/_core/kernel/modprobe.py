@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What modprobe.d says, read as kmod reads it (libkmod/libkmod-config.c), with the file and line of every word."""
+"""The configuration in modprobe.d, parsed as kmod does (libkmod/libkmod-config.c), with the file and line of each directive."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ DIRECTORIES = ("/etc/modprobe.d", "/run/modprobe.d", "/usr/local/lib/modprobe.d"
 SUFFIX, OLD_SUFFIX = ".conf", ".alias"
 LIBRARY = re.compile(r"libkmod\.so\.2\.(\d+)\.\d+")
 WITHOUT_OLD_SUFFIX = 5
-"""From kmod 33 on, whose library is libkmod.so.2.5.0, files that end with `.alias` are not read any more."""
+"""Since kmod 33, whose library is libkmod.so.2.5.0, files that end in `.alias` are not read."""
 MODULES_SOFTDEP = "modules.softdep"
 ESCAPED = re.compile(r"\\(.)", re.DOTALL)
-# A kernel parameter: blanks inside double quotes belong to it.
+# A module parameter: blanks inside double quotes belong to it.
 OPTION = re.compile(r'(?:[^\s"]|"[^"]*(?:"|$))+')
 AFTER_NAME = re.compile(r"[\t ]*\S+[\t ]+[^\t ]+[\t ]")
 BRACKETED = re.compile(r"(\[[^\]]*\])")
-# How many words follow each command; None: any number, but at least one after the module.
+# The number of words after each command; None for any number, but at least one after the module.
 WORDS: dict[str, int | None] = {
     "alias": 2,
     "blacklist": 1,
@@ -42,7 +42,7 @@ WORDS: dict[str, int | None] = {
 
 @dataclasses.dataclass(frozen=True)
 class SourceLine:
-    """Where something is written: a file and the line it begins on, 0 for a file of one line such as the command line."""
+    """A file and the first line of a directive in it; line 0 for a file without lines, such as the command line."""
 
     path: str
     line: int
@@ -53,7 +53,7 @@ class SourceLine:
 
 @dataclasses.dataclass(frozen=True)
 class Directive:
-    """One line that kmod heeds.  ``arguments`` by command, module names with underscores, as kmod keeps them:
+    """A line that kmod applies.  ``arguments`` by command, with module names normalized, as kmod keeps them:
 
     `blacklist` (module), `alias` (pattern, module), `options` (module, option, …), `softdep` and `weakdep`
     (module, word, …), `install` and `remove` (module, shell command).
@@ -66,7 +66,7 @@ class Directive:
 
 @dataclasses.dataclass(frozen=True)
 class ModprobeConfig:
-    """All directives, in the order in which kmod keeps them."""
+    """All directives, in kmod's order."""
 
     directives: tuple[Directive, ...]
 
@@ -79,10 +79,10 @@ class ModprobeConfig:
         cmdline: Cmdline | None = None,
         cmdline_source: str = CMDLINE,
     ) -> ModprobeConfig:
-        """The files of all directories, sorted by name; of two files with one name, that in the earlier directory counts.
+        """The files of all directories, sorted by name; of files with the same name, the one in the first directory counts.
 
-        The modules' own softdeps, which depmod collects for ``release``, take part as a file named `modules.softdep`.  The
-        command line, the running kernel's unless another is given, comes last, as in kmod_config_new().
+        The softdeps of the modules themselves, which depmod collects for ``release``, are treated as a file named
+        `modules.softdep`.  The command line, by default the running kernel's, comes last, as in kmod_config_new().
         """
         files: dict[str, str] = {}
         for directory in directories:
@@ -94,7 +94,7 @@ class ModprobeConfig:
             files = {name: path for name, path in files.items() if name.endswith(SUFFIX)}
         if release is not None:
             files.setdefault(MODULES_SOFTDEP, f"{MODULES}/{release}/{MODULES_SOFTDEP}")
-        # What is no regular file hides its namesakes all the same: a link to /dev/null switches a file off.
+        # Anything but a regular file still masks files of the same name: that is how a link to /dev/null disables one.
         chosen = [files[name] for name in sorted(files) if tree.is_file(files[name])]
         parsed = [cls.parse(tree.read_text(path), tree.shown(path)) for path in chosen]
         whole = cls(tuple(directive for config in parsed for directive in config.directives))
@@ -102,12 +102,12 @@ class ModprobeConfig:
 
     @classmethod
     def parse(cls, text: str, path: str) -> ModprobeConfig:
-        """The directives of one file.  Lines that kmod ignores are left out."""
+        """The directives of one file, without lines that kmod ignores."""
         directives = (_directive(SourceLine(path, number), line) for number, line in _logical_lines(text))
         return cls(tuple(directive for directive in directives if directive is not None))
 
     def with_cmdline(self, cmdline: Cmdline, path: str = CMDLINE) -> ModprobeConfig:
-        """The configuration with what a command line adds to it: `modprobe.blacklist=` and `module.option=`."""
+        """The configuration with the directives of a command line: `modprobe.blacklist=` and `module.option=`."""
         source = SourceLine(path, 0)
         blacklists = [Directive(source, "blacklist", (name,)) for name in cmdline.blacklisted]
         options = [
@@ -118,7 +118,7 @@ class ModprobeConfig:
         return ModprobeConfig((*self.directives, *blacklists, *options))
 
     def with_blacklist(self, names: t.Iterable[str], path: str) -> ModprobeConfig:
-        """The configuration with modules that a program of the boot blacklists at the word of ``path``."""
+        """The configuration with modules that a program in the initramfs blacklists because of ``path``."""
         found = [Directive(SourceLine(path, 0), "blacklist", (normalize_module_name(name),)) for name in names]
         return ModprobeConfig((*self.directives, *found))
 
@@ -127,7 +127,7 @@ class ModprobeConfig:
         return tuple(directive.source for directive in self._about("blacklist", module))
 
     def options(self, module: str) -> tuple[Directive, ...]:
-        """The module's options; kmod passes them all on, in this order."""
+        """The module's options; kmod passes them all, in this order."""
         return self._about("options", module)
 
     @property
@@ -136,11 +136,11 @@ class ModprobeConfig:
         return dict.fromkeys(line.arguments[0] for line in self._by_command.get("options", ()))
 
     def softdeps(self, module: str) -> tuple[Directive, ...]:
-        """The module's softdeps; kmod heeds the first only.  Their names are patterns, as those of `installs()`."""
+        """The module's softdeps; kmod applies only the first.  Their module names are patterns, as in `installs()`."""
         return self._matching("softdep", module)
 
     def installs(self, module: str) -> tuple[Directive, ...]:
-        """The commands that stand in for loading the module; kmod heeds the first only, and none where a softdep matches too."""
+        """The commands that replace loading the module; kmod runs only the first, and none if a softdep matches too."""
         return self._matching("install", module)
 
     def aliases(self, name: str) -> tuple[Directive, ...]:
@@ -182,12 +182,12 @@ class ModprobeConfig:
 
 
 def is_configuration(name: str) -> bool:
-    """Whether kmod, any kmod, reads a file of that name."""
+    """Whether any version of kmod reads a file of that name."""
     return name.endswith((SUFFIX, OLD_SUFFIX)) and not name.startswith(".")
 
 
 def reads_old_suffix(tree: FileTree) -> bool | None:
-    """Whether the tree's kmod reads `.alias` files, as the name of its library says; None where it has none of that name."""
+    """Whether the tree's kmod reads `.alias` files, by the version in its library's name; None if there is no such library."""
     folders = ["/usr/lib", "/usr/lib64", "/lib", "/lib64"]
     folders += [f"{folder}/{name}" for folder in ("/usr/lib", "/lib") for name in tree.names(folder) if "-linux-gnu" in name]
     found = (LIBRARY.fullmatch(name) for folder in folders for name in tree.names(folder))
@@ -196,7 +196,7 @@ def reads_old_suffix(tree: FileTree) -> bool | None:
 
 
 def ignored_lines(text: str, path: str) -> t.Iterator[tuple[SourceLine, str]]:
-    """Lines that kmod reads and drops: neither empty, nor a comment, nor a directive.  An indented comment counts as a comment."""
+    """Lines that kmod ignores although they are neither empty nor comments.  An indented comment counts as a comment."""
     for number, line in _logical_lines(text):
         source = SourceLine(path, number)
         if line.strip("\t ") and not line.lstrip("\t ").startswith("#") and _directive(source, line) is None:
@@ -204,7 +204,7 @@ def ignored_lines(text: str, path: str) -> t.Iterator[tuple[SourceLine, str]]:
 
 
 def _logical_lines(text: str) -> t.Iterator[tuple[int, str]]:
-    """Lines with their continuations, and the number of the first: freadline_wrapped() drops a backslash and keeps what follows."""
+    """Lines joined with their continuations, and the number of the first.  As freadline_wrapped(): drops `\\`, keeps what follows it."""
     first, line = 0, ""
     for number, physical in enumerate(text.split("\n"), 1):
         first = first or number
@@ -236,21 +236,21 @@ def _directive(source: SourceLine, line: str) -> Directive | None:
 
 
 def _rest(command: str, line: str) -> list[str]:
-    """What follows the module's name."""
+    """The words after the module's name."""
     rest = AFTER_NAME.sub("", line, count=1)
     if command in ("install", "remove"):
         return [rest.lstrip("\t ")]
     if command == "options":
         return OPTION.findall(rest)
     words = rest.split()
-    # Exactly two blanks before `pre:` make kmod take the second for a part of the word, and thus ignore the softdep.
+    # With exactly two blanks before `pre:`, kmod takes the second as part of the word, and so ignores the softdep.
     if words and rest[:1].isspace() and not rest[1:2].isspace():
         words[0] = f" {words[0]}"
     return words
 
 
 def _underscores(word: str) -> str | None:
-    """A name as kmod keeps it: `-` is `_` except between brackets.  None where brackets do not match, which makes kmod drop the line."""
+    """A name as kmod keeps it: with `_` for `-` except between brackets.  None if brackets do not match: kmod drops such a line."""
     parts = BRACKETED.split(word)
     if any("[" in part or "]" in part for part in parts[::2]):
         return None

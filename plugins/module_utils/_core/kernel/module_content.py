@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""All that is asked of a module's file, read from it once."""
+"""Everything that is needed of a module's file, read in one pass."""
 
 from __future__ import annotations
 
@@ -23,35 +23,35 @@ if t.TYPE_CHECKING:
 
 
 class NoModuleError(HostError):
-    """There is no file, or the kernel would not take it for a module."""
+    """The file does not exist, or the kernel would not accept it as a module."""
 
 
 @dataclasses.dataclass(frozen=True)
 class ModuleContent:
-    """What a module says of itself, and the PCI drivers that it brings."""
+    """A module's information and its PCI drivers."""
 
     info: ModuleInfo
     tables: Tables
 
     @classmethod
     def parse(cls, module: bytes, where: str) -> ModuleContent:
-        """Raises NoModuleError when ``module`` is no kernel module; ``where`` names it."""
+        """Raises NoModuleError, naming the file ``where``, if ``module`` is not a kernel module."""
         try:
             elf = Elf.parse(module)
             info = ModuleInfo.of(elf)
             return cls(info, read_tables(elf, info.aliases))
         except NotElfError as error:
-            raise NoModuleError(f"{where} is no kernel module: {error}.") from error
+            raise NoModuleError(f"{where} is not a kernel module: {error}.") from error
 
     @classmethod
     def read(cls, host: Host, path: str, cache: Cache | None = None) -> ModuleContent:
-        """Read a module's file, compressed or not; a file that has not changed is read once.  Raises HostError, or NoModuleError."""
+        """Read a module's file, compressed or not; an unchanged file is read once.  Raises HostError, or NoModuleError."""
         if not host.exists(path):
             raise NoModuleError(f"{path} is missing.")
         return host.once("module", [path], lambda: _read(host, path, cache))
 
     def to_cache(self) -> dict[str, t.Any]:
-        """As JSON can say it."""
+        """A representation in JSON."""
         info = {**vars(self.info), "parameters": sorted(self.info.parameters)}
         drivers = [
             [driver.name, driver.asynchronous, [list(vars(entry).values()) for entry in driver.ids]] for driver in self.tables.drivers
@@ -60,7 +60,7 @@ class ModuleContent:
 
     @classmethod
     def from_cache(cls, kept: t.Any) -> ModuleContent:
-        """Raises TypeError, KeyError or ValueError on what `to_cache()` did not write."""
+        """Raises TypeError, KeyError or ValueError for a value that `to_cache()` did not write."""
         info = {**kept["info"], "aliases": tuple(kept["info"]["aliases"]), "parameters": frozenset(kept["info"]["parameters"])}
         drivers = tuple(PciDriver(name, tuple(PciId(*entry) for entry in ids), asynchronous) for name, asynchronous, ids in kept["drivers"])
         return cls(ModuleInfo(**info), Tables(drivers, frozenset(kept["synchronous"]), kept["complete"]))
@@ -76,18 +76,18 @@ def _parsed(host: Host, path: str) -> ModuleContent:
     try:
         return ModuleContent.parse(unpacked_bytes(host, host.read_bytes(path)), path)
     except CorruptFileError as error:
-        raise NoModuleError(f"{path} is no kernel module: {error.msg}.") from error
+        raise NoModuleError(f"{path} is not a kernel module: {error.msg}.") from error
 
 
 def module_path(kernel: Kernel, name: str) -> str | None:
-    """The file of a kernel's module by its comparable name; None where it has none, or does not have it yet."""
+    """The file of a kernel's module, by normalized name; None if it has none, or not yet."""
     path = kernel.modules.get(name)
     return posixpath.join(MODULES, kernel.release, path) if path else None
 
 
 @dataclasses.dataclass(frozen=True)
 class InstalledModules:
-    """By name (with underscores): where each file lies and what it is.  ``missing`` has neither a file nor a built-in."""
+    """Path and fingerprint of each module's file, by normalized name.  Those in ``missing`` have no file and are not built in."""
 
     paths: t.Mapping[str, str]
     fingerprints: t.Mapping[str, Fingerprint]
@@ -95,7 +95,7 @@ class InstalledModules:
 
     @classmethod
     def read(cls, host: Host, release: str, names: t.Iterable[str]) -> InstalledModules:
-        """What kernel ``release`` has of these modules; a dependency is listed like the module that needs it."""
+        """These modules of kernel ``release`` and their dependencies.  Raises HostError if its files cannot be read."""
         here = f"{MODULES}/{release}"
         table = dict(_dependencies(host.read_text(f"{here}/modules.dep")))
         built_in = host.read_text(f"{here}/modules.builtin") if host.is_file(f"{here}/modules.builtin") else ""
@@ -108,7 +108,7 @@ class InstalledModules:
 
 
 def _dependencies(modules_dep: str) -> t.Iterator[tuple[str, tuple[str, ...]]]:
-    # depmod lists each module's dependencies whole, those of its dependencies included.
+    # depmod lists the indirect dependencies of each module too.
     for line in modules_dep.splitlines():
         path, _colon, needed = line.partition(":")
         name = module_name(path)

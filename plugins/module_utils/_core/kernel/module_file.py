@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Kernel module files: their names, and whether two of them are the same module."""
+"""Kernel module files: their names, and whether two of them are the same build."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ NOTE_HEADER = 16
 
 
 def module_name(path: str) -> str | None:
-    """The kernel's name of the module that a file holds (`vfio_pci` for `…/vfio-pci.ko.xz`), None for another kind of file."""
+    """The name of the module in a file (`vfio_pci` for `…/vfio-pci.ko.xz`); None if it is not a module's file."""
     found = FILE_NAME.fullmatch(path.rpartition("/")[2])
     return None if found is None else found["name"].replace("-", "_")
 
 
 @dataclasses.dataclass(frozen=True)
 class Fingerprint:
-    """What tells one build of a module from another."""
+    """Identifies one build of a module."""
 
     digest: str
     build_id: str | None
@@ -38,15 +38,15 @@ class Fingerprint:
 
     @classmethod
     def of(cls, host: Host, content: bytes) -> Fingerprint:
-        """Of a module file's content, compressed or not.  Raises DamagedError when it cannot be unpacked."""
+        """From a module file's content, compressed or not.  Raises CorruptFileError if it cannot be decompressed."""
         plain = unpacked_bytes(host, content)
         return cls(hashlib.sha256(plain).hexdigest(), _build_id(plain), plain.endswith(MAGIC))
 
     def is_same(self, other: Fingerprint) -> bool:
-        """Whether both are one build.
+        """Whether both are the same build.
 
-        dracut strips the modules that carry no signature, which changes the content and leaves the linker's build ID;
-        a signed one is copied as it is, and another signature makes it another module to a kernel that checks them.
+        dracut strips unsigned modules, which changes the content but not the linker's build ID.  A signed one is copied
+        unchanged, and to a kernel that checks signatures another signature makes it another module.
         """
         if self.digest == other.digest:
             return True
@@ -54,7 +54,7 @@ class Fingerprint:
 
 
 def _build_id(module: bytes) -> str | None:
-    """What the linker wrote into the file, None where it wrote nothing."""
+    """The linker's build ID; None if there is none."""
     try:
         note = Elf.parse(module).content(BUILD_ID_SECTION)
     except NotElfError:

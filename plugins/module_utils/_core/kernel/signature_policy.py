@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a kernel will refuse modules without a signature, and what makes it do so (module_sig_check() in kernel/module/signing.c)."""
+"""Whether a kernel refuses unsigned modules, and what makes it do so (module_sig_check() in kernel/module/signing.c)."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ YES = ("", "1", "y", "Y", "t", "T", "on", "On", "ON", "oN")
 
 
 def enforced_by(host: Host, release: str, cmdline: Cmdline) -> str | None:
-    """What makes kernel ``release``, booted with ``cmdline``, refuse unsigned modules; None where nothing does."""
+    """What makes kernel ``release``, booted with ``cmdline``, refuse unsigned modules; None if nothing does."""
     if _asked(cmdline):
         return "module.sig_enforce on its command line"
     level = next((value for value in cmdline.values("lockdown")[-1:] if value in LEVELS), None)
@@ -45,13 +45,13 @@ def enforced_by(host: Host, release: str, cmdline: Cmdline) -> str | None:
 
 
 def _asked(cmdline: Cmdline) -> bool:
-    """A parameter that is given without a value is on (param_set_bool_enable_only() in kernel/params.c); nothing turns it off again."""
+    """A parameter without a value is on, and it cannot be turned off again (param_set_bool_enable_only() in kernel/params.c)."""
     given = named(given_to_built_in(cmdline, CMDLINE, "module"), "sig_enforce")
     return any((one.value or "") in YES for one in given)
 
 
 def _running_lockdown(host: Host, release: str) -> str | None:
-    """The lockdown of the running kernel, unless only its own command line asked for it: what boots next has another one."""
+    """The lockdown of the running kernel, unless its own command line asked for it: the next boot has another command line."""
     state = host.text_or_none(LOCKDOWN)
     if state is None or host.text_or_none(OSRELEASE) != release or Cmdline.parse(host.text_or_none(CMDLINE) or "").values("lockdown"):
         return None
@@ -60,7 +60,7 @@ def _running_lockdown(host: Host, release: str) -> str | None:
 
 
 def _config(host: Host, release: str) -> tuple[str, frozenset[str]]:
-    """The kernel's configuration file and those of its options that enforce signatures."""
+    """The kernel's configuration file, and its options that enforce signatures."""
     places = [path.format(release) for path in CONFIGS]
 
     def read() -> tuple[str, frozenset[str]]:
@@ -72,5 +72,5 @@ def _config(host: Host, release: str) -> tuple[str, frozenset[str]]:
 
 
 def _secure_boot(host: Host) -> bool:
-    """The variable's attributes take four bytes before its value (efivarfs)."""
+    """efivarfs: four bytes of attributes precede the variable's value."""
     return host.is_file(SECURE_BOOT) and host.read_bytes(SECURE_BOOT)[4:5] == b"\1"

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`ids=` that is lost, malformed, or nobody's; softdeps that rely on an `ids=` which is not there."""
+"""`ids=` that is overwritten, malformed or matches no device; softdeps that rely on an `ids=` which does not exist."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ _ADDRESS = re.compile(r"(?:[0-9a-fA-F]{4}:)?[0-9a-fA-F]{2}:[01][0-9a-fA-F]\.[0-7
 
 
 def ids_given_twice(host: HostPolicy) -> t.Iterator[Finding]:
-    """Several `ids=` for one module: kmod passes all on, the kernel keeps the last one, the command line's after all files'.
+    """Several `ids=` for one module: kmod passes all of them, the command line's last, and the kernel keeps the last one.
 
-    (kmod_module_get_options() joins them; parse_args() in kernel/params.c sets the string anew each time.)
+    (kmod_module_get_options() joins them; parse_args() in kernel/params.c overwrites the string each time.)
     """
     for _boot, root in host.roots:
         for module, entries in given_ids(root.config).items():
@@ -47,12 +47,12 @@ def ids_given_twice(host: HostPolicy) -> t.Iterator[Finding]:
                     f"{given.source} sets ids={given.value} for {module}, and {last.source} sets ids={last.value}: only the last one counts"
                 )
                 said += f", so {listed(lost)} {'is' if len(lost) == 1 else 'are'} lost"
-                said += f" ({module} does not get {listed(devices)})" if devices else ""
+                said += f" ({module} does not bind to {listed(devices)})" if devices else ""
                 yield Finding("ids-twice", given.source, f"{said}. Write all IDs into one ids=, at {last.source}.", devices)
 
 
 def malformed_ids(host: HostPolicy) -> t.Iterator[Finding]:
-    """Entries that are not `vendor:device[:…]` in hexadecimal: vfio_pci_fill_ids() drops those with fewer than two numbers."""
+    """Entries that are not hexadecimal `vendor:device[:…]`: vfio_pci_fill_ids() drops those with fewer than two numbers."""
     for _boot, root in host.roots:
         for module, entries in given_ids(root.config).items():
             for given in entries:
@@ -68,17 +68,17 @@ def _malformed(entry: str, given: GivenIds) -> Finding:
     said = f"{given.source}: `{entry}` in ids= of {given.module}"
     parsed = parse_entry(entry)[0]
     if _ADDRESS.fullmatch(entry.strip()):
-        advice = "is an address, and ids= takes vendor:device (lspci -n). Use a driver_override rule for one device."
+        advice = "is an address, but ids= takes vendor:device (lspci -n). Use a driver_override rule for one device."
     elif parsed:
         read = f"{parsed.vendor:04x}:{parsed.device:04x}"
-        advice = f"is read as {read}, and the rest is dropped. Write vendor:device in hexadecimal, with commas between."
+        advice = f"is read as {read}, and the rest is dropped. Write vendor:device in hexadecimal, separated by commas."
     else:
-        advice = "is dropped by the kernel: an entry is vendor:device in hexadecimal, with commas between."
+        advice = "is dropped by the kernel: entries are vendor:device in hexadecimal, separated by commas."
     return Finding("ids-malformed", given.source, f"{said} {advice}")
 
 
 def ids_without_device(host: HostPolicy) -> t.Iterator[Finding]:
-    """An entry that no device of the host has.  Virtual functions that are not made yet are given the benefit of the doubt."""
+    """An entry that matches no device of the host, unless it may match a virtual function that does not exist yet."""
     if not host.inventory.devices:
         return
     for boot, root in host.roots:
@@ -91,7 +91,7 @@ def ids_without_device(host: HostPolicy) -> t.Iterator[Finding]:
 
 
 def ids_of_two_modules(host: HostPolicy) -> t.Iterator[Finding]:
-    """One ID in the `ids=` of two modules: whichever registers first has the devices."""
+    """One ID in the `ids=` of two modules: the devices are bound to the one that registers first."""
     for boot, root in host.roots:
         given = [(one, parse_ids(one.value)) for one in effective_ids(boot, root)]
         for index, (first, its) in enumerate(given):
@@ -100,13 +100,13 @@ def ids_of_two_modules(host: HostPolicy) -> t.Iterator[Finding]:
                 if devices:
                     names = f"{driver_of(boot, first.module)} and {driver_of(boot, second.module)}"
                     said = (
-                        f"{first.source} and {second.source} give {listed(devices)} to both {names}: the one that registers first has it."
+                        f"{first.source} and {second.source} claim {listed(devices)} for both {names}: the one that registers first wins."
                     )
                     yield Finding("ids-of-two-modules", second.source, f"{said} Remove one of the two.", devices)
 
 
 def softdeps_on_a_module_without_ids(host: HostPolicy) -> t.Iterator[Finding]:
-    """`softdep native pre: vfio-pci` where nothing gives vfio-pci a device of the native's: loaded first, it takes none of them."""
+    """`softdep native pre: vfio-pci` without an `ids=` or override for vfio-pci: although it is loaded first, it binds to no device."""
     for boot, root in host.roots:
         for entry in root.config.directives:
             if entry.command != "softdep" or not host.is_site(entry.source.path):
@@ -116,9 +116,9 @@ def softdeps_on_a_module_without_ids(host: HostPolicy) -> t.Iterator[Finding]:
                 if _is_given_something(host, boot, root, module, devices):
                     continue
                 names = listed(tuple(device.address for device in devices))
-                took = f"{entry.arguments[0]} still has {names}" if names else f"{entry.arguments[0]} loses nothing"
+                took = f"{names} will be bound to {entry.arguments[0]}" if names else f"this does not affect {entry.arguments[0]}"
                 ids = listed(tuple(dict.fromkeys(device.id for device in devices))) if devices else "vendor:device"
-                said = f"{entry.source} loads {module} before {entry.arguments[0]}, but nothing gives {module} a device: {took}."
+                said = f"{entry.source} loads {module} before {entry.arguments[0]}, but nothing makes {module} bind to a device: {took}."
                 advice = f"Add `options {module} ids={ids.replace(' and ', ',').replace(', ', ',')}` or a driver_override rule."
                 yield Finding("softdep-without-ids", str(entry.source), f"{said} {advice}", tuple(device.address for device in devices))
 
@@ -133,9 +133,9 @@ def _vfio_before(entry: Directive, host: HostPolicy) -> t.Iterator[str]:
 
 
 def _is_given_something(host: HostPolicy, boot: Boot, root: Stage, module: str, devices: t.Sequence[Device]) -> bool:
-    """Whether the policy gives the module one of these devices, or any where none is known to be the native's.
+    """Whether the policy assigns one of these devices to the module; if there are none, any device.
 
-    A native's device that a rule gives to some other driver is settled, too: the softdep is then not what decides.
+    A device that a rule assigns to another driver counts, too: it does not depend on the softdep.
     """
     if not devices:
         drivers = [driver for _rule, driver in host.setting_overrides(root)]

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""modprobe.d and the command line: names that are nobody's, and words that never match."""
+"""modprobe.d and the command line: names of modules that do not exist, and names that never match."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ if t.TYPE_CHECKING:
 
 
 NO_MODULE = ("off", "null")
-"""What an alias names to say "nothing", since module-init-tools."""
+"""Names that an alias uses for "no module", since module-init-tools."""
 GONE = {"vfio_virqfd": "Linux 6.2 made it a part of vfio"}
-"""Modules that older kernels had, and what became of them."""
+"""Modules that older kernels had, and what replaced them."""
 
 
 def unknown_modules(host: HostPolicy) -> t.Iterator[Finding]:
     """A blacklist, softdep, options, install or alias line for a module that no installed kernel has.
 
-    kmod says nothing about it (kmod_config_parse() in libkmod-config.c looks no name up).  Only what somebody decided on this
-    host is judged: distributions blacklist many modules that one kernel or the other lacks.
+    kmod does not report it (kmod_config_parse() in libkmod-config.c looks no names up).  Only the administrator's files are
+    checked: distributions blacklist many modules that a given kernel does not have.
     """
     for _boot, root in host.roots if host.kernels else ():
         aliases, installs = (
@@ -51,7 +51,7 @@ def unknown_modules(host: HostPolicy) -> t.Iterator[Finding]:
 def _is_judged(entry: Directive, host: HostPolicy) -> bool:
     if entry.source.line:
         return host.is_site(entry.source.path)
-    # Built-in code's parameters look like a module's on the command line (printk.time=1); ids= has no such double.
+    # On the command line parameters of built-in code look like a module's (printk.time=1); none of them is called ids.
     if entry.command == "options":
         return bool(every_ids(in_lines((entry,))))
     return entry.command == "blacklist" and "-" not in entry.arguments[0]
@@ -68,7 +68,7 @@ def _unknown(word: str, entry: Directive, host: HostPolicy) -> Finding:
     source = str(entry.source)
     line = f"{source}: {_quoted(entry)}"
     if entry.command in ("blacklist", "options") and is_pattern(word):
-        said = f"{line} has no effect: kmod takes this name as it stands, wildcards included. Write one line for each module."
+        said = f"{line} has no effect: kmod does not expand wildcards in this name. Write one line for each module."
         return Finding("wildcard-name", source, said)
     meant = host.files.synonyms.get(normalize_module_name(word))
     if meant:
@@ -78,9 +78,9 @@ def _unknown(word: str, entry: Directive, host: HostPolicy) -> Finding:
     nearest = host.nearest(word)
     advice = f"Did you mean {nearest}?" if nearest else "Check the spelling, or remove it."
     where = listed(host.releases)
-    effect = "the devices that it is for get no driver by it" if entry.command == "alias" else "it has no effect"
+    effect = "the devices that it matches get no driver from it" if entry.command == "alias" else "it has no effect"
     if entry.command == "softdep" and normalize_module_name(word) != entry.arguments[0]:
-        effect = f"kmod passes over {word}"
+        effect = f"kmod ignores {word}"
     return Finding("unknown-module", source, f"{line} names the module {word}, which no installed kernel has ({where}): {effect}. {advice}")
 
 
@@ -89,16 +89,16 @@ def _quoted(entry: Directive) -> str:
 
 
 def dashes_on_the_command_line(host: HostPolicy) -> t.Iterator[Finding]:
-    """`modprobe.blacklist=a-b` and `module_blacklist=a-b`: compared with the module's own name, which has underscores.
+    """`modprobe.blacklist=a-b` and `module_blacklist=a-b`: they are compared with the module's name, which has underscores.
 
-    kmod folds `-` in files only (kcmdline_parse_result() in libkmod-config.c); the kernel compares bytes (blacklisted() in
+    kmod normalizes `-` in files only (kcmdline_parse_result() in libkmod-config.c); the kernel compares bytes (blacklisted() in
     kernel/module/main.c).
     """
     for boot in host.boots:
         for option, names in (("modprobe.blacklist", boot.cmdline.blacklisted), ("module_blacklist", boot.cmdline.refused)):
             for name in names:
                 if "-" in name:
-                    said = f"{boot.cmdline_source}: `{option}={name}` never matches, since a module's name has underscores here. "
+                    said = f"{boot.cmdline_source}: `{option}={name}` never matches, because module names have underscores here. "
                     yield Finding("dash-never-matches", boot.cmdline_source, f"{said}Write {_with_underscores(name, host)}.")
 
 
@@ -107,20 +107,18 @@ def _with_underscores(name: str, host: HostPolicy) -> str:
 
 
 def refused_by_the_kernel_but_unknown(host: HostPolicy) -> t.Iterator[Finding]:
-    """`module_blacklist=` naming a module that no installed kernel has."""
+    """`module_blacklist=` with a module that no installed kernel has."""
     for boot in host.boots if host.kernels else ():
         for name in boot.cmdline.refused:
             if "-" not in name and name not in host.modules:
                 nearest = host.nearest(name)
-                said = (
-                    f"{boot.cmdline_source}: `module_blacklist={name}` names no module of any installed kernel ({listed(host.releases)})."
-                )
+                said = f"{boot.cmdline_source}: no installed kernel has the module in `module_blacklist={name}` ({listed(host.releases)})."
                 advice = f"Did you mean {nearest}?" if nearest else "Check the spelling, or remove it."
                 yield Finding("unknown-module", boot.cmdline_source, f"{said} {advice}")
 
 
 def blacklisted_built_ins(host: HostPolicy) -> t.Iterator[Finding]:
-    """A blacklist of what is built into the kernel: nobody loads it, so nobody can refuse to."""
+    """A blacklist of a built-in module: it is not loaded, so it cannot be kept from being loaded."""
     found: dict[tuple[str, str], list[str]] = {}
     for boot, root in host.roots:
         kernel = root.kernel
@@ -141,7 +139,7 @@ def blacklisted_built_ins(host: HostPolicy) -> t.Iterator[Finding]:
 
 
 def options_of_built_ins(host: HostPolicy) -> t.Iterator[Finding]:
-    """Options in a file for what is built in: kmod never loads it, so nobody reads them; the kernel reads its command line."""
+    """Options in a file for a built-in module: kmod does not load it, and the kernel reads its command line only."""
     found: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
     for boot, root in host.roots:
         for entry in root.config.directives:
@@ -152,14 +150,14 @@ def options_of_built_ins(host: HostPolicy) -> t.Iterator[Finding]:
                     found.setdefault((str(entry.source), name, entry.arguments[1:]), []).append(boot.release)
     for (source, name, options), releases in found.items():
         where, written = listed(list(dict.fromkeys(releases))), " ".join(f"{name}.{option}" for option in options)
-        said = f"{source}: `options {name} {' '.join(options)}` is not read where {name} is built in, as in {where}."
+        said = f"{source}: `options {name} {' '.join(options)}` has no effect if {name} is built in, as in {where}."
         yield Finding("options-of-builtin", source, f"{said} Put {written} on the kernel's command line.")
 
 
 def modules_that_are_gone(host: HostPolicy) -> t.Iterator[Finding]:
-    """A module that newer kernels do not have any more, in a list or in modprobe.d: vfio_virqfd above all, gone since Linux 6.2.
+    """A module that newer kernels do not have, in a list or in modprobe.d: mostly vfio_virqfd, removed in Linux 6.2.
 
-    Generators warn about it or leave the image unbuilt.  Where an older kernel has it, it comes as a dependency by itself.
+    initramfs generators warn about it or fail.  On an older kernel that has it, it is loaded as a dependency anyway.
     """
     named = [(one.source, normalize_module_name(one.name)) for one in _listed(host)]
     for _boot, root in host.roots:
@@ -171,11 +169,11 @@ def modules_that_are_gone(host: HostPolicy) -> t.Iterator[Finding]:
         without = [kernel.release for kernel in host.kernels if not kernel.has(name)]
         if name in GONE and without:
             said = f"{source} names {name}, which {listed(without)} {'does' if len(without) == 1 else 'do'} not have: {GONE[name]}."
-            yield Finding("stale-module", source, f"{said} Remove it; a kernel that still has it loads it by itself.")
+            yield Finding("stale-module", source, f"{said} Remove it; a kernel that still has it loads it as a dependency.")
 
 
 def unknown_modules_in_lists(host: HostPolicy) -> t.Iterator[Finding]:
-    """A module in a list that no installed kernel has, neither by name nor by alias: the programs that read it go on without."""
+    """A module in a list that no installed kernel has, neither by name nor by alias: the programs that read the list ignore it."""
     for one in dict.fromkeys(_listed(host)) if host.kernels else ():
         name = normalize_module_name(one.name)
         if name in host.modules or name in GONE or name in host.files.synonyms or not _is_site(one, host):
@@ -187,7 +185,7 @@ def unknown_modules_in_lists(host: HostPolicy) -> t.Iterator[Finding]:
 
 
 def _listed(host: HostPolicy) -> t.Iterator[Listed]:
-    """What the host's own lists name; an image's copy is not counted a second time."""
+    """The modules in the host's lists, without an image's copies of these."""
     yield from host.files.for_image
     for boot, root in host.roots:
         config = {entry.arguments[0] for entry in root.config.directives if entry.command in ("alias", "install")}
@@ -195,7 +193,7 @@ def _listed(host: HostPolicy) -> t.Iterator[Listed]:
             yield from (one for one in work.modules if normalize_module_name(one.name) not in config)
         for stage in boot.stages:
             for work in _lists(stage) if stage is not root else ():
-                # What the command line asks for (rd.driver.pre=) stands in no file of the host.
+                # Modules on the command line (rd.driver.pre=) are in no file of the host.
                 yield from (one for one in work.modules if one.source == boot.cmdline_source)
 
 
@@ -209,10 +207,10 @@ def _is_site(one: Listed, host: HostPolicy) -> bool:
 
 
 def modules_listed_too_late(host: HostPolicy) -> t.Iterator[Finding]:
-    """A VFIO module in /etc/initramfs-tools/modules, for devices whose native driver is in the image as well.
+    """A VFIO module in /etc/initramfs-tools/modules, for devices whose native driver is also in the image.
 
-    initramfs-tools loads that list after udev has replayed all devices' events (scripts/init-top/udev, then load_modules()
-    in init), so the native has them already.
+    initramfs-tools loads that list after udev has processed all devices' events (scripts/init-top/udev, then load_modules()
+    in init), when the devices are already bound to the native driver.
     """
     for boot, image, _root in host.images:
         for work in _late_lists(image):
@@ -239,13 +237,13 @@ def _too_late(one: Listed, boot: Boot, image: Stage, host: HostPolicy) -> t.Iter
             for native in _early_natives(claim.device, module, image):
                 taken.setdefault(native, []).append(claim.device.address)
     for native, addresses in taken.items():
-        said = f"{one.source} loads {one.name} after udev has loaded {native}, which {image.place} holds, for {listed(addresses)}."
-        advice = f"Add `softdep {native} pre: {one.name}` to /etc/modprobe.d, or a driver_override rule, and rebuild the image."
+        said = f"{one.source} loads {one.name} after udev has loaded {native}, which is in {image.place}, for {listed(addresses)}."
+        advice = f"Add `softdep {native} pre: {one.name}` to /etc/modprobe.d, or a driver_override rule, and rebuild the initramfs."
         yield Finding("listed-too-late", one.source, f"{said} {advice}", tuple(addresses))
 
 
 def _early_natives(device: Device, module: str, image: Stage) -> t.Iterator[str]:
-    """The natives that the image's udev loads for a device without loading the VFIO module first."""
+    """The native drivers that udev in the initramfs loads for a device without loading the VFIO module first."""
     for match in image.kernel.natives(device.modalias):
         softdeps = image.config.softdeps(match.module)
         first = {normalize_module_name(word) for word in softdeps[0].arguments[1:]} if softdeps else set()

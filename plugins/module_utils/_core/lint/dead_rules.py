@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""udev rules and driverctl's files: for devices that are not there, for drivers that do not exist, or against one another."""
+"""udev rules and driverctl's files that name devices or drivers that do not exist, or contradict one another."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ IDENTITY = {
     **{("ENV", name): name for name in ("PCI_ID", "PCI_SUBSYS_ID", "PCI_CLASS", "MODALIAS")},
 }
 NO_DRIVER = ("none", "")
-"""Names that are used to keep every driver away."""
+"""Names that are used to keep a device from being bound to any driver."""
 NOT_COPIED = ("/usr/lib/", "/lib/", "/run/", "/usr/local/")
 
 
 def rules_for_absent_devices(host: HostPolicy) -> t.Iterator[Finding]:
-    """A driver_override rule, or a file of driverctl, for an address where no device is: cards moved, or firmware renumbered the bus."""
+    """A driver_override rule, or a file of driverctl, for an address without a device: cards were moved, or buses renumbered."""
     if not host.inventory.devices:
         return
     for boot, root in host.roots:
@@ -49,7 +49,7 @@ def rules_for_absent_devices(host: HostPolicy) -> t.Iterator[Finding]:
 
 
 def _may_become_virtual(host: HostPolicy, boot: Boot, address: str) -> bool:
-    """Whether a virtual function may come to be at an address: on its physical function's bus, or the next."""
+    """Whether a VF could be created at this address: on its physical function's bus, or the next."""
     domain, bus = address.split(":")[:2]
     for device in host.inventory.devices:
         waiting = device.max_virtual_functions > len(device.virtual_functions) or device.address in boot.later.virtual_functions
@@ -60,7 +60,7 @@ def _may_become_virtual(host: HostPolicy, boot: Boot, address: str) -> bool:
 
 
 def rules_for_changed_devices(host: HostPolicy) -> t.Iterator[Finding]:
-    """A driver_override rule that names an address and an identity, where another device is at that address now."""
+    """A driver_override rule that names an address and an identity, if another device is at that address now."""
     for boot, root in host.roots:
         for rule, _driver in host.setting_overrides(root):
             address = pinned_address(rule)
@@ -83,9 +83,9 @@ def _is_identity(key: Key) -> bool:
 
 
 def overrides_to_unknown_drivers(host: HostPolicy) -> t.Iterator[Finding]:
-    """An override that no driver's name equals: the kernel compares with strcmp() (pci_match_device()), so the device stays without one.
+    """An override that is not a driver's name: the kernel compares with strcmp() (pci_match_device()), so the device stays unbound.
 
-    A module's name in place of its driver's is the usual cause: vfio_pci for vfio-pci.
+    The usual cause is a module's name in place of its driver's: vfio_pci for vfio-pci.
     """
     for boot, root in host.roots if host.kernels else ():
         given = [(str(rule), driver, pinned_address(rule)) for rule, driver in host.setting_overrides(root)]
@@ -101,7 +101,7 @@ def overrides_to_unknown_drivers(host: HostPolicy) -> t.Iterator[Finding]:
 
 
 def _unknown_driver(driver: str, boot: Boot, host: HostPolicy) -> tuple[str, str] | None:
-    """The kind of the mistake, and what to do; None where the name is a driver's, or may be."""
+    """The finding's kind, and what to do; None if it is, or may be, the name of a driver."""
     if "$" in driver or "%" in driver:
         return None
     registered = {known.name for one in host.boots for facts in one.modules.values() for known in facts.drivers}
@@ -113,20 +113,22 @@ def _unknown_driver(driver: str, boot: Boot, host: HostPolicy) -> tuple[str, str
     names = tuple(known.name for known in facts.drivers) if facts is not None else ()
     names = names or ((KNOWN[module],) if module in KNOWN else ())
     if names:
-        return None if driver in names else ("override-names-module", f"{driver} is the module; its driver is {listed(names)}: write that.")
+        return (
+            None if driver in names else ("override-names-module", f"{driver} is a module; write the name of its driver, {listed(names)}.")
+        )
     if module in host.modules:
-        # What it registers is not known.
+        # The driver that it registers is unknown.
         return None
     candidates = sorted(registered | {KNOWN.get(name, name) for name in host.vfio_modules if name in host.modules})
     nearest = next(iter(difflib.get_close_matches(driver, candidates, 1)), None)
     if nearest is None and not host.inventory.drivers:
-        # Nothing runs here that would show the names of drivers that no module bears.
+        # Without a running kernel, drivers with another name than their module are unknown.
         return None
-    return "unknown-driver", f"Did you mean {nearest}?" if nearest else "Check the spelling, or install the module that brings it."
+    return "unknown-driver", f"Did you mean {nearest}?" if nearest else "Check the spelling, or install the module that registers it."
 
 
 def overrides_that_disagree(host: HostPolicy) -> t.Iterator[Finding]:
-    """Two rules, or a rule and driverctl, or a rule and `ids=`, that mean one device for different drivers."""
+    """Two rules, or a rule and driverctl, or a rule and `ids=`, that assign one device to different drivers."""
     for boot, root in host.roots:
         by_device: dict[str, list[PolicyClaim]] = {}
         for claim in host.claims(boot, root):
@@ -142,7 +144,7 @@ def overrides_that_disagree(host: HostPolicy) -> t.Iterator[Finding]:
 
 
 def _rules_disagree(address: str, rules: list[PolicyClaim]) -> t.Iterator[Finding]:
-    """Within one file a later rule for one device after one for many is how exceptions are written."""
+    """Rules in the same file are not reported: a rule for one device after one for many is how exceptions are written."""
     last = rules[-1]
     for claim in rules[:-1]:
         one_file = claim.source.rpartition(":")[0] == last.source.rpartition(":")[0]
@@ -154,23 +156,25 @@ def _rules_disagree(address: str, rules: list[PolicyClaim]) -> t.Iterator[Findin
 
 
 def _driverctl_disagrees(address: str, rule: PolicyClaim, saved: PolicyClaim) -> Finding:
-    """driverctl's unit runs after the device's event, unbinds whoever has it and binds its own choice (05-driverctl.rules)."""
-    said = f"{saved.source} gives {address} to {saved.driver}, and {rule.source} to {rule.driver}: driverctl comes later."
+    """driverctl's unit runs after the device's event, unbinds the device and binds it to driverctl's choice (05-driverctl.rules)."""
+    said = f"{saved.source} assigns {address} to {saved.driver}, and {rule.source} to {rule.driver}: driverctl runs later and wins."
     return Finding(
         "driverctl-against-rule", saved.source, f"{said} Run `driverctl unset-override {address}`, or remove the rule.", (address,)
     )
 
 
 def _ids_disagree(address: str, ids: PolicyClaim, final: PolicyClaim) -> Finding:
-    """An override shuts all other drivers out, dynamic IDs included (pci_match_device())."""
-    said = f"{ids.source} names {ids.device.id} in ids= for {ids.driver}, and {final.source} gives {address} to {final.driver}, which wins:"
+    """With an override only the named driver matches; dynamic IDs do not count (pci_match_device())."""
+    said = (
+        f"{ids.source} names {ids.device.id} in ids= for {ids.driver}, and {final.source} assigns {address} to {final.driver}, which wins:"
+    )
     return Finding("ids-against-override", ids.source, f"{said} ids= has no effect on {address}. Remove one of the two.", (address,))
 
 
 def rules_that_no_image_gets(host: HostPolicy) -> t.Iterator[Finding]:
-    """initramfs-tools copies /etc/udev/rules.d and a few named files (hooks/udev): a driver_override rule elsewhere is not in the image.
+    """initramfs-tools copies /etc/udev/rules.d and a few named files (hooks/udev): a driver_override rule elsewhere is not copied.
 
-    There a native driver takes the device before the root's rules are read.
+    In the initramfs the device is then bound to a native driver before the root's rules are read.
     """
     for _boot, image, root in host.images if host.files.initramfs_tools else ():
         held = {_base_name(rule.path) for rule, _driver in host.setting_overrides(image)}
@@ -181,7 +185,7 @@ def rules_that_no_image_gets(host: HostPolicy) -> t.Iterator[Finding]:
             taken = [device for device in devices if _early_natives(image.kernel, device, driver)]
             early = dict.fromkeys(name for device in taken for name in _early_natives(image.kernel, device, driver))
             said = (
-                f"{rule} sets driver_override, but initramfs-tools copies rules from /etc/udev/rules.d only: {image.place} does not have it"
+                f"{rule} sets driver_override, but initramfs-tools copies only rules in /etc/udev/rules.d: {image.place} does not have it"
             )
             said += f", and has {listed(list(early))} for {listed([device.address for device in taken])}" if early else ""
             name = _base_name(rule.path)

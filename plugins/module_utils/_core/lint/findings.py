@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""All that is contradictory or without effect in a host's policy, whoever wrote it."""
+"""Finds contradictions and lines without effect in a host's policy, including those that this collection did not write."""
 
 from __future__ import annotations
 
@@ -67,6 +67,6 @@ CHECKS: tuple[Check, ...] = (
 def find(
     boots: t.Sequence[Boot], inventory: Inventory, kernels: t.Sequence[Kernel], files: PolicyFiles = NOTHING_READ
 ) -> tuple[Finding, ...]:
-    """Everything found, each once; what several kernels have in common is said once."""
+    """All findings, each once, even if it applies to several kernels."""
     host = HostPolicy(tuple(boots), inventory, tuple(kernels), files)
-    return tuple(dict.fromkeys(finding for judge in CHECKS for finding in judge(host)))
+    return tuple(dict.fromkeys(finding for check in CHECKS for finding in check(host)))

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a host's policy is judged by, and what it claims: which driver each device is meant for, and where that is said."""
+"""The input of the checks, and the claims of a host's policy: the driver that it assigns to each device, and the source."""
 
 from __future__ import annotations
 
@@ -35,10 +35,10 @@ if t.TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Finding:
-    """One contradiction, or one piece of policy without effect.
+    """One contradiction in the policy, or one line without effect.
 
-    ``kind`` stays the same for one cause; ``source`` is the place to change (file and line); ``sentence`` is for the operator:
-    what stands where, what it means, what to do; ``devices`` are the addresses that it concerns, where it concerns some.
+    ``kind`` identifies the cause and does not change between releases; ``source`` is the file and line to change; ``sentence`` tells
+    the operator what was found, what it means and what to do; ``devices`` are the addresses that are affected, if any.
     """
 
     kind: str
@@ -48,13 +48,13 @@ class Finding:
 
 
 def listed(words: tuple[str, ...] | list[str]) -> str:
-    """Words for a sentence, the first four of many."""
+    """Words joined for a sentence; of more than four, the first four and the number of others."""
     shown = list(words[:4]) + ([f"{len(words) - 4} more"] if len(words) > 4 else [])
     return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}" if shown else ""
 
 
 STUBS = frozenset(("pci_stub", "pciback", "xen_pciback"))
-"""Modules that hold devices for others, and take ids= as vfio_pci does, without an alias that would say so."""
+"""Stub drivers: they take ids= as vfio_pci does, but have no `vfio_pci:` alias."""
 _PINNED = re.compile(r"[0-9a-f]{4,}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7]")
 
 RULE, IDS, DRIVERCTL = "rule", "ids", "driverctl"
@@ -62,7 +62,7 @@ RULE, IDS, DRIVERCTL = "rule", "ids", "driverctl"
 
 @dataclasses.dataclass(frozen=True)
 class GivenIds:
-    """One `ids=`: the module, the value as the kernel gets it, and the place; ``refused`` says why the module is not loaded with it."""
+    """One `ids=`: the module, the value as the kernel reads it, the file and line, and why the kernel refuses it, if it does."""
 
     module: str
     value: str
@@ -72,7 +72,7 @@ class GivenIds:
 
 @dataclasses.dataclass(frozen=True)
 class PolicyClaim:
-    """A driver that the policy means for a device, by which means, and where it says so."""
+    """A driver that the policy assigns to a device, by which means, and the file and line."""
 
     device: Device
     driver: str
@@ -82,7 +82,7 @@ class PolicyClaim:
 
 @dataclasses.dataclass(frozen=True)
 class HostPolicy:
-    """Everything that is judged.  ``kernels`` are all that are installed, also those without a forecast."""
+    """The input of the checks.  ``kernels`` are all that are installed, including those without a forecast."""
 
     boots: tuple[Boot, ...]
     inventory: Inventory
@@ -91,7 +91,7 @@ class HostPolicy:
 
     @functools.cached_property
     def roots(self) -> tuple[tuple[Boot, Stage], ...]:
-        """Each boot with its root stage, which holds the host's own files."""
+        """Each boot with its root stage, which has the host's own files."""
         return tuple((boot, stage) for boot in self.boots for stage in boot.stages if stage.name == ROOT)
 
     @functools.cached_property
@@ -100,14 +100,14 @@ class HostPolicy:
         return tuple((boot, image, root) for boot, root in self.roots for image in boot.stages if image.name == INITRAMFS)
 
     def is_site(self, path: str) -> bool:
-        """Whether somebody decided this on the host: below /etc, /run or /usr/local, and not as a package brought it."""
+        """Whether the file is the administrator's: below /etc, /run or /usr/local, and not unchanged from a package."""
         return path.startswith(SITE) and path not in self.files.packaged
 
     # -- names
 
     @functools.cached_property
     def modules(self) -> frozenset[str]:
-        """The modules that some installed kernel has."""
+        """The modules of all installed kernels."""
         return frozenset[str]().union(*(frozenset(kernel.modules) | kernel.builtins for kernel in self.kernels))
 
     @functools.cached_property
@@ -119,25 +119,25 @@ class HostPolicy:
         return tuple(kernel.release for kernel in self.kernels)
 
     def nearest(self, name: str) -> str | None:
-        """The module whose name is most like ``name``."""
+        """The module with the most similar name."""
         wanted = normalize_module_name(name)
         wanted = wanted[: -len(".ko")] if wanted.endswith(".ko") else wanted
         return next(iter(difflib.get_close_matches(wanted, sorted(self.modules), 1, 0.7)), None)
 
     @functools.cached_property
     def contenders(self) -> frozenset[str]:
-        """The modules that could take one of the host's devices, or are told to, and those of VFIO."""
+        """The modules that could bind to one of the host's devices, or are configured to, and those of VFIO."""
         return self.vfio_modules.union(*(frozenset(boot.modules) for boot in self.boots), ("vfio", "vfio_pci_core", "vfio_iommu_type1"))
 
     # -- claims
 
     def devices_of_native(self, kernel: Kernel, module: str) -> tuple[Device, ...]:
-        """The host's devices that a module is a native driver of."""
+        """The host's devices for which a module is a native driver."""
         wanted = {modalias for modalias in self._modaliases if any(match.module == module for match in kernel.natives(modalias))}
         return tuple(device for device in self.inventory.devices if device.modalias in wanted) if wanted else ()
 
     def devices_with(self, ids: t.Sequence[PciId]) -> tuple[Device, ...]:
-        """The host's devices that one of these entries names; of devices with one identity, one is asked about."""
+        """The host's devices that one of these entries matches; of devices with the same identity only one is tested."""
         named = {identity for identity, device in self._identities.items() if any(entry.matches(device) for entry in ids)}
         return tuple(device for device in self.inventory.devices if device.identity in named) if named else ()
 
@@ -154,7 +154,7 @@ class HostPolicy:
         return {}
 
     def claims(self, boot: Boot, stage: Stage) -> tuple[PolicyClaim, ...]:
-        """What the policy that a stage reads means for the host's devices; with the root's, driverctl's too."""
+        """The claims of the policy that a stage reads; for the root stage, including driverctl's."""
         key = (id(boot), stage.name)
         if key not in self._claims:
             found = [*self._rule_claims(boot, stage), *self._ids_claims(boot, stage)]
@@ -164,7 +164,7 @@ class HostPolicy:
         return self._claims[key]
 
     def deciding_claims(self, boot: Boot, stage: Stage) -> tuple[PolicyClaim, ...]:
-        """Of each device's claims those that count: driverctl's comes last, the last rule's shuts `ids=` out."""
+        """For each device the claims that count: driverctl's if there is one, else the last rule's, else all."""
         by_device: dict[str, list[PolicyClaim]] = {}
         for claim in self.claims(boot, stage):
             by_device.setdefault(claim.device.address, []).append(claim)
@@ -176,7 +176,7 @@ class HostPolicy:
 
     def _rule_claims(self, boot: Boot, stage: Stage) -> t.Iterator[PolicyClaim]:
         setting = self.setting_overrides(stage)
-        # A jump stays within its file.
+        # GOTO cannot leave its file.
         jumping = {rule.path for rule in stage.rules.rules if setting and rule.value("GOTO") is not None}
         files = {path: Rules(tuple(rule for rule in stage.rules.rules if rule.path == path)) for path in jumping}
         for rule, driver in setting:
@@ -189,7 +189,7 @@ class HostPolicy:
                     yield PolicyClaim(device, driver, RULE, str(rule))
 
     def setting_overrides(self, stage: Stage) -> tuple[tuple[Rule, str], ...]:
-        """A stage's rules that set driver_override, with what they set."""
+        """A stage's rules that set driver_override, with the driver."""
         key = id(stage.rules)
         if key not in self._setting:
             found = ((rule, rule.override) for rule in stage.rules.rules)
@@ -201,7 +201,7 @@ class HostPolicy:
         return {}
 
     def candidates(self, rule: Rule) -> tuple[Device, ...]:
-        """The devices that a rule could be about: the one whose address it names, else all."""
+        """The devices that a rule could match: the one at the address in the rule, else all."""
         address = pinned_address(rule)
         if address is None:
             return self.inventory.devices
@@ -227,19 +227,19 @@ class HostPolicy:
                 yield PolicyClaim(device, assigned.driver, DRIVERCTL, assigned.source)
 
     def is_vfio_driver(self, boot: Boot, driver: str) -> bool:
-        """Whether a driver's name is that of a VFIO module."""
+        """Whether a driver belongs to a VFIO module."""
         return normalize_module_name(driver) in self.vfio_modules or any(
             known.name == driver for module in self.vfio_modules & boot.modules.keys() for known in boot.modules[module].drivers
         )
 
     def module_of(self, boot: Boot, driver: str) -> str:
-        """The module that registers a driver, as far as is known; else the driver's own name, comparable."""
+        """The module that registers a driver, if known; else the driver's name, normalized."""
         found = (module for module, facts in boot.modules.items() if any(known.name == driver for known in facts.drivers))
         return next(found, normalize_module_name(driver))
 
 
 def pinned_address(rule: Rule) -> str | None:
-    """The address that a rule names in full."""
+    """The full address that a rule matches on; None if there is none."""
     for key in rule.keys:
         if key.name in ("KERNEL", "KERNELS") and key.operator == "==" and _PINNED.fullmatch(key.value):
             return key.value
@@ -247,7 +247,7 @@ def pinned_address(rule: Rule) -> str | None:
 
 
 def driver_of(boot: Boot, module: str) -> str:
-    """The driver that a module registers and gives its ids= to: its first."""
+    """The driver that a module's `ids=` applies to: its first one."""
     facts = boot.modules.get(module)
     if facts is not None and facts.drivers:
         return facts.drivers[0].name
@@ -255,7 +255,7 @@ def driver_of(boot: Boot, module: str) -> str:
 
 
 def given_ids(config: ModprobeConfig) -> dict[str, tuple[GivenIds, ...]]:
-    """Every `ids=` in the order in which kmod passes them on, by module."""
+    """All `ids=`, by module, in the order in which kmod passes them."""
     found = {module: _given(module, given_to(config, module)) for module in config.modules_with_options}
     return {module: entries for module, entries in found.items() if entries}
 

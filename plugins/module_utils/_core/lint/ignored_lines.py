@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""modprobe.d: files, lines and words that kmod passes over, in part because of others."""
+"""Files, lines and words of modprobe.d that kmod ignores, some of them because of others."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import Directive
     from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import HostPolicy
 
-# Names that say of themselves that the file is not to be read.
+# Names of files that are obviously not meant to be read.
 PUT_ASIDE = re.compile(
     r"^\.|\.conf\.|~$|\.(?:alias|bak|backup|dis|disabled|dpkg-\w+|example|md|off|old|orig|rpm\w+|sample|save|swp|txt|ucf-\w+)$|^README"
 )
-# The line of kmod's own commands that somebody means to be heard.
+# A line with one of kmod's commands.
 DIRECTIVE = re.compile(r"^[ \t]*(?:alias|blacklist|install|options|softdep)[ \t]+\S", re.MULTILINE)
 
 
@@ -36,7 +36,7 @@ def is_modprobe_file(name: str) -> bool:
 
 
 def installs_beside_softdeps(host: HostPolicy) -> t.Iterator[Finding]:
-    """`install` for a module that has a softdep too: kmod ignores the command (kmod issue 446; kmod_module_probe_insert_module())."""
+    """`install` for a module that also has a softdep: kmod ignores the command (kmod issue 446; kmod_module_probe_insert_module())."""
     for _boot, root in host.roots:
         for entry in root.config.directives:
             if entry.command != "install":
@@ -45,15 +45,15 @@ def installs_beside_softdeps(host: HostPolicy) -> t.Iterator[Finding]:
             softdeps = root.config.softdeps(module)
             if not softdeps or not (host.is_site(entry.source.path) or host.is_site(softdeps[0].source.path) or module in host.contenders):
                 continue
-            said = f"{entry.source}: kmod ignores `install {module} {entry.arguments[1]}`, because of the softdep at {softdeps[0].source}."
+            said = f"{entry.source}: kmod ignores `install {module} {entry.arguments[1]}` because of the softdep at {softdeps[0].source}."
             advice = f"Remove one of the two; `blacklist {module}` keeps devices from loading it."
             yield Finding("install-beside-softdep", str(entry.source), f"{said} {advice}")
 
 
 def second_softdeps(host: HostPolicy) -> t.Iterator[Finding]:
-    """A softdep line behind another one for the same module: kmod heeds the first (kmod_module_get_softdeps()).
+    """A second softdep line for the same module: kmod applies only the first (kmod_module_get_softdeps()).
 
-    Files come in the order of their base names, depmod's modules.softdep among them.  A later line that adds nothing is fine.
+    Files are sorted by name, with depmod's modules.softdep among them.  A later line that adds nothing is not reported.
     """
     for _boot, root in host.roots:
         names = dict.fromkeys(
@@ -65,14 +65,14 @@ def second_softdeps(host: HostPolicy) -> t.Iterator[Finding]:
                 lost = tuple(word for word in _words(other) if first is None or word not in _words(first))
                 if first is not None and lost and (host.is_site(first.source.path) or host.is_site(other.source.path)):
                     words = " ".join(word.strip() for word in other.arguments[1:])
-                    said = f"{other.source}: kmod ignores `softdep {module} {words}`: it heeds a module's first softdep line only"
-                    before = "" if first.source.path == other.source.path else " by its file's name"
+                    said = f"{other.source}: kmod ignores `softdep {module} {words}`: it applies only a module's first softdep line"
+                    before = "" if first.source.path == other.source.path else " in the order of the files' names"
                     advice = f"and {first.source} comes first{before}. Write both lists into one line."
                     yield Finding("second-softdep", str(other.source), f"{said}, {advice}")
 
 
 def _words(entry: Directive) -> tuple[str, ...]:
-    """What a softdep asks for, `pre:` and `post:` told apart."""
+    """The modules of a softdep, each prefixed with `pre:` or `post:`."""
     found, place = [], ""
     for word in entry.arguments[1:]:
         if word.endswith(":"):
@@ -83,9 +83,9 @@ def _words(entry: Directive) -> tuple[str, ...]:
 
 
 def softdeps_without_effect(host: HostPolicy) -> t.Iterator[Finding]:
-    """A softdep without `pre:` or `post:` before its words: kmod passes over such words (softdep_from_str() in libkmod-config.c).
+    """A softdep without `pre:` or `post:` before its words: kmod ignores such words (softdep_from_str() in libkmod-config.c).
 
-    Two blanks before `pre:` come to the same in kmod 30: the second one is taken for a part of the word.
+    Two blanks before `pre:` have the same effect in kmod 30: the second one is taken as part of the word.
     """
     for _boot, root in host.roots:
         for entry in root.config.directives:
@@ -93,17 +93,17 @@ def softdeps_without_effect(host: HostPolicy) -> t.Iterator[Finding]:
                 continue
             first, module = entry.arguments[1] if len(entry.arguments) > 1 else "", entry.arguments[0]
             if first.startswith(" "):
-                said = f"{entry.source}: two blanks stand before `{first.strip()}`, which makes kmod 30 ignore the softdep of {module}."
-                yield Finding("softdep-two-blanks", str(entry.source), f"{said} Leave one blank.")
+                said = f"{entry.source}: there are two blanks before `{first.strip()}`, which makes kmod 30 ignore the softdep of {module}."
+                yield Finding("softdep-two-blanks", str(entry.source), f"{said} Use one blank.")
             elif first not in ("pre:", "post:"):
-                said = f"{entry.source}: `softdep {module} {first}` lacks `pre:` or `post:` before {first}, so kmod ignores that word."
+                said = f"{entry.source}: `softdep {module} {first}` has no `pre:` or `post:` before {first}, so kmod ignores that word."
                 yield Finding("softdep-without-place", str(entry.source), f"{said} Write `softdep {module} pre: {first}`.")
 
 
 def files_that_kmod_does_not_read(host: HostPolicy) -> t.Iterator[Finding]:
-    """A file in modprobe.d without `.conf` at its end (conf_files_filter_out()), but with directives in it.
+    """A file in modprobe.d with directives in it, whose name does not end in `.conf` (conf_files_filter_out()).
 
-    A name that says of itself that the file is put aside (`.bak`, `.disabled`, `.dpkg-old`, …) is left in peace.
+    Names that show that the file is not meant to be read (`.bak`, `.disabled`, `.dpkg-old`, …) are not reported.
     """
     for file in host.files.modprobe:
         unread = not is_modprobe_file(file.name) and not PUT_ASIDE.search(file.name)
@@ -115,9 +115,9 @@ def files_that_kmod_does_not_read(host: HostPolicy) -> t.Iterator[Finding]:
 
 
 def files_that_hide_others(host: HostPolicy) -> t.Iterator[Finding]:
-    """Of two files with one name kmod reads that in the first directory (conf_files_list()), although they differ.
+    """Two different files with the same name: kmod reads only the one in the first directory (conf_files_list()).
 
-    Only where the hidden one is about a module that matters here.  What is empty, or a link to /dev/null, hides on purpose.
+    Reported only if the hidden file is about a module that matters here.  An empty file or a link to /dev/null hides on purpose.
     """
     read: dict[str, PolicyFile] = {}
     for file in host.files.modprobe:
@@ -136,24 +136,22 @@ def files_that_hide_others(host: HostPolicy) -> t.Iterator[Finding]:
             if normalize_module_name(name) in host.contenders
         )
         if about:
-            said = f"{file.path} is hidden by {hider.path}, its namesake: kmod does not read what it says about {listed(list(about))}."
+            said = f"{file.path} is hidden by {hider.path} with the same name: kmod does not read what it says about {listed(list(about))}."
             yield Finding("hidden-file", file.path, f"{said} Rename one of them.")
 
 
 def lines_that_kmod_ignores(host: HostPolicy) -> t.Iterator[Finding]:
-    """Lines of /etc/modprobe.d with an unknown command, or with too few words (kmod_config_parse())."""
+    """Lines in /etc/modprobe.d with an unknown command, or with too few words (kmod_config_parse())."""
     for file in host.files.modprobe:
         if file.directory != "/etc/modprobe.d" or not is_modprobe_file(file.name) or not host.is_site(file.path):
             continue
         for source, line in ignored_lines(file.text or "", file.path):
             words = line.split()
             if words[0] in WORDS:
-                why = (
-                    "a name has brackets that do not match" if len(words) > (1 if words[0] == "blacklist" else 2) else "it is not complete"
-                )
+                why = "a name has unmatched brackets" if len(words) > (1 if words[0] == "blacklist" else 2) else "it is incomplete"
                 advice = "Complete it, or remove it."
             else:
-                why = f"{words[0]} is no command of modprobe.d"
+                why = f"{words[0]} is not a command of modprobe.d"
                 near = words[0].lower() if words[0].lower() in WORDS else None
                 advice = f"Write {near}." if near else f"Commands are {', '.join(sorted(WORDS))}."
             yield Finding("ignored-line", str(source), f"{source}: kmod ignores `{line.strip()}`: {why}. {advice}")

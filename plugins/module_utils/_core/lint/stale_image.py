@@ -1,8 +1,8 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Boot images that hold another policy than the host: its files have changed since the image was built.
+"""initramfs images with another policy than the host, because its files have changed since the image was built.
 
-What an image says is compared with what the host says, word by word; ages count only where an image cannot be read.
+The contents of the files are compared; times count only if an image cannot be read.
 """
 
 from __future__ import annotations
@@ -21,31 +21,31 @@ if t.TYPE_CHECKING:
 MODPROBE = "/etc/modprobe.d/"
 RULES = "/etc/udev/rules.d/"
 LOADER = "systemd-modules-load"
-ANOTHER = "holds another version of it"
+ANOTHER = "has another version of it"
 Content = tuple[t.Any, ...]
-"""What a file says about the modules and devices that matter, in order, without comments and blanks."""
+"""The lines of a file about modules and devices that matter, in order, parsed."""
 
 
 def images_without_the_policy(host: HostPolicy) -> t.Iterator[Finding]:
-    """Files of /etc/modprobe.d, and rules that set driver_override, that an image lacks or holds in another version."""
+    """Files of /etc/modprobe.d, and rules that set driver_override, that are missing or different in an image."""
     for boot, image, root in host.images:
         wanted = {**_modprobe(root, host), **_rules(root, host)}
         held = {**_modprobe(image, host), **_rules(image, host)}
         for path, content in wanted.items():
             if held.get(path, content) != content:
                 yield _stale(path, ANOTHER, boot.release, image, host)
-            # What a package keeps below /usr/lib need not be in an image.
+            # A package's file below /usr/lib need not be in an image.
             elif path not in held and (path.startswith(MODPROBE) or any(rule.path == path for rule in root.rules.rules)):
-                yield _stale(path, "does not hold it", boot.release, image, host)
+                yield _stale(path, "does not have it", boot.release, image, host)
         there = {file.path for file in host.files.modprobe} | {rule.path for rule in root.rules.rules}
         names = {path.rpartition("/")[2] for path in there}
         for path in sorted(held.keys() - wanted.keys()):
-            state = ANOTHER if path.rpartition("/")[2] in names else "still holds it, although the host has it no more"
+            state = ANOTHER if path.rpartition("/")[2] in names else "still has it, although the host does not"
             yield _stale(path, state, boot.release, image, host)
 
 
 def image_lists_without_the_policy(host: HostPolicy) -> t.Iterator[Finding]:
-    """Modules in /etc/initramfs-tools/modules that matter here and that an image was not told to load."""
+    """Modules in /etc/initramfs-tools/modules that matter here and that are not in an image's list."""
     for boot, image, _root in host.images if host.files.initramfs_tools else ():
         told = {
             normalize_module_name(one.name) for step in image.steps for work in step if isinstance(work, LoadList) for one in work.modules
@@ -54,7 +54,7 @@ def image_lists_without_the_policy(host: HostPolicy) -> t.Iterator[Finding]:
             one
             for one in host.files.for_image
             if one.source.startswith(f"{INITRAMFS_MODULES}:") and normalize_module_name(one.name) in host.contenders - told
-            # What the kernel does not have is another matter.
+            # A module that the kernel does not have is another finding.
             if any(kernel.has(one.name) for kernel in host.kernels if kernel.release == boot.release)
         ]
         for one in missing:
@@ -63,18 +63,18 @@ def image_lists_without_the_policy(host: HostPolicy) -> t.Iterator[Finding]:
 
 
 def images_without_what_dracut_shall_take_in(host: HostPolicy) -> t.Iterator[Finding]:
-    """Modules of add_drivers and force_drivers that matter here and that are not in an image, although the kernel has them."""
+    """Modules of add_drivers and force_drivers that matter here and are not in an image, although the kernel has them."""
     for boot, image, root in host.images if host.files.dracut else ():
         for one in host.files.for_image:
             name = normalize_module_name(one.name)
             is_wanted = name in host.contenders and name in root.kernel.modules and not one.source.startswith(f"{INITRAMFS_MODULES}:")
             if is_wanted and not image.kernel.has(name):
-                said = f"{image.place} is older than {one.source}: it does not hold {one.name}."
+                said = f"{image.place} is older than {one.source}: it does not contain {one.name}."
                 yield Finding("stale-image", one.source, f"{said} {_rebuild(boot.release, image.place, host)}")
 
 
 def images_without_the_modules_to_load(host: HostPolicy) -> t.Iterator[Finding]:
-    """/etc/modules-load.d, of which dracut keeps a copy: modules that matter here and that an image with such a list does not load."""
+    """Modules in /etc/modules-load.d, which dracut copies, that matter here and that an image with such a list does not load."""
     for boot, image, root in host.images if host.files.dracut else ():
         lists = [work for step in image.steps for work in step if isinstance(work, LoadList) and work.program == LOADER]
         told = {normalize_module_name(one.name) for work in lists for one in work.modules}
@@ -87,7 +87,7 @@ def images_without_the_modules_to_load(host: HostPolicy) -> t.Iterator[Finding]:
 
 
 def unreadable_images_older_than_the_policy(host: HostPolicy) -> t.Iterator[Finding]:
-    """Where an image cannot be looked into: policy files that were changed after it was built."""
+    """For an image that cannot be read: policy files that were changed after it was built."""
     read = {boot.release for boot, _image, _root in host.images}
     for boot, root in host.roots:
         image = host.files.images.get(boot.release)
@@ -97,7 +97,7 @@ def unreadable_images_older_than_the_policy(host: HostPolicy) -> t.Iterator[Find
         paths += [INITRAMFS_MODULES] if any(normalize_module_name(one.name) in host.contenders for one in host.files.for_image) else []
         newer = [path for path in paths if host.files.mtimes.get(path, 0.0) > image.mtime]
         if newer:
-            said = f"{image.path} is older than {listed(newer)}, and cannot be looked into: it may hold an older policy."
+            said = f"{image.path} is older than {listed(newer)}, and cannot be read: it may contain an older policy."
             yield Finding("stale-image", newer[0], f"{said} {_rebuild(boot.release, image.path, host)}")
 
 
@@ -113,7 +113,7 @@ def _modprobe(stage: Stage, host: HostPolicy) -> dict[str, Content]:
 
 
 def _rules(stage: Stage, host: HostPolicy) -> dict[str, Content]:
-    """Rules by the path that they have, or would have, below /etc: an image keeps those of /etc below /usr/lib."""
+    """Rules by the path that they have or would have below /etc: an image has those of /etc below /usr/lib."""
     found: dict[str, list[t.Any]] = {}
     for rule, _driver in host.setting_overrides(stage):
         found.setdefault(RULES + rule.path.rpartition("/")[2], []).append(rule.keys)
@@ -121,16 +121,16 @@ def _rules(stage: Stage, host: HostPolicy) -> dict[str, Content]:
 
 
 def _inside(path: str, stage: Stage) -> str:
-    """A path as the stage itself has it: without the image's name before it."""
+    """A path in the stage's own tree: without the image's path before it."""
     return path[len(stage.place) + 1 :] if path.startswith(f"{stage.place}:") else path
 
 
 def _stale(path: str, state: str, release: str, image: Stage, host: HostPolicy) -> Finding:
-    said = f"{image.place} does not agree with {path}: it {state}."
+    said = f"{image.place} does not match {path}: it {state}."
     return Finding("stale-image", path, f"{said} {_rebuild(release, image.place, host)}")
 
 
 def _rebuild(release: str, image: str, host: HostPolicy) -> str:
     if host.files.dracut and not host.files.initramfs_tools:
-        return f"Run `dracut --force {image} {release}`; it takes the files of /etc in with hostonly=yes, or with install_items+=."
+        return f"Run `dracut --force {image} {release}`; it includes files of /etc with hostonly=yes, or with install_items+=."
     return f"Run `update-initramfs -u -k {release}`."

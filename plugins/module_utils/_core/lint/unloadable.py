@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""VFIO drivers that are chosen, by the policy or by libvirt, and that will not load or not take the device."""
+"""VFIO drivers that the policy or libvirt chooses, but that cannot be loaded or refuse the device."""
 
 from __future__ import annotations
 
@@ -17,35 +17,35 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import HostPolicy
 
 NO_FALLBACK = "libvirt 10 and newer choose it by its alias and have no fallback: guests with the device do not start"
-WAY_OUT = "or write <driver model='vfio-pci'/> into the domain"
+WORKAROUND = "or write <driver model='vfio-pci'/> into the domain"
 
 
 def variants_that_cannot_load(host: HostPolicy) -> t.Iterator[Finding]:
-    """The best variant of a device, by its alias, that the kernel refuses: unsigned under lockdown, or built for another kernel.
+    """A variant that is a device's best by its alias, but that the kernel refuses: unsigned under lockdown, or built for another kernel.
 
-    libvirt reads the aliases alone (virPCIDeviceFindBestVFIOVariant() in src/util/virpci.c).
+    libvirt considers only the aliases (virPCIDeviceFindBestVFIOVariant() in src/util/virpci.c).
     """
     for boot, root in host.roots:
         for module, reason in sorted((name, facts.refused) for name, facts in boot.modules.items() if facts.refused):
             devices = _devices_of_variant(host, root.kernel, module) if root.kernel.index.is_variant(module) else ()
             if devices:
                 place = f"modules.alias of {boot.release}"
-                said = f"{place} makes {module} the best variant for {listed(devices)}, but it does not load: {reason.rstrip('.')}."
-                said += f" Yet {NO_FALLBACK}."
-                yield Finding("variant-refused", place, f"{said} Sign or rebuild the module, {WAY_OUT}.", devices)
+                said = f"{place} makes {module} the best variant for {listed(devices)}, but it cannot be loaded: {reason.rstrip('.')}."
+                said += f" {NO_FALLBACK}."
+                yield Finding("variant-refused", place, f"{said} Sign or rebuild the module, {WORKAROUND}.", devices)
 
 
 def variants_without_a_module(host: HostPolicy) -> t.Iterator[Finding]:
-    """A `vfio_pci:` alias whose module is not there: depmod has not run since the module was removed, or its file is lost."""
+    """A `vfio_pci:` alias of a module that does not exist: depmod was not run after the module was removed, or its file is missing."""
     for kernel in host.kernels:
         for module in sorted(kernel.vfio_modules - kernel.builtins):
             path = kernel.modules.get(module)
             if path == PENDING or (path is not None and (kernel.release, module) not in host.files.absent):
                 continue
-            # The catch-all is everybody's last choice.
+            # vfio_pci matches everything and so is never the best.
             devices = _devices_of_variant(host, kernel, module) if module != "vfio_pci" else ()
             place = f"modules.alias of {kernel.release}"
-            said = f"{place} names {module}, and that kernel has no file of that module."
+            said = f"{place} names {module}, but that kernel does not have the module."
             said += f" It is the best variant for {listed(devices)}; {NO_FALLBACK}." if devices else ""
             yield Finding("variant-missing", place, f"{said} Install the module again, or run `depmod {kernel.release}`.", devices)
 
@@ -59,21 +59,25 @@ def _devices_of_variant(host: HostPolicy, kernel: Kernel, module: str) -> tuple[
 
 
 def claimed_modules_that_nobody_may_load(host: HostPolicy) -> t.Iterator[Finding]:
-    """A blacklist of a VFIO module that the policy gives devices to: udev and systemd-modules-load heed it, softdeps do not;
-    `module_blacklist=` is the kernel's own and holds against everybody (kernel/module/main.c)."""
+    """A blacklist of a VFIO module that the policy assigns devices to: udev and systemd-modules-load honour it, softdeps do not;
+    `module_blacklist=` is implemented in the kernel and always applies (kernel/module/main.c)."""
     for boot, root in host.roots:
         for module, devices in _claimed(host, boot, root).items():
             names = listed(devices)
             for source in root.config.blacklisted(module):
-                said = f"{source} blacklists {module}, and the policy gives it {names}: udev and systemd-modules-load will not load it."
+                said = (
+                    f"{source} blacklists {module}, but the policy assigns {names} to it: udev and systemd-modules-load will not load it."
+                )
                 yield Finding("claimed-blacklisted", str(source), f"{said} Remove that line.", devices)
             if module in boot.cmdline.refused:
-                said = f"{boot.cmdline_source}: module_blacklist= names {module}, which the policy gives {names}: it cannot be loaded."
+                said = (
+                    f"{boot.cmdline_source}: module_blacklist= names {module}, but the policy assigns {names} to it: it cannot be loaded."
+                )
                 yield Finding("claimed-blacklisted", boot.cmdline_source, f"{said} Remove it from the command line.", devices)
 
 
 def _claimed(host: HostPolicy, boot: Boot, root: Stage) -> dict[str, tuple[str, ...]]:
-    """The VFIO modules that the policy means for devices, with their addresses."""
+    """The VFIO modules that the policy assigns devices to, with the addresses."""
     found: dict[str, dict[str, None]] = {}
     for claim in host.deciding_claims(boot, root):
         if host.is_vfio_driver(boot, claim.driver):
@@ -82,18 +86,18 @@ def _claimed(host: HostPolicy, boot: Boot, root: Stage) -> dict[str, tuple[str, 
 
 
 def iommu_switched_off(host: HostPolicy) -> t.Iterator[Finding]:
-    """No IOMMU (`intel_iommu=off`, `amd_iommu=off`, `iommu=off`) where devices are meant for VFIO, which takes none without a group."""
+    """No IOMMU (`intel_iommu=off`, `amd_iommu=off`, `iommu=off`) although devices are assigned to VFIO, which needs an IOMMU group."""
     for boot, root in host.roots:
         reason = why_off(host.inventory.devices, boot)
         devices = tuple(dict.fromkeys(a for addresses in _claimed(host, boot, root).values() for a in addresses)) if reason else ()
         if reason and devices:
-            said = f"The policy gives {listed(devices)} to VFIO, which takes no device after the boot of {boot.release}: {reason}."
-            advice = "Switch the IOMMU on, in the firmware and on the kernel's command line."
+            said = f"The policy assigns {listed(devices)} to VFIO, which cannot bind to them after a boot of {boot.release}: {reason}."
+            advice = "Enable the IOMMU in the firmware and on the kernel's command line."
             yield Finding("iommu-off", boot.cmdline_source, f"{said} {advice}", devices)
 
 
 def denied_devices(host: HostPolicy) -> t.Iterator[Finding]:
-    """Devices that vfio-pci itself refuses for their errata, unless told otherwise (vfio_pci_dev_in_denylist())."""
+    """Devices on vfio-pci's denylist because of errata, unless that is disabled (vfio_pci_dev_in_denylist())."""
     for boot, root in host.roots:
         denied = [
             claim
@@ -104,13 +108,13 @@ def denied_devices(host: HostPolicy) -> t.Iterator[Finding]:
             continue
         for claim in denied:
             device = claim.device
-            said = f"{claim.source} gives {device.address} ({device.id}) to vfio-pci, which refuses that device for its errata."
-            advice = "Read the CVE, and if guests can be trusted, add `options vfio-pci disable_denylist=1`."
+            said = f"{claim.source} assigns {device.address} ({device.id}) to vfio-pci, which refuses that device because of its errata."
+            advice = "Read the CVE, and if the guests can be trusted, add `options vfio-pci disable_denylist=1`."
             yield Finding("denied-device", claim.source, f"{said} {advice}", (device.address,))
 
 
 def _denylist_disabled(root: Stage) -> bool:
-    """The last value of the parameter, a bool (kstrtobool())."""
+    """The last value of the parameter, a boolean (kstrtobool())."""
     name = "disable_denylist"
     given = named(given_to(root.config, "vfio_pci"), name)
     return bool(given) and (given[-1].value is None or given[-1].value[:2].lower() in ("1", "y", "ye", "on", "t", "tr"))

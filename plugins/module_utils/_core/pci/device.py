@@ -18,8 +18,8 @@ if t.TYPE_CHECKING:
 DEVICES = "/sys/bus/pci/devices"
 DRIVERS = "/sys/bus/pci/drivers"
 ADDRESS = re.compile(r"[0-9a-f]{4,}:[0-9a-f]{2}:[0-1][0-9a-f]\.[0-7]")
-# Host, PCI-to-PCI, CardBus and semi-transparent bridges.  An ISA bridge or an NVSwitch (class 0680) has an ordinary header:
-# it can be given to VFIO, and with a native driver it makes its group unusable, as any function does.
+# Host, PCI-to-PCI, CardBus and semi-transparent bridges.  An ISA bridge or an NVSwitch (class 0680) has a type 0 header:
+# it can be bound to VFIO, and bound to a native driver it makes its group unviable, as any function does.
 BRIDGES = (0x0600, 0x0604, 0x0607, 0x0609)
 UEVENT = re.compile(
     r"^PCI_CLASS=([0-9A-F]+)\nPCI_ID=([0-9A-F]{4}):([0-9A-F]{4})\nPCI_SUBSYS_ID=([0-9A-F]{4}):([0-9A-F]{4})\n(?:[^\n]*\n)*?MODALIAS=(\S+)",
@@ -51,7 +51,7 @@ class Device:
     drivers_autoprobe: bool = True
     """For a physical function: whether its virtual functions are offered to drivers."""
     nodes: tuple[str, ...] = ()
-    """What user space uses the function through: ``net/enp1s0``, ``block/nvme0n1``, ``drm/card0``, ``vfio/15``."""
+    """The interfaces and device nodes of the function: ``net/enp1s0``, ``block/nvme0n1``, ``drm/card0``, ``vfio/15``."""
 
     @property
     def id(self) -> str:
@@ -60,12 +60,12 @@ class Device:
 
     @property
     def identity(self) -> tuple[int, int, int, int, int]:
-        """All that a driver's table of IDs asks for."""
+        """Everything that a driver's ID table matches on."""
         return self.vendor, self.device, self.subsystem_vendor, self.subsystem_device, self.class_code
 
     @property
     def is_bridge(self) -> bool:
-        """Whether this is a bridge, which the IOMMU group's viability does not depend on."""
+        """Whether this is a bridge: the viability of the IOMMU group does not depend on its driver."""
         return self.class_code >> 8 in BRIDGES
 
     @property
@@ -99,7 +99,7 @@ class Inventory:
         return self._by_address.get(address)
 
     def group_of(self, device: Device) -> tuple[Device, ...]:
-        """Every function of the device's IOMMU group, itself included; itself alone where there is no IOMMU."""
+        """All functions of the device's IOMMU group, including itself; only itself if there is no IOMMU."""
         return (device,) if device.iommu_group is None else tuple(self._by_group[device.iommu_group])
 
     @functools.cached_property
@@ -115,7 +115,7 @@ class Inventory:
         return groups
 
     def drivers_of_module(self, module: str) -> tuple[str, ...]:
-        """The PCI drivers that a loaded module has registered."""
+        """The names of the PCI drivers that a loaded module has registered."""
         return tuple(sorted(driver.name for driver in self.drivers.values() if driver.module == module))
 
 
@@ -124,7 +124,7 @@ def _read_device(host: Host, address: str) -> Device | None:
         with host.open_directory(f"{DEVICES}/{address}") as directory:
             return _device(directory, address)
     except (HostError, FileNotFoundError):
-        # A function that was unplugged meanwhile is no longer there.
+        # The function was removed meanwhile.
         return None
 
 
@@ -162,7 +162,7 @@ def _device(directory: DirectoryHandle, address: str) -> Device:
 
 
 class _Identity(t.NamedTuple):
-    """What a function is: all of it stands in the one attribute `uevent` (pci_uevent() in drivers/pci/pci-driver.c)."""
+    """The IDs of a function, all from the single attribute `uevent` (pci_uevent() in drivers/pci/pci-driver.c)."""
 
     vendor: int
     device: int
@@ -197,7 +197,7 @@ def _number(text: str | None, missing: int = 0) -> int:
 
 def _nodes(directory: DirectoryHandle, entries: frozenset[str], group: str | None) -> tuple[str, ...]:
     nodes = [f"{kind}/{name}" for kind in ("net", "block") if kind in entries for name in directory.names(kind)]
-    # A virtio function's interfaces lie below its virtio device, an NVMe function's disks below its controller.
+    # A virtio function's interfaces are below its virtio device, an NVMe function's disks below its controller.
     for parent in sorted(name for name in entries if name.startswith("virtio")):
         nodes += [f"{kind}/{name}" for kind in ("net", "block") for name in directory.names(f"{parent}/{kind}")]
     if "drm" in entries:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A PCI driver as the kernel knows it: its name and the table of the functions that it is for."""
+"""A PCI driver as the kernel knows it: its name and its ID table."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ALIAS = re.compile(
 
 @dataclasses.dataclass(frozen=True)
 class PciId:
-    """One entry of a driver's table (struct pci_device_id); ``class_code`` and ``class_mask`` have 24 bits."""
+    """One entry of a driver's ID table (struct pci_device_id); ``class_code`` and ``class_mask`` have 24 bits."""
 
     vendor: int = ANY
     device: int = ANY
@@ -30,10 +30,10 @@ class PciId:
     class_code: int = 0
     class_mask: int = 0
     override_only: bool = False
-    """Whether the entry counts only for a device whose driver_override names the driver (PCI_ID_F_VFIO_DRIVER_OVERRIDE)."""
+    """Whether the entry matches only a device whose driver_override names the driver (PCI_ID_F_VFIO_DRIVER_OVERRIDE)."""
 
     def matches(self, device: Device) -> bool:
-        """pci_match_one_device() in drivers/pci/pci.h."""
+        """As pci_match_one_device() in drivers/pci/pci.h."""
         return (
             self.vendor in (ANY, device.vendor)
             and self.device in (ANY, device.device)
@@ -44,7 +44,7 @@ class PciId:
 
     @classmethod
     def from_alias(cls, alias: str) -> PciId | None:
-        """The entry that modpost wrote an alias for (do_pci_entry() in scripts/mod/file2alias.c); None where it did not write it."""
+        """The entry for which modpost wrote this alias (do_pci_entry() in scripts/mod/file2alias.c); None if modpost did not write it."""
         match = _ALIAS.fullmatch(alias)
         if match is None:
             return None
@@ -60,7 +60,7 @@ class PciId:
 
 @dataclasses.dataclass(frozen=True)
 class PciDriver:
-    """``asynchronous`` stands for PROBE_PREFER_ASYNCHRONOUS, or `async_probe` on the command line."""
+    """A driver and its ID table; ``asynchronous`` if it has PROBE_PREFER_ASYNCHRONOUS or `async_probe` on the command line."""
 
     name: str
     ids: tuple[PciId, ...] = ()

@@ -1,8 +1,8 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""PCI functions as somebody describes them, for a root that has no /sys, or for cards that are not there yet.
+"""PCI functions that an option describes, for a root without /sys or for cards that are not installed yet.
 
-The fields are those that `device_info` returns for a device, so that what it said of one host can be asked of an image.
+The fields are those that `device_info` returns for a device, so that its result on a host can be used with an image.
 """
 
 from __future__ import annotations
@@ -20,42 +20,42 @@ SAMPLE = "pci:v000010DEd00001DB1sv000010DEsd00001212bc03sc02i00"
 TEXTS = ("driver", "driver_override", "physical_function")
 NUMBERS = ("iommu_group", "numa_node", "max_virtual_functions")
 LISTS = ("virtual_functions", "nodes")
-# What follows from the modalias; given as well, it must agree.
+# Derived from the modalias; if given, they must agree with it.
 DERIVED = ("id", "vendor", "device", "subsystem_vendor", "subsystem_device", "class")
-# What is known of the host that it was asked of, and says nothing about the card.
+# Properties of the host that device_info ran on, not of the card.
 IGNORED = ("bridge", "group_devices", "variant", "contenders", "kernels", "next_boot", "warnings")
 KNOWN = frozenset(("address", "modalias", "revision", "boot_vga", *TEXTS, *NUMBERS, *LISTS, *DERIVED, *IGNORED))
 HINT = f"Give what device_info returns for a device, at least modalias, such as {SAMPLE}."
 
 
 def parse(value: t.Sequence[object], option: str = "hardware") -> tuple[Device, ...]:
-    """The devices that an option describes, by address.  Raises HostError, naming the entry and its field, on anything else."""
+    """The devices that an option describes, sorted by address.  Raises HostError, naming the entry and field, if one is not valid."""
     given = [_entry(entry, f"{option}[{number}]") for number, entry in enumerate(value)]
     taken = [str(entry["address"]) for entry, _place in given if entry.get("address") is not None]
     twice = (
         next((address for number, address in enumerate(taken) if address in taken[:number]), None) if len(set(taken)) < len(taken) else None
     )
     if twice is not None:
-        raise HostError(f"{option}: {twice} is described twice.", "Give each function an address of its own, or none.")
+        raise HostError(f"{option}: {twice} is described twice.", "Give each function its own address, or none.")
     free = (address for address in _made_up() if address not in taken)
     found = [_device(entry, place, str(entry.get("address") or next(free))) for entry, place in given]
     return tuple(sorted(found, key=lambda device: device.address))
 
 
 def _made_up() -> t.Iterator[str]:
-    """Addresses in a domain that no host has for PCI functions of its own."""
+    """Addresses in a PCI domain that no host has."""
     return (f"ffff:{bus:02x}:{slot:02x}.0" for bus in range(256) for slot in range(32))
 
 
 def _entry(entry: object, place: str) -> tuple[t.Mapping[str, t.Any], str]:
     if not isinstance(entry, t.Mapping):
-        raise HostError(f"{place}: {entry!r} describes no device.", HINT)
+        raise HostError(f"{place}: {entry!r} is not a description of a device.", HINT)
     unknown = sorted(str(field) for field in entry if field not in KNOWN)
     if unknown:
         raise HostError(f"{place}: a device has no field {unknown[0]}.", HINT)
     address = entry.get("address")
     if address is not None and (not isinstance(address, str) or not ADDRESS.fullmatch(address)):
-        raise HostError(f"{place}.address: {address!r} is no PCI address.", "Write it in quotes, as in '0000:3b:00.0', or leave it out.")
+        raise HostError(f"{place}.address: {address!r} is not a PCI address.", "Write it in quotes, as in '0000:3b:00.0', or leave it out.")
     return entry, place
 
 
@@ -63,7 +63,7 @@ def _device(entry: t.Mapping[str, t.Any], place: str, address: str) -> Device:
     modalias = entry.get("modalias")
     match = MODALIAS.fullmatch(modalias) if isinstance(modalias, str) else None
     if match is None:
-        what = "is missing" if modalias is None else f"{modalias!r} is not what the kernel calls a PCI function"
+        what = "is missing" if modalias is None else f"{modalias!r} is not a valid PCI modalias"
         raise HostError(f"{place}.modalias{':' if modalias is not None else ''} {what}.", f"It looks like {SAMPLE}.")
     vendor, device, subsystem_vendor, subsystem_device, base, sub, interface = (int(part, 16) for part in match.groups())
     found = Device(
@@ -90,7 +90,7 @@ def _device(entry: t.Mapping[str, t.Any], place: str, address: str) -> Device:
 
 
 def _refuse_disagreement(entry: t.Mapping[str, t.Any], device: Device, place: str) -> None:
-    told = {
+    derived = {
         "id": device.id,
         "vendor": f"{device.vendor:04x}",
         "device": f"{device.device:04x}",
@@ -98,7 +98,7 @@ def _refuse_disagreement(entry: t.Mapping[str, t.Any], device: Device, place: st
         "subsystem_device": f"{device.subsystem_device:04x}",
         "class": f"{device.class_code:06x}",
     }
-    for field, value in told.items():
+    for field, value in derived.items():
         given = entry.get(field)
         if given is not None and str(given).lower() != value:
             raise HostError(
@@ -110,7 +110,7 @@ def _text(entry: t.Mapping[str, t.Any], field: str, place: str) -> str | None:
     value = entry.get(field)
     if value is None or (isinstance(value, str) and value.strip()):
         return value
-    raise HostError(f"{place}.{field}: {value!r} is no name.", "Write text, or leave it out.")
+    raise HostError(f"{place}.{field}: {value!r} is not a name.", "Write a string, or leave it out.")
 
 
 def _texts(entry: t.Mapping[str, t.Any], field: str, place: str) -> tuple[str, ...]:
@@ -119,14 +119,14 @@ def _texts(entry: t.Mapping[str, t.Any], field: str, place: str) -> tuple[str, .
         return ()
     if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
         return tuple(value)
-    raise HostError(f"{place}.{field}: {value!r} is no list of texts.", "Write a list, or leave it out.")
+    raise HostError(f"{place}.{field}: {value!r} is not a list of strings.", "Write a list, or leave it out.")
 
 
 def _number(entry: t.Mapping[str, t.Any], field: str, place: str) -> int | None:
     value = entry.get(field)
     if value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= 0):
         return value
-    raise HostError(f"{place}.{field}: {value!r} is no number from 0 on.", "Write a whole number, or leave it out.")
+    raise HostError(f"{place}.{field}: {value!r} is not a number of 0 or more.", "Write an integer, or leave it out.")
 
 
 def _flag(entry: t.Mapping[str, t.Any], field: str, place: str) -> bool:
@@ -142,4 +142,4 @@ def _revision(entry: t.Mapping[str, t.Any], place: str) -> int:
         return 0
     if isinstance(value, str) and re.fullmatch(r"[0-9a-fA-F]{2}", value):
         return int(value, 16)
-    raise HostError(f"{place}.revision: {value!r} is no revision.", "Write two hexadecimal digits in quotes: 'a1'.")
+    raise HostError(f"{place}.revision: {value!r} is not a revision.", "Write two hexadecimal digits in quotes: 'a1'.")

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which PCI functions a user means: one grammar for every option that names devices.
+"""Device selectors: one grammar for every option that names PCI functions.
 
 `10de:1db1`, `10de:*`, `10de:1db1:10de:1212` (with subsystem), `0000:3b:00.0` (or `3b:00.0`), `0000:3b:00.*`,
 `class:0302`, a dictionary of the same fields, or a list of any of them.
@@ -23,7 +23,7 @@ if t.TYPE_CHECKING:
 ID_PART = re.compile(r"(?:0x)?([0-9a-f]{4})")
 CLASS = re.compile(r"(?:0x)?((?:[0-9a-f]{2}){1,3})")
 WILDCARD = re.compile(r"[*?\[]")
-# An address in which any part may be a glob; without a glob it must be a real address.
+# An address in which any part may be a glob pattern; without one it must be a full address.
 GLOB = re.compile(r"[0-9a-f*?\[\]!-]+:[0-9a-f*?\[\]!-]+:[0-9a-f*?\[\]!.-]+")
 NUMBERS = ("vendor", "device", "subsystem_vendor", "subsystem_device")
 FIELDS = ("address", *NUMBERS, "class")
@@ -35,7 +35,7 @@ FORMS = (
 
 @dataclasses.dataclass(frozen=True)
 class Selector:
-    """Devices that agree with every field which is not None.  ``text`` is how the user wrote it."""
+    """Matches devices that agree with every field that is not None.  ``text`` is what the user wrote."""
 
     text: str
     address: str | None = None
@@ -66,7 +66,7 @@ class Selector:
 
 
 def parse(value: object, option: str = "devices") -> tuple[Selector, ...]:
-    """The selectors in an option's value.  Raises HostError, naming ``option``, on anything else."""
+    """The selectors in an option's value.  Raises HostError, naming ``option``, if one is not valid."""
     if isinstance(value, str):
         return tuple(_parse_text(part, option) for part in value.split(","))
     if isinstance(value, t.Mapping):
@@ -74,21 +74,21 @@ def parse(value: object, option: str = "devices") -> tuple[Selector, ...]:
     if isinstance(value, (list, tuple)):
         return tuple(selector for item in value for selector in parse(item, option))
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        raise HostError(f"{option}: the number {value} selects no device.", _unquoted(value))
-    raise HostError(f"{option}: {value!r} selects no device.", FORMS)
+        raise HostError(f"{option}: the number {value} is not a valid selector.", _unquoted(value))
+    raise HostError(f"{option}: {value!r} is not a valid selector.", FORMS)
 
 
 def parse_id(value: object, option: str) -> tuple[int, int]:
-    """Vendor and device of an ID such as `10de:1db1`."""
+    """Vendor and device of an ID such as `10de:1db1`.  Raises HostError, naming ``option``, if it is not valid."""
     parts = value.strip().lower().split(":") if isinstance(value, str) else []
     matches = [ID_PART.fullmatch(part) for part in parts]
     if len(matches) != 2 or matches[0] is None or matches[1] is None:
-        raise HostError(f"{option}: {value!r} is no ID of vendor and device.", "Write four hexadecimal digits each, as in '10de:1db1'.")
+        raise HostError(f"{option}: {value!r} is not a vendor and device ID.", "Write four hexadecimal digits for each, as in '10de:1db1'.")
     return int(matches[0][1], 16), int(matches[1][1], 16)
 
 
 def selector_of(device: Device) -> Selector:
-    """The selector that names this function alone."""
+    """The selector of this function only."""
     return Selector(device.address, address=device.address)
 
 
@@ -97,11 +97,11 @@ def select(
 ) -> tuple[Device, ...]:
     """The devices that any selector matches, in the inventory's order.
 
-    Raises HostError for a selector that matches nothing, and for an empty list, unless ``allow_missing``.
+    Raises HostError for a selector that matches nothing and for an empty list, unless ``allow_missing``.
     """
     if not allow_missing:
         if not selectors:
-            raise HostError(f"{option}: the list is empty, so it selects no device.", "Name a device, or set allow_missing.")
+            raise HostError(f"{option}: the list is empty.", "Name a device, or set allow_missing.")
         for selector in selectors:
             if not any(selector.matches(device) for device in inventory.devices):
                 raise missing_error(inventory, selector, option)
@@ -109,10 +109,10 @@ def select(
 
 
 def missing_error(inventory: Inventory, selector: Selector, option: str) -> HostError:
-    """What to say about a selector that no device of this host matches."""
+    """The error for a selector that matches no device of this host, with the nearest devices."""
     near = ", ".join(f"{device.address} ({device.id}, class {device.class_code:06x})" for device in _nearest(inventory, selector))
     advice = f"The nearest {'is' if near.count('(') == 1 else 'are'} {near}. " if near else ""
-    return HostError(f"{option}: {selector.text} matches no PCI device of this host.", f"{advice}Set allow_missing if that is no mistake.")
+    return HostError(f"{option}: {selector.text} matches no PCI device of this host.", f"{advice}Set allow_missing if this is intentional.")
 
 
 def _nearest(inventory: Inventory, selector: Selector) -> tuple[Device, ...]:
@@ -134,10 +134,10 @@ def _parse_text(written: str, option: str) -> Selector:
     if "." in text or len(parts) == 3:
         return Selector(text, address=_address(text, option, written))
     if len(parts) not in (2, 4):
-        raise HostError(f"{option}: '{written}' selects no device.", FORMS)
+        raise HostError(f"{option}: '{written}' is not a valid selector.", FORMS)
     numbers = [None if part == "*" else _number(part, option, written) for part in parts] + [None, None]
     if numbers[0] is None:
-        raise HostError(f"{option}: '{written}' leaves the vendor open.", f"Name the vendor. {FORMS}")
+        raise HostError(f"{option}: '{written}' does not name the vendor.", f"Name the vendor. {FORMS}")
     return Selector(text, vendor=numbers[0], device=numbers[1], subsystem_vendor=numbers[2], subsystem_device=numbers[3])
 
 
@@ -148,15 +148,15 @@ def _parse_fields(value: t.Mapping[t.Any, t.Any], option: str) -> Selector:
         raise HostError(f"{option}: a device has no field {unknown[0]}.", known)
     given = {str(key): content for key, content in value.items() if content is not None}
     if not given:
-        raise HostError(f"{option}: an empty dictionary selects no device.", FORMS)
+        raise HostError(f"{option}: an empty dictionary is not a valid selector.", FORMS)
     for key, content in given.items():
         if not isinstance(content, str):
-            raise HostError(f"{option}: {key} is {content!r}, which is no text.", f"Write it in quotes: {key}: '{_example(key)}'.")
+            raise HostError(f"{option}: {key} is {content!r}, which is not a string.", f"Write it in quotes: {key}: '{_example(key)}'.")
     text = ", ".join(f"{key}={content}" for key, content in given.items())
     clean = {key: content.strip().lower() for key, content in given.items()}
     numbers = {key: None if clean[key] == "*" else _number(clean[key], f"{option}.{key}", clean[key]) for key in NUMBERS if key in clean}
     if set(clean) <= set(NUMBERS) and not any(number is not None for number in numbers.values()):
-        raise HostError(f"{option}: '{text}' leaves every field open.", FORMS)
+        raise HostError(f"{option}: '{text}' matches every device.", FORMS)
     return Selector(
         text,
         address=_address(clean["address"], option, clean["address"]) if "address" in clean else None,
@@ -168,21 +168,23 @@ def _parse_fields(value: t.Mapping[t.Any, t.Any], option: str) -> Selector:
 def _address(text: str, option: str, written: str) -> str:
     full = text if text.count(":") == 2 else f"0000:{text}"
     if not ADDRESS.fullmatch(full) and not (WILDCARD.search(full) and GLOB.fullmatch(full)):
-        raise HostError(f"{option}: '{written}' is no PCI address.", "Write it as in 0000:3b:00.0; globs such as 0000:3b:00.* are allowed.")
+        raise HostError(
+            f"{option}: '{written}' is not a PCI address.", "Write it as in 0000:3b:00.0; globs such as 0000:3b:00.* are allowed."
+        )
     return full
 
 
 def _class(text: str, option: str, written: str) -> str:
     match = CLASS.fullmatch(text)
     if match is None:
-        raise HostError(f"{option}: '{written}' is no PCI class.", "Write two, four or six hexadecimal digits: 03, 0302 or 030200.")
+        raise HostError(f"{option}: '{written}' is not a PCI class.", "Write two, four or six hexadecimal digits: 03, 0302 or 030200.")
     return match[1]
 
 
 def _number(text: str, option: str, written: str) -> int:
     match = ID_PART.fullmatch(text)
     if match is None:
-        raise HostError(f"{option}: '{written}' is no ID: '{text}' is not four hexadecimal digits.", FORMS)
+        raise HostError(f"{option}: '{written}' is not an ID: '{text}' is not four hexadecimal digits.", FORMS)
     return int(match[1], 16)
 
 
@@ -191,7 +193,7 @@ def _example(field: str) -> str:
 
 
 def _unquoted(value: float) -> str:
-    # YAML 1.1 reads 0000:03:00.1 as a number of base 60: (0 * 60 + 3) * 60 + 0 + 0.1 = 180.1.
+    # YAML 1.1 reads 0000:03:00.1 as a base 60 number: (0 * 60 + 3) * 60 + 0 + 0.1 = 180.1.
     bus, slot = divmod(int(value), 60)
     function = round((value - int(value)) * 10)
     plausible = isinstance(value, float) and 0 <= bus < 100 and slot < 32 and 0 <= function < 8

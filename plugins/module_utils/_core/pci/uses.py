@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What on a host uses a PCI function now: processes, file systems, swap, network interfaces."""
+"""What uses a PCI function at the moment: processes, file systems, swap, network interfaces."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ANY_V6 = "0" * 32
 
 @dataclasses.dataclass(frozen=True)
 class Use:
-    """One use of a function.  A ``vital`` one keeps the host itself alive or reachable."""
+    """One use of a function, as a clause of a message.  Without a ``vital`` one the host would stop working or be unreachable."""
 
     what: str
     vital: bool = False
@@ -34,7 +34,7 @@ class Use:
 
 @dataclasses.dataclass(frozen=True)
 class Node:
-    """A device node that a driver made of a function, such as ``/dev/dri/card0``, with its ``major:minor``."""
+    """A device node that a driver created for a function, such as ``/dev/dri/card0``, with its ``major:minor``."""
 
     name: str
     number: str | None = None
@@ -43,7 +43,7 @@ class Node:
 
 
 def uses_of(host: Host, device: Device) -> tuple[Use, ...]:
-    """Everything that uses the function now, as sentences that name it, vital ones first."""
+    """Everything that uses the function at the moment, vital uses first."""
     nodes = device_nodes(host, device)
     interfaces = network_interfaces(host, device)
     if device.driver is not None and device.iommu_group is not None:
@@ -59,11 +59,11 @@ def uses_of(host: Host, device: Device) -> tuple[Use, ...]:
 
 
 def device_nodes(host: Host, device: Device) -> tuple[Node, ...]:
-    """The device nodes of everything below the function, its disks' partitions and what is stacked on them included."""
+    """The device nodes of everything below the function, including its disks' partitions and what is stacked on them."""
     nodes: dict[str, Node] = {}
     for folder in _folders(host, f"{DEVICES}/{device.address}", 0):
         _add_node(host, folder, nodes)
-        # With native multipath a controller has a hidden path (nvme0c0n1) and the disk (nvme0n1) stands elsewhere.
+        # With native multipath a controller has a hidden path (nvme0c0n1), and the disk (nvme0n1) is elsewhere in sysfs.
         path = NVME_PATH.fullmatch(folder.rpartition("/")[2])
         if path:
             _add_node(host, f"/sys/class/block/{path[1]}{path[2]}", nodes)
@@ -96,7 +96,7 @@ def _folders(host: Host, folder: str, depth: int) -> t.Iterator[str]:
 
 
 def network_interfaces(host: Host, device: Device) -> tuple[str, ...]:
-    """The function's network interfaces, with the bridges, bonds and VLANs above them."""
+    """The names of the function's network interfaces, and of the bridges, bonds and VLANs above them."""
     here = f"{DEVICES}/{device.address}"
     parents = [here, *(f"{here}/{name}" for name in host.names(here) if name.startswith("virtio"))]
     found: list[str] = []
@@ -126,7 +126,7 @@ def _network_uses(host: Host, interfaces: tuple[str, ...]) -> t.Iterator[Use]:
 
 
 def default_route_interfaces(host: Host) -> frozenset[str]:
-    """The interfaces that hold a default route, IPv4 or IPv6."""
+    """The interfaces with a default route, IPv4 or IPv6."""
     v4 = [line.split() for line in (host.text_or_none("/proc/net/route") or "").splitlines()[1:]]
     v6 = [line.split() for line in (host.text_or_none("/proc/net/ipv6_route") or "").splitlines()]
     found = {fields[0] for fields in v4 if len(fields) > 7 and fields[1] == ANY_V4 and fields[7] == ANY_V4}
@@ -135,7 +135,7 @@ def default_route_interfaces(host: Host) -> frozenset[str]:
 
 
 def interface_addresses(host: Host) -> t.Mapping[str, tuple[str, ...]]:
-    """The addresses of each interface beyond its own link; nothing where the host has no ``ip``."""
+    """The global addresses of each interface; empty if the host has no ``ip`` command."""
     if host.which("ip") is None:
         return {}
     try:
@@ -150,7 +150,7 @@ def interface_addresses(host: Host) -> t.Mapping[str, tuple[str, ...]]:
 
 
 def _connection_address(host: Host) -> str | None:
-    """This host's own address in the SSH connection that this process descends from; sudo hides it from the environment."""
+    """This host's address in the SSH connection that this process descends from.  Parents are searched because sudo drops the variable."""
     process = "self"
     for _step in range(32):
         environment = host.text_or_none(f"/proc/{process}/environ") or ""

@@ -5,12 +5,14 @@ from __future__ import annotations
 import pytest
 from judgement import Verdict, judge
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import CERTAIN, RACE, UNKNOWN, Winner
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import CERTAIN, RACE, UNKNOWN, Certainty, StageName, Winner
 
 CARD = "0000:00:02.0"
 
 
-def foretold(driver: str | None, certainty: str = CERTAIN, stage: str | None = "root", *others: str | None) -> dict[str, Winner]:
+def foretold(
+    driver: str | None, certainty: Certainty = CERTAIN, stage: StageName | None = "root", *others: str | None
+) -> dict[str, Winner]:
     return {CARD: Winner(driver, certainty, stage, (), (driver, *others))}
 
 

@@ -48,3 +48,10 @@ def test_too_many_unknown_answers_fail_the_run() -> None:
 
 def test_a_run_that_compared_nothing_fails() -> None:
     assert list(report.failures([])) == ["nothing was compared"]
+
+
+def test_a_configuration_that_did_not_boot_to_its_end_fails_the_run() -> None:
+    said: list[str] = []
+    assert report.end([result(0, Verdict.RIGHT)], 0, said.append) == 0
+    assert report.end([result(0, Verdict.RIGHT)], 1, said.append) == 1
+    assert said[-2:] == ["FAILED: 1 configurations did not boot to their end", "1 passed, 1 failed"]

@@ -56,7 +56,7 @@ GONE: dict[str, t.Callable[[Tree], object]] = {
     "a rule that an empty file hides": lambda tree: tree.file("/etc/udev/rules.d/05-driverctl.rules"),
     "a rule that a link to /dev/null hides": lambda tree: tree.link("/etc/udev/rules.d/05-driverctl.rules", "/dev/null"),
     "a rule that is a comment": lambda tree: tree.file(DRIVERCTL_RULES, f"#{DRIVERCTL_RULES_TEXT}"),
-    "a device that systemd is not told of": lambda tree: tree.file(DRIVERCTL_RULES, DRIVERCTL_RULES_TEXT.replace('TAG+="systemd", ', "")),
+    "a device without systemd's tag": lambda tree: tree.file(DRIVERCTL_RULES, DRIVERCTL_RULES_TEXT.replace('TAG+="systemd", ', "")),
     "no unit": lambda tree: tree.place(DRIVERCTL_UNIT).unlink(),
     "a masked unit": lambda tree: tree.link("/etc/systemd/system/driverctl@.service", "/dev/null"),
     "a masked unit of the card": lambda tree: tree.link(f"/etc/systemd/system/driverctl@pci-{CARD}.service", "/dev/null"),
@@ -90,7 +90,7 @@ def test_the_unit_says_which_program_runs(tree: Tree) -> None:
 
 
 @pytest.mark.parametrize("path", ["/etc/systemd/system/driverctl@.service", "/etc/systemd/system/driverctl@.service.d/site.conf"])
-def test_what_another_unit_does_cannot_be_told(tree: Tree, path: str) -> None:
+def test_what_another_unit_does_cannot_be_determined(tree: Tree, path: str) -> None:
     tree.file(path, "[Service]\nExecStart=/usr/local/sbin/bind-cards %I\n")
     found = Driverctl.read(tree.host())
     assert (found.overrides, found.may_take) == ({}, {CARD: Assigned("vfio-pci", SAVED, CHANGED)})

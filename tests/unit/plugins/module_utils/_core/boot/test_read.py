@@ -87,12 +87,14 @@ def test_an_image_that_cannot_be_read_is_no_stage_but_a_doubt(tree: Tree, conten
 
 
 def test_an_image_that_is_not_there_is_a_doubt(tree: Tree) -> None:
-    assert the_boot(tree, initrds=(IMAGE,)).doubts == (f"{GRUB} names {IMAGE}, which is not there: what it does cannot be told.",)
+    assert the_boot(tree, initrds=(IMAGE,)).doubts == (
+        f"{GRUB} names {IMAGE}, which does not exist: what the initramfs does cannot be determined.",
+    )
 
 
 def test_several_images_are_a_doubt(tree: Tree) -> None:
     tree.file(IMAGE, archive(initramfs_tools())).file("/boot/site.img", archive({"etc/site": ""}))
-    assert "several images" in the_boot(tree, initrds=(IMAGE, "/boot/site.img")).doubts[0]
+    assert "several initramfs images" in the_boot(tree, initrds=(IMAGE, "/boot/site.img")).doubts[0]
 
 
 def test_an_entrys_own_doubts_are_the_boots(tree: Tree) -> None:

@@ -134,9 +134,7 @@ def test_waiting_for_the_trigger_is_not_waiting_for_what_it_loads(tree: Tree) ->
 def test_a_unit_with_another_command_is_a_doubt(tree: Tree) -> None:
     tree.file("/etc/modules-load.d/a.conf", "vfio-pci\n")
     tree.file(f"{MODULES_LOAD}.d/site.conf", "[Service]\nExecStartPre=/usr/local/bin/site\n")
-    assert stage(tree).doubts == (
-        f"{MODULES_LOAD}.d/site.conf changes what systemd-modules-load.service does; with which effect cannot be told.",
-    )
+    assert stage(tree).doubts == (f"{MODULES_LOAD}.d/site.conf changes systemd-modules-load.service; the effect cannot be determined.",)
 
 
 def test_what_dracut_has_blacklisted_in_run_holds_in_the_root(tree: Tree) -> None:
@@ -158,7 +156,7 @@ def test_the_modules_own_softdeps_take_part(tree: Tree) -> None:
 
 def test_without_the_rule_that_loads_drivers_the_coldplug_is_in_doubt(tree: Tree) -> None:
     tree.place(DRIVERS_RULES).unlink()
-    assert stage(tree).doubts == ("/usr/lib/udev/rules.d has no 80-drivers.rules: udev loads no driver there, or others do it.",)
+    assert stage(tree).doubts == ("/usr/lib/udev/rules.d has no 80-drivers.rules: udev does not load drivers, or another rule does it.",)
 
 
 def test_a_file_that_only_old_versions_of_kmod_read_is_a_doubt_where_the_version_is_not_known(tree: Tree) -> None:
@@ -175,7 +173,7 @@ def test_rules_that_decide_nothing_are_left_alone(tree: Tree) -> None:
 
 
 def test_another_init_on_the_command_line_is_a_doubt(tree: Tree) -> None:
-    assert stage(tree, "init=/bin/sh").doubts == (f"{GRUB}: init=/bin/sh runs in place of the host's init; what it loads cannot be told.",)
+    assert stage(tree, "init=/bin/sh").doubts == (f"{GRUB}: init=/bin/sh replaces the host's init; what it loads cannot be determined.",)
     assert stage(tree, "init=/lib/systemd/systemd").doubts == ()
 
 
@@ -192,8 +190,8 @@ def test_sysvinit_loads_its_list_when_udev_has_settled_whatever_is_blacklisted(t
 
 def test_an_init_that_nobody_knows_is_a_doubt(tmp_path: Path) -> None:
     tree = stock_debian(tmp_path).file(DRIVERS_RULES, 'RUN{builtin}+="kmod load"\n')
-    assert stage(tree).doubts == ("/ has no /sbin/init: what this root loads at boot cannot be told.",)
-    assert stage(tree.link("/sbin/init", "openrc-init")).doubts[0].endswith("what this root loads at boot cannot be told.")
+    assert stage(tree).doubts == ("/ has no /sbin/init: what this root loads at boot cannot be determined.",)
+    assert stage(tree.link("/sbin/init", "openrc-init")).doubts[0].endswith("what this root loads at boot cannot be determined.")
     assert stage(tree.file("/sbin/openrc-init", b"\x7fELF")).doubts == (
-        "/sbin/init is not systemd: what it loads, and when, cannot be told.",
+        "/sbin/init is not systemd: what it loads, and when, cannot be determined.",
     )

@@ -99,7 +99,7 @@ def test_a_daemon_that_is_not_enabled_starts_no_guest(tree: Tree) -> None:
     tree.place("/etc/systemd/system/multi-user.target.wants/libvirtd.service").unlink()
     assert later(tree) == Later()
     tree.link("/etc/systemd/system/sockets.target.wants/libvirtd.socket", "/usr/lib/systemd/system/libvirtd.socket")
-    assert "somebody first talks to libvirtd" in later(tree).doubts[0]
+    assert "the first connection to libvirtd" in later(tree).doubts[0]
 
 
 def test_a_broken_domain_is_a_doubt(tree: Tree) -> None:
@@ -110,7 +110,7 @@ def test_a_broken_domain_is_a_doubt(tree: Tree) -> None:
 def test_a_libvirt_of_unknown_version_is_a_doubt(tree: Tree) -> None:
     with_libvirt(tree).file(AUTOSTART, domain())
     tree.place("/usr/lib/x86_64-linux-gnu/libvirt.so.0.11003.0").unlink()
-    assert later(tree).doubts == ("libvirt's version is not known, nor which driver it takes for its guests' devices.",)
+    assert later(tree).doubts == ("libvirt's version cannot be determined, and so not which driver it binds its guests' devices to.",)
 
 
 # -- DPDK
@@ -146,7 +146,9 @@ def test_a_rule_that_may_match_is_a_doubt(tree: Tree) -> None:
     tree.file("/etc/udev/rules.d/70-vf.rules", 'SUBSYSTEM=="pci", ENV{SITE}=="a", ATTR{sriov_numvfs}="2"\n')
     found = later(tree)
     assert found.virtual_functions == {}
-    assert found.doubts == (f"/etc/udev/rules.d/70-vf.rules:1 may make virtual functions of {NIC}; how many cannot be told from the rule.",)
+    assert found.doubts == (
+        f"/etc/udev/rules.d/70-vf.rules:1 may create virtual functions of {NIC}; how many cannot be determined from the rule.",
+    )
 
 
 def test_a_function_that_can_have_none_gets_none(tree: Tree) -> None:
@@ -172,13 +174,13 @@ def started(tree: Tree, text: str) -> Tree:
 )
 def test_a_unit_that_writes_to_a_drivers_attributes_is_a_doubt(tree: Tree, command: str, written: str) -> None:
     started(tree, f"\n[Service]\n# binds the card\nExecStart=/bin/sh -c '{command}'\n")
-    assert later(tree).doubts == (f"{UNIT}:4 writes to {written}; with which effect cannot be told.",)
+    assert later(tree).doubts == (f"{UNIT}:4 writes to {written}; the effect cannot be determined.",)
 
 
 def test_the_script_that_a_unit_runs_is_read_too(tree: Tree) -> None:
     tree.file("/usr/local/sbin/bind-cards", "#!/bin/sh\necho 1 > /sys/bus/pci/drivers_probe\n", 0o755)
     started(tree, "[Service]\nExecStart=-/usr/local/sbin/bind-cards --all\n")
-    assert later(tree).doubts == ("/usr/local/sbin/bind-cards:2 writes to drivers_probe; with which effect cannot be told.",)
+    assert later(tree).doubts == ("/usr/local/sbin/bind-cards:2 writes to drivers_probe; the effect cannot be determined.",)
 
 
 def test_a_unit_that_nothing_starts_is_none(tree: Tree) -> None:
@@ -189,7 +191,7 @@ def test_a_unit_that_nothing_starts_is_none(tree: Tree) -> None:
 def test_an_addition_to_a_unit_counts(tree: Tree) -> None:
     path = "/etc/systemd/system/libvirtd.service.d/site.conf"
     tree.file(path, "[Service]\nExecStartPre=/bin/sh -c 'echo > /sys/bus/pci/drivers_probe'\n")
-    assert later(tree).doubts == (f"{path}:2 writes to drivers_probe; with which effect cannot be told.",)
+    assert later(tree).doubts == (f"{path}:2 writes to drivers_probe; the effect cannot be determined.",)
 
 
 def test_rc_local_counts_where_it_can_be_run(tree: Tree) -> None:
@@ -200,4 +202,4 @@ def test_rc_local_counts_where_it_can_be_run(tree: Tree) -> None:
 
 def test_a_link_file_that_makes_virtual_functions_is_a_doubt(tree: Tree) -> None:
     tree.file("/etc/systemd/network/50-nic.link", "[Link]\nSR-IOVVirtualFunctions=4\n")
-    assert later(tree).doubts[0].startswith("/etc/systemd/network/50-nic.link has systemd-udevd make virtual functions")
+    assert later(tree).doubts[0].startswith("/etc/systemd/network/50-nic.link makes systemd-udevd create virtual functions")

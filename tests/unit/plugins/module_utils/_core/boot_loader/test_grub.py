@@ -102,7 +102,7 @@ def test_paths_are_relative_to_a_subvolume(debian: Tree, boot: str) -> None:
 def test_an_image_that_is_not_there_is_a_doubt(debian: Tree) -> None:
     debian.place(f"/boot/initrd.img-{NEW}").unlink()
     boot = read(debian.file(GRUB_CFG, debian_grub()))
-    assert boot.doubts == (f"{boot.entries[NEW].source} names /boot/initrd.img-{NEW}, which is not found.",)
+    assert boot.doubts == (f"{boot.entries[NEW].source} names /boot/initrd.img-{NEW}, which does not exist.",)
     assert boot.entries[OLD].doubts == ()
 
 
@@ -130,12 +130,12 @@ def test_an_argument_keeps_the_escapes_that_grub_adds() -> None:
 def test_a_variable_that_only_grub_knows_is_a_doubt_where_it_stands_in_the_arguments(debian: Tree) -> None:
     debian.file(GRUB_CFG, f"menuentry x {{\nlinux /boot/vmlinuz-{NEW} ro boot=$cmdpath\n}}\n")
     boot = read(debian)
-    assert boot.doubts == (f"{GRUB_CFG}:2: the value of $cmdpath is not known.",)
+    assert boot.doubts == (f"{GRUB_CFG}:2: the value of $cmdpath is unknown.",)
 
 
 def test_a_variable_that_is_set_under_a_condition_nobody_knows_is_not_known(debian: Tree) -> None:
     text = f"if keystatus --shift; then set extra=debug; fi\nmenuentry x {{\nlinux /boot/vmlinuz-{NEW} ro $extra\n}}\n"
-    assert read(debian.file(GRUB_CFG, text)).doubts == (f"{GRUB_CFG}:3: the value of $extra is not known.",)
+    assert read(debian.file(GRUB_CFG, text)).doubts == (f"{GRUB_CFG}:3: the value of $extra is unknown.",)
 
 
 def test_opensuses_entries_load_by_commands_that_depend_on_the_processor(debian: Tree) -> None:
@@ -159,7 +159,7 @@ def test_ubuntus_console_hand_over_is_of_no_concern(debian: Tree) -> None:
 def test_a_default_that_depends_on_a_key_is_a_doubt(debian: Tree) -> None:
     boot = read(debian.file(GRUB_CFG, debian_grub() + "if keystatus --shift; then set default=1; fi\n"))
     assert boot.release is None
-    assert boot.doubts == (f"{GRUB_CFG}: which entry is the default depends on what only GRUB can know.",)
+    assert boot.doubts == (f"{GRUB_CFG}: which entry is the default cannot be determined without running GRUB.",)
     assert set(boot.entries) == {NEW, OLD}
 
 
@@ -234,7 +234,7 @@ def test_a_damaged_configuration_never_fails_and_never_hangs(debian: Tree, text:
 @pytest.mark.parametrize("counter", ["--5", "²", "9" * 5000, "x"])
 def test_a_counter_that_is_no_number_is_not_known(debian: Tree, counter: str) -> None:
     text = f"set n={counter}\ndecrement n\nmenuentry x {{\nlinux /boot/vmlinuz-{NEW} n=$n ${'1' * 5000}\n}}\n"
-    assert read(debian.file(GRUB_CFG, text)).doubts == (f"{GRUB_CFG}:4: the value of $n is not known.",)
+    assert read(debian.file(GRUB_CFG, text)).doubts == (f"{GRUB_CFG}:4: the value of $n is unknown.",)
 
 
 def test_an_automatic_return_to_the_other_entry_is_followed(debian: Tree) -> None:
@@ -248,10 +248,10 @@ def test_an_automatic_return_to_the_other_entry_is_followed(debian: Tree) -> Non
     assert read(debian.file("/boot/grub/grubenv", grubenv(boot_counter="0", boot_success="0"))).release == OLD
 
 
-def test_damage_is_said_with_its_line(debian: Tree) -> None:
+def test_a_syntax_error_is_reported_with_its_line(debian: Tree) -> None:
     boot = read(debian.file(GRUB_CFG, debian_grub() + "if true; then\n set default=0\n"))
     assert boot.release == NEW
-    assert any("lacks a 'fi'" in doubt and doubt.startswith(GRUB_CFG) for doubt in boot.doubts)
+    assert any("has no 'fi'" in doubt and doubt.startswith(GRUB_CFG) for doubt in boot.doubts)
     assert boot.entries[OLD].doubts == boot.doubts
 
 

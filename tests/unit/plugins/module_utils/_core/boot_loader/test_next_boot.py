@@ -41,7 +41,8 @@ def test_two_loaders_that_differ_are_a_doubt(both: Tree) -> None:
     boot = read(both)
     assert boot.release is None
     assert boot.doubts[0] == (
-        "GRUB (/boot/grub/grub.cfg) and systemd-boot (/efi/loader/loader.conf) are both there, and nothing tells which one is in charge."
+        "GRUB (/boot/grub/grub.cfg) and systemd-boot (/efi/loader/loader.conf) are both installed; "
+        "which one is active cannot be determined."
     )
     assert boot.entries[OLD].doubts == (boot.doubts[0],)
 
@@ -112,7 +113,9 @@ def test_a_kernel_that_is_loaded_for_kexec_is_a_doubt(tmp_path: Path) -> None:
 def test_without_any_configuration_the_running_kernel_has_what_it_was_given(tmp_path: Path) -> None:
     boot = read(Tree(tmp_path).running(NEW).cmdline("ro quiet"))
     assert boot.release is None
-    assert boot.doubts == ("No boot loader configuration is found, so which kernel boots next, and with which arguments, cannot be told.",)
+    assert boot.doubts == (
+        "No boot loader configuration was found, so which kernel boots next, and with which arguments, cannot be determined.",
+    )
     assert (boot.entries[NEW].cmdline.arguments, boot.entries[NEW].source) == (("ro", "quiet"), "/proc/cmdline")
 
 

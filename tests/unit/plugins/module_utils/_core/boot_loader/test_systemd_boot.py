@@ -109,7 +109,7 @@ def test_a_unified_image_is_an_entry_with_its_own_arguments(host: Tree) -> None:
 def test_a_unified_images_own_root_file_system_is_named_and_a_doubt(host: Tree) -> None:
     boot = read(host.file(IMAGE, pe_file([*SECTIONS, (".initrd", b"070701")])))
     assert boot.entries["7.3.4+deb13-amd64"].initrds == (IMAGE,)
-    assert boot.doubts == (f"{IMAGE} holds its own initial root file system, which is not looked into.",)
+    assert boot.doubts == (f"{IMAGE} has its own initramfs, which is not read.",)
 
 
 def test_the_place_of_a_unified_images_root_file_system_is_known(host: Tree) -> None:

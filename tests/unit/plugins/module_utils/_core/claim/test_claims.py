@@ -120,11 +120,11 @@ def test_an_assignment_knows_the_selector_that_took_it(tmp_path: Path) -> None:
     ("claim", "told"),
     [
         ({}, r"claims\[0\]\.devices: a claim must say"),
-        ({"devices": "x"}, r"claims\[0\]\.devices: 'x' selects no device"),
+        ({"devices": "x"}, r"claims\[0\]\.devices: 'x' is not a valid selector"),
         ({"devices": "10de:1db1", "drivr": "x"}, r"claims\[0\]\.drivr: a claim has no such field"),
         ({"devices": "10de:1db1", "driver": ""}, r"claims\[0\]\.driver: '' is no driver's name"),
         ({"devices": "10de:1db1", "driver": 'x"\nRUN+="y'}, r"claims\[0\]\.driver: .* is no driver's name"),
-        ({"devices": "10de:1db1", "expect": "10de"}, r"claims\[0\]\.expect: '10de' is no ID"),
+        ({"devices": "10de:1db1", "expect": "10de"}, r"claims\[0\]\.expect: '10de' is not a"),
         ({"devices": "10de:1db1", "strategy": "luck"}, r"claims\[0\]\.strategy: there is no strategy 'luck'"),
     ],
 )

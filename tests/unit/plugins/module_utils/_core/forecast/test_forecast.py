@@ -57,7 +57,7 @@ def test_a_native_in_the_initramfs_wins_there_although_the_root_blacklists_it() 
     found = boot(stage(INITRAMFS, rules=STOCK_RULES), stage(ROOT, rules=STOCK_RULES, modprobe="blacklist nouveau\n"))
     won = winner(found)
     assert (won.driver, won.certainty, won.stage) == ("nouveau", CERTAIN, INITRAMFS)
-    assert any("holds nouveau" in str(fact) for fact in won.because)
+    assert any("contains nouveau" in str(fact) for fact in won.because)
 
 
 def test_nobody_wins_where_the_native_is_blacklisted_and_the_line_is_named() -> None:
@@ -348,7 +348,7 @@ def test_what_may_take_the_card_later_makes_it_uncertain() -> None:
     taken = Assigned("vfio-pci", "/etc/dpdk/interfaces:3", "when dpdk.service starts")
     won = winner(boot(rules=STOCK_RULES, later=Later(may_take={"0000:01:00.0": taken})))
     assert (won.driver, won.certainty) == ("nouveau", UNKNOWN)
-    doubt = "/etc/dpdk/interfaces:3 gives the device to vfio-pci when dpdk.service starts; whether it does cannot be seen."
+    doubt = "/etc/dpdk/interfaces:3 makes vfio-pci the device's driver when dpdk.service starts; whether that happens cannot be determined."
     assert str(won.because[-1]) == f"not known: {doubt}"
     assert (
         winner(boot(rules=STOCK_RULES, later=Later(may_take={"0000:01:00.0": dataclasses.replace(taken, driver="nouveau")}))).certainty
@@ -444,7 +444,7 @@ def test_what_cannot_be_read_makes_the_answer_unknown_only_where_somebody_could_
 def test_a_native_that_is_given_a_foreign_device_may_refuse_it() -> None:
     won = winner(boot(rules=rules(OVERRIDE.format("0000:01:00.0", "e1000e", "e1000e"))))
     assert won.certainty == UNKNOWN
-    assert "not in its own table" in str(won.because[-1])
+    assert "not in its ID table" in str(won.because[-1])
 
 
 def test_asking_for_some_devices_only_changes_none_of_their_fates() -> None:

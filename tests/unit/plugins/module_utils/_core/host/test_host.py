@@ -82,7 +82,7 @@ def test_a_command_speaks_english_and_gets_its_input_as_it_is(tmp_path: Path) ->
 
 
 def test_a_host_without_a_runner_can_only_be_read(tmp_path: Path) -> None:
-    with pytest.raises(HostError, match="can only be read"):
+    with pytest.raises(HostError, match="is read-only"):
         Host(str(tmp_path)).run(["true"], timeout=1)
 
 

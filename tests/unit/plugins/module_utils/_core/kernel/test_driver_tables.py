@@ -108,5 +108,5 @@ def test_a_driver_that_is_put_together_at_run_time_is_not_guessed(call: str) -> 
 @pytest.mark.parametrize("part", range(1, 17))
 def test_a_file_that_is_cut_off_is_refused_and_never_a_crash(part: int) -> None:
     whole = driver_file(DEBIAN_13, [Driver(b"gpu", (CARD,))])
-    with pytest.raises(HostError, match=r"gpu\.ko is no kernel module"):
+    with pytest.raises(HostError, match=r"gpu\.ko is not a kernel module"):
         ModuleContent.parse(whole[: (len(whole) - 64) * part // 16], "gpu.ko")

@@ -61,5 +61,5 @@ def test_a_compressed_file_is_read_like_a_plain_one(tmp_path: Path, suffix: str,
 )
 def test_a_file_that_is_no_module_is_named(tmp_path: Path, content: bytes) -> None:
     host = Tree(tmp_path).file("/gpu.ko", content).host()
-    with pytest.raises(HostError, match=r"^/gpu\.ko is no kernel module"):
+    with pytest.raises(HostError, match=r"^/gpu\.ko is not a kernel module"):
         ModuleInfo.read(host, "/gpu.ko")

@@ -51,7 +51,7 @@ def test_a_rule_for_an_address_where_another_card_sits_now_is_told() -> None:
 
 def test_a_modules_name_in_place_of_its_drivers_is_told() -> None:
     said = sentence("override-names-module", boot(rules=rule(driver="vfio_pci")), devices=HOST)
-    assert "its driver is vfio-pci: write that." in said
+    assert "write the name of its driver, vfio-pci." in said
     assert kinds(boot(later=saved("vfio_pci")), devices=HOST) == ["override-names-module"]
 
 
@@ -71,7 +71,7 @@ def test_a_driver_unlike_any_other_may_be_one_where_nothing_runs() -> None:
 
 def test_driverctl_against_a_rule_is_told() -> None:
     said = sentence("driverctl-against-rule", boot(rules=rule(), later=saved("nouveau")), devices=HOST)
-    assert said.startswith("/etc/driverctl.d/pci-0000:3b:00.0 gives 0000:3b:00.0 to nouveau")
+    assert said.startswith("/etc/driverctl.d/pci-0000:3b:00.0 assigns 0000:3b:00.0 to nouveau")
     assert "/etc/udev/rules.d/90-site.rules:1" in said
     assert kinds(boot(rules=rule(), later=saved("vfio-pci")), devices=HOST) == []
 

@@ -46,7 +46,7 @@ def test_a_second_softdep_that_adds_nothing_is_fine() -> None:
 
 
 def test_two_blanks_before_pre_make_kmod_ignore_a_softdep() -> None:
-    assert "Leave one blank" in sentence("softdep-two-blanks", boot(modprobe="softdep nouveau  pre: e1000e\n"))
+    assert "Use one blank" in sentence("softdep-two-blanks", boot(modprobe="softdep nouveau  pre: e1000e\n"))
     assert kinds(boot(modprobe="softdep nouveau pre: e1000e\n")) == []
 
 
@@ -91,4 +91,4 @@ def test_lines_that_kmod_drops_are_named() -> None:
     found = judged(boot(modprobe="blacklist nouveau"), files=files(**{"/etc/modprobe.d/gpu.conf": text}))
     assert [finding.source for finding in found] == [f"/etc/modprobe.d/gpu.conf:{line}" for line in (5, 6, 7, 8)]
     assert "Write blacklist." in found[0].sentence
-    assert "not complete" in found[1].sentence
+    assert "incomplete" in found[1].sentence

@@ -24,7 +24,7 @@ REFUSED = {VARIANT: ModuleFacts((PciDriver(VARIANT),), refused="it is not signed
 def test_a_variant_that_the_kernel_refuses_stops_libvirts_guests() -> None:
     said = sentence("variant-refused", boot(modules=WITH_VARIANT, facts=REFUSED), devices=[V100, NIC])
     assert said.startswith(
-        f"modules.alias of {DEBIAN_13} makes {VARIANT} the best variant for 0000:3b:00.0, but it does not load: it is not"
+        f"modules.alias of {DEBIAN_13} makes {VARIANT} the best variant for 0000:3b:00.0, but it cannot be loaded: it is not"
     )
     assert "libvirt 10 and newer" in said
     assert "<driver model='vfio-pci'/>" in said
@@ -46,7 +46,7 @@ def test_an_alias_whose_modules_file_is_gone_is_told() -> None:
 def test_a_blacklist_of_the_claimed_module_is_told(policy: dict[str, str]) -> None:
     modprobe = policy.get("modprobe", "") + "blacklist vfio-pci\n"
     said = sentence("claimed-blacklisted", boot(modprobe=modprobe, rules=policy.get("rules", "")), devices=[V100])
-    assert "blacklists vfio_pci, and the policy gives it 0000:3b:00.0" in said
+    assert "blacklists vfio_pci, but the policy assigns 0000:3b:00.0 to it" in said
 
 
 def test_module_blacklist_holds_against_everybody() -> None:

@@ -1,0 +1,130 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What was booted before is judged again with nothing but the record."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import command
+import pytest
+import recorded_hosts
+from configuration import COMPRESSIONS, FLOWS, SERIES
+from records import AS_IT_IS, Corpus, Record
+
+FORECAST = Path(command.__file__).parent
+BOOTS = command.OBSERVED
+# What lays hosts out and reads them.  There is no QEMU among it, no compiler, and nothing that fetches packages.
+PROGRAMS = ("depmod", "zstd", "lz4", "timeout")
+# Whether the modules that build and boot guests were loaded is the last that is said.
+PROGRAM = """
+import sys
+sys.path.insert(0, sys.argv.pop(1))
+import command
+status = command.main(sys.argv[1:])
+print(sorted({"rig", "guest_release", "build_root"} & sys.modules.keys()))
+sys.exit(status)
+"""
+
+
+def judge(folder: Path, *arguments: str, programs: tuple[str, ...] = PROGRAMS) -> tuple[int, list[str]]:
+    """The command with a path that holds nothing but these programs and a cache that holds nothing: its status, and what it said."""
+    path, cache = folder / "bin", folder / "cache"
+    path.mkdir()
+    cache.mkdir()
+    for name in programs:
+        (path / name).symlink_to(shutil.which(name, path=f"{os.environ['PATH']}:/usr/sbin:/sbin") or f"/nonexistent/{name}")
+    env = {"PATH": str(path), "XDG_CACHE_HOME": str(cache), "HOME": str(cache), "PYTHONPATH": ":".join(sys.path)}
+    argv = [sys.executable, "-c", PROGRAM, str(FORECAST), *arguments]
+    done = subprocess.run(argv, env=env, capture_output=True, text=True, timeout=600, check=False)
+    assert done.stderr == ""
+    assert list(cache.iterdir()) == []
+    return done.returncode, done.stdout.splitlines()
+
+
+def some_boots(folder: Path) -> tuple[Path, list[Record]]:
+    """Of the record one boot of each kind of initramfs on each kernel, in a file with the hosts beside it."""
+    chosen: dict[tuple[str, ...], Record] = {}
+    every = Corpus(BOOTS)
+    for case in every.cases():
+        configuration = case.configuration
+        (found,) = [record for record in every.variations(case) if record.variation == AS_IT_IS]
+        chosen.setdefault((configuration.series, configuration.flow, configuration.compression), found)
+    boots = folder / "boots.jsonl"
+    boots.write_text("".join(f"{record.text()}\n" for record in chosen.values()), encoding="utf-8")
+    shutil.copy(recorded_hosts.beside(BOOTS), recorded_hosts.beside(boots))
+    return boots, list(chosen.values())
+
+
+def test_recorded_boots_are_judged_where_nothing_can_be_built_fetched_or_booted(tmp_path: Path) -> None:
+    boots, records = some_boots(tmp_path)
+    kinds = {(one.case.configuration.series, one.case.configuration.flow) for one in records}
+    assert kinds == {(series, flow) for series in SERIES for flow in FLOWS}
+    assert {one.case.configuration.compression for one in records} == set(COMPRESSIONS)
+    status, said = judge(tmp_path, "--replay", str(boots))
+    assert said[-2:] == [f"{len(records)} passed, 0 failed", "[]"]
+    assert status == 0
+
+
+def test_a_boot_that_ended_otherwise_than_predicted_fails_the_run(tmp_path: Path) -> None:
+    boots, (first, *_others) = some_boots(tmp_path)
+    address = next(address for address, owner in first.owners.items() if owner is None)
+    other = dataclasses.replace(first, owners={**first.owners, address: "another"})
+    boots.write_text(f"{other.text()}\n", encoding="utf-8")
+    status, said = judge(tmp_path, "--replay", str(boots))
+    assert status == 1
+    assert "0 passed, 1 failed" in said
+
+
+def test_a_file_of_boots_that_is_not_there_is_named(tmp_path: Path) -> None:
+    status, said = judge(tmp_path, "--replay", str(tmp_path / "none.jsonl"))
+    assert (status, said[0]) == (
+        1,
+        f"FAILED: There is no {tmp_path}/none.jsonl, whose boots are to be judged; --record writes such a file.",
+    )
+
+
+def test_a_file_that_holds_no_boots_is_named(tmp_path: Path) -> None:
+    (tmp_path / "boots.jsonl").write_text('{"case": 1}\n')
+    status, said = judge(tmp_path, "--replay", str(tmp_path / "boots.jsonl"))
+    assert status == 1
+    assert said[0].startswith(f"FAILED: {tmp_path}/boots.jsonl is no record of boots: ")
+
+
+def test_boots_without_their_hosts_are_not_judged_by_other_hosts(tmp_path: Path) -> None:
+    boots, _records = some_boots(tmp_path)
+    recorded_hosts.beside(boots).unlink()
+    why = "which says what the hosts of the boots beside it consist of; --record writes both."
+    assert judge(tmp_path, "--replay", str(boots)) == (1, [f"FAILED: There is no {tmp_path}/hosts.tar.xz, {why}", "[]"])
+
+
+def test_a_kernel_that_the_hosts_lack_is_named(tmp_path: Path) -> None:
+    boots, records = some_boots(tmp_path)
+    with tarfile.open(recorded_hosts.beside(BOOTS)) as whole, tarfile.open(recorded_hosts.beside(boots), "w") as part:
+        for member in whole:
+            if not member.name.startswith("6.12"):
+                part.addfile(member, whole.extractfile(member) if member.isfile() else None)
+    count = sum(one.case.configuration.series == "6.12" for one in records)
+    status, said = judge(tmp_path, "--replay", str(boots))
+    assert status == 1
+    assert said[0] == f"FAILED: {tmp_path}/hosts.tar.xz has no host with kernel 6.12, for which {count} boots are recorded."
+
+
+def test_a_program_that_unpacks_images_and_is_not_there_is_named(tmp_path: Path) -> None:
+    boots, _records = some_boots(tmp_path)
+    status, said = judge(tmp_path, "--replay", str(boots), programs=("depmod", "zstd", "timeout"))
+    assert status == 1
+    assert said[0].startswith("FAILED: This machine has no program lz4")
+
+
+@pytest.mark.parametrize("other", [("--record", "x"), ("--races", "1")])
+def test_who_asks_for_boots_as_well_is_told_that_there_are_none(other: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        command.main(["--replay", *other])
+    assert "boot nothing" in capsys.readouterr().err
