@@ -116,5 +116,6 @@ def parse_entry(entry: str) -> tuple[PciId | None, bool]:
     whole = not entry[position:].strip() and not entry.endswith(":") and all(number <= _LARGEST for number in numbers)
     if len(numbers) < 2:
         return None, False
-    vendor, device, *others = (number & _LARGEST for number in numbers)
-    return PciId(vendor, device, *others, *(ANY, ANY, 0, 0)[len(others) :]), whole
+    fields = (*(number & _LARGEST for number in numbers), *(ANY, ANY, ANY, ANY, 0, 0)[len(numbers) :])
+    vendor, device, subsystem_vendor, subsystem_device, class_code, class_mask = fields
+    return PciId(vendor, device, subsystem_vendor, subsystem_device, class_code, class_mask), whole

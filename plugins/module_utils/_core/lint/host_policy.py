@@ -262,7 +262,7 @@ def given_ids(config: ModprobeConfig) -> dict[str, tuple[GivenIds, ...]]:
 
 def effective_ids(boot: Boot, stage: Stage) -> tuple[GivenIds, ...]:
     """The `ids=` that counts for each module: the last; of a built-in module, the last that the kernel takes from the command line."""
-    found = []
+    found: list[GivenIds] = []
     for module, entries in given_ids(stage.config).items():
         heard = entries
         if module in stage.kernel.builtins and module not in stage.kernel.modules:

@@ -15,7 +15,8 @@ LIBC = ctypes.CDLL(None)
 
 
 def fnmatch(name: str, pattern: str) -> bool:
-    return LIBC.fnmatch(pattern.encode(), name.encode(), 0) == 0
+    status: int = LIBC.fnmatch(pattern.encode(), name.encode(), 0)
+    return status == 0
 
 
 @pytest.mark.parametrize(
