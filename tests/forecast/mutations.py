@@ -84,7 +84,7 @@ def _programs_first(right: t.Any) -> t.Any:
 
     def broken(self: t.Any, device: t.Any) -> t.Any:
         effects = right(self, device)
-        return tuple(sorted(effects, key=lambda effect: type(effect).__name__ != "Request"))
+        return tuple(sorted(effects, key=lambda effect: type(effect).__name__ != "LoadRequest"))
 
     return broken
 
@@ -235,6 +235,7 @@ def _without_modules_load(right: t.Any) -> t.Any:
 
 _MATCHING, _PROBING, _EVENTS, _PLAY = "forecast.matching", "forecast.probing", "forecast.events", "forecast.device_simulation"
 _SIMULATION, _REGISTRATION, _CONFIG = "forecast.forecast:_Simulation", "forecast.registration", "kernel.modprobe"
+_PARAMETERS = "kernel.parameters"
 EVENT = f"{_EVENTS}:Events.of"
 
 MUTATIONS = (
@@ -263,15 +264,15 @@ MUTATIONS = (
         f"{_MATCHING}:can_probe",
         lambda _right: lambda virtual, autoprobe, _override: not virtual or autoprobe,
     ),
-    Mutation("every entry of ids= counts", f"{_MATCHING}:dynamic_ids", changed(lambda ids: ids[:1])),
+    Mutation("every entry of ids= counts", f"{_PARAMETERS}:parse_ids", changed(lambda ids: ids[:1])),
     Mutation(
         "an entry of ids= can name the subsystem",
-        f"{_MATCHING}:dynamic_ids",
+        f"{_PARAMETERS}:parse_ids",
         changed(lambda ids: tuple(dataclasses.replace(entry, subsystem_vendor=0xFFFFFFFF, subsystem_device=0xFFFFFFFF) for entry in ids)),
     ),
     Mutation(
         "ids= are read in either case",
-        f"{_MATCHING}:dynamic_ids",
+        f"{_PARAMETERS}:parse_ids",
         lambda right: lambda value: right(",".join(entry for entry in value.split(",") if entry == entry.lower())),
     ),
     Mutation("without an IOMMU no VFIO driver takes a device", f"{_MATCHING}:vfio_refusal", always(None)),
@@ -339,7 +340,7 @@ MUTATIONS = (
     Mutation("the last rule's override stays", EVENT, _first_override_stays),
     Mutation("an empty value leaves an override as it is", f"{_EVENTS}:_attribute", _empty_value_clears),
     Mutation("a rule can switch autoprobe off", EVENT, _without_effect("SetAutoprobe")),
-    Mutation("an event loads modules", EVENT, _without_effect("Request")),
+    Mutation("an event loads modules", EVENT, _without_effect("LoadRequest")),
     Mutation(
         "a rule's condition has to hold",
         "udev.rules:_answer",
@@ -409,6 +410,6 @@ MUTATIONS = (
     Mutation("rd.driver.blacklist=", "boot.read_dracut:_values", _without_words("rd.driver.blacklist"), reads=True),
     Mutation("lists in modules-load.d", "boot.read_systemd:_from_files", generated(lambda _found: []), reads=True),
     Mutation("modules_load=", "boot.read_systemd:_load_list", _without_modules_load, reads=True),
-    Mutation("/run is empty after a boot", "boot.read_root:_lasting", lambda _right: tuple, reads=True),
+    Mutation("/run is empty after a boot", "boot.read_root:lasting", lambda _right: tuple, reads=True),
     Mutation("ids= on the command line", "kernel.cmdline:Cmdline.module_options", lambda _right: property(lambda _self: ()), reads=True),
 )

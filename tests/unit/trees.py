@@ -32,6 +32,13 @@ def modalias(id: str, subsystem: str = "0000:0000", class_code: int = 0x030200, 
     return f"{bus}:v{vendor:08X}d{device:08X}sv{subsystem_vendor:08X}sd{subsystem_device:08X}bc{base:02X}sc{sub:02X}i{interface:02X}"
 
 
+DRIVERCTL_RULES = "/usr/lib/udev/rules.d/05-driverctl.rules"
+DRIVERCTL_RULES_TEXT = (
+    'ACTION=="add", TEST=="/etc/driverctl.d/$env{SUBSYSTEM}-$kernel", TAG+="systemd", '
+    'ENV{SYSTEMD_WANTS}="driverctl@$env{SUBSYSTEM}-$kernel.service"\n'
+)
+DRIVERCTL_UNIT = "/usr/lib/systemd/system/driverctl@.service"
+DRIVERCTL_PROGRAM = "/usr/sbin/driverctl"
 DRIVERS_RULES = "/usr/lib/udev/rules.d/80-drivers.rules"
 DRIVERS_RULES_TEXT = 'ACTION!="add", GOTO="drivers_end"\nENV{MODALIAS}=="?*", RUN{builtin}+="kmod load"\nLABEL="drivers_end"\n'
 
@@ -185,6 +192,11 @@ class Tree:
         self.link("/sbin/init", "/lib/systemd/systemd").file("/usr/lib/systemd/systemd", b"\x7fELF", 0o755)
         self.file(f"/usr/lib/x86_64-linux-gnu/systemd/libsystemd-shared-{version}.so", b"\x7fELF")
         return self.file(DRIVERS_RULES, DRIVERS_RULES_TEXT)
+
+    def driverctl(self, program: str = "#!/bin/bash\n") -> Tree:
+        """What of driverctl's package acts at boot: its rule, its unit and the program."""
+        self.file(DRIVERCTL_RULES, DRIVERCTL_RULES_TEXT).file(DRIVERCTL_PROGRAM, program, mode=0o755)
+        return self.file(DRIVERCTL_UNIT, f"[Service]\nType=oneshot\nExecStart={DRIVERCTL_PROGRAM} load-override %I\n")
 
     def kernel(
         self,

@@ -119,7 +119,7 @@ class Example:
 def _install_programs(tree: Tree) -> None:
     tree.file("/usr/sbin/mkinitramfs", "#!/bin/sh\n", mode=0o755).file("/usr/sbin/update-initramfs", "#!/bin/sh\n", mode=0o755)
     tree.directory("/etc/initramfs-tools")
-    tree.file("/usr/sbin/driverctl", "#!/bin/sh\n", mode=0o755).file("/usr/lib/udev/rules.d/05-driverctl.rules")
+    tree.driverctl()
 
 
 def examples(page: str) -> list[Example]:

@@ -11,10 +11,13 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import ModuleFacts
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import CMDLINE
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.driver_tables import Tables
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import MODULES, PENDING, version_key
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_content import ModuleContent, NoModuleError, module_path
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameters import given_to, given_to_built_in, named
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.signature_policy import YES, enforced_by
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import PciDriver, PciId
 
@@ -211,12 +214,8 @@ def _names_driver(kernel: Kernel, driver: str, cmdline: Cmdline) -> bool:
 
 def _module_asks(kernel: Kernel, module: str, cmdline: Cmdline) -> bool:
     """`module.async_probe` for all modules, since Linux 6.3, and `<module>.async_probe` for one; the last one wins."""
-    asked = False
-    for owner in ("module", module):
-        if owner == "module" and version_key(kernel.release) < version_key("6.3"):
-            continue
-        for name, option in cmdline.module_options:
-            key, _equals, value = option.replace('"', "").partition("=")
-            if name == owner and normalize_module_name(key) == "async_probe":
-                asked = value in YES
-    return asked
+    takes_values = version_key(kernel.release) >= version_key("6.3")
+    of_all = given_to_built_in(cmdline, CMDLINE, "module") if takes_values else ()
+    own = given_to(ModprobeConfig(()).with_cmdline(cmdline), module)
+    asked = [(one.value or "") in YES for one in (*named(of_all, "async_probe"), *named(own, "async_probe"))]
+    return asked[-1] if asked else False

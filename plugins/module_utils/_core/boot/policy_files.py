@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import dataclasses
-import fnmatch
 import hashlib
 import re
 import typing as t
@@ -14,6 +13,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot impo
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import MODULES, PENDING
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import DIRECTORIES
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pattern import matches
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot
@@ -185,7 +185,7 @@ def _synonyms(host: Host, words: frozenset[str], kernels: t.Sequence[Kernel]) ->
         pairs += [(pattern, module) for module, pattern in _BUILTIN_ALIAS.findall(_text(host, f"{here}/modules.builtin.modinfo"))]
         for pattern, module in pairs:
             for word in words:
-                if fnmatch.fnmatchcase(word, normalize_module_name(pattern)):
+                if matches(word, normalize_module_name(pattern)):
                     found.setdefault(word, set()).add(normalize_module_name(module))
     return {word: frozenset(modules) for word, modules in found.items()}
 

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import dataclasses
-import fnmatch
 import functools
 import typing as t
 
@@ -13,6 +12,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot impo
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.module_drivers import BUILT_IN_NAMES, module_facts
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import BUILTIN_LINE, MODULES, version_key
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameters import every_ids, given_to
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Later, Stage
@@ -112,12 +112,11 @@ def _matters(kernel: Kernel, name: str) -> bool:
 
 
 def _for_devices(stage: Stage, modaliases: t.Iterable[str]) -> set[str]:
-    aliases = [directive.arguments for directive in stage.config.aliases()]
     found: set[str] = set()
     for modalias in modaliases:
         found.update(match.module for match in stage.kernel.natives(modalias))
         found.update(match.module for match in stage.kernel.variants(modalias))
-        found.update(normalize_module_name(module) for pattern, module in aliases if fnmatch.fnmatchcase(modalias, pattern))
+        found.update(directive.arguments[1] for directive in stage.config.aliases(modalias))
     return found
 
 
@@ -130,9 +129,7 @@ def _named(stage: Stage) -> set[str]:
             if key.name == "RUN" and ("kmod" in key.value or "modprobe" in key.value):
                 words.update(normalize_module_name(word) for word in key.value.split())
     found = {name for name in words if _matters(stage.kernel, name)}
-    for directive in stage.config.directives:
-        if directive.command == "options" and any(option.startswith("ids=") for option in directive.arguments[1:]):
-            found.add(normalize_module_name(directive.arguments[0]))
+    found.update(module for module in stage.config.modules_with_options if every_ids(given_to(stage.config, module)))
     return found
 
 

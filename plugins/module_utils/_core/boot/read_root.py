@@ -65,12 +65,12 @@ def read_stage(tree: FileTree, kernel: Kernel, rules: Rules, cmdline: Cmdline, s
 
 def config_of(tree: FileTree, release: str, cmdline: Cmdline, source: str) -> ModprobeConfig:
     """What kmod reads in a stage.  /run is left out: it is empty at the next boot."""
-    return ModprobeConfig.read(tree, _lasting(modprobe.DIRECTORIES), release, cmdline, source)
+    return ModprobeConfig.read(tree, lasting(modprobe.DIRECTORIES), release, cmdline, source)
 
 
 def old_suffix_doubt(tree: FileTree) -> tuple[str, ...]:
     """A doubt if there is an `.alias` file, which only older versions of kmod read, and the version cannot be determined."""
-    paths = (f"{folder}/{name}" for folder in _lasting(modprobe.DIRECTORIES) for name in tree.names(folder))
+    paths = (f"{folder}/{name}" for folder in lasting(modprobe.DIRECTORIES) for name in tree.names(folder))
     path = next((path for path in paths if path.endswith(modprobe.OLD_SUFFIX)), None)
     if path is None or modprobe.reads_old_suffix(tree) is not None:
         return ()
@@ -79,12 +79,12 @@ def old_suffix_doubt(tree: FileTree) -> tuple[str, ...]:
 
 def rules_of(tree: FileTree) -> Rules:
     """The rules that may affect which driver a device is bound to."""
-    return Rules.read(tree, DECIDING, directories=_lasting(udev.DIRECTORIES))
+    return Rules.read(tree, DECIDING, directories=lasting(udev.DIRECTORIES))
 
 
 def drivers_rules_doubt(tree: FileTree) -> tuple[str, ...]:
     """A doubt if 80-drivers.rules, by which udev loads drivers on every distribution, is missing or different."""
-    path = next((f"{folder}/{DRIVERS_RULES}" for folder in _lasting(udev.DIRECTORIES) if DRIVERS_RULES in tree.names(folder)), None)
+    path = next((f"{folder}/{DRIVERS_RULES}" for folder in lasting(udev.DIRECTORIES) if DRIVERS_RULES in tree.names(folder)), None)
     if path is None:
         return (f"{tree.shown('/usr/lib/udev/rules.d')} has no {DRIVERS_RULES}: udev does not load drivers, or another rule does it.",)
     if not tree.is_file(path) or b"kmod load" not in tree.read_bytes(path):
@@ -92,7 +92,8 @@ def drivers_rules_doubt(tree: FileTree) -> tuple[str, ...]:
     return ()
 
 
-def _lasting(directories: t.Sequence[str]) -> tuple[str, ...]:
+def lasting(directories: t.Sequence[str]) -> tuple[str, ...]:
+    """Those that are not empty after a boot."""
     return tuple(directory for directory in directories if not directory.startswith("/run/"))
 
 
@@ -100,10 +101,10 @@ def _steps(tree: FileTree, cmdline: Cmdline, source: str) -> tuple[tuple[Step, .
     given = cmdline.values("init")
     if given and posixpath.basename(given[-1]) not in ("init", "systemd"):
         return ((Coldplug(),),), (f"{source}: init={given[-1]} replaces the host's init; what it loads cannot be determined.",)
-    links = [path for path in INITS if tree.exists(path)]
+    links = _inits(tree)
     if not links and not tree.exists("/usr/lib/systemd/systemd") and not tree.exists("/lib/systemd/systemd"):
         return ((Coldplug(),),), (f"{tree.shown('/')} has no /sbin/init: what this root loads at boot cannot be determined.",)
-    if not links or _is_systemd(tree, links[0]):
+    if init_is_systemd(tree):
         return read_systemd.steps(tree, cmdline, source, in_initrd=False)
     if all(tree.is_file(path) for path in SYSVINIT_ORDER):
         # kmod's script starts after checkroot.sh, which starts after mountdevsubfs.sh, which starts after udev has settled.
@@ -112,8 +113,15 @@ def _steps(tree: FileTree, cmdline: Cmdline, source: str) -> tuple[tuple[Step, .
     return ((Coldplug(),),), (f"{tree.shown(links[0])} is not systemd: what it loads, and when, cannot be determined.",)
 
 
-def _is_systemd(tree: FileTree, path: str) -> bool:
-    return tree.link_name(path) == "systemd" or (tree.link_name(path) is None and read_systemd.version(tree) is not None)
+def _inits(tree: FileTree) -> list[str]:
+    return [path for path in INITS if tree.exists(path)]
+
+
+def init_is_systemd(tree: FileTree) -> bool:
+    """Whether the root's init is systemd; one that cannot be seen is taken to be."""
+    links = _inits(tree)
+    name = tree.link_name(links[0]) if links else "systemd"
+    return name == "systemd" or (name is None and read_systemd.version(tree) is not None)
 
 
 def _sysvinit_list(tree: FileTree) -> t.Iterator[Listed]:

@@ -10,6 +10,7 @@ import typing as t
 from xml.etree import ElementTree as ET
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Assigned, Later
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.driverctl import Driverctl
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.read_scripts import WRITES
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 
@@ -21,9 +22,6 @@ if t.TYPE_CHECKING:
 
 DPDK_INTERFACES = "/etc/dpdk/interfaces"
 DPDK_INIT = ("/usr/lib/dpdk/dpdk-init", "/lib/dpdk/dpdk-init")
-DRIVERCTL_FOLDER = "/etc/driverctl.d"
-DRIVERCTL_RULES = tuple(f"{home}/udev/rules.d/05-driverctl.rules" for home in ("/etc", "/usr/lib", "/lib"))
-PCI_PREFIX = "pci-"
 AUTOSTART = "/etc/libvirt/qemu/autostart"
 WANTS = "/etc/systemd/system/multi-user.target.wants"
 SOCKET_WANTS = "/etc/systemd/system/sockets.target.wants"
@@ -45,22 +43,18 @@ DriverOf = t.Callable[[str], str]
 class LaterFacts:
     """What is the same for every kernel; `for_kernel()` adds what depends on the kernel."""
 
-    driverctl: t.Mapping[str, Assigned]
-    driverctl_adds_ids: bool
+    driverctl: Driverctl
     may_take: t.Mapping[str, Assigned]
     """With an empty driver if libvirt chooses the kernel's best variant."""
     doubts: tuple[str, ...]
 
     @classmethod
     def read(cls, host: Host) -> LaterFacts:
-        program = host.which("driverctl")
-        works = program is not None and any(host.is_file(path) for path in DRIVERCTL_RULES)
+        driverctl = Driverctl.read(host)
         assigned, libvirt_doubts = _libvirt(host)
         return cls(
-            driverctl=dict(_driverctl(host)) if works else {},
-            # Since 0.115 it also writes the device's ID to new_id.
-            driverctl_adds_ids=works and program is not None and b"new_id" in host.read_bytes(program),
-            may_take={**dict(_dpdk(host)), **assigned},
+            driverctl=driverctl,
+            may_take={**driverctl.may_take, **dict(_dpdk(host)), **assigned},
             doubts=(*libvirt_doubts, *_doubts(host)),
         )
 
@@ -73,15 +67,7 @@ class LaterFacts:
                 driver = given.driver or (CATCH_ALL if best is None else driver_of(best.module))
                 chosen[device.address] = dataclasses.replace(given, driver=driver)
         functions, unclear = _virtual_functions(kernel, inventory, rules)
-        return Later(self.driverctl, self.driverctl_adds_ids, chosen, functions, (*self.doubts, *unclear))
-
-
-def _driverctl(host: Host) -> t.Iterator[tuple[str, Assigned]]:
-    for name in host.names(DRIVERCTL_FOLDER):
-        path = f"{DRIVERCTL_FOLDER}/{name}"
-        driver = host.text_or_none(path) if name.startswith(PCI_PREFIX) and host.is_file(path) else None
-        if driver:
-            yield name[len(PCI_PREFIX) :], Assigned(driver, path)
+        return Later(self.driverctl.overrides, self.driverctl.adds_ids, chosen, functions, (*self.doubts, *unclear))
 
 
 def _dpdk(host: Host) -> t.Iterator[tuple[str, Assigned]]:

@@ -5,73 +5,80 @@
 from __future__ import annotations
 
 import dataclasses
-import fnmatch
-import re
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pattern import is_pattern, matches
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import attribute_of_another
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
-    from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import Key
+    from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import Key, Rule
 
-_WILDCARD = re.compile(r"[*?\[]")
+
+@dataclasses.dataclass(frozen=True)
+class NamedAddresses:
+    """The addresses, and the patterns of addresses, by which devices of one identity can be distinguished."""
+
+    addresses: frozenset[str]
+    patterns: tuple[str, ...]
+
+    @classmethod
+    def of(cls, rules: t.Iterable[Rule], others: t.Iterable[str] = ()) -> NamedAddresses:
+        """Those that the rules ask for, and the addresses of ``others``."""
+        asked = {address for rule in rules for key in rule.keys for address in _asked_addresses(key)}
+        patterns = {address for address in asked if is_pattern(address)}
+        return cls(frozenset((*(asked - patterns), *others)), tuple(sorted(patterns)))
+
+    def key(self, device: Device) -> tuple[t.Hashable, ...]:
+        """The same for devices that are alike: what a rule can ask of a device follows from its modalias, revision and address."""
+        address = device.address
+        place = address if address in self.addresses else tuple(matches(address, pattern) for pattern in self.patterns)
+        return device.modalias, device.revision, place
 
 
 @dataclasses.dataclass(frozen=True)
 class DeviceClasses:
-    """``first`` has each device's representative, by address; ``counts`` the number of devices that each represents."""
+    """``first`` has each device's representative, by address; ``members`` the devices that each represents, itself included."""
 
     first: t.Mapping[str, Device]
-    counts: t.Mapping[str, int]
+    members: t.Mapping[str, t.Sequence[Device]]
 
     @classmethod
     def of(cls, devices: t.Sequence[Device], boot: Boot) -> DeviceClasses:
-        """Two devices are equivalent if they have the same modalias and no rule, list or fact of the boot names either by address."""
-        named = _named(devices, boot)
-        patterns = sorted(_patterns(boot))
-        firsts: dict[tuple[t.Hashable, ...], Device] = {}
-        first: dict[str, Device] = {}
-        counts: dict[str, int] = {}
+        """Two devices are equivalent if they are of one identity and no rule, list or fact of the boot distinguishes them."""
+        rules = [rule for stage in boot.stages for rule in stage.rules.rules]
+        names = NamedAddresses.of(rules, _written_addresses(devices, boot, rules))
+        classes: dict[tuple[t.Hashable, ...], list[Device]] = {}
         for device in devices:
             address = device.address
-            told_apart = address if address in named else tuple(fnmatch.fnmatchcase(address, pattern) for pattern in patterns)
-            holder = boot.held_by_built_in.get(address)
-            declined = boot.declined.get(address)
-            key = (device.modalias, device.revision, device.physical_function, told_apart, holder, declined, address in boot.maybe_built_in)
-            first[address] = firsts.setdefault(key, device)
-            counts[first[address].address] = counts.get(first[address].address, 0) + 1
-        return cls(first, counts)
+            holder, declined = boot.held_by_built_in.get(address), boot.declined.get(address)
+            key = (*names.key(device), device.physical_function, holder, declined, address in boot.maybe_built_in)
+            classes.setdefault(key, []).append(device)
+        first = {device.address: members[0] for members in classes.values() for device in members}
+        return cls(first, {members[0].address: members for members in classes.values()})
 
     @property
     def representatives(self) -> tuple[Device, ...]:
-        return tuple(dict.fromkeys(self.first.values()))
+        return tuple(members[0] for members in self.members.values())
+
+    @property
+    def samples(self) -> tuple[Device, ...]:
+        """Enough of each class for any device's forecast: its own event, and that of another one like it."""
+        return tuple(device for members in self.members.values() for device in members[:2])
 
 
-def address_patterns(key: Key) -> t.Sequence[str]:
-    """The addresses, or patterns of addresses, that a rule's key matches on."""
+def _asked_addresses(key: Key) -> t.Sequence[str]:
+    """The addresses, or patterns of addresses, that a rule's key matches on; the kernel's have no capital letters."""
     by_address = key.is_match and (key.name in ("KERNEL", "KERNELS") or key.attribute == "PCI_SLOT_NAME")
-    return key.value.split("|") if by_address else ()
+    value = key.value.lower() if key.ignores_case else key.value
+    return value.split("|") if by_address else ()
 
 
-def is_pattern(text: str) -> bool:
-    return _WILDCARD.search(text) is not None
-
-
-def _keys(boot: Boot) -> t.Iterator[Key]:
-    return (key for stage in boot.stages for rule in stage.rules.rules for key in rule.keys)
-
-
-def _patterns(boot: Boot) -> frozenset[str]:
-    return frozenset(pattern for key in _keys(boot) for pattern in address_patterns(key) if is_pattern(pattern))
-
-
-def _named(devices: t.Sequence[Device], boot: Boot) -> frozenset[str]:
-    """Addresses that appear in the configuration, and those of physical functions, which distinguish their virtual functions."""
-    keys = list(_keys(boot))
-    found = {address for key in keys for address in address_patterns(key)}
-    found.update(another[0] for another in map(attribute_of_another, keys) if another is not None)
-    found.update(key.value for key in keys if not key.is_match)
-    found.update(device.physical_function for device in devices if device.physical_function is not None)
-    return frozenset((*found, *boot.later.driverctl, *boot.later.may_take, *boot.later.virtual_functions))
+def _written_addresses(devices: t.Sequence[Device], boot: Boot, rules: t.Iterable[Rule]) -> t.Iterator[str]:
+    """Addresses that are written to or assigned, and those of physical functions, which distinguish their virtual functions."""
+    keys = [key for rule in rules for key in rule.keys]
+    yield from (another[0] for another in map(attribute_of_another, keys) if another is not None)
+    yield from (key.value for key in keys if not key.is_match)
+    yield from (device.physical_function for device in devices if device.physical_function is not None)
+    yield from (*boot.later.driverctl, *boot.later.may_take, *boot.later.virtual_functions)

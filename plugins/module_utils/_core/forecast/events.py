@@ -8,13 +8,12 @@ Attributes are written while the rules are evaluated; the RUN list is executed a
 from __future__ import annotations
 
 import dataclasses
-import fnmatch
 import operator
 import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Reason
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.equivalence import address_patterns, is_pattern
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.equivalence import NamedAddresses
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import LoadRequest
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import ADD, Rule, Rules, attribute_of_another, facts_of_all
 
@@ -112,18 +111,14 @@ class Events:
         self._rules = _RulesByAddress(settled for rule in rules for settled in _settled(rule, others, facts))
         self._modprobe = modprobe
         self._others = others
-        patterns = {pattern for rule in rules for key in rule.keys for pattern in address_patterns(key)}
-        self._named = frozenset(pattern for pattern in patterns if not is_pattern(pattern))
-        self._patterns = tuple(sorted(patterns - self._named))
-        self._known: dict[tuple[str, ...], tuple[Effect, ...]] = {}
+        self._names = NamedAddresses.of(rules)
+        self._known: dict[tuple[t.Hashable, ...], tuple[Effect, ...]] = {}
         self._attributes: dict[tuple[int, int], tuple[Effect, ...]] = {}
         self._loads: dict[tuple[int, int], _Loads] = {}
 
     def of(self, device: Device) -> tuple[Effect, ...]:
         """The effects of the device's event, in order; the same object for devices that no rule distinguishes."""
-        address = device.address
-        told_apart = address in self._named or any(fnmatch.fnmatchcase(address, pattern) for pattern in self._patterns)
-        key = (device.modalias, f"{device.revision:x}", address if told_apart else OWN)
+        key = self._names.key(device)
         if key not in self._known:
             self._known[key] = tuple(self._effects(device))
         return self._known[key]

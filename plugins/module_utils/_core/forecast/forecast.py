@@ -92,7 +92,7 @@ class _Simulation:
     def __init__(self, devices: t.Sequence[Device], kinds: DeviceClasses, boot: Boot, asked: t.Collection[Device]) -> None:
         self._boot = boot
         self._devices = kinds.representatives
-        self._counts = kinds.counts
+        self._counts = {address: len(members) for address, members in kinds.members.items()}
         self._by_address = {device.address: device for device in devices}
         self._no_iommu = matching.why_off(devices, boot)
         self._registrar = Registrar(boot)

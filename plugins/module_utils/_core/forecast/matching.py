@@ -7,11 +7,10 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import ANY, PciDriver, PciId
-
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import PciDriver, PciId
 
 
 # Bridges with a header of another type than 0, which vfio_pci_core_register_device() refuses: PCI-to-PCI, CardBus, semi-transparent.
@@ -20,7 +19,6 @@ BRIDGE_HEADERS = (0x0604, 0x0607, 0x0609)
 DENYLIST = {(0x8086, number) for number in (0x0435, 0x0443, 0x0B25, 0x0CFE, 0x19E2, 0x19E3, 0x37C8, 0x37C9)}
 # Between these the order of drivers for a device that is added later changed ("PCI: Allow drivers to be probed asynchronously").
 OLD_ADD_ORDER, NEW_ADD_ORDER = (6, 16), (7, 2)
-_HEXADECIMAL = re.compile(r"\s*(?:0[xX])?([0-9a-fA-F]+)")
 
 
 def matches(driver: PciDriver, dynamic_ids: t.Sequence[PciId], device: Device, override: str | None) -> bool:
@@ -48,32 +46,6 @@ def _has_static_id(driver: PciDriver, device: Device) -> bool:
 def can_probe(is_virtual: bool, autoprobe: bool, override: str | None) -> bool:
     """As pci_device_can_probe(): virtual functions are probed only with sriov_drivers_autoprobe or an override."""
     return not is_virtual or autoprobe or override is not None
-
-
-def dynamic_ids(value: str) -> tuple[PciId, ...]:
-    """The entries of an `ids=` parameter, as vfio_pci_fill_ids(): sscanf("%x:%x:%x:%x:%x:%x"), at least vendor and device."""
-    found = []
-    for entry in value.split(","):
-        fields = _fields(entry)
-        if len(fields) >= 2:
-            vendor, number, subsystem_vendor, subsystem_device, code, mask = (*fields, *(ANY, ANY, ANY, ANY, 0, 0)[len(fields) :])
-            found.append(PciId(vendor, number, subsystem_vendor, subsystem_device, code, mask))
-    return tuple(found)
-
-
-def _fields(entry: str) -> tuple[int, ...]:
-    fields: list[int] = []
-    position = 0
-    while len(fields) < 6:
-        match = _HEXADECIMAL.match(entry, position)
-        if match is None:
-            break
-        fields.append(int(match[1], 16) & 0xFFFFFFFF)
-        position = match.end()
-        if not entry.startswith(":", position):
-            break
-        position += 1
-    return tuple(fields)
 
 
 def vfio_refusal(driver: PciDriver, device: Device, no_iommu: str | None, denylist_disabled: bool) -> str | None:

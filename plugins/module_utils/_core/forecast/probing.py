@@ -5,12 +5,12 @@
 from __future__ import annotations
 
 import dataclasses
-import fnmatch
 import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Reason
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameters import every_ids, given_to, why_refused
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot, Stage
@@ -83,7 +83,7 @@ class Modprobe:
         return ()
 
     def _from_config_alias(self, name: str) -> list[Found]:
-        found = [directive for directive in self._config.aliases() if fnmatch.fnmatchcase(name, directive.arguments[0])]
+        found = self._config.aliases(name)
         return [(entry.arguments[1], Reason(str(entry.source), f"alias {entry.arguments[0]} {entry.arguments[1]}")) for entry in found]
 
     def _from_names(self, name: str) -> list[Found]:
@@ -182,6 +182,9 @@ class Modprobe:
         facts = self._boot.modules.get(module)
         if facts is not None and facts.refused is not None:
             return Reason(f"{module} of {self._kernel.release}", facts.refused)
+        refused = self._refused_ids(module) if facts is not None and facts.takes_ids else None
+        if refused is not None:
+            return refused
         for dependency in self._kernel.dependencies(module):
             line = self._install_of(dependency)
             stands_in = line is not None and not self._has_softdep(dependency) and dependency not in self._loaded
@@ -189,6 +192,14 @@ class Modprobe:
             missing = missing or self.unloadable(dependency)
             if missing is not None:
                 return missing
+        return None
+
+    def _refused_ids(self, module: str) -> Reason | None:
+        """load_module() gives up where parse_args() finds any value that the parameter does not take."""
+        for one in every_ids(given_to(self._config, module)):
+            why = why_refused(one)
+            if why is not None:
+                return Reason(str(one.source), f"ids= of {module} {why}: the kernel does not load it with that")
         return None
 
     def _is_in_kernel(self, module: str) -> bool:

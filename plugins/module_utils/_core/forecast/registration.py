@@ -5,21 +5,22 @@
 from __future__ import annotations
 
 import dataclasses
-import fnmatch
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Reason
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast import matching
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.device_simulation import Registration
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import parameters
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import version_key
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameters import every_ids, named
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot, Stage
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameters import Parameter
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import PciId
 
 VFIO_PCI = "vfio_pci"
+ASYNC_PROBE = "async_probe"
 TAKES_VALUES = "6.3"
 FALSE = ("0", "n", "N", "no", "No", "NO", "off", "Off", "OFF", "f", "F")
 TRUE = ("1", "y", "Y", "on", "ON", "true")
@@ -70,18 +71,19 @@ class Registrar:
 
         (unknown_module_param_cb() in kernel/module/main.c)
         """
-        of_all = [option for name, option in self._boot.cmdline.module_options if name == "module"]
-        asking = [("module.", option, self._boot.cmdline_source) for option in of_all]
         takes_values = version_key(self._boot.release) >= version_key(TAKES_VALUES)
-        lines = stage.config.options(module)
-        own = [(f"options {module} ", option, str(line.source)) for line in lines for option in line.arguments[1:]]
+        of_all = self._on_cmdline("module") if takes_values else ()
         asked: Reason | None = None
-        for before, option, source in (*(asking if takes_values else ()), *own):
-            name, _equals, value = option.replace('"', "").partition("=")
-            if name == "async_probe":
-                refused = takes_values and value in FALSE
-                asked = None if refused else Reason(source, f"{before}{option}: loading it does not wait for its probes")
+        # unknown_module_param_cb() compares to the letter.
+        own = (one for one in parameters.given_to(stage.config, module) if one.name == ASYNC_PROBE)
+        for before, given in (("", named(of_all, ASYNC_PROBE)), (f"options {module} ", own)):
+            for one in given:
+                refused = takes_values and one.value in FALSE
+                asked = None if refused else Reason(str(one.source), f"{before}{one.written}: loading it does not wait for its probes")
         return asked
+
+    def _on_cmdline(self, module: str) -> tuple[Parameter, ...]:
+        return parameters.given_to_built_in(self._boot.cmdline, self._boot.cmdline_source, module)
 
     def registering_in(self, stage: Stage | None) -> t.Callable[[str], tuple[Registration, ...]]:
         if id(stage) not in self._in_stage:
@@ -89,15 +91,12 @@ class Registrar:
         return self._in_stage[id(stage)]
 
     def _ids(self, stage: Stage, module: str) -> _Ids:
-        """`ids=` as kmod passes it: from the options of all lines for the module, those of the command line last."""
-        lines = stage.config.options(module)
-        return _last_ids(
-            (option, Reason(str(line.source), f"options {module} {option}")) for line in lines for option in line.arguments[1:]
-        )
+        """The last `ids=` counts; a module with one that the kernel refuses is not loaded, see `Modprobe.unloadable()`."""
+        return _parsed(parameters.given_to(stage.config, module), f"options {module} ")
 
     def _ids_on_cmdline(self, module: str) -> _Ids:
-        options = (option for name, option in self._boot.cmdline.module_options if name == module)
-        return _last_ids((option, Reason(self._boot.cmdline_source, f"{module}.{option}")) for option in options)
+        """The kernel goes on without an `ids=` that it refuses."""
+        return _parsed(self._on_cmdline(module), "")
 
     # -- the modules that matter for a device
 
@@ -108,16 +107,15 @@ class Registrar:
     def with_dynamic_id(self, stage: Stage, device: Device) -> set[str]:
         """The modules whose `ids=` in that stage matches the device."""
         if id(stage) not in self._dynamic:
-            modules = {directive.arguments[0] for directive in stage.config.directives if directive.command == "options"}
-            listed = ((module, self.registers(stage, module)) for module in sorted(modules & self._boot.modules.keys()))
+            modules = self._boot.modules.keys() & stage.config.modules_with_options
+            listed = ((module, self.registers(stage, module)) for module in sorted(modules))
             self._dynamic[id(stage)] = tuple((module, found[0].ids) for module, found in listed if found and found[0].ids)
         return {module for module, ids in self._dynamic[id(stage)] if any(entry.matches(device) for entry in ids)}
 
     @staticmethod
     def configured_natives(stage: Stage, device: Device) -> set[str]:
         """The modules of `alias` lines that match the device."""
-        lines = (line.arguments for line in stage.config.aliases())
-        return {module for pattern, module in lines if fnmatch.fnmatchcase(device.modalias, pattern)}
+        return {line.arguments[1] for line in stage.config.aliases(device.modalias)}
 
     def is_vfio(self, driver: str) -> bool:
         return any(module in self._vfio for module in self.modules_of(driver))
@@ -134,10 +132,8 @@ class Registrar:
 
     def vfio_pci_has_set(self, parameter: str, stage: Stage | None) -> bool:
         """Whether a boolean parameter of vfio-pci is set: disable_denylist, enable_sriov."""
-        options = () if stage is None else stage.config.options(VFIO_PCI)
-        words = [word for directive in options for word in directive.arguments[1:]]
-        words = [word for word in words if word.partition("=")[0] == parameter]
-        return bool(words) and (words[-1].partition("=")[2] or "1") in TRUE
+        given = () if stage is None else named(parameters.given_to(stage.config, VFIO_PCI), parameter)
+        return bool(given) and ("1" if given[-1].value is None else given[-1].value) in TRUE
 
     def doubts(self, drivers: t.Collection[str]) -> t.Iterator[str]:
         """Doubts about these drivers."""
@@ -148,11 +144,8 @@ class Registrar:
                     yield doubt
 
 
-def _last_ids(options: t.Iterable[tuple[str, Reason]]) -> _Ids:
-    """Of several `ids=` the last one counts (module_param_string())."""
-    found: _Ids = ((), None)
-    for option, because in options:
-        name, equals, value = option.partition("=")
-        if equals and normalize_module_name(name) == "ids":
-            found = (matching.dynamic_ids(value.replace('"', "")), because)
-    return found
+def _parsed(given: t.Iterable[Parameter], before: str) -> _Ids:
+    taken = [one for one in every_ids(given) if parameters.why_refused(one) is None]
+    if not taken:
+        return (), None
+    return parameters.parse_ids(taken[-1].value or ""), Reason(str(taken[-1].source), f"{before}{taken[-1].written}")

@@ -29,13 +29,15 @@ def jobs_of(later: Later, modprobe: Modprobe, devices: t.Mapping[str, Device]) -
     for address, assigned in later.driverctl.items():
         if address not in devices:
             continue
-        because = Reason(assigned.source, f"driverctl binds {address} to {assigned.driver}")
-        requests = () if assigned.driver == NO_DRIVER else modprobe.ask(assigned.driver, False, because)
+        because = Reason(assigned.source, f"driverctl binds {address} to {assigned.driver or 'any driver'}")
+        loads = assigned.driver not in ("", NO_DRIVER)
+        requests = modprobe.ask(assigned.driver, False, because) if loads else ()
         effects: list[Effect] = list(requests)
-        if assigned.driver != NO_DRIVER and (not requests or any(request.failed for request in requests)):
+        if loads and (not requests or any(request.failed for request in requests)):
             found.append(Job(tuple(effects)))
             continue
-        effects += [Unbind(address, because), SetOverride(address, assigned.driver, because)]
+        # A file of empty lines has it write an empty override, which the kernel takes for none.
+        effects += [Unbind(address, because), SetOverride(address, assigned.driver or None, because)]
         if later.driverctl_adds_ids and assigned.driver == "vfio-pci":
             effects.append(NewId("vfio-pci", PciId(devices[address].vendor, devices[address].device), because))
         effects.append(ProbeNow(address, because))

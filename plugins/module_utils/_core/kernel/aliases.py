@@ -11,11 +11,12 @@ from __future__ import annotations
 
 import bisect
 import dataclasses
-import fnmatch
 import functools
 import operator
 import re
 import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pattern import matches
 
 BUSES = ("pci", "vfio_pci")
 # modules.builtin.modinfo: "<module>.alias=<pattern>", separated by NUL; with PCI aliases since Linux 6.18.
@@ -78,7 +79,7 @@ class Group:
         if device is not None:
             for take, found in self.by_values:
                 yield from found.get(take(device), ())
-        yield from (match for match in self.by_hand if fnmatch.fnmatchcase(wanted, match.alias))
+        yield from (match for match in self.by_hand if matches(wanted, match.alias))
 
 
 NOTHING = Group((), ())

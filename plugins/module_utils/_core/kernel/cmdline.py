@@ -15,7 +15,9 @@ if t.TYPE_CHECKING:
 
 CMDLINE = "/proc/cmdline"
 WORD = re.compile(r'(?:[^\s"]|"[^"]*(?:"|$))+')
-MODULE_OPTION = re.compile(r'([^.="]+)\.([^.="]+(?:=.*)?)', re.DOTALL)
+MODULE_OPTION = re.compile(r'([^.="\s]+)\.([^.="\s]+)(?:=(.*))?', re.DOTALL)
+END = "--"
+"""Behind it nothing is for the kernel or a module (parse_args() in kernel/params.c)."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,8 +37,8 @@ class Cmdline:
 
     def values(self, name: str) -> tuple[str, ...]:
         """The values of each `name=…`, in order, unquoted; in names `-` equals `_` (parameq() in kernel/params.c)."""
-        pairs = (argument.replace('"', "").partition("=") for argument in self.arguments)
-        return tuple(value for key, equals, value in pairs if equals and normalize_module_name(key) == normalize_module_name(name))
+        pairs = map(name_and_value, self.arguments)
+        return tuple(value for key, value in pairs if value is not None and normalize_module_name(key) == normalize_module_name(name))
 
     @property
     def blacklisted(self) -> tuple[str, ...]:
@@ -54,13 +56,36 @@ class Cmdline:
     @property
     def module_options(self) -> tuple[tuple[str, str], ...]:
         """Each `module.option=value` as the module's normalized name and the option as kmod passes it on, with its quotes."""
-        matches = (MODULE_OPTION.fullmatch(_requoted(argument)) for argument in self.arguments)
-        return tuple((normalize_module_name(match[1]), match[2]) for match in matches if match is not None)
+        found = map(_module_option, self.arguments)
+        return tuple((normalize_module_name(pair[0]), pair[1]) for pair in found if pair is not None)
 
 
-def _requoted(argument: str) -> str:
-    """GRUB quotes a whole argument that contains a space; kmod moves the quotes to the value, where the kernel expects them."""
-    if not argument.startswith('"'):
-        return argument
-    name, equals, value = argument.strip('"').partition("=")
-    return f'{name}{equals}"{value}"'
+def name_and_value(word: str) -> tuple[str, str | None]:
+    """What the kernel makes of one word (next_arg() in lib/cmdline.c); the value is None where there is no `=`.
+
+    Quotes around the whole word, or around the value, are taken away; others belong to the name or to the value.
+    """
+    quoted = word.startswith('"')
+    text = word[1:] if quoted else word
+    name, equals, value = text.partition("=")
+    if not name or not equals:
+        return (text[:-1] if quoted and text.endswith('"') else text), None
+    if value.startswith('"'):
+        return name, value[1:-1] if value.endswith('"') and len(value) > 1 else value[1:]
+    return name, value[:-1] if quoted and value.endswith('"') else value
+
+
+def _module_option(argument: str) -> tuple[str, str] | None:
+    """What kmod takes from an argument (kmod_config_parse_kcmdline() in libkmod-config.c).
+
+    GRUB quotes a whole argument that contains a space; kmod moves the quotes to the value, where the kernel expects them.  It
+    ignores an option whose quotes do not end.
+    """
+    quoted = argument.startswith('"')
+    match = MODULE_OPTION.fullmatch(argument[1:] if quoted else argument)
+    if match is None or argument.count('"') % 2:
+        return None
+    module, name, value = match.groups()
+    if value is None:
+        return module, name
+    return module, f'{name}="{value}' if quoted else f"{name}={value}"

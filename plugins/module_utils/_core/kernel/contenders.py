@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import dataclasses
-import fnmatch
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import MODULES
@@ -53,10 +52,9 @@ def contenders(modalias: str, kernel: Kernel, config: ModprobeConfig) -> tuple[C
 def _from_config(modalias: str, config: ModprobeConfig) -> list[tuple[str, str, str]]:
     """Native drivers by aliases in modprobe.d: if one matches, kmod does not read modules.alias (kmod_module_new_from_lookup())."""
     found: dict[str, tuple[str, str, str]] = {}
-    for directive in config.aliases():
+    for directive in config.aliases(modalias):
         pattern, module = directive.arguments
-        if fnmatch.fnmatchcase(modalias, pattern):
-            found.setdefault(module, (module, pattern, str(directive.source)))
+        found.setdefault(module, (module, pattern, str(directive.source)))
     return list(found.values())
 
 

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import dataclasses
-import fnmatch
 import functools
 import re
 import typing as t
@@ -13,6 +12,7 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import CMDLINE, Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import MODULES
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pattern import matches
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
@@ -130,6 +130,11 @@ class ModprobeConfig:
         """The module's options; kmod passes them all, in this order."""
         return self._about("options", module)
 
+    @property
+    def modules_with_options(self) -> t.Collection[str]:
+        """Each module that some options are for, by its comparable name."""
+        return dict.fromkeys(line.arguments[0] for line in self._by_command.get("options", ()))
+
     def softdeps(self, module: str) -> tuple[Directive, ...]:
         """The module's softdeps; kmod applies only the first.  Their module names are patterns, as in `installs()`."""
         return self._matching("softdep", module)
@@ -138,16 +143,28 @@ class ModprobeConfig:
         """The commands that replace loading the module; kmod runs only the first, and none if a softdep matches too."""
         return self._matching("install", module)
 
-    def aliases(self) -> tuple[Directive, ...]:
-        """All aliases; if any match a modalias, kmod uses these and not modules.alias."""
-        return self._by_command.get("alias", ())
+    def aliases(self, name: str) -> tuple[Directive, ...]:
+        """The aliases of a name or a modalias, all of which are loaded; where there are some, modules.alias is not asked.
+
+        (kmod_lookup_alias_from_config() in libkmod-module.c, the first that kmod_module_new_from_lookup() asks)
+        """
+        known = self._aliases
+        if name not in known:
+            lines = self._by_command.get("alias", ())
+            known[name] = tuple(line for line in lines if matches(name, line.arguments[0]))
+        return known[name]
 
     def _about(self, command: str, module: str) -> tuple[Directive, ...]:
         return self._by_name.get((command, normalize_module_name(module)), ())
 
     def _matching(self, command: str, module: str) -> tuple[Directive, ...]:
         name = normalize_module_name(module)
-        return tuple(entry for entry in self._by_command.get(command, ()) if fnmatch.fnmatchcase(name, entry.arguments[0]))
+        return tuple(entry for entry in self._by_command.get(command, ()) if matches(name, entry.arguments[0]))
+
+    @functools.cached_property
+    def _aliases(self) -> dict[str, tuple[Directive, ...]]:
+        """What was asked already: a thousand devices have a few modaliases."""
+        return {}
 
     @functools.cached_property
     def _by_command(self) -> t.Mapping[str, tuple[Directive, ...]]:

@@ -9,6 +9,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import CMDLINE, Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import MODULES, OSRELEASE
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameters import given_to_built_in, named
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
@@ -45,8 +46,8 @@ def enforced_by(host: Host, release: str, cmdline: Cmdline) -> str | None:
 
 def _asked(cmdline: Cmdline) -> bool:
     """A parameter without a value is on, and it cannot be turned off again (param_set_bool_enable_only() in kernel/params.c)."""
-    options = (option.replace('"', "").partition("=") for module, option in cmdline.module_options if module == "module")
-    return any(name.replace("-", "_") == "sig_enforce" and value in YES for name, _equals, value in options)
+    given = named(given_to_built_in(cmdline, CMDLINE, "module"), "sig_enforce")
+    return any((one.value or "") in YES for one in given)
 
 
 def _running_lockdown(host: Host, release: str) -> str | None:

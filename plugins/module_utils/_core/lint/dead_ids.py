@@ -7,8 +7,8 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.matching import dynamic_ids
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameters import parse_entry, parse_ids
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import (
     IDS,
     Finding,
@@ -24,10 +24,6 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import GivenIds, HostPolicy
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
 
-# `static char ids[1024]` in drivers/vfio/pci/vfio_pci.c; param_set_copystring() refuses longer values.
-LONGEST = 1023
-_NUMBER = r"\s*(?:0[xX])?[0-9a-fA-F]{1,8}"
-_ENTRY = re.compile(rf"{_NUMBER}(?::{_NUMBER}){{1,5}}\s*")
 _ADDRESS = re.compile(r"(?:[0-9a-fA-F]{4}:)?[0-9a-fA-F]{2}:[01][0-9a-fA-F]\.[0-7]")
 
 
@@ -41,9 +37,9 @@ def ids_given_twice(host: HostPolicy) -> t.Iterator[Finding]:
             if module in root.kernel.builtins and module not in root.kernel.modules:
                 continue
             last = entries[-1]
-            kept = dynamic_ids(last.value)
+            kept = parse_ids(last.value)
             for given in entries[:-1]:
-                lost = tuple(entry for entry in _entries(given) if any(parsed not in kept for parsed in dynamic_ids(entry)))
+                lost = tuple(entry for entry in _entries(given) if any(parsed not in kept for parsed in parse_ids(entry)))
                 if not lost:
                     continue
                 devices = tuple(device.address for device in _matching(host, lost) if not _matches(device, kept))
@@ -60,19 +56,21 @@ def malformed_ids(host: HostPolicy) -> t.Iterator[Finding]:
     for _boot, root in host.roots:
         for module, entries in given_ids(root.config).items():
             for given in entries:
-                if len(given.value) > LONGEST:
-                    said = f"{given.source}: ids= of {module} is longer than the kernel's {LONGEST} characters, so {module} does not load."
-                    yield Finding("ids-too-long", given.source, f"{said} Use driver_override rules.")
-                yield from (_malformed(entry, given) for entry in _entries(given) if not _ENTRY.fullmatch(entry))
+                if given.refused is not None:
+                    kind, advice = ("ids-too-long", "Use driver_override rules.") if given.value else ("ids-without-value", "Remove it.")
+                    yield Finding(
+                        kind, given.source, f"{given.source}: ids= of {module} {given.refused}, so {module} does not load. {advice}"
+                    )
+                yield from (_malformed(entry, given) for entry in _entries(given) if not parse_entry(entry)[1])
 
 
 def _malformed(entry: str, given: GivenIds) -> Finding:
     said = f"{given.source}: `{entry}` in ids= of {given.module}"
-    parsed = dynamic_ids(entry)
+    parsed = parse_entry(entry)[0]
     if _ADDRESS.fullmatch(entry.strip()):
         advice = "is an address, but ids= takes vendor:device (lspci -n). Use a driver_override rule for one device."
     elif parsed:
-        read = f"{parsed[0].vendor:04x}:{parsed[0].device:04x}"
+        read = f"{parsed.vendor:04x}:{parsed.device:04x}"
         advice = f"is read as {read}, and the rest is dropped. Write vendor:device in hexadecimal, separated by commas."
     else:
         advice = "is dropped by the kernel: entries are vendor:device in hexadecimal, separated by commas."
@@ -83,11 +81,11 @@ def ids_without_device(host: HostPolicy) -> t.Iterator[Finding]:
     """An entry that matches no device of the host, unless it may match a virtual function that does not exist yet."""
     if not host.inventory.devices:
         return
-    for _boot, root in host.roots:
-        for given in effective_ids(root):
+    for boot, root in host.roots:
+        for given in effective_ids(boot, root):
             for entry in _entries(given):
-                parsed = dynamic_ids(entry) if _ENTRY.fullmatch(entry) else ()
-                if parsed and not _matching(host, (entry,)) and not _may_appear(host, parsed[0].vendor):
+                parsed, whole = parse_entry(entry)
+                if parsed and whole and not _matching(host, (entry,)) and not _may_appear(host, parsed.vendor):
                     said = f"{given.source} names {entry} in ids= of {given.module}, and no device of this host has that ID."
                     yield Finding("ids-without-device", given.source, f"{said} Correct it (lspci -n), or remove it.")
 
@@ -95,7 +93,7 @@ def ids_without_device(host: HostPolicy) -> t.Iterator[Finding]:
 def ids_of_two_modules(host: HostPolicy) -> t.Iterator[Finding]:
     """One ID in the `ids=` of two modules: the devices are bound to the one that registers first."""
     for boot, root in host.roots:
-        given = [(one, dynamic_ids(one.value)) for one in effective_ids(root)]
+        given = [(one, parse_ids(one.value)) for one in effective_ids(boot, root)]
         for index, (first, its) in enumerate(given):
             for second, others in given[index + 1 :]:
                 devices = tuple(device.address for device in host.devices_with(its) if _matches(device, others))
@@ -141,7 +139,9 @@ def _is_given_something(host: HostPolicy, boot: Boot, root: Stage, module: str, 
     """
     if not devices:
         drivers = [driver for _rule, driver in host.setting_overrides(root)]
-        return any(one.module == module for one in effective_ids(root)) or any(host.module_of(boot, name) == module for name in drivers)
+        return any(one.module == module for one in effective_ids(boot, root)) or any(
+            host.module_of(boot, name) == module for name in drivers
+        )
     addresses = {device.address for device in devices}
     claims = [claim for claim in host.claims(boot, root) if claim.device.address in addresses]
     return any(claim.by != IDS or host.module_of(boot, claim.driver) == module for claim in claims)
@@ -152,7 +152,7 @@ def _entries(given: GivenIds) -> tuple[str, ...]:
 
 
 def _matching(host: HostPolicy, entries: t.Iterable[str]) -> tuple[Device, ...]:
-    return host.devices_with([parsed for entry in entries for parsed in dynamic_ids(entry)])
+    return host.devices_with([parsed for entry in entries for parsed in parse_ids(entry)])
 
 
 def _matches(device: Device, ids: t.Iterable[t.Any]) -> bool:

@@ -4,12 +4,13 @@
 
 from __future__ import annotations
 
-import fnmatch
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Coldplug, LoadList
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.policy_files import named_modules
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameters import every_ids, in_lines
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pattern import is_pattern, matches
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import IDS, RULE, Finding, listed
 
 if t.TYPE_CHECKING:
@@ -19,7 +20,6 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
 
 
-WILDCARDS = ("*", "?", "[")
 NO_MODULE = ("off", "null")
 """Names that an alias uses for "no module", since module-init-tools."""
 GONE = {"vfio_virqfd": "Linux 6.2 made it a part of vfio"}
@@ -53,21 +53,21 @@ def _is_judged(entry: Directive, host: HostPolicy) -> bool:
         return host.is_site(entry.source.path)
     # On the command line parameters of built-in code look like a module's (printk.time=1); none of them is called ids.
     if entry.command == "options":
-        return any(option.startswith("ids=") for option in entry.arguments[1:])
+        return bool(every_ids(in_lines((entry,))))
     return entry.command == "blacklist" and "-" not in entry.arguments[0]
 
 
 def _is_known(name: str, entry: Directive, host: HostPolicy) -> bool:
     if name in host.modules or (entry.command == "alias" and name in NO_MODULE):
         return True
-    is_pattern = entry.command in ("softdep", "install") and any(sign in name for sign in WILDCARDS)
-    return is_pattern and any(fnmatch.fnmatchcase(module, name) for module in host.modules)
+    takes_patterns = entry.command in ("softdep", "install") and is_pattern(name)
+    return takes_patterns and any(matches(module, name) for module in host.modules)
 
 
 def _unknown(word: str, entry: Directive, host: HostPolicy) -> Finding:
     source = str(entry.source)
     line = f"{source}: {_quoted(entry)}"
-    if entry.command in ("blacklist", "options") and any(sign in word for sign in WILDCARDS):
+    if entry.command in ("blacklist", "options") and is_pattern(word):
         said = f"{line} has no effect: kmod does not expand wildcards in this name. Write one line for each module."
         return Finding("wildcard-name", source, said)
     meant = host.files.synonyms.get(normalize_module_name(word))
@@ -145,7 +145,7 @@ def options_of_built_ins(host: HostPolicy) -> t.Iterator[Finding]:
         for entry in root.config.directives:
             name, kernel = entry.arguments[0], root.kernel
             if entry.command == "options" and entry.source.line and name in kernel.builtins and name not in kernel.modules:
-                is_ids = any(option.startswith("ids=") for option in entry.arguments[1:])
+                is_ids = bool(every_ids(in_lines((entry,))))
                 if is_ids or host.is_site(entry.source.path):
                     found.setdefault((str(entry.source), name, entry.arguments[1:]), []).append(boot.release)
     for (source, name, options), releases in found.items():

@@ -14,15 +14,22 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot impo
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.policy_files import NOTHING_READ, SITE, PolicyFiles
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.rebuilt_image import rebuilt
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.forecast import forecast
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.matching import dynamic_ids
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameters import (
+    every_ids,
+    given_to,
+    given_to_built_in,
+    parse_ids,
+    why_refused,
+)
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import Rules
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot, Stage, Winner
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameters import Parameter
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device, Inventory
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import PciId
     from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import Rule
@@ -57,12 +64,12 @@ RULE, IDS, DRIVERCTL = "rule", "ids", "driverctl"
 
 @dataclasses.dataclass(frozen=True)
 class GivenIds:
-    """One `ids=`: the module, the value without quotes, and the file and line."""
+    """One `ids=`: the module, the value as the kernel reads it, the file and line, and why the kernel refuses it, if it does."""
 
     module: str
     value: str
     source: str
-    from_cmdline: bool
+    refused: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -223,14 +230,14 @@ class HostPolicy:
         return self._by_address.get(address)
 
     def _ids_claims(self, boot: Boot, stage: Stage) -> t.Iterator[PolicyClaim]:
-        for given in effective_ids(stage):
-            for device in self.devices_with(dynamic_ids(given.value)):
+        for given in effective_ids(boot, stage):
+            for device in self.devices_with(parse_ids(given.value)):
                 yield PolicyClaim(device, driver_of(boot, given.module), IDS, given.source)
 
     def _driverctl_claims(self, boot: Boot) -> t.Iterator[PolicyClaim]:
         for address, assigned in boot.later.driverctl.items():
             device = self.device(address)
-            if device is not None:
+            if device is not None and assigned.driver:
                 yield PolicyClaim(device, assigned.driver, DRIVERCTL, assigned.source)
 
     def is_vfio_driver(self, boot: Boot, driver: str) -> bool:
@@ -263,24 +270,21 @@ def driver_of(boot: Boot, module: str) -> str:
 
 def given_ids(config: ModprobeConfig) -> dict[str, tuple[GivenIds, ...]]:
     """All `ids=`, by module, in the order in which kmod passes them."""
-    found: dict[str, list[GivenIds]] = {}
-    for directive in config.directives:
-        if directive.command != "options":
-            continue
-        module = directive.arguments[0]
-        for option in directive.arguments[1:]:
-            name, equals, value = option.partition("=")
-            if equals and name.strip('"') == "ids":
-                source = directive.source
-                found.setdefault(module, []).append(GivenIds(module, value.strip('"'), str(source), source.line == 0))
-    return {module: tuple(entries) for module, entries in found.items()}
+    found = {module: _given(module, given_to(config, module)) for module in config.modules_with_options}
+    return {module: entries for module, entries in found.items() if entries}
 
 
-def effective_ids(stage: Stage) -> tuple[GivenIds, ...]:
-    """The `ids=` that counts for each module: the last; of a built-in module, the last on the command line."""
-    found = []
+def effective_ids(boot: Boot, stage: Stage) -> tuple[GivenIds, ...]:
+    """The `ids=` that counts for each module: the last; of a built-in module, the last that the kernel takes from the command line."""
+    found: list[GivenIds] = []
     for module, entries in given_ids(stage.config).items():
-        read = [one for one in entries if one.from_cmdline or module not in stage.kernel.builtins or module in stage.kernel.modules]
-        if read:
-            found.append(read[-1])
+        heard = entries
+        if module in stage.kernel.builtins and module not in stage.kernel.modules:
+            of_kernel = _given(module, given_to_built_in(boot.cmdline, boot.cmdline_source, module))
+            heard = tuple(one for one in of_kernel if one.refused is None)
+        found += heard[-1:]
     return tuple(found)
+
+
+def _given(module: str, parameters: t.Iterable[Parameter]) -> tuple[GivenIds, ...]:
+    return tuple(GivenIds(module, one.value or "", str(one.source), why_refused(one)) for one in every_ids(parameters))

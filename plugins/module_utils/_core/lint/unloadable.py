@@ -8,6 +8,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.matching import DENYLIST, why_off
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import PENDING
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameters import given_to, named
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import Finding, listed
 
 if t.TYPE_CHECKING:
@@ -115,5 +116,5 @@ def denied_devices(host: HostPolicy) -> t.Iterator[Finding]:
 def _denylist_disabled(root: Stage) -> bool:
     """The last value of the parameter, a boolean (kstrtobool())."""
     name = "disable_denylist"
-    given = [option for entry in root.config.options("vfio_pci") for option in entry.arguments[1:] if option.partition("=")[0] == name]
-    return bool(given) and (given[-1] == name or given[-1].partition("=")[2][:2].lower() in ("1", "y", "ye", "on", "t", "tr"))
+    given = named(given_to(root.config, "vfio_pci"), name)
+    return bool(given) and (given[-1].value is None or given[-1].value[:2].lower() in ("1", "y", "ye", "on", "t", "tr"))

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import dataclasses
-import fnmatch
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim import claims as claim_facts
@@ -124,7 +123,6 @@ def natives_of(decision: Decision, facts: PolicyFacts) -> tuple[str, ...]:
     modalias = decision.device.modalias
     found = [match.module for kernel in facts.kernels for match in kernel.natives(modalias)]
     # A configured alias takes the place of depmod's (kmod_module_new_from_lookup() asks the configuration first).
-    configured = (alias.arguments for config in facts.configs.values() for alias in config.aliases())
-    found += [module for pattern, module in configured if fnmatch.fnmatchcase(modalias, pattern)]
+    found += [alias.arguments[1] for config in facts.configs.values() for alias in config.aliases(modalias)]
     known = (module for module in found if any(kernel.has(module) for kernel in facts.kernels))
     return tuple(module for module in dict.fromkeys(known) if module not in decision.modules)

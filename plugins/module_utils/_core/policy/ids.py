@@ -12,16 +12,15 @@ import dataclasses
 import posixpath
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.matching import dynamic_ids
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import loads_nothing, softdep_words
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import PENDING
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameters import LONGEST_IDS, parse_ids
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import given_ids
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import Directive, ModprobeConfig
-    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
     from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import Decision
     from ansible_collections.vfio.variants.plugins.module_utils._core.policy.facts import PolicyFacts
 
@@ -29,8 +28,6 @@ if t.TYPE_CHECKING:
 
 
 OFFER = "Use the strategy override, which is per device."
-# `static char ids[1024]` in drivers/vfio/pci/vfio_pci.c, filled by module_param_string().
-LONGEST = 1023
 
 
 def ids_by_module(decisions: t.Iterable[Decision]) -> dict[str, tuple[str, ...]]:
@@ -61,10 +58,10 @@ def check_ids(decisions: t.Sequence[Decision], facts: PolicyFacts) -> None:
         if decision.strategy == "ids":
             _check_module(decision, facts)
     for module, ids in ids_by_module(decisions).items():
-        if len(",".join(ids)) > LONGEST:
-            raise HostError(f"The ids of {module} are longer than the {LONGEST} characters that the kernel takes.", OFFER)
+        if len(",".join(ids)) > LONGEST_IDS:
+            raise HostError(f"The ids of {module} are longer than the {LONGEST_IDS} characters that the kernel takes.", OFFER)
         for device in facts.inventory.devices:
-            entry = next((entry for entry in ids if _takes(entry, device)), None)
+            entry = next((entry for entry in ids if any(one.matches(device) for one in parse_ids(entry))), None)
             claimed = modules_by_device.get(device.address)
             if entry is not None and not device.is_bridge and (claimed is None or module not in claimed.modules):
                 whose = "no claim names it" if claimed is None else f"{claimed.claim.option('driver')} gives it to {claimed.default.module}"
@@ -72,11 +69,6 @@ def check_ids(decisions: t.Sequence[Decision], facts: PolicyFacts) -> None:
                     f"The strategy ids gives every {entry} of this host to {module}, also {device.address}, but {whose}.",
                     OFFER,
                 )
-
-
-def _takes(entry: str, device: Device) -> bool:
-    whole = f"{device.id}:{device.subsystem_vendor:04x}:{device.subsystem_device:04x}"
-    return whole == entry or whole.startswith(f"{entry}:")
 
 
 def _check_module(decision: Decision, facts: PolicyFacts) -> None:
@@ -116,7 +108,7 @@ def check_ids_of_others(decisions: t.Iterable[Decision], facts: PolicyFacts) -> 
                         f"{ids.source} sets ids={ids.value} for {ids.module}, and of several ids= only the last one counts.",
                         "Claim those devices here as well and remove that line, or use the strategy override.",
                     )
-            elif ids.source in counting and any(entry.matches(device) for entry in dynamic_ids(ids.value)):
+            elif ids.source in counting and any(entry.matches(device) for entry in parse_ids(ids.value)):
                 raise HostError(
                     f"{ids.source} gives {device.id} to {ids.module}, and {where} gives {device.address} to {decision.default.module}.",
                     "Remove that line, or the claim.",

@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import dataclasses
-import fnmatch
 import functools
 import typing as t
 
@@ -13,6 +12,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot import re
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import CERTAIN, ROOT, UNKNOWN, Winner
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.policy_files import NOTHING_READ, PolicyFiles, read_policy_files
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import next_boot
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.equivalence import DeviceClasses
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.forecast import forecast
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.findings import find
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import HostPolicy
@@ -165,15 +165,12 @@ class HostForecast:
         key = (release, device.modalias, driver, now.driver, now.certainty, now.stage, now.outcomes, because)
         known = self._suggested
         if key not in known:
-            others = self._kinds(release)
+            classes = self._classes(release)
             rules = sum(len(stage.rules.rules) for stage in boot.stages)
-            each = len(others) * (1 + rules // RULES_LIKE_A_DEVICE)
+            each = len(classes.members) * (1 + rules // RULES_LIKE_A_DEVICE)
             if sum(each for one in known if one[0] == release) > LONGEST_SEARCH:
                 return NOT_SEARCHED
-            # A virtual function exists only if its physical one creates it.
-            physical = self.inventory.get(device.physical_function or "")
-            devices = tuple(dict.fromkeys((*others, *(() if physical is None else (physical,)), device)))
-            sentence = would_change(device, driver, devices, boot, now)
+            sentence = would_change(device, driver, tuple(dict.fromkeys((*classes.samples, device))), boot, now)
             known[key] = None if sentence is None else sentence.replace(device.address, MARK)
         template = known[key]
         return None if template is None else template.replace(MARK, device.address)
@@ -196,20 +193,13 @@ class HostForecast:
             self._claimed[release] = {claim.device.address: claim.driver for claim in claims}
         return self._claimed[release]
 
-    def _kinds(self, release: str) -> tuple[Device, ...]:
-        """One device of each kind: those of a kind cause the same events, as far as any rule or claim can tell them apart."""
-        if release not in self._one_of_each:
-            boot, claimed = self.boots[release], self._claims(release)
-            patterns = _address_patterns(boot)
-            kinds: dict[t.Hashable, Device] = {}
-            for device in self.inventory.devices:
-                matched = tuple(fnmatch.fnmatchcase(device.address, pattern) for pattern in patterns)
-                kinds.setdefault((device.modalias, device.is_virtual, claimed.get(device.address), matched), device)
-            self._one_of_each[release] = tuple(kinds.values())
-        return self._one_of_each[release]
+    def _classes(self, release: str) -> DeviceClasses:
+        if release not in self._known_classes:
+            self._known_classes[release] = DeviceClasses.of(self.inventory.devices, self.boots[release])
+        return self._known_classes[release]
 
     @functools.cached_property
-    def _one_of_each(self) -> dict[str, tuple[Device, ...]]:
+    def _known_classes(self) -> dict[str, DeviceClasses]:
         return {}
 
     @functools.cached_property
@@ -224,10 +214,3 @@ class HostForecast:
     def _suggested(self) -> dict[tuple[t.Hashable, ...], str | None]:
         """Results of earlier searches, with a mark in place of the address: identical functions have the same result."""
         return {}
-
-
-def _address_patterns(boot: Boot) -> tuple[str, ...]:
-    """What udev rules match addresses with, and the addresses that others have a say about."""
-    values = (key.value for stage in boot.stages for rule in stage.rules.rules for key in rule.keys if key.name in ("KERNEL", "KERNELS"))
-    named = (pattern for value in values for pattern in value.split("|") if ":" in pattern)
-    return tuple(dict.fromkeys((*named, *boot.later.may_take, *boot.later.virtual_functions)))

@@ -9,11 +9,12 @@ another device) *may* match.  Source of the grammar: systemd's udev-rules.c and 
 from __future__ import annotations
 
 import dataclasses
-import fnmatch
 import functools
 import re
 import types
 import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pattern import matches
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
@@ -305,5 +306,5 @@ def _answer(key: Key, facts: EventFacts, others: Devices) -> bool | None:
     value = key.value
     if key.ignores_case:
         fact, value = fact.lower(), value.lower()
-    found = fact == value or any(fnmatch.fnmatchcase(fact, pattern) for pattern in value.split("|"))
+    found = fact == value or any(matches(fact, pattern) for pattern in value.split("|"))
     return found == (key.operator == "==")

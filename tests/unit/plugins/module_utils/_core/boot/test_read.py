@@ -130,8 +130,7 @@ def test_what_config_overrides_and_lists_name_is_known(tmp_path: Path) -> None:
     tree = Tree(tmp_path).kernel(DEBIAN_13, {f"updates/{name}": [] for name in names}, running=True).systemd().pci(CARD)
     tree.file("/etc/modprobe.d/site.conf", "alias pci:v000010DE* configured\noptions given ids=10de:1db1\n")
     tree.file("/etc/udev/rules.d/90-site.rules", 'ATTR{driver_override}="overriding"\n').file("/etc/modules-load.d/a.conf", "listed\n")
-    tree.file("/usr/sbin/driverctl", "#!/bin/bash\n", 0o755).file("/usr/lib/udev/rules.d/05-driverctl.rules")
-    tree.file(f"/etc/driverctl.d/pci-{CARD}", "assigned\n")
+    tree.driverctl().file(f"/etc/driverctl.d/pci-{CARD}", "assigned\n")
     assert set(names) <= the_boot(tree).modules.keys()
 
 

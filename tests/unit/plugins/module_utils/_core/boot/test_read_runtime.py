@@ -33,11 +33,6 @@ def later(tree: Tree) -> Later:
     return LaterFacts.read(host).for_kernel(kernel, Inventory.read(host), rules_of(host), lambda module: module)
 
 
-def with_driverctl(tree: Tree, text: str = "echo > driver_override\n") -> Tree:
-    tree.file("/usr/sbin/driverctl", f"#!/bin/bash\n{text}", 0o755)
-    return tree.file("/usr/lib/udev/rules.d/05-driverctl.rules", 'ACTION=="add", TAG+="systemd"\n')
-
-
 def with_libvirt(tree: Tree, version: int = 11003) -> Tree:
     tree.file("/usr/sbin/libvirtd", b"\x7fELF", 0o755).file(f"/usr/lib/x86_64-linux-gnu/libvirt.so.0.{version}.0", b"\x7fELF")
     return tree.link("/etc/systemd/system/multi-user.target.wants/libvirtd.service", "/usr/lib/systemd/system/libvirtd.service")
@@ -57,28 +52,17 @@ def test_a_host_on_which_nothing_runs_has_nothing_later(tree: Tree) -> None:
 # -- driverctl
 
 
-def test_driverctl_assigns_what_its_directory_says(tree: Tree) -> None:
-    with_driverctl(tree).file(f"/etc/driverctl.d/pci-{CARD}", "vfio-pci\n").file(f"/etc/driverctl.d/pci-{NIC}", "none\n")
-    found = later(tree).driverctl
-    assert found == {
-        CARD: Assigned("vfio-pci", f"/etc/driverctl.d/pci-{CARD}"),
-        NIC: Assigned("none", f"/etc/driverctl.d/pci-{NIC}"),
-    }
+def test_driverctls_overrides_hold_on_every_kernel(tree: Tree) -> None:
+    tree.driverctl("#!/bin/bash\necho > new_id\n").file(f"/etc/driverctl.d/pci-{CARD}", "vfio-pci\n")
+    found = later(tree)
+    assert (found.driverctl, found.driverctl_adds_ids) == ({CARD: Assigned("vfio-pci", f"/etc/driverctl.d/pci-{CARD}")}, True)
 
 
-def test_empty_files_and_those_of_other_buses_assign_nothing(tree: Tree) -> None:
-    with_driverctl(tree).file(f"/etc/driverctl.d/pci-{CARD}").file("/etc/driverctl.d/vmbus-1", "uio_hv_generic\n")
-    assert later(tree).driverctl == {}
-
-
-def test_what_a_removed_driverctl_left_behind_assigns_nothing(tree: Tree) -> None:
-    tree.file(f"/etc/driverctl.d/pci-{CARD}", "vfio-pci\n")
-    assert later(tree).driverctl == {}
-
-
-def test_a_newer_driverctl_adds_ids(tree: Tree) -> None:
-    assert not later(with_driverctl(tree)).driverctl_adds_ids
-    assert later(with_driverctl(tree, 'echo "$vendor $device" > /sys/bus/pci/drivers/vfio-pci/new_id\n')).driverctl_adds_ids
+def test_what_a_changed_unit_of_driverctls_does_is_not_seen(tree: Tree) -> None:
+    tree.driverctl().file(f"/etc/driverctl.d/pci-{CARD}", "vfio-pci\n")
+    tree.file("/etc/systemd/system/driverctl@.service.d/site.conf", "[Service]\nExecStart=\nExecStart=/usr/local/bin/mine\n")
+    found = later(tree)
+    assert (found.driverctl, found.may_take[CARD].driver) == ({}, "vfio-pci")
 
 
 # -- libvirt

@@ -105,11 +105,44 @@ def test_a_softdep_with_ids_wins_although_vfio_pci_is_blacklisted() -> None:
     assert "/etc/modprobe.d/site.conf:1: options vfio_pci ids=10DE:1db1" in map(str, won.because)
 
 
-@pytest.mark.parametrize("written", ['ids="10de:1db1"', 'ids="10de:1db1,8086:10d3"', 'ids=8086:10d3,"10de:1db1"'])
-def test_quotes_around_ids_are_the_kernel_s_to_remove(written: str) -> None:
-    """next_arg() in lib/cmdline.c, which parse_args() splits a module's options with."""
-    won = winner(boot(rules=STOCK_RULES, modprobe=f"options vfio-pci {written}\nsoftdep nouveau pre: vfio-pci\n"))
+LONG_IDS = ",".join(["10de:1db1", *["8086:10d3"] * 110])
+
+
+@pytest.mark.parametrize("word", ['"ids=10de:1db1"', 'ids="10de:1db1"', '"ids=8086:10d3, 0x10DE:0x1DB1"', "ids=10de:ffffffff"])
+def test_ids_are_read_as_the_kernel_unquotes_them(word: str) -> None:
+    won = winner(boot(rules=STOCK_RULES, modprobe=f"options vfio-pci {word}\nsoftdep nouveau pre: vfio-pci\n"))
     assert (won.driver, won.certainty) == ("vfio-pci", CERTAIN)
+    assert f"/etc/modprobe.d/site.conf:1: options vfio_pci {word}" in map(str, won.because)
+
+
+@pytest.mark.parametrize("word", ['"ids"=10de:1db1', 'ids=10de:"1db1"', "ids='10de:1db1'", "-- ids=10de:1db1", "ids=10de:1db1 ids="])
+def test_ids_that_the_kernel_does_not_understand_give_nothing(word: str) -> None:
+    won = winner(boot(rules=STOCK_RULES, modprobe=f"options vfio-pci {word}\nsoftdep nouveau pre: vfio-pci\n"))
+    assert (won.driver, won.certainty) == ("nouveau", CERTAIN)
+
+
+@pytest.mark.parametrize(
+    ("word", "why"),
+    [(f"ids={LONG_IDS}", "is longer than 1023 characters"), ("ids", "has no value"), (f"ids={LONG_IDS} ids=10de:1db1", "is longer than")],
+)
+def test_a_module_whose_ids_are_refused_is_not_loaded_even_where_good_ones_follow(word: str, why: str) -> None:
+    """Seen in boots of 6.1, 6.12 and 7.3: "ids: string doesn't fit in 1023 chars.", and "`' invalid for parameter `ids'"."""
+    won = winner(boot(rules=STOCK_RULES, modprobe=f"options vfio-pci {word}\nsoftdep nouveau pre: vfio-pci\n"))
+    assert (won.driver, won.certainty) == ("nouveau", CERTAIN)
+    assert any(str(fact).startswith("/etc/modprobe.d/site.conf:1: ") and why in str(fact) for fact in won.because)
+
+
+def test_refused_ids_keep_an_override_from_its_driver_too() -> None:
+    text = f"options vfio-pci ids={LONG_IDS}\nblacklist nouveau\n"
+    found = boot(rules=rules(OVERRIDE.format("0000:01:00.0", "vfio-pci", "vfio-pci")), modprobe=text)
+    assert (winner(found).driver, winner(found).certainty) == (None, CERTAIN)
+
+
+def test_a_built_in_driver_goes_on_with_the_ids_that_the_kernel_took() -> None:
+    given: dict[str, t.Any] = {"rules": STOCK_RULES, "modules": {"nouveau": STOCK["nouveau"]}, "builtin": {"vfio_pci": STOCK["vfio_pci"]}}
+    assert winner(boot(**given, cmdline=f"vfio-pci.ids=10de:1db1 vfio-pci.ids={LONG_IDS}")).driver == "vfio-pci"
+    assert winner(boot(**given, cmdline='"vfio-pci.ids=10de:1db1"')).driver == "vfio-pci"
+    assert winner(boot(**given, cmdline="-- vfio-pci.ids=10de:1db1")).driver == "nouveau"
 
 
 def test_of_two_ids_the_last_counts_and_the_command_line_is_last() -> None:
@@ -272,6 +305,14 @@ def test_a_wrong_name_in_driverctl_leaves_the_card_without_a_driver() -> None:
 def test_driverctl_gives_up_where_modprobe_fails(line: str, owner: str | None) -> None:
     later = Later(driverctl={"0000:01:00.0": Assigned("vfio-pci", "/etc/driverctl.d/pci-0000:01:00.0")})
     assert winner(boot(rules=STOCK_RULES, modprobe=f"{line}\n", later=later)).driver == owner
+
+
+def test_driverctls_file_of_empty_lines_takes_the_card_and_its_override_away() -> None:
+    """The script writes an empty driver_override and has the card probed again: the native that is loaded by then has it."""
+    later = Later(driverctl={"0000:01:00.0": Assigned("", "/etc/driverctl.d/pci-0000:01:00.0")})
+    found = boot(rules=rules(OVERRIDE.format("0000:01:00.0", "vfio-pci", "vfio-pci")), later=later)
+    won = winner(found)
+    assert (won.driver, won.stage) == ("nouveau", RUNTIME)
 
 
 def test_driverctl_gives_up_where_there_is_no_such_module() -> None:

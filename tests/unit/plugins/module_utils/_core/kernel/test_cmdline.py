@@ -36,6 +36,16 @@ def test_a_modules_options_go_by_its_comparable_name() -> None:
     assert line.module_options == (("vfio_pci", "ids=10de:1db1,10de:1db5"), ("v", "flag"))
 
 
+def test_kmod_moves_the_quote_that_grub_puts_before_an_option_and_drops_one_that_does_not_end() -> None:
+    line = Cmdline.parse('"a.b=p q" "c.d" "e".f=1 g.h="x y" "i j.k=1" .l=1 m.=1 n.o="p q')
+    assert line.module_options == (("a", 'b="p q"'), ("g", 'h="x y"'))
+
+
+def test_quotes_within_a_value_belong_to_it() -> None:
+    line = Cmdline.parse('a="x" "b=y" c=p"q"r d="')
+    assert [line.values(name) for name in "abcd"] == [("x",), ("y",), ('p"q"r',), ("",)]
+
+
 def test_blacklists_add_up_and_refusals_do_not() -> None:
     line = Cmdline.parse("modprobe.blacklist=a,b modprobe.blacklist=c module_blacklist=x,y module_blacklist=z")
     assert line.blacklisted == ("a", "b", "c")
@@ -50,7 +60,7 @@ def test_empty_names_in_a_list_are_no_modules() -> None:
     assert Cmdline.parse("module_blacklist=x module_blacklist=").refused == ()
 
 
-def test_a_word_with_nothing_before_or_behind_its_dot_is_no_module_s_option() -> None:
+def test_a_word_with_nothing_before_or_behind_its_dot_is_not_a_module_s_option() -> None:
     assert Cmdline.parse("a. .b x.=1 .=1 plain a=b.c").module_options == ()
 
 

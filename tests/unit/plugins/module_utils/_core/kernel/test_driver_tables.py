@@ -129,7 +129,7 @@ def test_a_part_of_a_class_byte_is_more_than_an_alias_can_say() -> None:
     assert [driver.ids[0].class_mask for driver in found.drivers] == [0xFFF000]
 
 
-def test_a_class_that_is_not_asked_for_is_no_part_of_the_entry_s_alias() -> None:
+def test_a_class_that_is_not_asked_for_is_not_a_part_of_the_entry_s_alias() -> None:
     entry = Entry(0x10DE, 0x1DB1, class_code=0x030000)
     assert names(tables([Driver(b"gpu", (entry,), None, probe=False)], aliases=[CARD.alias])) == ["gpu"]
 
@@ -146,7 +146,7 @@ def test_a_table_that_has_no_end_is_none() -> None:
     assert names(ModuleContent.parse(spoilt, "gpu.ko").tables) == []
 
 
-def test_a_pointer_to_code_before_a_table_is_no_name() -> None:
+def test_a_pointer_to_code_before_a_table_is_not_a_name() -> None:
     """A structure of functions that happens to be followed by a table: `before` leads to .text."""
     found = tables([Driver(b"gpu", (CARD,))], name_section=1)
     assert names(found) == []

@@ -129,6 +129,15 @@ def test_softdeps_and_installs_go_by_pattern_options_do_not() -> None:
     assert config.options("snd_hda_intel") == ()
 
 
+def test_a_name_has_all_aliases_whose_pattern_matches_it_as_fnmatch_reads_patterns() -> None:
+    """What `modprobe -R` of kmod 30 answers to these lines."""
+    patterns = ("pci:v0000[^8]*d*", "pci:v0000[!8]*d*", "pci:v00001?De*", "pci:v0000[[:digit:]]*", "pci:v00001[0-]*", "pci:v0000[!1]*")
+    config = parsed("".join(f"alias {pattern} mod-{number}\n" for number, pattern in enumerate(patterns)))
+    assert [line.arguments[1] for line in config.aliases("pci:v000010DEd00001DB1")] == ["mod_0", "mod_1", "mod_4"]
+    assert config.aliases("pci:v000010DEd00001DB1") is config.aliases("pci:v000010DEd00001DB1")
+    assert config.aliases("nouveau") == ()
+
+
 def test_the_command_line_comes_after_the_files(tmp_path: Path) -> None:
     tree = Tree(tmp_path).file("/etc/modprobe.d/x.conf", "options vfio-pci ids=10de:1db1\n")
     tree.cmdline("quiet vfio-pci.ids=8086:10d3 modprobe.blacklist=nouveau,snd ro")
@@ -196,7 +205,7 @@ def test_each_directory_of_kmod_is_read(tmp_path: Path) -> None:
     assert names == {"m_etc", "m_run", "m_usr_local_lib", "m_usr_lib", "m_lib"}
 
 
-def test_what_the_command_line_tells_modprobe_itself_is_no_module_s_option() -> None:
+def test_what_the_command_line_tells_modprobe_itself_is_not_a_module_s_option() -> None:
     config = ModprobeConfig(()).with_cmdline(Cmdline.parse("modprobe.blacklist=a modprobe.other=1 x.blacklist=b"), "/boot/entry.conf")
     assert [(entry.command, *entry.arguments) for entry in config.directives] == [
         ("blacklist", "a"),
@@ -224,10 +233,10 @@ def test_each_ignored_line_is_told_with_the_line_it_begins_on() -> None:
 
 
 def test_aliases_and_options_are_told_in_the_order_of_the_files() -> None:
-    config = parsed("alias b m\noptions x a=1\nalias a n\noptions x b=2\nweakdep x y\n")
-    assert [entry.arguments for entry in config.aliases()] == [("b", "m"), ("a", "n")]
+    config = parsed("alias b* m\noptions x a=1\nalias b? n\noptions x b=2\nweakdep x y\n")
+    assert [entry.arguments for entry in config.aliases("bc")] == [("b*", "m"), ("b?", "n")]
     assert [entry.arguments[1] for entry in config.options("x")] == ["a=1", "b=2"]
-    assert parsed("").aliases() == ()
+    assert parsed("").aliases("b") == ()
     assert directives("weakdep a-b c-d\n") == [("weakdep", "a_b", "c-d")]
 
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import effective_ids
 from ansible_collections.vfio.variants.tests.unit.boots import boot, device, stage
 from ansible_collections.vfio.variants.tests.unit.judged import judged, kinds, sentence
 
@@ -20,6 +21,16 @@ def test_of_two_ids_the_last_counts_and_the_lost_ones_are_named() -> None:
     said = sentence("ids-twice", boot(modprobe=text), devices=HOST)
     assert said.startswith("/etc/modprobe.d/a.conf:1 sets ids=10de:1db1 for vfio_pci, and /etc/modprobe.d/b.conf:1 sets ids=8086:10d3")
     assert "10de:1db1 is lost (vfio_pci does not bind to 0000:3b:00.0)" in said
+
+
+def test_ids_in_a_quoted_word_are_ids() -> None:
+    said = sentence("ids-twice", boot(modprobe='options vfio-pci "ids=10de:1db1"\noptions vfio-pci ids=8086:10d3\n'), devices=HOST)
+    assert "sets ids=10de:1db1 for vfio_pci" in said
+
+
+def test_ids_without_a_value_keep_the_module_out() -> None:
+    said = sentence("ids-without-value", boot(modprobe="options vfio-pci ids\n"), devices=HOST)
+    assert said == "/etc/modprobe.d/site.conf:1: ids= of vfio_pci has no value, so vfio_pci does not load. Remove it."
 
 
 def test_the_command_line_comes_last() -> None:
@@ -111,3 +122,12 @@ def test_in_an_image_without_devices_a_rule_is_enough() -> None:
 
 def test_a_softdep_among_natives_is_fine() -> None:
     assert kinds(boot(modprobe="softdep nouveau pre: e1000e"), devices=HOST) == []
+
+
+def test_of_a_built_in_module_that_ids_count_which_the_kernel_takes() -> None:
+    line = "vfio-pci.ids=10de:1db1 -- vfio-pci.ids=8086:ffff"
+    built_in = boot(cmdline=line, modules={}, builtin=["vfio_pci"])
+    (given,) = effective_ids(built_in, built_in.stages[0])
+    assert given.value == "10de:1db1"
+    loadable = boot(cmdline=line)
+    assert [one.value for one in effective_ids(loadable, loadable.stages[0])] == ["8086:ffff"]

@@ -26,16 +26,13 @@ from ansible_collections.vfio.variants.tests.unit.policy_hosts import (
     rule,
     run,
 )
-from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_12, DEBIAN_13, E1000E, NVIDIA_DISPLAY, Tree
+from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_12, DEBIAN_13, DRIVERCTL_RULES, E1000E, NVIDIA_DISPLAY, Tree
 
 SITE = "/etc/modprobe.d/site.conf"
-DRIVERCTL = {"/usr/sbin/driverctl": "#!/bin/sh\n", "/usr/lib/udev/rules.d/05-driverctl.rules": ""}
 
 
 def with_driverctl(tree: Tree, driver: str) -> Tree:
-    for path, text in DRIVERCTL.items():
-        tree.file(path, text, mode=0o755)
-    return tree.file("/etc/driverctl.d/pci-0000:3b:00.0", f"{driver}\n")
+    return tree.driverctl().file("/etc/driverctl.d/pci-0000:3b:00.0", f"{driver}\n")
 
 
 def with_image(tree: Tree, **modules: list[str]) -> Tree:
@@ -123,7 +120,7 @@ class TestDriverctl:
 
     def test_what_it_has_saved_means_nothing_without_its_rule(self, tmp_path: Path) -> None:
         tree = with_driverctl(gpu_host(tmp_path), "nouveau")
-        tree.place("/usr/lib/udev/rules.d/05-driverctl.rules").unlink()
+        tree.place(DRIVERCTL_RULES).unlink()
         assert run(tree, V100)["warnings"] == []
 
 

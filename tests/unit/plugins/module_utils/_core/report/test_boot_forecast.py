@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import ROOT, Assigned, Boot, Later
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import RACE, ROOT, Assigned, Boot, Later
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.next_boot import NextBoot
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.forecast import forecast
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device, Inventory
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.boot_forecast import (
     LONGEST_SEARCH,
@@ -126,3 +127,20 @@ def test_a_virtual_function_s_change_is_tried_with_its_own_physical_one() -> Non
     told = host_forecast(found, devices=[*ports, function]).on_kernel(function, DEBIAN_13)
     assert (told.winner.driver, told.claimed) == ("igbvf", "vfio-pci")
     assert told.would_change == "Add `softdep igbvf pre: vfio-pci` to /etc/modprobe.d/00-vfio.conf."
+
+
+BY_ID = 'ACTION=="add", ATTR{device}=="0x1db1", ATTR{driver_override}="vfio-pci", RUN{builtin}+="kmod load vfio-pci"\n'
+
+
+def test_a_change_that_helps_one_card_alone_is_not_advised_where_another_one_like_it_is_there() -> None:
+    """The other card's event loads nouveau, which may come before the first one's override is written."""
+    spoilt = boot(modprobe="blacklist vfio_pci\n", rules={**STOCK_RULES, "/etc/udev/rules.d/90-site.rules": BY_ID})
+    remove = "Remove /etc/modprobe.d/site.conf:1 (blacklist vfio_pci)."
+    assert host_forecast(spoilt).suggested_change(GPU, DEBIAN_13, "vfio-pci") == remove
+    two = [GPU, device("0000:02:00.0")]
+    without = boot(rules={**STOCK_RULES, "/etc/udev/rules.d/90-site.rules": BY_ID})
+    assert {winner.certainty for winner in forecast(two, without).values()} == {RACE}
+    for one in two:
+        advice = host_forecast(spoilt, devices=two).suggested_change(one, DEBIAN_13, "vfio-pci")
+        assert advice is not None
+        assert advice != remove

@@ -68,8 +68,7 @@ def test_it_is_made_once_and_told_alike_ever_after(machine: Machine) -> None:
 
 
 def _assign(tree: Tree) -> None:
-    tree.file("/usr/sbin/driverctl", "#!/bin/bash\n", mode=0o755).file("/usr/lib/udev/rules.d/05-driverctl.rules", "")
-    tree.file(f"/etc/driverctl.d/pci-{GPU}", "vfio-pci\n")
+    tree.driverctl().file(f"/etc/driverctl.d/pci-{GPU}", "vfio-pci\n")
 
 
 def _rebuild(tree: Tree) -> None:

@@ -1,0 +1,91 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What driverctl does at boot: a udev rule asks systemd for a unit for each device with a saved override, and that runs the program.
+
+The same in its versions 0.111 (Debian 12), 0.115 (Debian 13) and 0.121, whose rule lies in 05-driverctl.rules.  Where one of
+the three is missing or masked, nothing happens.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot import read_root
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Assigned
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.read_systemd import CHANGES_WORK, UNITS
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev import rules as udev
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import Rule
+
+FOLDER = "/etc/driverctl.d"
+BUS = "pci-"
+ASKED = "driverctl@"
+UNIT = f"{ASKED}.service"
+CHANGED = f"through a modified {UNIT}"
+_START = re.compile(r"^[ \t]*ExecStart[ \t]*=[ \t]*[-@:+!|]*(/\S+)[ \t]+load-override[ \t]+%I[ \t]*$", re.MULTILINE)
+
+
+@dataclasses.dataclass(frozen=True)
+class Driverctl:
+    """The saved drivers, by address: those that are bound at boot, and those of a unit whose effect cannot be determined."""
+
+    overrides: t.Mapping[str, Assigned] = dataclasses.field(default_factory=dict)
+    may_take: t.Mapping[str, Assigned] = dataclasses.field(default_factory=dict)
+    adds_ids: bool = False
+    """From 0.115 on it writes new_id for vfio-pci, which takes every unbound device of that ID."""
+
+    @classmethod
+    def read(cls, host: Host) -> Driverctl:
+        saved = dict(_saved(host))
+        unit = _unit(host) if saved and read_root.init_is_systemd(host) and _is_asked_for(host) else None
+        if unit is None:
+            return cls()
+        program = _START.search(unit)
+        if program is None or _is_extended(host):
+            unknown = {address: dataclasses.replace(assigned, when=CHANGED) for address, assigned in saved.items() if assigned.driver}
+            return cls(may_take=unknown)
+        status = host.stat(program[1]) if host.is_file(program[1]) else None
+        if status is None or not status.st_mode & 0o111:
+            return cls()
+        return cls(saved, adds_ids=b"new_id" in host.read_bytes(program[1]))
+
+
+def _saved(host: Host) -> t.Iterator[tuple[str, Assigned]]:
+    """The files that are not empty; of their whole text bash drops the line's end alone: `drv=$(< file)`."""
+    for name in host.names(FOLDER):
+        path = f"{FOLDER}/{name}"
+        masked = host.link(f"{UNITS[0]}/{ASKED}{name}.service") == "/dev/null"
+        text = host.read_text(path) if name.startswith(BUS) and not masked and host.is_file(path) else ""
+        if text:
+            yield name[len(BUS) :], Assigned(text.rstrip("\n"), path)
+
+
+def _is_asked_for(host: Host) -> bool:
+    found = udev.Rules.read(host, (ASKED.encode(),), directories=read_root.lasting(udev.DIRECTORIES))
+    return any(_asks(rule) for rule in found.rules)
+
+
+def _asks(rule: Rule) -> bool:
+    """systemd looks at devices with its tag only."""
+    tagged = any(key.name == "TAG" and not key.is_match and key.value == "systemd" for key in rule.keys)
+    return tagged and ASKED in (rule.value("ENV", "SYSTEMD_WANTS") or "")
+
+
+def _unit(host: Host) -> str | None:
+    """The unit's text from the first directory that has it; None where it is missing, empty, or a link to /dev/null."""
+    for folder in UNITS:
+        path = f"{folder}/{UNIT}"
+        if host.link(path) is not None or host.exists(path):
+            return (host.read_text(path) or None) if host.is_file(path) else None
+    return None
+
+
+def _is_extended(host: Host) -> bool:
+    """Whether files beside the unit change what it does."""
+    folders = [f"{folder}/{UNIT}.d" for folder in UNITS]
+    paths = [f"{folder}/{name}" for folder in folders for name in host.names(folder) if name.endswith(".conf")]
+    return any(CHANGES_WORK.search(host.read_text(path)) for path in paths if host.is_file(path))

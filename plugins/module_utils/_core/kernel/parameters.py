@@ -1,0 +1,121 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The parameters that a module is given: options of modprobe.d and of the command line, as kmod passes them on and the kernel reads them.
+
+kmod knows no quotes: it hands all lines of a module to the kernel as one text (kmod_module_get_options() in libkmod-module.c).
+The kernel takes that apart (parse_args() in kernel/params.c, next_arg() in lib/cmdline.c), sets each parameter as often as it
+is given, so that the last value stays, and does not load the module where one is refused.  What is built in gets its
+parameters from the command line, from the kernel itself.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import END, WORD, name_and_value
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import SourceLine
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import ANY, PciId
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import Directive, ModprobeConfig
+
+LONGEST_IDS = 1023
+"""`static char ids[1024]` in drivers/vfio/pci/vfio_pci.c and drivers/pci/pci-stub.c; param_set_copystring() refuses what is longer."""
+_LARGEST = 0xFFFFFFFF
+_NUMBER = re.compile(r"[ \t\n\v\f\r]*(?:0[xX]([0-9a-fA-F]*)|([0-9a-fA-F]+))")
+
+
+@dataclasses.dataclass(frozen=True)
+class Parameter:
+    """One parameter as the kernel reads it.  ``value`` is None where no `=` follows the name, ``written`` is the whole word."""
+
+    name: str
+    value: str | None
+    written: str
+    source: SourceLine
+
+
+def in_lines(lines: t.Iterable[Directive]) -> tuple[Parameter, ...]:
+    """What these `options` lines of one module come to: a quote that does not end takes in what the next line says."""
+    text, begins = "", list[tuple[int, SourceLine]]()
+    for line in lines:
+        begins.append((len(text), line.source))
+        text += " ".join(line.arguments[1:]).replace("\t", " ") + " "
+    return tuple(_parameters((match[0], _source(begins, match.start())) for match in WORD.finditer(text.rstrip(" "))))
+
+
+def given_to(config: ModprobeConfig, module: str) -> tuple[Parameter, ...]:
+    """What a module is loaded with, the command line's at the end."""
+    return in_lines(config.options(module))
+
+
+def given_to_built_in(cmdline: Cmdline, source: str, module: str) -> tuple[Parameter, ...]:
+    """What the kernel hands to a module that is built in; the names are without the module's."""
+    prefix = f"{normalize_module_name(module)}."
+    found = _parameters((word, SourceLine(source, 0)) for word in cmdline.arguments)
+    mine = (one for one in found if normalize_module_name(one.name).startswith(prefix))
+    return tuple(dataclasses.replace(one, name=one.name[len(prefix) :]) for one in mine)
+
+
+def _parameters(words: t.Iterable[tuple[str, SourceLine]]) -> t.Iterator[Parameter]:
+    for word, source in words:
+        name, value = name_and_value(word)
+        if value is None and name == END:
+            return
+        yield Parameter(name, value, word, source)
+
+
+def _source(begins: t.Sequence[tuple[int, SourceLine]], position: int) -> SourceLine:
+    return next(source for start, source in reversed(begins) if start <= position)
+
+
+def named(parameters: t.Iterable[Parameter], name: str) -> tuple[Parameter, ...]:
+    """Each time that a parameter is given, `-` for `_` or not (parameq() in kernel/params.c); the last one counts."""
+    return tuple(one for one in parameters if normalize_module_name(one.name) == name)
+
+
+# -- ids=
+
+
+def every_ids(parameters: t.Iterable[Parameter]) -> tuple[Parameter, ...]:
+    """Each `ids=` among them."""
+    return named(parameters, "ids")
+
+
+def why_refused(ids: Parameter) -> str | None:
+    """Why the kernel does not take such an `ids=`, and so does not load the module; None where it does."""
+    if ids.value is None:
+        return "has no value"
+    return f"is longer than {LONGEST_IDS} characters" if len(ids.value.encode("utf-8", "surrogateescape")) > LONGEST_IDS else None
+
+
+def parse_ids(value: str) -> tuple[PciId, ...]:
+    """What a driver makes of its `ids=` (vfio_pci_fill_ids(), pci_stub_init()): entries with fewer than two numbers are passed over."""
+    found = (parse_entry(entry)[0] for entry in value.split(","))
+    return tuple(one for one in found if one is not None)
+
+
+def parse_entry(entry: str) -> tuple[PciId | None, bool]:
+    """One entry, and whether all of it has a meaning: sscanf("%x:%x:%x:%x:%x:%x") ends where it finds something else."""
+    numbers: list[int] = []
+    position = 0
+    while len(numbers) < 6:
+        match = _NUMBER.match(entry, position)
+        if match is None:
+            break
+        # `0x` alone is nought (_parse_integer_fixup_radix() in lib/kstrtox.c).
+        numbers.append(int(match[1] or match[2] or "0", 16))
+        position = match.end()
+        if not entry.startswith(":", position):
+            break
+        position += 1
+    whole = not entry[position:].strip() and not entry.endswith(":") and all(number <= _LARGEST for number in numbers)
+    if len(numbers) < 2:
+        return None, False
+    fields = (*(number & _LARGEST for number in numbers), *(ANY, ANY, ANY, ANY, 0, 0)[len(numbers) :])
+    vendor, device, subsystem_vendor, subsystem_device, class_code, class_mask = fields
+    return PciId(vendor, device, subsystem_vendor, subsystem_device, class_code, class_mask), whole
