@@ -23,7 +23,7 @@ from targets import TARGETS, Target
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.boot_policy import prepare
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot
-from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import STRATEGIES, Claim
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import STRATEGIES, Claim, Strategy
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import Selector
@@ -170,7 +170,7 @@ def _without_comments(configuration: Configuration) -> Configuration:
 def claims_in(files: Mapping[str, str]) -> list[Claim]:
     """The claims that a policy's files stand for."""
     lines = ModprobeConfig.parse(files.get(PATHS.modprobe, ""), PATHS.modprobe).directives
-    strategy = "blacklist" if any(line.command == "blacklist" for line in lines) else "override"
+    strategy: Strategy = "blacklist" if any(line.command == "blacklist" for line in lines) else "override"
     rules = [rule for rule in parse(files.get(PATHS.rules, ""), PATHS.rules) if rule.override]
     found = [Claim((_selector(rule),), str(rule.override), strategy=strategy, index=place) for place, rule in enumerate(rules)]
     for line in lines:

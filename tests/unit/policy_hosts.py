@@ -13,7 +13,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.apply.boot_pol
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import PciId
-from ansible_collections.vfio.variants.plugins.modules.boot_policy import request_of
+from ansible_collections.vfio.variants.plugins.modules.boot_policy import request
 from ansible_collections.vfio.variants.tests.unit.commands import Commands
 from ansible_collections.vfio.variants.tests.unit.driver_files import Driver, Entry, driver_file
 from ansible_collections.vfio.variants.tests.unit.trees import ANY_VFIO, DEBIAN_13, E1000E, NVIDIA_DISPLAY, V100_VARIANT, Tree
@@ -71,7 +71,7 @@ def gpu_host(tmp_path: Path) -> Tree:
 def run(tree: Tree, *claims: dict[str, t.Any], check: bool = False, **options: t.Any) -> dict[str, t.Any]:
     defaults = {"state": "present", "name": "vfio-variants", "strategy": "override", "kernels": ["all"], "group": "claim", "natives": None}
     params = {"claims": list(claims), "pending_modules": [], "allow_shared_native": False, **defaults, **options}
-    return apply(tree.host(Commands(tree.root)), request_of(params), check)
+    return apply(tree.host(Commands(tree.root)), request(params), check)
 
 
 def refused(tree: Tree, *claims: dict[str, t.Any], **options: t.Any) -> str:

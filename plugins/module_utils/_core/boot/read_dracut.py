@@ -51,9 +51,9 @@ def flow(tree: FileTree, kernel: Kernel, cmdline: Cmdline, source: str) -> Flow:
     unordered, doubts = read_systemd.steps(tree, cmdline, source, in_initrd=True) if with_systemd else (((Coldplug(),),), ())
     # The script blacklists the value of rd.driver.post as a whole: with commas in it that is not a module's name.
     blacklisted = (*(entry.name for entry in banned), *(name for name in _whole_values(arguments, POST) if runs and "," not in name))
-    steps: tuple[Step, ...] = ((LoadList(PRE, pre, heeds_blacklist=False),),) if pre else ()
+    steps: tuple[Step, ...] = ((LoadList(PRE, pre, honours_blacklist=False),),) if pre else ()
     steps += unordered
-    steps += ((LoadList(POST, post, heeds_blacklist=False),),) if post else ()
+    steps += ((LoadList(POST, post, honours_blacklist=False),),) if post else ()
     found = (*doubts, *_conflicts(tree, unordered, pre, blacklisted), *_breaks(arguments), *_script_doubts(tree, kernel))
     lasts = script is not None and RUN_BLACKLIST in script
     return Flow(steps, tuple(normalize_module_name(name) for name in blacklisted), lasts, found)

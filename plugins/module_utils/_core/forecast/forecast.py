@@ -390,7 +390,7 @@ def _list_jobs(work: LoadList, modprobe: Modprobe) -> t.Iterator[Job]:
     requests = [
         tuple(
             modprobe.ask(
-                listed.name, work.heeds_blacklist, Reason(listed.source, f"{work.program} loads {normalize_module_name(listed.name)}")
+                listed.name, work.honours_blacklist, Reason(listed.source, f"{work.program} loads {normalize_module_name(listed.name)}")
             )
         )
         for listed in work.modules

@@ -156,7 +156,7 @@ def test_a_module_whose_file_is_gone_is_refused(tmp_path: Path) -> None:
     assert found.drivers == (PciDriver("gpu", (GPU,)),)
 
 
-def test_a_module_of_a_boot_image_alone_is_a_doubt(tmp_path: Path) -> None:
+def test_a_module_of_an_initramfs_alone_is_a_doubt(tmp_path: Path) -> None:
     host = machine(tmp_path).host()
     kernel = Kernel.read(host, DEBIAN_13)
     image = dataclasses.replace(kernel, modules={**kernel.modules, "early": "kernel/drivers/early.ko"})
@@ -165,7 +165,7 @@ def test_a_module_of_a_boot_image_alone_is_a_doubt(tmp_path: Path) -> None:
     assert "exists only in an initramfs" in str(found.doubt)
 
 
-def test_a_file_that_is_no_module_is_refused(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_module_is_refused(tmp_path: Path) -> None:
     assert "is not a kernel module" in str(facts(machine(tmp_path, b"junk")).refused)
 
 

@@ -69,7 +69,7 @@ def test_what_reads_a_host_reads_this_one_too(tree: Tree) -> None:
     assert [str(rule) for rule in Rules.read(host).rules] == ["/etc/udev/rules.d/70-ours.rules:1"]
 
 
-def test_what_is_planned_is_no_link(tree: Tree) -> None:
+def test_what_is_planned_is_not_a_link(tree: Tree) -> None:
     place = tree.link("/etc/modprobe.d/link.conf", SITE).host()
     assert place.link("/etc/modprobe.d/link.conf") == SITE
     assert PlannedHost(place, {"/etc/modprobe.d/link.conf": b""}).link("/etc/modprobe.d/link.conf") is None

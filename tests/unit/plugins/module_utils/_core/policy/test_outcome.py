@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.vfio.variants.tests.unit import boot_images, images
+from ansible_collections.vfio.variants.tests.unit import images, initramfs_files
 from ansible_collections.vfio.variants.tests.unit.boot_menus import debian_grub
 from ansible_collections.vfio.variants.tests.unit.policy_hosts import (
     BUILT,
@@ -40,7 +40,7 @@ def with_driverctl(tree: Tree, driver: str) -> Tree:
 
 def with_image(tree: Tree, **modules: list[str]) -> Tree:
     """An initrd with these modules in it, and none of the host's own files."""
-    return tree.file(boot_images.IMAGE, images.packed(images.archive(boot_images.initramfs_tools(modules)), "gzip"))
+    return tree.file(initramfs_files.IMAGE, images.packed(images.archive(initramfs_files.initramfs_tools(modules)), "gzip"))
 
 
 class TestLinesOfOthers:
@@ -140,9 +140,9 @@ class TestMachine:
 
     def test_what_the_image_holds_of_an_earlier_policy_of_ours_is_no_matter(self, tmp_path: Path) -> None:
         tree = gpu_host(tmp_path)
-        entries = boot_images.initramfs_tools({"nouveau": [NVIDIA_DISPLAY]})
+        entries = initramfs_files.initramfs_tools({"nouveau": [NVIDIA_DISPLAY]})
         stale = {**entries, RULES.replace("/etc/", "usr/lib/"): rule(V100_KEYS, "vfio-pci", "vfio_pci") + "\n"}
-        tree.file(boot_images.IMAGE, images.packed(images.archive(stale), "gzip"))
+        tree.file(initramfs_files.IMAGE, images.packed(images.archive(stale), "gzip"))
         assert run(tree, V100)["warnings"] == []
 
     def with_stale_module(self, tree: Tree) -> Tree:
@@ -191,10 +191,10 @@ class TestWhatCannotBeDetermined:
         assert f"on kernel {DEBIAN_12} cannot be determined: The boot loader's menu has no entry" in warning
 
     def test_an_unknown_boot_makes_nothing_win_that_loses_by_what_is_known(self, tmp_path: Path) -> None:
-        tree = gpu_host(tmp_path).file(boot_images.IMAGE, b"no image").file(SITE, f"blacklist {VARIANT}\n")
+        tree = gpu_host(tmp_path).file(initramfs_files.IMAGE, b"no image").file(SITE, f"blacklist {VARIANT}\n")
         assert f"{SITE}:1" in refused(tree, V100)
         tree.place(SITE).unlink()
-        assert boot_images.IMAGE in "".join(run(tree, V100)["warnings"])
+        assert initramfs_files.IMAGE in "".join(run(tree, V100)["warnings"])
 
     def test_nor_does_a_rule_that_may_or_may_not_match(self, tmp_path: Path) -> None:
         doubtful = f'{V100_KEYS}, PROGRAM=="/bin/ask", ATTR{{driver_override}}="vfio-pci"\n'

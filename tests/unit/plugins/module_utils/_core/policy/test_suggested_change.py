@@ -12,8 +12,8 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.policy.suggest
 from ansible_collections.vfio.variants.tests.unit.boots import STOCK, boot, device, image_path, stage
 from ansible_collections.vfio.variants.tests.unit.plugins.module_utils._core.forecast.test_forecast import (
     OVERRIDE,
+    SECOND,
     STOCK_RULES,
-    TWIN,
     rules,
 )
 
@@ -95,5 +95,5 @@ def test_driverctl_s_file_is_named() -> None:
 
 
 def test_a_twin_that_may_load_the_native_first_is_answered_by_a_policy() -> None:
-    sentence = advice(boot(rules=rules(CLAIM)), "vfio-pci", device(TWIN))
+    sentence = advice(boot(rules=rules(CLAIM)), "vfio-pci", device(SECOND))
     assert sentence == "Claim 0000:01:00.0 for vfio-pci with boot_policy."

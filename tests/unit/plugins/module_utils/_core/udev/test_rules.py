@@ -59,7 +59,7 @@ def test_comments_and_continued_lines_are_read_as_udev_reads_them() -> None:
     assert (str(rule), rule.override) == (f"{RULE}:2", "x")
 
 
-def test_a_line_that_udev_rejects_is_no_rule() -> None:
+def test_a_line_that_udev_rejects_is_not_a_rule() -> None:
     assert parse('ACTION=="add" ATTR{driver_override}=vfio-pci\n', RULE) == []
 
 
