@@ -19,7 +19,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import Selector
     from ansible_collections.vfio.variants.plugins.module_utils._core.policy.facts import PolicyFacts
 
-DEFAULT_STRATEGY = "override"
+DEFAULT_STRATEGY: t.Final = "override"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -12,7 +12,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decisio
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.policy import DEFAULT_NAME
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import Claim
+    from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import Claim, Strategy
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import PendingModule
 
 
@@ -27,7 +27,7 @@ class PolicyRequest:
     name: str = DEFAULT_NAME
     wanted: bool = True
     claims: tuple[Claim, ...] = ()
-    strategy: str = DEFAULT_STRATEGY
+    strategy: Strategy = DEFAULT_STRATEGY
     kernels: tuple[str, ...] = (ALL,)
     whole_groups: bool = True
     natives: tuple[str, ...] = ()
