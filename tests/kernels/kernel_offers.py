@@ -173,7 +173,7 @@ def series_of(release: str) -> tuple[int, int]:
     """(6, 12) of 6.12.107+deb13-amd64."""
     numbers = re.match(r"(\d+)\.(\d+)", release)
     if numbers is None:
-        raise ValueError(f"{release!r} is no kernel's release")
+        raise ValueError(f"{release!r} is not a kernel's release")
     return int(numbers[1]), int(numbers[2])
 
 
@@ -235,7 +235,7 @@ def _ask(architecture: str) -> tuple[list[Deb], list[str]]:
 
 
 def _should_have(lists: Path, suite: str, architecture: str) -> bool:
-    """Not every suite has every architecture; of a suite that could not be reached nobody can tell."""
+    """Not every suite has every architecture; of one that could not be reached it is assumed."""
     releases = [path.read_text(encoding="utf-8") for path in lists.glob(f"*_dists_{suite}_*Release")]
     return not releases or any(f" main/binary-{architecture}/Packages" in text for text in releases)
 

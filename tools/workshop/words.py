@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import sys
-import tomllib  # type: ignore[import-not-found]  # mypy checks for the oldest Python, this needs 3.11
+import tomllib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
