@@ -12,13 +12,14 @@ from pathlib import Path
 import generator
 import mutants
 import named
+import policies
 import recorded_hosts
 import report
 import table
 from comparison import Comparison
 from configuration import SERIES
 from draft import Case
-from host_trees import HostTrees, in_memory
+from host_trees import HostTrees, in_memory, likeness
 from records import Corpus
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
@@ -27,6 +28,7 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache
 
 HERE = Path(__file__).resolve().parent
 OBSERVED = HERE / "observed" / "boots.jsonl.xz"
+POLICIES = HERE / "observed" / "policies.jsonl.xz"
 CATCHERS = HERE / "observed" / "catchers.json"
 # Of every drawn run this share are corner cases with names.
 NAMED_SHARE = 5
@@ -45,6 +47,13 @@ def parser() -> argparse.ArgumentParser:
     known.add_argument(
         "--mutations", nargs="?", type=Path, const=OBSERVED, metavar="FILE", help="break each rule; FILE's boots must notice"
     )
+    known.add_argument(
+        "--policies",
+        nargs="*",
+        type=Path,
+        metavar="FILE",
+        help="what boot_policy accepts and refuses, judged by the boots of FILEs, booting nothing; with --record boot COUNT policies",
+    )
     known.add_argument("--rewrite", action="store_true", help="with --mutations: write down which boots noticed")
     known.add_argument(
         "--table", type=Path, metavar="FILE", help="write the counts of all boots of --replay, or that were ever seen here, into FILE"
@@ -57,6 +66,8 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str]) -> int:
     known = parser()
     options = known.parse_args(arguments)
+    if (options.replay or options.mutations) and options.policies is not None:
+        known.error("--policies goes with neither --replay nor --mutations")
     if (options.replay or options.mutations) and (options.record or options.races):
         known.error("--replay and --mutations boot nothing: they go with neither --record nor --races")
     try:
@@ -70,6 +81,8 @@ def main(arguments: Sequence[str]) -> int:
 
 
 def _run(options: argparse.Namespace) -> int:
+    if options.policies is not None:
+        return _policies(options)
     of_record = bool(options.replay or options.mutations)
     with tempfile.TemporaryDirectory(prefix="forecast-", dir=in_memory() if of_record else None) as name:
         comparison = (_of_record if of_record else _with_guests)(options, Path(name))
@@ -86,6 +99,36 @@ def _of_record(options: argparse.Namespace, folder: Path) -> Comparison:
     recorded_hosts.require_all(place, kernels, [case.configuration for case in _known_cases(options, corpus)])
     trees = HostTrees(kernels.__getitem__, folder)
     return Comparison(trees, corpus, say, parallel=options.jobs)
+
+
+def _policies(options: argparse.Namespace) -> int:
+    with tempfile.TemporaryDirectory(prefix="forecast-", dir=None if options.record else in_memory()) as name:
+        if options.record:
+            return _record_policies(options, _with_guests(options, Path(name)))
+        files = options.policies or (OBSERVED, POLICIES)
+        kernels = recorded_hosts.read(recorded_hosts.beside(files[0]), Path(name) / "hosts")
+        trees = HostTrees(kernels.__getitem__, Path(name))
+        found: list[policies.Judged] = []
+        for file in files:
+            comparison = Comparison(trees, Corpus.known(file), say)
+            cases = [case for case in _known_cases(options, comparison.corpus) if policies.has_policy(case.configuration)]
+            for case in sorted(cases, key=lambda case: repr(likeness(case.configuration))):
+                found += policies.judge(comparison, case)
+    return policies.end(found, {} if options.policies else policies.LEAST, say)
+
+
+def _record_policies(options: argparse.Namespace, comparison: Comparison) -> int:
+    """Boots hosts with what is planned for them, accepted or not, and keeps what was seen."""
+    drawn = (policies.draw(comparison, seed, options.series) for seed in range(options.seed, options.seed + options.count))
+    cases = [case for case in drawn if case is not None]
+    results = _shown(options, comparison.run(cases))
+    kept = Corpus(options.record)
+    for case in cases:
+        for record in comparison.corpus.variations(case):
+            kept.keep(record)
+    kept.write(options.record)
+    say(f"{len(kept.cases())} policies are in {options.record}")
+    return report.end(results, len(cases) - len(results), say)
 
 
 def _with_guests(options: argparse.Namespace, folder: Path) -> Comparison:

@@ -77,10 +77,14 @@ class Corpus:
 
     def add(self, record: Record) -> None:
         """Keep a record at once: a run that is interrupted loses nothing."""
-        self._records[record.key] = record
+        self.keep(record)
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.open("a", encoding="utf-8") as file:
             file.write(f"{record.text()}\n")
+
+    def keep(self, record: Record) -> None:
+        """Keep a record until the corpus is written."""
+        self._records[record.key] = record
 
     def write(self, path: Path) -> None:
         """All of it into one file, with what that holds already of other configurations."""

@@ -47,6 +47,8 @@ class Driver:
     """Whether `probe` lies in the file: helpers of a family of drivers share that of another module."""
     node: int = 16
     """The list node before `name`, which the structure had up to Linux 6.7."""
+    size: int = STRUCT
+    """How many bytes of it there are from `name` on."""
 
 
 @dataclasses.dataclass
@@ -97,6 +99,7 @@ def driver_file(
     announced: t.Mapping[str, t.Sequence[Entry]] | None = None,
     imports: t.Sequence[str] = ("__pci_register_driver",),
     sections: t.Mapping[str, bytes] | None = None,
+    name_section: int = 2,
     **fields: str,
 ) -> bytes:
     """A module with these drivers.  ``announced`` are further tables, by symbol, that no driver of the file points to."""
@@ -110,7 +113,7 @@ def driver_file(
     for driver in drivers:
         start = len(data) + driver.node
         # Name from .rodata.str, table from .rodata, probe() from .text.
-        pointers += [(start, 2, len(strings)), (start + 8, 3, len(tables))]
+        pointers += [(start, name_section, len(strings) if name_section == 2 else 0), (start + 8, 3, len(tables))]
         pointers += [(start + 16, 1, 0)] if driver.probe else []
         if driver.symbol:
             symbols.append((driver.symbol, 3, len(tables), len(out.table(driver.ids))))
@@ -118,7 +121,7 @@ def driver_file(
         tables += out.table(driver.ids)
         body = bytearray(driver.node + STRUCT)
         body[driver.node + PROBE_TYPE : driver.node + PROBE_TYPE + 4] = out.pack("I", driver.probe_type)
-        data += bytes(body)
+        data += bytes(body[: driver.node + driver.size])
     symbols += [(name, 0, 0, 0) for name in imports]
     relocations = b"".join(out.pack("QQq", at, (section << 32) | machine[1], addend) for at, section, addend in pointers)
     if aliases is None:

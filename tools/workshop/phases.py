@@ -140,6 +140,7 @@ def forecast(bench: Workbench) -> Iterator[Check]:
     count, seed = (" ".join(chosen(name)) or usual for name, usual in (("COUNT", "50"), ("SEED", "1000")))
     drawn = f"{count} boots against their forecasts, seed {seed}"
     yield bench.check(drawn, "tests/forecast/run", "--count", count, "--seed", seed, seconds=7200, counts=True)
+    yield bench.check("what boot_policy accepts against known boots", "tests/forecast/run", "--policies", seconds=1800, counts=True)
     yield bench.check("broken forecasts against known boots", "tests/forecast/run", "--mutations", seconds=1800, counts=True)
     for page in chosen("TABLE"):
         argv = ("tests/forecast/run", "--replay", "--table", page)

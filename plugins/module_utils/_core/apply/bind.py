@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Makes claims hold on the running kernel: reads the host, decides, and binds, or in check mode predicts."""
+"""Binds claimed devices on the running kernel; in check mode, predicts it."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ if t.TYPE_CHECKING:
 
 
 BindGroupMode = t.Literal["claim", "check", "ignore"]
-"""What happens to the other functions of a claimed one's IOMMU group: bound as well, refused if a native driver has one, left alone."""
+"""For the other functions of a claimed one's IOMMU group: bind them, refuse if one has a native driver, leave them alone."""
 
 
 @dataclasses.dataclass(frozen=True)
 class BindRequest:
-    """What `device_claim` is asked to do.  ``timeout`` is for each single step, in seconds."""
+    """What `device_claim` should do.  ``timeout`` is for each single step, in seconds."""
 
     claims: tuple[Claim, ...]
     pending_modules: tuple[PendingModule, ...] = ()
@@ -51,7 +51,7 @@ class BindRequest:
 
 @dataclasses.dataclass(frozen=True)
 class BoundDevice:
-    """A function before and after; with ``can_be_opened`` a VFIO driver has it, with ``is_viable`` its whole group can be opened."""
+    """A function before and after.  ``can_be_opened`` if it is bound to a VFIO driver, ``is_viable`` if its whole group can be opened."""
 
     before: Device
     after: Device
@@ -78,7 +78,7 @@ class BoundDevice:
 
 @dataclasses.dataclass(frozen=True)
 class BindResult:
-    """What was done, or in check mode would be done, to each function concerned."""
+    """What was done, or in check mode would be done, for each function."""
 
     devices: tuple[BoundDevice, ...]
 
@@ -97,9 +97,9 @@ class BindResult:
 
 
 def ensure(host: Host, request: BindRequest, check_mode: bool) -> BindResult:
-    """Do what is requested; with ``check_mode`` only predict what would be done.
+    """Do what is requested; in check mode, predict it.
 
-    Raises HostError when a device is refused, or after everything was put back because a step failed.
+    Raises HostError if a device is refused, or if a step failed, after undoing everything.
     """
     with host.lock():
         kernel = Kernel.read(host, running_release(host)).with_pending(request.pending_modules)
@@ -125,7 +125,7 @@ def _bindings(host: Host, request: BindRequest, inventory: Inventory, kernel: Ke
 
 
 def _selected(claims: t.Sequence[Claim], inventory: Inventory) -> tuple[Device, ...]:
-    """Each device of the claims once, bridges left out."""
+    """Each device of the claims once, except bridges."""
     found = (device for claim in claims for device in select(inventory, claim.selectors, claim.allow_missing, claim.option("devices")))
     return tuple({device.address: device for device in found if not device.is_bridge}.values())
 
@@ -135,8 +135,8 @@ def _refuse_open_groups(claims: t.Sequence[Claim], inventory: Inventory, kernel:
         if not is_viable((device,), inventory, kernel):
             raise HostError(
                 f"{claim.option('devices')}: {device.address} ({device.id}) shares IOMMU group {device.iommu_group} with a claimed device "
-                f"and belongs to {device.driver}.",
-                "Claim it as well, or let `group: claim` do so.",
+                f"and is bound to {device.driver}.",
+                "Claim it as well, or set `group: claim`.",
             )
 
 
@@ -146,7 +146,7 @@ def _refuse(host: Host, bindings: t.Sequence[Binding], force: bool) -> None:
 
 
 def _predicted(inventory: Inventory, bindings: t.Sequence[Binding]) -> Inventory:
-    """The inventory as it will be; the native driver that a device returns to is known once it has it."""
+    """The inventory as it will be; a native driver's name is known only once it is bound."""
     planned = {item.device.address: item.outcome() for item in bindings}
     return Inventory(tuple(planned.get(device.address, device) for device in inventory.devices), inventory.drivers)
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Binds functions to drivers on the running kernel through driver_override, and puts everything back when a step fails."""
+"""Binds functions to drivers on the running kernel through driver_override, and undoes everything if a step fails."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
 
 PROBE = "/sys/bus/pci/drivers_probe"
-# An asynchronous driver's probe ends after drivers_probe has returned.
+# An asynchronous driver's probe ends after the write to drivers_probe has returned.
 SETTLE = 2.0
 UNDO_TIMEOUT = 10.0
 
 
 def apply(host: Host, bindings: t.Sequence[Binding], timeout: float) -> None:
-    """Make every binding hold; each single step has ``timeout`` seconds.
+    """Carry out every binding; each single step has ``timeout`` seconds.
 
-    Raises HostError after giving every touched function back to the driver that had it.
+    Raises HostError after binding every touched function to its former driver again.
     """
     touched: list[Device] = []
     try:
@@ -44,13 +44,13 @@ def apply(host: Host, bindings: t.Sequence[Binding], timeout: float) -> None:
 
 
 def owner(host: Host, address: str) -> str | None:
-    """The driver that holds a function now."""
+    """The driver that a function is bound to now."""
     return host.link_name(f"{DEVICES}/{address}/driver")
 
 
 def _load(host: Host, binding: Binding, timeout: float) -> None:
     if binding.driver is None:
-        # As udev does it: everything that the alias names, blacklists honoured; a native that fails to load is no obstacle.
+        # As udev does it: everything that the alias names, blacklists honoured; a native driver that fails to load does not matter.
         host.run(["modprobe", "--use-blacklist", "--all", "--quiet", binding.device.modalias], timeout, ok=range(256))
         return
     registered = [driver for module in binding.modules for driver in load_module(host, module)]
@@ -86,10 +86,10 @@ def _unbind(host: Host, device: Device, timeout: float) -> None:
     except HostError as error:
         if error.facts.get("errno") != errno.ETIMEDOUT:
             raise
-        used = "; ".join(use.what for use in uses_of(host, device)) or "nothing that can be seen holds it"
+        used = "; ".join(use.what for use in uses_of(host, device)) or "no user of it can be seen"
         raise HostError(
-            f"{holder} did not let go of {device.address} within {timeout:g} s: {used}.",
-            "The kernel completes the unbind as soon as the device is released; run this again then.",
+            f"{holder} did not release {device.address} within {timeout:g} s: {used}.",
+            "The kernel completes the unbind as soon as the device is released; run this again after that.",
             {**error.facts, "stuck": device.address},
         ) from error
     if owner(host, device.address) is not None:
@@ -97,7 +97,7 @@ def _unbind(host: Host, device: Device, timeout: float) -> None:
 
 
 def _offer_to_natives(host: Host, binding: Binding, timeout: float) -> None:
-    """Bind to the native driver by name, since a VFIO driver with a dynamic ID would win a mere probe."""
+    """Bind to the native driver by name: in a probe, a VFIO driver with a dynamic ID would win."""
     address = binding.device.address
     for module in binding.modules:
         for entry in host.names(f"/sys/module/{module}/drivers"):
@@ -118,7 +118,7 @@ def _settled_owner(host: Host, address: str, wanted: str) -> str | None:
 
 
 def _undo(host: Host, device: Device) -> str:
-    """Give a function back to the driver that had it and say how that ended."""
+    """Bind a function to its former driver again; returns the result as a sentence."""
     here = f"{DEVICES}/{device.address}/driver_override"
     try:
         now = owner(host, device.address)
@@ -129,5 +129,5 @@ def _undo(host: Host, device: Device) -> str:
             host.write_attribute(f"{DRIVERS}/{device.driver}/bind", device.address, UNDO_TIMEOUT)
         host.write_attribute(here, f"{device.driver_override or ''}\n", UNDO_TIMEOUT)
     except HostError as error:
-        return f"{device.address} could not be given back to {device.driver or 'no driver'}: {error.msg}"
+        return f"{device.address} could not be bound to {device.driver or 'no driver'} again: {error.msg}"
     return f"{device.address} is back with {device.driver or 'no driver'}."

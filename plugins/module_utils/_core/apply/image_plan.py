@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""For each kernel: its boot image, and the reasons to build it anew."""
+"""For each kernel: its initramfs, and the reasons to rebuild it."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
-FORCED = "A rebuild was asked for."
+FORCED = "A rebuild was requested with `force`."
 
 
 @dataclasses.dataclass(frozen=True)
 class KernelPlan:
-    """What is to be done for one kernel: nothing when there are no ``reasons``."""
+    """What to do for one kernel: nothing if there are no ``reasons``."""
 
     release: str
     image: str
     reasons: tuple[str, ...]
     missing_modules: tuple[str, ...]
-    """Modules of the policy that this kernel has neither as a file nor built in: no image can hold them."""
+    """Modules of the policy that this kernel has neither as a file nor built in, so that no image can contain them."""
 
 
 @dataclasses.dataclass(frozen=True)
 class ImageInspector:
-    """What to hold each image against."""
+    """What each image is compared with."""
 
     policy: ImagePolicy
     generator: Generator | None
@@ -40,33 +40,33 @@ class ImageInspector:
     force: bool = False
 
     def plan(self, host: Host, release: str) -> KernelPlan:
-        """Read a kernel's image and modules and judge.  Raises HostError where that is impossible."""
+        """Compare a kernel's image and modules with the policy.  Raises HostError if that is impossible."""
         path = (self.generator or DRACUT).image_path(host, release)
         installed = InstalledModules.read(host, release, self.policy.modules)
         pending = self.pending & frozenset(installed.missing)
-        image, damage = _read(host, path, release, installed)
-        facts = ImageFacts(path, image, damage, installed, pending, host.is_file(kept_name(path)))
-        # A host without any generator boots without an image, which is as good: there is no earlier stage to win.
+        image, unreadable = _read(host, path, release, installed)
+        facts = ImageFacts(path, image, unreadable, installed, pending, host.is_file(kept_name(path)))
+        # A host without a generator boots without an initramfs: there is no earlier stage in which a native driver could win.
         absent_by_design = self.generator is None and not host.is_file(path)
         found = () if absent_by_design else reasons(facts, self.policy)
         if self.force:
             found = (*found, FORCED)
         if found and self.generator is None:
             raise HostError(
-                f"{path} does not agree with the policy ({found[0].rstrip('.')}), and this host has nothing to build it with.",
+                f"{path} does not match the policy ({found[0].rstrip('.')}), and this host has no initramfs generator.",
                 "Install initramfs-tools or dracut.",
             )
         return KernelPlan(release, path, found, tuple(name for name in installed.missing if name not in pending))
 
     def remaining(self, host: Host, release: str, path: str) -> tuple[str, ...]:
-        """What a newly built image still gets wrong."""
+        """How a newly built image still differs from the policy."""
         installed = InstalledModules.read(host, release, self.policy.modules)
-        image, damage = _read(host, path, release, installed)
-        return reasons(ImageFacts(path, image, damage, installed), self.policy)
+        image, unreadable = _read(host, path, release, installed)
+        return reasons(ImageFacts(path, image, unreadable, installed), self.policy)
 
 
 def kept_name(image: str) -> str:
-    """Where the previous image waits until the boot loader knows the new one."""
+    """The backup of the previous image, until the boot loader's hooks have run."""
     return f"{image}.vfio-variants-old"
 
 

@@ -13,6 +13,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.apply.image_ch
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.image_plan import ImageInspector, KernelPlan
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.initramfs_build import rebuild
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.generator import AUTO, choose
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import ALL, chosen_releases
 
 if t.TYPE_CHECKING:
@@ -23,7 +24,7 @@ if t.TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class SyncRequest:
-    """What `initramfs` is asked to do.  ``kernels`` are releases, ``all`` or ``running``; ``timeout`` is for each build, in seconds."""
+    """What `initramfs` should do.  ``kernels`` are releases, ``all`` or ``running``; ``timeout`` is for each build, in seconds."""
 
     kernels: tuple[str, ...] = (ALL,)
     policy: GivenPolicy | None = None
@@ -59,7 +60,7 @@ class ImageSync:
 
     def warnings(self) -> tuple[str, ...]:
         return tuple(
-            f"Kernel {plan.release} does not have {', '.join(plan.missing_modules)}, so {plan.image} cannot hold it."
+            f"Kernel {plan.release} does not have {', '.join(plan.missing_modules)}, so {plan.image} cannot contain it."
             for plan in self.plans
             if plan.missing_modules
         )
@@ -73,7 +74,7 @@ def _diff(plan: KernelPlan) -> Result:
 def sync_images(host: Host, request: SyncRequest, check_mode: bool) -> ImageSync:
     """Rebuild the images that need it; in check mode, only inspect them.
 
-    Raises HostError; the image of the kernel at fault is as it was, those before it in order have been rebuilt.
+    Raises HostError; the image of that kernel is unchanged, those of kernels before it have been rebuilt.
     """
     with contextlib.nullcontext() if check_mode else host.lock():
         releases = chosen_releases(host, request.kernels)
@@ -89,5 +90,5 @@ def sync_images(host: Host, request: SyncRequest, check_mode: bool) -> ImageSync
 def _inspector(host: Host, request: SyncRequest, check_mode: bool) -> ImageInspector:
     if request.policy is not None and not check_mode:
         request.policy.check(host)
-    pending = frozenset(module.name.replace("-", "_") for module in request.pending_modules) if check_mode else frozenset()
+    pending = frozenset(normalize_module_name(module.name) for module in request.pending_modules) if check_mode else frozenset()
     return ImageInspector(ImagePolicy.read(host, request.policy), choose(host, request.generator), pending, request.force)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Build a boot image anew: the one that boots is replaced, as a whole, only by one that has been read and found right."""
+"""Rebuild an initramfs: the present one is replaced, atomically, only by one that has been read and matches the policy."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.gene
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Completed, Host
 
-# Debian kernel handbook, "Update hooks": what copies an image to where the boot loader finds it.
+# Debian kernel handbook, "Update hooks": they copy an image to where the boot loader finds it.
 LOADER_HOOKS = "/etc/initramfs/post-update.d"
 LOADER_TIMEOUT = 300
 COMMAND_TIMEOUT = 60
@@ -25,10 +25,10 @@ ANY_CODE = range(256)
 
 
 def rebuild(host: Host, generator: Generator, plan: KernelPlan, remaining: t.Callable[[str], tuple[str, ...]], timeout: float) -> None:
-    """Build a kernel's image beside the old one, read it, and put it in the old one's place.
+    """Build a kernel's image beside the old one, read it, and replace the old one.
 
-    ``remaining`` reads an image and says what it gets wrong.  Raises HostError, with the last lines of the build's output
-    in ``facts["log"]``; the old image is in its place then.
+    ``remaining`` reads an image and returns its differences from the policy.  Raises HostError, with the last lines of the
+    build's output in ``facts["log"]``; the old image is unchanged then.
     """
     _check_space(host, plan.image)
     new = f"{plan.image}.vfio-variants-new"
@@ -37,8 +37,8 @@ def rebuild(host: Host, generator: Generator, plan: KernelPlan, remaining: t.Cal
         wrong = remaining(new)
         if wrong:
             raise HostError(
-                f"The image that {generator.name} built for kernel {plan.release} does not agree with the policy: {' '.join(wrong)}",
-                f"{plan.image} is as it was. Run boot_policy, which tells {generator.name} what to copy; `log` has the build's last lines.",
+                f"The image that {generator.name} built for kernel {plan.release} does not match the policy: {' '.join(wrong)}",
+                f"{plan.image} is unchanged. Run boot_policy, which configures {generator.name}; `log` has the last lines of its output.",
                 {"log": output},
             )
         host.run(["sync", host.path(new)], COMMAND_TIMEOUT)
@@ -49,21 +49,21 @@ def rebuild(host: Host, generator: Generator, plan: KernelPlan, remaining: t.Cal
 
 def _generate(host: Host, generator: Generator, plan: KernelPlan, target: str, timeout: float) -> list[str]:
     with host.scratch_directory() as directory:
-        # What a killed generator leaves behind goes with the directory.
+        # What a killed generator leaves behind is removed with the directory.
         environment = {"TMPDIR": directory, "NO_POST_UPDATE_HOOKS": "1"}
         done = host.run(generator.argv(plan.release, host.path(target)), timeout, ok=ANY_CODE, env=environment)
     log = _last_lines(done)
     if done.rc in TIMED_OUT:
-        raise _failed(generator, plan, f"did not end within {timeout:g} s", "Give it more time with the option timeout.", log)
+        raise _failed(generator, plan, f"did not finish within {timeout:g} s", "Increase the option timeout.", log)
     if done.rc != 0 or not host.is_file(target):
-        last = log[-1] if log else "it said nothing"
+        last = log[-1] if log else "no output"
         raise _failed(generator, plan, f"failed with exit code {done.rc}: {last}", "`log` has its last lines.", log)
     return log
 
 
 def _failed(generator: Generator, plan: KernelPlan, what: str, hint: str, log: list[str]) -> HostError:
     return HostError(
-        f"{generator.command} for kernel {plan.release} {what.rstrip('.')}.", f"{plan.image} is as it was. {hint}", {"log": log}
+        f"{generator.command} for kernel {plan.release} {what.rstrip('.')}.", f"{plan.image} is unchanged. {hint}", {"log": log}
     )
 
 
@@ -104,11 +104,11 @@ def _put_in_place(host: Host, plan: KernelPlan, new: str) -> None:
         _keep(host, plan.image, kept)
     try:
         host.rename(new, plan.image)
-        _tell_loader(host, plan, (0,))
+        _run_loader_hooks(host, plan, (0,))
     except BaseException:
         if had:
             host.rename(kept, plan.image)
-            _tell_loader(host, plan, ANY_CODE)
+            _run_loader_hooks(host, plan, ANY_CODE)
         else:
             host.remove(plan.image)
         raise
@@ -121,5 +121,5 @@ def _keep(host: Host, image: str, kept: str) -> None:
         host.run(["cp", "--force", "--preserve=timestamps", host.path(image), host.path(kept)], COMMAND_TIMEOUT)
 
 
-def _tell_loader(host: Host, plan: KernelPlan, ok: t.Container[int]) -> None:
+def _run_loader_hooks(host: Host, plan: KernelPlan, ok: t.Container[int]) -> None:
     host.run(["run-parts", f"--arg={plan.release}", f"--arg={plan.image}", LOADER_HOOKS], LOADER_TIMEOUT, ok=ok)

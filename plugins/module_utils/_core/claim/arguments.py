@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The options that hold claims, which several modules share, and the claims in them.
 
-A module's function `request()` makes a frozen dataclass from its options, in the one place that knows them by name; what is
-shared by several modules is made here.  The rest of the core takes requests, never options.
+A module's own function `request()` makes a frozen dataclass from its options; what several modules have in common is made
+here.  The rest of the core takes requests, never options.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ CLAIM_ARGUMENTS: dict[str, dict[str, t.Any]] = {
     },
 }
 CLAIM_EXCLUSIVE = tuple(("claims", option) for option in SHORTHAND)
-"""`mutually_exclusive` of a module that takes claims."""
+"""`mutually_exclusive` of a module with claims."""
 
 
 def claims_of(options: t.Mapping[str, t.Any]) -> tuple[claims.Claim, ...]:
-    """The claims in a module's options, from `claims` or from the shorthand; none when neither is given."""
+    """The claims in a module's options, from `claims` or from the shorthand; none if neither is given."""
     if options.get("claims") is not None:
         return claims.parse(options["claims"])
     if options.get("devices") is None:
@@ -52,5 +52,5 @@ def claims_of(options: t.Mapping[str, t.Any]) -> tuple[claims.Claim, ...]:
 
 
 def pending_of(options: t.Mapping[str, t.Any]) -> tuple[PendingModule, ...]:
-    """The modules that another task of the same play installs."""
+    """The modules that another task of the play installs."""
     return tuple(PendingModule(module["name"], tuple(module.get("aliases") or ())) for module in options.get("pending_modules") or ())

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which functions must change hands on the running kernel, decided from facts alone."""
+"""Which PCI functions must be rebound on the running kernel."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ if t.TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Binding:
-    """What one function's binding is to become.
+    """The desired binding of one function.
 
-    ``driver`` is the wanted owner; None means its native driver, or nobody where it has none.  ``modules`` are loaded
-    before the function is touched.  ``override`` is the wanted driver_override.
+    ``driver`` is the desired owner; None means its native driver, or no driver if it has none.  ``modules`` are loaded
+    before the function is touched.  ``override`` is the desired driver_override.
     """
 
     device: Device
@@ -39,7 +39,7 @@ class Binding:
 
     @property
     def steps(self) -> tuple[str, ...]:
-        """What is to be done, in order, as sentences."""
+        """What is to be done, in order, in words."""
         steps = [f"load {module}" for module in self.modules] if self.rebind else []
         if self.set_override:
             steps.append(f"set driver_override to {self.override}" if self.override else "clear driver_override")
@@ -50,22 +50,22 @@ class Binding:
         return tuple(steps)
 
     def outcome(self) -> Device:
-        """The function as it will be.  A native driver is named by its module, as far as that can be known before."""
+        """The function as it will be.  A native driver is named after its module, which is all that is known in advance."""
         native = self.modules[0] if self.modules else None
         driver = (self.driver or native) if self.rebind else self.device.driver
         return dataclasses.replace(self.device, driver=driver, driver_override=self.override)
 
 
 def plan_bind(assignments: t.Sequence[Assignment]) -> tuple[Binding, ...]:
-    """The bindings that give each function to the driver it is assigned to.
+    """The bindings of each function to its assigned driver.
 
-    A function that its driver has already is right without an override too, as after a boot that an ``ids`` option decided;
-    an override that names another driver would lose it at the next probe.
+    A function that is already bound to it needs no override, as after a boot that an ``ids`` option decided; but an override
+    with another driver's name would take effect at the next probe.
     """
-    return tuple(_take(assignment.device, assignment.module, assignment.driver) for assignment in assignments)
+    return tuple(_bind(assignment.device, assignment.module, assignment.driver) for assignment in assignments)
 
 
-def _take(device: Device, module: str, driver: str) -> Binding:
+def _bind(device: Device, module: str, driver: str) -> Binding:
     rebind = device.driver != driver
     override = driver if rebind or device.driver_override is not None else None
     return Binding(device=device, driver=driver, override=override, modules=(module,), rebind=rebind)
@@ -75,13 +75,13 @@ def plan_release(devices: t.Sequence[Device], claimed: t.Container[str], invento
     """The bindings that return each function from a VFIO driver, or from one of the ``claimed`` modules, to its native driver."""
     bindings = []
     for device in devices:
-        held = device.driver is not None and _is_ours(device.driver, claimed, inventory, kernel)
+        is_held = device.driver is not None and _is_ours(device.driver, claimed, inventory, kernel)
         overridden = device.driver_override is not None and _is_ours(device.driver_override, claimed, inventory, kernel)
-        # An override of somebody else's stays, and so does the owner that it names.
+        # An override that this collection did not set stays, and so does the owner that it names.
         override = None if overridden else device.driver_override
-        idle = device.driver is None and overridden and bool(kernel.natives(device.modalias))
+        is_idle = device.driver is None and overridden and bool(kernel.natives(device.modalias))
         natives = tuple(match.module for match in kernel.natives(device.modalias))
-        bindings.append(Binding(device=device, driver=None, override=override, modules=natives, rebind=held or idle))
+        bindings.append(Binding(device=device, driver=None, override=override, modules=natives, rebind=is_held or is_idle))
     return tuple(bindings)
 
 
@@ -92,5 +92,5 @@ def _is_ours(driver: str, claimed: t.Container[str], inventory: Inventory, kerne
 
 
 def is_viable(group: t.Sequence[Device], inventory: Inventory, kernel: Kernel) -> bool:
-    """Whether user space can open the group: every function but bridges is without a driver or with a VFIO one."""
+    """Whether user space can open the group: every function except bridges has a VFIO driver or none."""
     return all(device.is_bridge or device.driver is None or _is_ours(device.driver, ("pci_stub",), inventory, kernel) for device in group)

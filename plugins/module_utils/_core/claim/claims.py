@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which driver each device shall have, as the user wishes it, and what that means on one kernel."""
+"""Claims: which driver each device should be bound to, and what that means on one kernel."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Strategy = t.Literal["override", "ids", "blacklist"]
 """How a driver wins at boot."""
 STRATEGIES: tuple[Strategy, ...] = t.get_args(Strategy)
 ClaimState = t.Literal["present", "absent"]
-"""Whether claims are to hold, or what they brought about is to go."""
+"""Whether claims are to be met, or their effects removed."""
 GroupMode = t.Literal["claim", "ignore"]
 """What happens to the other functions of a claimed one's IOMMU group: see `with_companions()`."""
 FIELDS = ("devices", "driver", "expect", "strategy", "allow_missing")
@@ -33,13 +33,13 @@ BASE_CLASS_BRIDGE = 0x06
 CLASS_BRIDGE_OTHER = 0x0680
 SHORTHAND = -1
 """The index of a claim that was given as options of its own, not in a list."""
-# A module's or driver's name goes into udev rules and modprobe.d: nothing there may end a word or a line.
+# A module's or driver's name is written to udev rules and modprobe.d, so it must not end a word or a line there.
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
 @dataclasses.dataclass(frozen=True)
 class Claim:
-    """Devices and the driver they shall have.  ``driver`` is `auto`, or a driver's or module's name as written."""
+    """Devices and the driver they should be bound to.  ``driver`` is `auto`, or a driver's or module's name as written."""
 
     selectors: tuple[selectors.Selector, ...]
     driver: str = AUTO
@@ -49,13 +49,13 @@ class Claim:
     index: int = 0
 
     def option(self, name: str) -> str:
-        """How messages name one of the claim's options: `claims[1].driver`, or `driver` where there is no list."""
+        """What messages call one of the claim's options: `claims[1].driver`, or `driver` if there is no list."""
         return name if self.index == SHORTHAND else f"claims[{self.index}].{name}"
 
 
 @dataclasses.dataclass(frozen=True)
 class Assignment:
-    """What a claim means for one device on one kernel.  ``selector`` is the first that matched, ``module`` a comparable name."""
+    """What a claim means for one device on one kernel.  ``selector`` is the first that matched, ``module`` a normalized name."""
 
     claim: Claim
     selector: selectors.Selector
@@ -75,7 +75,7 @@ def parse_one(given: t.Mapping[str, t.Any], index: int) -> Claim:
     if unknown:
         raise HostError(f"{claim.option(unknown[0])}: a claim has no such field.", f"It has {', '.join(FIELDS)}.")
     if given.get("devices") is None:
-        raise HostError(f"{claim.option('devices')}: a claim must say which devices it is about.", selectors.FORMS)
+        raise HostError(f"{claim.option('devices')}: a claim needs devices.", selectors.FORMS)
     driver = AUTO if given.get("driver") is None else given["driver"]
     if not isinstance(driver, str) or not NAME.fullmatch(driver):
         raise HostError(
@@ -96,10 +96,10 @@ def parse_one(given: t.Mapping[str, t.Any], index: int) -> Claim:
 
 
 def assign(claims: t.Sequence[Claim], inventory: Inventory, kernel: Kernel, driver_names: t.Mapping[str, str]) -> tuple[Assignment, ...]:
-    """What the claims mean on ``kernel``, by device.  ``driver_names`` holds each of `modules_of()`.
+    """What the claims mean on ``kernel``, by device.  ``driver_names`` has each of `modules_of()`.
 
-    Raises HostError where a claim matches nothing, a device is not what the claim expects, two claims contradict each
-    other, a module does not exist, or a bridge is named.
+    Raises HostError if a claim matches nothing, a device is not what the claim expects, two claims contradict each other,
+    a module does not exist, or a bridge is named.
     """
     chosen = _choose(claims, inventory, kernel)
     return tuple(dataclasses.replace(assignment, driver=driver_names[assignment.module]) for assignment in chosen)
@@ -128,21 +128,21 @@ def _devices(claim: Claim, inventory: Inventory) -> t.Iterator[tuple[Device, sel
     for device in matching:
         if device.is_bridge:
             _refuse_bridge_by_name(claim, device, option)
-        if _is_swept_over(device) and not _is_named(claim, device):
+        if _is_ignored(device) and not _is_named(claim, device):
             continue
         if claim.expect is not None and claim.expect != (device.vendor, device.device):
             raise HostError(
                 f"{claim.option('expect')}: {device.address} is {device.id}, not {claim.expect[0]:04x}:{claim.expect[1]:04x}.",
-                "The card may have moved to another address; device_info shows where everything is.",
+                "The card may have moved to another address; device_info shows the addresses.",
             )
         found += 1
         yield device, _matching(claim, device)
     if matching and not found and not claim.allow_missing:
-        raise HostError(f"{option}: only bridges match, and a bridge cannot be given to a VFIO driver.", "Name a function behind them.")
+        raise HostError(f"{option}: only bridges match, and a bridge cannot be bound to a VFIO driver.", "Name a function behind them.")
 
 
 def _matching(claim: Claim, device: Device) -> selectors.Selector:
-    """The first of the claim's selectors that means the device."""
+    """The first of the claim's selectors that matches the device."""
     return next(selector for selector in claim.selectors if selector.matches(device))
 
 
@@ -150,16 +150,16 @@ def _is_named(claim: Claim, device: Device) -> bool:
     return any(selector.matches(device) and (selector.names_address or selector.names_id) for selector in claim.selectors)
 
 
-def _is_swept_over(device: Device) -> bool:
-    """Whether a wildcard or class does not mean the device: all bridges but the "other" ones, such as an NVSwitch."""
+def _is_ignored(device: Device) -> bool:
+    """Whether wildcards and classes ignore the device: all bridges but the "other" ones, such as an NVSwitch."""
     return device.is_bridge or (device.class_code >> 16 == BASE_CLASS_BRIDGE and device.class_code >> 8 != CLASS_BRIDGE_OTHER)
 
 
 def _refuse_bridge_by_name(claim: Claim, device: Device, option: str) -> None:
-    """A wildcard may sweep over bridges; naming one is a mistake to tell (vfio_pci_core_init_dev() takes header type 0 only)."""
+    """A wildcard may match bridges; naming one is a mistake (vfio_pci_core_init_dev() takes header type 0 only)."""
     if _is_named(claim, device):
         raise HostError(
-            f"{option}: {device.address} ({device.id}) is a PCI bridge, which cannot be given to a VFIO driver.",
+            f"{option}: {device.address} ({device.id}) is a PCI bridge, which cannot be bound to a VFIO driver.",
             "Name a function behind it; the bridges of an IOMMU group need no driver of their own.",
         )
 
@@ -187,7 +187,7 @@ def _contradiction(earlier: Assignment, later: Assignment) -> HostError:
 
 
 def companions(claims: t.Sequence[Claim], inventory: Inventory) -> tuple[tuple[Claim, Device], ...]:
-    """The functions that share an IOMMU group with a claimed one and that nobody claims; bridges are not counted."""
+    """Unclaimed functions in the IOMMU group of a claimed one; bridges are not counted."""
     selected = {device.address: claim for claim in claims for device in select(inventory, claim.selectors, allow_missing=True)}
     found: dict[str, tuple[Claim, Device]] = {}
     for address, claim in selected.items():
@@ -199,11 +199,11 @@ def companions(claims: t.Sequence[Claim], inventory: Inventory) -> tuple[tuple[C
 
 
 def with_companions(claims: t.Sequence[Claim], inventory: Inventory) -> tuple[Claim, ...]:
-    """The claims, and one more for each companion: it goes to its own best VFIO driver, never to the claimed function's."""
+    """The claims, and one more for each companion, for its own best VFIO driver, never for that of the claimed function."""
     return (*claims, *(_own_claim(claim, device) for claim, device in companions(claims, inventory)))
 
 
 def _own_claim(claim: Claim, device: Device) -> Claim:
     selector = Selector(text=device.address, address=device.address)
-    # Whatever wins for the claimed card: its companion is one device, and its native driver may serve others.
+    # Whatever the strategy for the claimed card: its companion is one device, and other devices may need its native driver.
     return dataclasses.replace(claim, selectors=(selector,), driver=AUTO, expect=None, strategy="override")

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reasons to refuse taking a function away from its driver."""
+"""Reasons to refuse unbinding a function from its driver."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ SHOWN = 3
 
 
 def refuse_what_is_used(uses: t.Mapping[str, tuple[Use, ...]], devices: t.Sequence[Device], force: bool) -> None:
-    """Raise HostError for the first function that cannot be taken from its driver.
+    """Raise HostError for the first function that must not be unbound from its driver.
 
-    A vital use always refuses; any other one refuses unless ``force``.
+    A vital use is always a reason; any other one is unless ``force``.
     """
     for device in devices:
         vital = [use for use in uses.get(device.address, ()) if use.vital]
         if vital:
             raise HostError(
                 f"{device.address} ({device.id}) keeps this host running: {_sentence(vital)}.",
-                "It is never taken, not even with `force: true`.",
+                "It is never unbound, not even with `force: true`.",
             )
         if uses.get(device.address) and not force:
             raise HostError(
                 f"{device.address} ({device.id}) is in use: {_sentence(uses[device.address])}.",
-                "Release it, or take it all the same with `force: true`.",
+                "Release it, or unbind it anyway with `force: true`.",
             )
 
 

@@ -18,7 +18,7 @@ if t.TYPE_CHECKING:
 
 
 class Rollback:
-    """What undoes the steps taken so far."""
+    """Undoes the steps taken so far."""
 
     def __init__(self) -> None:
         self._steps: list[t.Callable[[], None]] = []
@@ -27,7 +27,7 @@ class Rollback:
         self._steps.append(step)
 
     def undo(self) -> tuple[str, ...]:
-        """Undo, the last step first, and all of them whatever happens; returns what could not be undone."""
+        """Undo all steps, the last one first, even if some cannot be undone; returns the errors of those."""
         outcomes = []
         while self._steps:
             outcomes.append(_outcome(self._steps.pop()))
@@ -43,7 +43,7 @@ def _outcome(step: t.Callable[[], None]) -> str | None:
 
 
 class PackageChange:
-    """A plan being carried out.  Nothing lasts before `make` returns, except that older versions are removed at its end."""
+    """A plan that is carried out.  `make` undoes everything if it fails, except the removal of older versions at its end."""
 
     def __init__(
         self,
@@ -55,7 +55,7 @@ class PackageChange:
         staged: StagedBuild,
         modules: t.Collection[str],
     ) -> None:
-        """``staged`` holds what was built; ``modules`` are those that any version of the package is known to bring."""
+        """``staged`` has what was built; ``modules`` are all that any version of the package is known to have."""
         self._host = host
         self._paths = paths
         self._plan = plan
@@ -67,14 +67,14 @@ class PackageChange:
         self._set_aside_count = 0
 
     def make(self, verify: t.Callable[[], None]) -> None:
-        """Take the steps; ``verify`` raises HostError when the outcome is not right."""
+        """Take the steps; ``verify`` raises HostError if the result is wrong."""
         try:
             self._replace()
             verify()
         except BaseException as error:
             stuck = self._rollback.undo()
             if stuck and isinstance(error, HostError):
-                raise HostError(error.msg, f"Not everything could be put back: {' '.join(stuck)}", error.facts) from error
+                raise HostError(error.msg, f"Not everything could be undone: {' '.join(stuck)}", error.facts) from error
             raise
         for version in self._plan.removes:
             self._remove(version)
@@ -119,14 +119,14 @@ class PackageChange:
         return self._host.is_file(path) and any(self._host.read_bytes(path) == self._host.read_bytes(other) for other in others)
 
     def _set_aside(self, paths: t.Iterable[str], backup: str | None = None) -> None:
-        """Move files out of DKMS's sight."""
+        """Move files to where DKMS does not find them."""
         for path in paths:
-            # Files of one name come from several kernels, and twice from one.
+            # Files of the same name come from several kernels, and twice from one kernel.
             self._set_aside_count += 1
             self._move_away(path, f"{backup or self._staged.backup.modules}/{self._set_aside_count}")
 
     def _restore_conf(self, version: str) -> None:
-        """Give a version whose sources vanished a dkms.conf again, without which DKMS cannot remove what it installed."""
+        """Write a dkms.conf for a version whose sources are gone: DKMS cannot remove what it installed without one."""
         known, sources = self._state.versions[version], self._paths.sources(self._plan.name, version)
         if not self._host.is_file(f"{sources}/dkms.conf"):
             names = sorted({name for build in known.builds.values() for name in build.modules})
@@ -158,7 +158,7 @@ class PackageChange:
             self._rollback.add(lambda: self._host.remove(f"{here}/source") if known else self._forget(here))
             self._dkms(version).add()
         for release in self._plan.builds:
-            # An unfinished build of an earlier run may lie there, in which DKMS found no module.
+            # There may be an unfinished build of an earlier run, without modules.
             self._host.remove_tree(f"{here}/{release}")
             self._move(staged.built(release), f"{here}/{release}")
 
@@ -189,13 +189,13 @@ class PackageChange:
         dkms.install(release, self._arch)
 
     def _remove(self, version: str) -> None:
-        """Remove a version that no kernel uses any more, with its sources."""
+        """Remove a version that no kernel uses, with its sources."""
         known = self._state.versions[version]
         here = self._paths.version(self._plan.name, version)
         try:
             if known.registered and known.digest is not None:
                 self._dkms(version).remove()
-            # What DKMS does not find by itself: a version that was never registered, or whose sources vanished.
+            # What DKMS does not find: a version that was never registered, or whose sources are gone.
             self._forget(here)
             self._host.remove_tree(self._paths.sources(self._plan.name, version))
         except HostError as error:

@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A package's dkms.conf: its name, its modules, and the kernels it is not meant for.
+"""A package's dkms.conf: its name, its modules, and the kernels it is not for.
 
-DKMS runs the file with bash.  Here it is only read, so that nothing from a package runs before it is decided that it
-shall.  What only running it would show is not known here; DKMS itself then has the word (exit code 77).
+DKMS runs the file with bash.  Here it is only parsed, so that nothing from a package runs before that is decided.  What only
+running it would show is not known here; DKMS itself decides then (exit code 77).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors im
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.shell_assignments import Assignments
 
 MODULE_ARRAYS = ("BUILT_MODULE_NAME", "BUILT_MODULE_LOCATION", "DEST_MODULE_NAME", "DEST_MODULE_LOCATION")
-# What DKMS can make a directory of, and nothing that leads out of it.
+# What can be a directory's name, and does not lead out of its parent.
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._+~-]*", re.ASCII)
 
 
@@ -36,7 +36,7 @@ class DkmsConf:
 
     @property
     def modules(self) -> tuple[str, ...]:
-        """The modules' names as installed; none where only running the file would tell."""
+        """The modules' names as installed; none if only running the file would show them."""
         read = Assignments.parse(self.text)
         if read.unknown & set(MODULE_ARRAYS):
             return ()
@@ -46,9 +46,9 @@ class DkmsConf:
         return tuple(name for name in names if name)
 
     def exclusion(self, release: str, arch: str, config: str | None) -> str | None:
-        """Why the package is not meant for a kernel, None when it is.
+        """Why the package is not for a kernel, None if it is.
 
-        ``config`` is the kernel's configuration, None when it is not there; DKMS then leaves that rule out as well.
+        ``config`` is the kernel's configuration, None if it is not installed; DKMS ignores that rule then, too.
         (read_conf() in /usr/sbin/dkms)
         """
         read = Assignments.parse(self.text, {"kernelver": release, "arch": arch, "kernel_source_dir": f"/lib/modules/{release}/build"})
@@ -64,12 +64,12 @@ class DkmsConf:
         read = Assignments.parse(self.text)
         value = read.get(variable)
         if variable in read.unknown or value is None:
-            raise HostError(f"{self.where} does not say what {variable} is without being run.", f"Set the option {option}.")
+            raise HostError(f"{variable} in {self.where} cannot be determined without running it.", f"Set the option {option}.")
         return checked(value, f"{variable} in {self.where}")
 
 
 def checked(value: str, what: str) -> str:
-    """A package's name or version, refused when it cannot be part of a path."""
+    """A package's name or version, refused if it cannot be part of a path."""
     if not NAME.fullmatch(value):
         raise HostError(f"{what} is '{value}'; letters, digits and . _ + ~ - are allowed, the first a letter, a digit or _.")
     return value
@@ -89,7 +89,7 @@ def _pattern(name: str, pattern: str | None, value: str) -> str | None:
         return None
     try:
         fits = re.search(pattern, value) is not None
-    except re.error:  # a form that only bash knows
+    except re.error:  # a syntax that only bash knows
         return None
     return None if fits else f"{name} is '{pattern}', which {value} does not match"
 

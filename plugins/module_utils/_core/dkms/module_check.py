@@ -15,7 +15,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.source_tree import SourceFile, digest, read_files, write_files
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree import (
-    NOT_MEANT_FOR_KERNEL,
+    NOT_FOR_KERNEL,
     DkmsCommand,
     DkmsPaths,
     built_modules,
@@ -32,11 +32,11 @@ if t.TYPE_CHECKING:
 
 PREFIX = ".vfio-variants-"
 LAST_LINES = 30
-EXCLUDED = "its dkms.conf says that it is not meant for this kernel"
+EXCLUDED = "its dkms.conf says that it is not for this kernel"
 
 
 class Backup(t.NamedTuple):
-    """Folders beside DKMS's tree, the sources and the kernels' module trees, each on the file system of what goes there."""
+    """Folders beside DKMS's tree, the sources and the kernels' module trees, each on the file system of what is moved there."""
 
     tree: str
     sources: str
@@ -73,11 +73,11 @@ class StagedBuild:
 
     @property
     def backup(self) -> Backup:
-        """Where the old version is kept meanwhile."""
+        """Where the old version is moved in the meantime."""
         return Backup(f"{self._here}/old", f"{self.paths.source}/{self._key}/old", f"{self.paths.install}/{self._key}")
 
     def built(self, release: str) -> str:
-        """The folder with what was built for a kernel."""
+        """The folder of the build for a kernel."""
         return f"{self._paths.version(self.name, self.version)}/{release}"
 
     def lay_out(self, files: t.Callable[[], t.Sequence[SourceFile]]) -> None:
@@ -93,7 +93,7 @@ class StagedBuild:
             self._dkms().add()
 
     def build(self, release: str, arch: str, seconds: float) -> None:
-        """Build for a kernel, unless that is done.  Raises HostError with the log's last lines in ``facts``."""
+        """Build for a kernel, unless already done.  Raises HostError with the log's last lines in ``facts``."""
         if self.host.exists(self._mark(release)):
             return
         self.host.remove_tree(self.built(release))
@@ -101,13 +101,13 @@ class StagedBuild:
             code = self._dkms().build(release, arch, seconds).rc
         except HostError as error:
             raise self._failure(release, error) from error
-        if code != NOT_MEANT_FOR_KERNEL and not built_modules(self.host, f"{self.built(release)}/{arch}"):
+        if code != NOT_FOR_KERNEL and not built_modules(self.host, f"{self.built(release)}/{arch}"):
             raise HostError(f"DKMS built no module of {self.name} {self.version} for kernel {release}.", "Read the package's dkms.conf.")
         self.host.make_directory(f"{self._here}/done")
-        self.host.write_atomic(self._mark(release), EXCLUDED.encode() if code == NOT_MEANT_FOR_KERNEL else b"")
+        self.host.write_atomic(self._mark(release), EXCLUDED.encode() if code == NOT_FOR_KERNEL else b"")
 
     def excluded(self, release: str) -> str | None:
-        """Why DKMS refused a kernel, None when it did not."""
+        """Why DKMS refused a kernel, None if it did not."""
         return self.host.text_or_none(self._mark(release)) or None
 
     def clear(self) -> None:
@@ -130,14 +130,14 @@ class StagedBuild:
         reason = next((line.strip() for line in lines if "error:" in line.lower()), error.msg)
         return HostError(
             f"{self.name} {self.version} cannot be built for kernel {release}: {reason}",
-            "Nothing was changed on the host. The last lines of the build's log are in log.",
+            "Nothing was changed on the host. `log` has the last lines of the build's log.",
             {"log": "\n".join(lines), "kernel": release},
         )
 
 
 @dataclasses.dataclass(frozen=True)
 class ExpectedModule:
-    """A module that a package brings, and the aliases that it has to carry."""
+    """A module that a package must have, and the aliases that the module must have."""
 
     name: str
     aliases: tuple[str, ...] = ()
@@ -152,36 +152,36 @@ def parse_manifest(text: str, where: str) -> tuple[ExpectedModule, ...]:
         data = json.loads(text)
         modules = [(module["name"], module.get("aliases", [])) for module in data["modules"]]
         if not all(isinstance(part, str) for name, aliases in modules for part in (name, *aliases)):
-            raise TypeError("names and aliases are texts")
+            raise TypeError("names and aliases must be strings")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise HostError(
-            f"{where} is no list of modules: {error}.", 'It has to read {"modules": [{"name": "…", "aliases": ["…"]}]}.'
+            f"{where} is not a list of modules: {error}.", 'The format is {"modules": [{"name": "…", "aliases": ["…"]}]}.'
         ) from error
     return tuple(ExpectedModule(name, tuple(aliases)) for name, aliases in modules)
 
 
 def check_build(host: Host, release: str, modules: t.Mapping[str, str], expected: t.Sequence[ExpectedModule]) -> dict[str, ModuleInfo]:
-    """What each built module says.  Raises HostError when one is for another kernel, or lacks an expected alias."""
+    """The built modules' information.  Raises HostError if one is for another kernel, or lacks an expected alias."""
     found = {name: ModuleInfo.read(host, path) for name, path in modules.items()}
     for name, info in found.items():
         if not info.fits(release):
             raise HostError(
                 f"{modules[name]} is built for '{info.vermagic or 'no kernel'}', not for kernel {release}.",
-                f"Check what /lib/modules/{release}/build leads to.",
+                f"Check where /lib/modules/{release}/build leads.",
             )
     known = {normalize_module_name(name): info for name, info in found.items()}
     for wanted in expected:
         built = known.get(normalize_module_name(wanted.name))
         if built is None:
             raise HostError(
-                f"The package brings no module {wanted.name} for kernel {release}; it brings {', '.join(found) or 'none'}.",
+                f"The package has no module {wanted.name} for kernel {release}; it has {', '.join(found) or 'none'}.",
                 "Check BUILT_MODULE_NAME in its dkms.conf, and the option modules or its modules.json.",
             )
         lacking = sorted(set(wanted.aliases) - set(built.aliases))
         if lacking:
             raise HostError(
                 f"Module {wanted.name} for kernel {release} lacks the alias {lacking[0]}.",
-                f"It carries {', '.join(built.aliases) or 'none'}. Check its device table, and modules or the package's modules.json.",
+                f"It has {', '.join(built.aliases) or 'none'}. Check its device table, and modules or the package's modules.json.",
             )
     return found
 
@@ -189,18 +189,18 @@ def check_build(host: Host, release: str, modules: t.Mapping[str, str], expected
 def check_installation(
     host: Host, paths: DkmsPaths, release: str, modules: t.Mapping[str, str], found: t.Mapping[str, ModuleInfo]
 ) -> dict[str, str]:
-    """The file that the kernel will load for each module: as built, known to depmod with its aliases.  HostError when not."""
+    """The file that the kernel will load for each module.  Raises HostError if it is not as built, or depmod lacks its aliases."""
     installed = installed_modules(host, paths, release, modules)
     for name, built in modules.items():
         path = installed.get(name)
         if path is None or not host.is_file(path):
             raise HostError(
-                f"DKMS did not install module {name} for kernel {release}.", "Run the module again with -vvv to see what DKMS said."
+                f"DKMS did not install module {name} for kernel {release}.", "Run the module again with -vvv to see the output of DKMS."
             )
         if host.read_bytes(path) != host.read_bytes(built):
             raise HostError(
                 f"Kernel {release} would load {path}, which is not the module {name} that DKMS built ({built}).",
-                "Another package brings a module of that name. Remove it, or change depmod's search order in /etc/depmod.d.",
+                "Another package has a module of that name. Remove it, or change depmod's search order in /etc/depmod.d.",
             )
     known = b"\n" + host.read_bytes(f"{paths.install}/{release}/modules.alias")
     for name, info in found.items():
@@ -208,6 +208,6 @@ def check_installation(
             line = f"\nalias {alias} {normalize_module_name(name)}\n".encode("utf-8", "surrogateescape")
             if line not in known:
                 raise HostError(
-                    f"{paths.install}/{release}/modules.alias does not give {alias} to module {name}.", f"Run `depmod {release}`."
+                    f"{paths.install}/{release}/modules.alias does not have {alias} for module {name}.", f"Run `depmod {release}`."
                 )
     return installed

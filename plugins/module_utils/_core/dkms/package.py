@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A DKMS package in the state that a user asks for."""
+"""Brings a DKMS package to the wanted state."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ if t.TYPE_CHECKING:
 
 
 class DkmsPackage:
-    """A wanted package and the host it is for, as both are when this is made."""
+    """A wanted package on a host, as the host is when this is created."""
 
     def __init__(self, host: Host, wanted: WantedPackage) -> None:
         self._host = host
@@ -66,7 +66,7 @@ class DkmsPackage:
         if wanted.level == ABSENT:
             return self._decide_absence()
         if wanted.version is None:
-            raise HostError(f"version: which version of {wanted.name} is meant, is not said.", "Set version, or source.")
+            raise HostError(f"version: the version of {wanted.name} is needed.", "Set version, or source.")
         installed = installed_releases(self._host)
         excluded = {release: reason for release in installed for reason in (self._exclusion(release),) if reason is not None}
         chosen = chosen_releases(self._host, wanted.kernels)
@@ -83,37 +83,37 @@ class DkmsPackage:
         return dkms_plan.decide_absence(state, self._wanted.version, stale)
 
     def _versions(self) -> frozenset[str]:
-        """The versions that shall be absent."""
+        """The versions that should be absent."""
         if self._wanted.version is not None:
             return frozenset((self._wanted.version,))
         known = (*self._state.versions, *(active.version for active in self._state.active.values()))
         try:
             return frozenset((*known, self._conf.version)) if self._conf is not None else frozenset(known)
         except HostError:
-            return frozenset(known)  # only running that dkms.conf would tell
+            return frozenset(known)  # only running that dkms.conf would show it
 
     def _exclusion(self, release: str) -> str | None:
         return self._conf.exclusion(release, self._arch, kernel_config(self._host, release)) if self._conf is not None else None
 
     def _check_excluded(self, chosen: t.Sequence[str], excluded: t.Mapping[str, str]) -> None:
-        """A kernel that was asked for by name, and a package that fits no kernel, are no success."""
+        """It is an error if a requested kernel is excluded by name, or if all kernels are excluded."""
         refused = [release for release in chosen if release in excluded]
         named = [release for release in refused if release in self._wanted.kernels]
         if named or (refused and len(refused) == len(chosen)):
             first = (named or refused)[0]
             raise HostError(
-                f"{self._wanted.name} {self._wanted.version} is not meant for kernel {first}: {excluded[first]}.",
-                "Install a kernel that fits, or leave this one out of kernels.",
+                f"{self._wanted.name} {self._wanted.version} is not for kernel {first}: {excluded[first]}.",
+                "Install a suitable kernel, or remove this one from kernels.",
                 {"skipped_kernels": {release: excluded[release] for release in refused}},
             )
 
     @property
     def needs_files(self) -> bool:
-        """Whether the contents of the sources have to come to the host."""
+        """Whether the contents of the sources must be sent to the host."""
         return self.plan.replaces_sources
 
     def missing(self) -> tuple[Requirement, ...]:
-        """What the plan needs on the host and is not there."""
+        """What the plan needs and the host lacks."""
         tools = (
             *(missing_for_change(self._host) if self.plan.needs_dkms else ()),
             *(missing_for_build(self._host) if self.plan.builds else ()),
@@ -124,22 +124,22 @@ class DkmsPackage:
     # -- doing
 
     def check(self) -> None:
-        """Raise HostError, before anything is written, when something that the plan needs is missing."""
+        """Raise HostError, before anything is written, if something that the plan needs is missing."""
         lacking = self.missing()
         if lacking:
             packages = " ".join(dict.fromkeys(found.package for found in lacking))
             raise HostError(
                 f"This host lacks {', '.join(found.what for found in lacking)}.",
-                f"Install {packages}, or name in kernels those that have what a build needs.",
+                f"Install {packages}, or set kernels to those for which a build is possible.",
                 {"missing_packages": packages.split(" ")},
             )
 
     def clear(self) -> None:
-        """Remove what killed runs left behind."""
+        """Remove what aborted runs left behind."""
         self._staged().clear()
 
     def build(self, releases: t.Iterable[str]) -> None:
-        """Build the package, aside, for these kernels of the plan."""
+        """Build the package for these kernels of the plan, and check the modules, without installing anything."""
         staged = self._staged()
         source = self._wanted.source
         try:
@@ -153,7 +153,7 @@ class DkmsPackage:
             raise
 
     def apply(self) -> PackageReport:
-        """Carry the plan out, and report what is there then."""
+        """Carry out the plan, and report the result."""
         staged = self._staged()
         if self.plan.builds:
             self.build(self.plan.builds)
@@ -181,7 +181,7 @@ class DkmsPackage:
         return self._wanted.source.expected if self._wanted.source is not None else ()
 
     def _known_modules(self) -> frozenset[str]:
-        """Every module that the package is known to bring, in any of its versions."""
+        """Every module that the package is known to have, in any of its versions."""
         listed = self._conf.modules if self._conf is not None else ()
         expected = (module.name for module in self._expected())
         return frozenset((*listed, *expected)) | known_modules(self._host, self._paths, self._state)
@@ -205,12 +205,12 @@ class DkmsPackage:
             raise HostError(f"DKMS did not remove {what} of {self._wanted.name}.", "Run `dkms status`.")
 
     def report(self) -> PackageReport:
-        """The package as it now is for each of the plan's kernels.  Raises HostError when it is not as expected."""
+        """The package as it is now for each of the plan's kernels.  Raises HostError if it is not as expected."""
         state = PackageState.read(self._host, self._paths, self._wanted.name)
         return self._report({release: self._on_kernel(state, release, level) for release, level in self.plan.result.items()})
 
     def prediction(self) -> PackageReport:
-        """The same, before the plan is carried out: of the modules only what is expected is known."""
+        """The report as it will be: of the modules, only the expected aliases are known."""
         modules = self._expected() or (tuple(ExpectedModule(name) for name in self._conf.modules) if self._conf is not None else ())
         by_name = {module.name: module for module in modules}
         kernels = {release: KernelPackage(level, by_name) for release, level in self.plan.result.items()}

@@ -17,7 +17,7 @@ if t.TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class FoundModule:
-    """A module's file, the one that the kernel loads or that DKMS built, and what it says about itself."""
+    """A module's file, as the kernel loads it or as DKMS built it, and its information."""
 
     path: str
     info: ModuleInfo
@@ -39,7 +39,7 @@ class FoundModule:
 
 @dataclasses.dataclass(frozen=True)
 class KernelPackage:
-    """The package for one kernel, with its modules by name; of those that are only predicted nothing but the aliases is known."""
+    """The package for one kernel, with its modules by name; those of a prediction are expected ones."""
 
     level: PresentLevel
     modules: t.Mapping[str, FoundModule | ExpectedModule]
@@ -50,7 +50,7 @@ class KernelPackage:
 
 @dataclasses.dataclass(frozen=True)
 class PackageReport:
-    """The package for each of the plan's kernels.  ``before`` and ``after`` have a line for each version's sources and each kernel."""
+    """The package for each of the plan's kernels.  ``before`` and ``after`` have one line for each version's sources and each kernel."""
 
     name: str
     version: str | None
@@ -61,7 +61,7 @@ class PackageReport:
     before: str
     after: str
     lacking: tuple[Requirement, ...] = ()
-    """What the plan needs on the host and is not there; of a prediction alone."""
+    """What the plan needs and the host lacks; only in a prediction."""
 
     def result(self) -> Result:
         header = f"DKMS package {self.name}"

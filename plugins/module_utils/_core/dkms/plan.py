@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which steps lead from the DKMS package that a host has to the one that is wanted.  Pure: facts in, a plan out."""
+"""The steps from the DKMS package that a host has to the wanted one.  Pure: facts in, a plan out."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ ABSENT: t.Final = "absent"
 
 @dataclasses.dataclass(frozen=True)
 class DesiredState:
-    """A version of a package for some kernels.  ``digest`` is that of the sources it shall have, None for those it has."""
+    """A version of a package for some kernels.  ``digest`` is that of its desired sources, None for the present ones."""
 
     name: str
     version: str
@@ -32,23 +32,23 @@ class DesiredState:
 
 @dataclasses.dataclass(frozen=True)
 class PackagePlan:
-    """Steps in the order in which they are taken; empty when all is as it should be."""
+    """Steps in order; none if everything is as wanted."""
 
     name: str
     version: str | None
     replaces_sources: bool = False
-    """The sources are replaced, and with them everything built from the old ones."""
+    """The sources are replaced, and everything that was built from the old ones."""
     register: bool = False
-    """The sources are there, but DKMS does not know them."""
+    """The sources exist, but are not registered with DKMS."""
     builds: tuple[str, ...] = ()
     uninstalls: tuple[Active, ...] = ()
     installs: tuple[str, ...] = ()
     removes: tuple[str, ...] = ()
-    """Versions that go, with their sources."""
+    """Versions that are removed, with their sources."""
     stale_modules: tuple[StaleModule, ...] = ()
-    """Modules that go although DKMS does not know them any more."""
+    """Modules that are removed although DKMS no longer lists them."""
     result: t.Mapping[str, PresentLevel] = dataclasses.field(default_factory=dict)
-    """By kernel: installed or built, what the package will be for it."""
+    """By kernel: whether the package will be installed or built."""
     skipped: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
     """By kernel: why the package is not for it."""
 
@@ -58,17 +58,17 @@ class PackagePlan:
 
     @property
     def needs_dkms(self) -> bool:
-        """Whether there is a step that DKMS takes."""
+        """Whether there is a step for which DKMS is needed."""
         return bool(self.replaces_sources or self.register or self.builds or self.uninstalls or self.installs or self.removes)
 
     @property
     def module_trees(self) -> tuple[str, ...]:
-        """Kernels whose module trees change."""
+        """Kernels whose module trees are changed."""
         gone = (*(active.release for active in self.uninstalls), *(module.release for module in self.stale_modules))
         return tuple(dict.fromkeys((*gone, *self.installs)))
 
     def without(self, excluded: t.Mapping[str, str]) -> PackagePlan:
-        """The plan when DKMS itself refuses some kernels."""
+        """The plan if DKMS itself refuses some kernels."""
         return dataclasses.replace(
             self,
             builds=tuple(release for release in self.builds if release not in excluded),
@@ -81,9 +81,9 @@ class PackagePlan:
 def decide(wanted: DesiredState, state: PackageState, installed: t.Container[str], excluded: t.Mapping[str, str]) -> PackagePlan:
     """The steps to the wanted version.
 
-    ``installed`` are the kernels of the host, ``excluded`` those that the package is not meant for, with the reason.
-    A kernel that has the package already is brought up to date with the wanted ones when the sources it was built from
-    go: none is left with a module that cannot be built again.
+    ``installed`` are the kernels of the host, ``excluded`` those that the package is not for, with the reason.
+    Kernels that have the package are updated, too, if the sources from which it was built are removed: no kernel is left
+    with a module that cannot be built again.
     """
     here = state.versions.get(wanted.version)
     if wanted.digest is None and (here is None or here.digest is None):
@@ -116,20 +116,20 @@ def decide(wanted: DesiredState, state: PackageState, installed: t.Container[str
 
 
 def decide_absence(state: PackageState, version: str | None, stale: tuple[StaleModule, ...] = ()) -> PackagePlan:
-    """The steps that remove one version of a package, or all, with the modules of it that DKMS has lost."""
+    """The steps that remove one version of a package, or all, including modules that DKMS no longer lists."""
     removes = tuple(known for known in state.versions if version in (None, known))
     orphans = [active for active in state.active.values() if version in (None, active.version)]
     return PackagePlan(state.name, None, uninstalls=tuple(orphans), removes=removes, stale_modules=stale)
 
 
 def _gone(wanted: DesiredState, state: PackageState, replaces: bool) -> tuple[str, ...]:
-    """Versions whose present sources go."""
+    """Versions whose present sources are removed."""
     others = () if wanted.keep_versions else tuple(version for version in state.versions if version != wanted.version)
     return (*others, *((wanted.version,) if replaces and wanted.version in state.versions else ()))
 
 
 def _levels(wanted: DesiredState, state: PackageState, gone: t.Container[str]) -> dict[str, PresentLevel]:
-    """What the package shall be for each kernel: those asked for, then those that have what goes."""
+    """The wanted level for each kernel: the requested ones, then those that have what is removed."""
     kept = {active.release for active in state.active.values() if active.version == wanted.version or active.version in gone}
     levels = {release: INSTALLED if release in kept else wanted.level for release in wanted.kernels}
     levels.update({release: INSTALLED for release in kept if state.active[release].version in gone})
@@ -150,10 +150,10 @@ def _is_installed(state: PackageState, version: str, release: str) -> bool:
 
 
 def as_text(plan: PackagePlan, state: PackageState, digest: str | None) -> tuple[str, str]:
-    """The package before and after the plan, a line for each version's sources and each kernel."""
+    """The package before and after the plan, one line for each version's sources and each kernel."""
     before = {f"sources of {version.version}": _short(version.digest) for version in state.versions.values() if version.digest}
     before.update(_kernel_lines(state))
-    before.update({module.path: f"{module.version}, which DKMS does not know" for module in plan.stale_modules})
+    before.update({module.path: f"{module.version}, which DKMS does not list" for module in plan.stale_modules})
     gone = (*plan.removes, *((plan.version,) if plan.replaces_sources else ()))
     lost = {f"sources of {version}" for version in plan.removes}
     lost.update(module.path for module in plan.stale_modules)

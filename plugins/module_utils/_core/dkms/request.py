@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What `dkms_package` is asked to do, and what that means once the sources are known."""
+"""What `dkms_package` should do, and the wanted package once the sources are known."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
 PackageOption = t.Literal["present", "installed", "built", "absent"]
-"""What the option `state` takes; the first two mean the same."""
+"""The option `state`; the first two mean the same."""
 RunStep = t.Literal["look", "build", "finish"]
-"""The part of a run that one call of the module is: see the module's action plugin."""
+"""Which part of a run one call of the module is: see the module's action plugin."""
 CONF, MANIFEST = "dkms.conf", "modules.json"
 
 
 @dataclasses.dataclass(frozen=True)
 class FolderOnHost:
-    """Sources that lie on the managed host."""
+    """Sources on the managed host."""
 
     path: str
 
 
 @dataclasses.dataclass(frozen=True)
 class SentSources:
-    """Sources that lie on the controller, as the action plugin describes them; ``archive`` is where it has put them on the host.
+    """Sources on the controller, as the action plugin describes them; ``archive`` is their copy on the host, once it is there.
 
-    ``digest`` and ``conf`` are None where the module was called without its action plugin.
+    ``digest`` and ``conf`` are None if the module was called without its action plugin.
     """
 
     path: str
@@ -48,9 +48,9 @@ class SentSources:
 
 @dataclasses.dataclass(frozen=True)
 class PackageRequest:
-    """What the user asks for.  ``kernels`` are releases, ``all`` or ``running``; ``timeout`` is for each build, in seconds.
+    """What `dkms_package` should do.  ``kernels`` are releases, ``all`` or ``running``; ``timeout`` is for each build, in seconds.
 
-    ``modules`` is None where the sources' own manifest counts.  ``step`` and ``build`` say which part of the run is due.
+    ``modules`` None means those in the sources' own manifest.  ``step`` and ``build`` are the part of the run.
     """
 
     name: str | None = None
@@ -71,7 +71,7 @@ class PackageRequest:
 
 @dataclasses.dataclass(frozen=True)
 class PackageSource:
-    """New sources.  ``files`` gives their contents when they are needed, None while only their digest is here."""
+    """New sources.  ``files`` returns their contents; None while only their digest is known."""
 
     conf: DkmsConf
     digest: str
@@ -81,7 +81,7 @@ class PackageSource:
 
 @dataclasses.dataclass(frozen=True)
 class WantedPackage:
-    """The request once the sources are known.  ``version`` None means each that is there, ``expected`` None what the sources say."""
+    """The request once the sources are known.  ``version`` None means every one, ``expected`` None those of the sources' manifest."""
 
     name: str
     version: str | None
@@ -94,12 +94,12 @@ class WantedPackage:
 
 
 def read_wanted(host: Host, request: PackageRequest) -> WantedPackage:
-    """The package that is asked for.  Raises HostError when the request contradicts itself or the sources."""
+    """The requested package.  Raises HostError if the request contradicts the sources."""
     source = _source(host, request.source)
     name, version = request.name, request.version
     if source is not None:
         name = _agreed("name", name, lambda: source.conf.name, source)
-        # Whatever version is there goes when the package shall be absent, unless one is named.
+        # To remove a package is to remove every version, unless one is given.
         if request.level != ABSENT:
             version = _agreed("version", version, lambda: source.conf.version, source)
     if name is None:
@@ -122,10 +122,10 @@ def _agreed(option: str, given: str | None, written: t.Callable[[], str], source
     except HostError:
         if given is None:
             raise
-        return given  # only running the file would tell: the user does
+        return given  # only running the file would show it; the user knows
     if given not in (None, found):
         raise HostError(
-            f"{option}: {given} was asked for, but {source.conf.where} says {found}.", f"Leave {option} out, or change the file."
+            f"{option}: {given} was requested, but {source.conf.where} says {found}.", f"Leave {option} out, or change the file."
         )
     return found
 
@@ -138,7 +138,7 @@ def _source(host: Host, source: FolderOnHost | SentSources | None) -> PackageSou
 
 def _source_on_host(host: Host, folder: str) -> PackageSource:
     if not host.is_file(f"{folder}/{CONF}"):
-        raise HostError(f"source: there is no {folder}/{CONF} on this host.", "Name the folder that holds the package's dkms.conf.")
+        raise HostError(f"source: there is no {folder}/{CONF} on this host.", "Give the folder with the package's dkms.conf.")
     files = read_files(host, folder)
     texts = {file.name: file.content.decode("utf-8", "surrogateescape") for file in files if file.name in (CONF, MANIFEST)}
     return _described(folder, texts[CONF], texts.get(MANIFEST), digest(files), lambda: files)
@@ -147,7 +147,7 @@ def _source_on_host(host: Host, folder: str) -> PackageSource:
 def _source_from_controller(host: Host, sent: SentSources) -> PackageSource:
     if sent.digest is None or sent.conf is None:
         raise HostError(
-            "source: the sources lie on the controller, and only the module's action plugin can bring them here.",
+            "source: the sources are on the controller, and only the module's action plugin can send them.",
             "Call the module by its full name vfio.variants.dkms_package, or set remote_src.",
         )
     archive = sent.archive

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The files of a source package, and one digest of names, executable bits and contents, the same wherever they lie."""
+"""The files of a source package, and one digest of names, executable bits and contents."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors im
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
-# What version control keeps beside the files is no part of a package.
+# Files of version control and caches are not part of a package.
 IGNORED_FOLDERS = frozenset((".git", ".hg", ".svn", "__pycache__"))
 
 
@@ -35,7 +35,7 @@ class SourceFile:
 def read_files(host: Host, folder: str) -> tuple[SourceFile, ...]:
     """The files below a folder, in the order of their names.  A link to a file counts as that file.
 
-    Raises HostError for what is neither: a link to a folder or to nothing, a device, a socket.
+    Raises HostError for anything else: a link to a folder, a broken link, a device, a socket.
     """
     found = []
     for path in host.files_below(folder):
@@ -44,7 +44,7 @@ def read_files(host: Host, folder: str) -> tuple[SourceFile, ...]:
             continue
         status = host.stat(path)
         if status is None or not host.is_file(path):
-            raise HostError(f"{path} is not a file, so it cannot be part of a source package.", "Remove it, or put a file in its place.")
+            raise HostError(f"{path} is not a file, so it cannot be part of a source package.", "Remove it, or replace it by a file.")
         found.append(SourceFile(name, bool(status.st_mode & 0o100), host.read_bytes(path)))
     return tuple(sorted(found, key=lambda file: file.name))
 
@@ -61,7 +61,7 @@ def digest(files: t.Iterable[SourceFile]) -> str:
 
 
 def pack(files: t.Iterable[SourceFile]) -> bytes:
-    """One archive, byte for byte the same for the same files."""
+    """An archive that is byte for byte the same for the same files."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w", format=tarfile.PAX_FORMAT) as archive:
         for file in sorted(files, key=lambda file: file.name):
@@ -72,7 +72,7 @@ def pack(files: t.Iterable[SourceFile]) -> bytes:
 
 
 def unpack(archive: bytes) -> tuple[SourceFile, ...]:
-    """The files of an archive that `pack` made.  Nothing is written, so a name that leads out of the package is refused here."""
+    """The files of an archive from `pack`.  Names that lead out of the package are refused."""
     try:
         with tarfile.open(fileobj=io.BytesIO(archive)) as opened:
             return tuple(_member(opened, member) for member in opened.getmembers())
@@ -81,7 +81,7 @@ def unpack(archive: bytes) -> tuple[SourceFile, ...]:
 
 
 def write_files(host: Host, files: t.Iterable[SourceFile], folder: str) -> None:
-    """Lay the files out below a folder."""
+    """Write the files to a folder."""
     for file in files:
         path = f"{folder}/{file.name}"
         host.make_directory(path.rsplit("/", 1)[0])
@@ -91,5 +91,5 @@ def write_files(host: Host, files: t.Iterable[SourceFile], folder: str) -> None:
 def _member(opened: tarfile.TarFile, member: tarfile.TarInfo) -> SourceFile:
     content = opened.extractfile(member) if member.isfile() else None
     if content is None or member.name.startswith("/") or ".." in member.name.split("/"):
-        raise HostError(f"The archive of the source package holds '{member.name}', which is not a file below it.")
+        raise HostError(f"The archive of the source package contains '{member.name}', which is not a file inside it.")
     return SourceFile(member.name, bool(member.mode & 0o100), content.read())

@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files of a package's modules in DKMS's own folder of a kernel's module tree that DKMS would not remove.
+"""Files of a package's modules in DKMS's folder of a kernel's module tree that DKMS does not remove.
 
-DKMS 3 removes a file only when it recognises it by its version.  Any other file stays, and DKMS 3.2 takes it for the kernel's
-own at the next installation: do_install() archives it below ``original_module``, and do_uninstall() puts it back.
+DKMS 3 removes a file only if it recognises its version.  Any other file stays, and DKMS 3.2 regards it as the kernel's own at
+the next installation: do_install() archives it below ``original_module``, and do_uninstall() restores it.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ class StaleModule:
 
 
 def module_files(host: Host, paths: DkmsPaths, package: str, release: str, modules: t.Iterable[str]) -> tuple[str, ...]:
-    """The files of these modules in DKMS's folder, whatever their suffix, but for those that another package of DKMS's put there."""
+    """The files of these modules in DKMS's folder, with any suffix, except those of other DKMS packages."""
     folder = f"{paths.install}/{release}/{FOLDER}"
     wanted = {normalize_module_name(name) for name in modules} - _of_others(host, paths, package, release)
     return tuple(f"{folder}/{name}" for name in host.names(folder) if module_name(name) in wanted)
 
 
 def known_modules(host: Host, paths: DkmsPaths, state: PackageState) -> frozenset[str]:
-    """The modules that the versions on the host bring, as their builds and their dkms.conf say."""
+    """The modules of the versions on the host, from their builds and their dkms.conf."""
     names = {name for version in state.versions.values() for build in version.builds.values() for name in build.modules}
     for version in state.versions:
         path = f"{paths.sources(state.name, version)}/dkms.conf"
@@ -55,7 +55,7 @@ def known_modules(host: Host, paths: DkmsPaths, state: PackageState) -> frozense
 def read_stale_modules(
     host: Host, paths: DkmsPaths, state: PackageState, modules: t.Collection[str], versions: t.Container[str]
 ) -> tuple[StaleModule, ...]:
-    """Modules of the package, in these versions, for kernels that have none of its versions as DKMS knows."""
+    """Modules of the package, in these versions, for kernels for which DKMS lists none of its versions."""
     releases = (release for release in host.names(paths.install) if release not in state.active and not release.startswith("."))
     files = ((release, path) for release in releases for path in module_files(host, paths, state.name, release, modules))
     found = (StaleModule(release, path, _version(host, path) or "") for release, path in files)
@@ -63,14 +63,14 @@ def read_stale_modules(
 
 
 def check_removed(host: Host, paths: DkmsPaths, package: str, release: str, modules: t.Iterable[str]) -> None:
-    """Raise HostError when a kernel still has a file of one of these modules in DKMS's folder."""
+    """Raise HostError if a kernel still has a file of one of these modules in DKMS's folder."""
     left = module_files(host, paths, package, release, modules)
     if left:
-        raise HostError(f"{left[0]} is still there although DKMS removed {package} from kernel {release}.", "Remove it by hand.")
+        raise HostError(f"{left[0]} still exists although DKMS removed {package} from kernel {release}.", "Remove it manually.")
 
 
 def check_forgotten(host: Host, paths: DkmsPaths, release: str, modules: t.Iterable[str]) -> None:
-    """Raise HostError when depmod's files still lead a kernel to one of these modules, and it is nowhere."""
+    """Raise HostError if depmod's files of a kernel still list one of these modules, and its file is gone."""
     here = f"{paths.install}/{release}"
     if not host.is_file(f"{here}/modules.dep"):
         return
@@ -85,7 +85,7 @@ def check_forgotten(host: Host, paths: DkmsPaths, release: str, modules: t.Itera
 
 
 def _of_others(host: Host, paths: DkmsPaths, package: str, release: str) -> frozenset[str]:
-    """The modules that other packages of DKMS's have installed for a kernel."""
+    """The modules of other DKMS packages that are installed for a kernel."""
     others = (name for name in host.names(paths.tree) if name != package and not name.startswith("."))
     links = (f"{paths.tree}/{name}/{entry}" for name in others for entry in host.names(f"{paths.tree}/{name}"))
     active = (link for link in links if link.rsplit("/", 1)[1].startswith(f"kernel-{release}-") and host.link(link) is not None)
@@ -93,7 +93,7 @@ def _of_others(host: Host, paths: DkmsPaths, package: str, release: str) -> froz
 
 
 def _version(host: Host, path: str) -> str | None:
-    """The version that a module's file gives itself, None where it gives none or is no module."""
+    """The version in a module's file; None if there is none, or if it is not a module."""
     try:
         return ModuleInfo.read(host, path).version
     except HostError:

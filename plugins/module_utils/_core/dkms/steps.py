@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What one call of `dkms_package` does: predict, look what there is to do, build for one kernel, or do all that is left."""
+"""What one call of `dkms_package` does: predict, determine what to do, build for one kernel, or do everything that is left."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if t.TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class WorkLeft:
-    """What the action plugin has to do: send the sources, and call for a build for each of these kernels."""
+    """What the action plugin must do: send the sources, and call the module to build for each of these kernels."""
 
     sources: bool
     builds: tuple[str, ...]
@@ -29,7 +29,7 @@ class WorkLeft:
 
 @dataclasses.dataclass(frozen=True)
 class KernelBuilt:
-    """A build for one kernel is kept for the end of the run; nothing else on the host has changed."""
+    """A build for one kernel is staged for the end of the run; nothing else on the host has changed."""
 
     release: str | None
 
@@ -41,14 +41,14 @@ PackageResult = t.Union["PackageReport", WorkLeft, KernelBuilt]
 
 
 def run(host: Host, request: PackageRequest, check_mode: bool) -> PackageResult:
-    """Do the requested step; in check mode only predict what the whole run would do."""
+    """Do the requested step; in check mode, predict the whole run."""
     if check_mode:
         return predict(host, request)
     return {"look": look, "build": build, "finish": finish}[request.step](host, request)
 
 
 def look(host: Host, request: PackageRequest) -> PackageReport | WorkLeft:
-    """What a run begins with: nothing to do, and the report; or what has to be done, everything needed being there."""
+    """The first step: the report if there is nothing to do, else what is to be done, if the host has everything for it."""
     package = DkmsPackage(host, read_wanted(host, request))
     if not package.plan.changed:
         return package.report()
@@ -59,7 +59,7 @@ def look(host: Host, request: PackageRequest) -> PackageReport | WorkLeft:
 
 
 def build(host: Host, request: PackageRequest) -> KernelBuilt:
-    """One kernel's build; nothing of it can be seen outside of its hidden folder."""
+    """The build for one kernel, in a hidden folder."""
     with host.lock():
         package = DkmsPackage(host, read_wanted(host, request))
         package.check()
@@ -68,7 +68,7 @@ def build(host: Host, request: PackageRequest) -> KernelBuilt:
 
 
 def finish(host: Host, request: PackageRequest) -> PackageReport:
-    """Everything that is still to be done."""
+    """Everything that is left to do."""
     with host.lock():
         package = DkmsPackage(host, read_wanted(host, request))
         if not package.plan.changed:
@@ -78,6 +78,6 @@ def finish(host: Host, request: PackageRequest) -> PackageReport:
 
 
 def predict(host: Host, request: PackageRequest) -> PackageReport:
-    """What the package will be, with what the host lacks for that: an earlier task of the play may bring it."""
+    """The report as it will be, with what the host lacks: an earlier task of the play may install it."""
     package = DkmsPackage(host, read_wanted(host, request))
     return package.prediction() if package.plan.changed else package.report()

@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What DKMS has of a package, and what of it lies in the kernels' module trees.
+"""A package in DKMS's tree and in the kernels' module trees.
 
-Read from the trees themselves: the output of ``dkms status`` has changed its form three times, and does not say whether
-the file under /lib/modules is the one that DKMS built.
+Read from the trees themselves: the format of ``dkms status`` has changed three times, and it does not show whether the file
+in /lib/modules is the one that DKMS built.
 
     <tree>/<name>/<version>/source -> <source>/<name>-<version>      registered
     <tree>/<name>/<version>/<release>/<arch>/module/<module>.ko[.xz]  built
@@ -26,13 +26,13 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Completed, Host
 
 
-# Names in a version's folder that are no kernel's: remove_module() in /usr/sbin/dkms
-NO_KERNEL = frozenset(("build", "source", "tarball", "driver_disk", "rpm", "deb"))
+# Names in a version's folder that are not kernels: remove_module() in /usr/sbin/dkms
+NOT_KERNELS = frozenset(("build", "source", "tarball", "driver_disk", "rpm", "deb"))
 
 
 @dataclasses.dataclass(frozen=True)
 class DkmsPaths:
-    """Where DKMS keeps its tree, the sources and the modules."""
+    """Where DKMS has its tree, the sources and the modules."""
 
     tree: str = "/var/lib/dkms"
     source: str = "/usr/src"
@@ -40,7 +40,7 @@ class DkmsPaths:
 
     @classmethod
     def read(cls, host: Host) -> DkmsPaths:
-        """As /etc/dkms/framework.conf and the files beside it say."""
+        """From /etc/dkms/framework.conf and framework.conf.d."""
         paths = cls()
         more = (f"/etc/dkms/framework.conf.d/{name}" for name in host.names("/etc/dkms/framework.conf.d") if name.endswith(".conf"))
         for path in ("/etc/dkms/framework.conf", *more):
@@ -68,7 +68,7 @@ class Build:
 
 @dataclasses.dataclass(frozen=True)
 class Version:
-    """One version of a package.  ``digest`` is that of its sources, None where they are not there."""
+    """One version of a package.  ``digest`` is that of its sources, None if there are none."""
 
     version: str
     registered: bool
@@ -81,7 +81,7 @@ class Version:
 class Active:
     """The version that DKMS has installed for a kernel; ``modules`` are the files in the module tree by module name.
 
-    ``sound`` when each of them is the file that DKMS built, and the one that modprobe would take.
+    ``sound`` if each of them is the file that DKMS built, and the one that modprobe would load.
     """
 
     version: str
@@ -93,7 +93,7 @@ class Active:
 
 @dataclasses.dataclass(frozen=True)
 class PackageState:
-    """A package as it is on a host: its versions by name, and the active one by kernel release."""
+    """A package on a host: its versions by name, and the active one by kernel release."""
 
     name: str
     versions: t.Mapping[str, Version]
@@ -112,7 +112,7 @@ class PackageState:
 
 
 def _version_names(host: Host, paths: DkmsPaths, name: str) -> tuple[str, ...]:
-    """Versions in DKMS's tree, and those of which only the sources are there."""
+    """Versions in DKMS's tree, and those that have only sources."""
     here = f"{paths.tree}/{name}"
     known = [
         entry for entry in host.names(here) if entry != "original_module" and not entry.startswith(".") and _is_folder(host, here, entry)
@@ -126,7 +126,7 @@ def _is_folder(host: Host, parent: str, entry: str) -> bool:
 
 
 def _is_source_of(host: Host, paths: DkmsPaths, folder: str, name: str) -> bool:
-    # Sources of a package whose name begins with this one's lie there as well.
+    # There may be sources of a package whose name begins with this one's.
     path = f"{paths.source}/{folder}/dkms.conf"
     if not host.is_file(path):
         return False
@@ -142,7 +142,7 @@ def _read_version(host: Host, paths: DkmsPaths, name: str, version: str) -> Vers
     found = digest(read_files(host, sources)) if host.is_file(f"{sources}/dkms.conf") else None
     builds = {}
     for release in host.names(here):
-        if release in NO_KERNEL or release.startswith(".") or not _is_folder(host, here, release):
+        if release in NOT_KERNELS or release.startswith(".") or not _is_folder(host, here, release):
             continue
         for arch in host.names(f"{here}/{release}"):
             modules = built_modules(host, f"{here}/{release}/{arch}")
@@ -169,7 +169,7 @@ def _read_active(host: Host, paths: DkmsPaths, version: Version | None, parts: t
 
 
 def installed_modules(host: Host, paths: DkmsPaths, release: str, names: t.Iterable[str]) -> dict[str, str]:
-    """The file that modprobe takes for each of these modules: the one that depmod chose."""
+    """The file that modprobe loads for each of these modules: the one that depmod chose."""
     here = f"{paths.install}/{release}"
     known = host.read_text(f"{here}/modules.dep") if host.is_file(f"{here}/modules.dep") else ""
     matches = {name: re.search(rf"^(?:[^:\n]*/)?{re.escape(name)}\.ko(?:\.(?:gz|xz|zst))?(?=:)", known, re.MULTILINE) for name in names}
@@ -177,20 +177,20 @@ def installed_modules(host: Host, paths: DkmsPaths, release: str, names: t.Itera
 
 
 def absolute(here: str, path: str) -> str:
-    """A path of modules.dep, which is relative to the kernel's folder unless the module lies elsewhere."""
+    """A path of modules.dep, which is relative to the kernel's folder unless the module is elsewhere."""
     return path if path.startswith("/") else f"{here}/{path}"
 
 
 # DKMS calls depmod, modinfo and others by name, and a session without a login shell may lack the sbin folders.
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 SECONDS = 300
-"""For everything but a build: copying files and, on a slow machine, half a minute of depmod."""
-NOT_MEANT_FOR_KERNEL = 77
+"""For everything except builds: copying files and, on a slow machine, half a minute of depmod."""
+NOT_FOR_KERNEL = 77
 
 
 @dataclasses.dataclass(frozen=True)
 class DkmsCommand:
-    """``dkms`` on a version of a package, in the trees that ``paths`` names."""
+    """``dkms`` for a version of a package, with the trees in ``paths``."""
 
     host: Host
     paths: DkmsPaths
@@ -201,11 +201,11 @@ class DkmsCommand:
         self._run("add")
 
     def build(self, release: str, arch: str, seconds: float) -> Completed:
-        """Exit code 0, or 77 when the package is not meant for that kernel.  Raises HostError on every other."""
-        return self._run("build", *_kernel(release, arch), seconds=seconds, ok=(0, NOT_MEANT_FOR_KERNEL))
+        """Exit code 0, or 77 if the package is not for that kernel.  Raises HostError on any other."""
+        return self._run("build", *_kernel(release, arch), seconds=seconds, ok=(0, NOT_FOR_KERNEL))
 
     def install(self, release: str, arch: str) -> None:
-        # Without --force DKMS 3.0 keeps a file of the same version, says nothing and exits with 0.
+        # Without --force DKMS 3.0 keeps a file of the same version without a message, and exits with 0.
         self._run("install", *_kernel(release, arch), "--no-depmod", "--force")
 
     def uninstall(self, release: str, arch: str) -> None:
@@ -221,7 +221,7 @@ class DkmsCommand:
 
 
 def run_depmod(host: Host, release: str) -> None:
-    """Let depmod read a kernel's module tree again, against the kernel's symbols where they are known."""
+    """Run depmod for a kernel, with the kernel's symbols if they are installed."""
     symbols = f"/boot/System.map-{release}"
     known = ("-F", symbols) if host.is_file(symbols) else ()
     host.run(["depmod", "-a", *known, release], SECONDS, env={"PATH": PATH})

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What will become of a host's devices when one of its kernels boots: who wins, who was meant to, and what would change that."""
+"""The forecast for a host's kernels: which driver each device will be bound to, which one it is claimed for, and what would help."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ if t.TYPE_CHECKING:
 
 MARK = "\0"
 LONGEST_SEARCH = 3000
-"""How many devices may be forecast for each kernel in search of changes, each try counted once: seconds, not minutes."""
+"""The limit of forecasts per kernel in search of changes, one for each device and try: seconds, not minutes."""
 RULES_LIKE_A_DEVICE = 25
-"""So many rules make each device's forecast as dear again: every event is held against those that write to others."""
-NOT_SEARCHED = "Not looked for: too many devices of this host have another owner than they are claimed for; ask for this one alone."
+"""Cost factor: one extra forecast per 25 rules, since every event is checked against the rules that write to other devices."""
+NOT_SEARCHED = "Not searched: too many devices of this host will not be bound to the claimed driver; request this device alone."
 
 
 @dataclasses.dataclass(frozen=True)
 class NextKernel:
-    """The kernel that boots next; ``release`` is None where ``reason`` says why that is not known."""
+    """The kernel that boots next; ``release`` is None if ``reason`` says why that is not known."""
 
     release: str | None
     reason: str
@@ -49,12 +49,12 @@ class NextKernel:
 
 @dataclasses.dataclass(frozen=True)
 class KernelForecast:
-    """Who will have a device once a kernel has booted, and the driver that the host's own policy claims the device for."""
+    """Which driver a device will be bound to after a kernel's boot, and which one the host's own policy claims it for."""
 
     winner: Winner
     claimed: str | None
     would_change: str | None
-    """The smallest change that makes the claimed driver win, None where it does already or none is known."""
+    """The smallest change that makes the claimed driver win; None if it does already, or if no change is known."""
 
     def result(self) -> Result:
         return {**winner_result(self.winner), "claimed": self.claimed, "would_change": self.would_change}
@@ -71,12 +71,12 @@ def winner_result(winner: Winner) -> Result:
 
 
 NO_FORECAST = KernelForecast(Winner(None, UNKNOWN, None, (), ()), None, None)
-"""What is known of a boot of which nothing is known."""
+"""For a boot that is not known."""
 
 
 @dataclasses.dataclass(frozen=True)
 class HostForecast:
-    """The boots of a host's kernels, which of them comes next (or why nobody knows), and what is wrong with the policy."""
+    """The boots of a host's kernels, which of them comes next (or why that is not known), and the problems of the policy."""
 
     inventory: Inventory
     boots: t.Mapping[str, Boot]
@@ -94,16 +94,16 @@ class HostForecast:
         cache: Cache,
         described: bool = False,
     ) -> HostForecast:
-        """``cache`` keeps what images and modules hold; ``described`` devices are not those of the kernel that runs."""
+        """``cache`` has the contents of images and modules; ``described`` devices are not those of the running kernel."""
         loader = next_boot.read(host)
         boots = reading.boots(host, inventory, kernels, running, loader, cache)
         if described and all(device.iommu_group is None for device in inventory.devices):
-            # Nobody has said that they have none.
+            # A description without IOMMU groups does not mean that there is no IOMMU.
             boots = tuple(dataclasses.replace(boot, has_iommu=None) for boot in boots)
-        return cls.judge(inventory, kernels, boots, loader, read_policy_files(host, boots, kernels))
+        return cls.from_boots(inventory, kernels, boots, loader, read_policy_files(host, boots, kernels))
 
     @classmethod
-    def judge(
+    def from_boots(
         cls,
         inventory: Inventory,
         kernels: t.Sequence[Kernel],
@@ -120,7 +120,7 @@ class HostForecast:
         policy = HostPolicy(tuple(boots), inventory, tuple(kernels), files)
         return cls(inventory, by_release, NextKernel(release, reason), policy, loader.warnings)
 
-    # -- what is wrong
+    # -- problems of the policy
 
     @functools.cached_property
     def findings(self) -> tuple[Finding, ...]:
@@ -135,12 +135,12 @@ class HostForecast:
         return found
 
     def warnings(self, device: Device) -> list[str]:
-        """What is contradictory or dead in the policy and concerns the device."""
+        """What is contradictory or without effect in the policy and concerns the device."""
         return list(dict.fromkeys(self._sentences.get(device.address, ())))
 
     @property
     def policy_warnings(self) -> list[str]:
-        """What is contradictory or dead and concerns no device of this host."""
+        """What is contradictory or without effect and concerns no device of this host."""
         here = {device.address for device in self.inventory.devices}
         sentences = (finding.sentence for finding in self.findings if here.isdisjoint(finding.devices))
         return list(dict.fromkeys((*sentences, *self.loader_warnings)))
@@ -151,15 +151,15 @@ class HostForecast:
         return self._winners(release)[device.address]
 
     def claimed(self, device: Device, release: str) -> str | None:
-        """The driver that the host's own policy means the device to have."""
+        """The driver that the host's own policy claims the device for; the last one counts."""
         return self._claims(release).get(device.address)
 
     def suggested_change(self, device: Device, release: str, driver: str) -> str | None:
-        """The smallest change that makes ``driver`` win, None where it does already, or where none is known."""
+        """The smallest change that makes ``driver`` win; None if it does already, or if no change is known."""
         now = self.winner(device, release)
         boot = self.boots[release]
         if (now.driver, now.certainty) == (driver, CERTAIN) or boot.doubts:
-            # What is not known of the boot as a whole leaves no change certain.
+            # With doubts about the boot as a whole no change is certain.
             return None
         because = tuple(str(because).replace(device.address, MARK) for because in now.because)
         key = (release, device.modalias, driver, now.driver, now.certainty, now.stage, now.outcomes, because)
@@ -170,7 +170,7 @@ class HostForecast:
             each = len(others) * (1 + rules // RULES_LIKE_A_DEVICE)
             if sum(each for one in known if one[0] == release) > LONGEST_SEARCH:
                 return NOT_SEARCHED
-            # Whether there is a virtual function is up to the physical one.
+            # A virtual function exists only if its physical one creates it.
             physical = self.inventory.get(device.physical_function or "")
             devices = tuple(dict.fromkeys((*others, *(() if physical is None else (physical,)), device)))
             sentence = would_change(device, driver, devices, boot, now)
@@ -192,8 +192,8 @@ class HostForecast:
     def _claims(self, release: str) -> t.Mapping[str, str]:
         if release not in self._claimed:
             boot = self.boots[release]
-            said = [claim for stage in boot.stages if stage.name == ROOT for claim in self.policy.effective_claims(boot, stage)]
-            self._claimed[release] = {claim.device.address: claim.driver for claim in said}
+            claims = [claim for stage in boot.stages if stage.name == ROOT for claim in self.policy.effective_claims(boot, stage)]
+            self._claimed[release] = {claim.device.address: claim.driver for claim in claims}
         return self._claimed[release]
 
     def _kinds(self, release: str) -> tuple[Device, ...]:
@@ -222,7 +222,7 @@ class HostForecast:
 
     @functools.cached_property
     def _suggested(self) -> dict[tuple[t.Hashable, ...], str | None]:
-        """What was found already, with a mark in place of the address: functions that are alike have one answer."""
+        """Results of earlier searches, with a mark in place of the address: identical functions have the same result."""
         return {}
 
 

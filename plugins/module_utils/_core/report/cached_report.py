@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is said about devices besides what sysfs shows: concluded once, and again when anything that was read has changed."""
+"""What `device_info` returns besides sysfs: computed once, and again if anything that was read has changed."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
 
-# The last format of marshal that does not tell one object from two equal ones.
+# The last format of marshal that does not distinguish one object from two equal ones.
 VALUES_ONLY = 2
 _all_fields = operator.attrgetter(*(field.name for field in dataclasses.fields(Device)))
 
@@ -46,7 +46,7 @@ class Forecasts:
     on_kernels: t.Mapping[str, t.Mapping[str, int]]
     """The index in ``forecasts``, by address and release."""
     warnings: t.Mapping[str, t.Sequence[str]]
-    """By address, for those devices that there is something to say about."""
+    """By address, for those devices that have any."""
     policy_warnings: list[str]
 
     @classmethod
@@ -58,7 +58,7 @@ class Forecasts:
             on_kernels[device.address] = here = {}
             for release in host_forecast.boots:
                 forecast = host_forecast.on_kernel(device, release)
-                # Winners are shared objects, and kept by the host's forecast.
+                # Winners are shared objects, which the host's forecast keeps alive.
                 key = (id(forecast.winner), forecast.claimed, forecast.would_change)
                 here[release] = indices.setdefault(key, len(forecasts))
                 if here[release] == len(forecasts):
@@ -68,7 +68,7 @@ class Forecasts:
         return cls(host_forecast.next_kernel.result(), forecasts, on_kernels, warnings, host_forecast.policy_warnings)
 
     def of(self, device: Device, modules: t.Mapping[str, Result]) -> Result:
-        """``modules`` is what is said of each kernel besides."""
+        """``modules`` is the rest of each kernel's result."""
         indices = self.on_kernels[device.address]
         kernels = {release: {**known, **self.forecasts[indices[release]]} for release, known in modules.items()}
         release = self.next_kernel["release"]
@@ -79,7 +79,7 @@ class Forecasts:
 
 @dataclasses.dataclass(frozen=True)
 class CachedReport:
-    """What `device_info` returns but for what sysfs shows: nothing but what JSON can say."""
+    """What `device_info` returns except for sysfs, as JSON values."""
 
     kernels: list[Result]
     modprobe: list[Result]
@@ -92,7 +92,7 @@ class CachedReport:
     def read(
         cls, host: Host, inventory: Inventory, devices: t.Sequence[Device], described: bool, forecast: bool, cache: Cache
     ) -> CachedReport:
-        """From the host's files.  ``described`` devices are not those that /sys shows."""
+        """From the host's files.  ``described`` devices are not those in /sys."""
         running = host.text_or_none(OSRELEASE)
         kernels = read_kernels(host, cache)
         config = ModprobeConfig.read(host)
@@ -110,7 +110,7 @@ class CachedReport:
     def recall(
         cls, host: Host, inventory: Inventory, devices: t.Sequence[Device], described: bool, forecast: bool, cache: Cache
     ) -> CachedReport:
-        """What `read()` says, from the cache where it would read the same again."""
+        """The result of `read()`, from the cache if it would be the same again."""
         whose = json.dumps([described, forecast, [device.address for device in devices]])
 
         def read() -> CachedReport:
@@ -119,22 +119,22 @@ class CachedReport:
         return cache.concluded("report", whose, _fingerprint(inventory), read, CachedReport.to_cache, CachedReport.from_cache)
 
     def to_cache(self) -> dict[str, t.Any]:
-        """As JSON can say it."""
+        """As JSON values."""
         return {**vars(self), "forecasts": None if self.forecasts is None else vars(self.forecasts)}
 
     @classmethod
     def from_cache(cls, kept: t.Any) -> CachedReport:
-        """Raises KeyError or TypeError on what `to_cache()` did not write."""
+        """Raises KeyError or TypeError if `to_cache()` did not write this."""
         forecasts = kept["forecasts"]
         return cls(**{**kept, "forecasts": None if forecasts is None else Forecasts(**forecasts)})
 
     def of(self, device: Device) -> Result:
-        """What is said of one device."""
+        """The result for one device."""
         contenders = self.contenders[device.modalias]
         return contenders if self.forecasts is None else {**contenders, **self.forecasts.of(device, contenders["kernels"])}
 
     def of_host(self) -> Result:
-        """What is said of the host."""
+        """The result for the host."""
         found: Result = {"kernels": self.kernels, "modprobe": self.modprobe}
         if self.forecasts is not None:
             found |= {"next_boot": self.forecasts.next_kernel, "policy_warnings": self.forecasts.policy_warnings}
@@ -150,13 +150,13 @@ def _warnings(host: Host, described: bool, running: str | None, installed: t.Seq
     if described and running is None:
         return []
     if not host.is_dir(DEVICES):
-        return [f"{host.root} has no {DEVICES}: this tells about its kernels and modprobe.d, not about devices."]
+        return [f"{host.root} has no {DEVICES}: only its kernels and modprobe.d are reported, no devices."]
     if running not in installed:
-        return [f"Kernel {running} runs, but its modules are not installed: what contends for a device is not known."]
+        return [f"Kernel {running} runs, but its modules are not installed: the contenders for devices are not known."]
     return []
 
 
 def _fingerprint(inventory: Inventory) -> str:
-    """Of all that is known about the devices and their drivers."""
+    """Of all that is known about the devices and drivers."""
     drivers = sorted((driver.name, driver.module or "") for driver in inventory.drivers.values())
     return hashlib.sha256(marshal.dumps([list(map(_all_fields, inventory.devices)), drivers], VALUES_ONLY)).hexdigest()

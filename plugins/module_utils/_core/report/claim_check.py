@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Compares what is claimed with what is and with what will be: the work of `claim_info`.  Changes nothing."""
+"""Compares claims with the owners of devices now and after the next boots: the work of `claim_info`.  Changes nothing."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ if t.TYPE_CHECKING:
 
 NEXT = "next"
 Expectation = t.Literal["none", "winner", "satisfied"]
-"""What is expected of each claimed device: nothing, that it will certainly be owned as claimed after the boots, or that it is now."""
+"""What is expected of each claimed device: nothing, that it will certainly be bound as claimed after the boots, or that it is now."""
 Claimed = t.Mapping[str, t.Mapping[str, str]]
 """The claimed drivers by release and address."""
 
 
 @dataclasses.dataclass(frozen=True)
 class ClaimCheckRequest:
-    """What `claim_info` is asked.  ``kernels`` are releases, ``next``, ``all`` or ``running``; ``hardware`` is judged in place of /sys."""
+    """What `claim_info` should check.  ``kernels`` are releases, ``next``, ``all`` or ``running``; ``hardware`` takes the place of /sys."""
 
     claims: tuple[Claim, ...]
     pending_modules: tuple[PendingModule, ...] = ()
@@ -48,7 +48,7 @@ class ClaimCheckRequest:
 
 
 def compare(host: Host, request: ClaimCheckRequest, check_mode: bool) -> ClaimCheck:
-    """What is claimed, beside what is and what will be."""
+    """The status of each claimed device, now and after the boots."""
     inventory = _inventory(host, request.hardware)
     claims = with_companions(request.claims, inventory) if request.group == "claim" else request.claims
     kernels = read_all(host)
@@ -63,14 +63,14 @@ def compare(host: Host, request: ClaimCheckRequest, check_mode: bool) -> ClaimCh
 
 def _inventory(host: Host, hardware: tuple[Device, ...] | None) -> Inventory:
     if not host.is_dir("/"):
-        raise HostError(f"root: {host.root} is no directory.", "Name the directory that the host's file system is mounted on.")
+        raise HostError(f"root: {host.root} is not a directory.", "Give the directory that the host's file system is mounted on.")
     if hardware is None and not host.is_dir(DEVICES):
         raise HostError(f"root: {host.root} has no {DEVICES}, so no device can be claimed there.", "Describe the devices with hardware.")
     return inventory_of(host, hardware)
 
 
 def _releases(host: Host, wanted: t.Sequence[str], next_release: str | None) -> tuple[str, ...]:
-    """The kernels asked for; all of them where `next` is one and it is not known which that is."""
+    """The requested kernels; all of them if `next` is one and not known."""
     named = [release for release in wanted if release != NEXT]
     if NEXT in wanted:
         named += [ALL] if next_release is None else [next_release]
@@ -109,12 +109,12 @@ def _statuses(claimed: Claimed, releases: t.Sequence[str], running: str | None, 
 
 
 def _failures(expect: Expectation, statuses: t.Sequence[ClaimStatus], running: str | None) -> tuple[str, ...]:
-    """One sentence for each device of which what is expected does not hold."""
+    """One sentence for each device that does not meet the expectation."""
     if expect == "none":
         return ()
     if expect == "winner":
         return tuple(sentence for status in statuses for sentence in (status.winner_failure(),) if sentence)
     if any(status.satisfied is None for status in statuses):
         what = "no kernel runs here" if running is None else f"kernel {running} runs, and its modules are not installed"
-        raise HostError(f"expect: whether the devices are owned as claimed cannot be told: {what}.", "Ask with expect: winner.")
+        raise HostError(f"expect: whether the devices are bound as claimed cannot be determined: {what}.", "Use expect: winner.")
     return tuple(sentence for status in statuses for sentence in (status.owner_failure(),) if sentence)

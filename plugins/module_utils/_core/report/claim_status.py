@@ -1,13 +1,13 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a device is owned as it is claimed, and whether it will be after a boot."""
+"""Whether a device is bound as it is claimed, and whether it will be after a boot."""
 
 from __future__ import annotations
 
 import dataclasses
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import CERTAIN, NOT_KNOWN, RACE
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import CERTAIN, NOT_KNOWN, RACE, UNKNOWN
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.boot_forecast import winner_result
 
@@ -18,12 +18,12 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.report.boot_forecast import NextKernel
 
 LONGEST_REASON = 3
-"""How many of the deciding facts a sentence names."""
+"""How many of the reasons a sentence names."""
 
 
 @dataclasses.dataclass(frozen=True)
 class AfterBoot:
-    """What the claim means on one kernel, and who will own the device there."""
+    """The claimed driver on one kernel, and the one that the device will be bound to."""
 
     release: str
     claimed: str
@@ -37,14 +37,15 @@ class AfterBoot:
     def is_satisfied(self) -> bool:
         return (self.winner.driver, self.winner.certainty) == (self.claimed, CERTAIN)
 
-    def complaint(self) -> str:
-        """Why the device does not certainly go to the claimed driver, as the end of a sentence."""
-        if self.winner.certainty == RACE:
-            outcomes = " and ".join(_name(driver) for driver in self.winner.outcomes)
-            return f"it is a race between {outcomes}{self._reason()}"
-        if self.winner.certainty != CERTAIN:
-            return f"who will own it cannot be told: {' '.join(self.winner.doubts).rstrip('.') or 'nothing is known'}"
-        return f"{_name(self.winner.driver)} will own it{self._reason()}"
+    def complaint(self, subject: str, kernels: str) -> str:
+        """What happens in place of the claim, as a clause; ``subject`` is the device, ``kernels`` those with the same complaint."""
+        if self.winner.certainty == UNKNOWN:
+            why = " ".join(self.winner.doubts).rstrip(".") or "nothing is known"
+            return f"whether {subject} will be bound to {self.claimed} on kernel {kernels} cannot be determined: {why}"
+        others = " or ".join(_bound(driver) for driver in self.winner.outcomes if driver != self.claimed)
+        will = "may" if self.claimed in self.winner.outcomes else "will"
+        race = ", in a race," if self.winner.certainty == RACE else ""
+        return f"{subject} {will}{race} {others}, not {self.claimed}, on kernel {kernels}{self._reason()}"
 
     def _reason(self) -> str:
         known = [str(because) for because in self.winner.because if because.source != NOT_KNOWN]
@@ -53,7 +54,7 @@ class AfterBoot:
 
 @dataclasses.dataclass(frozen=True)
 class ClaimStatus:
-    """What has become of a claim on one device, and what will.  ``claimed_now`` is None where no kernel runs that is installed."""
+    """A claimed device now and after boots.  ``claimed_now`` is None if no installed kernel runs."""
 
     device: Device
     claimed_now: str | None
@@ -86,29 +87,29 @@ class ClaimStatus:
         }
 
     def owner_failure(self) -> str | None:
-        """One sentence where the device is not owned as claimed now."""
+        """One sentence if the device is not bound as claimed now."""
         if self.satisfied is not False:
             return None
-        return f"{self.device.address} ({self.device.id}) belongs to {_name(self.device.driver)} now, not to {self.claimed_now} as claimed."
+        now = self.device.driver or "no driver"
+        return f"{self.device.address} ({self.device.id}) is bound to {now}, not to {self.claimed_now} as claimed."
 
     def winner_failure(self) -> str | None:
-        """One sentence where the device will not certainly be owned as claimed after each of the boots."""
-        wrong = [boot for boot in self.boots if not boot.is_satisfied]
-        if not wrong:
-            return None
-        alike: dict[tuple[str, str], list[str]] = {}
-        for boot in wrong:
-            alike.setdefault((boot.claimed, boot.complaint().replace(boot.release, "{release}")), []).append(boot.release)
-        parts = [
-            f"{claimed} on kernel {' and '.join(releases)}: {complaint.replace('{release}', releases[0])}"
-            for (claimed, complaint), releases in alike.items()
-        ]
-        return f"{self.device.address} ({self.device.id}) will not certainly belong to {'; nor to '.join(parts)}."
+        """One sentence if the device will not certainly be bound as claimed after each of the boots."""
+        alike: dict[str, list[AfterBoot]] = {}
+        for boot in self.boots:
+            if not boot.is_satisfied:
+                alike.setdefault(boot.complaint("it", "").replace(boot.release, "{release}"), []).append(boot)
+        clauses: list[str] = []
+        for boots in alike.values():
+            subject = "it" if clauses else f"{self.device.address} ({self.device.id})"
+            clauses.append(boots[0].complaint(subject, " and ".join(boot.release for boot in boots)))
+        text = "; ".join(clauses)
+        return f"{text[0].upper()}{text[1:]}." if text else None
 
 
 @dataclasses.dataclass(frozen=True)
 class ClaimCheck:
-    """Each claimed device, and a sentence for each that is not, or will not be, as it was expected."""
+    """The claimed devices, and one sentence for each that does not meet the expectation."""
 
     statuses: tuple[ClaimStatus, ...]
     next_kernel: NextKernel
@@ -117,7 +118,7 @@ class ClaimCheck:
     check_mode: bool
 
     def result(self) -> Result:
-        """Raises HostError, with all that would be returned, where what is expected does not hold."""
+        """Raises HostError, with the whole result, if a device does not meet the expectation."""
         result: Result = {
             "devices": [status.result() for status in self.statuses],
             "next_boot": self.next_kernel.result(),
@@ -130,5 +131,5 @@ class ClaimCheck:
         return result
 
 
-def _name(driver: str | None) -> str:
-    return driver or "no driver"
+def _bound(driver: str | None) -> str:
+    return "have no driver" if driver is None else f"be bound to {driver}"

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The facts about a host's devices, read once and put together."""
+"""What `device_info` returns about a host's devices, kernels and modprobe.d."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if t.TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class DeviceReportRequest:
-    """What `device_info` is asked.  ``selectors`` None takes all devices; ``hardware`` is judged in place of what /sys shows."""
+    """What `device_info` should report.  ``selectors`` None means all devices; ``hardware`` takes the place of the devices in /sys."""
 
     selectors: tuple[Selector, ...] | None = None
     allow_missing: bool = False
@@ -34,9 +34,9 @@ class DeviceReportRequest:
 
 
 def gather(host: Host, request: DeviceReportRequest, check_mode: bool) -> Result:
-    """Devices, kernels and modprobe.d of a host, as `device_info` returns them: the form in which they are cached.
+    """Devices, kernels and modprobe.d of a host, as `device_info` returns and caches them.
 
-    Below a root without /sys, and without described hardware, there are kernels and modprobe.d only, and a warning.  In check
+    For a root without /sys, and without described hardware, there are kernels and modprobe.d only, and a warning.  In check
     mode not even the cache is written.
     """
     with _no_collections():
@@ -57,12 +57,12 @@ def _no_collections() -> t.Iterator[None]:
 
 def _gather(host: Host, request: DeviceReportRequest, check_mode: bool) -> Result:
     if not host.is_dir("/"):
-        raise HostError(f"root: {host.root} is no directory.", "Name the directory that the host's file system is mounted on.")
+        raise HostError(f"root: {host.root} is not a directory.", "Give the directory that the host's file system is mounted on.")
     described = request.hardware is not None
     inventory = inventory_of(host, request.hardware)
     if request.selectors is not None and not described and not host.is_dir(DEVICES) and not request.allow_missing:
         raise HostError(
-            f"devices: {host.root} has no {DEVICES}, so no device can be found there.",
+            f"devices: {host.root} has no {DEVICES}, so there are no devices to find.",
             "Leave out devices, describe them with hardware, or look at a running host.",
         )
     chosen = inventory.devices if request.selectors is None else select(inventory, request.selectors, request.allow_missing)
@@ -72,7 +72,7 @@ def _gather(host: Host, request: DeviceReportRequest, check_mode: bool) -> Resul
 
 
 def inventory_of(host: Host, hardware: tuple[Device, ...] | None) -> Inventory:
-    """What the host has, or the devices that are described to be judged in place of it."""
+    """What the host has, or the described devices in place of it."""
     if hardware is None:
         return Inventory.read(host)
     return Inventory(hardware, Inventory.read(host).drivers if host.is_dir(DEVICES) else {})

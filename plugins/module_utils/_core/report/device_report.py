@@ -1,8 +1,8 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A host's devices, and what its kernels and modprobe.d mean for them: who contends for each, and the best variant driver.
+"""A host's devices, and the contenders for each on its kernels.
 
-In results, IDs and classes are hexadecimal text without a prefix (`10de`, `030200`), the form that selectors take.
+In results, IDs and classes are hexadecimal text without a prefix (`10de`, `030200`), as selectors take them.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if t.TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class Context:
-    """What devices are judged by.  ``loaded`` are the modules that sysfs shows, built-in ones with parameters among them."""
+    """The host that the devices belong to.  ``loaded`` are the modules in sysfs, including built-in ones with parameters."""
 
     inventory: Inventory
     kernels: tuple[Kernel, ...]
@@ -33,7 +33,7 @@ class Context:
 
 @dataclasses.dataclass(frozen=True)
 class BestVariant:
-    """The best VFIO driver of the running kernel for a device; ``wildcards`` counts the fields that its alias leaves open."""
+    """The best VFIO driver of the running kernel for a device; ``wildcards`` counts the wildcard fields of its alias."""
 
     module: str
     driver: str
@@ -66,7 +66,7 @@ class RunningContender:
 
 @dataclasses.dataclass(frozen=True)
 class KernelModules:
-    """The modules of one kernel for a device: natives as udev loads them, VFIO drivers best first."""
+    """The modules of one kernel for a device: native drivers in udev's order, VFIO drivers best first."""
 
     natives: tuple[str, ...] = ()
     variants: tuple[str, ...] = ()
@@ -77,7 +77,7 @@ class KernelModules:
 
 @dataclasses.dataclass(frozen=True)
 class DeviceContenders:
-    """Who contends for a device: on the running kernel in full, on each kernel by name."""
+    """The contenders for a device: those of the running kernel, and the names for each kernel."""
 
     variant: BestVariant | None
     running: tuple[RunningContender, ...]
@@ -93,7 +93,7 @@ class DeviceContenders:
 
 @dataclasses.dataclass(frozen=True)
 class ConfiguredModule:
-    """What a line of modprobe.d or the command line says about a module that drives PCI functions."""
+    """A line of modprobe.d, or a command line argument, about a module that drives PCI functions."""
 
     command: str
     module: str
@@ -124,7 +124,7 @@ class InstalledKernel:
 
 @dataclasses.dataclass(frozen=True)
 class ShownDevice:
-    """What sysfs shows of a device; ``group`` are the functions of its IOMMU group, itself included."""
+    """A device as sysfs shows it; ``group`` are the functions of its IOMMU group, including itself."""
 
     device: Device
     group: tuple[Device, ...]
@@ -156,17 +156,17 @@ class ShownDevice:
 
 
 def device_contenders(devices: t.Sequence[Device], context: Context) -> dict[str, DeviceContenders]:
-    """Who contends for devices, by modalias: hundreds of virtual functions share one, and with it all that the kernels say."""
+    """The contenders for devices, by modalias: hundreds of virtual functions may share one, and with it the contenders."""
     return {modalias: _contenders(modalias, context) for modalias in dict.fromkeys(device.modalias for device in devices)}
 
 
 def configured_modules(config: ModprobeConfig, kernels: t.Sequence[Kernel]) -> tuple[ConfiguredModule, ...]:
-    """What modprobe.d and the command line say about modules that drive PCI functions, in kmod's order."""
+    """The lines about modules that drive PCI functions, in kmod's order."""
     concerned = frozenset[str]().union(*(kernel.index.modules(bus) for kernel in kernels for bus in ("pci", "vfio_pci")))
     found = []
     for directive in config.directives:
         first, *others = directive.arguments
-        # An alias stands before its module.
+        # `alias` has the module second.
         module, arguments = (others[0], (first,)) if directive.command == "alias" else (first, tuple(others))
         if module in concerned:
             found.append(ConfiguredModule(directive.command, module, arguments, str(directive.source)))

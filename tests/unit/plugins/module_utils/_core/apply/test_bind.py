@@ -129,7 +129,7 @@ def test_a_driver_that_does_not_let_go_is_told_with_what_comes_next(tree: Tree) 
     kernel.hanging.add("nouveau")
     with pytest.raises(HostError) as caught:
         claim(kernel, GPU)
-    assert "nouveau did not let go of 0000:01:00.0 within 5 s" in caught.value.msg
+    assert "nouveau did not release 0000:01:00.0 within 5 s" in caught.value.msg
     assert "completes the unbind as soon as the device is released" in str(caught.value.hint)
 
 
@@ -195,7 +195,7 @@ def test_the_companions_of_a_group_go_to_their_own_driver_and_bridges_are_not_co
 
 def test_a_companion_with_its_native_driver_is_refused_where_the_group_is_only_checked(tree: Tree) -> None:
     tree.pci(AUDIO, id="10de:10f2", class_code=0x040300, driver="snd_hda_intel", group=15)
-    with pytest.raises(HostError, match=r"0000:01:00.1 \(10de:10f2\) shares IOMMU group 15 .* belongs to snd_hda_intel"):
+    with pytest.raises(HostError, match=r"0000:01:00.1 \(10de:10f2\) shares IOMMU group 15 .* is bound to snd_hda_intel"):
         claim(kernel_of(tree), GPU, group="check")
 
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Boot images are rebuilt when, and only when, they do not agree with the policy, and never lost."""
+"""Initramfs images are rebuilt if, and only if, they do not match the policy, and never lost."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def machine(request: pytest.FixtureRequest, tmp_path: Path) -> Machine:
     return Machine(tmp_path, request.param).has_policy()
 
 
-def test_an_image_that_agrees_is_not_touched(machine: Machine) -> None:
+def test_an_image_that_matches_is_not_touched(machine: Machine) -> None:
     machine.has_image(machine.content())
 
     assert machine.sync().result()["changed"] is False
@@ -153,14 +153,14 @@ def test_check_mode_writes_nothing(machine: Machine) -> None:
 @pytest.mark.parametrize(
     ("part", "entry", "reason"),
     [
-        ("options", OPTIONS + "# more\n", "It holds another version of /etc/modprobe.d/gpus.conf."),
-        ("rules", RULES.replace("vfio-pci", "nouveau"), "It holds another version of /etc/udev/rules.d/70-gpus.rules."),
-        ("vfio", module("older"), f"It holds another build of module vfio_pci than /lib/modules/{DEBIAN_13}/{VFIO}."),
+        ("options", OPTIONS + "# more\n", "It contains another version of /etc/modprobe.d/gpus.conf."),
+        ("rules", RULES.replace("vfio-pci", "nouveau"), "It contains another version of /etc/udev/rules.d/70-gpus.rules."),
+        ("vfio", module("older"), f"It contains another build of module vfio_pci than /lib/modules/{DEBIAN_13}/{VFIO}."),
         ("core", None, "Module vfio_pci_core is not in it."),
-        ("other", header("cards"), "It still holds etc/modprobe.d/other.conf, which this host no longer has."),
+        ("other", header("cards"), "It still contains etc/modprobe.d/other.conf, which this host no longer has."),
     ],
 )
-def test_each_disagreement_is_named(machine: Machine, part: str, entry: Entry | None, reason: str) -> None:
+def test_each_difference_is_named(machine: Machine, part: str, entry: Entry | None, reason: str) -> None:
     machine.has_image(machine.content(**{part: entry}))
 
     assert machine.reasons() == (reason,)
@@ -172,7 +172,7 @@ def test_early_loading_matters_only_where_the_image_has_it(machine: Machine) -> 
     assert machine.reasons() == ()
 
     machine.has_image(packed(archive({"etc/modules-load.d/gpus.conf": header("gpus")}), "gzip"))
-    assert "It holds another version of /etc/modules-load.d/gpus.conf." in machine.reasons()
+    assert "It contains another version of /etc/modules-load.d/gpus.conf." in machine.reasons()
 
 
 def test_without_a_policy_an_image_only_must_not_hold_an_old_one(machine: Machine) -> None:
@@ -182,8 +182,8 @@ def test_without_a_policy_an_image_only_must_not_hold_an_old_one(machine: Machin
 
     machine.has_image(machine.content())
     assert machine.reasons() == (
-        "It still holds etc/modprobe.d/gpus.conf, which this host no longer has.",
-        "It still holds usr/lib/udev/rules.d/70-gpus.rules, which this host no longer has.",
+        "It still contains etc/modprobe.d/gpus.conf, which this host no longer has.",
+        "It still contains usr/lib/udev/rules.d/70-gpus.rules, which this host no longer has.",
     )
 
 
@@ -207,11 +207,11 @@ def test_a_module_that_the_kernel_does_not_have_is_told_and_not_waited_for(machi
         OURS.hook.replace("gpus", "nics"), "#!/bin/sh\n" + header("nics") + modules_line(["mlx5_vfio_pci"])
     )
     machine.has_image(machine.content())
-    agreement = machine.sync()
+    done = machine.sync()
 
-    assert agreement.plans[0].missing_modules == ("mlx5_vfio_pci",)
-    assert agreement.result()["changed"] is False
-    assert agreement.warnings() == (f"Kernel {DEBIAN_13} does not have mlx5_vfio_pci, so {machine.image} cannot hold it.",)
+    assert done.plans[0].missing_modules == ("mlx5_vfio_pci",)
+    assert done.result()["changed"] is False
+    assert done.warnings() == (f"Kernel {DEBIAN_13} does not have mlx5_vfio_pci, so {machine.image} cannot contain it.",)
 
 
 def test_a_built_in_module_is_not_looked_for(machine: Machine) -> None:
@@ -222,10 +222,10 @@ def test_a_built_in_module_is_not_looked_for(machine: Machine) -> None:
     assert machine.sync().plans[0].missing_modules == ()
 
 
-def test_force_rebuilds_what_agrees(machine: Machine) -> None:
+def test_force_rebuilds_what_matches(machine: Machine) -> None:
     machine.has_image(machine.content()).will_build(machine.content(other=None))
 
-    assert machine.sync(force=True).plans[0].reasons == ("A rebuild was asked for.",)
+    assert machine.sync(force=True).plans[0].reasons == ("A rebuild was requested with `force`.",)
     assert machine.booted == machine.content(other=None)
 
 
@@ -254,8 +254,8 @@ def test_check_mode_predicts_the_removal_of_a_policy(machine: Machine) -> None:
     machine.has_image(machine.content())
 
     assert machine.reasons(policy={"files": digests(), "modules": []}) == (
-        "It still holds etc/modprobe.d/gpus.conf, which this host no longer has.",
-        "It still holds usr/lib/udev/rules.d/70-gpus.rules, which this host no longer has.",
+        "It still contains etc/modprobe.d/gpus.conf, which this host no longer has.",
+        "It still contains usr/lib/udev/rules.d/70-gpus.rules, which this host no longer has.",
     )
 
 
@@ -280,7 +280,7 @@ def test_a_policy_that_is_not_in_place_is_refused_before_anything_is_built(machi
     machine.has_image(machine.content(rules=None)).will_build(machine.content())
     old = machine.booted
 
-    with pytest.raises(HostError, match=r"^/etc/modprobe\.d/gpus\.conf has another content"):
+    with pytest.raises(HostError, match=r"^/etc/modprobe\.d/gpus\.conf has different content"):
         machine.sync(policy={"files": {OURS.modprobe: hashlib.sha256(b"").hexdigest()}, "modules": []})
     with pytest.raises(HostError, match=r"^/etc/udev/rules\.d/70-gpus\.rules is still there"):
         machine.sync(policy={"files": {OURS.rules: None}, "modules": []})
@@ -314,7 +314,7 @@ def test_a_new_image_that_is_no_better_is_thrown_away(machine: Machine) -> None:
     machine.has_image(machine.content(rules=None)).will_build(machine.content(vfio=module("older")))
     old = machine.booted
 
-    with pytest.raises(HostError, match="does not agree with the policy: It holds another build of module vfio_pci"):
+    with pytest.raises(HostError, match="does not match the policy: It contains another build of module vfio_pci"):
         machine.sync()
     assert machine.booted == old
     assert machine.in_boot == [f"initrd.img-{DEBIAN_13}"]
@@ -325,7 +325,7 @@ def test_a_build_that_hangs_is_ended(machine: Machine) -> None:
     machine.generator_hangs()
     old = machine.booted
 
-    with pytest.raises(HostError, match=r"did not end within 1 s\. /boot") as error:
+    with pytest.raises(HostError, match=r"did not finish within 1 s\. /boot") as error:
         machine.sync(timeout=1)
     assert error.value.facts["log"] == ["started"]
     assert machine.booted == old
@@ -443,5 +443,5 @@ def test_a_host_without_generator_and_without_image_has_nothing_to_do(tmp_path: 
     assert machine.sync().result()["changed"] is False
 
     machine.has_image(machine.content(rules=None))
-    with pytest.raises(HostError, match="this host has nothing to build it with"):
+    with pytest.raises(HostError, match="this host has no initramfs generator"):
         machine.sync()

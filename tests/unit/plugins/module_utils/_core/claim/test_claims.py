@@ -9,7 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import Claim, assign, modules_of, parse
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import (
+    Claim,
+    assign,
+    companions,
+    modules_of,
+    parse,
+    with_companions,
+)
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel, PendingModule
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
@@ -119,7 +126,7 @@ def test_an_assignment_knows_the_selector_that_took_it(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("claim", "told"),
     [
-        ({}, r"claims\[0\]\.devices: a claim must say"),
+        ({}, r"claims\[0\]\.devices: a claim needs devices"),
         ({"devices": "x"}, r"claims\[0\]\.devices: 'x' is not a valid selector"),
         ({"devices": "10de:1db1", "drivr": "x"}, r"claims\[0\]\.drivr: a claim has no such field"),
         ({"devices": "10de:1db1", "driver": ""}, r"claims\[0\]\.driver: '' is not a valid driver name"),
@@ -136,3 +143,107 @@ def test_a_claim_that_makes_no_sense_is_refused(claim: dict[str, t.Any], told: s
 def test_a_claim_without_a_list_names_its_options_alone() -> None:
     assert Claim((), index=-1).option("driver") == "driver"
     assert Claim((), index=3).option("driver") == "claims[3].driver"
+
+
+def test_a_bridge_that_a_wildcard_sweeps_over_brings_no_companion_along(tmp_path: Path) -> None:
+    tree = stock_debian(tmp_path).pci(PORT, "8086:3420", class_code=0x060400, group=1).pci(ISA, "1b21:2918", class_code=0x060100, group=1)
+    tree.pci(NIC, "8086:10d3", class_code=0x020000, group=2)
+    assert companions(parse([{"devices": "8086:*"}]), Inventory.read(tree.host())) == ()
+
+
+def test_a_companion_is_told_once_with_the_first_claim_that_needs_it_and_never_a_bridge(tmp_path: Path) -> None:
+    tree = stock_debian(tmp_path).pci(GPU, group=15).pci("0000:3b:00.1", "10de:10f7", class_code=0x040300, group=15)
+    tree.pci(PORT, "8086:3420", class_code=0x060400, group=15).pci(NIC, "8086:10d3", class_code=0x020000, group=15)
+    tree.pci(TWIN, group=16).pci("0000:00:02.0", "1af4:1000", class_code=0x020000, group=15)
+    claims = parse([{"devices": [NIC, "9999:9999"]}, {"devices": "10de:1db1"}])
+    found = companions(claims, Inventory.read(tree.host()))
+    assert [(claim.index, device.address) for claim, device in found] == [(0, "0000:00:02.0"), (0, "0000:3b:00.1")]
+
+
+def test_a_companion_s_claim_asks_for_its_own_best_driver_by_its_address_alone(tmp_path: Path) -> None:
+    tree = stock_debian(tmp_path).pci(GPU, group=15).pci("0000:3b:00.1", "10de:10f7", class_code=0x040300, group=15)
+    given = parse([{"devices": GPU, "driver": "e1000e", "expect": "10de:1db1", "strategy": "ids", "allow_missing": True}])
+    first, own = with_companions(given, Inventory.read(tree.host()))
+    assert first == given[0]
+    assert [selector.text for selector in own.selectors] == ["0000:3b:00.1"]
+    assert (own.driver, own.expect, own.strategy, own.allow_missing, own.index) == ("auto", None, "override", True, 0)
+    assert with_companions(given, Inventory.read(tree.host()))[1:] == (own,)
+
+
+def test_a_companion_that_is_claimed_twice_over_is_assigned(tmp_path: Path) -> None:
+    tree = stock_debian(tmp_path).pci(GPU, group=15).pci("0000:3b:00.1", "10de:10f7", class_code=0x040300, group=15)
+    inventory = Inventory.read(tree.host())
+    claims = with_companions(parse([{"devices": GPU, "expect": "10de:1db1"}]), inventory)
+    found = assign(claims, inventory, Kernel.read(tree.host(), DEBIAN_13), NAMES)
+    assert [(assignment.device.address, assignment.module) for assignment in found] == [(GPU, "vfio_pci"), ("0000:3b:00.1", "vfio_pci")]
+
+
+@pytest.mark.parametrize("strategy", ["override", "ids", "blacklist", None])
+def test_each_strategy_is_taken(strategy: str | None) -> None:
+    (claim,) = parse([{"devices": "10de:1db1", "strategy": strategy, "driver": None, "expect": None}])
+    assert (claim.strategy, claim.driver, claim.expect, claim.allow_missing) == (strategy, "auto", None, False)
+
+
+def test_a_claim_has_what_was_given_and_its_place_in_the_list() -> None:
+    given = {"devices": ["10de:1db1", "class:02"], "driver": "vfio-pci", "expect": "10de:1db1", "strategy": "ids", "allow_missing": 1}
+    (_first, claim) = parse([{"devices": "8086:*"}, given])
+    assert [selector.text for selector in claim.selectors] == ["10de:1db1", "class:02"]
+    assert (claim.driver, claim.expect, claim.strategy, claim.allow_missing, claim.index) == ("vfio-pci", (0x10DE, 0x1DB1), "ids", True, 1)
+
+
+def test_of_several_unknown_fields_the_first_by_name_is_told() -> None:
+    with pytest.raises(HostError, match=r"claims\[0\]\.a: a claim has no such field"):
+        parse([{"z": 1, "devices": "10de:1db1", "a": 2, "m": 3}])
+
+
+@pytest.mark.parametrize("driver", ["vfio-pci", "vfio_pci", "a", "9p", "A-b_C"])
+def test_a_name_of_letters_digits_dashes_and_underscores_is_a_driver_s(driver: str) -> None:
+    assert parse([{"devices": "10de:1db1", "driver": driver}])[0].driver == driver
+
+
+@pytest.mark.parametrize("driver", ["-x", "_x", "a b", "a.b", "a\n", "é", 7, ["vfio-pci"], " a"])
+def test_anything_else_is_not(driver: t.Any) -> None:
+    with pytest.raises(HostError, match="is no driver's name"):
+        parse([{"devices": "10de:1db1", "driver": driver}])
+
+
+@pytest.mark.parametrize(
+    ("class_code", "swept"),
+    [(0x060100, True), (0x060400, True), (0x068000, False), (0x020000, False), (0x050600, False), (0x068080, False)],
+)
+def test_a_wildcard_passes_over_bridges_but_for_the_other_ones_such_as_an_nvswitch(tmp_path: Path, class_code: int, swept: bool) -> None:
+    tree = stock_debian(tmp_path).pci("0000:c1:00.0", "10de:1af1", class_code=class_code).pci(GPU)
+    assert ("0000:c1:00.0" in assigned(tree, {"devices": "10de:*"})) is not swept
+
+
+def test_a_bridge_of_any_name_in_the_claim_is_taken_by_its_id_where_it_can_be(tmp_path: Path) -> None:
+    tree = stock_debian(tmp_path).pci(ISA, "8086:2918", class_code=0x060100)
+    for devices in ("8086:2918", ["class:02", "8086:2918"], [ISA]):
+        assert set(assigned(tree, {"devices": devices, "allow_missing": True})) == {ISA}
+
+
+def test_only_bridges_are_no_error_where_they_may_be_missing(tmp_path: Path) -> None:
+    assert assigned(machine(tmp_path), {"devices": "class:0604", "allow_missing": True}) == {}
+
+
+def test_either_number_that_differs_from_what_was_expected_is_refused(tmp_path: Path) -> None:
+    for expect in ("10de:1db5", "8086:1db1"):
+        with pytest.raises(HostError, match=f"is 10de:1db1, not {expect}"):
+            assigned(machine(tmp_path), {"devices": GPU, "expect": expect})
+
+
+def test_a_driver_s_name_that_is_also_a_module_s_is_taken_as_the_module(tmp_path: Path) -> None:
+    tree = machine(tmp_path).driver("e1000e", "other-module")
+    assert assigned(tree, {"devices": NIC, "driver": "e1000e"}) == {NIC: ("e1000e", "e1000e")}
+
+
+def test_a_driver_that_is_built_in_and_of_no_module_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(HostError, match=r"there is no module pcieport in"):
+        assigned(machine(tmp_path).driver("pcieport"), {"devices": NIC, "driver": "pcieport"})
+
+
+def test_where_two_claims_take_a_device_it_is_the_first_one_s(tmp_path: Path) -> None:
+    tree = machine(tmp_path)
+    claims = parse([{"devices": GPU}, {"devices": "10de:1db1", "driver": "vfio-pci"}])
+    found = assign(claims, Inventory.read(tree.host()), Kernel.read(tree.host(), DEBIAN_13), NAMES)
+    assert [(assignment.device.address, assignment.claim.index) for assignment in found] == [(GPU, 0), (TWIN, 1)]

@@ -59,7 +59,7 @@ class ModelDkms:
         self.calls.append(" ".join(word for word in command[:2] if not word.startswith("-")))
         if self.calls[-1] in self.failing:
             self.failing.remove(self.calls[-1])
-            return 1, "", f"{self.calls[-1]}: it was told to fail"
+            return 1, "", f"{self.calls[-1]}: it is meant to fail"
         if command[0] == "depmod":
             return self._depmod(command[-1])
         options = dict(zip(command, command[1:]))

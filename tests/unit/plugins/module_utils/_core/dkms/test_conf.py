@@ -20,8 +20,10 @@ def test_name_and_version_are_read() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "PACKAGE_NAME=$(basename $PWD)", "[ -e x ] && PACKAGE_NAME=gpu"])
-def test_a_name_that_only_running_would_tell_asks_for_the_option(text: str) -> None:
-    with pytest.raises(HostError, match=r"package/dkms\.conf does not say .* Set the option name"):
+def test_a_name_that_only_running_would_show_asks_for_the_option(text: str) -> None:
+    with pytest.raises(
+        HostError, match=r"PACKAGE_NAME in package/dkms\.conf cannot be determined without running it\. Set the option name"
+    ):
         _name = conf(text).name
 
 
@@ -40,7 +42,7 @@ def test_a_single_module_without_a_name_is_called_like_the_package() -> None:
     assert conf("PACKAGE_NAME=gpu\nDEST_MODULE_LOCATION[0]=/updates\n").modules == ("gpu",)
 
 
-def test_modules_that_only_running_would_tell_are_not_guessed() -> None:
+def test_modules_that_only_running_would_show_are_not_guessed() -> None:
     assert conf("PACKAGE_NAME=gpu\nBUILT_MODULE_NAME=(a $(ls *.c))\n").modules == ()
 
 

@@ -35,7 +35,7 @@ def test_absence_means_every_version_unless_one_is_named(tmp_path: Path) -> None
 
 
 def test_options_that_contradict_the_sources_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(HostError, match=r"version: 2\.0 was asked for, but gpu/dkms\.conf says 1\.0"):
+    with pytest.raises(HostError, match=r"version: 2\.0 was requested, but gpu/dkms\.conf says 1\.0"):
         wanted(Tree(tmp_path), **SENT, version="2.0")
 
 
@@ -77,5 +77,5 @@ def test_the_option_modules_takes_the_manifests_place(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"modules": ["gpu"]}', '{"modules": [{"aliases": []}]}', '{"modules": [{"name": 1}]}'])
 def test_a_manifest_that_is_none_is_named(text: str) -> None:
-    with pytest.raises(HostError, match=r"gpu/modules\.json is no list of modules"):
+    with pytest.raises(HostError, match=r"gpu/modules\.json is not a list of modules"):
         parse_manifest(text, "gpu/modules.json")

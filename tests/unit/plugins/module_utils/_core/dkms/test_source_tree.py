@@ -96,7 +96,7 @@ def test_an_archive_that_leads_out_of_the_package_is_refused(name: str) -> None:
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         archive.addfile(tarfile.TarInfo(name))
-    with pytest.raises(HostError, match="not a file below it"):
+    with pytest.raises(HostError, match="not a file inside it"):
         unpack(buffer.getvalue())
 
 
@@ -105,7 +105,7 @@ def test_a_link_in_an_archive_is_refused() -> None:
     member.type, member.linkname = tarfile.SYMTYPE, "/etc/shadow"
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         archive.addfile(member)
-    with pytest.raises(HostError, match="not a file below it"):
+    with pytest.raises(HostError, match="not a file inside it"):
         unpack(buffer.getvalue())
 
 

@@ -33,7 +33,7 @@ def test_a_module_is_found_by_its_name_whatever_its_suffix_and_spelling(tmp_path
 
 def test_a_file_that_is_left_is_an_error(tmp_path: Path) -> None:
     tree = Tree(tmp_path).file(f"{FOLDER}/gpu_vfio_pci.ko.xz")
-    with pytest.raises(HostError, match=r"updates/dkms/gpu_vfio_pci\.ko\.xz is still there"):
+    with pytest.raises(HostError, match=r"updates/dkms/gpu_vfio_pci\.ko\.xz still exists"):
         check_removed(tree.host(), DkmsPaths(), "gpu", DEBIAN_12, ["gpu_vfio_pci"])
     check_removed(tree.host(), DkmsPaths(), "gpu", DEBIAN_12, ["gpu"])
 

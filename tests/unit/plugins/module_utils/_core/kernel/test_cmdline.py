@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
 from ansible_collections.vfio.variants.tests.unit.trees import Tree
 
@@ -39,3 +41,34 @@ def test_blacklists_add_up_and_refusals_do_not() -> None:
     assert line.blacklisted == ("a", "b", "c")
     assert line.refused == ("z",)
     assert Cmdline.parse("").refused == ()
+
+
+def test_empty_names_in_a_list_are_no_modules() -> None:
+    line = Cmdline.parse("modprobe.blacklist=a,,b, module_blacklist=,x,,y,")
+    assert line.blacklisted == ("a", "b")
+    assert line.refused == ("x", "y")
+    assert Cmdline.parse("module_blacklist=x module_blacklist=").refused == ()
+
+
+def test_a_word_with_nothing_before_or_behind_its_dot_is_no_module_s_option() -> None:
+    assert Cmdline.parse("a. .b x.=1 .=1 plain a=b.c").module_options == ()
+
+
+@pytest.mark.parametrize(
+    ("written", "options"),
+    [
+        ("m.o=1", (("m", "o=1"),)),
+        ("m-n.o-p", (("m_n", "o-p"),)),
+        ('m.o="two words"', (("m", 'o="two words"'),)),
+        ('"m.o=two words"', (("m", 'o="two words"'),)),
+        ("m.o=a=b.c", (("m", "o=a=b.c"),)),
+        ("m.o=", (("m", "o="),)),
+    ],
+)
+def test_an_option_is_passed_on_as_kmod_does(written: str, options: tuple[tuple[str, str], ...]) -> None:
+    assert Cmdline.parse(f"quiet {written} ro").module_options == options
+
+
+def test_a_quote_that_is_not_closed_reaches_to_the_end() -> None:
+    assert Cmdline.parse('a="b c d').arguments == ('a="b c d',)
+    assert Cmdline.parse('a="" b""c').arguments == ('a=""', 'b""c')

@@ -12,10 +12,11 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors im
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.driver_tables import Tables
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_content import ModuleContent
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import PciId
-from ansible_collections.vfio.variants.tests.unit.driver_files import AARCH64, PPC64, X86_64, Driver, Entry, driver_file
+from ansible_collections.vfio.variants.tests.unit.driver_files import AARCH64, PPC64, X86_64, Assembly, Driver, Entry, driver_file
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13
 
 CARD, OTHER = Entry(0x10DE, 0x1DB1), Entry(0x10DE, 0x20B0)
+CARD_BYTES = Assembly().table([CARD])[:40]
 
 
 def tables(drivers: t.Sequence[Driver], **options: t.Any) -> Tables:
@@ -110,3 +111,73 @@ def test_a_file_that_is_cut_off_is_refused_and_never_a_crash(part: int) -> None:
     whole = driver_file(DEBIAN_13, [Driver(b"gpu", (CARD,))])
     with pytest.raises(HostError, match=r"gpu\.ko is not a kernel module"):
         ModuleContent.parse(whole[: (len(whole) - 64) * part // 16], "gpu.ko")
+
+
+@pytest.mark.parametrize("mask", [0xFFFFFF, 0xFFFF00, 0xFF0000, 0x00FF00, 0x0000FF, 0])
+def test_a_table_without_a_symbol_is_vouched_for_by_aliases_that_say_whole_bytes_of_its_class(mask: int) -> None:
+    entry = Entry(0x10DE, 0x1DB1, class_code=0x030200, class_mask=mask)
+    found = tables([Driver(b"gpu", (entry,), None, probe=False)], aliases=[entry.alias])
+    assert [(driver.name, driver.ids) for driver in found.drivers] == [
+        ("gpu", (PciId(0x10DE, 0x1DB1, class_code=0x030200, class_mask=mask),))
+    ]
+
+
+def test_a_part_of_a_class_byte_is_more_than_an_alias_can_say() -> None:
+    whole = Entry(0x10DE, 0x1DB1, class_code=0x030200, class_mask=0xFF0000)
+    partly = Entry(0x10DE, 0x1DB1, class_code=0x030200, class_mask=0xFFF000)
+    found = tables([Driver(b"gpu", (partly,), None, probe=False)], aliases=[whole.alias])
+    assert [driver.ids[0].class_mask for driver in found.drivers] == [0xFFF000]
+
+
+def test_a_class_that_is_not_asked_for_is_no_part_of_the_entry_s_alias() -> None:
+    entry = Entry(0x10DE, 0x1DB1, class_code=0x030000)
+    assert names(tables([Driver(b"gpu", (entry,), None, probe=False)], aliases=[CARD.alias])) == ["gpu"]
+
+
+@pytest.mark.parametrize("entry", [Entry(0x10000, 0x1DB1), Entry(0x10DE, 0xFFFFFFFE), Entry(0x10DE, 0x1DB1, override=2)])
+def test_numbers_that_no_table_holds_make_none(entry: Entry) -> None:
+    assert names(tables([Driver(b"gpu", (CARD,)), Driver(b"odd", (entry,), None)])) == ["gpu"]
+
+
+def test_a_table_that_has_no_end_is_none() -> None:
+    endless = driver_file(DEBIAN_13, [Driver(b"gpu", (CARD,), None)], aliases=[CARD.alias], sections={})
+    end = driver_file(DEBIAN_13, [Driver(b"gpu", (CARD,), None)], aliases=[CARD.alias]).index(bytes(40), endless.index(b"gpu\0"))
+    spoilt = endless[:end] + CARD_BYTES + endless[end + len(CARD_BYTES) :]
+    assert names(ModuleContent.parse(spoilt, "gpu.ko").tables) == []
+
+
+def test_a_pointer_to_code_before_a_table_is_no_name() -> None:
+    """A structure of functions that happens to be followed by a table: `before` leads to .text."""
+    found = tables([Driver(b"gpu", (CARD,))], name_section=1)
+    assert names(found) == []
+
+
+@pytest.mark.parametrize("name", [b"", b" gpu", b"a/b", b"a\tb", b"\xff\xfe", b"x" * 64])
+def test_what_sysfs_takes_for_no_driver_s_name_is_none(name: bytes) -> None:
+    assert names(tables([Driver(name, (CARD,)), Driver(b"other", (OTHER,), "__mod_pci__b_device_table")])) == ["other"]
+
+
+def test_a_name_may_have_63_characters() -> None:
+    assert names(tables([Driver(b"x" * 63, (CARD,))])) == ["x" * 63]
+
+
+@pytest.mark.parametrize("size", [0, 100, 126, 127])
+def test_a_structure_that_ends_before_it_says_how_to_probe_says_nothing(size: int) -> None:
+    """`probe_type` came with Linux 4.2; before it, or in a file that is cut there, the section may end earlier."""
+    (driver,) = tables([Driver(b"old", (CARD,), size=16 + size, probe_type=1)]).drivers
+    assert (driver.name, driver.asynchronous) == ("old", False)
+
+
+def test_a_structure_that_ends_behind_it_says_how_to_probe() -> None:
+    (driver,) = tables([Driver(b"new", (CARD,), size=144, probe_type=1)]).drivers
+    assert driver.asynchronous
+
+
+@pytest.mark.parametrize("symbol", ["__mod_usb__table_device_table", "x__mod_pci__table_device_table", "__mod_pci__table_device_table_end"])
+def test_a_symbol_of_another_kind_vouches_for_no_table(symbol: str) -> None:
+    other = Driver(b"helper", (OTHER,), symbol, probe=False)
+    assert names(tables([Driver(b"gpu", (CARD,)), other], aliases=[CARD.alias])) == ["gpu"]
+
+
+def test_a_module_without_aliases_for_pci_has_no_driver() -> None:
+    assert tables([Driver(b"gpu", (CARD,))], aliases=["usb:v1D6Bp*"]) == Tables()

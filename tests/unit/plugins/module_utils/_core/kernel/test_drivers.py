@@ -111,3 +111,48 @@ def test_a_module_without_pci_driver_is_told(tmp_path: Path) -> None:
     modprobe = Modprobe(machine(tmp_path), {"mine_vfio": []})
     with pytest.raises(HostError, match="registered no PCI driver"):
         names(modprobe.tree, "mine_vfio", load=True, modprobe=modprobe)
+
+
+def test_of_several_drivers_none_of_which_is_the_modules_own_the_first_is_meant(tmp_path: Path) -> None:
+    assert names(machine(tmp_path).module("mine-vfio", ["b-card", "a-card"]), "mine_vfio") == {"mine_vfio": "a-card"}
+
+
+def test_drivers_of_other_buses_are_no_pci_drivers(tmp_path: Path) -> None:
+    tree = machine(tmp_path).module("mine-vfio", ["mine-pci"])
+    tree.link("/sys/module/mine_vfio/drivers/platform:aaa", "/sys/bus/platform/drivers/aaa")
+    assert names(tree, "mine-vfio") == {"mine_vfio": "mine-pci"}
+
+
+@pytest.mark.parametrize(
+    ("module", "driver"),
+    # drivers/vfio/pci/vfio_pci.c, drivers/vfio/pci/xe/main.c, drivers/pci/pci-stub.c, drivers/pci/pci-pf-stub.c
+    [("vfio_pci", "vfio-pci"), ("xe_vfio_pci", "xe-vfio-pci"), ("pci_stub", "pci-stub"), ("pci-pf-stub", "pci-pf-stub")],
+)
+def test_the_kernels_own_drivers_whose_names_are_not_their_modules_are_known(tmp_path: Path, module: str, driver: str) -> None:
+    assert list(names(Tree(tmp_path).kernel(DEBIAN_13, running=True), module).values()) == [driver]
+
+
+def test_where_no_kernel_runs_the_module_s_name_is_taken(tmp_path: Path) -> None:
+    modprobe = Modprobe(Tree(tmp_path).kernel(DEBIAN_13, {"mine_vfio": [V100_VARIANT]}), {})
+    assert names(modprobe.tree, "mine_vfio", load=True, modprobe=modprobe) == {"mine_vfio": "mine_vfio"}
+    assert names(modprobe.tree.running("9.9"), "mine_vfio", load=True, modprobe=modprobe) == {"mine_vfio": "mine_vfio"}
+    assert modprobe.asked == []
+
+
+def test_a_driver_that_the_inventory_knows_by_its_module_is_told(tmp_path: Path) -> None:
+    tree = machine(tmp_path).driver("of-mine", "mine-vfio")
+    tree.place("/sys/module/mine_vfio/drivers/pci:of-mine").unlink()
+    assert names(tree, "mine-vfio") == {"mine_vfio": "of-mine"}
+
+
+def test_the_module_is_loaded_by_its_name_and_never_taken_for_an_option(tmp_path: Path) -> None:
+    asked: list[list[str]] = []
+
+    def run(args: list[str], **_options: t.Any) -> tuple[int, str, str]:
+        asked.append(args)
+        return 1, "", "no"
+
+    host = machine(tmp_path).host(run)
+    with pytest.raises(HostError, match="cannot be loaded"):
+        driver_names(host, Inventory.read(host), ["mine_vfio"], True)
+    assert asked[0][-3:] == ["modprobe", "--", "mine_vfio"]

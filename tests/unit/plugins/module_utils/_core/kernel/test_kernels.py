@@ -210,3 +210,65 @@ def test_a_kernel_without_modules_is_refused_even_while_it_runs(tmp_path: Path) 
 def test_a_host_without_kernels_says_so(tmp_path: Path) -> None:
     with pytest.raises(HostError, match="No kernel is installed"):
         chosen_releases(Tree(tmp_path).host(), [DEBIAN_13])
+
+
+def test_an_unknown_module_is_told_with_one_that_is_built_in(tmp_path: Path) -> None:
+    assert "Did you mean shpchp?" in str(unknown_module_error("shpchpp", [kernel(stock_debian(tmp_path))], "driver").hint)
+    assert unknown_module_error("x", [], "driver").msg == "driver: there is no module x in no kernel with modules."
+
+
+def test_the_nearest_module_of_the_newest_kernel_that_has_one_like_it_is_told(tmp_path: Path) -> None:
+    tree = Tree(tmp_path).kernel(DEBIAN_12, {"nouveau-old": []}).kernel(DEBIAN_13, {"nouveau-new": []}).kernel("7.0", {"zzzz": []})
+    error = unknown_module_error("nouveau-xxx", read_all(tree.host()), "driver")
+    assert "Did you mean nouveau_new?" in str(error.hint)
+
+
+@pytest.mark.parametrize(
+    ("older", "newer"),
+    [
+        ("6.1", "6.1.5"),
+        ("6.1.5", "6.1.10"),
+        # rpmvercmp(): a number is newer than a word in its place; a tilde is older than the end.
+        ("7.3~x", "7.3~0"),
+        ("7.3~x", "7.3~1"),
+        ("7.3~rc1", "7.3"),
+        ("7.3~rc1", "7.3~rc2"),
+        ("7.3-rc9", "7.3-rc10"),
+        ("7.3", "7.3.1-rc1"),
+        ("7.3", "7.3-a"),
+        ("6.1-a", "6.1-b"),
+        ("4.18.0-553.5.1.el8_10", "4.18.0-553.16.1.el8_10"),
+    ],
+)
+def test_of_two_releases_the_newer_is_told(older: str, newer: str) -> None:
+    assert version_key(older) < version_key(newer)
+
+
+def test_lines_that_name_no_module_bring_none(tmp_path: Path) -> None:
+    tree = Tree(tmp_path).kernel(DEBIAN_13)
+    tree.file(
+        f"/lib/modules/{DEBIAN_13}/modules.dep", "kernel/.ko:\nkernel/a.kox:\nkernel/b.ko.lz:\n# c.ko\nkernel/d.ko.gz: kernel/e.txt\n"
+    )
+    tree.file(f"/lib/modules/{DEBIAN_13}/modules.builtin", "kernel/.ko\nkernel/f.ko.xz\nkernel/g-h.ko\ni.ko\n")
+    found = kernel(tree)
+    assert dict(found.modules) == {"d": "kernel/d.ko.gz"}
+    assert found.builtins == {"g_h", "i"}
+    assert found.dependencies("d") == ()
+
+
+def test_a_pending_module_that_is_installed_keeps_its_file(tmp_path: Path) -> None:
+    tree = Tree(tmp_path).kernel(DEBIAN_13, {"updates/dkms/variant-a": [V100_VARIANT]})
+    later = kernel(tree).with_pending([PendingModule("variant-a", (V100_VARIANT,)), PendingModule("variant-b")])
+    assert dict(later.modules) == {"variant_a": "updates/dkms/variant-a.ko", "variant_b": ""}
+
+
+def test_the_release_that_runs_is_told_without_the_line_s_end(tmp_path: Path) -> None:
+    assert running_release(Tree(tmp_path).file("/proc/sys/kernel/osrelease", " 6.1 \n").host()) == "6.1"
+
+
+def test_chosen_kernels_are_each_told_once_in_the_order_of_the_choice(tmp_path: Path) -> None:
+    host = two_kernels(tmp_path).host()
+    assert chosen_releases(host, [DEBIAN_13, "running", DEBIAN_13]) == (DEBIAN_13, DEBIAN_12)
+    assert chosen_releases(host, [DEBIAN_13, "all"]) == (DEBIAN_12, DEBIAN_13)
+    with pytest.raises(HostError, match=r"^natives: kernel 9 is not installed"):
+        chosen_releases(host, ["9"], "natives")

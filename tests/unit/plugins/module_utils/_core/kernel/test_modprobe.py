@@ -6,8 +6,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig, SourceLine
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import (
+    ModprobeConfig,
+    SourceLine,
+    ignored_lines,
+    reads_old_suffix,
+)
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13, Tree
 
 
@@ -145,3 +152,86 @@ def test_files_ending_in_alias_are_read_by_kmod_32_and_older_only(tmp_path: Path
     assert ModprobeConfig.read(tree.host()).blacklisted("nouveau")
     tree.file("/usr/lib/x86_64-linux-gnu/libkmod.so.2.5.0")
     assert not ModprobeConfig.read(tree.host()).blacklisted("nouveau")
+
+
+@pytest.mark.parametrize(
+    ("files", "reads"),
+    [
+        ((), None),
+        (("/usr/lib/libkmod.so.2.4.2",), True),
+        (("/usr/lib64/libkmod.so.2.3.7",), True),
+        (("/lib/libkmod.so.2.4.0",), True),
+        (("/lib64/libkmod.so.2.4.0",), True),
+        (("/lib/aarch64-linux-gnu/libkmod.so.2.4.2",), True),
+        (("/usr/lib/aarch64-linux-gnu/libkmod.so.2.5.0",), False),
+        # Of several the newest is the one in use.
+        (("/usr/lib/libkmod.so.2.4.2", "/usr/lib64/libkmod.so.2.5.1"), False),
+        (("/usr/lib/libkmod.so.2.10.0",), False),
+        # Links and copies of it name no version.
+        (("/usr/lib/libkmod.so.2", "/usr/lib/libkmod.so.2.4.2.old", "/usr/lib/xlibkmod.so.2.4.2", "/usr/lib/libkmod.so.2..1"), None),
+        (("/opt/lib/libkmod.so.2.4.2",), None),
+    ],
+)
+def test_the_library_s_name_tells_whether_kmod_reads_files_ending_in_alias(
+    tmp_path: Path, files: tuple[str, ...], reads: bool | None
+) -> None:
+    tree = Tree(tmp_path)
+    for path in files:
+        tree.file(path)
+    assert reads_old_suffix(tree.host()) is reads
+
+
+def test_a_file_ending_in_alias_is_left_out_beside_others_that_are_read(tmp_path: Path) -> None:
+    tree = Tree(tmp_path).file("/etc/modprobe.d/a.alias", "blacklist old\n").file("/etc/modprobe.d/b.conf", "blacklist new\n")
+    tree.file("/usr/lib/libkmod.so.2.5.0")
+    assert [entry.arguments for entry in ModprobeConfig.read(tree.host()).directives] == [("new",)]
+
+
+def test_each_directory_of_kmod_is_read(tmp_path: Path) -> None:
+    """kmod_new(3) and configure's --with-distconfdir."""
+    tree = Tree(tmp_path)
+    for folder in ("/etc", "/run", "/usr/local/lib", "/usr/lib", "/lib"):
+        tree.file(f"{folder}/modprobe.d/{folder.strip('/').replace('/', '-')}.conf", f"blacklist m{folder.replace('/', '_')}\n")
+    names = {entry.arguments[0] for entry in ModprobeConfig.read(tree.host()).directives}
+    assert names == {"m_etc", "m_run", "m_usr_local_lib", "m_usr_lib", "m_lib"}
+
+
+def test_what_the_command_line_tells_modprobe_itself_is_no_module_s_option() -> None:
+    config = ModprobeConfig(()).with_cmdline(Cmdline.parse("modprobe.blacklist=a modprobe.other=1 x.blacklist=b"), "/boot/entry.conf")
+    assert [(entry.command, *entry.arguments) for entry in config.directives] == [
+        ("blacklist", "a"),
+        ("options", "modprobe", "other=1"),
+        ("options", "x", "blacklist=b"),
+    ]
+    assert {str(entry.source) for entry in config.directives} == {"/boot/entry.conf"}
+
+
+def test_what_a_program_of_the_boot_blacklists_comes_last_and_is_named_after_it() -> None:
+    config = parsed("blacklist first").with_blacklist(["a-b"], "dracut's command line")
+    assert [(str(entry.source), *entry.arguments) for entry in config.directives] == [
+        ("/etc/modprobe.d/x.conf:1", "first"),
+        ("dracut's command line", "a_b"),
+    ]
+    assert len(config.blacklisted("a-b")) == 1
+
+
+def test_each_ignored_line_is_told_with_the_line_it_begins_on() -> None:
+    text = "blacklist a\n\n# comment\n  # indented\nblacklits b \\\n c\n \nalias x\n"
+    assert [(str(source), line) for source, line in ignored_lines(text, "x.conf")] == [
+        ("x.conf:5", "blacklits b  c"),
+        ("x.conf:8", "alias x"),
+    ]
+
+
+def test_aliases_and_options_are_told_in_the_order_of_the_files() -> None:
+    config = parsed("alias b m\noptions x a=1\nalias a n\noptions x b=2\nweakdep x y\n")
+    assert [entry.arguments for entry in config.aliases()] == [("b", "m"), ("a", "n")]
+    assert [entry.arguments[1] for entry in config.options("x")] == ["a=1", "b=2"]
+    assert parsed("").aliases() == ()
+    assert directives("weakdep a-b c-d\n") == [("weakdep", "a_b", "c-d")]
+
+
+def test_a_last_line_that_goes_on_nowhere_counts() -> None:
+    assert directives("blacklist a\\") == [("blacklist", "a")]
+    assert sources("\nblacklist a\\") == ["/etc/modprobe.d/x.conf:2"]
+    assert directives("\\\n\\\n") == []

@@ -29,7 +29,7 @@ GRUB = NextBoot(DEBIAN_13, "/boot/grub/grub.cfg:7: the first entry", {})
 
 def host_forecast(*boots: Boot, devices: t.Sequence[Device] = (GPU,), loader: NextBoot = GRUB) -> HostForecast:
     kernels = [stage.kernel for one in boots for stage in one.stages if stage.name == ROOT]
-    return HostForecast.judge(Inventory(tuple(devices), {}), kernels, boots, loader)
+    return HostForecast.from_boots(Inventory(tuple(devices), {}), kernels, boots, loader)
 
 
 def test_the_winner_is_told_with_the_facts_that_decide() -> None:

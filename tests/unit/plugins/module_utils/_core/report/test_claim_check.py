@@ -72,7 +72,7 @@ def test_a_claim_that_will_lose_fails_with_one_sentence_that_says_who_wins_and_w
     tree = host(tmp_path).pci(GPU, V100, driver="nouveau", group=1).pci(SECOND, V100, driver="nouveau", group=2)
     found = failures(tree, devices=V100, expect="winner")
     assert [sentence[: len(GPU)] for sentence in found] == [GPU, SECOND]
-    assert f"{GPU} (10de:1db1) will not certainly belong to vfio-pci on kernel {DEBIAN_13}: nouveau will own it (" in found[0]
+    assert f"{GPU} (10de:1db1) will be bound to nouveau, not vfio-pci, on kernel {DEBIAN_13} (" in found[0]
     assert found[0].endswith(").")
 
 
@@ -92,7 +92,7 @@ def test_what_cannot_be_seen_fails_and_is_named(tmp_path: Path) -> None:
     tree = host(tmp_path, policy=OVERRIDE).pci(GPU, V100, group=1)
     tree.file(f"/boot/initrd.img-{DEBIAN_13}", b"nothing that anybody knows")
     (sentence,) = failures(tree, devices=GPU, expect="winner")
-    assert f"cannot be told: /boot/initrd.img-{DEBIAN_13}" in sentence
+    assert f"cannot be determined: /boot/initrd.img-{DEBIAN_13}" in sentence
 
 
 def test_only_one_of_two_kernels_may_be_what_fails(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_where_nobody_knows_the_next_kernel_all_are_looked_at(tmp_path: Path) ->
 def test_satisfied_is_about_the_owner_now(tmp_path: Path) -> None:
     assert asked(host(tmp_path / "met").pci(GPU, V100, driver="vfio-pci", group=1), devices=GPU, expect="satisfied")["failures"] == []
     tree = host(tmp_path / "unmet", policy=OVERRIDE).pci(GPU, V100, driver="nouveau", group=1)
-    sentence = f"{GPU} (10de:1db1) belongs to nouveau now, not to vfio-pci as claimed."
+    sentence = f"{GPU} (10de:1db1) is bound to nouveau, not to vfio-pci as claimed."
     assert failures(tree, devices=GPU, expect="satisfied") == [sentence]
 
 

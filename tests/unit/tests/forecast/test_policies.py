@@ -1,0 +1,98 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What boot_policy accepts is held against recorded boots, and a boot that says otherwise is noticed."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from pathlib import Path
+
+import command
+import policies
+import pytest
+import recorded_hosts
+from policies import Answer
+from records import Corpus, Record
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy import outcome
+
+KINDS = {(strategy, answer) for strategy in ("override", "ids", "blacklist") for answer in ("accepted", "refused")}
+
+
+def some_policies() -> dict[tuple[str, str], Record]:
+    """One boot of each strategy, accepted when it was booted or refused."""
+    corpus = Corpus.known(command.POLICIES)
+    chosen: dict[tuple[str, str], Record] = {}
+    for case in corpus.cases():
+        *_of_the_host, strategy, answer = case.directives
+        found = corpus.find(case)
+        assert found is not None
+        chosen.setdefault((strategy.removeprefix("policy: "), answer), found)
+    return chosen
+
+
+def judged(folder: Path, capsys: pytest.CaptureFixture[str], *records: Record) -> tuple[int, list[str]]:
+    boots = folder / "policies.jsonl"
+    boots.write_text("".join(f"{record.text()}\n" for record in records), encoding="utf-8")
+    shutil.copy(recorded_hosts.beside(command.POLICIES), recorded_hosts.beside(boots))
+    return command.main(["--policies", str(boots)]), capsys.readouterr().out.splitlines()
+
+
+def owned_by(record: Record, driver: str | None) -> Record:
+    return dataclasses.replace(record, owners=dict.fromkeys(record.owners, driver))
+
+
+def test_recorded_policies_of_each_strategy_agree_with_their_boots(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    chosen = some_policies()
+    assert chosen.keys() == KINDS
+    status, said = judged(tmp_path, capsys, *chosen.values())
+    assert status == 0
+    assert f"0 {Answer.OTHER_FILES.value}" in said
+    assert f"0 {Answer.WON.value}" not in said
+
+
+def test_an_accepted_policy_that_lost_its_boot_fails_the_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    record = some_policies()["override", "accepted"]
+    status, said = judged(tmp_path, capsys, owned_by(record, "e1000e"))
+    assert status == 1
+    assert any(line.startswith(f"FAILED: {record.case.configuration.name}") and Answer.WRONG.value in line for line in said)
+
+
+def test_a_boot_policy_that_refuses_nothing_fails_the_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    records = [record for (_strategy, answer), record in some_policies().items() if answer == "refused"]
+    monkeypatch.setattr(outcome, "_is_lost", lambda *_given: False)
+    status, said = judged(tmp_path, capsys, *records)
+    assert status == 1
+    assert any(line.startswith("FAILED: policy-") and Answer.WRONG.value in line for line in said)
+
+
+@pytest.mark.parametrize(
+    ("by_hand", "counts"), [('ACTION=="add", SUBSYSTEM=="pci", ATTR{power/control}="on"', False), ("# a comment", True)]
+)
+def test_files_that_boot_policy_writes_otherwise_prove_nothing(
+    by_hand: str, counts: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    record = some_policies()["override", "accepted"]
+    configuration = record.case.configuration
+    rules = {path: text + f"{by_hand}\n" for path, text in configuration.root_files.items() if path == policies.PATHS.rules}
+    assert rules
+    case = dataclasses.replace(
+        record.case, configuration=dataclasses.replace(configuration, root_files={**configuration.root_files, **rules})
+    )
+    _status, said = judged(tmp_path, capsys, dataclasses.replace(record, case=case))
+    assert (f"1 {Answer.OTHER_FILES.value}" in said) is not counts
+
+
+def test_too_few_answers_fail_the_run() -> None:
+    said: list[str] = []
+    assert policies.end([], policies.LEAST, said.append) == 1
+    assert len([line for line in said if line.startswith("FAILED: 0 ")]) == len(policies.LEAST)
+
+
+def test_nothing_else_is_judged_beside_policies(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        command.main(["--policies", "--replay"])
+    assert "goes with neither" in capsys.readouterr().err
