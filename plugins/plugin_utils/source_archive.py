@@ -25,7 +25,7 @@ class SourceArchive:
 
     @classmethod
     def read(cls, folder: Path) -> SourceArchive:
-        """Raises HostError when the folder is no DKMS source package."""
+        """Raises HostError when the folder is not a DKMS source package."""
         place = folder.resolve()
         if not (place / CONF).is_file():
             raise HostError(

@@ -48,7 +48,7 @@ class Counts:
 
     def repeat(self, target: Target, kernel: str, package: Package, check: Check) -> bool:
         """Whether the check's result is known from before. It counts the first time that this is asked."""
-        path = self._path(target, kernel, package, check)
+        path = self.path(target, kernel, package, check)
         if path.name in self._used:
             return True
         if self.again or not path.is_file():
@@ -58,7 +58,7 @@ class Counts:
 
     def run(self, target: Target, kernel: str, package: Package, check: Check, root: BuildRoot) -> bool:
         """Whether it passed."""
-        path = self._path(target, kernel, package, check)
+        path = self.path(target, kernel, package, check)
         name = _name(target, package, check)
         start = time.monotonic()
         try:
@@ -72,7 +72,7 @@ class Counts:
 
     def result(self, target: Target, kernel: str, package: Package, check: Check) -> str | None:
         """What a check of this run came to; None when it failed, or was not run."""
-        path = self._path(target, kernel, package, check)
+        path = self.path(target, kernel, package, check)
         return path.read_text(encoding="utf-8") if path.name in self._used else None
 
     def succeed(self, name: str, result: str) -> None:
@@ -138,7 +138,8 @@ class Counts:
         if path.read_text(encoding="utf-8"):
             self.succeed(name, result)
 
-    def _path(self, target: Target, kernel: str, package: Package, check: Check) -> Path:
+    def path(self, target: Target, kernel: str, package: Package, check: Check) -> Path:
+        """Where the result of a check is kept."""
         key = hashlib.sha256(f"{kernel} {package.digest()}".encode()).hexdigest()[:16]
         return self.known / f"{re.sub(r'[^A-Za-z0-9.+]+', '-', _name(target, package, check))}.{key}"
 

@@ -43,7 +43,7 @@ _INCOMPLETE_ASKED_AGAIN_AFTER = 3600
 _RENEWED_AFTER = 600
 _UPDATE_SECONDS = 900
 #: What an earlier answer was an answer to.
-_QUESTION = f"{SUITES} {SECURITY} {FLAVOURS} {_STANZA.pattern}"
+QUESTION = f"{SUITES} {SECURITY} {FLAVOURS} {_STANZA.pattern}"
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,7 @@ def read(cache: Cache, say: t.Callable[[str], None], *, renewed: bool = False) -
             debs += [deb for deb in before.debs if f"{deb.suite} {deb.architecture}" in unread]
         archive = Archive(tuple(dict.fromkeys(debs)), tuple(unread))
         known.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(known, json.dumps({**dataclasses.asdict(archive), "asked": _QUESTION}))
+        write_atomic(known, json.dumps({**dataclasses.asdict(archive), "asked": QUESTION}))
     return archive
 
 
@@ -173,7 +173,7 @@ def series_of(release: str) -> tuple[int, int]:
     """(6, 12) of 6.12.107+deb13-amd64."""
     numbers = re.match(r"(\d+)\.(\d+)", release)
     if numbers is None:
-        raise ValueError(f"{release!r} is no kernel's release")
+        raise ValueError(f"{release!r} is not a kernel's release")
     return int(numbers[1]), int(numbers[2])
 
 
@@ -187,7 +187,7 @@ def _known(path: Path) -> Archive | None:
     if not path.is_file():
         return None
     found = json.loads(path.read_text(encoding="utf-8"))
-    if found.get("asked") != _QUESTION:
+    if found.get("asked") != QUESTION:
         return None
     return Archive(tuple(Deb(**deb) for deb in found["debs"]), tuple(found["unread"]))
 
@@ -235,7 +235,7 @@ def _ask(architecture: str) -> tuple[list[Deb], list[str]]:
 
 
 def _should_have(lists: Path, suite: str, architecture: str) -> bool:
-    """Not every suite has every architecture; of a suite that could not be reached nobody can tell."""
+    """Not every suite has every architecture; of one that could not be reached it is assumed."""
     releases = [path.read_text(encoding="utf-8") for path in lists.glob(f"*_dists_{suite}_*Release")]
     return not releases or any(f" main/binary-{architecture}/Packages" in text for text in releases)
 

@@ -72,7 +72,10 @@ def laid_over(root: BuildRoot, debs: t.Sequence[Deb], cache: Cache, mounts: Path
 
 
 def forget_old(cache: Cache) -> None:
-    """Remove the layers that nobody has used for long."""
+    """Remove the layers that have not been used for weeks, and notes on what was missing then."""
+    for path in (cache.root / "kernels" / "missing").glob("[!.]*"):
+        if path.stat().st_mtime < time.time() - _KEPT:
+            path.unlink()
     for path in (cache.root / "kernels" / "layers").glob("[!.]*"):
         if path.stat().st_mtime < time.time() - _KEPT:
             with cache.lock(path.name):

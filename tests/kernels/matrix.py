@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import threading
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +22,7 @@ from build_root import BuildRoot, Release, become_root, build_root
 from counts import Check, Counts, Kind
 from kernel_offers import Archive, Deb, Offer
 from package import Package
+from shortages import Shortages
 from target import Target
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
@@ -253,9 +255,14 @@ class Matrix:
                 if option.kernel in tried:
                     continue
                 tried.add(option.kernel)
+                lately = self._shortages(option)
+                if lately.are_recent:
+                    missing += lately.of(option.target.release)
+                    continue
                 try:
                     self._check(option, job.checks)
                 except ArchiveUnavailableError as error:
+                    lately.note(option.target.release, error.missing)
                     missing += error.missing
                     continue
                 if missing:
@@ -263,6 +270,10 @@ class Matrix:
                 return
         missing = missing or [Missing(job.name, "no index names what building for it takes")]
         self._counts.lack(missing, job.name, about=[job.about])
+
+    def _shortages(self, option: Option) -> Shortages:
+        """What of this kernel's packages the archive did not have, where it was asked for them."""
+        return Shortages(self._cache.root / "kernels" / "missing" / f"{hashlib.sha256(option.kernel.encode()).hexdigest()[:16]}.json")
 
     def _check(self, option: Option, checks: Checks) -> None:
         """Unless all is known already, in a root made for this and gone afterwards."""

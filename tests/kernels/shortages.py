@@ -28,6 +28,7 @@ class Shortages:
 
     def note(self, what: str, missing: t.Iterable[Missing]) -> None:
         """In place of what was noted of it before."""
+        self.path.parent.mkdir(exist_ok=True)
         write_atomic(self.path, json.dumps({**self._all(), what: [dataclasses.asdict(one) for one in missing]}))
 
     @property

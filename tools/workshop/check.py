@@ -32,7 +32,7 @@ class Check:
     """A program to run.
 
     `counts` says that its closing line counts tests, as in "12 passed, 1 failed"; otherwise it is one test itself.
-    `cleanup` is run when the program was cut off and could not tidy up after itself. `downloads`: it runs pip, whose messages are
+    `cleanup` is run when the program was cut off and could not clean up after itself. `downloads`: it runs pip, whose messages are
     in its output.
     """
 

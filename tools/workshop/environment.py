@@ -64,7 +64,8 @@ def provide(checkout: Checkout, purpose: str, interpreter: Interpreter) -> Envir
     for as long as a day.
     """
     requirements = checkout.root / "requirements" / f"{purpose}.txt"
-    identity = "\n".join([str(interpreter.path), str(interpreter.version), requirements.read_text(encoding="utf-8")])
+    asked = [line for line in requirements.read_text(encoding="utf-8").splitlines() if line and not line.startswith("#")]
+    identity = "\n".join([str(interpreter.path), str(interpreter.version), *asked])
     digest = hashlib.sha256(identity.encode()).hexdigest()[:10]
     label = "venv" if purpose == "main" else f"venv-{purpose}"
     environment = Environment(checkout.cache / f"{label}-{interpreter.name}-{digest}")

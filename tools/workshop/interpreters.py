@@ -70,7 +70,7 @@ def controller() -> Interpreter:
     if chosen:
         answer = ask(chosen)
         if answer is None or answer.minor not in CONTROLLER:
-            raise WorkshopError(f"PYTHON={chosen} is no working Python 3.11, 3.12 or 3.13 with the venv module.")
+            raise WorkshopError(f"PYTHON={chosen} is not a working Python 3.11, 3.12 or 3.13 with the venv module.")
         return answer
     for minor in CONTROLLER:
         if interpreter := find(minor):

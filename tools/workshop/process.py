@@ -75,7 +75,7 @@ def stream(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], seconds: f
     except BaseException:
         end_group(process)
         raise
-    # What the program left in the background may hold the pipe open; its output is nobody's any more.
+    # What the program left in the background may hold the pipe open; its output is not needed any more.
     reader.join(STRAGGLER_SECONDS)
     if code == TIMED_OUT:
         show(f"{argv[0]}: ended after its time limit of {seconds:.0f} s")

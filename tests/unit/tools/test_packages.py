@@ -68,6 +68,6 @@ def test_what_no_version_can_replace_is_the_archives_fault(tmp_path: Path, archi
 
 
 def test_an_apt_that_does_not_work_is_not(tmp_path: Path, archive: DebianArchive) -> None:
-    (tmp_path / "status").write_text("this is no database of packages\n", encoding="utf-8")
+    (tmp_path / "status").write_text("these are not packages\n", encoding="utf-8")
     with pytest.raises(WorkshopError, match=r"^Debian packages could not be installed: vfio-test-beta"):
         install(archive, tmp_path, "vfio-test-beta")

@@ -30,7 +30,7 @@ def test_an_interpreter_answers_with_its_version() -> None:
     assert answer.name == f"{sys.version_info[0]}.{sys.version_info[1]}"
 
 
-def test_a_shim_that_refuses_is_no_interpreter(tmp_path: Path) -> None:
+def test_a_shim_that_refuses_is_not_an_interpreter(tmp_path: Path) -> None:
     shim = tmp_path / "python3.13"
     shim.write_text('#!/bin/sh\necho "pyenv: python3.13: command not found" >&2\nexit 127\n')
     shim.chmod(0o755)
@@ -41,7 +41,7 @@ def test_a_shim_that_refuses_is_no_interpreter(tmp_path: Path) -> None:
 def test_the_chosen_interpreter_has_to_work(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHON", "/nowhere/python3.11")
 
-    with pytest.raises(WorkshopError, match=r"^PYTHON=/nowhere/python3\.11 is no working Python"):
+    with pytest.raises(WorkshopError, match=r"^PYTHON=/nowhere/python3\.11 is not a working Python"):
         interpreters.controller()
 
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The log of an emulated function: every access to it, one line each, as a witness of who touched the device and when.
+"""The log of an emulated function: every access to it, one line each: the proof of who touched the device and when.
 
 A line is ``<seconds> R|W <region> 0x<offset> <length> 0x<value>`` or ``<seconds> <EVENT> <detail>``. Seconds are those of the machine's
 monotonic clock, so that the lines of two servers, or of a server started again on the same log, can be compared.

@@ -122,7 +122,7 @@ def _check_rom(rom: str) -> None:
     if not path.is_absolute():
         raise FunctionError(f"rom is {rom!r}; allowed is the absolute path of a file.")
     if not path.is_file():
-        raise FunctionError(f"rom is {rom!r}, which is no file.")
+        raise FunctionError(f"rom is {rom!r}, which is not a file.")
     if not 0 < path.stat().st_size <= ROM_SIZE_MAX:
         raise FunctionError(f"rom is {rom!r} with {path.stat().st_size} bytes; allowed are 1 to {ROM_SIZE_MAX} bytes.")
 

@@ -24,7 +24,7 @@ def write_disk(disk: Path, root: Path, size: int, seed: uuid.UUID, timeout: floa
     platform = root / "boot/grub" / grub.PLATFORM
     core = grub.core_image_at((platform / "core.img").read_bytes(), layout.bios_boot.first, layout.bios_boot.sectors)
     head = layout.head()
-    boot = grub.mbr_with_boot_image((platform / "boot.img").read_bytes(), head[:SECTOR], layout.bios_boot.first)
+    boot = grub.mbr_with_boot_code((platform / "boot.img").read_bytes(), head[:SECTOR], layout.bios_boot.first)
     tail = layout.tail()
     with disk.open("r+b") as handle:
         handle.write(boot + head[SECTOR:])

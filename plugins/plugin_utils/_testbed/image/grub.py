@@ -32,11 +32,11 @@ _BLOCK_LIST = SECTOR - 12
 _SEGMENT_AFTER_FIRST_SECTOR = 0x800 + (SECTOR >> 4)
 
 
-def mbr_with_boot_image(boot_image: bytes, mbr: bytes, core_sector: int) -> bytes:
+def mbr_with_boot_code(boot_code: bytes, mbr: bytes, core_sector: int) -> bytes:
     """The disk's first sector: boot.img's code, the MBR's own tables, and the sector at which core.img starts."""
-    if len(boot_image) != SECTOR or len(mbr) != SECTOR:
-        raise HostError(f"GRUB's boot.img must be {SECTOR} bytes long; it is {len(boot_image)}.")
-    sector = bytearray(boot_image)
+    if len(boot_code) != SECTOR or len(mbr) != SECTOR:
+        raise HostError(f"GRUB's boot.img must be {SECTOR} bytes long; it is {len(boot_code)}.")
+    sector = bytearray(boot_code)
     sector[_BPB] = mbr[_BPB]
     sector[_PARTITION_TABLE] = mbr[_PARTITION_TABLE]
     struct.pack_into("<Q", sector, _KERNEL_SECTOR, core_sector)

@@ -34,19 +34,19 @@ def choose(wish: str, cache: Cache, qemu: Qemu, image: Image, say: Say) -> str:
         return "tcg"
     boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii")
     subject = "\n".join((boot, qemu.version, image.kernels[0]))
-    verdict = cache.root / "accelerator" / hashlib.sha256(subject.encode()).hexdigest()[:16]
+    known = cache.root / "accelerator" / hashlib.sha256(subject.encode()).hexdigest()[:16]
     with cache.lock("accelerator"):
-        if not verdict.is_file():
+        if not known.is_file():
             progress = Progress("KVM", say)
             progress("does a stock kernel boot in it?")
             result = "kvm" if _boots(qemu, image.kernel) else "tcg"
-            verdict.parent.mkdir(exist_ok=True)
-            for outdated in verdict.parent.iterdir():
+            known.parent.mkdir(exist_ok=True)
+            for outdated in known.parent.iterdir():
                 if boot not in outdated.read_text(encoding="ascii"):
                     outdated.unlink()
-            write_atomic(verdict, f"{result}\n{boot}")
+            write_atomic(known, f"{result}\n{boot}")
             progress("it does" if result == "kvm" else "it does not; emulating instead")
-        found = verdict.read_text(encoding="ascii").split()[0]
+        found = known.read_text(encoding="ascii").split()[0]
     if wish == "kvm" and found != "kvm":
         raise HostError("accelerator: kvm was asked for, but a stock kernel does not boot in KVM on this machine.", "Use auto or tcg.")
     return found

@@ -29,7 +29,7 @@ def main() -> int:
         recorder = Recorder(arguments.log)
         errors = os.open(arguments.errors, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
         server = Server(device, arguments.socket, recorder, stop)
-    except (ValueError, OSError) as error:  # FunctionError is a ValueError, as is a description that is no text
+    except (ValueError, OSError) as error:  # FunctionError is a ValueError, as is a description that is not text
         print(f"vfio-user server: {error}", file=sys.stderr)
         return 1
     _let_go_of_stdio(errors)

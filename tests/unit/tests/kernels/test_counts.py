@@ -86,7 +86,7 @@ def test_only_the_kernels_that_were_asked_for_have_to_be_there(run: Run) -> None
     assert run.with_passed(("amd64", "6.12")).counts.end(["6.12"]) == 0
 
 
-def test_a_run_without_any_check_is_no_success(run: Run) -> None:
+def test_a_run_without_any_check_has_not_passed(run: Run) -> None:
     assert run.counts.end(["5.15"]) == 1
 
 
@@ -104,7 +104,7 @@ def test_what_does_not_build_has_failed(tmp_path: Path, run: Run) -> None:
     assert not Run(tmp_path).counts.repeat(TARGET, "a kernel", PACKAGE, does_not_build)
 
 
-def test_what_passed_is_known_until_nobody_has_asked_for_long(tmp_path: Path, run: Run) -> None:
+def test_what_passed_is_known_until_it_was_not_asked_for_in_weeks(tmp_path: Path, run: Run) -> None:
     assert run.counts.run(TARGET, "a kernel", PACKAGE, builds, BuildRoot(tmp_path))
     assert Run(tmp_path).counts.repeat(TARGET, "a kernel", PACKAGE, builds)
     other = Run(tmp_path).counts

@@ -94,7 +94,7 @@ def test_disabled_entries_and_foreign_files_do_not_count(tmp_path: Path) -> None
     assert read_sources(tmp_path) == []
 
 
-def test_a_cdrom_is_no_archive_to_build_from(tmp_path: Path) -> None:
+def test_a_cdrom_is_not_an_archive_to_build_from(tmp_path: Path) -> None:
     write(tmp_path, "sources.list", "deb cdrom:[Debian]/ bookworm main\n")
     with pytest.raises(HostError, match="Debian main archive"):
         main_archive(tmp_path, "bookworm")

@@ -126,12 +126,12 @@ def test_a_function_level_reset_does_not_hide_it_either(path):
     assert len(log.since_boot().bar_accesses()) == 4
 
 
-def test_a_bus_scan_after_a_driver_has_come_back_is_no_boot(path):
+def test_a_bus_scan_after_a_driver_has_come_back_is_not_a_boot(path):
     log = AccessLog.read(write(path, POWER_ON, BOOT, NOUVEAU, RESET, VFIO_PROGRAM, ENUMERATION))
     assert len(log.since_boot().bar_accesses()) == 4
 
 
-def test_a_machine_that_was_started_anew_on_the_same_log_is_a_boot(path):
+def test_a_machine_that_was_started_again_on_the_same_log_is_a_boot(path):
     log = AccessLog.read(write(path, POWER_ON, BOOT, NOUVEAU, ["DISCONNECT"], POWER_ON, RESET, ENUMERATION))
     assert not log.since_boot().touched_by_driver
 

@@ -103,7 +103,7 @@ def test_a_description_with_everything_survives_its_file(tmp_path: Path):
 
 
 @pytest.mark.parametrize("text", ["", "[]", "7", '{"vendor": 1}', "{"])
-def test_a_file_that_is_no_description_is_refused(text):
+def test_a_file_that_is_not_a_description_is_refused(text):
     with pytest.raises(FunctionError, match="This is not the description of a function"):
         PciFunction.from_json(text)
 
@@ -208,7 +208,7 @@ def capabilities(**described: t.Any) -> dict[str, t.Any]:
             "The table of msix at 0x0 and its pending bits at 0x20 overlap.",
         ),
         ({**NIC, "rom": "rom.bin"}, "rom is 'rom.bin'; allowed is the absolute path of a file."),
-        ({**NIC, "rom": "/nonexistent/rom.bin"}, "rom is '/nonexistent/rom.bin', which is no file."),
+        ({**NIC, "rom": "/nonexistent/rom.bin"}, "rom is '/nonexistent/rom.bin', which is not a file."),
         ({**NIC, "rom": "/proc/version"}, "rom is '/proc/version' with 0 bytes; allowed are 1 to 16777216 bytes."),
     ],
 )

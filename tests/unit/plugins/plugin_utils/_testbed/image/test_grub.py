@@ -12,7 +12,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors im
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.image.grub import (
     core_image_at,
     first_configuration,
-    mbr_with_boot_image,
+    mbr_with_boot_code,
     newest_first,
 )
 
@@ -21,7 +21,7 @@ MBR = bytes(440) + b"DISKSIG!" + b"T" * 62 + b"\x55\xaa"
 
 
 def test_the_boot_sector_keeps_the_disks_partition_table_and_grubs_code() -> None:
-    sector = mbr_with_boot_image(BOOT, MBR, 2048)
+    sector = mbr_with_boot_code(BOOT, MBR, 2048)
     assert len(sector) == 512
     assert sector[440:] == MBR[440:]
     assert sector[:3] == BOOT[:3]
@@ -29,15 +29,15 @@ def test_the_boot_sector_keeps_the_disks_partition_table_and_grubs_code() -> Non
 
 
 def test_the_boot_sector_names_the_sector_of_the_core_image_and_the_drive_of_the_bios() -> None:
-    sector = mbr_with_boot_image(BOOT, MBR, 0x1_2345_6789)
+    sector = mbr_with_boot_code(BOOT, MBR, 0x1_2345_6789)
     assert struct.unpack_from("<Q", sector, 0x5C) == (0x1_2345_6789,)
     assert sector[0x64] == 0xFF
     assert sector[0x66:0x68] == b"\x90\x90"
 
 
-def test_a_boot_image_of_another_size_is_refused() -> None:
+def test_boot_code_of_another_size_is_refused() -> None:
     with pytest.raises(HostError, match="511"):
-        mbr_with_boot_image(bytes(511), MBR, 2048)
+        mbr_with_boot_code(bytes(511), MBR, 2048)
 
 
 @pytest.mark.parametrize(("size", "sectors"), [(513, 2), (1024, 2), (30_000, 59)])

@@ -31,7 +31,7 @@ def devices(*functions: dict[str, t.Any]) -> list[str]:
     return [word for option, word in itertools.pairwise(line) if option == "-device"]
 
 
-def test_the_guest_is_reached_through_the_loopback_device_and_reaches_nobody() -> None:
+def test_the_guest_is_reached_through_the_loopback_device_and_has_no_outbound_network() -> None:
     assert "user,id=testbed-net,restrict=on,hostfwd=tcp:127.0.0.1:40000-:22" in words()
 
 

@@ -68,7 +68,7 @@ class Client:
 
     def receive(self) -> Reply:
         number, _command, size, flags, error = HEADER.unpack(self._exactly(HEADER.size))
-        assert flags & 0xF == 1, "the server sent something that is no reply"
+        assert flags & 0xF == 1, "the server sent something that is not a reply"
         assert bool(flags & 0x20) == bool(error)
         return Reply(number, error, self._exactly(size - HEADER.size))
 
