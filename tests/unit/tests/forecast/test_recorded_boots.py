@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 
 import command
 import pytest
@@ -27,11 +26,11 @@ CASES = {
 
 
 @pytest.fixture(scope="module")
-def comparison(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Comparison]:
+def comparison(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
     place = tmp_path_factory.mktemp("recorded")
     kernels = recorded_hosts.read(recorded_hosts.beside(command.OBSERVED), place / "hosts")
     (place / "trees").mkdir()
-    yield Comparison(HostTrees(kernels.__getitem__, place / "trees"), BOOTS, print)
+    return Comparison(HostTrees(kernels.__getitem__, place / "trees"), BOOTS, print)
 
 
 @pytest.mark.parametrize("name", CASES)
