@@ -125,7 +125,7 @@ class Trial:
         if code in (-signal.SIGXCPU, -signal.SIGKILL):
             return Outcome(ENDLESS, "processor time")
         if code < 0:
-            return Outcome(NOTICED, f"signal {-code}")
+            raise TrialError(f"the trial was ended by signal {-code}.")
         answer = self.folder / "answer"
         if code or not answer.exists():
             raise TrialError((self.folder / "output").read_text(encoding="utf-8", errors="replace")[-2000:] or f"exit code {code}")

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.claim.arguments import claims_of, pending_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim.arguments import CLAIM_EXCLUSIVE, claims_of, pending_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import PendingModule
 
@@ -39,3 +39,12 @@ def test_pending_modules_are_read() -> None:
         PendingModule("b"),
     )
     assert pending_of({}) == ()
+
+
+def test_each_option_of_the_shorthand_is_taken_and_stands_beside_no_list() -> None:
+    (claim,) = claims_of({"devices": "10de:1db1", "driver": "vfio-pci", "expect": "10de:1db1", "allow_missing": True})
+    assert (claim.driver, claim.expect, claim.allow_missing) == ("vfio-pci", (0x10DE, 0x1DB1), True)
+    assert set(CLAIM_EXCLUSIVE) == {("claims", "devices"), ("claims", "driver"), ("claims", "expect"), ("claims", "allow_missing")}
+    for option, value in (("driver", "vfio-pci"), ("expect", "10de:1db1"), ("allow_missing", False)):
+        with pytest.raises(HostError, match=f"^{option}: "):
+            claims_of({option: value})

@@ -171,6 +171,7 @@ def test_only_lists_of_a_device_can_lose_an_entry(key: str, is_rule: bool) -> No
         ('KERNEL==i"a"', [("KERNEL", None, "==", "a")]),
         ('KERNEL=="a#b"', [("KERNEL", None, "==", "a#b")]),
         ('NAME="a" # NAME="b"', []),
+        (",", []),
     ],
 )
 def test_the_words_of_a_rule_are_its_keys(written: str, keys: list[tuple[str, str | None, str, str]]) -> None:
@@ -197,6 +198,7 @@ def test_only_a_value_that_says_so_ignores_case(tmp_path: Path) -> None:
         ('=="0000:[0-3]b:00.0"', True),
         ('!="0000:01:00.0"', True),
         ('=="$name"', None),
+        ('=="0000:3b:00.$attr{x}"', None),
         ('=="%k"', None),
         ('=="0000:01:00.0", KERNEL!="0000:01:00.0"', False),
     ],
@@ -318,9 +320,8 @@ def test_a_file_counts_by_its_name_in_whichever_directory_it_lies(tmp_path: Path
     tree = Tree(tmp_path)
     folders = ("/lib", "/usr/lib", "/usr/local/lib", "/run", "/etc")
     for number, folder in enumerate(folders):
-        tree.file(f"{folder}/udev/rules.d/{number}.rules", f'ATTR{{driver_override}}="{number}"').file(
-            f"{folder}/udev/rules.d/{number}.txt", "x"
-        )
+        tree.file(f"{folder}/udev/rules.d/{number}.rules", f'ATTR{{driver_override}}="{number}"')
+        tree.file(f"{folder}/udev/rules.d/{number}.rules.old", 'NAME="x"')
     assert [(rule.override, str(rule)) for rule in Rules.read(tree.host()).rules] == [
         (str(number), f"{folder}/udev/rules.d/{number}.rules:1") for number, folder in enumerate(folders)
     ]
@@ -353,6 +354,11 @@ def test_lines_have_the_number_of_their_first_part() -> None:
         ('ATTR{[pci/0000:5e:00.0]numa_node}=="0"', None),
         ('ATTR{[net/eth0]address}=="x"', None),
         ('ENV{[pci/0000:5e:00.0]vendor}=="0x10de"', None),
+        ('ENV{[pci/0000:99:00.0]vendor}=="0x10de"', None),
+        ('ATTR{[pci/]vendor}=="0x10de"', None),
+        ('ATTR{[pci/0000:99:00.0]}=="0x10de"', None),
+        ('ATTR{x[pci/0000:99:00.0]vendor}=="0x10de"', None),
+        ('ATTR=="0x10de"', None),
     ],
 )
 def test_what_another_device_s_attribute_is_decides_as_far_as_it_is_known(tmp_path: Path, key: str, answer: bool | None) -> None:
@@ -366,3 +372,8 @@ def test_a_rule_for_another_event_does_not_match_this_one(tmp_path: Path) -> Non
     rules = Rules(tuple(parse('ACTION=="unbind", NAME="u"\nACTION=="add", NAME="a"\nENV{ACTION}=="unbind", NAME="e"\n', RULE)))
     assert [rule.value("NAME") for rule, _certain in rules.matching(v100(tmp_path))] == ["a"]
     assert [rule.value("NAME") for rule, _certain in rules.matching(v100(tmp_path), action="unbind")] == ["u", "e"]
+
+
+def test_a_file_that_is_not_utf_8_is_read(tmp_path: Path) -> None:
+    tree = Tree(tmp_path).file("/etc/udev/rules.d/a.rules", b'# caf\xe9\nATTR{driver_override}="x"\n')
+    assert [str(rule) for rule in Rules.read(tree.host()).rules] == ["/etc/udev/rules.d/a.rules:2"]
