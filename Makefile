@@ -6,11 +6,11 @@
 workshop := tools/python -m workshop
 phases := lint unit sanity docs-check build integration kernels forecast molecule
 
-export TESTS TARGET COUNT SEED TABLE SCENARIO KEEP_GOING PYTHON
+export TESTS TARGET COUNT SEED TABLE SCENARIO ROTATE CAMPAIGN KEEP_GOING PYTHON
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup test demo vm vm-destroy bench clean $(phases)
+.PHONY: help setup test test-all demo vm vm-destroy bench clean $(phases)
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -21,6 +21,9 @@ setup: ## packages, Python environment, collection tree; seconds when there is n
 test: ## everything below, cheapest first; KEEP_GOING=1 runs virtual machines even after a failure
 	@$(workshop) test
 
+test-all: ## what takes hours; goes on where it was cut off, writes docs/test-all.md; CAMPAIGN=name,name for some
+	@$(workshop) test-all
+
 lint: ## style, types, licences, changelog
 unit: ## unit tests; TESTS=path for some of them
 sanity: ## ansible-test sanity; TESTS=path for some files
@@ -29,7 +32,7 @@ build: ## the collection's archive in dist/, built and installed on trial
 integration: ## ansible-test integration on this machine; TARGET=name for one
 kernels: ## the kernel drivers built for every supported kernel, and at work
 forecast: ## forecasts of the boot against real boots; COUNT=number, SEED=number, TABLE=docs/who-wins.md writes the counts
-molecule: ## scenarios on virtual machines; SCENARIO=name for one
+molecule: ## the main scenario on virtual machines, and the first state of another; SCENARIO=name for one, ROTATE=name for the other
 
 $(phases):
 	@$(workshop) $@

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Use a PCI function through VFIO as a virtual machine monitor would, and print what was seen as JSON.
+"""Use a PCI function through VFIO as a virtual machine monitor would, and print the results as JSON.
 
 Opens the function's group and a type 1 container, maps a page for DMA, reads the identity from configuration space and the
 first register of BAR 0 by pread() and by mmap(), and resets the function.  The ioctls are those of include/uapi/linux/vfio.h.
@@ -35,7 +35,7 @@ IOVA = 0x10000000
 
 
 class Region(t.NamedTuple):
-    """A region of the device's file: where it starts, how long it is, and whether it can be mapped."""
+    """A region of the device file: its flags, and its size and offset in bytes."""
 
     flags: int
     size: int
@@ -43,19 +43,19 @@ class Region(t.NamedTuple):
 
 
 def ask(handle: int, request: int, layout: str, *values: int) -> tuple[int, ...]:
-    """An ioctl that fills in a structure; its first member is its own size."""
+    """An ioctl that fills in a structure whose first member is its size."""
     buffer = bytearray(struct.pack(layout, struct.calcsize(layout), *values))
     fcntl.ioctl(handle, request, buffer, True)
     return struct.unpack(layout, buffer)
 
 
 def open_device(address: str, group: str) -> tuple[int, int, bool]:
-    """The handles of a container and of the function in it, and whether the function's group is viable."""
+    """The file descriptors of a container and of the function, and whether the group is viable.  Raises OSError."""
     container = os.open("/dev/vfio/vfio", os.O_RDWR)
     handle = os.open(f"/dev/vfio/{group}", os.O_RDWR)
     viable = bool(ask(handle, GROUP_GET_STATUS, "II", 0)[1] & GROUP_VIABLE)
     if not viable:
-        raise OSError(f"group {group} is not viable: another function of it belongs to a native driver")
+        raise OSError(f"group {group} is not viable: another function in it is bound to a native driver")
     fcntl.ioctl(handle, GROUP_SET_CONTAINER, struct.pack("i", container))
     fcntl.ioctl(container, SET_IOMMU, TYPE1V2_IOMMU)
     libc = ctypes.CDLL(None, use_errno=True)
@@ -66,7 +66,7 @@ def open_device(address: str, group: str) -> tuple[int, int, bool]:
 
 
 def map_a_page(container: int) -> None:
-    """Make a page of this process visible to the function, and take it away again."""
+    """Map a page of this process for DMA by the function, and unmap it again."""
     page = mmap.mmap(-1, mmap.PAGESIZE)
     start = ctypes.addressof(ctypes.c_char.from_buffer(page))
     fcntl.ioctl(container, IOMMU_MAP_DMA, struct.pack("IIQQQ", 32, DMA_READ_WRITE, start, IOVA, mmap.PAGESIZE))
@@ -74,13 +74,13 @@ def map_a_page(container: int) -> None:
 
 
 def region(device: int, index: int) -> Region:
-    """Where a region lies in the device's file."""
+    """A region's flags, size and offset."""
     _size, flags, _index, _caps, size, offset = ask(device, DEVICE_GET_REGION_INFO, "IIIIQQ", 0, index, 0, 0, 0)
     return Region(flags, size, offset)
 
 
 def identity(device: int) -> str:
-    """Vendor and device ID from configuration space, after switching memory decoding on."""
+    """Vendor and device ID from configuration space; enables memory decoding and bus mastering first."""
     config = region(device, CONFIG_SPACE).offset
     (command,) = struct.unpack("<H", os.pread(device, 2, config + COMMAND))
     os.pwrite(device, struct.pack("<H", command | COMMAND_MEMORY_AND_MASTER), config + COMMAND)
@@ -88,7 +88,7 @@ def identity(device: int) -> str:
 
 
 def first_register(device: int) -> dict[str, str]:
-    """The first register of BAR 0, by pread() and, where the BAR can be mapped, by mmap()."""
+    """The first register of BAR 0, by pread() and, if the BAR can be mapped, by mmap()."""
     window = region(device, BAR0)
     if not window.size:
         return {}
@@ -100,7 +100,7 @@ def first_register(device: int) -> dict[str, str]:
 
 
 def probe(address: str, reset: bool) -> dict[str, t.Any]:
-    """Everything at once; raises OSError with a sentence where VFIO refuses."""
+    """All of it.  Raises OSError if VFIO refuses."""
     here = f"/sys/bus/pci/devices/{address}"
     group = os.path.basename(os.readlink(f"{here}/iommu_group"))
     container, device, viable = open_device(address, group)

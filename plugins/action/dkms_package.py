@@ -1,10 +1,10 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Controller side of dkms_package: sends the sources when the host lacks them, and shows which kernel is being built for.
+"""Controller side of dkms_package: sends the sources if the host does not have them, and shows which kernel is being built for.
 
-A run that finds nothing to do is one call of the module.  Every other is one to look, one for each kernel to build for,
-and one to finish; the last would do by itself whatever the others did not.
+A run with nothing to do is one call of the module.  Any other is one call to look, one for each kernel to build for, and one to
+finish, which would also do what the others did not.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ MODULE = "vfio.variants.dkms_package"
 
 @contextlib.contextmanager
 def _shown(what: str) -> t.Iterator[list[str]]:
-    """Say that something begins, and how it ended, which is put into the list, after how long."""
+    """Display when something begins, and when it ends, with the outcome that was added to the yielded list, and the time."""
     start, outcome = time.monotonic(), t.cast("list[str]", [])
     say = Display().display
     say(f"{what}: building …")
@@ -53,7 +53,7 @@ class ActionModule(ActionBase):
             self._remove_tmp_path(self._connection._shell.tmpdir)
 
     def _arguments(self) -> tuple[dict[str, t.Any], SourceArchive | None]:
-        """The module's arguments, with what can be said of sources that lie on the controller."""
+        """The module's arguments, with the digest and the descriptions of sources on the controller."""
         given = {name: value for name, value in self._task.args.items() if name != "_run"}
         source = given.get("source")
         if not source or not isinstance(source, str) or boolean(given.get("remote_src", False), strict=False):
@@ -69,8 +69,8 @@ class ActionModule(ActionBase):
             return Path(self._find_needle("files", source))
         except AnsibleError as error:
             raise HostError(
-                f"source: there is no folder {source} on the controller.",
-                "Name one of the collection's packages, a folder in files of the role or the playbook, or a whole path.",
+                f"source: there is no directory {source} on the controller.",
+                "Give one of the collection's packages, a directory in files of the role or the playbook, or an absolute path.",
             ) from error
 
     def _work(self, arguments: dict[str, t.Any], archive: SourceArchive | None, facts: dict[str, t.Any]) -> dict[str, t.Any]:
@@ -87,13 +87,13 @@ class ActionModule(ActionBase):
                 return built
         return self._call(arguments, {**place, "step": "finish"}, facts)
 
-    def _call(self, arguments: dict[str, t.Any], told: dict[str, t.Any], facts: dict[str, t.Any]) -> dict[str, t.Any]:
-        whole = {**arguments, "_run": {**arguments["_run"], **told}}
-        answer: dict[str, t.Any] = self._execute_module(module_name=MODULE, module_args=whole, task_vars=facts)
+    def _call(self, arguments: dict[str, t.Any], run: dict[str, t.Any], facts: dict[str, t.Any]) -> dict[str, t.Any]:
+        module_args = {**arguments, "_run": {**arguments["_run"], **run}}
+        answer: dict[str, t.Any] = self._execute_module(module_name=MODULE, module_args=module_args, task_vars=facts)
         return answer
 
     def _send(self, archive: SourceArchive) -> str:
-        """Bring the sources to the host as one file; returns its path there."""
+        """Copy the sources to the host as one file; returns its path there."""
         if not self._connection._shell.tmpdir:
             self._make_tmp_path()
         there: str = self._connection._shell.join_path(self._connection._shell.tmpdir, "source.tar")

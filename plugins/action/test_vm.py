@@ -34,7 +34,7 @@ class ActionModule(ControllerAction):
 
 def _started(machine: Machine, options: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
     if not options["image"]:
-        raise HostError("image: it is required to start a test machine.", "Pass the path that test_image returned.")
+        raise HostError("image is required to start a test machine.", "Pass the path that test_image returned.")
     image = Image.find(machine.cache, options["image"])
     wanted = MachineOptions.from_mapping(options, str(image.path))
     machine.check(wanted)

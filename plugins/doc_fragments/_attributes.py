@@ -1,13 +1,13 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What every module says about check mode, diff mode, idempotence and platform."""
+"""The attributes of all modules: check mode, diff mode, idempotence and platform."""
 
 from __future__ import annotations
 
 
 class ModuleDocFragment:
-    # Each module states support, and details where something needs saying.
+    # Each module adds its level of support, and details where needed.
     DOCUMENTATION = r"""
 options: {}
 attributes:
@@ -16,12 +16,12 @@ attributes:
   diff_mode:
     description: Returns details on what has changed, or would change in C(check_mode), when in diff mode.
   idempotent:
-    description: A second run with the same options, on a host nobody else has touched, changes nothing.
+    description: A second run with the same options, on a host that was not changed in between, changes nothing.
   platform:
     description: Systems that the module works on.
 """
 
-    # A module that changes the managed host: everything is predicted, and shown.
+    # A module that changes the managed host.
     CHANGES = r"""
 options: {}
 attributes:

@@ -11,24 +11,24 @@ from ansible.errors import AnsibleFilterError
 
 DOCUMENTATION = r"""
 name: select_devices
-short_description: Pick devices with a JMESPath expression
+short_description: Select devices with a JMESPath expression
 version_added: 0.1.0
 author:
   - The vfio.variants authors (@vfio-variants)
 description:
   - Applies a JMESPath expression to the devices that M(vfio.variants.device_info) returned.
-  - Every field of a device can be asked for, and combined with C(&&), C(||) and C(!).
+  - Conditions on any field of a device can be combined with C(&&), C(||) and C(!).
 positional: _input, expression
 options:
   _input:
-    description: The devices, as RV(vfio.variants.device_info#module:devices) has them.
+    description: The devices, as in RV(vfio.variants.device_info#module:devices).
     type: list
     elements: dict
     required: true
   expression:
     description:
       - A JMESPath expression that yields a list, such as V([?driver=='nouveau']).
-      - Text stands in single quotes; numbers, V(true), V(false) and V(null) stand in backticks.
+      - Strings are in single quotes; numbers, V(true), V(false) and V(null) are in backticks.
     type: str
     required: true
 requirements:
@@ -45,11 +45,11 @@ EXAMPLES = r"""
   vfio.variants.device_info:
   register: info
 
-- name: The devices of one IOMMU group that nouveau owns
+- name: Show the devices of one IOMMU group that are bound to nouveau
   ansible.builtin.debug:
     msg: "{{ info.devices | vfio.variants.select_devices('[?iommu_group==`15` && driver==`nouveau`]') }}"
 
-- name: Claim every display controller but the boot display
+- name: Claim every display controller except the boot display
   vfio.variants.device_claim:
     devices: "{{ info.devices | vfio.variants.select_devices(not_the_console) }}"
   vars:
@@ -58,7 +58,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: What the expression yields, a list of devices or of their fields.
+  description: The result of the expression, a list of devices or of their fields.
   type: list
   elements: raw
 """
@@ -70,13 +70,13 @@ def select_devices(devices: object, expression: object) -> list[t.Any]:
         import jmespath
         from jmespath.exceptions import JMESPathError
     except ImportError as error:
-        raise AnsibleFilterError("select_devices needs the Python package jmespath on the controller: install it there.") from error
+        raise AnsibleFilterError("select_devices needs the Python package jmespath on the controller.") from error
     if not isinstance(devices, Sequence) or isinstance(devices, (str, bytes)):
         raise AnsibleFilterError(
-            f"select_devices works on a list of devices, not on {_kind(devices)}: pass on what device_info returns as `devices`."
+            f"select_devices expects a list of devices, not {_kind(devices)}: pass `devices` as device_info returns it."
         )
     if not isinstance(expression, str):
-        raise AnsibleFilterError(f"select_devices wants a JMESPath expression, not {_kind(expression)}.")
+        raise AnsibleFilterError(f"select_devices expects a JMESPath expression, not {_kind(expression)}.")
     try:
         found = jmespath.search(str(expression), _plain(devices))
     except JMESPathError as error:
@@ -89,7 +89,7 @@ def select_devices(devices: object, expression: object) -> list[t.Any]:
 
 
 def _plain(value: object) -> t.Any:
-    """The value in Python's own types: jmespath's functions go by a type's name and know none of Ansible's."""
+    """The value in built-in types: jmespath's functions check the names of types and do not know Ansible's."""
     if isinstance(value, Mapping):
         return {str(key): _plain(content) for key, content in value.items()}
     if isinstance(value, str) or not isinstance(value, (Sequence, bool, int, float, type(None))):
@@ -102,17 +102,17 @@ def _plain(value: object) -> t.Any:
 
 
 def _kind(value: object) -> str:
-    names = {"NoneType": "nothing", "dict": "a dictionary", "list": "a list", "str": "text", "bool": "a truth value"}
+    names = {"NoneType": "nothing", "dict": "a dictionary", "list": "a list", "str": "a string", "bool": "a boolean"}
     return names.get(type(_plain(value)).__name__, "a number")
 
 
 def _one_line(error: Exception) -> str:
-    # jmespath draws a second line with a caret below the expression.
+    # jmespath adds a second line with a caret below the expression.
     return str(error).split("\n", maxsplit=1)[0].rstrip(": ") + "."
 
 
 class FilterModule:
-    """Makes the filter known."""
+    """Registers the filter."""
 
     def filters(self) -> dict[str, t.Callable[..., list[t.Any]]]:
         return {"select_devices": select_devices}

@@ -7,19 +7,20 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: boot_policy
-short_description: Decide which driver owns PCI devices from the next boot on
+short_description: Configure which driver PCI devices are bound to at boot
 version_added: 0.1.0
 author:
   - The vfio.variants authors (@vfio-variants)
 description:
-  - Writes the udev rules, the modprobe configuration, and what the initramfs generators need, so that each claimed device goes
-    to its driver at boot, also where its native driver is already loaded by the initramfs.
-  - All files are written, or none. Each says in its first line which policy it belongs to; a file of somebody else is never touched.
-  - Configuration of others that would make the policy lose is an error that names the file and line; the command line of the
-    running kernel is part of it.
-  - Nothing is bound or unbound now; that is what M(vfio.variants.device_claim) does. A VFIO driver that is not loaded is
-    loaded to learn its exact name, which binds nothing.
-  - The initramfs images are not rebuilt; hand the returned RV(policy) to M(vfio.variants.initramfs).
+  - Writes udev rules, modprobe configuration, and configuration of the initramfs generators, so that each claimed device is bound
+    to its driver at boot, even if the initramfs contains its native driver.
+  - Either all files are written, or none. The first line of each says which policy it belongs to; other files are never touched.
+  - Before anything is written, the next boot of each kernel is predicted from the host as it will be with the policy's files in
+    place and the initramfs images rebuilt. If a claimed device will not be bound to its driver, or only by chance, the module fails
+    and names the file and line that decide; what cannot be determined is a warning that says why.
+  - Nothing is bound or unbound; that is what M(vfio.variants.device_claim) does. A VFIO driver that is not loaded may be
+    loaded to determine its exact name; that does not bind any device.
+  - The initramfs images are not rebuilt; pass the returned RV(policy) to M(vfio.variants.initramfs).
 extends_documentation_fragment:
   - vfio.variants._attributes
   - vfio.variants._attributes.changes
@@ -27,43 +28,44 @@ extends_documentation_fragment:
 options:
   state:
     description:
-      - V(present) makes the policy what the claims ask for; what an earlier run wrote for other claims goes.
-      - V(absent) removes exactly the files of the policy. Claims are not looked at.
+      - V(present) writes the policy for the given claims and removes what an earlier run wrote for other claims.
+      - V(absent) removes the files of the policy. Claims are ignored.
     type: str
     choices: [present, absent]
     default: present
   name:
     description:
-      - The policy's name, which its file names carry. Policies of several names are independent of each other.
+      - The policy's name, which is part of its file names. Policies with different names are independent of each other.
     type: str
     default: vfio-variants
   strategy:
     description:
-      - How claims win that do not say it themselves.
-      - V(override) sets C(driver_override) by a udev rule in the device's own event, and loads the driver's module there.
-        It is for single devices, and the only one that can part two cards of the same ID. A rule for an address also asks
-        for the vendor and device found there, so that no other card is taken after addresses have changed; a rule for an ID
-        or a class also holds for such cards that are added later.
-      - V(ids) gives the IDs to the driver as its C(ids) parameter, loads it before each native module (C(softdep)), and early
-        where there is no native module. It takes every card of the ID, and is refused where a card of the ID is not claimed
-        or the module has no such parameter.
-      - V(blacklist) does what V(override) does and blacklists the native modules, so that nothing else on the host can use
-        them. It is refused where a device that is not claimed has such a driver; see O(allow_shared_native).
+      - How the driver wins, for claims without their own O(claims[].strategy).
+      - V(override) sets C(driver_override) in a udev rule for the device's own event, and loads the driver's module there.
+        It works for single devices, and is the only strategy that can distinguish cards with the same ID. A rule for an address
+        also matches on the vendor and device, so that no other card is bound after addresses have changed; a rule for an ID
+        or a class also applies to cards that are added later.
+      - V(ids) sets the driver's C(ids) parameter, and loads the driver before each native module (C(softdep)), or early
+        if there is no native module. It applies to every card with the ID, so the module fails if one of them is not claimed,
+        or if the driver has no such parameter.
+      - V(blacklist) is V(override), and also blacklists the native modules, so that nothing else on the host can use
+        them. The module fails if a device that is not claimed has such a driver; see O(allow_shared_native).
     type: str
     choices: [override, ids, blacklist]
     default: override
   kernels:
     description:
-      - The kernels to decide for; V(all) that are installed, V(running), or releases.
-      - The files hold for every kernel that boots. Where these kernels differ in the best driver, the udev rules tell them
-        apart, and one that is installed later gets what the newest of these gets.
+      - The kernels to decide for; V(all) installed ones, V(running), or releases.
+      - The files apply to every kernel that boots. If the best driver differs between these kernels, the udev rules match on
+        the release; a kernel that is installed later is treated like the newest of these.
     type: list
     elements: str
     default: [all]
   group:
     description:
-      - What happens to the other devices of a claimed device's IOMMU group that no claim names. Bridges are never counted.
-      - V(claim) gives each to its own best VFIO driver, with the strategy V(override), since user space gets a group as a whole.
+      - What to do with unclaimed devices in the IOMMU group of a claimed device. Bridges are ignored.
+      - V(claim) claims each for its own best VFIO driver, with the strategy V(override), because user space can only be given
+        a group as a whole.
       - V(ignore) leaves them to their native drivers.
     type: str
     choices: [claim, ignore]
@@ -71,25 +73,26 @@ options:
   natives:
     description:
       - The native modules for the strategies V(ids) and V(blacklist), in place of those whose aliases match the devices.
-      - V(-) and V(_) are the same, as for modprobe. A module that none of the kernels has is an error.
+      - V(-) and V(_) are equivalent, as for modprobe. A module that none of the kernels has is an error.
     type: list
     elements: str
   allow_shared_native:
     description:
-      - With the strategy V(blacklist), take the native driver also from devices that no claim names.
+      - With the strategy V(blacklist), accept that devices that are not claimed lose their native driver too.
     type: bool
     default: false
 notes:
   - Requires root.
-  - A native driver that is built into the kernel has its devices before any file is read. The module warns about it.
-  - A device that is added to a running host while its native driver is loaded goes to the native driver.
+  - A native driver that is built into the kernel is bound before any file is read. The module warns about it.
+  - A device that is hot-added while its native driver is loaded may be bound to the native driver.
+  - The command line of each kernel is the one that the boot loader gives it, which need not be that of the running kernel.
 seealso:
   - module: vfio.variants.device_claim
   - module: vfio.variants.initramfs
 """
 
 EXAMPLES = r"""
-- name: Let every V100 have the best variant driver from the next boot on
+- name: Bind every V100 to the best variant driver from the next boot on
   vfio.variants.boot_policy:
     devices: "10de:1db1"
   register: boot
@@ -98,7 +101,7 @@ EXAMPLES = r"""
   vfio.variants.initramfs:
     policy: "{{ boot.policy }}"
 
-- name: One of two equal cards, and every port of a network card whose native driver nothing else needs
+- name: Claim one of two identical cards, and every port of a network card whose native driver nothing else needs
   vfio.variants.boot_policy:
     claims:
       - devices: "0000:3b:00.0"
@@ -107,7 +110,7 @@ EXAMPLES = r"""
         driver: vfio-pci
         strategy: blacklist
 
-- name: Leave nothing behind
+- name: Remove the policy
   vfio.variants.boot_policy:
     state: absent
 """
@@ -119,18 +122,18 @@ policy:
   type: dict
   contains:
     files:
-      description: The SHA-256 of each file's content by path; none for a path where no file may be.
+      description: The SHA-256 of each file's content by path; V(null) for a file that must not exist.
       type: dict
       sample:
         /etc/udev/rules.d/70-vfio-variants.rules: 2b4e0c7c52e7f4c9c4c1a1c0b9cf5e2f6c8f3a3a0a0b1a9c1c6f1d2e3f405162
         /etc/modprobe.d/vfio-variants.conf:
     modules:
-      description: The modules that the initramfs must hold.
+      description: The modules that the initramfs must contain.
       type: list
       elements: str
       sample: [nvlink2gpu_vfio_pci]
 assignments:
-  description: Which driver each claimed device gets. More than one entry for a device where kernels differ.
+  description: The driver of each claimed device. A device has several entries if the driver depends on the kernel.
   returned: success
   type: list
   elements: dict
@@ -144,11 +147,11 @@ assignments:
       type: str
       sample: "10de:1db1"
     claim:
-      description: The claim's place in O(claims), counted from 0.
+      description: The claim's index in O(claims), starting at 0.
       type: int
       sample: 0
     module:
-      description: The module that brings the driver.
+      description: The driver's module.
       type: str
       sample: nvlink2gpu_vfio_pci
     driver:
@@ -165,17 +168,41 @@ assignments:
       elements: str
       sample: [6.12.107+deb13-amd64]
 warnings:
-  description: What does not stop the policy but should be known.
-  returned: when there is something
+  description: Problems that do not prevent the policy from being written.
+  returned: when there are any
   type: list
   elements: str
 """
 
+import typing as t
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.boot_policy import apply
-from ansible_collections.vfio.variants.plugins.module_utils._core.claim.arguments import CLAIM_ARGUMENTS, CLAIM_EXCLUSIVE
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim.arguments import (
+    CLAIM_ARGUMENTS,
+    CLAIM_EXCLUSIVE,
+    claims_of,
+    pending_of,
+)
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import run_module
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.request import PolicyRequest
+
+
+def request(options: t.Mapping[str, t.Any]) -> PolicyRequest:
+    """What the options ask for.  Raises HostError where they are not valid claims."""
+    if options["state"] == "absent":
+        return PolicyRequest(options["name"], wanted=False)
+    return PolicyRequest(
+        name=options["name"],
+        claims=claims_of(options),
+        strategy=options["strategy"],
+        kernels=tuple(options["kernels"]),
+        whole_groups=options["group"] == "claim",
+        natives=tuple(options["natives"] or ()),
+        allow_shared_native=options["allow_shared_native"],
+        pending=pending_of(options),
+    )
 
 
 def main() -> None:
@@ -194,7 +221,7 @@ def main() -> None:
         required_if=[("state", "present", ("claims", "devices"), True)],
         supports_check_mode=True,
     )
-    run_module(module, lambda host: apply(host, module.params, module.check_mode))
+    run_module(module, lambda host: apply(host, request(module.params), module.check_mode))
 
 
 if __name__ == "__main__":

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: claim_info
-short_description: Tell whether PCI devices are owned as claimed, and whether they will be after the next boot
+short_description: Check whether PCI devices are bound as claimed, and whether they will be after the next boot
 version_added: 0.1.0
 author:
   - The vfio.variants authors (@vfio-variants)
 description:
-  - Takes the claims that M(vfio.variants.device_claim) and M(vfio.variants.boot_policy) take and compares them with the owners now
-    and with the forecast of the next boot, as M(vfio.variants.device_info) makes it.
-  - With O(expect=winner) it fails where a device will not certainly end up as claimed, which is the check to run before a reboot, in
-    a playbook or in CI.
-  - Nothing is changed and no module is loaded; what boot images and modules hold is remembered as by M(vfio.variants.device_info).
+  - Compares claims, as for M(vfio.variants.device_claim) and M(vfio.variants.boot_policy), with the drivers that the devices are
+    bound to now and with the forecast of the next boot by M(vfio.variants.device_info).
+  - With O(expect=winner) it fails unless every device is certain to be bound as claimed, which is the check to run before a reboot,
+    in a playbook or in CI.
+  - Nothing is changed and no module is loaded. What is read is cached as by M(vfio.variants.device_info).
 extends_documentation_fragment:
   - vfio.variants._attributes
   - vfio.variants._attributes.reads
@@ -24,41 +24,41 @@ extends_documentation_fragment:
 options:
   expect:
     description:
-      - V(none) only tells.
-      - V(winner) fails with one sentence for each device that will not be owned as claimed after a boot of O(kernels), also where
-        that is a race or cannot be told.
-      - V(satisfied) fails with one sentence for each device that is not owned as claimed now.
-      - To ask for the ID that a device must have, use O(claims[].expect).
+      - V(none) only reports.
+      - V(winner) fails with one sentence for each device that will not be bound as claimed after a boot of O(kernels), or for which
+        that is a race or cannot be determined.
+      - V(satisfied) fails with one sentence for each device that is not bound as claimed now.
+      - To require an ID of a device, use O(claims[].expect).
     type: str
     choices: [none, winner, satisfied]
     default: none
   kernels:
     description:
-      - The kernels whose boots are looked at. V(next) is the one that boots next if nobody intervenes, or all where that cannot be
-        told; V(all) that are installed, V(running), or releases.
+      - The kernels whose boots are checked. V(next) is the one that boots by default, or all if that cannot be
+        determined; V(all) installed ones, V(running), or releases.
     type: list
     elements: str
     default: [next]
   group:
     description:
-      - Whether the other devices of a claimed device's IOMMU group, which no claim names, are looked at as well, as
-        O(vfio.variants.boot_policy#module:group) has them claimed. Bridges are never counted.
+      - Whether unclaimed devices in the IOMMU group of a claimed device are checked too, as
+        O(vfio.variants.boot_policy#module:group) claims them. Bridges are ignored.
     type: str
     choices: [claim, ignore]
     default: claim
   root:
     description:
-      - The root of the host to look at, such as a mounted image, for which O(hardware) says what devices it is for.
+      - The root of the host to check, such as a mounted image; O(hardware) then describes its devices.
     type: path
     default: /
   hardware:
     description:
-      - The devices to judge in place of those that C(/sys) shows; see O(vfio.variants.device_info#module:hardware).
+      - The devices to check in place of those in C(/sys); see O(vfio.variants.device_info#module:hardware).
     type: list
     elements: dict
 notes:
-  - A boot image, a boot loader's configuration, or a policy that only root may read is unknown to others.
-  - In check mode it does the same. Files that an earlier task would have written in check mode are not there, and are not judged.
+  - Without root privileges, an initramfs, a boot loader's configuration, or a policy that only root can read is unknown.
+  - It does the same in check mode. Files that an earlier task only predicted in check mode do not exist and are not considered.
 seealso:
   - module: vfio.variants.device_info
   - module: vfio.variants.device_claim
@@ -66,7 +66,7 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Stop where the next boot would not give every V100 to its variant driver
+- name: Stop unless every V100 will be bound to its variant driver at the next boot
   vfio.variants.claim_info:
     devices: "10de:1db1"
     expect: winner
@@ -80,7 +80,7 @@ EXAMPLES = r"""
     kernels: [all]
     expect: winner
 
-- name: Check an image in CI, for the card that it is built for
+- name: Check a disk image in CI for the card that it is built for
   vfio.variants.claim_info:
     root: /mnt/image
     hardware:
@@ -88,7 +88,7 @@ EXAMPLES = r"""
     devices: "10de:1db1"
     expect: winner
 
-- name: See who owns the claimed devices now
+- name: Check that the devices are bound as claimed now
   vfio.variants.claim_info:
     devices: "class:0302"
     expect: satisfied
@@ -114,22 +114,22 @@ devices:
       type: str
       sample: vfio-pci
     driver:
-      description: The owner now, none where nobody has the device.
+      description: The driver that the device is bound to now; V(null) if it is not bound.
       type: str
       sample: nouveau
     satisfied:
-      description: Whether the device is owned as claimed now; none where no kernel runs, as in an image.
+      description: Whether the device is bound as claimed now; V(null) if no kernel runs, as in an image.
       type: bool
       sample: false
     will_be_satisfied:
-      description: Whether the device will be owned as claimed after each of the boots, for certain.
+      description: Whether the device is certain to be bound as claimed after each of the boots.
       type: bool
       sample: true
     kernels:
       description:
-        - What the boot of each kernel leads to, a dictionary by release.
-        - C(claimed) is the driver that the claim means there, C(would_change) the smallest change that makes it win; the others are
-          as in RV(vfio.variants.device_info#module:devices[].next_boot).
+        - The result of each kernel's boot, by release.
+        - C(claimed) is the driver of the claim on that kernel, C(would_change) the smallest change that makes it win; the other
+          fields are as in RV(vfio.variants.device_info#module:devices[].next_boot).
       type: dict
       sample:
         6.12.107+deb13-amd64:
@@ -141,7 +141,7 @@ devices:
           outcomes: [vfio-pci]
           would_change: null
     warnings:
-      description: What is contradictory or without effect in the policy about this device, each with its file and line.
+      description: Contradictions and lines without effect in the policy about this device, each with file and line.
       type: list
       elements: str
       sample: []
@@ -153,53 +153,71 @@ failures:
   sample: []
 check_mode:
   description:
-    - Whether the module ran in check mode, so that what earlier tasks of the play would have written is not there.
+    - Whether the module ran in check mode, so that files which earlier tasks of the play would have written do not exist.
   returned: success or unmet expectation
   type: bool
   sample: false
 next_boot:
-  description: The kernel that boots next if nobody intervenes.
+  description: The kernel that boots by default.
   returned: success or unmet expectation
   type: dict
   contains:
     release:
-      description: Its release; none where that cannot be told.
+      description: Its release; V(null) if it cannot be determined.
       type: str
       sample: 6.12.107+deb13-amd64
     reason:
-      description: Why this kernel boots next, or why that is not known.
+      description: Why this kernel boots next, or why that cannot be determined.
       type: str
       sample: /boot/grub/grub.cfg default="0", 'Debian GNU/Linux'
 policy_warnings:
-  description: What is contradictory or without effect in the host's policy and concerns none of its devices, each with its file and line.
+  description: Contradictions and lines without effect in the host's policy that are not about one of its devices, each with file and line.
   returned: success or unmet expectation
   type: list
   elements: str
   sample: []
 """
 
+import typing as t
+
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.claim.arguments import CLAIM_ARGUMENTS
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim.arguments import CLAIM_ARGUMENTS, claims_of, pending_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import GroupMode
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import run_module
-from ansible_collections.vfio.variants.plugins.module_utils._core.report.claim_check import compare
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.hardware import parse as parse_hardware
+from ansible_collections.vfio.variants.plugins.module_utils._core.report.claim_check import ClaimCheckRequest, Expectation, compare
+
+ARGUMENTS: dict[str, dict[str, t.Any]] = {
+    **CLAIM_ARGUMENTS,
+    "expect": {"type": "str", "choices": [*t.get_args(Expectation)], "default": "none"},
+    "kernels": {"type": "list", "elements": "str", "default": ["next"]},
+    "group": {"type": "str", "choices": [*t.get_args(GroupMode)], "default": "claim"},
+    "root": {"type": "path", "default": "/"},
+    "hardware": {"type": "list", "elements": "dict"},
+}
+
+
+def request(options: t.Mapping[str, t.Any]) -> ClaimCheckRequest:
+    return ClaimCheckRequest(
+        # This module's own `expect` is not the ID that a device must have.
+        claims=claims_of({**options, "expect": None}),
+        pending_modules=pending_of(options),
+        expect=options["expect"],
+        kernels=tuple(options["kernels"]),
+        group=options["group"],
+        hardware=None if options["hardware"] is None else parse_hardware(options["hardware"]),
+    )
 
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={
-            **CLAIM_ARGUMENTS,
-            "expect": {"type": "str", "choices": ["none", "winner", "satisfied"], "default": "none"},
-            "kernels": {"type": "list", "elements": "str", "default": ["next"]},
-            "group": {"type": "str", "choices": ["claim", "ignore"], "default": "claim"},
-            "root": {"type": "path", "default": "/"},
-            "hardware": {"type": "list", "elements": "dict"},
-        },
+        argument_spec=ARGUMENTS,
         mutually_exclusive=[("claims", "devices"), ("claims", "driver"), ("claims", "allow_missing")],
         required_one_of=[("claims", "devices")],
         supports_check_mode=True,
     )
-    run_module(module, lambda host: compare(host, module.params, module.check_mode), module.params["root"])
+    run_module(module, lambda host: compare(host, request(module.params), module.check_mode).result(), module.params["root"])
 
 
 if __name__ == "__main__":

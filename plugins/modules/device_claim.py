@@ -7,17 +7,17 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: device_claim
-short_description: Hand PCI devices to VFIO drivers on the running kernel, or give them back
+short_description: Bind PCI devices to VFIO drivers on the running kernel, or return them to their native drivers
 version_added: 0.1.0
 author:
   - The vfio.variants authors (@vfio-variants)
 description:
-  - Binds each claimed device to its driver through C(driver_override), now, without a reboot.
-  - A device that is already owned as claimed is not touched.
-  - The whole IOMMU group is considered, since user space gets a group as a whole.
-  - A device that is in use is refused before anything is changed, with the process, file system or network interface that uses it.
-  - Each step has a time limit. When one fails, every device goes back to the driver that had it.
-  - What is bound here is lost at the next boot; M(vfio.variants.boot_policy) makes it last.
+  - Binds each claimed device to its driver through C(driver_override), immediately, without a reboot.
+  - A device that is already bound as claimed is not touched.
+  - The whole IOMMU group is considered, because user space can only be given a group as a whole.
+  - If a device is in use, the module fails before it changes anything, and names the process, file system or network interface.
+  - Each step has a time limit. If one fails, every device is bound to its former driver again.
+  - The bindings are lost at the next boot; M(vfio.variants.boot_policy) makes them permanent.
 extends_documentation_fragment:
   - vfio.variants._attributes
   - vfio.variants._attributes.changes
@@ -25,29 +25,29 @@ extends_documentation_fragment:
 options:
   state:
     description:
-      - V(present) gives the devices to the claimed driver.
-      - V(absent) returns the devices that a VFIO driver, or the driver of their claim, holds to their native driver.
+      - V(present) binds the devices to the claimed driver.
+      - V(absent) returns the devices that are bound to a VFIO driver, or to the driver of their claim, to their native driver.
     type: str
     choices: [present, absent]
     default: present
   group:
     description:
-      - What happens to the other devices of a claimed device's IOMMU group that no claim names. Bridges are never counted.
-      - V(claim) binds them as well, each to its own best VFIO driver.
-      - V(check) refuses where one of them belongs to a native driver, since user space could not open the group.
-      - V(ignore) leaves them alone.
+      - What to do with unclaimed devices in the IOMMU group of a claimed device. Bridges are ignored.
+      - V(claim) binds them too, each to its own best VFIO driver.
+      - V(check) fails if one of them is bound to a native driver, because user space could not open the group.
+      - V(ignore) leaves them as they are.
     type: str
     choices: [claim, check, ignore]
     default: claim
   force:
     description:
-      - Take devices that are in use all the same.
-      - A device that keeps the host itself running, such as the disk of the root file system or the interface of the default
-        route, is never taken.
+      - Bind devices even if they are in use.
+      - A device that the host itself depends on, such as the disk of the root file system or the interface of the default
+        route, is never unbound.
     type: bool
     default: false
   timeout:
-    description: How long each single step may take, in seconds.
+    description: Time limit of each step in seconds.
     type: int
     default: 60
 notes:
@@ -58,17 +58,17 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Give every V100 to the best variant driver of the running kernel
+- name: Bind every V100 to the best variant driver of the running kernel
   vfio.variants.device_claim:
     devices: "10de:1db1"
 
-- name: Give one card to plain vfio-pci, and only while that card sits there
+- name: Bind one card to vfio-pci, but only if it is still the card at this address
   vfio.variants.device_claim:
     devices: "0000:5e:00.0"
     expect: "8086:1592"
     driver: vfio-pci
 
-- name: Give it back to the host
+- name: Return it to its native driver
   vfio.variants.device_claim:
     devices: "0000:5e:00.0"
     state: absent
@@ -76,7 +76,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 devices:
-  description: Each device concerned, companions of the IOMMU group included.
+  description: The claimed devices, and the other devices in their IOMMU groups.
   returned: success
   type: list
   elements: dict
@@ -90,23 +90,23 @@ devices:
       type: str
       sample: "10de:1db1"
     driver_before:
-      description: The owner before, if any.
+      description: The driver before, if any.
       type: str
       sample: nouveau
     driver:
-      description: The owner now; in check mode, the owner to be. Empty where no driver has the device.
+      description: The driver afterwards; in check mode, the predicted one. V(null) if the device is not bound.
       type: str
       sample: nvlink2gpu_vfio_pci
     driver_override:
-      description: The driver_override now; in check mode, the one to be.
+      description: The C(driver_override) afterwards; in check mode, the predicted one.
       type: str
       sample: nvlink2gpu_vfio_pci
     iommu_group:
-      description: The number of the device's IOMMU group; none where there is no IOMMU.
+      description: The number of the device's IOMMU group; V(null) if there is no IOMMU.
       type: int
       sample: 15
     vfio_node:
-      description: The device node through which user space opens the group, where a VFIO driver has the device.
+      description: The device node of the group for user space, if the device is bound to a VFIO driver.
       type: str
       sample: /dev/vfio/15
     viable:
@@ -114,11 +114,11 @@ devices:
       type: bool
       sample: true
     changed:
-      description: Whether this device was, or would be, touched.
+      description: Whether this device was changed, or would be in check mode.
       type: bool
       sample: true
     steps:
-      description: What was, or would be, done.
+      description: The steps that were done, or would be in check mode.
       type: list
       elements: str
       sample:
@@ -128,27 +128,48 @@ devices:
         - bind to nvlink2gpu_vfio_pci
 """
 
+import typing as t
+
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.apply.bind import ensure
-from ansible_collections.vfio.variants.plugins.module_utils._core.claim.arguments import CLAIM_ARGUMENTS, CLAIM_EXCLUSIVE
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.bind import BindGroupMode, BindRequest, ensure
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim.arguments import (
+    CLAIM_ARGUMENTS,
+    CLAIM_EXCLUSIVE,
+    claims_of,
+    pending_of,
+)
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import ClaimState
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import run_module
+
+ARGUMENTS: dict[str, dict[str, t.Any]] = {
+    **CLAIM_ARGUMENTS,
+    "state": {"type": "str", "choices": [*t.get_args(ClaimState)], "default": "present"},
+    "group": {"type": "str", "choices": [*t.get_args(BindGroupMode)], "default": "claim"},
+    "force": {"type": "bool", "default": False},
+    "timeout": {"type": "int", "default": 60},
+}
+
+
+def request(options: t.Mapping[str, t.Any]) -> BindRequest:
+    return BindRequest(
+        claims=claims_of(options),
+        pending_modules=pending_of(options),
+        state=options["state"],
+        group=options["group"],
+        force=options["force"],
+        timeout=options["timeout"],
+    )
 
 
 def main() -> None:
     module = AnsibleModule(
-        argument_spec={
-            **CLAIM_ARGUMENTS,
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-            "group": {"type": "str", "choices": ["claim", "check", "ignore"], "default": "claim"},
-            "force": {"type": "bool", "default": False},
-            "timeout": {"type": "int", "default": 60},
-        },
+        argument_spec=ARGUMENTS,
         mutually_exclusive=CLAIM_EXCLUSIVE,
         required_one_of=[("claims", "devices")],
         supports_check_mode=True,
     )
-    run_module(module, lambda host: ensure(host, module.params, module.check_mode))
+    run_module(module, lambda host: ensure(host, request(module.params), module.check_mode).result())
 
 
 if __name__ == "__main__":

@@ -7,60 +7,61 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: device_info
-short_description: Tell which PCI devices a host has, who owns them, who could, and who will after the next boot
+short_description: Return a host's PCI devices, their drivers, and the drivers they will be bound to after the next boot
 version_added: 0.1.0
 author:
   - The vfio.variants authors (@vfio-variants)
 description:
-  - Returns each PCI function with its owner, its IOMMU group, the modules that contend for it, and the best variant driver that
+  - Returns each PCI function with its driver, its IOMMU group, the modules that could bind to it, and the best variant driver that
     each installed kernel has for it.
-  - Forecasts for each installed kernel who will own each device once that kernel has booted, with the facts that decide, and says
-    which kernel boots next. What cannot be seen makes the answer V(unknown), never a guess.
-  - Names what is contradictory or without effect in the host's C(modprobe.d), udev rules, C(modules-load.d), C(driverctl.d), and
-    command line, whoever wrote it.
-  - Everything is read from C(/sys), C(/lib/modules), C(/boot), C(/etc), and their like; no device is touched and no module loaded.
-  - What boot images and modules hold, and what was concluded from all that was read, is remembered in C(/var/cache/vfio-variants),
-    for as long as everything stays the same. Deleting it costs time and nothing else; in check mode nothing is written there. That
-    of an image (O(root)) is remembered on the machine that looks at it, never in the image.
-  - Also says what C(modprobe.d) and the kernel's command line tell kmod about modules that drive PCI devices, with file and line.
+  - Predicts for each installed kernel which driver each device will be bound to after that kernel has booted, with the facts that
+    decide it, and which kernel boots next. If something that may matter cannot be determined, the result is V(unknown).
+  - Reports contradictions and lines without effect in the host's C(modprobe.d), udev rules, C(modules-load.d), C(driverctl.d), and
+    kernel command line, including those that this collection did not write.
+  - Everything is read from files in C(/sys), C(/lib/modules), C(/boot), C(/etc) and similar; no device is accessed and no module is
+    loaded.
+  - The contents of initramfs images and modules, and results, are cached in C(/var/cache/vfio-variants) while the files they
+    depend on are unchanged. Deleting the cache costs only time; in check mode it is not written. For another O(root) the cache is
+    on the machine that runs the module, never in the image.
+  - Also returns the directives of C(modprobe.d) and the kernel's command line about modules with PCI drivers, with file and line.
 extends_documentation_fragment:
   - vfio.variants._attributes
   - vfio.variants._attributes.reads
 options:
   devices:
     description:
-      - The devices to return, in any of the forms that O(vfio.variants.device_claim#module:devices) takes. Without it, all of them.
+      - The devices to return, in any of the forms of O(vfio.variants.device_claim#module:devices). The default is all of them.
       - B(Write addresses in quotes.) YAML reads an unquoted V(0000:03:00.1) as the number 180.1.
     type: raw
   allow_missing:
     description:
-      - Whether O(devices) may be absent from this host. Without it, what matches no device is an error.
+      - Do not fail if O(devices) matches nothing.
     type: bool
     default: false
   root:
     description:
-      - The root of the host to look at, such as a mounted image.
+      - The root of the host to examine, such as a mounted image.
       - An image has no C(/sys) and thus no devices; without O(hardware), RV(devices) is empty and only RV(kernels), RV(modprobe),
-        RV(next_boot), and RV(policy_warnings) are told.
+        RV(next_boot), and RV(policy_warnings) have content.
     type: path
     default: /
   hardware:
     description:
-      - The devices that O(root) is for, each as RV(devices) returned it on a host that has them; only C(modalias) is needed.
-      - They are judged in place of what C(/sys) shows, so that a forecast can be had for an image that is being baked, or, with
-        O(root=/), for a card that is not there yet.
-      - A device without C(address) is given one in the PCI domain V(ffff). The numbers are those of C(modalias); where they are
-        given as well, they must agree.
+      - The devices that O(root) is for, each as in RV(devices) of a host that has them; only C(modalias) is required.
+      - They are used in place of those in C(/sys), to get a forecast for a disk image that is being built, or, with
+        O(root=/), for a card that is not installed yet.
+      - A device without C(address) is assigned one in the PCI domain V(ffff). The IDs are taken from C(modalias); if they are
+        given too, they must agree.
     type: list
     elements: dict
   forecast:
     description:
-      - Whether to forecast who will own the devices. Without it, the boot loader and the boot images are not read.
+      - Whether to predict the drivers after a boot. Without it, the boot loader's files and the initramfs images are not read.
     type: bool
     default: true
 notes:
-  - Needs no privileges, except that a boot image, a boot loader's configuration, or a policy that only root may read is reported as
-    unknown to others.
+  - Does not require root, but without root privileges an initramfs, a boot loader's configuration, or a policy that only root can
+    read is unknown.
 seealso:
   - module: vfio.variants.claim_info
   - module: vfio.variants.device_claim
@@ -70,24 +71,24 @@ seealso:
 """
 
 EXAMPLES = r"""
-- name: Look at every display controller
+- name: Examine every display controller
   vfio.variants.device_info:
     devices: "class:03"
   register: info
 
-- name: Show the cards that nouveau owns and that have a variant driver
+- name: Show the cards that are bound to nouveau and have a variant driver
   ansible.builtin.debug:
     msg: "{{ info.devices | vfio.variants.select_devices(\"[?driver=='nouveau' && variant && variant.module!='vfio_pci'].address\") }}"
 
-- name: Show the devices that will have another owner after the next boot
+- name: Show the devices that will be bound to another driver after the next boot
   ansible.builtin.debug:
     msg: "{{ info.devices | vfio.variants.select_devices('[?next_boot.winner!=driver].[address, next_boot.winner, next_boot.because]') }}"
 
-- name: Look at what an image would boot
+- name: Show which kernel a disk image boots
   vfio.variants.device_info:
     root: /mnt/image
 
-- name: Ask what would become of a card in an image that is being baked
+- name: Predict which driver a card will be bound to on a disk image that is being built
   vfio.variants.device_info:
     root: /mnt/image
     hardware:
@@ -98,7 +99,7 @@ RETURN = r"""
 devices:
   description:
     - The devices, by address.
-    - Vendor, device, subsystem, class and revision are hexadecimal digits without a prefix, as selectors take them.
+    - Vendor, device, subsystem, class and revision are hexadecimal digits without a prefix, as in selectors.
   returned: success
   type: list
   elements: dict
@@ -136,11 +137,11 @@ devices:
       type: str
       sample: "a1"
     modalias:
-      description: What udev asks kmod for when the device appears.
+      description: The alias by which udev loads drivers for the device.
       type: str
       sample: pci:v000010DEd00001DB1sv000010DEsd00001212bc03sc02i00
     bridge:
-      description: Whether this is a host, PCI or CardBus bridge, which VFIO does not count in an IOMMU group.
+      description: Whether this is a host, PCI or CardBus bridge, which does not affect the viability of an IOMMU group.
       type: bool
       sample: false
     boot_vga:
@@ -148,46 +149,46 @@ devices:
       type: bool
       sample: false
     numa_node:
-      description: The NUMA node, none where the firmware does not say.
+      description: The NUMA node; V(null) if the firmware does not report it.
       type: int
       sample: 0
     physical_function:
-      description: The address of a virtual function's physical one; none for all others.
+      description: For a virtual function, the address of its physical function; else V(null).
       type: str
       sample: null
     virtual_functions:
-      description: The addresses of a physical function's virtual ones.
+      description: The addresses of a physical function's virtual functions.
       type: list
       elements: str
       sample: []
     max_virtual_functions:
-      description: How many virtual functions the device could have.
+      description: The number of virtual functions that the device supports.
       type: int
       sample: 0
     driver:
-      description: The owner, the driver that has the device now; none where nobody has it.
+      description: The driver that the device is bound to now; V(null) if it is not bound.
       type: str
       sample: nouveau
     driver_override:
-      description: The only driver that the kernel may bind, none where any may.
+      description: The only driver that the kernel can bind to the device; V(null) if it is not restricted.
       type: str
       sample: null
     iommu_group:
-      description: The number of the IOMMU group; none where there is no IOMMU.
+      description: The number of the IOMMU group; V(null) if there is no IOMMU.
       type: int
       sample: 15
     group_devices:
-      description: The addresses of all functions in the group, this one included.
+      description: The addresses of all functions in the group, including this one.
       type: list
       elements: str
       sample: ["0000:3b:00.0"]
     nodes:
-      description: What user space uses the device through.
+      description: The interfaces and device nodes of the device.
       type: list
       elements: str
       sample: ["drm/card0"]
     variant:
-      description: The best VFIO driver that the running kernel has for the device, none where it has none at all.
+      description: The best VFIO driver that the running kernel has for the device; V(null) if it has none.
       type: dict
       contains:
         module:
@@ -196,8 +197,8 @@ devices:
           sample: nvlink2gpu_vfio_pci
         driver:
           description:
-            - The name of the driver, which O(vfio.variants.device_claim#module:driver) and C(driver_override) take.
-            - Read from the kernel where the module is loaded; else the name that the module's source gives it, by rule the module's own.
+            - The name of the driver, for O(vfio.variants.device_claim#module:driver) and C(driver_override).
+            - Read from the kernel if the module is loaded, else from its file; if that is impossible, the module's name.
           type: str
           sample: nvlink2gpu_vfio_pci
         alias:
@@ -205,11 +206,12 @@ devices:
           type: str
           sample: vfio_pci:v000010DEd00001DB1sv*sd*bc*sc*i*
         wildcards:
-          description: How many of seven fields the alias leaves open; the fewer, the better the match.
+          description: The number of fields, of seven, that the alias does not fix. The fewer, the better the match.
           type: int
           sample: 5
     contenders:
-      description: The modules of the running kernel that could take the device, natives as udev loads them, then VFIO drivers, best first.
+      description:
+        - The modules of the running kernel that could bind to the device, native drivers in udev's order, then VFIO drivers, best first.
       type: list
       elements: dict
       contains:
@@ -226,11 +228,11 @@ devices:
           type: str
           sample: pci:v000010DEd*sv*sd*bc03sc*i*
         source:
-          description: The file that has the alias, with the line where it is in C(modprobe.d).
+          description: The file that has the alias, with the line if it is in C(modprobe.d).
           type: str
           sample: /lib/modules/6.12.107+deb13-amd64/modules.alias
         loaded:
-          description: Whether the module is in the kernel now.
+          description: Whether the module is loaded or built in.
           type: bool
           sample: true
         built_in:
@@ -238,14 +240,14 @@ devices:
           type: bool
           sample: false
         blacklisted_by:
-          description: Where the module is blacklisted, which keeps udev from loading it, as file and line.
+          description: The files and lines that blacklist the module, which keeps udev from loading it.
           type: list
           elements: str
           sample: []
     kernels:
       description:
-        - What each installed kernel has for the device and who will own it once that kernel has booted, a dictionary by release.
-        - Each has the fields of RV(devices[].next_boot), without C(release) and C(reason); without O(forecast) only C(natives),
+        - By release, the drivers that each installed kernel has for the device, and the driver that it will be bound to after a boot.
+        - Each has the fields of RV(devices[].next_boot) except C(release) and C(reason); without O(forecast) only C(natives),
           C(variants), and C(variant).
       type: dict
       sample:
@@ -258,30 +260,30 @@ devices:
           stage: initramfs
           because:
             - "modules.alias in /boot/initrd.img-6.12.107+deb13-amd64: pci:v000010DEd*sv*sd*bc03sc*i* nouveau"
-            - "/boot/initrd.img-6.12.107+deb13-amd64: holds nouveau"
+            - "/boot/initrd.img-6.12.107+deb13-amd64: contains nouveau"
           outcomes: [nouveau]
           claimed: null
           would_change: null
     next_boot:
-      description: The same for the kernel that boots next if nobody intervenes.
+      description: The same for the kernel that boots by default.
       returned: with O(forecast)
       type: dict
       contains:
         release:
-          description: The kernel's release; none where it cannot be told which one boots next.
+          description: The kernel's release; V(null) if it cannot be determined which one boots next.
           type: str
           sample: 6.12.107+deb13-amd64
         reason:
-          description: Why this kernel boots next, or why that is not known.
+          description: Why this kernel boots next, or why that cannot be determined.
           type: str
           sample: /boot/grub/grub.cfg default="0", 'Debian GNU/Linux'
         natives:
-          description: The modules that udev would load for the device, in its order.
+          description: The modules that udev would load for the device, in udev's order.
           type: list
           elements: str
           sample: [nouveau]
         variants:
-          description: The VFIO drivers' modules for the device, best first.
+          description: The modules of VFIO drivers for the device, best first.
           type: list
           elements: str
           sample: [nvlink2gpu_vfio_pci, vfio_pci]
@@ -290,48 +292,50 @@ devices:
           type: str
           sample: nvlink2gpu_vfio_pci
         winner:
-          description: The driver that will own the device, none where nobody will. With the certainty V(race) the likelier one.
+          description: The driver that the device will be bound to; V(null) if none. With the certainty V(race) the likelier one.
           type: str
           sample: nouveau
         certainty:
           description:
-            - V(certain) where the facts leave one outcome.
-            - V(race) where programs that run at the same time decide; RV(devices[].next_boot.outcomes) holds what can come.
-            - V(unknown) where something that may matter cannot be seen; RV(devices[].next_boot.because) says what.
+            - V(certain) if there is only one possible outcome.
+            - V(race) if it depends on the timing of concurrent programs; RV(devices[].next_boot.outcomes) has the possible outcomes.
+            - V(unknown) if something that may matter cannot be determined; RV(devices[].next_boot.because) says what.
           type: str
           sample: certain
         stage:
-          description: When it is decided, one of V(kernel), V(initramfs), V(root), V(runtime); none where nobody gets the device.
+          description: When the device is bound, one of V(kernel), V(initramfs), V(root), V(runtime); V(null) if it is not bound.
           type: str
           sample: initramfs
         because:
-          description: The facts that decide, each with its source in front.
+          description: The facts that decide the outcome, each prefixed with its source.
           type: list
           elements: str
           sample:
             - "modules.alias in /boot/initrd.img-6.12.107+deb13-amd64: pci:v000010DEd*sv*sd*bc03sc*i* nouveau"
-            - "/boot/initrd.img-6.12.107+deb13-amd64: holds nouveau"
+            - "/boot/initrd.img-6.12.107+deb13-amd64: contains nouveau"
         outcomes:
-          description: All drivers that can come out, none among them where nobody may get the device.
+          description: All possible drivers, including V(null) if the device may remain unbound.
           type: list
           elements: str
           sample: [nouveau]
         claimed:
           description:
-            - The driver that the host's own policy means the device to have, by C(driverctl), else by the last udev rule that sets its
-              C(driver_override), else by an C(ids=) parameter; none where no policy is about the device.
+            - The driver that the host's policy assigns to the device, by C(driverctl), else by the last udev rule that sets its
+              C(driver_override), else by an C(ids=) parameter; V(null) if no policy is about the device.
           type: str
           sample: vfio-pci
         would_change:
-          description: The smallest change that makes the claimed driver win; none where it wins for certain, or no change is known.
+          description: The smallest change that makes the claimed driver win; V(null) if it is certain to win, or no change is known.
           type: str
-          sample: "Build /boot/initrd.img-6.12.107+deb13-amd64 anew: it does not hold what the root's files say."
+          sample: "Add `softdep nouveau pre: vfio_pci` to /etc/modprobe.d/00-vfio.conf."
     warnings:
-      description: What is contradictory or without effect in the policy about this device, each with its file and line.
+      description: Contradictions and lines without effect in the policy about this device, each with file and line.
       returned: with O(forecast)
       type: list
       elements: str
-      sample: ["/etc/modprobe.d/gpu.conf:2: ids= of vfio_pci is given again in /etc/modprobe.d/vfio.conf:1, which alone counts."]
+      sample:
+        - "/etc/modprobe.d/gpu.conf:1 blacklists vfio_pci, but the policy assigns 0000:3b:00.0 to it: udev and systemd-modules-load will not
+          load it. Remove that line."
 kernels:
   description: The installed kernels, oldest first.
   returned: success
@@ -343,24 +347,24 @@ kernels:
       type: str
       sample: 6.12.107+deb13-amd64
     running:
-      description: Whether it runs now.
+      description: Whether it is the running kernel.
       type: bool
       sample: true
     headers_package:
-      description: The package that brings the kernel's headers on this host's distribution.
+      description: The package with the kernel's headers on this host's distribution.
       type: str
       sample: linux-headers-6.12.107+deb13-amd64
     headers:
-      description: Whether modules can be built for it.
+      description: Whether its headers are installed.
       type: bool
       sample: true
 next_boot:
-  description: The kernel that boots next if nobody intervenes.
+  description: The kernel that boots by default.
   returned: with O(forecast)
   type: dict
   contains:
     release:
-      description: Its release; none where that cannot be told.
+      description: Its release; V(null) if it cannot be determined.
       type: str
       sample: 6.12.107+deb13-amd64
     reason:
@@ -368,13 +372,13 @@ next_boot:
       type: str
       sample: /boot/grub/grub.cfg default="0", 'Debian GNU/Linux'
 policy_warnings:
-  description: What is contradictory or without effect in the host's policy and concerns none of its devices, each with its file and line.
+  description: Contradictions and lines without effect in the host's policy that are not about one of its devices, each with file and line.
   returned: with O(forecast)
   type: list
   elements: str
   sample: ["/etc/modprobe.d/gpu.conf:3: `blacklist nouveua` names the module nouveua, which no installed kernel has. Did you mean nouveau?"]
 modprobe:
-  description: What C(modprobe.d) and the kernel's command line say about modules that drive PCI devices, in kmod's order.
+  description: The directives of C(modprobe.d) and the kernel's command line about modules with PCI drivers, in kmod's order.
   returned: success
   type: list
   elements: dict
@@ -384,11 +388,11 @@ modprobe:
       type: str
       sample: blacklist
     module:
-      description: The module it is about, with underscores.
+      description: The module that it applies to, with underscores.
       type: str
       sample: nouveau
     arguments:
-      description: What else the directive says.
+      description: The directive's other words.
       type: list
       elements: str
       sample: []
@@ -398,29 +402,36 @@ modprobe:
       sample: /etc/modprobe.d/nvidia.conf:1
 """
 
+import typing as t
+
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import run_module
-from ansible_collections.vfio.variants.plugins.module_utils._core.report.device_facts import gather
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.hardware import parse as parse_hardware
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import parse as parse_selectors
+from ansible_collections.vfio.variants.plugins.module_utils._core.report.device_facts import DeviceReportRequest, gather
+
+ARGUMENTS: dict[str, dict[str, t.Any]] = {
+    "devices": {"type": "raw"},
+    "allow_missing": {"type": "bool", "default": False},
+    "root": {"type": "path", "default": "/"},
+    "hardware": {"type": "list", "elements": "dict"},
+    "forecast": {"type": "bool", "default": True},
+}
+
+
+def request(options: t.Mapping[str, t.Any]) -> DeviceReportRequest:
+    return DeviceReportRequest(
+        selectors=None if options["devices"] is None else parse_selectors(options["devices"]),
+        allow_missing=options["allow_missing"],
+        hardware=None if options["hardware"] is None else parse_hardware(options["hardware"]),
+        forecast=options["forecast"],
+    )
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            "devices": {"type": "raw"},
-            "allow_missing": {"type": "bool", "default": False},
-            "root": {"type": "path", "default": "/"},
-            "hardware": {"type": "list", "elements": "dict"},
-            "forecast": {"type": "bool", "default": True},
-        },
-        supports_check_mode=True,
-    )
-    devices, allow_missing, hardware, forecast = (module.params[option] for option in ("devices", "allow_missing", "hardware", "forecast"))
-    run_module(
-        module,
-        lambda host: gather(host, devices, allow_missing, hardware, forecast, module.check_mode),
-        module.params["root"],
-    )
+    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    run_module(module, lambda host: gather(host, request(module.params), module.check_mode), module.params["root"])
 
 
 if __name__ == "__main__":

@@ -12,12 +12,12 @@ version_added: 0.1.0
 author:
   - The vfio.variants authors (@vfio-variants)
 description:
-  - Brings a DKMS source package to a host, builds it for the host's kernels, installs it, and proves that each installed module
-    fits its kernel and carries the aliases that it has to carry.
-  - New sources are first built beside DKMS's own tree. Only when they build for every kernel do they replace the old ones; when
-    they do not, the host stays as it was, and the last lines of the build's log are returned.
-  - Unchanged sources are neither sent nor built again. What is there is judged by DKMS's tree and the kernels' module trees
-    themselves.
+  - Copies a DKMS source package to a host, builds it for the host's kernels, installs it, and verifies that each installed module
+    was built for its kernel and has the required aliases.
+  - New sources are first built outside of DKMS's own tree. Only if they build for every kernel do they replace the old ones;
+    otherwise the host is not changed, and the last lines of the build's log are returned.
+  - Unchanged sources are neither copied nor rebuilt. What is installed is determined from DKMS's tree and the kernels' module
+    trees.
 extends_documentation_fragment:
   - vfio.variants._attributes
   - vfio.variants._attributes.changes
@@ -28,50 +28,50 @@ attributes:
 options:
   source:
     description:
-      - The folder on the controller that holds the package's C(dkms.conf).
-      - The name of one of this collection's packages, such as V(vfio-variants); or a path, a relative one being looked up in
+      - The directory on the controller with the package's C(dkms.conf).
+      - The name of one of this collection's packages, such as V(vfio-variants), or a path. A relative path is looked up in
         C(files) of the role and the playbook, as for M(ansible.builtin.copy).
-      - Without it, the sources that the host already has in C(/usr/src) are built; O(name) and O(version) are then required.
-      - C(.git), C(.hg), C(.svn) and C(__pycache__) are left out.
+      - Without it, sources that are already in C(/usr/src) of the host are built; O(name) and O(version) are then required.
+      - C(.git), C(.hg), C(.svn) and C(__pycache__) are not copied.
     type: str
   remote_src:
-    description: Whether O(source) is a folder on the managed host.
+    description: Whether O(source) is a directory on the managed host.
     type: bool
     default: false
   name:
-    description: The package's name. By default what its C(dkms.conf) says.
+    description: The package's name. The default is the one in its C(dkms.conf).
     type: str
   version:
     description:
-      - The package's version. By default what its C(dkms.conf) says.
+      - The package's version. The default is the one in its C(dkms.conf).
       - With O(state=absent), the version to remove; every version by default.
     type: str
   state:
     description:
       - V(present) and V(installed) both mean that the package is built and installed for each of O(kernels).
-      - V(built) builds it, and installs it only where an older version is installed.
+      - V(built) builds it, and installs it only for kernels on which an older version is installed.
       - V(absent) removes it from all kernels, from DKMS and from C(/usr/src). Modules in C(updates/dkms) of a kernel's module tree
-        that DKMS has lost are removed as well when they have the name and the version of the package's; for a package of which the
-        host has nothing else, both come from O(source), or from O(modules) and O(version).
+        that DKMS no longer knows are also removed if they have the name and version of the package's modules; if nothing else of
+        the package is left on the host, these are taken from O(source), or from O(modules) and O(version).
     type: str
     choices: [present, installed, built, absent]
     default: present
   kernels:
     description:
-      - The kernels to have the package.
-      - V(all) means every kernel that is installed with its modules; V(running) the one that runs; anything else is a kernel's release.
-      - A kernel that the package's C(dkms.conf) excludes is skipped and reported in RV(skipped_kernels). It is an error when it
-        was named, or when no other is left.
-      - Kernels that have the package already are brought up to date as well when its sources are replaced, so that none keeps
-        modules which nobody can build again.
+      - The kernels to build the package for.
+      - V(all) means every kernel that is installed with its modules, V(running) the running one; anything else is a release.
+      - A kernel that the package's C(dkms.conf) excludes is skipped and reported in RV(skipped_kernels). It is an error if it
+        was listed explicitly, or if no other is left.
+      - If the sources are replaced, other kernels that already have the package are updated too, so that no kernel keeps
+        modules that cannot be rebuilt.
     type: list
     elements: str
     default: [all]
   modules:
     description:
-      - The modules that the package has to bring to each kernel, and the aliases that each has to carry.
-      - By default what C(modules.json) says, if O(source) holds such a file. It has one key, C(modules), with a list as this
-        option takes it.
+      - The modules that the package must provide for each kernel, and the aliases that each must have.
+      - The default is the list under the key C(modules) in the file C(modules.json) of O(source), if there is one. It has the
+        format of this option.
     type: list
     elements: dict
     suboptions:
@@ -80,20 +80,20 @@ options:
         type: str
         required: true
       aliases:
-        description: Whole aliases, as C(modinfo -F alias) shows them.
+        description: Complete aliases, as C(modinfo -F alias) shows them.
         type: list
         elements: str
         default: []
   keep_versions:
-    description: Whether other versions of the package stay, built but not installed for O(kernels).
+    description: Whether to keep other versions of the package, built but not installed for O(kernels).
     type: bool
     default: false
   timeout:
-    description: How long building for one kernel may take, in seconds.
+    description: Time limit for building for one kernel in seconds.
     type: int
     default: 1800
   _run:
-    description: What the module's action plugin tells the module about a run. Not for playbooks, where it is not looked at.
+    description: Internal, set by the action plugin. It is ignored in playbooks.
     type: dict
     suboptions:
       digest:
@@ -106,23 +106,23 @@ options:
         description: The text of their C(modules.json).
         type: str
       archive:
-        description: Where on the managed host the sources lie as an archive.
+        description: The path of an archive of the sources on the managed host.
         type: path
       step:
-        description: Which part of the run this call is.
+        description: The part of the run that this call does.
         type: str
         choices: [look, build, finish]
         default: finish
       build:
-        description: The kernel that is built for in this part.
+        description: The kernel to build for in this call.
         type: str
 notes:
-  - Requires root, DKMS, make, and for each kernel its headers and the compiler that it was built with. What is missing is named
-    with the package that brings it, before anything is changed. In check mode that is a warning, as an earlier task may be the
-    one that installs it.
-  - While it builds, a line is printed when a kernel begins and when it is done.
-  - A C(dkms.conf) is read, not run, to find the package's name, its version and the kernels that it is meant for. Where only
-    running it would tell, set O(name) and O(version); DKMS then decides on the kernels.
+  - Requires root, DKMS, make, and for each kernel its headers and the compiler that it was built with. If something is missing,
+    the module fails before it changes anything and names the package to install. In check mode that is only a warning, because an
+    earlier task may install it.
+  - During a build a line is printed at the start and at the end of each kernel.
+  - C(dkms.conf) is parsed, not executed, to determine the package's name and version and the kernels that it is for. If that is
+    impossible, set O(name) and O(version); DKMS then decides on the kernels.
 seealso:
   - module: vfio.variants.boot_policy
   - module: vfio.variants.initramfs
@@ -135,13 +135,13 @@ EXAMPLES = r"""
   become: true
   register: drivers
 
-- name: Write the boot policy, also in check mode, when the drivers are not there yet
+- name: Write the boot policy; also works in check mode, before the drivers are installed
   vfio.variants.boot_policy:
     devices: "10de:1db1"
     pending_modules: "{{ drivers.modules }}"
   become: true
 
-- name: Install an own package for the running kernel, and make sure that its module claims the card
+- name: Install another package for the running kernel, and verify that its module has an alias for the card
   vfio.variants.dkms_package:
     source: my-driver-1.2
     kernels: running
@@ -165,12 +165,12 @@ name:
   type: str
   sample: vfio-variants
 version:
-  description: The package's version; null when all were removed.
+  description: The package's version; null if all versions were removed.
   returned: success
   type: str
   sample: 0.1.0
 kernels:
-  description: The package for each kernel, by release. In check mode, of the modules only what is promised is known.
+  description: The package's state for each kernel, by release. In check mode only the required modules and aliases are known.
   returned: success
   type: dict
   contains:
@@ -182,22 +182,22 @@ kernels:
       type: dict
       contains:
         path:
-          description: The file that the kernel loads, or that DKMS built when the package is not installed.
+          description: The file that the kernel loads, or that DKMS built if the package is not installed.
           type: str
         vermagic:
-          description: The kernel that it is built for.
+          description: The module's vermagic, which begins with the release of the kernel that it was built for.
           type: str
         version:
-          description: The module's own version, null when it has none.
+          description: The module's version; null if it has none.
           type: str
         srcversion:
-          description: A checksum of the module's source, null when it has none.
+          description: A checksum of the module's source; null if it has none.
           type: str
         signer:
-          description: Who signed the module, null when nobody did.
+          description: The module's signer; null if it is not signed.
           type: str
         aliases:
-          description: What it wants to be loaded for.
+          description: The module's aliases.
           type: list
           elements: str
   sample:
@@ -212,41 +212,41 @@ kernels:
           signer: DKMS module signing key
           aliases: ["vfio_pci:v000010DEd00001DB1sv*sd*bc*sc*i*"]
 skipped_kernels:
-  description: By release, why the package is not for a kernel.
+  description: Why the package is not for a kernel, by release.
   returned: success
   type: dict
   sample: {"5.10.0-32-amd64": "the kernel is built without CONFIG_VFIO_PCI_CORE"}
 modules:
-  description: The modules and their aliases, also in check mode, as the option C(pending_modules) of other modules takes them.
+  description: The modules and their aliases, also in check mode, for the option C(pending_modules) of other modules.
   returned: success
   type: list
   elements: dict
   sample: [{"name": "nvlink2gpu_vfio_pci", "aliases": ["vfio_pci:v000010DEd00001DB1sv*sd*bc*sc*i*"]}]
 replaced:
-  description: Versions that were removed for this one.
+  description: Versions that were replaced by this one.
   returned: unless O(state=absent)
   type: list
   elements: str
 removed:
-  description: Versions that were removed because the package shall be absent.
+  description: Versions that were removed.
   returned: O(state=absent)
   type: list
   elements: str
 removed_files:
-  description: Modules of the package that DKMS did not know any more, and that were removed because the package shall be absent.
+  description: Modules of the package that DKMS no longer knew and that were removed.
   returned: O(state=absent)
   type: list
   elements: str
   sample: [/lib/modules/6.1.0-50-amd64/updates/dkms/nvlink2gpu_vfio_pci.ko]
 missing_packages:
-  description: Packages without which it cannot be built.
+  description: Packages that are needed to build it and are not installed.
   returned: when something is missing
   type: list
   elements: str
   sample: [dkms, linux-headers-6.1.0-50-amd64]
 hint:
   description: What can be done about the failure.
-  returned: failure, where there is something to say
+  returned: failure, if there is a hint
   type: str
 log:
   description: The last lines of the build's log.
@@ -258,9 +258,15 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.package import DkmsPackage
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.request import LEVELS, read_request
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.module_check import ExpectedModule
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.request import (
+    FolderOnHost,
+    PackageOption,
+    PackageRequest,
+    RunStep,
+    SentSources,
+)
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.steps import run
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import run_module
 
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
@@ -268,7 +274,7 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "remote_src": {"type": "bool", "default": False},
     "name": {"type": "str"},
     "version": {"type": "str"},
-    "state": {"type": "str", "choices": list(LEVELS), "default": "present"},
+    "state": {"type": "str", "choices": [*t.get_args(PackageOption)], "default": "present"},
     "kernels": {"type": "list", "elements": "str", "default": ["all"]},
     "modules": {
         "type": "list",
@@ -284,55 +290,36 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
             "conf": {"type": "str"},
             "manifest": {"type": "str"},
             "archive": {"type": "path"},
-            "step": {"type": "str", "choices": ["look", "build", "finish"], "default": "finish"},
+            "step": {"type": "str", "choices": [*t.get_args(RunStep)], "default": "finish"},
             "build": {"type": "str"},
         },
     },
 }
 
 
-def look(host: Host, params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """What a run begins with: nothing to do, and the report; or what has to be done, everything needed being there."""
-    package = DkmsPackage(host, read_request(host, params))
-    if not package.plan.changed:
-        return package.report()
-    package.check()
-    with host.lock():
-        package.clear()
-    return {"changed": False, "_todo": {"sources": package.needs_files, "builds": list(package.plan.builds)}}
+def request(options: t.Mapping[str, t.Any]) -> PackageRequest:
+    run_options = options["_run"] or {}
+    modules = options["modules"]
+    return PackageRequest(
+        name=options["name"],
+        version=options["version"],
+        state=options["state"],
+        kernels=tuple(options["kernels"]),
+        source=_source(options["source"], options["remote_src"], run_options),
+        modules=None if modules is None else tuple(ExpectedModule(module["name"], tuple(module["aliases"] or ())) for module in modules),
+        keep_versions=options["keep_versions"],
+        timeout=options["timeout"],
+        step=run_options.get("step", "finish"),
+        build=run_options.get("build"),
+    )
 
 
-def build(host: Host, params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """One kernel's build; nothing of it can be seen outside of its hidden folder."""
-    with host.lock():
-        package = DkmsPackage(host, read_request(host, params))
-        package.check()
-        package.build([release for release in package.plan.builds if release == params["_run"]["build"]])
-    return {"changed": False}
-
-
-def finish(host: Host, params: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-    """Everything that is still to be done."""
-    with host.lock():
-        package = DkmsPackage(host, read_request(host, params))
-        if not package.plan.changed:
-            return package.report()
-        package.check()
-        return package.apply()
-
-
-def predict(host: Host, params: t.Mapping[str, t.Any], warn: t.Callable[[str], None]) -> dict[str, t.Any]:
-    package = DkmsPackage(host, read_request(host, params))
-    if not package.plan.changed:
-        return package.report()
-    lacking = package.missing()
-    for found in lacking:
-        warn(f"This host lacks {found.what}; outside of check mode this would fail unless an earlier task installs {found.package}.")
-    packages = {"missing_packages": [found.package for found in lacking]} if lacking else {}
-    return {**package.prediction(), **packages}
-
-
-STEPS = {"look": look, "build": build, "finish": finish}
+def _source(path: str | None, is_on_host: bool, run_options: t.Mapping[str, t.Any]) -> FolderOnHost | SentSources | None:
+    if path is None:
+        return None
+    if is_on_host:
+        return FolderOnHost(path)
+    return SentSources(path, *(run_options.get(name) for name in ("digest", "conf", "manifest", "archive")))
 
 
 def main() -> None:
@@ -341,14 +328,7 @@ def main() -> None:
         supports_check_mode=True,
         required_if=[("remote_src", True, ("source",))],
     )
-
-    def work(host: Host) -> dict[str, t.Any]:
-        if module.check_mode:
-            return predict(host, module.params, module.warn)
-        step = (module.params["_run"] or {}).get("step", "finish")
-        return STEPS[step](host, module.params)
-
-    run_module(module, work)
+    run_module(module, lambda host: run(host, request(module.params), module.check_mode).result())
 
 
 if __name__ == "__main__":

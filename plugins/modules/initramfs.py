@@ -7,54 +7,53 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: initramfs
-short_description: Rebuild the boot images that do not agree with the boot policy
+short_description: Rebuild initramfs images that do not contain the current boot policy
 version_added: 0.1.0
 author:
   - The vfio.variants authors (@vfio-variants)
 description:
-  - Reads each kernel's boot image and rebuilds those, and only those, whose content no longer agrees with what
-    M(vfio.variants.boot_policy) has written.
-  - An image disagrees when it lacks one of the policy's modprobe or udev files or holds another version of it, when it still
-    holds one that the host no longer has, when it lacks one of the policy's modules or holds another build of it, when it is
-    damaged, or when there is none.
-  - A new image is built beside the old one and read back. Only when it agrees with the policy does it take the old one's place, as a
-    whole; until then, and after any failure, the old image is there untouched.
-  - After that, the boot loader's hooks in C(/etc/initramfs/post-update.d) run, as Debian's policy wants it.
+  - Reads each kernel's initramfs and rebuilds only those whose content does not match what M(vfio.variants.boot_policy) has
+    written.
+  - An image does not match if one of the policy's modprobe or udev files or modules is missing in it or differs, if it still
+    contains a file that the host no longer has, if it is corrupt, or if it does not exist.
+  - A new image is built next to the old one and read back. Only if it matches the policy does it replace the old one, atomically;
+    until then, and after any failure, the old image is untouched.
+  - Afterwards the boot loader's hooks in C(/etc/initramfs/post-update.d) are run, as Debian's kernel policy requires.
 extends_documentation_fragment:
   - vfio.variants._attributes
   - vfio.variants._attributes.changes
 attributes:
   diff_mode:
-    details: Shows the reasons for which an image is rebuilt; an image itself cannot be shown.
+    details: Shows the reasons why an image is rebuilt, not the image itself.
 options:
   kernels:
     description:
-      - The kernels whose images to look at.
-      - V(all) means every kernel that is installed with its modules; V(running) the one that runs; anything else is a kernel's release.
+      - The kernels whose images are checked.
+      - V(all) means every kernel that is installed with its modules, V(running) the running one; anything else is a release.
     type: list
     elements: str
     default: [all]
   policy:
     description:
-      - The policy that the images have to agree with, as M(vfio.variants.boot_policy) returned it.
+      - The policy that the images must contain, as M(vfio.variants.boot_policy) returned it.
       - With it, check mode predicts the rebuild before the policy's files are written.
-      - Files of other policies of this collection count as they are on the host. So does every file when this is not given.
+      - Files of other policies of this collection are compared with those on the host; without this option, all files are.
     type: dict
     suboptions:
       files:
-        description: The SHA-256 digest of each of the policy's files by its path; null where no file may be.
+        description: The SHA-256 digest of each of the policy's files by path; null for a file that must not exist.
         type: dict
         default: {}
       modules:
-        description: The modules that an image has to hold.
+        description: The modules that an image must contain.
         type: list
         elements: str
         default: []
   pending_modules:
     description:
       - Modules that another task of the same play installs, as C(modules) returned by M(vfio.variants.dkms_package).
-      - In check mode, an image whose kernel does not have such a module yet counts as one that will be rebuilt.
-      - Outside of check mode this does nothing.
+      - In check mode, the image of a kernel that does not have such a module yet is predicted to be rebuilt.
+      - Without check mode it has no effect.
     type: list
     elements: dict
     default: []
@@ -64,29 +63,29 @@ options:
         type: str
         required: true
       aliases:
-        description: Its aliases; they do not matter here.
+        description: Its aliases, which are ignored here.
         type: list
         elements: str
         default: []
   generator:
     description:
-      - What builds this host's images.
-      - With V(auto), the one that is installed. Where both are, the one that is called when a kernel is installed.
+      - The program that builds this host's images.
+      - V(auto) selects the one that is installed, or if both are, the one that is called when a kernel is installed.
     type: str
     choices: [auto, initramfs-tools, dracut]
     default: auto
   force:
-    description: Rebuild the images of all of O(kernels), whether they agree or not. This is changed every time.
+    description: Rebuild the images of all of O(kernels), even if they match. The result is always changed.
     type: bool
     default: false
   timeout:
-    description: How long building one image may take, in seconds.
+    description: Time limit for building one image in seconds.
     type: int
     default: 600
 notes:
   - Requires root.
-  - A module that a kernel does not have at all is reported in RV(kernels) and in a warning; its image is not rebuilt for that.
-  - Images whose files lie in a nested squashfs or EROFS (dracut's C(squash) modules) cannot be looked into, and are an error.
+  - A module that a kernel does not have at all is reported in RV(kernels) and in a warning; its image is not rebuilt because of it.
+  - Images whose files are in a nested squashfs or EROFS (dracut's C(squash) modules) cannot be read and are an error.
   - An image compressed with zstd, LZ4 or LZO is unpacked with the command of that name.
 seealso:
   - module: vfio.variants.boot_policy
@@ -100,12 +99,12 @@ EXAMPLES = r"""
   become: true
   register: boot_policy
 
-- name: Rebuild the boot images that do not hold it
+- name: Rebuild the initramfs images that do not contain it
   vfio.variants.initramfs:
     policy: "{{ boot_policy.policy }}"
   become: true
 
-- name: Look whether the running kernel's image agrees with the policy on disk
+- name: Check whether the running kernel's initramfs matches the policy on disk
   vfio.variants.initramfs:
     kernels: [running]
   become: true
@@ -114,7 +113,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 kernels:
-  description: What was found, and done, for each kernel, by release.
+  description: The result for each kernel, by release.
   returned: success
   type: dict
   contains:
@@ -122,10 +121,10 @@ kernels:
       description: The image's path.
       type: str
     generator:
-      description: What builds the image; null when the host has nothing to build one with, and needs none.
+      description: The program that builds the image; null if the host has none and does not need one.
       type: str
     reasons:
-      description: Why the image was rebuilt, or would be in check mode, a sentence each. Empty when it agreed.
+      description: Why the image was rebuilt, or would be in check mode, one sentence each. Empty if it matched.
       type: list
       elements: str
     rebuilt:
@@ -144,13 +143,13 @@ kernels:
         - /etc/modprobe.d/vfio-variants.conf is not in it.
       rebuilt: true
 log:
-  description: The last lines of the output of a build that failed.
+  description: The last lines of the output of the failed build.
   returned: when a build failed
   type: list
   elements: str
 hint:
   description: What to do about the failure.
-  returned: on failure, where there is something to say
+  returned: on failure, if there is a hint
   type: str
 """
 
@@ -158,9 +157,9 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.apply.image_sync import sync_images
-from ansible_collections.vfio.variants.plugins.module_utils._core.claim.arguments import CLAIM_ARGUMENTS
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.image_check import GivenPolicy
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.image_sync import SyncRequest, sync_images
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim.arguments import CLAIM_ARGUMENTS, pending_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import run_module
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.generator import AUTO, GENERATORS
 
@@ -177,16 +176,21 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
 }
 
 
+def request(options: t.Mapping[str, t.Any]) -> SyncRequest:
+    policy = options["policy"]
+    return SyncRequest(
+        kernels=tuple(options["kernels"]),
+        policy=None if policy is None else GivenPolicy.parse(policy["files"], policy["modules"]),
+        pending_modules=pending_of(options),
+        generator=options["generator"],
+        force=options["force"],
+        timeout=options["timeout"],
+    )
+
+
 def main() -> None:
     module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-
-    def work(host: Host) -> dict[str, t.Any]:
-        agreement = sync_images(host, module.params, module.check_mode)
-        for warning in agreement.warnings():
-            module.warn(warning)
-        return agreement.result()
-
-    run_module(module, work)
+    run_module(module, lambda host: sync_images(host, request(module.params), module.check_mode).result())
 
 
 if __name__ == "__main__":

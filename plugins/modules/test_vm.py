@@ -2,7 +2,7 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Documentation and options of the action of the same name, which does the work on the controller."""
+"""Documentation and options of the action plugin of the same name, which runs on the controller."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ short_description: Run a virtual machine with emulated PCI functions
 version_added: "0.1.0"
 author: "The vfio.variants authors (@vfio-variants)"
 description:
-  - Runs an image of M(vfio.variants.test_image) in QEMU, behind an IOMMU, with PCI functions of any identity.
-  - The machine boots through its own boot loader and initramfs, so that what a play changes takes effect at its next boot.
-  - Its disk is a copy-on-write overlay; the image stays as it is. It reaches nobody, and is reached by ssh through a port of
-    the loopback device only.
-  - Runs on the controller and needs no root. Where the installed QEMU has no vfio-user client (10.1 or newer has), one is
-    unpacked into the cache with C(mmdebstrap); the system's packages stay as they are.
-  - KVM is used only where a stock kernel really boots in it; the result of that test is kept until this machine reboots.
+  - Runs an image of M(vfio.variants.test_image) in QEMU, with an IOMMU and with PCI functions of any identity.
+  - The machine boots with its own boot loader and initramfs, so that a play's changes take effect at its next boot.
+  - Its disk is a copy-on-write overlay; the image is not changed. It has no outbound network, and is reachable only by SSH
+    through a port of the loopback interface.
+  - Runs on the controller and does not require root. If the installed QEMU has no vfio-user client (10.1 and newer have one), a
+    newer QEMU is unpacked into the cache with C(mmdebstrap); the system's packages are not changed.
+  - KVM is used only if a stock kernel boots in it; the result of that test is cached until this machine reboots.
 extends_documentation_fragment:
   - vfio.variants._attributes
   - vfio.variants._attributes.controller
@@ -37,10 +37,10 @@ options:
     required: true
   state:
     description:
-      - V(started) starts it, on the disk it has or else a new one, and waits until it answers.
-      - V(restarted) lets the guest reboot and waits until its new boot answers; starts it when it does not run.
+      - V(started) starts it, with its existing disk or a new one, and waits until it responds.
+      - V(restarted) reboots the guest and waits until it responds again; starts it if it is not running.
       - V(stopped) shuts the guest down and keeps its disk.
-      - V(absent) ends it and removes its disk and its logs.
+      - V(absent) stops it and removes its disk and its logs.
     type: str
     choices: [started, stopped, restarted, absent]
     default: started
@@ -63,7 +63,7 @@ options:
     choices: [intel, amd, none]
     default: intel
   accelerator:
-    description: V(auto) is V(kvm) where a stock kernel boots in it, else V(tcg), which emulates.
+    description: V(auto) is V(kvm) if a stock kernel boots in it, else V(tcg), which emulates the processor.
     type: str
     choices: [auto, kvm, tcg]
     default: auto
@@ -83,33 +83,33 @@ options:
           - Each access to it is logged.
         type: dict
       qemu:
-        description: A device of QEMU's own, such as V(e1000e), V(igb), V(nvme), V(edu) or V(bochs-display).
+        description: A device that QEMU emulates, such as V(e1000e), V(igb), V(nvme), V(edu) or V(bochs-display).
         type: str
       options:
         description: Options of the device O(functions[].qemu).
         type: dict
       behind_root_port:
         description:
-          - Whether it sits behind a PCI Express root port of its own, or directly on the root bus.
-          - A function on the root bus cannot be reset by its bus. Conventional PCI devices belong there.
+          - Whether it is behind its own PCI Express root port, or directly on the root bus.
+          - A function on the root bus cannot be reset with a bus reset. Conventional PCI devices belong there.
         type: bool
         default: true
       slot:
-        description: Functions with the same value become functions of one device.
+        description: Functions with the same value are functions of one device.
         type: str
   arguments:
-    description: Arguments to add to QEMU's command line.
+    description: Additional arguments for QEMU's command line.
     type: list
     elements: str
     default: []
   mirror:
-    description: Address of the Debian archive that QEMU is taken from. Without it the one of this machine's apt configuration.
+    description: Address of the Debian archive that QEMU is taken from. The default is the one in this machine's apt configuration.
     type: str
   cache:
-    description: Folder of the cache. Without it C($XDG_CACHE_HOME/vfio-variants), where C(XDG_CACHE_HOME) is by default C(~/.cache).
+    description: Directory of the cache. The default is C($XDG_CACHE_HOME/vfio-variants), where C(XDG_CACHE_HOME) defaults to C(~/.cache).
     type: path
   timeout:
-    description: How long a boot may take, in seconds of an idle machine. While this machine is overloaded the limit grows, up to six times.
+    description: Time limit for a boot in seconds, on an idle machine. While this machine is overloaded the limit grows, up to six times.
     type: int
     default: 300
 seealso:
@@ -139,12 +139,12 @@ EXAMPLES = r"""
     ansible_ssh_private_key_file: "{{ machine.identity_file }}"
     ansible_ssh_common_args: "{{ machine.ssh_args }}"
 
-- name: Let it reboot
+- name: Reboot it
   vfio.variants.test_vm:
     name: gpu-host
     state: restarted
 
-- name: Throw it away
+- name: Remove it
   vfio.variants.test_vm:
     name: gpu-host
     state: absent
@@ -152,12 +152,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 address:
-  description: Address of the machine's ssh server.
+  description: Address of the machine's SSH server.
   returned: when it runs
   type: str
   sample: 127.0.0.1
 port:
-  description: Port of the machine's ssh server.
+  description: Port of the machine's SSH server.
   returned: when it runs
   type: int
   sample: 40123
@@ -172,17 +172,17 @@ identity_file:
   type: str
   sample: /root/.cache/vfio-variants/ssh/id_ed25519
 ssh_args:
-  description: Options for ssh that make it verify the machine's key, for C(ansible_ssh_common_args).
+  description: Options for ssh that make it verify the machine's host key, for C(ansible_ssh_common_args).
   returned: when it runs
   type: str
   sample: -o UserKnownHostsFile=/root/.cache/vfio-variants/machines/gpu-host/known_hosts -o StrictHostKeyChecking=yes
 ssh_command:
-  description: What a person types to log in.
+  description: The command to log in.
   returned: when it runs
   type: str
   sample: ssh -i /root/.cache/vfio-variants/ssh/id_ed25519 -p 40123 root@127.0.0.1
 boot_id:
-  description: The boot_id of the boot that answers.
+  description: The C(boot_id) of the current boot.
   returned: when it runs
   type: str
   sample: 3fa85f64-5717-4562-b3fc-2c963f66afa6
@@ -192,7 +192,7 @@ boot_seconds:
   type: float
   sample: 31.4
 accelerator:
-  description: What runs the guest's processors, V(kvm) or V(tcg).
+  description: QEMU's accelerator, V(kvm) or V(tcg).
   returned: when it runs
   type: str
   sample: tcg
@@ -216,7 +216,7 @@ functions:
       type: str
       sample: "0000:01:00.0"
     log:
-      description: Path of the log of accesses; only of emulated functions.
+      description: Path of the access log; only for functions that this collection emulates.
       type: str
       sample: /root/.cache/vfio-variants/machines/gpu-host/gpu0.log
 """
@@ -257,7 +257,7 @@ def argument_spec() -> dict[str, t.Any]:
 
 def main() -> None:
     module = AnsibleModule(argument_spec=argument_spec(), supports_check_mode=True)
-    module.fail_json(msg="test_vm works on the controller. Call it by its full name, vfio.variants.test_vm, in a task.")
+    module.fail_json(msg="test_vm runs on the controller. Use its full name, vfio.variants.test_vm, in a task.")
 
 
 if __name__ == "__main__":

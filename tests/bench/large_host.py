@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A host as large as they come: 1,000 PCI functions, and three kernels with 25,000 aliases and a boot image each."""
+"""A host as large as they come: 1,000 PCI functions, and three kernels with 25,000 aliases and a initramfs each."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import struct
 import subprocess
 import typing as t
 
-from ansible_collections.vfio.variants.tests.unit import boot_images, boot_menus
+from ansible_collections.vfio.variants.tests.unit import boot_menus, initramfs_files
 from ansible_collections.vfio.variants.tests.unit.driver_files import Driver, Entry, driver_file
 from ansible_collections.vfio.variants.tests.unit.images import archive, packed
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_12, DEBIAN_13, Tree
@@ -22,7 +22,7 @@ FUNCTIONS = 1000
 MODULES = 1000
 ALIASES = 25
 IN_IMAGE = 300
-"""How many of the modules each boot image holds."""
+"""How many of the modules each initramfs image holds."""
 CONFIG = struct.Struct("<HHHHBBBBBBBB28xHH16x")
 
 
@@ -71,7 +71,7 @@ def _depmod(tree: Tree, release: str) -> None:
 
 
 def _image(tree: Tree, release: str) -> None:
-    """A boot image as mkinitramfs leaves it: some modules with depmod's files about them, modprobe.d, and its scripts.
+    """A initramfs image as mkinitramfs leaves it: some modules with depmod's files about them, modprobe.d, and its scripts.
 
     Python itself unpacks gzip, so that nothing else is needed where the tree is the root.
     """
@@ -83,7 +83,7 @@ def _image(tree: Tree, release: str) -> None:
         inner.file(f"/lib/modules/{release}/modules.{name}", tree.place(f"/lib/modules/{release}/modules.{name}").read_bytes())
     _depmod(inner, release)
     made = {f"usr/{path.relative_to(inner.root).as_posix()}": path.read_bytes() for path in sorted(inner.root.rglob("*")) if path.is_file()}
-    content = {**boot_images.initramfs_tools({}, release=release), "etc/modprobe.d/site.conf": "blacklist driver1\n", **made}
+    content = {**initramfs_files.initramfs_tools({}, release=release), "etc/modprobe.d/site.conf": "blacklist driver1\n", **made}
     tree.file(f"/boot/initrd.img-{release}", packed(archive(content), "gzip"))
     shutil.rmtree(inner.root)
 

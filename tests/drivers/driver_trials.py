@@ -20,6 +20,7 @@ from matrix import PACKAGE
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed import vfio_user
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.cache import Cache, write_atomic
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.unavailable import EXIT_STATUS, ArchiveUnavailableError
 from ansible_collections.vfio.variants.tests.drivers import driver_build, driver_guest, driver_report
 from ansible_collections.vfio.variants.tests.drivers.driver_guest import DriverGuest, Outcome
 from ansible_collections.vfio.variants.tests.drivers.driver_mutants import MUTANTS, Mutant
@@ -43,6 +44,9 @@ def main(arguments: t.Sequence[str]) -> int:
     try:
         trials = Trials(Cache.at(None))
         passed, failed = trials.hold(wanted, options.again) if options.mutants is None else trials.notice(wanted, options.mutants)
+    except ArchiveUnavailableError as error:
+        say("\n".join([*error.lines(), "0 passed, 0 failed"]))
+        return EXIT_STATUS
     except HostError as error:
         say(f"FAILED: {error}")
         passed, failed = 0, 1
@@ -58,7 +62,7 @@ class Trials:
 
     def hold(self, wanted: t.Sequence[str], again: bool) -> tuple[int, int]:
         """How many checks passed and failed. What passed before and is unchanged is not done again."""
-        self._guest.prepare(wanted)
+        wanted = self._guest.prepare(wanted)
         self._folder.mkdir(exist_ok=True)
         results: list[tuple[int, int]] = []
         with concurrent.futures.ThreadPoolExecutor(_AT_A_TIME) as pool:
@@ -77,7 +81,7 @@ class Trials:
 
     def notice(self, wanted: t.Sequence[str], words: t.Sequence[str]) -> tuple[int, int]:
         """How many mistakes were noticed and how many not, on the first of the kernels."""
-        self._guest.prepare(wanted[:1])
+        wanted = self._guest.prepare(wanted[:1])
         kernel = self._guest.kernel(wanted[0])
         client = self._build(kernel, lambda root, _name: driver_build.client(root))
         results = [self._notices(kernel, mutant, client) for mutant in MUTANTS if all(word in mutant.mistake for word in words)]

@@ -22,7 +22,8 @@ from host_trees import HostTrees, in_memory
 from records import Corpus
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.cache import Cache
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.cache import Cache, write_atomic
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.unavailable import EXIT_STATUS, ArchiveUnavailableError
 
 HERE = Path(__file__).resolve().parent
 OBSERVED = HERE / "observed" / "boots.jsonl.xz"
@@ -48,6 +49,7 @@ def parser() -> argparse.ArgumentParser:
     known.add_argument(
         "--table", type=Path, metavar="FILE", help="write the counts of all boots of --replay, or that were ever seen here, into FILE"
     )
+    known.add_argument("--answers", type=Path, metavar="FILE", help="with --replay: write what is forecast for each device into FILE")
     known.add_argument("--quick", action="store_true", help="stop at the first disagreement")
     return known
 
@@ -59,6 +61,9 @@ def main(arguments: Sequence[str]) -> int:
         known.error("--replay and --mutations boot nothing: they go with neither --record nor --races")
     try:
         return _run(options)
+    except ArchiveUnavailableError as error:
+        say("\n".join([*error.lines(), "0 passed, 0 failed"]))
+        return EXIT_STATUS
     except HostError as error:
         say(f"FAILED: {error}")
         return 1
@@ -88,7 +93,8 @@ def _with_guests(options: argparse.Namespace, folder: Path) -> Comparison:
     from rig import Rig
 
     rig = Rig()
-    rig.prepare(SERIES if options.record else options.series)
+    ready = list(rig.prepare(SERIES if options.record else options.series))
+    options.series = options.series if options.record else ready
     corpus = Corpus(Cache.at(None).root / "forecast" / f"boots-{rig.digest()}.jsonl")
     return Comparison(HostTrees(rig.kernel, folder), corpus, say, rig, options.jobs, options.races)
 
@@ -100,6 +106,8 @@ def _compare(options: argparse.Namespace, comparison: Comparison) -> int:
         results = _shown(options, comparison.replay(_known_cases(options, comparison.corpus)))
         if options.table:
             table.write(options.table, results)
+        if options.answers:
+            write_atomic(options.answers, report.answers(results))
         return report.end(results, 0, say)
     if options.record:
         return 0

@@ -115,8 +115,8 @@ def _blacklist_for_all(right: t.Any) -> t.Any:
 def _blacklist_heeded_by_all(right: t.Any) -> t.Any:
     """As if every program asked as udev asks."""
 
-    def broken(self: t.Any, text: str, heeds_blacklist: bool, source: t.Any = None) -> t.Any:
-        return right(self, text, heeds_blacklist is not None, source)
+    def broken(self: t.Any, text: str, honours_blacklist: bool, source: t.Any = None) -> t.Any:
+        return right(self, text, honours_blacklist is not None, source)
 
     return broken
 

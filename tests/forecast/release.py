@@ -11,6 +11,7 @@ import typing as t
 from dataclasses import dataclass
 from pathlib import Path
 
+import kernel_offers
 from archive import MERGED
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
@@ -26,11 +27,17 @@ _LIBRARIES = "usr/lib/x86_64-linux-gnu"
 _OPENED_LATER = ("libkmod.so.2",)
 
 
-def unpack(suite: str, kernels: t.Iterable[str], target: Path, say: Say) -> None:
-    """Into the new folder `target`, with the packages' dependencies; nothing is configured or run."""
+def unpack(suite: Suite, kernels: t.Mapping[str, str], target: Path, say: Say) -> None:
+    """Into the new folder `target`, with the packages' dependencies; nothing is configured or run.
+
+    `kernels`: the suite that each comes from.
+    """
     images = (f"linux-image-{kernel}" for kernel in kernels)
-    progress = Progress(f"{suite} for the fast guest", say)
-    root_tree.extract(Suite(suite), apt_sources.of_this_machine(), (*PACKAGES, *images), target, progress, _SECONDS)
+    progress = Progress(f"{suite.name} for the fast guest", say)
+    mirror = apt_sources.of_this_machine()
+    others = sorted(set(kernels.values()) - {suite.name, suite.base})
+    further = "".join(kernel_offers.sources(mirror, other) for other in others)
+    root_tree.extract(suite, mirror, (*PACKAGES, *images), target, progress, _SECONDS, further=further)
     for name in MERGED:
         # Before trixie some packages' files are outside /usr still, which on a real system is a link's doing.
         if (target / name).is_dir() and not (target / name).is_symlink():

@@ -11,6 +11,8 @@ from configuration import Configuration
 from judgement import Judged, Verdict, shown
 from table import Result, counts
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Winner
+
 MOST_UNKNOWN = 0.05
 """Of all devices judged."""
 
@@ -60,6 +62,21 @@ def summary(results: Sequence[Result]) -> Iterator[str]:
         for because in one.winner.because if because.source == "not known"
     )  # fmt: skip
     yield from (f"    unknown, {count} times: {reason}" for reason, count in reasons.most_common(12))
+
+
+def answers(results: Sequence[Result]) -> str:
+    """What the forecast says of each device of each configuration, a line each: to be compared with what it said before a change."""
+    return "".join(
+        f"{result.case.configuration.name}\t{one.address}\t{_answer(one.winner)}\n"
+        for result in sorted(results, key=lambda result: result.case.configuration.name)
+        for one in result.judged
+    )
+
+
+def _answer(winner: Winner | None) -> str:
+    if winner is None:
+        return "nothing"
+    return f"{shown(winner.driver)}\t{winner.certainty}\t{winner.stage}\t{' or '.join(sorted(map(shown, winner.outcomes)))}"
 
 
 def end(results: Sequence[Result], missing: int, say: Callable[[str], None]) -> int:

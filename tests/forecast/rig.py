@@ -16,6 +16,7 @@ import typing as t
 from pathlib import Path
 
 import console
+import floor
 import guest_release
 import image
 import machine
@@ -32,6 +33,7 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed import apt_
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.cache import Cache, write_atomic
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.progress import Say
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.qemu_program import Qemu
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.unavailable import ArchiveUnavailableError, Missing, marked
 
 TIMEOUT = 180.0
 _CONSOLE, _REPORT, _INITRD = "console", "report", "initrd"
@@ -50,15 +52,29 @@ class Rig:
         self._kernels: dict[str, Kernel] = {}
         self._qemu: Qemu | None = None
 
-    def prepare(self, series: t.Iterable[str] = SERIES) -> None:
-        """The guests of these series, from the cache or made now."""
+    def prepare(self, series: t.Iterable[str] = SERIES) -> tuple[str, ...]:
+        """The guests of these series, from the cache or made now; which of them there are.
+
+        ArchiveUnavailableError when the archive leaves fewer than the floor.
+        """
         wanted = tuple(series)
+        missing: list[Missing] = []
         self._qemu = qemu_program.provide(self._cache, apt_sources.of_this_machine, self._say)
         for release in {guest_release.of_series(one).name: guest_release.of_series(one) for one in wanted}.values():
-            made = guest_release.provide(release, self._cache, self._say)
+            try:
+                made = guest_release.provide(release, self._cache, self._say)
+            except ArchiveUnavailableError as error:
+                missing += error.missing
+                continue
             self._kernels.update({one: kernel for one, kernel in made.items() if one in wanted})
-        for one in wanted:
-            self._capture(self._kernels[one])
+        for one in missing:
+            self._say(marked(one))
+        missed = [one for one in floor.missed_guests(self._kernels) if one in wanted]
+        if missed or not self._kernels:
+            raise ArchiveUnavailableError([Missing(f"a guest with Linux {one}", "the floor wants one") for one in missed or wanted])
+        for kernel in self._kernels.values():
+            self._capture(kernel)
+        return tuple(one for one in wanted if one in self._kernels)
 
     def digest(self) -> str:
         """Changes with everything that a boot of a configuration depends on, but for the configuration."""

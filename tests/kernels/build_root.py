@@ -9,59 +9,66 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 import typing as t
 from dataclasses import dataclass
 from pathlib import Path
 
+import deb_files
+import kernel_offers
+from kernel_offers import Archive, Deb, Offer
+from shortages import Shortages
+
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed import apt_sources, guest, root_tree
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.cache import Cache
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.guest_file import GuestFile
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.cache import Cache, write_atomic
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.progress import Progress
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.recipe import Recipe
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.suite import KEYRING, Suite
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.suite import Suite
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.unavailable import ArchiveUnavailableError, Missing
 
-_SCRIPTS = Path(__file__).resolve().parent / "root"
-_TOOLS = ("dkms", "gcc", "kmod", "libc6-dev", "make", "openssl", "perl", "xz-utils")
-_FURTHER_SOURCES = "/etc/apt/further.list"
+#: pahole brings the libraries along that the programs of a kernel's headers are linked with.
+_TOOLS = ("dkms", "gcc", "kmod", "libc6-dev", "make", "openssl", "pahole", "perl", "xz-utils")
+#: Of link-time optimisation, which no module is built with: 60 MB.
+_UNREAD = ("usr/bin/*-lto-dump-*", "usr/lib/gcc/*/*/lto1", "usr/libexec/gcc/*/*/lto1")
+_CHECKPATCH = ("scripts/checkpatch.pl", "scripts/spelling.txt", "scripts/const_structs.checkpatch")
 _SETUP_SECONDS = 1800
+_DAY = 24 * 3600
 _TIMED_OUT = 124
 _ENVIRONMENT = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL": "C.UTF-8", "HOME": "/root"}
+Say = t.Callable[[str], None]
 
 
 @dataclass(frozen=True)
 class Release:
     """`series`: the kernels to build for. `refused`: a series, and the suite that has it, that the package must refuse.
 
-    `compiler`: which compiler the root is for, and so for which other kernels it can build. Where no series brings it along,
-    `packages` has to, with what else building a kernel's modules takes.
+    `compiler`: which compiler the root is for, and so for which other kernels it can build. `checkpatch`: of which series' source.
     """
 
     name: str
     suite: Suite
-    series: tuple[str, ...]
+    compiler: str
+    series: tuple[str, ...] = ()
     refused: tuple[str, str] | None = None
     checkpatch: str = ""
-    compiler: str = ""
-    packages: tuple[str, ...] = ()
 
     def recipe(self, mirror: str) -> Recipe:
-        scripts = [GuestFile(f"/usr/local/sbin/{path.name}", path.read_text("utf-8"), 0o755) for path in sorted(_SCRIPTS.iterdir())]
-        commands: list[tuple[str, ...]] = [("add-checkers", *((self.checkpatch,) if self.checkpatch else ()))]
-        commands += [("add-kernel", series) for series in self.series]
-        if self.refused:
-            series, suite = self.refused
-            scripts.append(GuestFile(_FURTHER_SOURCES, f"deb [signed-by={KEYRING}] {mirror} {suite} main\n"))
-            commands.append(("add-kernel", series, _FURTHER_SOURCES))
         return Recipe(
             sources=self.suite.sources(mirror),
-            packages=(*_TOOLS, *self.packages),
+            packages=(*_TOOLS, self.compiler),
             dpkg_options=guest.DPKG_OPTIONS,
-            files_before_packages=tuple(scripts),
+            files_before_packages=(),
             files_after_packages=(),
-            commands=tuple(commands),
+            commands=(),
             kernel_arguments=(),
             size=0,
         )
+
+    def candidates(self, archive: Archive, series: str) -> list[Offer]:
+        """The kernels of a series that can be had for this release, in the order in which they are tried."""
+        if self.refused and series == self.refused[0]:
+            return archive.of_series(series, (self.refused[1],))
+        return archive.of_series(series, (self.suite.name, self.suite.base, f"{self.suite.base}-security"), self.compiler)
 
 
 @dataclass(frozen=True)
@@ -73,7 +80,7 @@ class Finished:
 
 @dataclass(frozen=True)
 class BuildRoot:
-    """`place` holds the tree and what is known of builds in it, so that the one never outlives the other."""
+    """`place` holds the tree and what is known of it, so that the one never outlives the other."""
 
     place: Path
 
@@ -81,14 +88,18 @@ class BuildRoot:
     def tree(self) -> Path:
         return self.place / "tree"
 
-    @property
-    def results(self) -> Path:
-        return self.place / "results"
-
     def kernels(self, series: str) -> list[str]:
-        """The releases of this series whose headers are here."""
-        headers = (path.name.removeprefix("linux-headers-") for path in (self.tree / "usr/src").glob(f"linux-headers-{series}.*"))
-        return sorted(name for name in headers if not name.endswith("-common"))
+        """The releases of this series whose headers are here, the newest last."""
+        return sorted((path.name for path in (self.place / "kernels").glob(f"{series}.*")), key=kernel_offers.order)
+
+    def suite_of(self, kernel: str) -> str:
+        """The suite that a kernel here comes from."""
+        return (self.place / "kernels" / kernel).read_text(encoding="utf-8")
+
+    @property
+    def shortages(self) -> Shortages:
+        """Why something (the series of a kernel, a tool) is not here, or is not the newest."""
+        return Shortages(self.place / "shortages.json")
 
     def run(self, *argv: str, folder: str = "/", seconds: float = 600) -> Finished:
         """Run a program in the tree, in name spaces of its own: its mounts and its children end with it."""
@@ -109,24 +120,49 @@ class BuildRoot:
         return Finished(done.returncode, done.stdout, done.stderr)
 
 
-def build_root(release: Release, cache: Cache, say: t.Callable[[str], None]) -> BuildRoot:
-    """The build root of a release: from the cache, or made now. The caller holds the cache's lock of it."""
+def build_root(release: Release, cache: Cache, say: Say) -> BuildRoot:
+    """The build root of a release: from the cache, or made now. The caller holds the cache's lock of it.
+
+    ArchiveUnavailableError when its compiler and tools cannot be had. What of its kernels cannot is noted, and asked for again later.
+    """
     mirror = apt_sources.of_this_machine()
     recipe = release.recipe(mirror)
     # The mirror is where the packages come from, not what they are.
-    key = dataclasses.replace(recipe, sources=release.suite.name, files_before_packages=_apart_from_sources(recipe)).key(())
+    key = dataclasses.replace(recipe, sources=release.suite.name).key((repr((release, _CHECKPATCH)).encode(),))
     place = cache.root / "kernels" / f"{release.name}-{key}"
     if not place.is_dir():
         for older in place.parent.glob(f"{release.name}-*"):
-            shutil.rmtree(older)
+            # Another checkout of another version may be at it still.
+            if older.stat().st_mtime < time.time() - _DAY:
+                shutil.rmtree(older)
         # Of this name is the lock by which others who build beside it tell that its maker is alive.
         with cache.lock(place.name), cache.building(place) as folder:
-            progress = Progress(f"{release.name} with kernel headers", say)
+            progress = Progress(f"{release.name} with compiler", say)
             root_tree.install(recipe, (), release.suite, mirror, folder / "tree", progress, _SETUP_SECONDS)
-            for lists in (folder / "tree/var/lib/apt/lists").glob("*_*"):
-                lists.unlink()
-            (folder / "results").mkdir()
-    return BuildRoot(place)
+            for path in (path for pattern in _UNREAD for path in (folder / "tree").glob(pattern)):
+                path.unlink()
+            (folder / "kernels").mkdir()
+    root = BuildRoot(place)
+    if not root.shortages.are_recent:
+        _add_missing(root, release, cache, say)
+    return root
+
+
+def add_kernel(root: BuildRoot, offers: t.Iterable[Offer], series: str, say: Say) -> Offer | None:
+    """Unpack the headers of the first of these kernels that can be had. What cannot is noted."""
+    missing: list[Missing] = []
+    for offer in offers:
+        try:
+            for deb in offer.debs:
+                deb_files.unpack(deb, root.tree, say)
+        except ArchiveUnavailableError as error:
+            missing += error.missing
+            continue
+        write_atomic(root.place / "kernels" / offer.release, offer.suite)
+        root.shortages.note(series, missing)
+        return offer
+    root.shortages.note(series, missing or [Missing(f"a kernel {series}", "no index names one")])
+    return None
 
 
 def become_root() -> None:
@@ -136,5 +172,53 @@ def become_root() -> None:
         os.execvp("sudo", ["sudo", "--non-interactive", kept, sys.executable, *sys.argv])
 
 
-def _apart_from_sources(recipe: Recipe) -> tuple[GuestFile, ...]:
-    return tuple(file for file in recipe.files_before_packages if file.path != _FURTHER_SOURCES)
+def _add_missing(root: BuildRoot, release: Release, cache: Cache, say: Say) -> None:
+    wanted = [*release.series, *((release.refused[0],) if release.refused else ())]
+    series = [one for one in wanted if not root.kernels(one)]
+    checkers = [name for name, path in _checkers(root, release).items() if not path.exists()]
+    if not series and not checkers:
+        return
+    archive = kernel_offers.read(cache, say)
+    for one in series:
+        if add_kernel(root, release.candidates(archive, one), one, say) is None:
+            # What the archive named and did not have it may have replaced by now.
+            renewed = kernel_offers.read(cache, say, renewed=True)
+            if renewed != archive:
+                add_kernel(root, release.candidates(renewed, one), one, say)
+    for name in checkers:
+        _add_checker(root, name, archive.debs_named(name, release.suite.base), say)
+
+
+def _checkers(root: BuildRoot, release: Release) -> dict[str, Path]:
+    """sparse; and checkpatch.pl, which Debian ships only within the kernel's source. By the name of the package."""
+    found = {"sparse": root.tree / "usr/bin/sparse"}
+    if release.checkpatch:
+        found[f"linux-source-{release.checkpatch}"] = root.tree / "usr/share/checkpatch"
+    return found
+
+
+def _add_checker(root: BuildRoot, name: str, debs: t.Sequence[Deb], say: Say) -> None:
+    missing: list[Missing] = []
+    for deb in debs:
+        try:
+            if name == "sparse":
+                # Without the LLVM that the package depends on for other programs.
+                deb_files.unpack(deb, root.tree, say, "./usr/bin/sparse")
+            else:
+                _add_checkpatch(root, deb, say)
+        except ArchiveUnavailableError as error:
+            missing += error.missing
+            continue
+        root.shortages.note(name, missing)
+        return
+    root.shortages.note(name, missing or [Missing(name, "no index names it")])
+
+
+def _add_checkpatch(root: BuildRoot, deb: Deb, say: Say) -> None:
+    target = root.tree / "usr/share/checkpatch"
+    folder = target.with_name("checkpatch.new")
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    members = (f"{deb.package}/{name}" for name in _CHECKPATCH)
+    deb_files.unpack_inner(deb, f"./usr/src/{deb.package}.tar.xz", folder, say, *members)
+    folder.rename(target)

@@ -12,6 +12,7 @@ import tempfile
 import time
 import typing as t
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
@@ -20,7 +21,9 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.cache impor
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.program import run
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.suite import KEYRING
 
-SUITES = ("bookworm", "bookworm-backports", "trixie", "trixie-backports", "forky", "sid", "experimental")
+SUITES = ("bullseye", "bookworm", "bookworm-backports", "trixie", "trixie-backports", "forky", "sid", "experimental")
+#: Its kernels are too old: they are to be refused.
+REFUSED_SUITE = "bullseye"
 #: Theirs is an archive beside the main one.
 SECURITY = ("bookworm-security", "trixie-security")
 #: The kernel flavours built for, by Debian's architecture.
@@ -31,11 +34,16 @@ CROSS = "powerpc64le-linux-gnu"
 _OLDEST = (5, 15)
 _KERNEL_PACKAGE = r"linux-headers-\d[^\n]*-(?:common|amd64|powerpc64le(?:-64k)?)|linux-kbuild-\d[^\n]*"
 _CROSS_PACKAGE = rf"(?:gcc|cpp)-\d+-{CROSS}|binutils-{CROSS}"
-_STANZA = re.compile(rf"^Package: (?:{_KERNEL_PACKAGE}|{_CROSS_PACKAGE})\n(?:.+\n)*", re.MULTILINE)
+_CHECKER_PACKAGE = r"sparse|linux-source-\d[\d.]*"
+_STANZA = re.compile(rf"^Package: (?:{_KERNEL_PACKAGE}|{_CROSS_PACKAGE}|{_CHECKER_PACKAGE})\n(?:.+\n)*", re.MULTILINE)
 _FIELD = re.compile(r"^(Package|Version|Depends|Filename|SHA256): (.*)$", re.MULTILINE)
 _ASKED_AGAIN_AFTER = 24 * 3600
 _INCOMPLETE_ASKED_AGAIN_AFTER = 3600
+#: For an index that names what the archive turned out not to have.
+_RENEWED_AFTER = 600
 _UPDATE_SECONDS = 900
+#: What an earlier answer was an answer to.
+_QUESTION = f"{SUITES} {SECURITY} {FLAVOURS} {_STANZA.pattern}"
 
 
 @dataclass(frozen=True)
@@ -65,6 +73,11 @@ class Offer:
     def series(self) -> tuple[int, int]:
         return series_of(self.release)
 
+    @property
+    def flavour(self) -> str:
+        """`-64k`: what the kernel is beside the architecture's usual one."""
+        return self.release.partition("-powerpc64le")[2]
+
 
 @dataclass(frozen=True)
 class Archive:
@@ -73,18 +86,33 @@ class Archive:
     debs: tuple[Deb, ...]
     unread: tuple[str, ...]
 
-    def offers(self) -> list[Offer]:
-        """The newest kernel of each series that a suite has, and that knows vfio-pci-core, for each flavour."""
-        newest: dict[tuple[str, str, tuple[int, int]], Offer] = {}
-        for deb in self.debs:
-            offer = self._offer(deb)
-            if offer is None or offer.series < _OLDEST:
-                continue
-            flavour = offer.release.partition("-powerpc64le")[2]
-            place = (offer.suite, offer.architecture + flavour, offer.series)
-            if place not in newest or order(offer.release) > order(newest[place].release):
-                newest[place] = offer
-        return list(newest.values())
+    @cached_property
+    def _offers(self) -> tuple[Offer, ...]:
+        return tuple(offer for offer in map(self._offer, self.debs) if offer)
+
+    def choices(self) -> list[tuple[Offer, ...]]:
+        """Of each series that a suite has, and that knows vfio-pci-core, the kernels of each flavour: the newest first."""
+        found: dict[tuple[str, str, tuple[int, int]], list[Offer]] = {}
+        for offer in self._offers:
+            if offer.series >= _OLDEST:
+                found.setdefault((offer.suite, offer.architecture + offer.flavour, offer.series), []).append(offer)
+        return [tuple(sorted(offers, key=lambda offer: order(offer.release), reverse=True)) for offers in found.values()]
+
+    def of_series(self, series: str, suites: t.Sequence[str], compiler: str = "") -> list[Offer]:
+        """Kernels of this machine's architecture: the suites' own, those of the first and the newest before others.
+
+        After them, with a `compiler`, whatever another suite has that was built by it.
+        """
+        found = [offer for offer in self._offers if offer.architecture == "amd64" and "{}.{}".format(*offer.series) == series]
+        found.sort(key=lambda offer: order(offer.release), reverse=True)
+        own = [offer for suite in dict.fromkeys(suites) for offer in found if offer.suite == suite]
+        # Fixes of a release are in an archive beside it, as a copy of what the release has or newer.
+        return own + [offer for offer in found if offer.compiler == compiler and offer.release not in {one.release for one in own}]
+
+    def debs_named(self, package: str, suite: str) -> list[Deb]:
+        """The packages of this name, those of `suite` first."""
+        found = [deb for deb in self.debs if (deb.package, deb.architecture) == (package, "amd64")]
+        return sorted(sorted(found, key=lambda deb: order(deb.version), reverse=True), key=lambda deb: deb.suite != suite)
 
     def cross_compiler(self, suite: str, compiler: str) -> tuple[Deb, ...]:
         """`compiler` (gcc-14) for the other architecture, in the release `suite`; empty when the suite has none."""
@@ -112,12 +140,12 @@ class Archive:
         return max(found, key=lambda deb: order(deb.version), default=None)
 
 
-def read(cache: Cache, say: t.Callable[[str], None]) -> Archive:
-    """What the archive has, as it said within the last day. The caller need not be root."""
+def read(cache: Cache, say: t.Callable[[str], None], *, renewed: bool = False) -> Archive:
+    """What the archive has, as it said within the last day, or `renewed` within the last minutes. The caller need not be root."""
     known = cache.root / "kernels" / "archive.json"
     with cache.lock("kernels-archive"):
         before = _known(known)
-        if before and time.time() - known.stat().st_mtime < (_INCOMPLETE_ASKED_AGAIN_AFTER if before.unread else _ASKED_AGAIN_AFTER):
+        if before and time.time() - known.stat().st_mtime < _lasting(before, renewed):
             return before
         say("asking the archive which kernels it has")
         debs: list[Deb] = []
@@ -131,8 +159,14 @@ def read(cache: Cache, say: t.Callable[[str], None]) -> Archive:
             debs += [deb for deb in before.debs if f"{deb.suite} {deb.architecture}" in unread]
         archive = Archive(tuple(dict.fromkeys(debs)), tuple(unread))
         known.parent.mkdir(parents=True, exist_ok=True)
-        write_atomic(known, json.dumps(dataclasses.asdict(archive)))
+        write_atomic(known, json.dumps({**dataclasses.asdict(archive), "asked": _QUESTION}))
     return archive
+
+
+def _lasting(archive: Archive, renewed: bool) -> float:
+    if renewed:
+        return _RENEWED_AFTER
+    return _INCOMPLETE_ASKED_AGAIN_AFTER if archive.unread else _ASKED_AGAIN_AFTER
 
 
 def series_of(release: str) -> tuple[int, int]:
@@ -153,19 +187,26 @@ def _known(path: Path) -> Archive | None:
     if not path.is_file():
         return None
     found = json.loads(path.read_text(encoding="utf-8"))
+    if found.get("asked") != _QUESTION:
+        return None
     return Archive(tuple(Deb(**deb) for deb in found["debs"]), tuple(found["unread"]))
+
+
+def sources(mirror: str, suite: str, architecture: str = "amd64") -> str:
+    """The line of sources.list(5) for a suite."""
+    place = f"{mirror.rstrip('/')}-security" if suite in SECURITY else mirror.rstrip("/")
+    return f"deb [arch={architecture} signed-by={KEYRING}] {place} {suite} main\n"
 
 
 def _ask(architecture: str) -> tuple[list[Deb], list[str]]:
     """The packages of this architecture in all suites, and the indexes not read."""
-    main = apt_sources.of_this_machine().rstrip("/")
-    places = dict.fromkeys(SUITES, main) | dict.fromkeys(SECURITY, f"{main}-security")
+    mirror = apt_sources.of_this_machine()
+    suites = [suite for suite in (*SUITES, *SECURITY) if architecture == "amd64" or suite != REFUSED_SUITE]
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         (folder / "lists/partial").mkdir(parents=True)
         (folder / "status").touch()
-        lines = [f"deb [arch={architecture} signed-by={KEYRING}] {place} {suite} main\n" for suite, place in places.items()]
-        (folder / "sources.list").write_text("".join(lines), encoding="utf-8")
+        (folder / "sources.list").write_text("".join(sources(mirror, suite, architecture) for suite in suites), encoding="utf-8")
         settings = {
             "Dir::State::lists": f"{folder}/lists",
             "Dir::State::status": f"{folder}/status",
@@ -184,12 +225,12 @@ def _ask(architecture: str) -> tuple[list[Deb], list[str]]:
             run(("apt-get", *options, "update"), timeout=_UPDATE_SECONDS)
         debs: list[Deb] = []
         unread: list[str] = []
-        for suite, place in places.items():
+        for suite in suites:
             found = sorted((folder / "lists").glob(f"*_dists_{suite}_main_binary-{architecture}_Packages"))
             if not found and _should_have(folder / "lists", suite, architecture):
                 unread.append(f"{suite} {architecture}")
             for path in found:
-                debs += _parse(path.read_text(encoding="utf-8"), suite, architecture, place)
+                debs += parse(path.read_text(encoding="utf-8"), suite, architecture, sources(mirror, suite).split()[3])
     return debs, unread
 
 
@@ -199,7 +240,8 @@ def _should_have(lists: Path, suite: str, architecture: str) -> bool:
     return not releases or any(f" main/binary-{architecture}/Packages" in text for text in releases)
 
 
-def _parse(index: str, suite: str, architecture: str, place: str) -> list[Deb]:
+def parse(index: str, suite: str, architecture: str, place: str) -> list[Deb]:
+    """The packages of an index that concern us; `place`: the address that their files' names are relative to."""
     found = []
     for stanza in _STANZA.findall(index):
         field = dict(_FIELD.findall(stanza))

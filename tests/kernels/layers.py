@@ -7,22 +7,21 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-import subprocess
 import sys
 import tempfile
+import time
 import typing as t
 from pathlib import Path
 
+import deb_files
 from build_root import BuildRoot
 from kernel_offers import Deb
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.cache import Cache
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.program import run
 
-_APT_HELPER = Path("/usr/lib/apt/apt-helper")
-_DOWNLOAD_SECONDS = 900
 _MOUNT_SECONDS = 60
+_KEPT = 14 * 24 * 3600
 #: Set for this program once it has mounts of its own.
 _OWN_MOUNTS = "VFIO_VARIANTS_OWN_MOUNTS"
 #: What no build reads: documentation, link-time optimisation (60 MB), and the kernel (20 MB), from which BTF would be made.
@@ -41,20 +40,22 @@ def own_mounts(cache: Cache) -> Path:
     return place
 
 
-def layer(deb: Deb, cache: Cache) -> Path:
+def layer(deb: Deb, cache: Cache, say: t.Callable[[str], None]) -> Path:
     """The package's files in a folder of the cache."""
     place = cache.root / "kernels" / "layers" / f"{deb.package}-{deb.sha256[:12]}"
     with cache.lock(place.name):
         if not place.is_dir():
             with cache.building(place) as folder:
-                _unpack(deb, folder)
+                _unpack(deb, folder, say)
+        # When it was used last.
+        os.utime(place)
     return place
 
 
 @contextlib.contextmanager
-def laid_over(root: BuildRoot, debs: t.Sequence[Deb], cache: Cache, mounts: Path) -> t.Iterator[BuildRoot]:
+def laid_over(root: BuildRoot, debs: t.Sequence[Deb], cache: Cache, mounts: Path, say: t.Callable[[str], None]) -> t.Iterator[BuildRoot]:
     """The root as it would be with these packages, to be written to at will: it vanishes with the block."""
-    lower = [layer(deb, cache) for deb in reversed(debs)] + [root.tree]
+    lower = [layer(deb, cache, say) for deb in reversed(debs)] + [root.tree]
     with tempfile.TemporaryDirectory(dir=mounts) as name:
         place = Path(name)
         merged = BuildRoot(place)
@@ -70,11 +71,10 @@ def laid_over(root: BuildRoot, debs: t.Sequence[Deb], cache: Cache, mounts: Path
             run(("umount", merged.tree), timeout=_MOUNT_SECONDS)
 
 
-def forget_others(debs: t.Iterable[Deb], cache: Cache) -> None:
-    """Remove the layers of packages that are none of these."""
-    used = {f"{deb.package}-{deb.sha256[:12]}" for deb in debs}
+def forget_old(cache: Cache) -> None:
+    """Remove the layers that nobody has used for long."""
     for path in (cache.root / "kernels" / "layers").glob("[!.]*"):
-        if path.name not in used:
+        if path.stat().st_mtime < time.time() - _KEPT:
             with cache.lock(path.name):
                 shutil.rmtree(path)
 
@@ -83,21 +83,11 @@ def _mount(kind: str, source: str, target: Path, *options: str) -> None:
     run(("mount", "-t", kind, *options, source, target), timeout=_MOUNT_SECONDS)
 
 
-def _unpack(deb: Deb, folder: Path) -> None:
-    if not _APT_HELPER.is_file():
-        raise HostError(f"This machine has no {_APT_HELPER}, which fetches packages.", "apt-get install apt")
-    file = folder / "package.deb"
-    fetch = (_APT_HELPER, "-o", "APT::Sandbox::User=root", "download-file", deb.address, file, f"SHA256:{deb.sha256}")
-    run(fetch, timeout=_DOWNLOAD_SECONDS)
+def _unpack(deb: Deb, folder: Path, say: t.Callable[[str], None]) -> None:
     # A folder lib would hide the link of that name in the root below.
     (folder / "usr/lib").mkdir(parents=True)
     (folder / "lib").symlink_to("usr/lib")
-    with subprocess.Popen(("dpkg-deb", "--fsys-tarfile", file), stdout=subprocess.PIPE) as packed:
-        unpack = ("tar", "--extract", "--directory", folder, "--keep-directory-symlink")
-        done = subprocess.run(unpack, stdin=packed.stdout, capture_output=True, text=True, timeout=_DOWNLOAD_SECONDS, check=False)
-    if packed.returncode or done.returncode:
-        raise HostError(f"{deb.address} cannot be unpacked: {done.stderr.strip()}")
-    file.unlink()
+    deb_files.unpack(deb, folder, say)
     for pattern in _UNREAD:
         for path in folder.glob(pattern):
             shutil.rmtree(path) if path.is_dir() else path.unlink()

@@ -5,31 +5,35 @@
 from __future__ import annotations
 
 import argparse
+import threading
 import typing as t
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
+import floor
 import imitation
 import kernel_offers
 import layers
 import package as driver_package
 from build_root import BuildRoot, Release, become_root, build_root
-from kernel_offers import Archive, Deb
+from counts import Check, Counts, Kind
+from kernel_offers import Archive, Deb, Offer
 from package import Package
-from tally import Check, Tally
 from target import Target
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.cache import Cache
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.suite import Suite
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.unavailable import ArchiveUnavailableError, Missing
 
 RELEASES = (
-    Release("bookworm", Suite("bookworm"), series=("6.1",), refused=("5.10", "bullseye"), compiler="gcc-12"),
-    Release("trixie", Suite("trixie-backports"), series=("6.12", "7.2", "7.3"), checkpatch="6.12", compiler="gcc-14"),
+    Release("bookworm", Suite("bookworm"), "gcc-12", series=("6.1",), refused=("5.10", kernel_offers.REFUSED_SUITE)),
+    Release("trixie", Suite("trixie-backports"), "gcc-14", series=("6.12", "7.2", "7.3"), checkpatch="6.12"),
 )
 #: Roots that hold a compiler and no kernel of their own.
-COMPILERS = (Release("forky", Suite("forky"), series=(), compiler="gcc-16", packages=("gcc-16", "pahole")),)
+COMPILERS = (Release("forky", Suite("forky"), "gcc-16"),)
 PACKAGE = Package(Path(__file__).resolve().parents[2] / "files/kernel/vfio-variants")
 TEMPLATE = Package(PACKAGE.folder.parent / "template")
 
@@ -39,16 +43,16 @@ _IOMMUFD: tuple[Check, ...] = (driver_package.takes_iommufd,)
 _INSTALLS: tuple[Check, ...] = (driver_package.installs_with_dkms,)
 _REFUSALS: tuple[Check, ...] = (driver_package.is_refused_by_make, driver_package.is_skipped_by_dkms)
 _AT_A_TIME = 2
+Checks = tuple[tuple[Package, Check], ...]
 
 
 @dataclass(frozen=True)
-class Job:
-    """Checks of packages on one kernel, whose headers are the root's own or those of the `debs` laid over it."""
+class Option:
+    """One kernel that a job may be about, whose headers are the root's own or those of the `debs` laid over it."""
 
     target: Target
     root: BuildRoot
-    debs: tuple[Deb, ...]
-    checks: tuple[tuple[Package, Check], ...]
+    debs: tuple[Deb, ...] = ()
 
     @property
     def kernel(self) -> str:
@@ -56,132 +60,255 @@ class Job:
         return f"{self.target.name} {self.target.release} {self.root.place.name} {[deb.sha256 for deb in self.debs]}"
 
 
+@dataclass(frozen=True)
+class Job:
+    """Checks of packages on the first kernel, of those that `options` finds in the archive, whose packages can be had."""
+
+    name: str
+    about: Kind
+    options: t.Callable[[Archive], t.Sequence[Option]]
+    checks: Checks
+
+
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="tests/kernels/run", description="Build the kernel drivers for the kernels they support.")
     parser.add_argument("series", nargs="*", help="only kernels of these series, for example 5.15 6.12")
     parser.add_argument("--rebuild", action="store_true", help="build also what was built before")
+    parser.add_argument("--sample", action="store_true", help="of the kernels that other suites have, only what the floor needs")
     options = parser.parse_args(arguments)
     become_root()
     cache = Cache.at(None)
     mounts = layers.own_mounts(cache)
-    tally = Tally(cache.root / "kernels" / "results", options.rebuild, say)
+    counts = Counts(cache.root / "kernels" / "results", options.rebuild, say)
     try:
-        jobs = _jobs(cache, tally)
-        chosen = [job for job in jobs if not options.series or job.target.series in options.series]
-        missing = sorted(set(options.series) - {job.target.series for job in jobs})
-        if missing:
-            parser.error(f"no kernel {', '.join(missing)}; there are {', '.join(dict.fromkeys(job.target.series for job in jobs))}")
-        with ThreadPoolExecutor(_AT_A_TIME) as pool:
-            list(pool.map(lambda job: _run(job, cache, mounts, tally), chosen))
+        matrix = Matrix(cache, mounts, counts)
+        jobs = matrix.jobs(options.sample)
+        chosen = [job for job in jobs if not options.series or job.about[1] in options.series]
+        if options.series and not chosen:
+            parser.error(f"no kernel {', '.join(options.series)}; there are {', '.join(dict.fromkeys(job.about[1] for job in jobs))}")
+        matrix.run(chosen)
         if not options.series:
-            _compare_switches(chosen, tally)
-            tally.forget_others()
-            layers.forget_others((deb for job in jobs for deb in job.debs), cache)
+            matrix.compare_switches()
+            counts.forget_old()
+            layers.forget_old(cache)
     except HostError as error:
-        tally.fail("the build matrix", str(error))
-    say(f"{tally.passed} passed, {tally.failed} failed")
-    return 1 if tally.failed or not tally.passed else 0
+        counts.fail("the build matrix", str(error))
+    return counts.end(options.series)
 
 
 def say(line: str) -> None:
     print(line, flush=True)
 
 
-def _jobs(cache: Cache, tally: Tally) -> list[Job]:
-    with ThreadPoolExecutor(_AT_A_TIME) as pool:
-        asked = pool.submit(kernel_offers.read, cache, say)
-        made = {release: pool.submit(_made, release, cache) for release in (*RELEASES, *COMPILERS)}
-        roots = {release: future.result() for release, future in made.items()}
-        offered = asked.result()
-    for index in offered.unread:
-        say(f"the archive cannot be read for {index}; what it had when it last could is built")
-    own = [job for release in RELEASES for job in _own_jobs(release, roots[release])]
-    kernels = {job.target.release for job in own}
-    return own + _offered_jobs(offered, roots, kernels, tally) + _imitated_jobs(own, tally)
+class Matrix:
+    """What the archive offers to build for, and what of it was built."""
+
+    def __init__(self, cache: Cache, mounts: Path, counts: Counts) -> None:
+        self._cache = cache
+        self._mounts = mounts
+        self._counts = counts
+        self._roots: dict[str, BuildRoot] = {}
+        self._built: list[Option] = []
+        self._renewal = threading.Lock()
+        self._archive = Archive((), ())
+
+    def jobs(self, sample: bool) -> list[Job]:
+        self._make_roots(RELEASES if sample else (*RELEASES, *COMPILERS))
+        own = [job for release in RELEASES if release.compiler in self._roots for job in self._own_jobs(release)]
+        origins = [option for job in own for option in job.options(self._archive)]
+        offered = self._jobs_for_the_floor(origins) if sample else self._offered_jobs(origins)
+        return own + offered + self._imitated_jobs(origins)
+
+    def run(self, jobs: t.Iterable[Job]) -> None:
+        with ThreadPoolExecutor(_AT_A_TIME) as pool:
+            list(pool.map(self._run, jobs))
+
+    def compare_switches(self) -> None:
+        """Each branch of the compatibility header has to have been compiled, and each time without it, too."""
+        probe = driver_package.probes_its_headers
+        probed = [self._counts.result(option.target, option.kernel, PACKAGE, probe) for option in self._built]
+        seen = [driver_package.switches_in(text) for text in probed if text is not None]
+        for switch in sorted(PACKAGE.switches | frozenset().union(*seen)):
+            on = sum(switch in switches for switches in seen)
+            counted = f"with it for {on} kernels, without it for {len(seen) - on}"
+            if 0 < on < len(seen):
+                self._counts.succeed(f"{switch}: compiled", counted)
+            elif self._counts.is_complete:
+                self._counts.fail(f"{switch}: compiled", f"{counted}: a branch was never compiled")
+            else:
+                say(f"{switch}: compiled {counted}, as other kernels are missing")
+
+    def _make_roots(self, releases: t.Sequence[Release]) -> None:
+        with ThreadPoolExecutor(_AT_A_TIME) as pool:
+            asked = pool.submit(kernel_offers.read, self._cache, say)
+            for release, root in zip(releases, pool.map(self._made, releases), strict=True):
+                if root:
+                    self._roots[release.compiler] = root
+            self._archive = asked.result()
+        for index in self._archive.unread:
+            before = any(f"{deb.suite} {deb.architecture}" == index for deb in self._archive.debs)
+            self._counts.lack([Missing(f"the index of {index}", "it cannot be read")], index, "what it said before" if before else "")
+
+    def _made(self, release: Release) -> BuildRoot | None:
+        try:
+            with self._cache.lock(f"kernels-{release.name}"):
+                return build_root(release, self._cache, say)
+        except ArchiveUnavailableError as error:
+            about = [("amd64", series) for series in release.series]
+            self._counts.lack(error.missing, f"kernels built in {release.name}", about=about)
+            return None
+
+    def _own_jobs(self, release: Release) -> list[Job]:
+        root = self._roots[release.compiler]
+        jobs = []
+        for series in (*release.series, *((release.refused[0],) if release.refused else ())):
+            kernels = root.kernels(series)
+            missing = root.shortages.of(series)
+            if missing:
+                self._counts.lack(missing, f"Linux {series} of {release.name}", ", ".join(kernels), about=[("amd64", series)])
+            checks = self._own_checks(release, series)
+            jobs += [_job(Option(Target(kernel), root), checks) for kernel in kernels if checks]
+        return jobs
+
+    def _own_checks(self, release: Release, series: str) -> Checks:
+        if release.refused and series == release.refused[0]:
+            return _each(PACKAGE, TEMPLATE, checks=_REFUSALS)
+        own = _each(PACKAGE, checks=(*_BUILDS, *_IOMMUFD, *_INSTALLS))
+        template = _each(TEMPLATE, checks=(driver_package.builds_without_warning, *_INSTALLS))
+        root = self._roots[release.compiler]
+        if not (root.tree / "usr/bin/sparse").exists():
+            self._counts.lack(root.shortages.of("sparse"), f"Linux {series} of {release.name}", about=[("amd64", series)])
+            return ()
+        if series != release.checkpatch:
+            return own + template
+        if not (root.tree / "usr/share/checkpatch").exists():
+            self._counts.lack(root.shortages.of(f"linux-source-{series}"), "the style of the sources")
+            return own + template
+        return _each(PACKAGE, TEMPLATE, checks=_STYLE) + own + template
+
+    def _offered_jobs(self, own: t.Sequence[Option]) -> list[Job]:
+        """A job for each suite's newest kernel of each series and flavour."""
+        known = frozenset(option.target.release for option in own)
+        newest = [choice[0] for choice in self._archive.choices() if choice[0].release not in known]
+        return [_offered_job(offer, partial(self._options, (offer,), known)) for offer in newest if self._can_build(offer)]
+
+    def _jobs_for_the_floor(self, own: t.Sequence[Option]) -> list[Job]:
+        """For what the floor needs and no root has, one job each, about the first kernel of any suite that can be had."""
+        jobs = []
+        for about in floor.missed_builds((option.target.architecture, option.target.series) for option in own):
+            found = [choice[0] for choice in self._archive.choices() if floor.is_of(*_about(choice[0]), about)]
+            if not any(offer.compiler in self._roots for offer in found):
+                self._make_roots(COMPILERS)
+            likes = sorted((offer for offer in reversed(found) if self._can_build(offer)), key=lambda offer: bool(offer.flavour))
+            if likes:
+                jobs.append(_offered_job(likes[0], partial(self._options, tuple(likes), frozenset())))
+            elif not found:
+                missing = Missing(f"a kernel {about[1]} for {about[0]}", "no index names one")
+                self._counts.lack([missing], f"Linux {about[1]}", about=[about])
+        return jobs
+
+    def _can_build(self, offer: Offer) -> bool:
+        """Whether there is a root with its compiler; what is missing is named."""
+        if offer.compiler in self._roots:
+            return True
+        missing = Missing(offer.compiler, f"no release that a build root is made of has it, and {offer.release} is built by it")
+        self._counts.lack([missing], f"{offer.release} of {offer.suite}", about=[_about(offer)])
+        return False
+
+    def _options(self, likes: tuple[Offer, ...], known: frozenset[str], archive: Archive) -> list[Option]:
+        """The kernels of the suites that are like these, the newest first, up to one that is built anyhow."""
+        found: list[Option] = []
+        for like in likes:
+            base = next(release.suite.base for release in (*RELEASES, *COMPILERS) if release.compiler == like.compiler)
+            for offer in (one for choice in archive.choices() if _kind(choice[0]) == _kind(like) for one in choice):
+                if offer.release in known or offer.compiler != like.compiler:
+                    break
+                target = Target(offer.release, offer.architecture)
+                cross = () if target.native else archive.cross_compiler(base, offer.compiler)
+                if target.native or cross:
+                    found.append(Option(target, self._roots[like.compiler], cross + offer.debs))
+        return found
+
+    def _imitated_jobs(self, own: t.Sequence[Option]) -> list[Job]:
+        jobs = []
+        for version in imitation.VERSIONS:
+            origin = next((option for option in own if option.target.series == version.series), None)
+            if origin is None:
+                missing = Missing(f"a kernel {version.series}", "to make the headers of another one from")
+                self._counts.lack([missing], f"{version.name} imitated")
+                continue
+            option = Option(Target(origin.target.release, imitated=version), origin.root)
+            jobs.append(_job(option, _each(PACKAGE, checks=(*_BUILDS, *_IOMMUFD))))
+        return jobs
+
+    def _run(self, job: Job) -> None:
+        """On the first kernel that can be had, after the archive was asked again what it has."""
+        missing: list[Missing] = []
+        tried: set[str] = set()
+        for renewed in (False, True):
+            if renewed:
+                with self._renewal:
+                    self._archive = kernel_offers.read(self._cache, say, renewed=True)
+            for option in job.options(self._archive):
+                if option.kernel in tried:
+                    continue
+                tried.add(option.kernel)
+                try:
+                    self._check(option, job.checks)
+                except ArchiveUnavailableError as error:
+                    missing += error.missing
+                    continue
+                if missing:
+                    self._counts.lack(missing, job.name, option.target.release)
+                return
+        missing = missing or [Missing(job.name, "no index names what building for it takes")]
+        self._counts.lack(missing, job.name, about=[job.about])
+
+    def _check(self, option: Option, checks: Checks) -> None:
+        """Unless all is known already, in a root made for this and gone afterwards."""
+        target, kernel = option.target, option.kernel
+        well = all(self._counts.repeat(target, kernel, package, check) for package, check in checks)
+        if not well:
+            well = self._check_in_layers(option, checks)
+        if well and not target.imitated and (PACKAGE, driver_package.builds_without_warning) in checks:
+            self._counts.cover(target.architecture, target.series)
+        if (PACKAGE, driver_package.probes_its_headers) in checks:
+            self._built.append(option)
+
+    def _check_in_layers(self, option: Option, checks: Checks) -> bool:
+        target, kernel = option.target, option.kernel
+        try:
+            with layers.laid_over(option.root, option.debs, self._cache, self._mounts, say) as root:
+                if target.imitated:
+                    imitation.imitate(target.imitated, target.common(root) / "include")
+                done = [
+                    self._counts.repeat(target, kernel, package, check) or self._counts.run(target, kernel, package, check, root)
+                    for package, check in checks
+                ]
+        except ArchiveUnavailableError:
+            raise
+        except (HostError, imitation.ImitationError) as error:
+            self._counts.fail(target.name, str(error))
+            return False
+        return all(done)
 
 
-def _made(release: Release, cache: Cache) -> BuildRoot:
-    with cache.lock(f"kernels-{release.name}"):
-        return build_root(release, cache, say)
+def _job(option: Option, checks: Checks) -> Job:
+    return Job(option.target.name, (option.target.architecture, option.target.series), lambda _archive: (option,), checks)
 
 
-def _own_jobs(release: Release, root: BuildRoot) -> list[Job]:
-    jobs = []
-    for series in release.series:
-        for kernel in root.kernels(series):
-            style = _each(PACKAGE, TEMPLATE, checks=_STYLE) if series == release.checkpatch else ()
-            own = _each(PACKAGE, checks=(*_BUILDS, *_IOMMUFD, *_INSTALLS))
-            jobs.append(
-                Job(Target(kernel), root, (), style + own + _each(TEMPLATE, checks=(driver_package.builds_without_warning, *_INSTALLS)))
-            )
-    if release.refused:
-        series, suite = release.refused
-        kernels = root.kernels(series)
-        if not kernels:
-            say(f"{series}: {suite} has no headers of this kernel any more; that it is refused is left to the unit tests")
-        jobs += [Job(Target(kernel), root, (), _each(PACKAGE, TEMPLATE, checks=_REFUSALS)) for kernel in kernels]
-    return jobs
+def _offered_job(offer: Offer, options: t.Callable[[Archive], t.Sequence[Option]]) -> Job:
+    checks = _each(PACKAGE, checks=(*_BUILDS, *(_INSTALLS if offer.architecture == "amd64" else ())))
+    return Job(f"{offer.release} of {offer.suite}", _about(offer), options, checks)
 
 
-def _offered_jobs(offered: Archive, roots: t.Mapping[Release, BuildRoot], known: t.Container[str], tally: Tally) -> list[Job]:
-    jobs = []
-    by_compiler = {release.compiler: release for release in roots}
-    for offer in offered.offers():
-        if offer.release in known:
-            continue
-        release = by_compiler.get(offer.compiler)
-        if release is None:
-            tally.fail(offer.release, f"{offer.suite} has it built by {offer.compiler}, and no build root has that compiler")
-            continue
-        target = Target(offer.release, offer.architecture)
-        cross = () if target.native else offered.cross_compiler(release.suite.base, offer.compiler)
-        if not target.native and not cross:
-            tally.fail(offer.release, f"{release.suite.base} has no {offer.compiler} for {offer.architecture}")
-            continue
-        checks = _each(PACKAGE, checks=(*_BUILDS, *(_INSTALLS if target.native else ())))
-        jobs.append(Job(target, roots[release], cross + offer.debs, checks))
-    return jobs
+def _about(offer: Offer) -> Kind:
+    return offer.architecture, "{}.{}".format(*offer.series)
 
 
-def _imitated_jobs(own: t.Sequence[Job], tally: Tally) -> list[Job]:
-    jobs = []
-    for version in imitation.VERSIONS:
-        origin = next((job for job in own if job.target.series == version.series), None)
-        if origin is None:
-            tally.fail(f"{version.name} imitated", f"the archive has no {version.series} any more to make its headers from")
-            continue
-        target = Target(origin.target.release, imitated=version)
-        jobs.append(Job(target, origin.root, (), _each(PACKAGE, checks=(*_BUILDS, *_IOMMUFD))))
-    return jobs
+def _kind(offer: Offer) -> tuple[str, str, str, tuple[int, int]]:
+    return offer.suite, offer.architecture, offer.flavour, offer.series
 
 
-def _each(*packages: Package, checks: tuple[Check, ...]) -> tuple[tuple[Package, Check], ...]:
+def _each(*packages: Package, checks: tuple[Check, ...]) -> Checks:
     return tuple((package, check) for package in packages for check in checks)
-
-
-def _run(job: Job, cache: Cache, mounts: Path, tally: Tally) -> None:
-    """Unless all is known already, in a root made for this and gone afterwards."""
-    if all(tally.repeat(job.target, job.kernel, package, check) for package, check in job.checks):
-        return
-    try:
-        with layers.laid_over(job.root, job.debs, cache, mounts) as root:
-            if job.target.imitated:
-                imitation.imitate(job.target.imitated, job.target.common(root) / "include")
-            for package, check in job.checks:
-                if not tally.repeat(job.target, job.kernel, package, check):
-                    tally.run(job.target, job.kernel, package, check, root)
-    except (HostError, imitation.ImitationError) as error:
-        tally.fail(job.target.name, str(error))
-
-
-def _compare_switches(jobs: t.Iterable[Job], tally: Tally) -> None:
-    """Each branch of the compatibility header has to have been compiled, and each time without it, too."""
-    probe = driver_package.probes_its_headers
-    probed = [tally.result(job.target, job.kernel, PACKAGE, probe) for job in jobs if (PACKAGE, probe) in job.checks]
-    seen = [driver_package.switches_in(text) for text in probed if text is not None]
-    for switch in sorted(PACKAGE.switches | frozenset().union(*seen)):
-        on = sum(switch in switches for switches in seen)
-        if 0 < on < len(seen):
-            tally.succeed(f"{switch}: compiled", f"with it for {on} kernels, without it for {len(seen) - on}")
-        else:
-            tally.fail(f"{switch}: compiled", f"with it for {on} kernels and without it for {len(seen) - on}: a branch was never compiled")

@@ -58,13 +58,13 @@ class DebianArchive:
     folder: Path
 
     def add(
-        self, package: str, version: str = "1.0", *, suite: str = "trixie", files: t.Mapping[str, str] | None = None, **fields: str
+        self, package: str, version: str = "1.0", *, suite: str = "trixie", files: t.Mapping[str, str | bytes] | None = None, **fields: str
     ) -> Path:
         """Build a package and let the suite's index name it; returns the file in the pool."""
         tree = self.folder / "trees" / f"{package}_{version}"
         for path, text in {f"usr/share/{package}": version, **(files or {})}.items():
             (tree / path).parent.mkdir(parents=True, exist_ok=True)
-            (tree / path).write_text(text, encoding="utf-8")
+            (tree / path).write_bytes(text.encode() if isinstance(text, str) else text)
         scripts = {name: fields.pop(name) for name in ("postinst",) if name in fields}
         control = {"Package": package, "Version": version, "Architecture": "amd64", "Maintainer": "nobody <nobody@example>"}
         control |= {name.replace("_", "-").capitalize(): value for name, value in fields.items()}

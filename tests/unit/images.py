@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Boot images to test on, written as cpio's newc form asks and packed by the real programs.
+"""initramfs images to test on, written as cpio's newc form asks and packed by the real programs.
 
 packed(archive({"lib": Link("usr/lib"), "usr/lib/modules/6.12.107/kernel/vfio-pci.ko": module()}), "zstd")
 """

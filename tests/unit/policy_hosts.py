@@ -11,7 +11,11 @@ import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.boot_policy import apply
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.tests.unit.module_files import module_file
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import PciId
+from ansible_collections.vfio.variants.plugins.modules.boot_policy import request
+from ansible_collections.vfio.variants.tests.unit.commands import Commands
+from ansible_collections.vfio.variants.tests.unit.driver_files import Driver, Entry, driver_file
 from ansible_collections.vfio.variants.tests.unit.trees import ANY_VFIO, DEBIAN_13, E1000E, NVIDIA_DISPLAY, V100_VARIANT, Tree
 
 if t.TYPE_CHECKING:
@@ -30,10 +34,28 @@ STOCK = {"nouveau": [NVIDIA_DISPLAY], "e1000e": [E1000E], "vfio-pci": [ANY_VFIO]
 BUILT = MappingProxyType({**STOCK, f"updates/dkms/{VARIANT}": [V100_VARIANT]})
 
 
-def kernel(tree: Tree, release: str = DEBIAN_13, modules: t.Mapping[str, t.Sequence[str]] = BUILT, running: bool = True) -> Tree:
-    tree.kernel(release, modules, running=running)
-    tree.file(f"/lib/modules/{release}/kernel/drivers/vfio-pci.ko", module_file(release, [ANY_VFIO], parmtype="ids:string"))
+def kernel(
+    tree: Tree,
+    release: str = DEBIAN_13,
+    modules: t.Mapping[str, t.Sequence[str]] = BUILT,
+    builtin: t.Sequence[str] = (),
+    running: bool = True,
+) -> Tree:
+    """A kernel whose modules' files say what they drive, on a machine with systemd and an IOMMU; vfio-pci takes ids=."""
+    tree.kernel(release, modules, builtin, running=running).systemd().cmdline("root=/dev/sda1 ro")
+    tree.pci("0000:00:00.0", "8086:1237", class_code=0x060000, group=0)
+    for name, aliases in modules.items():
+        place = name if "/" in name else f"kernel/drivers/{name}"
+        parameters: dict[str, t.Any] = {"parmtype": "ids:string"} if name == "vfio-pci" else {}
+        tree.file(f"/lib/modules/{release}/{place}.ko", driver_file(release, [_driver(name, aliases)], aliases=aliases, **parameters))
     return tree
+
+
+def _driver(module: str, aliases: t.Sequence[str]) -> Driver:
+    name = module.rpartition("/")[2].replace("-", "_")
+    found = (PciId.from_alias(alias) for alias in aliases)
+    ids = (Entry(one.vendor, one.device, one.class_code, one.class_mask, int(one.override_only)) for one in found if one is not None)
+    return Driver(KNOWN.get(name, name).encode(), tuple(ids))
 
 
 def gpu_host(tmp_path: Path) -> Tree:
@@ -49,10 +71,7 @@ def gpu_host(tmp_path: Path) -> Tree:
 def run(tree: Tree, *claims: dict[str, t.Any], check: bool = False, **options: t.Any) -> dict[str, t.Any]:
     defaults = {"state": "present", "name": "vfio-variants", "strategy": "override", "kernels": ["all"], "group": "claim", "natives": None}
     params = {"claims": list(claims), "pending_modules": [], "allow_shared_native": False, **defaults, **options}
-    # No kernel runs here that could load the variant to learn its driver's name.
-    if not tree.place(f"/sys/module/{VARIANT}/drivers").exists():
-        tree.module(VARIANT, drivers=[VARIANT])
-    return apply(tree.host(), params, check)
+    return apply(tree.host(Commands(tree.root)), request(params), check)
 
 
 def refused(tree: Tree, *claims: dict[str, t.Any], **options: t.Any) -> str:

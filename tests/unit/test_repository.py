@@ -48,6 +48,56 @@ def test_no_managed_host_code_starts_programs_by_itself() -> None:
     assert not found, "\n".join(found)
 
 
+def reads_of_options(tree: ast.AST) -> list[int]:
+    """Lines that take a module's option by its name from something called params or options."""
+    found = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Subscript):
+            whose, key = node.value, node.slice
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ("get", "pop") and node.args:
+            whose, key = node.func.value, node.args[0]
+        else:
+            continue
+        name = whose.attr if isinstance(whose, ast.Attribute) else whose.id if isinstance(whose, ast.Name) else ""
+        if name.strip("_") == "params" or (name.strip("_") == "options" and isinstance(key, ast.Constant) and isinstance(key.value, str)):
+            found.append(node.lineno)
+    return found
+
+
+EDGES = (f"{CORE}/claim/arguments.py",)
+"""It makes what the requests of several modules have in common."""
+
+
+def test_the_core_takes_requests_and_never_a_modules_options() -> None:
+    found = [f"{path}:{line}" for path in below(f"{CORE}/") if str(path) not in EDGES for line in reads_of_options(ast.parse(text(path)))]
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "timeout = params['timeout']",
+        "timeout = module.params['timeout']",
+        "timeout = self._params.get('timeout')",
+        "timeout = params[name]",
+        "timeout = options['timeout']",
+        "timeout = options.get('timeout', 60)",
+    ],
+)
+def test_an_option_that_is_read_in_the_core_is_noticed(line: str) -> None:
+    assert reads_of_options(ast.parse(f"def apply(host):\n    {line}\n")) == [2]
+
+
+def test_each_module_reads_its_options_in_one_function() -> None:
+    for path in below("plugins/modules/"):
+        tree = ast.parse(text(path))
+        request = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "request"]
+        inside = {line for node in request for line in reads_of_options(node)}
+        # The host's root is not part of the request.
+        roots = {node.lineno for node in ast.walk(tree) if isinstance(node, ast.Subscript) and ast.unparse(node) == "module.params['root']"}
+        assert set(reads_of_options(tree)) - inside == roots, path
+
+
 def test_nothing_goes_through_a_shell() -> None:
     found = [
         f"{path}:{node.lineno}"

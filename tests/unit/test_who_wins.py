@@ -15,10 +15,9 @@ import pytest
 import yaml
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.report.claim_check import compare
-from ansible_collections.vfio.variants.plugins.module_utils._core.report.device_facts import gather
 from ansible_collections.vfio.variants.tests.unit import policy_hosts
 from ansible_collections.vfio.variants.tests.unit.commands import Commands
+from ansible_collections.vfio.variants.tests.unit.module_calls import claim_info, device_info
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13
 from ansible_collections.vfio.variants.tests.unit.worked_examples import (
     CMDLINE,
@@ -35,13 +34,11 @@ SHOWN = ("winner", "certainty", "stage", "because", "outcomes", "claimed", "woul
 EXAMPLES = examples(PAGE.read_text(encoding="utf-8"))
 WIDE = 1000
 CHECKED = "<!-- claim_info on the host of example 1 -->\n"
-UNSET = dict.fromkeys(("claims", "driver", "allow_missing", "hardware"))
-V100_AFTER_THE_BOOT = {**UNSET, "devices": "10de:1db1", "expect": "winner", "kernels": ["next"], "group": "claim", "pending_modules": []}
 
 
 def answer(example: Example, root: Path) -> str:
     """What `device_info` returns about the example's devices, as far as the forecast goes; what is empty is left out."""
-    told = gather(example.host(root).host(Commands(root)), list(example.addresses))
+    told = device_info(example.host(root).host(Commands(root)), devices=list(example.addresses))
     shown: dict[str, t.Any] = {device["address"]: excerpt(device) for device in told["devices"]}
     # No line is broken: these are sentences to search for.
     text = yaml.safe_dump({**shown, **filled(told, "policy_warnings")}, sort_keys=False, width=WIDE)
@@ -78,7 +75,7 @@ def test_the_module_says_what_the_page_shows(example: Example, tmp_path: Path) -
 
 def test_claim_info_fails_as_the_page_shows(tmp_path: Path) -> None:
     with pytest.raises(HostError) as failure:
-        compare(EXAMPLES[0].host(tmp_path).host(Commands(tmp_path)), V100_AFTER_THE_BOOT, False)
+        claim_info(EXAMPLES[0].host(tmp_path).host(Commands(tmp_path)), devices="10de:1db1", expect="winner")
     said = f"```text\n{failure.value.msg}\n```\n"
     page = PAGE.read_text(encoding="utf-8")
     start, end = block_after(page, CHECKED)
@@ -110,7 +107,7 @@ WAYS_OUT: dict[int, tuple[dict[str, str | None], str | None]] = {
 
 
 def fate(example: Example, root: Path) -> tuple[str | None, str]:
-    (device,) = gather(example.host(root).host(Commands(root)), list(example.addresses))["devices"]
+    (device,) = device_info(example.host(root).host(Commands(root)), devices=list(example.addresses))["devices"]
     on_kernel = device["kernels"][DEBIAN_13]
     return on_kernel["winner"], on_kernel["certainty"]
 

@@ -11,7 +11,7 @@ import dataclasses
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.tests.unit import boot_images, images
+from ansible_collections.vfio.variants.tests.unit import images, initramfs_files
 from ansible_collections.vfio.variants.tests.unit.driver_files import ANY, Driver, Entry, driver_file
 from ansible_collections.vfio.variants.tests.unit.trees import ANY_VFIO, DEBIAN_13, E1000E, NVIDIA_DISPLAY, V100_VARIANT, Tree
 
@@ -89,7 +89,7 @@ class Example:
             address, code, pci_id = line.split()
             tree.pci(address, pci_id, class_code=int(code.strip(":"), 16) << 8, group=20 + number)
         tree.cmdline(" ".join(["root=/dev/sda1 ro", *self._lines(CMDLINE)]))
-        return tree.file(boot_images.IMAGE, images.packed(self._image(), "zstd"))
+        return tree.file(initramfs_files.IMAGE, images.packed(self._image(), "zstd"))
 
     def but(self, **files: str | None) -> Example:
         """The example with other files; None takes one away."""
@@ -108,7 +108,7 @@ class Example:
         names = [name for name in MODULES if name in ("e1000e", *listed, *loaded) and name not in self._lines(BUILT_IN)]
         return images.archive(
             {
-                **boot_images.initramfs_tools({name: [MODULES[name].alias] for name in names}),
+                **initramfs_files.initramfs_tools({name: [MODULES[name].alias] for name in names}),
                 **{path.lstrip("/"): text for path, text in held.items() if path.startswith("/etc/modprobe.d/")},
                 **{path.replace("/etc/", "usr/lib/"): text for path, text in rules.items()},
                 "conf/modules": held.get(FOR_IMAGE, ""),

@@ -14,13 +14,14 @@ from types import FrameType
 
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.unavailable import EXIT_STATUS, ArchiveUnavailableError
 from workshop import interpreters
+from workshop.campaigns import campaigns, run_all
 from workshop.checkout import Checkout
 from workshop.console import complain, duration, say
 from workshop.errors import WorkshopError
 from workshop.packages import install_missing
 from workshop.phases import PHASES, Phase
 from workshop.report import exit_status, run_phases, summary
-from workshop.workbench import Workbench
+from workshop.workbench import Workbench, chosen
 
 RUBBISH = (".ansible", ".mypy_cache", ".pytest_cache", ".ruff_cache", "collections", "dist", "tests/output")
 
@@ -68,7 +69,19 @@ def obey(arguments: argparse.Namespace, bench: Workbench) -> int:
         replace_by(bench, arguments.argv)
     if arguments.command == "test":
         return run(bench, list(PHASES))
+    if arguments.command == "test-all":
+        return run_all(bench, _asked_campaigns(bench))
     return run(bench, [phase for phase in PHASES if phase.name == arguments.command]) if arguments.command != "setup" else 0
+
+
+def _asked_campaigns(bench: Workbench) -> list[str]:
+    """Those that CAMPAIGN= names, separated by commas, since their names have blanks."""
+    asked = [name.strip() for name in " ".join(chosen("CAMPAIGN")).split(",") if name.strip()]
+    known = list(campaigns(bench))
+    unknown = [name for name in asked if name not in known]
+    if unknown:
+        raise WorkshopError(f"CAMPAIGN: there is no campaign {unknown[0]}; there are {', '.join(known)}.")
+    return asked
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
@@ -76,6 +89,7 @@ def parse(argv: list[str]) -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("setup")
     commands.add_parser("test")
+    commands.add_parser("test-all")
     commands.add_parser("clean")
     for phase in PHASES:
         commands.add_parser(phase.name, help=phase.does)

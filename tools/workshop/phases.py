@@ -6,17 +6,20 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from workshop import interpreters
 from workshop.ansible_test import ansible_test_variables
 from workshop.check import Check
-from workshop.checkout import COLLECTION
+from workshop.checkout import COLLECTION, Checkout
+from workshop.console import say
 from workshop.environment import provide
 from workshop.errors import WorkshopError
+from workshop.process import capture
 from workshop.variables import variables
 from workshop.workbench import Workbench, chosen
 
+MAIN_SCENARIO = "default"
 TARGET_TESTS = ("tests/unit/plugins/module_utils", "tests/unit/plugins/modules")
 
 
@@ -39,6 +42,7 @@ def lint(bench: Workbench) -> Iterator[Check]:
     yield bench.check("shellcheck", "shellcheck", "--external-sources", *sorted(bench.shell_scripts()))
     yield bench.check("reuse", "reuse", "lint", "--lines")
     yield bench.check("changelog", "antsibull-changelog", "lint")
+    yield bench.check("words", "python", "-m", "workshop.words", cwd=bench.checkout.root / "tools")
 
 
 def _types(bench: Workbench) -> Iterator[Check]:
@@ -60,9 +64,11 @@ def _types(bench: Workbench) -> Iterator[Check]:
 def unit(bench: Workbench) -> Iterator[Check]:
     asked = chosen("TESTS")
     quiet = ("-q", "-p", "no:cacheprovider")
+    # One test file alone is quicker in one process.
+    both = () if asked else ("-n", "2", "--dist", "loadfile")
     python = bench.main.program("python")
     name = f"unit tests, Python {interpreters.controller().name}"
-    yield bench.check(name, python, "-m", "pytest", *quiet, *(asked or ["tests/unit"]), counts=True)
+    yield bench.check(name, python, "-m", "pytest", *quiet, *both, *(asked or ["tests/unit"]), counts=True)
     folders = [folder for folder in TARGET_TESTS if (bench.checkout.root / folder).is_dir()]
     if asked or not folders:
         return
@@ -73,7 +79,7 @@ def unit(bench: Workbench) -> Iterator[Check]:
         environment = provide(bench.checkout, "target", interpreter)
         inherited = variables(bench.checkout, environment)
         env = inherited | {"PYTHONPATH": f"{bench.checkout.tree}:{library}"}
-        argv = (environment.program("python"), "-m", "pytest", *quiet, *folders)
+        argv = (environment.program("python"), "-m", "pytest", *quiet, *both, *folders)
         yield Check(f"managed host's unit tests, Python {interpreter.name}", argv, bench.checkout.root, env, counts=True)
 
 
@@ -124,7 +130,7 @@ def integration(bench: Workbench) -> Iterator[Check]:
 
 
 def kernels(bench: Workbench) -> Iterator[Check]:
-    yield bench.check("kernel drivers built, all kernels", "tests/kernels/run", seconds=3600, counts=True)
+    yield bench.check("kernel drivers built, a sample of the kernels", "tests/kernels/run", "--sample", seconds=3600, counts=True)
     yield bench.check("kernel drivers at work", "tests/drivers/run", seconds=3600, counts=True)
 
 
@@ -138,15 +144,40 @@ def forecast(bench: Workbench) -> Iterator[Check]:
         yield bench.check(f"all known boots against their forecasts, counted in {page}", *argv, seconds=3600, counts=True)
 
 
+def scenarios(checkout: Checkout) -> list[str]:
+    """Molecule's scenarios, the main one first."""
+    folders = sorted(path.parent.name for path in (checkout.root / "molecule").glob("*/molecule.yml"))
+    return sorted(folders, key=lambda name: (name != MAIN_SCENARIO, name))
+
+
+def molecule_check(bench: Workbench, scenario: str, sequence: str = "test") -> Check:
+    """A scenario from its machines' creation to their end; the sequence "check" is its first state alone."""
+    whole = "whole" if sequence == "test" else "first state"
+    check = bench.check(f"scenario {scenario}, {whole}", "molecule", sequence, "--scenario-name", scenario, seconds=5400)
+    return replace(check, cleanup=(check.argv[0], "destroy", "--scenario-name", scenario))
+
+
+def rotated(checkout: Checkout, asked: str) -> str:
+    """The scenario whose first state rides along: the one asked for, or by the commit each of the others in turn."""
+    others = [name for name in scenarios(checkout) if name != MAIN_SCENARIO]
+    if asked and asked not in others:
+        raise WorkshopError(f"ROTATE: there is no scenario {asked} besides {MAIN_SCENARIO}; there are {', '.join(others)}.")
+    commit = capture(["git", "rev-parse", "HEAD"], cwd=checkout.root).strip()
+    return asked or others[int(commit, 16) % len(others)]
+
+
 def molecule(bench: Workbench) -> Iterator[Check]:
-    folders = sorted(path.parent.name for path in (bench.checkout.root / "molecule").glob("*/molecule.yml"))
-    known = sorted(folders, key=lambda name: (name != "default", name))
-    asked = chosen("SCENARIO")
-    for scenario in asked or known:
-        if scenario not in known:
-            raise WorkshopError(f"There is no scenario {scenario} in molecule/; there are {', '.join(known)}.")
-        test = bench.check(f"scenario {scenario}", "molecule", "test", "--scenario-name", scenario, seconds=5400)
-        yield Check(test.name, test.argv, test.cwd, test.env, test.seconds, cleanup=(test.argv[0], "destroy", "--scenario-name", scenario))
+    known, asked = scenarios(bench.checkout), chosen("SCENARIO")
+    unknown = [name for name in asked if name not in known]
+    if unknown:
+        raise WorkshopError(f"SCENARIO: there is no scenario {unknown[0]} in molecule/; there are {', '.join(known)}.")
+    if asked:
+        yield from (molecule_check(bench, name) for name in asked)
+        return
+    yield molecule_check(bench, MAIN_SCENARIO)
+    also = rotated(bench.checkout, " ".join(chosen("ROTATE")))
+    say(f"the first state of scenario {also} rides along, chosen by the commit; to repeat it: make molecule ROTATE={also}")
+    yield molecule_check(bench, also, "check")
 
 
 PHASES = (
@@ -156,7 +187,12 @@ PHASES = (
     Phase("docs-check", "the documentation of modules, plugins and roles", documentation),
     Phase("build", "the collection's archive, built and installed", build),
     Phase("integration", "ansible-test integration on this machine (TARGET=name)", integration),
-    Phase("kernels", "the kernel drivers built for every supported kernel, and at work on some", kernels, costly=True),
+    Phase("kernels", "the kernel drivers built, and at work; a sample of what `make test-all` does", kernels, costly=True),
     Phase("forecast", "forecasts of the boot against real boots (COUNT=number, SEED=number, TABLE=page)", forecast, costly=True),
-    Phase("molecule", "scenarios on virtual machines (SCENARIO=name)", molecule, costly=True),
+    Phase(
+        "molecule",
+        "the main scenario on virtual machines and the first state of another (SCENARIO=name, ROTATE=name)",
+        molecule,
+        costly=True,
+    ),
 )

@@ -3,9 +3,9 @@
 /*
  * example_vfio_pci: a VFIO PCI variant driver that adds nothing to vfio-pci yet.
  *
- * It takes a device only when the device's driver_override or the module's
- * parameter ids= names it. Runtime power management, reset, SR-IOV and error
- * recovery are the core's.
+ * It binds only to a device whose driver_override names it or whose ID is in
+ * the module's parameter ids=. Runtime power management, reset, SR-IOV and
+ * error recovery are those of the core.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -18,18 +18,18 @@
 #include "variant_compat.h"
 #include "variant_ids.h"
 
-/* One a device, from probe to remove. What the driver knows of it goes here. */
+/* One per device, from probe to remove. Add the driver's own state here. */
 struct example_vfio_pci_device {
-	struct vfio_pci_core_device core;	/* VFIO wants it first */
+	struct vfio_pci_core_device core;	/* must be first for VFIO */
 };
 
-/* Regions beside those of the PCI device. -ENODEV: none, a plain device. */
+/* Adds regions to those of the PCI device. -ENODEV: there are none. */
 static int example_vfio_pci_add_regions(struct vfio_pci_core_device *core)
 {
 	return -ENODEV;
 }
 
-/* Called for the first of those who have the device open at a time. */
+/* Called when the first user opens the device. */
 static int example_vfio_pci_open_device(struct vfio_device *vdev)
 {
 	struct vfio_pci_core_device *core =
@@ -38,14 +38,14 @@ static int example_vfio_pci_open_device(struct vfio_device *vdev)
 	return variant_open_device(core, example_vfio_pci_add_regions);
 }
 
-/* All others are the core's, and become the driver's own as it needs them. */
+/* All others are the core's; replace those that the driver needs. */
 static const struct vfio_device_ops example_vfio_pci_ops = {
 	.open_device		= example_vfio_pci_open_device,
 	.close_device		= vfio_pci_core_close_device,
 	VARIANT_CORE_OPS
 };
 
-/* A device forced on the driver has no entry in the table: @id says nothing. */
+/* A device bound by driver_override may not be in the table: do not use @id. */
 static int
 example_vfio_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 {
@@ -59,14 +59,14 @@ example_vfio_pci_probe(struct pci_dev *pdev, const struct pci_device_id *id)
 	return variant_register_device(&own->core);
 }
 
-/* Announces the devices to user space; the kernel by itself matches none. */
+/* For user space: the kernel matches these only with a driver_override. */
 static const struct pci_device_id example_vfio_pci_table[] = {
 	{ PCI_DRIVER_OVERRIDE_DEVICE_VFIO(0x1234, 0x11e8) },
 	{}
 };
 MODULE_DEVICE_TABLE(pci, example_vfio_pci_table);
 
-/* Its name is the module's, as its removal is the core's. */
+/* The macro sets the name to the module's, and remove to the core's. */
 static struct pci_driver example_vfio_pci_driver = {
 	.id_table		= example_vfio_pci_table,
 	.probe			= example_vfio_pci_probe,

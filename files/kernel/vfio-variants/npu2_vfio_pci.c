@@ -4,16 +4,15 @@
  * VFIO PCI variant driver for the links of the NPU2, the NVLink2 bridge of
  * IBM's POWER9.
  *
- * Where firmware describes a link to a GPU, what a guest must know of the link
- * is offered as capabilities of one region more, and in the region the
- * registers by which the guest shoots down translations that the GPU holds
- * (address translation shootdown, ATSD), with the layout that vfio-pci gave it
- * from v5.0 to v5.12. Elsewhere, and wherever the parameter nvlink= wants it
- * so, the device is a plain one.
+ * If firmware describes a link to a GPU, the device has an additional region
+ * with the link's properties as capabilities and the registers by which a guest
+ * shoots down translations that the GPU holds (address translation shootdown,
+ * ATSD), with the layout that it had in vfio-pci from v5.0 to v5.12. Otherwise,
+ * and if the parameter nvlink= says so, the device has no such region.
  *
- * It takes a device only when the device's driver_override or the module's
- * parameter ids= names it. Runtime power management, reset, SR-IOV and error
- * recovery are the core's.
+ * It binds only to a device whose driver_override names it or whose ID is in
+ * the module's parameter ids=. Runtime power management, reset, SR-IOV and
+ * error recovery are those of the core.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -35,10 +34,10 @@
 #include "variant_ids.h"
 
 /*
- * What is known of the link is part of the device and not of the region, so
- * that no opening can leak it and no registration move it. It is written only
- * by open_device, which VFIO calls when nobody has the device open, and
- * therefore read without a lock.
+ * The state of the link is part of the device and not of the region, so that no
+ * open can leak it and no registration move it. It is written only by
+ * open_device, which VFIO calls when the device is not open, and can therefore
+ * be read without a lock.
  */
 struct npu2_device {
 	struct vfio_pci_core_device core;
@@ -57,7 +56,7 @@ static size_t npu2_atsd_size(const struct npu2_device *npu)
 	return npu->atsd ? PAGE_SIZE : 0;
 }
 
-/* A register is 64 bits wide, and not to be touched in parts if it can be. */
+/* A register is 64 bits wide, and should be accessed as a whole if possible. */
 static size_t npu2_access_width(size_t pos, size_t count)
 {
 	if (IS_ALIGNED(pos, 8) && count >= 8)
@@ -74,8 +73,8 @@ union npu2_value {
 };
 
 /*
- * Bytes are handed over in the order in which they stand in the page, which is
- * what whoever maps the page sees; hence the little endian accessors are undone.
+ * Bytes are copied in the order of the page, as seen by a program that maps the
+ * page; hence the conversion of the little-endian accessors is undone.
  */
 static int npu2_read_register(void __iomem *reg, char __user *buf,
 			      size_t width)
@@ -186,7 +185,7 @@ static int npu2_atsd_caps(struct vfio_pci_core_device *core,
 	return vfio_info_add_capability(caps, &speed.header, sizeof(speed));
 }
 
-/* The core asks for it, and there is nothing that the region owns. */
+/* The core requires it, but the region owns nothing. */
 static void npu2_atsd_release(struct vfio_pci_core_device *core,
 			      struct vfio_pci_region *region)
 {
@@ -200,9 +199,9 @@ static const struct vfio_pci_regops npu2_atsd_ops = {
 };
 
 /*
- * The host bridge's property. A device tree's node of the bridge is the root
- * bus's, or that of the device which the bridge was registered for, by the
- * platform; a software node can be given to the bridge itself.
+ * The host bridge's property. In a device tree the bridge's node is that of the
+ * root bus, or that of the device for which the platform registered the bridge;
+ * the bridge itself can have a software node.
  */
 static struct fwnode_handle *npu2_find_bridge_node(struct pci_dev *pdev,
 						   const char *property)
@@ -229,10 +228,10 @@ static struct fwnode_handle *npu2_find_bridge_node(struct pci_dev *pdev,
 }
 
 /*
- * The bridge has some ATSD registers more than links. Each link takes the one
- * of its number, and the first one if there is none of that number, as the
- * guest needs one at least. A bridge without any is no fault: the region is
- * then empty, and there for its capabilities.
+ * The bridge has a few more ATSD registers than links. Each link uses the one
+ * with its index, or the first one if there is none with that index, because
+ * the guest needs at least one. A bridge without any is not an error: the
+ * region is then empty and exists for its capabilities.
  */
 static int npu2_read_atsd(struct npu2_device *npu, u32 link)
 {

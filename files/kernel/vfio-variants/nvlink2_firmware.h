@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* SPDX-FileCopyrightText: The vfio.variants authors */
 /*
- * What firmware says of an NVLink2 link between a GPU and an NPU. It is read
- * when a device is opened, as properties of firmware nodes, so that it may
- * stand in a device tree or in software nodes alike.
+ * Firmware's description of an NVLink2 link between a GPU and an NPU. It is
+ * read when a device is opened, as properties of firmware nodes, which may be
+ * in a device tree or software nodes.
  *
- * Whoever reads here gets 0, or -ENODEV for a device that is to be a plain one:
- * because no link is described or wanted, of which nothing is said, or because
- * the description cannot be trusted, for which there is one warning.
+ * The functions return 0, or -ENODEV if the device is to have no region of the
+ * link: silently if no link is described or wanted, with one warning if the
+ * description is invalid.
  */
 #ifndef NVLINK2_FIRMWARE_H
 #define NVLINK2_FIRMWARE_H
@@ -35,7 +35,7 @@ static int nvlink2_distrust(struct pci_dev *pdev,
 	return -ENODEV;
 }
 
-/* A software node is the secondary one of a device that has another as well. */
+/* If a device has several nodes, its software node is the secondary one. */
 static int nvlink2_has_node(struct device *dev, const void *wanted)
 {
 	struct fwnode_handle *node = dev_fwnode(dev);
@@ -49,9 +49,9 @@ static int nvlink2_has_node(struct device *dev, const void *wanted)
 }
 
 /*
- * The platform sets a link up from the NPU's side. One that does makes PCI
- * functions of the NPU's links; powernv from v5.13 on does neither, although
- * its device tree still describes them.
+ * The platform initialises a link from the NPU's side. A platform that does
+ * also creates PCI functions for the NPU's links; powernv since v5.13 does
+ * neither, although its device tree still describes them.
  */
 static bool nvlink2_is_set_up(const struct fwnode_handle *other_end)
 {
@@ -64,8 +64,8 @@ static bool nvlink2_is_set_up(const struct fwnode_handle *other_end)
 }
 
 /*
- * The node at the other end of the device's link, which is to be put, if the
- * link is to be used at all.
+ * The node at the other end of the device's link, if the link is to be used.
+ * The caller must put it.
  */
 static struct fwnode_handle *nvlink2_get_other_end(struct pci_dev *pdev,
 						   const char *property)
@@ -78,7 +78,7 @@ static struct fwnode_handle *nvlink2_get_other_end(struct pci_dev *pdev,
 
 	other_end = fwnode_find_reference(node, property, 0);
 	if (IS_ERR(other_end)) {
-		/* Without such a property, or in a node that can have none. */
+		/* No such property, or a node that cannot have any. */
 		if (PTR_ERR(other_end) == -ENOENT ||
 		    PTR_ERR(other_end) == -ENXIO)
 			return ERR_PTR(-ENODEV);
@@ -95,7 +95,7 @@ static struct fwnode_handle *nvlink2_get_other_end(struct pci_dev *pdev,
 	return other_end;
 }
 
-/* The node that a property of @node refers to, which is to be put. */
+/* The node that a property of @node refers to. The caller must put it. */
 static struct fwnode_handle *nvlink2_get_referred(struct pci_dev *pdev,
 						  struct fwnode_handle *node,
 						  const char *property)
@@ -119,9 +119,9 @@ static int nvlink2_read_u64s(struct pci_dev *pdev,
 }
 
 /*
- * Whether the physical range that a property gave can be handed out: made of
- * whole pages, as nothing else can be mapped; inside the 40 bits that VFIO has
- * for the offset in a region; and none of it the kernel's own memory.
+ * Whether the physical range in a property can be given to user space: it must
+ * consist of whole pages, because only these can be mapped; fit into the 40
+ * bits that VFIO has for the offset in a region; and not be the kernel's memory.
  */
 static int nvlink2_check_range(struct pci_dev *pdev,
 			       const struct fwnode_handle *node,
@@ -143,7 +143,7 @@ static int nvlink2_check_range(struct pci_dev *pdev,
 	return 0;
 }
 
-/* To be called when the link's region is added. */
+/* Call this when the link's region is added. */
 static void nvlink2_warn_of_force(struct pci_dev *pdev)
 {
 	if (nvlink2_mode == NVLINK2_FORCE)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* SPDX-FileCopyrightText: The vfio.variants authors */
 /*
- * The module parameter nvlink=: whether a device of an NVLink2 link has the
- * regions of the link. To be included once in a module.
+ * The module parameter nvlink=: whether a device with an NVLink2 link has the
+ * link's regions. Include this once per module.
  */
 #ifndef NVLINK2_PARAMETER_H
 #define NVLINK2_PARAMETER_H
@@ -15,8 +15,8 @@
 
 enum nvlink2_mode {
 	NVLINK2_OFF,	/* never */
-	NVLINK2_AUTO,	/* where the platform has set the link up */
-	NVLINK2_FORCE,	/* wherever firmware describes a link */
+	NVLINK2_AUTO,	/* if the platform has initialised the link */
+	NVLINK2_FORCE,	/* whenever firmware describes a link */
 };
 
 static const char * const nvlink2_words[] = {

@@ -4,14 +4,14 @@
  * VFIO PCI variant driver for GPUs attached by NVLink2: the SXM2 and SXM3
  * modules of NVIDIA's V100.
  *
- * Where firmware describes a link to an NPU, the GPU's memory is part of the
- * host's physical address space and is offered as one region more, with the
- * layout that vfio-pci gave it from v5.0 to v5.12. Elsewhere, and wherever the
- * parameter nvlink= wants it so, the device is a plain one.
+ * If firmware describes a link to an NPU, the GPU's memory is part of the
+ * host's physical address space and is available as an additional region, with
+ * the layout that it had in vfio-pci from v5.0 to v5.12. Otherwise, and if the
+ * parameter nvlink= says so, the device has no such region.
  *
- * It takes a device only when the device's driver_override or the module's
- * parameter ids= names it. Runtime power management, reset, SR-IOV and error
- * recovery are the core's.
+ * It binds only to a device whose driver_override names it or whose ID is in
+ * the module's parameter ids=. Runtime power management, reset, SR-IOV and
+ * error recovery are those of the core.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
@@ -33,10 +33,10 @@
 #include "variant_ids.h"
 
 /*
- * What is known of the GPU's memory is part of the device and not of the
- * region, so that no opening can leak it and no registration move it. It is
- * written only by open_device, which VFIO calls when nobody has the device
- * open, and therefore read without a lock. The exception is @mappings.
+ * The state of the GPU's memory is part of the device and not of the region,
+ * so that no open can leak it and no registration move it. It is written only
+ * by open_device, which VFIO calls when the device is not open, and can
+ * therefore be read without a lock. The exception is @mappings.
  */
 struct nvlink2gpu_device {
 	struct vfio_pci_core_device core;
@@ -53,10 +53,10 @@ nvlink2gpu_of(struct vfio_pci_core_device *core)
 }
 
 /*
- * Only one page is mapped, and only for the time of the copy. What is mapped
- * the CPU may prefetch, and a prefetch from a link that has been fenced
- * meanwhile raises a hypervisor maintenance interrupt. Nor does anybody know
- * how much of the aperture has memory behind it.
+ * Only one page is mapped, and only for the time of the copy. The CPU may
+ * prefetch from what is mapped, and a prefetch from a link that has been fenced
+ * meanwhile raises a hypervisor maintenance interrupt. It is also unknown how
+ * much of the aperture has memory behind it.
  */
 static int nvlink2gpu_copy_in_page(phys_addr_t from, char __user *buf,
 				   size_t count, bool iswrite)
@@ -110,7 +110,7 @@ static ssize_t nvlink2gpu_ram_rw(struct vfio_pci_core_device *core,
 	return done ? done : ret;
 }
 
-/* A mapping is cut when part of it is unmapped, and copied when it is moved. */
+/* A VMA is split when part of it is unmapped, and copied when it is moved. */
 static void nvlink2gpu_ram_vm_open(struct vm_area_struct *vma)
 {
 	struct nvlink2gpu_device *gpu = vma->vm_private_data;
@@ -141,9 +141,9 @@ static const struct vm_operations_struct nvlink2gpu_ram_vm_ops = {
 };
 
 /*
- * One mapping at a time, as it always was for this region. Several programs
- * or threads may ask at once, hence the atomic: who makes the count leave 0
- * has it. No page protection is changed, as this is memory and to be cached.
+ * One mapping at a time, as it always was for this region. Several programs or
+ * threads may call this at once, hence the atomic: the one that increments it
+ * from 0 wins. The page protection is not changed: memory is to be cached.
  */
 static int nvlink2gpu_ram_mmap(struct vfio_pci_core_device *core,
 			       struct vfio_pci_region *region,
@@ -180,9 +180,9 @@ static int nvlink2gpu_ram_caps(struct vfio_pci_core_device *core,
 }
 
 /*
- * The file is closed, and no mapping outlives its file. The count says so
- * already, but for a kernel that gave a mapping up between .mmap and the end of
- * mmap() without calling .close, as some do on an error.
+ * The file is closed, and no mapping outlives its file. The count is already 0,
+ * unless the kernel dropped a mapping between .mmap and the end of mmap()
+ * without calling .close, as some kernels do on an error.
  */
 static void nvlink2gpu_ram_release(struct vfio_pci_core_device *core,
 				   struct vfio_pci_region *region)

@@ -5,9 +5,9 @@
 # Usage: sh <this file> <include directory of a kernel>
 #
 # Prints one -D switch for each interface that the kernel's headers declare,
-# for variant_compat.h. Kernel versions are never looked at: distributions and
-# stable trees back-port, so that a number says little about what is there.
-# The last word is -DVARIANT_PROBED; without it something failed.
+# for variant_compat.h. Kernel versions do not matter: distributions and stable
+# trees back-port, so the version does not tell which interfaces exist.
+# The last word is -DVARIANT_PROBED; if it is missing, something failed.
 set -eu
 
 include=$1/linux
@@ -19,8 +19,8 @@ for header in vfio.h vfio_pci_core.h pci.h mm.h; do
 	fi
 done
 
-# A header without its comments, on one line: a name that is only mentioned in
-# a comment must not count, and a declaration may be folded anywhere.
+# A header without comments, on one line: a name that is only mentioned in a
+# comment must not count, and a declaration may be wrapped anywhere.
 declarations() {
 	awk '
 	{

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* SPDX-FileCopyrightText: The vfio.variants authors */
 /*
- * One interface to the vfio-pci-core of every kernel from v5.15 on, so that
- * the drivers read as if written for the newest. What a kernel has is known by
- * the VARIANT_HAVE_* switches of probe-kernel.sh.
+ * One interface to the vfio-pci-core of every kernel since v5.15, so that the
+ * drivers can be written for the newest. The VARIANT_HAVE_* switches of
+ * probe-kernel.sh say which interfaces the kernel has.
  */
 #ifndef VARIANT_COMPAT_H
 #define VARIANT_COMPAT_H
@@ -18,7 +18,7 @@
 #include <linux/vfio.h>
 #include <linux/vfio_pci_core.h>
 
-/* v6.1 moved the life of the structure into VFIO. */
+/* Since v6.1 VFIO manages the lifetime of the structure. */
 #ifdef VARIANT_HAVE_ALLOC_DEVICE
 #define VARIANT_OPS_LIFETIME						\
 	.init			= vfio_pci_core_init_dev,		\
@@ -34,7 +34,7 @@
 #define VARIANT_OPS_FEATURE
 #endif
 
-/* From v6.19 on .ioctl does not answer VFIO_DEVICE_GET_REGION_INFO any more. */
+/* Since v6.19 .ioctl does not handle VFIO_DEVICE_GET_REGION_INFO any more. */
 #ifdef VARIANT_HAVE_GET_REGION_INFO_CAPS
 #define VARIANT_OPS_REGION_INFO						\
 	.get_region_info_caps	= vfio_pci_ioctl_get_region_info,
@@ -42,7 +42,7 @@
 #define VARIANT_OPS_REGION_INFO
 #endif
 
-/* Without it a VF's token is not asked for when it is bound to an iommufd. */
+/* Without it a VF's token is not checked when it is bound to an iommufd. */
 #ifdef VARIANT_HAVE_MATCH_TOKEN_UUID
 #define VARIANT_OPS_TOKEN						\
 	.match_token_uuid	= vfio_pci_core_match_token_uuid,
@@ -50,7 +50,7 @@
 #define VARIANT_OPS_TOKEN
 #endif
 
-/* With CONFIG_IOMMUFD, VFIO refuses a device that lacks one of these. */
+/* With CONFIG_IOMMUFD, VFIO refuses a device without one of these. */
 #ifdef VARIANT_HAVE_BIND_IOMMUFD
 #define VARIANT_OPS_IOMMUFD						\
 	.bind_iommufd		= vfio_iommufd_physical_bind,		\
@@ -76,13 +76,12 @@
 #endif
 
 /*
- * The members of struct vfio_device_ops that a variant leaves to the core; it
- * adds .open_device and .close_device, and the others that it has a use for
- * become parameters of this macro.
+ * The members of struct vfio_device_ops that a variant leaves to the core. The
+ * variant adds .open_device and .close_device.
  *
- * .name has to be the name of the pci_driver, which is the module's: the core
- * writes it to the driver_override of the VFs of a PF that it drives, and a
- * name that no driver has would leave them without one.
+ * .name must be the name of the pci_driver, which is the module's: the core
+ * writes it to the driver_override of a PF's VFs, and with a name that is not a
+ * driver's they would stay unbound.
  */
 #define VARIANT_CORE_OPS						\
 	.name			= KBUILD_MODNAME,			\
@@ -101,9 +100,9 @@
 	VARIANT_OPS_PASID
 
 /*
- * VFIO claims the DMA ownership of the whole group by itself. A driver that
- * does not say so has it claimed for the kernel's DMA API when it is bound,
- * and the group is never viable.
+ * VFIO itself claims the DMA ownership of the whole group. Without this flag it
+ * is claimed for the kernel's DMA API when the driver is bound, and the group is
+ * never viable.
  */
 #ifdef VARIANT_HAVE_DRIVER_MANAGED_DMA
 #define VARIANT_CORE_DRIVER						\
@@ -132,7 +131,7 @@ static inline int variant_sriov_configure(struct pci_dev *pdev, int nr_virtfn)
 
 /*
  * variant_alloc_device(type, member, pdev, ops) - a new struct @type, zeroed
- * but for its @member, the struct vfio_pci_core_device that comes first in it.
+ * except for @member, its struct vfio_pci_core_device, which must be first.
  * Returns an ERR_PTR() on failure.
  */
 #ifdef VARIANT_HAVE_ALLOC_DEVICE
@@ -172,7 +171,7 @@ static inline void variant_put_device(struct vfio_pci_core_device *core)
 
 #endif /* VARIANT_HAVE_ALLOC_DEVICE */
 
-/* The BARs can be shared as DMA-BUFs only by a driver that names its way. */
+/* The BARs can be shared as DMA-BUFs only by a driver that sets pci_ops. */
 static inline void variant_set_pci_ops(struct vfio_pci_core_device *core)
 {
 #ifdef VARIANT_HAVE_PCI_DEVICE_OPS
@@ -184,12 +183,12 @@ static inline void variant_set_pci_ops(struct vfio_pci_core_device *core)
 #endif
 }
 
-/* The end of a driver's probe: a @core that cannot be registered is put. */
+/* The end of a driver's probe. Puts @core if it cannot be registered. */
 static inline int variant_register_device(struct vfio_pci_core_device *core)
 {
 	int ret;
 
-	/* The core finds itself there, and refuses the device if it does not. */
+	/* The core looks for itself there, and otherwise refuses the device. */
 	dev_set_drvdata(&core->pdev->dev, core);
 	variant_set_pci_ops(core);
 	ret = vfio_pci_core_register_device(core);
@@ -207,8 +206,8 @@ static inline void variant_remove(struct pci_dev *pdev)
 }
 
 /*
- * A region of a PCI vendor's own type. The next registration moves the struct
- * vfio_pci_region, so a driver never keeps a pointer to one.
+ * Registers a region of a PCI vendor's type. The next registration moves the
+ * struct vfio_pci_region, so a driver must not keep a pointer to one.
  */
 static inline int variant_register_region(struct vfio_pci_core_device *core,
 					  u32 vendor, u32 subtype,
@@ -227,9 +226,9 @@ static inline int variant_register_region(struct vfio_pci_core_device *core,
 }
 
 /*
- * The body of an open_device. Regions live until close_device and can be
- * registered only here, between the core's two calls; that is for @add_regions,
- * which returns -ENODEV for a device that is to have none of its own.
+ * The body of an open_device. Regions exist until close_device and can be
+ * registered only here, between the core's two calls. @add_regions does that,
+ * and returns -ENODEV for a device without additional regions.
  */
 static inline int
 variant_open_device(struct vfio_pci_core_device *core,
@@ -251,7 +250,7 @@ variant_open_device(struct vfio_pci_core_device *core,
 	return 0;
 }
 
-/* Each change of a VMA's flags is seen by those who walk VMAs from v6.3 on. */
+/* Since v6.3 changes of a VMA's flags must be visible to walkers of VMAs. */
 static inline void variant_vm_flags_set(struct vm_area_struct *vma,
 					unsigned long flags)
 {

@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* SPDX-FileCopyrightText: The vfio.variants authors */
 /*
- * The module parameter ids=, with the syntax, the limits and the messages of
- * vfio-pci's, so that whatever is known of the one holds for the other. To be
- * included once in a module.
+ * The module parameter ids=, with the syntax, limits and messages of
+ * vfio-pci's, so that documentation of that one applies. Include this once per
+ * module.
  *
  * The entries become dynamic IDs. Unlike the driver's own table they match
- * without a driver_override, and every device that they describe.
+ * without a driver_override, and match every device with that ID.
  */
 #ifndef VARIANT_IDS_H
 #define VARIANT_IDS_H
@@ -50,7 +50,7 @@ static void __init variant_add_id(struct pci_driver *driver, const char *entry)
 			id.class, id.class_mask);
 }
 
-/* A bad entry costs that entry, never the driver. */
+/* An invalid entry is skipped; the driver is registered all the same. */
 static void __init variant_add_ids(struct pci_driver *driver)
 {
 	char *rest = variant_ids;
@@ -62,7 +62,7 @@ static void __init variant_add_ids(struct pci_driver *driver)
 	}
 }
 
-/* A module's init: the driver, and then the IDs that it was given. */
+/* A module's init: registers the driver, then adds the IDs. */
 static int __init variant_register_driver(struct pci_driver *driver)
 {
 	int ret = pci_register_driver(driver);

@@ -70,15 +70,26 @@ def install(
 
 
 def extract(
-    suite: Suite, mirror: str, packages: t.Sequence[str], tree: Path, progress: Progress, timeout: float, *, other_versions: bool = True
+    suite: Suite,
+    mirror: str,
+    packages: t.Sequence[str],
+    tree: Path,
+    progress: Progress,
+    timeout: float,
+    *,
+    further: str = "",
+    other_versions: bool = True,
 ) -> None:
-    """Unpack packages and what they depend on into the new folder `tree`, configuring nothing; needs no root."""
+    """Unpack packages and what they depend on into the new folder `tree`, configuring nothing; needs no root.
+
+    `further`: more lines of sources.list(5).
+    """
     words = ("--mode=chrootless", "--variant=extract", f"--include={','.join(packages)}")
 
     def attempt(avoided: tuple[Missing, ...]) -> None:
         if avoided and not other_versions:
             raise ArchiveUnavailableError(avoided)
-        _make(words, suite, suite.sources(mirror), preferences(avoided) + suite.preference("*"), tree, progress, timeout)
+        _make(words, suite, suite.sources(mirror) + further, preferences(avoided) + suite.preference("*"), tree, progress, timeout)
 
     obtain(attempt, progress.say)
 

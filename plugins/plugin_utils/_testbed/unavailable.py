@@ -157,7 +157,7 @@ def _at(address: str, reason: str) -> Missing:
 
 def _without_place(reason: str) -> str:
     """Without the address of the server, which differs from one time to the next."""
-    return re.sub(r"\s*\[IP: [^]]*\]", "", reason).strip()
+    return " ".join(re.sub(r"\[IP: [^]]*\]", "", reason).split())
 
 
 def preferences(missing: t.Iterable[Missing]) -> str:
@@ -174,38 +174,40 @@ def _packages_of(source: str) -> str:
 T = t.TypeVar("T")
 
 
-def obtain(attempt: t.Callable[[tuple[Missing, ...]], T], say: t.Callable[[str], None]) -> T:
-    """What `attempt` returns; ArchiveUnavailableError when nothing helps.
-
-    It is called again after each pause, and then with what it shall do without: the versions that could not be had. Whatever
-    else it raises ends this at once.
-    """
+def asked_again(attempt: t.Callable[[], T], say: t.Callable[[str], None]) -> T:
+    """What `attempt` returns, which is called again after each pause; whatever it raises the last time is raised."""
     for pause in PAUSES:
         try:
-            return attempt(())
+            return attempt()
         except ArchiveUnavailableError as error:
             say(f"the archive did not deliver {'; '.join(str(one) for one in error.missing)}; asking again in {pause:.0f} s")
             time.sleep(pause)
-    return _with_other_versions(attempt, say)
+    return attempt()
 
 
-def _with_other_versions(attempt: t.Callable[[tuple[Missing, ...]], T], say: t.Callable[[str], None]) -> T:
-    avoided: tuple[Missing, ...] = ()
-    first: ArchiveUnavailableError | None = None
-    for _round in range(_ROUNDS):
-        try:
-            result = attempt(avoided)
-        except ArchiveUnavailableError as error:
-            first = first or error
-            further = tuple(one for one in error.missing if one.version and one not in avoided)
-            if not further:
-                break
-            avoided += further
-            continue
-        for one in avoided:
-            say(marked(one, "another version"))
-        return result
-    raise first or ArchiveUnavailableError(avoided)
+def obtain(attempt: t.Callable[[tuple[Missing, ...]], T], say: t.Callable[[str], None]) -> T:
+    """What `attempt` returns; ArchiveUnavailableError when nothing helps.
+
+    It is asked again, and then with what it shall do without: the versions that could not be had. Whatever else it raises
+    ends this at once.
+    """
+    try:
+        return asked_again(lambda: attempt(()), say)
+    except ArchiveUnavailableError as error:
+        avoided = tuple(one for one in error.missing if one.version)
+        for _round in range(_ROUNDS if avoided else 0):
+            try:
+                result = attempt(avoided)
+            except ArchiveUnavailableError as other:
+                further = tuple(one for one in other.missing if one.version and one not in avoided)
+                if not further:
+                    break
+                avoided += further
+                continue
+            for one in avoided:
+                say(marked(one, "another version"))
+            return result
+        raise
 
 
 def marked(missing: Missing, instead: str = "") -> str:

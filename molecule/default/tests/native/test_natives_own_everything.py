@@ -26,12 +26,3 @@ def test_the_native_driver_owns_it(owner: t.Callable[[str], str], function: str,
 def test_nouveau_really_runs_the_cards(host: t.Any, functions: dict[str, t.Any]) -> None:
     assert host.file("/dev/dri/card0").exists
     assert [name for name in functions if name.startswith("gpu") and not functions[name].touched] == []
-
-
-def test_no_policy_is_there(host: t.Any) -> None:
-    assert host.check_output("grep -rl 'Managed by the vfio.variants collection' /etc || true") == ""
-    assert "vfio-variants" not in host.check_output("lsinitramfs /boot/initrd.img-$(uname -r)")
-
-
-def test_no_variant_is_installed(host: t.Any) -> None:
-    assert "nvlink2gpu_vfio_pci" not in host.file(f"/lib/modules/{host.check_output('uname -r')}/modules.alias").content_string

@@ -1,13 +1,13 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Makes claims hold on the running kernel: reads the host, decides, and unless it is only asked to predict, binds."""
+"""Makes claims hold on the running kernel: reads the host, decides, and binds, or in check mode predicts."""
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply import binding
-from ansible_collections.vfio.variants.plugins.module_utils._core.claim.arguments import claims_of, pending_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.bind_plan import Binding, is_viable, plan_bind, plan_release
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import AUTO, assign, companions, modules_of, with_companions
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guards import refuse_what_is_used
@@ -20,41 +20,106 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector i
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses import uses_of
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import Claim
+    from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import Claim, ClaimState
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import Result
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import PendingModule
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
 
 
-def ensure(host: Host, params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
-    """Do what `device_claim`'s options say and return its result; with ``check_mode`` only tell what would be done.
+BindGroupMode = t.Literal["claim", "check", "ignore"]
+"""What happens to the other functions of a claimed one's IOMMU group: bound as well, refused if a native driver has one, left alone."""
+
+
+@dataclasses.dataclass(frozen=True)
+class BindRequest:
+    """What `device_claim` is asked to do.  ``timeout`` is for each single step, in seconds."""
+
+    claims: tuple[Claim, ...]
+    pending_modules: tuple[PendingModule, ...] = ()
+    state: ClaimState = "present"
+    group: BindGroupMode = "claim"
+    force: bool = False
+    timeout: int = 60
+
+    def __post_init__(self) -> None:
+        if self.timeout < 1:
+            raise HostError(f"timeout: {self.timeout} is too short.", "Allowed are whole seconds, 1 or more.")
+        if not self.claims:
+            raise HostError("devices: no device is named.", "Give devices, or a list of claims.")
+
+
+@dataclasses.dataclass(frozen=True)
+class BoundDevice:
+    """A function before and after; with ``can_be_opened`` a VFIO driver has it, with ``is_viable`` its whole group can be opened."""
+
+    before: Device
+    after: Device
+    is_changed: bool
+    steps: tuple[str, ...]
+    can_be_opened: bool
+    is_viable: bool
+
+    def result(self) -> Result:
+        device = self.after
+        return {
+            "address": device.address,
+            "id": device.id,
+            "driver_before": self.before.driver or "",
+            "driver": device.driver or "",
+            "driver_override": device.driver_override or "",
+            "iommu_group": device.iommu_group,
+            "vfio_node": f"/dev/vfio/{device.iommu_group}" if self.can_be_opened else "",
+            "viable": self.is_viable,
+            "changed": self.is_changed,
+            "steps": list(self.steps),
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class BindResult:
+    """What was done, or in check mode would be done, to each function concerned."""
+
+    devices: tuple[BoundDevice, ...]
+
+    def result(self) -> Result:
+        changed = [device for device in self.devices if device.is_changed]
+        return {
+            "changed": bool(changed),
+            "devices": [device.result() for device in self.devices],
+            "diff": {
+                "before": "".join(_line(device.before) for device in changed),
+                "after": "".join(_line(device.after) for device in changed),
+                "before_header": "owners",
+                "after_header": "owners",
+            },
+        }
+
+
+def ensure(host: Host, request: BindRequest, check_mode: bool) -> BindResult:
+    """Do what is requested; with ``check_mode`` only predict what would be done.
 
     Raises HostError when a device is refused, or after everything was put back because a step failed.
     """
-    if params["timeout"] < 1:
-        raise HostError(f"timeout: {params['timeout']} is too short.", "Allowed are whole seconds, 1 or more.")
     with host.lock():
-        kernel = Kernel.read(host, running_release(host)).with_pending(pending_of(params))
+        kernel = Kernel.read(host, running_release(host)).with_pending(request.pending_modules)
         inventory = Inventory.read(host)
-        bindings = _bindings(host, params, inventory, kernel, load=not check_mode)
-        _refuse(host, bindings, params["force"])
+        bindings = _bindings(host, request, inventory, kernel, load=not check_mode)
+        _refuse(host, bindings, request.force)
         if check_mode:
             return _result(bindings, _predicted(inventory, bindings), kernel)
-        binding.apply(host, bindings, params["timeout"])
+        binding.apply(host, bindings, request.timeout)
         return _result(bindings, Inventory.read(host), kernel)
 
 
-def _bindings(host: Host, params: t.Mapping[str, t.Any], inventory: Inventory, kernel: Kernel, load: bool) -> tuple[Binding, ...]:
-    claims = claims_of(params)
-    if not claims:
-        raise HostError("devices: no device is named.", "Give devices, or a list of claims.")
-    if params["group"] == "claim":
-        claims = with_companions(claims, inventory)
-    if params["state"] == "absent":
+def _bindings(host: Host, request: BindRequest, inventory: Inventory, kernel: Kernel, load: bool) -> tuple[Binding, ...]:
+    claims = with_companions(request.claims, inventory) if request.group == "claim" else request.claims
+    if request.state == "absent":
         named = {normalize_module_name(claim.driver) for claim in claims if claim.driver != AUTO}
         return plan_release(_selected(claims, inventory), named, inventory, kernel)
     names = driver_names(host, inventory, modules_of(claims, inventory, kernel), load, kernel)
     bindings = plan_bind(assign(claims, inventory, kernel, names))
-    if params["group"] == "check":
+    if request.group == "check":
         _refuse_open_groups(claims, inventory, kernel)
     return bindings
 
@@ -86,38 +151,20 @@ def _predicted(inventory: Inventory, bindings: t.Sequence[Binding]) -> Inventory
     return Inventory(tuple(planned.get(device.address, device) for device in inventory.devices), inventory.drivers)
 
 
-def _result(bindings: t.Sequence[Binding], now: Inventory, kernel: Kernel) -> dict[str, t.Any]:
-    devices = []
-    for item in bindings:
-        device = now.get(item.device.address) or item.device
-        group = now.group_of(device)
-        is_open = is_viable((device,), now, kernel) and device.driver is not None and device.iommu_group is not None
-        devices.append(
-            {
-                "address": device.address,
-                "id": device.id,
-                "driver_before": item.device.driver or "",
-                "driver": device.driver or "",
-                "driver_override": device.driver_override or "",
-                "iommu_group": device.iommu_group,
-                "vfio_node": f"/dev/vfio/{device.iommu_group}" if is_open else "",
-                "viable": device.iommu_group is not None and is_viable(group, now, kernel),
-                "changed": item.changed,
-                "steps": list(item.steps) if item.changed else [],
-            }
-        )
-    return {"changed": any(item.changed for item in bindings), "devices": devices, "diff": _diff(bindings, now)}
+def _result(bindings: t.Sequence[Binding], now: Inventory, kernel: Kernel) -> BindResult:
+    return BindResult(tuple(_bound(item, now.get(item.device.address) or item.device, now, kernel) for item in bindings))
 
 
-def _diff(bindings: t.Sequence[Binding], now: Inventory) -> dict[str, str]:
-    changed = [item.device for item in bindings if item.changed]
-    after = [now.get(device.address) or device for device in changed]
-    return {
-        "before": "".join(map(_line, changed)),
-        "after": "".join(map(_line, after)),
-        "before_header": "owners",
-        "after_header": "owners",
-    }
+def _bound(item: Binding, device: Device, now: Inventory, kernel: Kernel) -> BoundDevice:
+    grouped = device.iommu_group is not None
+    return BoundDevice(
+        before=item.device,
+        after=device,
+        is_changed=item.changed,
+        steps=item.steps if item.changed else (),
+        can_be_opened=grouped and device.driver is not None and is_viable((device,), now, kernel),
+        is_viable=grouped and is_viable(now.group_of(device), now, kernel),
+    )
 
 
 def _line(device: Device) -> str:

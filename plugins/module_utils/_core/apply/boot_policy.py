@@ -7,11 +7,13 @@ from __future__ import annotations
 import contextlib
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.apply.policy_facts import read_facts, read_foreign
-from ansible_collections.vfio.variants.plugins.module_utils._core.claim.arguments import claims_of, pending_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.policy_facts import read_boots, read_facts
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.kernel_cache import read_kernel
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import next_boot
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import with_companions
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guards import refuse_what_is_used
 from ansible_collections.vfio.variants.plugins.module_utils._core.host import file_transaction
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache import Cache
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_change import FileChange, diff, needed
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import driver_names
@@ -19,56 +21,61 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels
     OSRELEASE,
     Kernel,
     chosen_releases,
-    read_all,
+    installed_releases,
     version_key,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses import uses_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import Decision, decide, named, needed_modules
-from ansible_collections.vfio.variants.plugins.module_utils._core.policy.plan import PolicyPlan, PolicyRequest, make_plan
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.outcome import check
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.plan import PolicyPlan, make_plan
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.policy import Policy, PolicyPaths, absent, check_name
-from ansible_collections.vfio.variants.plugins.module_utils._core.policy.proof import mismatches
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import Claim
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.policy.facts import PolicyFacts
+    from ansible_collections.vfio.variants.plugins.module_utils._core.policy.request import PolicyRequest
 
 UDEV_CONTROL = "/run/udev/control"
 RELOAD_TIMEOUT = 30.0
 
 
-def apply(host: Host, params: t.Mapping[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
-    """Do what `boot_policy`'s options say and return its result; with ``check_mode`` only tell what would be done.
+def apply(host: Host, request: PolicyRequest, check_mode: bool) -> dict[str, t.Any]:
+    """Make the policy what the request says and return the module's result; with ``check_mode`` only tell what would be done.
 
     Raises HostError when the claims cannot win, or after every file was put back because a write failed.
     """
-    name = check_name(params["name"])
+    check_name(request.name)
     with contextlib.nullcontext() if check_mode else host.lock():
-        if params["state"] == "absent":
-            return _remove(host, name, check_mode)
-        plan, kernels, facts = _plan(host, name, params, check_mode)
+        if not request.wanted:
+            return _remove(host, request.name, check_mode)
+        plan, facts, boots = prepare(host, request, check_mode)
         changes = needed(plan.policy.changes(facts.existing))
-        warnings = plan.warnings
+        warnings = (*plan.warnings, *check(plan, boots, facts))
         if not check_mode:
-            applied = file_transaction.apply(host, changes)
-            _prove(host, plan, kernels, applied)
+            _write(host, plan.policy, changes)
             warnings += _reload(host, plan.policy, changes)
         return _result(plan.policy, changes, plan.decisions, warnings)
 
 
-def _plan(host: Host, name: str, params: t.Mapping[str, t.Any], check_mode: bool) -> tuple[PolicyPlan, tuple[Kernel, ...], PolicyFacts]:
-    inventory, paths = Inventory.read(host), PolicyPaths(name)
-    claims = with_companions(claims_of(params), inventory) if params["group"] == "claim" else claims_of(params)
-    kernels = _kernels(host, params, claims, check_mode)
+def prepare(host: Host, request: PolicyRequest, check_mode: bool) -> tuple[PolicyPlan, PolicyFacts, tuple[Boot, ...]]:
+    """The policy, what it was planned from, and the boots that it leads to.  Nothing is written but the cache."""
+    cache, loader = Cache(host, not check_mode), next_boot.read(host)
+    inventory = Inventory.read(host)
+    claims = with_companions(request.claims, inventory) if request.whole_groups else request.claims
+    kernels = _kernels(host, request, cache, check_mode)
     modules = needed_modules(claims, inventory, kernels)
-    unnamed = decide(claims, inventory, kernels, {module: module for module in modules}, params["strategy"])
+    unnamed = decide(claims, inventory, kernels, {module: module for module in modules}, request.strategy)
     decisions = named(unnamed, _driver_names(host, inventory, unnamed, load=not check_mode))
     _refuse_vital(host, decisions)
     with_ids = {module for decision in decisions if decision.strategy == "ids" for module in decision.modules}
-    facts = read_facts(host, paths, inventory, kernels, host.text_or_none(OSRELEASE), with_ids)
-    request = PolicyRequest(name, tuple(params["natives"] or ()), params["allow_shared_native"])
-    return make_plan(request, decisions, facts), kernels, facts
+    # To learn its driver's name a module may have been loaded.
+    inventory = inventory.with_drivers_of(host)
+    facts = read_facts(host, PolicyPaths(request.name), inventory, kernels, loader, with_ids)
+    plan = make_plan(request, decisions, facts)
+    running = _running(host, kernels, cache)
+    return plan, facts, read_boots(host, plan.policy, inventory, kernels, running, loader, cache)
 
 
 def _refuse_vital(host: Host, decisions: t.Sequence[Decision]) -> None:
@@ -80,13 +87,22 @@ def _refuse_vital(host: Host, decisions: t.Sequence[Decision]) -> None:
         raise HostError(error.msg, "The next boot would be without it; let no claim match that device.") from error
 
 
-def _kernels(host: Host, params: t.Mapping[str, t.Any], claims: t.Sequence[Claim], check_mode: bool) -> tuple[Kernel, ...]:
-    releases = sorted(chosen_releases(host, params["kernels"]), key=version_key)
-    if claims and not releases:
+def _kernels(host: Host, request: PolicyRequest, cache: Cache, check_mode: bool) -> tuple[Kernel, ...]:
+    releases = sorted(chosen_releases(host, request.kernels), key=version_key)
+    if request.claims and not releases:
         raise HostError("kernels: this host has no kernel that is installed with its modules and its image.", "Install one.")
     # What another task has installed is there by now, unless that task only predicted it.
-    pending = pending_of(params) if check_mode else ()
-    return tuple(kernel.with_pending(pending) for kernel in read_all(host, releases))
+    pending = request.pending if check_mode else ()
+    return tuple(read_kernel(host, release, cache).with_pending(pending) for release in releases)
+
+
+def _running(host: Host, kernels: t.Sequence[Kernel], cache: Cache) -> Kernel | None:
+    """The running kernel, chosen or not; None where none runs or its modules are gone."""
+    release = host.text_or_none(OSRELEASE)
+    chosen = next((kernel for kernel in kernels if kernel.release == release), None)
+    if chosen is not None or release not in installed_releases(host):
+        return chosen
+    return read_kernel(host, release, cache)
 
 
 def _driver_names(host: Host, inventory: Inventory, decisions: t.Sequence[Decision], load: bool) -> dict[str, str]:
@@ -96,15 +112,14 @@ def _driver_names(host: Host, inventory: Inventory, decisions: t.Sequence[Decisi
     return {**driver_names(host, inventory, by_ids, False), **driver_names(host, inventory, others, load)}
 
 
-def _prove(host: Host, plan: PolicyPlan, kernels: tuple[Kernel, ...], applied: file_transaction.Applied) -> None:
-    """Read everything back; what is not as planned is undone and told."""
+def _write(host: Host, policy: Policy, changes: t.Sequence[FileChange]) -> None:
+    """Write the files and read them back; what is not as written is undone and told."""
+    applied = file_transaction.apply(host, changes)
     try:
-        paths = plan.policy.paths
-        existing = {path: file_transaction.read_state(host, path) for path in paths.all}
-        wrong = [f"{change.path} is not as written" for change in needed(plan.policy.changes(existing))]
-        wrong += mismatches(plan, read_foreign(host, kernels))
+        existing = {path: file_transaction.read_state(host, path) for path in policy.paths.all}
+        wrong = [change.path for change in needed(policy.changes(existing))]
         if wrong:
-            raise HostError(f"The policy {plan.policy.name} was written but would not win: {'; '.join(wrong)}.", "Everything was put back.")
+            raise HostError(f"{', '.join(wrong)}: not found as written.", "Everything was put back.")
     except BaseException:
         applied.undo()
         raise

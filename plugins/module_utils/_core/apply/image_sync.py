@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Make a host's boot images agree with its policies: look at each, and rebuild what does not."""
+"""Rebuild the initramfs images that do not contain the current policy, and no others."""
 
 from __future__ import annotations
 
@@ -12,12 +12,25 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.image_check import GivenPolicy, ImagePolicy
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.image_plan import ImageInspector, KernelPlan
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.initramfs_build import rebuild
-from ansible_collections.vfio.variants.plugins.module_utils._core.claim.arguments import pending_of
-from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.generator import choose
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import chosen_releases
+from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.generator import AUTO, choose
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import ALL, chosen_releases
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import Result
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import PendingModule
+
+
+@dataclasses.dataclass(frozen=True)
+class SyncRequest:
+    """What `initramfs` is asked to do.  ``kernels`` are releases, ``all`` or ``running``; ``timeout`` is for each build, in seconds."""
+
+    kernels: tuple[str, ...] = (ALL,)
+    policy: GivenPolicy | None = None
+    pending_modules: tuple[PendingModule, ...] = ()
+    generator: str = AUTO
+    force: bool = False
+    timeout: int = 600
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,34 +40,22 @@ class ImageSync:
     generator: str | None
     plans: tuple[KernelPlan, ...]
 
-    def result(self) -> dict[str, t.Any]:
-        """The module's return values."""
-        return {"changed": any(plan.reasons for plan in self.plans), "kernels": self._kernels(), "diff": self._diff()}
-
-    def _kernels(self) -> dict[str, dict[str, t.Any]]:
+    def result(self) -> Result:
         return {
-            plan.release: {
-                "image": plan.image,
-                "generator": self.generator,
-                "reasons": list(plan.reasons),
-                "rebuilt": bool(plan.reasons),
-                "missing_modules": list(plan.missing_modules),
-            }
-            for plan in self.plans
+            "changed": any(plan.reasons for plan in self.plans),
+            "kernels": {plan.release: self._kernel(plan) for plan in self.plans},
+            "diff": [_diff(plan) for plan in self.plans if plan.reasons],
+            "warnings": list(self.warnings()),
         }
 
-    def _diff(self) -> list[dict[str, str]]:
-        header = "{} (why it is rebuilt)"
-        return [
-            {
-                "before_header": header.format(plan.image),
-                "before": "".join(f"{reason}\n" for reason in plan.reasons),
-                "after_header": header.format(plan.image),
-                "after": "",
-            }
-            for plan in self.plans
-            if plan.reasons
-        ]
+    def _kernel(self, plan: KernelPlan) -> Result:
+        return {
+            "image": plan.image,
+            "generator": self.generator,
+            "reasons": list(plan.reasons),
+            "rebuilt": bool(plan.reasons),
+            "missing_modules": list(plan.missing_modules),
+        }
 
     def warnings(self) -> tuple[str, ...]:
         return tuple(
@@ -64,25 +65,29 @@ class ImageSync:
         )
 
 
-def sync_images(host: Host, params: t.Mapping[str, t.Any], check_mode: bool) -> ImageSync:
-    """Rebuild the images that need it; in check mode, only look.
+def _diff(plan: KernelPlan) -> Result:
+    header = f"{plan.image} (why it is rebuilt)"
+    return {"before_header": header, "before": "".join(f"{reason}\n" for reason in plan.reasons), "after_header": header, "after": ""}
+
+
+def sync_images(host: Host, request: SyncRequest, check_mode: bool) -> ImageSync:
+    """Rebuild the images that need it; in check mode, only inspect them.
 
     Raises HostError; the image of the kernel at fault is as it was, those before it in order have been rebuilt.
     """
     with contextlib.nullcontext() if check_mode else host.lock():
-        releases = chosen_releases(host, params["kernels"])
-        against = _inspection(host, params, check_mode)
-        plans = tuple(against.plan(host, release) for release in releases)
+        releases = chosen_releases(host, request.kernels)
+        inspector = _inspector(host, request, check_mode)
+        plans = tuple(inspector.plan(host, release) for release in releases)
         for plan in plans:
-            if plan.reasons and against.generator is not None and not check_mode:
-                remaining = functools.partial(against.remaining, host, plan.release)
-                rebuild(host, against.generator, plan, remaining, params["timeout"])
-    return ImageSync(None if against.generator is None else against.generator.name, plans)
+            if plan.reasons and inspector.generator is not None and not check_mode:
+                remaining = functools.partial(inspector.remaining, host, plan.release)
+                rebuild(host, inspector.generator, plan, remaining, request.timeout)
+    return ImageSync(None if inspector.generator is None else inspector.generator.name, plans)
 
 
-def _inspection(host: Host, params: t.Mapping[str, t.Any], check_mode: bool) -> ImageInspector:
-    given = None if params["policy"] is None else GivenPolicy.parse(params["policy"]["files"], params["policy"]["modules"])
-    if given is not None and not check_mode:
-        given.check(host)
-    pending = frozenset(module.name.replace("-", "_") for module in pending_of(params)) if check_mode else frozenset()
-    return ImageInspector(ImagePolicy.read(host, given), choose(host, params["generator"]), pending, params["force"])
+def _inspector(host: Host, request: SyncRequest, check_mode: bool) -> ImageInspector:
+    if request.policy is not None and not check_mode:
+        request.policy.check(host)
+    pending = frozenset(module.name.replace("-", "_") for module in request.pending_modules) if check_mode else frozenset()
+    return ImageInspector(ImagePolicy.read(host, request.policy), choose(host, request.generator), pending, request.force)

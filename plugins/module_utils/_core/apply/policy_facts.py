@@ -1,26 +1,28 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Reads from the host what a policy is decided from."""
+"""Reads from the host what a policy is planned from, and the boots that it leads to."""
 
 from __future__ import annotations
 
-import posixpath
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot.driverctl import Driverctl
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot import read as reading
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.read_root import config_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_transaction import read_state
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.planned_host import PlannedHost
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import MODULES, Kernel
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_content import ModuleContent, NoModuleError, module_path
-from ansible_collections.vfio.variants.plugins.module_utils._core.policy.facts import OtherConfig, PolicyFacts
-from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import Rules
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.facts import PolicyFacts
 
 if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.next_boot import NextBoot
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache import Cache
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
-    from ansible_collections.vfio.variants.plugins.module_utils._core.policy.policy import PolicyPaths
+    from ansible_collections.vfio.variants.plugins.module_utils._core.policy.policy import Policy, PolicyPaths
 
 
 def read_facts(
@@ -28,18 +30,17 @@ def read_facts(
     paths: PolicyPaths,
     inventory: Inventory,
     kernels: tuple[Kernel, ...],
-    running: str | None,
+    loader: NextBoot,
     ids_candidates: t.Collection[str],
 ) -> PolicyFacts:
     """Read the host.  ``ids_candidates`` are the modules to look into for an `ids` parameter."""
+    without = PlannedHost(host, dict.fromkeys(paths.all))
     return PolicyFacts(
         inventory=inventory,
         kernels=kernels,
-        running=running,
-        foreign=read_foreign(host, kernels, paths.all),
+        configs={kernel.release: _config(without, kernel.release, loader) for kernel in kernels},
         existing={path: read_state(host, path) for path in paths.all},
         hidden={path: other for path in paths.all for other in reversed(paths.hidden_by(path)) if host.exists(other)},
-        rules_name=posixpath.basename(paths.rules),
         initramfs_tools=host.is_dir("/etc/initramfs-tools") and host.which("mkinitramfs") is not None,
         dracut=host.which("dracut") is not None,
         ids_modules=frozenset(
@@ -48,17 +49,22 @@ def read_facts(
     )
 
 
-def read_foreign(host: Host, kernels: t.Sequence[Kernel], without: t.Container[str] = ()) -> OtherConfig:
-    """What is configured on the host, leaving out the paths ``without``."""
-    everything = ModprobeConfig.read(host).directives
-    own = [f"{MODULES}/{kernel.release}/modules.softdep" for kernel in kernels]
-    return OtherConfig(
-        config=ModprobeConfig(tuple(directive for directive in everything if directive.source.path not in without)),
-        own_softdeps=tuple(ModprobeConfig.parse(host.read_text(path), path) for path in own if host.is_file(path)),
-        rules=Rules.read(host, (b"driver_override",), without=without),
-        driverctl={address: saved.driver for address, saved in Driverctl.read(host).overrides.items()},
-        cmdline=Cmdline.read(host),
+def read_boots(
+    host: Host, policy: Policy, inventory: Inventory, kernels: t.Sequence[Kernel], running: Kernel | None, loader: NextBoot, cache: Cache
+) -> tuple[Boot, ...]:
+    """The boot of each of the kernels once the policy's files are written and the images rebuilt."""
+    planned = PlannedHost(host, {path: policy.content(path) for path in policy.paths.all})
+    # What the running kernel has built in is known from what it does.
+    others = [] if running is None or running.release in {kernel.release for kernel in kernels} else [running]
+    found = reading.boots(
+        planned, inventory, (*kernels, *others), None if running is None else running.release, loader, cache, policy.modules
     )
+    return found[: len(kernels)]
+
+
+def _config(host: Host, release: str, loader: NextBoot) -> ModprobeConfig:
+    entry = loader.entries.get(release) or reading.without_entry(host, release)
+    return config_of(host, release, entry.cmdline, entry.source)
 
 
 def _takes_ids(host: Host, kernel: Kernel, module: str) -> bool:

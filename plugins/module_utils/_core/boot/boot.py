@@ -45,7 +45,7 @@ class LoadList:
     modules: tuple[Listed, ...]
     in_order: bool = True
     """False if the program loads several modules at a time (systemd-modules-load since systemd 262)."""
-    heeds_blacklist: bool = True
+    honours_blacklist: bool = True
     """False if the program runs a plain `modprobe name`: dracut's rd.driver.pre and rd.driver.post, sysvinit's kmod."""
 
 
@@ -74,6 +74,8 @@ class Stage:
     config: ModprobeConfig
     rules: Rules
     doubts: tuple[str, ...] = ()
+    loads_lists: bool = False
+    """Whether an initramfs has systemd-modules-load, for which its generator copies the root's lists."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,6 +148,10 @@ class Boot:
     """What could not be determined about the boot as a whole, as when the initramfs cannot be read."""
 
 
+NOT_KNOWN = "not known"
+"""The source of what a forecast could not see."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Reason:
     """A fact that decides the result, and its source: a file and line, or an address."""
@@ -169,6 +175,22 @@ class Winner:
     stage: StageName | None
     because: tuple[Reason, ...]
     outcomes: tuple[str | None, ...]
+
+    @property
+    def facts(self) -> dict[str, str]:
+        """The facts that decide each of the outcomes, by source."""
+        found: dict[str, str] = {}
+        for because in self.because:
+            source, fact = because.source, because.fact
+            if source.startswith("or "):
+                source, _colon, fact = fact.partition(": ")
+            found.setdefault(source, fact)
+        return found
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """What could not be seen, a sentence each."""
+        return tuple(because.fact for because in self.because if because.source == NOT_KNOWN)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,7 +14,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import CMDLINE
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.driver_tables import Tables
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import MODULES, version_key
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import MODULES, PENDING, version_key
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_content import ModuleContent, NoModuleError, module_path
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameters import given_to, given_to_built_in, named
@@ -78,6 +78,9 @@ def module_facts(
     module = normalize_module_name(name)
     path = module_path(kernel, module)
     loaded = tuple((registered or {}).get(module, ()))
+    if kernel.modules.get(module) == PENDING:
+        # The task that installs it builds it for this kernel; whether it takes `ids=` only its file will tell.
+        return dataclasses.replace(_unseen(kernel, module, loaded), takes_ids=True, doubt=None)
     if path is None:
         # A driver that cannot be a module, such as shpchp, is not in modules.builtin, but it is in modules.builtin.modinfo.
         built_in = module in kernel.builtins or (module not in kernel.modules and module in _built_in(host, kernel.release))

@@ -11,6 +11,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot import re
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.read_modules import Machine
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.read_runtime import LaterFacts
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.rebuilt_image import rebuilt
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import next_boot
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.next_boot import BootEntry, NextBoot
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import CMDLINE, Cmdline
@@ -33,25 +34,37 @@ def boots(
     running: str | None,
     loader: NextBoot | None = None,
     cache: Cache | None = None,
+    rebuilt_with: t.Collection[str] | None = None,
 ) -> tuple[Boot, ...]:
     """One boot for each of these kernels, in their order.
 
     ``running`` is the running release, ``loader`` the boot loader's configuration if the caller has read it already, ``cache``
-    a cache for images and modules.  What cannot be read is a doubt of the boot, not an error.
+    a cache for images and modules.  With ``rebuilt_with``, each initramfs is as it will be after it is rebuilt with these modules
+    added.  What cannot be read is a doubt of the boot, not an error.
     """
     chosen = next_boot.read(host) if loader is None else loader
     current = next((kernel for kernel in kernels if kernel.release == running), None)
     machine = Machine(host, inventory, current, cache)
     later, rules = LaterFacts.read(host), read_root.rules_of(host)
-    return tuple(_boot(machine, kernel, rules, chosen.entries.get(kernel.release), later) for kernel in kernels)
+    return tuple(_boot(machine, kernel, rules, chosen.entries.get(kernel.release), later, rebuilt_with) for kernel in kernels)
 
 
-def _boot(machine: Machine, kernel: Kernel, rules: Rules, found: BootEntry | None, facts: LaterFacts) -> Boot:
-    entry = found or _without_entry(machine.host, kernel.release)
+def _boot(
+    machine: Machine,
+    kernel: Kernel,
+    rules: Rules,
+    found: BootEntry | None,
+    facts: LaterFacts,
+    rebuilt_with: t.Collection[str] | None,
+) -> Boot:
+    entry = found or without_entry(machine.host, kernel.release)
     image = read_image.find(machine.host, entry, machine.cache)
     inherited = () if image.early is None else image.early.blacklisted
     root = read_root.read_stage(machine.host, kernel, rules, entry.cmdline, entry.source, inherited)
-    stages = (root,) if image.early is None else (image.early.stage, root)
+    early = None if image.early is None else image.early.stage
+    if early is not None and rebuilt_with is not None:
+        early = rebuilt(early, root, rebuilt_with)
+    stages = (root,) if early is None else (early, root)
     later = facts.for_kernel(kernel, machine.inventory, rules, _driver_of(machine))
     about = read_modules.read(machine, kernel, stages, later, entry.cmdline)
     return Boot(
@@ -71,7 +84,7 @@ def _boot(machine: Machine, kernel: Kernel, rules: Rules, found: BootEntry | Non
     )
 
 
-def _without_entry(host: Host, release: str) -> BootEntry:
+def without_entry(host: Host, release: str) -> BootEntry:
     """For a kernel without a boot loader entry: most likely it would have the same command line as the running one."""
     doubt = (
         f"The boot loader's menu has no entry for kernel {release}: the running kernel's arguments and the default initramfs are assumed."

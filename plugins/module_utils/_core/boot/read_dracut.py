@@ -36,6 +36,11 @@ def is_made_by(tree: FileTree) -> bool:
     return any(tree.exists(f"{home}/{name}") for home in HOMES for name in ("hooks", "modules.txt", "build-parameter.txt"))
 
 
+def loads_lists(tree: FileTree, cmdline: Cmdline) -> bool:
+    """Whether the image loads the lists of modules-load.d."""
+    return any(tree.exists(path) for path in SYSTEMD) and read_systemd.loads_lists(tree, cmdline, in_initrd=True)
+
+
 def flow(tree: FileTree, kernel: Kernel, cmdline: Cmdline, source: str) -> Flow:
     """What dracut's scripts and the image's systemd, if any, do about drivers."""
     with_systemd = any(tree.exists(path) for path in SYSTEMD)
@@ -46,9 +51,9 @@ def flow(tree: FileTree, kernel: Kernel, cmdline: Cmdline, source: str) -> Flow:
     unordered, doubts = read_systemd.steps(tree, cmdline, source, in_initrd=True) if with_systemd else (((Coldplug(),),), ())
     # The script blacklists the value of rd.driver.post as a whole: with commas in it that is not a module's name.
     blacklisted = (*(entry.name for entry in banned), *(name for name in _whole_values(arguments, POST) if runs and "," not in name))
-    steps: tuple[Step, ...] = ((LoadList(PRE, pre, heeds_blacklist=False),),) if pre else ()
+    steps: tuple[Step, ...] = ((LoadList(PRE, pre, honours_blacklist=False),),) if pre else ()
     steps += unordered
-    steps += ((LoadList(POST, post, heeds_blacklist=False),),) if post else ()
+    steps += ((LoadList(POST, post, honours_blacklist=False),),) if post else ()
     found = (*doubts, *_conflicts(tree, unordered, pre, blacklisted), *_breaks(arguments), *_script_doubts(tree, kernel))
     lasts = script is not None and RUN_BLACKLIST in script
     return Flow(steps, tuple(normalize_module_name(name) for name in blacklisted), lasts, found)

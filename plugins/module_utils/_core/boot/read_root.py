@@ -109,7 +109,7 @@ def _steps(tree: FileTree, cmdline: Cmdline, source: str) -> tuple[tuple[Step, .
     if all(tree.is_file(path) for path in SYSVINIT_ORDER):
         # kmod's script starts after checkroot.sh, which starts after mountdevsubfs.sh, which starts after udev has settled.
         listed = tuple(_sysvinit_list(tree))
-        return ((Coldplug(),), (LoadList("kmod", listed, heeds_blacklist=False),)) if listed else ((Coldplug(),),), ()
+        return ((Coldplug(),), (LoadList("kmod", listed, honours_blacklist=False),)) if listed else ((Coldplug(),),), ()
     return ((Coldplug(),),), (f"{tree.shown(links[0])} is not systemd: what it loads, and when, cannot be determined.",)
 
 

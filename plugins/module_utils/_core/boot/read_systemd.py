@@ -55,6 +55,11 @@ def steps(tree: FileTree, cmdline: Cmdline, source: str, in_initrd: bool) -> tup
     return ((loading, coldplug),), doubts
 
 
+def loads_lists(tree: FileTree, cmdline: Cmdline, in_initrd: bool) -> bool:
+    """Whether systemd-modules-load runs, whatever it finds."""
+    return LIST_UNIT not in _masked(tree, cmdline, in_initrd)
+
+
 def _load_list(tree: FileTree, cmdline: Cmdline, source: str, in_initrd: bool) -> LoadList | None:
     """The modules on the command line, then those in the files.  As modules-load.c."""
     keys = ("modules_load", "rd.modules_load") if in_initrd else ("modules_load",)

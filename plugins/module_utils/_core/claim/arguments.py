@@ -1,6 +1,10 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The options that hold claims, which several modules share, and the claims in them."""
+"""The options that hold claims, which several modules share, and the claims in them.
+
+A module's function `request()` makes a frozen dataclass from its options, in the one place that knows them by name; what is
+shared by several modules is made here.  The rest of the core takes requests, never options.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +19,7 @@ CLAIM_FIELDS: dict[str, dict[str, t.Any]] = {
     "devices": {"type": "raw", "required": True},
     "driver": {"type": "str", "default": claims.AUTO},
     "expect": {"type": "str"},
-    "strategy": {"type": "str", "choices": list(claims.STRATEGIES)},
+    "strategy": {"type": "str", "choices": [*claims.STRATEGIES]},
     "allow_missing": {"type": "bool", "default": False},
 }
 CLAIM_ARGUMENTS: dict[str, dict[str, t.Any]] = {
@@ -35,18 +39,18 @@ CLAIM_EXCLUSIVE = tuple(("claims", option) for option in SHORTHAND)
 """`mutually_exclusive` of a module that takes claims."""
 
 
-def claims_of(params: t.Mapping[str, t.Any]) -> tuple[claims.Claim, ...]:
+def claims_of(options: t.Mapping[str, t.Any]) -> tuple[claims.Claim, ...]:
     """The claims in a module's options, from `claims` or from the shorthand; none when neither is given."""
-    if params.get("claims") is not None:
-        return claims.parse(params["claims"])
-    if params.get("devices") is None:
-        given = [option for option in SHORTHAND if params.get(option) is not None]
+    if options.get("claims") is not None:
+        return claims.parse(options["claims"])
+    if options.get("devices") is None:
+        given = [option for option in SHORTHAND if options.get(option) is not None]
         if given:
             raise HostError(f"{given[0]}: this needs devices as well.", "Name the devices, or give a list of claims.")
         return ()
-    return (claims.parse_one({option: params.get(option) for option in SHORTHAND}, claims.SHORTHAND),)
+    return (claims.parse_one({option: options.get(option) for option in SHORTHAND}, claims.SHORTHAND),)
 
 
-def pending_of(params: t.Mapping[str, t.Any]) -> tuple[PendingModule, ...]:
+def pending_of(options: t.Mapping[str, t.Any]) -> tuple[PendingModule, ...]:
     """The modules that another task of the same play installs."""
-    return tuple(PendingModule(module["name"], tuple(module.get("aliases") or ())) for module in params.get("pending_modules") or ())
+    return tuple(PendingModule(module["name"], tuple(module.get("aliases") or ())) for module in options.get("pending_modules") or ())

@@ -21,7 +21,13 @@ if t.TYPE_CHECKING:
 
 AUTO = "auto"
 FALLBACK = "vfio_pci"
-STRATEGIES = ("override", "ids", "blacklist")
+Strategy = t.Literal["override", "ids", "blacklist"]
+"""How a driver wins at boot."""
+STRATEGIES: tuple[Strategy, ...] = t.get_args(Strategy)
+ClaimState = t.Literal["present", "absent"]
+"""Whether claims are to hold, or what they brought about is to go."""
+GroupMode = t.Literal["claim", "ignore"]
+"""What happens to the other functions of a claimed one's IOMMU group: see `with_companions()`."""
 FIELDS = ("devices", "driver", "expect", "strategy", "allow_missing")
 BASE_CLASS_BRIDGE = 0x06
 CLASS_BRIDGE_OTHER = 0x0680
@@ -38,7 +44,7 @@ class Claim:
     selectors: tuple[selectors.Selector, ...]
     driver: str = AUTO
     expect: tuple[int, int] | None = None
-    strategy: str | None = None
+    strategy: Strategy | None = None
     allow_missing: bool = False
     index: int = 0
 
@@ -73,7 +79,7 @@ def parse_one(given: t.Mapping[str, t.Any], index: int) -> Claim:
     driver = AUTO if given.get("driver") is None else given["driver"]
     if not isinstance(driver, str) or not NAME.fullmatch(driver):
         raise HostError(
-            f"{claim.option('driver')}: {driver!r} is no driver's name.", "Write auto, or a driver's or module's name: vfio-pci."
+            f"{claim.option('driver')}: {driver!r} is not a valid driver name.", "Write auto, or a driver's or module's name: vfio-pci."
         )
     strategy = given.get("strategy")
     if strategy not in (None, *STRATEGIES):
@@ -193,11 +199,11 @@ def companions(claims: t.Sequence[Claim], inventory: Inventory) -> tuple[tuple[C
 
 
 def with_companions(claims: t.Sequence[Claim], inventory: Inventory) -> tuple[Claim, ...]:
-    """The claims, and one more for each companion: it goes to its own best VFIO driver, never to its neighbour's."""
+    """The claims, and one more for each companion: it goes to its own best VFIO driver, never to the claimed function's."""
     return (*claims, *(_own_claim(claim, device) for claim, device in companions(claims, inventory)))
 
 
 def _own_claim(claim: Claim, device: Device) -> Claim:
     selector = Selector(text=device.address, address=device.address)
     # Whatever wins for the claimed card: its companion is one device, and its native driver may serve others.
-    return dataclasses.replace(claim, selectors=(selector,), driver="auto", expect=None, strategy="override")
+    return dataclasses.replace(claim, selectors=(selector,), driver=AUTO, expect=None, strategy="override")

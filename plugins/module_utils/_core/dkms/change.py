@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Taking a plan's steps with DKMS, and back again when one fails."""
+"""Taking a plan's steps with DKMS, and undoing them when one fails."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree impo
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.module_check import Proof
+    from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.module_check import StagedBuild
     from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.plan import PackagePlan
     from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree import Active, DkmsPaths, PackageState
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
@@ -26,7 +26,7 @@ class Rollback:
     def add(self, step: t.Callable[[], None]) -> None:
         self._steps.append(step)
 
-    def go(self) -> tuple[str, ...]:
+    def undo(self) -> tuple[str, ...]:
         """Undo, the last step first, and all of them whatever happens; returns what could not be undone."""
         outcomes = []
         while self._steps:
@@ -46,18 +46,25 @@ class PackageChange:
     """A plan being carried out.  Nothing lasts before `make` returns, except that older versions are removed at its end."""
 
     def __init__(
-        self, host: Host, places: DkmsPaths, plan: PackagePlan, state: PackageState, arch: str, proof: Proof, modules: t.Collection[str]
+        self,
+        host: Host,
+        paths: DkmsPaths,
+        plan: PackagePlan,
+        state: PackageState,
+        arch: str,
+        staged: StagedBuild,
+        modules: t.Collection[str],
     ) -> None:
-        """``proof`` holds what was built; ``modules`` are those that any version of the package is known to bring."""
+        """``staged`` holds what was built; ``modules`` are those that any version of the package is known to bring."""
         self._host = host
-        self._places = places
+        self._paths = paths
         self._plan = plan
         self._state = state
         self._arch = arch
-        self._proof = proof
+        self._staged = staged
         self._modules = modules
-        self._back = Rollback()
-        self._swept = 0
+        self._rollback = Rollback()
+        self._set_aside_count = 0
 
     def make(self, verify: t.Callable[[], None]) -> None:
         """Take the steps; ``verify`` raises HostError when the outcome is not right."""
@@ -65,7 +72,7 @@ class PackageChange:
             self._replace()
             verify()
         except BaseException as error:
-            stuck = self._back.go()
+            stuck = self._rollback.undo()
             if stuck and isinstance(error, HostError):
                 raise HostError(error.msg, f"Not everything could be put back: {' '.join(stuck)}", error.facts) from error
             raise
@@ -74,53 +81,53 @@ class PackageChange:
 
     def _replace(self) -> None:
         if self._plan.module_trees:
-            self._back.add(self._depmod)
+            self._rollback.add(self._depmod)
         for active in self._plan.uninstalls:
             self._uninstall(active)
-        self._sweep(remnant.path for remnant in self._plan.remnants)
+        self._set_aside(module.path for module in self._plan.stale_modules)
         if self._plan.version is not None:
-            self._bring_in(self._proof, self._plan.version)
+            self._bring_in(self._staged, self._plan.version)
             for release in self._plan.installs:
                 self._install(release, self._plan.version)
         self._depmod()
 
     def _depmod(self) -> None:
         for release in self._plan.module_trees:
-            if self._host.is_file(f"{self._places.install}/{release}/modules.dep"):
+            if self._host.is_file(f"{self._paths.install}/{release}/modules.dep"):
                 run_depmod(self._host, release)
 
     def _uninstall(self, active: Active) -> None:
         version = self._state.versions.get(active.version)
         if version is None or active.release not in version.builds:
-            # DKMS has lost what it installed and could only refuse; the link is all that is left of its knowledge.
-            self._sweep(self._files(active.release, self._modules))
-            self._sweep([f"{self._places.tree}/{self._plan.name}/kernel-{active.release}-{active.arch}"], self._proof.attic.tree)
+            # DKMS has lost what it installed and could only refuse; nothing but the link is left of its records.
+            self._set_aside(self._files(active.release, self._modules))
+            self._set_aside([f"{self._paths.tree}/{self._plan.name}/kernel-{active.release}-{active.arch}"], self._staged.backup.tree)
             return
         built = version.builds[active.release].modules
-        self._heal(active.version)
+        self._restore_conf(active.version)
         dkms = self._dkms(active.version)
-        self._sweep(path for path in self._files(active.release, built) if not self._is_one_of(path, built.values()))
-        self._back.add(lambda: dkms.install(active.release, active.arch))
+        self._set_aside(path for path in self._files(active.release, built) if not self._is_one_of(path, built.values()))
+        self._rollback.add(lambda: dkms.install(active.release, active.arch))
         dkms.uninstall(active.release, active.arch)
-        # What DKMS put back: a file that it archived before anybody kept such files from it.
-        self._sweep(self._files(active.release, built))
+        # What DKMS put back: a file that it archived before such files were kept from it.
+        self._set_aside(self._files(active.release, built))
 
     def _files(self, release: str, modules: t.Iterable[str]) -> tuple[str, ...]:
-        return module_files(self._host, self._places, self._plan.name, release, modules)
+        return module_files(self._host, self._paths, self._plan.name, release, modules)
 
     def _is_one_of(self, path: str, others: t.Iterable[str]) -> bool:
         return self._host.is_file(path) and any(self._host.read_bytes(path) == self._host.read_bytes(other) for other in others)
 
-    def _sweep(self, paths: t.Iterable[str], attic: str | None = None) -> None:
+    def _set_aside(self, paths: t.Iterable[str], backup: str | None = None) -> None:
         """Move files out of DKMS's sight."""
         for path in paths:
             # Files of one name come from several kernels, and twice from one.
-            self._swept += 1
-            self._move_away(path, f"{attic or self._proof.attic.modules}/{self._swept}")
+            self._set_aside_count += 1
+            self._move_away(path, f"{backup or self._staged.backup.modules}/{self._set_aside_count}")
 
-    def _heal(self, version: str) -> None:
+    def _restore_conf(self, version: str) -> None:
         """Give a version whose sources vanished a dkms.conf again, without which DKMS cannot remove what it installed."""
-        known, sources = self._state.versions[version], self._places.sources(self._plan.name, version)
+        known, sources = self._state.versions[version], self._paths.sources(self._plan.name, version)
         if not self._host.is_file(f"{sources}/dkms.conf"):
             names = sorted({name for build in known.builds.values() for name in build.modules})
             lines = [f'PACKAGE_NAME="{self._plan.name}"', f'PACKAGE_VERSION="{version}"']
@@ -128,32 +135,32 @@ class PackageChange:
                 lines += [f'BUILT_MODULE_NAME[{index}]="{name}"', f'DEST_MODULE_LOCATION[{index}]="{self._destination(name)}"']
             self._host.make_directory(sources)
             self._host.write_atomic(f"{sources}/dkms.conf", "\n".join([*lines, ""]).encode())
-            self._back.add(lambda: self._host.remove_tree(sources))
-        if self._host.link(f"{self._places.version(self._plan.name, version)}/source") is None:
+            self._rollback.add(lambda: self._host.remove_tree(sources))
+        if self._host.link(f"{self._paths.version(self._plan.name, version)}/source") is None:
             self._dkms(version).add()
 
     def _destination(self, module: str) -> str:
         """The folder in the module tree that a module was installed to."""
         for active in self._state.active.values():
             if module in active.modules:
-                return active.modules[module][len(f"{self._places.install}/{active.release}") :].rsplit("/", 1)[0]
+                return active.modules[module][len(f"{self._paths.install}/{active.release}") :].rsplit("/", 1)[0]
         return "/updates"
 
-    def _bring_in(self, proof: Proof, version: str) -> None:
-        """Put the proved sources and builds where DKMS expects them."""
-        here, sources = self._places.version(self._plan.name, version), self._places.sources(self._plan.name, version)
-        if self._plan.place:
-            self._move_away(here, proof.attic.tree)
-            self._move_away(sources, proof.attic.sources)
-            self._move(proof.sources, sources)
-        if self._plan.place or self._plan.register:
+    def _bring_in(self, staged: StagedBuild, version: str) -> None:
+        """Put the staged sources and builds where DKMS expects them."""
+        here, sources = self._paths.version(self._plan.name, version), self._paths.sources(self._plan.name, version)
+        if self._plan.replaces_sources:
+            self._move_away(here, staged.backup.tree)
+            self._move_away(sources, staged.backup.sources)
+            self._move(staged.sources, sources)
+        if self._plan.replaces_sources or self._plan.register:
             known = self._host.exists(here)
-            self._back.add(lambda: self._host.remove(f"{here}/source") if known else self._forget(here))
+            self._rollback.add(lambda: self._host.remove(f"{here}/source") if known else self._forget(here))
             self._dkms(version).add()
         for release in self._plan.builds:
             # An unfinished build of an earlier run may lie there, in which DKMS found no module.
             self._host.remove_tree(f"{here}/{release}")
-            self._move(proof.built(release), f"{here}/{release}")
+            self._move(staged.built(release), f"{here}/{release}")
 
     def _forget(self, version_folder: str) -> None:
         self._host.remove_tree(version_folder)
@@ -161,14 +168,14 @@ class PackageChange:
         if not self._host.names(package):
             self._host.remove_tree(package)
 
-    def _move_away(self, path: str, attic: str) -> None:
+    def _move_away(self, path: str, backup: str) -> None:
         if self._host.exists(path) or self._host.link(path) is not None:
-            self._host.make_directory(attic)
-            self._move(path, f"{attic}/{path.rsplit('/', 1)[1]}")
+            self._host.make_directory(backup)
+            self._move(path, f"{backup}/{path.rsplit('/', 1)[1]}")
 
     def _move(self, source: str, target: str) -> None:
         self._host.rename(source, target)
-        self._back.add(lambda: self._put_back(target, source))
+        self._rollback.add(lambda: self._put_back(target, source))
 
     def _put_back(self, path: str, place: str) -> None:
         self._host.make_directory(place.rsplit("/", 1)[0])
@@ -176,24 +183,24 @@ class PackageChange:
 
     def _install(self, release: str, version: str) -> None:
         dkms = self._dkms(version)
-        built = built_modules(self._host, f"{self._places.version(self._plan.name, version)}/{release}/{self._arch}")
-        self._sweep(self._files(release, built))
-        self._back.add(lambda: dkms.uninstall(release, self._arch))
+        built = built_modules(self._host, f"{self._paths.version(self._plan.name, version)}/{release}/{self._arch}")
+        self._set_aside(self._files(release, built))
+        self._rollback.add(lambda: dkms.uninstall(release, self._arch))
         dkms.install(release, self._arch)
 
     def _remove(self, version: str) -> None:
         """Remove a version that no kernel uses any more, with its sources."""
         known = self._state.versions[version]
-        here = self._places.version(self._plan.name, version)
+        here = self._paths.version(self._plan.name, version)
         try:
             if known.registered and known.digest is not None:
                 self._dkms(version).remove()
             # What DKMS does not find by itself: a version that was never registered, or whose sources vanished.
             self._forget(here)
-            self._host.remove_tree(self._places.sources(self._plan.name, version))
+            self._host.remove_tree(self._paths.sources(self._plan.name, version))
         except HostError as error:
             instead = f"{self._plan.name} {self._plan.version} is installed, but " if self._plan.version else ""
             raise HostError(f"{instead}{self._plan.name} {version} cannot be removed: {error.msg}", error.hint, error.facts) from error
 
     def _dkms(self, version: str) -> DkmsCommand:
-        return DkmsCommand(self._host, self._places, self._plan.name, version)
+        return DkmsCommand(self._host, self._paths, self._plan.name, version)

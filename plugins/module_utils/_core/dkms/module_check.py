@@ -1,9 +1,9 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Building a package beside DKMS's own tree, so that nothing is touched before it is proved to build.
+"""Building a package beside DKMS's own tree, so that nothing is touched before it is known to build, and checking what was built.
 
-The proof lies in hidden folders beside the real ones, which DKMS does not look into, on the same file systems: what was
-proved is then moved into its place, not built again.  A build of a kernel is kept for the next step of the same run.
+The build is staged in hidden folders beside the real ones, which DKMS does not look into, on the same file systems: what was
+built is then moved into its place, not built again.  A build for a kernel is kept for the next step of the same run.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf_mod
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import Result
 
 
 PREFIX = ".vfio-variants-"
@@ -43,11 +44,11 @@ class Backup(t.NamedTuple):
 
 
 @dataclasses.dataclass(frozen=True)
-class Proof:
-    """A version of a package under proof.  ``digest`` is that of the new sources, None when those in place are built."""
+class StagedBuild:
+    """A version of a package that is built aside.  ``digest`` is that of the new sources, None when those in place are built."""
 
     host: Host
-    places: DkmsPaths
+    paths: DkmsPaths
     name: str
     version: str
     digest: str | None
@@ -58,29 +59,29 @@ class Proof:
 
     @property
     def _here(self) -> str:
-        return f"{self.places.tree}/{self._key}"
+        return f"{self.paths.tree}/{self._key}"
 
     @property
-    def _places(self) -> DkmsPaths:
-        source = self.places.source if self.digest is None else f"{self.places.source}/{self._key}"
-        return DkmsPaths(f"{self._here}/tree", source, self.places.install)
+    def _paths(self) -> DkmsPaths:
+        source = self.paths.source if self.digest is None else f"{self.paths.source}/{self._key}"
+        return DkmsPaths(f"{self._here}/tree", source, self.paths.install)
 
     @property
     def sources(self) -> str:
         """The new sources."""
-        return self._places.sources(self.name, self.version)
+        return self._paths.sources(self.name, self.version)
 
     @property
-    def attic(self) -> Backup:
+    def backup(self) -> Backup:
         """Where the old version is kept meanwhile."""
-        return Backup(f"{self._here}/old", f"{self.places.source}/{self._key}/old", f"{self.places.install}/{self._key}")
+        return Backup(f"{self._here}/old", f"{self.paths.source}/{self._key}/old", f"{self.paths.install}/{self._key}")
 
     def built(self, release: str) -> str:
         """The folder with what was built for a kernel."""
-        return f"{self._places.version(self.name, self.version)}/{release}"
+        return f"{self._paths.version(self.name, self.version)}/{release}"
 
     def lay_out(self, files: t.Callable[[], t.Sequence[SourceFile]]) -> None:
-        """Put the sources where they are to be proved, and make them known to a DKMS tree of their own."""
+        """Put the sources where they are to be built, and register them in a DKMS tree of their own."""
         if self.digest is not None and digest(read_files(self.host, self.sources)) != self.digest:
             self.clear()
             found = tuple(files())
@@ -88,7 +89,7 @@ class Proof:
                 raise HostError("The sources changed while they were being read.", "Run the play again.")
             write_files(self.host, found, self.sources)
         self.host.make_directory(f"{self._here}/tree")
-        if self.host.link(f"{self._places.version(self.name, self.version)}/source") is None:
+        if self.host.link(f"{self._paths.version(self.name, self.version)}/source") is None:
             self._dkms().add()
 
     def build(self, release: str, arch: str, seconds: float) -> None:
@@ -110,20 +111,20 @@ class Proof:
         return self.host.text_or_none(self._mark(release)) or None
 
     def clear(self) -> None:
-        """Remove what every proof has left behind, this one and those of runs that were killed."""
-        for folder in (self.places.tree, self.places.source, self.places.install):
+        """Remove what every staged build has left behind, this one and those of runs that were killed."""
+        for folder in (self.paths.tree, self.paths.source, self.paths.install):
             for name in self.host.names(folder):
                 if name.startswith(PREFIX):
                     self.host.remove_tree(f"{folder}/{name}")
 
     def _dkms(self) -> DkmsCommand:
-        return DkmsCommand(self.host, self._places, self.name, self.version)
+        return DkmsCommand(self.host, self._paths, self.name, self.version)
 
     def _mark(self, release: str) -> str:
         return f"{self._here}/done/{release}"
 
     def _failure(self, release: str, error: HostError) -> HostError:
-        place = f"{self._places.version(self.name, self.version)}/build/"
+        place = f"{self._paths.version(self.name, self.version)}/build/"
         text = self.host.text_or_none(f"{place}make.log") or f"{error.facts.get('stdout', '')}\n{error.facts.get('stderr', '')}"
         lines = text.replace(place, "").strip().splitlines()[-LAST_LINES:]
         reason = next((line.strip() for line in lines if "error:" in line.lower()), error.msg)
@@ -141,9 +142,12 @@ class ExpectedModule:
     name: str
     aliases: tuple[str, ...] = ()
 
+    def result(self) -> Result:
+        return {"aliases": list(self.aliases)}
+
 
 def parse_manifest(text: str, where: str) -> tuple[ExpectedModule, ...]:
-    """The promises in a package's modules.json: ``{"modules": [{"name": …, "aliases": […]}]}``."""
+    """The modules that a package's modules.json lists: ``{"modules": [{"name": …, "aliases": […]}]}``."""
     try:
         data = json.loads(text)
         modules = [(module["name"], module.get("aliases", [])) for module in data["modules"]]
@@ -156,8 +160,8 @@ def parse_manifest(text: str, where: str) -> tuple[ExpectedModule, ...]:
     return tuple(ExpectedModule(name, tuple(aliases)) for name, aliases in modules)
 
 
-def judge_build(host: Host, release: str, modules: t.Mapping[str, str], promises: t.Sequence[ExpectedModule]) -> dict[str, ModuleInfo]:
-    """What each built module says.  Raises HostError when one is for another kernel, or lacks a promised alias."""
+def check_build(host: Host, release: str, modules: t.Mapping[str, str], expected: t.Sequence[ExpectedModule]) -> dict[str, ModuleInfo]:
+    """What each built module says.  Raises HostError when one is for another kernel, or lacks an expected alias."""
     found = {name: ModuleInfo.read(host, path) for name, path in modules.items()}
     for name, info in found.items():
         if not info.fits(release):
@@ -166,29 +170,29 @@ def judge_build(host: Host, release: str, modules: t.Mapping[str, str], promises
                 f"Check what /lib/modules/{release}/build leads to.",
             )
     known = {normalize_module_name(name): info for name, info in found.items()}
-    for promise in promises:
-        built = known.get(normalize_module_name(promise.name))
+    for wanted in expected:
+        built = known.get(normalize_module_name(wanted.name))
         if built is None:
             raise HostError(
-                f"The package brings no module {promise.name} for kernel {release}; it brings {', '.join(found) or 'none'}.",
+                f"The package brings no module {wanted.name} for kernel {release}; it brings {', '.join(found) or 'none'}.",
                 "Check BUILT_MODULE_NAME in its dkms.conf, and the option modules or its modules.json.",
             )
-        lacking = sorted(set(promise.aliases) - set(built.aliases))
+        lacking = sorted(set(wanted.aliases) - set(built.aliases))
         if lacking:
             raise HostError(
-                f"Module {promise.name} for kernel {release} lacks the alias {lacking[0]}.",
+                f"Module {wanted.name} for kernel {release} lacks the alias {lacking[0]}.",
                 f"It carries {', '.join(built.aliases) or 'none'}. Check its device table, and modules or the package's modules.json.",
             )
     return found
 
 
-def judge_installation(
-    host: Host, places: DkmsPaths, release: str, modules: t.Mapping[str, str], found: t.Mapping[str, ModuleInfo]
+def check_installation(
+    host: Host, paths: DkmsPaths, release: str, modules: t.Mapping[str, str], found: t.Mapping[str, ModuleInfo]
 ) -> dict[str, str]:
     """The file that the kernel will load for each module: as built, known to depmod with its aliases.  HostError when not."""
-    paths = installed_modules(host, places, release, modules)
+    installed = installed_modules(host, paths, release, modules)
     for name, built in modules.items():
-        path = paths.get(name)
+        path = installed.get(name)
         if path is None or not host.is_file(path):
             raise HostError(
                 f"DKMS did not install module {name} for kernel {release}.", "Run the module again with -vvv to see what DKMS said."
@@ -198,12 +202,12 @@ def judge_installation(
                 f"Kernel {release} would load {path}, which is not the module {name} that DKMS built ({built}).",
                 "Another package brings a module of that name. Remove it, or change depmod's search order in /etc/depmod.d.",
             )
-    known = b"\n" + host.read_bytes(f"{places.install}/{release}/modules.alias")
+    known = b"\n" + host.read_bytes(f"{paths.install}/{release}/modules.alias")
     for name, info in found.items():
         for alias in info.aliases:
             line = f"\nalias {alias} {normalize_module_name(name)}\n".encode("utf-8", "surrogateescape")
             if line not in known:
                 raise HostError(
-                    f"{places.install}/{release}/modules.alias does not give {alias} to module {name}.", f"Run `depmod {release}`."
+                    f"{paths.install}/{release}/modules.alias does not give {alias} to module {name}.", f"Run `depmod {release}`."
                 )
-    return paths
+    return installed

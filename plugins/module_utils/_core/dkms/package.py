@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms import plan as dkms_plan
@@ -12,16 +11,17 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.change im
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.conf import DkmsConf
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.module_check import (
     ExpectedModule,
-    Proof,
-    judge_build,
-    judge_installation,
+    StagedBuild,
+    check_build,
+    check_installation,
 )
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.plan import INSTALLED, DesiredState, PackagePlan
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.package_report import FoundModule, KernelPackage, PackageReport
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.plan import ABSENT, INSTALLED, DesiredState, PackagePlan
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.stale_modules import (
     check_forgotten,
     check_removed,
     known_modules,
-    read_remnants,
+    read_stale_modules,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree import DkmsPaths, PackageState, built_modules
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
@@ -32,47 +32,23 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.build_r
     missing_for_change,
     missing_for_kernel,
 )
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import ALL, chosen_releases, installed_releases
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import chosen_releases, installed_releases
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.source_tree import SourceFile
+    from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.plan import PresentLevel
+    from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.request import WantedPackage
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
-    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf_module import ModuleInfo
-
-
-@dataclasses.dataclass(frozen=True)
-class PackageSource:
-    """New sources.  ``files`` gives their contents when they are needed, None while only their digest is here."""
-
-    conf: DkmsConf
-    digest: str
-    promises: tuple[ExpectedModule, ...] = ()
-    files: t.Callable[[], t.Sequence[SourceFile]] | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class PackageRequest:
-    """What a user asks for.  ``kernels`` are releases, ``all`` or ``running``; ``version`` is None for each that is there."""
-
-    name: str
-    version: str | None
-    level: str = INSTALLED
-    kernels: tuple[str, ...] = (ALL,)
-    source: PackageSource | None = None
-    promises: tuple[ExpectedModule, ...] | None = None
-    keep_versions: bool = False
-    seconds: float = 1800
 
 
 class DkmsPackage:
-    """A request and the host it is for, as both are when this is made."""
+    """A wanted package and the host it is for, as both are when this is made."""
 
-    def __init__(self, host: Host, request: PackageRequest) -> None:
+    def __init__(self, host: Host, wanted: WantedPackage) -> None:
         self._host = host
-        self._request = request
-        self._places = DkmsPaths.read(host)
+        self._wanted = wanted
+        self._paths = DkmsPaths.read(host)
         self._arch = host.run(["uname", "-m"], 10).stdout.strip()
-        self._state = PackageState.read(host, self._places, request.name)
+        self._state = PackageState.read(host, self._paths, wanted.name)
         self._conf = self._read_conf()
         self._modules = self._known_modules()
         self.plan = self._decide()
@@ -80,36 +56,36 @@ class DkmsPackage:
     # -- deciding
 
     def _read_conf(self) -> DkmsConf | None:
-        if self._request.source is not None or self._request.version is None:
-            return self._request.source.conf if self._request.source is not None else None
-        path = f"{self._places.sources(self._request.name, self._request.version)}/dkms.conf"
+        if self._wanted.source is not None or self._wanted.version is None:
+            return self._wanted.source.conf if self._wanted.source is not None else None
+        path = f"{self._paths.sources(self._wanted.name, self._wanted.version)}/dkms.conf"
         return DkmsConf(self._host.read_text(path), path) if self._host.is_file(path) else None
 
     def _decide(self) -> PackagePlan:
-        request = self._request
-        if request.level == "absent":
+        wanted = self._wanted
+        if wanted.level == ABSENT:
             return self._decide_absence()
-        if request.version is None:
-            raise HostError(f"version: which version of {request.name} is meant, is not said.", "Set version, or source.")
+        if wanted.version is None:
+            raise HostError(f"version: which version of {wanted.name} is meant, is not said.", "Set version, or source.")
         installed = installed_releases(self._host)
         excluded = {release: reason for release in installed for reason in (self._exclusion(release),) if reason is not None}
-        chosen = chosen_releases(self._host, request.kernels)
+        chosen = chosen_releases(self._host, wanted.kernels)
         if not chosen:
             raise HostError("kernels: this host has no kernel with its modules and its image.", "Install a kernel, or name one.")
         self._check_excluded(chosen, excluded)
-        wanted = request.source.digest if request.source is not None else None
-        wish = DesiredState(request.name, request.version, wanted, chosen, request.level, request.keep_versions)
-        return dkms_plan.decide(wish, self._state, installed, excluded)
+        digest = wanted.source.digest if wanted.source is not None else None
+        desired = DesiredState(wanted.name, wanted.version, digest, chosen, wanted.level, wanted.keep_versions)
+        return dkms_plan.decide(desired, self._state, installed, excluded)
 
     def _decide_absence(self) -> PackagePlan:
-        state = PackageState.read(self._host, self._places, self._request.name)
-        remnants = read_remnants(self._host, self._places, state, self._modules, self._versions())
-        return dkms_plan.decide_absence(state, self._request.version, remnants)
+        state = PackageState.read(self._host, self._paths, self._wanted.name)
+        stale = read_stale_modules(self._host, self._paths, state, self._modules, self._versions())
+        return dkms_plan.decide_absence(state, self._wanted.version, stale)
 
     def _versions(self) -> frozenset[str]:
         """The versions that shall be absent."""
-        if self._request.version is not None:
-            return frozenset((self._request.version,))
+        if self._wanted.version is not None:
+            return frozenset((self._wanted.version,))
         known = (*self._state.versions, *(active.version for active in self._state.active.values()))
         try:
             return frozenset((*known, self._conf.version)) if self._conf is not None else frozenset(known)
@@ -122,11 +98,11 @@ class DkmsPackage:
     def _check_excluded(self, chosen: t.Sequence[str], excluded: t.Mapping[str, str]) -> None:
         """A kernel that was asked for by name, and a package that fits no kernel, are no success."""
         refused = [release for release in chosen if release in excluded]
-        named = [release for release in refused if release in self._request.kernels]
+        named = [release for release in refused if release in self._wanted.kernels]
         if named or (refused and len(refused) == len(chosen)):
             first = (named or refused)[0]
             raise HostError(
-                f"{self._request.name} {self._request.version} is not meant for kernel {first}: {excluded[first]}.",
+                f"{self._wanted.name} {self._wanted.version} is not meant for kernel {first}: {excluded[first]}.",
                 "Install a kernel that fits, or leave this one out of kernels.",
                 {"skipped_kernels": {release: excluded[release] for release in refused}},
             )
@@ -134,7 +110,7 @@ class DkmsPackage:
     @property
     def needs_files(self) -> bool:
         """Whether the contents of the sources have to come to the host."""
-        return self.plan.place
+        return self.plan.replaces_sources
 
     def missing(self) -> tuple[Requirement, ...]:
         """What the plan needs on the host and is not there."""
@@ -160,55 +136,55 @@ class DkmsPackage:
 
     def clear(self) -> None:
         """Remove what killed runs left behind."""
-        self._proof().clear()
+        self._staged().clear()
 
     def build(self, releases: t.Iterable[str]) -> None:
-        """Prove that the package builds for these kernels of the plan."""
-        proof = self._proof()
-        source = self._request.source
+        """Build the package, aside, for these kernels of the plan."""
+        staged = self._staged()
+        source = self._wanted.source
         try:
-            proof.lay_out(source.files if source is not None and source.files is not None else tuple)
+            staged.lay_out(source.files if source is not None and source.files is not None else tuple)
             for release in releases:
-                proof.build(release, self._arch, self._request.seconds)
-                if proof.excluded(release) is None:
-                    judge_build(self._host, release, built_modules(self._host, f"{proof.built(release)}/{self._arch}"), self._promises())
+                staged.build(release, self._arch, self._wanted.timeout)
+                if staged.excluded(release) is None:
+                    check_build(self._host, release, built_modules(self._host, f"{staged.built(release)}/{self._arch}"), self._expected())
         except BaseException:
-            proof.clear()
+            staged.clear()
             raise
 
-    def apply(self) -> dict[str, t.Any]:
+    def apply(self) -> PackageReport:
         """Carry the plan out, and report what is there then."""
-        proof = self._proof()
+        staged = self._staged()
         if self.plan.builds:
             self.build(self.plan.builds)
-            excluded = {release: reason for release in self.plan.builds for reason in (proof.excluded(release),) if reason is not None}
+            excluded = {release: reason for release in self.plan.builds for reason in (staged.excluded(release),) if reason is not None}
             self.plan = self.plan.without(excluded)
             self._check_excluded(tuple({**self.plan.result, **excluded}), excluded)
-        change = PackageChange(self._host, self._places, self.plan, self._state, self._arch, proof, self._modules)
+        change = PackageChange(self._host, self._paths, self.plan, self._state, self._arch, staged, self._modules)
         try:
             change.make(self._verify)
         finally:
-            proof.clear()
+            staged.clear()
         if self.plan.version is None:
             self._verify_absence()
         return self.report()
 
-    def _proof(self) -> Proof:
-        digest = self._request.source.digest if self._request.source is not None and self.plan.place else None
-        return Proof(self._host, self._places, self._request.name, self._request.version or "", digest)
+    def _staged(self) -> StagedBuild:
+        digest = self._wanted.source.digest if self._wanted.source is not None and self.plan.replaces_sources else None
+        return StagedBuild(self._host, self._paths, self._wanted.name, self._wanted.version or "", digest)
 
     # -- reporting
 
-    def _promises(self) -> tuple[ExpectedModule, ...]:
-        if self._request.promises is not None:
-            return self._request.promises
-        return self._request.source.promises if self._request.source is not None else ()
+    def _expected(self) -> tuple[ExpectedModule, ...]:
+        if self._wanted.expected is not None:
+            return self._wanted.expected
+        return self._wanted.source.expected if self._wanted.source is not None else ()
 
     def _known_modules(self) -> frozenset[str]:
         """Every module that the package is known to bring, in any of its versions."""
-        told = self._conf.modules if self._conf is not None else ()
-        promised = (promise.name for promise in self._promises())
-        return frozenset((*told, *promised)) | known_modules(self._host, self._places, self._state)
+        listed = self._conf.modules if self._conf is not None else ()
+        expected = (module.name for module in self._expected())
+        return frozenset((*listed, *expected)) | known_modules(self._host, self._paths, self._state)
 
     def _verify(self) -> None:
         if self.plan.version is not None:
@@ -217,71 +193,51 @@ class DkmsPackage:
         for active in self.plan.uninstalls:
             version = self._state.versions.get(active.version)
             build = version.builds.get(active.release) if version is not None else None
-            check_removed(self._host, self._places, self._request.name, active.release, build.modules if build else self._modules)
+            check_removed(self._host, self._paths, self._wanted.name, active.release, build.modules if build else self._modules)
         for release in self.plan.module_trees:
-            check_forgotten(self._host, self._places, release, self._modules)
+            check_forgotten(self._host, self._paths, release, self._modules)
 
     def _verify_absence(self) -> None:
         left = self._decide_absence()
         if left.changed:
-            files = (remnant.path for remnant in left.remnants)
+            files = (module.path for module in left.stale_modules)
             what = ", ".join((*left.removes, *files)) or "every kernel link"
-            raise HostError(f"DKMS did not remove {what} of {self._request.name}.", "Run `dkms status`.")
+            raise HostError(f"DKMS did not remove {what} of {self._wanted.name}.", "Run `dkms status`.")
 
-    def report(self) -> dict[str, t.Any]:
-        """The package as it now is for each of the plan's kernels.  Raises HostError when it is not as promised."""
-        state = PackageState.read(self._host, self._places, self._request.name)
-        kernels = {release: self._kernel_report(state, release, level) for release, level in self.plan.result.items()}
-        return {**self._frame(), "kernels": kernels, "modules": self._module_report(kernels)}
+    def report(self) -> PackageReport:
+        """The package as it now is for each of the plan's kernels.  Raises HostError when it is not as expected."""
+        state = PackageState.read(self._host, self._paths, self._wanted.name)
+        return self._report({release: self._on_kernel(state, release, level) for release, level in self.plan.result.items()})
 
-    def prediction(self) -> dict[str, t.Any]:
-        """The same, before the plan is carried out: of the modules only what is promised is known."""
-        names = self._promises() or (tuple(ExpectedModule(name) for name in self._conf.modules) if self._conf is not None else ())
-        modules = {promise.name: {"aliases": list(promise.aliases)} for promise in names}
-        kernels = {release: {"state": level, "modules": modules} for release, level in self.plan.result.items()}
-        return {**self._frame(), "kernels": kernels, "modules": self._module_report(kernels)}
+    def prediction(self) -> PackageReport:
+        """The same, before the plan is carried out: of the modules only what is expected is known."""
+        modules = self._expected() or (tuple(ExpectedModule(name) for name in self._conf.modules) if self._conf is not None else ())
+        by_name = {module.name: module for module in modules}
+        kernels = {release: KernelPackage(level, by_name) for release, level in self.plan.result.items()}
+        return self._report(kernels, self.missing())
 
-    def _frame(self) -> dict[str, t.Any]:
-        before, after = dkms_plan.as_text(self.plan, self._state, self._request.source.digest if self._request.source else None)
-        header = f"DKMS package {self._request.name}"
-        return {
-            "name": self._request.name,
-            "version": self._request.version,
-            "changed": self.plan.changed,
-            "skipped_kernels": dict(self.plan.skipped),
-            **self._removals(),
-            "diff": {"before": before, "after": after, "before_header": header, "after_header": header},
-        }
+    def _report(self, kernels: t.Mapping[str, KernelPackage], lacking: tuple[Requirement, ...] = ()) -> PackageReport:
+        before, after = dkms_plan.as_text(self.plan, self._state, self._wanted.source.digest if self._wanted.source else None)
+        modules = {name: module.aliases for kernel in kernels.values() for name, module in kernel.modules.items()}
+        modules.update({module.name: module.aliases for module in self._expected() if module.name in modules})
+        return PackageReport(
+            name=self._wanted.name,
+            version=self._wanted.version,
+            plan=self.plan,
+            kernels=kernels,
+            modules=tuple(ExpectedModule(name, aliases) for name, aliases in sorted(modules.items())),
+            before=before,
+            after=after,
+            lacking=lacking,
+        )
 
-    def _removals(self) -> dict[str, t.Any]:
-        if self.plan.version is not None:
-            return {"replaced": list(self.plan.removes)}
-        return {"removed": list(self.plan.removes), "removed_files": [remnant.path for remnant in self.plan.remnants]}
-
-    def _kernel_report(self, state: PackageState, release: str, level: str) -> dict[str, t.Any]:
-        version = state.versions.get(self._request.version or "")
+    def _on_kernel(self, state: PackageState, release: str, level: PresentLevel) -> KernelPackage:
+        version = state.versions.get(self._wanted.version or "")
         build = version.builds.get(release) if version is not None else None
         if build is None:
-            raise HostError(f"DKMS has not built {self._request.name} {self._request.version} for kernel {release}.", "Run the play again.")
-        found = judge_build(self._host, release, build.modules, self._promises())
-        paths = dict(build.modules)
+            raise HostError(f"DKMS has not built {self._wanted.name} {self._wanted.version} for kernel {release}.", "Run the play again.")
+        found = check_build(self._host, release, build.modules, self._expected())
+        files = dict(build.modules)
         if level == INSTALLED:
-            paths = judge_installation(self._host, self._places, release, build.modules, found)
-        return {"state": level, "modules": {name: _module_facts(info, paths[name]) for name, info in found.items()}}
-
-    def _module_report(self, kernels: t.Mapping[str, t.Mapping[str, t.Any]]) -> list[dict[str, t.Any]]:
-        """Name and aliases of each module, as the option pending_modules of other modules takes them."""
-        found = {name: facts["aliases"] for kernel in kernels.values() for name, facts in kernel["modules"].items()}
-        found.update({promise.name: list(promise.aliases) for promise in self._promises() if promise.name in found})
-        return [{"name": name, "aliases": aliases} for name, aliases in sorted(found.items())]
-
-
-def _module_facts(info: ModuleInfo, path: str) -> dict[str, t.Any]:
-    return {
-        "path": path,
-        "vermagic": info.vermagic,
-        "version": info.version,
-        "srcversion": info.srcversion,
-        "signer": info.signer,
-        "aliases": list(info.aliases),
-    }
+            files = check_installation(self._host, self._paths, release, build.modules, found)
+        return KernelPackage(level, {name: FoundModule(files[name], info) for name, info in found.items()})

@@ -1,17 +1,21 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which steps lead from the DKMS package that a host has to the one that is wished.  Pure: facts in, a plan out."""
+"""Which steps lead from the DKMS package that a host has to the one that is wanted.  Pure: facts in, a plan out."""
 
 from __future__ import annotations
 
 import dataclasses
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.stale_modules import Remnant
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.stale_modules import StaleModule
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree import Active, PackageState, Version
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 
-INSTALLED, BUILT = "installed", "built"
+PresentLevel = t.Literal["installed", "built"]
+Level = t.Literal["installed", "built", "absent"]
+INSTALLED: t.Final = "installed"
+BUILT: t.Final = "built"
+ABSENT: t.Final = "absent"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,7 +26,7 @@ class DesiredState:
     version: str
     digest: str | None
     kernels: tuple[str, ...]
-    level: str = INSTALLED
+    level: PresentLevel = INSTALLED
     keep_versions: bool = False
 
 
@@ -32,7 +36,7 @@ class PackagePlan:
 
     name: str
     version: str | None
-    place: bool = False
+    replaces_sources: bool = False
     """The sources are replaced, and with them everything built from the old ones."""
     register: bool = False
     """The sources are there, but DKMS does not know them."""
@@ -41,26 +45,26 @@ class PackagePlan:
     installs: tuple[str, ...] = ()
     removes: tuple[str, ...] = ()
     """Versions that go, with their sources."""
-    remnants: tuple[Remnant, ...] = ()
+    stale_modules: tuple[StaleModule, ...] = ()
     """Modules that go although DKMS does not know them any more."""
-    result: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+    result: t.Mapping[str, PresentLevel] = dataclasses.field(default_factory=dict)
     """By kernel: installed or built, what the package will be for it."""
     skipped: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
     """By kernel: why the package is not for it."""
 
     @property
     def changed(self) -> bool:
-        return self.needs_dkms or bool(self.remnants)
+        return self.needs_dkms or bool(self.stale_modules)
 
     @property
     def needs_dkms(self) -> bool:
         """Whether there is a step that DKMS takes."""
-        return bool(self.place or self.register or self.builds or self.uninstalls or self.installs or self.removes)
+        return bool(self.replaces_sources or self.register or self.builds or self.uninstalls or self.installs or self.removes)
 
     @property
     def module_trees(self) -> tuple[str, ...]:
         """Kernels whose module trees change."""
-        gone = (*(active.release for active in self.uninstalls), *(remnant.release for remnant in self.remnants))
+        gone = (*(active.release for active in self.uninstalls), *(module.release for module in self.stale_modules))
         return tuple(dict.fromkeys((*gone, *self.installs)))
 
     def without(self, excluded: t.Mapping[str, str]) -> PackagePlan:
@@ -74,63 +78,63 @@ class PackagePlan:
         )
 
 
-def decide(wish: DesiredState, state: PackageState, installed: t.Container[str], excluded: t.Mapping[str, str]) -> PackagePlan:
-    """The steps to the wished version.
+def decide(wanted: DesiredState, state: PackageState, installed: t.Container[str], excluded: t.Mapping[str, str]) -> PackagePlan:
+    """The steps to the wanted version.
 
     ``installed`` are the kernels of the host, ``excluded`` those that the package is not meant for, with the reason.
-    A kernel that has the package already is brought up to date with the wished ones when the sources it was built from
-    go: none is left with a module that nobody can build again.
+    A kernel that has the package already is brought up to date with the wanted ones when the sources it was built from
+    go: none is left with a module that cannot be built again.
     """
-    here = state.versions.get(wish.version)
-    if wish.digest is None and (here is None or here.digest is None):
+    here = state.versions.get(wanted.version)
+    if wanted.digest is None and (here is None or here.digest is None):
         known = ", ".join(version for version, found in state.versions.items() if found.digest) or "none"
         raise HostError(
-            f"version: this host has no sources of {wish.name} {wish.version}; it has {known}.", "Set source to the folder with them."
+            f"version: this host has no sources of {wanted.name} {wanted.version}; it has {known}.", "Set source to the folder with them."
         )
-    place = wish.digest is not None and (here is None or here.digest != wish.digest)
-    gone = _gone(wish, state, place)
-    result = {release: level for release, level in _levels(wish, state, gone).items() if release in installed and release not in excluded}
-    builds = tuple(release for release in result if place or not _is_built(here, release))
+    replaces = wanted.digest is not None and (here is None or here.digest != wanted.digest)
+    gone = _gone(wanted, state, replaces)
+    result = {release: level for release, level in _levels(wanted, state, gone).items() if release in installed and release not in excluded}
+    builds = tuple(release for release in result if replaces or not _is_built(here, release))
     installs = tuple(
         release
         for release, level in result.items()
-        if level == INSTALLED and (release in builds or not _is_installed(state, wish.version, release))
+        if level == INSTALLED and (release in builds or not _is_installed(state, wanted.version, release))
     )
     uninstalls = tuple(active for active in state.active.values() if active.version in gone or active.release in installs)
     return PackagePlan(
-        wish.name,
-        wish.version,
-        place=place,
-        register=not place and here is not None and not here.registered,
+        wanted.name,
+        wanted.version,
+        replaces_sources=replaces,
+        register=not replaces and here is not None and not here.registered,
         builds=builds,
         uninstalls=uninstalls,
         installs=installs,
-        removes=tuple(version for version in gone if version != wish.version),
+        removes=tuple(version for version in gone if version != wanted.version),
         result=result,
-        skipped={release: reason for release, reason in excluded.items() if release in wish.kernels},
+        skipped={release: reason for release, reason in excluded.items() if release in wanted.kernels},
     )
 
 
-def decide_absence(state: PackageState, version: str | None, remnants: tuple[Remnant, ...] = ()) -> PackagePlan:
+def decide_absence(state: PackageState, version: str | None, stale: tuple[StaleModule, ...] = ()) -> PackagePlan:
     """The steps that remove one version of a package, or all, with the modules of it that DKMS has lost."""
     removes = tuple(known for known in state.versions if version in (None, known))
     orphans = [active for active in state.active.values() if version in (None, active.version)]
-    return PackagePlan(state.name, None, uninstalls=tuple(orphans), removes=removes, remnants=remnants)
+    return PackagePlan(state.name, None, uninstalls=tuple(orphans), removes=removes, stale_modules=stale)
 
 
-def _gone(wish: DesiredState, state: PackageState, place: bool) -> tuple[str, ...]:
+def _gone(wanted: DesiredState, state: PackageState, replaces: bool) -> tuple[str, ...]:
     """Versions whose present sources go."""
-    others = () if wish.keep_versions else tuple(version for version in state.versions if version != wish.version)
-    return (*others, *((wish.version,) if place and wish.version in state.versions else ()))
+    others = () if wanted.keep_versions else tuple(version for version in state.versions if version != wanted.version)
+    return (*others, *((wanted.version,) if replaces and wanted.version in state.versions else ()))
 
 
-def _levels(wish: DesiredState, state: PackageState, gone: t.Container[str]) -> dict[str, str]:
+def _levels(wanted: DesiredState, state: PackageState, gone: t.Container[str]) -> dict[str, PresentLevel]:
     """What the package shall be for each kernel: those asked for, then those that have what goes."""
-    kept = {active.release for active in state.active.values() if active.version == wish.version or active.version in gone}
-    levels = {release: INSTALLED if release in kept else wish.level for release in wish.kernels}
+    kept = {active.release for active in state.active.values() if active.version == wanted.version or active.version in gone}
+    levels = {release: INSTALLED if release in kept else wanted.level for release in wanted.kernels}
     levels.update({release: INSTALLED for release in kept if state.active[release].version in gone})
-    replaced = state.versions.get(wish.version)
-    if replaced is not None and wish.version in gone:
+    replaced = state.versions.get(wanted.version)
+    if replaced is not None and wanted.version in gone:
         for release in replaced.builds:
             levels.setdefault(release, BUILT)
     return levels
@@ -145,19 +149,19 @@ def _is_installed(state: PackageState, version: str, release: str) -> bool:
     return active is not None and active.version == version and active.sound
 
 
-def as_text(plan: PackagePlan, state: PackageState, wished: str | None) -> tuple[str, str]:
+def as_text(plan: PackagePlan, state: PackageState, digest: str | None) -> tuple[str, str]:
     """The package before and after the plan, a line for each version's sources and each kernel."""
     before = {f"sources of {version.version}": _short(version.digest) for version in state.versions.values() if version.digest}
     before.update(_kernel_lines(state))
-    before.update({remnant.path: f"{remnant.version}, which DKMS does not know" for remnant in plan.remnants})
-    gone = (*plan.removes, *((plan.version,) if plan.place else ()))
+    before.update({module.path: f"{module.version}, which DKMS does not know" for module in plan.stale_modules})
+    gone = (*plan.removes, *((plan.version,) if plan.replaces_sources else ()))
     lost = {f"sources of {version}" for version in plan.removes}
-    lost.update(remnant.path for remnant in plan.remnants)
+    lost.update(module.path for module in plan.stale_modules)
     lost.update(f"kernel {active.release}" for active in plan.uninstalls)
     lost.update(f"kernel {release}" for version in gone if version in state.versions for release in state.versions[version].builds)
     after = {line: text for line, text in before.items() if line not in lost}
     if plan.version is not None:
-        after[f"sources of {plan.version}"] = _short(wished) if plan.place else before.get(f"sources of {plan.version}", "")
+        after[f"sources of {plan.version}"] = _short(digest) if plan.replaces_sources else before.get(f"sources of {plan.version}", "")
         after.update({f"kernel {release}": f"{plan.version} {level}" for release, level in plan.result.items()})
     return _lines(before), _lines(after)
 

@@ -1,46 +1,118 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""From a module's options to a request: where the sources come from, and what they are called."""
+"""What `dkms_package` is asked to do, and what that means once the sources are known."""
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.conf import DkmsConf, checked
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.module_check import ExpectedModule, parse_manifest
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.package import PackageRequest, PackageSource
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.plan import INSTALLED
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.plan import ABSENT, INSTALLED, Level
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.source_tree import digest, read_files, unpack
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import ALL
 
 if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.source_tree import SourceFile
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
-ABSENT = "absent"
-LEVELS = {"present": INSTALLED, "installed": INSTALLED, "built": "built", ABSENT: ABSENT}
+PackageOption = t.Literal["present", "installed", "built", "absent"]
+"""What the option `state` takes; the first two mean the same."""
+RunStep = t.Literal["look", "build", "finish"]
+"""The part of a run that one call of the module is: see the module's action plugin."""
 CONF, MANIFEST = "dkms.conf", "modules.json"
 
 
-def read_request(host: Host, params: t.Mapping[str, t.Any]) -> PackageRequest:
-    """The request that a module's options make.  Raises HostError when they contradict each other or the sources."""
-    source = _source(host, params)
-    name, version = params["name"], params["version"]
+@dataclasses.dataclass(frozen=True)
+class FolderOnHost:
+    """Sources that lie on the managed host."""
+
+    path: str
+
+
+@dataclasses.dataclass(frozen=True)
+class SentSources:
+    """Sources that lie on the controller, as the action plugin describes them; ``archive`` is where it has put them on the host.
+
+    ``digest`` and ``conf`` are None where the module was called without its action plugin.
+    """
+
+    path: str
+    digest: str | None = None
+    conf: str | None = None
+    manifest: str | None = None
+    archive: str | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class PackageRequest:
+    """What the user asks for.  ``kernels`` are releases, ``all`` or ``running``; ``timeout`` is for each build, in seconds.
+
+    ``modules`` is None where the sources' own manifest counts.  ``step`` and ``build`` say which part of the run is due.
+    """
+
+    name: str | None = None
+    version: str | None = None
+    state: PackageOption = "present"
+    kernels: tuple[str, ...] = (ALL,)
+    source: FolderOnHost | SentSources | None = None
+    modules: tuple[ExpectedModule, ...] | None = None
+    keep_versions: bool = False
+    timeout: int = 1800
+    step: RunStep = "finish"
+    build: str | None = None
+
+    @property
+    def level(self) -> Level:
+        return INSTALLED if self.state == "present" else self.state
+
+
+@dataclasses.dataclass(frozen=True)
+class PackageSource:
+    """New sources.  ``files`` gives their contents when they are needed, None while only their digest is here."""
+
+    conf: DkmsConf
+    digest: str
+    expected: tuple[ExpectedModule, ...] = ()
+    files: t.Callable[[], t.Sequence[SourceFile]] | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class WantedPackage:
+    """The request once the sources are known.  ``version`` None means each that is there, ``expected`` None what the sources say."""
+
+    name: str
+    version: str | None
+    level: Level = INSTALLED
+    kernels: tuple[str, ...] = (ALL,)
+    source: PackageSource | None = None
+    expected: tuple[ExpectedModule, ...] | None = None
+    keep_versions: bool = False
+    timeout: float = 1800
+
+
+def read_wanted(host: Host, request: PackageRequest) -> WantedPackage:
+    """The package that is asked for.  Raises HostError when the request contradicts itself or the sources."""
+    source = _source(host, request.source)
+    name, version = request.name, request.version
     if source is not None:
         name = _agreed("name", name, lambda: source.conf.name, source)
         # Whatever version is there goes when the package shall be absent, unless one is named.
-        if LEVELS[params["state"]] != ABSENT:
+        if request.level != ABSENT:
             version = _agreed("version", version, lambda: source.conf.version, source)
     if name is None:
         raise HostError("name: without source, the package's name is needed.", "Set name, or source.")
-    return PackageRequest(
+    return WantedPackage(
         name=checked(name, "name"),
         version=None if version is None else checked(version, "version"),
-        level=LEVELS[params["state"]],
-        kernels=tuple(params["kernels"]),
+        level=request.level,
+        kernels=request.kernels,
         source=source,
-        promises=_promises(params["modules"]),
-        keep_versions=params["keep_versions"],
-        seconds=params["timeout"],
+        expected=request.modules,
+        keep_versions=request.keep_versions,
+        timeout=request.timeout,
     )
 
 
@@ -58,14 +130,10 @@ def _agreed(option: str, given: str | None, written: t.Callable[[], str], source
     return found
 
 
-def _promises(modules: t.Sequence[t.Mapping[str, t.Any]] | None) -> tuple[ExpectedModule, ...] | None:
-    return None if modules is None else tuple(ExpectedModule(module["name"], tuple(module["aliases"] or ())) for module in modules)
-
-
-def _source(host: Host, params: t.Mapping[str, t.Any]) -> PackageSource | None:
-    if params["source"] is None:
+def _source(host: Host, source: FolderOnHost | SentSources | None) -> PackageSource | None:
+    if source is None:
         return None
-    return _source_on_host(host, params["source"]) if params["remote_src"] else _source_from_controller(host, params)
+    return _source_on_host(host, source.path) if isinstance(source, FolderOnHost) else _source_from_controller(host, source)
 
 
 def _source_on_host(host: Host, folder: str) -> PackageSource:
@@ -73,21 +141,22 @@ def _source_on_host(host: Host, folder: str) -> PackageSource:
         raise HostError(f"source: there is no {folder}/{CONF} on this host.", "Name the folder that holds the package's dkms.conf.")
     files = read_files(host, folder)
     texts = {file.name: file.content.decode("utf-8", "surrogateescape") for file in files if file.name in (CONF, MANIFEST)}
-    return _described(texts[CONF], texts.get(MANIFEST), folder, digest(files), lambda: files)
+    return _described(folder, texts[CONF], texts.get(MANIFEST), digest(files), lambda: files)
 
 
-def _source_from_controller(host: Host, params: t.Mapping[str, t.Any]) -> PackageSource:
-    told = params["_run"] or {}
-    if told.get("digest") is None or told.get("conf") is None:
+def _source_from_controller(host: Host, sent: SentSources) -> PackageSource:
+    if sent.digest is None or sent.conf is None:
         raise HostError(
             "source: the sources lie on the controller, and only the module's action plugin can bring them here.",
             "Call the module by its full name vfio.variants.dkms_package, or set remote_src.",
         )
-    archive = told.get("archive")
+    archive = sent.archive
     files = None if archive is None else lambda: unpack(host.read_bytes(archive))
-    return _described(told["conf"], told.get("manifest"), params["source"], told["digest"], files)
+    return _described(sent.path, sent.conf, sent.manifest, sent.digest, files)
 
 
-def _described(conf: str, manifest: str | None, folder: str, found: str, files: t.Any) -> PackageSource:
-    promises = parse_manifest(manifest, f"{folder}/{MANIFEST}") if manifest is not None else ()
-    return PackageSource(DkmsConf(conf, f"{folder}/{CONF}"), found, promises, files)
+def _described(
+    folder: str, conf: str, manifest: str | None, found: str, files: t.Callable[[], t.Sequence[SourceFile]] | None
+) -> PackageSource:
+    expected = parse_manifest(manifest, f"{folder}/{MANIFEST}") if manifest is not None else ()
+    return PackageSource(DkmsConf(conf, f"{folder}/{CONF}"), found, expected, files)

@@ -27,51 +27,51 @@ FOLDER = "updates/dkms"
 
 
 @dataclasses.dataclass(frozen=True)
-class Remnant:
-    """A module of the package, by name and version, for a kernel that DKMS has forgotten to have it."""
+class StaleModule:
+    """A file of one of the package's modules, for a kernel for which DKMS no longer lists the package."""
 
     release: str
     path: str
     version: str
 
 
-def module_files(host: Host, places: DkmsPaths, package: str, release: str, modules: t.Iterable[str]) -> tuple[str, ...]:
+def module_files(host: Host, paths: DkmsPaths, package: str, release: str, modules: t.Iterable[str]) -> tuple[str, ...]:
     """The files of these modules in DKMS's folder, whatever their suffix, but for those that another package of DKMS's put there."""
-    folder = f"{places.install}/{release}/{FOLDER}"
-    wanted = {normalize_module_name(name) for name in modules} - _of_others(host, places, package, release)
+    folder = f"{paths.install}/{release}/{FOLDER}"
+    wanted = {normalize_module_name(name) for name in modules} - _of_others(host, paths, package, release)
     return tuple(f"{folder}/{name}" for name in host.names(folder) if module_name(name) in wanted)
 
 
-def known_modules(host: Host, places: DkmsPaths, state: PackageState) -> frozenset[str]:
+def known_modules(host: Host, paths: DkmsPaths, state: PackageState) -> frozenset[str]:
     """The modules that the versions on the host bring, as their builds and their dkms.conf say."""
     names = {name for version in state.versions.values() for build in version.builds.values() for name in build.modules}
     for version in state.versions:
-        path = f"{places.sources(state.name, version)}/dkms.conf"
+        path = f"{paths.sources(state.name, version)}/dkms.conf"
         if host.is_file(path):
             names.update(DkmsConf(host.read_text(path), path).modules)
     return frozenset(names)
 
 
-def read_remnants(
-    host: Host, places: DkmsPaths, state: PackageState, modules: t.Collection[str], versions: t.Container[str]
-) -> tuple[Remnant, ...]:
+def read_stale_modules(
+    host: Host, paths: DkmsPaths, state: PackageState, modules: t.Collection[str], versions: t.Container[str]
+) -> tuple[StaleModule, ...]:
     """Modules of the package, in these versions, for kernels that have none of its versions as DKMS knows."""
-    releases = (release for release in host.names(places.install) if release not in state.active and not release.startswith("."))
-    files = ((release, path) for release in releases for path in module_files(host, places, state.name, release, modules))
-    found = (Remnant(release, path, _version(host, path) or "") for release, path in files)
-    return tuple(remnant for remnant in found if remnant.version in versions)
+    releases = (release for release in host.names(paths.install) if release not in state.active and not release.startswith("."))
+    files = ((release, path) for release in releases for path in module_files(host, paths, state.name, release, modules))
+    found = (StaleModule(release, path, _version(host, path) or "") for release, path in files)
+    return tuple(module for module in found if module.version in versions)
 
 
-def check_removed(host: Host, places: DkmsPaths, package: str, release: str, modules: t.Iterable[str]) -> None:
+def check_removed(host: Host, paths: DkmsPaths, package: str, release: str, modules: t.Iterable[str]) -> None:
     """Raise HostError when a kernel still has a file of one of these modules in DKMS's folder."""
-    left = module_files(host, places, package, release, modules)
+    left = module_files(host, paths, package, release, modules)
     if left:
         raise HostError(f"{left[0]} is still there although DKMS removed {package} from kernel {release}.", "Remove it by hand.")
 
 
-def check_forgotten(host: Host, places: DkmsPaths, release: str, modules: t.Iterable[str]) -> None:
+def check_forgotten(host: Host, paths: DkmsPaths, release: str, modules: t.Iterable[str]) -> None:
     """Raise HostError when depmod's files still lead a kernel to one of these modules, and it is nowhere."""
-    here = f"{places.install}/{release}"
+    here = f"{paths.install}/{release}"
     if not host.is_file(f"{here}/modules.dep"):
         return
     files = {normalize_module_name(name): path for path, name, _needed in DEP_LINE.findall(host.read_text(f"{here}/modules.dep"))}
@@ -84,10 +84,10 @@ def check_forgotten(host: Host, places: DkmsPaths, release: str, modules: t.Iter
         raise HostError(f"depmod's files of kernel {release} still name the module {stale[0]}, which is gone.", f"Run `depmod {release}`.")
 
 
-def _of_others(host: Host, places: DkmsPaths, package: str, release: str) -> frozenset[str]:
+def _of_others(host: Host, paths: DkmsPaths, package: str, release: str) -> frozenset[str]:
     """The modules that other packages of DKMS's have installed for a kernel."""
-    others = (name for name in host.names(places.tree) if name != package and not name.startswith("."))
-    links = (f"{places.tree}/{name}/{entry}" for name in others for entry in host.names(f"{places.tree}/{name}"))
+    others = (name for name in host.names(paths.tree) if name != package and not name.startswith("."))
+    links = (f"{paths.tree}/{name}/{entry}" for name in others for entry in host.names(f"{paths.tree}/{name}"))
     active = (link for link in links if link.rsplit("/", 1)[1].startswith(f"kernel-{release}-") and host.link(link) is not None)
     return frozenset(normalize_module_name(module) for link in active for module in built_modules(host, link))
 

@@ -41,14 +41,14 @@ class DkmsPaths:
     @classmethod
     def read(cls, host: Host) -> DkmsPaths:
         """As /etc/dkms/framework.conf and the files beside it say."""
-        places = cls()
+        paths = cls()
         more = (f"/etc/dkms/framework.conf.d/{name}" for name in host.names("/etc/dkms/framework.conf.d") if name.endswith(".conf"))
         for path in ("/etc/dkms/framework.conf", *more):
             read = Assignments.parse(host.text_or_none(path) or "")
-            places = cls(
-                read.get("dkms_tree") or places.tree, read.get("source_tree") or places.source, read.get("install_tree") or places.install
+            paths = cls(
+                read.get("dkms_tree") or paths.tree, read.get("source_tree") or paths.source, read.get("install_tree") or paths.install
             )
-        return places
+        return paths
 
     def version(self, name: str, version: str) -> str:
         return f"{self.tree}/{name}/{version}"
@@ -100,34 +100,34 @@ class PackageState:
     active: t.Mapping[str, Active]
 
     @classmethod
-    def read(cls, host: Host, places: DkmsPaths, name: str) -> PackageState:
-        versions = {version: _read_version(host, places, name, version) for version in _version_names(host, places, name)}
+    def read(cls, host: Host, paths: DkmsPaths, name: str) -> PackageState:
+        versions = {version: _read_version(host, paths, name, version) for version in _version_names(host, paths, name)}
         active = {}
-        for entry in host.names(f"{places.tree}/{name}"):
-            link = host.link(f"{places.tree}/{name}/{entry}") if entry.startswith("kernel-") else None
+        for entry in host.names(f"{paths.tree}/{name}"):
+            link = host.link(f"{paths.tree}/{name}/{entry}") if entry.startswith("kernel-") else None
             parts = link.split("/")[-3:] if link else []
             if len(parts) == 3 and entry == f"kernel-{parts[1]}-{parts[2]}":
-                active[parts[1]] = _read_active(host, places, versions.get(parts[0]), parts)
+                active[parts[1]] = _read_active(host, paths, versions.get(parts[0]), parts)
         return cls(name, versions, active)
 
 
-def _version_names(host: Host, places: DkmsPaths, name: str) -> tuple[str, ...]:
+def _version_names(host: Host, paths: DkmsPaths, name: str) -> tuple[str, ...]:
     """Versions in DKMS's tree, and those of which only the sources are there."""
-    here = f"{places.tree}/{name}"
+    here = f"{paths.tree}/{name}"
     known = [
         entry for entry in host.names(here) if entry != "original_module" and not entry.startswith(".") and _is_folder(host, here, entry)
     ]
-    sources = [folder for folder in host.names(places.source) if folder.startswith(f"{name}-")]
-    return tuple(dict.fromkeys([*known, *(folder[len(name) + 1 :] for folder in sources if _is_source_of(host, places, folder, name))]))
+    sources = [folder for folder in host.names(paths.source) if folder.startswith(f"{name}-")]
+    return tuple(dict.fromkeys([*known, *(folder[len(name) + 1 :] for folder in sources if _is_source_of(host, paths, folder, name))]))
 
 
 def _is_folder(host: Host, parent: str, entry: str) -> bool:
     return host.link(f"{parent}/{entry}") is None and host.is_dir(f"{parent}/{entry}")
 
 
-def _is_source_of(host: Host, places: DkmsPaths, folder: str, name: str) -> bool:
+def _is_source_of(host: Host, paths: DkmsPaths, folder: str, name: str) -> bool:
     # Sources of a package whose name begins with this one's lie there as well.
-    path = f"{places.source}/{folder}/dkms.conf"
+    path = f"{paths.source}/{folder}/dkms.conf"
     if not host.is_file(path):
         return False
     conf = DkmsConf(host.read_text(path), path)
@@ -137,8 +137,8 @@ def _is_source_of(host: Host, places: DkmsPaths, folder: str, name: str) -> bool
         return False
 
 
-def _read_version(host: Host, places: DkmsPaths, name: str, version: str) -> Version:
-    here, sources = places.version(name, version), places.sources(name, version)
+def _read_version(host: Host, paths: DkmsPaths, name: str, version: str) -> Version:
+    here, sources = paths.version(name, version), paths.sources(name, version)
     found = digest(read_files(host, sources)) if host.is_file(f"{sources}/dkms.conf") else None
     builds = {}
     for release in host.names(here):
@@ -157,20 +157,20 @@ def built_modules(host: Host, folder: str) -> dict[str, str]:
     return {match["name"]: f"{folder}/module/{name}" for match, name in matches if match}
 
 
-def _read_active(host: Host, places: DkmsPaths, version: Version | None, parts: t.Sequence[str]) -> Active:
+def _read_active(host: Host, paths: DkmsPaths, version: Version | None, parts: t.Sequence[str]) -> Active:
     build = version.builds.get(parts[1]) if version is not None else None
     if build is None:
         return Active(parts[0], parts[1], parts[2], {}, False)
-    modules = installed_modules(host, places, build.release, build.modules)
+    modules = installed_modules(host, paths, build.release, build.modules)
     sound = len(modules) == len(build.modules) and all(
         host.is_file(path) and host.read_bytes(path) == host.read_bytes(build.modules[module]) for module, path in modules.items()
     )
     return Active(parts[0], parts[1], parts[2], modules, sound)
 
 
-def installed_modules(host: Host, places: DkmsPaths, release: str, names: t.Iterable[str]) -> dict[str, str]:
+def installed_modules(host: Host, paths: DkmsPaths, release: str, names: t.Iterable[str]) -> dict[str, str]:
     """The file that modprobe takes for each of these modules: the one that depmod chose."""
-    here = f"{places.install}/{release}"
+    here = f"{paths.install}/{release}"
     known = host.read_text(f"{here}/modules.dep") if host.is_file(f"{here}/modules.dep") else ""
     matches = {name: re.search(rf"^(?:[^:\n]*/)?{re.escape(name)}\.ko(?:\.(?:gz|xz|zst))?(?=:)", known, re.MULTILINE) for name in names}
     return {name: absolute(here, match[0]) for name, match in matches.items() if match}
@@ -190,10 +190,10 @@ NOT_MEANT_FOR_KERNEL = 77
 
 @dataclasses.dataclass(frozen=True)
 class DkmsCommand:
-    """``dkms`` on a version of a package, in the trees that ``places`` names."""
+    """``dkms`` on a version of a package, in the trees that ``paths`` names."""
 
     host: Host
-    places: DkmsPaths
+    paths: DkmsPaths
     name: str
     version: str
 
@@ -215,7 +215,7 @@ class DkmsCommand:
         self._run("remove", "--all", "--no-depmod")
 
     def _run(self, action: str, *arguments: str, seconds: float = SECONDS, ok: t.Container[int] = (0,)) -> Completed:
-        trees = ("--dkmstree", self.places.tree, "--sourcetree", self.places.source, "--installtree", self.places.install)
+        trees = ("--dkmstree", self.paths.tree, "--sourcetree", self.paths.source, "--installtree", self.paths.install)
         argv = ["dkms", action, "-m", self.name, "-v", self.version, *arguments, *trees]
         return self.host.run(argv, seconds, ok=ok, env={"PATH": PATH})
 

@@ -152,7 +152,7 @@ class Events:
             self._loads[known] = _Loads.of(rule, key)
         loads = self._loads[known]
         for text, source in loads.asked:
-            yield from self._modprobe.ask(device.modalias if text is None else text, loads.heeds_blacklist, source)
+            yield from self._modprobe.ask(device.modalias if text is None else text, loads.honours_blacklist, source)
         if loads.doubt is not None:
             yield loads.doubt
 
@@ -245,7 +245,7 @@ class _Loads:
     """
 
     asked: tuple[tuple[str | None, Reason | None], ...] = ()
-    heeds_blacklist: bool = True
+    honours_blacklist: bool = True
     doubt: Doubt | None = None
 
     @classmethod
@@ -260,12 +260,12 @@ class _Loads:
         return cls(doubt=_doubt(rule, key)) if _BINDING.search(key.value) else cls()
 
     @classmethod
-    def _asking(cls, rule: Rule, key: Key, words: t.Sequence[str], heeds_blacklist: bool, is_stock: bool) -> _Loads:
+    def _asking(cls, rule: Rule, key: Key, words: t.Sequence[str], honours_blacklist: bool, is_stock: bool) -> _Loads:
         source = Reason(str(rule), f"RUN {key.value}")
         own = (None, None if is_stock else source)
         plain = [word for word in words if word in _OWN_MODALIAS or not ("$" in word or "%" in word)]
         asked = tuple(own if word in _OWN_MODALIAS else (word, source) for word in plain)
-        return cls(asked, heeds_blacklist, None if len(plain) == len(words) else _doubt(rule, key))
+        return cls(asked, honours_blacklist, None if len(plain) == len(words) else _doubt(rule, key))
 
 
 def _doubtful(rule: Rule, key: Key) -> t.Iterator[Effect]:

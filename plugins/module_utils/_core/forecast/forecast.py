@@ -10,6 +10,7 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import (
     CERTAIN,
     KERNEL,
+    NOT_KNOWN,
     RACE,
     RUNTIME,
     UNKNOWN,
@@ -345,7 +346,7 @@ class _Simulation:
             if other.driver != state.driver:
                 facts = other.because if other.driver is not None else (*other.override_because, *other.because)
                 because += [Reason(f"or {other.driver or 'no driver'}", str(fact)) for fact in facts or other.override_because]
-        because += [Reason("not known", doubt) for doubt in doubts]
+        because += [Reason(NOT_KNOWN, doubt) for doubt in doubts]
         return Winner(state.driver, certainty, state.stage, tuple(dict.fromkeys(because)), owners)
 
     def _name_doubts(self, device: Device, outcomes: _Outcomes) -> t.Iterator[str]:
@@ -389,7 +390,7 @@ def _list_jobs(work: LoadList, modprobe: Modprobe) -> t.Iterator[Job]:
     requests = [
         tuple(
             modprobe.ask(
-                listed.name, work.heeds_blacklist, Reason(listed.source, f"{work.program} loads {normalize_module_name(listed.name)}")
+                listed.name, work.honours_blacklist, Reason(listed.source, f"{work.program} loads {normalize_module_name(listed.name)}")
             )
         )
         for listed in work.modules

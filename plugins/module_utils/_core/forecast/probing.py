@@ -61,11 +61,11 @@ class Modprobe:
         self._asked: dict[tuple[str, bool], tuple[LoadRequest, ...]] = {}
         self._loadable: dict[str, Reason | None] = {}
 
-    def ask(self, text: str, heeds_blacklist: bool, source: Reason | None = None) -> tuple[LoadRequest, ...]:
+    def ask(self, text: str, honours_blacklist: bool, source: Reason | None = None) -> tuple[LoadRequest, ...]:
         """Ask for an alias or a name, as udev (`kmod load`), systemd-modules-load and `modprobe` do."""
-        key = (text, heeds_blacklist)
+        key = (text, honours_blacklist)
         if key not in self._asked:
-            self._asked[key] = tuple(self._request(module, why, heeds_blacklist) for module, why in self.lookup(text))
+            self._asked[key] = tuple(self._request(module, why, honours_blacklist) for module, why in self.lookup(text))
         requests = self._asked[key]
         if source is None:
             return requests
@@ -105,11 +105,11 @@ class Modprobe:
 
     # -- insertion
 
-    def _request(self, module: str, why: Reason, heeds_blacklist: bool) -> LoadRequest:
+    def _request(self, module: str, why: Reason, honours_blacklist: bool) -> LoadRequest:
         """As kmod_module_probe_insert_module(): a blacklist applies to the requested module, not to its dependencies and softdeps."""
         if self._is_in_kernel(module):
             return LoadRequest(module, (), (why,))
-        blacklisted = self._blacklist_of(module) if heeds_blacklist else None
+        blacklisted = self._blacklist_of(module) if honours_blacklist else None
         if blacklisted is not None:
             return LoadRequest(module, (), (why,), (blacklisted,))
         return self._insert(module, why)
@@ -227,7 +227,7 @@ class Modprobe:
                 if self.unloadable(name) is None:
                     inserted.append(name)
                 continue
-            for request in self.ask(name, heeds_blacklist=False):
+            for request in self.ask(name, honours_blacklist=False):
                 inserted.extend(other for other in request.insertions if other not in inserted)
         return None if module in inserted else _said(line)
 
@@ -241,6 +241,11 @@ def softdep_words(line: Directive | None, wanted: str) -> tuple[str, ...]:
         elif mode == wanted:
             found.append(word)
     return tuple(found)
+
+
+def loads_nothing(line: Directive, module: str) -> bool:
+    """Whether all that an `install` line does is to keep the module out."""
+    return _command(line, module).names == ()
 
 
 def _said(line: Directive) -> Reason:

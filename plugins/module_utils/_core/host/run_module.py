@@ -1,6 +1,11 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Runs a module's work on its host and turns errors into messages."""
+"""Runs a module's work on its host and turns errors into messages.
+
+What a module does goes from a request to a result.  The module's own function `request()` makes the request, a frozen
+dataclass, from the options, and nothing else knows their names; the core takes requests only.  Results are dataclasses too,
+and each one's method `result()` makes what the module returns, with the names that its RETURN documents.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +17,9 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.host impo
 
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
+
+Result = dict[str, t.Any]
+"""What a module returns, or a part of it: nothing but what JSON can say."""
 
 
 def run_module(module: AnsibleModule, work: t.Callable[[Host], t.Mapping[str, t.Any]], root: str = "/") -> None:

@@ -132,6 +132,11 @@ class BusAliases:
         )
         return BusAliases.sort(self.bus, built_in, (*loadable, *lines))
 
+    def only(self, modules: t.Container[str]) -> BusAliases:
+        """Without the lines of other loadable modules; what is left keeps its order."""
+        named, others = ([entry for entry in known if _is_of(entry, modules)] for known in (self.named, self.open))
+        return BusAliases(self.bus, named, others, frozenset(map(_owner, (*named, *others))), self.built_ins)
+
     def matches(self, modalias: str) -> tuple[AliasMatch, ...]:
         known = self._matches
         if modalias not in known:
@@ -193,6 +198,10 @@ class AliasIndex:
         text = "".join(f"\nalias {alias} {module}" for module, aliases in modules.items() for alias in aliases)
         return AliasIndex({bus: known.replaced(modules, _lines_of(text, bus)) for bus, known in self.buses.items()})
 
+    def only(self, modules: t.Container[str]) -> AliasIndex:
+        """The index that depmod makes where these are all loadable modules."""
+        return AliasIndex({bus: known.only(modules) for bus, known in self.buses.items()})
+
     def is_variant(self, module: str) -> bool:
         """Whether a module has `vfio_pci:` aliases and no `pci:` ones, so that by itself it binds to no device."""
         return module in self.modules("vfio_pci") and module not in self.modules("pci")
@@ -204,6 +213,14 @@ class AliasIndex:
     def matches(self, bus: str, modalias: str) -> tuple[AliasMatch, ...]:
         """Aliases of ``bus`` (`pci` or `vfio_pci`) that match the device's modalias, in depmod's order."""
         return self.buses[bus].matches(modalias)
+
+
+def _owner(entry: str) -> str:
+    return normalize_module_name(entry.rsplit(" ", 2)[1])
+
+
+def _is_of(entry: str, modules: t.Container[str]) -> bool:
+    return entry.rpartition(" ")[2].startswith("-") or _owner(entry) in modules
 
 
 def _lines_of(text: str, bus: str) -> tuple[str, ...]:

@@ -12,6 +12,8 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import INITRAMFS, ROOT
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.policy_files import NOTHING_READ, SITE, PolicyFiles
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.rebuilt_image import rebuilt
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.forecast import forecast
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameters import (
@@ -24,7 +26,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.paramet
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import Rules
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot, Stage
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot, Stage, Winner
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameters import Parameter
@@ -157,22 +159,34 @@ class HostPolicy:
         """The claims of the policy that a stage reads; for the root stage, including driverctl's."""
         key = (id(boot), stage.name)
         if key not in self._claims:
-            found = [*self._rule_claims(boot, stage), *self._ids_claims(boot, stage)]
+            # In the order in which they come: while drivers are loaded, in the device's event, and after it.
+            found = [*self._ids_claims(boot, stage), *self._rule_claims(boot, stage)]
             if stage.name == ROOT:
                 found += self._driverctl_claims(boot)
             self._claims[key] = tuple(found)
         return self._claims[key]
 
-    def deciding_claims(self, boot: Boot, stage: Stage) -> tuple[PolicyClaim, ...]:
-        """For each device the claims that count: driverctl's if there is one, else the last rule's, else all."""
-        by_device: dict[str, list[PolicyClaim]] = {}
+    def effective_claims(self, boot: Boot, stage: Stage) -> tuple[PolicyClaim, ...]:
+        """Of each device's claims those that decide, if they disagree: by the forecast, with an initramfs that has the policy.
+
+        All of them if none has a part in the outcome.
+        """
+        by_device: dict[Device, list[PolicyClaim]] = {}
         for claim in self.claims(boot, stage):
-            by_device.setdefault(claim.device.address, []).append(claim)
+            by_device.setdefault(claim.device, []).append(claim)
+        disputed = [device for device, claims in by_device.items() if len({claim.driver for claim in claims}) > 1]
+        winners = self._winners(boot, disputed) if disputed else {}
         found: list[PolicyClaim] = []
-        for claims in by_device.values():
-            saved, rules = ([claim for claim in claims if claim.by == means] for means in (DRIVERCTL, RULE))
-            found += (saved or rules)[-1:] or claims
+        for device, claims in by_device.items():
+            winner = winners.get(device.address)
+            found += claims[-1:] if winner is None else [claim for claim in claims if claim.source in winner.facts] or claims
         return tuple(found)
+
+    def _winners(self, boot: Boot, devices: t.Sequence[Device]) -> t.Mapping[str, Winner]:
+        root = boot.stages[-1]
+        modules = {self.module_of(boot, claim.driver) for claim in self.claims(boot, root)}
+        stages = tuple(rebuilt(stage, root, modules) if stage.name == INITRAMFS else stage for stage in boot.stages)
+        return forecast(self.inventory.devices, dataclasses.replace(boot, stages=stages), only=devices)
 
     def _rule_claims(self, boot: Boot, stage: Stage) -> t.Iterator[PolicyClaim]:
         setting = self.setting_overrides(stage)

@@ -79,7 +79,7 @@ def claimed_modules_that_nobody_may_load(host: HostPolicy) -> t.Iterator[Finding
 def _claimed(host: HostPolicy, boot: Boot, root: Stage) -> dict[str, tuple[str, ...]]:
     """The VFIO modules that the policy assigns devices to, with the addresses."""
     found: dict[str, dict[str, None]] = {}
-    for claim in host.deciding_claims(boot, root):
+    for claim in host.effective_claims(boot, root):
         if host.is_vfio_driver(boot, claim.driver):
             found.setdefault(host.module_of(boot, claim.driver), {})[claim.device.address] = None
     return {module: tuple(addresses) for module, addresses in found.items()}
@@ -101,7 +101,7 @@ def denied_devices(host: HostPolicy) -> t.Iterator[Finding]:
     for boot, root in host.roots:
         denied = [
             claim
-            for claim in host.deciding_claims(boot, root)
+            for claim in host.effective_claims(boot, root)
             if claim.driver == "vfio-pci" and (claim.device.vendor, claim.device.device) in DENYLIST
         ]
         if not denied or _denylist_disabled(root):

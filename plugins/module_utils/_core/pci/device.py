@@ -91,9 +91,11 @@ class Inventory:
     @classmethod
     def read(cls, host: Host) -> Inventory:
         found = (_read_device(host, address) for address in host.names(DEVICES) if ADDRESS.fullmatch(address))
-        names = host.names(DRIVERS)
-        drivers = {name: Driver(name, host.link_name(f"{DRIVERS}/{name}/module")) for name in names}
-        return cls(tuple(device for device in found if device is not None), drivers)
+        return cls(tuple(device for device in found if device is not None), dict(_read_drivers(host)))
+
+    def with_drivers_of(self, host: Host) -> Inventory:
+        """The same functions, with the drivers that are registered now."""
+        return Inventory(self.devices, dict(_read_drivers(host)))
 
     def get(self, address: str) -> Device | None:
         return self._by_address.get(address)
@@ -117,6 +119,11 @@ class Inventory:
     def drivers_of_module(self, module: str) -> tuple[str, ...]:
         """The names of the PCI drivers that a loaded module has registered."""
         return tuple(sorted(driver.name for driver in self.drivers.values() if driver.module == module))
+
+
+def _read_drivers(host: Host) -> t.Iterator[tuple[str, Driver]]:
+    for name in host.names(DRIVERS):
+        yield name, Driver(name, host.link_name(f"{DRIVERS}/{name}/module"))
 
 
 def _read_device(host: Host, address: str) -> Device | None:

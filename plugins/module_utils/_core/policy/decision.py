@@ -123,21 +123,6 @@ def natives_of(decision: Decision, facts: PolicyFacts) -> tuple[str, ...]:
     modalias = decision.device.modalias
     found = [match.module for kernel in facts.kernels for match in kernel.natives(modalias)]
     # A configured alias takes the place of depmod's (kmod_module_new_from_lookup() asks the configuration first).
-    found += [alias.arguments[1] for alias in facts.foreign.config.aliases(modalias)]
+    found += [alias.arguments[1] for config in facts.configs.values() for alias in config.aliases(modalias)]
     known = (module for module in found if any(kernel.has(module) for kernel in facts.kernels))
     return tuple(module for module in dict.fromkeys(known) if module not in decision.modules)
-
-
-def builtin_owner(decision: Decision, facts: PolicyFacts) -> tuple[str, str] | None:
-    """A native driver that is built into a kernel and so has the device before any file is read, and that kernel."""
-    device = decision.device
-    for kernel in facts.kernels:
-        for match in kernel.natives(device.modalias):
-            if match.module in kernel.builtins and match.module not in decision.modules:
-                return match.module, kernel.release
-        driver = facts.inventory.drivers.get(device.driver or "")
-        if kernel.release != facts.running or driver is None or driver.name in decision.drivers:
-            continue
-        if driver.module is None or normalize_module_name(driver.module) in kernel.builtins:
-            return driver.name, kernel.release
-    return None

@@ -12,16 +12,19 @@ import dataclasses
 import posixpath
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import loads_nothing, softdep_words
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import PENDING
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameters import LONGEST_IDS, parse_ids
-from ansible_collections.vfio.variants.plugins.module_utils._core.policy.contradictions import runs_nothing
+from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import given_ids
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import Directive, ModprobeConfig
     from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import Decision
-    from ansible_collections.vfio.variants.plugins.module_utils._core.policy.facts import OtherConfig, PolicyFacts
+    from ansible_collections.vfio.variants.plugins.module_utils._core.policy.facts import PolicyFacts
+
+    Configs = t.Mapping[str, ModprobeConfig]
 
 
 OFFER = "Use the strategy override, which is per device."
@@ -88,6 +91,30 @@ def _check_module(decision: Decision, facts: PolicyFacts) -> None:
             raise HostError(f"{option}: {module} of kernel {kernel.release} has no parameter ids.", OFFER)
 
 
+def check_ids_of_others(decisions: t.Iterable[Decision], facts: PolicyFacts) -> None:
+    """Raises HostError where a line of somebody else gives a claimed device to another module, or IDs to one that gets ours.
+
+    Such a module takes the device as soon as it is loaded, which nobody means to depend on; and of one module's several `ids=`
+    only the last counts.
+    """
+    found = {ids.source: ids for config in facts.configs.values() for entries in given_ids(config).values() for ids in entries}
+    counting = {entries[-1].source for config in facts.configs.values() for entries in given_ids(config).values()}
+    for decision in decisions:
+        device, where = decision.device, decision.claim.option("driver")
+        for ids in found.values():
+            if ids.module in decision.modules:
+                if decision.strategy == "ids":
+                    raise HostError(
+                        f"{ids.source} sets ids={ids.value} for {ids.module}, and of several ids= only the last one counts.",
+                        "Claim those devices here as well and remove that line, or use the strategy override.",
+                    )
+            elif ids.source in counting and any(entry.matches(device) for entry in parse_ids(ids.value)):
+                raise HostError(
+                    f"{ids.source} gives {device.id} to {ids.module}, and {where} gives {device.address} to {decision.default.module}.",
+                    "Remove that line, or the claim.",
+                )
+
+
 @dataclasses.dataclass(frozen=True)
 class Softdep:
     """A softdep line: modules to load before and after another."""
@@ -109,17 +136,17 @@ class Softdeps:
     warnings: tuple[str, ...]
 
 
-def make_softdeps(before: t.Mapping[str, t.Sequence[str]], foreign: OtherConfig, our_path: str) -> Softdeps:
+def make_softdeps(before: t.Mapping[str, t.Sequence[str]], configs: Configs, our_path: str) -> Softdeps:
     """Lines that load ``before``'s modules before each native one, with what the lines that they displace ask for.
 
     Raises HostError where another line would come first, or where an install line would lose its effect.
     """
     lines, warnings = [], []
     for native, modules in before.items():
-        displaced = _heeded(native, foreign)
-        install = next(iter(foreign.config.installs(native)), None)
+        displaced = _obeyed(native, configs)
+        install = next((line for config in configs.values() for line in config.installs(native)), None)
         if install is not None:
-            if displaced or not runs_nothing(install.arguments[1]):
+            if displaced or not loads_nothing(install, native):
                 raise _install_error(native, install, displaced)
             warnings.append(
                 f"{install.source} keeps {native} from being loaded, so no softdep is written: it would make kmod ignore that line."
@@ -128,7 +155,7 @@ def make_softdeps(before: t.Mapping[str, t.Sequence[str]], foreign: OtherConfig,
         first = [directive for directive in displaced if posixpath.basename(directive.source.path) < posixpath.basename(our_path)]
         if any(not set(modules) <= set(_words(directive, "pre:")) for directive in first):
             raise HostError(
-                f"{first[0].source} has a softdep for {native} that kmod reads before any of ours, and it heeds only the first.",
+                f"{first[0].source} has a softdep for {native} that kmod reads before any of ours, and it obeys only the first.",
                 f"Add {' '.join(modules)} to that line's pre:, rename its file so that it sorts after {posixpath.basename(our_path)}, "
                 "or use the strategy override.",
             )
@@ -137,28 +164,13 @@ def make_softdeps(before: t.Mapping[str, t.Sequence[str]], foreign: OtherConfig,
     return Softdeps(tuple(lines), tuple(warnings))
 
 
-def _heeded(native: str, foreign: OtherConfig) -> list[Directive]:
-    """The line that kmod heeds without us, on each kernel; kernels bring their own modules.softdep."""
-    heeded: list[Directive] = []
-    for own in foreign.own_softdeps or (None,):
-        lines = [*foreign.config.softdeps(native), *_own(own, native)]
-        heeded += sorted(lines, key=lambda line: posixpath.basename(line.source.path))[:1]
-    return list(dict.fromkeys(heeded))
-
-
-def _own(own: ModprobeConfig | None, native: str) -> tuple[Directive, ...]:
-    return () if own is None else own.softdeps(native)
+def _obeyed(native: str, configs: Configs) -> list[Directive]:
+    """The line that kmod obeys without us, on each kernel; kernels bring their own modules.softdep."""
+    return list(dict.fromkeys(line for config in configs.values() for line in config.softdeps(native)[:1]))
 
 
 def _words(directive: Directive, wanted: str) -> tuple[str, ...]:
-    """The modules after `pre:` or `post:`; kmod ignores words before either."""
-    mode, found = "", []
-    for word in directive.arguments[1:]:
-        if word in ("pre:", "post:"):
-            mode = word
-        elif mode == wanted:
-            found.append(normalize_module_name(word))
-    return tuple(found)
+    return tuple(map(normalize_module_name, softdep_words(directive, wanted)))
 
 
 def _merged(native: str, modules: t.Sequence[str], displaced: t.Sequence[Directive]) -> Softdep:

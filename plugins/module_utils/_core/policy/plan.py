@@ -11,24 +11,21 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import unknown_module_error
-from ansible_collections.vfio.variants.plugins.module_utils._core.policy import contradictions, texts
-from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import Decision, builtin_owner, natives_of
-from ansible_collections.vfio.variants.plugins.module_utils._core.policy.ids import Softdep, check_ids, ids_by_module, make_softdeps
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy import texts
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import Decision, natives_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.ids import (
+    check_ids,
+    check_ids_of_others,
+    ids_by_module,
+    make_softdeps,
+)
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.policy import Policy, PolicyPaths
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.rules import rule_lines
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
     from ansible_collections.vfio.variants.plugins.module_utils._core.policy.facts import PolicyFacts
-
-
-@dataclasses.dataclass(frozen=True)
-class PolicyRequest:
-    """What the user asks for beside the claims."""
-
-    name: str
-    natives: tuple[str, ...] = ()
-    allow_shared_native: bool = False
+    from ansible_collections.vfio.variants.plugins.module_utils._core.policy.request import PolicyRequest
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,20 +34,18 @@ class PolicyPlan:
 
     policy: Policy
     decisions: tuple[Decision, ...]
-    softdeps: tuple[Softdep, ...]
-    blacklisted: tuple[str, ...]
     warnings: tuple[str, ...]
 
 
 def make_plan(request: PolicyRequest, decisions: t.Sequence[Decision], facts: PolicyFacts) -> PolicyPlan:
-    """The policy for these decisions.  Raises HostError where they cannot win, or would take what nobody claimed."""
+    """The policy for these decisions.  Raises HostError where it would take what nobody claimed, or undo what others ask for."""
     paths = PolicyPaths(request.name)
     natives = _natives(request, decisions, facts)
     before, blacklisted = _by_strategy(decisions, natives)
     check_ids(decisions, facts)
+    check_ids_of_others(decisions, facts)
     _check_blacklist(request, decisions, blacklisted, facts)
-    softdeps = make_softdeps(before, facts.foreign, paths.softdeps)
-    found = contradictions.check(decisions, facts)
+    softdeps = make_softdeps(before, facts.configs, paths.softdeps)
     ids = ids_by_module(decisions)
     rules = rule_lines(decisions, _sharing(decisions, facts, blacklisted))
     modules = frozenset(choice.module for decision in decisions for choice in decision.choices)
@@ -66,8 +61,7 @@ def make_plan(request: PolicyRequest, decisions: t.Sequence[Decision], facts: Po
     }
     policy = Policy(request.name, {path: content for path, content in files.items() if content is not None}, modules)
     _refuse_hiding(policy, facts)
-    warnings = (*_builtin_warnings(decisions, facts), *_missing_warnings(decisions), *softdeps.warnings, *found)
-    return PolicyPlan(policy, tuple(decisions), softdeps.lines, blacklisted, warnings)
+    return PolicyPlan(policy, tuple(decisions), (*_missing_warnings(decisions), *softdeps.warnings))
 
 
 def _natives(request: PolicyRequest, decisions: t.Sequence[Decision], facts: PolicyFacts) -> dict[str, tuple[str, ...]]:
@@ -161,17 +155,6 @@ def _packed(
     """The files of ours that an image needs; dracut copies /etc/modprobe.d and /etc/udev/rules.d by itself for this host only."""
     wanted = ((paths.softdeps, softdeps), (paths.modprobe, [*ids, *blacklisted]), (paths.rules, rules))
     return tuple(path for path, content in wanted if content)
-
-
-def _builtin_warnings(decisions: t.Sequence[Decision], facts: PolicyFacts) -> t.Iterator[str]:
-    for decision in decisions:
-        found = builtin_owner(decision, facts)
-        if found is not None:
-            driver, release = found
-            yield (
-                f"{driver} is built into kernel {release} and takes {decision.device.address} before any file of this policy is read. "
-                "device_claim moves the device once the host is up; `initcall_blacklist=` on the kernel command line keeps the driver out."
-            )
 
 
 def _missing_warnings(decisions: t.Sequence[Decision]) -> t.Iterator[str]:

@@ -94,9 +94,14 @@ class Policy:
             self._refuse_foreign(path, existing.get(path))
         return tuple(FileChange(path, existing.get(path), self._wanted(path)) for path in self.paths.all)
 
-    def _wanted(self, path: str) -> FileState | None:
+    def content(self, path: str) -> bytes | None:
+        """What a file of the policy holds, None where there is none."""
         content = self.files.get(path)
-        return None if content is None else FileState(content.encode(), self.paths.mode(path))
+        return None if content is None else content.encode()
+
+    def _wanted(self, path: str) -> FileState | None:
+        content = self.content(path)
+        return None if content is None else FileState(content, self.paths.mode(path))
 
     def _refuse_foreign(self, path: str, state: FileState | None) -> None:
         if state is None:

@@ -5,10 +5,11 @@
 from __future__ import annotations
 
 import dataclasses
-import posixpath
+import types
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import CERTAIN, INITRAMFS, KERNEL
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import CERTAIN, INITRAMFS, KERNEL, ROOT, LoadList
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.rebuilt_image import rebuilt
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.forecast import forecast
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.registration import Registrar
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
@@ -18,20 +19,22 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.policy.rules i
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import Rules, parse
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot, Stage, Winner
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot, Stage, Winner, Work
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
 
 
+NOTHING_ELSE: t.Mapping[str, str] = types.MappingProxyType({})
 FIRST_FILE = "/etc/modprobe.d/00-vfio.conf"
 """Which is read before most others."""
 
 
 @dataclasses.dataclass(frozen=True)
 class SuggestedChange:
-    """A change in words, and the boot that it leads to."""
+    """A change in words, and the boot that it leads to; ``line`` is what it takes away, with its place."""
 
     sentence: str
     boot: Boot
+    line: str = ""
 
 
 def would_change(device: Device, driver: str, devices: t.Sequence[Device], boot: Boot, now: Winner) -> str | None:
@@ -52,16 +55,16 @@ def would_change(device: Device, driver: str, devices: t.Sequence[Device], boot:
 
 def _changes(device: Device, driver: str, module: str, boot: Boot, now: Winner) -> t.Iterator[SuggestedChange]:
     """Changes from the smallest on: take one line away or add one, build the image anew, both, and last a policy of our own."""
-    removals = list(_removals(boot, now))
+    removed = list(removals(boot, now))
     additions = list(_softdeps(boot, device, driver if normalize_module_name(driver) == module else module))
-    yield from (*removals, *additions)
+    yield from (*removed, *additions)
     image = next((stage for stage in boot.stages if stage.name == INITRAMFS), None)
     rebuild = "" if image is None else f" and build {image.place} anew"
     if image is not None:
         yield SuggestedChange(f"Build {image.place} anew: it does not hold what the root's files say.", _rebuilt(boot, module))
-        for change in (*removals, *additions):
+        for change in (*removed, *additions):
             yield SuggestedChange(f"{change.sentence[:-1]}{rebuild}.", _rebuilt(change.boot, module))
-    for without in (None, *removals):
+    for without in (None, *removed):
         start = boot if without is None else without.boot
         first = "" if without is None else f"{without.sentence[:-1]}, and "
         claim = f"claim {device.address} for {driver} with boot_policy"
@@ -69,22 +72,33 @@ def _changes(device: Device, driver: str, module: str, boot: Boot, now: Winner) 
         yield SuggestedChange(sentence, _claimed(_rebuilt(start, module), device, driver, module))
 
 
-def _removals(boot: Boot, now: Winner) -> t.Iterator[SuggestedChange]:
-    """Without each line that has a part in the outcome, as far as an operator wrote it."""
+def removals(
+    boot: Boot, now: Winner, also: t.Mapping[str, str] = NOTHING_ELSE, spared: t.Sequence[str] = ()
+) -> t.Iterator[SuggestedChange]:
+    """Without each line that has a part in the outcome, as far as an operator wrote it, or that is among ``also``.
+
+    ``also`` are what lines say, by place; lines of the files ``spared`` stay.
+    """
     if any(boot.cmdline_source in str(because) for because in now.because):
         yield from _without_arguments(boot, now)
-    facts: dict[str, str] = {}
-    for because in now.because:
-        facts.setdefault(because.source, because.fact)
-    for source, fact in facts.items():
-        config = any(str(line.source) == source for stage in boot.stages for line in stage.config.directives)
-        rule = any(str(line) == source for stage in boot.stages for line in stage.rules.rules)
-        if (config or rule) and source != boot.cmdline_source:
-            yield SuggestedChange(f"Remove {source} ({fact}).", _without_line(boot, source))
+    lines = _lines(boot)
+    for source, fact in {**now.facts, **also}.items():
+        if source == boot.cmdline_source or source.startswith(tuple(f"{path}:" for path in spared)):
+            continue
+        if source in lines:
+            yield SuggestedChange(f"Remove {source} ({fact}).", _without_line(boot, source), f"{source}: {fact}")
         elif any(assigned.source == source for assigned in boot.later.driverctl.values()):
             kept = {address: assigned for address, assigned in boot.later.driverctl.items() if assigned.source != source}
             later = dataclasses.replace(boot.later, driverctl=kept)
-            yield SuggestedChange(f"Remove {source}.", dataclasses.replace(boot, later=later))
+            yield SuggestedChange(f"Remove {source}.", dataclasses.replace(boot, later=later), f"{source}: {fact}")
+
+
+def _lines(boot: Boot) -> frozenset[str]:
+    """The lines of modprobe.d, of udev's rules and of lists of modules; what an image holds is changed by rebuilding it."""
+    found = {str(line.source) for stage in boot.stages for line in stage.config.directives}
+    found.update(str(rule) for stage in boot.stages for rule in stage.rules.rules)
+    works = (work for stage in boot.stages if stage.name == ROOT for step in stage.steps for work in step)
+    return frozenset((*found, *(listed.source for work in works if isinstance(work, LoadList) for listed in work.modules)))
 
 
 def _softdeps(boot: Boot, device: Device, module: str) -> t.Iterator[SuggestedChange]:
@@ -104,16 +118,25 @@ def _without_line(boot: Boot, source: str) -> Boot:
     def without(stage: Stage) -> Stage:
         config = ModprobeConfig(tuple(line for line in stage.config.directives if str(line.source) != source))
         rules = Rules(tuple(rule for rule in stage.rules.rules if str(rule) != source))
-        return dataclasses.replace(stage, config=config, rules=rules)
+        steps = tuple(tuple(_without_listed(work, source) for work in step) for step in stage.steps)
+        return dataclasses.replace(stage, config=config, rules=rules, steps=steps)
 
     return _with_stages(boot, without)
+
+
+def _without_listed(work: Work, source: str) -> Work:
+    if not isinstance(work, LoadList):
+        return work
+    return dataclasses.replace(work, modules=tuple(listed for listed in work.modules if listed.source != source))
 
 
 def _without_arguments(boot: Boot, now: Winner) -> t.Iterator[SuggestedChange]:
     """Without each argument of the command line that is named."""
     said = " ".join(str(because) for because in now.because)
     for argument in boot.cmdline.arguments:
-        if argument.partition("=")[0].replace("-", "_") in said.replace("-", "_") and "=" in argument:
+        # kmod reads `modprobe.blacklist=` as a line `blacklist`, and `module.option=` as one of `options`.
+        name = argument.partition("=")[0].rpartition(".")[2]
+        if name.replace("-", "_") in said.replace("-", "_") and "=" in argument:
             cmdline = Cmdline(tuple(other for other in boot.cmdline.arguments if other != argument))
 
             def without(stage: Stage, cmdline: Cmdline = cmdline) -> Stage:
@@ -121,28 +144,15 @@ def _without_arguments(boot: Boot, now: Winner) -> t.Iterator[SuggestedChange]:
                 return dataclasses.replace(stage, config=ModprobeConfig(lines).with_cmdline(cmdline, boot.cmdline_source))
 
             changed = dataclasses.replace(_with_stages(boot, without), cmdline=cmdline)
-            yield SuggestedChange(f"Remove {argument} from the command line ({boot.cmdline_source}).", changed)
+            yield SuggestedChange(
+                f"Remove {argument} from the command line ({boot.cmdline_source}).", changed, f"{boot.cmdline_source}: {argument}"
+            )
 
 
 def _rebuilt(boot: Boot, module: str) -> Boot:
-    """The boot with an image that holds the root's modprobe.d and rules, and the claimed module besides its own."""
+    """The boot with its image rebuilt, the claimed module in it."""
     root = boot.stages[-1]
-
-    def rebuilt(stage: Stage) -> Stage:
-        if stage.name != INITRAMFS:
-            return stage
-        names = [name for name in (*root.kernel.dependencies(module), module) if name in root.kernel.modules]
-        kernel = dataclasses.replace(
-            stage.kernel,
-            modules={**stage.kernel.modules, **{name: root.kernel.modules[name] for name in names}},
-            needed={**stage.kernel.needed, **{name: root.kernel.needed[name] for name in names if name in root.kernel.needed}},
-        )
-        own = {posixpath.basename(rule.path) for rule in root.rules.rules}
-        kept = tuple(rule for rule in stage.rules.rules if posixpath.basename(rule.path) not in own)
-        rules = sorted((*kept, *root.rules.rules), key=lambda rule: posixpath.basename(rule.path))
-        return dataclasses.replace(stage, kernel=kernel, config=root.config, rules=Rules(tuple(rules)))
-
-    return _with_stages(boot, rebuilt)
+    return _with_stages(boot, lambda stage: rebuilt(stage, root, (module,)) if stage.name == INITRAMFS else stage)
 
 
 def _claimed(boot: Boot, device: Device, driver: str, module: str) -> Boot:

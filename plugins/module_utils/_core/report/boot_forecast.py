@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What will become of a host's devices when one of its kernels boots: the forecast, in the form in which modules return it."""
+"""What will become of a host's devices when one of its kernels boots: who wins, who was meant to, and what would change that."""
 
 from __future__ import annotations
 
@@ -9,42 +9,69 @@ import functools
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot import read as reading
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import CERTAIN, ROOT, UNKNOWN
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import CERTAIN, ROOT, UNKNOWN, Winner
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.policy_files import NOTHING_READ, PolicyFiles, read_policy_files
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import next_boot
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.equivalence import DeviceClasses
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.forecast import forecast
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.findings import find
-from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import DRIVERCTL, IDS, RULE, HostPolicy
+from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import HostPolicy
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.suggested_change import would_change
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot, Winner
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.next_boot import NextBoot
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache import Cache
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import Result
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
     from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import Finding
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device, Inventory
 
-Facts = dict[str, t.Any]
-# Who has the last word: ids= while drivers are loaded, a rule in the device's event, driverctl once that is over.
-LAST_WORD = (IDS, RULE, DRIVERCTL)
 MARK = "\0"
 LONGEST_SEARCH = 3000
 """How many devices may be forecast for each kernel in search of changes, each try counted once: seconds, not minutes."""
 RULES_LIKE_A_DEVICE = 25
 """So many rules make each device's forecast as dear again: every event is held against those that write to others."""
 NOT_SEARCHED = "Not looked for: too many devices of this host have another owner than they are claimed for; ask for this one alone."
-NO_FORECAST: t.Mapping[str, t.Any] = {
-    "winner": None,
-    "certainty": UNKNOWN,
-    "stage": None,
-    "because": [],
-    "outcomes": [],
-    "claimed": None,
-    "would_change": None,
-}
+
+
+@dataclasses.dataclass(frozen=True)
+class NextKernel:
+    """The kernel that boots next; ``release`` is None where ``reason`` says why that is not known."""
+
+    release: str | None
+    reason: str
+
+    def result(self) -> Result:
+        return {"release": self.release, "reason": self.reason}
+
+
+@dataclasses.dataclass(frozen=True)
+class KernelForecast:
+    """Who will have a device once a kernel has booted, and the driver that the host's own policy claims the device for."""
+
+    winner: Winner
+    claimed: str | None
+    would_change: str | None
+    """The smallest change that makes the claimed driver win, None where it does already or none is known."""
+
+    def result(self) -> Result:
+        return {**winner_result(self.winner), "claimed": self.claimed, "would_change": self.would_change}
+
+
+def winner_result(winner: Winner) -> Result:
+    return {
+        "winner": winner.driver,
+        "certainty": winner.certainty,
+        "stage": winner.stage,
+        "because": [str(because) for because in winner.because],
+        "outcomes": list(winner.outcomes),
+    }
+
+
+NO_FORECAST = KernelForecast(Winner(None, UNKNOWN, None, (), ()), None, None)
+"""What is known of a boot of which nothing is known."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,8 +80,7 @@ class HostForecast:
 
     inventory: Inventory
     boots: t.Mapping[str, Boot]
-    next_release: str | None
-    reason: str
+    next_kernel: NextKernel
     policy: HostPolicy
     loader_warnings: tuple[str, ...] = ()
 
@@ -92,7 +118,7 @@ class HostForecast:
         elif release not in by_release:
             release, reason = None, f"Kernel {release} boots next, and its modules are not installed."
         policy = HostPolicy(tuple(boots), inventory, tuple(kernels), files)
-        return cls(inventory, by_release, release, reason, policy, loader.warnings)
+        return cls(inventory, by_release, NextKernel(release, reason), policy, loader.warnings)
 
     # -- what is wrong
 
@@ -119,20 +145,16 @@ class HostForecast:
         sentences = (finding.sentence for finding in self.findings if here.isdisjoint(finding.devices))
         return list(dict.fromkeys((*sentences, *self.loader_warnings)))
 
-    @property
-    def next_kernel(self) -> Facts:
-        return {"release": self.next_release, "reason": self.reason}
-
     # -- who wins
 
     def winner(self, device: Device, release: str) -> Winner:
         return self._winners(release)[device.address]
 
     def claimed(self, device: Device, release: str) -> str | None:
-        """The driver that the host's own policy means the device to have, as the last word says."""
+        """The driver that the host's own policy means the device to have."""
         return self._claims(release).get(device.address)
 
-    def remedy(self, device: Device, release: str, driver: str) -> str | None:
+    def suggested_change(self, device: Device, release: str, driver: str) -> str | None:
         """The smallest change that makes ``driver`` win, None where it does already, or where none is known."""
         now = self.winner(device, release)
         boot = self.boots[release]
@@ -141,7 +163,7 @@ class HostForecast:
             return None
         because = tuple(str(because).replace(device.address, MARK) for because in now.because)
         key = (release, device.modalias, driver, now.driver, now.certainty, now.stage, now.outcomes, because)
-        known = self._remedies
+        known = self._suggested
         if key not in known:
             classes = self._classes(release)
             rules = sum(len(stage.rules.rules) for stage in boot.stages)
@@ -153,24 +175,11 @@ class HostForecast:
         template = known[key]
         return None if template is None else template.replace(MARK, device.address)
 
-    def on_kernel(self, device: Device, release: str) -> Facts:
-        """The forecast for one device and kernel, with the driver that the host's own policy claims the device for."""
+    def on_kernel(self, device: Device, release: str) -> KernelForecast:
+        """The forecast for one device and kernel; devices with the same outcome share the winner object."""
         claimed = self.claimed(device, release)
-        return {
-            **self._told(self.winner(device, release)),
-            "claimed": claimed,
-            "would_change": None if claimed is None else self.remedy(device, release, claimed),
-        }
-
-    def next_boot(self, on_kernels: t.Mapping[str, Facts]) -> Facts:
-        """What is said about the kernel that boots next, from what is said about each."""
-        return next_boot_facts(self.next_kernel, on_kernels)
-
-    def _told(self, winner: Winner) -> Facts:
-        """What is said of a winner, put together once for all devices that share the object; the forecasts keep it alive."""
-        if id(winner) not in self._facts:
-            self._facts[id(winner)] = winner_facts(winner)
-        return self._facts[id(winner)]
+        would_change = None if claimed is None else self.suggested_change(device, release, claimed)
+        return KernelForecast(self.winner(device, release), claimed, would_change)
 
     def _winners(self, release: str) -> t.Mapping[str, Winner]:
         if release not in self._forecasts:
@@ -180,8 +189,7 @@ class HostForecast:
     def _claims(self, release: str) -> t.Mapping[str, str]:
         if release not in self._claimed:
             boot = self.boots[release]
-            said = [claim for stage in boot.stages if stage.name == ROOT for claim in self.policy.claims(boot, stage)]
-            said.sort(key=lambda claim: LAST_WORD.index(claim.by))
+            said = [claim for stage in boot.stages if stage.name == ROOT for claim in self.policy.effective_claims(boot, stage)]
             self._claimed[release] = {claim.device.address: claim.driver for claim in said}
         return self._claimed[release]
 
@@ -195,10 +203,6 @@ class HostForecast:
         return {}
 
     @functools.cached_property
-    def _facts(self) -> dict[int, Facts]:
-        return {}
-
-    @functools.cached_property
     def _forecasts(self) -> dict[str, t.Mapping[str, Winner]]:
         return {}
 
@@ -207,22 +211,6 @@ class HostForecast:
         return {}
 
     @functools.cached_property
-    def _remedies(self) -> dict[tuple[t.Hashable, ...], str | None]:
+    def _suggested(self) -> dict[tuple[t.Hashable, ...], str | None]:
         """What was found already, with a mark in place of the address: functions that are alike have one answer."""
         return {}
-
-
-def next_boot_facts(next_kernel: Facts, on_kernels: t.Mapping[str, Facts]) -> Facts:
-    if next_kernel["release"] is None:
-        return {**next_kernel, "natives": [], "variants": [], "variant": None, **NO_FORECAST}
-    return {**next_kernel, **on_kernels[next_kernel["release"]]}
-
-
-def winner_facts(winner: Winner) -> Facts:
-    return {
-        "winner": winner.driver,
-        "certainty": winner.certainty,
-        "stage": winner.stage,
-        "because": [str(because) for because in winner.because],
-        "outcomes": list(winner.outcomes),
-    }

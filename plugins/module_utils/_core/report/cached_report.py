@@ -16,20 +16,22 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.build_r
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import OSRELEASE
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import DEVICES, Device
-from ansible_collections.vfio.variants.plugins.module_utils._core.report.boot_forecast import HostForecast, next_boot_facts
+from ansible_collections.vfio.variants.plugins.module_utils._core.report.boot_forecast import NO_FORECAST, HostForecast
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.device_report import (
     Context,
-    contender_facts,
-    kernel_report,
-    modprobe_report,
+    InstalledKernel,
+    KernelModules,
+    configured_modules,
+    device_contenders,
 )
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache import Cache
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import Result
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
 
-Facts = dict[str, t.Any]
 # The last format of marshal that does not tell one object from two equal ones.
 VALUES_ONLY = 2
 _all_fields = operator.attrgetter(*(field.name for field in dataclasses.fields(Device)))
@@ -37,49 +39,52 @@ _all_fields = operator.attrgetter(*(field.name for field in dataclasses.fields(D
 
 @dataclasses.dataclass(frozen=True)
 class Forecasts:
-    """Forecasts in the form in which modules return them; devices of which the same is said share it."""
+    """Forecasts in the form in which modules return them; devices with the same forecast share it."""
 
-    next_kernel: Facts
-    facts: t.Sequence[Facts]
+    next_kernel: Result
+    forecasts: t.Sequence[Result]
     on_kernels: t.Mapping[str, t.Mapping[str, int]]
-    """The place in ``facts``, by address and release."""
+    """The index in ``forecasts``, by address and release."""
     warnings: t.Mapping[str, t.Sequence[str]]
     """By address, for those devices that there is something to say about."""
     policy_warnings: list[str]
 
     @classmethod
-    def make(cls, outlook: HostForecast, devices: t.Sequence[Device]) -> Forecasts:
-        facts: list[Facts] = []
-        places: dict[t.Hashable, int] = {}
+    def make(cls, host_forecast: HostForecast, devices: t.Sequence[Device]) -> Forecasts:
+        forecasts: list[Result] = []
+        indices: dict[t.Hashable, int] = {}
         on_kernels: dict[str, dict[str, int]] = {}
         for device in devices:
             on_kernels[device.address] = here = {}
-            for release in outlook.boots:
-                told = outlook.on_kernel(device, release)
-                key = (id(told["because"]), told["claimed"], told["would_change"])
-                here[release] = places.setdefault(key, len(facts))
-                if here[release] == len(facts):
-                    facts.append(told)
-        found = {device.address: outlook.warnings(device) for device in devices}
+            for release in host_forecast.boots:
+                forecast = host_forecast.on_kernel(device, release)
+                # Winners are shared objects, and kept by the host's forecast.
+                key = (id(forecast.winner), forecast.claimed, forecast.would_change)
+                here[release] = indices.setdefault(key, len(forecasts))
+                if here[release] == len(forecasts):
+                    forecasts.append(forecast.result())
+        found = {device.address: host_forecast.warnings(device) for device in devices}
         warnings = {address: sentences for address, sentences in found.items() if sentences}
-        return cls(outlook.next_kernel, facts, on_kernels, warnings, outlook.policy_warnings)
+        return cls(host_forecast.next_kernel.result(), forecasts, on_kernels, warnings, host_forecast.policy_warnings)
 
-    def of(self, device: Device, contending: t.Mapping[str, Facts]) -> Facts:
-        """``contending`` is what is said of each kernel besides."""
-        places = self.on_kernels[device.address]
-        kernels = {release: {**known, **self.facts[places[release]]} for release, known in contending.items()}
-        next_boot = next_boot_facts(self.next_kernel, kernels)
-        return {"kernels": kernels, "next_boot": next_boot, "warnings": list(self.warnings.get(device.address, ()))}
+    def of(self, device: Device, modules: t.Mapping[str, Result]) -> Result:
+        """``modules`` is what is said of each kernel besides."""
+        indices = self.on_kernels[device.address]
+        kernels = {release: {**known, **self.forecasts[indices[release]]} for release, known in modules.items()}
+        release = self.next_kernel["release"]
+        on_next = {**KernelModules().result(), **NO_FORECAST.result()} if release is None else kernels[release]
+        warnings = list(self.warnings.get(device.address, ()))
+        return {"kernels": kernels, "next_boot": {**self.next_kernel, **on_next}, "warnings": warnings}
 
 
 @dataclasses.dataclass(frozen=True)
 class CachedReport:
-    """Nothing but what JSON can say."""
+    """What `device_info` returns but for what sysfs shows: nothing but what JSON can say."""
 
-    kernels: list[Facts]
-    modprobe: list[Facts]
+    kernels: list[Result]
+    modprobe: list[Result]
     warnings: list[str]
-    contender_facts: t.Mapping[str, Facts]
+    contenders: t.Mapping[str, Result]
     """By modalias."""
     forecasts: Forecasts | None
 
@@ -91,14 +96,14 @@ class CachedReport:
         running = host.text_or_none(OSRELEASE)
         kernels = read_kernels(host, cache)
         config = ModprobeConfig.read(host)
-        outlook = HostForecast.read(host, inventory, kernels, running, cache, described) if forecast else None
-        around = Context(inventory, kernels, running, config, frozenset(host.names("/sys/module")))
+        host_forecast = HostForecast.read(host, inventory, kernels, running, cache, described) if forecast else None
+        context = Context(inventory, kernels, running, config, frozenset(host.names("/sys/module")))
         return cls(
-            [{**kernel, "headers_package": headers_package(host, kernel["release"])} for kernel in kernel_report(kernels, running)],
-            modprobe_report(config, kernels),
+            [kernel.result() for kernel in _installed(host, kernels, running)],
+            [found.result() for found in configured_modules(config, kernels)],
             _warnings(host, described, running, [kernel.release for kernel in kernels]),
-            contender_facts(devices, around),
-            None if outlook is None else Forecasts.make(outlook, devices),
+            {modalias: found.result() for modalias, found in device_contenders(devices, context).items()},
+            None if host_forecast is None else Forecasts.make(host_forecast, devices),
         )
 
     @classmethod
@@ -111,7 +116,7 @@ class CachedReport:
         def read() -> CachedReport:
             return cls.read(host, inventory, devices, described, forecast, cache)
 
-        return cache.concluded("told", whose, _fingerprint(inventory), read, CachedReport.to_cache, CachedReport.from_cache)
+        return cache.concluded("report", whose, _fingerprint(inventory), read, CachedReport.to_cache, CachedReport.from_cache)
 
     def to_cache(self) -> dict[str, t.Any]:
         """As JSON can say it."""
@@ -123,17 +128,22 @@ class CachedReport:
         forecasts = kept["forecasts"]
         return cls(**{**kept, "forecasts": None if forecasts is None else Forecasts(**forecasts)})
 
-    def of(self, device: Device) -> Facts:
+    def of(self, device: Device) -> Result:
         """What is said of one device."""
-        verdict = self.contender_facts[device.modalias]
-        return verdict if self.forecasts is None else {**verdict, **self.forecasts.of(device, verdict["kernels"])}
+        contenders = self.contenders[device.modalias]
+        return contenders if self.forecasts is None else {**contenders, **self.forecasts.of(device, contenders["kernels"])}
 
-    def of_host(self) -> Facts:
+    def of_host(self) -> Result:
         """What is said of the host."""
-        found: Facts = {"kernels": self.kernels, "modprobe": self.modprobe}
+        found: Result = {"kernels": self.kernels, "modprobe": self.modprobe}
         if self.forecasts is not None:
             found |= {"next_boot": self.forecasts.next_kernel, "policy_warnings": self.forecasts.policy_warnings}
         return {**found, "warnings": self.warnings} if self.warnings else found
+
+
+def _installed(host: Host, kernels: t.Sequence[Kernel], running: str | None) -> t.Iterator[InstalledKernel]:
+    for kernel in kernels:
+        yield InstalledKernel(kernel.release, kernel.release == running, kernel.has_headers, headers_package(host, kernel.release))
 
 
 def _warnings(host: Host, described: bool, running: str | None, installed: t.Sequence[str]) -> list[str]:

@@ -1,8 +1,8 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the facts say about each device, in the form in which modules return it.
+"""A host's devices, and what its kernels and modprobe.d mean for them: who contends for each, and the best variant driver.
 
-Numbers are hexadecimal text without a prefix (`10de`, `030200`), the form that selectors take.
+In results, IDs and classes are hexadecimal text without a prefix (`10de`, `030200`), the form that selectors take.
 """
 
 from __future__ import annotations
@@ -15,10 +15,9 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
 
 if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import Result
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device, Inventory
-
-Facts = dict[str, t.Any]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,106 +31,170 @@ class Context:
     loaded: frozenset[str]
 
 
-def report(devices: t.Sequence[Device], inventory: Inventory, told: t.Callable[[Device], Facts]) -> list[Facts]:
-    """One entry for each device, in order; ``told`` is what is said of one besides what sysfs shows."""
-    groups: dict[int, list[str]] = {}
-    for device in inventory.devices:
-        if device.iommu_group is not None:
-            groups.setdefault(device.iommu_group, []).append(device.address)
-    return [{**_identity(device), **_ownership(device, groups), **told(device)} for device in devices]
+@dataclasses.dataclass(frozen=True)
+class BestVariant:
+    """The best VFIO driver of the running kernel for a device; ``wildcards`` counts the fields that its alias leaves open."""
+
+    module: str
+    driver: str
+    alias: str
+    wildcards: int
+
+    def result(self) -> Result:
+        return {"module": self.module, "driver": self.driver, "alias": self.alias, "wildcards": self.wildcards}
 
 
-def contender_facts(devices: t.Sequence[Device], around: Context) -> dict[str, Facts]:
-    """Who contends for devices, by modalias: hundreds of virtual functions share one, and with it all that the kernels say."""
-    return {modalias: _contender_facts(modalias, around) for modalias in dict.fromkeys(device.modalias for device in devices)}
+@dataclasses.dataclass(frozen=True)
+class RunningContender:
+    """A contender on the running kernel."""
 
+    contender: Contender
+    is_loaded: bool
 
-def kernel_report(kernels: t.Sequence[Kernel], running: str | None) -> list[Facts]:
-    """One entry for each installed kernel."""
-    return [{"release": kernel.release, "running": kernel.release == running, "headers": kernel.has_headers} for kernel in kernels]
-
-
-def modprobe_report(config: ModprobeConfig, kernels: t.Sequence[Kernel]) -> list[Facts]:
-    """What modprobe.d and the command line say about modules that drive PCI functions."""
-    concerned = frozenset[str]().union(*(kernel.index.modules(bus) for kernel in kernels for bus in ("pci", "vfio_pci")))
-    return [
-        {
-            "command": directive.command,
-            "module": directive.arguments[1 if directive.command == "alias" else 0],
-            "arguments": list(directive.arguments[:1] if directive.command == "alias" else directive.arguments[1:]),
-            "source": str(directive.source),
+    def result(self) -> Result:
+        contender = self.contender
+        return {
+            "module": contender.module,
+            "kind": contender.kind,
+            "alias": contender.alias,
+            "source": contender.source,
+            "loaded": self.is_loaded,
+            "built_in": contender.built_in,
+            "blacklisted_by": list(contender.blacklisted_by),
         }
-        for directive in config.directives
-        if directive.arguments[1 if directive.command == "alias" else 0] in concerned
-    ]
 
 
-def _identity(device: Device) -> Facts:
-    return {
-        "address": device.address,
-        "id": device.id,
-        "vendor": f"{device.vendor:04x}",
-        "device": f"{device.device:04x}",
-        "subsystem_vendor": f"{device.subsystem_vendor:04x}",
-        "subsystem_device": f"{device.subsystem_device:04x}",
-        "class": f"{device.class_code:06x}",
-        "revision": f"{device.revision:02x}",
-        "modalias": device.modalias,
-        "bridge": device.is_bridge,
-        "boot_vga": device.boot_vga,
-        "numa_node": device.numa_node,
-        "physical_function": device.physical_function,
-        "virtual_functions": list(device.virtual_functions),
-        "max_virtual_functions": device.max_virtual_functions,
-    }
+@dataclasses.dataclass(frozen=True)
+class KernelModules:
+    """The modules of one kernel for a device: natives as udev loads them, VFIO drivers best first."""
+
+    natives: tuple[str, ...] = ()
+    variants: tuple[str, ...] = ()
+
+    def result(self) -> Result:
+        return {"natives": list(self.natives), "variants": list(self.variants), "variant": next(iter(self.variants), None)}
 
 
-def _ownership(device: Device, groups: t.Mapping[int, list[str]]) -> Facts:
-    return {
-        "driver": device.driver,
-        "driver_override": device.driver_override,
-        "iommu_group": device.iommu_group,
-        "group_devices": [device.address] if device.iommu_group is None else groups[device.iommu_group],
-        "nodes": list(device.nodes),
-    }
+@dataclasses.dataclass(frozen=True)
+class DeviceContenders:
+    """Who contends for a device: on the running kernel in full, on each kernel by name."""
+
+    variant: BestVariant | None
+    running: tuple[RunningContender, ...]
+    kernels: t.Mapping[str, KernelModules]
+
+    def result(self) -> Result:
+        return {
+            "variant": None if self.variant is None else self.variant.result(),
+            "contenders": [contender.result() for contender in self.running],
+            "kernels": {release: modules.result() for release, modules in self.kernels.items()},
+        }
 
 
-def _contender_facts(modalias: str, around: Context) -> Facts:
-    by_kernel = {kernel.release: contenders(modalias, kernel, around.config) for kernel in around.kernels}
-    now = by_kernel.get(around.running or "", ())
-    return {
-        "variant": _variant(modalias, around),
-        "contenders": [_contender(contender, around.loaded) for contender in now],
-        "kernels": {release: _on_kernel(found) for release, found in by_kernel.items()},
-    }
+@dataclasses.dataclass(frozen=True)
+class ConfiguredModule:
+    """What a line of modprobe.d or the command line says about a module that drives PCI functions."""
+
+    command: str
+    module: str
+    arguments: tuple[str, ...]
+    source: str
+
+    def result(self) -> Result:
+        return {"command": self.command, "module": self.module, "arguments": list(self.arguments), "source": self.source}
 
 
-def _variant(modalias: str, around: Context) -> Facts | None:
-    kernel = next((kernel for kernel in around.kernels if kernel.release == around.running), None)
+@dataclasses.dataclass(frozen=True)
+class InstalledKernel:
+    """A kernel, and the package that brings its headers."""
+
+    release: str
+    is_running: bool
+    has_headers: bool
+    headers_package: str
+
+    def result(self) -> Result:
+        return {
+            "release": self.release,
+            "running": self.is_running,
+            "headers": self.has_headers,
+            "headers_package": self.headers_package,
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class ShownDevice:
+    """What sysfs shows of a device; ``group`` are the functions of its IOMMU group, itself included."""
+
+    device: Device
+    group: tuple[Device, ...]
+
+    def result(self) -> Result:
+        device = self.device
+        return {
+            "address": device.address,
+            "id": device.id,
+            "vendor": f"{device.vendor:04x}",
+            "device": f"{device.device:04x}",
+            "subsystem_vendor": f"{device.subsystem_vendor:04x}",
+            "subsystem_device": f"{device.subsystem_device:04x}",
+            "class": f"{device.class_code:06x}",
+            "revision": f"{device.revision:02x}",
+            "modalias": device.modalias,
+            "bridge": device.is_bridge,
+            "boot_vga": device.boot_vga,
+            "numa_node": device.numa_node,
+            "physical_function": device.physical_function,
+            "virtual_functions": list(device.virtual_functions),
+            "max_virtual_functions": device.max_virtual_functions,
+            "driver": device.driver,
+            "driver_override": device.driver_override,
+            "iommu_group": device.iommu_group,
+            "group_devices": [other.address for other in self.group],
+            "nodes": list(device.nodes),
+        }
+
+
+def device_contenders(devices: t.Sequence[Device], context: Context) -> dict[str, DeviceContenders]:
+    """Who contends for devices, by modalias: hundreds of virtual functions share one, and with it all that the kernels say."""
+    return {modalias: _contenders(modalias, context) for modalias in dict.fromkeys(device.modalias for device in devices)}
+
+
+def configured_modules(config: ModprobeConfig, kernels: t.Sequence[Kernel]) -> tuple[ConfiguredModule, ...]:
+    """What modprobe.d and the command line say about modules that drive PCI functions, in kmod's order."""
+    concerned = frozenset[str]().union(*(kernel.index.modules(bus) for kernel in kernels for bus in ("pci", "vfio_pci")))
+    found = []
+    for directive in config.directives:
+        first, *others = directive.arguments
+        # An alias stands before its module.
+        module, arguments = (others[0], (first,)) if directive.command == "alias" else (first, tuple(others))
+        if module in concerned:
+            found.append(ConfiguredModule(directive.command, module, arguments, str(directive.source)))
+    return tuple(found)
+
+
+def _contenders(modalias: str, context: Context) -> DeviceContenders:
+    by_kernel = {kernel.release: contenders(modalias, kernel, context.config) for kernel in context.kernels}
+    now = by_kernel.get(context.running or "", ())
+    return DeviceContenders(
+        _variant(modalias, context),
+        tuple(RunningContender(contender, contender.built_in or contender.module in context.loaded) for contender in now),
+        {release: _modules(found) for release, found in by_kernel.items()},
+    )
+
+
+def _variant(modalias: str, context: Context) -> BestVariant | None:
+    kernel = next((kernel for kernel in context.kernels if kernel.release == context.running), None)
     best = None if kernel is None else kernel.best_variant(modalias)
     if best is None:
         return None
-    registered = around.inventory.drivers_of_module(best.module)
+    registered = context.inventory.drivers_of_module(best.module)
     driver = registered[0] if registered else KNOWN.get(best.module, best.module)
-    return {"module": best.module, "driver": driver, "alias": best.alias, "wildcards": best.wildcards}
+    return BestVariant(best.module, driver, best.alias, best.wildcards)
 
 
-def _contender(contender: Contender, loaded: t.Container[str]) -> Facts:
-    return {
-        "module": contender.module,
-        "kind": contender.kind,
-        "alias": contender.alias,
-        "source": contender.source,
-        "loaded": contender.built_in or contender.module in loaded,
-        "built_in": contender.built_in,
-        "blacklisted_by": list(contender.blacklisted_by),
-    }
-
-
-def _on_kernel(found: t.Sequence[Contender]) -> Facts:
-    variants = [contender.module for contender in found if contender.kind == VARIANT]
-    return {
-        "natives": [contender.module for contender in found if contender.kind != VARIANT],
-        "variants": variants,
-        "variant": variants[0] if variants else None,
-    }
+def _modules(found: t.Sequence[Contender]) -> KernelModules:
+    return KernelModules(
+        tuple(contender.module for contender in found if contender.kind != VARIANT),
+        tuple(contender.module for contender in found if contender.kind == VARIANT),
+    )

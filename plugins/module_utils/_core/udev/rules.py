@@ -151,10 +151,9 @@ class Rules:
         cls,
         tree: FileTree,
         mentioning: t.Sequence[bytes] = (b"",),
-        without: t.Container[str] = (),
         directories: t.Sequence[str] = DIRECTORIES,
     ) -> Rules:
-        """The rules of a host, from files that contain one of the words ``mentioning``, except for the paths ``without``.
+        """The rules of a host, from files that contain one of the words ``mentioning``.
 
         Of files with the same name, the one in the first directory counts; files are sorted by name, whatever their directory.
         """
@@ -166,7 +165,7 @@ class Rules:
         rules: list[Rule] = []
         for name in sorted(chosen):
             path = chosen[name]
-            if path in without or not tree.is_file(path):
+            if not tree.is_file(path):
                 continue
             content = tree.read_bytes(path)
             if any(word in content for word in mentioning):

@@ -52,13 +52,13 @@ def test_functions_work_on_what_ansible_has_tagged() -> None:
         (DEVICES, "nothing(@)", "Unknown function"),
         (DEVICES, "[?contains(iommu_group, 'x')]", "invalid type"),
         (DEVICES, "[0]", "yields a dictionary"),
-        (DEVICES, "[0].address", "yields text"),
+        (DEVICES, "[0].address", "yields a string"),
         (DEVICES, "length(@)", "yields a number"),
         (DEVICES, "address", "yields nothing"),
-        (DEVICES, 15, "wants a JMESPath expression, not a number"),
-        ({"devices": DEVICES}, "[]", "not on a dictionary"),
-        ("0000:01:00.0", "[]", "not on text"),
-        (None, "[]", "not on nothing"),
+        (DEVICES, 15, "expects a JMESPath expression, not a number"),
+        ({"devices": DEVICES}, "[]", "list of devices, not a dictionary"),
+        ("0000:01:00.0", "[]", "list of devices, not a string"),
+        (None, "[]", "list of devices, not nothing"),
     ],
 )
 def test_what_cannot_be_used_is_one_sentence(devices: object, expression: object, told: str) -> None:

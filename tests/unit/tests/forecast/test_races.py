@@ -7,8 +7,8 @@ from races import favouring
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import RACE, Reason, Winner
 
-TWIN, CARD, ACCELERATOR = "0000:00:02.0", "0000:00:03.0", "0000:00:0b.0"
-MODALIAS = {TWIN: "pci:v00008086d000010D3sv", CARD: "pci:v00008086d000010D3sv", ACCELERATOR: "pci:v00001234d000011E8sv"}
+SECOND, CARD, ACCELERATOR = "0000:00:02.0", "0000:00:03.0", "0000:00:0b.0"
+MODALIAS = {SECOND: "pci:v00008086d000010D3sv", CARD: "pci:v00008086d000010D3sv", ACCELERATOR: "pci:v00001234d000011E8sv"}
 PLAIN = Configuration("plain", "6.12", cmdline=("quiet",), root_files={"/etc/modules": "loop\n"})
 RULE = Reason("/etc/udev/rules.d/70-vfio.rules:1", "driver_override=vfio-pci")
 NATIVE = Reason("modules.alias of 6.12", "pci:v00008086d000010D3sv* e1000e")
@@ -31,7 +31,7 @@ def test_a_rule_for_the_device_itself_wins_when_its_own_event_goes_first() -> No
 
 def test_the_twin_goes_first_where_it_loads_the_native() -> None:
     race = Winner("vfio-pci", RACE, "root", (RULE, Reason("or e1000e", str(NATIVE))), ("vfio-pci", "e1000e"))
-    assert next(iter(favouring(PLAIN, MODALIAS, CARD, race, "e1000e")))[0] == f"event of {TWIN} first"
+    assert next(iter(favouring(PLAIN, MODALIAS, CARD, race, "e1000e")))[0] == f"event of {SECOND} first"
 
 
 def test_no_variation_is_booted_under_the_name_of_another() -> None:

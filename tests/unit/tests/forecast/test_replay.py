@@ -67,9 +67,14 @@ def test_recorded_boots_are_judged_where_nothing_can_be_built_fetched_or_booted(
     kinds = {(one.case.configuration.series, one.case.configuration.flow) for one in records}
     assert kinds == {(series, flow) for series in SERIES for flow in FLOWS}
     assert {one.case.configuration.compression for one in records} == set(COMPRESSIONS)
-    status, said = judge(tmp_path, "--replay", str(boots))
+    status, said = judge(tmp_path, "--replay", str(boots), "--answers", str(tmp_path / "answers"))
     assert said[-2:] == [f"{len(records)} passed, 0 failed", "[]"]
     assert status == 0
+    answers = [line.split("\t") for line in (tmp_path / "answers").read_text().splitlines()]
+    assert {(name, address) for name, address, *_answer in answers} >= {
+        (record.case.configuration.name, address) for record in records for address in record.owners
+    }
+    assert {certainty for _name, _address, _driver, certainty, *_rest in answers} >= {"certain", "race"}
 
 
 def test_a_boot_that_ended_otherwise_than_predicted_fails_the_run(tmp_path: Path) -> None:

@@ -7,8 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-
-from ansible_collections.vfio.variants.tests.kernels.imitation import VERSIONS, Change, ImitationError, Version, changed, imitate
+from imitation import VERSIONS, Change, ImitationError, Version, changed, imitate
 
 PROBE = Path(__file__).resolve().parents[4] / "files/kernel/vfio-variants/probe-kernel.sh"
 WITHOUT_FEATURE = Change("vfio.h", r"^int feature\(.*?\);\n")

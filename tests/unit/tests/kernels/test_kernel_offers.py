@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import pytest
-
-from ansible_collections.vfio.variants.tests.kernels.kernel_offers import Archive, Deb, order, series_of
+from kernel_offers import Archive, Deb, order, series_of
 
 
 def deb(package: str, version: str = "1", suite: str = "trixie", architecture: str = "amd64", depends: str = "") -> Deb:
@@ -21,12 +20,23 @@ def kernel(release: str, flavour: str = "amd64", suite: str = "trixie", compiler
 
 
 def releases(*debs: list[Deb]) -> list[str]:
-    return [offer.release for offer in Archive(tuple(each for some in debs for each in some), ()).offers()]
+    """The newest kernels."""
+    return [choice[0].release for choice in Archive(tuple(each for some in debs for each in some), ()).choices()]
 
 
 def test_a_suite_offers_the_newest_kernel_of_each_series() -> None:
     found = releases(kernel("7.2.9+deb13"), kernel("7.2.12+deb13"), kernel("7.2.6+deb13"), kernel("7.3.4+deb13"))
     assert found == ["7.2.12+deb13-amd64", "7.3.4+deb13-amd64"]
+
+
+def test_the_others_that_the_suite_still_names_stand_in_for_it_the_newest_first() -> None:
+    (choice,) = Archive((*kernel("6.12.95+deb13"), *kernel("6.12.117+deb13"), *kernel("6.12.107+deb13")), ()).choices()
+    assert [offer.release for offer in choice] == [f"6.12.{patch}+deb13-amd64" for patch in (117, 107, 95)]
+
+
+def test_a_package_is_taken_from_the_suite_that_is_asked_for_if_it_has_it() -> None:
+    debs = (deb("sparse", "0.6.5", "forky"), deb("sparse", "0.6.4", "bookworm"), deb("sparse", "0.6.4", "trixie"))
+    assert [one.suite for one in Archive(debs, ()).debs_named("sparse", "trixie")] == ["trixie", "forky", "bookworm"]
 
 
 def test_each_suite_offers_its_own() -> None:
@@ -55,8 +65,8 @@ def test_a_kernel_from_before_vfio_pci_core_is_left_out() -> None:
 
 
 def test_a_kernel_is_built_by_the_compiler_that_its_headers_depend_on() -> None:
-    offers = Archive(tuple(kernel("7.3", compiler="gcc-16")), ()).offers()
-    assert [(offer.compiler, [found.package for found in offer.debs]) for offer in offers] == [
+    choices = Archive(tuple(kernel("7.3", compiler="gcc-16")), ()).choices()
+    assert [(offer.compiler, [found.package for found in offer.debs]) for (offer,) in choices] == [
         ("gcc-16", ["linux-headers-7.3-amd64", "linux-headers-7.3-common", "linux-kbuild-7.3"])
     ]
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import os
+import time
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
@@ -17,6 +18,8 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.host impo
 from ansible_collections.vfio.variants.tests.unit.trees import Tree
 
 DEVICES = "/sys/bus/pci/devices"
+PROBING = 0.1
+"""How long an asynchronous driver probes a device."""
 
 
 class ModelKernel(Host):
@@ -29,7 +32,18 @@ class ModelKernel(Host):
         self.loadable = loadable
         self.refusing: set[str] = set()
         self.hanging: set[str] = set()
+        self.asynchronous: set[str] = set()
+        """Drivers whose probes end after the write that began them has returned."""
+        self.blacklisted: set[str] = set()
+        self._probing: dict[str, tuple[float, str]] = {}
         self.log: list[str] = []
+
+    def link_name(self, path: str) -> str | None:
+        for address, (end, driver) in list(self._probing.items()):
+            if time.monotonic() >= end:
+                del self._probing[address]
+                self._hold(address, driver)
+        return super().link_name(path)
 
     def owner(self, address: str) -> str | None:
         return self.link_name(f"{DEVICES}/{address}/driver")
@@ -46,7 +60,9 @@ class ModelKernel(Host):
         names = [word for word in command[1:] if not word.startswith("-")]
         for name in names:
             if name.startswith("pci:"):
-                for driver in self.natives.values():
+                # modprobe honours blacklists for what an alias names only when it is told to (modprobe(8)).
+                kept_out = self.blacklisted if "--use-blacklist" in command else set()
+                for driver in set(self.natives.values()) - kept_out:
                     self.tree.module(driver, [driver])
             elif name in self.loadable:
                 self.tree.module(name, self.loadable[name])
@@ -80,5 +96,11 @@ class ModelKernel(Host):
         matches = override == driver if override else self.natives.get(address) == driver
         if not matches or driver in self.refusing or not self.is_dir(f"/sys/bus/pci/drivers/{driver}"):
             return False
-        os.symlink(f"../../drivers/{driver}", self.path(f"{DEVICES}/{address}/driver"))
+        if driver in self.asynchronous:
+            self._probing[address] = (time.monotonic() + PROBING, driver)
+        else:
+            self._hold(address, driver)
         return True
+
+    def _hold(self, address: str, driver: str) -> None:
+        os.symlink(f"../../drivers/{driver}", self.path(f"{DEVICES}/{address}/driver"))

@@ -4,17 +4,18 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 from pathlib import Path
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.apply.bind import ensure
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.tests.unit.module_calls import device_claim
 from ansible_collections.vfio.variants.tests.unit.plugins.module_utils._core.apply.model_kernel import ModelKernel
 from ansible_collections.vfio.variants.tests.unit.trees import ANY_VFIO, DEBIAN_13, E1000E, NVIDIA_DISPLAY, V100_VARIANT, Tree
 
-GPU, TWIN, NIC, AUDIO, PORT = "0000:01:00.0", "0000:02:00.0", "0000:03:00.0", "0000:01:00.1", "0000:01:00.2"
+GPU, SECOND, NIC, AUDIO, PORT = "0000:01:00.0", "0000:02:00.0", "0000:03:00.0", "0000:01:00.1", "0000:01:00.2"
 VARIANT = "nvlink2gpu_vfio_pci"
 
 
@@ -25,20 +26,19 @@ def tree(tmp_path: Path) -> Tree:
         Tree(tmp_path)
         .kernel(DEBIAN_13, modules, running=True)
         .pci(GPU, driver="nouveau", group=15)
-        .pci(TWIN, driver="nouveau", group=16)
+        .pci(SECOND, driver="nouveau", group=16)
         .pci(NIC, id="8086:10d3", class_code=0x020000, driver="e1000e", group=17)
     )
 
 
 def kernel_of(tree: Tree) -> ModelKernel:
-    natives = {GPU: "nouveau", TWIN: "nouveau", NIC: "e1000e", AUDIO: "snd_hda_intel"}
+    natives = {GPU: "nouveau", SECOND: "nouveau", NIC: "e1000e", AUDIO: "snd_hda_intel"}
     loadable = {"vfio_pci": ["vfio-pci"], "vfio-pci": ["vfio-pci"], VARIANT: [VARIANT], "nouveau": ["nouveau"], "e1000e": ["e1000e"]}
     return ModelKernel(tree, natives, loadable)
 
 
 def claim(kernel: ModelKernel, devices: t.Any, check_mode: bool = False, **options: t.Any) -> dict[str, t.Any]:
-    params = {"devices": devices, "state": "present", "group": "claim", "force": False, "timeout": 5, **options}
-    return ensure(kernel, params, check_mode)
+    return device_claim(kernel, check_mode, devices=devices, **{"timeout": 5, **options})
 
 
 def test_a_gpu_goes_to_its_variant_and_its_twin_stays(tree: Tree) -> None:
@@ -47,7 +47,7 @@ def test_a_gpu_goes_to_its_variant_and_its_twin_stays(tree: Tree) -> None:
     (device,) = result["devices"]
     assert result["changed"]
     assert (kernel.owner(GPU), kernel.override(GPU)) == (VARIANT, VARIANT)
-    assert (kernel.owner(TWIN), kernel.override(TWIN)) == ("nouveau", None)
+    assert (kernel.owner(SECOND), kernel.override(SECOND)) == ("nouveau", None)
     assert (device["driver_before"], device["driver"], device["vfio_node"]) == ("nouveau", VARIANT, "/dev/vfio/15")
 
 
@@ -85,6 +85,7 @@ def test_an_override_that_names_another_driver_is_put_right_without_a_rebind(tre
     result = claim(kernel, "0000:04:00.0")
     assert result["devices"][0]["steps"] == ["set driver_override to vfio-pci"]
     assert (kernel.owner("0000:04:00.0"), kernel.override("0000:04:00.0")) == ("vfio-pci", "vfio-pci")
+    assert kernel.log == ["devices/0000:04:00.0/driver_override <- vfio-pci"]
 
 
 def test_a_refused_probe_puts_every_device_back(tree: Tree) -> None:
@@ -93,8 +94,25 @@ def test_a_refused_probe_puts_every_device_back(tree: Tree) -> None:
     with pytest.raises(HostError) as caught:
         claim(kernel, ["10de:1db1", NIC])
     assert "0000:03:00.0 (8086:10d3) is owned by no driver after it was offered to vfio-pci" in str(caught.value)
-    assert [kernel.owner(address) for address in (GPU, TWIN, NIC)] == ["nouveau", "nouveau", "e1000e"]
-    assert [kernel.override(address) for address in (GPU, TWIN, NIC)] == [None, None, None]
+    assert [kernel.owner(address) for address in (GPU, SECOND, NIC)] == ["nouveau", "nouveau", "e1000e"]
+    assert [kernel.override(address) for address in (GPU, SECOND, NIC)] == [None, None, None]
+
+
+def test_a_failure_is_undone_from_the_last_device_to_the_first(tree: Tree) -> None:
+    kernel = kernel_of(tree)
+    kernel.refusing.add("vfio-pci")
+    with pytest.raises(HostError) as caught:
+        claim(kernel, ["10de:1db1", NIC])
+    given_back = [line.split(" <- ")[1] for line in kernel.log if line.startswith(("drivers/nouveau/bind", "drivers/e1000e/bind"))]
+    assert given_back == [NIC, SECOND, GPU]
+    assert re.findall(r"(\S+) is back with", caught.value.msg) == [NIC, SECOND, GPU]
+
+
+def test_a_driver_that_probes_asynchronously_is_waited_for(tree: Tree) -> None:
+    kernel = kernel_of(tree)
+    kernel.asynchronous.add(VARIANT)
+    assert claim(kernel, GPU)["devices"][0]["driver"] == VARIANT
+    assert kernel.owner(GPU) == VARIANT
 
 
 def test_a_module_that_cannot_be_loaded_is_told_before_anything_is_touched(tree: Tree) -> None:
@@ -193,11 +211,21 @@ def test_giving_back_returns_the_native_driver_and_clears_the_override(tree: Tre
     kernel = kernel_of(tree)
     claim(kernel, "10de:1db1")
     result = claim(kernel, "10de:1db1", state="absent")
-    assert [(kernel.owner(address), kernel.override(address)) for address in (GPU, TWIN)] == [("nouveau", None)] * 2
+    assert [(kernel.owner(address), kernel.override(address)) for address in (GPU, SECOND)] == [("nouveau", None)] * 2
     assert [device["driver"] for device in result["devices"]] == ["nouveau", "nouveau"]
     kernel.log.clear()
     assert not claim(kernel, "10de:1db1", state="absent")["changed"]
     assert kernel.log == []
+
+
+def test_giving_back_loads_no_native_driver_that_is_blacklisted(tree: Tree) -> None:
+    tree.pci("0000:06:00.0", id="8086:10d3", class_code=0x020000, driver="vfio-pci", override="vfio-pci", group=21)
+    kernel = kernel_of(tree)
+    kernel.natives = {**kernel.natives, "0000:06:00.0": "igc"}
+    kernel.blacklisted.add("igc")
+    result = claim(kernel, "0000:06:00.0", state="absent")
+    assert not tree.place("/sys/module/igc").exists()
+    assert [(device["driver"], device["changed"]) for device in result["devices"]] == [("", True)]
 
 
 def test_giving_back_leaves_a_device_that_no_vfio_driver_has(tree: Tree) -> None:

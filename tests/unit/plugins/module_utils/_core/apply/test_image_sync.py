@@ -13,8 +13,10 @@ import pytest
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.image_sync import ImageSync, sync_images
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.policy import PolicyPaths, header, modules_line
+from ansible_collections.vfio.variants.plugins.modules import initramfs
 from ansible_collections.vfio.variants.tests.unit.commands import Commands
 from ansible_collections.vfio.variants.tests.unit.images import Link, archive, module, packed
+from ansible_collections.vfio.variants.tests.unit.module_calls import options_of
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_12, DEBIAN_13, Tree
 
 if t.TYPE_CHECKING:
@@ -89,12 +91,12 @@ class Machine:
         self.tree.file(OURS.modprobe, OPTIONS).file(OURS.rules, RULES).file(OURS.hook, HOOK, 0o755).file(OURS.dracut, DRACUT)
         return self
 
-    def agree(self, check_mode: bool = False, **params: t.Any) -> ImageSync:
-        defaults = {"kernels": ["all"], "policy": None, "pending_modules": [], "generator": "auto", "force": False, "timeout": 60}
-        return sync_images(self.tree.host(self.commands), {**defaults, **params}, check_mode)
+    def sync(self, check_mode: bool = False, **options: t.Any) -> ImageSync:
+        request = initramfs.request(options_of(initramfs.ARGUMENTS, **{"timeout": 60, **options}))
+        return sync_images(self.tree.host(self.commands), request, check_mode)
 
-    def reasons(self, **params: t.Any) -> tuple[str, ...]:
-        return self.agree(check_mode=True, **params).plans[0].reasons
+    def reasons(self, **options: t.Any) -> tuple[str, ...]:
+        return self.sync(check_mode=True, **options).plans[0].reasons
 
     @property
     def booted(self) -> bytes:
@@ -113,14 +115,14 @@ def machine(request: pytest.FixtureRequest, tmp_path: Path) -> Machine:
 def test_an_image_that_agrees_is_not_touched(machine: Machine) -> None:
     machine.has_image(machine.content())
 
-    assert machine.agree().result()["changed"] is False
+    assert machine.sync().result()["changed"] is False
     assert not any("mkinitramfs" in call[0] or "dracut" in call[0] for call in machine.commands.calls)
 
 
 def test_an_image_that_lacks_everything_is_rebuilt_once(machine: Machine) -> None:
     machine.has_image(machine.content(options=None, rules=None, core=None, vfio=None)).will_build(machine.content())
-    predicted = machine.agree(check_mode=True).result()
-    done = machine.agree().result()
+    predicted = machine.sync(check_mode=True).result()
+    done = machine.sync().result()
 
     assert done == predicted
     assert done["kernels"][DEBIAN_13] == {
@@ -136,7 +138,7 @@ def test_an_image_that_lacks_everything_is_rebuilt_once(machine: Machine) -> Non
         "missing_modules": [],
     }
     assert machine.booted == machine.content()
-    assert machine.agree().result()["changed"] is False
+    assert machine.sync().result()["changed"] is False
     assert machine.in_boot == [f"initrd.img-{DEBIAN_13}"]
 
 
@@ -144,7 +146,7 @@ def test_check_mode_writes_nothing(machine: Machine) -> None:
     machine.has_image(machine.content(rules=None)).will_build(machine.content())
     before = {path: path.stat().st_mtime_ns for path in machine.tree.root.rglob("*")}
 
-    assert machine.agree(check_mode=True).result()["changed"] is True
+    assert machine.sync(check_mode=True).result()["changed"] is True
     assert {path: path.stat().st_mtime_ns for path in machine.tree.root.rglob("*")} == before
 
 
@@ -189,14 +191,14 @@ def test_a_missing_image_is_built(machine: Machine) -> None:
     machine.will_build(machine.content())
 
     assert machine.reasons() == (f"There is no image {machine.image}.",)
-    assert machine.agree().result()["changed"] is True
+    assert machine.sync().result()["changed"] is True
     assert machine.booted == machine.content()
 
 
 def test_a_damaged_image_is_rebuilt(machine: Machine) -> None:
     machine.has_image(machine.content()[:-100]).will_build(machine.content())
 
-    assert machine.agree().plans[0].reasons[0].startswith(f"{machine.image} cannot be read: ")
+    assert machine.sync().plans[0].reasons[0].startswith(f"{machine.image} cannot be read: ")
     assert machine.booted == machine.content()
 
 
@@ -205,7 +207,7 @@ def test_a_module_that_the_kernel_does_not_have_is_told_and_not_waited_for(machi
         OURS.hook.replace("gpus", "nics"), "#!/bin/sh\n" + header("nics") + modules_line(["mlx5_vfio_pci"])
     )
     machine.has_image(machine.content())
-    agreement = machine.agree()
+    agreement = machine.sync()
 
     assert agreement.plans[0].missing_modules == ("mlx5_vfio_pci",)
     assert agreement.result()["changed"] is False
@@ -216,14 +218,14 @@ def test_a_built_in_module_is_not_looked_for(machine: Machine) -> None:
     machine.tree.file(f"/lib/modules/{DEBIAN_13}/modules.dep", "").file(f"/lib/modules/{DEBIAN_13}/modules.builtin", f"{CORE}\n{VFIO}\n")
     machine.has_image(machine.content(core=None, vfio=None))
 
-    assert machine.agree().plans[0].reasons == ()
-    assert machine.agree().plans[0].missing_modules == ()
+    assert machine.sync().plans[0].reasons == ()
+    assert machine.sync().plans[0].missing_modules == ()
 
 
 def test_force_rebuilds_what_agrees(machine: Machine) -> None:
     machine.has_image(machine.content()).will_build(machine.content(other=None))
 
-    assert machine.agree(force=True).plans[0].reasons == ("A rebuild was asked for.",)
+    assert machine.sync(force=True).plans[0].reasons == ("A rebuild was asked for.",)
     assert machine.booted == machine.content(other=None)
 
 
@@ -242,10 +244,10 @@ def test_check_mode_predicts_with_the_policy_to_come(tmp_path: Path) -> None:
     machine = Machine(tmp_path)
     machine.has_image(machine.content(options=None, rules=None, core=None, vfio=None)).will_build(machine.content())
     policy = {"files": digests(modprobe=OPTIONS, rules=RULES, hook=HOOK, dracut=DRACUT), "modules": ["vfio-pci"]}
-    predicted = machine.agree(check_mode=True, policy=policy).result()
+    predicted = machine.sync(check_mode=True, policy=policy).result()
 
     machine.has_policy()
-    assert machine.agree(policy=policy).result() == predicted
+    assert machine.sync(policy=policy).result() == predicted
 
 
 def test_check_mode_predicts_the_removal_of_a_policy(machine: Machine) -> None:
@@ -271,7 +273,7 @@ def test_a_module_that_the_play_installs_will_need_an_image(machine: Machine) ->
     pending = [{"name": "nvlink2gpu-vfio-pci", "aliases": []}]
 
     assert machine.reasons(policy=policy, pending_modules=pending) == ("Module nvlink2gpu_vfio_pci is not in it.",)
-    assert machine.agree(check_mode=True, policy=policy, pending_modules=pending).plans[0].missing_modules == ()
+    assert machine.sync(check_mode=True, policy=policy, pending_modules=pending).plans[0].missing_modules == ()
 
 
 def test_a_policy_that_is_not_in_place_is_refused_before_anything_is_built(machine: Machine) -> None:
@@ -279,9 +281,9 @@ def test_a_policy_that_is_not_in_place_is_refused_before_anything_is_built(machi
     old = machine.booted
 
     with pytest.raises(HostError, match=r"^/etc/modprobe\.d/gpus\.conf has another content"):
-        machine.agree(policy={"files": {OURS.modprobe: hashlib.sha256(b"").hexdigest()}, "modules": []})
+        machine.sync(policy={"files": {OURS.modprobe: hashlib.sha256(b"").hexdigest()}, "modules": []})
     with pytest.raises(HostError, match=r"^/etc/udev/rules\.d/70-gpus\.rules is still there"):
-        machine.agree(policy={"files": {OURS.rules: None}, "modules": []})
+        machine.sync(policy={"files": {OURS.rules: None}, "modules": []})
     assert machine.booted == old
 
 
@@ -291,7 +293,7 @@ def test_a_policy_that_is_not_in_place_is_refused_before_anything_is_built(machi
 )
 def test_something_else_than_a_policy_is_refused(machine: Machine, files: dict[str, t.Any], wrong: str) -> None:
     with pytest.raises(HostError, match=wrong):
-        machine.agree(check_mode=True, policy={"files": files, "modules": []})
+        machine.sync(check_mode=True, policy={"files": files, "modules": []})
 
 
 # -- when building fails
@@ -302,7 +304,7 @@ def test_a_failed_build_leaves_the_old_image_and_tells_why(machine: Machine) -> 
     old = machine.booted
 
     with pytest.raises(HostError, match=r"failed with exit code 3: no disk\. /boot") as error:
-        machine.agree()
+        machine.sync()
     assert error.value.facts["log"] == ["no disk"]
     assert machine.booted == old
     assert machine.in_boot == [f"initrd.img-{DEBIAN_13}"]
@@ -313,7 +315,7 @@ def test_a_new_image_that_is_no_better_is_thrown_away(machine: Machine) -> None:
     old = machine.booted
 
     with pytest.raises(HostError, match="does not agree with the policy: It holds another build of module vfio_pci"):
-        machine.agree()
+        machine.sync()
     assert machine.booted == old
     assert machine.in_boot == [f"initrd.img-{DEBIAN_13}"]
 
@@ -324,7 +326,7 @@ def test_a_build_that_hangs_is_ended(machine: Machine) -> None:
     old = machine.booted
 
     with pytest.raises(HostError, match=r"did not end within 1 s\. /boot") as error:
-        machine.agree(timeout=1)
+        machine.sync(timeout=1)
     assert error.value.facts["log"] == ["started"]
     assert machine.booted == old
     assert machine.in_boot == [f"initrd.img-{DEBIAN_13}"]
@@ -335,7 +337,7 @@ def test_a_full_boot_file_system_is_named_before_anything_is_built(machine: Mach
     machine.tree.file("/usr/bin/stat", "#!/bin/sh\necho 4096 100\n", 0o755)
 
     with pytest.raises(HostError, match="/boot has 0 MiB free and about 8 MiB are needed"):
-        machine.agree()
+        machine.sync()
     assert not machine.tree.place(f"{machine.image}.vfio-variants-new").exists()
 
 
@@ -353,7 +355,7 @@ def with_loader_hooks(machine: Machine, code: int) -> Path:
 def test_the_boot_loader_is_told_of_a_new_image_once_it_is_in_place(machine: Machine) -> None:
     told = with_loader_hooks(machine, 0)
     machine.has_image(machine.content(rules=None)).will_build(machine.content())
-    machine.agree()
+    machine.sync()
 
     assert told.read_text() == f"--arg={DEBIAN_13} --arg={machine.image} /etc/initramfs/post-update.d\n"
     assert machine.in_boot == [f"initrd.img-{DEBIAN_13}"]
@@ -365,7 +367,7 @@ def test_the_old_image_comes_back_when_the_boot_loader_cannot_take_the_new_one(m
     old = machine.booted
 
     with pytest.raises(HostError, match="run-parts"):
-        machine.agree()
+        machine.sync()
     assert machine.booted == old
     assert len(told.read_text().splitlines()) == 2
     assert machine.in_boot == [f"initrd.img-{DEBIAN_13}"]
@@ -376,9 +378,9 @@ def test_a_run_that_was_killed_before_the_boot_loader_knew_is_made_good(machine:
     machine.has_image(machine.content()).will_build(machine.content())
     machine.tree.file(f"{machine.image}.vfio-variants-old", "the old one")
 
-    assert machine.agree().plans[0].reasons == ("An earlier rebuild was interrupted before the boot loader's hooks had run.",)
+    assert machine.sync().plans[0].reasons == ("An earlier rebuild was interrupted before the boot loader's hooks had run.",)
     assert told.exists()
-    assert machine.agree().result()["changed"] is False
+    assert machine.sync().result()["changed"] is False
 
 
 # -- which kernels, which generator
@@ -389,21 +391,21 @@ def test_only_the_wanted_kernels_are_looked_at(machine: Machine) -> None:
     machine.kernel(DEBIAN_12)
     machine.tree.running(DEBIAN_13)
 
-    assert [plan.release for plan in machine.agree(check_mode=True).plans] == [DEBIAN_12, DEBIAN_13]
-    assert [plan.release for plan in machine.agree(check_mode=True, kernels=["running"]).plans] == [DEBIAN_13]
-    assert [plan.release for plan in machine.agree(check_mode=True, kernels=[DEBIAN_12]).plans] == [DEBIAN_12]
+    assert [plan.release for plan in machine.sync(check_mode=True).plans] == [DEBIAN_12, DEBIAN_13]
+    assert [plan.release for plan in machine.sync(check_mode=True, kernels=["running"]).plans] == [DEBIAN_13]
+    assert [plan.release for plan in machine.sync(check_mode=True, kernels=[DEBIAN_12]).plans] == [DEBIAN_12]
 
 
 def test_a_kernel_that_is_not_installed_is_refused(machine: Machine) -> None:
     with pytest.raises(HostError, match=r"kernels: kernel 6\.12\.107 is not installed") as error:
-        machine.agree(kernels=["6.12.107"])
+        machine.sync(kernels=["6.12.107"])
     assert error.value.hint == f"Installed are {DEBIAN_13}."
 
 
 def test_fedoras_image_is_found_under_its_own_name(tmp_path: Path) -> None:
     machine = Machine(tmp_path, "dracut", image="/boot/initramfs-{}.img").has_policy()
     machine.has_image(machine.content(rules=None)).will_build(machine.content())
-    machine.agree()
+    machine.sync()
 
     assert machine.booted == machine.content()
     assert machine.in_boot == [f"initramfs-{DEBIAN_13}.img"]
@@ -415,10 +417,10 @@ def test_of_two_generators_the_one_that_new_kernels_call_is_used(tmp_path: Path)
     machine.has_image(machine.content())
 
     with pytest.raises(HostError, match="initramfs-tools and dracut"):
-        machine.agree()
-    assert machine.agree(generator="dracut").generator == "dracut"
+        machine.sync()
+    assert machine.sync(generator="dracut").generator == "dracut"
     machine.tree.file("/etc/kernel/postinst.d/initramfs-tools", "#!/bin/sh\n", 0o755)
-    assert machine.agree().generator == "initramfs-tools"
+    assert machine.sync().generator == "initramfs-tools"
 
 
 def test_what_a_removed_initramfs_tools_left_behind_is_no_generator(tmp_path: Path) -> None:
@@ -427,19 +429,19 @@ def test_what_a_removed_initramfs_tools_left_behind_is_no_generator(tmp_path: Pa
     machine.tree.place("/usr/sbin/update-initramfs").unlink()
     machine.has_image(machine.content())
 
-    assert machine.agree().generator == "dracut"
+    assert machine.sync().generator == "dracut"
 
 
 def test_a_generator_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(HostError, match="generator: dracut is not installed"):
-        Machine(tmp_path).has_policy().agree(generator="dracut")
+        Machine(tmp_path).has_policy().sync(generator="dracut")
 
 
 def test_a_host_without_generator_and_without_image_has_nothing_to_do(tmp_path: Path) -> None:
     machine = Machine(tmp_path).has_policy()
     machine.tree.place("/usr/sbin/mkinitramfs").unlink()
-    assert machine.agree().result()["changed"] is False
+    assert machine.sync().result()["changed"] is False
 
     machine.has_image(machine.content(rules=None))
     with pytest.raises(HostError, match="this host has nothing to build it with"):
-        machine.agree()
+        machine.sync()

@@ -15,10 +15,10 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.forec
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import read_all
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
-from ansible_collections.vfio.variants.tests.unit.boot_images import IMAGE, dracut, initramfs_tools
 from ansible_collections.vfio.variants.tests.unit.driver_files import Driver, driver_file
 from ansible_collections.vfio.variants.tests.unit.driver_files import Entry as IdEntry
 from ansible_collections.vfio.variants.tests.unit.images import archive
+from ansible_collections.vfio.variants.tests.unit.initramfs_files import IMAGE, dracut, initramfs_tools
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_12, DEBIAN_13, E1000E, NVIDIA_DISPLAY, Tree, stock_debian
 
 if t.TYPE_CHECKING:
@@ -79,7 +79,7 @@ def test_an_image_is_a_stage_of_its_own(tree: Tree) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"damaged", archive({"squashfs-root.img": "hsqs"})])
-def test_an_image_that_cannot_be_read_is_no_stage_but_a_doubt(tree: Tree, content: bytes) -> None:
+def test_an_image_that_cannot_be_read_is_not_a_stage_but_a_doubt(tree: Tree, content: bytes) -> None:
     boot = the_boot(tree.file(IMAGE, content), initrds=(IMAGE,))
     assert stages(boot) == ["root"]
     (doubt,) = boot.doubts

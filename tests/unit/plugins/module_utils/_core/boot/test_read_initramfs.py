@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a boot image does about drivers, told from the image."""
+"""What an initramfs does about drivers, read from the image."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot import re
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Coldplug, Listed, LoadList
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image import Image
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
-from ansible_collections.vfio.variants.tests.unit.boot_images import DISK_AND_NET, IMAGE, dracut, initramfs_tools, modules_of
 from ansible_collections.vfio.variants.tests.unit.images import Link, archive
+from ansible_collections.vfio.variants.tests.unit.initramfs_files import DISK_AND_NET, IMAGE, dracut, initramfs_tools, modules_of
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13, NVIDIA_DISPLAY, Tree
 
 if t.TYPE_CHECKING:
@@ -141,7 +141,7 @@ def test_kmod_never_reads_the_text_of_its_index(tmp_path: Path) -> None:
     assert "has no modules.alias.bin" in stage(tmp_path, entries).doubts[0]
 
 
-def test_an_index_without_its_text_cannot_be_told(tmp_path: Path) -> None:
+def test_an_index_without_its_text_cannot_be_read(tmp_path: Path) -> None:
     entries = {name: entry for name, entry in initramfs_tools().items() if not name.endswith("modules.alias")}
     assert "modules.alias.bin but not modules.alias" in stage(tmp_path, entries).doubts[0]
 
@@ -167,9 +167,9 @@ def test_an_image_of_another_generator_is_a_doubt(tmp_path: Path) -> None:
 def test_dracut_loads_what_the_command_line_names_before_and_after_the_coldplug(tmp_path: Path) -> None:
     one = stage(tmp_path, dracut(), "rd.driver.pre=vfio-pci,e1000e rd.driver.post=igb rd.driver.pre=ext4")
     assert one.steps == (
-        (LoadList("rd.driver.pre", tuple(Listed(name, GRUB) for name in ("vfio_pci", "e1000e", "ext4")), heeds_blacklist=False),),
+        (LoadList("rd.driver.pre", tuple(Listed(name, GRUB) for name in ("vfio_pci", "e1000e", "ext4")), honours_blacklist=False),),
         (Coldplug(),),
-        (LoadList("rd.driver.post", (Listed("igb", GRUB),), heeds_blacklist=False),),
+        (LoadList("rd.driver.post", (Listed("igb", GRUB),), honours_blacklist=False),),
     )
 
 
@@ -204,7 +204,7 @@ def test_etc_cmdline_alone_does_not_start_the_unit_that_reads_it(tmp_path: Path)
     assert stage(tmp_path, dracut() | {"etc/cmdline": "rd.driver.pre=vfio_pci\n"}).steps == COLDPLUG_ALONE
 
 
-def test_an_image_without_the_script_heeds_no_driver_argument(tmp_path: Path) -> None:
+def test_an_image_without_the_script_ignores_the_driver_arguments(tmp_path: Path) -> None:
     entries = {name: entry for name, entry in dracut().items() if name != "usr/bin/dracut-pre-udev"}
     assert stage(tmp_path, entries, "rd.driver.pre=vfio_pci rd.driver.blacklist=nouveau").steps == COLDPLUG_ALONE
 

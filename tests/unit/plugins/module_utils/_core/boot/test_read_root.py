@@ -184,7 +184,7 @@ def test_sysvinit_loads_its_list_when_udev_has_settled_whatever_is_blacklisted(t
     tree.file("/etc/modules", "# by hand\nvfio-pci ids=10de:1db1\n").file("/etc/modules-load.d/a.conf", "loop\n")
     entries = (Listed("loop", "/etc/modules-load.d/a.conf:1"), Listed("vfio_pci", "/etc/modules:2", "ids=10de:1db1"))
     one = stage(tree)
-    assert one.steps == ((Coldplug(),), (LoadList("kmod", entries, heeds_blacklist=False),))
+    assert one.steps == ((Coldplug(),), (LoadList("kmod", entries, honours_blacklist=False),))
     assert one.doubts == ()
 
 

@@ -90,7 +90,7 @@ def test_an_interface_of_a_host_device_counts_and_an_unmanaged_device_does_not(t
     assert later(tree).may_take == {}
 
 
-def test_a_device_that_the_host_does_not_have_is_nobodys(tree: Tree) -> None:
+def test_a_device_that_the_host_does_not_have_is_left_out(tree: Tree) -> None:
     assert later(with_libvirt(tree).file(AUTOSTART, domain(bus="0x99"))).may_take == {}
 
 

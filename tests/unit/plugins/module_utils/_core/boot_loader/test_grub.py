@@ -232,7 +232,7 @@ def test_a_damaged_configuration_never_fails_and_never_hangs(debian: Tree, text:
 
 
 @pytest.mark.parametrize("counter", ["--5", "²", "9" * 5000, "x"])
-def test_a_counter_that_is_no_number_is_not_known(debian: Tree, counter: str) -> None:
+def test_a_counter_that_is_not_a_number_is_not_known(debian: Tree, counter: str) -> None:
     text = f"set n={counter}\ndecrement n\nmenuentry x {{\nlinux /boot/vmlinuz-{NEW} n=$n ${'1' * 5000}\n}}\n"
     assert read(debian.file(GRUB_CFG, text)).doubts == (f"{GRUB_CFG}:4: the value of $n is unknown.",)
 

@@ -137,7 +137,7 @@ def test_profiles_and_addons_of_a_unified_image_are_doubts(host: Tree) -> None:
     "content",
     [b"", b"MZ", b"MZ" + b"\xff" * 200, pe_file(SECTIONS)[:0x90], pe_file(SECTIONS)[:0x410], pe_file([(".text", b"x")]), b"\x7fELF" * 50],
 )
-def test_what_is_no_unified_image_is_no_entry(host: Tree, content: bytes) -> None:
+def test_what_is_not_a_unified_image_is_not_an_entry(host: Tree, content: bytes) -> None:
     boot = read(host.file(IMAGE, content))
     assert boot.release in (NEW, None)
     assert set(boot.entries) == {NEW, OLD}

@@ -15,12 +15,12 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13, V100_VARIANT, Tree, stock_debian
 
-GPU, TWIN, NIC, PORT, ISA = "0000:3b:00.0", "0000:5e:00.0", "0000:02:00.0", "0000:00:01.0", "0000:00:1f.0"
+GPU, SECOND, NIC, PORT, ISA = "0000:3b:00.0", "0000:5e:00.0", "0000:02:00.0", "0000:00:01.0", "0000:00:1f.0"
 NAMES = {"vfio_pci": "vfio-pci", "nvlink2gpu_vfio_pci": "nvlink2gpu_vfio_pci", "e1000e": "e1000e"}
 
 
 def machine(tmp_path: Path) -> Tree:
-    tree = stock_debian(tmp_path).pci(GPU, driver="nouveau").pci(TWIN, driver="nouveau").pci(NIC, "8086:10d3", class_code=0x020000)
+    tree = stock_debian(tmp_path).pci(GPU, driver="nouveau").pci(SECOND, driver="nouveau").pci(NIC, "8086:10d3", class_code=0x020000)
     return tree.pci(PORT, "8086:3420", class_code=0x060400).pci(ISA, "8086:2918", class_code=0x060100)
 
 
@@ -35,9 +35,9 @@ def assigned(tree: Tree, *claims: dict[str, t.Any], variant: bool = False) -> di
 def test_auto_takes_the_variant_where_the_kernel_has_one_else_vfio_pci(tmp_path: Path) -> None:
     claims = ({"devices": "10de:1db1"}, {"devices": NIC, "driver": "auto"})
     plain = ("vfio_pci", "vfio-pci")
-    assert assigned(machine(tmp_path), *claims) == {NIC: plain, GPU: plain, TWIN: plain}
+    assert assigned(machine(tmp_path), *claims) == {NIC: plain, GPU: plain, SECOND: plain}
     variant = ("nvlink2gpu_vfio_pci", "nvlink2gpu_vfio_pci")
-    assert assigned(machine(tmp_path), *claims, variant=True) == {NIC: plain, GPU: variant, TWIN: variant}
+    assert assigned(machine(tmp_path), *claims, variant=True) == {NIC: plain, GPU: variant, SECOND: variant}
 
 
 @pytest.mark.parametrize("written", ["vfio-pci", "vfio_pci"])
@@ -68,7 +68,7 @@ def test_a_kernel_without_vfio_is_told(tmp_path: Path) -> None:
 
 
 def test_one_card_of_two_twins_is_taken_alone(tmp_path: Path) -> None:
-    assert set(assigned(machine(tmp_path), {"devices": TWIN})) == {TWIN}
+    assert set(assigned(machine(tmp_path), {"devices": SECOND})) == {SECOND}
 
 
 def test_a_device_that_is_not_what_was_expected_is_refused(tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_a_device_that_is_not_what_was_expected_is_refused(tmp_path: Path) -> No
 
 def test_two_claims_that_agree_are_one(tmp_path: Path) -> None:
     found = assigned(machine(tmp_path), {"devices": "10de:1db1"}, {"devices": GPU, "driver": "vfio-pci"})
-    assert found == {GPU: ("vfio_pci", "vfio-pci"), TWIN: ("vfio_pci", "vfio-pci")}
+    assert found == {GPU: ("vfio_pci", "vfio-pci"), SECOND: ("vfio_pci", "vfio-pci")}
 
 
 def test_two_claims_that_contradict_each_other_are_refused_with_both_named(tmp_path: Path) -> None:
@@ -111,9 +111,9 @@ def test_what_may_be_missing_is_no_error(tmp_path: Path) -> None:
 
 def test_an_assignment_knows_the_selector_that_took_it(tmp_path: Path) -> None:
     tree = machine(tmp_path)
-    claims = parse([{"devices": [TWIN, "10de:1db1"]}])
+    claims = parse([{"devices": [SECOND, "10de:1db1"]}])
     found = assign(claims, Inventory.read(tree.host()), Kernel.read(tree.host(), DEBIAN_13), NAMES)
-    assert [(assignment.device.address, assignment.selector.text) for assignment in found] == [(GPU, "10de:1db1"), (TWIN, TWIN)]
+    assert [(assignment.device.address, assignment.selector.text) for assignment in found] == [(GPU, "10de:1db1"), (SECOND, SECOND)]
 
 
 @pytest.mark.parametrize(
@@ -122,8 +122,8 @@ def test_an_assignment_knows_the_selector_that_took_it(tmp_path: Path) -> None:
         ({}, r"claims\[0\]\.devices: a claim must say"),
         ({"devices": "x"}, r"claims\[0\]\.devices: 'x' is not a valid selector"),
         ({"devices": "10de:1db1", "drivr": "x"}, r"claims\[0\]\.drivr: a claim has no such field"),
-        ({"devices": "10de:1db1", "driver": ""}, r"claims\[0\]\.driver: '' is no driver's name"),
-        ({"devices": "10de:1db1", "driver": 'x"\nRUN+="y'}, r"claims\[0\]\.driver: .* is no driver's name"),
+        ({"devices": "10de:1db1", "driver": ""}, r"claims\[0\]\.driver: '' is not a valid driver name"),
+        ({"devices": "10de:1db1", "driver": 'x"\nRUN+="y'}, r"claims\[0\]\.driver: .* is not a valid driver name"),
         ({"devices": "10de:1db1", "expect": "10de"}, r"claims\[0\]\.expect: '10de' is not a"),
         ({"devices": "10de:1db1", "strategy": "luck"}, r"claims\[0\]\.strategy: there is no strategy 'luck'"),
     ],

@@ -21,7 +21,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors im
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf_module import ModuleInfo
 from ansible_collections.vfio.variants.tests.unit.module_files import module_file
-from ansible_collections.vfio.variants.tests.unit.trees import Tree
+from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_12, DEBIAN_13, Tree
 
 ARCH = "x86_64"
 
@@ -205,3 +205,13 @@ def _version(module: Path) -> str | None:
         return ModuleInfo.parse(module.read_bytes(), str(module)).version
     except HostError:
         return None
+
+
+def two_kernels(root: Path) -> ModelDkms:
+    """A host with DKMS and the headers of its two kernels."""
+    tree = Tree(root)
+    for release in (DEBIAN_12, DEBIAN_13):
+        tree.kernel(release, {"nouveau": []}, headers=True, running=release == DEBIAN_12)
+        tree.file(f"/lib/modules/{release}/kernel/drivers/nouveau.ko", b"")
+        tree.file(f"/usr/src/linux-headers-{release}/include/config/auto.conf", "CONFIG_VFIO_PCI_CORE=m\nCONFIG_CC_VERSION_TEXT=gcc 12\n")
+    return ModelDkms(tree)

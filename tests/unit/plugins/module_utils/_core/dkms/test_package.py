@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A DKMS package from wish to module tree, with every way in which it can go wrong."""
+"""A DKMS package from request to module tree, with every way in which it can go wrong."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.conf import DkmsConf
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.module_check import ExpectedModule
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.package import DkmsPackage, PackageRequest, PackageSource
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.package import DkmsPackage
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.request import PackageSource, WantedPackage
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.source_tree import SourceFile, digest
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.tests.unit.module_files import module_file
-from ansible_collections.vfio.variants.tests.unit.plugins.module_utils._core.dkms.model_dkms import ModelDkms
-from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_12, DEBIAN_13, V100_VARIANT, Tree
+from ansible_collections.vfio.variants.tests.unit.plugins.module_utils._core.dkms.model_dkms import ModelDkms, two_kernels
+from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_12, DEBIAN_13, V100_VARIANT
 
 KO = "updates/dkms/gpu_vfio_pci.ko"
-PROMISE = (ExpectedModule("gpu_vfio_pci", (V100_VARIANT,)),)
+EXPECTED = (ExpectedModule("gpu_vfio_pci", (V100_VARIANT,)),)
 
 
 def sources(version: str = "1.0", code: str = V100_VARIANT, conf: str = "") -> PackageSource:
@@ -29,31 +30,25 @@ def sources(version: str = "1.0", code: str = V100_VARIANT, conf: str = "") -> P
         f'PACKAGE_NAME="gpu"\nPACKAGE_VERSION="{version}"\nBUILT_MODULE_NAME[0]="gpu_vfio_pci"\nDEST_MODULE_LOCATION[0]="/updates"\n{conf}'
     )
     files = (SourceFile("dkms.conf", False, text.encode()), SourceFile("gpu_vfio_pci.c", False, code.encode()))
-    return PackageSource(DkmsConf(text, "gpu/dkms.conf"), digest(files), PROMISE, lambda: files)
+    return PackageSource(DkmsConf(text, "gpu/dkms.conf"), digest(files), EXPECTED, lambda: files)
 
 
 @pytest.fixture(name="dkms")
-def two_kernels(tmp_path: Path) -> ModelDkms:
-    """A host with DKMS and the headers of its two kernels."""
-    tree = Tree(tmp_path / "root")
-    for release in (DEBIAN_12, DEBIAN_13):
-        tree.kernel(release, {"nouveau": []}, headers=True, running=release == DEBIAN_12)
-        tree.file(f"/lib/modules/{release}/kernel/drivers/nouveau.ko", b"")
-        tree.file(f"/usr/src/linux-headers-{release}/include/config/auto.conf", "CONFIG_VFIO_PCI_CORE=m\nCONFIG_CC_VERSION_TEXT=gcc 12\n")
-    return ModelDkms(tree)
+def host_with_dkms(tmp_path: Path) -> ModelDkms:
+    return two_kernels(tmp_path / "root")
 
 
-def wish(source: PackageSource | None, **fields: t.Any) -> PackageRequest:
+def wanted(source: PackageSource | None, **fields: t.Any) -> WantedPackage:
     version = source.conf.version if source is not None else None
-    return PackageRequest(**{"name": "gpu", "version": version, "source": source, **fields})
+    return WantedPackage(**{"name": "gpu", "version": version, "source": source, **fields})
 
 
 def make(dkms: ModelDkms, source: PackageSource | None, **fields: t.Any) -> dict[str, t.Any]:
-    package = DkmsPackage(dkms.host, wish(source, **fields))
+    package = DkmsPackage(dkms.host, wanted(source, **fields))
     if not package.plan.changed:
-        return package.report()
+        return package.report().result()
     package.check()
-    return package.apply()
+    return package.apply().result()
 
 
 def remove(dkms: ModelDkms, **fields: t.Any) -> dict[str, t.Any]:
@@ -113,7 +108,7 @@ def test_sources_that_do_not_build_leave_the_host_as_it_was(dkms: ModelDkms, ver
     assert not make(dkms, sources())["changed"]
 
 
-def test_a_module_that_lacks_a_promised_alias_does_not_replace_the_old_one(dkms: ModelDkms) -> None:
+def test_a_module_that_lacks_an_expected_alias_does_not_replace_the_old_one(dkms: ModelDkms) -> None:
     make(dkms, sources())
     before = everything(dkms)
     with pytest.raises(HostError, match="lacks the alias"):
@@ -135,7 +130,7 @@ def test_a_step_that_fails_is_undone_with_all_before_it(dkms: ModelDkms, step: s
 
 def test_what_could_not_be_undone_is_told(dkms: ModelDkms) -> None:
     make(dkms, sources())
-    package = DkmsPackage(dkms.host, wish(sources(code=f"{V100_VARIANT}\nmore")))
+    package = DkmsPackage(dkms.host, wanted(sources(code=f"{V100_VARIANT}\nmore")))
     package.build(package.plan.builds)
     dkms.failing += ["dkms add", "dkms install"]
     with pytest.raises(HostError, match="dkms add: it was told to fail") as error:
@@ -200,7 +195,7 @@ def test_another_module_of_that_name_which_the_kernel_would_load_is_an_error(dkm
 def test_what_the_prediction_says_is_what_comes(dkms: ModelDkms) -> None:
     make(dkms, sources("1.0"), kernels=(DEBIAN_12,))
     before = everything(dkms)
-    predicted = DkmsPackage(dkms.host, wish(sources("2.0"))).prediction()
+    predicted = DkmsPackage(dkms.host, wanted(sources("2.0"))).prediction().result()
     assert everything(dkms) == before
     real = make(dkms, sources("2.0"))
     for key in ("changed", "modules", "replaced", "skipped_kernels", "diff", "version"):
@@ -208,7 +203,7 @@ def test_what_the_prediction_says_is_what_comes(dkms: ModelDkms) -> None:
     assert {release: kernel["state"] for release, kernel in predicted["kernels"].items()} == {
         release: kernel["state"] for release, kernel in real["kernels"].items()
     }
-    assert DkmsPackage(dkms.host, wish(sources("2.0"))).prediction()["diff"]["before"] == real["diff"]["after"]
+    assert DkmsPackage(dkms.host, wanted(sources("2.0"))).prediction().result()["diff"]["before"] == real["diff"]["after"]
 
 
 def test_absence_leaves_nothing_of_the_package_and_all_of_the_others(dkms: ModelDkms) -> None:
@@ -322,19 +317,19 @@ def test_absence_removes_the_modules_of_a_package_that_dkms_forgot(dkms: ModelDk
     for folder in ("/var/lib/dkms/gpu", "/usr/src/gpu-1.0", "/usr/sbin/dkms"):
         dkms.host.remove_tree(folder) if dkms.host.is_dir(folder) else dkms.host.remove(folder)
     before = everything(dkms)
-    request = wish(sources(), version=None, level="absent")
-    predicted = DkmsPackage(dkms.host, request).prediction()
+    absent = wanted(sources(), version=None, level="absent")
+    predicted = DkmsPackage(dkms.host, absent).prediction().result()
     assert everything(dkms) == before
-    package = DkmsPackage(dkms.host, request)
+    package = DkmsPackage(dkms.host, absent)
     package.check()
-    result = package.apply()
+    result = package.apply().result()
     assert (result["changed"], result["removed"], result["removed_files"]) == (True, [], files)
     assert {key: predicted[key] for key in ("changed", "removed_files", "diff")} == {
         key: result[key] for key in ("changed", "removed_files", "diff")
     }
     assert not [path for path in everything(dkms) if "gpu" in path]
     assert V100_VARIANT not in dkms.tree.place(f"/lib/modules/{DEBIAN_12}/modules.alias").read_text()
-    assert not DkmsPackage(dkms.host, request).plan.changed
+    assert not DkmsPackage(dkms.host, absent).plan.changed
 
 
 def test_absence_leaves_files_that_are_not_known_to_be_the_packages(dkms: ModelDkms) -> None:
@@ -411,14 +406,14 @@ def test_a_kernel_without_headers_that_was_not_asked_for_does_not_matter(dkms: M
 
 def test_sources_that_the_host_has_are_built_without_new_ones(dkms: ModelDkms) -> None:
     make(dkms, sources(), kernels=("running",))
-    result = make(dkms, None, version="1.0", promises=PROMISE)
+    result = make(dkms, None, version="1.0", expected=EXPECTED)
     assert set(result["kernels"]) == {DEBIAN_12, DEBIAN_13}
     with pytest.raises(HostError, match=r"no sources of gpu 3\.0; it has 1\.0"):
         make(dkms, None, version="3.0")
 
 
 def test_leftovers_of_a_killed_run_are_cleared(dkms: ModelDkms) -> None:
-    package = DkmsPackage(dkms.host, wish(sources("0.9")))
+    package = DkmsPackage(dkms.host, wanted(sources("0.9")))
     package.build(package.plan.builds)
     make(dkms, sources())
     assert not [path for path in everything(dkms) if ".vfio-variants" in path]
@@ -426,6 +421,6 @@ def test_leftovers_of_a_killed_run_are_cleared(dkms: ModelDkms) -> None:
 
 def test_a_build_that_was_made_in_the_same_run_is_not_made_again(dkms: ModelDkms) -> None:
     for release in (DEBIAN_12, DEBIAN_13):
-        DkmsPackage(dkms.host, wish(sources())).build([release])
+        DkmsPackage(dkms.host, wanted(sources())).build([release])
     make(dkms, sources())
     assert dkms.calls.count("dkms build") == 2

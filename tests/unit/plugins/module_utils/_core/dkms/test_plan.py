@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which steps lead from what a host has to what is wished."""
+"""Which steps lead from what a host has to what is wanted."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ def version(number: str = "1.0", digest: str | None = "d1", builds: t.Sequence[s
 
 
 def has(*versions: Version, active: t.Mapping[str, str] | None = None, sound: bool = True) -> PackageState:
-    """A host with these versions; ``active`` tells which one each kernel has."""
+    """A host with these versions; ``active`` says which one each kernel has."""
     links = {release: Active(number, release, "x86_64", {}, sound) for release, number in (active or {}).items()}
     return PackageState("gpu", {found.version: found for found in versions}, links)
 
 
 def plan(state: PackageState, excluded: t.Mapping[str, str] | None = None, **fields: t.Any) -> PackagePlan:
-    wish = DesiredState(**{"name": "gpu", "version": "1.0", "digest": "d1", "kernels": (OLD, NEW), **fields})
-    return decide(wish, state, (OLD, NEW), excluded or {})
+    desired = DesiredState(**{"name": "gpu", "version": "1.0", "digest": "d1", "kernels": (OLD, NEW), **fields})
+    return decide(desired, state, (OLD, NEW), excluded or {})
 
 
 def test_what_is_right_needs_no_step() -> None:
@@ -33,12 +33,12 @@ def test_what_is_right_needs_no_step() -> None:
 
 def test_a_new_kernel_gets_a_build_from_the_sources_that_are_there() -> None:
     found = plan(has(version(builds=(OLD,)), active={OLD: "1.0"}))
-    assert (found.place, found.builds, found.installs, found.uninstalls) == (False, (NEW,), (NEW,), ())
+    assert (found.replaces_sources, found.builds, found.installs, found.uninstalls) == (False, (NEW,), (NEW,), ())
 
 
 def test_other_sources_mean_that_everything_is_built_again() -> None:
     found = plan(has(version(digest="d0", builds=(OLD, NEW)), active={OLD: "1.0", NEW: "1.0"}))
-    assert (found.place, found.builds, found.installs) == (True, (OLD, NEW), (OLD, NEW))
+    assert (found.replaces_sources, found.builds, found.installs) == (True, (OLD, NEW), (OLD, NEW))
     assert [active.release for active in found.uninstalls] == [OLD, NEW]
 
 
@@ -63,7 +63,7 @@ def test_other_versions_go_with_what_they_installed() -> None:
     assert (found.removes, dict(found.result)) == (("0.9",), {NEW: "installed", OLD: "installed"})
 
 
-def test_other_versions_that_stay_leave_only_the_kernels_that_are_wished() -> None:
+def test_other_versions_that_stay_leave_only_the_kernels_that_are_wanted() -> None:
     found = plan(has(version("0.9", "d0", (OLD, NEW)), active={OLD: "0.9", NEW: "0.9"}), kernels=(NEW,), keep_versions=True)
     assert (found.removes, dict(found.result), [active.release for active in found.uninstalls]) == ((), {NEW: "installed"}, [NEW])
 
@@ -80,7 +80,7 @@ def test_built_keeps_an_older_version_from_being_lost() -> None:
 
 def test_sources_that_dkms_does_not_know_are_registered() -> None:
     found = plan(has(version(registered=False)), kernels=(OLD,))
-    assert (found.place, found.register) == (False, True)
+    assert (found.replaces_sources, found.register) == (False, True)
 
 
 def test_an_excluded_kernel_is_skipped_and_loses_what_it_had_from_other_sources() -> None:

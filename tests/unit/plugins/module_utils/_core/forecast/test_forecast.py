@@ -35,7 +35,7 @@ COLDPLUG = 'ACTION=="add", ENV{MODALIAS}=="?*", RUN{builtin}+="kmod load"\n'
 STOCK_RULES = {"/usr/lib/udev/rules.d/80-drivers.rules": COLDPLUG}
 VARIANT = {**STOCK, "nvlink2gpu_vfio_pci": [V100_VARIANT]}
 OVERRIDE = 'ACTION=="add", SUBSYSTEM=="pci", KERNEL=="{0}", ATTR{{driver_override}}="{1}", RUN{{builtin}}+="kmod load {2}"\n'
-TWIN = "0000:02:00.0"
+SECOND = "0000:02:00.0"
 
 
 def rules(*lines: str) -> dict[str, str]:
@@ -90,7 +90,7 @@ def test_a_rule_that_assigns_nothing_takes_no_override_back() -> None:
     assert winner(boot(rules=rules(rule))).driver == "vfio-pci"
 
 
-def test_a_module_s_name_is_no_driver_s_name() -> None:
+def test_a_module_s_name_is_not_a_driver_s_name() -> None:
     assert winner(boot(rules=rules(OVERRIDE.format("0000:01:00.0", "vfio_pci", "vfio_pci")))).driver is None
 
 
@@ -205,28 +205,28 @@ def test_a_built_in_vfio_pci_takes_the_ids_of_the_command_line_only() -> None:
     assert winner(boot(**given, modprobe="options vfio-pci ids=10de:1db1\n")).driver == "nouveau"
 
 
-def test_a_twin_that_is_left_to_the_native_makes_the_claimed_one_s_override_a_race() -> None:
-    claimed, twin = device("0000:01:00.0"), device(TWIN)
-    won = forecast([claimed, twin], boot(rules=rules(OVERRIDE.format("0000:01:00.0", "vfio-pci", "vfio-pci"))))
-    assert (won[TWIN].driver, won[TWIN].certainty) == ("nouveau", CERTAIN)
+def test_an_identical_card_that_is_left_to_the_native_makes_the_claimed_one_s_override_a_race() -> None:
+    claimed, other = device("0000:01:00.0"), device(SECOND)
+    won = forecast([claimed, other], boot(rules=rules(OVERRIDE.format("0000:01:00.0", "vfio-pci", "vfio-pci"))))
+    assert (won[SECOND].driver, won[SECOND].certainty) == ("nouveau", CERTAIN)
     assert won[claimed.address].certainty == RACE
     assert set(won[claimed.address].outcomes) == {"vfio-pci", "nouveau"}
 
 
-def test_a_twin_s_own_event_can_settle_it() -> None:
-    claimed, twin = device("0000:01:00.0"), device(TWIN)
+def test_an_identical_card_s_own_event_can_settle_it() -> None:
+    claimed, other = device("0000:01:00.0"), device(SECOND)
     ahead = 'SUBSYSTEM=="pci", ATTR{[pci/0000:01:00.0]vendor}=="0x10de", ATTR{[pci/0000:01:00.0]driver_override}="vfio-pci"\n'
     found = boot(rules=rules(ahead, OVERRIDE.format("0000:01:00.0", "vfio-pci", "vfio-pci")))
-    won = forecast([claimed, twin], found)
+    won = forecast([claimed, other], found)
     assert (won[claimed.address].driver, won[claimed.address].certainty) == ("vfio-pci", CERTAIN)
 
 
 def test_two_claimed_cards_race_for_the_load_unless_each_asks_for_a_probe() -> None:
-    cards = [device("0000:01:00.0"), device(TWIN)]
+    cards = [device("0000:01:00.0"), device(SECOND)]
     lines = [OVERRIDE.format(card.address, "vfio-pci", "vfio-pci") for card in cards]
     probing = [line.replace(", RUN", ', ATTR{[subsystem/pci]drivers_probe}="$kernel", RUN') for line in lines]
     plain = {**rules(*lines), "/etc/modprobe.d/x": ""}
-    assert forecast(cards, boot(rules=plain, modprobe="blacklist nouveau\n"))[TWIN].outcomes == ("vfio-pci", None)
+    assert forecast(cards, boot(rules=plain, modprobe="blacklist nouveau\n"))[SECOND].outcomes == ("vfio-pci", None)
     won = forecast(cards, boot(rules=rules(*probing), modprobe="blacklist nouveau\n"))
     assert [(card.driver, card.certainty) for card in won.values()] == [("vfio-pci", CERTAIN)] * 2
 
@@ -356,10 +356,10 @@ def test_what_may_take_the_card_later_makes_it_uncertain() -> None:
     )
 
 
-def test_driverctl_s_new_id_takes_an_unbound_twin_as_well() -> None:
+def test_driverctl_s_new_id_takes_an_unbound_identical_card_too() -> None:
     later = Later(driverctl={"0000:01:00.0": Assigned("vfio-pci", "/etc/driverctl.d/pci-0000:01:00.0")}, driverctl_adds_ids=True)
-    won = forecast([device("0000:01:00.0"), device(TWIN)], boot(rules=STOCK_RULES, modprobe="blacklist nouveau\n", later=later))
-    assert won[TWIN].driver == "vfio-pci"
+    won = forecast([device("0000:01:00.0"), device(SECOND)], boot(rules=STOCK_RULES, modprobe="blacklist nouveau\n", later=later))
+    assert won[SECOND].driver == "vfio-pci"
 
 
 def test_a_rule_for_all_cards_of_an_id_can_come_too_late_for_one_of_two() -> None:
@@ -367,13 +367,13 @@ def test_a_rule_for_all_cards_of_an_id_can_come_too_late_for_one_of_two() -> Non
     one = forecast([device()], boot(rules=rules(generic)))[device().address]
     assert (one.driver, one.certainty) == ("vfio-pci", CERTAIN)
     early = {**STOCK_RULES, "/etc/udev/rules.d/70-site.rules": generic}
-    won = forecast([device(), device(TWIN)], boot(rules=early))[TWIN]
+    won = forecast([device(), device(SECOND)], boot(rules=early))[SECOND]
     # Before its rule, after it, and between the loading of the two drivers.
     assert (won.certainty, set(won.outcomes)) == (RACE, {"nouveau", "vfio-pci", None})
 
 
 def test_the_rules_of_the_policy_are_in_time_for_each_of_two() -> None:
-    cards = [device(), device(TWIN)]
+    cards = [device(), device(SECOND)]
     lines = [f"{line}\n" for card in cards for line in lines_for(card, "vfio-pci", "vfio_pci")]
     ahead = sorted(lines, key=lambda line: "[pci/" not in line)
     won = forecast(cards, boot(rules=rules(*ahead)))
@@ -434,11 +434,11 @@ def test_whether_another_driver_makes_virtual_functions_is_not_known() -> None:
 
 
 def test_what_cannot_be_read_makes_the_answer_unknown_only_where_somebody_could_want_the_device() -> None:
-    nobodys = device("0000:09:00.0", "1234:5678")
-    won = forecast([device(), nobodys], boot(rules=STOCK_RULES, doubts=("/boot/initrd.img-6.12.107 cannot be read: it is damaged.",)))
+    unmatched = device("0000:09:00.0", "1234:5678")
+    won = forecast([device(), unmatched], boot(rules=STOCK_RULES, doubts=("/boot/initrd.img-6.12.107 cannot be read: it is damaged.",)))
     assert won["0000:01:00.0"].certainty == UNKNOWN
     assert "it is damaged" in str(won["0000:01:00.0"].because[-1])
-    assert won[nobodys.address].certainty == CERTAIN
+    assert won[unmatched.address].certainty == CERTAIN
 
 
 def test_a_native_that_is_given_a_foreign_device_may_refuse_it() -> None:
@@ -448,7 +448,7 @@ def test_a_native_that_is_given_a_foreign_device_may_refuse_it() -> None:
 
 
 def test_asking_for_some_devices_only_changes_none_of_their_fates() -> None:
-    cards = [device("0000:01:00.0"), device(TWIN), PF, *VFS]
+    cards = [device("0000:01:00.0"), device(SECOND), PF, *VFS]
     found = boot(modules=VARIANT, rules=rules(OVERRIDE.format("0000:01:00.0", "vfio-pci", "vfio-pci")))
     whole = forecast(cards, found)
     assert {card.address: forecast(cards, found, only=(card,))[card.address] for card in cards} == whole

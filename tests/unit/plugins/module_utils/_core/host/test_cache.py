@@ -146,7 +146,7 @@ class TestWhatIsKeptIsNotOurs:
         place.entry.write_text(json.dumps(kept))
         assert place.get() is None
 
-    def test_a_value_that_cannot_be_decoded_is_made_anew(self, place: Place) -> None:
+    def test_a_value_that_cannot_be_decoded_is_computed_again(self, place: Place) -> None:
         def decode(kept: t.Any) -> str:
             return str(kept["name"])
 

@@ -64,6 +64,16 @@ def test_undo_brings_back_what_was_removed(tmp_path: Path) -> None:
     assert tree.place(MODPROBE).read_bytes() == b"old\n"
 
 
+def test_undo_goes_from_the_last_change_to_the_first(tmp_path: Path) -> None:
+    tree = Tree(tmp_path).file(MODPROBE, "old\n")
+    first = change(tree, MODPROBE, b"first\n")
+    second = FileChange(MODPROBE, first.after, FileState(b"second\n", 0o644))
+    applied = file_transaction.apply(tree.host(), [first, second])
+    assert tree.place(MODPROBE).read_bytes() == b"second\n"
+    assert applied.undo() == ()
+    assert tree.place(MODPROBE).read_bytes() == b"old\n"
+
+
 def test_undo_leaves_a_created_directory_that_somebody_else_uses_by_now(tmp_path: Path) -> None:
     tree = Tree(tmp_path)
     applied = file_transaction.apply(tree.host(), [change(tree, MODPROBE, b"x\n")])

@@ -106,7 +106,7 @@ def test_a_file_that_cannot_be_written_is_told_and_stays(tmp_path: Path) -> None
         Host(str(tmp_path)).write_atomic("/missing/x.conf", b"new")
 
 
-def test_removing_a_link_keeps_what_it_leads_to_and_removing_nothing_is_no_error(tmp_path: Path) -> None:
+def test_removing_a_link_keeps_what_it_leads_to_and_removing_nothing_is_not_an_error(tmp_path: Path) -> None:
     tree = Tree(tmp_path).file("/data/x", "kept").link("/etc/x", "/data/x")
     tree.host().remove("/etc/x")
     tree.host().remove("/etc/x")

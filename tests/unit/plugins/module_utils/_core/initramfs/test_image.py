@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Boot images are read as the kernel unpacks them, whatever their layout."""
+"""initramfs images are read as the kernel unpacks them, whatever their layout."""
 
 from __future__ import annotations
 

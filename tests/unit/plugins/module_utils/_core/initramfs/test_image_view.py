@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A boot image seen as a tree of files: the readers of a host read it as they read the host."""
+"""An initramfs image as a tree of files: the readers of a host read it as they read the host."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import Rules
-from ansible_collections.vfio.variants.tests.unit.boot_images import DISK_AND_NET, IMAGE, modules_of
 from ansible_collections.vfio.variants.tests.unit.images import Link, archive
+from ansible_collections.vfio.variants.tests.unit.initramfs_files import DISK_AND_NET, IMAGE, modules_of
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13, Tree, modalias
 
 if t.TYPE_CHECKING:
@@ -61,7 +61,7 @@ def test_links_are_followed_as_the_booted_image_would(tmp_path: Path) -> None:
     assert not tree.is_file("/etc/modprobe.d/b.conf")
 
 
-def test_an_empty_directory_is_no_file(tmp_path: Path) -> None:
+def test_an_empty_directory_is_not_a_file(tmp_path: Path) -> None:
     tree = view(tmp_path, STOCK | {"usr/lib/dracut/hooks/cleanup": Link("nowhere"), "usr/lib/dracut/hooks/pre-udev/10-site.sh": "true\n"})
     assert not tree.is_file("/lib/dracut/hooks/cleanup")
     assert tree.is_dir("/lib/dracut/hooks/pre-udev")

@@ -51,6 +51,15 @@ def test_lines_that_are_no_pci_alias_are_passed_over() -> None:
     assert aliases.modules("pci") == {"all"}
 
 
+def test_an_index_of_some_modules_keeps_the_order_and_all_that_is_built_in() -> None:
+    text = "alias pci:v*d*sv*sd*bc03sc*i* first\nalias pci:v000010DEd*sv*sd*bc*sc*i* second\nalias pci:v*d*sv*sd*bc*sc*i* third-one\n"
+    whole = AliasIndex.parse(text, "linked.alias=pci:v*d*sv*sd*bc*sc02i*\0")
+    part = whole.only({"third_one", "first"})
+    assert [module for module, _wildcards in found(part)] == ["linked", "first", "third_one"]
+    assert part.modules("pci") == {"linked", "first", "third_one"}
+    assert part.buses["pci"].built_ins == 1
+
+
 def test_a_device_without_a_modalias_has_no_module() -> None:
     assert found(index("pci:v*d*sv*sd*bc*sc*i*"), "") == []
 

@@ -69,7 +69,7 @@ def test_a_driver_whose_table_is_not_announced_is_found_beside_the_others() -> N
     assert names(found) == ["sound", "sound-joystick"]
 
 
-def test_a_pair_of_pointers_to_something_else_is_no_driver() -> None:
+def test_a_pair_of_pointers_to_something_else_is_not_a_driver() -> None:
     found = tables([Driver(b"idxd", (CARD,)), Driver(b"user", (Entry(2, 0),), None), Driver(b"llc", (), None)])
     assert names(found) == ["idxd"]
 

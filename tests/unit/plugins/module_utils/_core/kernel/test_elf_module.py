@@ -59,7 +59,7 @@ def test_a_compressed_file_is_read_like_a_plain_one(tmp_path: Path, suffix: str,
     [b"", b"junk", b"\x7fELF", b"\x7fELF\2\1", module_file(DEBIAN_12)[:-70], elf({".text": b"\x90"}), lzma.compress(b"junk")[:-9]],
     ids=["empty", "text", "magic only", "cut header", "cut table", "no modinfo", "cut xz"],
 )
-def test_a_file_that_is_no_module_is_named(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_a_module_is_named(tmp_path: Path, content: bytes) -> None:
     host = Tree(tmp_path).file("/gpu.ko", content).host()
     with pytest.raises(HostError, match=r"^/gpu\.ko is not a kernel module"):
         ModuleInfo.read(host, "/gpu.ko")

@@ -45,7 +45,7 @@ def test_a_comment_goes_on_where_its_line_does() -> None:
     assert directives("# off: \\\nblacklist nouveau\nblacklist x") == [("blacklist", "x")]
 
 
-def test_a_comment_after_a_directive_is_no_comment_to_kmod() -> None:
+def test_a_comment_after_a_directive_is_not_a_comment_to_kmod() -> None:
     assert directives("blacklist nouveau # why") == [("blacklist", "nouveau")]
     assert directives("options x a=1 # why") == [("options", "x", "a=1", "#", "why")]
 

@@ -48,7 +48,11 @@ def test_another_build_is_another_module(tmp_path: Path) -> None:
 
 def test_another_signature_makes_another_module(tmp_path: Path) -> None:
     assert not same(tmp_path, module(signature=b"old key"), module(signature=b"new key"))
+
+
+def test_a_signature_on_either_side_makes_another_module_of_the_same_build(tmp_path: Path) -> None:
     assert not same(tmp_path, module(signature=b"key"), module())
+    assert not same(tmp_path, module(), module(signature=b"key"))
 
 
 def test_modules_without_a_build_id_are_compared_as_they_are(tmp_path: Path) -> None:

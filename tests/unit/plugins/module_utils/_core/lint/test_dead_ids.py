@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`ids=` that is lost, malformed or nobody's, and softdeps that rely on one that is not there."""
+"""`ids=` that is lost, malformed or matches no device, and softdeps that rely on one that does not exist."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ansible_collections.vfio.variants.tests.unit.boots import boot, device, sta
 from ansible_collections.vfio.variants.tests.unit.judged import judged, kinds, sentence
 
 V100 = device("0000:3b:00.0", driver="nouveau")
-TWIN = device("0000:5e:00.0", driver="nouveau")
+SECOND = device("0000:5e:00.0", driver="nouveau")
 NIC = device("0000:02:00.0", "8086:10d3", class_code=0x020000, driver="e1000e")
 HOST = [V100, NIC]
 
@@ -62,7 +62,7 @@ def test_a_file_that_is_not_read_for_a_built_in_loses_nothing_to_the_command_lin
         ("nouveau:x", "is dropped"),
     ],
 )
-def test_an_entry_that_is_no_id_is_told(value: str, words: str) -> None:
+def test_an_entry_that_is_not_an_id_is_told(value: str, words: str) -> None:
     assert words in sentence("ids-malformed", boot(modprobe=f"options vfio-pci ids={value}"), devices=HOST)
 
 
@@ -96,7 +96,7 @@ def test_two_modules_with_one_id_are_told() -> None:
 
 
 def test_a_softdep_on_vfio_without_ids_gives_it_nothing() -> None:
-    said = sentence("softdep-without-ids", boot(modprobe="softdep nouveau pre: vfio-pci"), devices=[V100, TWIN, NIC])
+    said = sentence("softdep-without-ids", boot(modprobe="softdep nouveau pre: vfio-pci"), devices=[V100, SECOND, NIC])
     assert "0000:3b:00.0 and 0000:5e:00.0 will be bound to nouveau" in said
     assert "options vfio_pci ids=10de:1db1" in said
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Names in modprobe.d and on the command line that are nobody's."""
+"""Names in modprobe.d and on the command line of modules that do not exist."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def test_names_that_some_kernel_has_are_fine_loadable_or_built_in_with_dashes_or
     assert kinds(boot(modprobe="options drm debug=1", builtin=["drm"])) == ["options-of-builtin"]
 
 
-def test_what_a_distribution_blacklists_is_no_mistake_of_the_host() -> None:
+def test_what_a_distribution_blacklists_is_intentional_of_the_host() -> None:
     assert kinds(boot(modprobe={"/usr/lib/modprobe.d/fbdev-blacklist.conf": "blacklist arkfb\n"})) == []
     conffile = {"/etc/modprobe.d/intel-microcode-blacklist.conf": "blacklist microcode\n"}
     assert kinds(boot(modprobe=conffile), files=PolicyFiles(packaged=frozenset(conffile))) == []
@@ -82,7 +82,7 @@ def test_an_unknown_name_on_the_command_line_is_told(option: str) -> None:
     assert said.startswith("/boot/grub/grub.cfg:132:")
 
 
-def test_options_of_what_is_no_module_are_normal_on_the_command_line() -> None:
+def test_options_of_what_is_not_a_module_are_normal_on_the_command_line() -> None:
     assert kinds(boot(cmdline="printk.time=1 systemd.unit=rescue.target rd.driver.blacklist=x")) == []
     assert kinds(boot(cmdline="vfoi_pci.ids=10de:1db1")) == ["unknown-module"]
 

@@ -63,7 +63,7 @@ def test_a_file_that_is_put_aside_or_read_is_fine(name: str) -> None:
     assert kinds(boot(), files=files(**{f"/etc/modprobe.d/{name}": "blacklist nouveau\n"})) == []
 
 
-def test_a_file_without_directives_is_nobodys_concern() -> None:
+def test_a_file_without_directives_is_not_reported() -> None:
     assert kinds(boot(), files=files(**{"/etc/modprobe.d/notes": "Ask Ann before you touch these.\n"})) == []
 
 

@@ -29,7 +29,7 @@ if t.TYPE_CHECKING:
         pytest.param([V100, NIC], {}, id="override"),
         pytest.param([NIC], {"strategy": "ids"}, id="ids"),
         pytest.param([V100], {"strategy": "blacklist"}, id="blacklist"),
-        pytest.param([{"devices": "0000:3b:00.0"}, {"devices": "0000:5e:00.0", "driver": "vfio-pci"}], {}, id="twins"),
+        pytest.param([{"devices": "0000:3b:00.0"}, {"devices": "0000:5e:00.0", "driver": "vfio-pci"}], {}, id="identical cards"),
     ],
 )
 def test_nothing_is_found_in_a_policy_of_our_own(tmp_path: Path, claims: list[dict[str, t.Any]], options: dict[str, t.Any]) -> None:

@@ -69,6 +69,13 @@ def test_a_claim_that_driverctl_overrules_is_none() -> None:
     assert kinds(boot(rules=RULE, later=later, cmdline="intel_iommu=off"), devices=[V100]) == ["driverctl-against-rule"]
 
 
+def test_a_driver_of_driverctl_s_that_cannot_be_loaded_overrules_nothing() -> None:
+    later = Later(driverctl={"0000:3b:00.0": Assigned("no_such_driver", "/etc/driverctl.d/pci-0000:3b:00.0")})
+    loading = RULE.rstrip("\n") + ', RUN{builtin}+="kmod load vfio-pci"\n'
+    found = kinds(boot(rules=loading, later=later, cmdline="intel_iommu=off"), devices=[V100])
+    assert "iommu-off" in found
+
+
 def test_an_iommu_that_is_on_or_another_makers_or_claimed_by_nobody_is_fine() -> None:
     amd = device("0000:00:00.0", "1022:1450", class_code=0x060000)
     assert kinds(boot(rules=RULE, cmdline="intel_iommu=on iommu=pt"), devices=[V100]) == []

@@ -12,7 +12,7 @@ import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.hardware import parse
-from ansible_collections.vfio.variants.plugins.module_utils._core.report.device_facts import gather
+from ansible_collections.vfio.variants.tests.unit.module_calls import device_info
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13, NVIDIA_DISPLAY, Tree, modalias, stock_debian
 
 V100 = modalias("10de:1db1", "10de:1212")
@@ -33,9 +33,9 @@ def test_what_one_host_returns_can_be_asked_of_an_image(tmp_path: Path) -> None:
     live = stock_debian(tmp_path / "live")
     live.pci("0000:3b:00.0", subsystem="10de:1212", driver="nouveau", group=15, numa_node=1, boot_vga=True, nodes=["drm/card0"])
     live.pci("0000:3b:00.1", "10de:10f7", class_code=0x040300, group=15, max_virtual_functions=4)
-    told = json.loads(json.dumps(gather(live.host())["devices"]))
+    told = json.loads(json.dumps(device_info(live.host())["devices"]))
     image = Tree(tmp_path / "image").kernel(DEBIAN_13, {"nouveau": [NVIDIA_DISPLAY]})
-    asked = gather(image.host(), described=told)["devices"]
+    asked = device_info(image.host(), hardware=told)["devices"]
     same = ("address", "id", "class", "revision", "modalias", "boot_vga", "numa_node", "driver", "iommu_group", "group_devices", "nodes")
     assert [[device[field] for field in same] for device in asked] == [[device[field] for field in same] for device in told]
     assert asked[0]["kernels"][DEBIAN_13]["natives"] == ["nouveau"]
@@ -43,13 +43,13 @@ def test_what_one_host_returns_can_be_asked_of_an_image(tmp_path: Path) -> None:
 
 def test_described_devices_are_judged_in_place_of_those_that_are_there(tmp_path: Path) -> None:
     tree = stock_debian(tmp_path).pci("0000:3b:00.0", driver="nouveau")
-    (device,) = gather(tree.host(), described=[{"modalias": modalias("8086:10d3", class_code=0x020000)}])["devices"]
+    (device,) = device_info(tree.host(), hardware=[{"modalias": modalias("8086:10d3", class_code=0x020000)}])["devices"]
     assert (device["id"], [entry["module"] for entry in device["contenders"]]) == ("8086:10d3", ["e1000e", "vfio_pci"])
 
 
 def test_described_devices_can_be_selected(tmp_path: Path) -> None:
     described = [{"modalias": V100}, {"modalias": modalias("8086:10d3", class_code=0x020000), "address": "0000:02:00.0"}]
-    told = gather(stock_debian(tmp_path).host(), "class:02", described=described)
+    told = device_info(stock_debian(tmp_path).host(), devices="class:02", hardware=described)
     assert [device["address"] for device in told["devices"]] == ["0000:02:00.0"]
 
 

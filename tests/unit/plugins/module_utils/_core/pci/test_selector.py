@@ -13,12 +13,12 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device imp
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import parse, parse_id, select, selector_of
 from ansible_collections.vfio.variants.tests.unit.trees import Tree
 
-GPU, TWIN, SOUND, NIC, FAR = "0000:3b:00.0", "0000:5e:00.0", "0000:3b:00.1", "0000:02:00.0", "10000:01:00.0"
+GPU, SECOND, SOUND, NIC, FAR = "0000:3b:00.0", "0000:5e:00.0", "0000:3b:00.1", "0000:02:00.0", "10000:01:00.0"
 
 
 @pytest.fixture
 def inventory(tmp_path: Path) -> Inventory:
-    tree = Tree(tmp_path).pci(GPU, "10de:1db1", subsystem="10de:1212").pci(TWIN, "10de:1db1", subsystem="10de:1249")
+    tree = Tree(tmp_path).pci(GPU, "10de:1db1", subsystem="10de:1212").pci(SECOND, "10de:1db1", subsystem="10de:1249")
     tree.pci(SOUND, "10de:10f7", class_code=0x040300).pci(NIC, "8086:10d3", class_code=0x020000).pci(FAR, "144d:a808", class_code=0x010802)
     return Inventory.read(tree.host())
 
@@ -26,30 +26,30 @@ def inventory(tmp_path: Path) -> Inventory:
 @pytest.mark.parametrize(
     ("written", "expected"),
     [
-        ("10de:1db1", {GPU, TWIN}),
-        ("10DE:1DB1", {GPU, TWIN}),
-        ("10de:*", {GPU, TWIN, SOUND}),
+        ("10de:1db1", {GPU, SECOND}),
+        ("10DE:1DB1", {GPU, SECOND}),
+        ("10de:*", {GPU, SECOND, SOUND}),
         ("10de:1db1:10de:1212", {GPU}),
-        ("10de:1db1:10de:*", {GPU, TWIN}),
+        ("10de:1db1:10de:*", {GPU, SECOND}),
         ("0000:3b:00.0", {GPU}),
         ("3b:00.0", {GPU}),
         (" 0000:3B:00.0 ", {GPU}),
         ("0000:3b:00.*", {GPU, SOUND}),
         ("3b:00.?", {GPU, SOUND}),
-        ("*:00.0", {GPU, TWIN, NIC}),
+        ("*:00.0", {GPU, SECOND, NIC}),
         ("0000:3b:*", {GPU, SOUND}),
-        ("0000:[35]?:00.0", {GPU, TWIN}),
+        ("0000:[35]?:00.0", {GPU, SECOND}),
         ("10000:01:00.0", {FAR}),
-        ("class:0302", {GPU, TWIN}),
-        ("class:03", {GPU, TWIN}),
+        ("class:0302", {GPU, SECOND}),
+        ("class:03", {GPU, SECOND}),
         ("class:0x010802", {FAR}),
         ("class:02,class:04", {NIC, SOUND}),
-        ({"vendor": "10de", "class": "03"}, {GPU, TWIN}),
+        ({"vendor": "10de", "class": "03"}, {GPU, SECOND}),
         ({"vendor": "0x10DE", "device": "*", "class": "0x0403"}, {SOUND}),
-        ({"subsystem_vendor": "10de", "subsystem_device": "1249"}, {TWIN}),
+        ({"subsystem_vendor": "10de", "subsystem_device": "1249"}, {SECOND}),
         ({"address": "3b:00.*", "device": "1db1"}, {GPU}),
-        (["8086:10d3", {"address": TWIN}, ["class:01"]], {NIC, TWIN, FAR}),
-        (["10de:1db1", GPU], {GPU, TWIN}),
+        (["8086:10d3", {"address": SECOND}, ["class:01"]], {NIC, SECOND, FAR}),
+        (["10de:1db1", GPU], {GPU, SECOND}),
     ],
 )
 def test_a_selector_selects(inventory: Inventory, written: object, expected: set[str]) -> None:
@@ -84,7 +84,7 @@ def test_a_selector_selects(inventory: Inventory, written: object, expected: set
         (["10de:1db1", 7], "the number 7 is not a valid selector"),
     ],
 )
-def test_what_is_no_selector_is_refused_with_the_options_name(written: object, told: str) -> None:
+def test_what_is_not_a_selector_is_refused_with_the_options_name(written: object, told: str) -> None:
     with pytest.raises(HostError, match=told) as caught:
         parse(written, "claims[2].devices")
     assert caught.value.msg.startswith("claims[2].devices")
@@ -122,11 +122,11 @@ def test_an_empty_list_selects_nothing_and_is_told(inventory: Inventory) -> None
 
 
 def test_devices_come_in_the_inventorys_order_each_once(inventory: Inventory) -> None:
-    assert [device.address for device in select(inventory, parse([TWIN, "10de:*", NIC]))] == [NIC, GPU, SOUND, TWIN]
+    assert [device.address for device in select(inventory, parse([SECOND, "10de:*", NIC]))] == [NIC, GPU, SOUND, SECOND]
 
 
 def test_a_device_is_selected_by_its_own_selector_alone(inventory: Inventory) -> None:
-    device = inventory.get(TWIN)
+    device = inventory.get(SECOND)
     assert device is not None
     assert select(inventory, (selector_of(device),)) == (device,)
     assert selector_of(device).names_address

@@ -12,8 +12,8 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.policy.suggest
 from ansible_collections.vfio.variants.tests.unit.boots import STOCK, boot, device, image_path, stage
 from ansible_collections.vfio.variants.tests.unit.plugins.module_utils._core.forecast.test_forecast import (
     OVERRIDE,
+    SECOND,
     STOCK_RULES,
-    TWIN,
     rules,
 )
 
@@ -80,11 +80,20 @@ def test_an_argument_that_takes_the_iommu_away_is_named() -> None:
     assert advice(boot(rules=rules(CLAIM), cmdline="quiet iommu=off")) == "Remove iommu=off from the command line (/proc/cmdline)."
 
 
+def test_so_is_one_that_blacklists_the_claimed_module() -> None:
+    found = boot(rules=rules(CLAIM), cmdline="modprobe.blacklist=vfio_pci quiet=1")
+    assert advice(found) == "Remove modprobe.blacklist=vfio_pci from the command line (/proc/cmdline)."
+
+
+def test_a_list_that_loads_the_native_beside_udev_is_named() -> None:
+    assert advice(boot(rules=rules(CLAIM), load=["nouveau"])) == "Remove /etc/modules:1 (systemd-modules-load loads nouveau)."
+
+
 def test_driverctl_s_file_is_named() -> None:
     later = Later(driverctl={CARD.address: Assigned("e1000e", "/etc/driverctl.d/pci-0000:01:00.0")})
     assert advice(boot(rules=rules(CLAIM), later=later)) == "Remove /etc/driverctl.d/pci-0000:01:00.0."
 
 
 def test_a_twin_that_may_load_the_native_first_is_answered_by_a_policy() -> None:
-    sentence = advice(boot(rules=rules(CLAIM)), "vfio-pci", device(TWIN))
+    sentence = advice(boot(rules=rules(CLAIM)), "vfio-pci", device(SECOND))
     assert sentence == "Claim 0000:01:00.0 for vfio-pci with boot_policy."

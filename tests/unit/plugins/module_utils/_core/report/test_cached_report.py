@@ -17,9 +17,10 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.host impo
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.read_log import STATUS
 from ansible_collections.vfio.variants.plugins.module_utils._core.report import device_facts as facts
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.cached_report import CachedReport
-from ansible_collections.vfio.variants.tests.unit import boot_images
+from ansible_collections.vfio.variants.tests.unit import initramfs_files
 from ansible_collections.vfio.variants.tests.unit.driver_files import Driver, Entry, driver_file
 from ansible_collections.vfio.variants.tests.unit.images import archive, packed
+from ansible_collections.vfio.variants.tests.unit.module_calls import device_info
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_12, DEBIAN_13, NVIDIA_DISPLAY, Tree, stock_debian
 
 GPU = "0000:3b:00.0"
@@ -37,7 +38,7 @@ class Machine:
         self.made = 0
 
     def look(self, **options: t.Any) -> dict[str, t.Any]:
-        return facts.gather(self.tree.host(), **options)
+        return device_info(self.tree.host(), **options)
 
     def claimed(self) -> str | None:
         return t.cast("str | None", self.look()["devices"][0]["kernels"][DEBIAN_13]["claimed"])
@@ -71,7 +72,7 @@ def _assign(tree: Tree) -> None:
 
 
 def _rebuild(tree: Tree) -> None:
-    image = boot_images.initramfs_tools({"nouveau": [NVIDIA_DISPLAY]})
+    image = initramfs_files.initramfs_tools({"nouveau": [NVIDIA_DISPLAY]})
     tree.file(f"/boot/initrd.img-{DEBIAN_13}", packed(archive(image), "gzip"))
 
 

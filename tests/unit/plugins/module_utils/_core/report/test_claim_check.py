@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.report.claim_check import compare
-from ansible_collections.vfio.variants.tests.unit import boot_images, boot_menus, images
+from ansible_collections.vfio.variants.tests.unit import boot_menus, images, initramfs_files
 from ansible_collections.vfio.variants.tests.unit.commands import Commands
 from ansible_collections.vfio.variants.tests.unit.driver_files import ANY, Driver, Entry, driver_file
+from ansible_collections.vfio.variants.tests.unit.module_calls import claim_info
 from ansible_collections.vfio.variants.tests.unit.trees import ANY_VFIO, DEBIAN_12, DEBIAN_13, NVIDIA_DISPLAY, Tree, modalias
 
-GPU, TWIN = "0000:3b:00.0", "0000:5e:00.0"
+GPU, SECOND = "0000:3b:00.0", "0000:5e:00.0"
 V100 = "10de:1db1"
 RULES = "/etc/udev/rules.d/70-gpu.rules"
 OVERRIDE = (
@@ -43,17 +43,12 @@ def _kernel(tree: Tree, release: str, policy: str | None) -> None:
     tree.kernel(release, {"nouveau": [NVIDIA_DISPLAY], "vfio-pci": [ANY_VFIO]})
     tree.file(f"/lib/modules/{release}/kernel/drivers/nouveau.ko", nouveau).file(f"/lib/modules/{release}/kernel/drivers/vfio-pci.ko", vfio)
     held = {} if policy is None else {"usr/lib/udev/rules.d/70-gpu.rules": policy}
-    content = {**boot_images.initramfs_tools({"nouveau": [NVIDIA_DISPLAY], "vfio-pci": [ANY_VFIO]}, release=release), **held}
+    content = {**initramfs_files.initramfs_tools({"nouveau": [NVIDIA_DISPLAY], "vfio-pci": [ANY_VFIO]}, release=release), **held}
     tree.file(f"/boot/initrd.img-{release}", images.packed(images.archive(content), "gzip"))
 
 
-def params(**given: t.Any) -> dict[str, t.Any]:
-    unset = dict.fromkeys(("claims", "devices", "driver", "allow_missing", "hardware"))
-    return {**unset, "expect": "none", "kernels": ["next"], "group": "claim", "pending_modules": [], **given}
-
-
 def asked(tree: Tree, **given: t.Any) -> dict[str, t.Any]:
-    return compare(tree.host(Commands(tree.root)), params(**given), False)
+    return claim_info(tree.host(Commands(tree.root)), **given)
 
 
 def failures(tree: Tree, **given: t.Any) -> list[str]:
@@ -74,9 +69,9 @@ def test_a_claim_that_will_win_is_told_with_its_facts(tmp_path: Path) -> None:
 
 
 def test_a_claim_that_will_lose_fails_with_one_sentence_that_says_who_wins_and_why(tmp_path: Path) -> None:
-    tree = host(tmp_path).pci(GPU, V100, driver="nouveau", group=1).pci(TWIN, V100, driver="nouveau", group=2)
+    tree = host(tmp_path).pci(GPU, V100, driver="nouveau", group=1).pci(SECOND, V100, driver="nouveau", group=2)
     found = failures(tree, devices=V100, expect="winner")
-    assert [sentence[: len(GPU)] for sentence in found] == [GPU, TWIN]
+    assert [sentence[: len(GPU)] for sentence in found] == [GPU, SECOND]
     assert f"{GPU} (10de:1db1) will not certainly belong to vfio-pci on kernel {DEBIAN_13}: nouveau will own it (" in found[0]
     assert found[0].endswith(").")
 

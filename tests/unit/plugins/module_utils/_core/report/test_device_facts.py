@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.report.device_facts import gather
+from ansible_collections.vfio.variants.tests.unit.module_calls import device_info
 from ansible_collections.vfio.variants.tests.unit.trees import (
     ANY_VFIO,
     DEBIAN_12,
@@ -26,7 +26,7 @@ GPU = "0000:3b:00.0"
 
 
 def only(tree: Tree) -> dict[str, t.Any]:
-    (device,) = gather(tree.host())["devices"]
+    (device,) = device_info(tree.host())["devices"]
     return t.cast("dict[str, t.Any]", device)
 
 
@@ -42,7 +42,7 @@ def test_a_device_is_told_in_the_form_that_selectors_take(tmp_path: Path) -> Non
         "class": "030200",
         "revision": "a1",
     }
-    selected = gather(Tree(tmp_path).host(), {"vendor": device["vendor"], "device": device["device"], "class": device["class"]})
+    selected = device_info(Tree(tmp_path).host(), devices={field: device[field] for field in ("vendor", "device", "class")})
     assert [found["address"] for found in selected["devices"]] == [GPU]
     assert (device["driver"], device["iommu_group"], device["group_devices"], device["nodes"]) == ("nouveau", 15, [GPU], ["drm/card0"])
 
@@ -64,7 +64,7 @@ def test_a_blacklist_is_told_with_file_and_line(tmp_path: Path) -> None:
         .cmdline("modprobe.blacklist=nouveau")
     )
     assert only(tree)["contenders"][0]["blacklisted_by"] == ["/etc/modprobe.d/gpu.conf:2", "/proc/cmdline"]
-    assert gather(tree.host())["modprobe"][0] == {
+    assert device_info(tree.host())["modprobe"][0] == {
         "command": "blacklist",
         "module": "nouveau",
         "arguments": [],
@@ -95,7 +95,7 @@ def test_vfio_pci_is_the_driver_of_vfio_pci(tmp_path: Path) -> None:
 
 def test_kernels_are_told_oldest_first(tmp_path: Path) -> None:
     tree = stock_debian(tmp_path).kernel(DEBIAN_12, headers=True)
-    assert gather(tree.host())["kernels"] == [
+    assert device_info(tree.host())["kernels"] == [
         {"release": DEBIAN_12, "running": False, "headers": True, "headers_package": f"linux-headers-{DEBIAN_12}"},
         {"release": DEBIAN_13, "running": True, "headers": False, "headers_package": f"linux-headers-{DEBIAN_13}"},
     ]
@@ -103,11 +103,11 @@ def test_kernels_are_told_oldest_first(tmp_path: Path) -> None:
 
 def test_only_what_was_asked_for_is_told_and_its_group_is_whole(tmp_path: Path) -> None:
     tree = stock_debian(tmp_path).pci(GPU, group=15).pci("0000:3b:00.1", "10de:10f7", class_code=0x040300, group=15)
-    (device,) = gather(tree.host(), "class:03")["devices"]
+    (device,) = device_info(tree.host(), devices="class:03")["devices"]
     assert (device["address"], device["group_devices"]) == (GPU, [GPU, "0000:3b:00.1"])
     with pytest.raises(HostError, match="class:02 matches no PCI device"):
-        gather(tree.host(), "class:02")
-    assert gather(tree.host(), "class:02", allow_missing=True)["devices"] == []
+        device_info(tree.host(), devices="class:02")
+    assert device_info(tree.host(), devices="class:02", allow_missing=True)["devices"] == []
 
 
 def test_an_image_tells_its_kernels_and_says_that_it_has_no_devices(tmp_path: Path) -> None:
@@ -116,26 +116,26 @@ def test_an_image_tells_its_kernels_and_says_that_it_has_no_devices(tmp_path: Pa
         .kernel(DEBIAN_13, {"nouveau": [NVIDIA_DISPLAY]})
         .file("/etc/modprobe.d/x.conf", "blacklist nouveau\nblacklist pcspkr\n")
     )
-    told = gather(tree.host())
+    told = device_info(tree.host())
     assert told["devices"] == []
     assert [kernel["release"] for kernel in told["kernels"]] == [DEBIAN_13]
     assert [entry["module"] for entry in told["modprobe"]] == ["nouveau"]
     assert "not about devices" in told["warnings"][0]
     with pytest.raises(HostError, match="no device can be found there"):
-        gather(tree.host(), "10de:1db1")
+        device_info(tree.host(), devices="10de:1db1")
 
 
 def test_a_root_that_is_no_directory_is_refused(tmp_path: Path) -> None:
     with pytest.raises(HostError, match="is no directory"):
-        gather(Tree(tmp_path / "missing").host())
+        device_info(Tree(tmp_path / "missing").host())
 
 
 def test_a_running_kernel_without_modules_is_told(tmp_path: Path) -> None:
-    told = gather(Tree(tmp_path).running("6.9").pci(GPU, driver="nouveau").host())
+    told = device_info(Tree(tmp_path).running("6.9").pci(GPU, driver="nouveau").host())
     assert told["warnings"] == ["Kernel 6.9 runs, but its modules are not installed: what contends for a device is not known."]
     assert (told["devices"][0]["driver"], told["devices"][0]["variant"], told["devices"][0]["contenders"]) == ("nouveau", None, [])
 
 
 def test_what_is_told_is_json(tmp_path: Path) -> None:
-    told = gather(stock_debian(tmp_path).pci(GPU, driver="nouveau").host())
+    told = device_info(stock_debian(tmp_path).pci(GPU, driver="nouveau").host())
     assert json.loads(json.dumps(told)) == told

@@ -13,10 +13,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.vfio.variants.molecule.kernels.tests.clients import selftest_sources
-
-# Bookworm's kernel has no such tests.
-testinfra_hosts = ["linux-7"]
+from ansible_collections.vfio.variants.molecule.testbed.tests.recent_clients import selftest_sources
 
 PLACE = "/root/selftests"
 MODES = ("vfio_type1_iommu", "vfio_type1v2_iommu")

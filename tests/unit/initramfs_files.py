@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Boot images as initramfs-tools and dracut lay them out, as far as it decides about drivers.
+"""initramfs images as initramfs-tools and dracut lay them out, as far as it decides about drivers.
 
 Each is a mapping for `images.archive()`; what is added to it comes with `| {"etc/modprobe.d/site.conf": "blacklist nouveau\\n"}`.
 """

@@ -9,9 +9,6 @@ import typing as t
 
 import pytest
 
-# Bookworm has 9.0, which knows no variants.
-testinfra_hosts = ["linux-7"]
-
 VARIANT = "nvlink2gpu_vfio_pci"
 NODE = "pci_0000_01_00_0"
 DOMAIN = """<domain type='qemu'>

@@ -1,0 +1,88 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The initramfs's stage as it will be once the image is rebuilt from the root, by the generator that has made it."""
+
+from __future__ import annotations
+
+import dataclasses
+import posixpath
+import re
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Coldplug, LoadList
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.read_systemd import PROGRAM
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import MODULES_SOFTDEP, ModprobeConfig
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import Rules
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Listed, Stage, Step, Work
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import Directive
+    from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import Rule
+
+COPIED_RULES = "/etc/udev/rules.d/"
+# Debian's modules.conf is a link to /etc/modules.
+COPIED_LIST = re.compile(r"/modules-load\.d/|(?:^|:)/etc/modules:\d+$")
+
+
+def rebuilt(image: Stage, root: Stage, modules: t.Iterable[str]) -> Stage:
+    """``image`` with the modprobe.d, the rules and the modules that ``root`` has now, and with ``modules`` besides its own.
+
+    Its programs, and what they load by name, stay as they are, but for lists of modules that are copied from the root.
+    """
+    config = ModprobeConfig(
+        (
+            *(line for line in root.config.directives if _is_in_file(line)),
+            # What the command line and the image's own scripts say.
+            *(line for line in image.config.directives if not _is_in_file(line)),
+        )
+    )
+    held = {posixpath.basename(rule.path) for rule in image.rules.rules}
+    rules = Rules(tuple(rule for rule in root.rules.rules if _is_copied(rule, held)))
+    kernel = _kernel(image.kernel, root.kernel, modules)
+    return dataclasses.replace(image, kernel=kernel, config=config, rules=rules, steps=_steps(image, root))
+
+
+def _is_in_file(line: Directive) -> bool:
+    """Whether a line stands in modprobe.d, or is depmod's."""
+    folder, name = posixpath.split(line.source.path)
+    return folder.endswith("/modprobe.d") or name == MODULES_SOFTDEP
+
+
+def _is_copied(rule: Rule, held: t.Container[str]) -> bool:
+    """Generators copy all of /etc/udev/rules.d (dracut for this host only), and of /usr/lib those files that they name."""
+    return rule.path.startswith(COPIED_RULES) or posixpath.basename(rule.path) in held
+
+
+def _steps(image: Stage, root: Stage) -> tuple[Step, ...]:
+    """dracut copies modules-load.d for the image's own systemd-modules-load, which runs beside udev's coldplug."""
+    if not image.loads_lists:
+        return image.steps
+    copied = tuple(listed for work in _lists(root.steps) for listed in work.modules if COPIED_LIST.search(listed.source))
+    if not any(True for _work in _lists(image.steps)):
+        added = tuple(dataclasses.replace(work, modules=copied) for work in _lists(root.steps) if copied)
+        return tuple((*added, *step) if any(isinstance(work, Coldplug) for work in step) else step for step in image.steps)
+
+    return tuple(tuple(_with_copied(work, copied) for work in step) for step in image.steps)
+
+
+def _with_copied(work: Work, copied: tuple[Listed, ...]) -> Work:
+    if not isinstance(work, LoadList) or work.program != PROGRAM:
+        return work
+    return dataclasses.replace(work, modules=(*(one for one in work.modules if not COPIED_LIST.search(one.source)), *copied))
+
+
+def _lists(steps: tuple[Step, ...]) -> t.Iterator[LoadList]:
+    return (work for step in steps for work in step if isinstance(work, LoadList) and work.program == PROGRAM)
+
+
+def _kernel(image: Kernel, root: Kernel, modules: t.Iterable[str]) -> Kernel:
+    """The part of the root's kernel that the image will hold: what a module needs comes along."""
+    wanted = [name for name in (*image.modules, *modules) if name in root.modules]
+    held = {*wanted, *(needed for name in wanted for needed in root.dependencies(name))}
+    return dataclasses.replace(
+        root,
+        modules={name: path for name, path in root.modules.items() if name in held},
+        needed={name: files for name, files in root.needed.items() if name in held},
+        index=root.index.only(held),
+    )

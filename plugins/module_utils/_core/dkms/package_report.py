@@ -1,0 +1,88 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A package as it is, or will be, on a host."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.module_check import ExpectedModule
+    from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.plan import PackagePlan, PresentLevel
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import Result
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.build_requirements import Requirement
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf_module import ModuleInfo
+
+
+@dataclasses.dataclass(frozen=True)
+class FoundModule:
+    """A module's file, the one that the kernel loads or that DKMS built, and what it says about itself."""
+
+    path: str
+    info: ModuleInfo
+
+    @property
+    def aliases(self) -> tuple[str, ...]:
+        return self.info.aliases
+
+    def result(self) -> Result:
+        return {
+            "path": self.path,
+            "vermagic": self.info.vermagic,
+            "version": self.info.version,
+            "srcversion": self.info.srcversion,
+            "signer": self.info.signer,
+            "aliases": list(self.info.aliases),
+        }
+
+
+@dataclasses.dataclass(frozen=True)
+class KernelPackage:
+    """The package for one kernel, with its modules by name; of those that are only predicted nothing but the aliases is known."""
+
+    level: PresentLevel
+    modules: t.Mapping[str, FoundModule | ExpectedModule]
+
+    def result(self) -> Result:
+        return {"state": self.level, "modules": {name: module.result() for name, module in self.modules.items()}}
+
+
+@dataclasses.dataclass(frozen=True)
+class PackageReport:
+    """The package for each of the plan's kernels.  ``before`` and ``after`` have a line for each version's sources and each kernel."""
+
+    name: str
+    version: str | None
+    plan: PackagePlan
+    kernels: t.Mapping[str, KernelPackage]
+    modules: tuple[ExpectedModule, ...]
+    """Name and aliases of each module, as the option pending_modules of other modules takes them."""
+    before: str
+    after: str
+    lacking: tuple[Requirement, ...] = ()
+    """What the plan needs on the host and is not there; of a prediction alone."""
+
+    def result(self) -> Result:
+        header = f"DKMS package {self.name}"
+        return {
+            "name": self.name,
+            "version": self.version,
+            "changed": self.plan.changed,
+            "skipped_kernels": dict(self.plan.skipped),
+            **self._removals(),
+            "diff": {"before": self.before, "after": self.after, "before_header": header, "after_header": header},
+            "kernels": {release: kernel.result() for release, kernel in self.kernels.items()},
+            "modules": [{"name": module.name, "aliases": list(module.aliases)} for module in self.modules],
+            **self._lacking(),
+        }
+
+    def _removals(self) -> Result:
+        if self.plan.version is not None:
+            return {"replaced": list(self.plan.removes)}
+        return {"removed": list(self.plan.removes), "removed_files": [module.path for module in self.plan.stale_modules]}
+
+    def _lacking(self) -> Result:
+        fails = "outside of check mode this would fail unless an earlier task installs"
+        warnings = [f"This host lacks {found.what}; {fails} {found.package}." for found in self.lacking]
+        return {"missing_packages": [found.package for found in self.lacking], "warnings": warnings} if self.lacking else {}

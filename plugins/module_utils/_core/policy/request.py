@@ -1,0 +1,35 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the user asks of a policy."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import ALL
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import DEFAULT_STRATEGY
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.policy import DEFAULT_NAME
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import Claim
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import PendingModule
+
+
+@dataclasses.dataclass(frozen=True)
+class PolicyRequest:
+    """The policy ``name`` for these claims on these kernels; without ``wanted`` it is to be removed.
+
+    ``strategy`` is that of claims which name none.  With ``whole_groups`` the other devices of a claimed one's IOMMU group
+    come along.  ``natives`` take the place of those that are found.  ``pending`` are modules that another task installs.
+    """
+
+    name: str = DEFAULT_NAME
+    wanted: bool = True
+    claims: tuple[Claim, ...] = ()
+    strategy: str = DEFAULT_STRATEGY
+    kernels: tuple[str, ...] = (ALL,)
+    whole_groups: bool = True
+    natives: tuple[str, ...] = ()
+    allow_shared_native: bool = False
+    pending: tuple[PendingModule, ...] = ()

@@ -1,0 +1,124 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From a task's options to the request that the core gets: defaults are the same, and no option is lost."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.bind import BindRequest
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.image_sync import SyncRequest
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim.arguments import claims_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.module_check import ExpectedModule
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.request import FolderOnHost, PackageRequest, SentSources
+from ansible_collections.vfio.variants.plugins.module_utils._core.report.claim_check import ClaimCheckRequest
+from ansible_collections.vfio.variants.plugins.module_utils._core.report.device_facts import DeviceReportRequest
+from ansible_collections.vfio.variants.plugins.modules import claim_info, device_claim, device_info, dkms_package, initramfs
+from ansible_collections.vfio.variants.tests.unit.module_calls import options_of
+from ansible_collections.vfio.variants.tests.unit.trees import modalias
+
+V100 = {"devices": "10de:1db1"}
+PENDING = [{"name": "gpu_vfio_pci"}]
+CLAIM = {**V100, "driver": "vfio-pci", "expect": "10de:1db1", "allow_missing": True, "claims": [{"devices": "8086:10d3"}]}
+HARDWARE = [{"modalias": modalias("10de:1db1")}]
+
+
+class Edge(t.NamedTuple):
+    """A module, the least that a task must give it, the request that this makes, and for each option a value that is not its default."""
+
+    module: t.Any
+    least: dict[str, t.Any]
+    request: object
+    others: dict[str, t.Any]
+
+
+EDGES = {
+    "device_claim": Edge(
+        device_claim,
+        V100,
+        BindRequest(claims_of(V100)),
+        {**CLAIM, "devices": "8086:10d3", "pending_modules": PENDING, "state": "absent", "group": "check", "force": True, "timeout": 61},
+    ),
+    "claim_info": Edge(
+        claim_info,
+        V100,
+        ClaimCheckRequest(claims_of(V100)),
+        {
+            **CLAIM,
+            "devices": "8086:10d3",
+            "pending_modules": PENDING,
+            "expect": "winner",
+            "kernels": ["all"],
+            "group": "ignore",
+            "hardware": HARDWARE,
+        },
+    ),
+    "device_info": Edge(device_info, {}, DeviceReportRequest(), {**V100, "allow_missing": True, "hardware": HARDWARE, "forecast": False}),
+    "initramfs": Edge(
+        initramfs,
+        {},
+        SyncRequest(),
+        {
+            "kernels": ["running"],
+            "policy": {"files": {}, "modules": ["vfio_pci"]},
+            "pending_modules": PENDING,
+            "generator": "dracut",
+            "force": True,
+            "timeout": 601,
+        },
+    ),
+    "dkms_package": Edge(
+        dkms_package,
+        {"source": "gpu"},
+        PackageRequest(source=SentSources("gpu")),
+        {
+            "source": "other",
+            "remote_src": True,
+            "name": "gpu",
+            "version": "1.0",
+            "state": "built",
+            "kernels": ["running"],
+            "modules": [{"name": "gpu_vfio_pci"}],
+            "keep_versions": True,
+            "timeout": 1801,
+            "_run": {"digest": "d1"},
+        },
+    ),
+}
+NOT_IN_THE_REQUEST = {"root"}
+"""It is the host's."""
+
+
+def request_of(edge: Edge, **options: t.Any) -> object:
+    return edge.module.request(options_of(edge.module.ARGUMENTS, **{**edge.least, **options}))
+
+
+@pytest.mark.parametrize("name", EDGES)
+def test_a_request_has_the_defaults_of_the_modules_options(name: str) -> None:
+    assert request_of(EDGES[name]) == EDGES[name].request
+
+
+@pytest.mark.parametrize(("name", "option"), [(name, option) for name, edge in EDGES.items() for option in edge.others])
+def test_every_option_changes_the_request(name: str, option: str) -> None:
+    edge = EDGES[name]
+    assert request_of(edge, **{option: edge.others[option]}) != edge.request
+
+
+@pytest.mark.parametrize("name", EDGES)
+def test_no_option_is_forgotten_here(name: str) -> None:
+    assert EDGES[name].module.ARGUMENTS.keys() - NOT_IN_THE_REQUEST == EDGES[name].others.keys()
+
+
+def test_what_the_action_plugin_says_reaches_the_request() -> None:
+    said = {"digest": "d1", "conf": "c", "manifest": "m", "archive": "/tmp/source.tar", "step": "build", "build": "6.12"}
+    assert request_of(EDGES["dkms_package"], _run=said) == PackageRequest(
+        source=SentSources("gpu", "d1", "c", "m", "/tmp/source.tar"), step="build", build="6.12"
+    )
+    assert said.keys() == dkms_package.ARGUMENTS["_run"]["options"].keys()
+
+
+def test_sources_on_the_host_and_expected_modules_are_as_given() -> None:
+    request = request_of(EDGES["dkms_package"], remote_src=True, modules=[{"name": "gpu", "aliases": ["pci:v1"]}])
+    assert request == PackageRequest(source=FolderOnHost("gpu"), modules=(ExpectedModule("gpu", ("pci:v1",)),))

@@ -1,0 +1,112 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from workshop import campaigns
+from workshop.campaigns import PAGE, Row, is_current, read, run_all, write
+from workshop.check import Check
+from workshop.checkout import Checkout
+from workshop.errors import WorkshopError
+from workshop.phases import MAIN_SCENARIO, rotated, scenarios
+from workshop.workbench import Workbench
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Checkout:
+    """A repository with two campaigns' worth of files and one commit."""
+    root = tmp_path / "tree"
+    for name in (MAIN_SCENARIO, "one", "two"):
+        (root / "molecule" / name).mkdir(parents=True)
+        (root / "molecule" / name / "molecule.yml").write_text("---\n", encoding="utf-8")
+    (root / "docs").mkdir()
+    git(root, "init", "-q")
+    commit(root)
+    return Checkout(root, tmp_path / "cache")
+
+
+def git(root: Path, *words: str) -> str:
+    argv = ["git", "-c", "user.name=n", "-c", "user.email=e@example.org", *words]
+    return subprocess.run(argv, cwd=root, check=True, capture_output=True, text=True, timeout=60).stdout.strip()
+
+
+def commit(root: Path) -> None:
+    git(root, "add", "-A")
+    git(root, "commit", "-q", "--allow-empty", "-m", "a change")
+
+
+def run_with(monkeypatch: pytest.MonkeyPatch, checkout: Checkout, *asked: str, **codes: int) -> tuple[int, list[str]]:
+    """Run campaigns that end with these codes; the result, and those that really ran."""
+    ran = checkout.root.parent / "ran"
+    ran.write_text("", encoding="utf-8")
+
+    def known(_bench: Workbench) -> dict[str, Check]:
+        text = "import sys; open(sys.argv[1], 'a').write(sys.argv[2] + '\\n'); sys.exit(int(sys.argv[3]))"
+        return {
+            name: Check(name, (sys.executable, "-c", text, str(ran), name, str(code)), checkout.root, {}) for name, code in codes.items()
+        }
+
+    monkeypatch.setattr(campaigns, "campaigns", known)
+    status = run_all(Workbench(checkout), list(asked))
+    return status, ran.read_text(encoding="utf-8").split()
+
+
+def test_a_run_that_was_cut_off_goes_on_where_it_stopped(monkeypatch: pytest.MonkeyPatch, checkout: Checkout) -> None:
+    assert run_with(monkeypatch, checkout, fast=0, slow=1) == (1, ["fast", "slow"])
+    assert run_with(monkeypatch, checkout, fast=0, slow=0) == (0, ["slow"])
+    assert run_with(monkeypatch, checkout, fast=0, slow=0) == (0, [])
+
+
+def test_the_page_itself_makes_no_result_old(monkeypatch: pytest.MonkeyPatch, checkout: Checkout) -> None:
+    run_with(monkeypatch, checkout, fast=0)
+    commit(checkout.root)
+    assert run_with(monkeypatch, checkout, fast=0) == (0, [])
+
+
+def test_any_other_change_makes_it_old(monkeypatch: pytest.MonkeyPatch, checkout: Checkout) -> None:
+    run_with(monkeypatch, checkout, fast=0)
+    (checkout.root / "molecule" / "one" / "molecule.yml").write_text("---\na: b\n", encoding="utf-8")
+    assert run_with(monkeypatch, checkout, fast=0) == (0, ["fast"])
+
+
+def test_what_is_asked_for_runs_again(monkeypatch: pytest.MonkeyPatch, checkout: Checkout) -> None:
+    run_with(monkeypatch, checkout, fast=0, slow=0)
+    assert run_with(monkeypatch, checkout, "slow", fast=0, slow=0) == (0, ["slow"])
+
+
+def test_the_page_says_what_has_never_run_and_keeps_what_has(checkout: Checkout) -> None:
+    page = checkout.root / PAGE
+    row = Row("fast one", "ok", 12, 0, 3.5, git(checkout.root, "rev-parse", "HEAD"), "2026-01-02")
+    write(page, {row.name: row}, ["fast one", "slow one"])
+    assert read(page) == {row.name: row}
+    assert "Not run yet: slow one." in page.read_text(encoding="utf-8")
+    assert is_current(checkout, row)
+
+
+def test_a_commit_that_is_not_known_here_is_another_one(checkout: Checkout) -> None:
+    assert not is_current(checkout, Row("fast", "ok", 1, 0, 1.0, "0123456789ab", "2026-01-02"))
+
+
+def test_the_commit_chooses_among_the_other_scenarios(checkout: Checkout) -> None:
+    chosen = set()
+    for _change in range(40):
+        chosen.add(rotated(checkout, ""))
+        assert rotated(checkout, "") == rotated(checkout, "")
+        (checkout.root / "docs" / "note").write_text(str(len(chosen)) + str(_change), encoding="utf-8")
+        commit(checkout.root)
+    assert chosen == {"one", "two"}
+
+
+def test_the_scenario_that_is_asked_for_rides_along(checkout: Checkout) -> None:
+    assert rotated(checkout, "two") == "two"
+    with pytest.raises(WorkshopError, match="there is no scenario three besides default; there are one, two"):
+        rotated(checkout, "three")
+
+
+def test_the_main_scenario_comes_first(checkout: Checkout) -> None:
+    assert scenarios(checkout) == [MAIN_SCENARIO, "one", "two"]
