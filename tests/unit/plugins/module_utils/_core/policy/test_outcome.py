@@ -201,7 +201,9 @@ class TestWhatCannotBeDetermined:
 
 class TestIdsOfOthers:
     @pytest.mark.parametrize("strategy", ["override", "blacklist"])
-    @pytest.mark.parametrize("word", ["ids=8086:1533,10DE:1DB1", '"ids=10de:1db1"', 'ids="10de:1db1"', "ids=10de:1db1:10de:1212"])
+    @pytest.mark.parametrize(
+        "word", ["ids=8086:1533,10DE:1DB1", '"ids=10de:1db1"', 'ids="10de:1db1"', "ids=10de:1db1:10de:1212", "ids=10de:ffffffff"]
+    )
     def test_ids_that_give_the_card_to_another_module_are_refused(self, tmp_path: Path, strategy: str, word: str) -> None:
         tree = gpu_host(tmp_path).file("/etc/modprobe.d/vfio.conf", f"options vfio-pci {word}\n")
         for address in ("0000:3b:00.0", "0000:5e:00.0"):
