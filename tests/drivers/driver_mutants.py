@@ -14,7 +14,10 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors im
 
 _GPU, _NPU = "nvlink2gpu_vfio_pci.c", "npu2_vfio_pci.c"
 _FIRMWARE, _COMPAT, _IDS = "nvlink2_firmware.h", "variant_compat.h", "variant_ids.h"
+_LEAKS = "60-openings"
 _WITH_LEDGER = "80-faults"
+# Declared where it is used: the driver has no business with the network's headers.
+_KEEPS_SKB = "{ extern void *__alloc_skb(unsigned int, gfp_t, int, int); (void)!__alloc_skb(8, GFP_KERNEL, 0, NUMA_NO_NODE); }"
 _PLAIN_TABLE = "#undef PCI_DRIVER_OVERRIDE_DEVICE_VFIO\n#define PCI_DRIVER_OVERRIDE_DEVICE_VFIO PCI_DEVICE\n"
 
 
@@ -63,8 +66,12 @@ MUTANTS: t.Final = (
     Mutant("the link's speed is forgotten", "40-registers", _NPU, r"\.link_speed\t= npu->speed", ".link_speed = 0"),
     Mutant("a part of a page is handed out", "50-broken-descriptions", _FIRMWARE, r"!IS_ALIGNED\(start \| size, PAGE_SIZE\) \|\|", ""),
     Mutant("the kernel's memory is handed out", "50-broken-descriptions", _FIRMWARE, r"if \(region_intersects.*?DISJOINT\)", "if (0)"),
-    Mutant("an opening keeps an object", "60-openings", _NPU, r"\tkfree\(registers\);", ""),
-    Mutant("an opening keeps a page", "60-openings", _GPU, r"(\tmemunmap\(page\);)", r"\1 (void)alloc_page(GFP_KERNEL);"),
+    Mutant("an opening keeps an object", _LEAKS, _NPU, r"\tkfree\(registers\);", ""),
+    Mutant("an opening keeps a small object", _LEAKS, _NPU, r"(\tkfree\(registers\);)", r"\1 (void)!kmalloc(8, GFP_KERNEL);"),
+    Mutant("an opening keeps more than a cache gives", _LEAKS, _NPU, r"(\tkfree\(registers\);)", r"\1 (void)!kmalloc(16384, GFP_KERNEL);"),
+    Mutant("an opening keeps an object of a cache of its own", _LEAKS, _GPU, r"(\tmemunmap\(page\);)", rf"\1 {_KEEPS_SKB}"),
+    Mutant("an opening keeps a page", _LEAKS, _GPU, r"(\tmemunmap\(page\);)", r"\1 (void)alloc_page(GFP_KERNEL);"),
+    Mutant("an opening keeps a mapping", _LEAKS, _GPU, r"\tmemunmap\(page\);", ""),
     Mutant("a failed registration keeps the device", _WITH_LEDGER, _COMPAT, r"\tif \(ret\)\n\t\tvariant_put_device\(core\);", ""),
     Mutant("a failed opening leaves the device enabled", _WITH_LEDGER, _COMPAT, r"vfio_pci_core_disable\(core\);", ";"),
     Mutant("a failed copy leaves the page mapped", _WITH_LEDGER, _GPU, r"\tmemunmap\(page\);", "\tif (!left)\n\t\tmemunmap(page);"),

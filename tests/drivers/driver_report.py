@@ -8,6 +8,8 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
+from ansible_collections.vfio.variants.tests.drivers.leak_series import Series
+
 _PLAN = re.compile(r"1\.\.(\d+)")
 #: What the kernel says when something in it is broken. Not what it says of a device, of which scenes are full.
 _ALARM = re.compile(
@@ -26,6 +28,7 @@ class Scene:
     passed: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
     text: list[str] = field(default_factory=list)
+    series: list[Series] = field(default_factory=list)
 
     @property
     def problem(self) -> str:
@@ -77,6 +80,14 @@ def _take(scene: Scene, line: str) -> None:
     plan = _PLAN.fullmatch(line)
     if plan:
         scene.planned = int(plan[1])
+    elif line.startswith("series "):
+        scene.series.append(Series(line.removeprefix("series ")))
+    elif line == "end of series" and scene.series:
+        series = scene.series[-1]
+        lost = series.problems()
+        (scene.failed if lost else scene.passed).append("; ".join(lost) or series.sentence)
+    elif scene.series and scene.series[-1].take(line):
+        return
     elif line.startswith("ok - "):
         scene.passed.append(line.removeprefix("ok - "))
     elif line.startswith("not ok"):

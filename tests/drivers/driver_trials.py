@@ -28,12 +28,15 @@ from ansible_collections.vfio.variants.tests.drivers.driver_mutants import MUTAN
 _HERE = Path(__file__).resolve().parent
 #: Guests at a time: each keeps a processor busy.
 _AT_A_TIME = 2
+_OPENINGS = "60-openings"
+_SHOWN = 5
 
 
 def main(arguments: t.Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="tests/drivers/run", description="Put the kernel drivers to work on the kernels they support.")
     parser.add_argument("series", nargs="*", help=f"only these kernels: {', '.join(SERIES)}")
     parser.add_argument("--again", action="store_true", help="also where nothing changed since they passed")
+    parser.add_argument("--leaks", type=int, metavar="TIMES", help="only the search for lost memory, so many times in one guest")
     parser.add_argument("--mutants", nargs="*", metavar="WORDS", help="drivers with a mistake each, to be noticed; those with WORDS")
     options = parser.parse_args(arguments)
     unknown = set(options.series) - set(SERIES)
@@ -43,7 +46,12 @@ def main(arguments: t.Sequence[str]) -> int:
     wanted = [one for one in SERIES if one in options.series or not options.series]
     try:
         trials = Trials(Cache.at(None))
-        passed, failed = trials.hold(wanted, options.again) if options.mutants is None else trials.notice(wanted, options.mutants)
+        if options.leaks:
+            passed, failed = trials.repeat(wanted, options.leaks)
+        elif options.mutants is not None:
+            passed, failed = trials.notice(wanted, options.mutants)
+        else:
+            passed, failed = trials.hold(wanted, options.again)
     except ArchiveUnavailableError as error:
         say("\n".join([*error.lines(), "0 passed, 0 failed"]))
         return EXIT_STATUS
@@ -79,6 +87,43 @@ class Trials:
             results += [self._judge(pending[done], done.result()) for done in concurrent.futures.as_completed(pending)]
         return sum(passed for passed, _failed in results), sum(failed for _passed, failed in results)
 
+    def repeat(self, wanted: t.Sequence[str], times: int) -> tuple[int, int]:
+        """How many times no memory was lost, and how many times some was."""
+        wanted = self._guest.prepare(wanted)
+        with concurrent.futures.ThreadPoolExecutor(_AT_A_TIME) as pool:
+            played = driver_guest.repeated(_OPENINGS, times)
+            timeout = driver_guest.TIMEOUT * (1 + times)
+            files = {series: self._build(self._guest.kernel(series), driver_build.build) for series in wanted}
+            pending = {pool.submit(self._guest.work, series, files[series], played, timeout): series for series in wanted}
+            results = [
+                self._count_losses(self._guest.kernel(pending[done]), done.result(), list(played))
+                for done in concurrent.futures.as_completed(pending)
+            ]
+        return sum(passed for passed, _failed in results), sum(failed for _passed, failed in results)
+
+    def _count_losses(self, kernel: Kernel, outcome: Outcome, played: t.Sequence[str]) -> tuple[int, int]:
+        report = driver_report.parse(outcome.report)
+        self._folder.mkdir(exist_ok=True)
+        write_atomic(self._folder / f"{kernel.series}.leaks", f"{outcome.report}\n@console\n{outcome.console}")
+        for failure in report.failures(played):
+            say(f"Linux {kernel.release}: FAILED: {failure}")
+        if outcome.problem:
+            say(f"Linux {kernel.release}: FAILED: {outcome.problem}")
+        series = [one for scene in report.scenes for one in scene.series]
+        changes: dict[str, int] = {}
+        for one in series:
+            for name, change in one.growth.items():
+                changes[name] = max(changes.get(name, 0), change, key=abs)
+        worst = sorted(changes.items(), key=lambda change: -abs(change[1]))[:_SHOWN]
+        lossless = sum(not one.problems() for one in series)
+        say(
+            f"Linux {kernel.release}: {len(report.scenes)} runs, {lossless} of {len(series)} series without a loss "
+            f"({outcome.seconds:.0f} s); of {series[0].rounds if series else 0} that one a round would be, the largest changes are "
+            f"{', '.join(f'{change:+d} {name}' for name, change in worst)}"
+        )
+        clean = sum(not scene.failed and not scene.problem for scene in report.scenes)
+        return clean, len(played) - clean + bool(outcome.problem or report.failures(played))
+
     def notice(self, wanted: t.Sequence[str], words: t.Sequence[str]) -> tuple[int, int]:
         """How many mistakes were noticed and how many not, on the first of the kernels."""
         wanted = self._guest.prepare(wanted[:1])
@@ -93,7 +138,7 @@ class Trials:
             files = {**client, **self._build(kernel, lambda root, name: driver_build.drivers(root, name, package))}
             if mutant.needs_ledger:
                 files |= self._build(kernel, lambda root, name: driver_build.drivers_with_ledger(root, name, package))
-        played = [scene for scene in driver_guest.scenes() if scene.name == mutant.scene]
+        played = {mutant.scene: driver_guest.scenes()[mutant.scene]}
         outcome = self._guest.work(kernel.series, files, played)
         failures = driver_report.parse(outcome.report).failures([mutant.scene])
         say(f"{mutant.mistake}: {f'noticed: {failures[0]}' if failures else 'NOT NOTICED'}")
@@ -106,7 +151,7 @@ class Trials:
 
     def _judge(self, kernel: Kernel, outcome: Outcome) -> tuple[int, int]:
         report = driver_report.parse(outcome.report)
-        failures = report.failures([scene.name for scene in driver_guest.scenes()])
+        failures = report.failures(list(driver_guest.scenes()))
         if outcome.problem:
             failures.append(outcome.problem)
         place = self._folder / f"{kernel.series}.report"

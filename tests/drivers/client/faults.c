@@ -36,14 +36,10 @@ static void parameter_path(const struct subject *subject, const char *name, char
 static void set_parameter(const struct subject *subject, const char *name, int value)
 {
 	char path[256], text[16];
-	int fd;
 
 	parameter_path(subject, name, path, sizeof(path));
 	snprintf(text, sizeof(text), "%d", value);
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0 || write(fd, text, strlen(text)) < 0)
-		bail("%s: %s", path, strerror(errno));
-	close(fd);
+	put(path, text);
 }
 
 static void get_parameter(const struct subject *subject, const char *name, char *text, size_t size)
@@ -199,13 +195,9 @@ static int fails_cleanly(const struct task *task, struct subject *subject, int a
 static void clear_failed(const struct subject *subject)
 {
 	char path[256];
-	int fd;
 
 	parameter_path(subject, "failed", path, sizeof(path));
-	fd = open(path, O_WRONLY | O_CLOEXEC);
-	if (fd < 0 || write(fd, "\n", 1) != 1)
-		bail("%s: %s", path, strerror(errno));
-	close(fd);
+	put(path, "\n");
 }
 
 void show_faults(char **words)

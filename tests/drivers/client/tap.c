@@ -2,9 +2,13 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "tap.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 /* Each line at once: what follows may stop the kernel. */
 static void line(const char *head, const char *text, va_list values)
@@ -56,4 +60,13 @@ void bail(const char *why, ...)
 	line("# given up: ", why, values);
 	va_end(values);
 	exit(1);
+}
+
+void put(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+	if (fd < 0 || write(fd, text, strlen(text)) < 0)
+		bail("%s: %s", path, strerror(errno));
+	close(fd);
 }

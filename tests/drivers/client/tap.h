@@ -14,5 +14,7 @@ int check_equal(int64_t seen, int64_t wanted, const char *sentence, ...) __attri
 void note(const char *remark, ...) __attribute__((format(printf, 1, 2)));
 /* Ends the program: the checks that were to follow are missing then, which the plan tells. */
 void bail(const char *why, ...) __attribute__((format(printf, 1, 2), noreturn));
+/* Writes into a file of the kernel's or ends the program. */
+void put(const char *path, const char *text);
 
 #endif

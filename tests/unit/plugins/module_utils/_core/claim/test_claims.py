@@ -247,3 +247,25 @@ def test_where_two_claims_take_a_device_it_is_the_first_one_s(tmp_path: Path) ->
     claims = parse([{"devices": GPU}, {"devices": "10de:1db1", "driver": "vfio-pci"}])
     found = assign(claims, Inventory.read(tree.host()), Kernel.read(tree.host(), DEBIAN_13), NAMES)
     assert [(assignment.device.address, assignment.claim.index) for assignment in found] == [(GPU, 0), (SECOND, 1)]
+
+
+def test_a_wildcard_beside_a_device_that_is_named_names_no_bridge(tmp_path: Path) -> None:
+    assert set(assigned(machine(tmp_path), {"devices": ["8086:*", GPU]})) == {NIC, GPU}
+
+
+def test_companions_are_told_by_their_addresses(tmp_path: Path) -> None:
+    tree = stock_debian(tmp_path).pci(GPU, group=15).pci("0000:3b:00.1", "10de:10f7", class_code=0x040300, group=15)
+    tree.pci(SECOND, group=16).pci("0000:5e:00.1", "10de:10f7", class_code=0x040300, group=16)
+    found = companions(parse([{"devices": SECOND}, {"devices": GPU}]), Inventory.read(tree.host()))
+    assert [device.address for _claim, device in found] == ["0000:3b:00.1", "0000:5e:00.1"]
+
+
+def test_what_a_claim_does_not_say_is_left_as_usual() -> None:
+    claim = Claim(())
+    assert (claim.driver, claim.expect, claim.strategy, claim.allow_missing, claim.option("driver")) == (
+        "auto",
+        None,
+        None,
+        False,
+        "claims[0].driver",
+    )
