@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import typing as t
 
 import pytest
 
@@ -59,7 +60,7 @@ def test_what_one_cache_loses_another_does_not_make_up_for() -> None:
 
 @pytest.mark.parametrize("name", ["pages", "filp", "kmalloc-8"])
 def test_every_counter_is_judged(name: str) -> None:
-    assert len(series(0, 0, 0, **{name: 300}).problems()) == 1
+    assert len(series(0, 0, 0, **t.cast("dict[str, t.Any]", {name: 300})).problems()) == 1
 
 
 def test_a_cache_that_is_made_during_the_rounds_counts_from_nothing() -> None:
