@@ -172,7 +172,9 @@ def _is_unseen(node: ast.AST, parent: ast.AST) -> bool:
         return True
     if isinstance(node, ast.Assign) and isinstance(node.value, ast.Subscript) and not _is_lower(node.targets[0]):
         return True
-    return (isinstance(node, ast.If) and ast.unparse(node.test) == "t.TYPE_CHECKING") or _is_wording(node)
+    if isinstance(node, ast.If) and ast.unparse(node.test) == "t.TYPE_CHECKING":
+        return True
+    return _is_wording(node)
 
 
 def _is_lower(target: ast.expr) -> bool:

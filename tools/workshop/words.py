@@ -65,8 +65,8 @@ class WordList:
             content: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
             words = tuple(Word(**entry) for entry in content["words"])
             allowed = tuple(Allowance(**entry) for entry in content.get("allowed", ()))
-            for word in words:
-                _ = word.pattern
+            # Each is compiled here, so that a broken one is named.
+            tuple(word.pattern for word in words)
         except (OSError, KeyError, TypeError, re.error, tomllib.TOMLDecodeError) as error:
             raise WorkshopError(f"{path.name} cannot be used as a word list: {error}.") from error
         unknown = sorted({entry.word for entry in allowed} - {word.text for word in words} - {"*"})
