@@ -8,6 +8,7 @@ import dataclasses
 import typing as t
 
 if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.influence import Influence
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
@@ -74,6 +75,8 @@ class Stage:
     config: ModprobeConfig
     rules: Rules
     doubts: tuple[str, ...] = ()
+    influences: tuple[Influence, ...] = ()
+    """What else runs in this stage, from its beginning to its end."""
     loads_lists: bool = False
     """Whether an initramfs has systemd-modules-load, for which its generator copies the root's lists."""
 
@@ -116,7 +119,9 @@ class Later:
     virtual_functions: t.Mapping[str, tuple[int, str]] = dataclasses.field(default_factory=dict)
     """The number of virtual functions that are created, and the file and line of the rule; by the physical function's address."""
     doubts: tuple[str, ...] = ()
-    """Units that write to a driver's attributes, if the effect cannot be determined."""
+    """What is not bounded and cannot be determined about what runs then."""
+    influences: tuple[Influence, ...] = ()
+    """Units, scripts, timers and agents that may act on drivers until the host is up."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -146,6 +151,10 @@ class Boot:
     later: Later = dataclasses.field(default_factory=Later)
     doubts: tuple[str, ...] = ()
     """What could not be determined about the boot as a whole, as when the initramfs cannot be read."""
+    influences: tuple[Influence, ...] = ()
+    """What may act at any time of the boot."""
+    assumes: tuple[str, ...] = ()
+    """What is taken as harmless without having been simulated, a short sentence each."""
 
 
 NOT_KNOWN = "not known"
