@@ -32,8 +32,10 @@ TABLED = "tabled_vfio_pci"
 
 
 def digest() -> str:
-    """Changes with every source that goes into the guest."""
+    """Changes with every source that goes into the guest, and with how it is built."""
     text = hashlib.sha256(repr(WITH_NATIVE).encode())
+    for program in (__file__, variants.__file__):
+        text.update(Path(program).read_bytes())
     for folder in (PACKAGE.folder, TEMPLATE.folder, _MODULES, _CLIENT):
         for path in sorted(folder.iterdir()):
             text.update(path.name.encode() + b"\0" + path.read_bytes())
