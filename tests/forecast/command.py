@@ -16,8 +16,8 @@ import recorded_hosts
 import report
 import table
 from comparison import Comparison
+from config_builder import Case
 from configuration import SERIES
-from draft import Case
 from host_trees import HostTrees, in_memory
 from records import Corpus
 
@@ -86,12 +86,12 @@ def _of_record(options: argparse.Namespace, folder: Path) -> Comparison:
 
 def _with_guests(options: argparse.Namespace, folder: Path) -> Comparison:
     # Nobody who judges what is recorded has what builds and boots guests.
-    from rig import Rig
+    from guest_pool import GuestPool
 
-    rig = Rig()
-    rig.prepare(SERIES if options.record else options.series)
-    corpus = Corpus(Cache.at(None).root / "forecast" / f"boots-{rig.digest()}.jsonl")
-    return Comparison(HostTrees(rig.kernel, folder), corpus, say, rig, options.jobs, options.races)
+    pool = GuestPool()
+    pool.prepare(SERIES if options.record else options.series)
+    corpus = Corpus(Cache.at(None).root / "forecast" / f"boots-{pool.digest()}.jsonl")
+    return Comparison(HostTrees(pool.kernel, folder), corpus, say, pool, options.jobs, options.races)
 
 
 def _compare(options: argparse.Namespace, comparison: Comparison) -> int:

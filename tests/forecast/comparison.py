@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import judgement
+import comparison_result
 import races
+from comparison_result import Answers, Status
+from config_builder import Case
 from configuration import Configuration
-from draft import Case
 from host_trees import HostTrees, likeness
-from judgement import Answers, Verdict
 from observation import BootError, Observation
 from records import AS_IT_IS, Corpus, Record
 from table import Result
@@ -32,7 +32,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host import Ho
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import OSRELEASE, read_all
 
 if t.TYPE_CHECKING:
-    from rig import Rig
+    from guest_pool import GuestPool
 
 Say = Callable[[str], None]
 
@@ -50,12 +50,12 @@ class Facts:
 
 @dataclass(frozen=True)
 class Comparison:
-    """``rig`` is none where nothing may be booted.  ``races`` says how often a case is booted again, at most, to show a race."""
+    """``pool`` is none where nothing may be booted.  ``races`` says how often a case is booted again, at most, to show a race."""
 
     trees: HostTrees
     corpus: Corpus
     say: Say
-    rig: Rig | None = None
+    pool: GuestPool | None = None
     parallel: int = 2
     races: int = 0
 
@@ -93,9 +93,9 @@ class Comparison:
         return Host(str(self.trees.lay_out(configuration, folder)), run)
 
     def _boot(self, configurations: Sequence[Configuration]) -> Iterator[tuple[Configuration, Observation | BootError]]:
-        if self.rig is None:
+        if self.pool is None:
             raise HostError(f"{len(configurations)} configurations would have to be booted, and nothing may be.")
-        return self.rig.boot_many(configurations, parallel=self.parallel)
+        return self.pool.boot_many(configurations, parallel=self.parallel)
 
     def _booted(self, cases: Sequence[Case]) -> Iterator[Case]:
         by_name = {case.configuration.name: case for case in cases}
@@ -133,10 +133,10 @@ class Comparison:
             found = (
                 variation
                 for one in result.judged
-                if one.verdict is Verdict.OPEN and one.winner is not None
+                if one.status is Status.OPEN and one.winner is not None
                 for outcome in one.winner.outcomes
                 if outcome not in one.observed.values()
-                for variation in races.favouring(result.case.configuration, modalias, one.address, one.winner, outcome)
+                for variation in races.force_order(result.case.configuration, modalias, one.address, one.winner, outcome)
             )
             name, variation = next(((name, one) for name, one in found if name not in tried), ("", None))
             if variation is not None:
@@ -147,7 +147,7 @@ class Comparison:
 
     def compared(self, case: Case, answers: Answers) -> Result:
         boots = {record.variation: (record.owners, record.by_stage) for record in self.corpus.variations(case)}
-        return Result(case, tuple(judgement.judge(answers, boots)))
+        return Result(case, tuple(comparison_result.compare(answers, boots)))
 
 
 class _InChild:

@@ -7,11 +7,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from config_builder import Case
 from configuration import DRACUT, INITRAMFS_TOOLS, NO_COLDPLUG, SERIES, Configuration
-from draft import Case
 from targets import address_of
 
-E1000E, TWIN = address_of("e1000e"), address_of("e1000e", 1)
+E1000E, SECOND = address_of("e1000e"), address_of("e1000e", 1)
 IGB, SERIAL, SOUND = address_of("igb"), address_of("pci-serial"), address_of("intel-hda")
 MODPROBE, RULES, LISTS = "/etc/modprobe.d/vfio.conf", "/etc/udev/rules.d/70-vfio.rules", "/etc/modules-load.d/vfio.conf"
 IDS = "options vfio-pci ids=8086:10d3\n"
@@ -176,10 +176,10 @@ CORNERS = (
     Corner(
         "override for one of two twins",
         "rule: driver_override",
-        {RULES: rule(TWIN, VARIANT, f'RUN{{builtin}}+="kmod load {VARIANT}"')},
+        {RULES: rule(SECOND, VARIANT, f'RUN{{builtin}}+="kmod load {VARIANT}"')},
         modules=("e1000e", VARIANT),
     ),
-    Corner("ids= takes both twins", "options ids=, softdep pre", {MODPROBE: IDS + SOFTDEP, RULES: rule(TWIN, "e1000e")}, modules=BOTH),
+    Corner("ids= takes both twins", "options ids=, softdep pre", {MODPROBE: IDS + SOFTDEP, RULES: rule(SECOND, "e1000e")}, modules=BOTH),
     Corner("override, module never loaded", "rule: driver_override", {RULES: rule(E1000E, "vfio-pci")}, modules=BOTH),
     Corner(
         "override, module loaded later",
@@ -340,7 +340,7 @@ CORNERS = (
     Corner(
         "an override for every card but one",
         "rule: driver_override",
-        {RULES: f'ACTION=="add", KERNEL!="{TWIN}", ATTR{{device}}=="0x10d3", ATTR{{driver_override}}="vfio-pci", {LOADS}\n'},
+        {RULES: f'ACTION=="add", KERNEL!="{SECOND}", ATTR{{device}}=="0x10d3", ATTR{{driver_override}}="vfio-pci", {LOADS}\n'},
         modules=BOTH,
     ),
     Corner(

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from config_builder import Case
 from configuration import Configuration
-from draft import Case
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.errors import HostError
 

@@ -28,7 +28,7 @@ import sys
 sys.path.insert(0, sys.argv.pop(1))
 import command
 status = command.main(sys.argv[1:])
-print(sorted({"rig", "guest_release", "build_root"} & sys.modules.keys()))
+print(sorted({"guest_pool", "guest_release", "build_root"} & sys.modules.keys()))
 sys.exit(status)
 """
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The drivers' trials: which kernels, what is known from before, and what came out."""
+"""The drivers' tests: which kernels, what is known from before, and what came out."""
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ def main(arguments: t.Sequence[str]) -> int:
     asked = options.series or (SAMPLE if options.sample else SERIES)
     wanted = [one for one in SERIES if one in asked]
     try:
-        trials = Trials(Cache.at(None))
+        tests = DriverTests(Cache.at(None))
         if options.leaks:
-            passed, failed = trials.repeat(wanted, options.leaks)
+            passed, failed = tests.repeat(wanted, options.leaks)
         elif options.mutants is not None:
-            passed, failed = trials.notice(wanted, options.mutants)
+            passed, failed = tests.notice(wanted, options.mutants)
         else:
-            passed, failed = trials.hold(wanted, options.again or options.sample)
+            passed, failed = tests.hold(wanted, options.again or options.sample)
     except HostError as error:
         say(f"FAILED: {error}")
         passed, failed = 0, 1
@@ -65,7 +65,7 @@ def main(arguments: t.Sequence[str]) -> int:
     return 1 if failed or not passed else 0
 
 
-class Trials:
+class DriverTests:
     def __init__(self, cache: Cache) -> None:
         self._cache = cache
         self._guest = DriverGuest(cache, say)
@@ -186,7 +186,7 @@ class Trials:
         return report.passed, len(failures)
 
     def _known(self, kernel: Kernel) -> Path:
-        """Its name changes with everything that a trial depends on."""
+        """Its name changes with everything that a test depends on."""
         text = hashlib.sha256(f"{kernel.release} {driver_build.digest()} {self._guest.digest()}".encode())
         text.update(kernel.started.read_bytes())
         emulated = Path(next(iter(vfio_user.__path__)))
