@@ -59,9 +59,9 @@ class Comparison:
     parallel: int = 2
     races: int = 0
 
-    def run(self, cases: Sequence[Case]) -> Iterator[Result]:
-        """Each case compared with its boots; what was booted before is not booted again."""
-        known = [case for case in cases if self.corpus.find(case) is not None]
+    def run(self, cases: Sequence[Case], again: bool = False) -> Iterator[Result]:
+        """Each case compared with its boots; what was booted before is not booted again unless ``again`` says so."""
+        known = [case for case in cases if self.corpus.find(case) is not None and not again]
         yield from (self.judged(case) for case in known)
         yield from (self.judged(case) for case in self._booted([case for case in cases if case not in known]))
 
@@ -98,14 +98,19 @@ class Comparison:
         return self.pool.boot_many(configurations, parallel=self.parallel)
 
     def _booted(self, cases: Sequence[Case]) -> Iterator[Case]:
-        by_name = {case.configuration.name: case for case in cases}
-        for configuration, observed in self._boot([case.configuration for case in cases]):
-            case = by_name[configuration.name]
-            if isinstance(observed, BootError):
-                self.say(f"FAILED: {configuration.name} did not boot to its end: {observed}")
-                continue
-            self._keep(case, AS_IT_IS, observed)
-            yield case
+        """Those that came to their end, at the second try if not at the first: on a busy machine a guest may run out of time."""
+        for is_last in (False, True):
+            by_name = {case.configuration.name: case for case in cases}
+            failed = []
+            for configuration, observed in self._boot([case.configuration for case in cases]) if cases else ():
+                case = by_name[configuration.name]
+                if isinstance(observed, BootError):
+                    self.say(f"{'FAILED: ' if is_last else ''}{configuration.name} did not boot to its end: {observed}")
+                    failed.append(case)
+                    continue
+                self._keep(case, AS_IT_IS, observed)
+                yield case
+            cases = failed
 
     def _keep(self, case: Case, variation: str, observed: Observation) -> None:
         self.corpus.add(Record(case, variation, observed.owners, observed.owners_by_stage, observed.modalias))
