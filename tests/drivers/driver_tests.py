@@ -139,8 +139,8 @@ class DriverTests:
         with tempfile.TemporaryDirectory(prefix="drivers-") as place:
             package = mutant.make(PACKAGE.folder, Path(place) / "package")
             files = {**client, **self._build(kernel, lambda root, name: driver_build.drivers(root, name, package))}
-            if mutant.needs_ledger:
-                files |= self._build(kernel, lambda root, name: driver_build.drivers_with_ledger(root, name, package))
+            if mutant.needs_counter:
+                files |= self._build(kernel, lambda root, name: driver_build.drivers_with_counter(root, name, package))
         played = {mutant.scene: driver_guest.scenes()[mutant.scene]}
         outcome = self._guest.work(kernel.series, files, played)
         failures = driver_report.parse(outcome.report).failures([mutant.scene])
