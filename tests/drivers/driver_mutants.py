@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Drivers with one mistake each, and the scene that has to notice it: a check that no mistake can fail proves nothing."""
+"""Drivers with one mistake each, and the scene that has to notice it: a check that never fails proves nothing."""
 
 from __future__ import annotations
 

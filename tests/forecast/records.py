@@ -96,7 +96,7 @@ def _read(path: Path) -> Iterator[Record]:
     try:
         yield from (Record.parse(line) for line in _lines(path))
     except (ValueError, KeyError, TypeError, lzma.LZMAError, EOFError) as error:
-        raise HostError(f"{path} is no record of boots: {error}.") from error
+        raise HostError(f"{path} is not a record of boots: {error}.") from error
 
 
 def _lines(path: Path) -> Iterator[str]:

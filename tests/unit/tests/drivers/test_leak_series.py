@@ -25,7 +25,7 @@ def series(*parts: int, name: str = "kmalloc-64", rounds: int = 100, kept: int =
 
 
 @pytest.mark.parametrize("parts", [(67, -65, 65), (-65, 65, -65), (26, -26, 26), (0, 0, 0), (-100, -100, -100), (64, 0, 0), (49, 50, 50)])
-def test_noise_of_a_slab_that_comes_and_goes_is_no_leak(parts: tuple[int, ...]) -> None:
+def test_noise_of_a_slab_that_comes_and_goes_is_not_a_leak(parts: tuple[int, ...]) -> None:
     assert series(*parts, kept=SLAB).problems() == []
 
 

@@ -29,7 +29,7 @@ def test_a_rule_for_the_device_itself_wins_when_its_own_event_goes_first() -> No
     assert next(iter(force_order(PLAIN, MODALIAS, CARD, race, "vfio-pci")))[0] == f"event of {CARD} first"
 
 
-def test_the_twin_goes_first_where_it_loads_the_native() -> None:
+def test_the_identical_card_goes_first_where_it_loads_the_native() -> None:
     race = Winner("vfio-pci", RACE, "root", (RULE, Because("or e1000e", str(NATIVE))), ("vfio-pci", "e1000e"))
     assert next(iter(force_order(PLAIN, MODALIAS, CARD, race, "e1000e")))[0] == f"event of {SECOND} first"
 
