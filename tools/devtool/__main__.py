@@ -13,15 +13,15 @@ import time
 from types import FrameType
 
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.unavailable import EXIT_STATUS, ArchiveUnavailableError
-from workshop import interpreters
-from workshop.campaigns import campaigns, run_all
-from workshop.checkout import Checkout
-from workshop.console import complain, duration, say
-from workshop.errors import WorkshopError
-from workshop.packages import install_missing
-from workshop.phases import PHASES, Phase
-from workshop.report import exit_status, run_phases, summary
-from workshop.workbench import Workbench, chosen
+from devtool import interpreters
+from devtool.campaigns import campaigns, run_all
+from devtool.checkout import Checkout
+from devtool.console import complain, duration, say
+from devtool.errors import DevtoolError
+from devtool.packages import install_missing
+from devtool.phases import PHASES, Phase
+from devtool.report import exit_status, run_phases, summary
+from devtool.workbench import Workbench, chosen
 
 RUBBISH = (".ansible", ".mypy_cache", ".pytest_cache", ".ruff_cache", "collections", "dist", "tests/output")
 
@@ -48,7 +48,7 @@ def replace_by(bench: Workbench, argv: list[str]) -> None:
     try:
         os.execvp(argv[0], argv)
     except OSError as problem:
-        raise WorkshopError(f"{argv[0]} cannot be run: {problem.strerror}") from problem
+        raise DevtoolError(f"{argv[0]} cannot be run: {problem.strerror}") from problem
 
 
 def clean(checkout: Checkout) -> None:
@@ -80,12 +80,12 @@ def _asked_campaigns(bench: Workbench) -> list[str]:
     known = list(campaigns(bench))
     unknown = [name for name in asked if name not in known]
     if unknown:
-        raise WorkshopError(f"CAMPAIGN: there is no campaign {unknown[0]}; there are {', '.join(known)}.")
+        raise DevtoolError(f"CAMPAIGN: there is no campaign {unknown[0]}; there are {', '.join(known)}.")
     return asked
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="workshop", description=__doc__)
+    parser = argparse.ArgumentParser(prog="devtool", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("setup")
     commands.add_parser("test")
@@ -113,7 +113,7 @@ def main() -> int:
         for line in problem.lines():
             complain(line)
         return EXIT_STATUS
-    except WorkshopError as problem:
+    except DevtoolError as problem:
         complain(f"error: {problem}")
         return 1
     except KeyboardInterrupt:

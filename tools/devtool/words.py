@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Checks that no text known to git has a word of words.toml, and says what to write instead.
 
-Run it as `python -m workshop.words`, for all files, or with the names of some.
+Run it as `python -m devtool.words`, for all files, or with the names of some.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from workshop.checkout import Checkout
-from workshop.errors import WorkshopError
+from devtool.checkout import Checkout
+from devtool.errors import DevtoolError
 
 LIST = Path(__file__).with_name("words.toml")
 # A phrase may continue on the next line of a comment, and an identifier may contain it.
@@ -60,7 +60,7 @@ class WordList:
 
     @classmethod
     def read(cls, path: Path = LIST) -> WordList:
-        """Raises WorkshopError if the list is malformed."""
+        """Raises DevtoolError if the list is malformed."""
         try:
             content: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
             words = tuple(Word(**entry) for entry in content["words"])
@@ -68,10 +68,10 @@ class WordList:
             # Each is compiled here, so that a broken one is named.
             tuple(word.pattern for word in words)
         except (OSError, KeyError, TypeError, re.error, tomllib.TOMLDecodeError) as error:
-            raise WorkshopError(f"{path.name} cannot be used as a word list: {error}.") from error
+            raise DevtoolError(f"{path.name} cannot be used as a word list: {error}.") from error
         unknown = sorted({entry.word for entry in allowed} - {word.text for word in words} - {"*"})
         if unknown:
-            raise WorkshopError(f"{path.name}: '{unknown[0]}' is allowed somewhere, but is not in the list.")
+            raise DevtoolError(f"{path.name}: '{unknown[0]}' is allowed somewhere, but is not in the list.")
         return cls(words, allowed, tuple(content.get("temporary", ())))
 
     def findings(self, name: str, text: str) -> Iterator[str]:
@@ -104,7 +104,7 @@ def main(asked: Sequence[str]) -> int:
         checkout, word_list = Checkout.here(), WordList.read()
         names = list(asked) or checkout.files()
         found = [line for name, text in texts(checkout.root, names) for line in word_list.findings(name, text)]
-    except WorkshopError as error:
+    except DevtoolError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     print("\n".join((*found, f"{len(found)} words to replace" if found else "no words to replace")))

@@ -11,11 +11,11 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 
-from workshop import interpreters
-from workshop.check import Check
-from workshop.checkout import Checkout
-from workshop.environment import Environment, provide
-from workshop.variables import variables
+from devtool import interpreters
+from devtool.check import Check
+from devtool.checkout import Checkout
+from devtool.environment import Environment, provide
+from devtool.variables import variables
 
 
 @dataclass

@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-from draft import BOTH, IMAGE_ONLY, ROOT_ONLY, Draft
-from rule_themes import choose_driver, pack_for
+from config_builder import BOTH, IMAGE_ONLY, ROOT_ONLY, ConfigBuilder
+from rule_generator import choose_driver, pack_for
 from targets import Target
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import STRATEGIES, Claim
@@ -20,33 +20,33 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.policy.rules i
 NAME = "vfio-variants"
 
 
-def own_policy(draft: Draft, target: Target) -> None:
+def own_policy(builder: ConfigBuilder, target: Target) -> None:
     """The collection's own files: in an image that holds them, that does not yet, or that still does."""
-    strategy = draft.choice.choice(STRATEGIES)
-    draft.note(f"policy: {strategy}")
-    decision = _decision(draft, target, strategy)
+    strategy = builder.choice.choice(STRATEGIES)
+    builder.note(f"policy: {strategy}")
+    decision = _decision(builder, target, strategy)
     module = decision.default.module
-    where = draft.choice.choices((BOTH, ROOT_ONLY, IMAGE_ONLY), (75, 18, 7))[0]
+    where = builder.choice.choices((BOTH, ROOT_ONLY, IMAGE_ONLY), (75, 18, 7))[0]
     for path, text in _files(decision, target).items():
         # Lists of modules to load are not packed by initramfs-tools.
-        places = ROOT_ONLY if path == PolicyPaths(NAME).early and draft.flow == "initramfs-tools" else where
+        places = ROOT_ONLY if path == PolicyPaths(NAME).early and builder.flow == "initramfs-tools" else where
         for line in text.splitlines():
-            draft.line(path, line, places)
+            builder.line(path, line, places)
     if where == BOTH:
-        draft.pack(module)
-        if draft.maybe(0.6):
-            draft.pack(*target.natives)
+        builder.pack(module)
+        if builder.maybe(0.6):
+            builder.pack(*target.natives)
     else:
-        draft.note("stale image")
-        pack_for(draft, target, module)
+        builder.note("stale image")
+        pack_for(builder, target, module)
 
 
-def _decision(draft: Draft, target: Target, strategy: str) -> Decision:
-    module, driver = choose_driver(draft, target)
+def _decision(builder: ConfigBuilder, target: Target, strategy: str) -> Decision:
+    module, driver = choose_driver(builder, target)
     by_address = Selector(target.address, address=target.address)
     by_id = Selector(target.id, vendor=target.vendor, device=target.device)
-    by_class = Selector("class", vendor=target.vendor, class_prefix=f"{target.class_code:06x}"[: draft.choice.choice((2, 4, 6))])
-    selector = by_id if strategy == "ids" else draft.choice.choice((by_address, by_id, by_class))
+    by_class = Selector("class", vendor=target.vendor, class_prefix=f"{target.class_code:06x}"[: builder.choice.choice((2, 4, 6))])
+    selector = by_id if strategy == "ids" else builder.choice.choice((by_address, by_id, by_class))
     device = Device(
         target.address,
         target.vendor,

@@ -17,9 +17,9 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.una
     obtain,
     preferences,
 )
-from workshop.console import say, stay_silent
-from workshop.errors import WorkshopError
-from workshop.process import Ended, stream
+from devtool.console import say, stay_silent
+from devtool.errors import DevtoolError
+from devtool.process import Ended, stream
 
 INSTALL_SECONDS = 1800
 RETRIES = ("-o", "Acquire::Retries=3", "-o", "DPkg::Lock::Timeout=300")
@@ -43,7 +43,7 @@ def is_installed(package: str) -> bool:
 def install_missing(listing: Path) -> None:
     """Install what is missing; asks for a new package index only if the known one does not do.
 
-    ArchiveUnavailableError when the archive lacks something, in every version; WorkshopError when anything else is wrong.
+    ArchiveUnavailableError when the archive lacks something, in every version; DevtoolError when anything else is wrong.
     """
     if not shutil.which("dpkg-query") or not shutil.which("apt-get"):
         say(f"no apt here: these Debian packages, or what your system calls them, have to be installed: {' '.join(wanted(listing))}")
@@ -65,7 +65,7 @@ def _install_from_new_index(packages: list[str], avoided: tuple[Missing, ...]) -
     missing = in_apt_output("\n".join(ended.output))
     if missing:
         raise ArchiveUnavailableError(missing)
-    raise WorkshopError(f"Debian packages could not be installed: {' '.join(packages)}. See apt-get's messages above.")
+    raise DevtoolError(f"Debian packages could not be installed: {' '.join(packages)}. See apt-get's messages above.")
 
 
 def _install(packages: list[str], avoided: tuple[Missing, ...], *, quiet: bool = False) -> Ended:
@@ -81,6 +81,6 @@ def _install(packages: list[str], avoided: tuple[Missing, ...], *, quiet: bool =
 def _as_root(argv: list[str], *, quiet: bool = False) -> Ended:
     if os.geteuid() != 0:
         if not shutil.which("sudo"):
-            raise WorkshopError(f"'{' '.join(argv)}' needs root, and there is no sudo. Run it as root, then make again.")
+            raise DevtoolError(f"'{' '.join(argv)}' needs root, and there is no sudo. Run it as root, then make again.")
         argv = ["sudo", "--non-interactive", *(f"{name}={value}" for name, value in VARIABLES.items()), *argv]
     return stream(argv, cwd=Path("/"), env={**os.environ, **VARIABLES}, seconds=INSTALL_SECONDS, show=stay_silent if quiet else say)

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The ledger makes the drivers' calls fail one by one: it has to know each of them."""
+"""The leak counter makes the drivers' calls fail one by one: it has to know each of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ansible_collections.vfio.variants.tests.drivers import driver_mutants
 
 TESTS = Path(driver_mutants.__file__).parents[1]
 PACKAGE = TESTS.parent / "files/kernel/vfio-variants"
-LEDGER = (TESTS / "drivers/modules/ledger.h").read_text(encoding="utf-8")
+COUNTER = (TESTS / "drivers/modules/leak_counter.h").read_text(encoding="utf-8")
 
 COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
 CALL = re.compile(r"\b([a-z_]\w*)\(")
@@ -32,9 +32,9 @@ def calls_that_can_fail() -> set[str]:
 
 
 def test_each_call_of_the_drivers_that_can_fail_is_made_to_fail() -> None:
-    assert calls_that_can_fail() - set(re.findall(r'ledger_fails\("(\w+)"\)', LEDGER)) == set()
+    assert calls_that_can_fail() - set(re.findall(r'counter_fails\("(\w+)"\)', COUNTER)) == set()
     assert {"kcalloc", "memremap", "vfio_pci_core_enable"} <= calls_that_can_fail()
 
 
-def test_whatever_the_ledger_makes_fail_takes_the_place_of_the_function() -> None:
-    assert set(re.findall(r'ledger_fails\("(\w+)"\)', LEDGER)) <= set(re.findall(r"^#define (\w+)", LEDGER, re.MULTILINE))
+def test_whatever_the_leak_counter_makes_fail_takes_the_place_of_the_function() -> None:
+    assert set(re.findall(r'counter_fails\("(\w+)"\)', COUNTER)) <= set(re.findall(r"^#define (\w+)", COUNTER, re.MULTILINE))

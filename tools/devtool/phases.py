@@ -8,16 +8,16 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
-from workshop import interpreters
-from workshop.ansible_test import ansible_test_variables
-from workshop.check import Check
-from workshop.checkout import COLLECTION, Checkout
-from workshop.console import say
-from workshop.environment import provide
-from workshop.errors import WorkshopError
-from workshop.process import capture
-from workshop.variables import variables
-from workshop.workbench import Workbench, chosen
+from devtool import interpreters
+from devtool.ansible_test import ansible_test_variables
+from devtool.check import Check
+from devtool.checkout import COLLECTION, Checkout
+from devtool.console import say
+from devtool.environment import provide
+from devtool.errors import DevtoolError
+from devtool.process import capture
+from devtool.variables import variables
+from devtool.workbench import Workbench, chosen
 
 MAIN_SCENARIO = "default"
 # The Python that controller code is written for; the settings name the oldest one of managed hosts that mypy knows.
@@ -44,7 +44,7 @@ def lint(bench: Workbench) -> Iterator[Check]:
     yield bench.check("shellcheck", "shellcheck", "--external-sources", *sorted(bench.shell_scripts()))
     yield bench.check("reuse", "reuse", "lint", "--lines")
     yield bench.check("changelog", "antsibull-changelog", "lint")
-    yield bench.check("words", "python", "-m", "workshop.words", cwd=bench.checkout.root / "tools")
+    yield bench.check("words", "python", "-m", "devtool.words", cwd=bench.checkout.root / "tools")
 
 
 def _types(bench: Workbench) -> Iterator[Check]:
@@ -60,7 +60,7 @@ def _types(bench: Workbench) -> Iterator[Check]:
     # Each is a module of the same name, __main__.
     for program in sorted(bench.python_programs()):
         yield bench.check(f"mypy {program}", "mypy", *settings, str(COLLECTION / program), cwd=tree)
-    yield bench.check("mypy tools", "mypy", *settings, *CONTROLLER, "--package", "workshop", cwd=tree)
+    yield bench.check("mypy tools", "mypy", *settings, *CONTROLLER, "--package", "devtool", cwd=tree)
 
 
 def unit(bench: Workbench) -> Iterator[Check]:
@@ -133,13 +133,15 @@ def integration(bench: Workbench) -> Iterator[Check]:
 
 def kernels(bench: Workbench) -> Iterator[Check]:
     yield bench.check("kernel drivers built, a sample of the kernels", "tests/kernels/run", "--sample", seconds=3600, counts=True)
-    yield bench.check("kernel drivers at work", "tests/drivers/run", seconds=3600, counts=True)
+    drivers = "kernel drivers at work on the oldest and the newest kernel"
+    yield bench.check(drivers, "tests/drivers/run", "--sample", seconds=3600, counts=True)
 
 
 def forecast(bench: Workbench) -> Iterator[Check]:
-    count, seed = (" ".join(chosen(name)) or usual for name, usual in (("COUNT", "50"), ("SEED", "1000")))
-    drawn = f"{count} boots against their forecasts, seed {seed}"
-    yield bench.check(drawn, "tests/forecast/run", "--count", count, "--seed", seed, seconds=7200, counts=True)
+    count, seed = (" ".join(chosen(name)) or usual for name, usual in (("COUNT", ""), ("SEED", "1000")))
+    drawn = f"{count or 'a sample of'} boots against their forecasts, seed {seed}"
+    amount = ("--count", count) if count else ("--sample",)
+    yield bench.check(drawn, "tests/forecast/run", *amount, "--seed", seed, seconds=7200, counts=True)
     yield bench.check("what boot_policy accepts against known boots", "tests/forecast/run", "--policies", seconds=1800, counts=True)
     yield bench.check("broken forecasts against known boots", "tests/forecast/run", "--mutations", seconds=1800, counts=True)
     for page in chosen("TABLE"):
@@ -164,7 +166,7 @@ def rotated(checkout: Checkout, asked: str) -> str:
     """The scenario whose first state rides along: the one asked for, or by the commit each of the others in turn."""
     others = [name for name in scenarios(checkout) if name != MAIN_SCENARIO]
     if asked and asked not in others:
-        raise WorkshopError(f"ROTATE: there is no scenario {asked} besides {MAIN_SCENARIO}; there are {', '.join(others)}.")
+        raise DevtoolError(f"ROTATE: there is no scenario {asked} besides {MAIN_SCENARIO}; there are {', '.join(others)}.")
     commit = capture(["git", "rev-parse", "HEAD"], cwd=checkout.root).strip()
     return asked or others[int(commit, 16) % len(others)]
 
@@ -173,7 +175,7 @@ def molecule(bench: Workbench) -> Iterator[Check]:
     known, asked = scenarios(bench.checkout), chosen("SCENARIO")
     unknown = [name for name in asked if name not in known]
     if unknown:
-        raise WorkshopError(f"SCENARIO: there is no scenario {unknown[0]} in molecule/; there are {', '.join(known)}.")
+        raise DevtoolError(f"SCENARIO: there is no scenario {unknown[0]} in molecule/; there are {', '.join(known)}.")
     if asked:
         yield from (molecule_check(bench, name) for name in asked)
         return

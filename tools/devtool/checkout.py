@@ -13,8 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from workshop.console import say
-from workshop.process import capture
+from devtool.console import say
+from devtool.process import capture
 
 COLLECTION = Path("ansible_collections/vfio/variants")
 

@@ -17,8 +17,8 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.una
     is_replaced,
     named_in,
 )
-from workshop.console import duration, say
-from workshop.process import TIMED_OUT, stream
+from devtool.console import duration, say
+from devtool.process import TIMED_OUT, stream
 
 PASSED = re.compile(r"\b(\d+) passed\b")
 FAILED = re.compile(r"\b(\d+) (?:failed|errors?)\b")

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Thread
 
-from workshop.console import say, stay_silent
-from workshop.errors import WorkshopError
+from devtool.console import say, stay_silent
+from devtool.errors import DevtoolError
 
 GRACE_SECONDS = 30
 STRAGGLER_SECONDS = 3
@@ -63,7 +63,7 @@ def stream(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], seconds: f
             start_new_session=True,
         )
     except OSError as problem:
-        raise WorkshopError(f"{argv[0]} cannot be run: {problem.strerror or problem}") from problem
+        raise DevtoolError(f"{argv[0]} cannot be run: {problem.strerror or problem}") from problem
     lines: list[str] = []
     reader = Thread(target=_read, args=(process, lines, show), daemon=True)
     reader.start()
@@ -104,9 +104,9 @@ def capture(argv: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, s
             check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as problem:
-        raise WorkshopError(f"{' '.join(argv)}: {problem}") from problem
+        raise DevtoolError(f"{' '.join(argv)}: {problem}") from problem
     if done.returncode != 0:
-        raise WorkshopError(f"{' '.join(argv)} failed ({done.returncode}): {done.stderr.strip()[-2000:]}")
+        raise DevtoolError(f"{' '.join(argv)} failed ({done.returncode}): {done.stderr.strip()[-2000:]}")
     return done.stdout
 
 
@@ -120,4 +120,4 @@ def attempt(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], seconds: 
             say(f"  {argv[0]} failed ({ended.code}), trying again in {5 * number} s")
             time.sleep(5 * number)
     tail = "\n".join(ended.output[-20:])
-    raise WorkshopError(f"{' '.join(argv)} failed {tries} times ({ended.code}):\n{tail}")
+    raise DevtoolError(f"{' '.join(argv)} failed {tries} times ({ended.code}):\n{tail}")

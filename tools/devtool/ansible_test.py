@@ -15,10 +15,10 @@ import os
 import shutil
 from pathlib import Path
 
-from workshop.checkout import Checkout
-from workshop.environment import Environment
-from workshop.process import capture
-from workshop.variables import variables
+from devtool.checkout import Checkout
+from devtool.environment import Environment
+from devtool.process import capture
+from devtool.variables import variables
 
 # What the versions of ansible-core in requirements/main.txt ask for.
 PIP_VERSIONS = ("24.2", "25.2")

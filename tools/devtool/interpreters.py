@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from workshop.errors import WorkshopError
+from devtool.errors import DevtoolError
 
 CONTROLLER = ((3, 13), (3, 12), (3, 11))
 TARGET = ((3, 9), (3, 10), (3, 11), (3, 12), (3, 13))
@@ -70,12 +70,12 @@ def controller() -> Interpreter:
     if chosen:
         answer = ask(chosen)
         if answer is None or answer.minor not in CONTROLLER:
-            raise WorkshopError(f"PYTHON={chosen} is not a working Python 3.11, 3.12 or 3.13 with the venv module.")
+            raise DevtoolError(f"PYTHON={chosen} is not a working Python 3.11, 3.12 or 3.13 with the venv module.")
         return answer
     for minor in CONTROLLER:
         if interpreter := find(minor):
             return interpreter
-    raise WorkshopError("No working Python 3.13, 3.12 or 3.11 with the venv module was found. Install python3 and python3-venv.")
+    raise DevtoolError("No working Python 3.13, 3.12 or 3.11 with the venv module was found. Install python3 and python3-venv.")
 
 
 def targets() -> list[Interpreter]:

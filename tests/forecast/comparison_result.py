@@ -15,7 +15,7 @@ from records import Owners
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import CERTAIN, RACE, UNKNOWN, Winner
 
 
-class Verdict(enum.Enum):
+class Status(enum.Enum):
     """How a forecast for one device stands against what its boots did."""
 
     RIGHT = "right"
@@ -26,44 +26,44 @@ class Verdict(enum.Enum):
 
 
 @dataclass(frozen=True)
-class Judged:
+class DeviceResult:
     """One device of one case.  ``observed`` are the owners that were seen, by variation; ``why`` explains a wrong answer."""
 
     address: str
     winner: Winner | None
     observed: Mapping[str, str | None]
-    verdict: Verdict
+    status: Status
     why: str = ""
 
 
-def judge(winners: Mapping[str, Winner], boots: Mapping[str, tuple[Owners, Mapping[str, Owners]]]) -> list[Judged]:
-    """Every device that was seen or foretold.  ``boots`` are owners, and owners by stage, by variation."""
+def compare(winners: Mapping[str, Winner], boots: Mapping[str, tuple[Owners, Mapping[str, Owners]]]) -> list[DeviceResult]:
+    """Every device that was seen or predicted.  ``boots`` are owners, and owners by stage, by variation."""
     addresses = sorted({*winners, *(address for owners, _stages in boots.values() for address in owners)})
-    return [_judge(address, winners.get(address), boots) for address in addresses]
+    return [_compare(address, winners.get(address), boots) for address in addresses]
 
 
-def _judge(address: str, winner: Winner | None, boots: Mapping[str, tuple[Owners, Mapping[str, Owners]]]) -> Judged:
+def _compare(address: str, winner: Winner | None, boots: Mapping[str, tuple[Owners, Mapping[str, Owners]]]) -> DeviceResult:
     # A virtual function that nothing made has no driver either.
     seen = {variation: owners.get(address) for variation, (owners, _stages) in boots.items()}
     if winner is None:
-        return Judged(address, None, seen, Verdict.WRONG, "there is no forecast for this device")
+        return DeviceResult(address, None, seen, Status.WRONG, "there is no forecast for this device")
     if not seen:
-        return Judged(address, winner, seen, Verdict.WRONG, "nothing was booted")
+        return DeviceResult(address, winner, seen, Status.WRONG, "nothing was booted")
     if winner.certainty == UNKNOWN:
-        return Judged(address, winner, seen, Verdict.UNKNOWN)
+        return DeviceResult(address, winner, seen, Status.UNKNOWN)
     allowed = (winner.driver,) if winner.certainty == CERTAIN else winner.outcomes
     others = {variation: driver for variation, driver in seen.items() if driver not in allowed}
     if others:
-        return Judged(address, winner, seen, Verdict.WRONG, _difference(allowed, others))
+        return DeviceResult(address, winner, seen, Status.WRONG, _difference(allowed, others))
     if winner.certainty == RACE:
-        return Judged(address, winner, seen, Verdict.SHOWN if len(set(seen.values())) > 1 else Verdict.OPEN)
+        return DeviceResult(address, winner, seen, Status.SHOWN if len(set(seen.values())) > 1 else Status.OPEN)
     late = _stage_difference(address, winner, boots)
-    return Judged(address, winner, seen, Verdict.WRONG if late else Verdict.RIGHT, late)
+    return DeviceResult(address, winner, seen, Status.WRONG if late else Status.RIGHT, late)
 
 
 def _difference(allowed: Iterable[str | None], others: Mapping[str, str | None]) -> str:
     seen = ", ".join(f"{shown(driver)}{f' ({variation})' if variation else ''}" for variation, driver in others.items())
-    return f"foretold {' or '.join(shown(driver) for driver in allowed)}, seen {seen}"
+    return f"predicted {' or '.join(shown(driver) for driver in allowed)}, got {seen}"
 
 
 def _stage_difference(address: str, winner: Winner, boots: Mapping[str, tuple[Owners, Mapping[str, Owners]]]) -> str:
@@ -74,7 +74,7 @@ def _stage_difference(address: str, winner: Winner, boots: Mapping[str, tuple[Ow
     for owners, stages in boots.values():
         first = next((stage for stage in STAGES if stages.get(stage, {}).get(address) == owners.get(address)), None)
         if first is not None and first != winner.stage and winner.stage in stages:
-            return f"foretold {winner.driver} from stage {winner.stage} on, seen from {first} on"
+            return f"predicted {winner.driver} from stage {winner.stage} on, got it from {first} on"
     return ""
 
 
@@ -82,8 +82,8 @@ def shown(driver: str | None) -> str:
     return "no driver" if driver is None else driver
 
 
-def of(verdict: Verdict, judged: Iterable[Judged]) -> list[Judged]:
-    return [one for one in judged if one.verdict is verdict]
+def of(status: Status, judged: Iterable[DeviceResult]) -> list[DeviceResult]:
+    return [one for one in judged if one.status is status]
 
 
 Answers = t.Mapping[str, Winner]

@@ -44,7 +44,7 @@ def _print(line: str) -> None:
     print(line, flush=True)
 
 
-class Rig:
+class GuestPool:
     """``prepare`` comes first; after it nothing needs the network."""
 
     def __init__(self, cache: Cache | None = None, say: Say = _print) -> None:

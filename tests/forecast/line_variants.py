@@ -47,7 +47,7 @@ def identifier(choice: random.Random, vendor: int, device: int, subsystem: tuple
 
 
 def decoys(choice: random.Random, modules: Sequence[str]) -> list[str]:
-    """Lines that kmod does not heed, though they look as if they decided something."""
+    """Lines that kmod ignores, though they look as if they decided something."""
     name = choice.choice(list(modules))
     return choice.sample(
         [

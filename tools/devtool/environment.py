@@ -20,11 +20,11 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.una
     marked,
     obtain,
 )
-from workshop.checkout import Checkout
-from workshop.console import say, stay_silent
-from workshop.errors import WorkshopError
-from workshop.interpreters import Interpreter
-from workshop.process import attempt, stream
+from devtool.checkout import Checkout
+from devtool.console import say, stay_silent
+from devtool.errors import DevtoolError
+from devtool.interpreters import Interpreter
+from devtool.process import attempt, stream
 
 PIP_SECONDS = 1200
 MARKER = "complete"
@@ -117,7 +117,7 @@ def fill(environment: Environment, requirements: Path, avoided: tuple[Missing, .
     missing = in_pip_output(output)
     if missing:
         raise ArchiveUnavailableError(missing)
-    raise WorkshopError(f"pip cannot install {requirements.name}:\n{output[-4000:]}")
+    raise DevtoolError(f"pip cannot install {requirements.name}:\n{output[-4000:]}")
 
 
 def _variables() -> dict[str, str]:

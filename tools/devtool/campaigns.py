@@ -10,13 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from workshop.check import Check, Result, run
-from workshop.checkout import Checkout
-from workshop.console import duration, say
-from workshop.errors import WorkshopError
-from workshop.phases import molecule_check, scenarios
-from workshop.process import capture
-from workshop.workbench import Workbench
+from devtool.check import Check, Result, run
+from devtool.checkout import Checkout
+from devtool.console import duration, say
+from devtool.errors import DevtoolError
+from devtool.phases import molecule_check, scenarios
+from devtool.process import capture
+from devtool.workbench import Workbench
 
 PAGE = "docs/test-all.md"
 HEAD = ("campaign", "result", "passed", "failed", "minutes", "commit", "day")
@@ -91,7 +91,7 @@ def is_current(checkout: Checkout, row: Row) -> bool:
     argv = ["git", "diff", "--quiet", row.commit, "--", ".", f":(exclude){PAGE}"]
     try:
         capture(argv, cwd=checkout.root)
-    except WorkshopError:
+    except DevtoolError:
         # It has changed, or the commit is not known here.
         return False
     return True

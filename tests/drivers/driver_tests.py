@@ -1,13 +1,15 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The drivers' trials: which kernels, what is known from before, and what came out."""
+"""The drivers' tests: which kernels, what is known from before, and what came out."""
 
 from __future__ import annotations
 
 import argparse
 import concurrent.futures
 import hashlib
+import shutil
 import tempfile
+import time
 import typing as t
 from pathlib import Path
 
@@ -30,12 +32,16 @@ _HERE = Path(__file__).resolve().parent
 _AT_A_TIME = 2
 _OPENINGS = "60-openings"
 _SHOWN = 5
+_DAY = 24 * 3600
+#: The oldest of them and the newest: most that differs between kernels differs between these.
+SAMPLE = (SERIES[0], SERIES[-1])
 
 
 def main(arguments: t.Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="tests/drivers/run", description="Put the kernel drivers to work on the kernels they support.")
     parser.add_argument("series", nargs="*", help=f"only these kernels: {', '.join(SERIES)}")
     parser.add_argument("--again", action="store_true", help="also where nothing changed since they passed")
+    parser.add_argument("--sample", action="store_true", help=f"only {' and '.join(SAMPLE)}, and these again")
     parser.add_argument("--leaks", type=int, metavar="TIMES", help="only the search for lost memory, so many times in one guest")
     parser.add_argument("--mutants", nargs="*", metavar="WORDS", help="drivers with a mistake each, to be noticed; those with WORDS")
     options = parser.parse_args(arguments)
@@ -43,15 +49,16 @@ def main(arguments: t.Sequence[str]) -> int:
     if unknown:
         parser.error(f"no kernel {', '.join(sorted(unknown))}; there are {', '.join(SERIES)}")
     become_root()
-    wanted = [one for one in SERIES if one in options.series or not options.series]
+    asked = options.series or (SAMPLE if options.sample else SERIES)
+    wanted = [one for one in SERIES if one in asked]
     try:
-        trials = Trials(Cache.at(None))
+        tests = DriverTests(Cache.at(None))
         if options.leaks:
-            passed, failed = trials.repeat(wanted, options.leaks)
+            passed, failed = tests.repeat(wanted, options.leaks)
         elif options.mutants is not None:
-            passed, failed = trials.notice(wanted, options.mutants)
+            passed, failed = tests.notice(wanted, options.mutants)
         else:
-            passed, failed = trials.hold(wanted, options.again)
+            passed, failed = tests.hold(wanted, options.again or options.sample)
     except ArchiveUnavailableError as error:
         say("\n".join([*error.lines(), "0 passed, 0 failed"]))
         return EXIT_STATUS
@@ -62,7 +69,7 @@ def main(arguments: t.Sequence[str]) -> int:
     return 1 if failed or not passed else 0
 
 
-class Trials:
+class DriverTests:
     def __init__(self, cache: Cache) -> None:
         self._cache = cache
         self._guest = DriverGuest(cache, say)
@@ -83,7 +90,7 @@ class Trials:
                     say(f"Linux {kernel.release}: {passed} checks passed; known from before")
                     results.append((passed, 0))
                 else:
-                    pending[pool.submit(self._guest.work, series, self._build(kernel, driver_build.build), driver_guest.scenes())] = kernel
+                    pending[pool.submit(self._guest.work, series, self._built(kernel), driver_guest.scenes())] = kernel
             results += [self._judge(pending[done], done.result()) for done in concurrent.futures.as_completed(pending)]
         return sum(passed for passed, _failed in results), sum(failed for _passed, failed in results)
 
@@ -93,7 +100,7 @@ class Trials:
         with concurrent.futures.ThreadPoolExecutor(_AT_A_TIME) as pool:
             played = driver_guest.repeated(_OPENINGS, times)
             timeout = driver_guest.TIMEOUT * (1 + times)
-            files = {series: self._build(self._guest.kernel(series), driver_build.build) for series in wanted}
+            files = {series: self._built(self._guest.kernel(series)) for series in wanted}
             pending = {pool.submit(self._guest.work, series, files[series], played, timeout): series for series in wanted}
             results = [
                 self._count_losses(self._guest.kernel(pending[done]), done.result(), list(played))
@@ -136,13 +143,28 @@ class Trials:
         with tempfile.TemporaryDirectory(prefix="drivers-") as place:
             package = mutant.make(PACKAGE.folder, Path(place) / "package")
             files = {**client, **self._build(kernel, lambda root, name: driver_build.drivers(root, name, package))}
-            if mutant.needs_ledger:
-                files |= self._build(kernel, lambda root, name: driver_build.drivers_with_ledger(root, name, package))
+            if mutant.needs_counter:
+                files |= self._build(kernel, lambda root, name: driver_build.drivers_with_counter(root, name, package))
         played = {mutant.scene: driver_guest.scenes()[mutant.scene]}
         outcome = self._guest.work(kernel.series, files, played)
         failures = driver_report.parse(outcome.report).failures([mutant.scene])
         say(f"{mutant.mistake}: {f'noticed: {failures[0]}' if failures else 'NOT NOTICED'}")
         return bool(failures)
+
+    def _built(self, kernel: Kernel) -> dict[str, bytes]:
+        """All that the scenes want, from the cache or built now."""
+        place = self._folder / f"built-{kernel.release}-{driver_build.digest()}"
+        with self._cache.lock(place.name):
+            if not place.is_dir():
+                for older in self._folder.glob(f"built-{kernel.release}-*"):
+                    # A run that began before the sources changed may be at it still.
+                    if older.stat().st_mtime < time.time() - _DAY:
+                        shutil.rmtree(older)
+                with self._cache.building(place) as folder:
+                    for name, content in self._build(kernel, driver_build.build).items():
+                        (folder / name).parent.mkdir(exist_ok=True)
+                        (folder / name).write_bytes(content)
+            return {str(path.relative_to(place)): path.read_bytes() for path in sorted(place.rglob("*")) if path.is_file()}
 
     def _build(self, kernel: Kernel, build: t.Callable[[BuildRoot, str], dict[str, bytes]]) -> dict[str, bytes]:
         release = guest_release.of_series(kernel.series)
@@ -168,7 +190,7 @@ class Trials:
         return report.passed, len(failures)
 
     def _known(self, kernel: Kernel) -> Path:
-        """Its name changes with everything that a trial depends on."""
+        """Its name changes with everything that a test depends on."""
         text = hashlib.sha256(f"{kernel.release} {driver_build.digest()} {self._guest.digest()}".encode())
         text.update(kernel.started.read_bytes())
         server = Path(next(iter(vfio_user.__path__)))

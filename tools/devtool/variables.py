@@ -7,9 +7,9 @@ from __future__ import annotations
 import os
 import sys
 
-from workshop.checkout import Checkout
-from workshop.environment import Environment
-from workshop.interpreters import TARGET, find
+from devtool.checkout import Checkout
+from devtool.environment import Environment
+from devtool.interpreters import TARGET, find
 
 
 def real_interpreters(checkout: Checkout) -> str:

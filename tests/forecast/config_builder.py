@@ -41,7 +41,7 @@ class Case:
 
 
 @dataclass
-class Draft:
+class ConfigBuilder:
     """``choice`` is the only source of chance, so that a seed stands for one configuration for ever."""
 
     choice: random.Random

@@ -14,11 +14,11 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.una
     ArchiveUnavailableError,
     named_in,
 )
-from workshop.check import SHORT, Result, run
-from workshop.console import duration, say, table
-from workshop.errors import WorkshopError
-from workshop.phases import Phase
-from workshop.workbench import Workbench
+from devtool.check import SHORT, Result, run
+from devtool.console import duration, say, table
+from devtool.errors import DevtoolError
+from devtool.phases import Phase
+from devtool.workbench import Workbench
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def run_phase(phase: Phase, bench: Workbench) -> Outcome:
         for line in problem.lines():
             say(line)
         results.append(Result(phase.name, 0, 0, why=SHORT, unavailable=names, short=True))
-    except WorkshopError as problem:
+    except DevtoolError as problem:
         say(str(problem))
         results.append(Result(phase.name, 0, 1, why=str(problem).splitlines()[0]))
     if not results:
