@@ -35,8 +35,8 @@ def made(modprobe: str = "", **given: t.Any) -> Boot:
     return dataclasses.replace(found, stages=(dataclasses.replace(root, kernel=dataclasses.replace(root.kernel, needed=NEEDED)),))
 
 
-def one(modprobe: Modprobe, asked: str, heeds_blacklist: bool = True) -> LoadRequest:
-    (request,) = modprobe.ask(asked, heeds_blacklist)
+def one(modprobe: Modprobe, asked: str, by_event: bool = True) -> LoadRequest:
+    (request,) = modprobe.ask(asked, by_event)
     return request
 
 
@@ -154,7 +154,7 @@ def test_softdeps_in_a_circle_end() -> None:
 
 def test_a_blacklist_keeps_out_the_module_that_is_asked_for_and_no_other() -> None:
     assert told(one(kmod("blacklist top\n"), "top")) == [f"{SITE}:1: blacklist top"]
-    assert one(kmod("blacklist top\n"), "top", heeds_blacklist=False).insertions == ("bottom", "middle", "top")
+    assert one(kmod("blacklist top\n"), "top", by_event=False).insertions == ("bottom", "middle", "top")
     assert one(kmod("blacklist bottom\n"), "top").insertions == ("bottom", "middle", "top")
     assert one(kmod("blacklist top\nsoftdep other pre: top\n"), "other").insertions == ("bottom", "middle", "top", "other")
     assert one(kmod("blacklist top\n", loaded=["top"]), "top").refused == ()
