@@ -157,6 +157,7 @@ def test_a_run_list_that_is_assigned_has_lost_what_it_had(operator: str) -> None
     [
         (f'TAG=="x", {OVERRIDE}', [("doubt", "1")]),
         ('TAG=="x", ATTR{power/control}="on"\n', []),
+        ('TAG=="x", ENV{driver_override}="vfio-pci"\n', []),
         ('TAG=="x", ATTR{driver_override}=="nouveau", NAME="y"\n', []),
         ('TAG=="x", RUN{builtin}+="kmod load vfio-pci"\n', [("doubt", "1")]),
         ('TAG=="x", RUN{builtin}+="uaccess"\n', []),
@@ -256,3 +257,9 @@ def test_each_effect_says_which_rule_has_it() -> None:
     assert str(named.because[0]) == "/etc/udev/rules.d/90-site.rules:3: RUN modprobe vfio-pci"
     assert isinstance(stock, LoadRequest)
     assert str(stock.because[0]).startswith("modules.alias of ")
+
+
+@pytest.mark.parametrize(("written", "matches"), [('i"0000:0A:00.0"', True), ('"0000:0A:00.0"', False), ('"0000:0a:00.0"', True)])
+def test_an_address_is_written_in_small_letters_unless_case_does_not_matter(written: str, matches: bool) -> None:
+    card = device("0000:0a:00.0")
+    assert effects(f"KERNEL=={written}, {OVERRIDE}", card, devices=[card]) == ([("override", "own", "vfio-pci")] if matches else [])

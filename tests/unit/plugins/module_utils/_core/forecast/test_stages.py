@@ -233,3 +233,13 @@ def test_a_virtual_function_alone_is_asked_for_with_its_card() -> None:
     found = boot(rules=COLDPLUG, modules=IGB)
     (won,) = forecast([CARD, FUNCTION], found, only=[FUNCTION]).values()
     assert (won.driver, won.certainty) == ("igbvf", CERTAIN)
+
+
+def test_the_same_event_of_a_second_card_comes_first_or_last_though_a_rule_names_both_by_address() -> None:
+    rule = f'KERNEL=="{ADDRESS}|{OTHER}", ATTR{{driver_override}}="vfio-pci", RUN{{builtin}}+="kmod load vfio-pci"\n'
+    early = {**COLDPLUG, "/etc/udev/rules.d/70-site.rules": rule}
+    won = forecast([device(ADDRESS), device(OTHER)], boot(rules=early))
+    for address in (ADDRESS, OTHER):
+        assert (won[address].certainty, set(won[address].outcomes)) == (RACE, {"nouveau", "vfio-pci", None})
+    alone = forecast([device(ADDRESS)], boot(rules=early))[ADDRESS]
+    assert (alone.driver, alone.certainty) == ("vfio-pci", CERTAIN)
