@@ -54,7 +54,7 @@ def driverctl(driver: str, **more: t.Any) -> Later:
 
 def test_what_is_not_known_of_a_stage_is_not_known_of_a_device_that_is_still_free() -> None:
     image, root = stage(INITRAMFS, rules=COLDPLUG), stage(ROOT, rules=COLDPLUG)
-    doubtful = {"doubts": ("A script cannot be read.",)}
+    doubtful: dict[str, t.Any] = {"doubts": ("A script cannot be read.",)}
     in_image = winner(boot(stage(INITRAMFS, rules=COLDPLUG, **doubtful), root))
     assert (in_image.driver, in_image.certainty, told(in_image)[-1]) == ("nouveau", UNKNOWN, "not known: A script cannot be read.")
     in_root = winner(boot(image, stage(ROOT, rules=COLDPLUG, **doubtful)))
@@ -90,7 +90,7 @@ def test_a_built_in_driver_is_told_by_the_kernel_s_list() -> None:
     assert (won.driver, won.stage, told(won)) == ("nouveau", KERNEL, [f"modules.builtin of {DEBIAN_13}: nouveau is built in"])
     with_ids = winner(boot(builtin={"vfio_pci": STOCK["vfio_pci"]}, modules={}, cmdline="vfio-pci.ids=10de:1db1"))
     assert told(with_ids) == [
-        "/proc/cmdline: vfio-pci.ids=10de:1db1".replace("vfio-pci.ids", "vfio_pci.ids"),
+        "/proc/cmdline: vfio-pci.ids=10de:1db1",
         f"modules.builtin of {DEBIAN_13}: vfio-pci is built in",
     ]
 
@@ -166,7 +166,7 @@ def test_driverctl_s_file_of_a_device_that_is_not_there_does_nothing() -> None:
 
 def test_driverctl_adds_ids_for_vfio_pci_alone() -> None:
     cards = [device(ADDRESS), device(OTHER)]
-    kept_free = {"rules": COLDPLUG, "modprobe": "blacklist nouveau\n"}
+    kept_free: dict[str, t.Any] = {"rules": COLDPLUG, "modprobe": "blacklist nouveau\n"}
     for driver, adds, second in (("vfio-pci", True, "vfio-pci"), ("vfio-pci", False, None), ("nouveau", True, "nouveau")):
         won = forecast(cards, boot(**kept_free, later=driverctl(driver, driverctl_adds_ids=adds)))
         assert (won[ADDRESS].driver, won[OTHER].driver) == (driver, second)
@@ -185,7 +185,7 @@ def test_what_may_take_the_device_later_is_a_doubt_unless_every_outcome_is_that_
 
     assert with_taken("nouveau", rules=COLDPLUG).certainty == CERTAIN
     assert with_taken("vfio-pci", rules=COLDPLUG).certainty == UNKNOWN
-    raced = {"rules": COLDPLUG, "modprobe": "options vfio-pci ids=10de:1db1\n", "load": ["vfio-pci"]}
+    raced: dict[str, t.Any] = {"rules": COLDPLUG, "modprobe": "options vfio-pci ids=10de:1db1\n", "load": ["vfio-pci"]}
     assert set(with_taken("vfio-pci", **raced).outcomes) == {"vfio-pci", "nouveau"}
     assert with_taken("vfio-pci", **raced).certainty == UNKNOWN
     later = Later(may_take={"0000:99:00.0": Assigned("vfio-pci", "x")})
@@ -214,7 +214,11 @@ IGB = {"igb": ["pci:v00008086d000010C9sv*sd*bc*sc*i*"], "igbvf": ["pci:v00008086
 
 def test_a_virtual_function_of_a_card_that_vfio_has_is_given_the_card_s_driver_by_the_kernel() -> None:
     """vfio_pci_bus_notifier() in drivers/vfio/pci/vfio_pci_core.c."""
-    given = {"rules": override("vfio-pci", "vfio-pci", CARD.address), "modules": IGB, "modprobe": "options vfio-pci enable_sriov=1\n"}
+    given: dict[str, t.Any] = {
+        "rules": override("vfio-pci", "vfio-pci", CARD.address),
+        "modules": IGB,
+        "modprobe": "options vfio-pci enable_sriov=1\n",
+    }
     won = forecast([CARD, FUNCTION], boot(**given))[FUNCTION.address]
     assert (won.driver, won.certainty, won.stage) == ("vfio-pci", CERTAIN, RUNTIME)
     assert "vfio-pci: the kernel sets the override of virtual functions to the physical function's driver" in told(won)
@@ -243,3 +247,19 @@ def test_the_same_event_of_a_second_card_comes_first_or_last_though_a_rule_names
         assert (won[address].certainty, set(won[address].outcomes)) == (RACE, {"nouveau", "vfio-pci", None})
     alone = forecast([device(ADDRESS)], boot(rules=early))[ADDRESS]
     assert (alone.driver, alone.certainty) == ("vfio-pci", CERTAIN)
+
+
+def test_each_reason_of_a_race_is_told_once_and_with_its_outcome() -> None:
+    won = winner(boot(rules=COLDPLUG, modprobe="options vfio-pci ids=10de:1db1\n", load=["vfio-pci"]))
+    assert told(won) == [
+        f"modules.alias of {DEBIAN_13}: {NVIDIA_DISPLAY} nouveau",
+        "or vfio-pci: /etc/modprobe.d/site.conf:1: options vfio_pci ids=10de:1db1",
+        "or vfio-pci: /etc/modules:1: systemd-modules-load loads vfio_pci",
+        f"or vfio-pci: modules.dep of {DEBIAN_13}: vfio_pci",
+    ]
+
+
+def test_all_drivers_that_decline_the_device_are_named() -> None:
+    both = boot(rules=COLDPLUG, modules={"first": [NVIDIA_DISPLAY], "second": [NVIDIA_DISPLAY]})
+    won = winner(dataclasses.replace(both, declined={ADDRESS: frozenset(("second", "first"))}))
+    assert "first, second could have bound to the device" in told(won)[-1]

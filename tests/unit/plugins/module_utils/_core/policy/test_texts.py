@@ -25,9 +25,9 @@ def directives(text: str | None) -> list[tuple[str, ...]]:
 
 
 def test_kmod_reads_what_is_meant() -> None:
-    lines = [Softdep("nouveau", ("vfio_pci", "drm"), ("snd",)), Softdep("e1000e", ("vfio_pci",), ())]
+    lines = [Softdep("nouveau", ("vfio_pci", "drm"), ("snd", "usb")), Softdep("e1000e", ("vfio_pci",), ())]
     assert directives(texts.softdeps("gpus", lines)) == [
-        ("softdep", "nouveau", "pre:", "vfio_pci", "drm", "post:", "snd"),
+        ("softdep", "nouveau", "pre:", "vfio_pci", "drm", "post:", "snd", "usb"),
         ("softdep", "e1000e", "pre:", "vfio_pci"),
     ]
     ids = {"vfio_pci": ("10de:1db1", "8086:10d3"), "other": ("1:2",)}
