@@ -10,7 +10,7 @@ export TESTS TARGET COUNT SEED TABLE SCENARIO ROTATE CAMPAIGN KEEP_GOING PYTHON
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup test test-all demo vm vm-destroy bench clean $(phases)
+.PHONY: help setup test test-all demo vm vm-destroy bench mutants clean $(phases)
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -48,6 +48,9 @@ vm-destroy: setup ## throw the demo's machine away
 
 bench: setup ## how long things take
 	@tools/run tests/bench/run
+
+mutants: setup ## mistakes in the core that the unit tests have to notice; COUNT=number, SEED=word
+	@tools/run tests/mutants/run $(if $(COUNT),--count "$(COUNT)") $(if $(SEED),--seed "$(SEED)")
 
 clean: ## remove what tools left behind; images and Python environments stay
 	@$(devtool) clean
