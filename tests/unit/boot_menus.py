@@ -13,7 +13,7 @@ if t.TYPE_CHECKING:
 NEW = "6.12.107+deb13-amd64"
 OLD = "6.1.0-50-amd64"
 ROOT = "root=UUID=0f22fa61 ro"
-LOADER_GUID = "4a67b082-0a4c-41cf-b6c7-440bb8c4f6e5"
+LOADER_GUID = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
 
 # What grub-mkconfig writes above the entries: the environment block, the default, functions of the entries.
 HEADER = """\

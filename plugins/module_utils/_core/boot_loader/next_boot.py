@@ -18,6 +18,8 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.menu import Menu, MenuItem
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
+HIDDEN = "The boot loader's configuration cannot be read: the running kernel's arguments are assumed."
+
 
 @dataclasses.dataclass(frozen=True)
 class BootEntry:
@@ -55,15 +57,15 @@ def read(host: Host) -> NextBoot:
     try:
         return _read(host)
     except HostError as error:
-        return _running(host, (error.msg,))
+        return _running(host, (error.msg,), True)
 
 
 def _read(host: Host) -> NextBoot:
     files = BootFiles(host)
-    menus, doubts = in_charge.read(files)
+    menus, doubts, is_hidden = in_charge.read(files)
     answers = tuple(_answer(files, menu) for menu in menus)
     if not answers:
-        return _running(host, doubts)
+        return _running(host, doubts, is_hidden)
     answer = answers[0] if len(answers) == 1 else _agreed(menus, answers)
     return dataclasses.replace(answer, doubts=tuple(dict.fromkeys((*doubts, *answer.doubts))))
 
@@ -132,9 +134,13 @@ def _boots_alike(one: BootEntry, other: BootEntry | None) -> bool:
     return other is not None and (one.cmdline, one.initrds) == (other.cmdline, other.initrds)
 
 
-def _running(host: Host, doubts: tuple[str, ...]) -> NextBoot:
-    """For a host without a boot loader's configuration: only the running kernel's command line is known."""
+def _running(host: Host, doubts: tuple[str, ...], is_hidden: bool) -> NextBoot:
+    """For a host without a boot loader's configuration: only what the running kernel was given is known.
+
+    ``is_hidden``: there is one that cannot be read, so the kernel may be given something else when it boots again.
+    """
     doubt = "No boot loader configuration was found, so which kernel boots next, and with which arguments, cannot be determined."
     release = host.text_or_none(OSRELEASE)
-    entries = {release: BootEntry(release, Cmdline.read(host), CMDLINE)} if release and host.is_file(CMDLINE) else {}
+    about = (HIDDEN,) if is_hidden else ()
+    entries = {release: BootEntry(release, Cmdline.read(host), CMDLINE, (), about)} if release and host.is_file(CMDLINE) else {}
     return NextBoot(None, doubt, entries, (doubt, *doubts))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import kernel_image as unified_image
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import kernel_image
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import next_boot
 from ansible_collections.vfio.variants.tests.unit.boot_menus import NEW, OLD, bls_entry, bzimage, efi_variable
 from ansible_collections.vfio.variants.tests.unit.boot_menus import unified_image as pe_file
@@ -114,7 +114,7 @@ def test_a_unified_images_own_root_file_system_is_named_and_a_doubt(host: Tree) 
 
 def test_the_place_of_a_unified_images_root_file_system_is_known(host: Tree) -> None:
     host.file(IMAGE, pe_file([*SECTIONS, (".initrd", b"070701 archive")]))
-    image = unified_image.read(host.host(), IMAGE)
+    image = kernel_image.read(host.host(), IMAGE)
     assert image is not None
     assert image.initrd is not None
     offset, size = image.initrd
