@@ -72,7 +72,9 @@ def _given(host: Host, entry: BootEntry) -> Images | None:
     for word in (part for value in words for part in value.split(",") if part):
         place = next((place for place in (files.find_on(partition, word) for partition in PARTITIONS) if place), None) or files.find(word)
         if place is None:
-            return Images((), (f"{entry.source}: initrd={word} is an initramfs on a partition that is not mounted: what it does is unknown.",))
+            return Images(
+                (), (f"{entry.source}: initrd={word} is an initramfs on a partition that is not mounted: what it does is unknown.",)
+            )
         paths.append(place)
     return Images(tuple(paths))
 
@@ -93,7 +95,9 @@ def _by_package(host: Host, entry: BootEntry) -> Images | None:
     path = next((place for place in places if host.is_file(place)), None)
     if path is None:
         return None
-    return Images((path,), (f"{path} is taken for the initramfs of kernel {entry.release}; which one it boots with is not stated anywhere.",))
+    return Images(
+        (path,), (f"{path} is taken for the initramfs of kernel {entry.release}; which one it boots with is not stated anywhere.",)
+    )
 
 
 def _none(host: Host, entry: BootEntry) -> Images:

@@ -60,7 +60,7 @@ def _boot(
     entry = found or without_entry(machine.host, kernel.release)
     image = read_image.find(machine.host, entry, machine.cache)
     inherited = () if image.early is None else image.early.blacklisted
-    root = read_root.read_stage(machine.host, kernel, rules, entry.cmdline, entry.source, inherited)
+    root = read_root.read_stage(machine.host, kernel, rules, entry.cmdline, entry.cmdline_source, inherited)
     early = None if image.early is None else image.early.stage
     if early is not None and rebuilt_with is not None:
         early = rebuilt(early, root, rebuilt_with)
@@ -70,7 +70,7 @@ def _boot(
     return Boot(
         release=kernel.release,
         cmdline=entry.cmdline,
-        cmdline_source=entry.source,
+        cmdline_source=entry.cmdline_source,
         stages=stages,
         modules=about.modules,
         built_in=about.built_in,

@@ -99,6 +99,6 @@ def find(host: Host, entry: BootEntry, cache: Cache | None = None) -> Found:
         essential = [path for path in paths if not is_microcode(host, path)] or list(paths[:1])
         image = read_image(host, essential[0], entry.release, cache, essential[1:])
         about = boot_config_doubts(host, image, entry)
-        return Found(read_stage(image, entry.cmdline, entry.source, cache), (*doubts, *about))
+        return Found(read_stage(image, entry.cmdline, entry.cmdline_source, cache), (*doubts, *about))
     except HostError as error:
         return Found(doubts=(*doubts, error.msg))

@@ -68,12 +68,14 @@ class BootFiles:
 
 
 def candidates(path: str) -> tuple[str, ...]:
-    """The host's paths that ``path`` may mean, likeliest first: as it is if it begins with /boot or /efi, else below /boot."""
+    """The host's paths that ``path`` may mean, likeliest first: as it is if it begins with /boot or /efi, else below /boot.
+
+    The EFI system partition comes last: a loader that reads it alone has its kernels there.
+    """
     bare = "/" + DEVICE.sub("", path).lstrip("/")
     inside = SUBVOLUME.sub("", bare)
     found: list[str] = []
     for name in dict.fromkeys((bare, inside)):
-        below = (f"/boot{name}", name)
-        found += reversed(below) if name.startswith(("/boot/", "/efi/")) else below
+        below = (f"/boot{name}", name, f"/boot/efi{name}", f"/efi{name}")
+        found += (name, f"/boot{name}") if name.startswith(("/boot/", "/efi/")) else below
     return tuple(dict.fromkeys(found))
-

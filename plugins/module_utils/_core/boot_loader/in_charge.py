@@ -20,15 +20,19 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader im
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.efi_program import GRUB, PARTITIONS, SYSTEMD_BOOT, Program
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
+
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import BootFiles
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.firmware import Choice
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.menu import Menu
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
 GRUB_CONFIGS = ("/boot/grub/grub.cfg", "/boot/grub2/grub.cfg")
 SYSTEM_PARTITIONS = ("/boot/efi", "/efi")
 RUNNING = "/proc/sys/kernel/osrelease"
 PROXMOX = "/etc/kernel/proxmox-boot-uuids"
+NOT_BY_GRUB = "The running kernel has no BOOT_IMAGE=, which GRUB gives to each: another loader started it, and may start the next one."
 
 
 class InCharge(t.NamedTuple):
@@ -87,6 +91,7 @@ def _of_kind(files: BootFiles, kind: str | None, choice: Choice | None, program:
     doubts = list(other_loaders.beside(files, True))
     if menus:
         doubts += _seen_at_the_last_boot(files, menus)
+        doubts += _unmounted(files)
         return InCharge(menus, tuple(doubts))
     if choice is not None and not choice.is_current:
         where = f", {choice.option.file}" if choice.option.file else ""
@@ -118,15 +123,25 @@ def _of_what_is_installed(files: BootFiles) -> InCharge:
         if menus and not others:
             doubts.append("systemd-boot did not boot this host, and no other loader's configuration was found that can be read.")
         menus = others
-    elif host.is_dir(efi_variables.FIRMWARE) or not host.is_file(RUNNING):
-        hidden = tuple(_unmounted(files)) if not any(menu.loader == SYSTEMD_BOOT for menu in menus) else ()
-        if hidden:
-            return InCharge((), (*doubts, *hidden), True)
+    hidden = tuple(_unmounted(files))
+    if hidden:
+        return InCharge((), (*doubts, *hidden), True)
+    if any(menu.loader == GRUB for menu in menus) and _was_booted_without_grub(host):
+        doubts.append(NOT_BY_GRUB)
     return InCharge(menus, tuple(doubts), not menus and host.is_dir(efi_variables.FIRMWARE))
 
 
+def _was_booted_without_grub(host: Host) -> bool:
+    """GRUB gives each kernel its file's name (grub-core/loader/i386/linux.c); where another loader is likely, its absence tells."""
+    given = Cmdline.read(host)
+    is_likely = host.is_dir(efi_variables.FIRMWARE) or bool(given.values("initrd"))
+    return is_likely and host.is_file(RUNNING) and bool(given.arguments) and not given.values("BOOT_IMAGE")
+
+
 def _unmounted(files: BootFiles) -> t.Iterator[str]:
-    if files.host.text_or_none(PROXMOX):
+    """A doubt if kernels boot from copies that cannot be read."""
+    is_mounted = any(files.host.is_dir(f"{partition}/EFI/proxmox") for partition in PARTITIONS)
+    if files.host.text_or_none(PROXMOX) and not is_mounted:
         yield f"{PROXMOX}: proxmox-boot-tool copies kernels and arguments to partitions that are not mounted, so these cannot be read."
 
 
@@ -158,9 +173,7 @@ def _offered(files: BootFiles, kind: str | None, folder: str) -> tuple[Menu, ...
 
 def _is_installed(files: BootFiles) -> bool:
     """Whether systemd-boot itself is installed: entries alone do not show that, because GRUB reads the same ones."""
-    return any(
-        files.host.is_file(f"{partition}/loader/loader.conf") or files.names(f"{partition}/EFI/systemd") for partition in PARTITIONS
-    )
+    return any(files.host.is_file(f"{partition}/loader/loader.conf") or files.names(f"{partition}/EFI/systemd") for partition in PARTITIONS)
 
 
 def _of_grub(files: BootFiles, has_efi: bool, is_bios: bool, folder: str) -> tuple[Menu, ...]:

@@ -49,7 +49,9 @@ def menu(files: BootFiles) -> Menu | None:
         return None
     wanted = settings.get("default_entry", "1")
     if settings.get("remember_last_entry", "no") == "yes":
-        return Menu(LIMINE, config, items, None, f"{config}: Limine boots the entry that was booted last, which it keeps to itself.", tuple(doubts))
+        return Menu(
+            LIMINE, config, items, None, f"{config}: Limine boots the entry that was booted last, which it keeps to itself.", tuple(doubts)
+        )
     named = next((item for item in items if wanted in (item.title, item.id)), None)
     number = int(wanted) if wanted.isdecimal() and len(wanted) < 6 else 0
     # Entries count with the folders that they are in.

@@ -8,7 +8,12 @@ import dataclasses
 import posixpath
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import in_charge, kernel_image, stale_settings
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import (
+    editable,
+    in_charge,
+    kernel_image,
+    stale_settings,
+)
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import BootFiles, candidates
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import CMDLINE, Cmdline
@@ -34,6 +39,17 @@ class BootEntry:
     source: str
     initrds: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
+    edited: tuple[str, ...] = ()
+    """Files and lines that a person edits to change the arguments, if a program writes the entry."""
+
+    def doubted(self, doubts: t.Iterable[str]) -> BootEntry:
+        """The same entry with further doubts before its own."""
+        return dataclasses.replace(self, doubts=tuple(dict.fromkeys((*doubts, *self.doubts))))
+
+    @property
+    def cmdline_source(self) -> str:
+        """Where the arguments come from, for messages."""
+        return f"{self.source} (from {', '.join(self.edited)})" if self.edited else self.source
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,29 +83,32 @@ def _read(host: Host) -> NextBoot:
     if not answers:
         return _running(host, doubts, is_hidden)
     answer = answers[0] if len(answers) == 1 else _agreed(menus, answers)
-    return dataclasses.replace(answer, doubts=tuple(dict.fromkeys((*doubts, *answer.doubts))))
+    # Another loader would give each kernel something else.
+    entries = {release: entry.doubted(doubts) for release, entry in answer.entries.items()}
+    return dataclasses.replace(answer, entries=entries, doubts=tuple(dict.fromkeys((*doubts, *answer.doubts))))
 
 
 def _answer(files: BootFiles, menu: Menu) -> NextBoot:
     known: dict[str, str | None] = {}
     entries: dict[str, BootEntry] = {}
     for item in menu.kernels():
-        entry = None if item.is_recovery else _entry(files, item, known)
+        entry = None if item.is_recovery else _entry(files, menu, item, known)
         if entry is not None:
             entries.setdefault(entry.release, entry)
     default = menu.default
     if default is None:
         return NextBoot(None, menu.why, entries, menu.doubts)
-    chosen = _entry(files, default, known)
+    chosen = _entry(files, menu, default, known)
     if chosen is None:
         what = "does not boot Linux" if default.kernel is None else f"boots {default.kernel}, whose release cannot be determined"
         return NextBoot(None, menu.why, entries, (*menu.doubts, f"{default.source}: the default entry '{default.title}' {what}."))
-    entries[chosen.release] = chosen
+    # Whether this entry boots is part of the answer about its kernel.
+    chosen = entries[chosen.release] = chosen.doubted(menu.doubts)
     warnings = stale_settings.warnings(files, menu, default)
-    return NextBoot(chosen.release, menu.why, entries, (*menu.doubts, *chosen.doubts), warnings)
+    return NextBoot(chosen.release, menu.why, entries, chosen.doubts, warnings)
 
 
-def _entry(files: BootFiles, item: MenuItem, known: dict[str, str | None]) -> BootEntry | None:
+def _entry(files: BootFiles, menu: Menu, item: MenuItem, known: dict[str, str | None]) -> BootEntry | None:
     """None if the item does not boot Linux, or its kernel's release cannot be determined."""
     if item.kernel is None:
         return None
@@ -109,7 +128,8 @@ def _entry(files: BootFiles, item: MenuItem, known: dict[str, str | None]) -> Bo
         if place is None:
             doubts.append(f"{item.source} names {path}, which does not exist.")
         initrds.append(place or candidates(path)[0])
-    return BootEntry(release, Cmdline.parse(item.arguments), item.source, tuple(initrds[1:]), tuple(doubts))
+    edited = editable.lines(files, menu, item)
+    return BootEntry(release, Cmdline.parse(item.arguments), item.source, tuple(initrds[1:]), tuple(doubts), edited)
 
 
 def _agreed(menus: t.Sequence[Menu], answers: t.Sequence[NextBoot]) -> NextBoot:

@@ -42,7 +42,9 @@ def item(files: BootFiles, image: UnifiedImage, identity: str, place: str, given
                 doubts.append(f"{addon} adds arguments to those of {place}, if its signature is accepted.")
             if added.has_initrd:
                 doubts.append(f"{addon} adds an initramfs to that of {place}, which is not read.")
-    doubts += [f"{companion} is handed to the system that {place} boots; what it changes is not read." for companion in _companions(files, place)]
+    doubts += [
+        f"{companion} is handed to the system that {place} boots; what it changes is not read." for companion in _companions(files, place)
+    ]
     if image.has_profiles:
         doubts.append(f"{place} has several command lines; the first is assumed.")
     return MenuItem(
