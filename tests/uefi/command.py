@@ -9,7 +9,7 @@ import tempfile
 import typing as t
 from pathlib import Path
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import next_boot
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import efi_variables, next_boot
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image import Image
@@ -19,6 +19,7 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine imp
 from ansible_collections.vfio.variants.tests.uefi import disk, guest_run, materials, observed_boots, scenario
 
 if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.tests.uefi.materials import Materials
     from ansible_collections.vfio.variants.tests.uefi.observed_boots import SeenBoot
 
 MARK = "loaded-"
@@ -49,10 +50,19 @@ def _run(folder: Path, record: bool) -> int:
         found = (path for path in sorted(esp.rglob("*")) if path.suffix.lower() == ".efi" and path.is_file())
         programs = {str(path.relative_to(esp)): observed_boots.sections_of(path) for path in found}
         observed_boots.write(observed_boots.Observed(parts.release, scenario.TEXTS, programs, boots))
-    faults = [fault for number in range(1, len(boots)) for fault in _faults(folder, esp, boots[number - 1], boots[number])]
+    faults = list(_vendors(parts))
+    faults += [fault for number in range(1, len(boots)) for fault in _faults(folder, esp, boots[number - 1], boots[number])]
     print("\n".join(faults))
-    print(f"{len(boots) - 1 - len(faults)} passed, {len(faults)} failed")
+    print(f"{len(boots) + 1 - len(faults)} passed, {len(faults)} failed")
     return 1 if faults else 0
+
+
+def _vendors(parts: Materials) -> t.Iterator[str]:
+    """systemd's own library has the names of the variables' files in it."""
+    library = parts.path("usr/lib/x86_64-linux-gnu/systemd/libsystemd-shared-*.so").read_bytes()
+    for vendor in (efi_variables.LOADER, efi_variables.GLOBAL):
+        if vendor.encode() not in library:
+            yield f"systemd does not know the vendor {vendor}"
 
 
 def _faults(folder: Path, esp: Path, before: SeenBoot, after: SeenBoot) -> t.Iterator[str]:

@@ -27,9 +27,11 @@ def boot(qemu: Qemu, materials: Materials, disk: Path, folder: Path) -> tuple[Se
     shutil.copy(materials.root / _FIRMWARE / "OVMF_VARS_4M.fd", store)
     words = (
         *qemu.emulator,
-        *("-accel", "tcg,thread=multi,tb-size=512", "-machine", "q35,kernel-irqchip=off,smbus=off,usb=off,vmport=off,graphics=off"),
+        *("-accel", "tcg,thread=multi,tb-size=512", "-machine", "q35,kernel-irqchip=off,smbus=off,usb=off,vmport=off,graphics=off,smm=on"),
+        # The build with Secure Boot, which is off as long as the variables hold no key: so its variable is there.
+        *("-global", "driver=cfi.pflash01,property=secure,value=on"),
         *("-cpu", "Nehalem-v1", "-smp", "1", "-m", "768M", "-nodefaults", "-no-user-config", "-display", "none"),
-        *("-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={materials.root / _FIRMWARE / 'OVMF_CODE_4M.fd'}"),
+        *("-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={materials.root / _FIRMWARE / 'OVMF_CODE_4M.secboot.fd'}"),
         *("-drive", f"if=pflash,format=raw,unit=1,file={store}"),
         *("-drive", f"file={disk},if=none,id=esp,format=raw,cache=unsafe", "-device", "virtio-blk-pci,drive=esp,bootindex=0"),
         *("-serial", f"file:{console}", "-serial", f"file:{report}"),

@@ -17,7 +17,7 @@ PLACE = Path(__file__).resolve().parent / "observed/boots.json"
 _SECTIONS = (".cmdline", ".osrel", ".sbat", ".sdmagic", ".uname")
 #: What is too large to be kept; that it is there, is.
 _LARGE = (".initrd", ".linux")
-_PARAMETERS = slice(0xC0, 0x228)
+PARAMETERS = slice(0xC0, 0x228)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +68,7 @@ def write(observed: Observed, place: Path = PLACE) -> None:
         {
             "cmdline": one.cmdline,
             "loaded": list(one.loaded),
-            "parameters": base64.b64encode(one.parameters[_PARAMETERS]).decode(),
+            "parameters": base64.b64encode(one.parameters[PARAMETERS]).decode(),
             "variables": _encoded(one.variables),
         }
         for one in observed.boots

@@ -19,7 +19,6 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader im
     systemd_boot,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.efi_program import GRUB, PARTITIONS, SYSTEMD_BOOT, Program
-
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
 
 if t.TYPE_CHECKING:

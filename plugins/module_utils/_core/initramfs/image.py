@@ -64,13 +64,7 @@ class Image:
         Raises CorruptFileError if it is corrupt, HostError if this host lacks what is needed to read it.
         """
         tree = _Tree(frozenset(fingerprint))
-        boot_config = ""
-        for one in (path, *more):
-            try:
-                with opened(host, one) as (file, boot_config):
-                    _read_segments(host, file, tree)
-            except CorruptFileError as error:
-                raise CorruptFileError(f"{one} cannot be read: {error.msg}.") from error
+        boot_config = [_read_file(host, one, tree) for one in (path, *more)][-1]
         name = joined(path, more)
         nested = next((found for found in NESTED if found in tree.names), None)
         if nested is not None:
@@ -169,6 +163,16 @@ class _Tree:
 def joined(path: str, more: t.Sequence[str]) -> str:
     """How messages name several images that make one initramfs."""
     return "+".join((path, *more))
+
+
+def _read_file(host: Host, path: str, tree: _Tree) -> str:
+    """Adds a file's archives to the tree; the text of its boot configuration."""
+    try:
+        with opened(host, path) as (file, boot_config):
+            _read_segments(host, file, tree)
+    except CorruptFileError as error:
+        raise CorruptFileError(f"{path} cannot be read: {error.msg}.") from error
+    return boot_config
 
 
 def _read_segments(host: Host, file: t.BinaryIO, tree: _Tree) -> None:
