@@ -23,8 +23,11 @@ _NVIDIA = frozenset(("nvidia", "nvidia_uvm", "nvidia_modeset", "nvidia_drm"))
 _LOADS_NVIDIA = frozenset(
     ("nvidia-modprobe", "nvidia-persistenced", "nvidia-smi", "nvidia-powerd", "nvidia-ctk", "nvidia-fabricmanager", "nv-fabricmanager")
 )
-# Simulated from their configuration (boot/driverctl.py, boot/read_runtime.py).
-_SIMULATED = frozenset(("driverctl", "dpdk-init"))
+# Simulated or judged from their configuration.
+_SIMULATED = frozenset(
+    "driverctl dpdk-init systemd-udevd udevadm systemd-modules-load systemd-tmpfiles systemd-sysctl systemd-fsck systemd"
+    " NetworkManager".split()
+)
 # They bind where the words after them say so, which the text shows.
 _TOLD_BY_WORDS = frozenset(
     ("dpdk-devbind.py", "dpdk-devbind", "virsh", "supergfxctl", "qm", "pvesh", "xl", "modprobe", "kmod", "insmod", "rmmod")

@@ -19,7 +19,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.startup import
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.called_files import called, started_units
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.loadable import Loadable
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.ownership import Ownership
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup.shell_text import Line, Variables, lines_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.shell_text import Line, Variables, lines_of, with_environment
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
@@ -51,19 +51,17 @@ def judge(
 ) -> tuple[Influence, ...]:
     """What running a command may do to drivers; empty if nothing.
 
-    ``command`` is a command line, with the quotes of a shell, udev or systemd; ``source`` says where it stands.  ``inventory`` bounds
+    ``command`` is a command line, with the quotes of a shell, udev or systemd; ``source`` says where it stands.  ``environment`` has all
+    variables that are set for it; without it other variables can be set.  ``inventory`` bounds
     what depends on devices' IDs and classes.  An address `%k` in the result (`EVENT_DEVICE`) is that of the device whose event runs the
     command.  ``unit`` judges units that the command starts.
     """
-    if not command.strip():
-        return ()
-    judged = _Judgement(Judge(tree, kernel, inventory, unit), source, environment or {})
-    return judged.of(command)
+    return Judge(tree, kernel, inventory, unit).of(command, source, environment)
 
 
 def judge_file(tree: FileTree, path: str, source: str, kernel: Kernel, inventory: Inventory | None = None) -> tuple[Influence, ...]:
     """What a file that is run, or sourced, may do."""
-    return _Judgement(Judge(tree, kernel, inventory, None), source, {}).of_file(path)
+    return Judge(tree, kernel, inventory).of_file(path, source)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,7 +71,19 @@ class Judge:
     tree: FileTree
     kernel: Kernel
     inventory: Inventory | None
-    unit: StartedUnit | None
+    unit: StartedUnit | None = None
+
+    def of(self, command: str, source: str, environment: t.Mapping[str, str] | None = None) -> tuple[Influence, ...]:
+        """As `judge()`."""
+        return _Judgement(self, source, environment).of(command) if command.strip() else ()
+
+    def of_file(self, path: str, source: str) -> tuple[Influence, ...]:
+        """As `judge_file()`."""
+        return _Judgement(self, source, None).of_file(path)
+
+    def of_text(self, text: str, shown: str) -> tuple[Influence, ...]:
+        """What the text of a script does that is not a file of its own."""
+        return _Judgement(self, shown, None).of_text(text)
 
     @functools.cached_property
     def loadable(self) -> Loadable:
@@ -83,17 +93,20 @@ class Judge:
 class _Judgement:
     """One program, with all that it runs."""
 
-    def __init__(self, judge_: Judge, source: str, environment: t.Mapping[str, str]) -> None:
+    def __init__(self, judge_: Judge, source: str, environment: t.Mapping[str, str] | None) -> None:
         self._judge = judge_
         self._tree = judge_.tree
         self._ownership = Ownership.of(judge_.tree)
         self._source = source
-        self._environment = environment
+        self._closed = environment is not None
+        self._environment = environment or {}
         self._lines: list[Line] = []
         self._files: set[str] = set()
         self._found: list[Influence] = []
 
     def of(self, command: str) -> tuple[Influence, ...]:
+        if self._closed:
+            command = with_environment(command, self._environment)
         line = Line(self._source, 0, command)
         arguments = [word.strip("\"'") for word in command.split()[1:]]
         self._add((line,), posixpath.dirname(command.split(maxsplit=1)[0].strip("\"'-@:+!|")) or "/", 0, arguments)
@@ -103,11 +116,16 @@ class _Judgement:
         self._file(path, Line(self._source, 0, path), True, 0)
         return self._result([])
 
+    def of_text(self, text: str) -> tuple[Influence, ...]:
+        self._add(lines_of(text, self._source), "/", 0)
+        return self._result([])
+
     def _result(self, arguments: t.Sequence[str]) -> tuple[Influence, ...]:
         judge_ = self._judge
-        effects = script_effects.of(self._lines, arguments, self._environment, lambda: judge_.loadable, judge_.inventory)
+        acting = [line for line in self._lines if not line.only_assigns]
+        effects = script_effects.of(acting, self._lines, arguments, self._environment, lambda: judge_.loadable, judge_.inventory)
         unit = self._judge.unit
-        started = [name for line in self._lines for name in started_units(line.text)] if unit is not None else []
+        started = [name for line in acting for name in started_units(line.text)] if unit is not None else []
         for name in dict.fromkeys(started[:MOST_FILES]):
             self._found += unit(name, self._source) if unit is not None else ()
         return tuple(dict.fromkeys((*self._found, *(one.influence(self._source) for one in effects))))
@@ -117,7 +135,7 @@ class _Judgement:
         if depth >= DEEPEST:
             return
         variables = Variables(self._lines, arguments or (), self._environment)
-        for one in called(self._tree, lines, variables, folder):
+        for one in called(self._tree, [line for line in lines if not line.only_assigns], variables, folder):
             self._call(one, depth)
 
     def _call(self, one: Called, depth: int) -> None:
@@ -135,19 +153,21 @@ class _Judgement:
         if known is not None:
             self._found += known
             return
-        if self._ownership.is_intact(real):
+        intact = self._ownership.is_intact(real)
+        if intact and not as_text:
             return
         content = self._tree.head(real, LARGEST + 1)
         if content is None:
             return
         if content.startswith(ELF) or b"\0" in content[:1024]:
-            self._compiled(path, real, content)
+            if not intact:
+                self._compiled(path, real, content)
         elif as_text or content.startswith(b"#!") or line.number == 0:
             if len(content) > LARGEST:
                 self._unbounded(f"runs {path}, which is too large to be read")
                 return
             text = content.decode("utf-8", "surrogateescape")
-            self._add(lines_of(text, self._tree.shown(path)), posixpath.dirname(real), depth + 1)
+            self._add(lines_of(text, self._tree.shown(path), intact), posixpath.dirname(real), depth + 1)
 
     def _compiled(self, path: str, real: str, content: bytes) -> None:
         if not self._ownership.is_readable and real.startswith(PACKAGED):

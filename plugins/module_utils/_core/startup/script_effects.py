@@ -54,15 +54,19 @@ class Effect:
 
 def of(
     lines: t.Sequence[Line],
+    assigning: t.Sequence[Line],
     arguments: t.Sequence[str],
     environment: t.Mapping[str, str],
     loadable: t.Callable[[], Loadable],
     inventory: Inventory | None,
 ) -> list[Effect]:
-    """The effects of all lines of a program together: those on attributes, on modules, and on virtual functions."""
+    """The effects of all lines of a program together: those on attributes, on modules, and on virtual functions.
+
+    ``assigning`` are all lines, including those of which only the variables count.
+    """
     if not any(_MAY_ACT.search(line.text) for line in lines):
         return []
-    script = _Script(lines, arguments, environment, loadable, inventory)
+    script = _Script(lines, assigning, arguments, environment, loadable, inventory)
     return [*script.on_attributes(), *script.on_modules()]
 
 
@@ -76,13 +80,14 @@ class _Script:
     def __init__(
         self,
         lines: t.Sequence[Line],
+        assigning: t.Sequence[Line],
         arguments: t.Sequence[str],
         environment: t.Mapping[str, str],
         loadable: t.Callable[[], Loadable],
         inventory: Inventory | None,
     ) -> None:
         self._lines = lines
-        self._variables = Variables(lines, arguments, environment)
+        self._variables = Variables(assigning, arguments, environment)
         self._inventory = inventory
         self._loadable = loadable
         self._text = "\n".join(line.text for line in lines)

@@ -43,12 +43,14 @@ class Line:
     number: int
     text: str
     in_shell: bool = True
+    only_assigns: bool = False
+    """Whether nothing of it acts, as in a package's file that is sourced for its variables."""
 
     def __str__(self) -> str:
         return f"{self.shown}:{self.number}"
 
 
-def lines_of(text: str, shown: str) -> tuple[Line, ...]:
+def lines_of(text: str, shown: str, only_assigns: bool = False) -> tuple[Line, ...]:
     """The lines that are not comments; joined where a line or a list in parentheses continues."""
     found: list[Line] = []
     first, joined, in_shell = 0, "", _is_shell(text, shown)
@@ -63,9 +65,9 @@ def lines_of(text: str, shown: str) -> tuple[Line, ...]:
             joined += " "
             continue
         if joined.strip():
-            found.append(Line(shown, first, joined, in_shell))
+            found.append(Line(shown, first, joined, in_shell, only_assigns))
         first, joined = 0, ""
-    return (*found, Line(shown, first, joined, in_shell)) if joined.strip() else tuple(found)
+    return (*found, Line(shown, first, joined, in_shell, only_assigns)) if joined.strip() else tuple(found)
 
 
 def _is_shell(text: str, shown: str) -> bool:
@@ -88,6 +90,21 @@ def _without_comment(line: str) -> str:
             return before
         at = line.find(" #", at + 1)
     return line
+
+
+def with_environment(command: str, environment: t.Mapping[str, str]) -> str:
+    """A command line as systemd expands it: a variable that is not set is empty, `$$` is a `$` for the shell."""
+    own = {match[1] for match in _ASSIGNMENT.finditer(command)} | {match[1] for match in _FOR.finditer(command)}
+    own |= {word for match in _READ.finditer(command) for word in match[1].split()}
+
+    def expanded(match: re.Match[str]) -> str:
+        name = match[1] or match[3]
+        if match[2] or match[4] or name in own or POSITIONAL.fullmatch(name):
+            return match[0]
+        return environment.get(name, "")
+
+    parts = command.split("$$")
+    return "$".join(VARIABLE.sub(expanded, part) for part in parts)
 
 
 class Variables:
