@@ -75,10 +75,10 @@ class Stage:
     config: ModprobeConfig
     rules: Rules
     doubts: tuple[str, ...] = ()
-    influences: tuple[Influence, ...] = ()
-    """What else runs in this stage, from its beginning to its end."""
     loads_lists: bool = False
     """Whether an initramfs has systemd-modules-load, for which its generator copies the root's lists."""
+    influences: tuple[Influence, ...] = ()
+    """What else runs in this stage, from its beginning to its end."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -174,7 +174,8 @@ class Reason:
 
 @dataclasses.dataclass(frozen=True)
 class Winner:
-    """Which driver a device will be bound to.  ``driver`` is None for none; ``outcomes`` are all possible results.
+    """Which driver a device will be bound to.  ``driver`` is None for none; ``outcomes`` are all possible results, with
+    `ANOTHER` (boot/influence.py) where the owner may be a driver that cannot be named.
 
     With certainty `race`, ``driver`` is the likelier outcome; with `unknown`, the outcome if the doubts had no effect.
     """
@@ -184,6 +185,8 @@ class Winner:
     stage: StageName | None
     because: tuple[Reason, ...]
     outcomes: tuple[str | None, ...]
+    assumes: tuple[str, ...] = ()
+    """What a certain answer takes for granted, a short sentence each."""
 
     @property
     def facts(self) -> dict[str, str]:

@@ -98,6 +98,9 @@ def concerned(machine: Machine, kernel: Kernel, stages: t.Sequence[Stage], later
         found |= _for_devices(stage, machine.modaliases) | _named(stage)
     drivers = [entry.driver for entry in (*later.driverctl.values(), *later.may_take.values())]
     drivers += [rule.override for stage in stages for rule in stage.rules.rules if rule.override]
+    for influence in (*later.influences, *(one for stage in stages for one in stage.influences)):
+        found |= influence.modules or frozenset()
+        drivers += influence.drivers or ()
     for driver in drivers:
         found |= {normalize_module_name(driver), MODULES_OF_DRIVERS.get(driver, normalize_module_name(driver))}
     found |= GENERIC

@@ -82,3 +82,5 @@ def _written_addresses(devices: t.Sequence[Device], boot: Boot, rules: t.Iterabl
     yield from (key.value for key in keys if not key.is_match)
     yield from (device.physical_function for device in devices if device.physical_function is not None)
     yield from (*boot.later.driverctl, *boot.later.may_take, *boot.later.virtual_functions)
+    influences = (*boot.influences, *boot.later.influences, *(one for stage in boot.stages for one in stage.influences))
+    yield from (address for influence in influences for address in influence.addresses or ())

@@ -18,6 +18,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot impo
     Reason,
     Winner,
 )
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.influence import ANOTHER
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast import matching
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.boot_step import BootStep, make_boot_step
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.device_simulation import (
@@ -39,6 +40,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.event
     SetAutoprobe,
     SetOverride,
 )
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.influences import Reach, Unclear
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import LoadRequest, Modprobe
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.registration import Registrar
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.runtime import jobs_of
@@ -55,6 +57,7 @@ if t.TYPE_CHECKING:
         StageName,
         Step,
     )
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.influence import Influence
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.events import Effect
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
 
@@ -78,12 +81,16 @@ class _Outcomes:
     """The possible states of a device so far.  ``refused`` says why native drivers were not loaded."""
 
     states: tuple[DeviceState, ...] = (DeviceState(),)
-    doubts: tuple[str, ...] = ()
+    unclear: tuple[Unclear, ...] = ()
     refused: tuple[Reason, ...] = ()
 
     @property
     def is_open(self) -> bool:
         return any(state.driver is None for state in self.states)
+
+    def also(self, *unclear: Unclear) -> _Outcomes:
+        """These outcomes with what else cannot be determined."""
+        return dataclasses.replace(self, unclear=tuple(dict.fromkeys((*self.unclear, *unclear)))) if unclear else self
 
 
 class _Simulation:
@@ -110,11 +117,7 @@ class _Simulation:
         for doubt in self._boot.doubts:
             self._doubt(present, doubt)
         for stage in self._boot.stages:
-            for doubt in stage.doubts:
-                self._doubt(present, doubt)
-            for step in stage.steps:
-                self._step(stage, stage.name, step, present)
-            self._probe_pending(stage, present)
+            self._stage(stage, present)
         self._runtime_stage(present)
         return {device.address: self._winner(device) for device in self._followed(self._devices)}
 
@@ -139,6 +142,36 @@ class _Simulation:
             return self._outcomes[device.address]
         built_in = Reason(f"modules.builtin of {self._boot.release}", f"{play.state.driver} is built in")
         return _Outcomes((dataclasses.replace(play.state, because=(*play.state.because[:-1], built_in)),))
+
+    def _stage(self, stage: Stage, present: t.Sequence[Device]) -> None:
+        for doubt in stage.doubts:
+            self._doubt(present, doubt)
+        before = self._states()
+        reach = self._reach(stage)
+        for step in stage.steps:
+            self._step(stage, stage.name, step, present)
+        self._probe_pending(stage, present)
+        self._influence(reach, (*self._boot.influences, *stage.influences), present, before)
+
+    def _reach(self, stage: Stage) -> Reach:
+        return Reach(self._registrar, stage, Modprobe(self._boot, stage, frozenset(self._loaded)))
+
+    def _states(self) -> t.Mapping[str, tuple[DeviceState, ...]]:
+        return {address: outcomes.states for address, outcomes in self._outcomes.items()}
+
+    def _influence(
+        self,
+        reach: Reach,
+        influences: t.Sequence[Influence],
+        devices: t.Sequence[Device],
+        before: t.Mapping[str, tuple[DeviceState, ...]],
+    ) -> None:
+        """What is not simulated acts at any time between the states ``before`` and those of now."""
+        for device in self._followed(devices) if influences else ():
+            outcomes = self._outcomes[device.address]
+            states = (*before.get(device.address, ()), *outcomes.states)
+            owners = ((one, reach.of(one, device, states, bool(outcomes.unclear))) for one in influences)
+            self._outcomes[device.address] = outcomes.also(*(Unclear(str(one), found) for one, found in owners if found))
 
     def _step(self, stage: Stage, name: StageName, step: Step, devices: t.Sequence[Device]) -> None:
         modprobe = Modprobe(self._boot, stage, frozenset(self._loaded))
@@ -186,6 +219,7 @@ class _Simulation:
         root = self._boot.stages[-1]
         for doubt in self._boot.later.doubts:
             self._doubt(present, doubt)
+        before, reach = self._states(), self._reach(root)
         modprobe = Modprobe(self._boot, root, frozenset(self._loaded))
         assigned = jobs_of(self._boot.later, modprobe, self._by_address)
         if assigned:
@@ -199,8 +233,8 @@ class _Simulation:
         for address, taken in self._boot.later.may_take.items():
             if address in self._outcomes:
                 outcomes = self._outcomes[address]
-                doubts = (*outcomes.doubts, *_unless_same(outcomes, taken))
-                self._outcomes[address] = dataclasses.replace(outcomes, doubts=doubts)
+                self._outcomes[address] = outcomes.also(*_unless_same(outcomes, taken))
+        self._influence(reach, (*self._boot.influences, *self._boot.later.influences), self._devices, before)
 
     def _unbind_events(self, root: Stage, modprobe: Modprobe) -> t.Iterator[tuple[str, tuple[Effect, ...]]]:
         """The "unbind" events of devices that driverctl may unbind: a rule that is not limited to "add" writes its override again.
@@ -223,30 +257,28 @@ class _Simulation:
             if isinstance(effect, SetOverride) and effect.address in (OWN, device.address)
         ]
         states: list[DeviceState] = []
-        doubts: list[str] = []
+        unclear: list[Unclear] = []
         for owner in self._outcomes[device.physical_function].states if device.physical_function in self._outcomes else (DeviceState(),):
             gone = self._makes_none(device, owner.driver, root)
             if gone is not None or owner.driver is None:
                 states.append(DeviceState(because=(gone,) if gone else (), exists=False))
                 continue
-            doubts += self._may_make_none(device, owner.driver)
+            unclear += self._may_make_none(device, owner.driver)
             initial = DeviceState()
             if self._registrar.is_vfio(owner.driver):
                 why = Reason(owner.driver, "the kernel sets the override of virtual functions to the physical function's driver")
                 initial = DeviceState(override=owner.driver, override_because=(why,))
             context = self._context(device, RUNTIME, "/", root)
             states += [state for first in (initial, *written) for state in self._offered(context, first)]
-        self._outcomes[device.address] = _Outcomes(_distinct(states), (*doubts, *self._doubts_of_maker(device)))
+        unclear += self._doubts_of_maker(device, self._reach(root))
+        self._outcomes[device.address] = _Outcomes(_distinct(states), tuple(unclear))
 
-    def _doubts_of_maker(self, device: Device) -> t.Iterator[str]:
+    def _doubts_of_maker(self, device: Device, reach: Reach) -> t.Iterator[Unclear]:
         physical = self._by_address.get(device.physical_function or "")
         outcomes = None if physical is None else self._outcomes.get(physical.address)
-        if (
-            physical is not None
-            and outcomes is not None
-            and (outcomes.doubts or any(True for _doubt in self._name_doubts(physical, outcomes)))
-        ):
-            yield f"Which driver {physical.address}, the physical function of this virtual one, is bound to cannot be determined."
+        if physical is not None and outcomes is not None and self._what_is_unclear(physical, outcomes):
+            sentence = f"Which driver {physical.address}, the physical function of this virtual one, is bound to cannot be determined."
+            yield Unclear(sentence, reach.anything(device))
 
     def _offered(self, context: ProbeContext, initial: DeviceState) -> t.Iterator[DeviceState]:
         """The results of device_attach() for each possible order of the registered drivers."""
@@ -265,11 +297,12 @@ class _Simulation:
             return Reason(owner, "it is the physical function's driver, and creates virtual functions only with enable_sriov=1")
         return None
 
-    def _may_make_none(self, device: Device, owner: str) -> t.Iterator[str]:
+    def _may_make_none(self, device: Device, owner: str) -> t.Iterator[Unclear]:
         """A doubt unless the driver is the one that created the virtual functions that exist now, or a VFIO driver."""
         physical = self._by_address.get(device.physical_function or "")
         if physical is None or (physical.driver != owner and not self._registrar.is_vfio(owner)):
-            yield f"Whether {owner}, as the driver of {device.physical_function}, creates virtual functions cannot be determined."
+            sentence = f"Whether {owner}, as the driver of {device.physical_function}, creates virtual functions cannot be determined."
+            yield Unclear(sentence, (None,))
 
     # -- one device
 
@@ -291,9 +324,11 @@ class _Simulation:
         )
         if not outcomes.is_open:
             return dataclasses.replace(outcomes, states=states)
-        doubts = tuple(doubt for job in jobs for doubt in _doubts_of(job))
+        doubts = [doubt for job in jobs for doubt in _doubts_of(job)]
+        owners = self._reach(step.stage).anything(device) if doubts else ()
+        unclear = (Unclear(doubt, owners) for doubt in doubts)
         refused = tuple(refusal for job in jobs for refusal in _refusals_of(job))
-        return _Outcomes(states, (*outcomes.doubts, *doubts), (*outcomes.refused, *refused))
+        return _Outcomes(states, outcomes.unclear, (*outcomes.refused, *refused)).also(*unclear)
 
     def _candidates(self, device: Device, step: BootStep, outcomes: _Outcomes) -> frozenset[str]:
         """The modules whose insertion can bind the device in this step."""
@@ -319,7 +354,11 @@ class _Simulation:
         for device in self._followed(devices):
             outcomes = self._outcomes[device.address]
             if outcomes.is_open and self._registrar.is_wanted(device):
-                self._outcomes[device.address] = dataclasses.replace(outcomes, doubts=(*outcomes.doubts, sentence))
+                self._outcomes[device.address] = outcomes.also(Unclear(sentence, self._anything(device)))
+
+    def _anything(self, device: Device) -> tuple[str | None, ...]:
+        """The possible owners where nothing is known of a stage."""
+        return self._reach(self._boot.stages[-1]).anything(device) if self._boot.stages else (None, ANOTHER)
 
     def _context(self, device: Device, stage: StageName, place: str, at: Stage | None) -> ProbeContext:
         autoprobe = self._autoprobe.get(device.physical_function or "", True)
@@ -335,8 +374,9 @@ class _Simulation:
         outcomes = self._outcomes[device.address]
         owners = tuple(dict.fromkeys(state.driver for state in outcomes.states))
         state = outcomes.states[0]
-        doubts = [*outcomes.doubts, *self._name_doubts(device, outcomes)]
-        certainty: Certainty = UNKNOWN if doubts else RACE if len(owners) > 1 else CERTAIN
+        unclear = self._what_is_unclear(device, outcomes)
+        possible = tuple(dict.fromkeys((*owners, *(owner for one in unclear for owner in one.owners))))
+        certainty: Certainty = UNKNOWN if unclear else RACE if len(owners) > 1 else CERTAIN
         because = list(state.because)
         if state.driver is None:
             because = [*state.override_because, *because, *outcomes.refused] or [self._no_driver(device)]
@@ -346,21 +386,35 @@ class _Simulation:
             if other.driver != state.driver:
                 facts = other.because if other.driver is not None else (*other.override_because, *other.because)
                 because += [Reason(f"or {other.driver or 'no driver'}", str(fact)) for fact in facts or other.override_because]
-        because += [Reason(NOT_KNOWN, doubt) for doubt in doubts]
-        return Winner(state.driver, certainty, state.stage, tuple(dict.fromkeys(because)), owners)
+        because += [Reason(NOT_KNOWN, one.sentence) for one in unclear]
+        return Winner(state.driver, certainty, state.stage, tuple(dict.fromkeys(because)), possible, self._assumes(device, state))
 
-    def _name_doubts(self, device: Device, outcomes: _Outcomes) -> t.Iterator[str]:
-        """Doubts about the drivers in the outcomes."""
-        yield from (state.doubt for state in outcomes.states if state.doubt is not None)
-        yield from self._registrar.doubts(
-            {name for state in outcomes.states for name in (state.driver, state.override) if name is not None}
-        )
+    def _assumes(self, device: Device, state: DeviceState) -> tuple[str, ...]:
+        """What a certain answer takes for granted."""
+        own = []
+        if state.driver is not None and state.driver != device.driver:
+            own.append(f"The probe of {state.driver} succeeds, which is not bound to the device now.")
+        return (*own, *self._boot.assumes)
+
+    def _what_is_unclear(self, device: Device, outcomes: _Outcomes) -> tuple[Unclear, ...]:
+        """What can change the owner: an influence whose only possible result is the owner that is predicted cannot."""
+        owners = {state.driver for state in outcomes.states}
+        matters = (one for one in outcomes.unclear if not (owners.issuperset(one.owners) and len(owners) == 1))
+        return tuple(dict.fromkeys((*matters, *self._name_doubts(device, outcomes))))
+
+    def _name_doubts(self, device: Device, outcomes: _Outcomes) -> t.Iterator[Unclear]:
+        """What is unclear about the drivers in the outcomes."""
+        yield from (Unclear(state.doubt, (None,)) for state in outcomes.states if state.doubt is not None)
+        names = {name for state in outcomes.states for name in (state.driver, state.override) if name is not None}
+        yield from (Unclear(doubt, self._anything(device)) for doubt in self._registrar.doubts(names))
         declined = self._boot.declined.get(device.address)
         # Whether its probe failed or it was unbound cannot be determined; a chip set's bridge would not be unbound.
         if declined and outcomes.is_open and device.class_code >> 16 != BRIDGES:
-            yield f"{', '.join(sorted(declined))} could have bound to the device in the running kernel but has not."
+            sentence = f"{', '.join(sorted(declined))} could have bound to the device in the running kernel but has not."
+            yield Unclear(sentence, (*sorted(declined), None))
         if not self._boot.built_in_known and device.address in self._boot.maybe_built_in and outcomes.states[0].stage != KERNEL:
-            yield f"Kernel {self._boot.release} has no list of its built-in drivers' IDs, and the device has no other native driver."
+            sentence = f"Kernel {self._boot.release} has no list of its built-in drivers' IDs, and the device has no other native driver."
+            yield Unclear(sentence, (None, ANOTHER))
 
     def _no_driver(self, device: Device) -> Reason:
         return Reason(f"modules.alias of {self._boot.release}", f"no module matches {device.modalias}")
@@ -409,6 +463,7 @@ def _distinct(states: t.Iterable[DeviceState]) -> tuple[DeviceState, ...]:
     return tuple(found.values())
 
 
-def _unless_same(outcomes: _Outcomes, taken: Assigned) -> t.Iterator[str]:
+def _unless_same(outcomes: _Outcomes, taken: Assigned) -> t.Iterator[Unclear]:
     if any(state.driver != taken.driver for state in outcomes.states):
-        yield f"{taken.source} makes {taken.driver} the device's driver {taken.when}; whether that happens cannot be determined."
+        sentence = f"{taken.source} makes {taken.driver} the device's driver {taken.when}; whether that happens cannot be determined."
+        yield Unclear(sentence, (taken.driver, None))

@@ -1,0 +1,115 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an influence, whose effect is not simulated, can make of a device: the further drivers that may own it."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.influence import ANOTHER, TAKES_AWAY
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast import matching
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Stage
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.influence import Act, Influence
+    from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.device_simulation import DeviceState
+    from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import Modprobe
+    from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.registration import Registrar
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
+
+NAMES_A_DRIVER: t.Final[frozenset[Act]] = frozenset(("override", "bind", "new_id"))
+Owner = t.Optional[str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Unclear:
+    """Something that cannot be determined, in a sentence, and the drivers that may own the device because of it."""
+
+    sentence: str
+    owners: tuple[Owner, ...]
+
+
+class Reach:
+    """What can happen in one stage of a boot beyond what is simulated."""
+
+    def __init__(self, registrar: Registrar, stage: Stage, modprobe: Modprobe) -> None:
+        self._registrar = registrar
+        self._stage = stage
+        self._modprobe = modprobe
+        self._loaded: dict[str, tuple[str, ...]] = {}
+
+    def of(self, influence: Influence, device: Device, states: t.Sequence[DeviceState], may_be_free: bool = False) -> tuple[Owner, ...]:
+        """The possible owners; empty if the influence cannot touch the device.
+
+        ``states`` are those in which the device can be while the influence acts; ``may_be_free`` if something else may have unbound it.
+        """
+        if not influence.about(device.address):
+            return ()
+        found: dict[Owner, None] = {}
+        if self._takes_away(influence, states):
+            found.update(dict.fromkeys((None, *self.matching(device))))
+            may_be_free = True
+        may_be_free = may_be_free or any(state.driver is None for state in states)
+        if may_be_free:
+            found.update(dict.fromkeys(self._of_free_device(influence, device, states)))
+        return tuple(found)
+
+    def _takes_away(self, influence: Influence, states: t.Sequence[DeviceState]) -> bool:
+        """Whether it can unbind the device; modules that it removes must be the driver's."""
+        if influence.acts & TAKES_AWAY - {"refuse"}:
+            return True
+        if "refuse" not in influence.acts:
+            return False
+        owners = {module for state in states if state.driver is not None for module in self._registrar.modules_of(state.driver)}
+        return bool(owners) and (influence.modules is None or not owners.isdisjoint(influence.modules))
+
+    def _of_free_device(self, influence: Influence, device: Device, states: t.Sequence[DeviceState]) -> t.Iterator[Owner]:
+        if "load" in influence.acts:
+            yield from self._drivers_for(device, self._inserted(influence, device, states), states)
+        if influence.acts & NAMES_A_DRIVER:
+            if influence.drivers is None:
+                yield from (None, *self.matching(device), ANOTHER)
+            else:
+                yield from (None, *sorted(influence.drivers))
+        if "refuse" in influence.acts:
+            wanted = self._candidates(device, states)
+            if influence.modules is None or not wanted.isdisjoint(influence.modules):
+                yield from (None, *self.matching(device))
+        if "create" in influence.acts and device.is_virtual:
+            yield from (None, *self.matching(device))
+
+    def matching(self, device: Device) -> tuple[str, ...]:
+        """The drivers that may bind to the device by their tables, aliases, options, or the policy of this stage."""
+        return tuple(self._drivers_for(device, sorted(self._candidates(device, ())), ()))
+
+    def anything(self, device: Device) -> tuple[Owner, ...]:
+        """The possible owners where nothing is known."""
+        return (None, *self.matching(device), ANOTHER)
+
+    def _candidates(self, device: Device, states: t.Sequence[DeviceState]) -> frozenset[str]:
+        found = {match.module for match in self._stage.kernel.natives(device.modalias)}
+        found |= self._registrar.configured_natives(self._stage, device)
+        found |= self._registrar.with_dynamic_id(self._stage, device)
+        named = (state.override for state in states if state.override is not None)
+        return frozenset(found | {module for name in named for module in self._registrar.modules_of(name)})
+
+    def _inserted(self, influence: Influence, device: Device, states: t.Sequence[DeviceState]) -> t.Collection[str]:
+        if influence.modules is None:
+            return sorted(self._candidates(device, states))
+        return [module for name in sorted(influence.modules) for module in self._insertions(name)]
+
+    def _insertions(self, name: str) -> tuple[str, ...]:
+        """What `modprobe` of a name inserts, with its softdeps and dependencies."""
+        if name not in self._loaded:
+            requests = self._modprobe.ask(name, False, None)
+            self._loaded[name] = tuple(dict.fromkeys(module for request in requests for module in request.insertions))
+        return self._loaded[name]
+
+    def _drivers_for(self, device: Device, modules: t.Iterable[str], states: t.Sequence[DeviceState]) -> t.Iterator[str]:
+        overrides = {state.override for state in states if state.driver is None} or {None}
+        for module in modules:
+            for registration in self._registrar.registers(self._stage, module):
+                driver = registration.driver
+                if any(matching.matches(driver, registration.ids, device, override) for override in overrides):
+                    yield driver.name
