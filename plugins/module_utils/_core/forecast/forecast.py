@@ -18,7 +18,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot impo
     Reason,
     Winner,
 )
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot.influence import ANOTHER
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import ANOTHER
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast import matching
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.boot_step import BootStep, make_boot_step
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.device_simulation import (
@@ -57,7 +57,7 @@ if t.TYPE_CHECKING:
         StageName,
         Step,
     )
-    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.influence import Influence
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.events import Effect
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
 

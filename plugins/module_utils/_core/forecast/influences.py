@@ -7,12 +7,12 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot.influence import ANOTHER, TAKES_AWAY
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import ANOTHER, TAKES_AWAY
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast import matching
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Stage
-    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.influence import Act, Influence
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Act, Influence
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.device_simulation import DeviceState
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import Modprobe
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.registration import Registrar
