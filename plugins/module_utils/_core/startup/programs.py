@@ -167,7 +167,8 @@ class _Judgement:
                 self._unbounded(f"runs {path}, which is too large to be read")
                 return
             text = content.decode("utf-8", "surrogateescape")
-            self._add(lines_of(text, self._tree.shown(path), intact), posixpath.dirname(real), depth + 1)
+            trusted = not self._ownership.is_readable and real.startswith(PACKAGED)
+            self._add(lines_of(text, self._tree.shown(path), intact, trusted), posixpath.dirname(real), depth + 1)
 
     def _compiled(self, path: str, real: str, content: bytes) -> None:
         if not self._ownership.is_readable and real.startswith(PACKAGED):
