@@ -72,6 +72,8 @@ class Judge:
     kernel: Kernel
     inventory: Inventory | None
     unit: StartedUnit | None = None
+    ownership: Ownership | None = None
+    """Which files are as packages brought them; None for what the tree's own databases say."""
 
     def of(self, command: str, source: str, environment: t.Mapping[str, str] | None = None) -> tuple[Influence, ...]:
         """As `judge()`."""
@@ -96,7 +98,7 @@ class _Judgement:
     def __init__(self, judge_: Judge, source: str, environment: t.Mapping[str, str] | None) -> None:
         self._judge = judge_
         self._tree = judge_.tree
-        self._ownership = Ownership.of(judge_.tree)
+        self._ownership = judge_.ownership or Ownership.of(judge_.tree)
         self._source = source
         self._closed = environment is not None
         self._environment = environment or {}
@@ -153,16 +155,22 @@ class _Judgement:
         if known is not None:
             self._found += known
             return
+        self._read(path, real, as_text or line.number == 0, depth)
+
+    def _read(self, path: str, real: str, as_text: bool, depth: int) -> None:
+        """A file whose content decides."""
         intact = self._ownership.is_intact(real)
         if intact and not as_text:
             return
         content = self._tree.head(real, LARGEST + 1)
         if content is None:
-            return
-        if content.startswith(ELF) or b"\0" in content[:1024]:
+            # An image keeps no compiled program's content.
+            if not (intact or real.startswith(PACKAGED)) and self._tree.exists(real) and not self._tree.is_dir(real):
+                self._unbounded(f"runs {path}, whose content is not known")
+        elif content.startswith(ELF) or b"\0" in content[:1024]:
             if not intact:
                 self._compiled(path, real, content)
-        elif as_text or content.startswith(b"#!") or line.number == 0:
+        elif as_text or content.startswith(b"#!"):
             if len(content) > LARGEST:
                 self._unbounded(f"runs {path}, which is too large to be read")
                 return

@@ -48,8 +48,9 @@ class Effect:
     drivers: frozenset[str] | None = None
 
     def influence(self, source: str) -> Influence:
-        place = "" if self.line.shown == source else f"runs {self.line}, which "
-        return Influence(source, f"{place}{self.written}", self.acts, self.addresses, self.modules, self.drivers)
+        itself = self.line.shown == source
+        place = "" if itself else f"runs {self.line}, which "
+        return Influence(str(self.line) if itself and self.line.number else source, f"{place}{self.written}", self.acts, self.addresses, self.modules, self.drivers)
 
 
 def of(
