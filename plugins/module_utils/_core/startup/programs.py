@@ -16,7 +16,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import actors, script_effects
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup.called_files import called, started_units
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.called_files import called, started_units, with_folder
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.loadable import Loadable
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.ownership import Ownership
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.shell_text import Line, Variables, lines_of, with_environment
@@ -133,6 +133,7 @@ class _Judgement:
         return tuple(dict.fromkeys((*self._found, *(one.influence(self._source) for one in effects))))
 
     def _add(self, lines: t.Sequence[Line], folder: str, depth: int, arguments: t.Sequence[str] | None = None) -> None:
+        lines = with_folder(lines, folder)
         self._lines += lines
         if depth >= DEEPEST:
             return

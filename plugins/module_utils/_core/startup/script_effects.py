@@ -50,7 +50,14 @@ class Effect:
     def influence(self, source: str) -> Influence:
         itself = self.line.shown == source
         place = "" if itself else f"runs {self.line}, which "
-        return Influence(str(self.line) if itself and self.line.number else source, f"{place}{self.written}", self.acts, self.addresses, self.modules, self.drivers)
+        return Influence(
+            str(self.line) if itself and self.line.number else source,
+            f"{place}{self.written}",
+            self.acts,
+            self.addresses,
+            self.modules,
+            self.drivers,
+        )
 
 
 def of(

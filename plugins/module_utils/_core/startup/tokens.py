@@ -40,7 +40,7 @@ _PROGRAMS: t.Final[tuple[tuple[str, tuple[Act, ...]], ...]] = (
         _ALL,
     ),
     (r"\bsetpci\b[^\n;|&]*=", ("remove",)),
-    (r"\bvfio-pci-bind(?:\.sh)?\s|\bdevbind(?:\.py|\.sh)?\s", _ALL),
+    (r"\bvfio-pci-bind(?:\.sh)?\s|(?<![\w-])devbind(?:\.py|\.sh)?\s", _ALL),
     (r"\bkexec\b[^\n;|&]*\s(?:-e|--exec)\b", _ALL),
     (r"\bhotplugctl\b|\bnvidia-smi\b[^\n;|&]*\bdrain\b", ("remove",)),
 )
