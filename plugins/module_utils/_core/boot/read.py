@@ -60,7 +60,7 @@ def _boot(
     rebuilt_with: t.Collection[str] | None,
 ) -> Boot:
     entry = found or without_entry(machine.host, kernel.release)
-    image = read_image.find(machine.host, entry, machine.cache)
+    image = read_image.find(machine.host, entry, machine.cache, machine.inventory)
     inherited = () if image.early is None else image.early.blacklisted
     root = read_root.read_stage(machine.host, kernel, rules, entry.cmdline, entry.source, inherited)
     starting = startup.read(machine.host, kernel, machine.inventory, entry.cmdline, entry.source, read_root.init_is_systemd(machine.host))
