@@ -28,11 +28,14 @@ KEPT = re.compile(
     r"(?:etc|run|lib|usr/lib|usr/local/lib)/(?:modprobe\.d|udev/rules\.d|modules-load\.d)/[^/]+"
     r"|etc/(?:modules|cmdline|(?:cmdline|conf)\.d/[^/]+)"
     r"|conf/(?:modules|param\.conf|conf\.d/[^/]+)"
-    r"|scripts/.+"
+    r"|scripts/.+|hooks/[^/]+"
     r"|(?:usr/|var/)?lib/dracut/hooks/.+|(?:usr/)?bin/dracut-pre-udev"
     r"|(?:etc|usr/lib|lib)/systemd/system/(?:dracut-pre-udev|systemd-(?:modules-load|udev-trigger|udevd))\.service(?:\.d/[^/]+)?"
     r"|(?:usr/)?lib/modules/[^/]+/modules\.(?:alias|builtin|builtin\.modinfo|dep|order|softdep|weakdep)"
 )
+# Any script is kept as well: what runs in an image can be anywhere in it.
+SCRIPT = b"#!"
+LARGEST_SCRIPT = 256 << 10
 LARGEST_KEPT = 8 << 20
 LONGEST_LINK = 4096
 MAX_LINKS = 40
@@ -122,7 +125,7 @@ class _Tree:
                 self._add_file(reader, member, waiting)
 
     def _add_file(self, reader: Reader, member: Member, waiting: dict[tuple[int, int, int], list[str]]) -> None:
-        kept = [member.name] if self._is_kept(member) else []
+        kept = [member.name] if self._is_kept(member) or self._is_script(reader, member) else []
         if member.size == 0 and member.links > 1:
             if kept:
                 waiting.setdefault(member.inode, []).extend(kept)
@@ -136,6 +139,10 @@ class _Tree:
         if module_name(member.name) in self._fingerprint:
             return True
         return member.size <= LARGEST_KEPT and KEPT.fullmatch(member.name) is not None
+
+    @staticmethod
+    def _is_script(reader: Reader, member: Member) -> bool:
+        return 0 < member.size <= LARGEST_SCRIPT and reader.peek(len(SCRIPT)) == SCRIPT
 
     @staticmethod
     def _content(reader: Reader, size: int) -> bytes:
