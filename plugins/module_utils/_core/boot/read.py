@@ -62,8 +62,10 @@ def _boot(
     entry = found or without_entry(machine.host, kernel.release)
     image = read_image.find(machine.host, entry, machine.cache, machine.inventory)
     inherited = () if image.early is None else image.early.blacklisted
-    root = read_root.read_stage(machine.host, kernel, rules, entry.cmdline, entry.source, inherited)
-    starting = startup.read(machine.host, kernel, machine.inventory, entry.cmdline, entry.source, read_root.init_is_systemd(machine.host))
+    root = read_root.read_stage(machine.host, kernel, rules, entry.cmdline, entry.cmdline_source, inherited)
+    starting = startup.read(
+        machine.host, kernel, machine.inventory, entry.cmdline, entry.cmdline_source, read_root.init_is_systemd(machine.host)
+    )
     root = dataclasses.replace(root, influences=(*root.influences, *starting.early))
     early = None if image.early is None else image.early.stage
     if early is not None and rebuilt_with is not None:
@@ -75,7 +77,7 @@ def _boot(
     return Boot(
         release=kernel.release,
         cmdline=entry.cmdline,
-        cmdline_source=entry.source,
+        cmdline_source=entry.cmdline_source,
         stages=stages,
         modules=about.modules,
         built_in=about.built_in,

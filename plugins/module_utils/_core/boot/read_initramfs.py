@@ -5,11 +5,11 @@
 from __future__ import annotations
 
 import dataclasses
-import posixpath
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot import read_dracut, read_initramfs_tools
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import INITRAMFS, Coldplug, Stage
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.find_images import boot_config_doubts, images_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.kernel_cache import read_kernel_of_image
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.read_root import (
     config_of,
@@ -18,17 +18,16 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot.read_root
     rules_of,
     with_listed_options,
 )
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.next_boot import BootEntry
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.generator import DRACUT, choose
+from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image_file import is_microcode
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image_view import ImageView, read_image
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import AliasIndex
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import CMDLINE
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import MODULES, Kernel
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import image_scripts
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Flow
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.next_boot import BootEntry
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache import Cache
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image import Image
@@ -104,10 +103,6 @@ def _influences(view: ImageView, kernel: Kernel, host: Host | None, inventory: I
     return () if generator is None else image_scripts.judged(view, generator.scripts(view), kernel, host, inventory)
 
 
-# Part of the names of microcode images (intel-ucode.img, amd-ucode.img).
-MICROCODE = "ucode"
-
-
 @dataclasses.dataclass(frozen=True)
 class Found:
     """``early`` is None if there is no initramfs, or if it cannot be read; ``doubts`` say why."""
@@ -117,31 +112,19 @@ class Found:
 
 
 def find(host: Host, entry: BootEntry, cache: Cache | None = None, inventory: Inventory | None = None) -> Found:
-    """The initramfs stage of a boot entry."""
-    paths = images_of(host, entry)
+    """The initramfs stage of a boot entry.  The kernel unpacks several images one over the other."""
+    paths, doubts = images_of(host, entry)
     missing = [path for path in paths if not host.is_file(path)]
     if missing:
-        return Found(doubts=(f"{entry.source} names {missing[0]}, which does not exist: what the initramfs does cannot be determined.",))
+        sentence = f"{entry.source} names {missing[0]}, which does not exist: what the initramfs does cannot be determined."
+        return Found(doubts=(*doubts, sentence))
     if not paths:
-        return Found()
-    if len(paths) > 1:
-        return Found(
-            doubts=(f"{entry.source} names several initramfs images ({', '.join(paths)}): what they do together cannot be determined.",)
-        )
+        return Found(doubts=doubts)
     try:
-        image = read_image(host, paths[0], entry.release, cache)
-        return Found(read_stage(image, entry.cmdline, entry.source, cache, host, inventory))
+        # Microcode is for the kernel alone, and comes first.
+        essential = [path for path in paths if not is_microcode(host, path)] or list(paths[:1])
+        image = read_image(host, essential[0], entry.release, cache, essential[1:])
+        about = boot_config_doubts(host, image, entry)
+        return Found(read_stage(image, entry.cmdline, entry.cmdline_source, cache, host, inventory), (*doubts, *about))
     except HostError as error:
-        return Found(doubts=(error.msg,))
-
-
-def images_of(host: Host, entry: BootEntry) -> tuple[str, ...]:
-    """The entry's initramfs images without microcode; if only the running kernel is known, the image that the generator builds for it."""
-    if entry.source != CMDLINE:
-        return tuple(path for path in entry.initrds if MICROCODE not in posixpath.basename(path))
-    try:
-        generator = choose(host) or DRACUT
-    except HostError:
-        generator = DRACUT
-    path = generator.image_path(host, entry.release)
-    return (path,) if host.is_file(path) else ()
+        return Found(doubts=(*doubts, error.msg))
