@@ -78,6 +78,7 @@ def _boot(
         built_in_known=about.built_in_known,
         maybe_built_in=about.maybe_built_in,
         declined=about.declined,
+        functions=about.functions,
         has_iommu=_has_iommu(machine, entry.cmdline),
         later=later,
         doubts=tuple(dict.fromkeys((*entry.doubts, *image.doubts))),
