@@ -97,3 +97,13 @@ def test_driverctl_s_file_is_named() -> None:
 def test_a_twin_that_may_load_the_native_first_is_answered_by_a_policy() -> None:
     sentence = advice(boot(rules=rules(CLAIM)), "vfio-pci", device(SECOND))
     assert sentence == "Claim 0000:01:00.0 for vfio-pci with boot_policy."
+
+
+def test_where_one_change_is_not_enough_two_are_named_in_their_order() -> None:
+    sentence = advice(boot(rules=rules(CLAIM), modprobe="blacklist vfio-pci\n"), "vfio-pci", device(SECOND))
+    assert sentence == "Remove /etc/modprobe.d/site.conf:1 (blacklist vfio_pci), and claim 0000:01:00.0 for vfio-pci with boot_policy."
+
+
+def test_what_cannot_be_determined_is_not_settled_by_a_policy_of_our_own() -> None:
+    doubtful = f'KERNEL=="{CARD.address}", PROGRAM=="/bin/ask", ATTR{{driver_override}}="nouveau"\n'
+    assert advice(boot(rules=rules(doubtful))) is None
