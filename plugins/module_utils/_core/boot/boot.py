@@ -80,6 +80,8 @@ class Stage:
     """Whether an initramfs has systemd-modules-load, for which its generator copies the root's lists."""
     influences: tuple[Influence, ...] = ()
     """What else runs in this stage, from its beginning to its end."""
+    install_commands: t.Mapping[str, tuple[Influence, ...]] = dataclasses.field(default_factory=dict)
+    """What the commands of `install` lines may do that are more than `modprobe`, by file and line."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -10,6 +10,7 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot import read_initramfs as read_image
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot import read_modules, read_root
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.install_lines import with_judged_commands
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.read_modules import Machine
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.read_runtime import LaterFacts
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.rebuilt_image import rebuilt
@@ -65,6 +66,7 @@ def _boot(
     root = read_root.read_stage(machine.host, kernel, rules, entry.cmdline, entry.source, inherited)
     starting = startup.read(machine.host, kernel, machine.inventory, entry.cmdline, entry.source, read_root.init_is_systemd(machine.host))
     root = dataclasses.replace(root, influences=(*root.influences, *starting.early))
+    root = with_judged_commands(root, machine.host, machine.inventory)
     early = None if image.early is None else image.early.stage
     if early is not None and rebuilt_with is not None:
         early = rebuilt(early, root, rebuilt_with)

@@ -10,6 +10,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot import read_dracut, read_initramfs_tools
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import INITRAMFS, Coldplug, Stage
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.install_lines import with_judged_commands
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.kernel_cache import read_kernel_of_image
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.read_root import (
     config_of,
@@ -67,6 +68,7 @@ def read_stage(image: Image, cmdline: Cmdline, source: str, cache: Cache | None 
     config = config.with_blacklist(flow.blacklisted, source)
     loads_lists = read_dracut.is_made_by(view) and read_dracut.loads_lists(view, cmdline)
     stage = Stage(INITRAMFS, image.path, flow.steps, kernel, config, rules_of(view), (*doubts, *unsure), loads_lists=loads_lists)
+    stage = with_judged_commands(stage, view)
     return Early(stage, flow.blacklisted if flow.blacklist_lasts else ())
 
 

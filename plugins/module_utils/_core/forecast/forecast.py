@@ -18,7 +18,6 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot impo
     Reason,
     Winner,
 )
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot.influence import ANOTHER
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast import matching
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.alternatives import Trial, distinct
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.boot_step import BootStep, make_boot_step
@@ -45,6 +44,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probi
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.registration import Registrar
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.runtime import jobs_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import ANOTHER
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import UNBIND
 
 if t.TYPE_CHECKING:
@@ -57,9 +57,9 @@ if t.TYPE_CHECKING:
         StageName,
         Step,
     )
-    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.influence import Influence
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.events import Effect
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
 
 
 BRIDGES = 0x06

@@ -8,10 +8,10 @@ import dataclasses
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Reason
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot.influence import Influence
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.settings import Settings
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import install_command
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot, Stage
@@ -241,15 +241,23 @@ class Modprobe:
         Plain `modprobe` does not apply the blacklist to a module that is requested by name.
         """
         steps = install_command.parse(line.arguments[1], module)
-        if steps is None:
-            command = line.arguments[1].strip()
-            influences.append(Influence(str(line.source), f"runs `{command}` in place of loading {module}"))
-            return None, False
+        unknown = (install_command.Step("", is_known=False),)
         status = True
-        for step in steps:
-            if step.runs(status):
-                status = step.succeeds if not step.names else self._run_modprobe(step, module, inserted, influences)
+        for step in unknown if steps is None else steps:
+            if not step.runs(status):
+                continue
+            if not step.is_known:
+                influences += self._noticed(line, module)
+                return None, False
+            status = step.succeeds if not step.names else self._run_modprobe(step, module, inserted, influences)
         return None if module in inserted else said(line), not status
+
+    def _noticed(self, line: Directive, module: str) -> tuple[Influence, ...]:
+        """What a command that cannot be read in full may do."""
+        judged = self._stage.install_commands.get(str(line.source))
+        return (
+            (Influence(str(line.source), f"runs `{line.arguments[1].strip()}` in place of loading {module}"),) if judged is None else judged
+        )
 
     def _run_modprobe(self, step: Step, module: str, inserted: list[str], influences: list[Influence]) -> bool:
         """Whether it succeeds."""

@@ -36,6 +36,8 @@ class Step:
     ignores_install: bool = False
     """Whether the install lines of these names do not count."""
     succeeds: bool = True
+    is_known: bool = True
+    """False if what it does cannot be determined."""
 
     def runs(self, before: bool) -> bool:
         """Whether the shell comes to it, by how the command before it ended."""
@@ -54,7 +56,7 @@ def loads_nothing(line: Directive, module: str) -> bool:
     status = True
     for step in steps:
         if step.runs(status):
-            if step.names:
+            if step.names or not step.is_known:
                 return False
             status = step.succeeds
     return True
@@ -70,7 +72,7 @@ def parse(text: str, module: str, depth: int = 0) -> Command:
     for link, part in parts:
         found = _inner(part, module, depth) if _is_shell(part) else _one(link, part, module)
         if found is None or (len(found) > 1 and len(parts) > 1):
-            return None
+            found = (Step(link, is_known=False),)
         steps += (dataclasses.replace(step, link=step.link or link) for step in found)
         if part[0] == "exit" and link not in ("&&", "||"):
             break
