@@ -44,7 +44,7 @@ def registrations_of(job: Job, registers: t.Callable[[str, str], tuple[Registrat
     for effect in job.effects:
         if isinstance(effect, LoadRequest):
             for module in effect.insertions:
-                yield from registers(module, effect.alias if module == effect.module else "")
+                yield from registers(module, effect.alias_of(module))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -130,8 +130,7 @@ def _halves(job: Job) -> t.Iterator[tuple[Job, Job]]:
 
 def _insertions(request: LoadRequest) -> t.Iterator[LoadRequest]:
     for module in request.insertions:
-        alias = request.alias if module == request.module else ""
-        yield dataclasses.replace(request, module=module, insertions=(module,), alias=alias)
+        yield dataclasses.replace(request, module=module, insertions=(module,))
 
 
 class DeviceSimulation:
@@ -184,7 +183,7 @@ class DeviceSimulation:
             if self._is_loaded(module):
                 continue
             self._loaded.add(module)
-            for registration in self._context.registers(module, request.alias if module == request.module else ""):
+            for registration in self._context.registers(module, request.alias_of(module)):
                 self._registered.append(registration)
                 if registration.detached is not None and self._late:
                     pending = (*self.state.pending, (registration, request.because))

@@ -228,7 +228,7 @@ class _Simulation:
             if module not in self._loaded:
                 self._loaded[module] = None
                 self._noiommu = self._noiommu or (module == VFIO and self._registrar.is_set(stage, VFIO, NO_IOMMU_MODE))
-                self._registered += self._registrar.registers(stage, module, request.alias if module == request.module else "")
+                self._registered += self._registrar.registers(stage, module, request.alias_of(module))
 
     def _runtime_stage(self, present: t.Sequence[Device]) -> None:
         """What units do after udev has processed the devices; then virtual functions, which exist only from then on."""

@@ -27,6 +27,14 @@ class Found(t.NamedTuple):
     alias: str = ""
 
 
+class Listed(t.NamedTuple):
+    """A module that is to be inserted, whether its install line is ignored, and the alias that it was found by."""
+
+    module: str
+    ignores_install: bool
+    alias: str = ""
+
+
 @dataclasses.dataclass(frozen=True)
 class LoadRequest:
     """A module that kmod is asked to load, and what it inserts for that, in order; nothing if the module is already loaded.
@@ -42,8 +50,11 @@ class LoadRequest:
     influences: tuple[Influence, ...] = ()
     """Commands of `install` lines that run, and that cannot be read."""
     failed: bool = False
-    alias: str = ""
-    """What ``module`` was found by, if options are given to that."""
+    aliases: tuple[tuple[str, str], ...] = ()
+    """Modules that were found by an alias that options are given to, each with it."""
+
+    def alias_of(self, module: str) -> str:
+        return next((alias for name, alias in self.aliases if name == module), "")
 
 
 class Modprobe:
@@ -122,18 +133,18 @@ class Modprobe:
 
     def _insert(self, found: Found, ignores_install: bool = False) -> LoadRequest:
         module, why, alias = found
-        alias = alias if alias in self._config.modules_with_options else ""
         inserted: list[str] = []
         refused: list[Reason] = []
         influences: list[Influence] = []
         required = {module, *self._kernel.dependencies(module)}
         because = [why]
         failed = False
-        for name, ignores in self._probe_list(module, set(), because, ignores_install):
+        aliases: dict[str, str] = {}
+        for name, ignores, found_by in self._probe_list(module, set(), because, alias, ignores_install):
             if self._is_in_kernel(name) or name in inserted:
                 continue
             line = None if ignores else self._install_of(name)
-            known_as = alias if name == module else ""
+            known_as = found_by if found_by in self._config.modules_with_options else ""
             if line is None:
                 failure, fails = self.unloadable(name, known_as), True
             else:
@@ -145,8 +156,9 @@ class Modprobe:
                     break
             elif line is None:
                 inserted.append(name)
+                aliases.update({name: known_as} if known_as else {})
                 refused += self._why_without_driver(name, known_as)
-        return LoadRequest(module, tuple(inserted), tuple(because), tuple(refused), tuple(influences), failed, alias)
+        return LoadRequest(module, tuple(inserted), tuple(because), tuple(refused), tuple(influences), failed, tuple(aliases.items()))
 
     def _why_without_driver(self, module: str, alias: str) -> t.Iterator[Reason]:
         """Why a module registers no driver although it is loaded."""
@@ -155,11 +167,11 @@ class Modprobe:
             yield Reason(found.source, found.fact)
 
     def _probe_list(
-        self, module: str, visited: set[str], because: list[Reason], ignores_install: bool = False
-    ) -> t.Iterator[tuple[str, bool]]:
+        self, module: str, visited: set[str], because: list[Reason], alias: str = "", ignores_install: bool = False
+    ) -> t.Iterator[Listed]:
         """As __kmod_module_get_probe_list(): dependencies, then the module, each with its softdeps before and after it.
 
-        Yields each name and whether its install line is ignored.  Where that is asked for (`modprobe -i`), the module has no softdeps.
+        Where the install line is not to count (`modprobe -i`), the module has no softdeps.
         """
         if module in visited:
             return
@@ -167,11 +179,11 @@ class Modprobe:
         for name in self._kernel.dependencies(module):
             yield from self._with_softdeps(name, visited, because)
         if ignores_install:
-            yield module, True
+            yield Listed(module, True, alias)
         else:
-            yield from self._with_softdeps(module, visited, because)
+            yield from self._with_softdeps(module, visited, because, alias)
 
-    def _with_softdeps(self, module: str, visited: set[str], because: list[Reason]) -> t.Iterator[tuple[str, bool]]:
+    def _with_softdeps(self, module: str, visited: set[str], because: list[Reason], alias: str = "") -> t.Iterator[Listed]:
         """As __kmod_module_fill_softdep(): only the first matching softdep line counts, and it makes kmod ignore `install`."""
         line = next(iter(self._config.softdeps(module)), None)
         before = [found for word in softdep_words(line, "pre:") for found in self.lookup(word)]
@@ -179,10 +191,10 @@ class Modprobe:
         if line is not None and (before or after):
             because.append(said(line))
         for found in before:
-            yield from self._probe_list(found.module, visited, because)
-        yield module, bool(before or after)
+            yield from self._probe_list(found.module, visited, because, found.alias)
+        yield Listed(module, bool(before or after), alias)
         for found in after:
-            yield from self._probe_list(found.module, visited, because)
+            yield from self._probe_list(found.module, visited, because, found.alias)
 
     # -- refusal
 
