@@ -95,7 +95,10 @@ class Settings:
         name = normalize_module_name(one.name)
         if name in refusals.IGNORED:
             return None
-        kind = (types or {}).get(name) or (IDS if name == "ids" and takes_ids else None)
+        kind = (types or {}).get(name)
+        if name == "ids" and takes_ids and (kind is None or kind == ParameterType("string")):
+            # The size of the buffer is the same in every driver that takes it.
+            kind = IDS
         if kind is None:
             return None
         found = refusals.objection_of(module, kind, one)
