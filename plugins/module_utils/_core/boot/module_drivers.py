@@ -232,7 +232,7 @@ def _scheduled(
 
 def _names_driver(kernel: Kernel, driver: str, cmdline: Cmdline) -> bool:
     """`driver_async_probe=`: the listed drivers; with a `*` in the list, since Linux 6.3, all but the listed ones."""
-    names = next(iter(cmdline.values("driver_async_probe")[-1:]), "").split(",")
+    names = next(iter(cmdline.of_kernel.values("driver_async_probe")[-1:]), "").split(",")
     return (driver in names) != ("*" in names and version_key(kernel.release) >= version_key("6.3"))
 
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot import kernel_words, read_modules, read_root
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot import read_initramfs as read_image
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot import read_modules, read_root
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.install_lines import with_judged_commands
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.read_modules import Machine
@@ -89,6 +89,7 @@ def _boot(
         has_iommu=_has_iommu(machine, entry.cmdline),
         later=later,
         doubts=tuple(dict.fromkeys((*entry.doubts, *image.doubts))),
+        influences=kernel_words.influences(entry.cmdline, entry.source, Cmdline.read(machine.host), root.config),
         assumes=starting.assumes,
     )
 
