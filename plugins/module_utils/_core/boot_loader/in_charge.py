@@ -152,7 +152,7 @@ def _unmounted(files: BootFiles) -> t.Iterator[str]:
 
 def _seen_at_the_last_boot(files: BootFiles, menus: t.Sequence[Menu]) -> t.Iterator[str]:
     """A doubt if systemd-boot's list has none of the entries that were found: it reads another partition."""
-    shown = {name.lower() for name in efi_variables.texts(files.host, "LoaderEntries")}
+    shown = {systemd_boot.identified(name)[0] for name in efi_variables.texts(files.host, "LoaderEntries")}
     for menu in menus:
         if menu.loader == SYSTEMD_BOOT and shown and shown.isdisjoint(item.id for item in menu.items):
             yield f"systemd-boot showed {', '.join(sorted(shown))} at the last boot, none of which is below {' or '.join(PARTITIONS)}."
