@@ -79,6 +79,9 @@ class Stage:
     """Whether an initramfs has systemd-modules-load, for which its generator copies the root's lists."""
     influences: tuple[Influence, ...] = ()
     """What else runs in this stage, from its beginning to its end."""
+    programs: t.Mapping[str, tuple[Influence, ...]] = dataclasses.field(default_factory=dict)
+    """By command line as a rule has it, what a program that a rule runs may do: empty if nothing.  In an address, `%k` is the device whose
+    event runs it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,6 +125,8 @@ class Later:
     """What is not bounded and cannot be determined about what runs then."""
     influences: tuple[Influence, ...] = ()
     """Units, scripts, timers and agents that may act on drivers until the host is up."""
+    wanted_units: t.Mapping[str, frozenset[str] | None] = dataclasses.field(default_factory=dict)
+    """Units that udev rules have systemd start (SYSTEMD_WANTS), even disabled ones: for which devices, None for those of other buses."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -8,7 +8,7 @@ import dataclasses
 import posixpath
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot import read_dracut, read_initramfs_tools
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot import read_dracut, read_initramfs_tools, rule_programs
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import INITRAMFS, Coldplug, Stage
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.kernel_cache import read_kernel_of_image
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.read_root import (
@@ -66,7 +66,9 @@ def read_stage(image: Image, cmdline: Cmdline, source: str, cache: Cache | None 
     config, unsure = with_listed_options(config_of(view, image.release, cmdline, source), flow.steps, kernel)
     config = config.with_blacklist(flow.blacklisted, source)
     loads_lists = read_dracut.is_made_by(view) and read_dracut.loads_lists(view, cmdline)
-    stage = Stage(INITRAMFS, image.path, flow.steps, kernel, config, rules_of(view), (*doubts, *unsure), loads_lists)
+    rules = rules_of(view)
+    programs = rule_programs.judged(view, rules, kernel)
+    stage = Stage(INITRAMFS, image.path, flow.steps, kernel, config, rules, (*doubts, *unsure), loads_lists, programs=programs)
     return Early(stage, flow.blacklisted if flow.blacklist_lasts else ())
 
 

@@ -31,21 +31,23 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.devic
     with_id,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.equivalence import DeviceClasses
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.events import (
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.effects import (
     OWN,
     AfterUnbind,
-    Doubt,
-    Events,
+    Bind,
     NewId,
+    RemoveId,
     SetAutoprobe,
     SetOverride,
+    plain,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.influences import Reach, Unclear
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import LoadRequest, Modprobe
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.registration import Registrar
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.runtime import jobs_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.stage_events import StageEvents, depend_on_driver, stage_events
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
-from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import UNBIND
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import UNBIND
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import (
@@ -58,7 +60,7 @@ if t.TYPE_CHECKING:
         Step,
     )
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.influence import Influence
-    from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.events import Effect
+    from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.effects import Effect
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
 
 
@@ -108,8 +110,11 @@ class _Simulation:
         followed = {kinds.first[device.address].address for device in asked}
         # Whether a virtual function exists depends on the physical function's driver.
         followed.update(device.physical_function for device in asked if device.physical_function is not None)
+        if any(depend_on_driver(stage.rules) for stage in boot.stages):
+            followed.update(device.address for device in self._devices)
         self._outcomes = {device.address: _Outcomes() for device in self._devices if device.address in followed}
         self._autoprobe: dict[str, bool] = {}
+        self._events: StageEvents | None = None
 
     def winners(self) -> dict[str, Winner]:
         present = [device for device in self._devices if not device.is_virtual]
@@ -148,10 +153,13 @@ class _Simulation:
             self._doubt(present, doubt)
         before = self._states()
         reach = self._reach(stage)
+        events = stage_events(self._boot, stage, reach.modprobe, self._by_address)
+        self._events = events
         for step in stage.steps:
             self._step(stage, stage.name, step, present)
         self._probe_pending(stage, present)
-        self._influence(reach, (*self._boot.influences, *stage.influences), present, before)
+        of_others = () if events is None else events.of_others
+        self._influence(reach, (*self._boot.influences, *stage.influences, *of_others), present, before)
 
     def _reach(self, stage: Stage) -> Reach:
         return Reach(self._registrar, stage, Modprobe(self._boot, stage, frozenset(self._loaded)))
@@ -177,8 +185,33 @@ class _Simulation:
         modprobe = Modprobe(self._boot, stage, frozenset(self._loaded))
         lists = [job for work in step if not isinstance(work, Coldplug) for job in _list_jobs(work, modprobe)]
         plugged = devices if any(isinstance(work, Coldplug) for work in step) else ()
-        events = Events(stage, modprobe, self._by_address)
-        self._run_step(stage, name, lists, {device.address: events.of(device) for device in plugged}, devices)
+        events = stage_events(self._boot, stage, modprobe, self._by_address)
+        self._events = events
+        before = self._states()
+        loaded = frozenset(self._loaded)
+        if events is not None and plugged and name != RUNTIME:
+            lists += events.replayed(self._registered)
+        plugs = {} if events is None else {device.address: events.of(device) for device in plugged}
+        self._run_step(stage, name, lists, plugs, devices)
+        if events is not None:
+            self._notice(stage, events, (plugged, devices), before, self._loaded.keys() - loaded)
+
+    def _notice(
+        self,
+        stage: Stage,
+        events: StageEvents,
+        devices: tuple[t.Sequence[Device], t.Sequence[Device]],
+        before: t.Mapping[str, tuple[DeviceState, ...]],
+        loaded: t.Collection[str],
+    ) -> None:
+        """What is not simulated of the events of the ``devices`` that are plugged, and of the modules that were loaded."""
+        plugged, concerned = devices
+        now = self._states()
+        states = {address: (*before.get(address, ()), *found) for address, found in now.items()}
+        found = (one for device in plugged for one in events.noticed(device, states.get(device.address)))
+        influences = dict.fromkeys((*found, *events.noticed_of_modules(sorted(loaded))))
+        if influences:
+            self._influence(self._reach(stage), tuple(influences), concerned, before)
 
     def _probe_pending(self, stage: Stage, devices: t.Iterable[Device]) -> None:
         """Asynchronous probes end before the stage does."""
@@ -204,13 +237,18 @@ class _Simulation:
         """When a step ends, everything that its jobs load is loaded, in whatever order."""
         for job in step.jobs:
             for effect in job.effects:
-                if isinstance(effect, LoadRequest) and effect.module not in self._loaded:
-                    for module in effect.insertions:
-                        if module not in self._loaded:
-                            self._loaded[module] = None
-                            self._registered += self._registrar.registers(step.stage, module)
-                elif isinstance(effect, NewId):
-                    self._registered = [with_id(registration, effect) for registration in self._registered]
+                self._settle_effect(step, plain(effect))
+
+    def _settle_effect(self, step: BootStep, effect: Effect) -> None:
+        if isinstance(effect, LoadRequest) and effect.module not in self._loaded:
+            for module in effect.insertions:
+                if module not in self._loaded:
+                    self._loaded[module] = None
+                    self._registered += self._registrar.registers(step.stage, module)
+                    for caused in () if self._events is None else self._events.of_module(module):
+                        self._settle_effect(step, plain(caused))
+        elif isinstance(effect, (NewId, RemoveId)):
+            self._registered = [with_id(registration, effect) for registration in self._registered]
 
     def _runtime_stage(self, present: t.Sequence[Device]) -> None:
         """What units do after udev has processed the devices; then virtual functions, which exist only from then on."""
@@ -221,30 +259,40 @@ class _Simulation:
             self._doubt(present, doubt)
         before, reach = self._states(), self._reach(root)
         modprobe = Modprobe(self._boot, root, frozenset(self._loaded))
-        assigned = jobs_of(self._boot.later, modprobe, self._by_address)
-        if assigned:
-            self._run_step(root, RUNTIME, assigned, dict(self._unbind_events(root, modprobe)), present)
+        self._events = None
+        self._run_driverctl(root, modprobe, present)
         virtual = [device for device in self._devices if device.is_virtual]
         if virtual:
-            events = Events(root, modprobe, self._by_address)
+            events = StageEvents(self._boot, root, modprobe, self._by_address)
             for device in self._followed(virtual):
                 self._appear(device, root, events.of(device))
             self._step(root, RUNTIME, (Coldplug(),), virtual)
+            self._run_driverctl(root, Modprobe(self._boot, root, frozenset(self._loaded)), virtual)
         for address, taken in self._boot.later.may_take.items():
             if address in self._outcomes:
                 outcomes = self._outcomes[address]
                 self._outcomes[address] = outcomes.also(*_unless_same(outcomes, taken))
         self._influence(reach, (*self._boot.influences, *self._boot.later.influences), self._devices, before)
 
-    def _unbind_events(self, root: Stage, modprobe: Modprobe) -> t.Iterator[tuple[str, tuple[Effect, ...]]]:
+    def _run_driverctl(self, root: Stage, modprobe: Modprobe, devices: t.Sequence[Device]) -> None:
+        """Its units start at the devices' events; those of virtual functions come with these."""
+        is_virtual = any(device.is_virtual for device in devices)
+        those = {address: device for address, device in self._by_address.items() if device.is_virtual == is_virtual}
+        assigned = jobs_of(self._boot.later, modprobe, those)
+        if assigned:
+            self._run_step(root, RUNTIME, assigned, dict(self._unbind_events(root, modprobe, those)), devices)
+
+    def _unbind_events(
+        self, root: Stage, modprobe: Modprobe, those: t.Mapping[str, Device]
+    ) -> t.Iterator[tuple[str, tuple[Effect, ...]]]:
         """The "unbind" events of devices that driverctl may unbind: a rule that is not limited to "add" writes its override again.
 
         That may happen between driverctl's own override and its probe.
         """
-        events = Events(root, modprobe, self._by_address, UNBIND)
+        events = StageEvents(self._boot, root, modprobe, self._by_address)
         for address in self._boot.later.driverctl:
-            if address in self._outcomes:
-                yield address, (AfterUnbind(), *events.of(self._by_address[address]))
+            if address in self._outcomes and address in those:
+                yield address, (AfterUnbind(), *events.of(those[address], UNBIND))
 
     def _appear(self, device: Device, root: Stage, event: t.Sequence[Effect]) -> None:
         """A virtual function is offered to the registered drivers right after its event was sent to udev.
@@ -317,8 +365,9 @@ class _Simulation:
         context = self._context(device, step.name, step.stage.place, step.stage)
         detached = any(state.pending for state in outcomes.states) or any(_is_detached(job, context) for job in jobs)
         states = _distinct(
-            DeviceSimulation(context, state, self._registered, self._loaded, late).run(order)
+            DeviceSimulation(context, state, self._registered, self._loaded, late, waiting).run(order)
             for late in ((False, True) if detached else (False,))
+            for waiting in ((False, True) if context.has_further_events or (self._events and self._events.eventful) else (False,))
             for state in outcomes.states
             for order in orders(jobs)
         )
@@ -337,17 +386,24 @@ class _Simulation:
         indices = {*step.naming.get(device.address, ()), *step.naming.get(OWN, ()), *(() if own is None else (own,))}
         named.update(driver for index in indices for driver in step.concerns[index].overrides)
         added = (effect for index in indices for _place, effect in step.concerns[index].by_address.get(None, ()))
-        named.update(effect.driver for effect in added if isinstance(effect, NewId) and effect.id.matches(device))
+        further = () if self._events is None else self._events.further(device)
+        for effect in map(plain, (*added, *further)):
+            if isinstance(effect, NewId) and effect.id.matches(device):
+                named.add(effect.driver)
+            elif isinstance(effect, (SetOverride, Bind)) and effect.driver is not None:
+                named.add(effect.driver)
         found = {match.module for match in step.stage.kernel.natives(device.modalias)}
         found |= self._registrar.configured_natives(step.stage, device)
         found |= self._registrar.with_dynamic_id(step.stage, device)
+        found |= frozenset() if self._events is None else self._events.eventful
         return frozenset(found | {module for name in named for module in self._registrar.modules_of(name)})
 
     def _notice_autoprobe(self, device: Device, step: BootStep) -> None:
         own = step.own.get(device.address)
-        for effect in () if own is None else step.jobs[own].effects:
-            if isinstance(effect, SetAutoprobe) and effect.address in (OWN, device.address):
-                self._autoprobe[device.address] = effect.on
+        for index in (*step.naming.get(device.address, ()), *(() if own is None else (own,))):
+            for effect in step.concerns[index].about(device.address, OWN):
+                if isinstance(effect, SetAutoprobe) and (effect.address == device.address or index == own):
+                    self._autoprobe[device.address] = effect.on
 
     def _doubt(self, devices: t.Sequence[Device], sentence: str) -> None:
         """A doubt about a stage applies to every device that is not certain to be bound by then and that a driver could match."""
@@ -364,9 +420,13 @@ class _Simulation:
         autoprobe = self._autoprobe.get(device.physical_function or "", True)
         declined = self._boot.declined.get(device.address, frozenset())
         registers = self._registrar.registering_in(at)
-        return ProbeContext(
+        context = ProbeContext(
             device, stage, place, registers, self._no_iommu, self._registrar.vfio_pci_has_set("disable_denylist", at), autoprobe, declined
         )
+        events = self._events
+        if events is None or at is None:
+            return context
+        return dataclasses.replace(context, on_bind=events.on_bind(device), on_unbind=events.on_unbind(device), on_load=events.of_module)
 
     # -- the end
 
@@ -427,10 +487,8 @@ def _is_detached(job: Job, context: ProbeContext) -> bool:
 
 def _doubts_of(job: Job) -> t.Iterator[str]:
     for effect in job.effects:
-        if isinstance(effect, Doubt) and job.own:
-            yield effect.sentence
-        elif isinstance(effect, LoadRequest):
-            yield from effect.doubts
+        if isinstance(plain(effect), LoadRequest):
+            yield from plain(effect).doubts
 
 
 def _refusals_of(job: Job) -> t.Iterator[Reason]:
