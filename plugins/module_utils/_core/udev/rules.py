@@ -164,6 +164,8 @@ def parse_file(text: str, path: str, version: int | None = None) -> Parsed:
     """The rules in a file's text, and its problems in order.  Without systemd's ``version`` it is taken to be a new one."""
     rules: list[Rule] = []
     problems: list[Problem] = []
+    if syntax.has_too_long_line(text):
+        return Parsed((), (Problem(path, 1, "dropped", f"stands in a file with a line of {syntax.LONGEST} characters or more"),))
     for number, line, ignored in syntax.logical_lines(text):
         if ignored is not None:
             problems.append(Problem(path, number, "dropped", ignored))
@@ -201,6 +203,8 @@ def _with_jumps(rules: t.Sequence[Rule], problems: list[Problem]) -> t.Iterator[
         if rule.target is not None and rule.target not in below:
             problems.append(Problem(rule.path, rule.line, "ignored", f'has GOTO="{rule.target}" without such a LABEL below it', "GOTO"))
             rule = Rule(rule.path, rule.line, tuple(key for key in rule.keys if key.name != "GOTO"))  # noqa: PLW2901
+            if all(key.name == "LABEL" or (key.is_match and not key.is_run) for key in rule.keys):
+                problems.append(Problem(rule.path, rule.line, "dropped", "assigns nothing without its GOTO, and so has no effect", "GOTO"))
         if rule.label is not None:
             below.add(rule.label)
         if any(not key.is_match or key.is_run for key in rule.keys):

@@ -12,6 +12,7 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.values import (
+    CASELESS_SINCE,
     InvalidValueError,
     parse_value,
     wrong_substitution,
@@ -20,7 +21,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.udev.values im
 Level = t.Literal["dropped", "ignored", "corrected"]
 """What udev does with a line: drop it, use it without the key or jump that is wrong, or use it though it is written badly."""
 LONGEST = 16384
-"""UDEV_LINE_SIZE: udev drops a line of that many characters or more."""
+"""UDEV_LINE_SIZE: udev drops what is continued to that many characters or more, and a whole file that has such a line."""
 _END = re.compile(r"\r\n|\n\r|[\n\r\0]")
 _BLANK = " \t\n\r"
 _NAME = re.compile(r"[^ \t\n\r={]*?(?=[ \t\n\r={]|[-+!:]=)")
@@ -64,6 +65,11 @@ class DroppedError(ValueError):
         super().__init__(said)
         self.said = said
         self.key = key
+
+
+def has_too_long_line(text: str) -> bool:
+    """read_line() gives up there, and udev_rules_parse_file() with it."""
+    return len(text) >= LONGEST and any(len(line) >= LONGEST for line in _END.split(text))
 
 
 Note = tuple[Level, str, str]
@@ -203,7 +209,7 @@ def checked(token: Token, version: int | None) -> t.Iterator[Note]:
     if grammar is None:
         raise DroppedError(f"has the unknown key {token.name}", token.name)
     _check_attribute(token, grammar, version)
-    _check_operator(token, grammar)
+    _check_operator(token, grammar, version)
     if token.ignores_case and not grammar.caseless:
         raise DroppedError(f"has the prefix i, which {token.name} does not take", token.name)
     if token.operator in grammar.corrected:
@@ -225,9 +231,10 @@ def _check_attribute(token: Token, grammar: _Grammar, version: int | None) -> No
         raise DroppedError(f"has TEST{{{attribute}}}, which is no file mode", name)
 
 
-def _check_operator(token: Token, grammar: _Grammar) -> None:
+def _check_operator(token: Token, grammar: _Grammar, version: int | None) -> None:
     name, operator = token.name, token.operator
-    taken = grammar.match if token.is_match else grammar.assign and (operator != "-=" or grammar.removes)
+    removes = grammar.removes and (name != "SYMLINK" or version is None or version >= CASELESS_SINCE)
+    taken = grammar.match if token.is_match else grammar.assign and (operator != "-=" or removes)
     if not taken or (name in ("GOTO", "LABEL") and operator != "="):
         what = "is compared only, with == or !=" if not grammar.assign else "is not used so"
         raise DroppedError(f"has {name}{operator}, but {name} {what}", name)
