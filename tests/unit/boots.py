@@ -84,7 +84,7 @@ def udev_rules(texts: Texts = "", prefix: str = "") -> Rules:
     found: list[Rule] = []
     for path in sorted(files, key=posixpath.basename):
         found += parse(files[path], prefix + path)
-    return Rules(tuple(found))
+    return Rules(tuple(found), complete=True)
 
 
 def image_path(release: str = DEBIAN_13) -> str:

@@ -16,7 +16,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import Directive, ModprobeConfig, SourceLine
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.rules import lines_for
-from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import Rules, parse
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import parse
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot, Stage, Winner, Work
@@ -117,7 +117,7 @@ def _softdeps(boot: Boot, device: Device, module: str) -> t.Iterator[SuggestedCh
 def _without_line(boot: Boot, source: str) -> Boot:
     def without(stage: Stage) -> Stage:
         config = ModprobeConfig(tuple(line for line in stage.config.directives if str(line.source) != source))
-        rules = Rules(tuple(rule for rule in stage.rules.rules if str(rule) != source))
+        rules = stage.rules.only(lambda rule: str(rule) != source)
         steps = tuple(tuple(_without_listed(work, source) for work in step) for step in stage.steps)
         return dataclasses.replace(stage, config=config, rules=rules, steps=steps)
 
@@ -160,7 +160,7 @@ def _claimed(boot: Boot, device: Device, driver: str, module: str) -> Boot:
     lines = tuple(parse("\n".join(lines_for(device, driver, module)), "boot_policy"))
 
     def claimed(stage: Stage) -> Stage:
-        return dataclasses.replace(stage, rules=Rules((*stage.rules.rules, *lines)))
+        return dataclasses.replace(stage, rules=stage.rules.also(lines))
 
     return _with_stages(boot, claimed)
 
