@@ -303,7 +303,7 @@ class DeviceSimulation:
     def _offer(self, registration: Registration, because: tuple[Reason, ...]) -> None:
         """As __driver_attach() and really_probe(): an unbound device is bound to a driver that matches and whose probe succeeds."""
         context, state, driver = self._context, self.state, registration.driver
-        if state.driver is not None or not matching.matches(driver, registration.ids, context.device, state.override):
+        if state.driver is not None or not state.exists or not matching.matches(driver, registration.ids, context.device, state.override):
             return
         if not matching.can_probe(context.device.is_virtual, context.autoprobe, state.override):
             return

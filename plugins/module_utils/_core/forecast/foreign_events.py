@@ -31,6 +31,8 @@ if t.TYPE_CHECKING:
 SIMULATED = frozenset(("pci", "drivers", "module", "subsystem"))
 ACTIONS = (ADD, "change", BIND, "online", "move")
 _PLAIN = re.compile(r"[A-Za-z0-9_-]+")
+# How a rule names PCI functions alone: by address, or a pattern of addresses.
+_ADDRESSES = re.compile(r"[0-9a-fA-F?*\[\]-]{4,}:[0-9a-fA-F?*\[\]^-]*:?[0-9a-fA-F?*.\[\]^-]*")
 _ADDRESS = re.compile(r"[0-9a-fA-F]{4,}:[0-9a-fA-F]{2}:[0-9a-fA-F]{2}\.[0-7]")
 # The base classes of functions that have children in these subsystems; those that say little may have any.
 _CLASSES: t.Mapping[str, tuple[int, ...]] = {
@@ -49,7 +51,8 @@ def foreign_influences(stage: Stage, around: Surroundings, effects: RuleEffects)
     if not any(_does_something(rule) for rule in rules):
         return ()
     paths = {rule.path for rule in rules if _does_something(rule)}
-    rules = [rule for rule in stage.rules.rules if rule.path in paths]
+    foreign = set(map(id, rules))
+    rules = [rule for rule in stage.rules.rules if rule.path in paths and (id(rule) in foreign or rule.label is not None)]
     found: dict[Influence, None] = {}
     for subsystem in (*_named(rules), None):
         subject = of_subsystem(subsystem)
@@ -112,10 +115,24 @@ def _named(rules: t.Iterable[Rule]) -> dict[str, None]:
 
 def _may_be_foreign(rule: Rule) -> bool:
     return not any(
-        (key.name == "SUBSYSTEM" and key.operator == "==" and SIMULATED.issuperset(key.value.split("|")))
+        _is_about_functions(key)
+        or (key.name == "SUBSYSTEM" and key.operator == "==" and SIMULATED.issuperset(key.value.split("|")))
         or (key.name == "ACTION" and key.is_match and not any(key.agrees(action) for action in ACTIONS))
         for key in rule.keys
     )
+
+
+def _is_about_functions(key: Key) -> bool:
+    """Whether no other device than a PCI function agrees with a key."""
+    if key.operator != "==":
+        return False
+    if key.name == "KERNEL":
+        return all(_ADDRESSES.fullmatch(name) for name in key.value.split("|"))
+    if key.name == "ATTR":
+        return key.attribute in IDENTITY and key.attribute not in ("modalias", "subsystem") and key.value.startswith("0x")
+    if key.name == "ENV":
+        return (key.attribute or "").startswith("PCI_") or (key.attribute == "MODALIAS" and key.value.startswith("pci:"))
+    return key.name == "DEVPATH" and key.value.rpartition("/")[2].count(":") > 1
 
 
 def _does_something(rule: Rule) -> bool:

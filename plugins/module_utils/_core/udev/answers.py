@@ -154,18 +154,16 @@ def on_one_of_chain(keys: t.Sequence[Key], subject: Subject, around: Surrounding
     found: list[Agreement] = []
     for one in (subject, *subject.parents):
         each = _on_one(keys, one, around, state)
+        if each.holds is True and one is not subject and not subject.all_parents:
+            each = Agreement(None)
         if each.holds is True and not each.drivers and not found:
             return each
         if each.holds is not False:
             found.append(each)
-            if each.holds is True and not each.drivers:
-                break
-    if not subject.all_parents and not found and any(_may_be_root(key) for key in keys):
-        return Agreement(None)
     if not found:
-        return NO
-    # Where several may agree, that one of them does is not known.
-    return found[0] if len(found) == 1 and subject.all_parents else Agreement(None if subject.parents or len(found) > 1 else found[0].holds)
+        return Agreement(None) if not subject.all_parents and any(_may_be_root(key) for key in keys) else NO
+    # Where several may agree, which of them does is not known, nor that one does.
+    return found[0] if len(found) == 1 else Agreement(None)
 
 
 def _may_be_root(key: Key) -> bool:

@@ -158,6 +158,9 @@ class Evaluation:
             return (word is not None) != key.is_negated
         if key.attribute == "file":
             return self._import_file(key, certain)
+        if key.words[:1] == ["kmod"] and key.is_builtin:
+            # `kmod load` goes well whatever it finds, and there is no other command.
+            return (key.words[1:2] == ["load"]) != key.is_negated
         if key.is_builtin:
             # What builtins but kmod bring begins with ID_ and is taken for unknown anyway; whether they find something is so, too.
             return None
