@@ -10,6 +10,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot import read as reading
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import CERTAIN, ROOT, UNKNOWN, Winner
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.influence import ANOTHER
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.policy_files import NOTHING_READ, PolicyFiles, read_policy_files
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import next_boot
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.equivalence import DeviceClasses
@@ -56,21 +57,24 @@ class KernelForecast:
     would_change: str | None
     """The smallest change that makes the claimed driver win; None if it does already, or if no change is known."""
 
-    def result(self) -> Result:
-        return {**winner_result(self.winner), "claimed": self.claimed, "would_change": self.would_change}
+    def result(self, assumes: bool = False) -> Result:
+        return {**winner_result(self.winner, assumes), "claimed": self.claimed, "would_change": self.would_change}
 
 
-def winner_result(winner: Winner) -> Result:
-    return {
-        "winner": winner.driver,
+def winner_result(winner: Winner, assumes: bool = False) -> Result:
+    """With what the answer takes for granted if ``assumes``.  The driver of an unknown answer is one of several, so it is not named."""
+    is_known = winner.certainty != UNKNOWN
+    result: Result = {
+        "winner": winner.driver if is_known else None,
         "certainty": winner.certainty,
-        "stage": winner.stage,
+        "stage": winner.stage if is_known else None,
         "because": [str(because) for because in winner.because],
         "outcomes": list(winner.outcomes),
     }
+    return {**result, "assumes": list(winner.assumes)} if assumes else result
 
 
-NO_FORECAST = KernelForecast(Winner(None, UNKNOWN, None, (), ()), None, None)
+NO_FORECAST = KernelForecast(Winner(None, UNKNOWN, None, (), (None, ANOTHER)), None, None)
 """For a boot that is not known."""
 
 
