@@ -108,8 +108,14 @@ def _applied(comparison: Comparison, configuration: Configuration, done: Followe
         if planned.refusal is not None:
             raise HostError(f"boot_policy refuses: {planned.refusal}")
         policy = planned.plan.policy
-        return policies.with_image_rebuilt(replace(changed, root_files={**changed.root_files, **policy.files}), sorted(policy.modules))
-    return policies.with_image_rebuilt(changed, _brought(changed)) if done.rebuilds else changed
+        return _rebuilt(replace(changed, root_files={**changed.root_files, **policy.files}), sorted(policy.modules))
+    return _rebuilt(changed, _brought(changed)) if done.rebuilds else changed
+
+
+def _rebuilt(configuration: Configuration, modules: Sequence[str]) -> Configuration:
+    """What the root no longer has cannot be packed again."""
+    packed = tuple(name for name in configuration.image_modules if name not in configuration.missing_modules)
+    return policies.with_image_rebuilt(replace(configuration, image_modules=packed), modules)
 
 
 def _brought(configuration: Configuration) -> Sequence[str]:

@@ -12,10 +12,12 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import Claim
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import Selector
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import DEFAULT_STRATEGY, Choice, Decision
+
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
-    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import Selector
-    from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import Choice, Decision
 
 Keys = tuple[str, ...]
 
@@ -28,6 +30,13 @@ def rule_lines(decisions: t.Sequence[Decision], sharing: t.Container[str] = ()) 
     """
     first = (line for decision in decisions if decision.device.address in sharing for line in _lines_at_any_event(decision))
     return (*first, *_lines_at_own_event(decisions))
+
+
+def lines_for(device: Device, driver: str, module: str) -> tuple[str, ...]:
+    """The lines of one card that is claimed by its address, with other cards of its native driver in the host."""
+    selector = Selector(device.address, address=device.address)
+    choice = Choice("", module, driver)
+    return rule_lines((Decision(device, Claim((selector,), driver), (selector,), DEFAULT_STRATEGY, (choice,)),), (device.address,))
 
 
 def _lines_at_any_event(decision: Decision) -> t.Iterator[str]:
