@@ -1,28 +1,28 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 #
-# Every target sets up what it needs. tools/workshop does the work.
+# Every target sets up what it needs. tools/devtool does the work.
 
-workshop := tools/python -m workshop
+devtool := tools/python -m devtool
 phases := lint unit sanity docs-check build integration kernels forecast molecule
 
 export TESTS TARGET COUNT SEED TABLE SCENARIO ROTATE CAMPAIGN KEEP_GOING PYTHON
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup test test-all demo vm vm-destroy bench clean $(phases)
+.PHONY: help setup test test-all demo vm vm-destroy bench mutants clean $(phases)
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
 
 setup: ## packages, Python environment, collection tree; seconds when there is nothing to do
-	@$(workshop) setup
+	@$(devtool) setup
 
 test: ## everything below, cheapest first; KEEP_GOING=1 runs virtual machines even after a failure
-	@$(workshop) test
+	@$(devtool) test
 
 test-all: ## what takes hours; goes on where it was cut off, writes docs/test-all.md; CAMPAIGN=name,name for some
-	@$(workshop) test-all
+	@$(devtool) test-all
 
 lint: ## style, types, licences, changelog
 unit: ## unit tests; TESTS=path for some of them
@@ -35,7 +35,7 @@ forecast: ## forecasts of the boot against real boots; COUNT=number, SEED=number
 molecule: ## the main scenario on virtual machines, and the first state of another; SCENARIO=name for one, ROTATE=name for the other
 
 $(phases):
-	@$(workshop) $@
+	@$(devtool) $@
 
 demo: setup ## the main job on a virtual machine with an emulated V100
 	@tools/run tools/demo
@@ -49,5 +49,8 @@ vm-destroy: setup ## throw the demo's machine away
 bench: setup ## how long things take
 	@tools/run tests/bench/run
 
+mutants: setup ## mistakes in the core that the unit tests have to notice; COUNT=number, SEED=word
+	@tools/run tests/mutants/run $(if $(COUNT),--count "$(COUNT)") $(if $(SEED),--seed "$(SEED)")
+
 clean: ## remove what tools left behind; images and Python environments stay
-	@$(workshop) clean
+	@$(devtool) clean

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is put to work in the guest: the packages' drivers, the same with a ledger, the tests' modules, and the client."""
+"""What is put to work in the guest: the packages' drivers, the same with a leak counter, the tests' modules, and the client."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors im
 
 _HERE = Path(__file__).resolve().parent
 _MODULES, _CLIENT = _HERE / "modules", _HERE / "client"
-_LEDGER = "ledger.h"
+_COUNTER = "leak_counter.h"
 _ORIGIN = "nvlink2gpu_vfio_pci.c"
 #: What another vendor's variant is made of; its module takes a device that no other driver here has in its table.
 TEMPLATE = Package(PACKAGE.folder.parent / "template")
@@ -32,8 +32,10 @@ TABLED = "tabled_vfio_pci"
 
 
 def digest() -> str:
-    """Changes with every source that goes into the guest."""
+    """Changes with every source that goes into the guest, and with how it is built."""
     text = hashlib.sha256(repr(WITH_NATIVE).encode())
+    for program in (__file__, variants.__file__):
+        text.update(Path(program).read_bytes())
     for folder in (PACKAGE.folder, TEMPLATE.folder, _MODULES, _CLIENT):
         for path in sorted(folder.iterdir()):
             text.update(path.name.encode() + b"\0" + path.read_bytes())
@@ -43,7 +45,7 @@ def digest() -> str:
 def build(root: BuildRoot, kernel: str) -> dict[str, bytes]:
     """By name below the guest's folder, for a kernel whose headers the root has: all that the scenes want."""
     template = _make(root, kernel, TEMPLATE.folder, lambda _place: None)
-    return {**client(root), **drivers(root, kernel, PACKAGE.folder), **drivers_with_ledger(root, kernel, PACKAGE.folder), **template}
+    return {**client(root), **drivers(root, kernel, PACKAGE.folder), **drivers_with_counter(root, kernel, PACKAGE.folder), **template}
 
 
 def drivers(root: BuildRoot, kernel: str, package: Path) -> dict[str, bytes]:
@@ -51,9 +53,9 @@ def drivers(root: BuildRoot, kernel: str, package: Path) -> dict[str, bytes]:
     return _make(root, kernel, package, _add_test_modules)
 
 
-def drivers_with_ledger(root: BuildRoot, kernel: str, package: Path) -> dict[str, bytes]:
-    """``ledger/*.ko``: each call of theirs can be made to fail, and what they hold is counted."""
-    return {f"ledger/{name}": content for name, content in _make(root, kernel, package, _add_ledger).items()}
+def drivers_with_counter(root: BuildRoot, kernel: str, package: Path) -> dict[str, bytes]:
+    """``counted/*.ko``: each call of theirs can be made to fail, and what they hold is counted."""
+    return {f"counted/{name}": content for name, content in _make(root, kernel, package, _add_counter).items()}
 
 
 def _make(root: BuildRoot, kernel: str, package: Path, add: t.Callable[[Path], None]) -> dict[str, bytes]:
@@ -85,9 +87,9 @@ def _add_test_modules(place: Path) -> None:
     (place / f"{TABLED}.c").write_text(variants.variant_source(origin, WITH_NATIVE), encoding="utf-8")
 
 
-def _add_ledger(place: Path) -> None:
-    shutil.copy(_MODULES / _LEDGER, place)
-    _extend(place, *(f"CFLAGS_{name}.o += -include $(src)/{_LEDGER}\n" for name in PACKAGE.modules))
+def _add_counter(place: Path) -> None:
+    shutil.copy(_MODULES / _COUNTER, place)
+    _extend(place, *(f"CFLAGS_{name}.o += -include $(src)/{_COUNTER}\n" for name in PACKAGE.modules))
 
 
 def _extend(place: Path, *texts: str) -> None:

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import machine
 from archive import Archive, padded
+from guest_pool import GuestPool
 from kernel import Kernel
-from rig import Rig
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.emulated.function import PROFILES
@@ -48,7 +48,7 @@ class Outcome:
     seconds: float
 
 
-class DriverGuest(Rig):
+class DriverGuest(GuestPool):
     """``prepare`` comes first."""
 
     def work(self, series: str, files: t.Mapping[str, bytes], played: t.Mapping[str, Path], timeout: float = TIMEOUT) -> Outcome:

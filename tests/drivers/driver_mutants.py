@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Drivers with one mistake each, and the scene that has to notice it: a check that no mistake can fail proves nothing."""
+"""Drivers with one mistake each, and the scene that has to notice it: a check that never fails proves nothing."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors im
 _GPU, _NPU = "nvlink2gpu_vfio_pci.c", "npu2_vfio_pci.c"
 _FIRMWARE, _COMPAT, _IDS = "nvlink2_firmware.h", "variant_compat.h", "variant_ids.h"
 _LEAKS = "60-openings"
-_WITH_LEDGER = "80-faults"
+_WITH_COUNTER = "80-faults"
 # Declared where it is used: the driver has no business with the network's headers.
 _KEEPS_SKB = "{ extern void *__alloc_skb(unsigned int, gfp_t, int, int); (void)!__alloc_skb(8, GFP_KERNEL, 0, NUMA_NO_NODE); }"
 _PLAIN_TABLE = "#undef PCI_DRIVER_OVERRIDE_DEVICE_VFIO\n#define PCI_DRIVER_OVERRIDE_DEVICE_VFIO PCI_DEVICE\n"
@@ -32,8 +32,8 @@ class Mutant:
     mistaken: str
 
     @property
-    def needs_ledger(self) -> bool:
-        return self.scene == _WITH_LEDGER
+    def needs_counter(self) -> bool:
+        return self.scene == _WITH_COUNTER
 
     def make(self, source: Path, target: Path) -> Path:
         """The package `source` with this mistake, in the new folder `target`."""
@@ -72,10 +72,10 @@ MUTANTS: t.Final = (
     Mutant("an opening keeps an object of a cache of its own", _LEAKS, _GPU, r"(\tmemunmap\(page\);)", rf"\1 {_KEEPS_SKB}"),
     Mutant("an opening keeps a page", _LEAKS, _GPU, r"(\tmemunmap\(page\);)", r"\1 (void)alloc_page(GFP_KERNEL);"),
     Mutant("an opening keeps a mapping", _LEAKS, _GPU, r"\tmemunmap\(page\);", ""),
-    Mutant("a failed registration keeps the device", _WITH_LEDGER, _COMPAT, r"\tif \(ret\)\n\t\tvariant_put_device\(core\);", ""),
-    Mutant("a failed opening leaves the device enabled", _WITH_LEDGER, _COMPAT, r"vfio_pci_core_disable\(core\);", ";"),
-    Mutant("a failed copy leaves the page mapped", _WITH_LEDGER, _GPU, r"\tmemunmap\(page\);", "\tif (!left)\n\t\tmemunmap(page);"),
-    Mutant("a register stays mapped", _WITH_LEDGER, _NPU, r"\tiounmap\(page\);", ""),
-    Mutant("the other end is not put", _WITH_LEDGER, _FIRMWARE, r"\tput_device\(function\);", ""),
-    Mutant("a failed mapping is an error that nobody knows", _WITH_LEDGER, _GPU, r"return -ENOMEM;", "return -EIO;"),
+    Mutant("a failed registration keeps the device", _WITH_COUNTER, _COMPAT, r"\tif \(ret\)\n\t\tvariant_put_device\(core\);", ""),
+    Mutant("a failed opening leaves the device enabled", _WITH_COUNTER, _COMPAT, r"vfio_pci_core_disable\(core\);", ";"),
+    Mutant("a failed copy leaves the page mapped", _WITH_COUNTER, _GPU, r"\tmemunmap\(page\);", "\tif (!left)\n\t\tmemunmap(page);"),
+    Mutant("a register stays mapped", _WITH_COUNTER, _NPU, r"\tiounmap\(page\);", ""),
+    Mutant("the other end is not put", _WITH_COUNTER, _FIRMWARE, r"\tput_device\(function\);", ""),
+    Mutant("a failed mapping is an error that nobody knows", _WITH_COUNTER, _GPU, r"return -ENOMEM;", "return -EIO;"),
 )

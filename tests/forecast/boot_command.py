@@ -10,9 +10,9 @@ from pathlib import Path
 
 import machine
 from configuration import COMPRESSIONS, FLOWS, SERIES, Configuration
+from guest_pool import TIMEOUT, GuestPool
 from host_trees import HostTrees
 from observation import BootError, Observation
-from rig import TIMEOUT, Rig
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 
@@ -47,14 +47,14 @@ def main(arguments: list[str]) -> int:
         missing_modules=tuple(options.missing),
     )
     try:
-        rig = Rig()
-        rig.prepare([options.series])
+        pool = GuestPool()
+        pool.prepare([options.series])
         if options.tree:
             with tempfile.TemporaryDirectory(prefix="forecast-") as folder:
-                print(HostTrees(rig.kernel, Path(folder)).lay_out(configuration, options.tree))
+                print(HostTrees(pool.kernel, Path(folder)).lay_out(configuration, options.tree))
             return 0
         with tempfile.TemporaryDirectory(prefix="forecast-") as folder:
-            _show(rig.boot(configuration, Path(folder), TIMEOUT))
+            _show(pool.boot(configuration, Path(folder), TIMEOUT))
     except (BootError, HostError) as error:
         print(f"FAILED: {error}")
         return 1

@@ -18,8 +18,8 @@ import remedies
 import report
 import table
 from comparison import Comparison
+from config_builder import Case
 from configuration import SERIES
-from draft import Case
 from host_trees import HostTrees, in_memory, likeness
 from records import Corpus
 
@@ -31,16 +31,21 @@ HERE = Path(__file__).resolve().parent
 OBSERVED = HERE / "observed" / "boots.jsonl.xz"
 POLICIES = HERE / "observed" / "policies.jsonl.xz"
 CATCHERS = HERE / "observed" / "catchers.json"
+DRAWN = 50
+#: How many boots fit into a run of every test.
+SAMPLE = 24
 # Of every drawn run this share are corner cases with names.
 NAMED_SHARE = 5
 
 
 def parser() -> argparse.ArgumentParser:
     known = argparse.ArgumentParser(prog="tests/forecast/run", description="Compare forecasts with boots.")
-    known.add_argument("--count", type=int, default=50, help="how many configurations (50)")
+    known.add_argument("--count", type=int, help=f"how many configurations ({DRAWN}; with --sample {SAMPLE})")
     known.add_argument("--seed", type=int, default=1000, help="the first one's seed; the others follow (1000)")
     known.add_argument("--series", nargs="+", choices=SERIES, default=list(SERIES), help="only these kernels")
     known.add_argument("--named", nargs="*", metavar="WORDS", help="only corner cases, those whose names hold WORDS; all without any")
+    known.add_argument("--again", action="store_true", help="boot also what was booted before")
+    known.add_argument("--sample", action="store_true", help=f"--again, and {SAMPLE} configurations")
     known.add_argument("--jobs", type=int, default=2, help="guests at a time (2)")
     known.add_argument("--races", type=int, default=0, metavar="N", help="boot up to N times more to show that a race is one")
     known.add_argument("--record", type=Path, metavar="FILE", help="write every boot that was ever seen into FILE")
@@ -80,6 +85,9 @@ def main(arguments: Sequence[str]) -> int:
         known.error("--policies goes with neither --replay nor --mutations")
     if (options.replay or options.mutations) and (options.record or options.races):
         known.error("--replay and --mutations boot nothing: they go with neither --record nor --races")
+    options.again |= options.sample
+    if options.count is None:
+        options.count = SAMPLE if options.sample else DRAWN
     try:
         return _run(options)
     except ArchiveUnavailableError as error:
@@ -146,13 +154,13 @@ def _record_policies(options: argparse.Namespace, comparison: Comparison) -> int
 
 def _with_guests(options: argparse.Namespace, folder: Path) -> Comparison:
     # Nobody who judges what is recorded has what builds and boots guests.
-    from rig import Rig
+    from guest_pool import GuestPool
 
-    rig = Rig()
-    ready = list(rig.prepare(SERIES if options.record else options.series))
+    pool = GuestPool()
+    ready = list(pool.prepare(SERIES if options.record else options.series))
     options.series = options.series if options.record else ready
-    corpus = Corpus(Cache.at(None).root / "forecast" / f"boots-{rig.digest()}.jsonl")
-    return Comparison(HostTrees(rig.kernel, folder), corpus, say, rig, options.jobs, options.races)
+    corpus = Corpus(Cache.at(None).root / "forecast" / f"boots-{pool.digest()}.jsonl")
+    return Comparison(HostTrees(pool.kernel, folder), corpus, say, pool, options.jobs, options.races)
 
 
 def _compare(options: argparse.Namespace, comparison: Comparison) -> int:
@@ -168,7 +176,7 @@ def _compare(options: argparse.Namespace, comparison: Comparison) -> int:
     if options.record:
         return 0
     cases = _cases(options)
-    results = _shown(options, comparison.run(cases))
+    results = _shown(options, comparison.run(cases, options.again))
     missing = 0 if options.quick else len(cases) - len(results)
     return report.end(comparison.show_races(results) if options.races else results, missing, say)
 

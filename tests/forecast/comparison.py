@@ -13,12 +13,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import judgement
+import comparison_result
 import races
+from comparison_result import Answers, Status
+from config_builder import Case
 from configuration import Configuration
-from draft import Case
 from host_trees import HostTrees, likeness
-from judgement import Answers, Verdict
 from observation import BootError, Observation
 from records import AS_IT_IS, Corpus, Record
 from table import Result
@@ -32,7 +32,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device, Inventory
 
 if t.TYPE_CHECKING:
-    from rig import Rig
+    from guest_pool import GuestPool
 
 Say = Callable[[str], None]
 
@@ -50,18 +50,18 @@ class Facts:
 
 @dataclass(frozen=True)
 class Comparison:
-    """``rig`` is none where nothing may be booted.  ``races`` says how often a case is booted again, at most, to show a race."""
+    """``pool`` is none where nothing may be booted.  ``races`` says how often a case is booted again, at most, to show a race."""
 
     trees: HostTrees
     corpus: Corpus
     say: Say
-    rig: Rig | None = None
+    pool: GuestPool | None = None
     parallel: int = 2
     races: int = 0
 
-    def run(self, cases: Sequence[Case]) -> Iterator[Result]:
-        """Each case compared with its boots; what was booted before is not booted again."""
-        known = [case for case in cases if self.corpus.find(case) is not None]
+    def run(self, cases: Sequence[Case], again: bool = False) -> Iterator[Result]:
+        """Each case compared with its boots; what was booted before is not booted again unless ``again`` says so."""
+        known = [case for case in cases if self.corpus.find(case) is not None and not again]
         yield from (self.judged(case) for case in known)
         yield from (self.judged(case) for case in self._booted([case for case in cases if case not in known]))
 
@@ -93,19 +93,24 @@ class Comparison:
         return Host(str(self.trees.lay_out(configuration, folder)), run)
 
     def _boot(self, configurations: Sequence[Configuration]) -> Iterator[tuple[Configuration, Observation | BootError]]:
-        if self.rig is None:
+        if self.pool is None:
             raise HostError(f"{len(configurations)} configurations would have to be booted, and nothing may be.")
-        return self.rig.boot_many(configurations, parallel=self.parallel)
+        return self.pool.boot_many(configurations, parallel=self.parallel)
 
     def _booted(self, cases: Sequence[Case]) -> Iterator[Case]:
-        by_name = {case.configuration.name: case for case in cases}
-        for configuration, observed in self._boot([case.configuration for case in cases]):
-            case = by_name[configuration.name]
-            if isinstance(observed, BootError):
-                self.say(f"FAILED: {configuration.name} did not boot to its end: {observed}")
-                continue
-            self._keep(case, AS_IT_IS, observed)
-            yield case
+        """Those that came to their end, at the second try if not at the first: on a busy machine a guest may run out of time."""
+        for is_last in (False, True):
+            by_name = {case.configuration.name: case for case in cases}
+            failed = []
+            for configuration, observed in self._boot([case.configuration for case in cases]) if cases else ():
+                case = by_name[configuration.name]
+                if isinstance(observed, BootError):
+                    self.say(f"{'FAILED: ' if is_last else ''}{configuration.name} did not boot to its end: {observed}")
+                    failed.append(case)
+                    continue
+                self._keep(case, AS_IT_IS, observed)
+                yield case
+            cases = failed
 
     def _keep(self, case: Case, variation: str, observed: Observation) -> None:
         self.corpus.add(Record(case, variation, observed.owners, observed.owners_by_stage, observed.modalias))
@@ -133,10 +138,10 @@ class Comparison:
             found = (
                 variation
                 for one in result.judged
-                if one.verdict is Verdict.OPEN and one.winner is not None
+                if one.status is Status.OPEN and one.winner is not None
                 for outcome in one.winner.outcomes
                 if outcome not in one.observed.values()
-                for variation in races.favouring(result.case.configuration, modalias, one.address, one.winner, outcome)
+                for variation in races.force_order(result.case.configuration, modalias, one.address, one.winner, outcome)
             )
             name, variation = next(((name, one) for name, one in found if name not in tried), ("", None))
             if variation is not None:
@@ -147,7 +152,7 @@ class Comparison:
 
     def compared(self, case: Case, answers: Answers) -> Result:
         boots = {record.variation: (record.owners, record.by_stage) for record in self.corpus.variations(case)}
-        return Result(case, tuple(judgement.judge(answers, boots)))
+        return Result(case, tuple(comparison_result.compare(answers, boots)))
 
 
 class _InChild:

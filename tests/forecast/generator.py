@@ -7,16 +7,16 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 
-import modprobe_themes
-import rule_themes
-import spelling
+import line_variants
+import modprobe_generator
+import rule_generator
+from config_builder import Case, ConfigBuilder
 from configuration import COMPRESSIONS, DRACUT, INITRAMFS_TOOLS, NO_COLDPLUG, SERIES
-from draft import Case, Draft
-from policy_theme import own_policy
+from policy_generator import own_policy
 from targets import NATIVES, RIVAL, TARGETS, Target
 
-Theme = Callable[[Draft, Target], None]
-THEMES: tuple[tuple[Theme, int], ...] = (*modprobe_themes.THEMES, *rule_themes.THEMES, (own_policy, 12))
+Generator = Callable[[ConfigBuilder, Target], None]
+GENERATORS: tuple[tuple[Generator, int], ...] = (*modprobe_generator.GENERATORS, *rule_generator.GENERATORS, (own_policy, 12))
 # How often each device is the one that matters: those that share a driver, and those whose driver really binds.
 WEIGHTS = tuple(target.weight for target in TARGETS)
 
@@ -28,22 +28,22 @@ FIRST_LEAN = 1000
 def draw(seed: int, series: Sequence[str] = SERIES) -> Case:
     """The configuration that a seed stands for.  The kernels take turns, so that every count has all of them."""
     choice = random.Random(seed)  # noqa: S311 - a repeatable draw is wanted
-    draft = Draft(
+    builder = ConfigBuilder(
         choice,
         series[seed % len(series)],
         flow=choice.choices((INITRAMFS_TOOLS, DRACUT, NO_COLDPLUG), (58, 30, 12))[0],
         compression=choice.choices(COMPRESSIONS, (60, 10, 10, 10, 10))[0],
     )
-    _noise(draft)
+    _noise(builder)
     targets = _targets(choice)
     for target in targets:
-        choice.choices([theme for theme, _weight in THEMES], [weight for _theme, weight in THEMES])[0](draft, target)
-    if not draft.virtual_functions and draft.maybe(0.1):
-        draft.virtual_functions = 1
+        choice.choices([generator for generator, _weight in GENERATORS], [weight for _generator, weight in GENERATORS])[0](builder, target)
+    if not builder.virtual_functions and builder.maybe(0.1):
+        builder.virtual_functions = 1
     if seed >= FIRST_LEAN:
         wanted = {native for target in targets for native in target.natives}
-        draft.leave_out({module: device for module, device in COSTLY.items() if module not in wanted})
-    return draft.finished(f"seed-{seed}")
+        builder.leave_out({module: device for module, device in COSTLY.items() if module not in wanted})
+    return builder.finished(f"seed-{seed}")
 
 
 def draw_many(first: int, count: int, series: Sequence[str] = SERIES) -> list[Case]:
@@ -60,28 +60,28 @@ def _targets(choice: random.Random) -> list[Target]:
     return found
 
 
-def _noise(draft: Draft) -> None:
+def _noise(builder: ConfigBuilder) -> None:
     """Lines that decide nothing, and an image with this and that in it."""
     modules = list(NATIVES)
-    if draft.maybe(0.3):
-        draft.modprobe(*spelling.decoys(draft.choice, modules))
-    if draft.maybe(0.15):
-        draft.modprobe("blacklist no_such_module", "options no_such_module ids=8086:10d3", "softdep no_such_module pre: vfio_pci")
-    if draft.maybe(0.1):
-        draft.modprobe(f"options {draft.choice.choice(modules)} no_such_option=1")
-    if draft.maybe(0.1):
-        draft.rules("# nothing", 'ACTION=="add", SUBSYSTEM=="net", NAME="eth9"', 'SUBSYSTEM=="pci", ATTR{power/control}="on"')
-    if draft.maybe(0.15):
-        modprobe_themes.load_at_boot(draft, draft.choice.choice([*modules, "no_such_module", "vfio_pci"]))
-    if draft.maybe(0.5):
-        draft.pack(*draft.choice.sample(modules, draft.choice.randrange(len(modules))))
-    # With the second native there, every twin is a race with the event of another card.
-    if draft.maybe(0.2):
-        draft.note("two natives")
+    if builder.maybe(0.3):
+        builder.modprobe(*line_variants.decoys(builder.choice, modules))
+    if builder.maybe(0.15):
+        builder.modprobe("blacklist no_such_module", "options no_such_module ids=8086:10d3", "softdep no_such_module pre: vfio_pci")
+    if builder.maybe(0.1):
+        builder.modprobe(f"options {builder.choice.choice(modules)} no_such_option=1")
+    if builder.maybe(0.1):
+        builder.rules("# nothing", 'ACTION=="add", SUBSYSTEM=="net", NAME="eth9"', 'SUBSYSTEM=="pci", ATTR{power/control}="on"')
+    if builder.maybe(0.15):
+        modprobe_generator.load_at_boot(builder, builder.choice.choice([*modules, "no_such_module", "vfio_pci"]))
+    if builder.maybe(0.5):
+        builder.pack(*builder.choice.sample(modules, builder.choice.randrange(len(modules))))
+    # With the second native there, every identical card is a race with the event of another card.
+    if builder.maybe(0.2):
+        builder.note("two natives")
     else:
-        draft.missing_modules.append(RIVAL)
-    if draft.maybe(0.05):
-        draft.cmdline.append("intel_iommu=off")
-        draft.note("intel_iommu=off")
-    if draft.maybe(0.2):
-        draft.cmdline.append(draft.choice.choice(("quiet", "nosuchoption", "module_blacklist_not=vfio_pci", "modprobe.blacklist=")))
+        builder.missing_modules.append(RIVAL)
+    if builder.maybe(0.05):
+        builder.cmdline.append("intel_iommu=off")
+        builder.note("intel_iommu=off")
+    if builder.maybe(0.2):
+        builder.cmdline.append(builder.choice.choice(("quiet", "nosuchoption", "module_blacklist_not=vfio_pci", "modprobe.blacklist=")))

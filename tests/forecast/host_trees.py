@@ -31,7 +31,7 @@ def likeness(configuration: Configuration) -> _Likeness:
 
 
 def in_memory() -> str | None:
-    """A folder to lay trees out in that is no disk's, if there is one with room: a thousand trees are a million files."""
+    """A folder in memory to lay trees out in, if there is one with room: a thousand trees are a million files."""
     if not os.access(_MEMORY, os.W_OK | os.X_OK):
         return None
     free = os.statvfs(_MEMORY)

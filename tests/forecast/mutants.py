@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from comparison import Comparison, Facts, read_facts
-from draft import Case
+from config_builder import Case
 from mutations import MUTATIONS, Mutation
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host

@@ -112,7 +112,7 @@ def _blacklist_for_all(right: t.Any) -> t.Any:
     return broken
 
 
-def _blacklist_heeded_by_all(right: t.Any) -> t.Any:
+def _blacklist_for_every_program(right: t.Any) -> t.Any:
     """As if every program asked as udev asks."""
 
     def broken(self: t.Any, text: str, honours_blacklist: bool, source: t.Any = None) -> t.Any:
@@ -290,9 +290,9 @@ MUTATIONS = (
     Mutation("a blacklist keeps a module out", f"{_PROBING}:Modprobe._blacklist_of", always(None)),
     Mutation("a blacklist counts only for what was asked for", f"{_PROBING}:Modprobe._probe_list", _blacklist_for_all),
     Mutation(
-        "a plain modprobe of a name heeds no blacklist",
+        "a plain modprobe of a name ignores blacklists",
         f"{_PROBING}:Modprobe.ask",
-        _blacklist_heeded_by_all,
+        _blacklist_for_every_program,
     ),
     Mutation(
         "softdep pre: comes before",
@@ -388,7 +388,9 @@ MUTATIONS = (
     ),
     Mutation("not every driver makes virtual functions", f"{_SIMULATION}._makes_none", always(None)),
     Mutation(
-        "driverctl's vfio-pci takes unbound twins, too", f"{_PLAY}:with_id", lambda _right: lambda registration, _effect: registration
+        "driverctl's vfio-pci takes unbound identical cards, too",
+        f"{_PLAY}:with_id",
+        lambda _right: lambda registration, _effect: registration,
     ),
     Mutation(
         "driverctl gives up where modprobe fails",

@@ -7,8 +7,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from config_builder import Case
 from configuration import DRACUT, INITRAMFS_TOOLS, NO_COLDPLUG, SERIES, Configuration
-from draft import Case
 from targets import address_of
 
 E1000E, SECOND = address_of("e1000e"), address_of("e1000e", 1)

@@ -16,9 +16,9 @@ from dataclasses import dataclass, replace
 
 import generator
 from comparison import Comparison
+from config_builder import Case
 from configuration import DRACUT, SERIES, Configuration
-from draft import Case
-from policy_theme import NAME
+from policy_generator import NAME
 from targets import TARGETS, Target
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.boot_policy import prepare

@@ -31,7 +31,7 @@ _ALIAS = re.compile(r"(pci:\S+) \S+$")
 _MANY_WORKERS = "udev.children_max=64"
 
 
-def favouring(
+def force_order(
     configuration: Configuration, modalias: Mapping[str, str], address: str, winner: Winner, outcome: str | None
 ) -> Iterator[tuple[str, Configuration]]:
     """Variations of a configuration that may make a device's race end so, each with its name, the likeliest first.
@@ -45,9 +45,9 @@ def favouring(
     if any(fact.startswith(f"or {outcome or 'no driver'}: {_DRIVERCTL}") for fact in facts):
         late = _with_files(configuration, {_SLOW_PROBE: _PROBE_LATE, _UNBIND_RULES: _UNBIND_LATE})
         yield _named(configuration, "driverctl's probe late", late)
-        # There is nothing to take the device from unless its twin's event came first.
-        for twin in sorted(other for other in modalias if other != address and modalias[other] == modalias[address]):
-            yield _named(configuration, f"driverctl's probe late, event of {twin} first", _first(late, twin)[1])
+        # There is nothing to take the device from unless an identical card's event came first.
+        for alike in sorted(other for other in modalias if other != address and modalias[other] == modalias[address]):
+            yield _named(configuration, f"driverctl's probe late, event of {alike} first", _first(late, alike)[1])
     events = [*others, address] if others and not _is_by_rule(facts) else [address, *others]
     for first in events:
         yield _first(configuration, first)

@@ -66,7 +66,7 @@ def read(path: Path, folder: Path) -> dict[str, Kernel]:
             archive.extractall(folder, filter="data")
         return {place.name: _read(place) for place in sorted(folder.iterdir())}
     except (tarfile.TarError, lzma.LZMAError, EOFError, OSError) as error:
-        raise HostError(f"{path} is no record of hosts: {error}.") from error
+        raise HostError(f"{path} is not a record of hosts: {error}.") from error
 
 
 def require_all(path: Path, kernels: t.Mapping[str, Kernel], configurations: Collection[Configuration]) -> None:

@@ -11,8 +11,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from config_builder import Case
 from configuration import Configuration
-from draft import Case
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 
@@ -100,7 +100,7 @@ def _read(path: Path) -> Iterator[Record]:
     try:
         yield from (Record.parse(line) for line in _lines(path))
     except (ValueError, KeyError, TypeError, lzma.LZMAError, EOFError) as error:
-        raise HostError(f"{path} is no record of boots: {error}.") from error
+        raise HostError(f"{path} is not a record of boots: {error}.") from error
 
 
 def _lines(path: Path) -> Iterator[str]:

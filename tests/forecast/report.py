@@ -7,8 +7,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
+from comparison_result import DeviceResult, Status, shown
 from configuration import Configuration
-from judgement import Judged, Verdict, shown
 from table import Result, counts
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Winner
@@ -37,11 +37,11 @@ def disagreement(result: Result) -> Iterator[str]:
     yield f"WRONG: {result.case.configuration.name}"
     yield from as_files(result.case.configuration)
     for one in result.judged:
-        if one.verdict is Verdict.WRONG:
+        if one.status is Status.WRONG:
             yield from _answers(one)
 
 
-def _answers(one: Judged) -> Iterator[str]:
+def _answers(one: DeviceResult) -> Iterator[str]:
     yield f"=== {one.address}: {one.why}"
     for variation, driver in one.observed.items():
         yield f"    boot{f' ({variation})' if variation else ''}: {shown(driver)}"
@@ -58,7 +58,7 @@ def summary(results: Sequence[Result]) -> Iterator[str]:
         f"{race_open} races of which one side was seen, {unknown} unknown, {wrong} wrong"
     )
     reasons = Counter(
-        str(because.fact) for result in results for one in result.judged if one.verdict is Verdict.UNKNOWN and one.winner
+        str(because.fact) for result in results for one in result.judged if one.status is Status.UNKNOWN and one.winner
         for because in one.winner.because if because.source == "not known"
     )  # fmt: skip
     yield from (f"    unknown, {count} times: {reason}" for reason, count in reasons.most_common(12))

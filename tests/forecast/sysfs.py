@@ -51,7 +51,7 @@ def lay_out(captured: str, root: Path, virtual_functions: int, loadable: t.Colle
             # Readers want the last part of a link alone; what it leads to is not laid out.
             place.symlink_to(target)
             if path.endswith("/driver"):
-                # Of a driver that is no module nothing else was noted.
+                # Of a driver that is not a module nothing else was noted.
                 (root / "sys/bus/pci/drivers" / target.rpartition("/")[2]).mkdir(parents=True, exist_ok=True)
             module = target.rpartition("/")[2]
             if path.endswith("/module") and module in loadable:

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import machine
-from draft import Case
-from judgement import Judged, Verdict
+from comparison_result import DeviceResult, Status
+from config_builder import Case
 
 BEGIN = "<!-- counts: written by tests/forecast/run --table -->"
 END = "<!-- end of counts -->"
@@ -22,18 +22,18 @@ class Result:
     """A case, and how the forecast for each of its devices stood."""
 
     case: Case
-    judged: tuple[Judged, ...]
+    judged: tuple[DeviceResult, ...]
 
     @property
     def is_wrong(self) -> bool:
-        return any(one.verdict is Verdict.WRONG for one in self.judged)
+        return any(one.status is Status.WRONG for one in self.judged)
 
 
 def counts(results: Sequence[Result]) -> tuple[int, ...]:
     """One row of the table."""
-    judged = [one.verdict for result in results for one in result.judged]
-    verdicts = (Verdict.RIGHT, Verdict.SHOWN, Verdict.OPEN, Verdict.UNKNOWN, Verdict.WRONG)
-    return (len(results), len(judged), *(judged.count(verdict) for verdict in verdicts))
+    judged = [one.status for result in results for one in result.judged]
+    statuses = (Status.RIGHT, Status.SHOWN, Status.OPEN, Status.UNKNOWN, Status.WRONG)
+    return (len(results), len(judged), *(judged.count(status) for status in statuses))
 
 
 def rendered(results: Sequence[Result]) -> str:
@@ -45,7 +45,7 @@ def rendered(results: Sequence[Result]) -> str:
 
 def one_side(results: Sequence[Result]) -> str:
     """Why of some races one side only was seen."""
-    left = [(result, one) for result in results for one in result.judged if one.verdict is Verdict.OPEN]
+    left = [(result, one) for result in results for one in result.judged if one.status is Status.OPEN]
     if not left:
         return "Of each race both sides were seen."
     virtual = [one for _result, one in left if one.address in machine.VIRTUAL_ADDRESSES]

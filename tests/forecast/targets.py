@@ -18,7 +18,7 @@ RIVAL = "rival_pci"
 """A second native for e1000e's devices, and the only one of edu."""
 VIRTUAL_NATIVE = "igbvf"
 # By QEMU's model: the loadable native modules, the drivers that they register, and how often the device is drawn: those
-# with a twin, and those whose driver really binds, more often.
+# with an identical card, and those whose driver really binds, more often.
 _MODELS: dict[str, tuple[tuple[str, ...], tuple[str, ...], int]] = {
     "e1000e": (("e1000e", RIVAL), ("e1000e", RIVAL), 6),
     "bochs-display": (("bochs",), ("bochs-drm",), 4),

@@ -19,7 +19,7 @@ def texts(rooms: Sequence[str] = ROOMS) -> dict[str, str]:
     return {str(path.relative_to(CORE)): path.read_text(encoding="utf-8") for path in paths}
 
 
-def drawn(files: Mapping[str, str], seed: int, count: int | None, left_out: Collection[str] = ()) -> list[Mutant]:
+def drawn(files: Mapping[str, str], seed: str, count: int | None, left_out: Collection[str] = ()) -> list[Mutant]:
     """``count`` mutants, or all; without those whose names are ``left_out``, in whose place the file's next ones come.
 
     The files share the count by their lines, so a room's share is that of its code.
@@ -50,6 +50,6 @@ def shares(weights: Mapping[str, int], limits: Mapping[str, int], count: int) ->
     return given
 
 
-def _shuffled(mutants: Sequence[Mutant], seed: int, file: str, left_out: Collection[str]) -> list[Mutant]:
+def _shuffled(mutants: Sequence[Mutant], seed: str, file: str, left_out: Collection[str]) -> list[Mutant]:
     order = random.Random(f"{seed} {file}")  # noqa: S311 - a draw that can be repeated
     return [mutant for mutant in order.sample(mutants, len(mutants)) if mutant.name not in left_out]

@@ -100,6 +100,8 @@ def driver_file(
     imports: t.Sequence[str] = ("__pci_register_driver",),
     sections: t.Mapping[str, bytes] | None = None,
     name_section: int = 2,
+    code: bytes = b"\x90" * 16,
+    cut: int = 0,
     **fields: str,
 ) -> bytes:
     """A module with these drivers.  ``announced`` are further tables, by symbol, that no driver of the file points to."""
@@ -136,9 +138,9 @@ def driver_file(
         for name, section, value, size in symbols
     )
     out.sections = {
-        ".text": (PROGBITS, CODE, b"\x90" * 16, 0, 0),
+        ".text": (PROGBITS, CODE, code, 0, 0),
         ".rodata.str1.1": (PROGBITS, TABLE, strings, 0, 0),
-        ".rodata": (PROGBITS, TABLE, tables, 0, 0),
+        ".rodata": (PROGBITS, TABLE, tables[: len(tables) - cut], 0, 0),
         ".data": (PROGBITS, DATA, data, 0, 0),
         ".rela.data": (RELOCATIONS, 0, relocations, 6, 4),
         ".symtab": (SYMBOLS, 0, rows, 7, 0),

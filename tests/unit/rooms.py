@@ -36,6 +36,7 @@ ROOMS = (
     Room("pci", READS, "PCI functions, selectors, users"),
     Room("kernel", READS, "kernels, modules, aliases, modprobe.d"),
     Room("udev", READS, "udev rules"),
+    Room("startup", READS, "what starts by itself, and what it may do to drivers"),
     Room("boot_loader", READS, "which kernel boots, and its command line"),
     Room("initramfs", READS, "what an initramfs holds"),
     Room("dkms", DOES, "driver packages"),

@@ -37,7 +37,7 @@ unsigned long long number(const char *word)
 	errno = 0;
 	value = strtoull(word, &end, 0);
 	if (errno || end == word || *end)
-		bail("%s is no number", word);
+		bail("%s is not a number", word);
 	return value;
 }
 

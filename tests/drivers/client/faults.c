@@ -2,7 +2,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /*
  * Each call that a driver makes in a task, failing once: the task has to fail with the error that belongs to the call, the
- * driver must hold afterwards what it held before, and the next try must succeed. The drivers are those with the ledger.
+ * driver must hold afterwards what it held before, and the next try must succeed. The drivers are those with the leak counter.
  */
 #include <errno.h>
 #include <fcntl.h>

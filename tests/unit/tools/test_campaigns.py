@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from workshop import campaigns
-from workshop.campaigns import PAGE, Row, is_current, read, run_all, write
-from workshop.check import Check
-from workshop.checkout import Checkout
-from workshop.errors import WorkshopError
-from workshop.phases import MAIN_SCENARIO, rotated, scenarios
-from workshop.workbench import Workbench
+from devtool import campaigns
+from devtool.campaigns import PAGE, Row, is_current, read, run_all, write
+from devtool.check import Check
+from devtool.checkout import Checkout
+from devtool.errors import DevtoolError
+from devtool.phases import MAIN_SCENARIO, rotated, scenarios
+from devtool.workbench import Workbench
 
 
 @pytest.fixture
@@ -104,7 +104,7 @@ def test_the_commit_chooses_among_the_other_scenarios(checkout: Checkout) -> Non
 
 def test_the_scenario_that_is_asked_for_rides_along(checkout: Checkout) -> None:
     assert rotated(checkout, "two") == "two"
-    with pytest.raises(WorkshopError, match="there is no scenario three besides default; there are one, two"):
+    with pytest.raises(DevtoolError, match="there is no scenario three besides default; there are one, two"):
         rotated(checkout, "three")
 
 

@@ -12,8 +12,8 @@ import pytest
 
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.unavailable import EXIT_STATUS
 from ansible_collections.vfio.variants.tests.unit.archives import served
-from workshop.check import Check, Result, judge, run, tally
-from workshop.errors import WorkshopError
+from devtool.check import Check, Result, judge, run, tally
+from devtool.errors import DevtoolError
 
 HERE = Path(__file__).parent
 
@@ -164,7 +164,7 @@ def test_a_time_limit_ends_the_whole_group_and_then_tidies_up(tmp_path: Path) ->
 
 
 def test_a_program_that_is_not_there_is_one_clear_sentence() -> None:
-    with pytest.raises(WorkshopError, match=r"^/nowhere/tool cannot be run: No such file or directory$"):
+    with pytest.raises(DevtoolError, match=r"^/nowhere/tool cannot be run: No such file or directory$"):
         run(Check("a check", ("/nowhere/tool",), HERE, {}))
 
 

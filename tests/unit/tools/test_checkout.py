@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from workshop.checkout import Checkout
+from devtool.checkout import Checkout
 
 
 @pytest.fixture

@@ -15,10 +15,10 @@ import pytest
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive import unavailable
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.unavailable import ArchiveUnavailableError, Missing, named_in
 from ansible_collections.vfio.variants.tests.unit.archives import PythonIndex, served
-from workshop import interpreters
-from workshop.checkout import Checkout
-from workshop.environment import Environment, fill, provide, without
-from workshop.errors import WorkshopError
+from devtool import interpreters
+from devtool.checkout import Checkout
+from devtool.environment import Environment, fill, provide, without
+from devtool.errors import DevtoolError
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def test_a_compatible_version_stands_in_for_a_pinned_one(tmp_path: Path, index: 
 
 def test_what_does_not_build_is_not_the_indexs_fault(tmp_path: Path, index: PythonIndex, environment: Environment) -> None:
     index.add_source("broken", "1.0", backend="raise SystemExit('no such thing as luck')")
-    with pytest.raises(WorkshopError, match="no such thing as luck"):
+    with pytest.raises(DevtoolError, match="no such thing as luck"):
         filled(environment, tmp_path, "tool==2.1.1\nbroken\n")
 
 

@@ -12,8 +12,8 @@ import pytest
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive import unavailable
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.unavailable import ArchiveUnavailableError, named_in
 from ansible_collections.vfio.variants.tests.unit.archives import DebianArchive, served
-from workshop import packages
-from workshop.errors import WorkshopError
+from devtool import packages
+from devtool.errors import DevtoolError
 
 SETTINGS = """
 Dir::State "{0}"; Dir::State::lists "{0}/lists"; Dir::State::status "{0}/status"; Dir::Cache "{0}/cache"; Dir::Log "{0}";
@@ -69,5 +69,5 @@ def test_what_no_version_can_replace_is_the_archives_fault(tmp_path: Path, archi
 
 def test_an_apt_that_does_not_work_is_not(tmp_path: Path, archive: DebianArchive) -> None:
     (tmp_path / "status").write_text("these are not packages\n", encoding="utf-8")
-    with pytest.raises(WorkshopError, match=r"^Debian packages could not be installed: vfio-test-beta"):
+    with pytest.raises(DevtoolError, match=r"^Debian packages could not be installed: vfio-test-beta"):
         install(archive, tmp_path, "vfio-test-beta")

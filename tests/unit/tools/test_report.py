@@ -8,12 +8,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.unavailable import ArchiveUnavailableError, Missing
-from workshop.check import Check, Result
-from workshop.checkout import Checkout
-from workshop.errors import WorkshopError
-from workshop.phases import Phase
-from workshop.report import Outcome, exit_status, run_phases, summary
-from workshop.workbench import Workbench
+from devtool.check import Check, Result
+from devtool.checkout import Checkout
+from devtool.errors import DevtoolError
+from devtool.phases import Phase
+from devtool.report import Outcome, exit_status, run_phases, summary
+from devtool.workbench import Workbench
 
 
 def phase(name: str, *codes: int, costly: bool = False) -> Phase:
@@ -51,7 +51,7 @@ def test_a_phase_with_nothing_to_check_has_failed(tmp_path: Path) -> None:
 
 def test_a_phase_that_cannot_be_made_ready_has_failed(tmp_path: Path) -> None:
     def checks(_bench: Workbench) -> Iterator[Check]:
-        raise WorkshopError("no network")
+        raise DevtoolError("no network")
 
     assert results(tmp_path, Phase("sanity", "tried out", checks)) == [("sanity", "FAILED", 0, 1)]
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from workshop import interpreters
-from workshop.ansible_test import pip_settings
-from workshop.errors import WorkshopError
-from workshop.packages import wanted
+from devtool import interpreters
+from devtool.ansible_test import pip_settings
+from devtool.errors import DevtoolError
+from devtool.packages import wanted
 
 
 def test_a_package_list_has_comments_and_one_package_a_line(tmp_path: Path) -> None:
@@ -41,7 +41,7 @@ def test_a_shim_that_refuses_is_not_an_interpreter(tmp_path: Path) -> None:
 def test_the_chosen_interpreter_has_to_work(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PYTHON", "/nowhere/python3.11")
 
-    with pytest.raises(WorkshopError, match=r"^PYTHON=/nowhere/python3\.11 is not a working Python"):
+    with pytest.raises(DevtoolError, match=r"^PYTHON=/nowhere/python3\.11 is not a working Python"):
         interpreters.controller()
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from workshop.errors import WorkshopError
-from workshop.words import LIST, Allowance, Word, WordList, texts
+from devtool.errors import DevtoolError
+from devtool.words import LIST, Allowance, Word, WordList, texts
 
 TOOLS = LIST.parents[1]
 LISTED = WordList.read()
@@ -104,7 +104,7 @@ def test_every_allowance_is_narrow_and_has_a_reason() -> None:
 def test_a_list_that_allows_an_unlisted_word_is_refused(tmp_path: Path) -> None:
     file = tmp_path / "words.toml"
     file.write_text('[[words]]\ntext = "grue"\ninstead = "x"\n[[allowed]]\nfiles = "a"\nword = "bleen"\nreason = "y"\n')
-    with pytest.raises(WorkshopError, match="'bleen'"):
+    with pytest.raises(DevtoolError, match="'bleen'"):
         WordList.read(file)
 
 
@@ -112,7 +112,7 @@ def test_a_list_that_allows_an_unlisted_word_is_refused(tmp_path: Path) -> None:
 def test_a_malformed_list_is_one_sentence(content: str, tmp_path: Path) -> None:
     file = tmp_path / "words.toml"
     file.write_text(content)
-    with pytest.raises(WorkshopError, match="word list"):
+    with pytest.raises(DevtoolError, match="word list"):
         WordList.read(file)
 
 
@@ -125,7 +125,7 @@ def test_a_binary_file_and_a_link_are_not_texts(tmp_path: Path) -> None:
 
 def run(*names: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, "PYTHONPATH": str(TOOLS)}
-    argv = [sys.executable, "-m", "workshop.words", *names]
+    argv = [sys.executable, "-m", "devtool.words", *names]
     return subprocess.run(argv, env=environment, capture_output=True, text=True, timeout=120, check=False)
 
 

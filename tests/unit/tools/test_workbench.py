@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from workshop.checkout import Checkout
-from workshop.workbench import Workbench
+from devtool.checkout import Checkout
+from devtool.workbench import Workbench
 
 FILES = {
     "demo": "#!/usr/bin/env python\n",

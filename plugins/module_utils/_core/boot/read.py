@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot import read_initramfs as read_image
@@ -16,6 +17,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader im
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.next_boot import BootEntry, NextBoot
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import CMDLINE, Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup import read as startup
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache import Cache
@@ -61,11 +63,14 @@ def _boot(
     image = read_image.find(machine.host, entry, machine.cache)
     inherited = () if image.early is None else image.early.blacklisted
     root = read_root.read_stage(machine.host, kernel, rules, entry.cmdline, entry.source, inherited)
+    starting = startup.read(machine.host, kernel, machine.inventory, entry.cmdline, entry.source, read_root.init_is_systemd(machine.host))
+    root = dataclasses.replace(root, influences=(*root.influences, *starting.early))
     early = None if image.early is None else image.early.stage
     if early is not None and rebuilt_with is not None:
         early = rebuilt(early, root, rebuilt_with)
     stages = (root,) if early is None else (early, root)
     later = facts.for_kernel(kernel, machine.inventory, rules, _driver_of(machine))
+    later = dataclasses.replace(later, influences=(*later.influences, *starting.later))
     about = read_modules.read(machine, kernel, stages, later, entry.cmdline)
     return Boot(
         release=kernel.release,
@@ -81,6 +86,7 @@ def _boot(
         has_iommu=_has_iommu(machine, entry.cmdline),
         later=later,
         doubts=tuple(dict.fromkeys((*entry.doubts, *image.doubts))),
+        assumes=starting.assumes,
     )
 
 

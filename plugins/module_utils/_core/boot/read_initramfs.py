@@ -66,7 +66,7 @@ def read_stage(image: Image, cmdline: Cmdline, source: str, cache: Cache | None 
     config, unsure = with_listed_options(config_of(view, image.release, cmdline, source), flow.steps, kernel)
     config = config.with_blacklist(flow.blacklisted, source)
     loads_lists = read_dracut.is_made_by(view) and read_dracut.loads_lists(view, cmdline)
-    stage = Stage(INITRAMFS, image.path, flow.steps, kernel, config, rules_of(view), (*doubts, *unsure), loads_lists)
+    stage = Stage(INITRAMFS, image.path, flow.steps, kernel, config, rules_of(view), (*doubts, *unsure), loads_lists=loads_lists)
     return Early(stage, flow.blacklisted if flow.blacklist_lasts else ())
 
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What rebinds devices after the root has booted: driverctl, libvirt, DPDK, virtual functions, units and rc.local."""
+"""What rebinds devices after the root has booted, as far as it is simulated: driverctl, libvirt, DPDK, virtual functions."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from xml.etree import ElementTree as ET
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Assigned, Later
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.driverctl import Driverctl
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot.read_scripts import WRITES
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 
 if t.TYPE_CHECKING:
@@ -30,11 +29,6 @@ LIBVIRT_DAEMONS = ("libvirtd", "virtqemud")
 LIBVIRT_LIBRARY = re.compile(r"libvirt\.so\.0\.(\d+)\.\d+")
 CHOOSES_VARIANTS = 10000
 CATCH_ALL = "vfio-pci"
-UNITS = "/etc/systemd/system"
-RC_LOCAL = "/etc/rc.local"
-LINKS = "/etc/systemd/network"
-EXEC = re.compile(r"^\s*Exec\w+\s*=\s*[-@:+!|]*(.*)$", re.MULTILINE)
-LARGEST_SCRIPT = 1 << 16
 DriverOf = t.Callable[[str], str]
 """Returns the driver that a module registers."""
 
@@ -55,7 +49,7 @@ class LaterFacts:
         return cls(
             driverctl=driverctl,
             may_take={**driverctl.may_take, **dict(_dpdk(host)), **assigned},
-            doubts=(*libvirt_doubts, *_doubts(host)),
+            doubts=libvirt_doubts,
         )
 
     def for_kernel(self, kernel: Kernel, inventory: Inventory, rules: Rules, driver_of: DriverOf) -> Later:
@@ -146,52 +140,3 @@ def _virtual_functions(kernel: Kernel, inventory: Inventory, rules: Rules) -> tu
             else:
                 doubts.append(f"{rule} may create virtual functions of {device.address}; how many cannot be determined from the rule.")
     return found, tuple(doubts)
-
-
-def _doubts(host: Host) -> t.Iterator[str]:
-    """Doubts because of the administrator's programs that write to a driver's attributes."""
-    for path, text in _programs(host):
-        for number, line in enumerate(text.split("\n"), 1):
-            written = None if line.lstrip().startswith(("#", ";")) else WRITES.search(line)
-            if written is not None:
-                yield f"{path}:{number} writes to {written[0].lstrip('/')}; the effect cannot be determined."
-                break
-    for name in host.names(LINKS):
-        text = host.text_or_none(f"{LINKS}/{name}") or "" if name.endswith(".link") else ""
-        if re.search(r"^\s*SR-IOVVirtualFunctions\s*=", text, re.MULTILINE):
-            yield f"{LINKS}/{name} makes systemd-udevd create virtual functions; of which device cannot be determined."
-
-
-def _programs(host: Host) -> t.Iterator[tuple[str, str]]:
-    """Path and text of enabled units, their drop-ins, the scripts that they run, and rc.local."""
-    names = host.names(UNITS)
-    started = {unit for folder in names if folder.endswith((".wants", ".requires")) for unit in host.names(f"{UNITS}/{folder}")}
-    paths = [f"{UNITS}/{name}" for name in names if name.endswith(".service") and name in started]
-    paths += [f"{UNITS}/{name}/{part}" for name in names if name.endswith(".service.d") for part in host.names(f"{UNITS}/{name}")]
-    scripts: dict[str, None] = {}
-    for path in paths:
-        text = _text(host, path)
-        # A link points to a package's unit, or to /dev/null.
-        if text is None or host.link(path) is not None:
-            continue
-        yield path, text
-        scripts.update(
-            (word.strip("\"'"), None) for line in EXEC.findall(text) for word in line.split() if word.strip("\"'").startswith("/")
-        )
-    status = host.stat(RC_LOCAL)
-    if status is not None and status.st_mode & 0o100:
-        scripts[RC_LOCAL] = None
-    for script in scripts:
-        text = _text(host, script)
-        if text is not None and text.startswith("#!"):
-            yield script, text
-
-
-def _text(host: Host, path: str) -> str | None:
-    status = host.stat(path)
-    if status is None or not host.is_file(path) or status.st_size > LARGEST_SCRIPT:
-        return None
-    try:
-        return host.read_text(path)
-    except HostError:
-        return None

@@ -32,4 +32,7 @@ class FileTree(t.Protocol):
 
     def read_text(self, path: str) -> str: ...
 
+    def head(self, path: str, most: int) -> bytes | None:
+        """At most the first ``most`` bytes of a regular file; None if it is not one, or cannot be read."""
+
     def text_or_none(self, path: str) -> str | None: ...

@@ -182,6 +182,16 @@ class Host:
             self._read_log.record_content(path, content)
         return None if content is None else content.decode("utf-8", "surrogateescape").strip()
 
+    def head(self, path: str, most: int) -> bytes | None:
+        """At most the first ``most`` bytes of a regular file; None if it is not one, or cannot be read.  Only its status is recorded."""
+        if not self.is_file(path):
+            return None
+        try:
+            with self.open(path) as file:
+                return file.read(most)
+        except (HostError, OSError):
+            return None
+
     @contextlib.contextmanager
     def open(self, path: str) -> t.Iterator[t.BinaryIO]:
         """Open a file to read it in pieces.  Raises HostError if it cannot be opened."""

@@ -78,6 +78,10 @@ class ImageView:
     def read_text(self, path: str) -> str:
         return self.read_bytes(path).decode("utf-8", "surrogateescape")
 
+    def head(self, path: str, most: int) -> bytes | None:
+        content = self.image.texts.get(self._place(path))
+        return None if content is None else content[:most]
+
     def text_or_none(self, path: str) -> str | None:
         return self.read_text(path).strip() if self._place(path) in self.image.texts else None
 

@@ -15,7 +15,7 @@ def figures(cold: float, warm: float) -> list[Figure]:
     return [Figure("a host", limit, processor, 1e6) for limit, processor in ((COLD, cold), (WARM, warm))]
 
 
-def test_a_limit_that_is_just_kept_is_not_a_failure_however_long_the_clock_ran() -> None:
+def test_a_limit_that_is_just_kept_does_not_fail_however_long_the_clock_ran() -> None:
     assert list(missed(figures(LIMITS[COLD], LIMITS[WARM]))) == []
 
 

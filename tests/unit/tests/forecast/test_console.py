@@ -36,6 +36,6 @@ def test_modules_come_in_the_order_of_their_loading() -> None:
 
 
 @pytest.mark.parametrize("text", [report().replace("@end\n", ""), report("root"), "", f"@unsettled\n{report()}"])
-def test_a_guest_that_did_not_tell_all_is_no_observation(text: str) -> None:
+def test_a_guest_that_did_not_report_everything_is_not_an_observation(text: str) -> None:
     with pytest.raises(BootError):
         console.parse(text)

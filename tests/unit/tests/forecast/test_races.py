@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from configuration import Configuration
-from races import favouring
+from races import force_order
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import RACE, Reason, Winner
 
@@ -17,7 +17,7 @@ RIVAL = Reason("or rival_pci", "modules.alias of 6.12: pci:v00001234d000011E8sv*
 
 def test_the_event_of_the_device_for_which_the_rival_is_loaded_goes_first() -> None:
     race = Winner("e1000e", RACE, "root", (NATIVE, RIVAL), ("e1000e", "rival_pci"))
-    name, variation = next(iter(favouring(PLAIN, MODALIAS, CARD, race, "rival_pci")))
+    name, variation = next(iter(force_order(PLAIN, MODALIAS, CARD, race, "rival_pci")))
     assert name == f"event of {ACCELERATOR} first"
     (rule,) = (text for path, text in variation.root_files.items() if path.endswith(".rules"))
     assert f'KERNEL!="{ACCELERATOR}", PROGRAM=' in rule
@@ -26,16 +26,16 @@ def test_the_event_of_the_device_for_which_the_rival_is_loaded_goes_first() -> N
 
 def test_a_rule_for_the_device_itself_wins_when_its_own_event_goes_first() -> None:
     race = Winner("e1000e", RACE, "root", (NATIVE, Reason("or vfio-pci", str(RULE))), ("e1000e", "vfio-pci"))
-    assert next(iter(favouring(PLAIN, MODALIAS, CARD, race, "vfio-pci")))[0] == f"event of {CARD} first"
+    assert next(iter(force_order(PLAIN, MODALIAS, CARD, race, "vfio-pci")))[0] == f"event of {CARD} first"
 
 
-def test_the_twin_goes_first_where_it_loads_the_native() -> None:
+def test_the_identical_card_goes_first_where_it_loads_the_native() -> None:
     race = Winner("vfio-pci", RACE, "root", (RULE, Reason("or e1000e", str(NATIVE))), ("vfio-pci", "e1000e"))
-    assert next(iter(favouring(PLAIN, MODALIAS, CARD, race, "e1000e")))[0] == f"event of {SECOND} first"
+    assert next(iter(force_order(PLAIN, MODALIAS, CARD, race, "e1000e")))[0] == f"event of {SECOND} first"
 
 
 def test_no_variation_is_booted_under_the_name_of_another() -> None:
     race = Winner("e1000e", RACE, "root", (NATIVE, RIVAL), ("e1000e", "rival_pci"))
-    variations = list(favouring(PLAIN, MODALIAS, CARD, race, "rival_pci"))
+    variations = list(force_order(PLAIN, MODALIAS, CARD, race, "rival_pci"))
     assert len({one.name for _name, one in variations}) == len(variations) > 3
     assert "lists first" in {name for name, _one in variations}

@@ -10,9 +10,9 @@ import command
 import pytest
 import recorded_hosts
 from comparison import Comparison
+from comparison_result import Status
 from configuration import FLOWS, SERIES
 from host_trees import HostTrees, likeness
-from judgement import Verdict
 from records import Corpus
 
 BOOTS = Corpus(command.OBSERVED)
@@ -36,8 +36,8 @@ def comparison(tmp_path_factory: pytest.TempPathFactory) -> Comparison:
 @pytest.mark.parametrize("name", CASES)
 def test_no_boot_ended_otherwise_than_predicted(comparison: Comparison, name: str) -> None:
     result = comparison.judged(CASES[name])
-    assert [one for one in result.judged if one.verdict is Verdict.WRONG] == []
-    assert any(one.verdict is Verdict.RIGHT for one in result.judged)
+    assert [one for one in result.judged if one.status is Status.WRONG] == []
+    assert any(one.status is Status.RIGHT for one in result.judged)
 
 
 def test_the_boots_are_of_every_kernel_and_every_kind_of_initramfs() -> None:

@@ -65,9 +65,9 @@ def test_a_record_from_which_something_is_read_otherwise_is_not_written(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_is_no_record_is_named(tmp_path) -> None:
+def test_what_is_not_a_record_is_named(tmp_path) -> None:
     (tmp_path / "hosts.tar.xz").write_bytes(b"nothing of the kind")
-    with pytest.raises(HostError, match=r"hosts\.tar\.xz is no record of hosts"):
+    with pytest.raises(HostError, match=r"hosts\.tar\.xz is not a record of hosts"):
         recorded_hosts.read(tmp_path / "hosts.tar.xz", tmp_path / "hosts")
 
 

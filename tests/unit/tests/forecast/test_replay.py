@@ -28,7 +28,7 @@ import sys
 sys.path.insert(0, sys.argv.pop(1))
 import command
 status = command.main(sys.argv[1:])
-print(sorted({"rig", "guest_release", "build_root"} & sys.modules.keys()))
+print(sorted({"guest_pool", "guest_release", "build_root"} & sys.modules.keys()))
 sys.exit(status)
 """
 
@@ -99,7 +99,7 @@ def test_a_file_that_holds_no_boots_is_named(tmp_path: Path) -> None:
     (tmp_path / "boots.jsonl").write_text('{"case": 1}\n')
     status, said = judge(tmp_path, "--replay", str(tmp_path / "boots.jsonl"))
     assert status == 1
-    assert said[0].startswith(f"FAILED: {tmp_path}/boots.jsonl is no record of boots: ")
+    assert said[0].startswith(f"FAILED: {tmp_path}/boots.jsonl is not a record of boots: ")
 
 
 def test_boots_without_their_hosts_are_not_judged_by_other_hosts(tmp_path: Path) -> None:

@@ -15,12 +15,12 @@ FILES = {LONG: "".join(f"a{number} = b < {number}\n" for number in range(90)), S
 
 
 def test_the_same_seed_draws_the_same_and_another_one_others() -> None:
-    assert drawn(FILES, 1, 40) == drawn(FILES, 1, 40)
-    assert drawn(FILES, 1, 40) != drawn(FILES, 2, 40)
+    assert drawn(FILES, "1", 40) == drawn(FILES, "1", 40)
+    assert drawn(FILES, "1", 40) != drawn(FILES, "2", 40)
 
 
 def test_each_file_has_a_share_by_its_length() -> None:
-    assert Counter(mutant.file for mutant in drawn(FILES, 1, 40)) == {LONG: 36, SHORT: 4}
+    assert Counter(mutant.file for mutant in drawn(FILES, "1", 40)) == {LONG: 36, SHORT: 4}
 
 
 def test_a_file_without_enough_mutants_leaves_its_share_to_the_others() -> None:
@@ -30,15 +30,15 @@ def test_a_file_without_enough_mutants_leaves_its_share_to_the_others() -> None:
 
 
 def test_one_that_is_left_out_changes_no_more_than_its_own_place() -> None:
-    before = drawn(FILES, 1, 40)
+    before = drawn(FILES, "1", 40)
     left_out = before[0]
-    now = drawn(FILES, 1, 40, {left_out.name})
+    now = drawn(FILES, "1", 40, {left_out.name})
     assert len(set(before) ^ set(now)) == 2
     assert left_out not in now
 
 
 def test_every_file_of_every_room_is_drawn_from() -> None:
-    found = drawn(texts(), 1, 600)
+    found = drawn(texts(), "1", 600)
     assert len(found) == 600
     assert {mutant.room for mutant in found} == set(ROOMS)
     assert {mutant.file for mutant in found} == {file for file, text in texts().items() if mutants_of(file, text)}

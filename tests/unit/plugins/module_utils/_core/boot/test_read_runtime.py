@@ -18,7 +18,6 @@ from ansible_collections.vfio.variants.tests.unit.trees import ANY_VFIO, DEBIAN_
 CARD, NIC = "0000:01:00.0", "0000:00:02.0"
 DOMAIN = "when its domain starts"
 AUTOSTART = "/etc/libvirt/qemu/autostart/guest.xml"
-UNIT = "/etc/systemd/system/bind.service"
 
 
 @pytest.fixture
@@ -154,52 +153,3 @@ def test_a_rule_that_may_match_is_a_doubt(tree: Tree) -> None:
 def test_a_function_that_can_have_none_gets_none(tree: Tree) -> None:
     tree.file("/etc/udev/rules.d/70-vf.rules", 'SUBSYSTEM=="pci", ATTR{sriov_numvfs}="2"\n')
     assert set(later(tree).virtual_functions) == {NIC}
-
-
-# -- programs
-
-
-def started(tree: Tree, text: str) -> Tree:
-    return tree.file(UNIT, text).link("/etc/systemd/system/multi-user.target.wants/bind.service", UNIT)
-
-
-@pytest.mark.parametrize(
-    ("command", "written"),
-    [
-        ("echo vfio-pci > /sys/bus/pci/devices/0000:01:00.0/driver_override", "driver_override"),
-        ("echo 10de 1db1 > /sys/bus/pci/drivers/vfio-pci/new_id", "new_id"),
-        ("echo 0000:01:00.0 > /sys/bus/pci/drivers/nouveau/unbind", "unbind"),
-        ("echo 4 > /sys/class/net/eth0/device/sriov_numvfs", "sriov_numvfs"),
-    ],
-)
-def test_a_unit_that_writes_to_a_drivers_attributes_is_a_doubt(tree: Tree, command: str, written: str) -> None:
-    started(tree, f"\n[Service]\n# binds the card\nExecStart=/bin/sh -c '{command}'\n")
-    assert later(tree).doubts == (f"{UNIT}:4 writes to {written}; the effect cannot be determined.",)
-
-
-def test_the_script_that_a_unit_runs_is_read_too(tree: Tree) -> None:
-    tree.file("/usr/local/sbin/bind-cards", "#!/bin/sh\necho 1 > /sys/bus/pci/drivers_probe\n", 0o755)
-    started(tree, "[Service]\nExecStart=-/usr/local/sbin/bind-cards --all\n")
-    assert later(tree).doubts == ("/usr/local/sbin/bind-cards:2 writes to drivers_probe; the effect cannot be determined.",)
-
-
-def test_a_unit_that_nothing_starts_is_none(tree: Tree) -> None:
-    tree.file(UNIT, "[Service]\nExecStart=/bin/sh -c 'echo > /sys/bus/pci/drivers_probe'\n")
-    assert later(tree).doubts == ()
-
-
-def test_an_addition_to_a_unit_counts(tree: Tree) -> None:
-    path = "/etc/systemd/system/libvirtd.service.d/site.conf"
-    tree.file(path, "[Service]\nExecStartPre=/bin/sh -c 'echo > /sys/bus/pci/drivers_probe'\n")
-    assert later(tree).doubts == (f"{path}:2 writes to drivers_probe; the effect cannot be determined.",)
-
-
-def test_rc_local_counts_where_it_can_be_run(tree: Tree) -> None:
-    text = "#!/bin/sh\ndriverctl set-override 0000:01:00.0 vfio-pci\n"
-    assert later(tree.file("/etc/rc.local", text)).doubts == ()
-    assert later(tree.file("/etc/rc.local", text, 0o755)).doubts[0].startswith("/etc/rc.local:2 ")
-
-
-def test_a_link_file_that_makes_virtual_functions_is_a_doubt(tree: Tree) -> None:
-    tree.file("/etc/systemd/network/50-nic.link", "[Link]\nSR-IOVVirtualFunctions=4\n")
-    assert later(tree).doubts[0].startswith("/etc/systemd/network/50-nic.link makes systemd-udevd create virtual functions")

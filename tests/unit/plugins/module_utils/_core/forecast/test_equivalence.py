@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+import dataclasses
+import typing as t
+
 import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Assigned, Later
@@ -65,3 +68,60 @@ def test_two_of_a_class_stand_for_all_of_it() -> None:
     found = DeviceClasses.of(CARDS, boot(rules=COLDPLUG + OVERRIDE % 'KERNEL=="0000:0c:00.0"'))
     assert [card.address for card in found.representatives] == ["0000:01:00.0", "0000:0c:00.0"]
     assert [card.address for card in found.samples] == ["0000:01:00.0", "0000:0a:00.0", "0000:0c:00.0"]
+
+
+ONE, TEN, ELEVEN, TWELVE = (card.address for card in CARDS)
+TAKEN = Assigned("vfio-pci", "a file")
+
+
+@pytest.mark.parametrize(
+    ("facts", "sizes"),
+    [
+        ({"later": Later(may_take={TEN: TAKEN})}, [3, 1]),
+        ({"later": Later(virtual_functions={TEN: (2, "a file")})}, [3, 1]),
+        ({"held_by_built_in": {TEN: "x"}}, [3, 1]),
+        ({"held_by_built_in": {ONE: "x", TEN: "y"}}, [1, 1, 2]),
+        ({"held_by_built_in": {ONE: "x", TEN: "x"}}, [2, 2]),
+        ({"declined": {TEN: frozenset(("x",))}}, [3, 1]),
+        ({"declined": {ONE: frozenset(("x",)), TEN: frozenset(("y",))}}, [1, 1, 2]),
+        ({"maybe_built_in": frozenset((TEN,))}, [3, 1]),
+    ],
+)
+def test_what_is_known_of_one_card_alone_sets_it_apart(facts: dict[str, t.Any], sizes: list[int]) -> None:
+    found = DeviceClasses.of(CARDS, dataclasses.replace(boot(rules=COLDPLUG), **facts))
+    assert [len(members) for members in found.members.values()] == sizes
+
+
+@pytest.mark.parametrize(
+    ("rule", "sizes"),
+    [
+        (f'KERNEL!="{TEN}", NAME="x"\n', [3, 1]),
+        (f'KERNELS=="{TEN}", NAME="x"\n', [3, 1]),
+        (f'ATTR{{[pci/{TEN}]vendor}}=="0x10de", NAME="x"\n', [3, 1]),
+        (f'ENV{{X}}=="{TEN}", NAME="x"\n', [4]),
+        ('KERNEL=="0000:0?:*", NAME="x"\n', [4]),
+    ],
+)
+def test_whatever_asks_for_an_address_sets_its_card_apart(rule: str, sizes: list[int]) -> None:
+    assert classes(COLDPLUG + rule) == sizes
+
+
+def test_another_identity_is_another_class() -> None:
+    others = [device(ONE), device(TEN, subsystem="10de:1212"), device(ELEVEN, revision=0xFF), device(TWELVE, class_code=0x030000)]
+    assert [len(members) for members in DeviceClasses.of([*others, device("0000:0d:00.0")], boot()).members.values()] == [2, 1, 1, 1]
+
+
+def test_virtual_functions_go_with_those_of_their_own_card() -> None:
+    functions = [
+        device(f"0000:{bus}:10.{number}", physical_function=card)
+        for bus, card, numbers in (("03", ONE, "02"), ("04", TEN, "0"))
+        for number in numbers
+    ]
+    found = DeviceClasses.of([*CARDS, *functions], boot())
+    assert [[card.address for card in members] for members in found.members.values()] == [
+        [ONE],
+        [TEN],
+        [ELEVEN, TWELVE],
+        ["0000:03:10.0", "0000:03:10.2"],
+        ["0000:04:10.0"],
+    ]

@@ -18,7 +18,9 @@ VENDORS, DEVICES, SUBSYSTEMS, CLASSES = (
     ("0000:0000", "10de:1212"),
     (0x030200, 0x020000, 0x010802),
 )
-HAND_WRITTEN = ("pci:v000010DE*", "pci:v0000[!1]*", "pci:*", "pci:v000010DEd00001DB[14]sv*", "pci:v?????0DEd*", "vfio_pci:v0000*")
+# As modpost writes them but for their ends, which no modalias has.
+TAILED = ("pci:v000010DEd00001DB1sv*sd*bc03sc02i00?", "pci:v000010DEd00001DB1sv*sd*bc*sc*i*x")
+HAND_WRITTEN = ("pci:v000010DE*", "pci:v0000[!1]*", "pci:*", "pci:v000010DEd00001DB[14]sv*", "pci:v?????0DEd*", "vfio_pci:v0000*", *TAILED)
 
 
 def drawn_alias(draw: random.Random) -> str:

@@ -5,15 +5,16 @@
 from __future__ import annotations
 
 import typing as t
+from pathlib import Path
 
 import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.driver_tables import Tables
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_content import ModuleContent
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_content import ModuleContent, NoModuleError
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import PciId
 from ansible_collections.vfio.variants.tests.unit.driver_files import AARCH64, PPC64, X86_64, Assembly, Driver, Entry, driver_file
-from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13
+from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13, Tree
 
 CARD, OTHER = Entry(0x10DE, 0x1DB1), Entry(0x10DE, 0x20B0)
 CARD_BYTES = Assembly().table([CARD])[:40]
@@ -122,9 +123,10 @@ def test_a_table_without_a_symbol_is_vouched_for_by_aliases_that_say_whole_bytes
     ]
 
 
-def test_a_part_of_a_class_byte_is_more_than_an_alias_can_say() -> None:
-    whole = Entry(0x10DE, 0x1DB1, class_code=0x030200, class_mask=0xFF0000)
-    partly = Entry(0x10DE, 0x1DB1, class_code=0x030200, class_mask=0xFFF000)
+@pytest.mark.parametrize("code", [0x030200, 0])
+def test_a_part_of_a_class_byte_is_more_than_an_alias_can_say(code: int) -> None:
+    whole = Entry(0x10DE, 0x1DB1, class_code=code, class_mask=0xFF0000)
+    partly = Entry(0x10DE, 0x1DB1, class_code=code, class_mask=0xFFF000)
     found = tables([Driver(b"gpu", (partly,), None, probe=False)], aliases=[whole.alias])
     assert [driver.ids[0].class_mask for driver in found.drivers] == [0xFFF000]
 
@@ -148,7 +150,7 @@ def test_a_table_that_has_no_end_is_none() -> None:
 
 def test_a_pointer_to_code_before_a_table_is_not_a_name() -> None:
     """A structure of functions that happens to be followed by a table: `before` leads to .text."""
-    found = tables([Driver(b"gpu", (CARD,))], name_section=1)
+    found = tables([Driver(b"gpu", (CARD,))], name_section=1, code=b"looks_like_a_name\0")
     assert names(found) == []
 
 
@@ -181,3 +183,17 @@ def test_a_symbol_of_another_kind_vouches_for_no_table(symbol: str) -> None:
 
 def test_a_module_without_aliases_for_pci_has_no_driver() -> None:
     assert tables([Driver(b"gpu", (CARD,))], aliases=["usb:v1D6Bp*"]) == Tables()
+
+
+@pytest.mark.parametrize("cut", [1, 7, 31, 32])
+def test_a_table_that_is_cut_off_is_none_and_never_a_crash(cut: int) -> None:
+    assert names(tables([Driver(b"gpu", (CARD,))], id_size=32, cut=cut)) == []
+
+
+@pytest.mark.parametrize("content", [b"\xfd7zXZ\0broken", b"\x1f\x8bbroken", b"no module"])
+def test_a_file_that_cannot_be_unpacked_is_not_a_module(tmp_path: Path, content: bytes) -> None:
+    host = Tree(tmp_path).file("/gpu.ko", content).host()
+    with pytest.raises(NoModuleError, match=r"^/gpu\.ko is not a kernel module"):
+        ModuleContent.read(host, "/gpu.ko")
+    with pytest.raises(NoModuleError, match=r"^/none\.ko is missing"):
+        ModuleContent.read(host, "/none.ko")

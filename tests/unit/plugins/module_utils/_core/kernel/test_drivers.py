@@ -119,7 +119,7 @@ def test_of_several_drivers_none_of_which_is_the_modules_own_the_first_is_meant(
 
 def test_drivers_of_other_buses_are_no_pci_drivers(tmp_path: Path) -> None:
     tree = machine(tmp_path).module("mine-vfio", ["mine-pci"])
-    tree.link("/sys/module/mine_vfio/drivers/platform:aaa", "/sys/bus/platform/drivers/aaa")
+    tree.link("/sys/module/mine_vfio/drivers/auxiliary:aaa", "/sys/bus/auxiliary/drivers/aaa")
     assert names(tree, "mine-vfio") == {"mine_vfio": "mine-pci"}
 
 

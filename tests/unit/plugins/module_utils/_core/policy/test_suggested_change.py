@@ -170,3 +170,13 @@ def test_a_search_ends_with_its_budget() -> None:
     found = boot(rules=STOCK_RULES, modprobe=IDS)
     with pytest.raises(OutOfBudgetError):
         Search([CARD], found, limit=0).remedy(CARD, "vfio-pci")
+
+
+def test_where_one_change_is_not_enough_two_are_named_in_their_order() -> None:
+    sentence = advice(boot(rules=rules(CLAIM), modprobe="blacklist vfio-pci\n"), "vfio-pci", device(SECOND))
+    assert sentence == "Remove /etc/modprobe.d/site.conf:1 (blacklist vfio_pci), then claim 0000:01:00.0 for vfio-pci with boot_policy."
+
+
+def test_what_cannot_be_determined_is_not_settled_by_a_policy_of_our_own() -> None:
+    doubtful = f'KERNEL=="{CARD.address}", PROGRAM=="/bin/ask", ATTR{{driver_override}}="nouveau"\n'
+    assert advice(boot(rules=rules(doubtful))) is None

@@ -89,10 +89,10 @@ def test_what_would_help_is_told_beside_the_failure(tmp_path: Path) -> None:
 
 def test_what_a_forecast_takes_for_granted_is_returned_on_request_from_the_cache_too(tmp_path: Path) -> None:
     tree = host(tmp_path, policy=OVERRIDE).pci(GPU, V100, driver="nouveau", group=1)
-    said = ["The probe of vfio-pci succeeds, which is not bound to the device now."]
+    said = "The probe of vfio-pci succeeds, which is not bound to the device now."
     for returned, of in ((asked, {"devices": GPU}), (info, {}), (info, {})):
         assert "assumes" not in returned(tree, **of)["devices"][0]["kernels"][DEBIAN_13]
-        assert returned(tree, **of, assumes=True)["devices"][0]["kernels"][DEBIAN_13]["assumes"] == said
+        assert said in returned(tree, **of, assumes=True)["devices"][0]["kernels"][DEBIAN_13]["assumes"]
 
 
 def test_without_an_expectation_a_claim_that_will_lose_is_only_told(tmp_path: Path) -> None:

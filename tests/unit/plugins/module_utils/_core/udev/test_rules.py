@@ -377,3 +377,8 @@ def test_a_rule_for_another_event_does_not_match_this_one(tmp_path: Path) -> Non
 def test_a_file_that_is_not_utf_8_is_read(tmp_path: Path) -> None:
     tree = Tree(tmp_path).file("/etc/udev/rules.d/a.rules", b'# caf\xe9\nATTR{driver_override}="x"\n')
     assert [str(rule) for rule in Rules.read(tree.host()).rules] == ["/etc/udev/rules.d/a.rules:2"]
+
+
+def test_a_continued_line_loses_its_backslash_alone() -> None:
+    (rule,) = parse('NAME="a"\\\n, OWNER="b"\n', RULE)
+    assert [(key.name, key.value) for key in rule.keys] == [("NAME", "a"), ("OWNER", "b")]

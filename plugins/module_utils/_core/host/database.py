@@ -1,0 +1,35 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Rows of a SQLite database of the host, where this Python can read such."""
+
+from __future__ import annotations
+
+import typing as t
+from urllib.parse import quote
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+
+try:
+    import sqlite3
+except ImportError:
+    sqlite3 = None  # type: ignore[assignment]
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+
+
+def rows(host: Host, path: str, query: str, most: int) -> list[tuple[t.Any, ...]] | None:
+    """At most so many rows; None if the file is no database, or if Python was built without SQLite.  Nothing is written or locked."""
+    if sqlite3 is None or not host.is_file(path):
+        return None
+    host.stat(path)
+    try:
+        connection = sqlite3.connect(f"file:{quote(host.path(path))}?mode=ro&immutable=1", uri=True)
+    except (sqlite3.Error, HostError):
+        return None
+    try:
+        return connection.execute(query).fetchmany(most)
+    except sqlite3.Error:
+        return None
+    finally:
+        connection.close()

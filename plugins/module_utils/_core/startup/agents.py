@@ -1,0 +1,180 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Services of packages that act on drivers as their configuration says: tuned, VPP, NetworkManager, netplan, and extensions of the root."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup import bounds, tokens
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.actors import UNBOUNDED
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.command_line import ACTING_CREDENTIAL
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Act
+    from ansible_collections.vfio.variants.plugins.module_utils._core.startup.programs import Judge
+
+IsStarted = t.Callable[[str], bool]
+_LARGEST = 256 << 10
+_CREATES: t.Final[frozenset[Act]] = frozenset(("create",))
+_SRIOV_KEYS = re.compile(r"^\s*(?:total-vfs|autoprobe-drivers)\s*=", re.MULTILINE)
+
+
+def read(host: Host, inventory: Inventory, judge: Judge, is_started: IsStarted) -> t.Iterator[Influence]:
+    """What these services may do where they are started."""
+    if is_started("tuned.service"):
+        yield from _tuned(host, judge)
+    if is_started("vpp.service"):
+        yield from _vpp(host, inventory)
+    if is_started("NetworkManager.service"):
+        yield from _network_manager(host)
+    yield from _netplan(host)
+    yield from _links(host)
+    yield from _extensions(host)
+    yield from _credentials(host)
+
+
+def _tuned(host: Host, judge: Judge) -> t.Iterator[Influence]:
+    """The active profile and those that it includes: modules, scripts, and values for sysfs."""
+    active = _text(host, "/etc/tuned/active_profile").split()
+    seen: set[str] = set()
+    while active and len(seen) < 16:
+        name = active.pop(0)
+        if name in seen or "/" in name:
+            continue
+        seen.add(name)
+        places = (
+            f"{home}/{name}/tuned.conf" for home in ("/etc/tuned/profiles", "/etc/tuned", "/usr/lib/tuned/profiles", "/usr/lib/tuned")
+        )
+        path = next((place for place in places if host.is_file(place)), None)
+        if path is None:
+            continue
+        section = ""
+        for number, line in enumerate(map(str.strip, _text(host, path).split("\n")), 1):
+            if line.startswith("["):
+                section = line.strip("[]")
+                continue
+            key, equals, value = (part.strip() for part in line.partition("="))
+            if not equals or key.startswith("#"):
+                continue
+            if key == "include":
+                active += re.split(r"[\s,;]+", value)
+            else:
+                yield from _tuned_setting(section, key, value, f"{path}:{number}", path.rpartition("/")[0], judge)
+
+
+def _tuned_setting(section: str, key: str, value: str, source: str, home: str, judge: Judge) -> t.Iterator[Influence]:
+    if key == "script":
+        yield from judge.of(value.replace("${i:PROFILE_DIR}", home), source, None)
+    elif section == "modules" and key not in ("type", "enabled", "devices", "replace", "priority"):
+        again = value.startswith("+r")
+        words = value.removeprefix("+r").lstrip(", ")
+        names = judge.loadable.acting(key)
+        if names and again:
+            modules = frozenset(map(normalize_module_name, names))
+            yield Influence(source, f"loads {key} again", frozenset(("load", "refuse")), modules=modules)
+        yield from judge.of(f"modprobe {key} {words}", source, {})
+    elif section == "sysfs" and key.startswith("/"):
+        yield from judge.of(f"echo {value} > {key}", source, {})
+
+
+def _vpp(host: Host, inventory: Inventory) -> t.Iterator[Influence]:
+    """VPP takes the devices of `dpdk { dev … }`; without such a line, every network controller that is not in use."""
+    path = "/etc/vpp/startup.conf"
+    text = re.sub(r"#[^\n]*", "", _text(host, path))
+    start = re.search(r"\bdpdk\s*\{", text)
+    if start is None and re.search(r"plugin\s+dpdk_plugin\.so\s*\{\s*disable", text):
+        return
+    section = "" if start is None else text[start.end() :]
+    if re.search(r"\bno-pci\b", section):
+        return
+    named = tokens.addresses(" ".join(re.findall(r"\bdev\s+(\S+)", section)))
+    driver = re.search(r"\buio-driver\s+(\S+)", section)
+    drivers = frozenset((driver[1],)) if driver and driver[1] != "auto" else None
+    reached = named or bounds.of_class(inventory, None, (0x02,))
+    yield Influence(
+        path, "makes vpp.service bind network controllers", frozenset(("unbind", "bind", "override", "new_id")), reached, None, drivers
+    )
+
+
+def _network_manager(host: Host) -> t.Iterator[Influence]:
+    for folder in ("/etc/NetworkManager/system-connections", "/usr/lib/NetworkManager/system-connections"):
+        for name in _names(host, folder):
+            text = _text(host, f"{folder}/{name}")
+            section = text.partition("[sriov]")[2].partition("\n[")[0]
+            if _SRIOV_KEYS.search(section):
+                yield Influence(f"{folder}/{name}", "makes NetworkManager create virtual functions", _CREATES)
+
+
+def _netplan(host: Host) -> t.Iterator[Influence]:
+    chosen: dict[str, str] = {}
+    for folder in ("/etc/netplan", "/usr/lib/netplan", "/lib/netplan"):
+        for name in _names(host, folder):
+            if name.endswith(".yaml"):
+                chosen.setdefault(name, f"{folder}/{name}")
+    for path in chosen.values():
+        for number, line in enumerate(_text(host, path).split("\n"), 1):
+            if re.match(r"\s*virtual-function-count\s*:", line):
+                yield Influence(f"{path}:{number}", "makes netplan create virtual functions", _CREATES)
+            elif re.match(r"\s*delay-virtual-functions-rebind\s*:\s*(?:true|yes|on)", line, re.IGNORECASE):
+                yield Influence(
+                    f"{path}:{number}",
+                    "makes netplan unbind virtual functions and bind them again",
+                    frozenset(("unbind", "bind", "create")),
+                )
+
+
+def _links(host: Host) -> t.Iterator[Influence]:
+    for folder in ("/etc/systemd/network", "/usr/local/lib/systemd/network", "/usr/lib/systemd/network"):
+        for name in _names(host, folder):
+            text = _text(host, f"{folder}/{name}") if name.endswith(".link") else ""
+            if re.search(r"^\s*SR-IOVVirtualFunctions\s*=\s*[^\s0]", text, re.MULTILINE):
+                yield Influence(f"{folder}/{name}", "makes systemd-udevd create virtual functions", _CREATES)
+
+
+_ACTING_FOLDERS = (
+    "usr/lib/systemd/system",
+    "usr/lib/udev/rules.d",
+    "usr/lib/modprobe.d",
+    "usr/lib/modules-load.d",
+    "usr/lib/tmpfiles.d",
+    "usr/lib/sysctl.d",
+)
+
+
+def _extensions(host: Host) -> t.Iterator[Influence]:
+    """Directories and images that systemd-sysext and systemd-confext lay over /usr and /etc."""
+    for folder, laid in (
+        ("/var/lib/extensions", "usr"),
+        ("/etc/extensions", "usr"),
+        ("/var/lib/confexts", "etc"),
+        ("/usr/lib/confexts", "etc"),
+    ):
+        for name in _names(host, folder):
+            path = f"{folder}/{name}"
+            inside = [part.replace("usr/lib/", "etc/", 1) if laid == "etc" else part for part in _ACTING_FOLDERS]
+            if not host.is_dir(path) or any(_names(host, f"{path}/{part}") for part in inside):
+                yield Influence(path, "is laid over the root: what it brings is not read", UNBOUNDED)
+
+
+def _credentials(host: Host) -> t.Iterator[Influence]:
+    """Credentials that systemd's programs take rules, units and settings from (systemd.system-credentials(7))."""
+    places = ["/etc/credstore", "/etc/credstore.encrypted", "/usr/lib/credstore"]
+    places += [f"{partition}/loader/credentials" for partition in ("/boot", "/efi", "/boot/efi")]
+    for place in places:
+        for name in _names(host, place):
+            if ACTING_CREDENTIAL.match(name):
+                yield Influence(f"{place}/{name}", "brings configuration for systemd's programs, which is not read", UNBOUNDED)
+
+
+def _names(host: Host, folder: str) -> tuple[str, ...]:
+    return host.names(folder) if host.is_dir(folder) else ()
+
+
+def _text(host: Host, path: str) -> str:
+    return (host.head(path, _LARGEST) or b"").decode("utf-8", "surrogateescape")

@@ -1,0 +1,181 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a program that starts by itself may do to PCI devices' drivers.
+
+A script is read with everything that it runs and sources.  A compiled program tells nothing: if it is as its package brought it,
+and not one of those that are known to act, it does nothing to drivers; if no package has it, it may do anything.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import posixpath
+import re
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup import actors, script_effects
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.called_files import called, started_units
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.loadable import Loadable
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.ownership import Ownership
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.shell_text import Line, Variables, lines_of, with_environment
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
+    from ansible_collections.vfio.variants.plugins.module_utils._core.startup.called_files import Called
+
+DEEPEST = 4
+MOST_FILES = 64
+LARGEST = 512 << 10
+LARGEST_SEARCHED = 16 << 20
+EVENT_DEVICE: t.Final = script_effects.EVENT_DEVICE
+ELF = b"\x7fELF"
+# Where packages put programs: what lies elsewhere was built or copied by somebody.
+PACKAGED = ("/usr/bin/", "/usr/sbin/", "/usr/lib/", "/usr/lib64/", "/usr/libexec/", "/bin/", "/sbin/", "/lib/", "/lib64/", "/usr/share/")
+_WRITES = re.compile(rb"driver_override|drivers_probe|/new_id\b|/unbind\b|finit_module")
+StartedUnit = t.Callable[[str, str], t.Sequence[Influence]]
+"""Judges a unit that a script starts, by name; the second argument is the source."""
+
+
+def judge(
+    tree: FileTree,
+    command: str,
+    source: str,
+    kernel: Kernel,
+    inventory: Inventory | None = None,
+    environment: t.Mapping[str, str] | None = None,
+    unit: StartedUnit | None = None,
+) -> tuple[Influence, ...]:
+    """What running a command may do to drivers; empty if nothing.
+
+    ``command`` is a command line, with the quotes of a shell, udev or systemd; ``source`` says where it stands.  ``environment`` has all
+    variables that are set for it; without it other variables can be set.  ``inventory`` bounds
+    what depends on devices' IDs and classes.  An address `%k` in the result (`EVENT_DEVICE`) is that of the device whose event runs the
+    command.  ``unit`` judges units that the command starts.
+    """
+    return Judge(tree, kernel, inventory, unit).of(command, source, environment)
+
+
+def judge_file(tree: FileTree, path: str, source: str, kernel: Kernel, inventory: Inventory | None = None) -> tuple[Influence, ...]:
+    """What a file that is run, or sourced, may do."""
+    return Judge(tree, kernel, inventory).of_file(path, source)
+
+
+@dataclasses.dataclass(frozen=True)
+class Judge:
+    """What is the same for every program of a tree."""
+
+    tree: FileTree
+    kernel: Kernel
+    inventory: Inventory | None
+    unit: StartedUnit | None = None
+
+    def of(self, command: str, source: str, environment: t.Mapping[str, str] | None = None) -> tuple[Influence, ...]:
+        """As `judge()`."""
+        return _Judgement(self, source, environment).of(command) if command.strip() else ()
+
+    def of_file(self, path: str, source: str) -> tuple[Influence, ...]:
+        """As `judge_file()`."""
+        return _Judgement(self, source, None).of_file(path)
+
+    def of_text(self, text: str, shown: str) -> tuple[Influence, ...]:
+        """What the text of a script does that is not a file of its own."""
+        return _Judgement(self, shown, None).of_text(text)
+
+    @functools.cached_property
+    def loadable(self) -> Loadable:
+        return Loadable.of(self.tree, self.kernel)
+
+
+class _Judgement:
+    """One program, with all that it runs."""
+
+    def __init__(self, judge_: Judge, source: str, environment: t.Mapping[str, str] | None) -> None:
+        self._judge = judge_
+        self._tree = judge_.tree
+        self._ownership = Ownership.of(judge_.tree)
+        self._source = source
+        self._closed = environment is not None
+        self._environment = environment or {}
+        self._lines: list[Line] = []
+        self._files: set[str] = set()
+        self._found: list[Influence] = []
+
+    def of(self, command: str) -> tuple[Influence, ...]:
+        if self._closed:
+            command = with_environment(command, self._environment)
+        line = Line(self._source, 0, command)
+        arguments = [word.strip("\"'") for word in command.split()[1:]]
+        self._add((line,), posixpath.dirname(command.split(maxsplit=1)[0].strip("\"'-@:+!|")) or "/", 0, arguments)
+        return self._result(arguments)
+
+    def of_file(self, path: str) -> tuple[Influence, ...]:
+        self._file(path, Line(self._source, 0, path), True, 0)
+        return self._result([])
+
+    def of_text(self, text: str) -> tuple[Influence, ...]:
+        self._add(lines_of(text, self._source), "/", 0)
+        return self._result([])
+
+    def _result(self, arguments: t.Sequence[str]) -> tuple[Influence, ...]:
+        judge_ = self._judge
+        acting = [line for line in self._lines if not line.only_assigns]
+        effects = script_effects.of(acting, self._lines, arguments, self._environment, lambda: judge_.loadable, judge_.inventory)
+        unit = self._judge.unit
+        started = [name for line in acting for name in started_units(line.text)] if unit is not None else []
+        for name in dict.fromkeys(started[:MOST_FILES]):
+            self._found += unit(name, self._source) if unit is not None else ()
+        return tuple(dict.fromkeys((*self._found, *(one.influence(self._source) for one in effects))))
+
+    def _add(self, lines: t.Sequence[Line], folder: str, depth: int, arguments: t.Sequence[str] | None = None) -> None:
+        self._lines += lines
+        if depth >= DEEPEST:
+            return
+        variables = Variables(self._lines, arguments or (), self._environment)
+        for one in called(self._tree, [line for line in lines if not line.only_assigns], variables, folder):
+            self._call(one, depth)
+
+    def _call(self, one: Called, depth: int) -> None:
+        self._file(one.path, one.line, one.as_text, depth)
+
+    def _file(self, path: str, line: Line, as_text: bool, depth: int) -> None:
+        real = self._ownership.resolved(path)
+        if real in self._files:
+            return
+        self._files.add(real)
+        if len(self._files) > MOST_FILES:
+            self._unbounded(f"runs more than {MOST_FILES} files")
+            return
+        known = actors.acts_of(self._judge.tree, real, self._ownership, self._source, line.text, self._judge.inventory, self._judge.kernel)
+        if known is not None:
+            self._found += known
+            return
+        intact = self._ownership.is_intact(real)
+        if intact and not as_text:
+            return
+        content = self._tree.head(real, LARGEST + 1)
+        if content is None:
+            return
+        if content.startswith(ELF) or b"\0" in content[:1024]:
+            if not intact:
+                self._compiled(path, real, content)
+        elif as_text or content.startswith(b"#!") or line.number == 0:
+            if len(content) > LARGEST:
+                self._unbounded(f"runs {path}, which is too large to be read")
+                return
+            text = content.decode("utf-8", "surrogateescape")
+            self._add(lines_of(text, self._tree.shown(path), intact), posixpath.dirname(real), depth + 1)
+
+    def _compiled(self, path: str, real: str, content: bytes) -> None:
+        if not self._ownership.is_readable and real.startswith(PACKAGED):
+            whole = self._tree.head(real, LARGEST_SEARCHED) or b"" if len(content) > LARGEST else content
+            if not _WRITES.search(whole):
+                return
+        owner = "that is not as its package brought it" if self._ownership.has(real) else "that belongs to no package"
+        self._unbounded(f"runs {path}, a compiled program {owner if self._ownership.is_readable else 'whose package is not known'}")
+
+    def _unbounded(self, fact: str) -> None:
+        self._found.append(Influence(self._source, fact, actors.UNBOUNDED))

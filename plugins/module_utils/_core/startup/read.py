@@ -1,0 +1,232 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Everything that starts by itself when a root boots, and what it may do to PCI devices' drivers."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup import (
+    agents,
+    guests,
+    schedules,
+    services,
+    site_hooks,
+    sysctl,
+    tmpfiles,
+)
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.actors import UNBOUNDED
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.command_line import Words, with_suffix
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.ownership import Ownership
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.programs import Judge
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import UnitFiles
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.units import StartedUnits
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
+    from ansible_collections.vfio.variants.plugins.module_utils._core.startup.schedules import Job
+    from ansible_collections.vfio.variants.plugins.module_utils._core.startup.units import Started
+
+GENERATORS = ("/etc/systemd/system-generators", "/usr/local/lib/systemd/system-generators", "/usr/lib/systemd/system-generators")
+BUS_SERVICES = ("/usr/local/share/dbus-1/system-services", "/usr/share/dbus-1/system-services")
+DEBUG_GENERATOR = "systemd-debug-generator"
+RUN_GENERATOR = "systemd-run-generator"
+# They are simulated, or judged from their configuration.
+SIMULATED = (
+    "driverctl@",
+    "dpdk.service",
+    "pve-guests.service",
+    "systemd-modules-load.service",
+    "systemd-udevd.service",
+    "systemd-udev-trigger.service",
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Startup:
+    """What may act on drivers: ``early`` from the beginning of the root stage on, ``later`` until the host is up, which includes them."""
+
+    early: tuple[Influence, ...] = ()
+    later: tuple[Influence, ...] = ()
+    assumes: tuple[str, ...] = ()
+
+
+def read(host: Host, kernel: Kernel, inventory: Inventory, cmdline: Cmdline, source: str, with_systemd: bool = True) -> Startup:
+    """What starts by itself on a host; ``source`` is where the command line stands."""
+    reader = _Reader(host, kernel, inventory, cmdline, source)
+    early = tuple(dict.fromkeys(reader.of_systemd() if with_systemd else reader.of_sysvinit()))
+    later = tuple(dict.fromkeys((*early, *reader.later())))
+    return Startup(early, later, reader.assumes())
+
+
+def judge_unit(
+    host: Host, name: str, source: str, kernel: Kernel, inventory: Inventory | None = None, cmdline: Cmdline | None = None
+) -> tuple[Influence, ...]:
+    """What starting a unit may do, with all that it pulls in; ``source`` is what starts it."""
+    units = _Units(host, kernel, inventory, cmdline, Words())
+    return tuple(dict.fromkeys(units.judged(name, source)))
+
+
+class _Units:
+    """The units of a host, each judged once."""
+
+    def __init__(self, host: Host, kernel: Kernel, inventory: Inventory | None, cmdline: Cmdline | None, words: Words) -> None:
+        self._host = host
+        self._cmdline = cmdline
+        self.files = UnitFiles(host, words.masked)
+        self._known: dict[str, tuple[Influence, ...]] = {}
+        self.judge = Judge(host, kernel, inventory, self.judged)
+
+    def judged(self, name: str, source: str) -> tuple[Influence, ...]:
+        """A unit by its name, with what it pulls in."""
+        unit = with_suffix(name.removesuffix(".service")) if "." not in name else name
+        if unit in self._known:
+            return self._known[unit]
+        self._known[unit] = ()
+        started = StartedUnits.only(self.files, unit, source)
+        self._known[unit] = tuple(one for entry in started for one in self.of(entry))
+        return self._known[unit]
+
+    def of(self, started: Started) -> tuple[Influence, ...]:
+        unit = started.unit
+        if unit.name.startswith(SIMULATED) or not services.may_run(unit, self._host, self._cmdline):
+            return ()
+        return tuple(
+            one
+            for command in services.commands(unit, self._host)
+            for one in self.judge.of(command.text, command.source, command.environment)
+        )
+
+
+class _Reader:
+    def __init__(self, host: Host, kernel: Kernel, inventory: Inventory, cmdline: Cmdline, source: str) -> None:
+        self._host = host
+        self._inventory = inventory
+        self._source = source
+        self._words = words = Words.of(cmdline)
+        has_debug = self._generator(DEBUG_GENERATOR)
+        masked = words.masked if has_debug else ()
+        self._units = _Units(host, kernel, inventory, cmdline, dataclasses.replace(words, masked=masked))
+        self._judge = self._units.judge
+        wants = [(unit, source) for unit in words.wants] if has_debug else []
+        self._started = StartedUnits.at_boot(self._units.files, words.target, wants)
+        self._ownership = Ownership.of(host)
+
+    def _generator(self, name: str) -> bool:
+        """Whether a generator of systemd's can run; one that cannot be seen is taken to be there where none is."""
+        folders = [folder for folder in GENERATORS if self._host.names(folder)]
+        return not folders or any(name in self._host.names(folder) for folder in folders)
+
+    def of_systemd(self) -> t.Iterator[Influence]:
+        for started in list(self._started.found.values()):
+            yield from self._units.of(started)
+        if self._generator(RUN_GENERATOR):
+            for command in self._words.runs:
+                yield from self._judge.of(command, f"{self._source}: systemd.run=", {})
+        for name in self._words.credentials:
+            yield Influence(f"{self._source}: systemd.set_credential={name}", "brings configuration for systemd", UNBOUNDED)
+        yield from self._generators()
+        yield from self._bus_services()
+        if self._runs("systemd-tmpfiles-setup.service") or self._runs("systemd-tmpfiles-setup-dev.service"):
+            yield from tmpfiles.read(self._host, self._inventory)
+        if self._runs("systemd-sysctl.service"):
+            yield from sysctl.read(self._host, self._reads_sysctl_conf(), self._judge.of)
+        yield from self._scripts(lambda name: self._units.files.load(f"{name}.service") is None and not self._is_masked(f"{name}.service"))
+        yield from self._scheduled(lambda units: any(self._is_started(unit) for unit in units))
+        yield from self._configured()
+
+    def of_sysvinit(self) -> t.Iterator[Influence]:
+        """Without systemd: scripts of run levels, which start cron as well."""
+        yield from sysctl.read(self._host, True, self._judge.of)
+        yield from self._scripts(lambda _name: True)
+        started = {job.source.rpartition("/")[2][3:] for job in schedules.init_scripts(self._host)}
+        yield from self._scheduled(lambda units: any(unit.partition(".")[0] in started for unit in units))
+        yield from self._configured()
+
+    def later(self) -> t.Iterator[Influence]:
+        """What runs only when the host is nearly up: guests that are started by themselves."""
+        yield from guests.read(self._host, self._inventory, self._judge, self._is_started)
+
+    def assumes(self) -> tuple[str, ...]:
+        found = len(self._started.found)
+        if self._ownership.is_readable:
+            return (f"Programs that {found} units start act on no driver where they are as their packages brought them.",) if found else ()
+        return ("No package database can be read: programs in /usr/bin, /usr/lib and the like are taken to be a distribution's.",)
+
+    def _configured(self) -> t.Iterator[Influence]:
+        yield from agents.read(self._host, self._inventory, self._judge, self._is_started)
+        yield from site_hooks.read(self._host, self._judge, self._is_started)
+
+    # -- units
+
+    def _is_started(self, unit: str) -> bool:
+        return unit in self._started.found or any(unit in started.unit.names for started in self._started.found.values())
+
+    def _is_masked(self, unit: str) -> bool:
+        return unit in self._words.masked or self._host.link(f"/etc/systemd/system/{unit}") == "/dev/null"
+
+    def _runs(self, unit: str) -> bool:
+        """Whether a unit of systemd's own runs: where it cannot be seen it does, if nothing masks it."""
+        return not self._is_masked(unit)
+
+    def _reads_sysctl_conf(self) -> bool:
+        """systemd-sysctl reads /etc/sysctl.conf only through a link in sysctl.d, which Debian has up to version 12."""
+        return not self._host.exists("/usr/lib/systemd/systemd-sysctl") or self._is_started("procps.service")
+
+    def _generators(self) -> t.Iterator[Influence]:
+        seen: set[str] = set()
+        for folder in GENERATORS:
+            for name in self._host.names(folder) if self._host.is_dir(folder) else ():
+                path = f"{folder}/{name}"
+                if name in seen or not schedules.is_executable(self._host, path):
+                    seen.add(name)
+                    continue
+                seen.add(name)
+                if self._ownership.is_intact(self._ownership.resolved(path)):
+                    continue
+                if self._ownership.is_readable or not folder.startswith("/usr/lib/"):
+                    yield Influence(path, "is a generator of no package: it can make units of any kind", UNBOUNDED)
+                else:
+                    yield from self._judge.of(path, path, {})
+
+    def _bus_services(self) -> t.Iterator[Influence]:
+        """Services that D-Bus starts when somebody asks for their names."""
+        for folder in BUS_SERVICES:
+            for name in self._host.names(folder) if self._host.is_dir(folder) else ():
+                path = f"{folder}/{name}"
+                text = (self._host.head(path, 1 << 14) or b"").decode("utf-8", "surrogateescape")
+                settings = dict(line.partition("=")[::2] for line in text.split("\n") if "=" in line)
+                unit, program, user = (settings.get(key, "").strip() for key in ("SystemdService", "Exec", "User"))
+                if unit:
+                    yield from self._units.judged(unit, path)
+                elif program and user in ("", "root"):
+                    yield from self._judge.of(program, path, {})
+
+    # -- scripts
+
+    def _scripts(self, is_run: t.Callable[[str], bool]) -> t.Iterator[Influence]:
+        for job in schedules.init_scripts(self._host):
+            target = self._host.link_name(job.source) or job.source.rpartition("/")[2][3:]
+            if is_run(target.removesuffix(".sh")):
+                yield from self._judge.of(job.command, job.source, {})
+        if not (self._is_masked("rc-local.service") or self._is_masked("rc.local.service")):
+            yield from self._jobs(schedules.local_scripts(self._host))
+
+    def _scheduled(self, is_started: t.Callable[[t.Sequence[str]], bool]) -> t.Iterator[Influence]:
+        if is_started(schedules.CRON_UNITS):
+            yield from self._jobs(schedules.at_reboot(self._host))
+        if is_started(("anacron.service", "anacron.timer", *schedules.CRON_UNITS)):
+            yield from self._jobs(schedules.of_anacron(self._host))
+        if is_started(("atd.service",)):
+            for job in schedules.of_at(self._host):
+                yield from self._judge.of_text(job.command, job.source)
+
+    def _jobs(self, jobs: t.Iterable[Job]) -> t.Iterator[Influence]:
+        for job in jobs:
+            if not job.user:
+                yield from self._judge.of(job.command, job.source, {})

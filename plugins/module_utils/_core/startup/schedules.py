@@ -1,0 +1,124 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What cron, anacron and at run when the host starts, and the scripts of sysvinit (crontab(5), anacrontab(5), at(1), init.d(7))."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import typing as t
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+
+CRON_UNITS = (
+    "cron.service",
+    "crond.service",
+    "cronie.service",
+    "fcron.service",
+    "vixie-cron.service",
+    "bcron.service",
+    "systemd-cron.service",
+    "cron.target",
+)
+TABLES = ("/var/spool/cron/crontabs", "/var/spool/cron", "/var/spool/cron/tabs")
+SYSTEM_TABLES = ("/etc/crontab", "/etc/cron.d")
+ANACRON = "/etc/anacrontab"
+JOBS = ("/var/spool/cron/atjobs", "/var/spool/at")
+INIT_SCRIPTS = "/etc/init.d"
+RUN_LEVELS = tuple(
+    f"/etc/{folder}" for folder in ("rcS.d", "rc2.d", "rc3.d", "rc4.d", "rc5.d", "rc.d/rc3.d", "rc.d/rc5.d", "rcB.d", "boot.d")
+)
+RC_LOCAL = (
+    "/etc/rc.local",
+    "/etc/rc.d/rc.local",
+    "/etc/init.d/boot.local",
+    "/etc/rc.d/boot.local",
+    "/etc/boot.d/boot.local",
+    "/etc/init.d/after.local",
+)
+LARGEST = 256 << 10
+_VARIABLE = re.compile(r"^\s*[A-Za-z_]\w*\s*=")
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """A command and the file and line that it is from.  ``user`` is empty if it runs as root."""
+
+    command: str
+    source: str
+    user: str = ""
+
+
+def at_reboot(host: Host) -> t.Iterator[Job]:
+    """The lines of crontabs that run at the start of cron: `@reboot`, with a user in the tables of the system."""
+    for folder in SYSTEM_TABLES:
+        for path in _files(host, folder):
+            yield from _lines(host, path, with_user=True)
+    for folder in TABLES:
+        for path in _files(host, folder):
+            user = path.rpartition("/")[2]
+            for job in _lines(host, path, with_user=False):
+                yield dataclasses.replace(job, user="" if user == "root" else user)
+
+
+def _lines(host: Host, path: str, with_user: bool) -> t.Iterator[Job]:
+    for number, line in enumerate(_text(host, path).split("\n"), 1):
+        words = line.split(None, 2 if with_user else 1)
+        if not words or words[0] not in ("@reboot", "%reboot") or _VARIABLE.match(line):
+            continue
+        if with_user and len(words) > 2:
+            yield Job(words[2], f"{path}:{number}", "" if words[1] == "root" else words[1])
+        elif not with_user and len(words) > 1:
+            yield Job(words[1], f"{path}:{number}")
+
+
+def of_anacron(host: Host) -> t.Iterator[Job]:
+    """anacron's jobs, which it runs soon after the start where their time has passed."""
+    for number, line in enumerate(_text(host, ANACRON).split("\n"), 1):
+        words = line.split(None, 3)
+        if len(words) == 4 and not line.lstrip().startswith("#") and not _VARIABLE.match(line):
+            yield Job(words[3], f"{ANACRON}:{number}")
+
+
+def of_at(host: Host) -> t.Iterator[Job]:
+    """Jobs of at whose time may have come."""
+    for folder in JOBS:
+        for path in _files(host, folder):
+            if not path.rpartition("/")[2].startswith("."):
+                yield Job(_text(host, path), path)
+
+
+def init_scripts(host: Host) -> t.Iterator[Job]:
+    """The scripts that links of run levels start."""
+    for folder in RUN_LEVELS:
+        for name in host.names(folder) if host.is_dir(folder) else ():
+            path = f"{folder}/{name}"
+            if name.startswith("S") and is_executable(host, path):
+                yield Job(f"{path} start", path)
+
+
+def local_scripts(host: Host) -> t.Iterator[Job]:
+    """rc.local and its like, where they can be run."""
+    seen: set[str] = set()
+    for path in RC_LOCAL:
+        if is_executable(host, path) and (host.link(path) or path) not in seen:
+            seen.add(host.link(path) or path)
+            yield Job(path, path)
+
+
+def is_executable(host: Host, path: str) -> bool:
+    status = host.stat(path) if host.is_file(path) else None
+    return status is not None and status.st_mode & 0o111 != 0
+
+
+def _files(host: Host, place: str) -> t.Iterator[str]:
+    if host.is_file(place):
+        yield place
+    elif host.is_dir(place):
+        yield from (f"{place}/{name}" for name in host.names(place) if host.is_file(f"{place}/{name}"))
+
+
+def _text(host: Host, path: str) -> str:
+    content = host.head(path, LARGEST)
+    return "" if content is None else content.decode("utf-8", "surrogateescape")

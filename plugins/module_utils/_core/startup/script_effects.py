@@ -1,0 +1,243 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the lines of a script do to drivers, and to which devices, modules and drivers that is limited."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup import bounds, tokens
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.shell_text import Variables
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Act
+    from ansible_collections.vfio.variants.plugins.module_utils._core.startup.loadable import Loadable
+    from ansible_collections.vfio.variants.plugins.module_utils._core.startup.shell_text import Line
+    from ansible_collections.vfio.variants.plugins.module_utils._core.startup.tokens import Load, Token
+
+EVENT_DEVICE: t.Final = "%k"
+_EVENT = re.compile(r"%k|%p|%b|\$kernel|\$devpath|\$id\b")
+# What finds devices while it runs.
+_FINDS = re.compile(r"\blspci\b|\bxargs\b|\bfind\b|\{\}|nodedev-list|\blshw\b|\beval\b")
+_FINDS_ELSEWHERE = re.compile(
+    r"listdir|glob|scandir|os\.walk|lspci|argv|readlines|\binput\(|opendir|Dir\.|readdir|iterdir|environ|\bopen\([^)]*(?:conf|json|yaml|txt)"
+)
+_ECHOED = re.compile(r"\b(?:echo|printf)\b((?:\s+-\w+)*\s*[^>|;&]*)")
+_SET_OVERRIDE = re.compile(r"set-override\s+(\S+)\s+(\S+)")
+_DEVBIND = re.compile(r"(?:-b|--bind)[=\s]+(\S+)")
+_PIPED = re.compile(r"\|\s*(?:sudo\s+)?(?:/(?:usr/)?bin/)?(?:ba|da|a|z|k)?sh\b(?!\s*-c)|base64\s+(?:-d|--decode)")
+_SYSFS = re.compile(r"/sys\b|\bsysfs\b|/pci\b|\bpci_bus\b")
+_WRITING_ACTS: t.Final[frozenset[Act]] = frozenset(("override", "unbind", "bind", "new_id", "remove"))
+
+
+@dataclasses.dataclass(frozen=True)
+class Effect:
+    """What a program does, where it says so, and how that is bounded, as in `Influence`."""
+
+    line: Line
+    written: str
+    acts: frozenset[Act]
+    addresses: frozenset[str] | None = None
+    modules: frozenset[str] | None = None
+    drivers: frozenset[str] | None = None
+
+    def influence(self, source: str) -> Influence:
+        place = "" if self.line.shown == source else f"runs {self.line}, which "
+        return Influence(source, f"{place}{self.written}", self.acts, self.addresses, self.modules, self.drivers)
+
+
+def of(
+    lines: t.Sequence[Line],
+    assigning: t.Sequence[Line],
+    arguments: t.Sequence[str],
+    environment: t.Mapping[str, str],
+    loadable: t.Callable[[], Loadable],
+    inventory: Inventory | None,
+) -> list[Effect]:
+    """The effects of all lines of a program together: those on attributes, on modules, and on virtual functions.
+
+    ``assigning`` are all lines, including those of which only the variables count.
+    """
+    if not any(_MAY_ACT.search(line.text) for line in lines):
+        return []
+    script = _Script(lines, assigning, arguments, environment, loadable, inventory)
+    return [*script.on_attributes(), *script.on_modules()]
+
+
+_MAY_ACT = re.compile(
+    r"driver_override|drivers_|sriov|new_id|remove_id|bind|/re|driverctl|devbind|nodedev|nodeDevice|virsh|\b(?:qm|pvesh|xl|incus|lxc)\b|vgaswitcheroo|acpi"
+    r"|supergfxctl|optimus|prime-select|envycontrol|setpci|kexec|hotplugctl|nvidia-smi|modprobe|insmod|rmmod|/sys|eval|\||>"
+)
+
+
+class _Script:
+    def __init__(
+        self,
+        lines: t.Sequence[Line],
+        assigning: t.Sequence[Line],
+        arguments: t.Sequence[str],
+        environment: t.Mapping[str, str],
+        loadable: t.Callable[[], Loadable],
+        inventory: Inventory | None,
+    ) -> None:
+        self._lines = lines
+        self._variables = Variables(assigning, arguments, environment)
+        self._inventory = inventory
+        self._loadable = loadable
+        self._text = "\n".join(line.text for line in lines)
+        self._given = " ".join((*arguments, *environment.values()))
+
+    # -- attributes
+
+    def on_attributes(self) -> t.Iterator[Effect]:
+        found = [(line, token) for line in self._lines for token in self._acting(line)]
+        if not found:
+            return
+        for acts, only in (({"lock"}, True), ({"create"}, False), (_WRITING_ACTS, False)):
+            those = [(line, token) for line, token in found if acts.intersection(token.acts)]
+            if those:
+                line, token = those[0]
+                union = frozenset(act for _line, one in those for act in one.acts if act in acts)
+                places = None if only else self._addresses(those, union)
+                yield Effect(line, _said(token), union, places, None, self._drivers(those))
+
+    def _acting(self, line: Line) -> t.Iterator[Token]:
+        plain = list(tokens.acting(line.text))
+        yield from plain
+        if plain or not line.in_shell:
+            return
+        if _PIPED.search(line.text):
+            yield tokens.Token("runs what it is given as a script", tuple(sorted(_WRITING_ACTS)), 0)
+        elif re.search(r"\beval\b[^;]*[$`]", line.text) and re.search(r"/sys\b|modprobe|\bpci", self._text):
+            yield tokens.Token("evaluates text as a script", tuple(sorted(_WRITING_ACTS)), 0)
+        for match in tokens.REDIRECTION.finditer(line.text):
+            yield from self._written(match[1])
+
+    def _written(self, target: str) -> t.Iterator[Token]:
+        """A redirection into a path that variables make."""
+        name = target.strip("\"'").rstrip("/").rpartition("/")[2]
+        if "$" not in name and "`" not in name:
+            return
+        values = self._variables.values(target)
+        if values is None:
+            if _SYSFS.search(self._text):
+                yield tokens.Token(target.strip("\"'"), tuple(sorted(_WRITING_ACTS)), 0)
+            return
+        for value in sorted(values):
+            yield from tokens.acting(f"> {value}")
+
+    def _addresses(self, those: t.Sequence[tuple[Line, Token]], acts: frozenset[Act]) -> frozenset[str] | None:
+        if not all(self._is_bounded(line) for line, _token in those):
+            return None
+        text = f"{self._text}\n{self._given}"
+        named = tokens.addresses(text.replace("\\", ""))
+        event = frozenset((EVENT_DEVICE,)) if _EVENT.search(self._given) else frozenset()
+        ids = tokens.device_ids(text) if "new_id" in acts else frozenset()
+        return bounds.reached(self._inventory, named, event, ids, acts)
+
+    def _is_bounded(self, line: Line) -> bool:
+        if not line.in_shell:
+            return not any(_FINDS_ELSEWHERE.search(other.text) for other in self._lines if other.shown == line.shown)
+        return self._variables.is_known(line.text) and not _FINDS.search(line.text)
+
+    def _drivers(self, those: t.Sequence[tuple[Line, Token]]) -> frozenset[str] | None:
+        found: set[str] = set()
+        for line, token in those:
+            names = self._named_drivers(line, token)
+            if names is None:
+                return None
+            found |= names
+        probes = any(token.written == "drivers_probe" for _line, token in those)
+        return None if probes and not found else frozenset(found)
+
+    def _named_drivers(self, line: Line, token: Token) -> frozenset[str] | None:
+        """The drivers that a line names; None if they are not known."""
+        if not line.in_shell:
+            return None
+        if token.written in (
+            "drivers_probe",
+            "remove",
+            "rescan",
+            "reset",
+            "unbind",
+            "sriov_numvfs",
+            "sriov_drivers_autoprobe",
+            "drivers_autoprobe",
+        ):
+            return frozenset()
+        override, bound = _SET_OVERRIDE.search(line.text), _DEVBIND.search(line.text)
+        if override is not None or (bound is not None and "devbind" in token.written):
+            return self._words_of(override[2] if override else bound[1] if bound else "")
+        named = tokens.NAMED_DRIVER.search(line.text)
+        if token.written in ("bind", "new_id", "remove_id"):
+            return None if named is None else self._words_of(named[1])
+        echoed = _ECHOED.search(line.text)
+        return None if token.written != "driver_override" or echoed is None else self._words_of(echoed[1])
+
+    def _words_of(self, text: str) -> frozenset[str] | None:
+        found: set[str] = set()
+        for raw in text.split():
+            word = raw.strip("\"'")
+            if word.startswith(("-", "%")) or word in ("", "\\n"):
+                continue
+            values = self._variables.values(word)
+            if values is None:
+                return None
+            found |= {value.replace("\\n", "") for value in values if value and not tokens.ADDRESS.fullmatch(value)}
+        return frozenset(found)
+
+    # -- modules
+
+    def on_modules(self) -> t.Iterator[Effect]:
+        for removes, act in ((False, "load"), (True, "refuse")):
+            those = [(line, load) for line in self._lines for load in tokens.loads(line.text) if load.removes == removes]
+            yield from self._loading(those, t.cast("Act", act))
+        yield from self._with_ids()
+
+    def _loading(self, those: t.Sequence[tuple[Line, Load]], act: Act) -> t.Iterator[Effect]:
+        first: tuple[Line, str] | None = None
+        found: set[str] = set()
+        for line, load in those:
+            for word in load.modules:
+                values = self._variables.values(word) if line.in_shell else frozenset((word,))
+                if values is None or any(re.search(r"[%{]", value) for value in values):
+                    verb = "loads" if act == "load" else "removes"
+                    yield Effect(line, f"{verb} {word}", frozenset((act,)))
+                    return
+                names = [name for value in sorted(values) for name in self._loadable().acting(value)]
+                if names and first is None:
+                    first = (line, names[0])
+                found.update(names)
+        if first is not None:
+            verb = "loads" if act == "load" else "removes"
+            yield Effect(first[0], f"{verb} {first[1]}", frozenset((act,)), modules=frozenset(found))
+
+    def _with_ids(self) -> t.Iterator[Effect]:
+        """Modules that are given IDs of devices when they are loaded, which is as good as new_id."""
+        for line in self._lines:
+            for load in tokens.loads(line.text):
+                given = [word for word in load.parameters if word.startswith("ids=")]
+                names = [name for word in load.modules for name in self._loadable().acting(word)] if given else []
+                for name in names:
+                    ids = tokens.device_ids(" ".join(given).replace("=", " ").replace(",", " , "))
+                    reached = bounds.reached(self._inventory, frozenset(), frozenset(), ids, frozenset(("new_id",))) if ids else None
+                    driver = KNOWN.get(normalize_module_name(name), name)
+                    yield Effect(line, f"loads {name} with {given[0]}", frozenset(("new_id",)), reached, None, frozenset((driver,)))
+
+
+def _said(token: Token) -> str:
+    if token.written.startswith(("runs ", "evaluates ")):
+        return token.written
+    return (
+        f"writes to {token.written}"
+        if re.fullmatch(r"\w+", token.written)
+        else f"runs {token.written}"
+        if " " in token.written
+        else f"writes to {token.written}"
+    )

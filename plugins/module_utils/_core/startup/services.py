@@ -1,0 +1,136 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a service runs, with which rights, and whether its conditions can hold (systemd.service(5), systemd.exec(5))."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import typing as t
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
+    from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import Setting, Unit
+
+_KEYS = ("ExecCondition", "ExecStartPre", "ExecStart", "ExecStartPost", "ExecStopPost")
+_PREFIXES = re.compile(r"[-@:+!|]*")
+_SEVERAL = re.compile(r"\s+;\s+")
+_OPEN = ("/run/", "/sys/", "/proc/", "/dev/", "/tmp/", "/var/run/")  # noqa: S108 - nothing is written there
+_MODULE = re.compile(r"CAP_SYS_(?:ADMIN|MODULE|RAWIO)|CAP_DAC_OVERRIDE|^~")
+LARGEST_ENVIRONMENT = 64 << 10
+
+
+@dataclasses.dataclass(frozen=True)
+class Command:
+    """A command line, the file and line that it is from, and the variables that are set for it."""
+
+    text: str
+    source: str
+    environment: t.Mapping[str, str]
+
+
+def commands(unit: Unit, tree: FileTree) -> tuple[Command, ...]:
+    """What the unit runs when it is started, without what cannot act because of its rights."""
+    keys = list(_KEYS)
+    if unit.last("Service", "Type") == "oneshot" and not unit.is_true("RemainAfterExit"):
+        keys.append("ExecStop")
+    environment = _environment(unit, tree)
+    section = {"socket": "Socket", "mount": "Mount", "swap": "Swap"}.get(unit.name.rpartition(".")[2], "Service")
+    found: list[Command] = []
+    confined = is_confined(unit, section)
+    for key in keys:
+        for setting in unit.all(section, key):
+            for part in _SEVERAL.split(setting.value):
+                prefixes = _PREFIXES.match(part)
+                privileged = prefixes is not None and ("+" in prefixes[0] or "!" in prefixes[0])
+                text = part[prefixes.end() :] if prefixes is not None else part
+                if text.strip() and (privileged or not confined):
+                    found.append(Command(text.strip(), setting.source, environment))
+    return tuple(found)
+
+
+def is_confined(unit: Unit, section: str = "Service") -> bool:
+    """Whether the unit's processes can neither write to /sys nor load modules."""
+    user = unit.last(section, "User")
+    capabilities = " ".join(unit.words(section, "AmbientCapabilities"))
+    foreign = (user not in (None, "", "root", "0") or unit.is_true("DynamicUser", section)) and not _MODULE.search(capabilities)
+    return foreign or (unit.is_true("ProtectKernelTunables", section) and unit.is_true("ProtectKernelModules", section))
+
+
+def may_run(unit: Unit, tree: FileTree, cmdline: Cmdline | None) -> bool:
+    """Whether the unit's conditions can hold at boot, as far as files outside of /run, /sys, /proc and the command line tell."""
+    alternatives: list[bool] = []
+    for setting in unit.settings:
+        if setting.section != "Unit" or not setting.key.startswith(("Condition", "Assert")):
+            continue
+        if not setting.value:
+            alternatives = []
+            continue
+        holds = _holds(setting, tree, cmdline)
+        if setting.value.startswith("|"):
+            alternatives.append(holds is not False)
+        elif holds is False:
+            return False
+    return not alternatives or any(alternatives)
+
+
+def _holds(setting: Setting, tree: FileTree, cmdline: Cmdline | None) -> bool | None:
+    """None if only the boot shows it."""
+    value = setting.value.lstrip("|").strip()
+    negated = value.startswith("!")
+    value = value.lstrip("!").strip()
+    key = setting.key.removeprefix("Condition").removeprefix("Assert")
+    if key == "KernelCommandLine":
+        found = None if cmdline is None else _has_word(cmdline, value)
+    elif key.startswith(("Path", "File", "Directory")):
+        found = None if not value.startswith("/") or f"{value}/".startswith(_OPEN) or "%" in value else _file_holds(key, value, tree)
+    else:
+        found = None
+    return None if found is None else found != negated
+
+
+def _has_word(cmdline: Cmdline, wanted: str) -> bool:
+    return any(word == wanted or ("=" not in wanted and word.partition("=")[0] == wanted) for word in cmdline.arguments)
+
+
+def _file_holds(key: str, path: str, tree: FileTree) -> bool | None:
+    if any(character in path for character in "*?["):
+        return None if key == "PathExistsGlob" else False
+    if key in ("PathExists", "PathExistsGlob"):
+        return tree.exists(path)
+    if key == "PathIsDirectory":
+        return tree.is_dir(path)
+    if key == "PathIsSymbolicLink":
+        return tree.link(path) is not None
+    if key == "DirectoryNotEmpty":
+        return bool(tree.names(path)) if tree.is_dir(path) else False
+    if key == "FileNotEmpty":
+        return bool(tree.head(path, 1))
+    if key == "FileIsExecutable":
+        return None if tree.is_file(path) else False
+    return None
+
+
+_ASSIGNED = re.compile(r"\"([A-Za-z_]\w*)=((?:[^\"\\]|\\.)*)\"|'([A-Za-z_]\w*)=([^']*)'|([A-Za-z_]\w*)=(\S*)")
+
+
+def _environment(unit: Unit, tree: FileTree) -> dict[str, str]:
+    """The variables of Environment= and EnvironmentFile=, of which the files count more."""
+    found: dict[str, str] = {}
+    for setting in unit.all("Service", "Environment"):
+        found.update(_assignments(setting.value))
+    for setting in unit.all("Service", "EnvironmentFile"):
+        content = tree.head(setting.value.lstrip("-"), LARGEST_ENVIRONMENT) or b""
+        for line in content.decode("utf-8", "surrogateescape").split("\n"):
+            if not line.lstrip().startswith(("#", ";")):
+                name, equals, value = line.strip().partition("=")
+                if equals and name.isidentifier():
+                    found[name] = value.strip("\"'")
+    return found
+
+
+def _assignments(text: str) -> t.Iterator[tuple[str, str]]:
+    for match in _ASSIGNED.finditer(text):
+        name, value = next((match[index], match[index + 1]) for index in (1, 3, 5) if match[index])
+        yield name, value

@@ -1,0 +1,214 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The text of a script, as far as it can be understood without running it: its commands, and what its variables can be.
+
+Made for the shell; for other languages the lines are the same and no variable is known.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import re
+import typing as t
+
+MOST_LINES = 20_000
+MOST_VALUES = 64
+DEEPEST = 6
+_QUOTED = r"\"(?:[^\"\\]|\\.)*\"|'[^']*'"
+_ASSIGNMENT = re.compile(
+    r"(?:^|(?<=[\s;&|({`]))([A-Za-z_]\w*)(?:\[[^\]]*\])?\+?="
+    rf"(\([^()]*\)|(?:{_QUOTED}|\$\((?:[^()]|\([^()]*\))*\)|`[^`]*`|[^\s;&|\"'`])*)"
+)
+_FOR = re.compile(r"\bfor\s+([A-Za-z_]\w*)(?:\s+in\s+([^;\n]*))?")
+_READ = re.compile(r"\b(?:read|mapfile|readarray|getopts)\b((?:[ \t]+[\w:<>-]+)*)")
+_FUNCTION = re.compile(r"^\s*(?:function\s+)?([\w.:-]+)\s*\(\s*\)|^\s*function\s+([\w.:-]+)")
+VARIABLE = re.compile(r"\$(?:([A-Za-z_]\w*|[0-9@*#])|\{([!#]?)([A-Za-z_]\w*|[0-9@*]+)(?:\[[^\]]*\])?([^{}]*)\})")
+_SUBSTITUTION = re.compile(r"\$\(((?:[^()]|\((?:[^()]|\([^()]*\))*\))*)\)|`([^`]*)`")
+# Commands whose output says nothing but what their arguments do, and attributes that only describe a device.
+_PLAIN = re.compile(r"\s*(?:basename|dirname|echo|printf|uname|date|hostname|nproc|id|pwd|tr|expr|seq|command\s+-v|which)\b")
+_ABOUT_ITSELF = re.compile(
+    r"\s*(?:<|(?:cat|head|readlink|realpath)\b).*/(?:vendor|device|subsystem_vendor|subsystem_device|class|modalias|numa_node|driver|driver/module)[\"']?\s*$"
+)
+_OF_ITSELF = re.compile(r"\s*(?:cd|readlink|realpath|dirname)\b.*(?:\$0|\$\{?BASH_SOURCE)")
+_SHELL = re.compile(r"sh\b|openrc-run|runscript|make\b")
+POSITIONAL = re.compile(r"[0-9@*#]+")
+
+
+@dataclasses.dataclass(frozen=True)
+class Line:
+    """A logical line, without its comment; ``shown`` is the file that it is in."""
+
+    shown: str
+    number: int
+    text: str
+    in_shell: bool = True
+    only_assigns: bool = False
+    """Whether nothing of it acts, as in a package's file that is sourced for its variables."""
+
+    def __str__(self) -> str:
+        return f"{self.shown}:{self.number}"
+
+
+def lines_of(text: str, shown: str, only_assigns: bool = False) -> tuple[Line, ...]:
+    """The lines that are not comments; joined where a line or a list in parentheses continues."""
+    found: list[Line] = []
+    first, joined, in_shell = 0, "", _is_shell(text, shown)
+    for number, raw in enumerate(text.split("\n")[:MOST_LINES], 1):
+        line = _without_comment(raw.rstrip("\r"))
+        first = first or number
+        joined += line
+        if joined.endswith("\\"):
+            joined = joined[:-1] + " "
+            continue
+        if _opens_list(joined) and number - first < 100:
+            joined += " "
+            continue
+        if joined.strip():
+            found.append(Line(shown, first, joined, in_shell, only_assigns))
+        first, joined = 0, ""
+    return (*found, Line(shown, first, joined, in_shell, only_assigns)) if joined.strip() else tuple(found)
+
+
+def _is_shell(text: str, shown: str) -> bool:
+    first = text.partition("\n")[0]
+    return _SHELL.search(first) is not None if first.startswith("#!") else not shown.endswith((".py", ".pl", ".rb", ".lua"))
+
+
+def _opens_list(line: str) -> bool:
+    start = re.search(r"[A-Za-z_]\w*\+?=\(", line)
+    return start is not None and ")" not in line[start.end() :]
+
+
+def _without_comment(line: str) -> str:
+    if line.lstrip().startswith("#"):
+        return ""
+    at = line.find(" #")
+    while at >= 0:
+        before = line[:at]
+        if before.count('"') % 2 == 0 and before.count("'") % 2 == 0:
+            return before
+        at = line.find(" #", at + 1)
+    return line
+
+
+def with_environment(command: str, environment: t.Mapping[str, str]) -> str:
+    """A command line as systemd expands it: a variable that is not set is empty, `$$` is a `$` for the shell."""
+    own = {match[1] for match in _ASSIGNMENT.finditer(command)} | {match[1] for match in _FOR.finditer(command)}
+    own |= {word for match in _READ.finditer(command) for word in match[1].split()}
+
+    def expanded(match: re.Match[str]) -> str:
+        name = match[1] or match[3]
+        if match[2] or match[4] or name in own or POSITIONAL.fullmatch(name):
+            return match[0]
+        return environment.get(name, "")
+
+    parts = command.split("$$")
+    return "$".join(VARIABLE.sub(expanded, part) for part in parts)
+
+
+class Variables:
+    """What the variables of some lines can be.  ``arguments`` are the positional parameters that are known from the outside,
+    None if they are not; ``given`` are variables of the environment."""
+
+    def __init__(self, lines: t.Sequence[Line], arguments: t.Sequence[str] | None, given: t.Mapping[str, str]) -> None:
+        self._set: dict[str, list[str]] = {name: [value] for name, value in given.items()}
+        self._unknown: set[str] = set()
+        self.functions = {name for line in lines for match in _FUNCTION.finditer(line.text) for name in match.groups() if name}
+        for line in lines:
+            self._collect(line.text)
+        self._set["0"] = [""]
+        self._set["@"] = list(arguments or ())
+        if arguments is None:
+            self._unknown.add("@")
+        for call in self._calls(lines):
+            self._set["@"].append(call)
+
+    def _collect(self, text: str) -> None:
+        for match in _ASSIGNMENT.finditer(text):
+            self._set.setdefault(match[1], []).append(match[2].strip("()") if match[2].startswith("(") else match[2])
+        for match in _FOR.finditer(text):
+            self._set.setdefault(match[1], []).append(match[2] if match[2] is not None else "$@")
+        for match in _READ.finditer(text):
+            self._unknown.update(word for word in match[1].split() if word.isidentifier())
+
+    def _calls(self, lines: t.Sequence[Line]) -> t.Iterator[str]:
+        """The arguments that functions are called with."""
+        if not self.functions:
+            return
+        names = "|".join(re.escape(name) for name in sorted(self.functions, key=len, reverse=True))
+        call = re.compile(rf"(?:^|[;&|({{`]|\b(?:then|do|else|if|while)\b)\s*(?:{names})[ \t]+([^;|&\n]*)")
+        for line in lines:
+            yield from (match[1] for match in call.finditer(line.text) if not match[1].startswith("("))
+
+    def is_known(self, text: str) -> bool:
+        """Whether everything in a text comes from words that are written down, and not from what is found while it runs."""
+        return self._is_known(text, frozenset())
+
+    def _is_known(self, text: str, seen: frozenset[str]) -> bool:
+        if len(seen) > 4 * DEEPEST:
+            return False
+        for match in _SUBSTITUTION.finditer(text):
+            inner = match[1] if match[1] is not None else match[2]
+            if not (_PLAIN.match(inner) or _ABOUT_ITSELF.match(inner) or _OF_ITSELF.match(inner)):
+                return False
+        if re.search(r"/\S*[*?]", text):
+            return False
+        return all(self._variable_known(match, seen) for match in VARIABLE.finditer(text))
+
+    def _variable_known(self, match: re.Match[str], seen: frozenset[str]) -> bool:
+        if match[2] == "!":
+            return False
+        name = _name(match)
+        if name in seen or match[2] == "#" or name == "#":
+            return True
+        known = self._knowledge.get(name)
+        if known is None:
+            values = [*self._set.get(name, ()), *_default(match)]
+            known = bool(values) and name not in self._unknown and all(self._is_known(value, seen | {name}) for value in values)
+            self._knowledge[name] = known
+        return known
+
+    @functools.cached_property
+    def _knowledge(self) -> dict[str, bool]:
+        return {}
+
+    def values(self, word: str) -> frozenset[str] | None:
+        """All words that a word can stand for; None if that is not known."""
+        return self._values(word, 0)
+
+    def _values(self, word: str, depth: int) -> frozenset[str] | None:
+        word = word.strip("\"'")
+        match = VARIABLE.search(word)
+        if match is None:
+            return None if "$(" in word or "`" in word else frozenset((word,))
+        name = _name(match)
+        values = [*self._set.get(name, ()), *_default(match)]
+        changed = match[2] or (match[4] and not _default(match))
+        if depth > DEEPEST or changed or name in self._unknown or not values:
+            return None
+        found: set[str] = set()
+        for value in values:
+            for piece in value.replace('"', " ").replace("'", " ").split() or [""]:
+                inner = self._values(piece, depth + 1)
+                if inner is None or len(found) > MOST_VALUES:
+                    return None
+                found |= inner
+        whole: set[str] = set()
+        for one in found:
+            outer = self._values(word[: match.start()] + one.replace("$", "") + word[match.end() :], depth + 1)
+            if outer is None or len(whole) > MOST_VALUES:
+                return None
+            whole |= outer
+        return frozenset(whole)
+
+
+def _default(match: re.Match[str]) -> list[str]:
+    """The word in `${NAME:-word}`."""
+    found = re.fullmatch(r":?[-=](.*)", match[4] or "")
+    return [found[1]] if found else []
+
+
+def _name(match: re.Match[str]) -> str:
+    name = match[1] or match[3]
+    return "@" if POSITIONAL.fullmatch(name) and name not in "0#" else name

@@ -1,0 +1,43 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The kernel settings that keep modules from being loaded, or name the program that loads them (sysctl.d(5), sysctl(8))."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.tmpfiles import files
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
+
+ALSO = "/etc/sysctl.conf"
+LARGEST = 256 << 10
+_LINE = re.compile(r"^\s*-?\s*([^#;=\s][^=\s]*)\s*=\s*(.*?)\s*$")
+_HARMLESS = ("", "/sbin/modprobe", "/usr/sbin/modprobe", "/bin/true", "/usr/bin/true", "/bin/false", "/usr/bin/false")
+Program = t.Callable[[str, str], t.Sequence[Influence]]
+
+
+def read(tree: FileTree, reads_sysctl_conf: bool, judged: Program) -> t.Iterator[Influence]:
+    """What the settings do; ``judged`` judges a program by command and source."""
+    chosen = list(files(tree, "sysctl.d"))
+    if reads_sysctl_conf and tree.is_file(ALSO):
+        chosen.append(ALSO)
+    for path in chosen:
+        content = tree.head(path, LARGEST) or b""
+        for number, line in enumerate(content.decode("utf-8", "surrogateescape").split("\n"), 1):
+            match = _LINE.match(line)
+            if match is None:
+                continue
+            key, value = match[1].replace("/", ".").strip("."), match[2]
+            source = f"{tree.shown(path)}:{number}"
+            if _is(key, "kernel.modules_disabled") and value not in ("0", ""):
+                yield Influence(source, "makes the kernel refuse every further module", frozenset(("lock",)))
+            elif _is(key, "kernel.modprobe") and value not in _HARMLESS:
+                yield from judged(value, source)
+
+
+def _is(pattern: str, key: str) -> bool:
+    return re.fullmatch(re.escape(pattern.replace("proc.sys.", "")).replace(r"\*", "[^.]*"), key) is not None

@@ -1,0 +1,90 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What systemd-tmpfiles writes into /sys and /proc at boot (tmpfiles.d(5)): each line is bound to the devices that its path names."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+import shlex
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup import bounds, tokens
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
+
+FOLDERS = ("/etc/{0}", "/usr/local/lib/{0}", "/usr/lib/{0}", "/lib/{0}")
+LARGEST = 256 << 10
+_WRITE_TYPES = frozenset("wfFcbLC")
+_ADDRESS_PART = re.compile(r"[0-9a-fA-F*?\[\]:!.-]*[:*?][0-9a-fA-F*?\[\]:!.-]*")
+
+
+def files(tree: FileTree, folder: str, suffix: str = ".conf") -> tuple[str, ...]:
+    """The files of a `.d` directory by name; of the same names the one in the first directory, unless that is a link to /dev/null."""
+    chosen: dict[str, str] = {}
+    for pattern in FOLDERS:
+        place = pattern.format(folder)
+        for name in tree.names(place) if tree.is_dir(place) else ():
+            if name.endswith(suffix):
+                chosen.setdefault(name, f"{place}/{name}")
+    return tuple(chosen[name] for name in sorted(chosen) if tree.link(chosen[name]) != "/dev/null")
+
+
+def read(tree: FileTree, inventory: Inventory | None) -> t.Iterator[Influence]:
+    """What the lines of tmpfiles.d do to drivers."""
+    for path in files(tree, "tmpfiles.d"):
+        content = tree.head(path, LARGEST) or b""
+        for number, line in enumerate(content.decode("utf-8", "surrogateescape").split("\n"), 1):
+            words = _fields(line)
+            if len(words) > 1 and words[0][:1] in _WRITE_TYPES and words[1].startswith(("/sys/", "/proc/")):
+                yield from _line(words, f"{tree.shown(path)}:{number}", inventory)
+
+
+def _fields(line: str) -> list[str]:
+    """Type, path, mode, user, group, age, and the rest of the line as the argument."""
+    line = line.strip()
+    if not line or line.startswith("#"):
+        return []
+    lexer = shlex.shlex(line, posix=True)
+    lexer.whitespace_split, lexer.commenters = True, ""
+    words: list[str] = []
+    try:
+        words = list(lexer)
+    except ValueError:
+        words = line.split()
+    return [*words[:6], " ".join(words[6:])] if len(words) > 6 else words
+
+
+def _line(words: t.Sequence[str], source: str, inventory: Inventory | None) -> t.Iterator[Influence]:
+    path, argument = words[1], words[6] if len(words) > 6 else ""
+    name = path.rpartition("/")[2]
+    acts = frozenset(act for token in tokens.acting(f"> {path}") for act in token.acts)
+    if "modules_disabled" in path and argument.strip() != "0":
+        yield Influence(source, "makes the kernel refuse every further module", frozenset(("lock",)))
+    if any(character in name for character in "*?["):
+        named = [
+            one for one in ("driver_override", "unbind", "bind", "new_id", "remove", "drivers_probe") if fnmatch.fnmatchcase(one, name)
+        ]
+        acts |= frozenset(act for one in named for token in tokens.acting(f"> /sys/bus/{one}") for act in token.acts)
+    if not acts:
+        return
+    text = f"{path} {argument}"
+    named_driver = tokens.NAMED_DRIVER.search(path)
+    drivers = {argument.strip()} if name == "driver_override" and argument.strip() else {named_driver[1]} if named_driver else None
+    yield Influence(
+        source, f"writes to {path}", acts, _reached(path, text, acts, inventory), None, None if drivers is None else frozenset(drivers)
+    )
+
+
+def _reached(path: str, text: str, acts: frozenset[t.Any], inventory: Inventory | None) -> frozenset[str] | None:
+    named = tokens.addresses(text)
+    ids = tokens.device_ids(text.partition(" ")[2]) if "new_id" in acts else frozenset()
+    patterns = [part for part in path.split("/") if any(character in part for character in "*?[") and _ADDRESS_PART.fullmatch(part)]
+    if inventory is not None and patterns and "/devices/" in path:
+        named |= bounds.matching(inventory, patterns[-1])
+        if not named:
+            return frozenset()
+    return bounds.reached(inventory, named, frozenset(), ids, acts)

@@ -1,0 +1,155 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The words by which a script acts on drivers: sysfs attributes, programs that write to these, and kmod's programs."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import typing as t
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Act
+
+# A path's last part, or the name of an attribute by itself, and what writing to it does.
+_ATTRIBUTES: t.Final[tuple[tuple[str, tuple[Act, ...]], ...]] = (
+    (r"driver_override", ("override",)),
+    (r"drivers_probe", ("bind",)),
+    (r"sriov_drivers_autoprobe", ("create",)),
+    (r"drivers_autoprobe", ("lock",)),
+    (r"sriov_numvfs", ("create",)),
+    (r"(?:new_id|remove_id)", ("new_id",)),
+    (r"(?<=/)unbind", ("unbind",)),
+    (r"(?<=/)bind", ("bind",)),
+    (r"(?<=/)(?:remove|rescan|reset|reset_method)", ("remove",)),
+)
+_ATTRIBUTE = re.compile("|".join(rf"(?P<a{index}>(?<![\w.-]){name}(?![\w./-]))" for index, (name, _acts) in enumerate(_ATTRIBUTES)))
+_ALL: t.Final[tuple[Act, ...]] = ("override", "unbind", "bind", "new_id", "remove")
+# Programs, by the words that make them act.
+_PROGRAMS: t.Final[tuple[tuple[str, tuple[Act, ...]], ...]] = (
+    (r"\bdriverctl\b[^\n;|&]*\b(?:un)?set-override\b", ("override", "unbind", "bind", "new_id")),
+    (r"\bdriverctl\b[^\n;|&]*\bload-override\b", ("override", "unbind", "bind", "new_id")),
+    (r"\bdpdk[-_]devbind(?:\.py)?\b[^\n;|&]*\s(?:-b|-u|--bind|--unbind)\b", ("override", "unbind", "bind", "new_id")),
+    (r"\bdpdk[-_]nic[-_]bind(?:\.py)?\b[^\n;|&]*\s(?:-b|-u|--bind|--unbind)\b", ("override", "unbind", "bind", "new_id")),
+    (r"\bnodedev-(?:detach|dettach|reattach|reset)\b|\bnodeDevice(?:Detach|Dettach|ReAttach)|\.(?:dettach|reAttach|detachFlags)\(", _ALL),
+    (r"\bvirsh\b[^\n;|&]*\s(?:start|create|restore|attach-device|attach-interface)\b", _ALL),
+    (r"\b(?:qm|pvesh|xl|incus|lxc)\b[^\n;|&]*\s(?:start|create|pci-assignable-add|pci-attach)\b", _ALL),
+    (r"vgaswitcheroo|/proc/acpi/bbswitch|/proc/acpi/call|\bacpi_call\b", ("remove",)),
+    (
+        r"\bsupergfxctl\b[^\n;|&]*\s(?:-m|--mode)\b|\boptimus-manager\b[^\n;|&]*--switch|\bprime-select\s+\w|\benvycontrol\b[^\n;|&]*\s(?:-s|--switch)",
+        _ALL,
+    ),
+    (r"\bsetpci\b[^\n;|&]*=", ("remove",)),
+    (r"\bvfio-pci-bind(?:\.sh)?\s|\bdevbind(?:\.py|\.sh)?\s", _ALL),
+    (r"\bkexec\b[^\n;|&]*\s(?:-e|--exec)\b", _ALL),
+    (r"\bhotplugctl\b|\bnvidia-smi\b[^\n;|&]*\bdrain\b", ("remove",)),
+)
+_PROGRAM = re.compile("|".join(f"(?P<p{index}>{pattern})" for index, (pattern, _acts) in enumerate(_PROGRAMS)))
+LOADER = re.compile(r"(?:^|[\s\"'`;&|(/=!,\[{@:+-])(modprobe|insmod|rmmod|kldload)\b([^;|&>\n)`]*)")
+# Options that make modprobe only show something.
+_ASKS = re.compile(r"-[a-zA-Z]*[nDcRV]|--(?:dry-run|show.*|resolve-alias|version|help)")
+_REMOVES = re.compile(r"-[a-qs-zA-Z]*r[a-zA-Z]*|--remove(?:-.*)?")
+_WITH_VALUE = ("-C", "--config", "-d", "--dirname", "-S", "--set-version")
+# What reads an attribute, without a redirection into it.
+_READING = re.compile(
+    r"(?:-[efdrwxhsLzn]|(?:^|[\s;&|({`\"'])(?:cat|ls|stat|readlink|realpath|head|grep|find|test|chmod|chown|\[\[?)(?=\s)[^;|&>\n]*?)\s*(?:[\"'(]|\$\()*[^\s\"'|;&>]*$"
+)
+_REDIRECTS = re.compile(r">>?\s*[\"']?[^\s\"'|;&>]*$|\btee\b[^;|&\n]*$|\bof=[^\s]*$")
+REDIRECTION = re.compile(r"(?<![0-9=<>-])(?:>>?\|?|\btee(?:\s+-a)?\s)\s*(\"[^\"\n]*\"|'[^'\n]*'|[^\s;|&<>()]+)")
+NAMED_DRIVER = re.compile(r"/drivers/([^/\s\"']+)/(?:bind|unbind|new_id|remove_id)(?![\w-])")
+_COLON = r"(?:\\?:|\\x3a)"
+ADDRESS = re.compile(rf"(?<![\w:.])(?:([0-9a-fA-F]{{4,8}}){_COLON})?([0-9a-fA-F]{{2}}){_COLON}([01][0-9a-fA-F])\.([0-7])(?![\w:]|\.\w)")
+NODE_DEVICE = re.compile(r"\bpci_([0-9a-fA-F]{4,8})_([0-9a-fA-F]{2})_([01][0-9a-fA-F])_([0-7])(?!\w)")
+DEVICE_ID = re.compile(r"(?<![\w:.-])(?:0x)?([0-9a-fA-F]{4})[\s:]+(?:0x)?([0-9a-fA-F]{4})(?![\w:.])")
+
+
+# Names of attributes that programs have, too.
+_PLAIN_WORDS = ("bind", "unbind", "remove", "rescan", "reset", "reset_method")
+
+
+def _is_attribute(before: str, line: str) -> bool:
+    word = re.search(r"[^\s\"'|;&>]*$", before)
+    in_sysfs = word is not None and re.search(r"/sys/|\$|/drivers?/|devices/|/pci/|\}", word[0]) is not None
+    return in_sysfs or _REDIRECTS.search(before) is not None or re.search(r"\bopen\(|write", line) is not None
+
+
+@dataclasses.dataclass(frozen=True)
+class Load:
+    """A command of kmod: the words that name modules, the parameters after them, and whether it removes the modules."""
+
+    modules: tuple[str, ...]
+    parameters: tuple[str, ...] = ()
+    removes: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Token:
+    """Something that acts on a device, as it is written."""
+
+    written: str
+    acts: tuple[Act, ...]
+    start: int
+
+
+def acting(line: str) -> t.Iterator[Token]:
+    """What a line writes to, and the programs that act in it."""
+    for match in _ATTRIBUTE.finditer(line):
+        before = line[: match.start()]
+        if match[0] in _PLAIN_WORDS and not _is_attribute(before, line):
+            continue
+        if _READING.search(before) and not _REDIRECTS.search(before):
+            continue
+        yield Token(match[0], _ATTRIBUTES[int((match.lastgroup or "a0")[1:])][1], match.start())
+    for match in _PROGRAM.finditer(line):
+        yield Token(" ".join(match[0].split()), _PROGRAMS[int((match.lastgroup or "p0")[1:])][1], match.start())
+
+
+def loads(line: str) -> t.Iterator[Load]:
+    """The commands of kmod in a line."""
+    for match in LOADER.finditer(line):
+        words = (
+            [word for raw in match[2].replace(",", " ").split() if (word := raw.strip("\"'()[]{}\\"))]
+            if _is_list(match[2])
+            else _words(match[2])
+        )
+        load = _load(match[1], words)
+        if load is not None:
+            yield load
+
+
+def _is_list(text: str) -> bool:
+    """Whether this is a list of a language other than the shell: `["modprobe", "vfio-pci"]`."""
+    return re.match(r"[\"'],", text) is not None
+
+
+def _words(text: str) -> list[str]:
+    return [word for raw in text.split() if (word := raw.strip("\"'(){}\\"))]
+
+
+def _load(program: str, words: t.Sequence[str]) -> Load | None:
+    options = [word for word in words if word.startswith("-")]
+    if program == "modprobe" and any(_ASKS.fullmatch(option) for option in options):
+        return None
+    names: list[str] = []
+    skip = False
+    for word in words:
+        if skip or word.startswith("-") or re.match(r"\d?[<>]", word):
+            skip = not skip and word in _WITH_VALUE
+            continue
+        names.append(word)
+    removes = program == "rmmod" or any(_REMOVES.fullmatch(option) for option in options)
+    several = removes or any(re.fullmatch(r"-[a-zA-Z]*a[a-zA-Z]*|--all", option) for option in options)
+    if not names:
+        return None
+    return Load(tuple(names), (), removes) if several else Load((names[0],), tuple(names[1:]))
+
+
+def addresses(text: str) -> frozenset[str]:
+    """The PCI addresses in a text, of which those without a domain are in the first one."""
+    found = {f"{match[1] or '0000'}:{match[2]}:{match[3]}.{match[4]}".lower() for match in ADDRESS.finditer(text)}
+    return frozenset(found | {f"{match[1]}:{match[2]}:{match[3]}.{match[4]}".lower() for match in NODE_DEVICE.finditer(text)})
+
+
+def device_ids(text: str) -> frozenset[str]:
+    """The IDs in a text, such as `10de:1db1`."""
+    return frozenset(f"{match[1]}:{match[2]}".lower() for match in DEVICE_ID.finditer(text))

@@ -1,0 +1,231 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""systemd's units as it loads them: folders, links, masks, templates, drop-ins and specifiers (systemd.unit(5))."""
+
+from __future__ import annotations
+
+import dataclasses
+import posixpath
+import re
+import typing as t
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
+
+# By priority; /run is empty at the next boot.
+FOLDERS = (
+    "/etc/systemd/system.control",
+    "/etc/systemd/system",
+    "/etc/systemd/system.attached",
+    "/usr/local/lib/systemd/system",
+    "/usr/lib/systemd/system",
+    "/lib/systemd/system",
+)
+KINDS = (".service", ".socket", ".target", ".timer", ".path", ".mount", ".automount", ".swap", ".device", ".slice", ".scope")
+LARGEST = 256 << 10
+MOST_DROP_INS = 64
+_MASK = "/dev/null"
+_CONTINUED = re.compile(r"\\\n(?:[#;][^\n]*\n)*")
+_SPECIFIER = re.compile(r"%([%a-zA-Z])")
+
+
+class Setting(t.NamedTuple):
+    """An assignment in a unit's files."""
+
+    section: str
+    key: str
+    value: str
+    source: str
+    """The file and line."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Unit:
+    """A unit with its drop-ins.  ``names`` are all names that it goes by, the first being that of its file."""
+
+    name: str
+    names: tuple[str, ...]
+    path: str
+    settings: tuple[Setting, ...]
+
+    def all(self, section: str, key: str) -> tuple[Setting, ...]:
+        """The assignments that count: an empty one resets the list."""
+        found: list[Setting] = []
+        for setting in self.settings:
+            if (setting.section, setting.key) == (section, key):
+                found = [*found, setting] if setting.value else []
+        return tuple(found)
+
+    def last(self, section: str, key: str) -> str | None:
+        found = [setting.value for setting in self.settings if (setting.section, setting.key) == (section, key)]
+        return found[-1] if found else None
+
+    def words(self, section: str, *keys: str) -> tuple[str, ...]:
+        return tuple(word for key in keys for setting in self.all(section, key) for word in setting.value.split())
+
+    def is_true(self, key: str, section: str = "Service") -> bool:
+        return (self.last(section, key) or "").lower() in ("1", "yes", "y", "true", "t", "on")
+
+
+class UnitFiles:
+    """All unit files of a tree."""
+
+    def __init__(self, tree: FileTree, masked: t.Iterable[str] = ()) -> None:
+        self._tree = tree
+        folders = dict.fromkeys(FOLDERS)
+        if tree.link("/lib") is not None:
+            del folders["/lib/systemd/system"]
+        self.folders = tuple(folders)
+        self._names = {folder: frozenset(tree.names(folder)) if tree.is_dir(folder) else frozenset() for folder in self.folders}
+        self._masked = frozenset(masked)
+        self._loaded: dict[str, Unit | None] = {}
+
+    def names(self) -> frozenset[str]:
+        """All names in the folders."""
+        return frozenset().union(*self._names.values())
+
+    def wanted_by(self, name: str) -> tuple[tuple[str, str], ...]:
+        """Units that links in NAME.wants, NAME.requires and NAME.upholds start, each with the link's path."""
+        found: dict[str, str] = {}
+        for kind in (".wants", ".requires", ".upholds"):
+            for base in dict.fromkeys((name, _template(name) or name)):
+                for folder in self.folders:
+                    if f"{base}{kind}" not in self._names[folder]:
+                        continue
+                    place = f"{folder}/{base}{kind}"
+                    for unit in self._tree.names(place):
+                        if unit.endswith(KINDS) and self._tree.link(f"{place}/{unit}") != _MASK:
+                            found.setdefault(unit, f"{place}/{unit}")
+        return tuple(found.items())
+
+    def load(self, name: str) -> Unit | None:
+        """A unit; None if there is no such unit, or if it is masked."""
+        if name not in self._loaded:
+            self._loaded[name] = None if name in self._masked else self._load(name)
+        return self._loaded[name]
+
+    def _load(self, name: str) -> Unit | None:
+        names = [name]
+        base = name
+        for _link in range(4):
+            path = self._path(base)
+            if path is None:
+                return None
+            target = self._tree.link(path)
+            if target == _MASK or (target is not None and self._tree.link(posixpath.join(posixpath.dirname(path), target)) == _MASK):
+                return None
+            alias = posixpath.basename(target) if target is not None else base
+            if alias in (base, _template(base)) or not alias.endswith(KINDS):
+                break
+            # An instance of an alias of a template is an instance of that template.
+            base = alias if "@." not in alias else alias.replace("@.", f"@{instance_of(name)}.")
+            names.append(base)
+        else:
+            return None
+        content = self._tree.head(path, LARGEST)
+        if not content:
+            return None
+        settings = [*parsed(content.decode("utf-8", "surrogateescape"), self._tree.shown(path), base)]
+        if base in self._masked:
+            return None
+        for drop_in in self._drop_ins(names):
+            text = self._tree.head(drop_in, LARGEST) or b""
+            settings += parsed(text.decode("utf-8", "surrogateescape"), self._tree.shown(drop_in), base)
+        return Unit(base, tuple(names), path, tuple(settings))
+
+    def linked_name(self, name: str) -> str | None:
+        """The unit that a unit's file is a link to, whether that exists or not; None if it is no link."""
+        path = self._path(name)
+        target = None if path is None else self._tree.link(path)
+        return None if target is None else posixpath.basename(target)
+
+    def _path(self, name: str) -> str | None:
+        template = _template(name)
+        for candidate in (name,) if template is None else (name, template):
+            for folder in self.folders:
+                if candidate in self._names[folder]:
+                    return f"{folder}/{candidate}"
+        return None
+
+    def _drop_ins(self, names: t.Sequence[str]) -> t.Iterator[str]:
+        """By file name, of the same names the one in the first folder; as unit_file_find_dropin_paths()."""
+        chosen: dict[str, str] = {}
+        bases = dict.fromkeys(base for name in names for base in _drop_in_names(name))
+        for folder in self.folders:
+            for base in bases:
+                if f"{base}.d" in self._names[folder]:
+                    for file in self._tree.names(f"{folder}/{base}.d"):
+                        if file.endswith(".conf"):
+                            chosen.setdefault(file, f"{folder}/{base}.d/{file}")
+        yield from (chosen[file] for file in sorted(chosen)[:MOST_DROP_INS] if self._tree.link(chosen[file]) != _MASK)
+
+
+def parsed(text: str, shown: str, name: str) -> t.Iterator[Setting]:
+    """The assignments of a unit file, with its specifiers replaced as far as they are known."""
+    section = ""
+    lines = _CONTINUED.sub(lambda match: " \0" + "\0" * (match[0].count("\n") - 1), text)
+    number = 0
+    for raw in lines.split("\n"):
+        number += 1
+        here = number
+        number += raw.count("\0")
+        line = raw.replace("\0", "").strip()
+        if line.startswith("[") and line.endswith("]"):
+            section = line[1:-1]
+        elif line and line[0] not in "#;" and "=" in line:
+            key, _equals, value = line.partition("=")
+            yield Setting(section, key.strip(), specified(value.strip(), name), f"{shown}:{here}")
+
+
+def specified(value: str, name: str) -> str:
+    """A value with the specifiers that a unit's name decides."""
+    stem = name.rpartition(".")[0]
+    instance = instance_of(name)
+    known = {
+        "%": "%",
+        "n": name,
+        "N": stem,
+        "p": stem.partition("@")[0],
+        "i": instance,
+        "I": unescaped(instance),
+        "j": stem.rpartition("-")[2],
+    }
+    known |= {
+        "f": "/" + unescaped(instance or stem).lstrip("/"),
+        "t": "/run",
+        "S": "/var/lib",
+        "E": "/etc",
+        "h": "/root",
+        "u": "root",
+        "U": "0",
+    }
+    return _SPECIFIER.sub(lambda match: known.get(match[1], match[0]), value)
+
+
+def unescaped(text: str) -> str:
+    """As systemd-escape --unescape."""
+    return re.sub(r"\\x([0-9a-fA-F]{2})", lambda match: chr(int(match[1], 16)), text.replace("-", "/"))
+
+
+def instance_of(name: str) -> str:
+    return name.rpartition(".")[0].partition("@")[2]
+
+
+def _template(name: str) -> str | None:
+    """`foo@.service` for `foo@bar.service`."""
+    stem, _dot, kind = name.rpartition(".")
+    prefix, at, instance = stem.partition("@")
+    return f"{prefix}@.{kind}" if at and instance else None
+
+
+def _drop_in_names(name: str) -> t.Iterator[str]:
+    yield name
+    template = _template(name)
+    if template is not None:
+        yield template
+    stem, _dot, kind = name.rpartition(".")
+    prefix = stem.partition("@")[0]
+    while "-" in prefix.rstrip("-"):
+        prefix = prefix.rstrip("-").rpartition("-")[0] + "-"
+        yield f"{prefix}.{kind}"
+    yield kind

@@ -1,0 +1,121 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which of systemd's units are started at boot: what default.target pulls in, and what that triggers."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import Unit, UnitFiles
+
+MOST_UNITS = 4000
+# What the targets of systemd pull in where their files cannot be seen (systemd.special(7), bootup(7)).
+_STANDARD: t.Mapping[str, tuple[str, ...]] = {
+    "graphical.target": ("multi-user.target",),
+    "multi-user.target": ("basic.target", "getty.target", "remote-fs.target"),
+    "basic.target": ("sysinit.target", "sockets.target", "timers.target", "paths.target", "slices.target"),
+    "sysinit.target": ("local-fs.target", "swap.target", "cryptsetup.target", "integritysetup.target", "veritysetup.target"),
+    "rescue.target": ("sysinit.target", "rescue.service"),
+    "runlevel2.target": ("multi-user.target",),
+    "runlevel3.target": ("multi-user.target",),
+    "runlevel4.target": ("multi-user.target",),
+    "runlevel5.target": ("graphical.target",),
+}
+# What udev's rules (99-systemd.rules) start for hardware that most hosts have.
+_BY_HARDWARE = ("sound.target", "bluetooth.target", "printer.target", "smartcard.target", "usb-gadget.target")
+# Passive units that others pull in; where their files cannot be seen, they are taken to be pulled in.
+_ON_DEMAND = (
+    "network.target",
+    "network-online.target",
+    "network-pre.target",
+    "nss-lookup.target",
+    "time-sync.target",
+    "machines.target",
+    "remote-fs-pre.target",
+)
+_PULLS = ("Wants", "Requires", "BindsTo", "Upholds", "OnFailure", "OnSuccess", "Requisite", "PropagatesReloadTo")
+_ALWAYS = frozenset(("sysinit.target", "basic.target", "shutdown.target"))
+DEFAULT = "default.target"
+_FALLBACK = "graphical.target"
+
+
+@dataclasses.dataclass(frozen=True)
+class Started:
+    """A unit that is started, and the file (or file and line) that does so."""
+
+    unit: Unit
+    by: str
+
+
+class StartedUnits:
+    """Follows what starts what, from units by name, each with what starts it."""
+
+    def __init__(self, files: UnitFiles, pending: t.Iterable[tuple[str, str]], without: t.Iterable[str] = ()) -> None:
+        self._files = files
+        self._pending = [*pending]
+        self._seen = set(without)
+        self.found: dict[str, Started] = {}
+        self._run()
+
+    @classmethod
+    def at_boot(cls, files: UnitFiles, target: str | None, also: t.Sequence[tuple[str, str]]) -> StartedUnits:
+        """What a boot starts.  ``target`` is that of `systemd.unit=`, if any; ``also`` are units of the command line, with its source."""
+        default = target or _default(files)
+        return cls(files, [(default, default), *also, *_roots(files)])
+
+    @classmethod
+    def only(cls, files: UnitFiles, name: str, by: str) -> tuple[Started, ...]:
+        """A unit and what it pulls in, without what every boot starts."""
+        return tuple(cls(files, ((name, by),), _ALWAYS).found.values())
+
+    def _run(self) -> None:
+        while self._pending and len(self._seen) < MOST_UNITS:
+            name, by = self._pending.pop()
+            if name in self._seen:
+                continue
+            self._seen.add(name)
+            unit = self._files.load(name)
+            if unit is None:
+                # A target that is not in the tree can have links all the same; a masked or missing service is not started.
+                if name.endswith(".target"):
+                    self._pending += [(one, by) for one in _STANDARD.get(name, ())]
+                    self._pending += self._files.wanted_by(name)
+                continue
+            self._seen.update(unit.names)
+            self.found[unit.name] = Started(unit, by)
+            for alias in unit.names:
+                self._pending += self._files.wanted_by(alias)
+            self._pending += [(one, setting.source) for key in _PULLS for setting in unit.all("Unit", key) for one in setting.value.split()]
+            self._triggers(unit, by)
+
+    def _triggers(self, unit: Unit, by: str) -> None:
+        """A timer, path or socket starts a service."""
+        stem, _dot, kind = unit.name.rpartition(".")
+        if kind in ("timer", "path"):
+            named = unit.last(kind.capitalize(), "Unit")
+            self._pending.append((named or f"{stem}.service", unit.path))
+        elif kind == "socket":
+            named = unit.last("Socket", "Service")
+            accepts = unit.is_true("Accept", "Socket")
+            self._pending.append((named or (f"{stem}@0.service" if accepts else f"{stem}.service"), unit.path))
+        elif kind == "target":
+            if unit.name in ("multi-user.target", "graphical.target", "basic.target", "rescue.target"):
+                self._pending.append(("sysinit.target", by))
+        elif kind == "service" and unit.last("Unit", "DefaultDependencies") not in ("no", "false", "0", "off"):
+            self._pending.append(("sysinit.target", by))
+
+
+def _default(files: UnitFiles) -> str:
+    return DEFAULT if files.load(DEFAULT) is not None else files.linked_name(DEFAULT) or _FALLBACK
+
+
+def _roots(files: UnitFiles) -> t.Iterator[tuple[str, str]]:
+    """What is started apart from the default target: by devices, mounts and passive targets."""
+    for name in sorted(files.names()):
+        base, dot, kind = name.rpartition(".")
+        if dot and kind in ("wants", "requires", "upholds") and base.endswith((".device", ".mount", ".swap", ".automount")):
+            yield from files.wanted_by(base)
+    yield from ((name, name) for name in _BY_HARDWARE)
+    yield from ((name, name) for name in _ON_DEMAND if files.load(name) is None)

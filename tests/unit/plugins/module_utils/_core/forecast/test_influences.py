@@ -1,0 +1,148 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What runs at boot and is not simulated makes unknown what it can touch, and nothing else."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+import pytest
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import CERTAIN, INITRAMFS, ROOT, UNKNOWN, Later
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.influence import ANOTHER, Act, Influence
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.forecast import forecast
+from ansible_collections.vfio.variants.tests.unit.boots import STOCK, boot, device, stage
+from ansible_collections.vfio.variants.tests.unit.trees import V100_VARIANT
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot, Winner
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
+
+COLDPLUG = {"/usr/lib/udev/rules.d/80-drivers.rules": 'ACTION=="add", ENV{MODALIAS}=="?*", RUN{builtin}+="kmod load"\n'}
+CARD, SECOND, BRIDGE = device(), device("0000:02:00.0"), device("0000:00:1f.0", "8086:ffff", class_code=0x060100)
+NETWORK = device("0000:03:00.0", "8086:10d3", class_code=0x020000)
+HOST = (CARD, SECOND, BRIDGE, NETWORK)
+MODULES = {**STOCK, "nvlink2gpu_vfio_pci": [V100_VARIANT]}
+IDS = "options vfio-pci ids=10de:1db1\nsoftdep nouveau pre: vfio-pci\n"
+
+
+def influence(*acts: Act, **bounds: t.Any) -> Influence:
+    return Influence("/etc/rc.local:3", "acts on drivers", frozenset(acts), **bounds)
+
+
+def at_runtime(found: Influence, **of_root: t.Any) -> Boot:
+    return boot(rules=COLDPLUG, modules=MODULES, later=Later(influences=(found,)), **of_root)
+
+
+def in_root(found: Influence, **of_root: t.Any) -> Boot:
+    return boot(dataclasses.replace(stage(ROOT, rules=COLDPLUG, modules=MODULES, **of_root), influences=(found,)))
+
+
+def touched(found: Boot, devices: t.Sequence[Device] = HOST) -> dict[str, Winner]:
+    winners = forecast(devices, found)
+    return {address: winner for address, winner in winners.items() if winner.certainty == UNKNOWN}
+
+
+@pytest.mark.parametrize("act", ["load", "override", "bind", "new_id"])
+def test_a_bound_device_is_not_touched_by_what_only_acts_on_unbound_ones(act: Act) -> None:
+    assert {CARD.address, SECOND.address, NETWORK.address}.isdisjoint(touched(at_runtime(influence(act))))
+
+
+@pytest.mark.parametrize("act", ["unbind", "remove"])
+def test_every_bound_device_is_touched_by_what_takes_them_away(act: Act) -> None:
+    winners = touched(at_runtime(influence(act)))
+    assert set(winners) == {CARD.address, SECOND.address, NETWORK.address}
+    assert winners[CARD.address].outcomes == ("nouveau", None)
+
+
+def test_only_the_devices_that_are_named_are_touched() -> None:
+    winners = touched(at_runtime(influence("unbind", "override", addresses=frozenset((SECOND.address,)))))
+    assert set(winners) == {SECOND.address}
+    assert ANOTHER in winners[SECOND.address].outcomes
+
+
+def test_the_only_driver_that_is_named_is_the_only_further_outcome() -> None:
+    acts: tuple[Act, ...] = ("unbind", "override")
+    (winner,) = touched(at_runtime(influence(*acts, addresses=frozenset((SECOND.address,)), drivers=frozenset(("vfio-pci",))))).values()
+    assert set(winner.outcomes) == {"nouveau", "vfio-pci", None}
+
+
+def test_an_unbound_device_is_touched_by_an_override() -> None:
+    winners = touched(at_runtime(influence("override"), modprobe="blacklist nouveau\n"))
+    assert winners[CARD.address].outcomes[-1] == ANOTHER
+    assert NETWORK.address not in winners
+
+
+def test_loading_an_unrelated_module_touches_nothing() -> None:
+    assert touched(at_runtime(influence("load", modules=frozenset(("e1000e",))), modprobe="blacklist nouveau\n")) == {}
+
+
+def test_loading_the_native_touches_the_cards_that_a_blacklist_left_free() -> None:
+    winners = touched(at_runtime(influence("load", modules=frozenset(("nouveau",))), modprobe="blacklist nouveau\n"))
+    assert {address: winner.outcomes for address, winner in winners.items()} == dict.fromkeys(
+        (CARD.address, SECOND.address), (None, "nouveau")
+    )
+
+
+def test_the_softdeps_of_a_module_that_is_loaded_count() -> None:
+    found = at_runtime(influence("load", modules=frozenset(("nouveau",))), modprobe=IDS + "blacklist nouveau\n")
+    assert touched(found)[CARD.address].outcomes == (None, "vfio-pci", "nouveau")
+
+
+def test_loading_early_what_comes_anyway_changes_nothing() -> None:
+    assert touched(in_root(influence("load", modules=frozenset(("nouveau",))))) == {}
+
+
+def test_loading_another_driver_beside_the_coldplug_is_a_further_outcome() -> None:
+    found = in_root(influence("load", modules=frozenset(("vfio_pci",))), modprobe="options vfio-pci ids=10de:1db1\n")
+    assert set(touched(found)[CARD.address].outcomes) == {"nouveau", "vfio-pci"}
+
+
+def test_a_module_that_is_removed_frees_its_devices_only() -> None:
+    winners = touched(at_runtime(influence("refuse", modules=frozenset(("e1000e",)))))
+    assert {address: winner.outcomes for address, winner in winners.items()} == {NETWORK.address: ("e1000e", None)}
+
+
+def test_what_acts_in_the_initramfs_does_not_touch_what_was_bound_in_the_kernel() -> None:
+    inside = dataclasses.replace(
+        stage(INITRAMFS, rules=COLDPLUG, modules=MODULES, builtin={"e1000e": STOCK["e1000e"]}), influences=(influence("override"),)
+    )
+    found = boot(inside, stage(ROOT, rules=COLDPLUG, modules=MODULES, builtin={"e1000e": STOCK["e1000e"]}))
+    assert set(touched(found)) == {CARD.address, SECOND.address, BRIDGE.address}
+
+
+def test_a_device_that_may_have_been_unbound_is_touched_by_what_acts_on_unbound_ones() -> None:
+    first = influence("unbind", addresses=frozenset((NETWORK.address,)))
+    then = Influence("/etc/rc.local:4", "writes", frozenset(("override",)), drivers=frozenset(("pci-stub",)))
+    found = in_root(first)
+    both = dataclasses.replace(found, later=Later(influences=(then,)))
+    assert "pci-stub" in touched(both)[NETWORK.address].outcomes
+    assert SECOND.address not in touched(both)
+
+
+def test_what_may_act_at_any_time_touches_whatever_is_bound_by_modules() -> None:
+    found = dataclasses.replace(boot(rules=COLDPLUG, modules=MODULES), influences=(influence("override"),))
+    assert set(touched(found)) == {CARD.address, SECOND.address, BRIDGE.address, NETWORK.address}
+
+
+def test_the_cause_is_named_with_file_and_line() -> None:
+    winner = touched(at_runtime(influence("unbind")))[CARD.address]
+    assert winner.doubts == ("/etc/rc.local:3 acts on drivers; the effect cannot be determined.",)
+
+
+def test_an_unread_stage_leaves_every_owner_open() -> None:
+    found = boot(stage(ROOT, rules=COLDPLUG, modules=MODULES, doubts=("It cannot be read.",)))
+    assert set(touched(found)[CARD.address].outcomes) == {"nouveau", None, ANOTHER}
+
+
+def test_a_certain_answer_says_what_it_assumes() -> None:
+    found = dataclasses.replace(boot(rules=COLDPLUG, modules=MODULES), assumes=("Two units of packages are taken as harmless.",))
+    winner = forecast([CARD], found)[CARD.address]
+    assert winner.certainty == CERTAIN
+    assert winner.assumes == (
+        "The probe of nouveau succeeds, which is not bound to the device now.",
+        "Two units of packages are taken as harmless.",
+    )
+    bound = dataclasses.replace(CARD, driver="nouveau")
+    assert forecast([bound], found)[CARD.address].assumes == ("Two units of packages are taken as harmless.",)

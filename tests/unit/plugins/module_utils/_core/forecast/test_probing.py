@@ -1,0 +1,276 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What kmod does with install lines, refusals and modules that are there already; all else is compared with kmod itself."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+import pytest
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import ModuleFacts, Reason
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import LoadRequest, Modprobe, softdep_words
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
+from ansible_collections.vfio.variants.tests.unit.boots import STOCK, boot, image_path, stage
+from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13, NVIDIA_DISPLAY, modalias
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot
+
+# modules.dep names a module's dependencies; kmod inserts them from the line's end.
+NEEDED = {"vfio_pci": "kernel/vfio-pci-core.ko", "top": "kernel/middle.ko kernel/bottom.ko"}
+MODULES = {**STOCK, "top": [], "middle": [], "bottom": [], "other": []}
+SITE = "/etc/modprobe.d/site.conf"
+
+
+def kmod(modprobe: str = "", loaded: t.Iterable[str] = (), **given: t.Any) -> Modprobe:
+    found = made(modprobe, **given)
+    return Modprobe(found, found.stages[0], frozenset(loaded))
+
+
+def made(modprobe: str = "", **given: t.Any) -> Boot:
+    found = boot(**{"modules": MODULES, "modprobe": modprobe, **given})
+    (root,) = found.stages
+    return dataclasses.replace(found, stages=(dataclasses.replace(root, kernel=dataclasses.replace(root.kernel, needed=NEEDED)),))
+
+
+def one(modprobe: Modprobe, asked: str, by_event: bool = True) -> LoadRequest:
+    (request,) = modprobe.ask(asked, by_event)
+    return request
+
+
+def told(request: LoadRequest) -> list[str]:
+    return [str(reason) for reason in request.refused]
+
+
+def test_dependencies_are_inserted_before_the_module_and_not_twice() -> None:
+    assert one(kmod(), "top").insertions == ("bottom", "middle", "top")
+    assert one(kmod(loaded=["bottom"]), "top").insertions == ("middle", "top")
+    assert one(kmod(loaded=["top"]), "top") == LoadRequest("top", (), (Reason(f"modules.dep of {DEBIAN_13}", "top"),))
+    assert one(kmod("softdep top pre: bottom other\n"), "top").insertions == ("bottom", "middle", "other", "top")
+
+
+@pytest.mark.parametrize(
+    ("command", "insertions", "failed", "doubts"),
+    [
+        # What only keeps the module out.
+        ("/bin/true", (), False, 0),
+        ("/bin/false", (), True, 0),
+        ("/usr/bin/true", (), False, 0),
+        ("/usr/bin/false", (), True, 0),
+        ("true", (), False, 0),
+        ("false", (), True, 0),
+        (":", (), False, 0),
+        ("/bin/true; /bin/false", (), True, 0),
+        ("/bin/false; /bin/true", (), False, 0),
+        ("/bin/false && /bin/true", (), True, 0),
+        ("/bin/true && /bin/false", (), True, 0),
+        ("/bin/false ;", (), True, 0),
+        ("/bin/true;/bin/false", (), True, 0),
+        ("/bin/true&&/bin/false", (), True, 0),
+        # What loads something, the module itself or not.
+        ("/sbin/modprobe --ignore-install other", ("other",), False, 0),
+        ("/sbin/modprobe -i other", ("other",), False, 0),
+        ("/usr/sbin/modprobe --ignore-install other", ("other",), False, 0),
+        ("/usr/bin/modprobe -i other", ("other",), False, 0),
+        ("/bin/modprobe -i other", ("other",), False, 0),
+        ("modprobe -i other", ("other",), False, 0),
+        ("modprobe -q -i -- other", ("other",), False, 0),
+        ("modprobe --quiet --ignore-install other", ("other",), False, 0),
+        ("modprobe -v -b -i other", ("other",), False, 0),
+        ("modprobe top; modprobe -i other", ("bottom", "middle", "top", "other"), False, 0),
+        ("modprobe top && modprobe -i other", ("bottom", "middle", "top", "other"), False, 0),
+        ("modprobe -a top bottom; modprobe -i other", ("bottom", "middle", "top", "other"), False, 0),
+        ("modprobe top", ("bottom", "middle", "top"), False, 0),
+        ("/bin/false && modprobe -i other", (), True, 0),
+        ("/bin/true && modprobe -i other", ("other",), False, 0),
+        ("/bin/false ; modprobe -i other", ("other",), False, 0),
+        # What nobody can know.
+        ("/sbin/modprobe other", (), False, 1),
+        ("/sbin/modprobe -i other x=1", (), False, 1),
+        ("/sbin/modprobe -i $MODULE", (), False, 1),
+        ("/usr/local/bin/load other", (), False, 1),
+        ("/opt/modprobe -i other", (), False, 1),
+        ("/bin/true && /usr/local/bin/load", (), False, 1),
+        ("/bin/false && /usr/local/bin/load", (), True, 0),
+    ],
+)
+def test_an_install_line_does_what_its_command_does(command: str, insertions: tuple[str, ...], failed: bool, doubts: int) -> None:
+    request = one(kmod(f"install other {command}\n"), "other")
+    assert (request.insertions, request.failed, len(request.doubts)) == (insertions, failed, doubts)
+    if not doubts and "other" not in insertions:
+        assert told(request) == [f"{SITE}:1: install other {command.strip()}"]
+
+
+def test_a_command_that_cannot_be_understood_is_quoted() -> None:
+    (doubt,) = one(kmod("install other /usr/local/bin/load it\n"), "other").doubts
+    assert doubt.startswith(f"{SITE}:1 runs a command in place of loading other (/usr/local/bin/load it)")
+
+
+def test_a_module_that_cannot_be_loaded_is_not_loaded_by_its_install_line_either() -> None:
+    request = one(kmod("install other modprobe -i other\n", cmdline="module_blacklist=other"), "other")
+    assert (request.insertions, told(request)) == ((), [f"{SITE}:1: install other modprobe -i other"])
+
+
+def test_an_install_line_of_a_dependency_that_inserts_nothing_keeps_the_module_out() -> None:
+    request = one(kmod("install bottom /bin/true\n"), "top")
+    assert ("top" in request.insertions, request.failed) == (False, True)
+    assert told(request)[0] == f"{SITE}:1: install bottom /bin/true"
+    loading = one(kmod("install bottom modprobe -i bottom\n"), "top")
+    assert (loading.insertions, loading.failed, loading.refused) == (("bottom", "middle", "top"), False, ())
+    already = one(kmod("install bottom /bin/true\n", loaded=["bottom"]), "top")
+    assert already.insertions == ("middle", "top")
+    with_softdep = one(kmod("install bottom /bin/true\nsoftdep bottom pre: other\n"), "top")
+    assert with_softdep.insertions == ("other", "bottom", "middle", "top")
+    unknown = one(kmod("install bottom /bin/other\n"), "top")
+    assert unknown.doubts != ()
+
+
+def test_the_first_line_that_matches_counts() -> None:
+    both = "install oth* /bin/true\ninstall other /bin/false\n"
+    assert told(one(kmod(both), "other")) == [f"{SITE}:1: install oth* /bin/true"]
+    softdeps = "softdep top pre: other\nsoftdep top pre: nouveau\n"
+    assert one(kmod(softdeps), "top").insertions == ("bottom", "middle", "other", "top")
+
+
+def test_a_softdep_that_names_no_module_counts_as_none() -> None:
+    """kmod_module_get_softdeps() finds modules, so a name that it does not find leaves the install line its effect."""
+    nothing = one(kmod("softdep other pre: no-such\ninstall other /bin/false\n"), "other")
+    assert (nothing.failed, len(nothing.because)) == (True, 1)
+    something = one(kmod("softdep other pre: no-such bottom\ninstall other /bin/false\n"), "other")
+    assert (something.failed, something.insertions) == (False, ("bottom", "other"))
+    assert str(something.because[1]) == f"{SITE}:1: softdep other pre: no-such bottom"
+
+
+def test_what_a_softdep_names_is_tried_and_no_obstacle() -> None:
+    request = one(kmod("softdep other pre: nouveau post: bottom\n", cmdline="module_blacklist=nouveau,bottom"), "other")
+    assert (request.insertions, request.failed) == (("other",), False)
+    assert told(request) == ["/proc/cmdline: module_blacklist=nouveau", "/proc/cmdline: module_blacklist=bottom"]
+
+
+def test_softdeps_in_a_circle_end() -> None:
+    request = one(kmod("softdep other pre: top\nsoftdep top pre: other\n"), "other")
+    assert sorted(request.insertions) == ["bottom", "middle", "other", "top"]
+
+
+def test_a_blacklist_keeps_out_the_module_that_is_asked_for_and_no_other() -> None:
+    assert told(one(kmod("blacklist top\n"), "top")) == [f"{SITE}:1: blacklist top"]
+    assert one(kmod("blacklist top\n"), "top", by_event=False).insertions == ("bottom", "middle", "top")
+    assert one(kmod("blacklist bottom\n"), "top").insertions == ("bottom", "middle", "top")
+    assert one(kmod("blacklist top\nsoftdep other pre: top\n"), "other").insertions == ("bottom", "middle", "top", "other")
+    assert one(kmod("blacklist top\n", loaded=["top"]), "top").refused == ()
+    assert one(kmod("blacklist top\nblacklist top\n"), "top").failed is False
+
+
+@pytest.mark.parametrize(
+    ("given", "asked", "why"),
+    [
+        ({"cmdline": "module_blacklist=top"}, "top", "/proc/cmdline: module_blacklist=top"),
+        ({"cmdline": "module_blacklist=bottom"}, "top", "/proc/cmdline: module_blacklist=bottom"),
+        ({"facts": {"top": ModuleFacts((), refused="it is not signed")}}, "top", f"top of {DEBIAN_13}: it is not signed"),
+        ({"facts": {"middle": ModuleFacts((), refused="it is not signed")}}, "top", f"middle of {DEBIAN_13}: it is not signed"),
+        (
+            {"modules": {name: found for name, found in MODULES.items() if name != "bottom"}},
+            "top",
+            f"modules.dep of {DEBIAN_13}: there is no module bottom",
+        ),
+    ],
+)
+def test_what_the_kernel_refuses_is_not_inserted_and_the_caller_is_told(given: dict[str, t.Any], asked: str, why: str) -> None:
+    request = one(kmod(**given), asked)
+    assert (request.failed, asked in request.insertions) == (True, False)
+    assert told(request) == [why]
+    assert str(kmod(**given).unloadable(asked)) == why
+
+
+def test_what_can_be_loaded_has_no_reason_against_it() -> None:
+    assert [kmod().unloadable(name) for name in ("top", "bottom", "vfio_pci")] == [None] * 3
+    assert kmod(loaded=["gone"]).unloadable("gone") is None
+    assert kmod("install bottom /bin/true\n").unloadable("top") == Reason(f"{SITE}:1", "install bottom /bin/true")
+    assert kmod("install bottom /bin/true\n", loaded=["bottom"]).unloadable("top") is None
+    assert kmod("install bottom modprobe -i bottom\n").unloadable("top") is None
+    assert kmod("install bottom /bin/other\n").unloadable("top") is None
+    assert kmod("install bottom /bin/true\nsoftdep bottom pre: other\n").unloadable("top") is None
+
+
+def test_a_built_in_module_is_there_already() -> None:
+    built_in: dict[str, t.Any] = {"modules": {"top": [], "middle": []}, "builtin": ["bottom"]}
+    assert one(kmod(**built_in), "top").insertions == ("middle", "top")
+    assert str(one(kmod(**built_in), "bottom").because[0]) == f"modules.builtin of {DEBIAN_13}: bottom"
+    assert one(kmod(**built_in), "bottom").insertions == ()
+    both: dict[str, t.Any] = {"modules": {"top": [], "middle": [], "bottom": []}, "builtin": ["bottom"]}
+    assert one(kmod(**both), "top").insertions == ("bottom", "middle", "top")
+
+
+CARD = modalias("10de:1db1")
+
+
+@pytest.mark.parametrize(
+    ("modprobe", "asked", "found"),
+    [
+        ("", "nouveau", ["nouveau"]),
+        ("", "vfio-pci", ["vfio_pci"]),
+        ("", "no-such", []),
+        ("", CARD, ["nouveau"]),
+        ("", CARD.replace("pci:", "vfio_pci:"), []),
+        ("install no-such /bin/true\n", "no-such", ["no_such"]),
+        ("install no-* /bin/true\n", "no-such", []),
+        ("install no-such /bin/true\ninstall no-such /bin/false\n", "no-such", ["no_such"]),
+        (f"alias {CARD} other\n", CARD, ["other"]),
+        ("alias pci:v000010DE* other\nalias pci:v* bottom\n", CARD, ["other", "bottom"]),
+        ("alias no-such other\n", "no-such", ["other"]),
+        ("alias nouveau other\n", "nouveau", ["other"]),
+        ("alias pci:v00008086* other\n", CARD, ["nouveau"]),
+    ],
+)
+def test_a_name_or_an_alias_is_looked_up_in_kmod_s_order(modprobe: str, asked: str, found: list[str]) -> None:
+    """kmod_module_new_from_lookup() in libkmod/libkmod-module.c: the first place that has it counts."""
+    assert [module for module, _why in kmod(modprobe).lookup(asked)] == found
+
+
+def test_all_natives_are_loaded_in_depmod_s_order_and_none_that_is_built_in() -> None:
+    several: dict[str, t.Any] = {
+        "modules": {"first": [NVIDIA_DISPLAY], "second": [NVIDIA_DISPLAY]},
+        "builtin": {"nvidiafb": [NVIDIA_DISPLAY]},
+    }
+    assert [request.module for request in kmod(**several).ask(CARD, True)] == ["first", "second"]
+
+
+def test_each_is_told_where_it_was_found() -> None:
+    def why(asked: str, modprobe: str = "") -> str:
+        return str(one(kmod(modprobe), asked).because[0])
+
+    assert why("nouveau") == f"modules.dep of {DEBIAN_13}: nouveau"
+    assert why(CARD) == f"modules.alias of {DEBIAN_13}: {NVIDIA_DISPLAY} nouveau"
+    assert why("x", "alias x* other\n") == f"{SITE}:1: alias x* other"
+    assert why("x", "install x /bin/true\n") == f"{SITE}:1: install x /bin/true"
+    found = boot(stage("initramfs"), stage())
+    image, _root = found.stages
+    (request,) = Modprobe(found, image, frozenset()).ask(CARD, True, Reason("a rule", "RUN"))
+    assert [str(reason) for reason in request.because] == ["a rule: RUN", f"modules.alias in {image_path()}: {NVIDIA_DISPLAY} nouveau"]
+
+
+@pytest.mark.parametrize(
+    ("line", "before", "after"),
+    [
+        ("softdep x pre: a-b c", ("a-b", "c"), ()),
+        ("softdep x post: a pre: b post: c", ("b",), ("a", "c")),
+        ("softdep x a pre: b", ("b",), ()),
+        ("softdep x pre: post: b", (), ("b",)),
+        ("softdep x a b", (), ()),
+    ],
+)
+def test_words_before_pre_and_post_are_ignored(line: str, before: tuple[str, ...], after: tuple[str, ...]) -> None:
+    """kmod_config_add_softdep() in libkmod/libkmod-config.c."""
+    (directive,) = ModprobeConfig.parse(line, "x").directives
+    assert (softdep_words(directive, "pre:"), softdep_words(directive, "post:")) == (before, after)
+    assert softdep_words(None, "pre:") == ()
+
+
+def test_kmod_gives_up_at_the_first_module_that_it_needs_and_cannot_load() -> None:
+    """kmod_module_probe_insert_module() ends its loop where the failed module is a required one."""
+    request = one(kmod("softdep top post: other\n", cmdline="module_blacklist=top"), "top")
+    assert (request.insertions, told(request)) == (("bottom", "middle"), ["/proc/cmdline: module_blacklist=top"])
+    first = one(kmod("softdep top post: other\n", cmdline="module_blacklist=bottom"), "top")
+    assert (first.insertions, told(first)) == ((), ["/proc/cmdline: module_blacklist=bottom"])

@@ -1,0 +1,123 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What takes too long for `make test`: `make test-all` runs it, goes on where it was cut off, and writes down the last results."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from devtool.check import Check, Result, run
+from devtool.checkout import Checkout
+from devtool.console import duration, say
+from devtool.errors import DevtoolError
+from devtool.phases import molecule_check, scenarios
+from devtool.process import capture
+from devtool.workbench import Workbench
+
+PAGE = "docs/test-all.md"
+HEAD = ("campaign", "result", "passed", "failed", "minutes", "commit", "day")
+ROW = re.compile(r"\| ([^|]+) \| (ok|FAILED|unavailable) \| (\d+) \| (\d+) \| ([\d.]+) \| ([0-9a-f]{7,40}) \| (\d{4}-\d\d-\d\d) \|")
+TEXT = """<!--
+SPDX-FileCopyrightText: The vfio.variants authors
+SPDX-License-Identifier: GPL-3.0-or-later
+-->
+# The last results of `make test-all`
+
+Written by `make test-all`; do not edit. A campaign counts for the commit that it ran at. `make test-all` skips those that passed at a
+commit from which nothing but this page has changed, so that a run that was cut off goes on; `CAMPAIGN=name` runs some of them again.
+
+"""
+
+
+@dataclass(frozen=True)
+class Row:
+    """The last result of a campaign, and the commit that it ran at."""
+
+    name: str
+    result: str
+    passed: int
+    failed: int
+    minutes: float
+    commit: str
+    day: str
+
+    def line(self) -> str:
+        values = (self.name, self.result, self.passed, self.failed, f"{self.minutes:.1f}", self.commit, self.day)
+        return f"| {' | '.join(map(str, values))} |"
+
+
+def campaigns(bench: Workbench) -> dict[str, Check]:
+    """Every campaign by its name, cheapest first. A later one is one line more."""
+    found = {
+        "recorded boots": bench.check("every recorded boot, judged", "tests/forecast/run", "--replay", seconds=3600, counts=True),
+        "all kernels": bench.check("drivers built for all kernels", "tests/kernels/run", seconds=5400, counts=True),
+        "drivers at work": bench.check("drivers at work on all kernels", "tests/drivers/run", "--again", seconds=5400, counts=True),
+        "driver mistakes": bench.check("broken drivers are noticed", "tests/drivers/run", "--mutants", seconds=5400, counts=True),
+        "new boots": bench.check("300 new boots", "tests/forecast/run", "--count", "300", "--seed", "5000", seconds=14400, counts=True),
+        "core mistakes": bench.check(
+            "mistakes in the core are noticed", "tests/mutants/run", "--count", "600", "--seed", "1", seconds=14400
+        ),
+        "forecast mistakes": bench.check("broken forecasts are noticed", "tests/forecast/run", "--mutations", seconds=3600, counts=True),
+    }
+    return found | {f"scenario {name}": molecule_check(bench, name) for name in scenarios(bench.checkout)}
+
+
+def read(page: Path) -> dict[str, Row]:
+    """The rows of the page; none where it does not exist."""
+    text = page.read_text(encoding="utf-8") if page.exists() else ""
+    found = (
+        Row(name, result, int(passed), int(failed), float(took), commit, day)
+        for name, result, passed, failed, took, commit, day in ROW.findall(text)
+    )
+    return {row.name: row for row in found}
+
+
+def write(page: Path, rows: Mapping[str, Row], known: Sequence[str]) -> None:
+    """Replace the page; campaigns that are no longer known are left out, those that never ran have a line below the table."""
+    never = [name for name in known if name not in rows]
+    lines = [f"| {' | '.join(HEAD)} |", f"|{'---|' * len(HEAD)}", *(rows[name].line() for name in known if name in rows)]
+    rest = f"\nNot run yet: {', '.join(never)}.\n" if never else ""
+    new = page.with_name(f".{page.name}.new")
+    new.write_text(TEXT + "\n".join(lines) + "\n" + rest, encoding="utf-8")
+    new.replace(page)
+
+
+def is_current(checkout: Checkout, row: Row) -> bool:
+    """Whether nothing but the page has changed since the row's commit."""
+    argv = ["git", "diff", "--quiet", row.commit, "--", ".", f":(exclude){PAGE}"]
+    try:
+        capture(argv, cwd=checkout.root)
+    except DevtoolError:
+        # It has changed, or the commit is not known here.
+        return False
+    return True
+
+
+def run_all(bench: Workbench, asked: Sequence[str]) -> int:
+    """Run the campaigns that have no current result, or those that were asked for; 1 where one failed."""
+    page = bench.checkout.root / PAGE
+    rows, known = read(page), campaigns(bench)
+    names = list(asked) or list(known)
+    commit = capture(["git", "rev-parse", "--short=12", "HEAD"], cwd=bench.checkout.root).strip()
+    worst = 0
+    for name in names:
+        row = rows.get(name)
+        if not asked and row is not None and row.result == "ok" and is_current(bench.checkout, row):
+            say(f"-- {name}: passed at {row.commit} ({row.minutes:.1f} min), nothing has changed since")
+            continue
+        start = time.monotonic()
+        result = run(known[name])
+        rows[name] = _row(name, result, commit, time.monotonic() - start)
+        write(page, rows, list(known))
+        worst = max(worst, 0 if rows[name].result == "ok" else 1)
+    return worst
+
+
+def _row(name: str, result: Result, commit: str, seconds: float) -> Row:
+    word = "FAILED" if result.failed else "unavailable" if result.short else "ok"
+    say(f"== {name}: {word} ({duration(seconds)})")
+    return Row(name, word, result.passed, result.failed, round(seconds / 60, 1), commit, time.strftime("%Y-%m-%d", time.gmtime()))

@@ -1,0 +1,203 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The phases of a test run, and the checks each consists of."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from devtool import interpreters
+from devtool.ansible_test import ansible_test_variables
+from devtool.check import Check
+from devtool.checkout import COLLECTION, Checkout
+from devtool.console import say
+from devtool.environment import provide
+from devtool.errors import DevtoolError
+from devtool.process import capture
+from devtool.variables import variables
+from devtool.workbench import Workbench, chosen
+
+MAIN_SCENARIO = "default"
+# The Python that controller code is written for; the settings name the oldest one of managed hosts that mypy knows.
+CONTROLLER = ("--python-version", "3.11")
+TARGET_TESTS = ("tests/unit/plugins/module_utils", "tests/unit/plugins/modules")
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A named part of the run. `costly` phases run only if all before them were green."""
+
+    name: str
+    does: str
+    checks: Callable[[Workbench], Iterator[Check]]
+    costly: bool = False
+
+
+def lint(bench: Workbench) -> Iterator[Check]:
+    yield bench.check("ruff check", "ruff", "check", "--no-cache", ".")
+    yield bench.check("ruff format", "ruff", "format", "--no-cache", "--check", ".")
+    yield from _types(bench)
+    yield bench.check("yamllint", "yamllint", "--strict", ".")
+    yield bench.check("ansible-lint", "ansible-lint", "--offline", "--profile", "production", "--strict", "-q")
+    yield bench.check("shellcheck", "shellcheck", "--external-sources", *sorted(bench.shell_scripts()))
+    yield bench.check("reuse", "reuse", "lint", "--lines")
+    yield bench.check("changelog", "antsibull-changelog", "lint")
+    yield bench.check("words", "python", "-m", "devtool.words", cwd=bench.checkout.root / "tools")
+
+
+def _types(bench: Workbench) -> Iterator[Check]:
+    # Found below the tree, never as an installed library: those are not checked.
+    tree = bench.checkout.tree
+    settings = ("--config-file", str(bench.checkout.root / "pyproject.toml"), "--cache-dir", str(bench.checkout.place / "mypy"))
+    yield bench.check("mypy plugins", "mypy", *settings, str(COLLECTION / "plugins"), cwd=tree)
+    folders = [
+        folder for folder in ("tests/unit", "molecule", "playbooks") if any(name.startswith(f"{folder}/") for name in bench.known(".py"))
+    ]
+    if folders:
+        yield bench.check("mypy tests", "mypy", *settings, *CONTROLLER, *(str(COLLECTION / folder) for folder in folders), cwd=tree)
+    # Each is a module of the same name, __main__.
+    for program in sorted(bench.python_programs()):
+        yield bench.check(f"mypy {program}", "mypy", *settings, str(COLLECTION / program), cwd=tree)
+    yield bench.check("mypy tools", "mypy", *settings, *CONTROLLER, "--package", "devtool", cwd=tree)
+
+
+def unit(bench: Workbench) -> Iterator[Check]:
+    asked = chosen("TESTS")
+    quiet = ("-q", "-p", "no:cacheprovider")
+    # One test file alone is quicker in one process.
+    both = () if asked else ("-n", "2", "--dist", "loadfile")
+    python = bench.main.program("python")
+    name = f"unit tests, Python {interpreters.controller().name}"
+    yield bench.check(name, python, "-m", "pytest", *quiet, *both, *(asked or ["tests/unit"]), counts=True)
+    folders = [folder for folder in TARGET_TESTS if (bench.checkout.root / folder).is_dir()]
+    if asked or not folders:
+        return
+    library = _target_library(bench)
+    for interpreter in interpreters.targets():
+        if interpreter.minor == interpreters.controller().minor:
+            continue
+        environment = provide(bench.checkout, "target", interpreter)
+        inherited = variables(bench.checkout, environment)
+        env = inherited | {"PYTHONPATH": f"{bench.checkout.tree}:{library}"}
+        argv = (environment.program("python"), "-m", "pytest", *quiet, *both, *folders)
+        yield Check(f"managed host's unit tests, Python {interpreter.name}", argv, bench.checkout.root, env, counts=True)
+
+
+def _target_library(bench: Workbench) -> str:
+    """A folder with ansible.module_utils and nothing else of Ansible: what a module finds on a managed host."""
+    package = bench.checkout.place / "target" / bench.main.path.name / "ansible"
+    if not package.is_dir():
+        new = package.with_name("ansible.new")
+        shutil.rmtree(new, ignore_errors=True)
+        new.mkdir(parents=True)
+        (new / "__init__.py").touch()
+        (new / "module_utils").symlink_to(bench.main.packages / "ansible" / "module_utils")
+        new.rename(package)
+    return str(package.parent)
+
+
+def sanity(bench: Workbench) -> Iterator[Check]:
+    copy = bench.copied("sanity")
+    env = ansible_test_variables(bench.checkout, bench.main)
+    argv = (bench.main.program("ansible-test"), "sanity", "--local", "--color", "no", *chosen("TESTS"))
+    yield Check("ansible-test sanity", argv, copy, env, seconds=3600, downloads=True)
+
+
+def documentation(bench: Workbench) -> Iterator[Check]:
+    docs = provide(bench.checkout, "docs", interpreters.controller())
+    env = bench.variables | {"PATH": f"{docs.bin}:{bench.variables['PATH']}", "VIRTUAL_ENV": str(docs.path)}
+    flags = ("--plugin-docs", "--validate-collection-refs", "self", "--check-extra-docs-refs")
+    argv = (docs.program("antsibull-docs"), "lint-collection-docs", *flags, ".")
+    yield Check("antsibull-docs", argv, bench.copied("docs"), env)
+
+
+def build(bench: Workbench) -> Iterator[Check]:
+    copy = bench.copied("build")
+    dist = bench.checkout.root / "dist"
+    installed = bench.checkout.place / "installed"
+    shutil.rmtree(installed, ignore_errors=True)
+    yield bench.check("collection archive", "ansible-galaxy", "collection", "build", "--force", "--output-path", str(dist), cwd=copy)
+    for archive in sorted(dist.glob("vfio-variants-*.tar.gz")):
+        argv = ("collection", "install", "--offline", "--force", "--collections-path", str(installed), str(archive))
+        yield bench.check(f"{archive.name} installs", "ansible-galaxy", *argv)
+
+
+def integration(bench: Workbench) -> Iterator[Check]:
+    copy = bench.copied("integration")
+    env = ansible_test_variables(bench.checkout, bench.main)
+    argv = (bench.main.program("ansible-test"), "integration", "--local", "--color", "no", "--allow-root", *chosen("TARGET"))
+    yield Check("ansible-test integration", argv, copy, env, seconds=1800, downloads=True)
+
+
+def kernels(bench: Workbench) -> Iterator[Check]:
+    yield bench.check("kernel drivers built, a sample of the kernels", "tests/kernels/run", "--sample", seconds=3600, counts=True)
+    drivers = "kernel drivers at work on the oldest and the newest kernel"
+    yield bench.check(drivers, "tests/drivers/run", "--sample", seconds=3600, counts=True)
+
+
+def forecast(bench: Workbench) -> Iterator[Check]:
+    count, seed = (" ".join(chosen(name)) or usual for name, usual in (("COUNT", ""), ("SEED", "1000")))
+    drawn = f"{count or 'a sample of'} boots against their forecasts, seed {seed}"
+    amount = ("--count", count) if count else ("--sample",)
+    yield bench.check(drawn, "tests/forecast/run", *amount, "--seed", seed, seconds=7200, counts=True)
+    yield bench.check("what boot_policy accepts against known boots", "tests/forecast/run", "--policies", seconds=1800, counts=True)
+    yield bench.check("broken forecasts against known boots", "tests/forecast/run", "--mutations", seconds=1800, counts=True)
+    for page in chosen("TABLE"):
+        argv = ("tests/forecast/run", "--replay", "--table", page)
+        yield bench.check(f"all known boots against their forecasts, counted in {page}", *argv, seconds=3600, counts=True)
+
+
+def scenarios(checkout: Checkout) -> list[str]:
+    """Molecule's scenarios, the main one first."""
+    folders = sorted(path.parent.name for path in (checkout.root / "molecule").glob("*/molecule.yml"))
+    return sorted(folders, key=lambda name: (name != MAIN_SCENARIO, name))
+
+
+def molecule_check(bench: Workbench, scenario: str, sequence: str = "test") -> Check:
+    """A scenario from its machines' creation to their end; the sequence "check" is its first state alone."""
+    whole = "whole" if sequence == "test" else "first state"
+    check = bench.check(f"scenario {scenario}, {whole}", "molecule", sequence, "--scenario-name", scenario, seconds=5400)
+    return replace(check, cleanup=(check.argv[0], "destroy", "--scenario-name", scenario))
+
+
+def rotated(checkout: Checkout, asked: str) -> str:
+    """The scenario whose first state rides along: the one asked for, or by the commit each of the others in turn."""
+    others = [name for name in scenarios(checkout) if name != MAIN_SCENARIO]
+    if asked and asked not in others:
+        raise DevtoolError(f"ROTATE: there is no scenario {asked} besides {MAIN_SCENARIO}; there are {', '.join(others)}.")
+    commit = capture(["git", "rev-parse", "HEAD"], cwd=checkout.root).strip()
+    return asked or others[int(commit, 16) % len(others)]
+
+
+def molecule(bench: Workbench) -> Iterator[Check]:
+    known, asked = scenarios(bench.checkout), chosen("SCENARIO")
+    unknown = [name for name in asked if name not in known]
+    if unknown:
+        raise DevtoolError(f"SCENARIO: there is no scenario {unknown[0]} in molecule/; there are {', '.join(known)}.")
+    if asked:
+        yield from (molecule_check(bench, name) for name in asked)
+        return
+    yield molecule_check(bench, MAIN_SCENARIO)
+    also = rotated(bench.checkout, " ".join(chosen("ROTATE")))
+    say(f"the first state of scenario {also} rides along, chosen by the commit; to repeat it: make molecule ROTATE={also}")
+    yield molecule_check(bench, also, "check")
+
+
+PHASES = (
+    Phase("lint", "style, types, licences, changelog", lint),
+    Phase("unit", "unit tests, and the managed host's code on each Python here (TESTS=path)", unit),
+    Phase("sanity", "ansible-test sanity (TESTS=path)", sanity),
+    Phase("docs-check", "the documentation of modules, plugins and roles", documentation),
+    Phase("build", "the collection's archive, built and installed", build),
+    Phase("integration", "ansible-test integration on this machine (TARGET=name)", integration),
+    Phase("kernels", "the kernel drivers built, and at work; a sample of what `make test-all` does", kernels, costly=True),
+    Phase("forecast", "forecasts of the boot against real boots (COUNT=number, SEED=number, TABLE=page)", forecast, costly=True),
+    Phase(
+        "molecule",
+        "the main scenario on virtual machines and the first state of another (SCENARIO=name, ROTATE=name)",
+        molecule,
+        costly=True,
+    ),
+)
