@@ -70,6 +70,12 @@ class UdevLine:
     def is_about_drivers(self) -> bool:
         return ABOUT_DRIVERS.search(self.text) is not None
 
+    @property
+    def is_of_another_bus(self) -> bool:
+        """Whether the rule asks for devices that are not PCI functions."""
+        asked = [key.value for key in self.keys if key.name in ("SUBSYSTEM", "SUBSYSTEMS") and key.operator == "=="]
+        return any("pci" not in value.lower() and not re.search(r"[*?\[]", value) for value in asked)
+
     def matching(self, *names: str) -> t.Iterator[Written]:
         return (key for key in self.keys if key.is_match and key.name in names)
 

@@ -52,7 +52,7 @@ def mistakes_in_rules(host: HostPolicy) -> t.Iterator[Finding]:
         if not host.is_site(file.path) or not file.name.endswith(SUFFIX):
             continue
         for line in lines_of(file.text or "", file.path):
-            if line.is_about_drivers:
+            if line.is_about_drivers and not line.is_of_another_bus:
                 found = next(_mistakes(line, written), None)
                 if found is not None:
                     kind, said = found

@@ -16,6 +16,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader im
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.equivalence import DeviceClasses
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.forecast import forecast
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.findings import find
+from ansible_collections.vfio.variants.plugins.module_utils._core.lint.grouping import sentences
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import HostPolicy
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.suggested_change import OutOfBudgetError, Search, would_change
 
@@ -129,23 +130,23 @@ class HostForecast:
         return find(self.policy.boots, self.inventory, self.policy.kernels, self.policy.files)
 
     @functools.cached_property
-    def _sentences(self) -> t.Mapping[str, t.Sequence[str]]:
-        found: dict[str, list[str]] = {}
+    def _findings_of(self) -> t.Mapping[str, t.Sequence[Finding]]:
+        found: dict[str, list[Finding]] = {}
         for finding in self.findings:
             for address in finding.devices:
-                found.setdefault(address, []).append(finding.sentence)
+                found.setdefault(address, []).append(finding)
         return found
 
     def warnings(self, device: Device) -> list[str]:
         """What is contradictory or without effect in the policy and concerns the device."""
-        return list(dict.fromkeys(self._sentences.get(device.address, ())))
+        return sentences(self._findings_of.get(device.address, ()))
 
     @property
     def policy_warnings(self) -> list[str]:
         """What is contradictory or without effect and concerns no device of this host."""
         here = {device.address for device in self.inventory.devices}
-        sentences = (finding.sentence for finding in self.findings if here.isdisjoint(finding.devices))
-        return list(dict.fromkeys((*sentences, *self.loader_warnings)))
+        said = sentences(finding for finding in self.findings if here.isdisjoint(finding.devices))
+        return list(dict.fromkeys((*said, *self.loader_warnings)))
 
     # -- who wins
 
