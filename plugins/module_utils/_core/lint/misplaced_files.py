@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import posixpath
+import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import Finding
@@ -16,6 +17,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import HostPolicy
 
 SUFFIX = ".rules"
+OLD_DIRECTORY = re.compile(r"(?:~|[.-](?:bak|backup|dis|disabled|dpkg-\w+|old|off|orig|save|sample|examples?))$")
 UDEV, RULES = "/etc/udev/", "/etc/udev/rules.d"
 MODPROBE, LISTS, SAVED = "/etc/modprobe.d", "/etc/modules-load.d", "/etc/driverctl.d"
 
@@ -36,7 +38,7 @@ def files_in_misspelt_directories(host: HostPolicy) -> t.Iterator[Finding]:
     for file in host.files.strays:
         text = file.text or ""
         meant = None
-        if PUT_ASIDE.search(file.name) or PUT_ASIDE.search(posixpath.basename(file.directory)):
+        if PUT_ASIDE.search(file.name) or OLD_DIRECTORY.search(file.directory):
             continue
         if file.directory.startswith(UDEV.rstrip("/")) and _has_rules(text):
             meant = RULES
@@ -48,11 +50,11 @@ def files_in_misspelt_directories(host: HostPolicy) -> t.Iterator[Finding]:
 
 
 def _meant(text: str, path: str, host: HostPolicy) -> str | None:
-    if "driverctl" in path:
+    if "ctl" in posixpath.basename(posixpath.dirname(path)):
         return SAVED if text.strip() else None
     if DIRECTIVE.search(text):
         return MODPROBE
-    return LISTS if "modules" in path and names_a_module(text, host) else None
+    return LISTS if "module" in path and names_a_module(text, host) else None
 
 
 def _has_rules(text: str) -> bool:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -70,7 +71,6 @@ def test_rules_in_a_file_without_their_suffix_are_named(name: str, meant: str, t
 
 def test_a_huge_file_and_a_pipe_are_not_read(tmp_path: Path) -> None:
     tree = host(tmp_path).file("/etc/udev/rules.d/90-big.conf", RULE * 20000).directory("/etc/modeprobe.d")
-    import os
 
     os.mkfifo(tree.place("/etc/modeprobe.d/vfio.conf"))
     os.mkfifo(tree.place("/etc/udev/rules.d/91-pipe.conf"))
