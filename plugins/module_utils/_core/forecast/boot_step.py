@@ -106,7 +106,7 @@ def relevant(effects: tuple[Effect, ...], candidates: frozenset[str]) -> tuple[E
 def _kind(effects: tuple[Effect, ...], candidates: frozenset[str] | None = None) -> tuple[t.Hashable, ...]:
     """What a job does to a device, apart from the reasons: one job of each kind is enough."""
     return tuple(
-        (effect.module, *(module for module in effect.insertions if candidates is None or module in candidates))
+        (effect.module, effect.aliases, *(module for module in effect.insertions if candidates is None or module in candidates))
         if isinstance(effect, LoadRequest)
         else effect
         for effect in effects

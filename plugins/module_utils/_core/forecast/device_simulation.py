@@ -28,6 +28,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probi
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import StageName
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.events import Effect
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.refusals import Refusal, Setting
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import PciDriver, PciId
 
@@ -70,6 +71,10 @@ class Registration:
     ids_because: Reason | None = None
     detached: Reason | None = None
     """What asked for `async_probe`: loading the module does not wait for its probes (do_init_module() in kernel/module/main.c)."""
+    setting: Setting | None = None
+    """What the module is set to."""
+    unclear: tuple[str, ...] = ()
+    """Why the driver may not be there after all."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,12 +92,14 @@ class ProbeContext:
     device: Device
     stage: StageName
     place: str
-    registers: t.Callable[[str], tuple[Registration, ...]]
-    """Returns what a module registers when it is inserted in this stage."""
+    registers: t.Callable[[str, str], tuple[Registration, ...]]
+    """Returns what a module registers when it is inserted in this stage, and found by an alias that options are given to."""
     no_iommu: str | None
     denylist_disabled: bool
     autoprobe: bool = True
     declined: frozenset[str] = frozenset()
+    declines: t.Callable[[Registration], Refusal | None] = lambda _registration: None
+    """Returns why a driver that matches the device declines it, or may."""
 
 
 def orders(jobs: t.Sequence[Job]) -> t.Iterator[tuple[Job, ...]]:
@@ -176,7 +183,7 @@ class DeviceSimulation:
             if self._is_loaded(module):
                 continue
             self._loaded.add(module)
-            for registration in self._context.registers(module):
+            for registration in self._context.registers(module, request.alias_of(module)):
                 self._registered.append(registration)
                 if registration.detached is not None and self._late:
                     pending = (*self.state.pending, (registration, request.because))
@@ -222,6 +229,10 @@ class DeviceSimulation:
             self.state = dataclasses.replace(state, because=(*state.because, Reason(driver.name, refusal)))
             return
         if driver.name in context.declined:
+            return
+        declines = context.declines(registration)
+        if declines is not None and declines.certain:
+            self.state = dataclasses.replace(state, because=(*state.because, Reason(declines.source, declines.fact)))
             return
         doubt = None
         if not registration.is_vfio and driver.name not in TAKE_ANYTHING and not any(entry.matches(context.device) for entry in driver.ids):

@@ -19,7 +19,7 @@ if t.TYPE_CHECKING:
 
 
 def rows(host: Host, path: str, query: str, most: int) -> list[tuple[t.Any, ...]] | None:
-    """At most so many rows; None if the file is no database, or if Python was built without SQLite.  Nothing is written or locked."""
+    """At most so many rows; None if the file is not a database, or if Python was built without SQLite.  Nothing is written or locked."""
     if sqlite3 is None or not host.is_file(path):
         return None
     host.stat(path)

@@ -134,7 +134,7 @@ class UnitFiles:
         return Unit(base, tuple(names), path, tuple(settings))
 
     def linked_name(self, name: str) -> str | None:
-        """The unit that a unit's file is a link to, whether that exists or not; None if it is no link."""
+        """The unit that a unit's file is a link to, whether that exists or not; None if it is not a link."""
         path = self._path(name)
         target = None if path is None else self._tree.link(path)
         return None if target is None else posixpath.basename(target)
