@@ -13,6 +13,7 @@ from observation import RUNTIME, STAGES
 from records import Owners
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import CERTAIN, RACE, UNKNOWN, Winner
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import ANOTHER
 
 
 class Status(enum.Enum):
@@ -49,12 +50,12 @@ def _compare(address: str, winner: Winner | None, boots: Mapping[str, tuple[Owne
         return DeviceResult(address, None, seen, Status.WRONG, "there is no forecast for this device")
     if not seen:
         return DeviceResult(address, winner, seen, Status.WRONG, "nothing was booted")
-    if winner.certainty == UNKNOWN:
-        return DeviceResult(address, winner, seen, Status.UNKNOWN)
     allowed = (winner.driver,) if winner.certainty == CERTAIN else winner.outcomes
-    others = {variation: driver for variation, driver in seen.items() if driver not in allowed}
+    others = {variation: driver for variation, driver in seen.items() if driver not in allowed and ANOTHER not in allowed}
     if others:
         return DeviceResult(address, winner, seen, Status.WRONG, _difference(allowed, others))
+    if winner.certainty == UNKNOWN:
+        return DeviceResult(address, winner, seen, Status.UNKNOWN)
     if winner.certainty == RACE:
         return DeviceResult(address, winner, seen, Status.SHOWN if len(set(seen.values())) > 1 else Status.OPEN)
     late = _stage_difference(address, winner, boots)

@@ -6,6 +6,7 @@ import pytest
 from comparison_result import Status, compare
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import CERTAIN, RACE, UNKNOWN, Certainty, StageName, Winner
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import ANOTHER
 
 CARD = "0000:00:02.0"
 
@@ -34,7 +35,9 @@ def boots(*drivers: str | None, stage: str = "root") -> dict[str, tuple[dict[str
         (predicted("e1000e", RACE, "root", "vfio-pci"), boots("vfio-pci"), Status.OPEN),
         (predicted("e1000e", RACE, "root", "vfio-pci"), boots("vfio-pci", "e1000e"), Status.SHOWN),
         (predicted("e1000e", RACE, "root", "vfio-pci"), boots(None), Status.WRONG),
-        (predicted("e1000e", UNKNOWN), boots("vfio-pci"), Status.UNKNOWN),
+        (predicted("e1000e", UNKNOWN), boots("vfio-pci"), Status.WRONG),
+        (predicted("e1000e", UNKNOWN, "root", "vfio-pci"), boots("vfio-pci"), Status.UNKNOWN),
+        (predicted("e1000e", UNKNOWN, "root", ANOTHER), boots("vfio-pci"), Status.UNKNOWN),
         ({}, boots("e1000e"), Status.WRONG),
         (predicted("e1000e"), {}, Status.WRONG),
     ],
