@@ -16,6 +16,7 @@ from ansible_collections.vfio.variants.tests.unit.plugins.module_utils._core.for
     STOCK_RULES,
     rules,
 )
+from ansible_collections.vfio.variants.tests.unit.trees import NVIDIA_DISPLAY
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot
@@ -51,6 +52,11 @@ def test_ids_that_come_too_late_want_a_softdep() -> None:
     assert advice(boot(rules=STOCK_RULES, modprobe=IDS)) == f"{SOFTDEP}."
     in_vain = f"{IDS}softdep nouveau pre: drm\n"
     assert advice(boot(rules=STOCK_RULES, modprobe=in_vain)) == f"{SOFTDEP}."
+
+
+def test_a_native_of_several_aliases_has_one_softdep() -> None:
+    modules = {**STOCK, "nouveau": [NVIDIA_DISPLAY, "pci:v000010DEd00001DB1sv*sd*bc*sc*i*"]}
+    assert advice(boot(rules=STOCK_RULES, modprobe=IDS, modules=modules)) == f"{SOFTDEP}."
 
 
 def test_the_image_wants_it_as_well() -> None:
