@@ -63,6 +63,11 @@ def test_a_softdep_that_is_there_keeps_its_words() -> None:
     assert advice(packaged) == "Add `softdep nouveau pre: vfio-pci post: drm` to /etc/modprobe.d/00-vfio.conf."
 
 
+def test_a_native_of_several_aliases_has_one_softdep() -> None:
+    modules = {**STOCK, "nouveau": [NVIDIA_DISPLAY, "pci:v000010DEd00001DB1sv*sd*bc*sc*i*"]}
+    assert advice(boot(rules=STOCK_RULES, modprobe=IDS, modules=modules)) == f"{SOFTDEP}."
+
+
 def test_the_image_wants_it_as_well() -> None:
     found = boot(stage(INITRAMFS, rules=STOCK_RULES), stage(ROOT, rules=STOCK_RULES, modprobe=IDS))
     assert advice(found) == f"{SOFTDEP}, then rebuild {image_path()}."
