@@ -131,9 +131,9 @@ def _bootable(entries: t.Sequence[_Entry]) -> t.Iterator[_Entry]:
 
 
 def _item(entry: _Entry, partition: str) -> MenuItem:
-    options = entry.options
-    kernel = options.get("path") or options.get("kernel_path")
-    if options.get("protocol", "").lower() not in PROTOCOLS or kernel is None:
+    settings = entry.options
+    kernel = settings.get("path") or settings.get("kernel_path")
+    if settings.get("protocol", "").lower() not in PROTOCOLS or kernel is None:
         return MenuItem(entry.title, entry.title, entry.source)
     doubts: list[str] = []
     paths = [_place(value, partition, entry.source, doubts) for value in (kernel, *entry.modules)]
@@ -142,7 +142,7 @@ def _item(entry: _Entry, partition: str) -> MenuItem:
         id=entry.title,
         source=entry.source,
         kernel=paths[0],
-        arguments=options.get("cmdline") or options.get("kernel_cmdline") or "",
+        arguments=settings.get("cmdline") or settings.get("kernel_cmdline") or "",
         initrds=tuple(paths[1:]),
         doubts=tuple(doubts),
     )
