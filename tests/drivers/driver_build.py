@@ -43,7 +43,7 @@ def digest() -> str:
 
 
 def build(root: BuildRoot, kernel: str) -> dict[str, bytes]:
-    """By name below the guest's folder, for a kernel whose headers the root has: all that the scenes want."""
+    """By name below the guest's folder, for a kernel whose headers the root has: all that the cases want."""
     template = _make(root, kernel, TEMPLATE.folder, lambda _place: None)
     return {**client(root), **drivers(root, kernel, PACKAGE.folder), **drivers_with_counter(root, kernel, PACKAGE.folder), **template}
 

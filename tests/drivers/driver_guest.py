@@ -51,12 +51,12 @@ class Outcome:
 class DriverGuest(GuestPool):
     """``prepare`` comes first."""
 
-    def work(self, series: str, files: t.Mapping[str, bytes], played: t.Mapping[str, Path], timeout: float = TIMEOUT) -> Outcome:
-        """Boot the kernel of a series with `files` and play the scenes, by the names that they are to have."""
+    def work(self, series: str, files: t.Mapping[str, bytes], chosen: t.Mapping[str, Path], timeout: float = TIMEOUT) -> Outcome:
+        """Boot the kernel of a series with `files` and run the cases, by the names that they are to have."""
         kernel = self.kernel(series)
         with tempfile.TemporaryDirectory(prefix="drivers-") as place:
             folder = Path(place)
-            (folder / _INITRD).write_bytes(padded(kernel.base.read_bytes()) + _archive(kernel, files, played))
+            (folder / _INITRD).write_bytes(padded(kernel.base.read_bytes()) + _archive(kernel, files, chosen))
             start = time.monotonic()
             with _emulated(folder):
                 problem = self._run(self._command(kernel, folder), timeout)
@@ -77,14 +77,14 @@ class DriverGuest(GuestPool):
         ]
 
 
-def _archive(kernel: Kernel, files: t.Mapping[str, bytes], played: t.Mapping[str, Path]) -> bytes:
+def _archive(kernel: Kernel, files: t.Mapping[str, bytes], chosen: t.Mapping[str, Path]) -> bytes:
     """Comes after the fast guest's own, and replaces its init."""
     made = Archive()
     made.file("/init", (_HERE / "guest/init").read_bytes(), 0o755)
     made.file("/drivers/words", (_HERE / "guest/words").read_bytes())
     made.file("/drivers/settings", f"memory={_MEMORY:#x}\nmemory_size={_MEMORY_MEBIBYTES // 2 << 20:#x}\n")
-    for name, scene in played.items():
-        made.file(f"/drivers/scenes/{name}", scene.read_bytes())
+    for name, case in chosen.items():
+        made.file(f"/drivers/cases/{name}", case.read_bytes())
     for name, content in files.items():
         made.file(f"/drivers/{name}", content, 0o755)
     made.link("/usr/sbin/depmod", "/usr/bin/kmod")
@@ -93,14 +93,14 @@ def _archive(kernel: Kernel, files: t.Mapping[str, bytes], played: t.Mapping[str
     return made.content()
 
 
-def scenes() -> dict[str, Path]:
-    """All there are, in the order in which they are played."""
-    return {path.name: path for path in sorted((_HERE / "scenes").iterdir())}
+def cases() -> dict[str, Path]:
+    """All there are, in the order in which they are run."""
+    return {path.name: path for path in sorted((_HERE / "cases").iterdir())}
 
 
-def repeated(scene: str, times: int) -> dict[str, Path]:
-    """One scene, to be played so many times."""
-    return {f"{scene}.{number:03}": scenes()[scene] for number in range(1, times + 1)}
+def repeated(case: str, times: int) -> dict[str, Path]:
+    """One case, to be run so many times."""
+    return {f"{case}.{number:03}": cases()[case] for number in range(1, times + 1)}
 
 
 def _plugged_in(name: str, folder: Path) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Drivers with one mistake each, and the scene that has to notice it: a check that never fails proves nothing."""
+"""Drivers with one mistake each, and the case that has to notice it: a check that never fails proves nothing."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ class Mutant:
     """``pattern``: what the mistake stands in the place of; it is found exactly once in the file."""
 
     mistake: str
-    scene: str
+    case: str
     file: str
     pattern: str
     mistaken: str
 
     @property
     def needs_counter(self) -> bool:
-        return self.scene == _WITH_COUNTER
+        return self.case == _WITH_COUNTER
 
     def make(self, source: Path, target: Path) -> Path:
         """The package `source` with this mistake, in the new folder `target`."""

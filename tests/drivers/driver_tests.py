@@ -90,7 +90,7 @@ class DriverTests:
                     say(f"Linux {kernel.release}: {passed} checks passed; known from before")
                     results.append((passed, 0))
                 else:
-                    pending[pool.submit(self._guest.work, series, self._built(kernel), driver_guest.scenes())] = kernel
+                    pending[pool.submit(self._guest.work, series, self._built(kernel), driver_guest.cases())] = kernel
             results += [self._judge(pending[done], done.result()) for done in concurrent.futures.as_completed(pending)]
         return sum(passed for passed, _failed in results), sum(failed for _passed, failed in results)
 
@@ -98,25 +98,25 @@ class DriverTests:
         """How many times no memory was lost, and how many times some was."""
         wanted = self._guest.prepare(wanted)
         with concurrent.futures.ThreadPoolExecutor(_AT_A_TIME) as pool:
-            played = driver_guest.repeated(_OPENINGS, times)
+            chosen = driver_guest.repeated(_OPENINGS, times)
             timeout = driver_guest.TIMEOUT * (1 + times)
             files = {series: self._built(self._guest.kernel(series)) for series in wanted}
-            pending = {pool.submit(self._guest.work, series, files[series], played, timeout): series for series in wanted}
+            pending = {pool.submit(self._guest.work, series, files[series], chosen, timeout): series for series in wanted}
             results = [
-                self._count_losses(self._guest.kernel(pending[done]), done.result(), list(played))
+                self._count_losses(self._guest.kernel(pending[done]), done.result(), list(chosen))
                 for done in concurrent.futures.as_completed(pending)
             ]
         return sum(passed for passed, _failed in results), sum(failed for _passed, failed in results)
 
-    def _count_losses(self, kernel: Kernel, outcome: Outcome, played: t.Sequence[str]) -> tuple[int, int]:
+    def _count_losses(self, kernel: Kernel, outcome: Outcome, chosen: t.Sequence[str]) -> tuple[int, int]:
         report = driver_report.parse(outcome.report)
         self._folder.mkdir(exist_ok=True)
         write_atomic(self._folder / f"{kernel.series}.leaks", f"{outcome.report}\n@console\n{outcome.console}")
-        for failure in report.failures(played):
+        for failure in report.failures(chosen):
             say(f"Linux {kernel.release}: FAILED: {failure}")
         if outcome.problem:
             say(f"Linux {kernel.release}: FAILED: {outcome.problem}")
-        series = [one for scene in report.scenes for one in scene.series]
+        series = [one for case in report.cases for one in case.series]
         changes: dict[str, int] = {}
         for one in series:
             for name, change in one.growth.items():
@@ -124,12 +124,12 @@ class DriverTests:
         worst = sorted(changes.items(), key=lambda change: -abs(change[1]))[:_SHOWN]
         lossless = sum(not one.problems() for one in series)
         say(
-            f"Linux {kernel.release}: {len(report.scenes)} runs, {lossless} of {len(series)} series without a loss "
+            f"Linux {kernel.release}: {len(report.cases)} runs, {lossless} of {len(series)} series without a loss "
             f"({outcome.seconds:.0f} s); of {series[0].rounds if series else 0} that one a round would be, the largest changes are "
             f"{', '.join(f'{change:+d} {name}' for name, change in worst)}"
         )
-        clean = sum(not scene.failed and not scene.problem for scene in report.scenes)
-        return clean, len(played) - clean + bool(outcome.problem or report.failures(played))
+        clean = sum(not case.failed and not case.problem for case in report.cases)
+        return clean, len(chosen) - clean + bool(outcome.problem or report.failures(chosen))
 
     def notice(self, wanted: t.Sequence[str], words: t.Sequence[str]) -> tuple[int, int]:
         """How many mistakes were noticed and how many not, on the first of the kernels."""
@@ -145,14 +145,14 @@ class DriverTests:
             files = {**client, **self._build(kernel, lambda root, name: driver_build.drivers(root, name, package))}
             if mutant.needs_counter:
                 files |= self._build(kernel, lambda root, name: driver_build.drivers_with_counter(root, name, package))
-        played = {mutant.scene: driver_guest.scenes()[mutant.scene]}
-        outcome = self._guest.work(kernel.series, files, played)
-        failures = driver_report.parse(outcome.report).failures([mutant.scene])
+        chosen = {mutant.case: driver_guest.cases()[mutant.case]}
+        outcome = self._guest.work(kernel.series, files, chosen)
+        failures = driver_report.parse(outcome.report).failures([mutant.case])
         say(f"{mutant.mistake}: {f'noticed: {failures[0]}' if failures else 'NOT NOTICED'}")
         return bool(failures)
 
     def _built(self, kernel: Kernel) -> dict[str, bytes]:
-        """All that the scenes want, from the cache or built now."""
+        """All that the cases want, from the cache or built now."""
         place = self._folder / f"built-{kernel.release}-{driver_build.digest()}"
         with self._cache.lock(place.name):
             if not place.is_dir():
@@ -173,7 +173,7 @@ class DriverTests:
 
     def _judge(self, kernel: Kernel, outcome: Outcome) -> tuple[int, int]:
         report = driver_report.parse(outcome.report)
-        failures = report.failures(list(driver_guest.scenes()))
+        failures = report.failures(list(driver_guest.cases()))
         if outcome.problem:
             failures.append(outcome.problem)
         place = self._folder / f"{kernel.series}.report"
@@ -194,7 +194,7 @@ class DriverTests:
         text = hashlib.sha256(f"{kernel.release} {driver_build.digest()} {self._guest.digest()}".encode())
         text.update(kernel.started.read_bytes())
         server = Path(next(iter(vfio_user.__path__)))
-        for folder in (_HERE, _HERE / "guest", _HERE / "scenes", server, server.with_name("emulated")):
+        for folder in (_HERE, _HERE / "guest", _HERE / "cases", server, server.with_name("emulated")):
             for path in sorted(folder.iterdir()):
                 if path.is_file():
                     text.update(path.name.encode() + b"\0" + path.read_bytes())

@@ -12,7 +12,7 @@ from module_mutations import MODULE_MUTATIONS
 from mutation import Broken, Mutation, always, changed, generated
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Reason
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.events import OVERRIDE, OWN, SetOverride
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.effects import OWN, SetOverride
 
 
 def _field(name: str, change: Callable[[t.Any], t.Any]) -> Broken:
@@ -162,19 +162,19 @@ def _without_words(*left_out: str) -> Broken:
 def _empty_value_clears(right: t.Any) -> t.Any:
     """As if udev wrote an empty value, which would clear the override."""
 
-    def broken(rule: t.Any, key: t.Any) -> Iterator[t.Any]:
-        if key.value or key.attribute != OVERRIDE:
-            yield from right(rule, key)
+    def broken(self: t.Any, done: t.Any, subject: t.Any) -> Iterator[t.Any]:
+        if done.key.value or done.key.attribute != "driver_override":
+            yield from right(self, done, subject)
         else:
-            yield SetOverride(OWN, None, Reason(str(rule), "cleared"))
+            yield SetOverride(OWN, None, Reason(str(done.rule), "cleared"))
 
     return broken
 
 
 def _for_any_address(right: t.Any) -> t.Any:
-    def broken(self: t.Any, *rest: t.Any) -> t.Any:
-        kept = tuple(key for key in self.keys if key.name != "KERNEL" or not key.value.startswith("0000:"))
-        return right(dataclasses.replace(self, keys=kept), *rest)
+    def broken(*arguments: t.Any) -> t.Any:
+        keys, notes = right(*arguments)
+        return tuple(key for key in keys or () if key.name != "KERNEL" or not key.value.startswith("0000:")) or None, notes
 
     return broken
 
@@ -293,21 +293,21 @@ MUTATIONS = (
     Mutation("a rule sets the override", EVENT, _without_effect("SetOverride")),
     Mutation("the override is set before modules are loaded", EVENT, _programs_first),
     Mutation("the last rule's override stays", EVENT, _first_override_stays),
-    Mutation("an empty value leaves an override as it is", f"{_EVENTS}:_attribute", _empty_value_clears),
+    Mutation("an empty value leaves an override as it is", "forecast.rule_effects:RuleEffects._attribute", _empty_value_clears),
     Mutation("a rule can switch autoprobe off", EVENT, _without_effect("SetAutoprobe")),
     Mutation("an event loads modules", EVENT, _without_effect("LoadRequest")),
     Mutation(
         "a rule's condition has to hold",
-        "udev.rules:_answer",
+        "udev.answers:_answer",
         lambda right: lambda key, *rest: True if key.name == "ATTR" else right(key, *rest),
     ),
     Mutation(
         "a rule is for an action",
-        "udev.rules:_answer",
+        "udev.answers:_answer",
         lambda right: lambda key, *rest: True if key.name == "ACTION" else right(key, *rest),
     ),
-    Mutation("GOTO skips rules", "udev.rules:Rule.target", lambda _right: property(lambda _self: None)),
-    Mutation("a rule is for an address", "udev.rules:Rule.agrees_with", _for_any_address),
+    Mutation("GOTO skips rules", "udev.rule:Rule.target", lambda _right: property(lambda _self: None)),
+    Mutation("a rule is for an address", "udev.rules:_keys_of", _for_any_address, reads=True),
     # registering and probing
     Mutation("nobody is displaced", f"{_PLAY}:DeviceSimulation._offer", _displaces),
     Mutation("jobs at the same time can come in any order", "forecast.alternatives:orders", generated(lambda found: found[:1])),

@@ -21,6 +21,7 @@ import pytest
 from ansible_collections.vfio.variants.tests.mutants.reach import ROOT, Reach, Recorder
 from ansible_collections.vfio.variants.tests.mutants.source import Mutant
 from ansible_collections.vfio.variants.tests.mutants.trial import (
+    ENDLESS,
     NOTICED,
     SURVIVED,
     Outcome,
@@ -124,6 +125,8 @@ class Campaign:
             self.say("running the unit tests once, to see which lines each of them runs")
             began = time.monotonic()
             outcome = _wait(start(folder / "reach", _RECORD_SECONDS, lambda: _record(path, folder / "reach")))
+            if outcome.kind == ENDLESS:
+                raise TrialError(f"The unit tests did not end: the limit of {outcome.by} was reached.")
             if outcome.kind != SURVIVED:
                 raise TrialError(f"The unit tests fail without any mistake: {outcome.by}.")
             self.say(f"took {time.monotonic() - began:.0f} s")

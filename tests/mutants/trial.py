@@ -33,6 +33,8 @@ from ansible_collections.vfio.variants.tests.mutants.source import Mutant, mutat
 
 NOTICED, SURVIVED, ENDLESS = "noticed", "survived", "endless"
 _MEMORY: t.Final = 8 << 30
+_CLOCK: t.Final = 4
+"""By the clock a trial has so many times its processor time, and _WALL_SECONDS at least."""
 _WALL_SECONDS: t.Final = 900
 _QUIET: t.Final = ("-q", "--tb=no", "--no-header", "-p", "no:cacheprovider", "-p", "no:testinfra")
 
@@ -147,7 +149,7 @@ def start(folder: Path, seconds: float, work: Callable[[], Outcome]) -> Trial:
     folder.mkdir()
     process = os.fork()
     if process:
-        return Trial(process, folder)
+        return Trial(process, folder, time.monotonic() + max(_WALL_SECONDS, _CLOCK * seconds))
     code = 1
     try:
         os.setsid()

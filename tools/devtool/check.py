@@ -59,7 +59,7 @@ class Result:
     short: bool = False
 
 
-def tally(lines: tuple[str, ...]) -> tuple[int, int]:
+def counts_in(lines: tuple[str, ...]) -> tuple[int, int]:
     """Tests passed and failed, from the last line that counts them."""
     for line in reversed(lines):
         counted = PASSED.search(line), [int(number) for number in FAILED.findall(line)]
@@ -76,7 +76,7 @@ def judge(check: Check, code: int, lines: tuple[str, ...], seconds: float) -> Re
         if missing:
             return Result(check.name, 0, 0, seconds, SHORT, tuple(dict.fromkeys((*names, *missing))), short=True)
         return Result(check.name, int(code == 0), int(code != 0), seconds, "" if code == 0 else f"exit code {code}", names)
-    passed, failed = tally(lines)
+    passed, failed = counts_in(lines)
     if code == EXIT_STATUS and failed == 0 and names:
         return Result(check.name, passed, 0, seconds, SHORT, names, short=True)
     if code == 0 and passed + failed == 0:

@@ -1,12 +1,12 @@
 /* SPDX-FileCopyrightText: The vfio.variants authors */
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* A user of VFIO, one scene a run: client SCENE [WORD ...] */
+/* A user of VFIO, one case a run: client CASE [WORD ...] */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "scenes.h"
+#include "cases.h"
 #include "tap.h"
 
 static const struct {
@@ -14,7 +14,7 @@ static const struct {
 	int words;
 	void (*show)(char **words);
 	const char *usage;
-} scenes[] = {
+} cases[] = {
 	{ "plain", 3, show_plain_device, "ADDRESS VENDOR DEVICE" },
 	{ "no-link", 1, show_no_link, "ADDRESS" },
 	{ "bar", 2, show_bar, "ADDRESS VALUE" },
@@ -45,13 +45,13 @@ int main(int argc, char **argv)
 {
 	size_t i;
 
-	for (i = 0; i < sizeof(scenes) / sizeof(scenes[0]); i++) {
-		if (argc < 2 || strcmp(argv[1], scenes[i].name))
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		if (argc < 2 || strcmp(argv[1], cases[i].name))
 			continue;
-		if (argc - 2 != scenes[i].words)
-			bail("usage: client %s %s", scenes[i].name, scenes[i].usage);
-		scenes[i].show(argv + 2);
+		if (argc - 2 != cases[i].words)
+			bail("usage: client %s %s", cases[i].name, cases[i].usage);
+		cases[i].show(argv + 2);
 		return 0;
 	}
-	bail("no scene %s", argc < 2 ? "given" : argv[1]);
+	bail("no case %s", argc < 2 ? "given" : argv[1]);
 }

@@ -6,7 +6,7 @@
 #include <sys/mman.h>
 
 #include "function.h"
-#include "scenes.h"
+#include "cases.h"
 #include "tap.h"
 
 void show_plain_device(char **words)

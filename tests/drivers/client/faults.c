@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #include "function.h"
-#include "scenes.h"
+#include "cases.h"
 #include "tap.h"
 
 #define PAGE 4096ul

@@ -9,7 +9,7 @@
 #include <linux/vfio.h>
 
 #include "function.h"
-#include "scenes.h"
+#include "cases.h"
 #include "tap.h"
 
 /* docs/specs/edu.rst of QEMU */

@@ -11,7 +11,7 @@
 #include <unistd.h>
 
 #include "function.h"
-#include "scenes.h"
+#include "cases.h"
 #include "tap.h"
 
 #define PAGE 4096ul

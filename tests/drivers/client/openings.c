@@ -17,7 +17,7 @@
 
 #include "function.h"
 #include "kernel_memory.h"
-#include "scenes.h"
+#include "cases.h"
 #include "tap.h"
 
 #define PAGE 4096ul

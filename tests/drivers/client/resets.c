@@ -6,7 +6,7 @@
 #include <sys/ioctl.h>
 
 #include "function.h"
-#include "scenes.h"
+#include "cases.h"
 #include "tap.h"
 
 #define MARK 0x00001234

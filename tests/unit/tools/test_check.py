@@ -12,7 +12,7 @@ import pytest
 
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.unavailable import EXIT_STATUS
 from ansible_collections.vfio.variants.tests.unit.archives import served
-from devtool.check import Check, Result, judge, run, tally
+from devtool.check import Check, Result, counts_in, judge, run
 from devtool.errors import DevtoolError
 
 HERE = Path(__file__).parent
@@ -41,11 +41,11 @@ def runs(pid: int) -> bool:
     ],
 )
 def test_a_closing_line_says_how_many_tests_ran(line: str, expected: tuple[int, int]) -> None:
-    assert tally((line,)) == expected
+    assert counts_in((line,)) == expected
 
 
 def test_the_last_line_that_counts_is_the_closing_line() -> None:
-    assert tally(("3 passed, 1 failed", "more words", "7 passed, 0 failed", "")) == (7, 0)
+    assert counts_in(("3 passed, 1 failed", "more words", "7 passed, 0 failed", "")) == (7, 0)
 
 
 def test_a_check_that_does_not_count_is_one_test() -> None:

@@ -82,6 +82,9 @@ class Stage:
     """What else runs in this stage, from its beginning to its end."""
     install_commands: t.Mapping[str, tuple[Influence, ...]] = dataclasses.field(default_factory=dict)
     """What the commands of `install` lines may do that are more than `modprobe`, by file and line."""
+    programs: t.Mapping[str, tuple[Influence, ...]] = dataclasses.field(default_factory=dict)
+    """By command line as a rule has it, what a program that a rule runs may do: empty if nothing.  In an address, `%k` is the device whose
+    event runs it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -184,7 +187,7 @@ class Reason:
 @dataclasses.dataclass(frozen=True)
 class Winner:
     """Which driver a device will be bound to.  ``driver`` is None for none; ``outcomes`` are all possible results, with
-    `ANOTHER` (boot/influence.py) where the owner may be a driver that cannot be named.
+    `ANOTHER` (pci/influence.py) where the owner may be a driver that cannot be named.
 
     With certainty `race`, ``driver`` is the likelier outcome; with `unknown`, the outcome if the doubts had no effect.
     """

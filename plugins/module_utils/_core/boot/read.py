@@ -7,7 +7,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot import kernel_words, read_modules, read_root
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot import kernel_words, read_modules, read_root, rule_programs
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot import read_initramfs as read_image
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.install_lines import with_judged_commands
@@ -63,7 +63,7 @@ def _boot(
     entry = found or without_entry(machine.host, kernel.release)
     image = read_image.find(machine.host, entry, machine.cache, machine.inventory)
     inherited = () if image.early is None else image.early.blacklisted
-    root = read_root.read_stage(machine.host, kernel, rules, entry.cmdline, entry.cmdline_source, inherited)
+    root = read_root.read_stage(machine.host, kernel, rules, entry.cmdline, entry.cmdline_source, inherited, machine.inventory)
     starting = startup.read(
         machine.host, kernel, machine.inventory, entry.cmdline, entry.cmdline_source, read_root.init_is_systemd(machine.host)
     )
@@ -74,7 +74,8 @@ def _boot(
         early = rebuilt(early, root, rebuilt_with)
     stages = (root,) if early is None else (early, root)
     later = facts.for_kernel(kernel, machine.inventory, rules, _driver_of(machine))
-    later = dataclasses.replace(later, influences=(*later.influences, *starting.later))
+    wanted = rule_programs.of_wanted_units(machine.host, rules, kernel, machine.inventory)
+    later = dataclasses.replace(later, influences=(*later.influences, *starting.later, *wanted))
     about = read_modules.read(machine, kernel, stages, later, entry.cmdline)
     return Boot(
         release=kernel.release,

@@ -7,7 +7,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot import read_dracut, read_initramfs_tools
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot import read_dracut, read_initramfs_tools, rule_programs
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import INITRAMFS, Coldplug, Stage
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.find_images import boot_config_doubts, images_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.install_lines import with_judged_commands
@@ -76,16 +76,18 @@ def read_stage(
     config, unsure = with_listed_options(config_of(view, image.release, cmdline, source), flow.steps, kernel)
     config = config.with_blacklist(flow.blacklisted, source)
     loads_lists = read_dracut.is_made_by(view) and read_dracut.loads_lists(view, cmdline)
+    rules = rules_of(view)
     stage = Stage(
         INITRAMFS,
         image.path,
         flow.steps,
         kernel,
         config,
-        rules_of(view),
+        rules,
         (*doubts, *unsure),
         loads_lists=loads_lists,
         influences=_influences(view, kernel, host, inventory),
+        programs=rule_programs.judged(view, rules, kernel, inventory),
     )
     stage = with_judged_commands(stage, view)
     return Early(stage, flow.blacklisted if flow.blacklist_lasts else ())

@@ -9,11 +9,12 @@ takes the device, and as one that leaves it to the next.
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast import matching
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.device_simulation import DeviceSimulation, orders
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.events import NewId, SetOverride
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.effects import NewId, SetOverride, plain
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.influences import Unclear
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import LoadRequest
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.settings import unclear
@@ -41,7 +42,7 @@ def distinct(states: t.Iterable[DeviceState]) -> States:
 
 def registrations_of(job: Job, registers: t.Callable[[str, str], tuple[Registration, ...]]) -> t.Iterator[Registration]:
     """What a job's modules register."""
-    for effect in job.effects:
+    for effect in map(plain, job.effects):
         if isinstance(effect, LoadRequest):
             for module in effect.insertions:
                 yield from registers(module, effect.alias_of(module))
@@ -55,18 +56,21 @@ class Trial:
     states: States
     registered: t.Sequence[Registration]
     loaded: t.Container[str]
+    eventful: bool = False
+    """Whether the coming of modules causes events that do something."""
 
     def of_jobs(self, jobs: t.Sequence[Job]) -> tuple[States, tuple[Unclear, ...]]:
         """What the jobs of a step make of the device, and what is unclear about it."""
         brought = [one for job in jobs for one in registrations_of(job, self.context.registers)]
         detached = any(state.pending for state in self.states) or any(one.detached is not None for one in brought)
-        named = {effect.driver for job in jobs for effect in job.effects if isinstance(effect, (SetOverride, NewId))}
+        named = {effect.driver for job in jobs for effect in map(plain, job.effects) if isinstance(effect, (SetOverride, NewId))}
+        waits = (False, True) if self.context.has_further_events or self.eventful else (False,)
 
         def run(context: ProbeContext) -> t.Iterator[DeviceState]:
-            for late in (False, True) if detached else (False,):
+            for late, waiting in itertools.product((False, True) if detached else (False,), waits):
                 for state in self.states:
                     for order in orders(jobs):
-                        yield DeviceSimulation(context, state, self.registered, self.loaded, late).run(order)
+                        yield DeviceSimulation(context, state, self.registered, self.loaded, late, waiting).run(order)
 
         return self.of(run, brought, named)
 

@@ -29,23 +29,25 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.devic
     Registration,
     with_id,
 )
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.equivalence import DeviceClasses
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.events import (
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.effects import (
     OWN,
     AfterUnbind,
-    Doubt,
-    Events,
+    Bind,
     NewId,
+    RemoveId,
     SetAutoprobe,
     SetOverride,
+    plain,
 )
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.equivalence import DeviceClasses
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.influences import Reach, Unclear
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import LoadRequest, Modprobe
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.registration import Registrar
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.runtime import jobs_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.stage_events import StageEvents, depend_on_driver, stage_events
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import ANOTHER
-from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import UNBIND
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import UNBIND
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import (
@@ -57,7 +59,7 @@ if t.TYPE_CHECKING:
         StageName,
         Step,
     )
-    from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.events import Effect
+    from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.effects import Effect
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
 
@@ -111,8 +113,11 @@ class _Simulation:
         followed = {kinds.first[device.address].address for device in asked}
         # Whether a virtual function exists depends on the physical function's driver.
         followed.update(device.physical_function for device in asked if device.physical_function is not None)
+        if any(depend_on_driver(stage.rules) for stage in boot.stages):
+            followed.update(device.address for device in self._devices)
         self._outcomes = {device.address: _Outcomes() for device in self._devices if device.address in followed}
         self._autoprobe: dict[str, bool] = {}
+        self._events: StageEvents | None = None
 
     def winners(self) -> dict[str, Winner]:
         present = [device for device in self._devices if not device.is_virtual]
@@ -160,10 +165,13 @@ class _Simulation:
             self._doubt(present, doubt)
         before = self._states()
         reach = self._reach(stage)
+        events = stage_events(self._boot, stage, reach.modprobe, self._by_address)
+        self._events = events
         for step in stage.steps:
             self._step(stage, stage.name, step, present)
         self._probe_pending(stage, present)
-        self._influence(reach, (*self._boot.influences, *stage.influences, *self._noticed), present, before)
+        of_others = () if events is None else events.of_others
+        self._influence(reach, (*self._boot.influences, *stage.influences, *of_others, *self._noticed), present, before)
         self._noticed.clear()
 
     def _reach(self, stage: Stage) -> Reach:
@@ -190,8 +198,33 @@ class _Simulation:
         modprobe = Modprobe(self._boot, stage, frozenset(self._loaded), self._registrar.settings)
         lists = [job for work in step if not isinstance(work, Coldplug) for job in _list_jobs(work, modprobe)]
         plugged = devices if any(isinstance(work, Coldplug) for work in step) else ()
-        events = Events(stage, modprobe, self._by_address)
-        self._run_step(stage, name, lists, {device.address: events.of(device) for device in plugged}, devices)
+        events = stage_events(self._boot, stage, modprobe, self._by_address)
+        self._events = events
+        before = self._states()
+        loaded = frozenset(self._loaded)
+        if events is not None and plugged and name != RUNTIME:
+            lists += events.replayed(self._registered)
+        plugs = {} if events is None else {device.address: events.of(device) for device in plugged}
+        self._run_step(stage, name, lists, plugs, devices)
+        if events is not None:
+            self._notice(stage, events, (plugged, devices), before, self._loaded.keys() - loaded)
+
+    def _notice(
+        self,
+        stage: Stage,
+        events: StageEvents,
+        devices: tuple[t.Sequence[Device], t.Sequence[Device]],
+        before: t.Mapping[str, tuple[DeviceState, ...]],
+        loaded: t.Collection[str],
+    ) -> None:
+        """What is not simulated of the events of the ``devices`` that are plugged, and of the modules that were loaded."""
+        plugged, concerned = devices
+        now = self._states()
+        states = {address: (*before.get(address, ()), *found) for address, found in now.items()}
+        found = (one for device in plugged for one in events.noticed(device, states.get(device.address)))
+        influences = dict.fromkeys((*found, *events.noticed_of_modules(sorted(loaded))))
+        if influences:
+            self._influence(self._reach(stage), tuple(influences), concerned, before)
 
     def _probe_pending(self, stage: Stage, devices: t.Iterable[Device]) -> None:
         """Asynchronous probes end before the stage does."""
@@ -217,18 +250,25 @@ class _Simulation:
         """When a step ends, everything that its jobs load is loaded, in whatever order."""
         for job in step.jobs:
             for effect in job.effects:
-                if isinstance(effect, LoadRequest):
-                    self._noticed += (one for one in effect.influences if one not in self._noticed)
-                    self._insert(effect, step.stage)
-                elif isinstance(effect, NewId):
-                    self._registered = [with_id(registration, effect) for registration in self._registered]
+                self._settle_effect(step, plain(effect))
 
-    def _insert(self, request: LoadRequest, stage: Stage) -> None:
+    def _settle_effect(self, step: BootStep, effect: Effect) -> None:
+        if isinstance(effect, LoadRequest):
+            self._noticed += (one for one in effect.influences if one not in self._noticed)
+            for module in self._insert(effect, step.stage):
+                for caused in () if self._events is None else self._events.of_module(module):
+                    self._settle_effect(step, plain(caused))
+        elif isinstance(effect, (NewId, RemoveId)):
+            self._registered = [with_id(registration, effect) for registration in self._registered]
+
+    def _insert(self, request: LoadRequest, stage: Stage) -> t.Iterator[str]:
+        """Yields the modules that were not loaded before."""
         for module in request.insertions if request.module not in self._loaded else ():
             if module not in self._loaded:
                 self._loaded[module] = None
                 self._noiommu = self._noiommu or (module == VFIO and self._registrar.is_set(stage, VFIO, NO_IOMMU_MODE))
                 self._registered += self._registrar.registers(stage, module, request.alias_of(module))
+                yield module
 
     def _runtime_stage(self, present: t.Sequence[Device]) -> None:
         """What units do after udev has processed the devices; then virtual functions, which exist only from then on."""
@@ -239,30 +279,38 @@ class _Simulation:
             self._doubt(present, doubt)
         before, reach = self._states(), self._reach(root)
         modprobe = Modprobe(self._boot, root, frozenset(self._loaded), self._registrar.settings)
-        assigned = jobs_of(self._boot.later, modprobe, self._by_address)
-        if assigned:
-            self._run_step(root, RUNTIME, assigned, dict(self._unbind_events(root, modprobe)), present)
+        self._events = None
+        self._run_driverctl(root, modprobe, present)
         virtual = [device for device in self._devices if device.is_virtual]
         if virtual:
-            events = Events(root, modprobe, self._by_address)
+            events = StageEvents(self._boot, root, modprobe, self._by_address)
             for device in self._followed(virtual):
                 self._appear(device, root, events.of(device))
             self._step(root, RUNTIME, (Coldplug(),), virtual)
+            self._run_driverctl(root, Modprobe(self._boot, root, frozenset(self._loaded), self._registrar.settings), virtual)
         for address, taken in self._boot.later.may_take.items():
             if address in self._outcomes:
                 outcomes = self._outcomes[address]
                 self._outcomes[address] = outcomes.also(*_unless_same(outcomes, taken))
         self._influence(reach, (*self._boot.influences, *self._boot.later.influences, *self._noticed), self._devices, before)
 
-    def _unbind_events(self, root: Stage, modprobe: Modprobe) -> t.Iterator[tuple[str, tuple[Effect, ...]]]:
+    def _run_driverctl(self, root: Stage, modprobe: Modprobe, devices: t.Sequence[Device]) -> None:
+        """Its units start at the devices' events; those of virtual functions come with these."""
+        is_virtual = any(device.is_virtual for device in devices)
+        those = {address: device for address, device in self._by_address.items() if device.is_virtual == is_virtual}
+        assigned = jobs_of(self._boot.later, modprobe, those)
+        if assigned:
+            self._run_step(root, RUNTIME, assigned, dict(self._unbind_events(root, modprobe, those)), devices)
+
+    def _unbind_events(self, root: Stage, modprobe: Modprobe, those: t.Mapping[str, Device]) -> t.Iterator[tuple[str, tuple[Effect, ...]]]:
         """The "unbind" events of devices that driverctl may unbind: a rule that is not limited to "add" writes its override again.
 
         That may happen between driverctl's own override and its probe.
         """
-        events = Events(root, modprobe, self._by_address, UNBIND)
+        events = StageEvents(self._boot, root, modprobe, self._by_address)
         for address in self._boot.later.driverctl:
-            if address in self._outcomes:
-                yield address, (AfterUnbind(), *events.of(self._by_address[address]))
+            if address in self._outcomes and address in those:
+                yield address, (AfterUnbind(), *events.of(those[address], UNBIND))
 
     def _appear(self, device: Device, root: Stage, event: t.Sequence[Effect]) -> None:
         """A virtual function is offered to the registered drivers right after its event was sent to udev.
@@ -337,14 +385,12 @@ class _Simulation:
         if not jobs:
             return outcomes
         context = self._context(device, step.name, step.stage.place, step.stage)
-        states, open_ends = Trial(context, outcomes.states, self._registered, self._loaded).of_jobs(jobs)
+        eventful = self._events is not None and bool(self._events.eventful)
+        states, open_ends = Trial(context, outcomes.states, self._registered, self._loaded, eventful).of_jobs(jobs)
         if not outcomes.is_open:
             return dataclasses.replace(outcomes, states=states).also(*open_ends)
-        doubts = [doubt for job in jobs for doubt in _doubts_of(job)]
-        owners = self._reach(step.stage).anything(device) if doubts else ()
-        unclear = (Unclear(doubt, owners) for doubt in doubts)
         refused = tuple(refusal for job in jobs for refusal in _refusals_of(job))
-        return _Outcomes(states, outcomes.unclear, (*outcomes.refused, *refused)).also(*unclear, *open_ends)
+        return _Outcomes(states, outcomes.unclear, (*outcomes.refused, *refused)).also(*open_ends)
 
     def _candidates(self, device: Device, step: BootStep, outcomes: _Outcomes) -> frozenset[str]:
         """The modules whose insertion can bind the device in this step."""
@@ -353,17 +399,24 @@ class _Simulation:
         indices = {*step.naming.get(device.address, ()), *step.naming.get(OWN, ()), *(() if own is None else (own,))}
         named.update(driver for index in indices for driver in step.concerns[index].overrides)
         added = (effect for index in indices for _place, effect in step.concerns[index].by_address.get(None, ()))
-        named.update(effect.driver for effect in added if isinstance(effect, NewId) and effect.id.matches(device))
+        further = () if self._events is None else self._events.further(device)
+        for effect in map(plain, (*added, *further)):
+            if (isinstance(effect, NewId) and effect.id.matches(device)) or (
+                isinstance(effect, (SetOverride, Bind)) and effect.driver is not None
+            ):
+                named.add(effect.driver)
         found = {match.module for match in step.stage.kernel.natives(device.modalias)}
         found |= self._registrar.configured_natives(step.stage, device)
         found |= self._registrar.with_dynamic_id(step.stage, device)
+        found |= frozenset() if self._events is None else self._events.eventful
         return frozenset(found | {module for name in named for module in self._registrar.modules_of(name)})
 
     def _notice_autoprobe(self, device: Device, step: BootStep) -> None:
         own = step.own.get(device.address)
-        for effect in () if own is None else step.jobs[own].effects:
-            if isinstance(effect, SetAutoprobe) and effect.address in (OWN, device.address):
-                self._autoprobe[device.address] = effect.on
+        for index in (*step.naming.get(device.address, ()), *(() if own is None else (own,))):
+            for effect in step.concerns[index].about(device.address, OWN):
+                if isinstance(effect, SetAutoprobe) and (effect.address == device.address or index == own):
+                    self._autoprobe[device.address] = effect.on
 
     def _doubt(self, devices: t.Sequence[Device], sentence: str) -> None:
         """A doubt about a stage applies to every device that is not certain to be bound by then and that a driver could match."""
@@ -377,7 +430,7 @@ class _Simulation:
         return self._reach(self._boot.stages[-1]).anything(device) if self._boot.stages else (None, ANOTHER)
 
     def _context(self, device: Device, stage: StageName, place: str, at: Stage | None) -> ProbeContext:
-        return ProbeContext(
+        context = ProbeContext(
             device,
             stage,
             place,
@@ -388,6 +441,10 @@ class _Simulation:
             self._boot.declined.get(device.address, frozenset()),
             lambda registration: self._registrar.why_declined(registration, device),
         )
+        events = self._events
+        if events is None or at is None:
+            return context
+        return dataclasses.replace(context, on_bind=events.on_bind(device), on_unbind=events.on_unbind(device), on_load=events.of_module)
 
     def _takes_without_iommu(self, at: Stage | None) -> bool:
         """Whether VFIO accepts devices that are in no IOMMU group (vfio_group_find_or_alloc() in drivers/vfio)."""
@@ -424,9 +481,10 @@ class _Simulation:
         return (*own, *self._boot.assumes)
 
     def _what_is_unclear(self, device: Device, outcomes: _Outcomes) -> tuple[Unclear, ...]:
-        """What can change the owner: an influence whose only possible result is the owner that is predicted cannot."""
+        """What can change the owner: an influence that leads to no other owner than those that are predicted cannot."""
         owners = {state.driver for state in outcomes.states}
-        matters = (one for one in outcomes.unclear if not (owners.issuperset(one.owners) and len(owners) == 1))
+        # One without owners of its own says why several of the states are possible.
+        matters = (one for one in outcomes.unclear if not owners.issuperset(one.owners) or (not one.owners and len(owners) > 1))
         return tuple(dict.fromkeys((*matters, *self._name_doubts(device, outcomes))))
 
     def _name_doubts(self, device: Device, outcomes: _Outcomes) -> t.Iterator[Unclear]:
@@ -445,12 +503,6 @@ class _Simulation:
 
     def _no_driver(self, device: Device) -> Reason:
         return Reason(f"modules.alias of {self._boot.release}", f"no module matches {device.modalias}")
-
-
-def _doubts_of(job: Job) -> t.Iterator[str]:
-    for effect in job.effects:
-        if isinstance(effect, Doubt) and job.own:
-            yield effect.sentence
 
 
 def _refusals_of(job: Job) -> t.Iterator[Reason]:

@@ -36,7 +36,7 @@ class Reach:
     def __init__(self, registrar: Registrar, stage: Stage, modprobe: Modprobe) -> None:
         self._registrar = registrar
         self._stage = stage
-        self._modprobe = modprobe
+        self.modprobe = modprobe
         self._loaded: dict[str, tuple[str, ...]] = {}
 
     def of(self, influence: Influence, device: Device, states: t.Sequence[DeviceState], may_be_free: bool = False) -> tuple[Owner, ...]:
@@ -104,7 +104,7 @@ class Reach:
     def _insertions(self, name: str) -> tuple[str, ...]:
         """What `modprobe` of a name inserts, with its softdeps and dependencies."""
         if name not in self._loaded:
-            requests = self._modprobe.ask(name, False, None)
+            requests = self.modprobe.ask(name, False, None)
             self._loaded[name] = tuple(dict.fromkeys(module for request in requests for module in request.insertions))
         return self._loaded[name]
 

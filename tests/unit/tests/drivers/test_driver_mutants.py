@@ -21,9 +21,9 @@ def test_each_mistake_can_be_made_in_the_drivers_as_they_are(mutant: Mutant, tmp
     assert different == [mutant.file]
 
 
-def test_each_mistake_is_for_a_scene_that_there_is() -> None:
-    scenes = {path.name for path in (TESTS / "drivers/scenes").iterdir()}
-    assert {mutant.scene for mutant in MUTANTS} <= scenes
+def test_each_mistake_is_for_a_case_that_there_is() -> None:
+    cases = {path.name for path in (TESTS / "drivers/cases").iterdir()}
+    assert {mutant.case for mutant in MUTANTS} <= cases
 
 
 def test_a_mistake_that_has_no_place_any_more_is_named(tmp_path: Path) -> None:

@@ -6,13 +6,13 @@ import pytest
 
 from ansible_collections.vfio.variants.tests.drivers import driver_report
 
-SCENES = ["10-first", "20-second"]
-WHOLE = """@scene 10-first 3.14
+CASES = ["10-first", "20-second"]
+WHOLE = """@case 10-first 3.14
 1..2
 ok - a device is bound
 # a remark
 ok - and works
-@scene 20-second 5.56
+@case 20-second 5.56
 1..1
 ok - it is unbound
 @log
@@ -22,7 +22,7 @@ ok - it is unbound
 
 
 def failures(text: str) -> list[str]:
-    return driver_report.parse(text).failures(SCENES)
+    return driver_report.parse(text).failures(CASES)
 
 
 def test_what_holds_is_counted() -> None:
@@ -30,7 +30,7 @@ def test_what_holds_is_counted() -> None:
     assert failures(WHOLE) == []
 
 
-def test_a_check_that_failed_is_named_with_its_scene() -> None:
+def test_a_check_that_failed_is_named_with_its_case() -> None:
     assert failures(WHOLE.replace("ok - and works", "not ok - and works")) == ["10-first: and works"]
 
 
@@ -38,13 +38,13 @@ def test_a_check_that_was_left_out_is_missed() -> None:
     assert failures(WHOLE.replace("ok - and works\n", "")) == ["10-first: 1 checks were made, and 2 planned"]
 
 
-def test_a_scene_without_a_plan_does_not_count() -> None:
+def test_a_case_without_a_plan_does_not_count() -> None:
     assert failures(WHOLE.replace("1..1\n", "")) == ["20-second: it has no plan"]
 
 
-def test_a_scene_that_was_not_played_is_missed() -> None:
-    text = WHOLE.replace("@scene 20-second 5.56\n1..1\nok - it is unbound\n", "")
-    assert failures(text) == ["the scenes were ['10-first'], and not ['10-first', '20-second']"]
+def test_a_case_that_was_not_run_is_missed() -> None:
+    text = WHOLE.replace("@case 20-second 5.56\n1..1\nok - it is unbound\n", "")
+    assert failures(text) == ["the cases were ['10-first'], and not ['10-first', '20-second']"]
 
 
 def test_a_guest_that_stopped_half_way_is_a_failure() -> None:

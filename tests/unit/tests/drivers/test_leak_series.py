@@ -81,15 +81,15 @@ def test_how_far_it_was_from_a_loss_is_said() -> None:
     assert series(2, 0, 1, filp=-7).remark == "2 counters, the largest change is -7 (filp); one a round would be +300"
 
 
-def report(*samples: int, ended: bool = True) -> driver_report.Scene:
+def report(*samples: int, ended: bool = True) -> driver_report.Case:
     lines = "".join(f"sample {50 * number} kmalloc-8={count} random-name=3 pages=-108007\n" for number, count in enumerate(samples))
     end = "end of series\n" if ended else ""
-    text = f"@scene 60-openings 1.0\n1..1\nseries 0000:00:0b.0 is opened\n{lines}{end}@log\n@end\n"
-    (scene,) = driver_report.parse(text).scenes
-    return scene
+    text = f"@case 60-openings 1.0\n1..1\nseries 0000:00:0b.0 is opened\n{lines}{end}@log\n@end\n"
+    (case,) = driver_report.parse(text).cases
+    return case
 
 
-def test_a_guests_samples_are_one_check_of_its_scene() -> None:
+def test_a_guests_samples_are_one_check_of_its_case() -> None:
     assert report(10, 10, 11, 10).passed == ["0000:00:0b.0 is opened 150 times and no object and no page is lost"]
     assert report(10, 60, 110, 160).failed == ["0000:00:0b.0 is opened 150 times and 150 of kmalloc-8 are lost (+50, +50, +50)"]
 

@@ -106,3 +106,9 @@ def test_a_child_that_fails_says_nothing_about_the_tests(tmp_path: Path) -> None
 
     with pytest.raises(TrialError, match="the machinery is broken"):
         ended(start(tmp_path / "a", 5, fail))
+
+
+def test_the_clock_gives_a_child_more_than_its_processor_time_on_a_busy_machine(tmp_path: Path) -> None:
+    trial = start(tmp_path / "a", 1000, lambda: Outcome(SURVIVED))
+    assert trial.limit > time.monotonic() + 3900
+    assert ended(trial) == Outcome(SURVIVED)

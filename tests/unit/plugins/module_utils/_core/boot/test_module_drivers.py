@@ -182,6 +182,12 @@ def test_an_unsigned_module_is_refused_where_the_command_line_asks_for_signature
     assert cmdline.rsplit(maxsplit=1)[-1].removesuffix("=1") in refused
 
 
+# kstrtobool() in lib/kstrtox.c
+@pytest.mark.parametrize("value", ["1", "y", "Y", "t", "T", "on", "On", "ON", "oN"])
+def test_signatures_are_asked_for_by_all_that_the_kernel_takes_for_yes(tmp_path: Path, value: str) -> None:
+    assert "module.sig_enforce" in str(facts(machine(tmp_path), cmdline=f"module.sig_enforce={value}").refused)
+
+
 @pytest.mark.parametrize("cmdline", ["", "module.sig_enforce=0", "lockdown=none", "lockdown=integrity lockdown=none"])
 def test_nothing_is_refused_where_nothing_asks_for_signatures(tmp_path: Path, cmdline: str) -> None:
     assert facts(machine(tmp_path).file(LOCKDOWN, "[none] integrity confidentiality\n"), cmdline=cmdline).refused is None

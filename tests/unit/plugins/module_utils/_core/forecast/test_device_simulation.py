@@ -20,7 +20,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.devic
     orders,
     with_id,
 )
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.events import (
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.effects import (
     OWN,
     AfterUnbind,
     NewId,

@@ -94,6 +94,8 @@ def test_dependencies_are_inserted_before_the_module_and_not_twice() -> None:
         ("/opt/modprobe -i other", (), False, 1),
         ("/bin/true && /usr/local/bin/load", (), False, 1),
         ("/bin/false && /usr/local/bin/load", (), True, 0),
+        ("/bin/falsehood", (), False, 1),
+        ("/bin/false && modprobe -i other; modprobe top", ("bottom", "middle", "top"), False, 0),
     ],
 )
 def test_an_install_line_does_what_its_command_does(command: str, insertions: tuple[str, ...], failed: bool, doubts: int) -> None:
@@ -101,6 +103,11 @@ def test_an_install_line_does_what_its_command_does(command: str, insertions: tu
     assert (request.insertions, request.failed, len(request.influences)) == (insertions, failed, doubts)
     if not doubts and "other" not in insertions:
         assert told(request) == [f"{SITE}:1: install other {command.strip()}"]
+
+
+def test_a_blacklist_does_not_keep_out_what_a_command_names() -> None:
+    """`modprobe` honours it for names only with --use-blacklist, and for aliases (tools/modprobe.c)."""
+    assert one(kmod("install other modprobe top\nblacklist top\n"), "other").insertions == ("bottom", "middle", "top")
 
 
 def test_a_command_that_cannot_be_understood_is_quoted() -> None:

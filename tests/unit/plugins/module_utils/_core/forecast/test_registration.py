@@ -114,6 +114,7 @@ QAT = {"id": "8086:37c8", "class_code": 0x0B4000}
         ("options vfio-pci disable_denylist=0\n", False),
         ("options vfio-pci disable_denylist=N\n", False),
         ("options vfio-pci disable_denylist=1 disable_denylist=0\n", False),
+        ("options vfio-pci disable_denylist=0 disable_denylist\n", True),
         ("options vfio-pci disable_denylist=0\noptions vfio-pci disable_denylist=1\n", True),
         ("options vfio-pci disable_denylistx=1\n", False),
         ("options vfio-pci enable_sriov=1\n", False),
@@ -226,3 +227,9 @@ def test_what_a_kernel_that_lists_no_built_in_drivers_may_have_built_in_is_not_k
     assert winner(dataclasses.replace(unlisted, maybe_built_in=frozenset(("0000:02:00.0",)))).certainty == CERTAIN
     held = dataclasses.replace(unlisted, held_by_built_in={"0000:01:00.0": "simple-framebuffer"})
     assert (winner(held).driver, winner(held).certainty, winner(held).stage) == ("simple-framebuffer", CERTAIN, "kernel")
+
+
+def test_a_built_in_module_of_which_nothing_is_known_takes_no_ids() -> None:
+    listed = (("vfio_pci", PciDriver("vfio-pci")), ("nouveau", PciDriver("nouveau", (PciId(0x10DE),))))
+    found = boot(rules=COLDPLUG, modules={}, cmdline="vfio-pci.ids=10de:1db1", built_in=listed)
+    assert (winner(found).driver, winner(found).stage) == ("nouveau", "kernel")

@@ -121,10 +121,12 @@ def test_a_signer_that_is_named_by_its_key_alone_is_told_by_that() -> None:
 
 
 def test_what_the_file_says_twice_is_taken_from_the_first_and_what_says_nothing_is_passed_over() -> None:
-    content = elf({".modinfo": b"version=1\0version=2\0junk\0srcversion=\0parmtype=ids:string\0parmtype=nvlink:array of int\0"})
+    content = elf(
+        {".modinfo": b"version=1\0version=2\0junk\0srcversion=\0parmtype=ids:string\0parmtype=nvlink:array of int\0parmtype=a:b:c\0"}
+    )
     info = ModuleInfo.parse(content, "gpu.ko")
     assert (info.version, info.srcversion, info.vermagic) == ("1", "", None)
-    assert info.parameters == {"ids", "nvlink"}
+    assert info.parameters == {"ids", "nvlink", "a"}
 
 
 @pytest.mark.parametrize(("section", "versioned"), [("__versions", True), ("__version_ext_names", True), (".other", False)])

@@ -232,6 +232,11 @@ def test_each_ignored_line_is_told_with_the_line_it_begins_on() -> None:
     ]
 
 
+def test_only_blanks_and_tabs_make_a_line_empty_or_indent_a_comment() -> None:
+    """kmod parts words at these two alone (libkmod/libkmod-config.c), so a line that ends as on DOS has a word."""
+    assert [str(source) for source, _line in ignored_lines("\t \n\r\n \t# a\n\f# b\n", "x.conf")] == ["x.conf:2", "x.conf:4"]
+
+
 def test_aliases_and_options_are_told_in_the_order_of_the_files() -> None:
     config = parsed("alias b* m\noptions x a=1\nalias b? n\noptions x b=2\nweakdep x y\n")
     assert [entry.arguments for entry in config.aliases("bc")] == [("b*", "m"), ("b?", "n")]

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,11 @@ def test_another_signature_makes_another_module(tmp_path: Path) -> None:
 def test_a_signature_on_either_side_makes_another_module_of_the_same_build(tmp_path: Path) -> None:
     assert not same(tmp_path, module(signature=b"key"), module())
     assert not same(tmp_path, module(), module(signature=b"key"))
+
+
+def test_the_build_id_is_the_linker_s_without_the_header_of_its_note(tmp_path: Path) -> None:
+    built = Fingerprint.of(Host(str(tmp_path), Commands(tmp_path)), module("first build"))
+    assert built.build_id == hashlib.sha1(b"first build", usedforsecurity=False).hexdigest()
 
 
 def test_modules_without_a_build_id_are_compared_as_they_are(tmp_path: Path) -> None:

@@ -6,7 +6,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import Claim
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci import selector as selectors
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import supplemented
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.request import PolicyRequest
+from ansible_collections.vfio.variants.tests.unit import boots
 from ansible_collections.vfio.variants.tests.unit.policy_hosts import (
     BUILT,
     NIC,
@@ -22,7 +26,7 @@ from ansible_collections.vfio.variants.tests.unit.policy_hosts import (
     rules_of_own_events,
     run,
 )
-from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_12
+from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_12, DEBIAN_13
 
 SECOND_NIC = "0000:04:00.0"
 NIC_KEYS = 'ATTR{vendor}=="0x8086", ATTR{device}=="0x10d3"'
@@ -71,3 +75,13 @@ def test_what_a_request_does_not_say_is_what_the_options_default_to() -> None:
     assert (request.name, request.wanted, request.claims, request.strategy) == ("vfio-variants", True, (), "override")
     assert (request.kernels, request.whole_groups, request.natives) == (("all",), True, ())
     assert (request.allow_shared_native, request.pending) == (False, ())
+
+
+def test_a_module_that_one_kernel_has_is_expected_of_the_others() -> None:
+    one = boots.kernel({"vfio_pci": [], "variant": [], "nouveau": []}, release=DEBIAN_13)
+    two = boots.kernel({"nouveau": []}, release=DEBIAN_12)
+    by_name = Claim(selectors.parse("10de:1db1", "devices"), "variant")
+    assert [set(found.modules) for found in supplemented((by_name,), (one, two))] == [{"vfio_pci", "variant", "nouveau"}] * 2
+    best = Claim(selectors.parse("10de:1db1", "devices"))
+    assert [set(found.modules) - {"variant"} for found in supplemented((best,), (one, two))] == [{"vfio_pci", "nouveau"}] * 2
+    assert set(supplemented((by_name,), (two,))[0].modules) == {"nouveau"}

@@ -57,6 +57,12 @@ class TestIds:
         run(tree, {"devices": "10de:1db1:10de:1212", "driver": "vfio-pci"}, strategy="ids")
         assert lines(tree, MODPROBE) == ["options vfio_pci ids=10de:1db1:10de:1212"]
 
+    def test_an_id_makes_one_with_a_subsystem_unnecessary(self, tmp_path: Path) -> None:
+        tree = kernel(Tree(tmp_path)).pci("0000:3b:00.0", subsystem="10de:1212").pci("0000:5e:00.0", subsystem="10de:1213")
+        board, rest = {"devices": "10de:1db1:10de:1212", "driver": "vfio-pci"}, {"devices": "0000:5e:00.0", "driver": "vfio-pci"}
+        run(tree, board, rest, strategy="ids")
+        assert lines(tree, MODPROBE) == ["options vfio_pci ids=10de:1db1"]
+
     def test_a_module_without_the_parameter_is_refused_and_override_offered(self, tmp_path: Path) -> None:
         message = refused(gpu_host(tmp_path), V100, strategy="ids")
         assert f"{VARIANT} of kernel {DEBIAN_13} has no parameter ids" in message

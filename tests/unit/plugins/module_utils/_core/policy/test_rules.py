@@ -62,6 +62,12 @@ def test_a_claim_s_rule_is_for_what_the_selector_means_among_the_model_that_was_
     assert {card for card in cards if overrides(lines, card)} == taken
 
 
+@pytest.mark.parametrize(("written", "key"), [("class:030200", '"0x030200"'), ("class:0302", '"0x0302*"')])
+def test_a_class_that_is_given_in_full_is_no_pattern_in_the_rule(written: str, key: str) -> None:
+    (line,) = rule_lines((decision(written),))
+    assert f"ATTR{{class}}=={key}," in line
+
+
 def test_each_selector_of_a_claim_has_its_rule_and_equal_ones_share_it() -> None:
     assert len(rule_lines((decision(["0000:3b:00.0", "10de:1db1"]),))) == 2
     assert len(rule_lines((decision("10de:1db1"), decision("10de:1db1", SAME)))) == 1

@@ -203,7 +203,7 @@ def test_a_script_that_is_too_large_may_do_anything(tree: Tree) -> None:
 
 
 def test_a_directory_or_fifo_is_not_waited_for(tree: Tree) -> None:
-    import os  # noqa: PLC0415 - only here
+    import os
 
     tree.directory("/opt/folder")
     os.mkfifo(tree.place("/opt/fifo"))
@@ -214,7 +214,7 @@ def test_a_directory_or_fifo_is_not_waited_for(tree: Tree) -> None:
 
 
 def owned(tree: Tree, path: str, content: bytes) -> Tree:
-    import hashlib  # noqa: PLC0415 - only here
+    import hashlib
 
     digest = hashlib.md5(content, usedforsecurity=False).hexdigest()
     return tree.file(path, content, 0o755).file("/var/lib/dpkg/info/site.md5sums", f"{digest}  {path[1:]}\n")

@@ -1,8 +1,8 @@
 /* SPDX-FileCopyrightText: The vfio.variants authors */
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* What the client can be asked to do. Words are those after the scene's name, as its usage in client.c names them. */
-#ifndef SCENES_H
-#define SCENES_H
+/* What the client can be asked to do. Words are those after the case's name, as its usage in client.c names them. */
+#ifndef CASES_H
+#define CASES_H
 
 void show_plain_device(char **words);
 void show_no_link(char **words);
