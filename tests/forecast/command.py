@@ -16,10 +16,12 @@ import policies
 import recorded_hosts
 import report
 import table
+import udev_answers
 from comparison import Comparison
 from configuration import SERIES
 from draft import Case
 from host_trees import HostTrees, in_memory, likeness
+from kernel import Kernel
 from records import Corpus
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
@@ -138,8 +140,20 @@ def _with_guests(options: argparse.Namespace, folder: Path) -> Comparison:
     rig = Rig()
     ready = list(rig.prepare(SERIES if options.record else options.series))
     options.series = options.series if options.record else ready
+    _ask_udev(rig.kernel(one) for one in ready)
     corpus = Corpus(Cache.at(None).root / "forecast" / f"boots-{rig.digest()}.jsonl")
     return Comparison(HostTrees(rig.kernel, folder), corpus, say, rig, options.jobs, options.races)
+
+
+def _ask_udev(kernels: Iterable[Kernel]) -> None:
+    """What is recorded of udev's grammar, of the guests' own udev; HostError where that says something else."""
+    for kernel in {kernel.suite: kernel for kernel in kernels}.values():
+        with tempfile.TemporaryDirectory(prefix="udev-") as scratch:
+            udev = udev_answers.Udev.of(kernel.base, Path(scratch))
+            wrong = udev_answers.differences(udev)
+            if wrong:
+                raise HostError("\n".join(wrong), "Ask again with tests/forecast/udev_answers.py, and follow it in the core's room udev.")
+            say(f"udev {udev.version} answers {len(udev_answers.recorded())} texts of rules as recorded")
 
 
 def _compare(options: argparse.Namespace, comparison: Comparison) -> int:

@@ -73,7 +73,7 @@ class Udev:
     def _said(self, folder: Path) -> list[str]:
         if self.version >= VERIFIES:
             return self._run("verify", "--no-style", "--resolve-names=never", str(folder)).stderr.split("\n")
-        inside = f"mount -t tmpfs none /etc/udev && mkdir /etc/udev/rules.d && cp {folder}/* /etc/udev/rules.d && exec \"$@\""
+        inside = f'mount -t tmpfs none /etc/udev && mkdir /etc/udev/rules.d && cp {folder}/* /etc/udev/rules.d && exec "$@"'
         around = ("unshare", "--mount", "sh", "-c", inside, "sh")
         done = self._run("test", "--resolve-names=never", "/sys/devices/system/cpu/cpu0", around=around)
         return [line for line in (done.stdout + done.stderr).split("\n") if line.startswith(("/etc/udev/rules.d/", "Failed to read"))]
@@ -114,7 +114,7 @@ def differences(udev: Udev) -> list[str]:
     found = udev.answers([one["text"] for one in known])
     return [
         f"udev {version} says {answer} of {one['text']!r}, and {one.get(version)} is recorded"
-        for one, answer in zip(known, found)
+        for one, answer in zip(known, found, strict=True)
         if one.get(version) != answer
     ]
 
@@ -122,7 +122,7 @@ def differences(udev: Udev) -> list[str]:
 def record(udev: Udev) -> None:
     known = recorded()
     version = str(udev.version)
-    for one, answer in zip(known, udev.answers([one["text"] for one in known])):
+    for one, answer in zip(known, udev.answers([one["text"] for one in known]), strict=True):
         one[version] = answer
     write(known)
 

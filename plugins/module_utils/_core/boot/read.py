@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot import read_initramfs as read_image
@@ -12,6 +13,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot impo
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.read_modules import Machine
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.read_runtime import LaterFacts
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.rebuilt_image import rebuilt
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.wanted_units import wanted_units
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import next_boot
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.next_boot import BootEntry, NextBoot
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import CMDLINE, Cmdline
@@ -66,6 +68,7 @@ def _boot(
         early = rebuilt(early, root, rebuilt_with)
     stages = (root,) if early is None else (early, root)
     later = facts.for_kernel(kernel, machine.inventory, rules, _driver_of(machine))
+    later = dataclasses.replace(later, wanted_units=wanted_units(rules, kernel.release, entry.cmdline, machine.inventory))
     about = read_modules.read(machine, kernel, stages, later, entry.cmdline)
     return Boot(
         release=kernel.release,

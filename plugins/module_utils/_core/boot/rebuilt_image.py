@@ -39,7 +39,9 @@ def rebuilt(image: Stage, root: Stage, modules: t.Iterable[str]) -> Stage:
     held = {posixpath.basename(rule.path) for rule in image.rules.rules}
     rules = root.rules.only(lambda rule: _is_copied(rule, held))
     kernel = _kernel(image.kernel, root.kernel, modules)
-    return dataclasses.replace(image, kernel=kernel, config=config, rules=rules, steps=_steps(image, root), programs={**root.programs, **image.programs})
+    return dataclasses.replace(
+        image, kernel=kernel, config=config, rules=rules, steps=_steps(image, root), programs={**root.programs, **image.programs}
+    )
 
 
 def _is_in_file(line: Directive) -> bool:

@@ -33,8 +33,14 @@ _OWN = re.compile(r"%k|\$kernel|%p|\$devpath|\$env\{PCI_SLOT_NAME\}|%E\{PCI_SLOT
 _WORD = re.compile(r"/[\w./+-]+")
 _MODULE = re.compile(r"[A-Za-z0-9][\w-]*")
 _ACTS: t.Mapping[str, Act] = {
-    **{"driver_override": "override", "drivers_probe": "bind", "drivers_autoprobe": "bind", "bind": "bind", "unbind": "unbind"},
-    **{"new_id": "new_id", "remove_id": "new_id", "sriov_numvfs": "create"},
+    "driver_override": "override",
+    "drivers_probe": "bind",
+    "drivers_autoprobe": "bind",
+    "bind": "bind",
+    "unbind": "unbind",
+    "new_id": "new_id",
+    "remove_id": "new_id",
+    "sriov_numvfs": "create",
 }
 _REMOVES = re.compile(r"/(?:remove|rescan)(?![\w-])")
 _UNLOADS = re.compile(r"\b(?:rmmod|modprobe\s+(?:-\w*r\w*|--remove))\b")

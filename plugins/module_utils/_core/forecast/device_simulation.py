@@ -203,7 +203,9 @@ class DeviceSimulation:
             job = self._caused.pop(0)
             self._events += 1
             if self._events > MOST_EVENTS:
-                self.state = dataclasses.replace(self.state, doubt="Rules rebind the device again and again, each time in an event of that.")
+                self.state = dataclasses.replace(
+                    self.state, doubt="Rules rebind the device again and again, each time in an event of that."
+                )
                 self._caused.clear()
                 return
             waiting, self._waiting = self._waiting, True

@@ -89,9 +89,7 @@ def settled(rules: t.Iterable[Rule], around: Surroundings, subject: Subject, act
 
 def _may_matter(rule: Rule) -> bool:
     """Whether a rule can affect which driver a device is bound to, or whether and how another rule does."""
-    return any(
-        key.is_run or (not key.is_match and (key.name in _MATTERS or key.name in ("ENV", "TAG") or acts(key))) for key in rule.keys
-    )
+    return any(key.is_run or (not key.is_match and (key.name in _MATTERS or key.name in ("ENV", "TAG") or acts(key))) for key in rule.keys)
 
 
 def _does_something(rule: Rule) -> bool:

@@ -30,7 +30,6 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.devic
     orders,
     with_id,
 )
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.equivalence import DeviceClasses
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.effects import (
     OWN,
     AfterUnbind,
@@ -41,12 +40,13 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.effec
     SetOverride,
     plain,
 )
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.equivalence import DeviceClasses
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.influences import Reach, Unclear
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.jobs import doubts_of, is_detached, list_jobs, refusals_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import LoadRequest, Modprobe
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.registration import Registrar
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.runtime import jobs_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.stage_events import StageEvents, depend_on_driver, stage_events
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import UNBIND
 
 if t.TYPE_CHECKING:
@@ -54,7 +54,6 @@ if t.TYPE_CHECKING:
         Assigned,
         Boot,
         Certainty,
-        LoadList,
         Stage,
         StageName,
         Step,
@@ -183,7 +182,7 @@ class _Simulation:
 
     def _step(self, stage: Stage, name: StageName, step: Step, devices: t.Sequence[Device]) -> None:
         modprobe = Modprobe(self._boot, stage, frozenset(self._loaded))
-        lists = [job for work in step if not isinstance(work, Coldplug) for job in _list_jobs(work, modprobe)]
+        lists = [job for work in step if not isinstance(work, Coldplug) for job in list_jobs(work, modprobe)]
         plugged = devices if any(isinstance(work, Coldplug) for work in step) else ()
         events = stage_events(self._boot, stage, modprobe, self._by_address)
         self._events = events
@@ -282,9 +281,7 @@ class _Simulation:
         if assigned:
             self._run_step(root, RUNTIME, assigned, dict(self._unbind_events(root, modprobe, those)), devices)
 
-    def _unbind_events(
-        self, root: Stage, modprobe: Modprobe, those: t.Mapping[str, Device]
-    ) -> t.Iterator[tuple[str, tuple[Effect, ...]]]:
+    def _unbind_events(self, root: Stage, modprobe: Modprobe, those: t.Mapping[str, Device]) -> t.Iterator[tuple[str, tuple[Effect, ...]]]:
         """The "unbind" events of devices that driverctl may unbind: a rule that is not limited to "add" writes its override again.
 
         That may happen between driverctl's own override and its probe.
@@ -318,10 +315,10 @@ class _Simulation:
                 initial = DeviceState(override=owner.driver, override_because=(why,))
             context = self._context(device, RUNTIME, "/", root)
             states += [state for first in (initial, *written) for state in self._offered(context, first)]
-        unclear += self._doubts_of_maker(device, self._reach(root))
+        unclear += self.doubts_of_maker(device, self._reach(root))
         self._outcomes[device.address] = _Outcomes(_distinct(states), tuple(unclear))
 
-    def _doubts_of_maker(self, device: Device, reach: Reach) -> t.Iterator[Unclear]:
+    def doubts_of_maker(self, device: Device, reach: Reach) -> t.Iterator[Unclear]:
         physical = self._by_address.get(device.physical_function or "")
         outcomes = None if physical is None else self._outcomes.get(physical.address)
         if physical is not None and outcomes is not None and self._what_is_unclear(physical, outcomes):
@@ -363,7 +360,7 @@ class _Simulation:
         if not jobs:
             return outcomes
         context = self._context(device, step.name, step.stage.place, step.stage)
-        detached = any(state.pending for state in outcomes.states) or any(_is_detached(job, context) for job in jobs)
+        detached = any(state.pending for state in outcomes.states) or any(is_detached(job, context) for job in jobs)
         states = _distinct(
             DeviceSimulation(context, state, self._registered, self._loaded, late, waiting).run(order)
             for late in ((False, True) if detached else (False,))
@@ -373,10 +370,10 @@ class _Simulation:
         )
         if not outcomes.is_open:
             return dataclasses.replace(outcomes, states=states)
-        doubts = [doubt for job in jobs for doubt in _doubts_of(job)]
+        doubts = [doubt for job in jobs for doubt in doubts_of(job)]
         owners = self._reach(step.stage).anything(device) if doubts else ()
         unclear = (Unclear(doubt, owners) for doubt in doubts)
-        refused = tuple(refusal for job in jobs for refusal in _refusals_of(job))
+        refused = tuple(refusal for job in jobs for refusal in refusals_of(job))
         return _Outcomes(states, outcomes.unclear, (*outcomes.refused, *refused)).also(*unclear)
 
     def _candidates(self, device: Device, step: BootStep, outcomes: _Outcomes) -> frozenset[str]:
@@ -388,10 +385,8 @@ class _Simulation:
         added = (effect for index in indices for _place, effect in step.concerns[index].by_address.get(None, ()))
         further = () if self._events is None else self._events.further(device)
         for effect in map(plain, (*added, *further)):
-            if isinstance(effect, NewId) and effect.id.matches(device):
-                named.add(effect.driver)
-            elif isinstance(effect, (SetOverride, Bind)) and effect.driver is not None:
-                named.add(effect.driver)
+            if isinstance(effect, (SetOverride, Bind)) or (isinstance(effect, NewId) and effect.id.matches(device)):
+                named.update(() if effect.driver is None else (effect.driver,))
         found = {match.module for match in step.stage.kernel.natives(device.modalias)}
         found |= self._registrar.configured_natives(step.stage, device)
         found |= self._registrar.with_dynamic_id(step.stage, device)
@@ -478,39 +473,6 @@ class _Simulation:
 
     def _no_driver(self, device: Device) -> Reason:
         return Reason(f"modules.alias of {self._boot.release}", f"no module matches {device.modalias}")
-
-
-def _is_detached(job: Job, context: ProbeContext) -> bool:
-    inserted = (module for effect in job.effects if isinstance(effect, LoadRequest) for module in effect.insertions)
-    return any(registration.detached is not None for module in inserted for registration in context.registers(module))
-
-
-def _doubts_of(job: Job) -> t.Iterator[str]:
-    for effect in job.effects:
-        if isinstance(plain(effect), LoadRequest):
-            yield from plain(effect).doubts
-
-
-def _refusals_of(job: Job) -> t.Iterator[Reason]:
-    for effect in job.effects:
-        if isinstance(effect, LoadRequest):
-            yield from effect.refused
-
-
-def _list_jobs(work: LoadList, modprobe: Modprobe) -> t.Iterator[Job]:
-    """A list is one job; if its modules are loaded concurrently, each is one."""
-    requests = [
-        tuple(
-            modprobe.ask(
-                listed.name, work.honours_blacklist, Reason(listed.source, f"{work.program} loads {normalize_module_name(listed.name)}")
-            )
-        )
-        for listed in work.modules
-    ]
-    if work.in_order:
-        yield Job(tuple(request for found in requests for request in found))
-    else:
-        yield from (Job(found) for found in requests)
 
 
 def _distinct(states: t.Iterable[DeviceState]) -> tuple[DeviceState, ...]:

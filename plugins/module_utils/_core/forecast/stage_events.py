@@ -148,7 +148,9 @@ def depend_on_driver(rules: Rules) -> bool:
 
 def _names_subsystem(rule: Rule, subsystem: str) -> bool:
     """Whether a rule is for events of this subsystem: stock rules for all devices do nothing at those of drivers and modules."""
-    return any(key.name in ("SUBSYSTEM", "DEVPATH") and key.is_match and not key.is_negated and _agrees(key.value, subsystem) for key in rule.keys)
+    return any(
+        key.name in ("SUBSYSTEM", "DEVPATH") and key.is_match and not key.is_negated and _agrees(key.value, subsystem) for key in rule.keys
+    )
 
 
 def _agrees(value: str, subsystem: str) -> bool:
@@ -161,7 +163,9 @@ def _noticed(effect: Effect, device: Device, states: t.Sequence[DeviceState] | N
     one = plain(effect)
     if isinstance(one, LoadRequest):
         modules = frozenset((one.module, *one.insertions))
-        yield Influence(one.because[0].source if one.because else "udev", "loads a module when a driver comes", frozenset(("load",)), None, modules)
+        yield Influence(
+            one.because[0].source if one.because else "udev", "loads a module when a driver comes", frozenset(("load",)), None, modules
+        )
     elif isinstance(one, Noticed):
         found = one.influence
         if found.addresses is not None and OWN in found.addresses:

@@ -14,7 +14,9 @@ _GLOB = re.compile(r"[*?\[]")
 _OF_ANOTHER = re.compile(r"\[([^\]/]+)/([^\]]+)\](.+)", re.DOTALL)
 PCI = "pci"
 # udev sorts a line's keys by these before it carries them out (sort_tokens()): comparisons, imports, then assignments.
-_MATCHED = "ACTION DEVPATH KERNEL SYMLINK NAME ENV CONST TAG SUBSYSTEM DRIVER ATTR SYSCTL KERNELS SUBSYSTEMS DRIVERS ATTRS TAGS TEST".split()
+_MATCHED = (
+    "ACTION DEVPATH KERNEL SYMLINK NAME ENV CONST TAG SUBSYSTEM DRIVER ATTR SYSCTL KERNELS SUBSYSTEMS DRIVERS ATTRS TAGS TEST".split()
+)
 _IMPORTED = ("file", "program", "builtin", "db", "cmdline", "parent")
 _ASSIGNED = "OPTIONS OWNER GROUP MODE TAG SECLABEL ENV NAME SYMLINK ATTR SYSCTL RUN".split()
 PARENTS = frozenset(("KERNELS", "SUBSYSTEMS", "DRIVERS", "ATTRS", "TAGS"))
@@ -72,7 +74,7 @@ class Key:
 
     @functools.cached_property
     def of_another(self) -> tuple[str, str, str] | None:
-        """Subsystem, name and attribute if the key names another device: ``ATTR{[pci/0000:3b:00.0]vendor}`` (util_resolve_subsys_kernel())."""
+        """Subsystem, name and attribute if the key names another device: ``ATTR{[pci/0000:3b:00.0]vendor}``."""
         match = _OF_ANOTHER.fullmatch(self.attribute or "") if self.name in ("ATTR", "ATTRS") else None
         return None if match is None else (match[1], match[2], match[3].lstrip("/"))
 

@@ -18,15 +18,23 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.udev.key import Key
     from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import Devices
 
-CHANGING = ("/dev", "/proc", "/run", "/sys", "/tmp", "/var/run")
+CHANGING = ("/dev", "/proc", "/run", "/sys", "/tmp", "/var/run")  # noqa: S108 - never opened
 """Folders whose contents are others after a boot."""
 LARGEST_FILE = 1 << 16
 MOST_FOLDERS = 64
 _FORMAT = re.compile(r"[$%]")
 # architecture_to_string() for what uname says, of those machines that have PCI.
 _ARCHITECTURES: t.Mapping[str, str] = {
-    **{"x86_64": "x86-64", "i686": "x86", "i386": "x86", "aarch64": "arm64", "ppc64le": "ppc64-le", "ppc64": "ppc64"},
-    **{"s390x": "s390x", "riscv64": "riscv64", "loongarch64": "loongarch64", "armv7l": "arm"},
+    "x86_64": "x86-64",
+    "i686": "x86",
+    "i386": "x86",
+    "aarch64": "arm64",
+    "ppc64le": "ppc64-le",
+    "ppc64": "ppc64",
+    "s390x": "s390x",
+    "riscv64": "riscv64",
+    "loongarch64": "loongarch64",
+    "armv7l": "arm",
 }
 ARCHITECTURE = "/proc/sys/kernel/arch"
 Properties = tuple[tuple[str, str], ...]
@@ -117,4 +125,3 @@ class Surroundings:
         """A kernel parameter that is the same for the whole boot."""
         known = {"kernel/osrelease": self.release, "kernel/ostype": "Linux"}
         return known.get(name.replace(".", "/", 1) if "/" not in name else name)
-

@@ -15,15 +15,37 @@ _PLAIN = re.compile(r'"((?:[^"\\]|\\"|\\(?!"))*)"')
 _ESCAPED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
 _ESCAPE = re.compile(r"\\(?:([abfnrtvs\\\"'])|x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-7]{3}))")
 _SIGNS: t.Mapping[str, str] = {
-    **{"a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v", "s": " "},
+    "a": "\a",
+    "b": "\b",
+    "f": "\f",
+    "n": "\n",
+    "r": "\r",
+    "t": "\t",
+    "v": "\v",
+    "s": " ",
     **{sign: sign for sign in "\\\"'"},
 }
 _LARGEST_CHARACTER = 0x10FFFF
 
 FORMATS: t.Mapping[str, str] = {
-    **{"devnode": "N", "tempnode": "N", "attr": "s", "sysfs": "s", "env": "E", "kernel": "k", "number": "n", "driver": "d"},
-    **{"devpath": "p", "id": "b", "major": "M", "minor": "m", "result": "c", "parent": "P", "name": "D", "links": "L"},
-    **{"root": "r", "sys": "S"},
+    "devnode": "N",
+    "tempnode": "N",
+    "attr": "s",
+    "sysfs": "s",
+    "env": "E",
+    "kernel": "k",
+    "number": "n",
+    "driver": "d",
+    "devpath": "p",
+    "id": "b",
+    "major": "M",
+    "minor": "m",
+    "result": "c",
+    "parent": "P",
+    "name": "D",
+    "links": "L",
+    "root": "r",
+    "sys": "S",
 }
 """The long names of substitutions, and the letters that follow `%`."""
 _NAMES = "|".join(FORMATS)
@@ -80,7 +102,7 @@ def _is_none(number: int) -> bool:
 
 
 class Substitution(t.NamedTuple):
-    """One of a value's substitutions: its letter, what stands in braces after it, and its place.  ``letter`` of `$$` and `%%` is the sign."""
+    """One of a value's substitutions: its letter (for `$$` and `%%` the sign), what stands in braces after it, and its place."""
 
     letter: str
     attribute: str | None

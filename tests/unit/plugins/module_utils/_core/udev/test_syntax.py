@@ -54,7 +54,7 @@ def test_every_rule_of_the_repository_is_taken_without_an_objection() -> None:
     [
         ('ACTION="add", NAME="x"', "dropped", "has ACTION=, but ACTION is compared only, with == or !="),
         ('BUS=="pci", NAME="x"', "dropped", "has the unknown key BUS"),
-        ("NAME='x'", "dropped", 'has no value in double quotes at "NAME=\'x\'"'),
+        ("NAME='x'", "dropped", "has no value in double quotes at \"NAME='x'\""),
         ('ATTR{driver_override}=="vfio-pci"', "dropped", "assigns nothing, and so has no effect"),
         ('ATTR{driver_override}+="vfio-pci"', "corrected", "has ATTR+=, which udev takes for ="),
         ('ATTR{driver_override}="$drive"', "ignored", "has '$drive' in ATTR, which is no substitution that udev knows"),
@@ -87,7 +87,9 @@ def test_a_line_that_is_continued_for_ever_is_dropped_and_the_next_one_counts() 
     assert [rule.value("NAME") for rule in parse(text, RULE)] == ["b"]
 
 
-@pytest.mark.parametrize("text", ['NAME="' + "\\" * 20000, "{" * 20000, 'ATTR{x}="' + "$env{" * 3000 + '"', 'KERNEL==e"' + "\\x" * 5000, '"' * 16000])
+@pytest.mark.parametrize(
+    "text", ['NAME="' + "\\" * 20000, "{" * 20000, 'ATTR{x}="' + "$env{" * 3000 + '"', 'KERNEL==e"' + "\\x" * 5000, '"' * 16000]
+)
 def test_hostile_lines_are_dropped_in_no_time(text: str) -> None:
     assert len(parse(f"{text}\n", RULE)) <= 1
 
