@@ -152,7 +152,7 @@ def test_names_are_taken_out_of_a_list_on_the_command_line_and_the_others_stay()
 
 
 def test_a_line_in_the_image_is_removed_where_a_person_edits_it() -> None:
-    line = {"modprobe": "blacklist vfio-pci\n", "rules": rules(CLAIM)}
+    line: dict[str, t.Any] = {"modprobe": "blacklist vfio-pci\n", "rules": rules(CLAIM)}
     found = boot(stage(INITRAMFS, **line), stage(ROOT, **line))
     assert advice(found) == "Remove /etc/modprobe.d/site.conf:1 (blacklist vfio_pci)."
 
