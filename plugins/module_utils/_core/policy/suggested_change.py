@@ -54,14 +54,14 @@ def would_change(device: Device, driver: str, devices: t.Sequence[Device], boot:
 
 
 def _changes(device: Device, driver: str, module: str, boot: Boot, now: Winner) -> t.Iterator[SuggestedChange]:
-    """Changes from the smallest on: take one line away or add one, build the image anew, both, and last a policy of our own."""
+    """Changes from the smallest on: take one line away or add one, rebuild the image, both, and last a policy of our own."""
     removed = list(removals(boot, now))
     additions = list(_softdeps(boot, device, driver if normalize_module_name(driver) == module else module))
     yield from (*removed, *additions)
     image = next((stage for stage in boot.stages if stage.name == INITRAMFS), None)
-    rebuild = "" if image is None else f" and build {image.place} anew"
+    rebuild = "" if image is None else f" and rebuild {image.place}"
     if image is not None:
-        yield SuggestedChange(f"Build {image.place} anew: it does not hold what the root's files say.", _rebuilt(boot, module))
+        yield SuggestedChange(f"Rebuild {image.place}: it does not hold what the root's files say.", _rebuilt(boot, module))
         for change in (*removed, *additions):
             yield SuggestedChange(f"{change.sentence[:-1]}{rebuild}.", _rebuilt(change.boot, module))
     for without in (None, *removed):
@@ -102,7 +102,7 @@ def _lines(boot: Boot) -> frozenset[str]:
 
 
 def _softdeps(boot: Boot, device: Device, module: str) -> t.Iterator[SuggestedChange]:
-    """Where the driver's `ids=` name the device: have it loaded before the natives.  kmod heeds a module's first softdep line only."""
+    """Where the driver's `ids=` name the device: have it loaded before the natives.  kmod obeys a module's first softdep line only."""
     root = boot.stages[-1]
     natives = [match.module for match in root.kernel.natives(device.modalias) if match.module in root.kernel.modules]
     if not natives or normalize_module_name(module) not in Registrar(boot).with_dynamic_id(root, device):

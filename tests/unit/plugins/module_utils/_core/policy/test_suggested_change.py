@@ -39,9 +39,9 @@ def test_a_line_that_stands_in_the_way_is_named() -> None:
     assert advice(found) == "Remove /etc/modprobe.d/site.conf:1 (blacklist vfio_pci)."
 
 
-def test_an_image_without_the_policy_is_to_be_built_anew() -> None:
+def test_an_image_without_the_policy_is_to_be_rebuilt() -> None:
     found = boot(stage(INITRAMFS, rules=STOCK_RULES), stage(ROOT, rules=rules(CLAIM)))
-    assert advice(found) == f"Build {image_path()} anew: it does not hold what the root's files say."
+    assert advice(found) == f"Rebuild {image_path()}: it does not hold what the root's files say."
 
 
 IDS = "options vfio-pci ids=10de:1db1\n"
@@ -61,12 +61,12 @@ def test_a_native_of_several_aliases_has_one_softdep() -> None:
 
 def test_the_image_wants_it_as_well() -> None:
     found = boot(stage(INITRAMFS, rules=STOCK_RULES), stage(ROOT, rules=STOCK_RULES, modprobe=IDS))
-    assert advice(found) == f"{SOFTDEP} and build {image_path()} anew."
+    assert advice(found) == f"{SOFTDEP} and rebuild {image_path()}."
 
 
 def test_where_nobody_has_claimed_the_device_a_policy_does_it() -> None:
     found = boot(stage(INITRAMFS, rules=STOCK_RULES), stage(ROOT, rules=STOCK_RULES))
-    assert advice(found) == f"Claim 0000:01:00.0 for vfio-pci with boot_policy and build {image_path()} anew."
+    assert advice(found) == f"Claim 0000:01:00.0 for vfio-pci with boot_policy and rebuild {image_path()}."
 
 
 def test_a_driver_that_the_kernel_lacks_has_to_be_built_first() -> None:
@@ -100,7 +100,7 @@ def test_driverctl_s_file_is_named() -> None:
     assert advice(boot(rules=rules(CLAIM), later=later)) == "Remove /etc/driverctl.d/pci-0000:01:00.0."
 
 
-def test_a_twin_that_may_load_the_native_first_is_answered_by_a_policy() -> None:
+def test_an_identical_card_that_may_load_the_native_first_is_answered_by_a_policy() -> None:
     sentence = advice(boot(rules=rules(CLAIM)), "vfio-pci", device(SECOND))
     assert sentence == "Claim 0000:01:00.0 for vfio-pci with boot_policy."
 
