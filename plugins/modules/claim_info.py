@@ -56,6 +56,11 @@ options:
       - The devices to check in place of those in C(/sys); see O(vfio.variants.device_info#module:hardware).
     type: list
     elements: dict
+  assumes:
+    description:
+      - Whether to say, for each forecast, what it takes for granted, in C(assumes) beside C(because).
+    type: bool
+    default: false
 notes:
   - Without root privileges, an initramfs, a boot loader's configuration, or a policy that only root can read is unknown.
   - It does the same in check mode. Files that an earlier task only predicted in check mode do not exist and are not considered.
@@ -195,6 +200,7 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "group": {"type": "str", "choices": [*t.get_args(GroupMode)], "default": "claim"},
     "root": {"type": "path", "default": "/"},
     "hardware": {"type": "list", "elements": "dict"},
+    "assumes": {"type": "bool", "default": False},
 }
 
 
@@ -207,6 +213,7 @@ def request(options: t.Mapping[str, t.Any]) -> ClaimCheckRequest:
         kernels=tuple(options["kernels"]),
         group=options["group"],
         hardware=None if options["hardware"] is None else parse_hardware(options["hardware"]),
+        assumes=options["assumes"],
     )
 
 

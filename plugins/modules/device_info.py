@@ -59,6 +59,11 @@ options:
       - Whether to predict the drivers after a boot. Without it, the boot loader's files and the initramfs images are not read.
     type: bool
     default: true
+  assumes:
+    description:
+      - Whether to say, for each forecast, what it takes for granted, in C(assumes) beside C(because).
+    type: bool
+    default: false
 notes:
   - Does not require root, but without root privileges an initramfs, a boot loader's configuration, or a policy that only root can
     read is unknown.
@@ -292,7 +297,9 @@ devices:
           type: str
           sample: nvlink2gpu_vfio_pci
         winner:
-          description: The driver that the device will be bound to; V(null) if none. With the certainty V(race) the likelier one.
+          description:
+            - The driver that the device will be bound to; V(null) if none. With the certainty V(race) the likelier one.
+            - V(null) also with the certainty V(unknown), where RV(devices[].next_boot.outcomes) has the possible drivers.
           type: str
           sample: nouveau
         certainty:
@@ -303,7 +310,9 @@ devices:
           type: str
           sample: certain
         stage:
-          description: When the device is bound, one of V(kernel), V(initramfs), V(root), V(runtime); V(null) if it is not bound.
+          description:
+            - When the device is bound, one of V(kernel), V(initramfs), V(root), V(runtime).
+            - V(null) if it is not bound, or if that cannot be determined.
           type: str
           sample: initramfs
         because:
@@ -314,10 +323,18 @@ devices:
             - "modules.alias in /boot/initrd.img-6.12.107+deb13-amd64: pci:v000010DEd*sv*sd*bc03sc*i* nouveau"
             - "/boot/initrd.img-6.12.107+deb13-amd64: contains nouveau"
         outcomes:
-          description: All possible drivers, including V(null) if the device may remain unbound.
+          description:
+            - All possible drivers, including V(null) if the device may remain unbound.
+            - With the certainty V(unknown), V(another driver) stands for one that cannot be named.
           type: list
           elements: str
           sample: [nouveau]
+        assumes:
+          description: What the forecast takes for granted.
+          returned: with O(assumes)
+          type: list
+          elements: str
+          sample: ["The probe of vfio-pci succeeds, which is not bound to the device now."]
         claimed:
           description:
             - The driver that the host's policy assigns to the device, by C(driverctl), else by the last udev rule that sets its
@@ -417,6 +434,7 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "root": {"type": "path", "default": "/"},
     "hardware": {"type": "list", "elements": "dict"},
     "forecast": {"type": "bool", "default": True},
+    "assumes": {"type": "bool", "default": False},
 }
 
 
@@ -426,6 +444,7 @@ def request(options: t.Mapping[str, t.Any]) -> DeviceReportRequest:
         allow_missing=options["allow_missing"],
         hardware=None if options["hardware"] is None else parse_hardware(options["hardware"]),
         forecast=options["forecast"],
+        assumes=options["assumes"],
     )
 
 

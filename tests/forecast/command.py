@@ -14,6 +14,7 @@ import mutants
 import named
 import policies
 import recorded_hosts
+import remedies
 import report
 import table
 from comparison import Comparison
@@ -59,6 +60,15 @@ def parser() -> argparse.ArgumentParser:
         metavar="FILE",
         help="what boot_policy accepts and refuses, judged by the boots of FILEs, booting nothing; with --record boot COUNT policies",
     )
+    known.add_argument(
+        "--remedies",
+        nargs="?",
+        type=Path,
+        const=OBSERVED,
+        metavar="FILE",
+        help="do what is suggested for the hosts of FILE, and judge it",
+    )
+    known.add_argument("--every", type=int, default=1, metavar="N", help="with --remedies: only every Nth host (1)")
     known.add_argument("--rewrite", action="store_true", help="with --mutations: write down which boots noticed")
     known.add_argument(
         "--table", type=Path, metavar="FILE", help="write the counts of all boots of --replay, or that were ever seen here, into FILE"
@@ -91,17 +101,20 @@ def main(arguments: Sequence[str]) -> int:
 def _run(options: argparse.Namespace) -> int:
     if options.policies is not None:
         return _policies(options)
-    of_record = bool(options.replay or options.mutations)
+    of_record = bool(options.replay or options.mutations or options.remedies)
     with tempfile.TemporaryDirectory(prefix="forecast-", dir=in_memory() if of_record else None) as name:
         comparison = (_of_record if of_record else _with_guests)(options, Path(name))
         if options.mutations:
             return mutants.check(comparison, CATCHERS, say, options.rewrite)
+        if options.remedies:
+            cases = _known_cases(options, comparison.corpus)[:: options.every]
+            return remedies.end(list(remedies.judge_all(comparison, cases)), say)
         return _compare(options, comparison)
 
 
 def _of_record(options: argparse.Namespace, folder: Path) -> Comparison:
     """Builds, fetches and boots nothing: all comes from the file of boots and the hosts beside it."""
-    corpus = Corpus.known(options.replay or options.mutations)
+    corpus = Corpus.known(options.replay or options.mutations or options.remedies)
     place = recorded_hosts.beside(corpus.path)
     kernels = recorded_hosts.read(place, folder / "hosts")
     recorded_hosts.require_all(place, kernels, [case.configuration for case in _known_cases(options, corpus)])

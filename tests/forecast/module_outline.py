@@ -7,8 +7,9 @@ from __future__ import annotations
 import struct
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf import EXECUTABLE, NO_CONTENT, RELA, Elf, Section
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf_module import INIT
 
-#: The module's own words, its tables of IDs and drivers with the pointers in them, its symbols, and which build it is.
+#: The module's own words, its tables of IDs, drivers and parameters with the pointers in them, its symbols, and which build it is.
 _KEPT = (
     ".modinfo",
     ".data",
@@ -16,6 +17,7 @@ _KEPT = (
     ".symtab",
     ".strtab",
     ".shstrtab",
+    "__param",
     "__versions",
     "__version_ext",
     "__ksymtab",
@@ -48,7 +50,7 @@ def _is_kept(elf: Elf, section: Section) -> bool:
 
 
 def _is_data(section: Section) -> bool:
-    return section.name.startswith(".data")
+    return section.name.startswith((".data", "__param"))
 
 
 def _drop_symbols(elf: Elf, content: bytearray) -> None:
@@ -57,10 +59,11 @@ def _drop_symbols(elf: Elf, content: bytearray) -> None:
     texts = bytes(content[names.start : names.start + names.size])
     kept_texts = bytearray(names.size)
     pointed_at = _pointed_at(elf, content)
+    starts = elf.first_symbol_at(INIT)
     for number, at in enumerate(range(table.start, table.start + table.size, _SYMBOL.size)):
         name, info, _visibility, _section, _value, _size = _SYMBOL.unpack_from(content, at)
         text = texts[name : texts.index(b"\0", name)]
-        if info >> 4 or number in pointed_at or text.startswith(_TELLING):
+        if info >> 4 or number in pointed_at or text.startswith(_TELLING) or (starts is not None and text == starts.encode()):
             kept_texts[name : name + len(text)] = text
         else:
             content[at : at + _SYMBOL.size] = bytes(_SYMBOL.size)

@@ -4,61 +4,15 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import importlib
 import typing as t
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+
+from module_mutations import MODULE_MUTATIONS
+from mutation import Broken, Mutation, always, changed, generated
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Reason
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.events import OVERRIDE, OWN, SetOverride
-
-_CORE = "ansible_collections.vfio.variants.plugins.module_utils._core"
-Broken = Callable[[t.Any], t.Any]
-"""Makes the broken function or class out of the right one."""
-
-
-@dataclass(frozen=True)
-class Mutation:
-    """A rule that is broken on purpose.  ``place`` is a module of the core, and what it holds: `forecast.matching:can_probe`."""
-
-    breaks: str
-    place: str
-    broken: Broken
-    reads: bool = False
-    """Whether facts have to be read again to see it: the rule belongs to the reading of the host."""
-
-    @contextlib.contextmanager
-    def applied(self) -> Iterator[None]:
-        module, _colon, path = self.place.partition(":")
-        owner: t.Any = importlib.import_module(f"{_CORE}.{module}")
-        *outer, name = path.split(".")
-        for part in outer:
-            owner = getattr(owner, part)
-        right = vars(owner)[name]
-        unwrapped = right.__func__ if isinstance(right, (staticmethod, classmethod)) else right
-        broken = self.broken(unwrapped)
-        setattr(owner, name, type(right)(broken) if isinstance(right, (staticmethod, classmethod)) else broken)
-        try:
-            yield
-        finally:
-            setattr(owner, name, right)
-
-
-def always(value: object) -> Broken:
-    """Whatever is asked, the same answer."""
-    return lambda _right: lambda *_arguments, **_named: value
-
-
-def changed(change: Callable[[t.Any], t.Any]) -> Broken:
-    """The right answer, changed."""
-    return lambda right: lambda *arguments, **named: change(right(*arguments, **named))
-
-
-def generated(change: Callable[[list[t.Any]], t.Any]) -> Broken:
-    """What the right generator yields, changed as a list."""
-    return lambda right: lambda *arguments, **named: iter(change(list(right(*arguments, **named))))
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.effects import OWN, SetOverride
 
 
 def _field(name: str, change: Callable[[t.Any], t.Any]) -> Broken:
@@ -106,8 +60,8 @@ def _first_override_stays(right: t.Any) -> t.Any:
 def _blacklist_for_all(right: t.Any) -> t.Any:
     """As if a blacklist kept a module out that a softdep or another module asks for."""
 
-    def broken(self: t.Any, module: str, visited: set[str], because: t.Any) -> t.Any:
-        return (entry for entry in right(self, module, visited, because) if self._blacklist_of(entry[0]) is None or entry[0] == module)
+    def broken(self: t.Any, module: str, *rest: t.Any) -> t.Any:
+        return (entry for entry in right(self, module, *rest) if self._blacklist_of(entry.module) is None or entry.module == module)
 
     return broken
 
@@ -177,8 +131,8 @@ def _first_of_each_module(right: t.Any) -> t.Any:
 
 
 def _without_options_of_cmdline(right: t.Any) -> t.Any:
-    def broken(self: t.Any, module: str) -> t.Any:
-        return tuple(directive for directive in right(self, module) if directive.source.line)
+    def broken(self: t.Any, *asked: t.Any) -> t.Any:
+        return tuple(directive for directive in right(self, *asked) if directive.source.line)
 
     return broken
 
@@ -208,19 +162,19 @@ def _without_words(*left_out: str) -> Broken:
 def _empty_value_clears(right: t.Any) -> t.Any:
     """As if udev wrote an empty value, which would clear the override."""
 
-    def broken(rule: t.Any, key: t.Any) -> Iterator[t.Any]:
-        if key.value or key.attribute != OVERRIDE:
-            yield from right(rule, key)
+    def broken(self: t.Any, done: t.Any, subject: t.Any) -> Iterator[t.Any]:
+        if done.key.value or done.key.attribute != "driver_override":
+            yield from right(self, done, subject)
         else:
-            yield SetOverride(OWN, None, Reason(str(rule), "cleared"))
+            yield SetOverride(OWN, None, Reason(str(done.rule), "cleared"))
 
     return broken
 
 
 def _for_any_address(right: t.Any) -> t.Any:
-    def broken(self: t.Any, *rest: t.Any) -> t.Any:
-        kept = tuple(key for key in self.keys if key.name != "KERNEL" or not key.value.startswith("0000:"))
-        return right(dataclasses.replace(self, keys=kept), *rest)
+    def broken(*arguments: t.Any) -> t.Any:
+        keys, notes = right(*arguments)
+        return tuple(key for key in keys or () if key.name != "KERNEL" or not key.value.startswith("0000:")) or None, notes
 
     return broken
 
@@ -239,6 +193,7 @@ _PARAMETERS = "kernel.parameters"
 EVENT = f"{_EVENTS}:Events.of"
 
 MUTATIONS = (
+    *MODULE_MUTATIONS,
     # The kernel's matching
     Mutation(
         "an override shuts other drivers out",
@@ -308,7 +263,7 @@ MUTATIONS = (
     Mutation(
         "install is ignored beside a softdep",
         f"{_PROBING}:Modprobe._with_softdeps",
-        generated(lambda found: [(name, False) for name, _ignores in found]),
+        generated(lambda found: [entry._replace(ignores_install=False) for entry in found]),
     ),
     Mutation("install stands in for loading", f"{_PROBING}:Modprobe._install_of", always(None)),
     Mutation("a module that cannot be loaded is not there", f"{_PROBING}:Modprobe._why_unloadable", always(None)),
@@ -338,24 +293,24 @@ MUTATIONS = (
     Mutation("a rule sets the override", EVENT, _without_effect("SetOverride")),
     Mutation("the override is set before modules are loaded", EVENT, _programs_first),
     Mutation("the last rule's override stays", EVENT, _first_override_stays),
-    Mutation("an empty value leaves an override as it is", f"{_EVENTS}:_attribute", _empty_value_clears),
+    Mutation("an empty value leaves an override as it is", "forecast.rule_effects:RuleEffects._attribute", _empty_value_clears),
     Mutation("a rule can switch autoprobe off", EVENT, _without_effect("SetAutoprobe")),
     Mutation("an event loads modules", EVENT, _without_effect("LoadRequest")),
     Mutation(
         "a rule's condition has to hold",
-        "udev.rules:_answer",
+        "udev.answers:_answer",
         lambda right: lambda key, *rest: True if key.name == "ATTR" else right(key, *rest),
     ),
     Mutation(
         "a rule is for an action",
-        "udev.rules:_answer",
+        "udev.answers:_answer",
         lambda right: lambda key, *rest: True if key.name == "ACTION" else right(key, *rest),
     ),
-    Mutation("GOTO skips rules", "udev.rules:Rule.target", lambda _right: property(lambda _self: None)),
-    Mutation("a rule is for an address", "udev.rules:Rule.agrees_with", _for_any_address),
+    Mutation("GOTO skips rules", "udev.rule:Rule.target", lambda _right: property(lambda _self: None)),
+    Mutation("a rule is for an address", "udev.rules:_keys_of", _for_any_address, reads=True),
     # registering and probing
     Mutation("nobody is displaced", f"{_PLAY}:DeviceSimulation._offer", _displaces),
-    Mutation("jobs at the same time can come in any order", "forecast.forecast:orders", generated(lambda found: found[:1])),
+    Mutation("jobs at the same time can come in any order", "forecast.alternatives:orders", generated(lambda found: found[:1])),
     Mutation("a driver that registers is offered what is unbound", f"{_PLAY}:DeviceSimulation._load", always(None)),
     Mutation("a module registers its drivers", f"{_REGISTRATION}:Registrar.registers", always(())),
     # the stages

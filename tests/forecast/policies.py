@@ -110,11 +110,11 @@ def _judged(name: str, planned: Planned, outcome: Outcome, boots: Sequence[Mappi
     return Judged(name, address, Answer.WON if won else Answer.WRONG, text)
 
 
-def plan(comparison: Comparison, configuration: Configuration, claims: Sequence[Claim]) -> Planned:
+def plan(comparison: Comparison, configuration: Configuration, claims: Sequence[Claim], name: str = NAME) -> Planned:
     """Raises HostError where the claims themselves are refused, so that there are no files."""
     with comparison.trees.folder() as folder:
         host = comparison.host(configuration, folder)
-        made, facts, boots = prepare(host, PolicyRequest(NAME, claims=tuple(claims), whole_groups=False), True)
+        made, facts, boots = prepare(host, PolicyRequest(name, claims=tuple(claims), whole_groups=False), True)
         return Planned.of(made, facts, boots)
 
 
@@ -136,12 +136,16 @@ def without_policy(configuration: Configuration) -> Configuration:
 def with_policy(configuration: Configuration, made: PolicyPlan) -> Configuration:
     """The configuration with the planned files, and an image that was rebuilt after they were written."""
     root = dict(sorted({**without_policy(configuration).root_files, **made.policy.files}.items()))
+    return with_image_rebuilt(replace(configuration, root_files=root), sorted(made.policy.modules))
+
+
+def with_image_rebuilt(configuration: Configuration, modules: Sequence[str]) -> Configuration:
+    """The configuration with the root's files in its image, and ``modules`` besides its own."""
     own = {path: text for path, text in configuration.image_files.items() if not _is_copied(path, configuration)}
-    copied = {path: text for path, text in root.items() if _is_copied(path, configuration)}
-    needed = [module for module in sorted(made.policy.modules) if module not in configuration.image_modules]
+    copied = {path: text for path, text in configuration.root_files.items() if _is_copied(path, configuration)}
+    needed = [module for module in modules if module not in configuration.image_modules]
     return replace(
         configuration,
-        root_files=root,
         image_files=dict(sorted({**own, **copied}.items())),
         image_modules=(*configuration.image_modules, *needed),
     )

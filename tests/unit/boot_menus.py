@@ -13,7 +13,8 @@ if t.TYPE_CHECKING:
 NEW = "6.12.107+deb13-amd64"
 OLD = "6.1.0-50-amd64"
 ROOT = "root=UUID=0f22fa61 ro"
-LOADER_GUID = "4a67b082-0a4c-41cf-b6c7-440bb8c4f6e5"
+LOADER_GUID = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
+FIRMWARE_GUID = "8be4df61-93ca-11d2-aa0d-00e098032b8c"
 
 # What grub-mkconfig writes above the entries: the environment block, the default, functions of the entries.
 HEADER = """\
@@ -128,6 +129,31 @@ def bls_entry(
 
 def efi_variable(tree: Tree, name: str, value: str) -> Tree:
     return tree.file(f"/sys/firmware/efi/efivars/{name}-{LOADER_GUID}", b"\x06\0\0\0" + (value + "\0").encode("utf-16-le"))
+
+
+def boot_option(
+    tree: Tree, number: int, path: str, title: str = "Linux", arguments: str = "", active: bool = True, on_disk: bool = True
+) -> Tree:
+    """A boot option of the firmware (EFI_LOAD_OPTION); without ``path`` it names no file, as that of a network card."""
+    nodes = _device_node(4, 1, bytes(38)) if on_disk else _device_node(1, 1, bytes(2))
+    if path:
+        nodes += _device_node(4, 4, (path + "\0").encode("utf-16-le"))
+    nodes += _device_node(0x7F, 0xFF, b"")
+    content = struct.pack("<IH", int(active), len(nodes)) + (title + "\0").encode("utf-16-le") + nodes
+    return firmware_variable(tree, f"Boot{number:04X}", content + (arguments + "\0").encode("utf-16-le") * bool(arguments))
+
+
+def _device_node(kind: int, below: int, body: bytes) -> bytes:
+    return struct.pack("<BBH", kind, below, 4 + len(body)) + body
+
+
+def firmware_variable(tree: Tree, name: str, content: bytes) -> Tree:
+    return tree.file(f"/sys/firmware/efi/efivars/{name}-{FIRMWARE_GUID}", b"\x07\0\0\0" + content)
+
+
+def boot_numbers(tree: Tree, name: str, *numbers: int) -> Tree:
+    """BootCurrent, BootNext or BootOrder."""
+    return firmware_variable(tree, name, struct.pack(f"<{len(numbers)}H", *numbers))
 
 
 def bzimage(release: str) -> bytes:

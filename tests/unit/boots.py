@@ -26,6 +26,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot impo
     StageName,
     Step,
 )
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.influence import Influence
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import AliasIndex, normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import CMDLINE, Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN
@@ -84,7 +85,7 @@ def udev_rules(texts: Texts = "", prefix: str = "") -> Rules:
     found: list[Rule] = []
     for path in sorted(files, key=posixpath.basename):
         found += parse(files[path], prefix + path)
-    return Rules(tuple(found))
+    return Rules(tuple(found), complete=True)
 
 
 def image_path(release: str = DEBIAN_13) -> str:
@@ -109,6 +110,7 @@ def stage(
     release: str = DEBIAN_13,
     place: str | None = None,
     doubts: tuple[str, ...] = (),
+    programs: t.Mapping[str, tuple[Influence, ...]] | None = None,
 ) -> Stage:
     """A stage; without ``steps`` as Debian has it: initramfs-tools' (``load`` is conf/modules), or systemd's (``load`` is /etc/modules)."""
     inside = name == INITRAMFS
@@ -116,9 +118,8 @@ def stage(
     prefix = f"{where}:" if inside else ""
     if steps is None:
         steps = _initramfs_tools(load, prefix) if inside else _systemd(load)
-    return Stage(
-        name, where, steps, kernel(modules, builtin, release), modprobe_config(modprobe, prefix=prefix), udev_rules(rules, prefix), doubts
-    )
+    config, of_udev = modprobe_config(modprobe, prefix=prefix), udev_rules(rules, prefix)
+    return Stage(name, where, steps, kernel(modules, builtin, release), config, of_udev, doubts, programs=programs or {})
 
 
 def boot(

@@ -83,7 +83,8 @@ class Tree:
     # -- what runs
 
     def running(self, release: str) -> Tree:
-        return self.file("/proc/sys/kernel/osrelease", release + "\n")
+        """A kernel that its loader gave no initramfs: `ramdisk_size` in its boot parameters is zero."""
+        return self.file("/proc/sys/kernel/osrelease", release + "\n").file("/sys/kernel/boot_params/data", bytes(4096))
 
     def cmdline(self, text: str) -> Tree:
         return self.file("/proc/cmdline", text + "\n")

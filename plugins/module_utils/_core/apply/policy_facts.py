@@ -64,7 +64,7 @@ def read_boots(
 
 def _config(host: Host, release: str, loader: NextBoot) -> ModprobeConfig:
     entry = loader.entries.get(release) or reading.without_entry(host, release)
-    return config_of(host, release, entry.cmdline, entry.source)
+    return config_of(host, release, entry.cmdline, entry.cmdline_source)
 
 
 def _takes_ids(host: Host, kernel: Kernel, module: str) -> bool:

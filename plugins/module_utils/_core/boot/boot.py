@@ -11,6 +11,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameter_types import Types
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import PciDriver
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
     from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import Rules
@@ -79,6 +80,11 @@ class Stage:
     """Whether an initramfs has systemd-modules-load, for which its generator copies the root's lists."""
     influences: tuple[Influence, ...] = ()
     """What else runs in this stage, from its beginning to its end."""
+    install_commands: t.Mapping[str, tuple[Influence, ...]] = dataclasses.field(default_factory=dict)
+    """What the commands of `install` lines may do that are more than `modprobe`, by file and line."""
+    programs: t.Mapping[str, tuple[Influence, ...]] = dataclasses.field(default_factory=dict)
+    """By command line as a rule has it, what a program that a rule runs may do: empty if nothing.  In an address, `%k` is the device whose
+    event runs it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -95,6 +101,10 @@ class ModuleFacts:
     """Why its drivers are not certain."""
     synchronous: frozenset[str] = frozenset()
     """The drivers that no option can make asynchronous (PROBE_FORCE_SYNCHRONOUS)."""
+    types: Types | None = None
+    """The types of its parameters by normalized name; None if they are not known, and any name may be a parameter's."""
+    license: str | None = None
+    version: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -148,6 +158,8 @@ class Boot:
     """By address: drivers that are registered and match the device, but are not bound to it, so their probe fails."""
     has_iommu: bool | None = None
     """Whether any device is in an IOMMU group now; None if that does not apply to this boot."""
+    functions: t.Mapping[str, frozenset[str]] = dataclasses.field(default_factory=dict)
+    """What starts a module, or a built-in driver, by its name: the functions that `initcall_blacklist=` may leave out, if known."""
     later: Later = dataclasses.field(default_factory=Later)
     doubts: tuple[str, ...] = ()
     """What could not be determined about the boot as a whole, as when the initramfs cannot be read."""
@@ -175,7 +187,7 @@ class Reason:
 @dataclasses.dataclass(frozen=True)
 class Winner:
     """Which driver a device will be bound to.  ``driver`` is None for none; ``outcomes`` are all possible results, with
-    `ANOTHER` (boot/influence.py) where the owner may be a driver that cannot be named.
+    `ANOTHER` (pci/influence.py) where the owner may be a driver that cannot be named.
 
     With certainty `race`, ``driver`` is the likelier outcome; with `unknown`, the outcome if the doubts had no effect.
     """

@@ -17,7 +17,14 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import MODULES, PENDING, version_key
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_content import ModuleContent, NoModuleError, module_path
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameters import given_to, given_to_built_in, named
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameter_table import types_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameter_types import ParameterType
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameters import (
+    LONGEST_IDS,
+    given_to,
+    given_to_built_in,
+    named,
+)
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.signature_policy import YES, enforced_by
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import PciDriver, PciId
 
@@ -26,6 +33,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameter_types import Types
 
 Registered = t.Mapping[str, t.Sequence[str]]
 """The registered PCI drivers of each loaded module, by normalized name, from sysfs."""
@@ -65,7 +73,7 @@ BUILT_IN_NAMES = {
 # Built-in drivers with PROBE_PREFER_ASYNCHRONOUS in every kernel since 6.3: it cannot be read from the kernel's image.
 BUILT_IN_ASYNCHRONOUS = frozenset(("cxl_pci", "ehci-pci", "i801_smbus", "mei_me", "nvme", "sdhci-pci"))
 TAKE_IDS = frozenset(("vfio_pci", "pci_stub"))
-BUILTIN_FIELD = re.compile(r"(?:\A|\0)([^\0.=]+)\.(alias|parmtype)=([^\0]*)")
+BUILTIN_FIELD = re.compile(r"(?<![^\0])([^\0.=]+)\.(alias|parmtype|parm)=([^\0]*)")
 
 
 def module_facts(
@@ -99,7 +107,19 @@ def module_facts(
     drivers, doubt = _drivers(content.tables, content.info.aliases, module, loaded)
     refused, distrust = _refusal(host, kernel, path, content, cmdline)
     drivers = _scheduled(drivers, content.tables.synchronous, kernel, module, cmdline)
-    return ModuleFacts(drivers, "ids" in content.info.parameters, refused, doubt or distrust, content.tables.synchronous)
+    info = content.info
+    return ModuleFacts(
+        drivers, "ids" in info.types, refused, doubt or distrust, content.tables.synchronous, info.types, info.license, info.version
+    )
+
+
+def function_of(host: Host, path: str, cache: Cache | None = None) -> frozenset[str] | None:
+    """The function that starts the module in a file, empty if none does; None if the file cannot be read."""
+    try:
+        init = ModuleContent.read(host, path, cache).info.init
+    except HostError:
+        return None
+    return frozenset(() if init is None else (init,))
 
 
 def _drivers(tables: Tables, aliases: t.Iterable[str], module: str, loaded: tuple[str, ...]) -> tuple[tuple[PciDriver, ...], str | None]:
@@ -135,33 +155,37 @@ def _is_listed(host: Host, kernel: Kernel, module: str) -> bool:
 
 
 def _built_in_facts(host: Host, kernel: Kernel, module: str, loaded: tuple[str, ...]) -> ModuleFacts:
+    known = _built_in(host, kernel.release)
+    aliases, types = known.get(module, ((), {} if known else None))
     # These have the parameter even if modules.builtin.modinfo does not exist.
-    unlisted = frozenset(("ids",)) if module in TAKE_IDS else frozenset[str]()
-    aliases, parameters = _built_in(host, kernel.release).get(module, ((), unlisted))
+    takes_ids = "ids" in types if types else module in TAKE_IDS and not known
     names = loaded or ((BUILT_IN_NAMES[module],) if module in BUILT_IN_NAMES else ())
     if not names and not any(alias.startswith(("pci:", "vfio_pci:")) for alias in aliases):
         # Most built-in modules have no PCI driver; which ones do cannot be determined before Linux 6.18, which lists their IDs.
-        return ModuleFacts((), "ids" in parameters)
+        return ModuleFacts((), takes_ids, types=types)
     drivers, doubt = _by_aliases(aliases, module, names, f"{module} is built into {kernel.release}, so its driver's name cannot be read")
     drivers = tuple(dataclasses.replace(driver, asynchronous=driver.name in BUILT_IN_ASYNCHRONOUS) for driver in drivers)
-    return ModuleFacts(drivers, "ids" in parameters, doubt=doubt)
+    return ModuleFacts(drivers, takes_ids, doubt=doubt, types=types)
 
 
-def _built_in(host: Host, release: str) -> dict[str, tuple[tuple[str, ...], frozenset[str]]]:
-    """The aliases and the parameters of each built-in module, by normalized name."""
+def _built_in(host: Host, release: str) -> dict[str, tuple[tuple[str, ...], Types | None]]:
+    """The aliases of each built-in module, and the types of its parameters, by normalized name."""
     path = f"{MODULES}/{release}/modules.builtin.modinfo"
     return host.once("fields", [path], lambda: _parsed_fields(host.text_or_none(path) or ""))
 
 
-def _parsed_fields(text: str) -> dict[str, tuple[tuple[str, ...], frozenset[str]]]:
-    aliases: dict[str, list[str]] = {}
-    parameters: dict[str, set[str]] = {}
+def _parsed_fields(text: str) -> dict[str, tuple[tuple[str, ...], Types | None]]:
+    found: dict[str, dict[str, list[str]]] = {}
     for name, field, value in BUILTIN_FIELD.findall(text):
-        if field == "alias":
-            aliases.setdefault(normalize_module_name(name), []).append(value)
-        else:
-            parameters.setdefault(normalize_module_name(name), set()).add(value.partition(":")[0])
-    return {name: (tuple(aliases.get(name, ())), frozenset(parameters.get(name, ()))) for name in {*aliases, *parameters}}
+        found.setdefault(normalize_module_name(name), {}).setdefault(field, []).append(value)
+    return {name: (tuple(fields.get("alias", ())), _types(name, fields)) for name, fields in found.items()}
+
+
+def _types(module: str, fields: t.Mapping[str, t.Sequence[str]]) -> Types:
+    types = types_of(fields)
+    if module in TAKE_IDS and "ids" in types:
+        types["ids"] = ParameterType("string", LONGEST_IDS + 1)
+    return types
 
 
 def _refusal(host: Host, kernel: Kernel, path: str, content: ModuleContent, cmdline: Cmdline) -> tuple[str | None, str | None]:
@@ -208,7 +232,7 @@ def _scheduled(
 
 def _names_driver(kernel: Kernel, driver: str, cmdline: Cmdline) -> bool:
     """`driver_async_probe=`: the listed drivers; with a `*` in the list, since Linux 6.3, all but the listed ones."""
-    names = next(iter(cmdline.values("driver_async_probe")[-1:]), "").split(",")
+    names = next(iter(cmdline.of_kernel.values("driver_async_probe")[-1:]), "").split(",")
     return (driver in names) != ("*" in names and version_key(kernel.release) >= version_key("6.3"))
 
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import hashlib
 import re
 import typing as t
@@ -24,10 +25,21 @@ SITE = ("/etc/", "/run/", "/usr/local/")
 """Where an administrator configures things; /usr/lib belongs to the distribution."""
 DPKG_STATUS = "/var/lib/dpkg/status"
 INITRAMFS_MODULES = "/etc/initramfs-tools/modules"
+SITE_RULES = ("/etc/udev/rules.d", "/usr/local/lib/udev/rules.d")
+SITE_LISTS = ("/etc/modules-load.d", "/usr/local/lib/modules-load.d")
+READ_FOLDERS: t.Mapping[str, tuple[str, ...]] = {"/etc": ("modprobe.d", "modules-load.d", "driverctl.d"), "/etc/udev": ("rules.d",)}
+LOOK_ALIKE: t.Mapping[str, tuple[str, ...]] = {
+    "/etc": ("modprobe.conf.d", "modprobe.conf", "modules-load.conf", "modules.load.d", "modules-load", "driverctl.conf.d"),
+    "/etc/udev": ("rules", "rules.conf.d", "rule.d"),
+}
+"""Names that are taken for those of directories that are read."""
+NEIGHBOURS = ("modules", "modulefiles")
+"""Of other programs."""
+MOST_FILES, LARGEST_FILE = 1000, 1 << 20
 DRACUT = ("/etc/dracut.conf", "/etc/dracut.conf.d")
 IMAGES = ("/boot/initrd.img-{0}", "/boot/initramfs-{0}.img", "/boot/initrd-{0}")
 # dpkg's database lists a package's conffiles with the MD5 sums of the package's own versions.
-_CONFFILE = re.compile(r"^ (/etc/(?:modprobe\.d|modules-load\.d|dracut\.conf\.d)/\S+) ([0-9a-f]{32})", re.MULTILINE)
+_CONFFILE = re.compile(r"^ (/etc/(?:modprobe\.d|modules-load\.d|dracut\.conf\.d|udev/rules\.d)/\S+) ([0-9a-f]{32})", re.MULTILINE)
 _DRACUT_MODULES = re.compile(r"^\s*(?:add_drivers|force_drivers)\+?=[\"']?([^\"'#\n]*)", re.MULTILINE)
 # Aliases with a bus prefix are left out: nobody writes such a name for a module.
 _ALIAS = re.compile(r"^alias ([^\s:]+) (\S+)$", re.MULTILINE)
@@ -64,6 +76,14 @@ class PolicyFiles:
 
     modprobe: tuple[PolicyFile, ...] = ()
     """All files in modprobe.d's directories, in the directories' order, including those that kmod does not read."""
+    rules: tuple[PolicyFile, ...] = ()
+    """All files in the administrator's directories of udev rules, including those that udev does not read."""
+    lists: tuple[PolicyFile, ...] = ()
+    """All files in the administrator's modules-load.d, /etc/modules and /etc/initramfs-tools/modules."""
+    saved: tuple[PolicyFile, ...] = ()
+    """All files in /etc/driverctl.d."""
+    strays: tuple[PolicyFile, ...] = ()
+    """Files in directories of /etc and /etc/udev whose names resemble those that are read, and are not."""
     for_image: tuple[Listed, ...] = ()
     """The modules that the initramfs generator is configured to include and load."""
     mtimes: t.Mapping[str, float] = dataclasses.field(default_factory=dict)
@@ -89,14 +109,19 @@ def read_policy_files(host: Host, boots: t.Sequence[Boot], kernels: t.Sequence[K
     for_image = tuple(_generator_lists(host))
     rules = {rule.path for boot in boots for stage in boot.stages if stage.name == ROOT for rule in stage.rules.rules}
     copied = {file.path for file in modprobe if file.text is not None} | rules | {INITRAMFS_MODULES}
+    rules_files = tuple(_files_of(host, SITE_RULES))
     return PolicyFiles(
         modprobe=modprobe,
+        rules=rules_files,
+        lists=(*_files_of(host, SITE_LISTS), *_files(host, ("/etc/modules", INITRAMFS_MODULES))),
+        saved=tuple(_files_of(host, ("/etc/driverctl.d",))),
+        strays=tuple(_strays(host)),
         for_image=for_image,
         mtimes={path: stat.st_mtime for path in sorted(copied) for stat in (host.stat(path),) if stat is not None},
         images={kernel.release: image for kernel in kernels for image in (_image(host, kernel.release),) if image is not None},
         initramfs_tools=host.is_dir("/etc/initramfs-tools") and host.which("mkinitramfs") is not None,
         dracut=host.which("dracut") is not None,
-        packaged=_packaged(host, modprobe),
+        packaged=_packaged(host, (*modprobe, *rules_files)),
         synonyms=_synonyms(host, _unknown_words(boots, kernels, for_image), kernels),
         absent=frozenset(
             (kernel.release, module)
@@ -114,6 +139,28 @@ def _modprobe_files(host: Host) -> t.Iterator[PolicyFile]:
             path = f"{directory}/{name}"
             if not host.is_dir(path):
                 yield PolicyFile(path, host.read_text(path) if host.is_file(path) else None)
+
+
+def _files_of(host: Host, directories: t.Sequence[str]) -> t.Iterator[PolicyFile]:
+    for directory in directories:
+        yield from _files(host, [f"{directory}/{name}" for name in sorted(host.names(directory))[:MOST_FILES]])
+
+
+def _files(host: Host, paths: t.Iterable[str]) -> t.Iterator[PolicyFile]:
+    """Regular files of a size that a person writes."""
+    for path in paths:
+        status = host.stat(path) if host.is_file(path) else None
+        if status is not None and status.st_size <= LARGEST_FILE:
+            yield PolicyFile(path, host.read_text(path))
+
+
+def _strays(host: Host) -> t.Iterator[PolicyFile]:
+    for parent, known in READ_FOLDERS.items():
+        for name in sorted(host.names(parent)):
+            path = f"{parent}/{name}"
+            if name in known or name in NEIGHBOURS or not difflib.get_close_matches(name, (*known, *LOOK_ALIKE.get(parent, ())), 1, 0.8):
+                continue
+            yield from _files_of(host, (path,)) if host.is_dir(path) else _files(host, (path,))
 
 
 def _generator_lists(host: Host) -> t.Iterator[Listed]:

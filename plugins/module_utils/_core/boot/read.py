@@ -7,9 +7,10 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot import kernel_words, read_modules, read_root, rule_programs
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot import read_initramfs as read_image
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot import read_modules, read_root
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.install_lines import with_judged_commands
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.read_modules import Machine
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.read_runtime import LaterFacts
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.rebuilt_image import rebuilt
@@ -60,22 +61,26 @@ def _boot(
     rebuilt_with: t.Collection[str] | None,
 ) -> Boot:
     entry = found or without_entry(machine.host, kernel.release)
-    image = read_image.find(machine.host, entry, machine.cache)
+    image = read_image.find(machine.host, entry, machine.cache, machine.inventory)
     inherited = () if image.early is None else image.early.blacklisted
-    root = read_root.read_stage(machine.host, kernel, rules, entry.cmdline, entry.source, inherited)
-    starting = startup.read(machine.host, kernel, machine.inventory, entry.cmdline, entry.source, read_root.init_is_systemd(machine.host))
+    root = read_root.read_stage(machine.host, kernel, rules, entry.cmdline, entry.cmdline_source, inherited, machine.inventory)
+    starting = startup.read(
+        machine.host, kernel, machine.inventory, entry.cmdline, entry.cmdline_source, read_root.init_is_systemd(machine.host)
+    )
     root = dataclasses.replace(root, influences=(*root.influences, *starting.early))
+    root = with_judged_commands(root, machine.host, machine.inventory)
     early = None if image.early is None else image.early.stage
     if early is not None and rebuilt_with is not None:
         early = rebuilt(early, root, rebuilt_with)
     stages = (root,) if early is None else (early, root)
     later = facts.for_kernel(kernel, machine.inventory, rules, _driver_of(machine))
-    later = dataclasses.replace(later, influences=(*later.influences, *starting.later))
+    wanted = rule_programs.of_wanted_units(machine.host, rules, kernel, machine.inventory)
+    later = dataclasses.replace(later, influences=(*later.influences, *starting.later, *wanted))
     about = read_modules.read(machine, kernel, stages, later, entry.cmdline)
     return Boot(
         release=kernel.release,
         cmdline=entry.cmdline,
-        cmdline_source=entry.source,
+        cmdline_source=entry.cmdline_source,
         stages=stages,
         modules=about.modules,
         built_in=about.built_in,
@@ -83,9 +88,11 @@ def _boot(
         built_in_known=about.built_in_known,
         maybe_built_in=about.maybe_built_in,
         declined=about.declined,
+        functions=about.functions,
         has_iommu=_has_iommu(machine, entry.cmdline),
         later=later,
         doubts=tuple(dict.fromkeys((*entry.doubts, *image.doubts))),
+        influences=kernel_words.influences(entry.cmdline, entry.source, Cmdline.read(machine.host), root.config),
         assumes=starting.assumes,
     )
 

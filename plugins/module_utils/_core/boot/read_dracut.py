@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot import read_scripts, read_systemd
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot import read_systemd
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Coldplug, Flow, Listed, LoadList
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
@@ -17,7 +17,6 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Step
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
-    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
 
 HOMES = ("/usr/lib/dracut", "/lib/dracut")
 HOOKS = "/lib/dracut/hooks"
@@ -41,7 +40,7 @@ def loads_lists(tree: FileTree, cmdline: Cmdline) -> bool:
     return any(tree.exists(path) for path in SYSTEMD) and read_systemd.loads_lists(tree, cmdline, in_initrd=True)
 
 
-def flow(tree: FileTree, kernel: Kernel, cmdline: Cmdline, source: str) -> Flow:
+def flow(tree: FileTree, cmdline: Cmdline, source: str) -> Flow:
     """What dracut's scripts and the image's systemd, if any, do about drivers."""
     with_systemd = any(tree.exists(path) for path in SYSTEMD)
     arguments = _arguments(tree, cmdline, source)
@@ -54,7 +53,7 @@ def flow(tree: FileTree, kernel: Kernel, cmdline: Cmdline, source: str) -> Flow:
     steps: tuple[Step, ...] = ((LoadList(PRE, pre, honours_blacklist=False),),) if pre else ()
     steps += unordered
     steps += ((LoadList(POST, post, honours_blacklist=False),),) if post else ()
-    found = (*doubts, *_conflicts(tree, unordered, pre, blacklisted), *_breaks(arguments), *_script_doubts(tree, kernel))
+    found = (*doubts, *_conflicts(tree, unordered, pre, blacklisted), *_breaks(arguments))
     lasts = script is not None and RUN_BLACKLIST in script
     return Flow(steps, tuple(normalize_module_name(name) for name in blacklisted), lasts, found)
 
@@ -126,13 +125,9 @@ def _breaks(arguments: t.Sequence[Argument]) -> t.Iterator[str]:
             yield f"{place}: {word} asks for further arguments on the console."
 
 
-def _script_doubts(tree: FileTree, kernel: Kernel) -> t.Iterator[str]:
-    for path in _below(tree, HOOKS):
-        text = tree.read_text(path) if tree.is_file(path) else ""
-        # The script that implements rd.driver.* is evaluated in flow().
-        found = None if PRE in text else read_scripts.doubt(text, tree.shown(path), kernel, known=True)
-        if found is not None:
-            yield found
+def scripts(tree: FileTree) -> tuple[str, ...]:
+    """The hooks, without the one that implements rd.driver.*, which flow() evaluates."""
+    return tuple(path for path in _below(tree, HOOKS) if PRE not in (tree.read_text(path) if tree.is_file(path) else PRE))
 
 
 def _below(tree: FileTree, folder: str) -> t.Iterator[str]:

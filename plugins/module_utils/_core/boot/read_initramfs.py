@@ -5,11 +5,12 @@
 from __future__ import annotations
 
 import dataclasses
-import posixpath
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot import read_dracut, read_initramfs_tools
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot import read_dracut, read_initramfs_tools, rule_programs
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import INITRAMFS, Coldplug, Stage
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.find_images import boot_config_doubts, images_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.install_lines import with_judged_commands
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.kernel_cache import read_kernel_of_image
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.read_root import (
     config_of,
@@ -18,20 +19,22 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot.read_root
     rules_of,
     with_listed_options,
 )
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.next_boot import BootEntry
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.generator import DRACUT, choose
+from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image_file import is_microcode
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image_view import ImageView, read_image
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import AliasIndex
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import CMDLINE
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import MODULES, Kernel
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup import image_scripts
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Flow
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.next_boot import BootEntry
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache import Cache
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image import Image
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
 
 
 UDEV_PROGRAMS = ("/usr/lib/systemd/systemd-udevd", "/lib/systemd/systemd-udevd", "/usr/bin/udevadm", "/bin/udevadm", "/sbin/udevd")
@@ -46,13 +49,20 @@ class Early:
     blacklisted: tuple[str, ...] = ()
 
 
-def read_stage(image: Image, cmdline: Cmdline, source: str, cache: Cache | None = None) -> Early:
-    """What an image does.  Raises HostError if a file in it that is needed cannot be read."""
+def read_stage(
+    image: Image,
+    cmdline: Cmdline,
+    source: str,
+    cache: Cache | None = None,
+    host: Host | None = None,
+    inventory: Inventory | None = None,
+) -> Early:
+    """What an image does.  ``host`` is the root that the image was made on.  Raises HostError if a file in it cannot be read."""
     view = ImageView(image)
     home = f"{MODULES}/{image.release}"
     has_modules = view.is_file(f"{home}/modules.dep")
     kernel = read_kernel_of_image(view, cache) if has_modules else dataclasses.replace(NO_KERNEL, release=image.release)
-    flow = _flow(view, kernel, cmdline, source)
+    flow = _flow(view, cmdline, source)
     doubts = list(flow.doubts)
     works = [work for step in flow.steps for work in step]
     if any(isinstance(work, Coldplug) for work in works):
@@ -66,20 +76,35 @@ def read_stage(image: Image, cmdline: Cmdline, source: str, cache: Cache | None 
     config, unsure = with_listed_options(config_of(view, image.release, cmdline, source), flow.steps, kernel)
     config = config.with_blacklist(flow.blacklisted, source)
     loads_lists = read_dracut.is_made_by(view) and read_dracut.loads_lists(view, cmdline)
-    stage = Stage(INITRAMFS, image.path, flow.steps, kernel, config, rules_of(view), (*doubts, *unsure), loads_lists=loads_lists)
+    rules = rules_of(view)
+    stage = Stage(
+        INITRAMFS,
+        image.path,
+        flow.steps,
+        kernel,
+        config,
+        rules,
+        (*doubts, *unsure),
+        loads_lists=loads_lists,
+        influences=_influences(view, kernel, host, inventory),
+        programs=rule_programs.judged(view, rules, kernel, inventory),
+    )
+    stage = with_judged_commands(stage, view)
     return Early(stage, flow.blacklisted if flow.blacklist_lasts else ())
 
 
-def _flow(view: ImageView, kernel: Kernel, cmdline: Cmdline, source: str) -> Flow:
+def _flow(view: ImageView, cmdline: Cmdline, source: str) -> Flow:
     if read_initramfs_tools.is_made_by(view):
-        return read_initramfs_tools.flow(view, kernel, cmdline, source)
+        return read_initramfs_tools.flow(view, cmdline, source)
     if read_dracut.is_made_by(view):
-        return read_dracut.flow(view, kernel, cmdline, source)
+        return read_dracut.flow(view, cmdline, source)
     return read_initramfs_tools.unknown(view, any(view.exists(program) for program in UDEV_PROGRAMS))
 
 
-# Part of the names of microcode images (intel-ucode.img, amd-ucode.img).
-MICROCODE = "ucode"
+def _influences(view: ImageView, kernel: Kernel, host: Host | None, inventory: Inventory | None) -> tuple[Influence, ...]:
+    """What the image's scripts may do."""
+    generator = next((one for one in (read_initramfs_tools, read_dracut) if one.is_made_by(view)), None)
+    return () if generator is None else image_scripts.judged(view, generator.scripts(view), kernel, host, inventory)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,32 +115,20 @@ class Found:
     doubts: tuple[str, ...] = ()
 
 
-def find(host: Host, entry: BootEntry, cache: Cache | None = None) -> Found:
-    """The initramfs stage of a boot entry."""
-    paths = images_of(host, entry)
+def find(host: Host, entry: BootEntry, cache: Cache | None = None, inventory: Inventory | None = None) -> Found:
+    """The initramfs stage of a boot entry.  The kernel unpacks several images one over the other."""
+    paths, doubts = images_of(host, entry)
     missing = [path for path in paths if not host.is_file(path)]
     if missing:
-        return Found(doubts=(f"{entry.source} names {missing[0]}, which does not exist: what the initramfs does cannot be determined.",))
+        sentence = f"{entry.source} names {missing[0]}, which does not exist: what the initramfs does cannot be determined."
+        return Found(doubts=(*doubts, sentence))
     if not paths:
-        return Found()
-    if len(paths) > 1:
-        return Found(
-            doubts=(f"{entry.source} names several initramfs images ({', '.join(paths)}): what they do together cannot be determined.",)
-        )
+        return Found(doubts=doubts)
     try:
-        image = read_image(host, paths[0], entry.release, cache)
-        return Found(read_stage(image, entry.cmdline, entry.source, cache))
+        # Microcode is for the kernel alone, and comes first.
+        essential = [path for path in paths if not is_microcode(host, path)] or list(paths[:1])
+        image = read_image(host, essential[0], entry.release, cache, essential[1:])
+        about = boot_config_doubts(host, image, entry)
+        return Found(read_stage(image, entry.cmdline, entry.cmdline_source, cache, host, inventory), (*doubts, *about))
     except HostError as error:
-        return Found(doubts=(error.msg,))
-
-
-def images_of(host: Host, entry: BootEntry) -> tuple[str, ...]:
-    """The entry's initramfs images without microcode; if only the running kernel is known, the image that the generator builds for it."""
-    if entry.source != CMDLINE:
-        return tuple(path for path in entry.initrds if MICROCODE not in posixpath.basename(path))
-    try:
-        generator = choose(host) or DRACUT
-    except HostError:
-        generator = DRACUT
-    path = generator.image_path(host, entry.release)
-    return (path,) if host.is_file(path) else ()
+        return Found(doubts=(*doubts, error.msg))

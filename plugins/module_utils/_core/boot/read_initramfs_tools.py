@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot import read_scripts
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Coldplug, Flow, Listed, LoadList
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 
@@ -18,7 +17,6 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Step
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
-    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
 
 INIT_TOP = "/scripts/init-top"
 MODULES = "/conf/modules"
@@ -34,14 +32,14 @@ def is_made_by(tree: FileTree) -> bool:
     return tree.is_file(f"{INIT_TOP}/ORDER") and tree.exists("/scripts/functions")
 
 
-def flow(tree: FileTree, kernel: Kernel, cmdline: Cmdline, source: str) -> Flow:
+def flow(tree: FileTree, cmdline: Cmdline, source: str) -> Flow:
     """What the scripts do about drivers: udev's does the coldplug and waits until it has settled."""
     first = _order(tree, INIT_TOP)
     steps: list[Step] = [(Coldplug(),)] if "udev" in first else []
     listed = tuple(_listed(tree))
     if listed:
         steps.append((LoadList("conf/modules", listed),))
-    doubts = [*_breaks(cmdline, source), *_script_doubts(tree, kernel)]
+    doubts = list(_breaks(cmdline, source))
     if "all_generic_ide" in first and any(word.partition("=")[0] == "all_generic_ide" for word in cmdline.arguments):
         doubts.append(f"{source}: all_generic_ide makes the initramfs load ata_generic before anything else.")
     return Flow(tuple(steps), _blacklisted(tree, cmdline) if "blacklist" in first else (), False, tuple(doubts))
@@ -82,11 +80,6 @@ def _breaks(cmdline: Cmdline, source: str) -> t.Iterator[str]:
             yield f"{source}: {word} opens a shell in the initramfs, where anything may happen."
 
 
-def _script_doubts(tree: FileTree, kernel: Kernel) -> t.Iterator[str]:
-    for folder in (f"/scripts/{name}" for name in tree.names("/scripts")):
-        for name in _order(tree, folder):
-            path = f"{folder}/{name}"
-            if tree.is_file(path) and name != "all_generic_ide":
-                found = read_scripts.doubt(tree.read_text(path), tree.shown(path), kernel, name in read_scripts.KNOWN)
-                if found is not None:
-                    yield found
+def scripts(tree: FileTree) -> tuple[str, ...]:
+    """The scripts that run, by the files that give their order."""
+    return tuple(f"{folder}/{name}" for folder in (f"/scripts/{name}" for name in tree.names("/scripts")) for name in _order(tree, folder))

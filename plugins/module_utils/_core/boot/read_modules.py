@@ -9,9 +9,11 @@ import functools
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import LoadList, ModuleFacts
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot.module_drivers import BUILT_IN_NAMES, module_facts
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.module_drivers import BUILT_IN_NAMES, function_of, module_facts
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import initcalls
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import BUILTIN_LINE, MODULES, version_key
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_content import module_path
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameters import every_ids, given_to
 
 if t.TYPE_CHECKING:
@@ -66,6 +68,7 @@ class KernelModules:
     held_by_built_in: t.Mapping[str, str]
     maybe_built_in: frozenset[str]
     declined: t.Mapping[str, frozenset[str]]
+    functions: t.Mapping[str, frozenset[str]] = dataclasses.field(default_factory=dict)
 
 
 def read(machine: Machine, kernel: Kernel, stages: t.Sequence[Stage], later: Later, cmdline: Cmdline) -> KernelModules:
@@ -81,14 +84,28 @@ def read(machine: Machine, kernel: Kernel, stages: t.Sequence[Stage], later: Lat
             facts = dataclasses.replace(facts, doubt=f"{stale[name]} has another build of {name} than {MODULES}/{kernel.release}")
         modules[name] = facts
     known = _built_ins_known(kernel)
+    held = dict(_held(machine, kernel))
     return KernelModules(
         modules=modules,
         built_in=tuple((name, driver) for name in built_in_names for driver in modules[name].drivers),
         built_in_known=known,
-        held_by_built_in=dict(_held(machine, kernel)),
+        held_by_built_in=held,
         maybe_built_in=frozenset() if known else frozenset(_maybe_built_in(machine, kernel)),
         declined=dict(_declined(machine, kernel, modules)) if machine.runs(kernel) else {},
+        functions=dict(_functions(machine, kernel, (*modules, *held.values()))) if cmdline.refused_functions else {},
     )
+
+
+def _functions(machine: Machine, kernel: Kernel, names: t.Iterable[str]) -> t.Iterator[tuple[str, frozenset[str]]]:
+    """By module, and by built-in driver, what starts it, as far as that is known."""
+    running = initcalls.of_running(machine.host) if machine.runs(kernel) else {}
+    for name in dict.fromkeys(names):
+        module = MODULES_OF_DRIVERS.get(name, normalize_module_name(name))
+        path = module_path(kernel, name)
+        of_built_in = running.get(module) or initcalls.of_built_in(module)
+        found = of_built_in if path is None else function_of(machine.host, path, machine.cache)
+        if found is not None:
+            yield name, found
 
 
 def concerned(machine: Machine, kernel: Kernel, stages: t.Sequence[Stage], later: Later) -> frozenset[str]:
@@ -132,7 +149,9 @@ def _named(stage: Stage) -> set[str]:
             if key.name == "RUN" and ("kmod" in key.value or "modprobe" in key.value):
                 words.update(normalize_module_name(word) for word in key.value.split())
     found = {name for name in words if _matters(stage.kernel, name)}
-    found.update(module for module in stage.config.modules_with_options if every_ids(given_to(stage.config, module)))
+    options = stage.config.modules_with_options
+    found.update(module for module in options if every_ids(given_to(stage.config, module)))
+    found.update(line.arguments[1] for line in stage.config.directives if line.command == "alias" and line.arguments[0] in options)
     return found
 
 
@@ -150,7 +169,10 @@ def _closure(names: set[str], stages: t.Sequence[Stage]) -> frozenset[str]:
 
 def _brought(stage: Stage, name: str) -> t.Iterator[str]:
     kernel = stage.kernel
-    yield from (dependency for dependency in kernel.dependencies(name) if "vfio" in name or _matters(kernel, dependency))
+    given = stage.config.modules_with_options
+    for dependency in kernel.dependencies(name):
+        if "vfio" in name or _matters(kernel, dependency) or dependency in given:
+            yield dependency
     words = [word for line in stage.config.softdeps(name)[:1] for word in line.arguments[1:]]
     words += [word for line in stage.config.installs(name)[:1] for word in line.arguments[-1].split()]
     for word in map(normalize_module_name, words):

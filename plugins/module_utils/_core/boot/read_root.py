@@ -8,7 +8,7 @@ import posixpath
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot import read_systemd
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot import read_systemd, rule_programs
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import ROOT, Coldplug, Listed, LoadList, Stage, Step
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import modprobe
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
@@ -20,6 +20,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
 
 
 def with_listed_options(config: ModprobeConfig, steps: tuple[Step, ...], kernel: Kernel) -> tuple[ModprobeConfig, tuple[str, ...]]:
@@ -45,22 +46,30 @@ INITS = ("/sbin/init", "/usr/sbin/init")
 ETC_MODULES = "/etc/modules"
 SYSVINIT_ORDER = ("/etc/init.d/kmod", "/etc/init.d/udev", "/etc/init.d/checkroot.sh")
 DRIVERS_RULES = "80-drivers.rules"
-# Only rules with one of these words can affect drivers.
+# Only files with one of these words can affect drivers, or start a unit or program that does.
 DECIDING = (
-    *(b"driver_override", b"drivers_", b"unbind", b"/bind", b"new_id", b"sriov", b"kmod", b"modprobe", b"insmod", b"driverctl"),
-    *(b'ENV{MODALIAS}="', b'ENV{MODALIAS}:="'),
+    *(b"driver_override", b"drivers_", b"unbind", b"bind}", b"_id}", b"sriov", b"kmod", b"remove}", b"rescan}", b"SYSCTL{"),
+    *(b"RUN", b"PROGRAM", b"IMPORT{program}", b"SYSTEMD_WANTS", b"ENV{MODALIAS}=", b"ENV{MODALIAS}:="),
 )
 
 
-def read_stage(tree: FileTree, kernel: Kernel, rules: Rules, cmdline: Cmdline, source: str, from_initramfs: tuple[str, ...] = ()) -> Stage:
+def read_stage(
+    tree: FileTree,
+    kernel: Kernel,
+    rules: Rules,
+    cmdline: Cmdline,
+    source: str,
+    from_initramfs: tuple[str, ...] = (),
+    inventory: Inventory | None = None,
+) -> Stage:
     """The root stage.  ``rules`` are the same for every kernel; ``from_initramfs`` are modules that the initramfs blacklists in /run."""
     steps, doubts = _steps(tree, cmdline, source)
     config, unsure = with_listed_options(config_of(tree, kernel.release, cmdline, source), steps, kernel)
     if any(isinstance(work, Coldplug) for step in steps for work in step):
         doubts += drivers_rules_doubt(tree)
-    return Stage(
-        ROOT, "/", steps, kernel, config.with_blacklist(from_initramfs, source), rules, (*doubts, *old_suffix_doubt(tree), *unsure)
-    )
+    programs = rule_programs.judged(tree, rules, kernel, inventory)
+    whole = config.with_blacklist(from_initramfs, source)
+    return Stage(ROOT, "/", steps, kernel, whole, rules, (*doubts, *old_suffix_doubt(tree), *unsure), programs=programs)
 
 
 def config_of(tree: FileTree, release: str, cmdline: Cmdline, source: str) -> ModprobeConfig:
@@ -79,7 +88,7 @@ def old_suffix_doubt(tree: FileTree) -> tuple[str, ...]:
 
 def rules_of(tree: FileTree) -> Rules:
     """The rules that may affect which driver a device is bound to."""
-    return Rules.read(tree, DECIDING, directories=lasting(udev.DIRECTORIES))
+    return Rules.read(tree, DECIDING, directories=lasting(udev.DIRECTORIES), version=read_systemd.version(tree))
 
 
 def drivers_rules_doubt(tree: FileTree) -> tuple[str, ...]:

@@ -12,7 +12,6 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Coldplug, LoadList
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.read_systemd import PROGRAM
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import MODULES_SOFTDEP, ModprobeConfig
-from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import Rules
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Listed, Stage, Step, Work
@@ -38,9 +37,11 @@ def rebuilt(image: Stage, root: Stage, modules: t.Iterable[str]) -> Stage:
         )
     )
     held = {posixpath.basename(rule.path) for rule in image.rules.rules}
-    rules = Rules(tuple(rule for rule in root.rules.rules if _is_copied(rule, held)))
+    rules = root.rules.only(lambda rule: _is_copied(rule, held))
     kernel = _kernel(image.kernel, root.kernel, modules)
-    return dataclasses.replace(image, kernel=kernel, config=config, rules=rules, steps=_steps(image, root))
+    return dataclasses.replace(
+        image, kernel=kernel, config=config, rules=rules, steps=_steps(image, root), programs={**root.programs, **image.programs}
+    )
 
 
 def _is_in_file(line: Directive) -> bool:

@@ -44,6 +44,21 @@ class BootFiles:
         except HostError:
             return None
 
+    def find_on(self, partition: str, path: str) -> str | None:
+        """The host's path of a file that firmware calls ``path`` (`\\EFI\\Linux\\x.efi`), in any case: FAT knows no case."""
+        place = partition.rstrip("/")
+        for part in path.replace("\\", "/").split("/"):
+            if part in ("", "."):
+                continue
+            step = f"{place}/{part}"
+            if not self.host.exists(step):
+                alike = (name for name in self.names(place or "/") if name.lower() == part.lower())
+                step = next((f"{place}/{name}" for name in alike), "")
+            if not step or part == "..":
+                return None
+            place = step
+        return place if self.host.is_file(place) else None
+
     def names(self, place: str) -> tuple[str, ...]:
         """The names in a directory; empty if it cannot be listed."""
         try:
@@ -53,37 +68,14 @@ class BootFiles:
 
 
 def candidates(path: str) -> tuple[str, ...]:
-    """The host's paths that ``path`` may mean, likeliest first: as it is if it begins with /boot or /efi, else below /boot."""
+    """The host's paths that ``path`` may mean, likeliest first: as it is if it begins with /boot or /efi, else below /boot.
+
+    The EFI system partition comes last: a loader that reads it alone has its kernels there.
+    """
     bare = "/" + DEVICE.sub("", path).lstrip("/")
     inside = SUBVOLUME.sub("", bare)
     found: list[str] = []
     for name in dict.fromkeys((bare, inside)):
-        below = (f"/boot{name}", name)
-        found += reversed(below) if name.startswith(("/boot/", "/efi/")) else below
+        below = (f"/boot{name}", name, f"/boot/efi{name}", f"/efi{name}")
+        found += (name, f"/boot{name}") if name.startswith(("/boot/", "/efi/")) else below
     return tuple(dict.fromkeys(found))
-
-
-FIRMWARE = "/sys/firmware/efi"
-VARIABLES = f"{FIRMWARE}/efivars"
-LOADER = "4a67b082-0a4c-41cf-b6c7-440bb8c4f6e5"
-ATTRIBUTES = 4
-
-
-def text(host: Host, name: str) -> str | None:
-    """A variable of systemd's boot loader interface (after four bytes of attributes, in UTF-16); None if it is not set."""
-    path = f"{VARIABLES}/{name}-{LOADER}"
-    if not host.is_file(path):
-        return None
-    try:
-        content = host.read_bytes(path)
-    except HostError:
-        return None
-    return content[ATTRIBUTES:].decode("utf-16-le", "replace").rstrip("\0")
-
-
-def are_readable(host: Host) -> bool:
-    """Whether this host's EFI variables can be read: only then does a missing one mean that it is not set."""
-    try:
-        return bool(host.names(VARIABLES))
-    except HostError:
-        return False

@@ -12,12 +12,16 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.me
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import BootFiles
 
+NAME = "extlinux"
 CONFIGS = (
     "/boot/extlinux/extlinux.conf",
     "/extlinux/extlinux.conf",
     "/boot/extlinux.conf",
     "/boot/syslinux/syslinux.cfg",
     "/boot/syslinux/extlinux.conf",
+    "/boot/syslinux.cfg",
+    "/boot/efi/EFI/syslinux/syslinux.cfg",
+    "/efi/EFI/syslinux/syslinux.cfg",
 )
 MOST_FILES = 16
 
@@ -34,9 +38,10 @@ class _Label:
 
 def menu(files: BootFiles) -> Menu | None:
     """The menu of the first configuration that exists; None if none does."""
-    config = next((place for place in CONFIGS if files.host.is_file(place)), None)
-    if config is None:
+    configs = [place for place in CONFIGS if files.host.is_file(place)]
+    if not configs:
         return None
+    config = configs[0]
     reader = _Reader(files)
     reader.read(config)
     items = tuple(_item(label, posixpath.dirname(config)) for label in reader.labels if label.kernel is not None)
@@ -46,13 +51,16 @@ def menu(files: BootFiles) -> Menu | None:
     named = {item.id: item for item in items}
     known = [label for label in defaults if label in named]
     doubts = list(reader.doubts)
+    texts = {files.text(place) for place in configs}
+    if len(texts) > 1:
+        doubts.append(f"{' and '.join(configs)} differ; which of them the loader reads cannot be determined.")
     if len(set(known)) > 1:
         doubts.append(f"{config} sets several defaults ({', '.join(dict.fromkeys(known))}); which one counts depends on the loader.")
     if known:
         default, why = named[known[0]], f"{config}: the default is {known[0]}"
     else:
         default, why = items[0], f"{config}: no default is set, so the first entry is the default"
-    return Menu("extlinux", config, items, default, why, tuple(doubts))
+    return Menu(NAME, config, items, default, why, tuple(doubts))
 
 
 def _item(label: _Label, folder: str) -> MenuItem:

@@ -4,95 +4,185 @@
 
 from __future__ import annotations
 
+import posixpath
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import boot_files as efi_variables
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import extlinux, grub, systemd_boot
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import (
+    direct_start,
+    efi_program,
+    efi_variables,
+    extlinux,
+    firmware,
+    grub,
+    limine,
+    other_loaders,
+    systemd_boot,
+)
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.efi_program import GRUB, PARTITIONS, SYSTEMD_BOOT, Program
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import BootFiles
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.firmware import Choice
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.menu import Menu
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
 GRUB_CONFIGS = ("/boot/grub/grub.cfg", "/boot/grub2/grub.cfg")
 SYSTEM_PARTITIONS = ("/boot/efi", "/efi")
 RUNNING = "/proc/sys/kernel/osrelease"
-KEXEC_LOADED = "/sys/kernel/kexec_loaded"
-PETITBOOT = "/sys/firmware/opal"
-OTHERS = {
-    "/etc/zipl.conf": "zipl",
-    "/etc/lilo.conf": "LILO",
-    "/etc/elilo.conf": "ELILO",
-    "/boot/limine.conf": "Limine",
-    "/boot/refind_linux.conf": "rEFInd",
-    "/boot/firmware/config.txt": "the Raspberry Pi's firmware",
-    "/boot/config.txt": "the Raspberry Pi's firmware",
-}
-NOT_IN_CHARGE = frozenset(("/etc/lilo.conf", "/etc/elilo.conf", "/boot/limine.conf", "/boot/refind_linux.conf", "/boot/config.txt"))
-"""Files that often remain on hosts that boot with another loader."""
+PROXMOX = "/etc/kernel/proxmox-boot-uuids"
+NOT_BY_GRUB = "The running kernel has no BOOT_IMAGE=, which GRUB gives to each: another loader started it, and may start the next one."
 
 
 class InCharge(t.NamedTuple):
-    """The menus that may be used, and doubts about which it will be."""
+    """The menus that may be used, and doubts about which it will be.
+
+    ``is_hidden``: the loader is known, and its menu is on no partition that is mounted.
+    """
 
     menus: tuple[Menu, ...]
     doubts: tuple[str, ...]
+    is_hidden: bool = False
 
 
 def read(files: BootFiles) -> InCharge:
-    """Decided by the loader's own EFI variable, then by the firmware, then by what is installed."""
-    menus = _offered(files)
-    doubts = list(_beside(files, bool(menus)))
-    if not menus:
-        doubts += [f"{config} exists, but has no entry that can be read." for config in GRUB_CONFIGS if files.host.is_file(config)]
+    """Decided by what the firmware starts next, by what the running loader says of itself, then by what is installed."""
+    choice = firmware.next_choice(files.host)
+    program = None if choice is None else _program(files, choice)
+    if program is not None and choice is not None and program.kind in (efi_program.KERNEL, efi_program.UNIFIED):
+        menu = direct_start.menu(files, program, choice)
+        if menu is not None:
+            return InCharge((menu,), tuple(other_loaders.beside(files, True)))
+    kind = _running(files) if program is None or (program.kind is None and choice is not None and choice.is_current) else program.kind
+    if kind is not None or program is not None:
+        return _of_kind(files, kind, choice, program)
+    return _of_what_is_installed(files)
+
+
+def _program(files: BootFiles, choice: Choice) -> Program | None:
+    """What the choice starts.  Of the option that the running system came by, the loader's own variables tell more than its name."""
+    option = choice.option
+    path = option.file or (firmware.FALLBACK if option.is_on_disk else "")
+    found = efi_program.find(files, path) if path else Program(None, None)
+    if not choice.is_current:
+        return found
+    said = _running(files)
+    if said is not None:
+        return Program(said, found.place)
+    if not path or found.kind is None:
+        return None
+    # systemd-boot would have named itself.
+    return None if found.kind == SYSTEMD_BOOT else found
+
+
+def _running(files: BootFiles) -> str | None:
+    """The loader that says that it booted the running system; None if none does."""
     info = efi_variables.text(files.host, "LoaderInfo")
-    if info is not None:
-        name = next((name for name in ("systemd-boot", "GRUB") if info.startswith(name)), None)
-        own = tuple(menu for menu in menus if menu.loader == name)
-        if not own:
-            doubts.append(f"This host was booted by {info}, and no configuration of it was found that can be read.")
-        return InCharge(own, tuple(doubts))
-    if efi_variables.text(files.host, "StubInfo") is not None:
+    return None if info is None else next((name for name in efi_program.LOADERS if info.startswith(name)), info)
+
+
+def _of_kind(files: BootFiles, kind: str | None, choice: Choice | None, program: Program | None) -> InCharge:
+    """The menus of the loader that comes, if they can be read."""
+    folder = ""
+    if kind == GRUB and choice is not None and program is not None and program.place:
+        folder = posixpath.dirname(program.place)
+    menus = () if kind is None else tuple(menu for menu in _offered(files, kind, folder) if menu.loader == kind)
+    doubts = list(other_loaders.beside(files, True))
+    if menus:
+        doubts += _seen_at_the_last_boot(files, menus)
+        doubts += _unmounted(files)
+        return InCharge(menus, tuple(doubts))
+    if choice is not None and not choice.is_current:
+        where = f", {choice.option.file}" if choice.option.file else ""
+        what = f"starts {kind}" if kind in efi_program.LOADERS else "starts a program that cannot be identified"
+        doubts.append(f"{choice.source} names {choice.option}{where}: it {what}, and no configuration of it was found that can be read.")
+    elif kind == efi_program.UNIFIED or (kind is None and efi_variables.text(files.host, "StubInfo") is not None):
+        doubts.append("The firmware starts a unified kernel image directly, which is on no partition that is mounted.")
+    else:
+        by = kind or (str(choice.option) if choice is not None else "a loader that cannot be identified")
+        said = efi_variables.text(files.host, "LoaderInfo") or by
+        doubts.append(f"This host was booted by {said}, and no configuration of it was found that can be read.")
+    doubts += _unmounted(files)
+    return InCharge((), tuple(doubts), True)
+
+
+def _of_what_is_installed(files: BootFiles) -> InCharge:
+    """Without a word from the firmware or the loader."""
+    host = files.host
+    menus = _offered(files, None, "")
+    doubts = list(other_loaders.beside(files, bool(menus)))
+    if not menus:
+        doubts += [f"{config} exists, but has no entry that can be read." for config in GRUB_CONFIGS if host.is_file(config)]
+    if efi_variables.text(host, "StubInfo") is not None:
         doubts.append("The firmware started a unified kernel image directly, and also selects the next one.")
-    if efi_variables.are_readable(files.host) and any(menu.loader != "systemd-boot" for menu in menus):
+        return InCharge((), tuple(doubts), True)
+    if efi_variables.are_readable(host):
         # systemd-boot sets LoaderInfo whenever it runs.
-        menus = tuple(menu for menu in menus if menu.loader != "systemd-boot")
-    return InCharge(menus, tuple(doubts))
+        others = tuple(menu for menu in menus if menu.loader != SYSTEMD_BOOT)
+        if menus and not others:
+            doubts.append("systemd-boot did not boot this host, and no other loader's configuration was found that can be read.")
+        menus = others
+    hidden = tuple(_unmounted(files))
+    if hidden:
+        return InCharge((), (*doubts, *hidden), True)
+    if any(menu.loader == GRUB for menu in menus) and _was_booted_without_grub(host):
+        doubts.append(NOT_BY_GRUB)
+    return InCharge(menus, tuple(doubts), not menus and host.is_dir(efi_variables.FIRMWARE))
 
 
-def _offered(files: BootFiles) -> tuple[Menu, ...]:
+def _was_booted_without_grub(host: Host) -> bool:
+    """GRUB gives each kernel its file's name (grub-core/loader/i386/linux.c); where another loader is likely, its absence tells."""
+    given = Cmdline.read(host)
+    is_likely = host.is_dir(efi_variables.FIRMWARE) or bool(given.values("initrd"))
+    return is_likely and host.is_file(RUNNING) and bool(given.arguments) and not given.values("BOOT_IMAGE")
+
+
+def _unmounted(files: BootFiles) -> t.Iterator[str]:
+    """A doubt if kernels boot from copies that cannot be read."""
+    is_mounted = any(files.host.is_dir(f"{partition}/EFI/proxmox") for partition in PARTITIONS)
+    if files.host.text_or_none(PROXMOX) and not is_mounted:
+        yield f"{PROXMOX}: proxmox-boot-tool copies kernels and arguments to partitions that are not mounted, so these cannot be read."
+
+
+def _seen_at_the_last_boot(files: BootFiles, menus: t.Sequence[Menu]) -> t.Iterator[str]:
+    """A doubt if systemd-boot's list has none of the entries that were found: it reads another partition."""
+    shown = {name.lower() for name in efi_variables.texts(files.host, "LoaderEntries")}
+    for menu in menus:
+        if menu.loader == SYSTEMD_BOOT and shown and shown.isdisjoint(item.id for item in menu.items):
+            yield f"systemd-boot showed {', '.join(sorted(shown))} at the last boot, none of which is below {' or '.join(PARTITIONS)}."
+
+
+def _offered(files: BootFiles, kind: str | None, folder: str) -> tuple[Menu, ...]:
+    """The menus of what is installed; of one ``kind`` if that is known, GRUB's first from its program's ``folder``."""
     host = files.host
     has_efi = host.is_dir(efi_variables.FIRMWARE)
     is_bios = host.is_file(RUNNING) and not has_efi
-    found = list(_of_grub(files, has_efi, is_bios))
-    other = extlinux.menu(files)
+    found = list(_of_grub(files, has_efi, is_bios, folder)) if kind in (None, GRUB) else []
+    other = extlinux.menu(files) if kind in (None, extlinux.NAME) else None
     if other is not None:
         found.append(other)
-    own = None if is_bios else systemd_boot.menu(files)
-    if own is not None and (not found or _is_installed(files)):
+    other = limine.menu(files) if kind in (None, efi_program.LIMINE) else None
+    if other is not None:
+        found.append(other)
+    own = None if is_bios or kind not in (None, SYSTEMD_BOOT) else systemd_boot.menu(files)
+    if own is not None and (kind is not None or not found or _is_installed(files)):
         found.append(own)
     return tuple(found)
 
 
 def _is_installed(files: BootFiles) -> bool:
     """Whether systemd-boot itself is installed: entries alone do not show that, because GRUB reads the same ones."""
-    if efi_variables.text(files.host, "LoaderInfo") is not None:
-        return True
-    return any(
-        files.host.is_file(f"{partition}/loader/loader.conf") or files.names(f"{partition}/EFI/systemd")
-        for partition in systemd_boot.PARTITIONS
-    )
+    return any(files.host.is_file(f"{partition}/loader/loader.conf") or files.names(f"{partition}/EFI/systemd") for partition in PARTITIONS)
 
 
-def _of_grub(files: BootFiles, has_efi: bool, is_bios: bool) -> tuple[Menu, ...]:
+def _of_grub(files: BootFiles, has_efi: bool, is_bios: bool, folder: str) -> tuple[Menu, ...]:
     """The distinct menus of GRUB.  With EFI firmware, those of files on the EFI system partition, if any."""
     own = [menu for menu in (grub.menu(files, config) for config in GRUB_CONFIGS if files.host.is_file(config)) if menu is not None]
     beside: list[Menu] = []
-    for partition in () if is_bios else SYSTEM_PARTITIONS:
-        for vendor in files.names(f"{partition}/EFI"):
-            config = f"{partition}/EFI/{vendor}/grub.cfg"
-            menu = grub.menu(files, config) if files.host.is_file(config) else None
-            if menu is not None:
-                beside.append(menu)
+    for config in () if is_bios else _grub_configs(files, folder):
+        menu = grub.menu(files, config)
+        if menu is not None:
+            beside.append(menu)
     found: list[Menu] = []
     for menu in beside if has_efi and beside else [*own, *beside]:
         if not any(menu.items == other.items and menu.default == other.default for other in found):
@@ -100,12 +190,9 @@ def _of_grub(files: BootFiles, has_efi: bool, is_bios: bool) -> tuple[Menu, ...]
     return tuple(found)
 
 
-def _beside(files: BootFiles, is_known: bool) -> t.Iterator[str]:
-    """Doubts because of what else may decide what boots."""
-    if files.host.text_or_none(KEXEC_LOADED) == "1":
-        yield "A kernel is loaded for kexec: a reboot may start that one and bypass the boot loader."
-    if files.host.is_dir(PETITBOOT):
-        yield "This host boots with petitboot, which interprets the boot loader's configuration in its own way."
-    for place, name in OTHERS.items():
-        if files.host.is_file(place) and not (is_known and place in NOT_IN_CHARGE):
-            yield f"{place}: this host may boot with {name}, whose default entry cannot be determined."
+def _grub_configs(files: BootFiles, folder: str) -> list[str]:
+    """Those of the EFI system partition: only the one beside GRUB's own program, if it is known and has one."""
+    if folder and files.host.is_file(f"{folder}/grub.cfg"):
+        return [f"{folder}/grub.cfg"]
+    configs = (f"{partition}/EFI/{vendor}/grub.cfg" for partition in SYSTEM_PARTITIONS for vendor in files.names(f"{partition}/EFI"))
+    return [config for config in configs if files.host.is_file(config)]

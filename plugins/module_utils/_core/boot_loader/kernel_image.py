@@ -76,19 +76,57 @@ class UnifiedImage:
     has_profiles: bool = False
 
 
+@dataclasses.dataclass(frozen=True)
+class Addon:
+    """A file that adds arguments to those of a unified kernel image; ``release``: of the only kernel that it is for, if it says so."""
+
+    cmdline: str
+    release: str
+    has_initrd: bool
+
+
+def addon(host: Host, path: str) -> Addon | None:
+    """None if the file is not a PE file, or cannot be read."""
+    try:
+        with host.open(path) as file:
+            places = {name: (offset, size) for name, offset, size in sections(file)}
+            if not places:
+                return None
+            cmdline, release = (_text(file, *places.get(name, (0, 0))) for name in (".cmdline", ".uname"))
+            return Addon(_one_line(cmdline), release, ".initrd" in places)
+    except (HostError, OSError, ValueError, struct.error):
+        return None
+
+
+def _text(file: t.BinaryIO, offset: int, size: int) -> str:
+    file.seek(offset)
+    return file.read(min(size, LONGEST_TEXT)).split(b"\0", 1)[0].decode("utf-8", "replace").strip()
+
+
+def _one_line(text: str) -> str:
+    """Control characters become blanks, as the stub makes them.  (systemd: mangle_stub_cmdline())"""
+    return "".join(char if char >= " " else " " for char in text).strip()
+
+
+def initrd_part(host: Host, path: str) -> tuple[int, int] | None:
+    """The offset and size of a unified kernel image's own initramfs; None if the file has none."""
+    image = read(host, path)
+    return None if image is None else image.initrd
+
+
 def read(host: Host, path: str) -> UnifiedImage | None:
     """None if the file is not a PE file, or has no kernel in it."""
     try:
         with host.open(path) as file:
             return _read(file)
-    except (HostError, OSError, struct.error):
+    except (HostError, OSError, ValueError, struct.error):
         return None
 
 
 def _read(file: t.BinaryIO) -> UnifiedImage | None:
     places: dict[str, tuple[int, int]] = {}
     has_profiles = False
-    for name, offset, size in _sections(file):
+    for name, offset, size in sections(file):
         # The sections before the first profile are the base of every profile.
         has_profiles = has_profiles or name == ".profile"
         if not has_profiles:
@@ -97,12 +135,10 @@ def _read(file: t.BinaryIO) -> UnifiedImage | None:
         return None
 
     def text(name: str) -> str:
-        offset, size = places.get(name, (0, 0))
-        file.seek(offset)
-        return file.read(min(size, LONGEST_TEXT)).split(b"\0", 1)[0].decode("utf-8", "replace").strip()
+        return _text(file, *places.get(name, (0, 0)))
 
     return UnifiedImage(
-        cmdline=" ".join(text(".cmdline").split("\n")),
+        cmdline=_one_line(text(".cmdline")),
         release=text(".uname") or _own_release(file, *places[".linux"]),
         os_release=_variables(text(".osrel")),
         initrd=places.get(".initrd"),
@@ -115,15 +151,15 @@ def _own_release(file: t.BinaryIO, offset: int, size: int) -> str | None:
     return x86_release(file.read(min(SETUP, size)))
 
 
-def _sections(file: t.BinaryIO) -> t.Iterator[tuple[str, int, int]]:
-    """Name, offset and size of each section.  (Microsoft's PE format: COFF header, section table)"""
+def sections(file: t.BinaryIO) -> t.Iterator[tuple[str, int, int]]:
+    """Name, offset and size of each section; none if the file is no PE file.  (Microsoft's PE format: COFF header, section table)"""
     start = file.read(64)
     if start[:2] != b"MZ":
         return
-    header = struct.unpack_from("<I", start, 0x3C)[0]
+    header = struct.unpack("<I", start[0x3C:0x40].ljust(4, b"\0"))[0]
     file.seek(header)
     coff = file.read(COFF_HEADER)
-    if coff[:4] != b"PE\0\0":
+    if coff[:4] != b"PE\0\0" or len(coff) < COFF_HEADER:
         return
     count, optional = struct.unpack_from("<H", coff, 6)[0], struct.unpack_from("<H", coff, 20)[0]
     file.seek(header + COFF_HEADER + optional)

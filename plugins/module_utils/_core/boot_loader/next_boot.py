@@ -8,7 +8,12 @@ import dataclasses
 import posixpath
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import in_charge, kernel_image, stale_settings
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import (
+    editable,
+    in_charge,
+    kernel_image,
+    stale_settings,
+)
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import BootFiles, candidates
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import CMDLINE, Cmdline
@@ -17,6 +22,8 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.menu import Menu, MenuItem
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+
+HIDDEN = "The boot loader's configuration cannot be read: the running kernel's arguments are assumed."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,6 +39,17 @@ class BootEntry:
     source: str
     initrds: tuple[str, ...] = ()
     doubts: tuple[str, ...] = ()
+    edited: tuple[str, ...] = ()
+    """Files and lines that a person edits to change the arguments, if a program writes the entry."""
+
+    def doubted(self, doubts: t.Iterable[str]) -> BootEntry:
+        """The same entry with further doubts before its own."""
+        return dataclasses.replace(self, doubts=tuple(dict.fromkeys((*doubts, *self.doubts))))
+
+    @property
+    def cmdline_source(self) -> str:
+        """Where the arguments come from, for messages."""
+        return f"{self.source} (from {', '.join(self.edited)})" if self.edited else self.source
 
 
 @dataclasses.dataclass(frozen=True)
@@ -55,39 +73,42 @@ def read(host: Host) -> NextBoot:
     try:
         return _read(host)
     except HostError as error:
-        return _running(host, (error.msg,))
+        return _running(host, (error.msg,), True)
 
 
 def _read(host: Host) -> NextBoot:
     files = BootFiles(host)
-    menus, doubts = in_charge.read(files)
+    menus, doubts, is_hidden = in_charge.read(files)
     answers = tuple(_answer(files, menu) for menu in menus)
     if not answers:
-        return _running(host, doubts)
+        return _running(host, doubts, is_hidden)
     answer = answers[0] if len(answers) == 1 else _agreed(menus, answers)
-    return dataclasses.replace(answer, doubts=tuple(dict.fromkeys((*doubts, *answer.doubts))))
+    # Another loader would give each kernel something else.
+    entries = {release: entry.doubted(doubts) for release, entry in answer.entries.items()}
+    return dataclasses.replace(answer, entries=entries, doubts=tuple(dict.fromkeys((*doubts, *answer.doubts))))
 
 
 def _answer(files: BootFiles, menu: Menu) -> NextBoot:
     known: dict[str, str | None] = {}
     entries: dict[str, BootEntry] = {}
     for item in menu.kernels():
-        entry = None if item.is_recovery else _entry(files, item, known)
+        entry = None if item.is_recovery else _entry(files, menu, item, known)
         if entry is not None:
             entries.setdefault(entry.release, entry)
     default = menu.default
     if default is None:
         return NextBoot(None, menu.why, entries, menu.doubts)
-    chosen = _entry(files, default, known)
+    chosen = _entry(files, menu, default, known)
     if chosen is None:
         what = "does not boot Linux" if default.kernel is None else f"boots {default.kernel}, whose release cannot be determined"
         return NextBoot(None, menu.why, entries, (*menu.doubts, f"{default.source}: the default entry '{default.title}' {what}."))
-    entries[chosen.release] = chosen
+    # Whether this entry boots is part of the answer about its kernel.
+    chosen = entries[chosen.release] = chosen.doubted(menu.doubts)
     warnings = stale_settings.warnings(files, menu, default)
-    return NextBoot(chosen.release, menu.why, entries, (*menu.doubts, *chosen.doubts), warnings)
+    return NextBoot(chosen.release, menu.why, entries, chosen.doubts, warnings)
 
 
-def _entry(files: BootFiles, item: MenuItem, known: dict[str, str | None]) -> BootEntry | None:
+def _entry(files: BootFiles, menu: Menu, item: MenuItem, known: dict[str, str | None]) -> BootEntry | None:
     """None if the item does not boot Linux, or its kernel's release cannot be determined."""
     if item.kernel is None:
         return None
@@ -107,7 +128,8 @@ def _entry(files: BootFiles, item: MenuItem, known: dict[str, str | None]) -> Bo
         if place is None:
             doubts.append(f"{item.source} names {path}, which does not exist.")
         initrds.append(place or candidates(path)[0])
-    return BootEntry(release, Cmdline.parse(item.arguments), item.source, tuple(initrds[1:]), tuple(doubts))
+    edited = editable.lines(files, menu, item)
+    return BootEntry(release, Cmdline.parse(item.arguments), item.source, tuple(initrds[1:]), tuple(doubts), edited)
 
 
 def _agreed(menus: t.Sequence[Menu], answers: t.Sequence[NextBoot]) -> NextBoot:
@@ -132,9 +154,13 @@ def _boots_alike(one: BootEntry, other: BootEntry | None) -> bool:
     return other is not None and (one.cmdline, one.initrds) == (other.cmdline, other.initrds)
 
 
-def _running(host: Host, doubts: tuple[str, ...]) -> NextBoot:
-    """For a host without a boot loader's configuration: only the running kernel's command line is known."""
+def _running(host: Host, doubts: tuple[str, ...], is_hidden: bool) -> NextBoot:
+    """For a host without a boot loader's configuration: only what the running kernel was given is known.
+
+    ``is_hidden``: there is one that cannot be read, so the kernel may be given something else when it boots again.
+    """
     doubt = "No boot loader configuration was found, so which kernel boots next, and with which arguments, cannot be determined."
     release = host.text_or_none(OSRELEASE)
-    entries = {release: BootEntry(release, Cmdline.read(host), CMDLINE)} if release and host.is_file(CMDLINE) else {}
+    about = (HIDDEN,) if is_hidden else ()
+    entries = {release: BootEntry(release, Cmdline.read(host), CMDLINE, (), about)} if release and host.is_file(CMDLINE) else {}
     return NextBoot(None, doubt, entries, (doubt, *doubts))

@@ -10,9 +10,14 @@ import functools
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import bls, kernel_image
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import boot_files as efi_variables
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import kernel_image as unified_image
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import (
+    bls,
+    direct_start,
+    efi_variables,
+    kernel_image,
+    unified_entry,
+)
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.efi_program import PARTITIONS
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.menu import Menu, MenuItem
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.versions import uapi_compare
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import MODULES
@@ -20,10 +25,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.bls import BlsEntry
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import BootFiles
-    from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.kernel_image import UnifiedImage
 
-# Mount points of the EFI system partition and the extended boot loader partition.
-PARTITIONS = ("/efi", "/boot/efi", "/boot")
 COUNTER = re.compile(r"\+(\d+)(?:-(\d+))?(?=\.(?:conf|efi)$)", re.IGNORECASE)
 SAVED = "@saved"
 
@@ -147,52 +149,29 @@ def _linux(files: BootFiles, partition: str, entry: BlsEntry, identity: str, pla
         source=entry.source,
         kernel=place,
         arguments=" ".join(entry.options),
-        initrds=tuple(partition + "/" + path.replace("\\", "/").lstrip("/") for path in entry.initrds),
+        initrds=tuple(partition + "/" + path.replace("\\", "/").lstrip("/") for path in entry.initrds)
+        # The kernel's EFI stub looks for these only where the loader offers no image.
+        or direct_start.of_arguments(" ".join(entry.options), place),
         release=release,
     )
 
 
 def _program(files: BootFiles, entry: BlsEntry, identity: str, place: str) -> MenuItem:
-    image = unified_image.read(files.host, place)
+    image = kernel_image.read(files.host, place)
     if image is None:
         return MenuItem(entry.title or identity, identity, entry.source)
-    item = _unified(files, image, identity, place)
-    if entry.options:
-        doubt = f"{entry.place} gives {place} other arguments, which it accepts only with Secure Boot off."
-        item = dataclasses.replace(item, arguments=" ".join(entry.options), doubts=(*item.doubts, doubt))
+    item = unified_entry.item(files, image, identity, place, " ".join(entry.options))
     return dataclasses.replace(item, title=entry.title or identity, source=entry.source)
 
 
 def _type_2(files: BootFiles, partition: str) -> t.Iterator[Candidate]:
     folder = f"{partition}/EFI/Linux"
     for name in files.names(folder):
-        image = unified_image.read(files.host, f"{folder}/{name}") if name.lower().endswith(".efi") else None
+        image = kernel_image.read(files.host, f"{folder}/{name}") if name.lower().endswith(".efi") else None
         if image is None:
             continue
         identity, left, done = _identified(name)
         names = image.os_release
         key = names.get("IMAGE_ID") or names.get("ID") or ""
         version = next((names[key] for key in ("IMAGE_VERSION", "VERSION", "VERSION_ID", "BUILD_ID") if names.get(key)), "")
-        yield Candidate(_unified(files, image, identity, f"{folder}/{name}"), left, done, key, "", version)
-
-
-def _unified(files: BootFiles, image: UnifiedImage, identity: str, place: str) -> MenuItem:
-    doubts: list[str] = []
-    partition = place[: place.index("/EFI/")] if "/EFI/" in place else ""
-    for folder in (f"{place}.extra.d", f"{partition}/loader/addons"):
-        addons = [name for name in files.names(folder) if name.lower().endswith(".addon.efi")]
-        doubts += [f"{folder}/{name} may add arguments to those of {place}." for name in addons]
-    if image.has_profiles:
-        doubts.append(f"{place} has several command lines; the first is assumed.")
-    if image.initrd is not None:
-        doubts.append(f"{place} has its own initramfs, which is not read.")
-    return MenuItem(
-        title=image.os_release.get("PRETTY_NAME", identity),
-        id=identity,
-        source=place,
-        kernel=place,
-        arguments=image.cmdline,
-        initrds=(place,) if image.initrd is not None else (),
-        release=image.release,
-        doubts=tuple(doubts),
-    )
+        yield Candidate(unified_entry.item(files, image, identity, f"{folder}/{name}"), left, done, key, "", version)

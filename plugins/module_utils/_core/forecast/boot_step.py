@@ -9,12 +9,25 @@ import operator
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.device_simulation import Job
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.events import OWN, Doubt, NewId, SetOverride, Unbind
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.effects import (
+    OWN,
+    Bind,
+    IfDriver,
+    NewId,
+    Noticed,
+    Remove,
+    RemoveId,
+    SetBusAutoprobe,
+    SetOverride,
+    Unbind,
+    address_of,
+    plain,
+)
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import LoadRequest
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Stage, StageName
-    from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.events import Effect
+    from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.effects import Effect
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
 
 Table = t.Mapping[str, tuple[int, ...]]
@@ -34,14 +47,14 @@ class EffectsByAddress:
 
     by_address: t.Mapping[str | None, t.Sequence[Placed]]
     overrides: frozenset[str]
-    """All drivers that the job writes to any device's driver_override."""
+    """All drivers that the job writes to any device's driver_override, or binds one to."""
 
     @classmethod
     def of(cls, job: Job) -> EffectsByAddress:
         found: dict[str | None, list[Placed]] = {}
         for place, effect in enumerate(job.effects):
-            found.setdefault(_address(effect), []).append((place, effect))
-        named = (effect.driver for effect in job.effects if isinstance(effect, SetOverride))
+            found.setdefault(address_of(effect), []).append((place, effect))
+        named = (effect.driver for effect in map(plain, job.effects) if isinstance(effect, (SetOverride, Bind)))
         return cls(found, frozenset(driver for driver in named if driver is not None))
 
     def about(self, *addresses: str) -> tuple[Effect, ...]:
@@ -84,7 +97,7 @@ class BootStep:
         for index in sorted(indices):
             if own is None or index != self.alike[own] or index in self.shared:
                 # The effects of another device's event on that device itself are irrelevant here.
-                effects = tuple(effect for effect in self._effects_on(device, index, candidates) if _address(effect) != OWN)
+                effects = tuple(effect for effect in self._effects_on(device, index, candidates) if _is_for_others(effect))
                 # The order does not matter if the job does the same as the device's own event.
                 if (_kind(effects, candidates), self.alike_to_all[index]) != same:
                     foreign.setdefault(_kind(effects, candidates), effects)
@@ -96,21 +109,28 @@ class BootStep:
 
 def relevant(effects: tuple[Effect, ...], candidates: frozenset[str]) -> tuple[Effect, ...]:
     """The effects without load requests that insert none of the candidates."""
-    return tuple(
-        effect
-        for effect in effects
-        if not isinstance(effect, LoadRequest) or not candidates.isdisjoint((effect.module, *effect.insertions))
-    )
+    return tuple(effect for effect in effects if _is_relevant(plain(effect), candidates))
+
+
+def _is_relevant(effect: Effect, candidates: frozenset[str]) -> bool:
+    if isinstance(effect, LoadRequest):
+        return not candidates.isdisjoint((effect.module, *effect.insertions))
+    return not isinstance(effect, Noticed)
+
+
+def _is_for_others(effect: Effect) -> bool:
+    """Not what an event does to its own device, nor what depends on that one's driver."""
+    return address_of(effect) != OWN and not isinstance(effect, IfDriver)
 
 
 def _kind(effects: tuple[Effect, ...], candidates: frozenset[str] | None = None) -> tuple[t.Hashable, ...]:
     """What a job does to a device, apart from the reasons: one job of each kind is enough."""
     return tuple(
-        (effect.module, *(module for module in effect.insertions if candidates is None or module in candidates))
+        (effect.module, effect.aliases, *(module for module in effect.insertions if candidates is None or module in candidates))
         if isinstance(effect, LoadRequest)
         else effect
         for effect in effects
-        if not isinstance(effect, Doubt)
+        if not isinstance(effect, Noticed)
     )
 
 
@@ -133,13 +153,13 @@ def make_boot_step(
     inserting: dict[str, dict[int, None]] = {}
     naming: dict[str, dict[int, None]] = {}
     for index in firsts.values():
-        for effect in jobs[index].effects:
+        for effect in map(plain, jobs[index].effects):
             if isinstance(effect, LoadRequest):
                 for module in effect.insertions:
                     inserting.setdefault(module, {})[index] = None
-            elif isinstance(effect, NewId):
+            elif isinstance(effect, (NewId, RemoveId, SetBusAutoprobe)):
                 naming.setdefault(OWN, {})[index] = None
-            elif not isinstance(effect, Doubt) and effect.address != OWN:
+            elif not isinstance(effect, Noticed) and effect.address != OWN:
                 naming.setdefault(effect.address, {})[index] = None
     counts: dict[int, int] = {}
     for index, first in alike.items():
@@ -148,18 +168,13 @@ def make_boot_step(
     concerns = tuple(map(EffectsByAddress.of, jobs))
     written: dict[tuple[Effect, ...], int] = {}
     alike_to_all = {index: written.setdefault(_written_to_named(jobs[index]), index) for index in firsts.values()}
-    takes_away = any(isinstance(effect, Unbind) for job in jobs for effect in job.effects)
+    takes_away = any(isinstance(plain(effect), (Unbind, Remove)) for job in jobs for effect in job.effects)
     return BootStep(stage, name, tuple(jobs), concerns, own, alike, alike_to_all, shared, _table(inserting), _table(naming), takes_away)
 
 
 def _written_to_named(job: Job) -> tuple[Effect, ...]:
     """A job's effects on devices that it names by address."""
-    return tuple(effect for effect in job.effects if _address(effect) not in (None, OWN))
-
-
-def _address(effect: Effect) -> str | None:
-    """The address of the device that an effect applies to; None if not to one device only."""
-    return None if isinstance(effect, (LoadRequest, NewId, Doubt)) else effect.address
+    return tuple(effect for effect in job.effects if address_of(effect) not in (None, OWN))
 
 
 def _table(found: t.Mapping[str, t.Iterable[int]]) -> Table:

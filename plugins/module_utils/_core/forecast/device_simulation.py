@@ -15,11 +15,18 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Reason
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast import matching
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.events import (
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.effects import (
     OWN,
     AfterUnbind,
+    Bind,
+    IfDriver,
     NewId,
+    Noticed,
     ProbeNow,
+    Remove,
+    RemoveId,
+    SetAutoprobe,
+    SetBusAutoprobe,
     SetOverride,
     Unbind,
 )
@@ -27,7 +34,8 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probi
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import StageName
-    from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.events import Effect
+    from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.effects import Effect, OfDevice
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.refusals import Refusal, Setting
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import PciDriver, PciId
 
@@ -35,6 +43,8 @@ TAKE_ANYTHING = frozenset(("pci-stub", "pci-pf-stub", "pciback"))
 """Drivers without an ID table that accept any device, as VFIO drivers do."""
 ALL_ORDERS = 3
 """The largest number of jobs that are tried in every order."""
+MOST_EVENTS = 4
+"""So many events in a row are followed that rules cause by what they do in the one before."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,14 +59,17 @@ class DeviceState:
     doubt: str | None = None
     """Why the driver's probe may fail after all."""
     exists: bool = True
-    """False for a virtual function that is never created."""
+    """False for a virtual function that is never created, and for a function that a rule has removed."""
+    bus_autoprobe: bool = True
+    """False once a rule has written 0 to the bus's drivers_autoprobe."""
     pending: tuple[tuple[Registration, tuple[Reason, ...]], ...] = ()
     """Registered drivers whose asynchronous probe is still pending: see `Registration.detached`."""
 
     @property
     def outcome(self) -> tuple[t.Hashable, ...]:
         """What distinguishes states, apart from the reasons."""
-        return self.driver, self.override, self.exists, tuple(registration.driver.name for registration, _because in self.pending)
+        pending = tuple(registration.driver.name for registration, _because in self.pending)
+        return self.driver, self.override, self.exists, self.bus_autoprobe, self.doubt is None, pending
 
 
 @dataclasses.dataclass(frozen=True)
@@ -70,6 +83,10 @@ class Registration:
     ids_because: Reason | None = None
     detached: Reason | None = None
     """What asked for `async_probe`: loading the module does not wait for its probes (do_init_module() in kernel/module/main.c)."""
+    setting: Setting | None = None
+    """What the module is set to."""
+    unclear: tuple[str, ...] = ()
+    """Why the driver may not be there after all."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -87,12 +104,23 @@ class ProbeContext:
     device: Device
     stage: StageName
     place: str
-    registers: t.Callable[[str], tuple[Registration, ...]]
-    """Returns what a module registers when it is inserted in this stage."""
+    registers: t.Callable[[str, str], tuple[Registration, ...]]
+    """Returns what a module registers when it is inserted in this stage, and found by an alias that options are given to."""
     no_iommu: str | None
     denylist_disabled: bool
     autoprobe: bool = True
     declined: frozenset[str] = frozenset()
+    declines: t.Callable[[Registration], Refusal | None] = lambda _registration: None
+    """Returns why a driver that matches the device declines it, or may."""
+    on_bind: tuple[Effect, ...] = ()
+    """What udev does at the "bind" event that a driver's coming causes."""
+    on_unbind: tuple[Effect, ...] = ()
+    on_load: t.Callable[[str], tuple[Effect, ...]] = lambda _module: ()
+    """What udev does at the events of a module that is loaded, and of the drivers that it registers."""
+
+    @property
+    def has_further_events(self) -> bool:
+        return bool(self.on_bind or self.on_unbind)
 
 
 def orders(jobs: t.Sequence[Job]) -> t.Iterator[tuple[Job, ...]]:
@@ -127,10 +155,18 @@ def _insertions(request: LoadRequest) -> t.Iterator[LoadRequest]:
 
 
 class DeviceSimulation:
-    """One order of events for one device.  With ``late``, asynchronous probes come after all jobs."""
+    """One order of events for one device.  With ``late``, asynchronous probes come after all jobs; with ``waiting``, so do the events that
+    the jobs cause, else they come as soon as the effect that causes them.
+    """
 
     def __init__(
-        self, context: ProbeContext, state: DeviceState, registered: t.Sequence[Registration], loaded: t.Container[str], late: bool = False
+        self,
+        context: ProbeContext,
+        state: DeviceState,
+        registered: t.Sequence[Registration],
+        loaded: t.Container[str],
+        late: bool = False,
+        waiting: bool = False,
     ) -> None:
         self._context = context
         self.state = state
@@ -140,30 +176,85 @@ class DeviceSimulation:
         self._loaded: set[str] = set()
         self._was_unbound = False
         self._late = late
+        self._waiting = waiting
+        self._caused: list[Job] = []
+        self._events = 0
 
     def run(self, jobs: t.Iterable[Job]) -> DeviceState:
         if not self._late:
             self.probe_pending()
         for job in jobs if self.state.exists else ():
-            for effect in job.effects:
-                if isinstance(effect, AfterUnbind) and not self._was_unbound:
-                    break
-                self._apply(effect, job.own)
+            self._run_job(job)
+        self._waiting = False
+        self._follow()
         return self.state
+
+    def _run_job(self, job: Job) -> None:
+        # udev looks at the driver once in an event.
+        driver, is_known = None, False
+        for effect in job.effects:
+            if isinstance(effect, AfterUnbind) and not self._was_unbound:
+                break
+            if isinstance(effect, IfDriver):
+                driver, is_known = (driver, True) if is_known else (self.state.driver, True)
+                if not job.own or not effect.holds(driver):
+                    continue
+                effect = effect.effect  # noqa: PLW2901
+            self._apply(effect, job.own)
+            if not self._waiting:
+                self._follow()
+
+    def _follow(self) -> None:
+        """The events that were caused, and those that they cause in turn."""
+        while self._caused and self.state.exists:
+            job = self._caused.pop(0)
+            self._events += 1
+            if self._events > MOST_EVENTS:
+                self.state = dataclasses.replace(
+                    self.state, doubt="Rules rebind the device again and again, each time in an event of that."
+                )
+                self._caused.clear()
+                return
+            waiting, self._waiting = self._waiting, True
+            self._run_job(job)
+            self._waiting = waiting
+
+    def _cause(self, effects: tuple[Effect, ...], own: bool) -> None:
+        if effects:
+            self._caused.append(Job(effects, own))
 
     def _apply(self, effect: Effect, own: bool) -> None:
         if isinstance(effect, LoadRequest):
             self._load(effect)
-        elif isinstance(effect, NewId):
-            self._new_id(effect)
-        elif isinstance(effect, (SetOverride, ProbeNow, Unbind)) and self._is_meant(effect.address, own):
-            if isinstance(effect, SetOverride):
-                self.state = dataclasses.replace(self.state, override=effect.driver, override_because=(effect.because,))
-            elif isinstance(effect, ProbeNow):
-                self.offer_all(effect.because)
-            else:
-                self._was_unbound = self._was_unbound or self.state.driver is not None
-                self.state = dataclasses.replace(self.state, driver=None, stage=None, because=(effect.because,), doubt=None)
+        elif isinstance(effect, (NewId, RemoveId)):
+            self._change_ids(effect)
+        elif isinstance(effect, SetBusAutoprobe):
+            self.state = dataclasses.replace(self.state, bus_autoprobe=effect.on, override_because=self._with_autoprobe(effect))
+        elif not isinstance(effect, (Noticed, IfDriver, AfterUnbind, SetAutoprobe)) and self._is_meant(effect.address, own):
+            self._act(effect)
+
+    def _with_autoprobe(self, effect: SetBusAutoprobe) -> tuple[Reason, ...]:
+        """The reasons with the one for which no driver comes, while it lasts."""
+        others = tuple(one for one in self.state.override_because if not one.fact.startswith(effect.because.fact.partition("=")[0]))
+        return others if effect.on else (*others, effect.because)
+
+    def _act(self, effect: OfDevice) -> None:
+        state = self.state
+        if isinstance(effect, SetOverride):
+            self.state = dataclasses.replace(state, override=effect.driver, override_because=(effect.because,))
+        elif isinstance(effect, ProbeNow):
+            self.offer_all(effect.because)
+        elif isinstance(effect, Bind):
+            for registration in (*self._before, *self._registered):
+                if registration.driver.name == effect.driver:
+                    self._offer(registration, (effect.because,))
+        elif isinstance(effect, Remove):
+            self.state = DeviceState(because=(effect.because,), exists=False, bus_autoprobe=state.bus_autoprobe)
+        elif isinstance(effect, Unbind) and (effect.driver is None or effect.driver == state.driver):
+            self._was_unbound = self._was_unbound or state.driver is not None
+            if state.driver is not None:
+                self._cause(self._context.on_unbind, own=True)
+            self.state = dataclasses.replace(state, driver=None, stage=None, because=(effect.because,), doubt=None)
 
     def _is_meant(self, address: str, own: bool) -> bool:
         return address == self._context.device.address or (own and address == OWN)
@@ -176,13 +267,14 @@ class DeviceSimulation:
             if self._is_loaded(module):
                 continue
             self._loaded.add(module)
-            for registration in self._context.registers(module):
+            for registration in self._context.registers(module, request.alias_of(module)):
                 self._registered.append(registration)
                 if registration.detached is not None and self._late:
                     pending = (*self.state.pending, (registration, request.because))
                     self.state = dataclasses.replace(self.state, pending=pending)
-                else:
+                elif self.state.bus_autoprobe:
                     self._offer(registration, request.because)
+            self._cause(self._context.on_load(module), own=False)
 
     def probe_pending(self) -> DeviceState:
         """Run the pending asynchronous probes."""
@@ -196,10 +288,10 @@ class DeviceSimulation:
     def _is_loaded(self, module: str) -> bool:
         return module in self._loaded or module in self._loaded_before
 
-    def _new_id(self, effect: NewId) -> None:
+    def _change_ids(self, effect: NewId | RemoveId) -> None:
         self._before = [with_id(registration, effect) for registration in self._before]
         self._registered = [with_id(registration, effect) for registration in self._registered]
-        for registration in (*self._before, *self._registered):
+        for registration in (*self._before, *self._registered) if isinstance(effect, NewId) else ():
             if registration.driver.name == effect.driver:
                 self._offer(registration, ())
 
@@ -211,7 +303,7 @@ class DeviceSimulation:
     def _offer(self, registration: Registration, because: tuple[Reason, ...]) -> None:
         """As __driver_attach() and really_probe(): an unbound device is bound to a driver that matches and whose probe succeeds."""
         context, state, driver = self._context, self.state, registration.driver
-        if state.driver is not None or not matching.matches(driver, registration.ids, context.device, state.override):
+        if state.driver is not None or not state.exists or not matching.matches(driver, registration.ids, context.device, state.override):
             return
         if not matching.can_probe(context.device.is_virtual, context.autoprobe, state.override):
             return
@@ -223,12 +315,17 @@ class DeviceSimulation:
             return
         if driver.name in context.declined:
             return
+        declines = context.declines(registration)
+        if declines is not None and declines.certain:
+            self.state = dataclasses.replace(state, because=(*state.because, Reason(declines.source, declines.fact)))
+            return
         doubt = None
         if not registration.is_vfio and driver.name not in TAKE_ANYTHING and not any(entry.matches(context.device) for entry in driver.ids):
             doubt = f"Whether {driver.name} accepts a device that is not in its ID table, as the override requests, depends on its probe()."
         detached = () if registration.detached is None else (registration.detached,)
         reasons = (*self._why_it_matches(registration), *because, *detached, *_held_in(context, registration.module))
         self.state = dataclasses.replace(state, driver=driver.name, stage=context.stage, because=reasons, doubt=doubt)
+        self._cause(context.on_bind, own=True)
 
     def _why_it_matches(self, registration: Registration) -> tuple[Reason, ...]:
         if self.state.override is not None:
@@ -237,11 +334,21 @@ class DeviceSimulation:
         return (registration.ids_because,) if by_id and registration.ids_because is not None else ()
 
 
-def with_id(registration: Registration, effect: NewId) -> Registration:
-    """The registration, with the ID if the effect adds it to this driver."""
+def with_id(registration: Registration, effect: NewId | RemoveId) -> Registration:
+    """The registration, with the ID if the effect adds it to this driver, or without it."""
     if registration.driver.name != effect.driver:
         return registration
+    if isinstance(effect, RemoveId):
+        return dataclasses.replace(registration, ids=tuple(entry for entry in registration.ids if not _is_same_id(entry, effect.id)))
     return dataclasses.replace(registration, ids=(*registration.ids, effect.id), ids_because=effect.because)
+
+
+def _is_same_id(one: PciId, other: PciId) -> bool:
+    """As remove_id_store(): the mask does not count, and the class only where it has one."""
+    numbers = (one.vendor, one.device, one.subsystem_vendor, one.subsystem_device)
+    return numbers == (other.vendor, other.device, other.subsystem_vendor, other.subsystem_device) and not (
+        (one.class_code ^ other.class_code) & other.class_mask
+    )
 
 
 def _held_in(context: ProbeContext, module: str) -> tuple[Reason, ...]:

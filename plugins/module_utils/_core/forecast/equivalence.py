@@ -7,34 +7,14 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pattern import is_pattern, matches
-from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import attribute_of_another
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.distinctions import Distinctions
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.events import around_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.key import attribute_of_another
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
-    from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import Key, Rule
-
-
-@dataclasses.dataclass(frozen=True)
-class NamedAddresses:
-    """The addresses, and the patterns of addresses, by which devices of one identity can be distinguished."""
-
-    addresses: frozenset[str]
-    patterns: tuple[str, ...]
-
-    @classmethod
-    def of(cls, rules: t.Iterable[Rule], others: t.Iterable[str] = ()) -> NamedAddresses:
-        """Those that the rules ask for, and the addresses of ``others``."""
-        asked = {address for rule in rules for key in rule.keys for address in _asked_addresses(key)}
-        patterns = {address for address in asked if is_pattern(address)}
-        return cls(frozenset((*(asked - patterns), *others)), tuple(sorted(patterns)))
-
-    def key(self, device: Device) -> tuple[t.Hashable, ...]:
-        """The same for devices that are alike: what a rule can ask of a device follows from its modalias, revision and address."""
-        address = device.address
-        place = address if address in self.addresses else tuple(matches(address, pattern) for pattern in self.patterns)
-        return device.modalias, device.revision, place
+    from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rule import Rule
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,13 +27,17 @@ class DeviceClasses:
     @classmethod
     def of(cls, devices: t.Sequence[Device], boot: Boot) -> DeviceClasses:
         """Two devices are equivalent if they are of one identity and no rule, list or fact of the boot distinguishes them."""
+        others = {device.address: device for device in devices}
         rules = [rule for stage in boot.stages for rule in stage.rules.rules]
-        names = NamedAddresses.of(rules, _written_addresses(devices, boot, rules))
+        written = frozenset(_written_addresses(devices, boot, rules))
+        names = [Distinctions.of(stage.rules.rules, around_of(boot, stage, others), written) for stage in boot.stages]
         classes: dict[tuple[t.Hashable, ...], list[Device]] = {}
         for device in devices:
             address = device.address
             holder, declined = boot.held_by_built_in.get(address), boot.declined.get(address)
-            key = (*names.key(device), device.physical_function, holder, declined, address in boot.maybe_built_in)
+            apart = address if address in written else None
+            identity = (device.modalias, device.revision, apart, *(one.key(device) for one in names))
+            key = (*identity, device.physical_function, holder, declined, address in boot.maybe_built_in)
             classes.setdefault(key, []).append(device)
         first = {device.address: members[0] for members in classes.values() for device in members}
         return cls(first, {members[0].address: members for members in classes.values()})
@@ -68,13 +52,6 @@ class DeviceClasses:
         return tuple(device for members in self.members.values() for device in members[:2])
 
 
-def _asked_addresses(key: Key) -> t.Sequence[str]:
-    """The addresses, or patterns of addresses, that a rule's key matches on; the kernel's have no capital letters."""
-    by_address = key.is_match and (key.name in ("KERNEL", "KERNELS") or key.attribute == "PCI_SLOT_NAME")
-    value = key.value.lower() if key.ignores_case else key.value
-    return value.split("|") if by_address else ()
-
-
 def _written_addresses(devices: t.Sequence[Device], boot: Boot, rules: t.Iterable[Rule]) -> t.Iterator[str]:
     """Addresses that are written to or assigned, and those of physical functions, which distinguish their virtual functions."""
     keys = [key for rule in rules for key in rule.keys]
@@ -84,3 +61,5 @@ def _written_addresses(devices: t.Sequence[Device], boot: Boot, rules: t.Iterabl
     yield from (*boot.later.driverctl, *boot.later.may_take, *boot.later.virtual_functions)
     influences = (*boot.influences, *boot.later.influences, *(one for stage in boot.stages for one in stage.influences))
     yield from (address for influence in influences for address in influence.addresses or ())
+    judged = (one for stage in boot.stages for found in stage.programs.values() for one in found)
+    yield from (address for influence in judged for address in influence.addresses or ())

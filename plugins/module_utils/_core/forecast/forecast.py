@@ -18,8 +18,8 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot impo
     Reason,
     Winner,
 )
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot.influence import ANOTHER
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast import matching
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.alternatives import Trial, distinct
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.boot_step import BootStep, make_boot_step
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.device_simulation import (
     DeviceSimulation,
@@ -27,25 +27,27 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.devic
     Job,
     ProbeContext,
     Registration,
-    orders,
     with_id,
 )
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.equivalence import DeviceClasses
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.events import (
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.effects import (
     OWN,
     AfterUnbind,
-    Doubt,
-    Events,
+    Bind,
     NewId,
+    RemoveId,
     SetAutoprobe,
     SetOverride,
+    plain,
 )
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.equivalence import DeviceClasses
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.influences import Reach, Unclear
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import LoadRequest, Modprobe
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.registration import Registrar
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.runtime import jobs_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.stage_events import StageEvents, depend_on_driver, stage_events
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
-from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import UNBIND
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import ANOTHER
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import UNBIND
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import (
@@ -57,12 +59,13 @@ if t.TYPE_CHECKING:
         StageName,
         Step,
     )
-    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.influence import Influence
-    from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.events import Effect
+    from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.effects import Effect
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
 
 
 BRIDGES = 0x06
+VFIO, NO_IOMMU_MODE = "vfio", "enable_unsafe_noiommu_mode"
 
 
 def forecast(devices: t.Sequence[Device], boot: Boot, only: t.Collection[Device] | None = None) -> dict[str, Winner]:
@@ -102,14 +105,19 @@ class _Simulation:
         self._counts = {address: len(members) for address, members in kinds.members.items()}
         self._by_address = {device.address: device for device in devices}
         self._no_iommu = matching.why_off(devices, boot)
-        self._registrar = Registrar(boot)
+        self._registrar = Registrar(boot, devices)
+        self._noticed: list[Influence] = []
+        self._noiommu = bool(boot.stages) and VFIO in boot.stages[-1].kernel.builtins and self._registrar.is_set(None, VFIO, NO_IOMMU_MODE)
         self._registered: list[Registration] = []
         self._loaded: dict[str, None] = {}
         followed = {kinds.first[device.address].address for device in asked}
         # Whether a virtual function exists depends on the physical function's driver.
         followed.update(device.physical_function for device in asked if device.physical_function is not None)
+        if any(depend_on_driver(stage.rules) for stage in boot.stages):
+            followed.update(device.address for device in self._devices)
         self._outcomes = {device.address: _Outcomes() for device in self._devices if device.address in followed}
         self._autoprobe: dict[str, bool] = {}
+        self._events: StageEvents | None = None
 
     def winners(self) -> dict[str, Winner]:
         present = [device for device in self._devices if not device.is_virtual]
@@ -132,29 +140,42 @@ class _Simulation:
         self._outcomes.update({device.address: self._built_in_outcomes(device) for device in self._followed(devices)})
 
     def _built_in_outcomes(self, device: Device) -> _Outcomes:
+        context = self._context(device, KERNEL, f"kernel {self._boot.release}", None)
+        states, open_ends = Trial(context, (DeviceState(),), self._registered, ()).of(self._offered_built_ins)
         holder = self._boot.held_by_built_in.get(device.address)
-        if holder is not None:
+        off = None if holder is None else self._registrar.why_built_in_is_off(holder, device)
+        if holder is not None and (off is None or not off.certain):
             because = Reason(f"kernel {self._boot.release}", f"{holder} is built in and the device is bound to it now")
-            return _Outcomes((DeviceState(holder, None, KERNEL, (because,)),))
-        play = DeviceSimulation(self._context(device, KERNEL, f"kernel {self._boot.release}", None), DeviceState(), self._registered, ())
+            held = DeviceState(holder, None, KERNEL, (because,))
+            return _Outcomes((held,)) if off is None else _Outcomes((held, DeviceState())).also(Unclear(f"{off}.", ()))
+        refused = () if off is None else (Reason(off.source, off.fact),)
+        if all(state.driver is None for state in states):
+            return dataclasses.replace(self._outcomes[device.address], refused=(*refused, *states[0].because))
+        return _Outcomes(states, (), refused).also(*open_ends)
+
+    def _offered_built_ins(self, context: ProbeContext) -> t.Iterator[DeviceState]:
+        play = DeviceSimulation(context, DeviceState(), self._registered, ())
         play.offer_all()
-        if play.state.driver is None:
-            return self._outcomes[device.address]
         built_in = Reason(f"modules.builtin of {self._boot.release}", f"{play.state.driver} is built in")
-        return _Outcomes((dataclasses.replace(play.state, because=(*play.state.because[:-1], built_in)),))
+        because = play.state.because if play.state.driver is None else (*play.state.because[:-1], built_in)
+        yield dataclasses.replace(play.state, because=because)
 
     def _stage(self, stage: Stage, present: t.Sequence[Device]) -> None:
         for doubt in stage.doubts:
             self._doubt(present, doubt)
         before = self._states()
         reach = self._reach(stage)
+        events = stage_events(self._boot, stage, reach.modprobe, self._by_address)
+        self._events = events
         for step in stage.steps:
             self._step(stage, stage.name, step, present)
         self._probe_pending(stage, present)
-        self._influence(reach, (*self._boot.influences, *stage.influences), present, before)
+        of_others = () if events is None else events.of_others
+        self._influence(reach, (*self._boot.influences, *stage.influences, *of_others, *self._noticed), present, before)
+        self._noticed.clear()
 
     def _reach(self, stage: Stage) -> Reach:
-        return Reach(self._registrar, stage, Modprobe(self._boot, stage, frozenset(self._loaded)))
+        return Reach(self._registrar, stage, Modprobe(self._boot, stage, frozenset(self._loaded), self._registrar.settings))
 
     def _states(self) -> t.Mapping[str, tuple[DeviceState, ...]]:
         return {address: outcomes.states for address, outcomes in self._outcomes.items()}
@@ -174,11 +195,36 @@ class _Simulation:
             self._outcomes[device.address] = outcomes.also(*(Unclear(str(one), found) for one, found in owners if found))
 
     def _step(self, stage: Stage, name: StageName, step: Step, devices: t.Sequence[Device]) -> None:
-        modprobe = Modprobe(self._boot, stage, frozenset(self._loaded))
+        modprobe = Modprobe(self._boot, stage, frozenset(self._loaded), self._registrar.settings)
         lists = [job for work in step if not isinstance(work, Coldplug) for job in _list_jobs(work, modprobe)]
         plugged = devices if any(isinstance(work, Coldplug) for work in step) else ()
-        events = Events(stage, modprobe, self._by_address)
-        self._run_step(stage, name, lists, {device.address: events.of(device) for device in plugged}, devices)
+        events = stage_events(self._boot, stage, modprobe, self._by_address)
+        self._events = events
+        before = self._states()
+        loaded = frozenset(self._loaded)
+        if events is not None and plugged and name != RUNTIME:
+            lists += events.replayed(self._registered)
+        plugs = {} if events is None else {device.address: events.of(device) for device in plugged}
+        self._run_step(stage, name, lists, plugs, devices)
+        if events is not None:
+            self._notice(stage, events, (plugged, devices), before, self._loaded.keys() - loaded)
+
+    def _notice(
+        self,
+        stage: Stage,
+        events: StageEvents,
+        devices: tuple[t.Sequence[Device], t.Sequence[Device]],
+        before: t.Mapping[str, tuple[DeviceState, ...]],
+        loaded: t.Collection[str],
+    ) -> None:
+        """What is not simulated of the events of the ``devices`` that are plugged, and of the modules that were loaded."""
+        plugged, concerned = devices
+        now = self._states()
+        states = {address: (*before.get(address, ()), *found) for address, found in now.items()}
+        found = (one for device in plugged for one in events.noticed(device, states.get(device.address)))
+        influences = dict.fromkeys((*found, *events.noticed_of_modules(sorted(loaded))))
+        if influences:
+            self._influence(self._reach(stage), tuple(influences), concerned, before)
 
     def _probe_pending(self, stage: Stage, devices: t.Iterable[Device]) -> None:
         """Asynchronous probes end before the stage does."""
@@ -186,7 +232,7 @@ class _Simulation:
             outcomes = self._outcomes[device.address]
             if any(state.pending for state in outcomes.states):
                 context = self._context(device, stage.name, stage.place, stage)
-                states = _distinct(
+                states = distinct(
                     DeviceSimulation(context, state, self._registered, self._loaded).probe_pending() for state in outcomes.states
                 )
                 self._outcomes[device.address] = dataclasses.replace(outcomes, states=states)
@@ -204,13 +250,25 @@ class _Simulation:
         """When a step ends, everything that its jobs load is loaded, in whatever order."""
         for job in step.jobs:
             for effect in job.effects:
-                if isinstance(effect, LoadRequest) and effect.module not in self._loaded:
-                    for module in effect.insertions:
-                        if module not in self._loaded:
-                            self._loaded[module] = None
-                            self._registered += self._registrar.registers(step.stage, module)
-                elif isinstance(effect, NewId):
-                    self._registered = [with_id(registration, effect) for registration in self._registered]
+                self._settle_effect(step, plain(effect))
+
+    def _settle_effect(self, step: BootStep, effect: Effect) -> None:
+        if isinstance(effect, LoadRequest):
+            self._noticed += (one for one in effect.influences if one not in self._noticed)
+            for module in self._insert(effect, step.stage):
+                for caused in () if self._events is None else self._events.of_module(module):
+                    self._settle_effect(step, plain(caused))
+        elif isinstance(effect, (NewId, RemoveId)):
+            self._registered = [with_id(registration, effect) for registration in self._registered]
+
+    def _insert(self, request: LoadRequest, stage: Stage) -> t.Iterator[str]:
+        """Yields the modules that were not loaded before."""
+        for module in request.insertions if request.module not in self._loaded else ():
+            if module not in self._loaded:
+                self._loaded[module] = None
+                self._noiommu = self._noiommu or (module == VFIO and self._registrar.is_set(stage, VFIO, NO_IOMMU_MODE))
+                self._registered += self._registrar.registers(stage, module, request.alias_of(module))
+                yield module
 
     def _runtime_stage(self, present: t.Sequence[Device]) -> None:
         """What units do after udev has processed the devices; then virtual functions, which exist only from then on."""
@@ -220,31 +278,39 @@ class _Simulation:
         for doubt in self._boot.later.doubts:
             self._doubt(present, doubt)
         before, reach = self._states(), self._reach(root)
-        modprobe = Modprobe(self._boot, root, frozenset(self._loaded))
-        assigned = jobs_of(self._boot.later, modprobe, self._by_address)
-        if assigned:
-            self._run_step(root, RUNTIME, assigned, dict(self._unbind_events(root, modprobe)), present)
+        modprobe = Modprobe(self._boot, root, frozenset(self._loaded), self._registrar.settings)
+        self._events = None
+        self._run_driverctl(root, modprobe, present)
         virtual = [device for device in self._devices if device.is_virtual]
         if virtual:
-            events = Events(root, modprobe, self._by_address)
+            events = StageEvents(self._boot, root, modprobe, self._by_address)
             for device in self._followed(virtual):
                 self._appear(device, root, events.of(device))
             self._step(root, RUNTIME, (Coldplug(),), virtual)
+            self._run_driverctl(root, Modprobe(self._boot, root, frozenset(self._loaded), self._registrar.settings), virtual)
         for address, taken in self._boot.later.may_take.items():
             if address in self._outcomes:
                 outcomes = self._outcomes[address]
                 self._outcomes[address] = outcomes.also(*_unless_same(outcomes, taken))
-        self._influence(reach, (*self._boot.influences, *self._boot.later.influences), self._devices, before)
+        self._influence(reach, (*self._boot.influences, *self._boot.later.influences, *self._noticed), self._devices, before)
 
-    def _unbind_events(self, root: Stage, modprobe: Modprobe) -> t.Iterator[tuple[str, tuple[Effect, ...]]]:
+    def _run_driverctl(self, root: Stage, modprobe: Modprobe, devices: t.Sequence[Device]) -> None:
+        """Its units start at the devices' events; those of virtual functions come with these."""
+        is_virtual = any(device.is_virtual for device in devices)
+        those = {address: device for address, device in self._by_address.items() if device.is_virtual == is_virtual}
+        assigned = jobs_of(self._boot.later, modprobe, those)
+        if assigned:
+            self._run_step(root, RUNTIME, assigned, dict(self._unbind_events(root, modprobe, those)), devices)
+
+    def _unbind_events(self, root: Stage, modprobe: Modprobe, those: t.Mapping[str, Device]) -> t.Iterator[tuple[str, tuple[Effect, ...]]]:
         """The "unbind" events of devices that driverctl may unbind: a rule that is not limited to "add" writes its override again.
 
         That may happen between driverctl's own override and its probe.
         """
-        events = Events(root, modprobe, self._by_address, UNBIND)
+        events = StageEvents(self._boot, root, modprobe, self._by_address)
         for address in self._boot.later.driverctl:
-            if address in self._outcomes:
-                yield address, (AfterUnbind(), *events.of(self._by_address[address]))
+            if address in self._outcomes and address in those:
+                yield address, (AfterUnbind(), *events.of(those[address], UNBIND))
 
     def _appear(self, device: Device, root: Stage, event: t.Sequence[Effect]) -> None:
         """A virtual function is offered to the registered drivers right after its event was sent to udev.
@@ -269,9 +335,13 @@ class _Simulation:
                 why = Reason(owner.driver, "the kernel sets the override of virtual functions to the physical function's driver")
                 initial = DeviceState(override=owner.driver, override_because=(why,))
             context = self._context(device, RUNTIME, "/", root)
-            states += [state for first in (initial, *written) for state in self._offered(context, first)]
+            for first in (initial, *written):
+                trial = Trial(context, (first,), self._registered, self._loaded)
+                found, open_ends = trial.of(lambda context, first=first: self._offered(context, first))  # type: ignore[misc]
+                states += found
+                unclear += open_ends
         unclear += self._doubts_of_maker(device, self._reach(root))
-        self._outcomes[device.address] = _Outcomes(_distinct(states), tuple(unclear))
+        self._outcomes[device.address] = _Outcomes(distinct(states), tuple(unclear))
 
     def _doubts_of_maker(self, device: Device, reach: Reach) -> t.Iterator[Unclear]:
         physical = self._by_address.get(device.physical_function or "")
@@ -315,20 +385,12 @@ class _Simulation:
         if not jobs:
             return outcomes
         context = self._context(device, step.name, step.stage.place, step.stage)
-        detached = any(state.pending for state in outcomes.states) or any(_is_detached(job, context) for job in jobs)
-        states = _distinct(
-            DeviceSimulation(context, state, self._registered, self._loaded, late).run(order)
-            for late in ((False, True) if detached else (False,))
-            for state in outcomes.states
-            for order in orders(jobs)
-        )
+        eventful = self._events is not None and bool(self._events.eventful)
+        states, open_ends = Trial(context, outcomes.states, self._registered, self._loaded, eventful).of_jobs(jobs)
         if not outcomes.is_open:
-            return dataclasses.replace(outcomes, states=states)
-        doubts = [doubt for job in jobs for doubt in _doubts_of(job)]
-        owners = self._reach(step.stage).anything(device) if doubts else ()
-        unclear = (Unclear(doubt, owners) for doubt in doubts)
+            return dataclasses.replace(outcomes, states=states).also(*open_ends)
         refused = tuple(refusal for job in jobs for refusal in _refusals_of(job))
-        return _Outcomes(states, outcomes.unclear, (*outcomes.refused, *refused)).also(*unclear)
+        return _Outcomes(states, outcomes.unclear, (*outcomes.refused, *refused)).also(*open_ends)
 
     def _candidates(self, device: Device, step: BootStep, outcomes: _Outcomes) -> frozenset[str]:
         """The modules whose insertion can bind the device in this step."""
@@ -337,17 +399,24 @@ class _Simulation:
         indices = {*step.naming.get(device.address, ()), *step.naming.get(OWN, ()), *(() if own is None else (own,))}
         named.update(driver for index in indices for driver in step.concerns[index].overrides)
         added = (effect for index in indices for _place, effect in step.concerns[index].by_address.get(None, ()))
-        named.update(effect.driver for effect in added if isinstance(effect, NewId) and effect.id.matches(device))
+        further = () if self._events is None else self._events.further(device)
+        for effect in map(plain, (*added, *further)):
+            if (isinstance(effect, NewId) and effect.id.matches(device)) or (
+                isinstance(effect, (SetOverride, Bind)) and effect.driver is not None
+            ):
+                named.add(effect.driver)
         found = {match.module for match in step.stage.kernel.natives(device.modalias)}
         found |= self._registrar.configured_natives(step.stage, device)
         found |= self._registrar.with_dynamic_id(step.stage, device)
+        found |= frozenset() if self._events is None else self._events.eventful
         return frozenset(found | {module for name in named for module in self._registrar.modules_of(name)})
 
     def _notice_autoprobe(self, device: Device, step: BootStep) -> None:
         own = step.own.get(device.address)
-        for effect in () if own is None else step.jobs[own].effects:
-            if isinstance(effect, SetAutoprobe) and effect.address in (OWN, device.address):
-                self._autoprobe[device.address] = effect.on
+        for index in (*step.naming.get(device.address, ()), *(() if own is None else (own,))):
+            for effect in step.concerns[index].about(device.address, OWN):
+                if isinstance(effect, SetAutoprobe) and (effect.address == device.address or index == own):
+                    self._autoprobe[device.address] = effect.on
 
     def _doubt(self, devices: t.Sequence[Device], sentence: str) -> None:
         """A doubt about a stage applies to every device that is not certain to be bound by then and that a driver could match."""
@@ -361,12 +430,27 @@ class _Simulation:
         return self._reach(self._boot.stages[-1]).anything(device) if self._boot.stages else (None, ANOTHER)
 
     def _context(self, device: Device, stage: StageName, place: str, at: Stage | None) -> ProbeContext:
-        autoprobe = self._autoprobe.get(device.physical_function or "", True)
-        declined = self._boot.declined.get(device.address, frozenset())
-        registers = self._registrar.registering_in(at)
-        return ProbeContext(
-            device, stage, place, registers, self._no_iommu, self._registrar.vfio_pci_has_set("disable_denylist", at), autoprobe, declined
+        context = ProbeContext(
+            device,
+            stage,
+            place,
+            self._registrar.registering_in(at),
+            None if self._takes_without_iommu(at) else self._no_iommu,
+            self._registrar.vfio_pci_has_set("disable_denylist", at),
+            self._autoprobe.get(device.physical_function or "", True),
+            self._boot.declined.get(device.address, frozenset()),
+            lambda registration: self._registrar.why_declined(registration, device),
         )
+        events = self._events
+        if events is None or at is None:
+            return context
+        return dataclasses.replace(context, on_bind=events.on_bind(device), on_unbind=events.on_unbind(device), on_load=events.of_module)
+
+    def _takes_without_iommu(self, at: Stage | None) -> bool:
+        """Whether VFIO accepts devices that are in no IOMMU group (vfio_group_find_or_alloc() in drivers/vfio)."""
+        if VFIO not in self._loaded and at is not None:
+            return self._registrar.is_set(at, VFIO, NO_IOMMU_MODE)
+        return self._noiommu
 
     # -- the end
 
@@ -397,9 +481,10 @@ class _Simulation:
         return (*own, *self._boot.assumes)
 
     def _what_is_unclear(self, device: Device, outcomes: _Outcomes) -> tuple[Unclear, ...]:
-        """What can change the owner: an influence whose only possible result is the owner that is predicted cannot."""
+        """What can change the owner: an influence that leads to no other owner than those that are predicted cannot."""
         owners = {state.driver for state in outcomes.states}
-        matters = (one for one in outcomes.unclear if not (owners.issuperset(one.owners) and len(owners) == 1))
+        # One without owners of its own says why several of the states are possible.
+        matters = (one for one in outcomes.unclear if not owners.issuperset(one.owners) or (not one.owners and len(owners) > 1))
         return tuple(dict.fromkeys((*matters, *self._name_doubts(device, outcomes))))
 
     def _name_doubts(self, device: Device, outcomes: _Outcomes) -> t.Iterator[Unclear]:
@@ -418,19 +503,6 @@ class _Simulation:
 
     def _no_driver(self, device: Device) -> Reason:
         return Reason(f"modules.alias of {self._boot.release}", f"no module matches {device.modalias}")
-
-
-def _is_detached(job: Job, context: ProbeContext) -> bool:
-    inserted = (module for effect in job.effects if isinstance(effect, LoadRequest) for module in effect.insertions)
-    return any(registration.detached is not None for module in inserted for registration in context.registers(module))
-
-
-def _doubts_of(job: Job) -> t.Iterator[str]:
-    for effect in job.effects:
-        if isinstance(effect, Doubt) and job.own:
-            yield effect.sentence
-        elif isinstance(effect, LoadRequest):
-            yield from effect.doubts
 
 
 def _refusals_of(job: Job) -> t.Iterator[Reason]:
@@ -453,14 +525,6 @@ def _list_jobs(work: LoadList, modprobe: Modprobe) -> t.Iterator[Job]:
         yield Job(tuple(request for found in requests for request in found))
     else:
         yield from (Job(found) for found in requests)
-
-
-def _distinct(states: t.Iterable[DeviceState]) -> tuple[DeviceState, ...]:
-    """The first state of each outcome, in order."""
-    found: dict[t.Hashable, DeviceState] = {}
-    for state in states:
-        found.setdefault(state.outcome, state)
-    return tuple(found.values())
 
 
 def _unless_same(outcomes: _Outcomes, taken: Assigned) -> t.Iterator[Unclear]:

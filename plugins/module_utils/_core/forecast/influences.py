@@ -7,16 +7,16 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot.influence import ANOTHER, TAKES_AWAY
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast import matching
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import ANOTHER, TAKES_AWAY
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Stage
-    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.influence import Act, Influence
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.device_simulation import DeviceState
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import Modprobe
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.registration import Registrar
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Act, Influence
 
 NAMES_A_DRIVER: t.Final[frozenset[Act]] = frozenset(("override", "bind", "new_id"))
 Owner = t.Optional[str]
@@ -36,7 +36,7 @@ class Reach:
     def __init__(self, registrar: Registrar, stage: Stage, modprobe: Modprobe) -> None:
         self._registrar = registrar
         self._stage = stage
-        self._modprobe = modprobe
+        self.modprobe = modprobe
         self._loaded: dict[str, tuple[str, ...]] = {}
 
     def of(self, influence: Influence, device: Device, states: t.Sequence[DeviceState], may_be_free: bool = False) -> tuple[Owner, ...]:
@@ -76,6 +76,8 @@ class Reach:
             wanted = self._candidates(device, states)
             if influence.modules is None or not wanted.isdisjoint(influence.modules):
                 yield from (None, *self.matching(device))
+        if "lock" in influence.acts:
+            yield from (None, *self.matching(device))
         if "create" in influence.acts and device.is_virtual:
             yield from (None, *self.matching(device))
 
@@ -102,7 +104,7 @@ class Reach:
     def _insertions(self, name: str) -> tuple[str, ...]:
         """What `modprobe` of a name inserts, with its softdeps and dependencies."""
         if name not in self._loaded:
-            requests = self._modprobe.ask(name, False, None)
+            requests = self.modprobe.ask(name, False, None)
             self._loaded[name] = tuple(dict.fromkeys(module for request in requests for module in request.insertions))
         return self._loaded[name]
 

@@ -92,7 +92,7 @@ def why_off(devices: t.Sequence[Device], boot: Boot) -> str | None:
     names += ["intel_iommu"] if makers & set(INTEL) or not makers else []
     names += ["amd_iommu"] if makers & set(AMD) or not makers else []
     for name in names:
-        words = [word for value in boot.cmdline.values(name) for word in value.split(",") if word in ("on", "off", "force")]
+        words = [word for value in boot.cmdline.of_kernel.values(name) for word in value.split(",") if word in ("on", "off", "force")]
         if words and words[-1] == "off":
             return f"there is no IOMMU: {boot.cmdline_source} has {name}=off"
     if boot.has_iommu is False:

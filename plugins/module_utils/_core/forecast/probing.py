@@ -5,24 +5,34 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Reason
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.settings import Settings
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import install_command
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameters import every_ids, given_to, why_refused
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot, Stage
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.install_command import Step
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import Directive
 
-Found = tuple[str, Reason]
-"""A module, and why it was found."""
-_NOTHING = re.compile(r"(?:/usr)?(?:/bin/)?(true|false|:)")
-_MODPROBE = re.compile(r"(?:(?:/usr)?/s?bin/)?modprobe")
-_SEPARATOR = re.compile(r"\s*(;|&&)\s*")
-_IGNORE_INSTALL = ("--ignore-install", "-i")
-_QUIET = ("-q", "--quiet", "-b", "--use-blacklist", "-qb", "-a", "--all", "-v", "--verbose", "--")
+
+class Found(t.NamedTuple):
+    """A module, why it was found, and the alias that it was found by, if not by its name."""
+
+    module: str
+    why: Reason
+    alias: str = ""
+
+
+class Listed(t.NamedTuple):
+    """A module that is to be inserted, whether its install line is ignored, and the alias that it was found by."""
+
+    module: str
+    ignores_install: bool
+    alias: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,35 +47,38 @@ class LoadRequest:
     insertions: tuple[str, ...]
     because: tuple[Reason, ...]
     refused: tuple[Reason, ...] = ()
-    doubts: tuple[str, ...] = ()
+    influences: tuple[Influence, ...] = ()
+    """Commands of `install` lines that run, and that cannot be read."""
     failed: bool = False
+    aliases: tuple[tuple[str, str], ...] = ()
+    """Modules that were found by an alias that options are given to, each with it."""
 
-
-@dataclasses.dataclass(frozen=True)
-class _Command:
-    """What an `install` line does: the modules that it loads by name; None if that cannot be determined."""
-
-    names: tuple[str, ...] | None
-    fails: bool = False
+    def alias_of(self, module: str) -> str:
+        return next((alias for name, alias in self.aliases if name == module), "")
 
 
 class Modprobe:
     """kmod in one stage.  ``loaded`` are the modules that earlier stages have loaded."""
 
-    def __init__(self, boot: Boot, stage: Stage, loaded: frozenset[str]) -> None:
+    def __init__(self, boot: Boot, stage: Stage, loaded: frozenset[str], settings: Settings | None = None) -> None:
         self._boot = boot
+        self._stage = stage
+        self._settings = settings or Settings(boot)
         self._kernel = stage.kernel
         self._config = stage.config
         self._place = f"modules.alias of {stage.kernel.release}" if stage.place == "/" else f"modules.alias in {stage.place}"
         self._loaded = loaded
         self._asked: dict[tuple[str, bool], tuple[LoadRequest, ...]] = {}
-        self._loadable: dict[str, Reason | None] = {}
+        self._ignoring: dict[str, tuple[LoadRequest, ...]] = {}
+        self._loadable: dict[tuple[str, str], Reason | None] = {}
 
     def ask(self, text: str, honours_blacklist: bool, source: Reason | None = None) -> tuple[LoadRequest, ...]:
         """Ask for an alias or a name, as udev (`kmod load`), systemd-modules-load and `modprobe` do."""
         key = (text, honours_blacklist)
         if key not in self._asked:
-            self._asked[key] = tuple(self._request(module, why, honours_blacklist) for module, why in self.lookup(text))
+            # Install lines that ask for each other would never end.
+            self._asked[key] = ()
+            self._asked[key] = tuple(self._request(found, honours_blacklist) for found in self.lookup(text))
         requests = self._asked[key]
         if source is None:
             return requests
@@ -83,123 +96,143 @@ class Modprobe:
         return ()
 
     def _from_config_alias(self, name: str) -> list[Found]:
-        found = self._config.aliases(name)
-        return [(entry.arguments[1], Reason(str(entry.source), f"alias {entry.arguments[0]} {entry.arguments[1]}")) for entry in found]
+        found = [(entry.arguments, entry.source) for entry in self._config.aliases(name)]
+        return [Found(module, Reason(str(source), f"alias {pattern} {module}"), pattern) for (pattern, module), source in found]
 
     def _from_names(self, name: str) -> list[Found]:
-        return [(name, Reason(f"modules.dep of {self._kernel.release}", name))] if name in self._kernel.modules else []
+        return [Found(name, Reason(f"modules.dep of {self._kernel.release}", name))] if name in self._kernel.modules else []
 
     def _from_install(self, name: str) -> list[Found]:
         lines = [line for line in self._config.directives if line.command == "install" and line.arguments[0] == name]
-        return [(name, _said(line)) for line in lines[:1]]
+        return [Found(name, said(line)) for line in lines[:1]]
 
     def _from_modules_alias(self, name: str) -> list[Found]:
         """All modules whose alias matches, in depmod's order: DKMS's after the kernel's own."""
         if not name.startswith("pci:"):
             return []
         found = [match for match in self._kernel.natives(name) if match.order >= 0]
-        return [(match.module, Reason(self._place, f"{match.alias} {match.module}")) for match in found]
+        return [Found(match.module, Reason(self._place, f"{match.alias} {match.module}"), name) for match in found]
 
     def _from_built_ins(self, name: str) -> list[Found]:
-        return [(name, Reason(f"modules.builtin of {self._kernel.release}", name))] if name in self._kernel.builtins else []
+        return [Found(name, Reason(f"modules.builtin of {self._kernel.release}", name))] if name in self._kernel.builtins else []
 
     # -- insertion
 
-    def _request(self, module: str, why: Reason, honours_blacklist: bool) -> LoadRequest:
+    def _request(self, found: Found, honours_blacklist: bool) -> LoadRequest:
         """As kmod_module_probe_insert_module(): a blacklist applies to the requested module, not to its dependencies and softdeps."""
-        if self._is_in_kernel(module):
-            return LoadRequest(module, (), (why,))
-        blacklisted = self._blacklist_of(module) if honours_blacklist else None
+        if self._is_in_kernel(found.module):
+            return LoadRequest(found.module, (), (found.why,))
+        blacklisted = self._blacklist_of(found.module) if honours_blacklist else None
         if blacklisted is not None:
-            return LoadRequest(module, (), (why,), (blacklisted,))
-        return self._insert(module, why)
+            return LoadRequest(found.module, (), (found.why,), (blacklisted,))
+        return self._insert(found)
 
     def _blacklist_of(self, module: str) -> Reason | None:
         sources = self._config.blacklisted(module)
         return Reason(str(sources[0]), f"blacklist {module}") if sources else None
 
-    def _insert(self, module: str, why: Reason) -> LoadRequest:
+    def _insert(self, found: Found, ignores_install: bool = False) -> LoadRequest:
+        module, why, alias = found
         inserted: list[str] = []
         refused: list[Reason] = []
-        doubts: list[str] = []
+        influences: list[Influence] = []
         required = {module, *self._kernel.dependencies(module)}
         because = [why]
         failed = False
-        for name, ignores_install in self._probe_list(module, set(), because):
+        aliases: dict[str, str] = {}
+        for name, ignores, found_by in self._probe_list(module, set(), because, alias, ignores_install):
             if self._is_in_kernel(name) or name in inserted:
                 continue
-            line = None if ignores_install else self._install_of(name)
-            failure = self.unloadable(name) if line is None else self._run_install(name, line, inserted, doubts)
+            line = None if ignores else self._install_of(name)
+            known_as = found_by if found_by in self._config.modules_with_options else ""
+            if line is None:
+                failure, fails = self.unloadable(name, known_as), True
+            else:
+                failure, fails = self._run_install(name, line, inserted, influences)
             if failure is not None:
                 refused.append(failure)
                 if name in required:
-                    failed = line is None or name != module or _command(line, name).fails
+                    failed = fails or name != module
                     break
             elif line is None:
                 inserted.append(name)
-        return LoadRequest(module, tuple(inserted), tuple(because), tuple(refused), tuple(doubts), failed)
+                aliases.update({name: known_as} if known_as else {})
+                refused += self._why_without_driver(name, known_as)
+        return LoadRequest(module, tuple(inserted), tuple(because), tuple(refused), tuple(influences), failed, tuple(aliases.items()))
 
-    def _probe_list(self, module: str, visited: set[str], because: list[Reason]) -> t.Iterator[tuple[str, bool]]:
+    def _why_without_driver(self, module: str, alias: str) -> t.Iterator[Reason]:
+        """Why a module registers no driver although it is loaded."""
+        found = self._settings.registration(self._stage, module, alias)
+        if found is not None and found.certain:
+            yield Reason(found.source, found.fact)
+
+    def _probe_list(
+        self, module: str, visited: set[str], because: list[Reason], alias: str = "", ignores_install: bool = False
+    ) -> t.Iterator[Listed]:
         """As __kmod_module_get_probe_list(): dependencies, then the module, each with its softdeps before and after it.
 
-        Yields each name and whether its install line is ignored.
+        Where the install line is not to count (`modprobe -i`), the module has no softdeps.
         """
         if module in visited:
             return
         visited.add(module)
-        for name in (*self._kernel.dependencies(module), module):
+        for name in self._kernel.dependencies(module):
             yield from self._with_softdeps(name, visited, because)
+        if ignores_install:
+            yield Listed(module, True, alias)
+        else:
+            yield from self._with_softdeps(module, visited, because, alias)
 
-    def _with_softdeps(self, module: str, visited: set[str], because: list[Reason]) -> t.Iterator[tuple[str, bool]]:
+    def _with_softdeps(self, module: str, visited: set[str], because: list[Reason], alias: str = "") -> t.Iterator[Listed]:
         """As __kmod_module_fill_softdep(): only the first matching softdep line counts, and it makes kmod ignore `install`."""
         line = next(iter(self._config.softdeps(module)), None)
         before = [found for word in softdep_words(line, "pre:") for found in self.lookup(word)]
         after = [found for word in softdep_words(line, "post:") for found in self.lookup(word)]
         if line is not None and (before or after):
-            because.append(_said(line))
-        for name, _why in before:
-            yield from self._probe_list(name, visited, because)
-        yield module, bool(before or after)
-        for name, _why in after:
-            yield from self._probe_list(name, visited, because)
+            because.append(said(line))
+        for found in before:
+            yield from self._probe_list(found.module, visited, because, found.alias)
+        yield Listed(module, bool(before or after), alias)
+        for found in after:
+            yield from self._probe_list(found.module, visited, because, found.alias)
 
     # -- refusal
 
-    def unloadable(self, module: str) -> Reason | None:
+    def unloadable(self, module: str, alias: str = "") -> Reason | None:
         """Why a module or one of its dependencies cannot be loaded; None if they can."""
-        if module not in self._loadable:
-            self._loadable[module] = None
-            self._loadable[module] = self._why_unloadable(module)
-        return self._loadable[module]
+        key = (module, alias)
+        if key not in self._loadable:
+            self._loadable[key] = None
+            self._loadable[key] = self._why_unloadable(module, alias)
+        return self._loadable[key]
 
-    def _why_unloadable(self, module: str) -> Reason | None:
+    def _why_unloadable(self, module: str, alias: str) -> Reason | None:
         if self._is_in_kernel(module):
             return None
-        if module in self._boot.cmdline.refused:
-            return Reason(self._boot.cmdline_source, f"module_blacklist={module}")
+        return self._refused_by_kernel(module, alias) or self._missing_dependency(module)
+
+    def _refused_by_kernel(self, module: str, alias: str) -> Reason | None:
+        cmdline, source = self._boot.cmdline, self._boot.cmdline_source
+        if cmdline.refuses_all:
+            return Reason(source, "nomodule: the kernel loads no module")
+        if module in cmdline.refused:
+            return Reason(source, f"module_blacklist={module}")
         if module not in self._kernel.modules:
             return Reason(f"modules.dep of {self._kernel.release}", f"there is no module {module}")
         facts = self._boot.modules.get(module)
         if facts is not None and facts.refused is not None:
             return Reason(f"{module} of {self._kernel.release}", facts.refused)
-        refused = self._refused_ids(module) if facts is not None and facts.takes_ids else None
-        if refused is not None:
-            return refused
+        found = self._settings.load(self._stage, module, alias)
+        return Reason(found.source, found.fact) if found is not None and found.certain else None
+
+    def _missing_dependency(self, module: str) -> Reason | None:
         for dependency in self._kernel.dependencies(module):
             line = self._install_of(dependency)
             stands_in = line is not None and not self._has_softdep(dependency) and dependency not in self._loaded
-            missing = _said(line) if line is not None and stands_in and _command(line, dependency).names == () else None
+            missing = said(line) if line is not None and stands_in and install_command.loads_nothing(line, dependency) else None
             missing = missing or self.unloadable(dependency)
             if missing is not None:
                 return missing
-        return None
-
-    def _refused_ids(self, module: str) -> Reason | None:
-        """load_module() gives up where parse_args() finds any value that the parameter does not take."""
-        for one in every_ids(given_to(self._config, module)):
-            why = why_refused(one)
-            if why is not None:
-                return Reason(str(one.source), f"ids= of {module} {why}: the kernel does not load it with that")
         return None
 
     def _is_in_kernel(self, module: str) -> bool:
@@ -214,22 +247,55 @@ class Modprobe:
         line = next(iter(self._config.softdeps(module)), None)
         return any(self.lookup(word) for kind in ("pre:", "post:") for word in softdep_words(line, kind))
 
-    def _run_install(self, module: str, line: Directive, inserted: list[str], doubts: list[str]) -> Reason | None:
-        """Run the `install` command.  Plain `modprobe` does not apply the blacklist to a module that is requested by name."""
-        command = _command(line, module)
-        if command.names is None:
-            doubts.append(
-                f"{line.source} runs a command in place of loading {module} ({line.arguments[1]}); what it loads cannot be determined."
-            )
-            return None
-        for name in command.names:
-            if name == module:
-                if self.unloadable(name) is None:
-                    inserted.append(name)
+    def _run_install(self, module: str, line: Directive, inserted: list[str], influences: list[Influence]) -> tuple[Reason | None, bool]:
+        """Run the `install` command: why the module is not loaded after it, and whether the command fails.
+
+        Plain `modprobe` does not apply the blacklist to a module that is requested by name.
+        """
+        steps = install_command.parse(line.arguments[1], module)
+        unknown = (install_command.Step("", is_known=False),)
+        status = True
+        for step in unknown if steps is None else steps:
+            if not step.runs(status):
                 continue
-            for request in self.ask(name, honours_blacklist=False):
+            if not step.is_known:
+                influences += self._noticed(line, module)
+                return None, False
+            status = step.succeeds if not step.names else self._run_modprobe(step, module, inserted, influences)
+        return None if module in inserted else said(line), not status
+
+    def _noticed(self, line: Directive, module: str) -> tuple[Influence, ...]:
+        """What a command that cannot be read in full may do."""
+        judged = self._stage.install_commands.get(str(line.source))
+        return (
+            (Influence(str(line.source), f"runs `{line.arguments[1].strip()}` in place of loading {module}"),) if judged is None else judged
+        )
+
+    def _run_modprobe(self, step: Step, module: str, inserted: list[str], influences: list[Influence]) -> bool:
+        """Whether it succeeds."""
+        status = True
+        for name in step.names:
+            if name == module:
+                loads = self.unloadable(name) is None
+                inserted += [name] if loads else []
+                status = status and loads
+                continue
+            requests = self._ask_ignoring(name) if step.ignores_install else self.ask(name, honours_blacklist=False)
+            for request in requests:
                 inserted.extend(other for other in request.insertions if other not in inserted)
-        return None if module in inserted else _said(line)
+                influences += request.influences
+            status = status and bool(requests) and not any(request.failed for request in requests)
+        return status
+
+    def _ask_ignoring(self, name: str) -> tuple[LoadRequest, ...]:
+        """`modprobe -i`: the named module's own install line and softdeps do not count."""
+        if name not in self._ignoring:
+            self._ignoring[name] = ()
+            self._ignoring[name] = tuple(
+                LoadRequest(found.module, (), (found.why,)) if self._is_in_kernel(found.module) else self._insert(found, True)
+                for found in self.lookup(name)
+            )
+        return self._ignoring[name]
 
 
 def softdep_words(line: Directive | None, wanted: str) -> tuple[str, ...]:
@@ -243,31 +309,5 @@ def softdep_words(line: Directive | None, wanted: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def loads_nothing(line: Directive, module: str) -> bool:
-    """Whether all that an `install` line does is to keep the module out."""
-    return _command(line, module).names == ()
-
-
-def _said(line: Directive) -> Reason:
+def said(line: Directive) -> Reason:
     return Reason(str(line.source), " ".join((line.command, *(word.strip() for word in line.arguments))))
-
-
-def _command(line: Directive, module: str) -> _Command:
-    names: list[str] = []
-    fails = False
-    words_and_links = ["", *_SEPARATOR.split(line.arguments[1].strip())]
-    for link, words in zip(words_and_links[::2], (part.split() for part in words_and_links[1::2])):
-        if not words or (link == "&&" and fails):
-            continue
-        nothing = _NOTHING.fullmatch(words[0])
-        fails = nothing is not None and nothing[1] == "false"
-        if nothing:
-            continue
-        if not _MODPROBE.fullmatch(words[0]):
-            return _Command(None)
-        ignores = any(word in _IGNORE_INSTALL for word in words)
-        asked = [normalize_module_name(word) for word in words[1:] if word not in _IGNORE_INSTALL and word not in _QUIET]
-        if any(word.startswith(("-", "$")) or "=" in word for word in asked) or (module in asked and not ignores):
-            return _Command(None)
-        names += asked
-    return _Command(tuple(names), fails)

@@ -9,37 +9,41 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Reason
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.device_simulation import Registration
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.settings import Settings, aliases_with_options, unclear
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import parameters
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import version_key
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameter_types import parse_boolean
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameters import every_ids, named
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import PciDriver
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot, Stage
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot, ModuleFacts, Stage
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameters import Parameter
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.refusals import Refusal
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import PciId
 
 VFIO_PCI = "vfio_pci"
 ASYNC_PROBE = "async_probe"
 TAKES_VALUES = "6.3"
-FALSE = ("0", "n", "N", "no", "No", "NO", "off", "Off", "OFF", "f", "F")
-TRUE = ("1", "y", "Y", "on", "ON", "true")
 _Ids = tuple[tuple["PciId", ...], t.Optional[Reason]]
 
 
 class Registrar:
     """The modules of one boot."""
 
-    def __init__(self, boot: Boot) -> None:
+    def __init__(self, boot: Boot, devices: t.Sequence[Device] = ()) -> None:
         self._boot = boot
+        self.settings = Settings(boot, devices)
         self._vfio = frozenset().union(*(stage.kernel.vfio_modules for stage in boot.stages)) | {VFIO_PCI}
         self._modules: dict[str, list[str]] = {}
         for module, facts in boot.modules.items():
             for driver in facts.drivers:
                 self._modules.setdefault(driver.name, []).append(module)
-        self._known: dict[tuple[int, str], tuple[Registration, ...]] = {}
+        self._known: dict[tuple[int, str, str], tuple[Registration, ...]] = {}
         self._dynamic: dict[int, tuple[tuple[str, tuple[PciId, ...]], ...]] = {}
-        self._in_stage: dict[int, t.Callable[[str], tuple[Registration, ...]]] = {}
+        self._in_stage: dict[int, t.Callable[[str, str], tuple[Registration, ...]]] = {}
 
     def built_in(self) -> t.Iterator[Registration]:
         """Built-in drivers in link order; their `ids=` can be set only on the command line."""
@@ -47,26 +51,34 @@ class Registrar:
             facts = self._boot.modules.get(module)
             takes_ids = facts is not None and facts.takes_ids
             ids, because = self._ids_on_cmdline(module) if takes_ids else ((), None)
-            yield Registration(driver, module, module in self._vfio, ids, because)
+            refusal = self.settings.registration(None, module)
+            if refusal is None or not refusal.certain:
+                may = () if refusal is None else (unclear(refusal),)
+                yield Registration(driver, module, module in self._vfio, ids, because, setting=self.settings.of(None, module), unclear=may)
 
-    def registers(self, stage: Stage | None, module: str) -> tuple[Registration, ...]:
-        """The drivers that inserting the module in a stage registers."""
+    def registers(self, stage: Stage | None, module: str, alias: str = "") -> tuple[Registration, ...]:
+        """The drivers that inserting the module in a stage registers; ``alias`` is what it was found by, if options are given to that."""
         facts = self._boot.modules.get(module)
         if facts is None or stage is None:
             return ()
-        key = (id(stage), module)
+        key = (id(stage), module, alias)
         if key not in self._known:
-            ids, because = self._ids(stage, module) if facts.takes_ids else ((), None)
-            is_vfio, asked = module in self._vfio, self._asks_for_async(stage, module)
-            self._known[key] = tuple(
-                Registration(driver, module, is_vfio, ids, because)
-                if asked is None or driver.name in facts.synchronous
-                else Registration(dataclasses.replace(driver, asynchronous=True), module, is_vfio, ids, because, asked)
-                for driver in facts.drivers
-            )
+            refusal = self.settings.registration(stage, module, alias)
+            off = refusal is not None and refusal.certain
+            self._known[key] = () if off else tuple(self._registrations(stage, facts, module, alias))
         return self._known[key]
 
-    def _asks_for_async(self, stage: Stage, module: str) -> Reason | None:
+    def _registrations(self, stage: Stage, facts: ModuleFacts, module: str, alias: str) -> t.Iterator[Registration]:
+        ids, because = self._ids(stage, module, alias) if facts.takes_ids else ((), None)
+        asked = self._asks_for_async(stage, module, alias)
+        refusal, setting = self.settings.registration(stage, module, alias), self.settings.of(stage, module, alias)
+        may = () if refusal is None else (unclear(refusal),)
+        for driver in facts.drivers:
+            detached = None if driver.name in facts.synchronous else asked
+            taken = driver if detached is None else dataclasses.replace(driver, asynchronous=True)
+            yield Registration(taken, module, module in self._vfio, ids, because, detached, setting, may)
+
+    def _asks_for_async(self, stage: Stage, module: str, alias: str = "") -> Reason | None:
         """`async_probe` among the module's options; since Linux 6.3 it takes a value, and `module.async_probe` applies to all modules.
 
         (unknown_module_param_cb() in kernel/module/main.c)
@@ -75,24 +87,39 @@ class Registrar:
         of_all = self._on_cmdline("module") if takes_values else ()
         asked: Reason | None = None
         # unknown_module_param_cb() compares to the letter.
-        own = (one for one in parameters.given_to(stage.config, module) if one.name == ASYNC_PROBE)
+        own = (one for one in parameters.given_to(stage.config, module, alias) if one.name == ASYNC_PROBE)
         for before, given in (("", named(of_all, ASYNC_PROBE)), (f"options {module} ", own)):
             for one in given:
-                refused = takes_values and one.value in FALSE
+                refused = takes_values and one.value is not None and parse_boolean(one.value) is False
                 asked = None if refused else Reason(str(one.source), f"{before}{one.written}: loading it does not wait for its probes")
         return asked
 
     def _on_cmdline(self, module: str) -> tuple[Parameter, ...]:
         return parameters.given_to_built_in(self._boot.cmdline, self._boot.cmdline_source, module)
 
-    def registering_in(self, stage: Stage | None) -> t.Callable[[str], tuple[Registration, ...]]:
+    def why_declined(self, registration: Registration, device: Device) -> Refusal | None:
+        """Why a driver declines a device that it matches, or may."""
+        if registration.setting is None or registration.is_vfio:
+            return None
+        return self.settings.probe(registration.setting, registration.driver, device)
+
+    def why_built_in_is_off(self, driver: str, device: Device) -> Refusal | None:
+        """Why a built-in driver, to which the device is bound now, does not take it in this boot, or may not."""
+        module = next(iter(self.modules_of(driver)), normalize_module_name(driver))
+        found = self.settings.registration(None, module)
+        if found is not None:
+            return found
+        known = next((one for name, one in self._boot.built_in if name == module and one.name == driver), PciDriver(driver))
+        return self.settings.probe(self.settings.of(None, module), known, device)
+
+    def registering_in(self, stage: Stage | None) -> t.Callable[[str, str], tuple[Registration, ...]]:
         if id(stage) not in self._in_stage:
-            self._in_stage[id(stage)] = lambda module: self.registers(stage, module)
+            self._in_stage[id(stage)] = lambda module, alias: self.registers(stage, module, alias)
         return self._in_stage[id(stage)]
 
-    def _ids(self, stage: Stage, module: str) -> _Ids:
+    def _ids(self, stage: Stage, module: str, alias: str) -> _Ids:
         """The last `ids=` counts; a module with one that the kernel refuses is not loaded, see `Modprobe.unloadable()`."""
-        return _parsed(parameters.given_to(stage.config, module), f"options {module} ")
+        return _parsed(parameters.given_to(stage.config, module, alias), f"options {alias or module} ")
 
     def _ids_on_cmdline(self, module: str) -> _Ids:
         """The kernel goes on without an `ids=` that it refuses."""
@@ -108,7 +135,8 @@ class Registrar:
         """The modules whose `ids=` in that stage matches the device."""
         if id(stage) not in self._dynamic:
             modules = self._boot.modules.keys() & stage.config.modules_with_options
-            listed = ((module, self.registers(stage, module)) for module in sorted(modules))
+            named_so = [*((module, "") for module in sorted(modules)), *aliases_with_options(stage.config)]
+            listed = ((module, self.registers(stage, module, alias)) for module, alias in named_so)
             self._dynamic[id(stage)] = tuple((module, found[0].ids) for module, found in listed if found and found[0].ids)
         return {module for module, ids in self._dynamic[id(stage)] if any(entry.matches(device) for entry in ids)}
 
@@ -132,8 +160,12 @@ class Registrar:
 
     def vfio_pci_has_set(self, parameter: str, stage: Stage | None) -> bool:
         """Whether a boolean parameter of vfio-pci is set: disable_denylist, enable_sriov."""
-        given = () if stage is None else named(parameters.given_to(stage.config, VFIO_PCI), parameter)
-        return bool(given) and ("1" if given[-1].value is None else given[-1].value) in TRUE
+        return stage is not None and self.is_set(stage, VFIO_PCI, parameter)
+
+    def is_set(self, stage: Stage | None, module: str, parameter: str) -> bool:
+        """Whether a module's boolean parameter is on."""
+        given = self.settings.of(stage, module).values.get(parameter)
+        return given is not None and (given.value is None or bool(parse_boolean(given.value)))
 
     def doubts(self, drivers: t.Collection[str]) -> t.Iterator[str]:
         """Doubts about these drivers."""

@@ -8,12 +8,12 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Reason
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.device_simulation import Job
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.events import NewId, ProbeNow, SetOverride, Unbind
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.effects import NewId, ProbeNow, SetOverride, Unbind
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import PciId
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Later
-    from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.events import Effect
+    from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.effects import Effect
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import Modprobe
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
 

@@ -11,95 +11,16 @@ from __future__ import annotations
 import dataclasses
 import posixpath
 import re
-import stat as stat_bits
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.compression import FileReader, unpacked
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import CorruptFileError, HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.archive import MAGICS, Member, Reader, members, skip_padding
+from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image_file import opened
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_file import Fingerprint, module_name
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
-
-
-MAGICS = (b"070701", b"070702")
-TRAILER = b"TRAILER!!!"
-HEADER_SIZE = 110
-# PATH_MAX
-LONGEST_NAME = 4096
-
-
-class Reader(t.Protocol):
-    """A stream that is read once, sequentially."""
-
-    position: int
-
-    def read(self, size: int) -> bytes: ...
-
-    def peek(self, size: int) -> bytes: ...
-
-    def skip(self, size: int) -> None: ...
-
-
-class Member(t.NamedTuple):
-    """An entry of an archive; the reader's next ``size`` bytes are its content."""
-
-    name: str
-    mode: int
-    links: int
-    inode: tuple[int, int, int]
-    size: int
-
-    @property
-    def is_file(self) -> bool:
-        return stat_bits.S_ISREG(self.mode)
-
-    @property
-    def is_link(self) -> bool:
-        return stat_bits.S_ISLNK(self.mode)
-
-
-def members(reader: Reader) -> t.Iterator[Member]:
-    """Each entry of the archive that begins at the reader's position; what the caller does not read of its content is skipped.
-
-    Raises CorruptFileError if the archive is corrupt.
-    """
-    start = reader.position
-    while True:
-        header = reader.read(HEADER_SIZE)
-        if len(header) < HEADER_SIZE or header[:6] not in MAGICS:
-            raise CorruptFileError(f"the archive is corrupt at byte {reader.position - len(header)}")
-        mode, links, size, name_size = (_field(header, index) for index in (1, 4, 6, 11))
-        if not 0 < name_size <= LONGEST_NAME:
-            raise CorruptFileError(f"the archive is corrupt at byte {reader.position}: a name of {name_size} bytes")
-        name = reader.read(name_size)[:-1]
-        _align(reader, start)
-        if name == TRAILER:
-            return
-        end = reader.position + size
-        inode = (_field(header, 0), _field(header, 7), _field(header, 8))
-        yield Member(_plain(name), mode, links, inode, size)
-        reader.skip(end - reader.position)
-        _align(reader, start)
-
-
-def _field(header: bytes, index: int) -> int:
-    text = header[6 + 8 * index : 14 + 8 * index]
-    try:
-        return int(text, 16)
-    except ValueError:
-        raise CorruptFileError(f"the archive is corrupt: {text!r} is not a number") from None
-
-
-def _align(reader: Reader, start: int) -> None:
-    reader.skip(-(reader.position - start) % 4)
-
-
-def _plain(name: bytes) -> str:
-    text = name.decode("utf-8", "surrogateescape")
-    while text.startswith(("./", "/")):
-        text = text[2:] if text.startswith("./") else text[1:]
-    return text
 
 
 # The files whose content decides which driver a device is bound to.  Of all others only the names are kept.
@@ -107,15 +28,17 @@ KEPT = re.compile(
     r"(?:etc|run|lib|usr/lib|usr/local/lib)/(?:modprobe\.d|udev/rules\.d|modules-load\.d)/[^/]+"
     r"|etc/(?:modules|cmdline|(?:cmdline|conf)\.d/[^/]+)"
     r"|conf/(?:modules|param\.conf|conf\.d/[^/]+)"
-    r"|scripts/.+"
+    r"|scripts/.+|hooks/[^/]+"
     r"|(?:usr/|var/)?lib/dracut/hooks/.+|(?:usr/)?bin/dracut-pre-udev"
     r"|(?:etc|usr/lib|lib)/systemd/system/(?:dracut-pre-udev|systemd-(?:modules-load|udev-trigger|udevd))\.service(?:\.d/[^/]+)?"
     r"|(?:usr/)?lib/modules/[^/]+/modules\.(?:alias|builtin|builtin\.modinfo|dep|order|softdep|weakdep)"
 )
+# Any script is kept as well: what runs in an image can be anywhere in it.
+SCRIPT = b"#!"
+LARGEST_SCRIPT = 256 << 10
 LARGEST_KEPT = 8 << 20
 LONGEST_LINK = 4096
 MAX_LINKS = 40
-PADDING_STEP = 4096
 # dracut's squash modules put the whole tree into one of these.
 NESTED = ("squash-root.img", "squashfs-root.img", "erofs-root.img")
 
@@ -133,23 +56,26 @@ class Image:
     """The path in the image of the file that depmod would choose for each module, by normalized name."""
     fingerprints: t.Mapping[str, Fingerprint]
     """The fingerprints of the modules that the caller asked for, by name."""
+    boot_config: str = ""
+    """The boot configuration behind the archives, from which the kernel may take arguments."""
 
     @classmethod
-    def read(cls, host: Host, path: str, release: str, fingerprint: t.Collection[str] = ()) -> Image:
+    def read(cls, host: Host, path: str, release: str, fingerprint: t.Collection[str] = (), more: t.Sequence[str] = ()) -> Image:
         """Read an image; ``fingerprint`` has the normalized names of modules whose content is to be compared.
 
+        ``more`` are images that are unpacked over it, in order.  Of a unified kernel image its own initramfs is read.
         Raises CorruptFileError if it is corrupt, HostError if this host lacks what is needed to read it.
         """
         tree = _Tree(frozenset(fingerprint))
+        boot_config = [_read_file(host, one, tree) for one in (path, *more)][-1]
+        name = joined(path, more)
+        nested = next((found for found in NESTED if found in tree.names), None)
+        if nested is not None:
+            raise _hidden_error(name, nested)
         try:
-            with host.open(path) as file:
-                _read_segments(host, file, tree)
-            nested = next((name for name in NESTED if name in tree.names), None)
-            if nested is not None:
-                raise _hidden_error(path, nested)
-            return tree.image(host, path, release)
+            return dataclasses.replace(tree.image(host, name, release), boot_config=boot_config)
         except CorruptFileError as error:
-            raise CorruptFileError(f"{path} cannot be read: {error.msg}.") from error
+            raise CorruptFileError(f"{name} cannot be read: {error.msg}.") from error
 
     def text(self, path: str) -> bytes | None:
         """The content of a configuration file; None if the image does not have it."""
@@ -189,6 +115,9 @@ class _Tree:
             if not member.name or member.name == ".":
                 continue
             self.names.add(member.name)
+            # What comes later replaces what is there.
+            self.links.pop(member.name, None)
+            self._contents.pop(member.name, None)
             if member.is_link:
                 target = self._content(reader, min(member.size, LONGEST_LINK)).rstrip(b"\0")
                 self.links[member.name] = target.decode("utf-8", "surrogateescape")
@@ -196,7 +125,7 @@ class _Tree:
                 self._add_file(reader, member, waiting)
 
     def _add_file(self, reader: Reader, member: Member, waiting: dict[tuple[int, int, int], list[str]]) -> None:
-        kept = [member.name] if self._is_kept(member) else []
+        kept = [member.name] if self._is_kept(member) or self._is_script(reader, member) else []
         if member.size == 0 and member.links > 1:
             if kept:
                 waiting.setdefault(member.inode, []).extend(kept)
@@ -210,6 +139,10 @@ class _Tree:
         if module_name(member.name) in self._fingerprint:
             return True
         return member.size <= LARGEST_KEPT and KEPT.fullmatch(member.name) is not None
+
+    @staticmethod
+    def _is_script(reader: Reader, member: Member) -> bool:
+        return 0 < member.size <= LARGEST_SCRIPT and reader.peek(len(SCRIPT)) == SCRIPT
 
     @staticmethod
     def _content(reader: Reader, size: int) -> bytes:
@@ -234,11 +167,26 @@ class _Tree:
         )
 
 
+def joined(path: str, more: t.Sequence[str]) -> str:
+    """How messages name several images that make one initramfs."""
+    return "+".join((path, *more))
+
+
+def _read_file(host: Host, path: str, tree: _Tree) -> str:
+    """Adds a file's archives to the tree; the text of its boot configuration."""
+    try:
+        with opened(host, path) as (file, boot_config):
+            _read_segments(host, file, tree)
+    except CorruptFileError as error:
+        raise CorruptFileError(f"{path} cannot be read: {error.msg}.") from error
+    return boot_config
+
+
 def _read_segments(host: Host, file: t.BinaryIO, tree: _Tree) -> None:
     found = False
     while True:
         plain = FileReader(file)
-        _skip_padding(plain)
+        skip_padding(plain)
         start = plain.peek(len(MAGICS[0]))
         if not start:
             break
@@ -254,18 +202,10 @@ def _read_segments(host: Host, file: t.BinaryIO, tree: _Tree) -> None:
 
 
 def _read_archives(reader: Reader, tree: _Tree) -> None:
-    _skip_padding(reader)
+    skip_padding(reader)
     while reader.peek(1):
         tree.add_archive(reader)
-        _skip_padding(reader)
-
-
-def _skip_padding(reader: Reader) -> None:
-    while ahead := reader.peek(PADDING_STEP):
-        rest = ahead.lstrip(b"\0")
-        reader.skip(len(ahead) - len(rest))
-        if rest:
-            return
+        skip_padding(reader)
 
 
 def _modules(names: t.Iterable[str], release: str) -> dict[str, str]:

@@ -9,7 +9,7 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image import KEPT, Image, resolved
+from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image import KEPT, Image, joined, resolved
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache import Cache
@@ -93,13 +93,16 @@ class ImageView:
 UNASKED = re.compile(r"(?:usr/)?lib/firmware/|usr/share/|(?:usr/)?lib/(?:kbd|locale)/")
 
 
-def read_image(host: Host, path: str, release: str, cache: Cache | None) -> Image:
-    """An image without fingerprints, as a forecast needs it.  Raises what `Image.read()` does."""
+def read_image(host: Host, path: str, release: str, cache: Cache | None, more: t.Sequence[str] = ()) -> Image:
+    """An image without fingerprints, as a forecast needs it; ``more`` are unpacked over it.  Raises what `Image.read()` does."""
     if cache is None:
-        return Image.read(host, path, release)
+        return Image.read(host, path, release, (), more)
     # An image has the modules of one kernel, but does not say which kernel it is for.
-    kind = f"image-{release.replace('/', '_')}"
-    return cache.remembered(kind, path, lambda: Image.read(host, path, release), to_cache, lambda kept: from_cache(kept, path, release))
+    kind = "-with-".join(("image-" + release.replace("/", "_"), *(one.replace("/", "_") for one in more)))
+    name = joined(path, more)
+    return cache.remembered(
+        kind, path, lambda: Image.read(host, path, release, (), more), to_cache, lambda kept: from_cache(kept, name, release), more
+    )
 
 
 def to_cache(image: Image) -> dict[str, t.Any]:
@@ -109,10 +112,11 @@ def to_cache(image: Image) -> dict[str, t.Any]:
         "links": {name: target for name, target in image.links.items() if not UNASKED.match(name)},
         "texts": {name: content.decode("utf-8", "surrogateescape") for name, content in image.texts.items()},
         "modules": dict(image.modules),
+        "boot_config": image.boot_config,
     }
 
 
 def from_cache(kept: t.Any, path: str, release: str) -> Image:
     """Raises AttributeError, KeyError or TypeError for a value that `to_cache()` did not write."""
     texts = {name: content.encode("utf-8", "surrogateescape") for name, content in kept["texts"].items()}
-    return Image(path, release, frozenset(kept["names"]), dict(kept["links"]), texts, dict(kept["modules"]), {})
+    return Image(path, release, frozenset(kept["names"]), dict(kept["links"]), texts, dict(kept["modules"]), {}, kept["boot_config"])

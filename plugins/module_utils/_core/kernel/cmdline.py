@@ -9,6 +9,7 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameter_types import parse_boolean
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
@@ -48,10 +49,33 @@ class Cmdline:
         return tuple(name for names in listed for name in names.split(",") if name)
 
     @property
+    def of_kernel(self) -> Cmdline:
+        """The words that the kernel reads; programs and kmod read on behind `--`."""
+        end = next((place for place, word in enumerate(self.arguments) if name_and_value(word) == (END, None)), None)
+        return self if end is None else Cmdline(self.arguments[:end])
+
+    @property
     def refused(self) -> tuple[str, ...]:
         """The modules in `module_blacklist=`, which the kernel itself refuses to load; the last occurrence counts."""
-        values = self.values("module_blacklist")
+        values = self.of_kernel.values("module_blacklist")
         return tuple(name for name in values[-1].split(",") if name) if values else ()
+
+    @property
+    def refuses_all(self) -> bool:
+        """Whether `nomodule` forbids to load any module (core_param(nomodule, modules_disabled, bint) in kernel/module/main.c)."""
+        found = [value for name, value in map(name_and_value, self.of_kernel.arguments) if name == "nomodule"]
+        states = [True if value is None else parse_boolean(value) for value in found]
+        return next((state for state in reversed(states) if state is not None), False)
+
+    @property
+    def refused_functions(self) -> tuple[str, ...]:
+        """The functions in each `initcall_blacklist=`, which the kernel does not call (init/main.c)."""
+        return tuple(name for value in self.of_kernel.values("initcall_blacklist") for name in value.split(",") if name)
+
+    @property
+    def has_nomodeset(self) -> bool:
+        """Whether a word begins with `nomodeset` (obsolete_checksetup() in init/main.c compares no further)."""
+        return any(name_and_value(word)[0].startswith("nomodeset") for word in self.of_kernel.arguments)
 
     @property
     def module_options(self) -> tuple[tuple[str, str], ...]:

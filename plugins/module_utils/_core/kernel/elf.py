@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import struct
 import typing as t
 
@@ -19,6 +20,8 @@ RESERVED = 0xFF00
 
 # Relocations that store a symbol's full address plus an addend, by e_machine: R_X86_64_64, R_AARCH64_ABS64, R_PPC64_ADDR64.
 ADDRESS_RELOCATIONS = {62: 1, 183: 257, 21: 38}
+MAPPING = (".L", "L0", "$")
+"""How the names begin that kallsyms passes over (is_mapping_symbol() in include/linux/module_symbol.h)."""
 
 
 class NotElfError(Exception):
@@ -136,38 +139,82 @@ class Elf:
 
     def pointers(self, section: int) -> dict[int, Place]:
         """The targets of the pointers in a section, by their offset in it.  For 64-bit files of known machines only."""
-        wanted = ADDRESS_RELOCATIONS.get(self.machine)
         found: dict[int, Place] = {}
+        for table, offset, symbol, addend in self._addresses(section):
+            place = self._symbol_place(table, symbol)
+            if place is not None:
+                found[offset] = Place(place.section, place.offset + addend)
+        return found
+
+    def pointer_names(self, section: int) -> dict[int, str]:
+        """The names of the symbols that the pointers in a section refer to, by offset: also those that others define."""
+        return {offset: self._symbol_name(table, symbol) for table, offset, symbol, _addend in self._addresses(section)}
+
+    def _symbol_name(self, table: int, number: int) -> str:
+        try:
+            name, *_rest = self._fields(struct.unpack_from(self._symbol, self.data, self._symbol_at(table, number)))
+            return _string(self.data, self._section(self._section(table).link).start + name)
+        except (struct.error, ValueError) as error:
+            raise NotElfError(str(error)) from error
+
+    def _addresses(self, section: int) -> t.Iterator[tuple[int, int, int, int]]:
+        """Each pointer in a section: the table of its symbol, its offset, the symbol's number, the addend."""
+        wanted = ADDRESS_RELOCATIONS.get(self.machine)
         if wanted is None or not self.wide:
-            return found
+            return
         relocation = struct.Struct(f"{self.order}QQq")
         for table in self.sections:
             if table.kind != RELA or table.info != section:
                 continue
             content = _whole(self.data[table.start : table.start + table.size], relocation.size)
-            symbols = self._symbol_places(table.link)
             for offset, info, addend in relocation.iter_unpack(content):
                 if info & 0xFFFFFFFF == wanted:
-                    place = symbols(info >> 32)
-                    if place is not None:
-                        found[offset] = Place(place.section, place.offset + addend)
-        return found
+                    yield table.link, offset, info >> 32, addend
 
-    def _symbol_places(self, table: int) -> t.Callable[[int], Place | None]:
-        """A cached lookup of where a symbol, by number, is defined; most relocations use the same symbol of a section."""
-        start = self._section(table).start
-        known: dict[int, Place | None] = {}
+    def first_symbol_at(self, name: str) -> str | None:
+        """The first symbol in the table that has the address of symbol ``name``, which is how the kernel names that address.
 
-        def place(number: int) -> Place | None:
-            if number not in known:
-                try:
-                    _name, section, value, _size = self._fields(struct.unpack_from(self._symbol, self.data, start + number * 24))
-                except struct.error as error:
-                    raise NotElfError(str(error)) from error
-                known[number] = Place(section, value) if UNDEFINED < section < RESERVED else None
-            return known[number]
+        (find_kallsyms_symbol() in kernel/module/kallsyms.c)  None if there is no such symbol.
+        """
+        for table in self.sections:
+            if table.name == ".symtab":
+                names = self._section(table.link).start
+                symbol = struct.Struct(self._symbol)
+                rows = list(symbol.iter_unpack(_whole(self.data[table.start : table.start + table.size], symbol.size)))
+                # Names may share their ends in the table of strings.
+                called = set(_occurrences(self.section_content(table.link), name.encode() + b"\0"))
+                wanted = next((self._place_of(row) for row in rows if row[0] in called and self._is_called(names + row[0], name)), None)
+                same = (row for row in rows if row[0] and wanted is not None and self._place_of(row) == wanted)
+                texts = (_string(self.data, names + row[0]) for row in same)
+                return next((text for text in texts if not text.startswith(MAPPING)), None)
+        return None
 
-        return place
+    def _is_called(self, at: int, name: str) -> bool:
+        return self.data.startswith(name.encode() + b"\0", at)
+
+    def _place_of(self, row: tuple[t.Any, ...]) -> tuple[int, int] | None:
+        """Section and value of a symbol; None if it is not defined in the file."""
+        _name, section, value, _size = self._fields(row)
+        return (section, value) if UNDEFINED < section < RESERVED else None
+
+    def _symbol_at(self, table: int, number: int) -> int:
+        return self._section(table).start + number * struct.calcsize(self._symbol)
+
+    def _symbol_place(self, table: int, number: int) -> Place | None:
+        """Where a symbol, by number, is defined; cached, because most relocations use the same symbol of a section."""
+        known = self._known_places
+        if (table, number) not in known:
+            try:
+                row = struct.unpack_from(self._symbol, self.data, self._symbol_at(table, number))
+            except struct.error as error:
+                raise NotElfError(str(error)) from error
+            place = self._place_of(row)
+            known[table, number] = None if place is None else Place(*place)
+        return known[table, number]
+
+    @functools.cached_property
+    def _known_places(self) -> dict[tuple[int, int], Place | None]:
+        return {}
 
     @property
     def _symbol(self) -> str:
@@ -199,6 +246,13 @@ def _names_with(names: bytes, part: bytes) -> t.Iterator[tuple[int, str]]:
             return
         yield start, names[start:end].decode("utf-8", "surrogateescape")
         at = names.find(part, end)
+
+
+def _occurrences(text: bytes, part: bytes) -> t.Iterator[int]:
+    at = text.find(part)
+    while at >= 0:
+        yield at
+        at = text.find(part, at + 1)
 
 
 def _whole(data: bytes, size: int) -> bytes:

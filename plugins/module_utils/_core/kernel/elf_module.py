@@ -11,11 +11,15 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.compression import unpacked_bytes
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import CorruptFileError, HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf import Elf, NotElfError
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameter_table import read_types
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameter_types import Types
 
 
+INIT = "init_module"
+"""module_init() makes it another name of the module's own function (include/linux/module.h)."""
 MAGIC = b"~Module signature appended~\n"
 # struct module_signature in include/linux/module_signature.h: algo, hash, id_type, signer_len, key_id_len, 3 bytes, sig_len
 TRAILER = struct.Struct(">BBBBB3xI")
@@ -89,9 +93,13 @@ class ModuleInfo:
     srcversion: str | None
     aliases: tuple[str, ...]
     signer: str | None
-    parameters: frozenset[str] = frozenset()
+    types: Types = dataclasses.field(default_factory=dict)
+    """The types of its parameters, by normalized name."""
     versioned: bool = False
     """Whether it has the version of each symbol that it uses (CONFIG_MODVERSIONS)."""
+    license: str | None = None
+    init: str | None = None
+    """The function that runs when it is loaded, as `initcall_blacklist=` names it; None if it has none, or none that can be seen."""
 
     @classmethod
     def parse(cls, module: bytes, where: str) -> ModuleInfo:
@@ -116,10 +124,17 @@ class ModuleInfo:
         def first(key: str) -> str | None:
             return next(iter(fields.get(key, ())), None)
 
-        aliases = tuple(fields.get("alias", ()))
-        # .modinfo has the type of each parameter (include/linux/moduleparam.h).
-        parameters = frozenset(entry.partition(":")[0] for entry in fields.get("parmtype", ()))
-        return cls(first("vermagic"), first("version"), first("srcversion"), aliases, signer(elf.data), parameters, _is_versioned(elf))
+        return cls(
+            vermagic=first("vermagic"),
+            version=first("version"),
+            srcversion=first("srcversion"),
+            aliases=tuple(fields.get("alias", ())),
+            signer=signer(elf.data),
+            types=read_types(elf, fields),
+            versioned=_is_versioned(elf),
+            license=first("license"),
+            init=elf.first_symbol_at(INIT),
+        )
 
     @classmethod
     def read(cls, host: Host, path: str) -> ModuleInfo:
@@ -128,6 +143,11 @@ class ModuleInfo:
             return cls.parse(unpacked_bytes(host, host.read_bytes(path)), path)
         except CorruptFileError as error:
             raise HostError(f"{path} is not a kernel module: {error.msg}.") from error
+
+    @property
+    def parameters(self) -> frozenset[str]:
+        """The names of its parameters, normalized."""
+        return frozenset(self.types)
 
     def fits(self, release: str) -> bool:
         """Whether it was built for the kernel of that release."""

@@ -126,9 +126,15 @@ class ModprobeConfig:
         """Where the module is blacklisted."""
         return tuple(directive.source for directive in self._about("blacklist", module))
 
-    def options(self, module: str) -> tuple[Directive, ...]:
-        """The module's options; kmod passes them all, in this order."""
-        return self._about("options", module)
+    def options(self, module: str, alias: str = "") -> tuple[Directive, ...]:
+        """The module's options; kmod passes them all, in this order.
+
+        Those of the ``alias`` that it was found by are among them (kmod_module_get_options() in libkmod-module.c).
+        """
+        if not alias or alias == module or not self._about("options", alias):
+            return self._about("options", module)
+        names = (normalize_module_name(module), alias)
+        return tuple(line for line in self._by_command.get("options", ()) if line.arguments[0] in names)
 
     @property
     def modules_with_options(self) -> t.Collection[str]:
@@ -155,7 +161,7 @@ class ModprobeConfig:
         return known[name]
 
     def _about(self, command: str, module: str) -> tuple[Directive, ...]:
-        return self._by_name.get((command, normalize_module_name(module)), ())
+        return self._by_name.get((command, module if "[" in module else normalize_module_name(module)), ())
 
     def _matching(self, command: str, module: str) -> tuple[Directive, ...]:
         name = normalize_module_name(module)

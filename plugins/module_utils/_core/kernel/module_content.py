@@ -15,6 +15,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf imp
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf_module import ModuleInfo
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import BUILTIN_LINE, MODULES, Kernel
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_file import Fingerprint, module_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameter_types import ParameterType
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import PciDriver, PciId
 
 if t.TYPE_CHECKING:
@@ -52,7 +53,7 @@ class ModuleContent:
 
     def to_cache(self) -> dict[str, t.Any]:
         """A representation in JSON."""
-        info = {**vars(self.info), "parameters": sorted(self.info.parameters)}
+        info = {**vars(self.info), "types": {name: [kind.kind, kind.limit] for name, kind in self.info.types.items()}}
         drivers = [
             [driver.name, driver.asynchronous, [list(vars(entry).values()) for entry in driver.ids]] for driver in self.tables.drivers
         ]
@@ -61,7 +62,8 @@ class ModuleContent:
     @classmethod
     def from_cache(cls, kept: t.Any) -> ModuleContent:
         """Raises TypeError, KeyError or ValueError for a value that `to_cache()` did not write."""
-        info = {**kept["info"], "aliases": tuple(kept["info"]["aliases"]), "parameters": frozenset(kept["info"]["parameters"])}
+        types = {name: ParameterType(*kind) for name, kind in kept["info"]["types"].items()}
+        info = {**kept["info"], "aliases": tuple(kept["info"]["aliases"]), "types": types}
         drivers = tuple(PciDriver(name, tuple(PciId(*entry) for entry in ids), asynchronous) for name, asynchronous, ids in kept["drivers"])
         return cls(ModuleInfo(**info), Tables(drivers, frozenset(kept["synchronous"]), kept["complete"]))
 

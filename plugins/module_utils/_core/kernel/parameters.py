@@ -17,11 +17,13 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import END, WORD, name_and_value
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import SourceLine
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameter_types import objection
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import ANY, PciId
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import Directive, ModprobeConfig
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameter_types import Types
 
 LONGEST_IDS = 1023
 """`static char ids[1024]` in drivers/vfio/pci/vfio_pci.c and drivers/pci/pci-stub.c; param_set_copystring() refuses what is longer."""
@@ -48,17 +50,21 @@ def in_lines(lines: t.Iterable[Directive]) -> tuple[Parameter, ...]:
     return tuple(_parameters((match[0], _source(begins, match.start())) for match in WORD.finditer(text.rstrip(" "))))
 
 
-def given_to(config: ModprobeConfig, module: str) -> tuple[Parameter, ...]:
-    """What a module is loaded with, the command line's at the end."""
-    return in_lines(config.options(module))
+def given_to(config: ModprobeConfig, module: str, alias: str = "") -> tuple[Parameter, ...]:
+    """What a module is loaded with, the command line's at the end; ``alias`` is what kmod found it by, if not by its name."""
+    return in_lines(config.options(module, alias))
 
 
 def given_to_built_in(cmdline: Cmdline, source: str, module: str) -> tuple[Parameter, ...]:
     """What the kernel hands to a module that is built in; the names are without the module's."""
     prefix = f"{normalize_module_name(module)}."
-    found = _parameters((word, SourceLine(source, 0)) for word in cmdline.arguments)
-    mine = (one for one in found if normalize_module_name(one.name).startswith(prefix))
+    mine = (one for one in words_of(cmdline, source) if normalize_module_name(one.name).startswith(prefix))
     return tuple(dataclasses.replace(one, name=one.name[len(prefix) :]) for one in mine)
+
+
+def words_of(cmdline: Cmdline, source: str) -> tuple[Parameter, ...]:
+    """Every word that the kernel reads."""
+    return tuple(_parameters((word, SourceLine(source, 0)) for word in cmdline.arguments))
 
 
 def _parameters(words: t.Iterable[tuple[str, SourceLine]]) -> t.Iterator[Parameter]:
@@ -76,6 +82,20 @@ def _source(begins: t.Sequence[tuple[int, SourceLine]], position: int) -> Source
 def named(parameters: t.Iterable[Parameter], name: str) -> tuple[Parameter, ...]:
     """Each time that a parameter is given, `-` for `_` or not (parameq() in kernel/params.c); the last one counts."""
     return tuple(one for one in parameters if normalize_module_name(one.name) == name)
+
+
+def last_of_each(parameters: t.Iterable[Parameter], types: Types, is_built_in: bool = False) -> dict[str, Parameter]:
+    """What a module's parameters are in the end, by normalized name: without those that it does not have.
+
+    What is built in keeps the value before one that is refused; a loadable module is not loaded with that.
+    """
+    found: dict[str, Parameter] = {}
+    for one in parameters:
+        name = normalize_module_name(one.name)
+        fault = objection(types[name], one.value) if is_built_in and name in types else None
+        if name in types and (fault is None or not fault.certain):
+            found[name] = one
+    return found
 
 
 # -- ids=

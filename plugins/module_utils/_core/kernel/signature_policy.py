@@ -30,7 +30,7 @@ def enforced_by(host: Host, release: str, cmdline: Cmdline) -> str | None:
     """What makes kernel ``release``, booted with ``cmdline``, refuse unsigned modules; None if nothing does."""
     if _asked(cmdline):
         return "module.sig_enforce on its command line"
-    level = next((value for value in cmdline.values("lockdown")[-1:] if value in LEVELS), None)
+    level = next((value for value in cmdline.of_kernel.values("lockdown")[-1:] if value in LEVELS), None)
     if level is not None:
         return f"lockdown={level} on its command line"
     config, options = _config(host, release)

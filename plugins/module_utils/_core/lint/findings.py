@@ -12,10 +12,16 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.lint import (
     dead_names,
     dead_rules,
     ignored_lines,
+    misplaced_files,
+    misread_lines,
+    misread_lists,
+    misspelt_words,
     stale_image,
+    udev_mistakes,
     unloadable,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint import dead_names as dead_lists
+from ansible_collections.vfio.variants.plugins.module_utils._core.lint.grouping import without_consequences
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import HostPolicy
 
 if t.TYPE_CHECKING:
@@ -61,6 +67,24 @@ CHECKS: tuple[Check, ...] = (
     unloadable.claimed_modules_that_nobody_may_load,
     unloadable.iommu_switched_off,
     unloadable.denied_devices,
+    udev_mistakes.mistakes_in_rules,
+    misread_lines.line_ends,
+    misread_lines.unseen_characters,
+    misread_lines.words_too_many,
+    misread_lines.quoted_names,
+    misread_lines.stray_identifiers,
+    misread_lines.options_of_another_module,
+    misread_lines.softdeps_in_other_words,
+    misread_lines.lines_of_another_file,
+    misread_lists.directives_in_lists,
+    misread_lists.words_after_modules,
+    misread_lists.lists_that_are_not_read,
+    misread_lists.saved_overrides_that_are_not_read,
+    misplaced_files.rules_that_udev_does_not_read,
+    misplaced_files.files_in_misspelt_directories,
+    misspelt_words.misspelt_words,
+    misspelt_words.words_of_another_initramfs,
+    misspelt_words.stray_words,
 )
 
 
@@ -69,4 +93,4 @@ def find(
 ) -> tuple[Finding, ...]:
     """All findings, each once, even if it applies to several kernels."""
     host = HostPolicy(tuple(boots), inventory, tuple(kernels), files)
-    return tuple(dict.fromkeys(finding for check in CHECKS for finding in check(host)))
+    return without_consequences(list(dict.fromkeys(finding for check in CHECKS for finding in check(host))))

@@ -52,6 +52,8 @@ class Device:
     """For a physical function: whether its virtual functions are offered to drivers."""
     nodes: tuple[str, ...] = ()
     """The interfaces and device nodes of the function: ``net/enp1s0``, ``block/nvme0n1``, ``drm/card0``, ``vfio/15``."""
+    path: str | None = None
+    """Its place in sysfs below /sys, with the bridges above it: ``/devices/pci0000:00/0000:00:01.0/0000:01:00.0``; None if unknown."""
 
     @property
     def id(self) -> str:
@@ -129,13 +131,19 @@ def _read_drivers(host: Host) -> t.Iterator[tuple[str, Driver]]:
 def _read_device(host: Host, address: str) -> Device | None:
     try:
         with host.open_directory(f"{DEVICES}/{address}") as directory:
-            return _device(directory, address)
+            return _device(directory, address, _path(host, address))
     except (HostError, FileNotFoundError):
         # The function was removed meanwhile.
         return None
 
 
-def _device(directory: DirectoryHandle, address: str) -> Device:
+def _path(host: Host, address: str) -> str | None:
+    """From the link of the bus to the device: ``../../../devices/pci0000:00/0000:00:01.0/0000:01:00.0``."""
+    _above, found, below = (host.link(f"{DEVICES}/{address}") or "").partition("/devices/")
+    return f"/devices/{below}" if found else None
+
+
+def _device(directory: DirectoryHandle, address: str, path: str | None) -> Device:
     entries = frozenset(directory.entries())
     ids = _Identity.read(directory)
     group = directory.link_name("iommu_group") if "iommu_group" in entries else None
@@ -165,6 +173,7 @@ def _device(directory: DirectoryHandle, address: str) -> Device:
         max_virtual_functions=_number(directory.attribute("sriov_totalvfs")) if "sriov_totalvfs" in entries else 0,
         drivers_autoprobe="sriov_drivers_autoprobe" not in entries or directory.attribute("sriov_drivers_autoprobe") != "0",
         nodes=_nodes(directory, entries, group),
+        path=path,
     )
 
 

@@ -12,9 +12,10 @@ import dataclasses
 import posixpath
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import loads_nothing, softdep_words
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import softdep_words
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.install_command import loads_nothing
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import PENDING
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameters import LONGEST_IDS, parse_ids
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import given_ids

@@ -14,16 +14,16 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors im
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.dead_rules import overrides_that_disagree
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import HostPolicy, listed
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.ignored_lines import installs_beside_softdeps
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.boot_change import removals
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import natives_of
-from ansible_collections.vfio.variants.plugins.module_utils._core.policy.suggested_change import removals
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot, Winner
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
+    from ansible_collections.vfio.variants.plugins.module_utils._core.policy.boot_change import SuggestedChange
     from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import Decision
     from ansible_collections.vfio.variants.plugins.module_utils._core.policy.facts import PolicyFacts
     from ansible_collections.vfio.variants.plugins.module_utils._core.policy.plan import PolicyPlan
-    from ansible_collections.vfio.variants.plugins.module_utils._core.policy.suggested_change import SuggestedChange
 
 LONGEST_REASON = 3
 """How many of the deciding facts a sentence names."""

@@ -1,6 +1,10 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The smallest change that makes a claimed driver win: each is tried on the facts, and one counts only if the forecast says so."""
+"""The smallest change that makes a claimed driver win: each is tried on all devices, and counts only if it helps and harms none.
+
+By the forecast's own word: the device is certain to be bound to the claimed driver, and every other device's answer stays as it
+is, or becomes certain for the driver that the host's policy claims that device for.
+"""
 
 from __future__ import annotations
 
@@ -8,162 +12,240 @@ import dataclasses
 import types
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import CERTAIN, INITRAMFS, KERNEL, ROOT, LoadList
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot.rebuilt_image import rebuilt
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import CERTAIN, INITRAMFS, KERNEL
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.policy_files import SITE
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.forecast import forecast
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.registration import Registrar
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import Directive, ModprobeConfig, SourceLine
-from ansible_collections.vfio.variants.plugins.module_utils._core.policy.rules import lines_for
-from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import Rules, parse
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import Selector
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.boot_change import (
+    SuggestedChange,
+    in_root,
+    removals,
+    with_claims,
+    with_image_rebuilt,
+    with_listed,
+    with_softdeps,
+    without_names,
+)
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot, Stage, Winner, Work
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot, Winner
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
 
-
-NOTHING_ELSE: t.Mapping[str, str] = types.MappingProxyType({})
-FIRST_FILE = "/etc/modprobe.d/00-vfio.conf"
-"""Which is read before most others."""
+NO_CLAIMS: t.Mapping[str, str] = types.MappingProxyType({})
+UNBOUNDED = 1 << 62
+EVENTS_LIKE_A_DEVICE = 10
+"""Cost factor: the events of ten classes of devices cost as much as the simulation of one."""
+RULES_LIKE_A_DEVICE = 25
+"""Cost factor: one extra forecast per 25 rules, since every event is checked against the rules that write to other devices."""
 
 
 @dataclasses.dataclass(frozen=True)
-class SuggestedChange:
-    """A change in words, and the boot that it leads to; ``line`` is what it takes away, with its place."""
+class Remedy:
+    """A change that helps, and the addresses of all devices that it binds as they are claimed."""
 
     sentence: str
-    boot: Boot
-    line: str = ""
+    devices: tuple[str, ...]
 
 
-def would_change(device: Device, driver: str, devices: t.Sequence[Device], boot: Boot, now: Winner) -> str | None:
-    """What makes ``driver`` win for certain, as a sentence; None where it wins already, or where nothing that is known would do."""
-    if now.driver == driver and now.certainty == CERTAIN:
-        return None
-    module = next(iter(Registrar(boot).modules_of(driver)), None)
-    if module is None or not any(stage.kernel.has(module) for stage in boot.stages):
-        return f"Kernel {boot.release} has no module with a driver {driver}: install or build it for that kernel first."
-    if now.stage == KERNEL:
-        return f"{now.driver} is built into kernel {boot.release} and has the device before any file is read; move it after the boot."
-    for change in _changes(device, driver, module, boot, now):
-        after = forecast(devices, change.boot, only=(device,))[device.address]
-        if (after.driver, after.certainty) == (driver, CERTAIN):
-            return change.sentence
-    return None
+class OutOfBudgetError(Exception):
+    """The search has cost as much as it may, and is not at its end."""
 
 
-def _changes(device: Device, driver: str, module: str, boot: Boot, now: Winner) -> t.Iterator[SuggestedChange]:
-    """Changes from the smallest on: take one line away or add one, rebuild the image, both, and last a policy of our own."""
-    removed = list(removals(boot, now))
-    additions = list(_softdeps(boot, device, driver if normalize_module_name(driver) == module else module))
-    yield from (*removed, *additions)
-    image = next((stage for stage in boot.stages if stage.name == INITRAMFS), None)
-    rebuild = "" if image is None else f" and rebuild {image.place}"
-    if image is not None:
-        yield SuggestedChange(f"Rebuild {image.place}: it does not hold what the root's files say.", _rebuilt(boot, module))
-        for change in (*removed, *additions):
-            yield SuggestedChange(f"{change.sentence[:-1]}{rebuild}.", _rebuilt(change.boot, module))
-    for without in (None, *removed):
-        start = boot if without is None else without.boot
-        first = "" if without is None else f"{without.sentence[:-1]}, and "
-        claim = f"claim {device.address} for {driver} with boot_policy"
-        sentence = first + (claim if first else claim[0].upper() + claim[1:]) + rebuild + "."
-        yield SuggestedChange(sentence, _claimed(_rebuilt(start, module), device, driver, module))
+class Search:
+    """The search for changes of one boot.  ``claimed`` has the drivers that the host's policy claims devices for, by address.
 
-
-def removals(
-    boot: Boot, now: Winner, also: t.Mapping[str, str] = NOTHING_ELSE, spared: t.Sequence[str] = ()
-) -> t.Iterator[SuggestedChange]:
-    """Without each line that has a part in the outcome, as far as an operator wrote it, or that is among ``also``.
-
-    ``also`` are what lines say, by place; lines of the files ``spared`` stay.
+    ``carried`` are the modules that the initramfs generator is configured to include.  ``limit`` is in forecasts of one device.
     """
-    if any(boot.cmdline_source in str(because) for because in now.because):
-        yield from _without_arguments(boot, now)
-    lines = _lines(boot)
-    for source, fact in {**now.facts, **also}.items():
-        if source == boot.cmdline_source or source.startswith(tuple(f"{path}:" for path in spared)):
-            continue
-        if source in lines:
-            yield SuggestedChange(f"Remove {source} ({fact}).", _without_line(boot, source), f"{source}: {fact}")
-        elif any(assigned.source == source for assigned in boot.later.driverctl.values()):
-            kept = {address: assigned for address, assigned in boot.later.driverctl.items() if assigned.source != source}
-            later = dataclasses.replace(boot.later, driverctl=kept)
-            yield SuggestedChange(f"Remove {source}.", dataclasses.replace(boot, later=later), f"{source}: {fact}")
+
+    def __init__(
+        self,
+        devices: t.Sequence[Device],
+        boot: Boot,
+        claimed: t.Mapping[str, str] = NO_CLAIMS,
+        carried: t.Collection[str] = (),
+        before: t.Mapping[str, Winner] | None = None,
+        limit: int = UNBOUNDED,
+        classes: int = 1,
+    ) -> None:
+        self._devices = devices
+        self._boot = boot
+        self._claimed = claimed
+        self._carried = frozenset(map(normalize_module_name, carried))
+        self._before = forecast(devices, boot) if before is None else before
+        self._left = limit
+        self._classes = classes
+        self._rules = 1 + sum(len(stage.rules.rules) for stage in boot.stages) // RULES_LIKE_A_DEVICE
+        self._after: dict[str, t.Mapping[str, Winner]] = {}
+
+    def remedy(self, device: Device, driver: str) -> Remedy | None:
+        """The first change that helps; None where no known one does.  Raises OutOfBudgetError."""
+        module = _module_of(driver, self._boot)
+        if module is None:
+            return None
+        for change in self._changes(device, driver, module):
+            moved = self._moved(change, device, driver)
+            if moved:
+                return Remedy(change.sentence, moved)
+        return None
+
+    # -- trying
+
+    def _moved(self, change: SuggestedChange, device: Device, driver: str) -> tuple[str, ...]:
+        """The devices whose answers the change improves, among them ``device``; none if it does not help, or harms one."""
+        if not _is_certain(self._own_answer(change, device), driver):
+            return ()
+        after = self._answers(change)
+        moved = [address for address, winner in after.items() if _answer(winner) != _answer(self._before[address])]
+        claimed = {**self._claimed, device.address: driver}
+        if all(address in claimed and _is_certain(after[address], claimed[address]) for address in moved):
+            return tuple(moved)
+        return ()
+
+    def _own_answer(self, change: SuggestedChange, device: Device) -> Winner:
+        known = self._after.get(change.sentence)
+        if known is not None:
+            return known[device.address]
+        self._spend(1 + self._classes // EVENTS_LIKE_A_DEVICE)
+        return forecast(self._devices, change.boot, only=(device,))[device.address]
+
+    def _answers(self, change: SuggestedChange) -> t.Mapping[str, Winner]:
+        if change.sentence not in self._after:
+            self._spend(self._classes)
+            self._after[change.sentence] = forecast(self._devices, change.boot)
+        return self._after[change.sentence]
+
+    def _spend(self, forecasts: int) -> None:
+        if self._left <= 0:
+            raise OutOfBudgetError
+        self._left -= forecasts * self._rules
+
+    # -- what can be changed
+
+    def _changes(self, device: Device, driver: str, module: str) -> t.Iterator[SuggestedChange]:
+        """From the smallest on: take one line away or add one, rebuild the image, both, and last a policy of our own."""
+        boot = self._boot
+        removed = list(self._removals(device, module))
+        added = list(_additions(boot, device, driver if normalize_module_name(driver) == module else module))
+        small = (*removed, *added)
+        yield from small
+        image = next((stage for stage in boot.stages if stage.name == INITRAMFS), None)
+        rebuild = "" if image is None else f"rebuild {image.place}"
+        if image is not None:
+            yield SuggestedChange(f"Rebuild {image.place}: it does not have what the root's files say.", self._rebuilt(boot))
+            for change in small:
+                yield change.then(rebuild, self._rebuilt(change.boot))
+        for devices in self._claimed_together(device, driver):
+            yield from self._claims(devices, driver, module, removed, rebuild)
+
+    def _rebuilt(self, boot: Boot, *modules: str) -> Boot:
+        return with_image_rebuilt(boot, (*self._carried, *modules))
+
+    def _removals(self, device: Device, module: str) -> t.Iterator[SuggestedChange]:
+        """What keeps a module out is removed only if that is the claimed module, or one that it needs."""
+        boot, now = self._boot, self._before[device.address]
+        own = frozenset((module, *(needed for stage in boot.stages for needed in stage.kernel.dependencies(module))))
+        yield from without_names(boot, own)
+        for change in removals(boot, now, in_root(boot, now.facts)):
+            place, _colon, fact = change.line.partition(": ")
+            is_site = place.startswith(SITE) or place == boot.cmdline_source
+            if is_site and own.issuperset(_kept_out(fact)):
+                yield change
+
+    def _claimed_together(self, device: Device, driver: str) -> t.Iterator[tuple[Device, ...]]:
+        """The device alone, and with all others that are claimed for the same driver and not certain to be bound to it."""
+        yield (device,)
+        waiting = (one for one in self._devices if self._claimed.get(one.address) == driver or one is device)
+        others = tuple(one for one in waiting if not _is_certain(self._before[one.address], driver))
+        if len(others) > 1 and not any(one.is_virtual for one in others):
+            yield others
+
+    def _claims(
+        self, devices: t.Sequence[Device], driver: str, module: str, removed: t.Sequence[SuggestedChange], rebuild: str
+    ) -> t.Iterator[SuggestedChange]:
+        selectors = self._selectors(devices)
+        named = ", ".join(dict.fromkeys(one.text for one in selectors.values()))
+        ignored = " (group: ignore)" if any(map(self._has_company, devices)) else ""
+        claim = f"claim {named} for {driver} with boot_policy{ignored}"
+        for change in (None, *removed):
+            boot = with_claims(self._boot if change is None else change.boot, selectors, driver, module, self._devices)
+            if boot is not None:
+                claimed = SuggestedChange(f"{claim[0].upper()}{claim[1:]}.", boot) if change is None else change.then(claim, boot)
+                yield claimed.then(rebuild, self._rebuilt(boot, module)) if rebuild else claimed
+
+    def _selectors(self, devices: t.Sequence[Device]) -> dict[Device, Selector]:
+        """By address, or by ID if there are no others with it."""
+        ids = {device.id for device in devices}
+        if len(devices) > 1 and sum(device.id in ids for device in self._devices) == len(devices):
+            return {device: Selector(device.id, vendor=device.vendor, device=device.device) for device in devices}
+        return {device: Selector(device.address, address=device.address) for device in devices}
+
+    def _has_company(self, device: Device) -> bool:
+        """Whether boot_policy would claim other devices along with this one, which are not claimed yet."""
+        if device.iommu_group is None:
+            return False
+        group = (other for other in self._devices if other.iommu_group == device.iommu_group and not other.is_bridge)
+        return any(other.address not in self._claimed for other in group if other.address != device.address)
 
 
-def _lines(boot: Boot) -> frozenset[str]:
-    """The lines of modprobe.d, of udev's rules and of lists of modules; what an image holds is changed by rebuilding it."""
-    found = {str(line.source) for stage in boot.stages for line in stage.config.directives}
-    found.update(str(rule) for stage in boot.stages for rule in stage.rules.rules)
-    works = (work for stage in boot.stages if stage.name == ROOT for step in stage.steps for work in step)
-    return frozenset((*found, *(listed.source for work in works if isinstance(work, LoadList) for listed in work.modules)))
+def would_change(
+    device: Device, driver: str, devices: t.Sequence[Device], boot: Boot, now: Winner, search: Search | None = None
+) -> str | None:
+    """What makes ``driver`` win for certain, as a sentence; None where it wins already, or where nothing that is known would do.
+
+    ``devices`` are all of the host.  Raises OutOfBudgetError if ``search`` has a limit.
+    """
+    if _is_certain(now, driver):
+        return None
+    if _module_of(driver, boot) is None:
+        return f"Kernel {boot.release} has no module with a driver {driver}: install or build it for that kernel first."
+    if now.stage == KERNEL and now.certainty == CERTAIN:
+        return f"{now.driver} is built into kernel {boot.release} and has the device before any file is read; move it after the boot."
+    found = (search or Search(devices, boot)).remedy(device, driver)
+    return None if found is None else found.sentence
 
 
-def _softdeps(boot: Boot, device: Device, module: str) -> t.Iterator[SuggestedChange]:
-    """Where the driver's `ids=` name the device: have it loaded before the natives.  kmod obeys a module's first softdep line only."""
+def _module_of(driver: str, boot: Boot) -> str | None:
+    module = next(iter(Registrar(boot).modules_of(driver)), None)
+    return module if module is not None and any(stage.kernel.has(module) for stage in boot.stages) else None
+
+
+def _is_certain(winner: Winner, driver: str) -> bool:
+    return (winner.driver, winner.certainty) == (driver, CERTAIN)
+
+
+def _answer(winner: Winner) -> tuple[t.Hashable, ...]:
+    return winner.driver, winner.certainty, frozenset(winner.outcomes)
+
+
+def _kept_out(fact: str) -> t.Iterator[str]:
+    """The modules that a line keeps from being loaded: `blacklist nouveau`, `module_blacklist=nouveau`, `install nouveau /bin/false`."""
+    words = fact.split()
+    key, _equals, value = words[0].partition("=") if words else ("", "", "")
+    if key.endswith("blacklist"):
+        yield from (normalize_module_name(name) for name in (value.split(",") if value else words[1:]))
+    elif key == "install":
+        yield from (normalize_module_name(name) for name in words[1:2])
+
+
+def _additions(boot: Boot, device: Device, module: str) -> t.Iterator[SuggestedChange]:
+    """Where the driver's `ids=` name the device: load the driver before the native modules, or at all."""
     root = boot.stages[-1]
-    natives = [match.module for match in root.kernel.natives(device.modalias) if match.module in root.kernel.modules]
-    if not natives or normalize_module_name(module) not in Registrar(boot).with_dynamic_id(root, device):
+    if normalize_module_name(module) not in Registrar(boot).with_dynamic_id(root, device):
         return
-    softdeps = [(native, "pre:", module) for native in dict.fromkeys(natives)]
-    lines = tuple(Directive(SourceLine(FIRST_FILE, number), "softdep", words) for number, words in enumerate(softdeps, 1))
-    stages = (*boot.stages[:-1], dataclasses.replace(root, config=ModprobeConfig((*lines, *root.config.directives))))
-    said = " and ".join(f"`softdep {' '.join(line.arguments)}`" for line in lines)
-    yield SuggestedChange(f"Add {said} to {FIRST_FILE}.", dataclasses.replace(boot, stages=stages))
+    loadable = dict.fromkeys(match.module for match in root.kernel.natives(device.modalias) if match.module in root.kernel.modules)
+    missing = [native for native in loadable if not _loads_first(boot, native, module)]
+    for native in missing:
+        yield with_softdeps(boot, (native,), module)
+    if len(missing) > 1:
+        yield with_softdeps(boot, missing, module)
+    listed = with_listed(boot, module)
+    if listed is not None:
+        yield listed
 
 
-def _without_line(boot: Boot, source: str) -> Boot:
-    def without(stage: Stage) -> Stage:
-        config = ModprobeConfig(tuple(line for line in stage.config.directives if str(line.source) != source))
-        rules = Rules(tuple(rule for rule in stage.rules.rules if str(rule) != source))
-        steps = tuple(tuple(_without_listed(work, source) for work in step) for step in stage.steps)
-        return dataclasses.replace(stage, config=config, rules=rules, steps=steps)
-
-    return _with_stages(boot, without)
-
-
-def _without_listed(work: Work, source: str) -> Work:
-    if not isinstance(work, LoadList):
-        return work
-    return dataclasses.replace(work, modules=tuple(listed for listed in work.modules if listed.source != source))
-
-
-def _without_arguments(boot: Boot, now: Winner) -> t.Iterator[SuggestedChange]:
-    """Without each argument of the command line that is named."""
-    said = " ".join(str(because) for because in now.because)
-    for argument in boot.cmdline.arguments:
-        # kmod reads `modprobe.blacklist=` as a line `blacklist`, and `module.option=` as one of `options`.
-        name = argument.partition("=")[0].rpartition(".")[2]
-        if name.replace("-", "_") in said.replace("-", "_") and "=" in argument:
-            cmdline = Cmdline(tuple(other for other in boot.cmdline.arguments if other != argument))
-
-            def without(stage: Stage, cmdline: Cmdline = cmdline) -> Stage:
-                lines = tuple(line for line in stage.config.directives if str(line.source) != boot.cmdline_source)
-                return dataclasses.replace(stage, config=ModprobeConfig(lines).with_cmdline(cmdline, boot.cmdline_source))
-
-            changed = dataclasses.replace(_with_stages(boot, without), cmdline=cmdline)
-            yield SuggestedChange(
-                f"Remove {argument} from the command line ({boot.cmdline_source}).", changed, f"{boot.cmdline_source}: {argument}"
-            )
-
-
-def _rebuilt(boot: Boot, module: str) -> Boot:
-    """The boot with its image rebuilt, the claimed module in it."""
-    root = boot.stages[-1]
-    return _with_stages(boot, lambda stage: rebuilt(stage, root, (module,)) if stage.name == INITRAMFS else stage)
-
-
-def _claimed(boot: Boot, device: Device, driver: str, module: str) -> Boot:
-    """The boot with the rule that boot_policy writes, after all others."""
-    lines = tuple(parse("\n".join(lines_for(device, driver, module)), "boot_policy"))
-
-    def claimed(stage: Stage) -> Stage:
-        return dataclasses.replace(stage, rules=Rules((*stage.rules.rules, *lines)))
-
-    return _with_stages(boot, claimed)
-
-
-def _with_stages(boot: Boot, change: t.Callable[[Stage], Stage]) -> Boot:
-    return dataclasses.replace(boot, stages=tuple(change(stage) for stage in boot.stages))
+def _loads_first(boot: Boot, native: str, module: str) -> bool:
+    """Whether the first softdep of the native names the module already."""
+    softdeps = boot.stages[-1].config.softdeps(native)
+    return bool(softdeps) and normalize_module_name(module) in map(normalize_module_name, softdeps[0].arguments[1:])

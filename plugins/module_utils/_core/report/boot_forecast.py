@@ -10,13 +10,15 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot import read as reading
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import CERTAIN, ROOT, UNKNOWN, Winner
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.influence import ANOTHER
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.policy_files import NOTHING_READ, PolicyFiles, read_policy_files
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import next_boot
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.equivalence import DeviceClasses
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.forecast import forecast
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.findings import find
+from ansible_collections.vfio.variants.plugins.module_utils._core.lint.grouping import sentences
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import HostPolicy
-from ansible_collections.vfio.variants.plugins.module_utils._core.policy.suggested_change import would_change
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.suggested_change import OutOfBudgetError, Search, would_change
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot
@@ -30,10 +32,8 @@ if t.TYPE_CHECKING:
 
 MARK = "\0"
 LONGEST_SEARCH = 3000
-"""The limit of forecasts per kernel in search of changes, one for each device and try: seconds, not minutes."""
-RULES_LIKE_A_DEVICE = 25
-"""Cost factor: one extra forecast per 25 rules, since every event is checked against the rules that write to other devices."""
-NOT_SEARCHED = "Not searched: too many devices of this host will not be bound to the claimed driver; request this device alone."
+"""The limit of the search for changes per kernel, in forecasts of one device: seconds, not minutes."""
+NOT_SEARCHED = "Not searched to the end: this host has too many devices that differ, or that will not be bound to the claimed driver."
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,21 +56,24 @@ class KernelForecast:
     would_change: str | None
     """The smallest change that makes the claimed driver win; None if it does already, or if no change is known."""
 
-    def result(self) -> Result:
-        return {**winner_result(self.winner), "claimed": self.claimed, "would_change": self.would_change}
+    def result(self, assumes: bool = False) -> Result:
+        return {**winner_result(self.winner, assumes), "claimed": self.claimed, "would_change": self.would_change}
 
 
-def winner_result(winner: Winner) -> Result:
-    return {
-        "winner": winner.driver,
+def winner_result(winner: Winner, assumes: bool = False) -> Result:
+    """With what the answer takes for granted if ``assumes``.  The driver of an unknown answer is one of several, so it is not named."""
+    is_known = winner.certainty != UNKNOWN
+    result: Result = {
+        "winner": winner.driver if is_known else None,
         "certainty": winner.certainty,
-        "stage": winner.stage,
+        "stage": winner.stage if is_known else None,
         "because": [str(because) for because in winner.because],
         "outcomes": list(winner.outcomes),
     }
+    return {**result, "assumes": list(winner.assumes)} if assumes else result
 
 
-NO_FORECAST = KernelForecast(Winner(None, UNKNOWN, None, (), ()), None, None)
+NO_FORECAST = KernelForecast(Winner(None, UNKNOWN, None, (), (None, ANOTHER)), None, None)
 """For a boot that is not known."""
 
 
@@ -127,23 +130,23 @@ class HostForecast:
         return find(self.policy.boots, self.inventory, self.policy.kernels, self.policy.files)
 
     @functools.cached_property
-    def _sentences(self) -> t.Mapping[str, t.Sequence[str]]:
-        found: dict[str, list[str]] = {}
+    def _findings_of(self) -> t.Mapping[str, t.Sequence[Finding]]:
+        found: dict[str, list[Finding]] = {}
         for finding in self.findings:
             for address in finding.devices:
-                found.setdefault(address, []).append(finding.sentence)
+                found.setdefault(address, []).append(finding)
         return found
 
     def warnings(self, device: Device) -> list[str]:
         """What is contradictory or without effect in the policy and concerns the device."""
-        return list(dict.fromkeys(self._sentences.get(device.address, ())))
+        return sentences(self._findings_of.get(device.address, ()))
 
     @property
     def policy_warnings(self) -> list[str]:
         """What is contradictory or without effect and concerns no device of this host."""
         here = {device.address for device in self.inventory.devices}
-        sentences = (finding.sentence for finding in self.findings if here.isdisjoint(finding.devices))
-        return list(dict.fromkeys((*sentences, *self.loader_warnings)))
+        said = sentences(finding for finding in self.findings if here.isdisjoint(finding.devices))
+        return list(dict.fromkeys((*said, *self.loader_warnings)))
 
     # -- who wins
 
@@ -161,19 +164,34 @@ class HostForecast:
         if (now.driver, now.certainty) == (driver, CERTAIN) or boot.doubts:
             # With doubts about the boot as a whole no change is certain.
             return None
-        because = tuple(str(because).replace(device.address, MARK) for because in now.because)
-        key = (release, device.modalias, driver, now.driver, now.certainty, now.stage, now.outcomes, because)
-        known = self._suggested
-        if key not in known:
-            classes = self._classes(release)
-            rules = sum(len(stage.rules.rules) for stage in boot.stages)
-            each = len(classes.members) * (1 + rules // RULES_LIKE_A_DEVICE)
-            if sum(each for one in known if one[0] == release) > LONGEST_SEARCH:
-                return NOT_SEARCHED
-            sentence = would_change(device, driver, tuple(dict.fromkeys((*classes.samples, device))), boot, now)
-            known[key] = None if sentence is None else sentence.replace(device.address, MARK)
-        template = known[key]
+        # Devices that nothing distinguishes have the same answer, but for the address in it.
+        key = (release, self._classes(release).first[device.address].address, driver, device.iommu_group is None)
+        if key not in self._suggested:
+            self._suggested[key] = self._searched(device, release, driver)
+        template = self._suggested[key]
         return None if template is None else template.replace(MARK, device.address)
+
+    def _searched(self, device: Device, release: str, driver: str) -> str | None:
+        try:
+            sentence = would_change(
+                device, driver, self.inventory.devices, self.boots[release], self.winner(device, release), self._search(release)
+            )
+        except OutOfBudgetError:
+            return NOT_SEARCHED
+        return None if sentence is None else sentence.replace(device.address, MARK)
+
+    def _search(self, release: str) -> Search:
+        if release not in self._searches:
+            self._searches[release] = Search(
+                self.inventory.devices,
+                self.boots[release],
+                self._claims(release),
+                [listed.name for listed in self.policy.files.for_image],
+                self._winners(release),
+                LONGEST_SEARCH,
+                len(self._classes(release).members),
+            )
+        return self._searches[release]
 
     def on_kernel(self, device: Device, release: str) -> KernelForecast:
         """The forecast for one device and kernel; devices with the same outcome share the winner object."""
@@ -208,6 +226,10 @@ class HostForecast:
 
     @functools.cached_property
     def _claimed(self) -> dict[str, t.Mapping[str, str]]:
+        return {}
+
+    @functools.cached_property
+    def _searches(self) -> dict[str, Search]:
         return {}
 
     @functools.cached_property

@@ -38,6 +38,14 @@ _all_fields = operator.attrgetter(*(field.name for field in dataclasses.fields(D
 
 
 @dataclasses.dataclass(frozen=True)
+class Wanted:
+    """Whether forecasts are part of the report, and whether what they take for granted is."""
+
+    forecast: bool = True
+    assumes: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
 class Forecasts:
     """Forecasts in the form in which modules return them; devices with the same forecast share it."""
 
@@ -48,9 +56,12 @@ class Forecasts:
     warnings: t.Mapping[str, t.Sequence[str]]
     """By address, for those devices that have any."""
     policy_warnings: list[str]
+    no_forecast: Result
+    """For a boot that is not known."""
 
     @classmethod
-    def make(cls, host_forecast: HostForecast, devices: t.Sequence[Device]) -> Forecasts:
+    def make(cls, host_forecast: HostForecast, devices: t.Sequence[Device], assumes: bool = False) -> Forecasts:
+        """``assumes`` if what the answers take for granted is wanted."""
         forecasts: list[Result] = []
         indices: dict[t.Hashable, int] = {}
         on_kernels: dict[str, dict[str, int]] = {}
@@ -62,17 +73,18 @@ class Forecasts:
                 key = (id(forecast.winner), forecast.claimed, forecast.would_change)
                 here[release] = indices.setdefault(key, len(forecasts))
                 if here[release] == len(forecasts):
-                    forecasts.append(forecast.result())
+                    forecasts.append(forecast.result(assumes))
         found = {device.address: host_forecast.warnings(device) for device in devices}
         warnings = {address: sentences for address, sentences in found.items() if sentences}
-        return cls(host_forecast.next_kernel.result(), forecasts, on_kernels, warnings, host_forecast.policy_warnings)
+        no_forecast = NO_FORECAST.result(assumes)
+        return cls(host_forecast.next_kernel.result(), forecasts, on_kernels, warnings, host_forecast.policy_warnings, no_forecast)
 
     def of(self, device: Device, modules: t.Mapping[str, Result]) -> Result:
         """``modules`` is the rest of each kernel's result."""
         indices = self.on_kernels[device.address]
         kernels = {release: {**known, **self.forecasts[indices[release]]} for release, known in modules.items()}
         release = self.next_kernel["release"]
-        on_next = {**KernelModules().result(), **NO_FORECAST.result()} if release is None else kernels[release]
+        on_next = {**KernelModules().result(), **self.no_forecast} if release is None else kernels[release]
         warnings = list(self.warnings.get(device.address, ()))
         return {"kernels": kernels, "next_boot": {**self.next_kernel, **on_next}, "warnings": warnings}
 
@@ -90,31 +102,31 @@ class CachedReport:
 
     @classmethod
     def read(
-        cls, host: Host, inventory: Inventory, devices: t.Sequence[Device], described: bool, forecast: bool, cache: Cache
+        cls, host: Host, inventory: Inventory, devices: t.Sequence[Device], described: bool, wanted: Wanted, cache: Cache
     ) -> CachedReport:
         """From the host's files.  ``described`` devices are not those in /sys."""
         running = host.text_or_none(OSRELEASE)
         kernels = read_kernels(host, cache)
         config = ModprobeConfig.read(host)
-        host_forecast = HostForecast.read(host, inventory, kernels, running, cache, described) if forecast else None
+        host_forecast = HostForecast.read(host, inventory, kernels, running, cache, described) if wanted.forecast else None
         context = Context(inventory, kernels, running, config, frozenset(host.names("/sys/module")))
         return cls(
             [kernel.result() for kernel in _installed(host, kernels, running)],
             [found.result() for found in configured_modules(config, kernels)],
             _warnings(host, described, running, [kernel.release for kernel in kernels]),
             {modalias: found.result() for modalias, found in device_contenders(devices, context).items()},
-            None if host_forecast is None else Forecasts.make(host_forecast, devices),
+            None if host_forecast is None else Forecasts.make(host_forecast, devices, wanted.assumes),
         )
 
     @classmethod
     def recall(
-        cls, host: Host, inventory: Inventory, devices: t.Sequence[Device], described: bool, forecast: bool, cache: Cache
+        cls, host: Host, inventory: Inventory, devices: t.Sequence[Device], described: bool, wanted: Wanted, cache: Cache
     ) -> CachedReport:
         """The result of `read()`, from the cache if it would be the same again."""
-        whose = json.dumps([described, forecast, [device.address for device in devices]])
+        whose = json.dumps([described, wanted.forecast, wanted.assumes, [device.address for device in devices]])
 
         def read() -> CachedReport:
-            return cls.read(host, inventory, devices, described, forecast, cache)
+            return cls.read(host, inventory, devices, described, wanted, cache)
 
         return cache.concluded("report", whose, _fingerprint(inventory), read, CachedReport.to_cache, CachedReport.from_cache)
 

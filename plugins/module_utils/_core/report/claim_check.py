@@ -41,6 +41,7 @@ class ClaimCheckRequest:
     kernels: tuple[str, ...] = (NEXT,)
     group: GroupMode = "claim"
     hardware: tuple[Device, ...] | None = None
+    assumes: bool = False
 
     def __post_init__(self) -> None:
         if not self.claims:
@@ -58,7 +59,7 @@ def compare(host: Host, request: ClaimCheckRequest, check_mode: bool) -> ClaimCh
     claimed = _claimed(host, claims, inventory, tuple(kernel.with_pending(request.pending_modules) for kernel in kernels))
     statuses = _statuses(claimed, releases, running, forecast)
     failures = _failures(request.expect, statuses, running)
-    return ClaimCheck(statuses, forecast.next_kernel, tuple(forecast.policy_warnings), failures, check_mode)
+    return ClaimCheck(statuses, forecast.next_kernel, tuple(forecast.policy_warnings), failures, check_mode, request.assumes)
 
 
 def _inventory(host: Host, hardware: tuple[Device, ...] | None) -> Inventory:

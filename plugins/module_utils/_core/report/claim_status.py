@@ -30,8 +30,8 @@ class AfterBoot:
     winner: Winner
     would_change: str | None = None
 
-    def result(self) -> Result:
-        return {"claimed": self.claimed, **winner_result(self.winner), "would_change": self.would_change}
+    def result(self, assumes: bool = False) -> Result:
+        return {"claimed": self.claimed, **winner_result(self.winner, assumes), "would_change": self.would_change}
 
     @property
     def is_satisfied(self) -> bool:
@@ -41,7 +41,9 @@ class AfterBoot:
         """What happens in place of the claim, as a clause; ``subject`` is the device, ``kernels`` those with the same complaint."""
         if self.winner.certainty == UNKNOWN:
             why = " ".join(self.winner.doubts).rstrip(".") or "nothing is known"
-            return f"whether {subject} will be bound to {self.claimed} on kernel {kernels} cannot be determined: {why}"
+            possible = " or ".join(driver or "no driver" for driver in self.winner.outcomes)
+            said = f"whether {subject} will be bound to {self.claimed} on kernel {kernels} cannot be determined"
+            return f"{said} (possible: {possible}): {why}"
         others = " or ".join(_bound(driver) for driver in self.winner.outcomes if driver != self.claimed)
         will = "may" if self.claimed in self.winner.outcomes else "will"
         race = ", in a race," if self.winner.certainty == RACE else ""
@@ -74,7 +76,7 @@ class ClaimStatus:
         """The driver that the device is claimed for, on the first of the kernels."""
         return self.boots[0].claimed if self.boots else self.claimed_now
 
-    def result(self) -> Result:
+    def result(self, assumes: bool = False) -> Result:
         return {
             "address": self.device.address,
             "id": self.device.id,
@@ -82,7 +84,7 @@ class ClaimStatus:
             "driver": self.device.driver,
             "satisfied": self.satisfied,
             "will_be_satisfied": self.will_be_satisfied,
-            "kernels": {boot.release: boot.result() for boot in self.boots},
+            "kernels": {boot.release: boot.result(assumes) for boot in self.boots},
             "warnings": list(self.warnings),
         }
 
@@ -116,11 +118,13 @@ class ClaimCheck:
     policy_warnings: tuple[str, ...]
     failures: tuple[str, ...]
     check_mode: bool
+    assumes: bool = False
+    """Whether the result says what each forecast takes for granted."""
 
     def result(self) -> Result:
         """Raises HostError, with the whole result, if a device does not meet the expectation."""
         result: Result = {
-            "devices": [status.result() for status in self.statuses],
+            "devices": [status.result(self.assumes) for status in self.statuses],
             "next_boot": self.next_kernel.result(),
             "policy_warnings": list(self.policy_warnings),
             "failures": list(self.failures),

@@ -13,7 +13,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache imp
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import DEVICES, Inventory
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import select
-from ansible_collections.vfio.variants.plugins.module_utils._core.report.cached_report import CachedReport
+from ansible_collections.vfio.variants.plugins.module_utils._core.report.cached_report import CachedReport, Wanted
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.device_report import ShownDevice
 
 if t.TYPE_CHECKING:
@@ -31,6 +31,8 @@ class DeviceReportRequest:
     allow_missing: bool = False
     hardware: tuple[Device, ...] | None = None
     forecast: bool = True
+    assumes: bool = False
+    """Whether to say what each forecast takes for granted."""
 
 
 def gather(host: Host, request: DeviceReportRequest, check_mode: bool) -> Result:
@@ -66,7 +68,8 @@ def _gather(host: Host, request: DeviceReportRequest, check_mode: bool) -> Resul
             "Leave out devices, describe them with hardware, or look at a running host.",
         )
     chosen = inventory.devices if request.selectors is None else select(inventory, request.selectors, request.allow_missing)
-    report = CachedReport.recall(host, inventory, chosen, described, request.forecast, Cache(host, not check_mode))
+    wanted = Wanted(request.forecast, request.assumes)
+    report = CachedReport.recall(host, inventory, chosen, described, wanted, Cache(host, not check_mode))
     devices = [{**ShownDevice(device, inventory.group_of(device)).result(), **report.of(device)} for device in chosen]
     return {"devices": devices, **report.of_host()}
 

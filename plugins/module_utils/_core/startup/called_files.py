@@ -22,12 +22,14 @@ _LEADING = (
 )
 _INTERPRETERS = r"(?:ba|da|a|z|k)?sh|python[0-9.]*|perl|ruby|lua[0-9.]*|awk|gawk|node|php|tclsh|expect"
 _WORD = r"(?:\"[^\"\n]*\"|'[^'\n]*'|[^\s;&|()<>`\"'])+"
-_COMMAND = re.compile(rf"(?:^|[;&|({{`!]|\$\(|\b(?:{_LEADING})\b(?:\s+-\S+)*)\s*(?:[A-Za-z_]\w*=\S*\s+)*({_WORD})")
+_COMMAND = re.compile(
+    rf"(?:^|[;&|({{`!]|\$\()\s*(?:(?:{_LEADING})(?:\s+-\S+)*\s+)*(?:[A-Za-z_]\w*=\S*\s+)*(?:(?:{_LEADING})(?:\s+-\S+)*\s+)*({_WORD})"
+)
 _GIVEN = re.compile(rf"(?:(?:^|[;&|({{`\s])(?:\.|source)|(?:^|[\s;&|({{`\"'/])(?:{_INTERPRETERS})(?:\s+-(?!c\b)\S+)*)\s+({_WORD})")
 _ABSOLUTE = re.compile(r"(?<![\w.$}/*?-])/(?:[\w.+:@%-]+/)*[\w.+:@%-]+(?![\w/*$?])")
 _OWN_FOLDER = re.compile(
     r"\$\(\s*(?:cd\s+)?[\"']?\$?\(?(?:dirname|readlink\s+-\w+|realpath)[^()]*(?:\([^()]*\)[^()]*)?\)[^()/]*(?:&&\s*pwd\s*\))?"
-    r"|`dirname[^`]*`|\$\{(?:0|BASH_SOURCE(?:\[0\])?)%/\*\}|\$\{?(?:here|HERE)\}?(?=/)"
+    r"|`dirname[^`]*`|\$\{(?:0|BASH_SOURCE(?:\[0\])?)%/\*\}"
 )
 _STARTED = re.compile(
     r"\bsystemctl\b((?:\s+-\S+)*)\s+(?:start|restart|reload-or-restart|isolate|try-restart|enable\s+--now|enable)\b([^;|&>\n`)]*)"
@@ -57,12 +59,16 @@ def called(tree: FileTree, lines: t.Sequence[Line], variables: Variables, folder
     """The files that the lines run or source, each once.  ``folder`` is that of the script."""
     seen: set[str] = set()
     for line in lines:
-        text = _OWN_FOLDER.sub(folder, line.text)
-        for word, as_text in _words(text):
+        for word, as_text in _words(line.text):
             for path in _places(tree, word, variables, folder, as_text):
                 if path not in seen and not path.startswith(MADE_AT_RUN_TIME):
                     seen.add(path)
                     yield Called(path, line, as_text)
+
+
+def with_folder(lines: t.Iterable[Line], folder: str) -> tuple[Line, ...]:
+    """The lines, with the folder that they are in where they ask for it: `$(dirname "$0")` and the like."""
+    return tuple(dataclasses.replace(line, text=_OWN_FOLDER.sub(lambda _match: folder, line.text)) for line in lines)
 
 
 def started_units(text: str) -> t.Iterator[str]:

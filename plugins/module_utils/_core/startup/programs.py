@@ -16,7 +16,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import actors, script_effects
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup.called_files import called, started_units
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.called_files import called, started_units, with_folder
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.loadable import Loadable
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.ownership import Ownership
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.shell_text import Line, Variables, lines_of, with_environment
@@ -72,6 +72,8 @@ class Judge:
     kernel: Kernel
     inventory: Inventory | None
     unit: StartedUnit | None = None
+    ownership: Ownership | None = None
+    """Which files are as packages brought them; None for what the tree's own databases say."""
 
     def of(self, command: str, source: str, environment: t.Mapping[str, str] | None = None) -> tuple[Influence, ...]:
         """As `judge()`."""
@@ -96,7 +98,7 @@ class _Judgement:
     def __init__(self, judge_: Judge, source: str, environment: t.Mapping[str, str] | None) -> None:
         self._judge = judge_
         self._tree = judge_.tree
-        self._ownership = Ownership.of(judge_.tree)
+        self._ownership = judge_.ownership or Ownership.of(judge_.tree)
         self._source = source
         self._closed = environment is not None
         self._environment = environment or {}
@@ -131,6 +133,7 @@ class _Judgement:
         return tuple(dict.fromkeys((*self._found, *(one.influence(self._source) for one in effects))))
 
     def _add(self, lines: t.Sequence[Line], folder: str, depth: int, arguments: t.Sequence[str] | None = None) -> None:
+        lines = with_folder(lines, folder)
         self._lines += lines
         if depth >= DEEPEST:
             return
@@ -153,21 +156,28 @@ class _Judgement:
         if known is not None:
             self._found += known
             return
+        self._read(path, real, as_text or line.number == 0, depth)
+
+    def _read(self, path: str, real: str, as_text: bool, depth: int) -> None:
+        """A file whose content decides."""
         intact = self._ownership.is_intact(real)
         if intact and not as_text:
             return
         content = self._tree.head(real, LARGEST + 1)
         if content is None:
-            return
-        if content.startswith(ELF) or b"\0" in content[:1024]:
+            # An image keeps no compiled program's content.
+            if not (intact or real.startswith(PACKAGED)) and self._tree.exists(real) and not self._tree.is_dir(real):
+                self._unbounded(f"runs {path}, whose content is not known")
+        elif content.startswith(ELF) or b"\0" in content[:1024]:
             if not intact:
                 self._compiled(path, real, content)
-        elif as_text or content.startswith(b"#!") or line.number == 0:
+        elif as_text or content.startswith(b"#!"):
             if len(content) > LARGEST:
                 self._unbounded(f"runs {path}, which is too large to be read")
                 return
             text = content.decode("utf-8", "surrogateescape")
-            self._add(lines_of(text, self._tree.shown(path), intact), posixpath.dirname(real), depth + 1)
+            trusted = not self._ownership.is_readable and real.startswith(PACKAGED)
+            self._add(lines_of(text, self._tree.shown(path), intact, trusted), posixpath.dirname(real), depth + 1)
 
     def _compiled(self, path: str, real: str, content: bytes) -> None:
         if not self._ownership.is_readable and real.startswith(PACKAGED):

@@ -32,7 +32,7 @@ _ECHOED = re.compile(r"\b(?:echo|printf)\b((?:\s+-\w+)*\s*[^>|;&]*)")
 _SET_OVERRIDE = re.compile(r"set-override\s+(\S+)\s+(\S+)")
 _DEVBIND = re.compile(r"(?:-b|--bind)[=\s]+(\S+)")
 _PIPED = re.compile(r"\|\s*(?:sudo\s+)?(?:/(?:usr/)?bin/)?(?:ba|da|a|z|k)?sh\b(?!\s*-c)|base64\s+(?:-d|--decode)")
-_SYSFS = re.compile(r"/sys\b|\bsysfs\b|/pci\b|\bpci_bus\b")
+_SYSFS = re.compile(r"/sys/|\bsysfs\b|/sys[\"'\s]|/pci\b")
 _WRITING_ACTS: t.Final[frozenset[Act]] = frozenset(("override", "unbind", "bind", "new_id", "remove"))
 
 
@@ -48,8 +48,16 @@ class Effect:
     drivers: frozenset[str] | None = None
 
     def influence(self, source: str) -> Influence:
-        place = "" if self.line.shown == source else f"runs {self.line}, which "
-        return Influence(source, f"{place}{self.written}", self.acts, self.addresses, self.modules, self.drivers)
+        itself = self.line.shown == source
+        place = "" if itself else f"runs {self.line}, which "
+        return Influence(
+            str(self.line) if itself and self.line.number else source,
+            f"{place}{self.written}",
+            self.acts,
+            self.addresses,
+            self.modules,
+            self.drivers,
+        )
 
 
 def of(
@@ -110,23 +118,26 @@ class _Script:
     def _acting(self, line: Line) -> t.Iterator[Token]:
         plain = list(tokens.acting(line.text))
         yield from plain
-        if plain or not line.in_shell:
+        if plain or not line.in_shell or line.is_trusted:
             return
         if _PIPED.search(line.text):
             yield tokens.Token("runs what it is given as a script", tuple(sorted(_WRITING_ACTS)), 0)
-        elif re.search(r"\beval\b[^;]*[$`]", line.text) and re.search(r"/sys\b|modprobe|\bpci", self._text):
+        elif re.search(r"\beval\b(?!\s+set\s)[^;]*[$`]", line.text) and re.search(r"/sys\b|modprobe|\bpci", self._text):
             yield tokens.Token("evaluates text as a script", tuple(sorted(_WRITING_ACTS)), 0)
         for match in tokens.REDIRECTION.finditer(line.text):
             yield from self._written(match[1])
 
     def _written(self, target: str) -> t.Iterator[Token]:
         """A redirection into a path that variables make."""
-        name = target.strip("\"'").rstrip("/").rpartition("/")[2]
+        folder, _slash, name = target.strip("\"'").rstrip("/").rpartition("/")
         if "$" not in name and "`" not in name:
             return
         values = self._variables.values(target)
         if values is None:
-            if _SYSFS.search(self._text):
+            # The attributes that act are in the folders of devices, drivers and the bus.
+            above = folder.rpartition("/")[2]
+            there = not above or "$" in above or above in ("device", "driver", "pci") or tokens.ADDRESS.fullmatch(above)
+            if there and _SYSFS.search(self._text) and self._variables.may_lead_to(target, "/sys/"):
                 yield tokens.Token(target.strip("\"'"), tuple(sorted(_WRITING_ACTS)), 0)
             return
         for value in sorted(values):
@@ -206,6 +217,8 @@ class _Script:
         for line, load in those:
             for word in load.modules:
                 values = self._variables.values(word) if line.in_shell else frozenset((word,))
+                if values is None and line.is_trusted:
+                    continue
                 if values is None or any(re.search(r"[%{]", value) for value in values):
                     verb = "loads" if act == "load" else "removes"
                     yield Effect(line, f"{verb} {word}", frozenset((act,)))

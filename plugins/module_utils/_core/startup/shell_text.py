@@ -45,12 +45,14 @@ class Line:
     in_shell: bool = True
     only_assigns: bool = False
     """Whether nothing of it acts, as in a package's file that is sourced for its variables."""
+    is_trusted: bool = False
+    """Whether it is taken to be a distribution's, so that only what it names counts, and not what it leaves open."""
 
     def __str__(self) -> str:
         return f"{self.shown}:{self.number}"
 
 
-def lines_of(text: str, shown: str, only_assigns: bool = False) -> tuple[Line, ...]:
+def lines_of(text: str, shown: str, only_assigns: bool = False, is_trusted: bool = False) -> tuple[Line, ...]:
     """The lines that are not comments; joined where a line or a list in parentheses continues."""
     found: list[Line] = []
     first, joined, in_shell = 0, "", _is_shell(text, shown)
@@ -65,9 +67,9 @@ def lines_of(text: str, shown: str, only_assigns: bool = False) -> tuple[Line, .
             joined += " "
             continue
         if joined.strip():
-            found.append(Line(shown, first, joined, in_shell, only_assigns))
+            found.append(Line(shown, first, joined, in_shell, only_assigns, is_trusted))
         first, joined = 0, ""
-    return (*found, Line(shown, first, joined, in_shell, only_assigns)) if joined.strip() else tuple(found)
+    return (*found, Line(shown, first, joined, in_shell, only_assigns, is_trusted)) if joined.strip() else tuple(found)
 
 
 def _is_shell(text: str, shown: str) -> bool:
@@ -172,6 +174,24 @@ class Variables:
     @functools.cached_property
     def _knowledge(self) -> dict[str, bool]:
         return {}
+
+    def may_lead_to(self, word: str, place: str) -> bool:
+        """Whether a path whose words are not all known may begin with ``place``."""
+        return self._may_lead_to(word, place, 0)
+
+    def _may_lead_to(self, word: str, place: str, depth: int) -> bool:
+        word = word.strip().strip("\"'")
+        start = word.partition("$")[0].partition("`")[0]
+        if start or not word:
+            return start.startswith(place) or (place.startswith(start) and start != word)
+        if word.startswith(("$(", "`")):
+            return place in word or not re.match(r"(?:\$\(|`)\s*(?:mktemp|tempfile|basename|date|pwd)\b", word)
+        match = VARIABLE.match(word)
+        name = "" if match is None else _name(match)
+        if match is None or depth > DEEPEST or name in self._unknown or name not in self._set:
+            return True
+        values = [piece for value in (*self._set[name], *_default(match)) for piece in (value.split() if name == "@" else [value])]
+        return any(self._may_lead_to(value, place, depth + 1) for value in values)
 
     def values(self, word: str) -> frozenset[str] | None:
         """All words that a word can stand for; None if that is not known."""

@@ -32,15 +32,15 @@ _PROGRAMS: t.Final[tuple[tuple[str, tuple[Act, ...]], ...]] = (
     (r"\bdpdk[-_]devbind(?:\.py)?\b[^\n;|&]*\s(?:-b|-u|--bind|--unbind)\b", ("override", "unbind", "bind", "new_id")),
     (r"\bdpdk[-_]nic[-_]bind(?:\.py)?\b[^\n;|&]*\s(?:-b|-u|--bind|--unbind)\b", ("override", "unbind", "bind", "new_id")),
     (r"\bnodedev-(?:detach|dettach|reattach|reset)\b|\bnodeDevice(?:Detach|Dettach|ReAttach)|\.(?:dettach|reAttach|detachFlags)\(", _ALL),
-    (r"\bvirsh\b[^\n;|&]*\s(?:start|create|restore|attach-device|attach-interface)\b", _ALL),
-    (r"\b(?:qm|pvesh|xl|incus|lxc)\b[^\n;|&]*\s(?:start|create|pci-assignable-add|pci-attach)\b", _ALL),
+    (r"\bvirsh(?=\s)[^\n;|&]*\s(?:start|create|restore|attach-device|attach-interface)\b", _ALL),
+    (r"(?<![\w-])(?:qm|pvesh|xl|incus|lxc)(?=\s)[^\n;|&]*\s(?:start|create|pci-assignable-add|pci-attach)\b", _ALL),
     (r"vgaswitcheroo|/proc/acpi/bbswitch|/proc/acpi/call|\bacpi_call\b", ("remove",)),
     (
         r"\bsupergfxctl\b[^\n;|&]*\s(?:-m|--mode)\b|\boptimus-manager\b[^\n;|&]*--switch|\bprime-select\s+\w|\benvycontrol\b[^\n;|&]*\s(?:-s|--switch)",
         _ALL,
     ),
     (r"\bsetpci\b[^\n;|&]*=", ("remove",)),
-    (r"\bvfio-pci-bind(?:\.sh)?\s|\bdevbind(?:\.py|\.sh)?\s", _ALL),
+    (r"\bvfio-pci-bind(?:\.sh)?\s|(?<![\w-])devbind(?:\.py|\.sh)?\s", _ALL),
     (r"\bkexec\b[^\n;|&]*\s(?:-e|--exec)\b", _ALL),
     (r"\bhotplugctl\b|\bnvidia-smi\b[^\n;|&]*\bdrain\b", ("remove",)),
 )

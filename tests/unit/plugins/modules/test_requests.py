@@ -53,9 +53,15 @@ EDGES = {
             "kernels": ["all"],
             "group": "ignore",
             "hardware": HARDWARE,
+            "assumes": True,
         },
     ),
-    "device_info": Edge(device_info, {}, DeviceReportRequest(), {**V100, "allow_missing": True, "hardware": HARDWARE, "forecast": False}),
+    "device_info": Edge(
+        device_info,
+        {},
+        DeviceReportRequest(),
+        {**V100, "allow_missing": True, "hardware": HARDWARE, "forecast": False, "assumes": True},
+    ),
     "initramfs": Edge(
         initramfs,
         {},

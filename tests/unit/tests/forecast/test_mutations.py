@@ -5,7 +5,8 @@ from __future__ import annotations
 import importlib
 
 import pytest
-from mutations import _CORE, MUTATIONS, Mutation
+from mutation import _CORE, Mutation
+from mutations import MUTATIONS
 
 
 @pytest.mark.parametrize("mutation", MUTATIONS, ids=lambda mutation: mutation.breaks)

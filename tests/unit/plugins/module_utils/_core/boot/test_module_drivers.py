@@ -37,6 +37,11 @@ def machine(tmp_path: Path, content: bytes | None = None, path: str = "kernel/dr
 
 
 def facts(tree: Tree, name: str = "gpu", cmdline: str = "", **options: t.Any) -> ModuleFacts:
+    """Without what the file says of its parameters, licence and version."""
+    return dataclasses.replace(all_facts(tree, name, cmdline, **options), types=None, license=None, version=None)
+
+
+def all_facts(tree: Tree, name: str = "gpu", cmdline: str = "", **options: t.Any) -> ModuleFacts:
     host = tree.host()
     return module_facts(host, Kernel.read(host, DEBIAN_13), name, Cmdline.parse(cmdline), **options)
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 from pathlib import Path
 
@@ -74,7 +75,7 @@ def test_an_entry_without_an_image_has_no_initramfs_stage(tree: Tree) -> None:
 
 
 def test_an_image_is_a_stage_of_its_own(tree: Tree) -> None:
-    tree.file(IMAGE, archive(initramfs_tools()))
+    tree.file(IMAGE, archive(initramfs_tools())).file("/boot/intel-ucode.img", archive({"kernel/x86/microcode/GenuineIntel.bin": b"u"}))
     assert stages(the_boot(tree, initrds=("/boot/intel-ucode.img", IMAGE))) == ["initramfs", "root"]
 
 
@@ -92,9 +93,28 @@ def test_an_image_that_is_not_there_is_a_doubt(tree: Tree) -> None:
     )
 
 
-def test_several_images_are_a_doubt(tree: Tree) -> None:
-    tree.file(IMAGE, archive(initramfs_tools())).file("/boot/site.img", archive({"etc/site": ""}))
-    assert "several initramfs images" in the_boot(tree, initrds=(IMAGE, "/boot/site.img")).doubts[0]
+def test_several_images_are_unpacked_one_over_the_other(tree: Tree) -> None:
+    tree.file(IMAGE, archive(initramfs_tools())).file("/boot/site.img", archive({"etc/modprobe.d/site.conf": "blacklist e1000e\n"}))
+    boot = the_boot(tree, initrds=(IMAGE, "/boot/site.img"))
+    assert (stages(boot), boot.doubts, boot.stages[0].place) == (["initramfs", "root"], (), f"{IMAGE}+/boot/site.img")
+    assert boot.stages[0].config.blacklisted("e1000e")
+    assert not boot.stages[1].config.blacklisted("e1000e")
+
+
+@pytest.mark.parametrize("name", ["/boot/early.bin", "/boot/intel-ucode.img"])
+def test_microcode_is_told_by_its_content_whatever_its_name(tree: Tree, name: str) -> None:
+    tree.file(IMAGE, archive(initramfs_tools())).file(name, archive({"kernel/x86/microcode/AuthenticAMD.bin": b"microcode"}))
+    boot = the_boot(tree, initrds=(name, IMAGE))
+    assert (boot.stages[0].place, boot.doubts) == (IMAGE, ())
+    tree.file(name, archive({"kernel/x86/microcode/AuthenticAMD.bin": b"", "etc/modprobe.d/site.conf": "blacklist e1000e\n"}))
+    assert the_boot(tree, initrds=(IMAGE, name)).stages[0].config.blacklisted("e1000e")
+
+
+def test_the_facts_of_the_command_line_name_the_file_that_a_person_edits(tree: Tree) -> None:
+    one = dataclasses.replace(entry("ro modprobe.blacklist=nouveau"), edited=("/etc/default/grub:9",))
+    boot = boots(tree, one)[DEBIAN_13]
+    assert boot.cmdline_source == f"{GRUB} (from /etc/default/grub:9)"
+    assert [str(source) for source in boot.stages[0].config.blacklisted("nouveau")] == [boot.cmdline_source]
 
 
 def test_an_entrys_own_doubts_are_the_boots(tree: Tree) -> None:

@@ -101,26 +101,26 @@ def test_a_break_that_the_scripts_do_not_know_is_none(tmp_path: Path) -> None:
     [
         ('echo vfio-pci > "$device/driver_override"', "writes to driver_override"),
         ("echo 0000:01:00.0 > /sys/bus/pci/drivers/e1000e/unbind", "writes to unbind"),
-        ("modprobe -q e1000e", "loads or removes e1000e"),
-        ('modprobe "$module"', r"loads or removes \$module"),
+        ("modprobe -q e1000e", "loads e1000e"),
+        ('modprobe "$module"', "loads $module"),
     ],
 )
-def test_a_script_of_the_administrators_that_meddles_with_drivers_is_a_doubt(tmp_path: Path, line: str, says: str) -> None:
+def test_a_script_of_the_administrators_that_meddles_with_drivers_is_noticed(tmp_path: Path, line: str, says: str) -> None:
     entries = initramfs_tools(scripts=["udev", "site"]) | {"scripts/init-top/site": f"#!/bin/sh\n# a site's own\n{line}\n"}
-    (doubt,) = stage(tmp_path, entries).doubts
-    assert doubt.startswith(f"{IMAGE}:/scripts/init-top/site:3 ")
-    assert says.replace("\\", "") in doubt
+    (influence,) = stage(tmp_path, entries).influences
+    assert influence.source == f"{IMAGE}:/scripts/init-top/site:3"
+    assert influence.fact == says
 
 
 @pytest.mark.parametrize("line", ["modprobe -q ext4", "# echo > /sys/bus/pci/drivers_probe", "modprobe nouveau"])
 def test_a_script_that_loads_no_pci_driver_of_the_image_is_none(tmp_path: Path, line: str) -> None:
     entries = initramfs_tools(scripts=["udev", "site"]) | {"scripts/init-top/site": f"#!/bin/sh\n{line}\n"}
-    assert stage(tmp_path, entries).doubts == ()
+    assert stage(tmp_path, entries).influences == ()
 
 
 def test_a_script_that_no_order_names_does_not_run(tmp_path: Path) -> None:
     entries = initramfs_tools() | {"scripts/init-top/site": "#!/bin/sh\nmodprobe e1000e\n"}
-    assert stage(tmp_path, entries).doubts == ()
+    assert stage(tmp_path, entries).influences == ()
 
 
 def test_configuration_in_run_does_not_outlive_the_mount_over_it(tmp_path: Path) -> None:
@@ -243,8 +243,8 @@ def test_levels_of_udevs_log_decide_nothing(tmp_path: Path) -> None:
     assert stage(tmp_path, dracut(), "rd.udev.log_level=debug rd.udev.debug rd.shell").doubts == ()
 
 
-def test_a_hook_that_meddles_with_drivers_is_a_doubt(tmp_path: Path) -> None:
+def test_a_hook_that_meddles_with_drivers_is_noticed(tmp_path: Path) -> None:
     hook = "var/lib/dracut/hooks/pre-trigger/20-vfio.sh"
     entries = dracut() | {"usr/lib/dracut/hooks": Link("/var/lib/dracut/hooks"), hook: "echo vfio-pci > $d/driver_override\n"}
-    (doubt,) = stage(tmp_path, entries).doubts
-    assert doubt.startswith(f"{IMAGE}:/lib/dracut/hooks/pre-trigger/20-vfio.sh:1 writes to driver_override")
+    (influence,) = stage(tmp_path, entries).influences
+    assert (influence.source, influence.fact) == (f"{IMAGE}:/lib/dracut/hooks/pre-trigger/20-vfio.sh:1", "writes to driver_override")

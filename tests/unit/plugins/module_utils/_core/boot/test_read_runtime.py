@@ -142,7 +142,7 @@ def test_a_rule_makes_virtual_functions(tree: Tree) -> None:
 
 
 def test_a_rule_that_may_match_is_a_doubt(tree: Tree) -> None:
-    tree.file("/etc/udev/rules.d/70-vf.rules", 'SUBSYSTEM=="pci", ENV{SITE}=="a", ATTR{sriov_numvfs}="2"\n')
+    tree.file("/etc/udev/rules.d/70-vf.rules", 'SUBSYSTEM=="pci", PROGRAM=="/bin/site", ATTR{sriov_numvfs}="2"\n')
     found = later(tree)
     assert found.virtual_functions == {}
     assert found.doubts == (

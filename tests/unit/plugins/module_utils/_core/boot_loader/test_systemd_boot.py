@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import kernel_image as unified_image
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import next_boot
-from ansible_collections.vfio.variants.tests.unit.boot_menus import NEW, OLD, bls_entry, bzimage, efi_variable
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import kernel_image, next_boot
+from ansible_collections.vfio.variants.tests.unit.boot_menus import FIRMWARE_GUID, NEW, OLD, bls_entry, bzimage, efi_variable
 from ansible_collections.vfio.variants.tests.unit.boot_menus import unified_image as pe_file
 from ansible_collections.vfio.variants.tests.unit.trees import Tree
 
@@ -106,15 +105,15 @@ def test_a_unified_image_is_an_entry_with_its_own_arguments(host: Tree) -> None:
     assert entry.cmdline.arguments == ("root=UUID=1", "ro", "vfio-pci.ids=10de:1db1")
 
 
-def test_a_unified_images_own_root_file_system_is_named_and_a_doubt(host: Tree) -> None:
+def test_a_unified_images_own_root_file_system_is_named(host: Tree) -> None:
     boot = read(host.file(IMAGE, pe_file([*SECTIONS, (".initrd", b"070701")])))
     assert boot.entries["7.3.4+deb13-amd64"].initrds == (IMAGE,)
-    assert boot.doubts == (f"{IMAGE} has its own initramfs, which is not read.",)
+    assert boot.doubts == ()
 
 
 def test_the_place_of_a_unified_images_root_file_system_is_known(host: Tree) -> None:
     host.file(IMAGE, pe_file([*SECTIONS, (".initrd", b"070701 archive")]))
-    image = unified_image.read(host.host(), IMAGE)
+    image = kernel_image.read(host.host(), IMAGE)
     assert image is not None
     assert image.initrd is not None
     offset, size = image.initrd
@@ -126,11 +125,78 @@ def test_a_unified_image_without_a_release_is_asked_by_its_kernel(host: Tree) ->
     assert read(host.file(IMAGE, pe_file(sections))).release == "7.3.4+deb13-amd64"
 
 
-def test_profiles_and_addons_of_a_unified_image_are_doubts(host: Tree) -> None:
-    host.file(IMAGE, pe_file([*SECTIONS, (".profile", b"ID=debug"), (".cmdline", b"debug")])).file(f"{IMAGE}.extra.d/more.addon.efi", b"MZ")
+def test_profiles_of_a_unified_image_are_doubts(host: Tree) -> None:
+    host.file(IMAGE, pe_file([*SECTIONS, (".profile", b"ID=debug"), (".cmdline", b"debug")]))
     boot = read(host)
     assert boot.entries["7.3.4+deb13-amd64"].cmdline.arguments[-1] == "vfio-pci.ids=10de:1db1"
-    assert len(boot.doubts) == 2
+    assert boot.doubts == (f"{IMAGE} has several command lines; the first is assumed.",)
+
+
+def addon(*sections: tuple[str, bytes]) -> bytes:
+    return pe_file([(".sbat", b"sbat,1,SBAT\n"), *sections])
+
+
+def arguments(host: Tree) -> tuple[str, ...]:
+    return read(host).entries["7.3.4+deb13-amd64"].cmdline.arguments
+
+
+def test_addons_add_arguments_those_for_all_images_first(host: Tree) -> None:
+    host.file(IMAGE, pe_file(SECTIONS)).file(f"{IMAGE}.extra.d/own.addon.efi", addon((".cmdline", b"modprobe.blacklist=nouveau")))
+    host.file("/efi/loader/addons/all.addon.efi", addon((".cmdline", b"intel_iommu=on\n")))
+    assert arguments(host)[-3:] == ("vfio-pci.ids=10de:1db1", "intel_iommu=on", "modprobe.blacklist=nouveau")
+    assert read(host).doubts == ()
+
+
+def test_an_addon_for_another_kernel_adds_nothing(host: Tree) -> None:
+    added = addon((".cmdline", b"modprobe.blacklist=nouveau"), (".uname", b"6.1.0"))
+    host.file(IMAGE, pe_file(SECTIONS)).file(f"{IMAGE}.extra.d/own.addon.efi", added)
+    assert arguments(host)[-1] == "vfio-pci.ids=10de:1db1"
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "says"),
+    [
+        ("own.addon.efi", b"MZ", "cannot be read"),
+        ("own.addon.efi", addon((".initrd", b"070701")), "adds an initramfs"),
+        ("udev.cred", b"", "is handed to the system"),
+        ("more.sysext.raw", b"", "is handed to the system"),
+    ],
+)
+def test_what_a_unified_image_is_given_and_is_not_read_is_a_doubt(host: Tree, name: str, content: bytes, says: str) -> None:
+    (doubt,) = read(host.file(IMAGE, pe_file(SECTIONS)).file(f"{IMAGE}.extra.d/{name}", content)).doubts
+    assert doubt.startswith(f"{IMAGE}.extra.d/{name} ")
+    assert says in doubt
+
+
+def test_with_secure_boot_an_addons_signature_decides(host: Tree) -> None:
+    host.file(IMAGE, pe_file(SECTIONS)).file(f"{IMAGE}.extra.d/own.addon.efi", addon((".cmdline", b"debug")))
+    host.file(f"/sys/firmware/efi/efivars/SecureBoot-{FIRMWARE_GUID}", b"\6\0\0\0\1")
+    assert read(host).doubts == (f"{IMAGE}.extra.d/own.addon.efi adds arguments to those of {IMAGE}, if its signature is accepted.",)
+
+
+def test_an_entry_file_gives_a_unified_image_other_arguments_unless_secure_boot_is_on(host: Tree) -> None:
+    host.file("/efi/custom/image.efi", pe_file(SECTIONS))
+    host.file("/efi/loader/entries/zz.conf", "title Own\nsort-key a\nefi /custom/image.efi\noptions root=UUID=2\n")
+    variable = f"/sys/firmware/efi/efivars/SecureBoot-{FIRMWARE_GUID}"
+    assert read(host.file(variable, b"\6\0\0\0\0")).entries["7.3.4+deb13-amd64"].cmdline.arguments == ("root=UUID=2",)
+    assert arguments(host.file(variable, b"\6\0\0\0\1"))[-1] == "vfio-pci.ids=10de:1db1"
+
+
+def test_images_in_the_options_count_where_the_entry_names_none(host: Tree) -> None:
+    host.file("/efi/linux", bzimage("7.3.4-arch1-1")).file("/efi/initramfs-linux.img")
+    text = "title Arch\nsort-key a\nlinux /linux\noptions root=UUID=1 initrd=\\initramfs-linux.img\n"
+    boot = read(host.file("/efi/loader/entries/arch.conf", text))
+    assert boot.entries["7.3.4-arch1-1"].initrds == ("/efi/initramfs-linux.img",)
+    host.file("/efi/ucode.img").file("/efi/loader/entries/arch.conf", text + "initrd /ucode.img\n")
+    assert read(host).entries["7.3.4-arch1-1"].initrds == ("/efi/ucode.img",)
+
+
+def test_a_list_of_other_entries_at_the_last_boot_is_a_doubt(host: Tree) -> None:
+    efi_variable(host, "LoaderEntries", "proxmox-6.8.conf\0proxmox-6.5.conf\0auto-reboot-to-firmware-setup")
+    (doubt,) = read(host).doubts
+    assert "proxmox-6.8.conf" in doubt
+    efi_variable(host, "LoaderEntries", f"0f22-{OLD}.conf\0gone.conf")
+    assert read(host).doubts == ()
 
 
 @pytest.mark.parametrize(

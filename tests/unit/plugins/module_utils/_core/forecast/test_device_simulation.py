@@ -20,7 +20,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.devic
     orders,
     with_id,
 )
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.events import (
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.effects import (
     OWN,
     AfterUnbind,
     NewId,
@@ -46,7 +46,7 @@ def load(*modules: str, module: str | None = None) -> LoadRequest:
 
 
 def context(**changes: t.Any) -> ProbeContext:
-    given: dict[str, t.Any] = {"registers": lambda module: BY_MODULE.get(module, ()), "no_iommu": None, "denylist_disabled": False}
+    given: dict[str, t.Any] = {"registers": lambda module, _alias: BY_MODULE.get(module, ()), "no_iommu": None, "denylist_disabled": False}
     return ProbeContext(CARD, ROOT, "/", **{**given, **changes})
 
 
@@ -224,7 +224,7 @@ DETACHED = dataclasses.replace(NATIVE, detached=Reason("modprobe.d", "async_prob
 
 
 def test_a_probe_that_nobody_waits_for_ends_at_once_or_after_all_jobs() -> None:
-    late: dict[str, t.Any] = {"registers": lambda module: {"nouveau": (DETACHED,), "nvidia": (OTHER_NATIVE,)}[module]}
+    late: dict[str, t.Any] = {"registers": lambda module, _alias: {"nouveau": (DETACHED,), "nvidia": (OTHER_NATIVE,)}[module]}
     assert run(load("nouveau"), load("nvidia"), **late).driver == "nouveau"
     waiting = run(load("nouveau"), late=True, **late)
     assert (waiting.driver, [one.driver.name for one, _why in waiting.pending]) == (None, ["nouveau"])

@@ -10,8 +10,8 @@ import typing as t
 import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import CERTAIN, INITRAMFS, ROOT, UNKNOWN, Later
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot.influence import ANOTHER, Act, Influence
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.forecast import forecast
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import ANOTHER, Act, Influence
 from ansible_collections.vfio.variants.tests.unit.boots import STOCK, boot, device, stage
 from ansible_collections.vfio.variants.tests.unit.trees import V100_VARIANT
 

@@ -100,7 +100,7 @@ def test_dependencies_are_inserted_before_the_module_and_not_twice() -> None:
 )
 def test_an_install_line_does_what_its_command_does(command: str, insertions: tuple[str, ...], failed: bool, doubts: int) -> None:
     request = one(kmod(f"install other {command}\n"), "other")
-    assert (request.insertions, request.failed, len(request.doubts)) == (insertions, failed, doubts)
+    assert (request.insertions, request.failed, len(request.influences)) == (insertions, failed, doubts)
     if not doubts and "other" not in insertions:
         assert told(request) == [f"{SITE}:1: install other {command.strip()}"]
 
@@ -111,8 +111,8 @@ def test_a_blacklist_does_not_keep_out_what_a_command_names() -> None:
 
 
 def test_a_command_that_cannot_be_understood_is_quoted() -> None:
-    (doubt,) = one(kmod("install other /usr/local/bin/load it\n"), "other").doubts
-    assert doubt.startswith(f"{SITE}:1 runs a command in place of loading other (/usr/local/bin/load it)")
+    (doubt,) = one(kmod("install other /usr/local/bin/load it\n"), "other").influences
+    assert str(doubt).startswith(f"{SITE}:1 runs `/usr/local/bin/load it` in place of loading other")
 
 
 def test_a_module_that_cannot_be_loaded_is_not_loaded_by_its_install_line_either() -> None:
@@ -131,7 +131,7 @@ def test_an_install_line_of_a_dependency_that_inserts_nothing_keeps_the_module_o
     with_softdep = one(kmod("install bottom /bin/true\nsoftdep bottom pre: other\n"), "top")
     assert with_softdep.insertions == ("other", "bottom", "middle", "top")
     unknown = one(kmod("install bottom /bin/other\n"), "top")
-    assert unknown.doubts != ()
+    assert unknown.influences != ()
 
 
 def test_the_first_line_that_matches_counts() -> None:
@@ -233,7 +233,7 @@ CARD = modalias("10de:1db1")
 )
 def test_a_name_or_an_alias_is_looked_up_in_kmod_s_order(modprobe: str, asked: str, found: list[str]) -> None:
     """kmod_module_new_from_lookup() in libkmod/libkmod-module.c: the first place that has it counts."""
-    assert [module for module, _why in kmod(modprobe).lookup(asked)] == found
+    assert [one.module for one in kmod(modprobe).lookup(asked)] == found
 
 
 def test_all_natives_are_loaded_in_depmod_s_order_and_none_that_is_built_in() -> None:

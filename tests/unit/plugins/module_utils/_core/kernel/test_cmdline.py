@@ -82,3 +82,29 @@ def test_an_option_is_passed_on_as_kmod_does(written: str, options: tuple[tuple[
 def test_a_quote_that_is_not_closed_reaches_to_the_end() -> None:
     assert Cmdline.parse('a="b c d').arguments == ('a="b c d',)
     assert Cmdline.parse('a="" b""c').arguments == ('a=""', 'b""c')
+
+
+@pytest.mark.parametrize(
+    ("text", "refuses"),
+    [
+        ("nomodule", True),
+        ("nomodule=1", True),
+        ("nomodule=0", False),
+        ("nomodule nomodule=n", False),
+        ("nomodule nomodule=maybe", True),
+        ("quiet -- nomodule", False),
+        ("nomodules", False),
+    ],
+)
+def test_nomodule_forbids_all_modules(text: str, refuses: bool) -> None:
+    assert Cmdline.parse(text).refuses_all is refuses
+
+
+def test_words_behind_the_end_are_not_the_kernel_s() -> None:
+    cmdline = Cmdline.parse("quiet -- module_blacklist=e1000e nomodeset initcall_blacklist=x vfio-pci.ids=1:2")
+    assert (cmdline.refused, cmdline.has_nomodeset, cmdline.refused_functions) == ((), False, ())
+    assert cmdline.module_options == (("vfio_pci", "ids=1:2"),)
+
+
+def test_every_initcall_blacklist_counts() -> None:
+    assert Cmdline.parse("initcall_blacklist=a,b quiet initcall-blacklist=c").refused_functions == ("a", "b", "c")

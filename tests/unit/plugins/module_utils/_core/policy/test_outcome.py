@@ -173,7 +173,8 @@ class TestWhatCannotBeDetermined:
         ],
     )
     def test_is_a_warning_with_file_and_line_and_the_policy_is_written(self, tmp_path: Path, path: str, text: str) -> None:
-        tree = gpu_host(tmp_path).file(path, text)
+        script = '#!/bin/sh\nask-somebody && modprobe --ignore-install "$1"\n'
+        tree = gpu_host(tmp_path).file(path, text).file("/usr/local/bin/load-it", script, mode=0o755)
         result = run(tree, V100)
         (warning,) = result["warnings"]
         expected = f"Whether 0000:3b:00.0 and 0000:5e:00.0 will be bound to {VARIANT} on kernel {DEBIAN_13} cannot be determined: "

@@ -13,7 +13,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors im
 from ansible_collections.vfio.variants.tests.unit import boot_menus, images, initramfs_files
 from ansible_collections.vfio.variants.tests.unit.commands import Commands
 from ansible_collections.vfio.variants.tests.unit.driver_files import ANY, Driver, Entry, driver_file
-from ansible_collections.vfio.variants.tests.unit.module_calls import claim_info
+from ansible_collections.vfio.variants.tests.unit.module_calls import claim_info, device_info
 from ansible_collections.vfio.variants.tests.unit.trees import ANY_VFIO, DEBIAN_12, DEBIAN_13, NVIDIA_DISPLAY, Tree, modalias
 
 GPU, SECOND = "0000:3b:00.0", "0000:5e:00.0"
@@ -51,6 +51,10 @@ def asked(tree: Tree, **given: t.Any) -> dict[str, t.Any]:
     return claim_info(tree.host(Commands(tree.root)), **given)
 
 
+def info(tree: Tree, **given: t.Any) -> dict[str, t.Any]:
+    return device_info(tree.host(Commands(tree.root)), **given)
+
+
 def failures(tree: Tree, **given: t.Any) -> list[str]:
     with pytest.raises(HostError) as caught:
         asked(tree, **given)
@@ -83,6 +87,14 @@ def test_what_would_help_is_told_beside_the_failure(tmp_path: Path) -> None:
     assert GPU in device["kernels"][DEBIAN_13]["would_change"]
 
 
+def test_what_a_forecast_takes_for_granted_is_returned_on_request_from_the_cache_too(tmp_path: Path) -> None:
+    tree = host(tmp_path, policy=OVERRIDE).pci(GPU, V100, driver="nouveau", group=1)
+    said = "The probe of vfio-pci succeeds, which is not bound to the device now."
+    for returned, of in ((asked, {"devices": GPU}), (info, {}), (info, {})):
+        assert "assumes" not in returned(tree, **of)["devices"][0]["kernels"][DEBIAN_13]
+        assert said in returned(tree, **of, assumes=True)["devices"][0]["kernels"][DEBIAN_13]["assumes"]
+
+
 def test_without_an_expectation_a_claim_that_will_lose_is_only_told(tmp_path: Path) -> None:
     told = asked(host(tmp_path).pci(GPU, V100, driver="nouveau", group=1), devices=GPU)
     assert (told["devices"][0]["will_be_satisfied"], told["failures"]) == (False, [])
@@ -92,7 +104,7 @@ def test_what_cannot_be_seen_fails_and_is_named(tmp_path: Path) -> None:
     tree = host(tmp_path, policy=OVERRIDE).pci(GPU, V100, group=1)
     tree.file(f"/boot/initrd.img-{DEBIAN_13}", b"nothing that anybody knows")
     (sentence,) = failures(tree, devices=GPU, expect="winner")
-    assert f"cannot be determined: /boot/initrd.img-{DEBIAN_13}" in sentence
+    assert f"another driver): /boot/initrd.img-{DEBIAN_13}" in sentence
 
 
 def test_only_one_of_two_kernels_may_be_what_fails(tmp_path: Path) -> None:

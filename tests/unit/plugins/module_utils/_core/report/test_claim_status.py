@@ -14,6 +14,8 @@ OLD, NEW = "6.1", "6.12"
 GPU = device("0000:01:00.0")
 RULE = Reason("/etc/udev/rules.d/90.rules:1", "driver_override=nouveau")
 
+UNDETERMINED = "Whether 0000:01:00.0 (10de:1db1) will be bound to vfio-pci on kernel 6.12 cannot be determined"
+
 
 def boot(release: str, *outcomes: str | None, certainty: Certainty = CERTAIN, because: tuple[Reason, ...] = (RULE,)) -> AfterBoot:
     return AfterBoot(release, "vfio-pci", Winner(outcomes[0], certainty, ROOT, because, outcomes))
@@ -41,8 +43,8 @@ def test_a_claim_that_will_certainly_be_met_has_none() -> None:
             "0000:01:00.0 (10de:1db1) will, in a race, be bound to e1000e or have no driver, not vfio-pci, on kernel 6.12.",
         ),
         (
-            boot(NEW, "vfio-pci", certainty=UNKNOWN, because=(RULE, Reason("not known", "Nothing is installed."))),
-            "Whether 0000:01:00.0 (10de:1db1) will be bound to vfio-pci on kernel 6.12 cannot be determined: Nothing is installed.",
+            boot(NEW, "vfio-pci", None, "another driver", certainty=UNKNOWN, because=(RULE, Reason("not known", "Nothing is installed."))),
+            f"{UNDETERMINED} (possible: vfio-pci or no driver or another driver): Nothing is installed.",
         ),
     ],
 )

@@ -1,0 +1,90 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the programs and units that udev rules start may do to drivers, by what their files say; a name says nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.programs import EVENT_DEVICE, Judge
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.read import judge_unit
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
+    from ansible_collections.vfio.variants.plugins.module_utils._core.udev.key import Key
+    from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rule import Rule
+    from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import Rules
+
+UDEV_FOLDERS = ("/usr/lib/udev", "/lib/udev")
+"""Where udev seeks a program that is named without its path."""
+MOST = 256
+"""So many command lines are judged; the rules of distributions have some fifty."""
+
+
+def judged(tree: FileTree, rules: Rules, kernel: Kernel, inventory: Inventory | None = None) -> dict[str, tuple[Influence, ...]]:
+    """By command line as it stands in the rules.  In an address, `%k` is the device whose event runs the program."""
+    found: dict[str, tuple[Influence, ...]] = {}
+    judge = Judge(tree, kernel, inventory)
+    for rule in rules.rules:
+        for key in rule.keys:
+            if _runs_program(key) and key.value not in found and len(found) < MOST:
+                found[key.value] = judge.of(_with_place(tree, key.value), str(rule))
+    return found
+
+
+_OWN_NAME = re.compile(r"\$(?:kernel|name)\b|%[kD]|\$env\{PCI_SLOT_NAME\}|%E\{PCI_SLOT_NAME\}")
+_ADDRESS = re.compile(r"[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
+
+
+def of_wanted_units(host: Host, rules: Rules, kernel: Kernel, inventory: Inventory) -> tuple[Influence, ...]:
+    """What the units may do that rules have systemd start (SYSTEMD_WANTS), even disabled ones."""
+    found: dict[Influence, None] = {}
+    asked: set[tuple[str, frozenset[str] | None]] = set()
+    for rule in rules.rules:
+        only = _only_device(rule)
+        for key in rule.keys:
+            wants = key.name == "ENV" and key.attribute == "SYSTEMD_WANTS" and not key.is_match
+            for name in key.value.split() if wants else ():
+                unit = _OWN_NAME.sub(EVENT_DEVICE, name)
+                if (unit, only) not in asked and len(asked) < MOST:
+                    asked.add((unit, only))
+                    found.update(dict.fromkeys(_bounded(one, only) for one in judge_unit(host, unit, str(rule), kernel, inventory)))
+    return tuple(found)
+
+
+def _only_device(rule: Rule) -> frozenset[str] | None:
+    """The address, or addresses, of the only functions at whose events the rule matches; None if that is not bounded."""
+    for key in rule.keys:
+        if key.name == "KERNEL" and key.is_match and key.operator == "==":
+            names = key.value.split("|")
+            return frozenset(names) if all(_ADDRESS.fullmatch(name) for name in names) else None
+    return None
+
+
+def _bounded(one: Influence, only: frozenset[str] | None) -> Influence:
+    """Where the unit acts on the event's own device, it is one of those that the rule is about."""
+    if one.addresses is None or EVENT_DEVICE not in one.addresses:
+        return one
+    return dataclasses.replace(one, addresses=None if only is None else (one.addresses - {EVENT_DEVICE}) | only)
+
+
+def _runs_program(key: Key) -> bool:
+    if key.name == "RUN":
+        return key.attribute != "builtin"
+    return key.name == "PROGRAM" or (key.name == "IMPORT" and key.attribute == "program")
+
+
+def _with_place(tree: FileTree, command: str) -> str:
+    """The command with the path of its program, as udev finds it (udev-event.c, udev_event_spawn())."""
+    word, blank, rest = command.partition(" ")
+    name = word.strip("'\"")
+    if name.startswith("/") or not name:
+        return command
+    place = next((f"{folder}/{name}" for folder in UDEV_FOLDERS if tree.exists(f"{folder}/{name}")), word)
+    return f"{place}{blank}{rest}"

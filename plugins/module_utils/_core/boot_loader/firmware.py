@@ -1,0 +1,128 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which program EFI firmware starts at the next boot: BootNext, else the first boot option of BootOrder that can be started.
+
+(UEFI specification, sections 3.1 and 10.3)
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import struct
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import efi_variables
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+
+ACTIVE = 1
+MEDIA = 4
+HARD_DRIVE, FILE_PATH = 1, 4
+END = 0x7F
+MOST_NODES = 64
+FALLBACK = "/EFI/BOOT/BOOTX64.EFI"
+"""What an option that names only a disk starts, on x86."""
+
+
+@dataclasses.dataclass(frozen=True)
+class BootOption:
+    """A `Boot####` variable.  ``file`` is the program's path on its partition; empty if the option names none.
+
+    ``arguments`` is the text that the program is given; empty if it is given none, or other data.
+    """
+
+    name: str
+    is_active: bool
+    title: str
+    is_on_disk: bool
+    file: str
+    arguments: str
+
+    def __str__(self) -> str:
+        return f"{self.name} ({self.title})" if self.title else self.name
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """The boot option that comes next, and the variable that says so.  ``is_current``: the running system was started by it."""
+
+    option: BootOption
+    source: str
+    is_current: bool
+
+
+def parse(name: str, content: bytes) -> BootOption | None:
+    """An option from its variable's value (EFI_LOAD_OPTION); None if the value is none."""
+    if len(content) < 6:
+        return None
+    attributes, length = struct.unpack_from("<IH", content)
+    end = 6
+    while content[end : end + 2] not in (b"\0\0", b"", b"\0"):
+        end += 2
+    title = content[6:end].decode("utf-16-le", "replace")
+    nodes = content[end + 2 : end + 2 + length]
+    if len(nodes) < length:
+        return None
+    file, is_on_disk = _file(nodes)
+    return BootOption(name, bool(attributes & ACTIVE), title, is_on_disk, file, _text(content[end + 2 + length :]))
+
+
+def _file(nodes: bytes) -> tuple[str, bool]:
+    """The path in a device path, and whether it is on a partition of a hard disk."""
+    at, parts, is_on_disk = 0, "", False
+    for _node in range(MOST_NODES):
+        if at + 4 > len(nodes):
+            break
+        kind, below, length = struct.unpack_from("<BBH", nodes, at)
+        if kind == END or length < 4:
+            break
+        body = nodes[at + 4 : at + length]
+        if (kind, below) == (MEDIA, HARD_DRIVE):
+            is_on_disk = True
+        elif (kind, below) == (MEDIA, FILE_PATH):
+            parts += "/" + body.decode("utf-16-le", "replace").partition("\0")[0].replace("\\", "/").strip("/")
+        at += length
+    return parts, is_on_disk
+
+
+def _text(data: bytes) -> str:
+    """The option's data, if it is text as a program reads its arguments: UTF-16, printable."""
+    if len(data) % 2:
+        return ""
+    found = data.decode("utf-16-le", "replace").partition("\0")[0]
+    return found.strip() if found.isprintable() else ""
+
+
+def option(host: Host, number: int) -> BootOption | None:
+    name = f"Boot{number:04X}"
+    content = efi_variables.value(host, name, efi_variables.GLOBAL)
+    return None if content is None else parse(name, content)
+
+
+def current(host: Host) -> BootOption | None:
+    """The option that the running system was started by."""
+    numbers = efi_variables.numbers(host, "BootCurrent")
+    return option(host, numbers[0]) if numbers else None
+
+
+def next_choice(host: Host) -> Choice | None:
+    """None if the firmware's variables do not tell.
+
+    Options before the current one that name no file on a disk (network, CD, shell) did not start now, and are passed over.
+    """
+    running = efi_variables.numbers(host, "BootCurrent")[:1]
+    once = efi_variables.numbers(host, "BootNext")[:1]
+    if once:
+        found = option(host, once[0])
+        if found is not None:
+            return Choice(found, "the EFI variable BootNext", once == running)
+    order = efi_variables.numbers(host, "BootOrder")
+    is_listed = bool(running) and running[0] in order
+    for number in order:
+        found = option(host, number)
+        if found is None or not found.is_active:
+            continue
+        if (number,) == running or found.is_on_disk or not is_listed:
+            return Choice(found, "the EFI variable BootOrder", (number,) == running)
+    return None

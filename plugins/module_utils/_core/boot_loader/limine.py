@@ -1,0 +1,156 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Limine's menu.  (Limine: CONFIG.md)"""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.efi_program import LIMINE, PARTITIONS
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.menu import Menu, MenuItem
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import BootFiles
+
+CONFIGS = tuple(
+    f"{partition}/{folder}limine.conf"
+    for partition in PARTITIONS
+    for folder in ("", "limine/", "boot/", "boot/limine/", "EFI/limine/", "EFI/BOOT/")
+)
+ENTRY = re.compile(r"^(/+)(\+?)\s*(.*)$")
+MACRO = re.compile(r"^\$\{(\w+)\}\s*=\s*(.*)$")
+USED_MACRO = re.compile(r"\$\{(\w+)\}")
+OPTION = re.compile(r"^([A-Za-z_][\w. ]*?)\s*:\s*(.*)$")
+# `boot():/vmlinuz`, with a checksum behind `#`.  Other volumes than the one of the configuration are named otherwise.
+PLACE = re.compile(r"^boot\(\):/?([^#]*)(?:#[0-9a-fA-F]*)?$")
+LONGEST_NUMBER = 6
+PROTOCOLS = ("linux", "limine-linux")
+
+
+class _Entry:
+    def __init__(self, depth: int, is_open: bool, title: str, source: str) -> None:
+        self.depth = depth
+        self.is_open = is_open
+        self.title = title
+        self.source = source
+        self.options: dict[str, str] = {}
+        self.modules: list[str] = []
+
+
+def menu(files: BootFiles) -> Menu | None:
+    """The menu of the configuration that exists; None if none does, or if it has no entry that boots Linux."""
+    configs = [place for place in CONFIGS if files.host.is_file(place)]
+    if not configs:
+        return None
+    config = configs[0]
+    reader = _Reader(config)
+    reader.read(files.text(config) or "")
+    doubts = reader.doubts
+    if len({files.text(place) for place in configs}) > 1:
+        doubts.append(f"{' and '.join(configs)} differ; which of them Limine reads cannot be determined.")
+    partition = next(partition for partition in PARTITIONS if config.startswith(f"{partition}/"))
+    items = tuple(_item(entry, partition) for entry in _bootable(reader.entries))
+    if not any(item.kernel for item in items):
+        return None
+    if reader.settings.get("remember_last_entry", "no") == "yes":
+        why = f"{config}: Limine boots the entry that was booted last, which it keeps to itself."
+        return Menu(LIMINE, config, items, None, why, (*doubts, why))
+    wanted = reader.settings.get("default_entry", "1")
+    chosen = _chosen(items, reader.entries, wanted)
+    if chosen is None:
+        why = f"{config}: the default entry, {wanted}, is none that boots a system."
+        return Menu(LIMINE, config, items, None, why, (*doubts, why))
+    return Menu(LIMINE, config, items, chosen, f"{config}: the default entry is {wanted}", tuple(doubts))
+
+
+def _chosen(items: t.Sequence[MenuItem], entries: t.Sequence[_Entry], wanted: str) -> MenuItem | None:
+    """By title, or by number: those count that are shown at first, with the folders that they are in."""
+    named = next((item for item in items if wanted == item.title), None)
+    number = int(wanted) if wanted.isdecimal() and len(wanted) < LONGEST_NUMBER else 0
+    shown = list(_shown(entries))
+    counted = shown[number - 1] if 0 < number <= len(shown) else None
+    return named or next((item for item in items if counted is not None and item.source == counted.source), None)
+
+
+def _shown(entries: t.Sequence[_Entry]) -> t.Iterator[_Entry]:
+    """Those that are in no folder that is closed."""
+    closed: int | None = None
+    for entry in entries:
+        if closed is not None and entry.depth > closed:
+            continue
+        closed = None if entry.is_open else entry.depth
+        yield entry
+
+
+class _Reader:
+    """Goes through the lines of a configuration."""
+
+    def __init__(self, config: str) -> None:
+        self._config = config
+        self._macros: dict[str, str] = {}
+        self.settings: dict[str, str] = {}
+        self.entries: list[_Entry] = []
+        self.doubts: list[str] = []
+
+    def read(self, text: str) -> None:
+        for number, line in enumerate(text.splitlines(), 1):
+            self._line(line.strip(), f"{self._config}:{number}")
+
+    def _line(self, written: str, here: str) -> None:
+        macro = MACRO.match(written)
+        if macro is not None:
+            self._macros[macro[1]] = macro[2]
+            return
+        line = USED_MACRO.sub(lambda match: self._macros.get(match[1], match[0]), written)
+        found = ENTRY.match(line)
+        if found is not None:
+            self.entries.append(_Entry(len(found[1]), bool(found[2]), found[3], here))
+            return
+        option = OPTION.match(line)
+        if option is not None:
+            self._option(option[1].lower(), option[2], here)
+
+    def _option(self, key: str, value: str, here: str) -> None:
+        if USED_MACRO.search(value):
+            self.doubts.append(f"{here} has a macro that is known only to Limine.")
+        if not self.entries:
+            self.settings[key] = value
+        elif key in ("module_path", "initrd"):
+            self.entries[-1].modules.append(value)
+        else:
+            self.entries[-1].options[key] = value
+
+
+def _bootable(entries: t.Sequence[_Entry]) -> t.Iterator[_Entry]:
+    """Those that are no folder."""
+    for at, entry in enumerate(entries):
+        after = entries[at + 1] if at + 1 < len(entries) else None
+        if after is None or after.depth <= entry.depth:
+            yield entry
+
+
+def _item(entry: _Entry, partition: str) -> MenuItem:
+    options = entry.options
+    kernel = options.get("path") or options.get("kernel_path")
+    if options.get("protocol", "").lower() not in PROTOCOLS or kernel is None:
+        return MenuItem(entry.title, entry.title, entry.source)
+    doubts: list[str] = []
+    paths = [_place(value, partition, entry.source, doubts) for value in (kernel, *entry.modules)]
+    return MenuItem(
+        title=entry.title,
+        id=entry.title,
+        source=entry.source,
+        kernel=paths[0],
+        arguments=options.get("cmdline") or options.get("kernel_cmdline") or "",
+        initrds=tuple(paths[1:]),
+        doubts=tuple(doubts),
+    )
+
+
+def _place(value: str, partition: str, source: str, doubts: list[str]) -> str:
+    found = PLACE.match(value.strip())
+    if found is None:
+        doubts.append(f"{source} names {value} on another volume, which cannot be determined.")
+        return value
+    return f"{partition}/{found[1].strip()}"

@@ -1,0 +1,42 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Loaders whose choice cannot be determined, told by their files; and what bypasses every loader."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.efi_program import PARTITIONS
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import BootFiles
+
+KEXEC_LOADED = "/sys/kernel/kexec_loaded"
+PETITBOOT = "/sys/firmware/opal"
+FIRMWARE_OF_BOARDS = {
+    "/etc/zipl.conf": "zipl",
+    "/boot/firmware/config.txt": "the Raspberry Pi's firmware",
+}
+"""Files of platforms that have one loader."""
+LEFT_OVER = {
+    "/etc/lilo.conf": "LILO",
+    "/etc/elilo.conf": "ELILO",
+    "/boot/refind_linux.conf": "rEFInd",
+    "/boot/config.txt": "the Raspberry Pi's firmware",
+}
+"""Files that often remain on hosts that boot with another loader."""
+
+
+def beside(files: BootFiles, is_known: bool) -> t.Iterator[str]:
+    """Doubts because of what else may decide what boots.  ``is_known``: a loader is, by its menu or by the firmware."""
+    if files.host.text_or_none(KEXEC_LOADED) == "1":
+        yield "A kernel is loaded for kexec: a reboot may start that one and bypass the boot loader."
+    if files.host.is_dir(PETITBOOT):
+        yield "This host boots with petitboot, which interprets the boot loader's configuration in its own way."
+    for place, name in (FIRMWARE_OF_BOARDS if is_known else {**FIRMWARE_OF_BOARDS, **LEFT_OVER, **_refind()}).items():
+        if files.host.is_file(place):
+            yield f"{place}: this host may boot with {name}, whose default entry cannot be determined."
+
+
+def _refind() -> dict[str, str]:
+    return {f"{partition}/EFI/{folder}/refind.conf": "rEFInd" for partition in PARTITIONS for folder in ("refind", "BOOT")}

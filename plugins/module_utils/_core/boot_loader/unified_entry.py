@@ -1,0 +1,82 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a unified kernel image boots with: its own arguments, those of its addons, and its own initramfs.  (systemd: src/boot/stub.c)"""
+
+from __future__ import annotations
+
+import posixpath
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import efi_variables, kernel_image
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.efi_program import PARTITIONS
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.menu import MenuItem
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import BootFiles
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.kernel_image import UnifiedImage
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+
+ADDON = ".addon.efi"
+# What the stub passes on to the system beside arguments: settings, extensions of the root and of /etc.
+COMPANIONS = (".cred", ".raw")
+GLOBAL_ADDONS, GLOBAL_CREDENTIALS = "loader/addons", "loader/credentials"
+
+
+def item(files: BootFiles, image: UnifiedImage, identity: str, place: str, given: str = "") -> MenuItem:
+    """``given`` are arguments that its starter passes; with Secure Boot on, the image's own count."""
+    secure = secure_boot(files.host)
+    doubts: list[str] = []
+    arguments = image.cmdline
+    if given and (not image.cmdline or not secure):
+        arguments = given
+        if secure is None and image.cmdline and given != image.cmdline:
+            doubts.append(f"{place} is given other arguments, which it accepts only with Secure Boot off.")
+    words = [arguments]
+    for addon in _addons(files, place):
+        added = kernel_image.addon(files.host, addon)
+        if added is None:
+            doubts.append(f"{addon} may add arguments to those of {place}, and cannot be read.")
+        elif not added.release or added.release == image.release:
+            words.append(added.cmdline)
+            if secure and added.cmdline:
+                doubts.append(f"{addon} adds arguments to those of {place}, if its signature is accepted.")
+            if added.has_initrd:
+                doubts.append(f"{addon} adds an initramfs to that of {place}, which is not read.")
+    doubts += [
+        f"{companion} is handed to the system that {place} boots; what it changes is not read." for companion in _companions(files, place)
+    ]
+    if image.has_profiles:
+        doubts.append(f"{place} has several command lines; the first is assumed.")
+    return MenuItem(
+        title=image.os_release.get("PRETTY_NAME", identity),
+        id=identity,
+        source=place,
+        kernel=place,
+        arguments=" ".join(word for word in words if word),
+        initrds=(place,) if image.initrd is not None else (),
+        release=image.release,
+        doubts=tuple(doubts),
+    )
+
+
+def secure_boot(host: Host) -> bool | None:
+    """Whether Secure Boot is on; None if the firmware's variable cannot be read."""
+    value = efi_variables.value(host, "SecureBoot", efi_variables.GLOBAL)
+    return None if value is None else value[:1] == b"\1"
+
+
+def _addons(files: BootFiles, place: str) -> tuple[str, ...]:
+    """Those of all images first, then the image's own, each by name."""
+    folders = (*_beside(place, GLOBAL_ADDONS), f"{place}.extra.d")
+    return tuple(f"{folder}/{name}" for folder in folders for name in files.names(folder) if name.lower().endswith(ADDON))
+
+
+def _companions(files: BootFiles, place: str) -> tuple[str, ...]:
+    folders = (*_beside(place, GLOBAL_CREDENTIALS), f"{place}.extra.d")
+    return tuple(f"{folder}/{name}" for folder in folders for name in files.names(folder) if name.lower().endswith(COMPANIONS))
+
+
+def _beside(place: str, folder: str) -> tuple[str, ...]:
+    """The folder on the partition of the image."""
+    partition = next((mount for mount in PARTITIONS if place.startswith(f"{mount}/")), None)
+    return () if partition is None else (posixpath.join(partition, folder),)

@@ -1,0 +1,106 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What tells devices apart in a stage: by which facts its udev rules can treat one device otherwise than another."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pattern import is_pattern, matches
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.answers import State, agreement, attribute_of, on_one_of_chain
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.key import Key
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import IDENTITY, Missing, Subject
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.values import substitutions
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
+    from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rule import Rule
+    from ansible_collections.vfio.variants.plugins.module_utils._core.udev.surroundings import Surroundings
+
+_OF_PLACE = frozenset("knpsEb")
+"""Substitutions that are not the same for devices of one identity."""
+_OWN_NAME = frozenset(("$kernel", "%k"))
+_FACTS = frozenset(("DEVPATH", "TEST"))
+
+
+@dataclasses.dataclass(frozen=True)
+class Distinctions:
+    """The addresses, patterns of addresses, and other facts by which devices of one identity can be distinguished."""
+
+    addresses: frozenset[str]
+    patterns: tuple[str, ...]
+    around: Surroundings
+    facts: tuple[Key, ...] = ()
+    """Keys about a device's path or files."""
+    attributes: tuple[str, ...] = ()
+    chains: tuple[tuple[Key, ...], ...] = ()
+    """The keys of one rule about the devices above."""
+    above: frozenset[str] = frozenset()
+    """Addresses of which a rule asks whether they are above a device."""
+    each: bool = False
+    """Whether a value depends on the device's address, so that no two are alike."""
+
+    @classmethod
+    def of(cls, rules: t.Iterable[Rule], around: Surroundings, others: t.Iterable[str] = ()) -> Distinctions:
+        """Those that the rules ask for, and the addresses of ``others``."""
+        rules = tuple(rules)
+        keys = [key for rule in rules for key in rule.keys]
+        asked = {address for key in keys for address in _asked_addresses(key)}
+        patterns = {address for address in asked if is_pattern(address)}
+        above = {address for key in keys if key.name == "KERNELS" for address in _asked_addresses(key)}
+        chains = {rule.about_parents: None for rule in rules if rule.about_parents and not _is_plain(rule.about_parents)}
+        names = {key.attribute or "" for key in keys if key.name == "ATTR" and key.is_match and key.of_another is None}
+        return cls(
+            frozenset((*(asked - patterns), *others)),
+            tuple(sorted(patterns)),
+            around,
+            tuple(dict.fromkeys(key for key in keys if key.name in _FACTS)),
+            tuple(sorted(names - IDENTITY)),
+            tuple(chains),
+            frozenset(above - patterns),
+            any(_differs(key) for key in keys),
+        )
+
+    def key(self, device: Device) -> tuple[t.Hashable, ...]:
+        """The same for devices that are alike: what a rule can ask of a device follows from its modalias, revision and these facts."""
+        address = device.address
+        alone = self.each or address in self.addresses
+        place: t.Hashable = address if alone else tuple(matches(address, pattern) for pattern in self.patterns)
+        return device.modalias, device.revision, place, *(() if alone else self._facts(device))
+
+    def _facts(self, device: Device) -> t.Iterator[t.Hashable]:
+        if not (self.facts or self.attributes or self.chains or self.above):
+            return
+        subject, state = Subject.of(device, self.around.others), State()
+        if self.above:
+            yield tuple(one.name for one in subject.parents if one.name in self.above)
+        yield from (agreement((key,), subject, self.around, state).holds for key in self.facts)
+        for name in self.attributes:
+            value = attribute_of(name, subject, self.around, state)
+            yield "" if isinstance(value, Missing) else value
+        for keys in self.chains:
+            found = on_one_of_chain(keys, subject, self.around, state)
+            yield found.holds, found.drivers
+
+
+def _is_plain(keys: tuple[Key, ...]) -> bool:
+    """Whether all that the keys ask is known from the addresses above a device, or is the same for all: a rule for each claimed device."""
+    return all((key.name == "KERNELS" and not is_pattern(key.value)) or (key.name == "SUBSYSTEMS" and key.value == "pci") for key in keys)
+
+
+def _differs(key: Key) -> bool:
+    """Whether a value that acts is another for each device, unless it is the device's name itself."""
+    if key.is_match and not key.is_run:
+        return False
+    acting = key.name == "ATTR" or (key.name in ("RUN", "IMPORT") and "modprobe" in key.value) or key.is_builtin
+    if not acting or key.value in _OWN_NAME or not ("$" in key.value or "%" in key.value):
+        return False
+    return any(one.letter in _OF_PLACE and one.attribute not in ("MODALIAS", "modalias") for one in substitutions(key.value))
+
+
+def _asked_addresses(key: Key) -> t.Sequence[str]:
+    """The addresses, or patterns of addresses, that a rule's key matches on; the kernel's have no capital letters."""
+    by_address = key.is_match and (key.name in ("KERNEL", "KERNELS") or key.attribute == "PCI_SLOT_NAME")
+    value = key.value.lower() if key.ignores_case else key.value
+    return value.split("|") if by_address else ()

@@ -1,0 +1,173 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""All events that udev processes in a stage: of PCI functions, of their drivers and modules, of the bus, and of other subsystems."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Coldplug
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.device_simulation import Job
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.effects import OWN, IfDriver, Noticed, plain
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.events import Events, around_of, settled
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.foreign_events import foreign_influences
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import LoadRequest
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.rule_effects import RuleEffects
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.evaluation import Evaluation
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import ADD, BIND, UNBIND, of_bus, of_driver, of_module
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot, Stage
+    from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.device_simulation import DeviceState, Registration
+    from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.effects import Effect
+    from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import Modprobe
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
+    from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rule import Rule
+    from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import Rules
+    from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import Devices, Subject
+
+
+class StageEvents:
+    """``others`` are all devices, by address."""
+
+    def __init__(self, boot: Boot, stage: Stage, modprobe: Modprobe, others: Devices) -> None:
+        self._boot = boot
+        self._stage = stage
+        self._modprobe = modprobe
+        self._others = others
+        self._around = around_of(boot, stage, others)
+        self._effects = RuleEffects(stage, modprobe, others)
+        self._by_action: dict[str, Events] = {}
+        self._of_modules: dict[str, tuple[Effect, ...]] = {}
+        self._rules: dict[str, tuple[Rule, ...]] = {}
+
+    def of(self, device: Device, action: str = ADD) -> tuple[Effect, ...]:
+        """What udev does at an event of a PCI function."""
+        return self._events(action).of(device)
+
+    def _events(self, action: str) -> Events:
+        if action not in self._by_action:
+            self._by_action[action] = Events(self._boot, self._stage, self._modprobe, self._others, action)
+        return self._by_action[action]
+
+    def on_bind(self, device: Device) -> tuple[Effect, ...]:
+        return self._after(device, BIND)
+
+    def on_unbind(self, device: Device) -> tuple[Effect, ...]:
+        return self._after(device, UNBIND)
+
+    def _after(self, device: Device, action: str) -> tuple[Effect, ...]:
+        events = self._events(action)
+        return () if events.is_idle else events.of(device)
+
+    # -- drivers, modules and the bus
+
+    def of_module(self, module: str) -> tuple[Effect, ...]:
+        """What udev does at the events of a module and of the drivers that it registers."""
+        if not self._rules_about("module") and not self._rules_about("drivers"):
+            return ()
+        if module not in self._of_modules:
+            facts = self._boot.modules.get(module)
+            found = [*self._of_subject(of_module(module))]
+            for driver in facts.drivers if facts is not None else ():
+                found += self._of_subject(of_driver(driver.name))
+            self._of_modules[module] = tuple(found)
+        return self._of_modules[module]
+
+    @functools.cached_property
+    def eventful(self) -> frozenset[str]:
+        """The modules at whose loading udev does something."""
+        return frozenset(module for module in self._boot.modules if self.of_module(module))
+
+    def replayed(self, registered: t.Iterable[Registration]) -> t.Iterator[Job]:
+        """The events of what is there before: udevadm trigger --type=subsystems replays those of the bus, its drivers and all modules."""
+        bus = tuple(self._of_subject(of_bus()))
+        if bus:
+            yield Job(bus)
+        for name in dict.fromkeys(one.driver.name for one in registered) if self._rules_about("drivers") else ():
+            effects = tuple(self._of_subject(of_driver(name)))
+            if effects:
+                yield Job(effects)
+        for module in dict.fromkeys(one.module for one in registered) if self._rules_about("module") else ():
+            effects = tuple(self._of_subject(of_module(module)))
+            if effects:
+                yield Job(effects)
+
+    def _of_subject(self, subject: Subject) -> t.Iterator[Effect]:
+        rules = self._rules_about(subject.subsystem or "")
+        for done in Evaluation(rules, self._around, subject, ADD).done() if rules else ():
+            yield from self._effects.of(done, subject, "")
+
+    def _rules_about(self, subsystem: str) -> tuple[Rule, ...]:
+        """Empty unless one of them can do something."""
+        if subsystem not in self._rules:
+            subject = dataclasses.replace(of_bus(), name=None, devpath=None, subsystem=subsystem)
+            found = tuple(settled(self._stage.rules.rules, self._around, subject, ADD))
+            acting = any(_names_subsystem(rule, subsystem) for rule in self._stage.rules.rules)
+            self._rules[subsystem] = found if acting else ()
+        return self._rules[subsystem]
+
+    # -- what is not simulated
+
+    @functools.cached_property
+    def of_others(self) -> tuple[Influence, ...]:
+        """What rules do at events of other subsystems' devices."""
+        return foreign_influences(self._stage, self._around, self._effects)
+
+    def noticed(self, device: Device, states: t.Sequence[DeviceState] | None) -> t.Iterator[Influence]:
+        """What is not simulated of a device's events; ``states`` are those that it has meanwhile, if it is followed."""
+        for effect in self.of(device) if self._events(ADD).notices else ():
+            if isinstance(plain(effect), Noticed):
+                yield from _noticed(effect, device, states)
+        bound = () if states is not None and all(state.driver is None for state in states) else self.on_bind(device)
+        yield from (one for effect in bound for one in _noticed(effect, device, states))
+
+    def further(self, device: Device) -> tuple[Effect, ...]:
+        """What the events do that drivers and modules cause by their coming and going."""
+        loaded = (effect for module in self.eventful for effect in self.of_module(module))
+        return (*self.on_bind(device), *self.on_unbind(device), *loaded)
+
+    def noticed_of_modules(self, modules: t.Iterable[str]) -> t.Iterator[Influence]:
+        for module in modules:
+            yield from (effect.influence for effect in self.of_module(module) if isinstance(effect, Noticed))
+
+
+def stage_events(boot: Boot, stage: Stage, modprobe: Modprobe, others: Devices) -> StageEvents | None:
+    """None where no udev runs in a stage."""
+    runs = any(isinstance(work, Coldplug) for step in stage.steps for work in step)
+    return StageEvents(boot, stage, modprobe, others) if runs else None
+
+
+def depend_on_driver(rules: Rules) -> bool:
+    """Whether what an event does depends on the driver that its device has."""
+    return any(key.name in ("DRIVER", "DRIVERS") and key.is_match for rule in rules.rules for key in rule.keys)
+
+
+def _names_subsystem(rule: Rule, subsystem: str) -> bool:
+    """Whether a rule is for events of this subsystem: stock rules for all devices do nothing at those of drivers and modules."""
+    return any(
+        key.name in ("SUBSYSTEM", "DEVPATH") and key.is_match and not key.is_negated and _agrees(key.value, subsystem) for key in rule.keys
+    )
+
+
+def _agrees(value: str, subsystem: str) -> bool:
+    return subsystem in value or "*" in value or "bus/pci" in value
+
+
+def _noticed(effect: Effect, device: Device, states: t.Sequence[DeviceState] | None) -> t.Iterator[Influence]:
+    if isinstance(effect, IfDriver) and states is not None and not any(effect.holds(state.driver) for state in states):
+        return
+    one = plain(effect)
+    if isinstance(one, LoadRequest):
+        modules = frozenset((one.module, *one.insertions))
+        yield Influence(
+            one.because[0].source if one.because else "udev", "loads a module when a driver comes", frozenset(("load",)), None, modules
+        )
+    elif isinstance(one, Noticed):
+        found = one.influence
+        if found.addresses is not None and OWN in found.addresses:
+            found = dataclasses.replace(found, addresses=(found.addresses - {OWN}) | {device.address})
+        yield found

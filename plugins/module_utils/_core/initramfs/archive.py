@@ -1,0 +1,98 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The cpio archives of an initramfs.  (Documentation/driver-api/early-userspace/buffer-format.rst)"""
+
+from __future__ import annotations
+
+import stat as stat_bits
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import CorruptFileError
+
+MAGICS = (b"070701", b"070702")
+TRAILER = b"TRAILER!!!"
+HEADER_SIZE = 110
+# PATH_MAX
+LONGEST_NAME = 4096
+PADDING_STEP = 4096
+
+
+class Reader(t.Protocol):
+    """A stream that is read once, sequentially."""
+
+    position: int
+
+    def read(self, size: int) -> bytes: ...
+
+    def peek(self, size: int) -> bytes: ...
+
+    def skip(self, size: int) -> None: ...
+
+
+class Member(t.NamedTuple):
+    """An entry of an archive; the reader's next ``size`` bytes are its content."""
+
+    name: str
+    mode: int
+    links: int
+    inode: tuple[int, int, int]
+    size: int
+
+    @property
+    def is_file(self) -> bool:
+        return stat_bits.S_ISREG(self.mode)
+
+    @property
+    def is_link(self) -> bool:
+        return stat_bits.S_ISLNK(self.mode)
+
+
+def members(reader: Reader) -> t.Iterator[Member]:
+    """Each entry of the archive that begins at the reader's position; what the caller does not read of its content is skipped.
+
+    Raises CorruptFileError if the archive is corrupt.
+    """
+    start = reader.position
+    while True:
+        header = reader.read(HEADER_SIZE)
+        if len(header) < HEADER_SIZE or header[:6] not in MAGICS:
+            raise CorruptFileError(f"the archive is corrupt at byte {reader.position - len(header)}")
+        mode, links, size, name_size = (_field(header, index) for index in (1, 4, 6, 11))
+        if not 0 < name_size <= LONGEST_NAME:
+            raise CorruptFileError(f"the archive is corrupt at byte {reader.position}: a name of {name_size} bytes")
+        name = reader.read(name_size)[:-1]
+        _align(reader, start)
+        if name == TRAILER:
+            return
+        end = reader.position + size
+        inode = (_field(header, 0), _field(header, 7), _field(header, 8))
+        yield Member(_plain(name), mode, links, inode, size)
+        reader.skip(end - reader.position)
+        _align(reader, start)
+
+
+def _field(header: bytes, index: int) -> int:
+    text = header[6 + 8 * index : 14 + 8 * index]
+    try:
+        return int(text, 16)
+    except ValueError:
+        raise CorruptFileError(f"the archive is corrupt: {text!r} is not a number") from None
+
+
+def _align(reader: Reader, start: int) -> None:
+    reader.skip(-(reader.position - start) % 4)
+
+
+def _plain(name: bytes) -> str:
+    text = name.decode("utf-8", "surrogateescape")
+    while text.startswith(("./", "/")):
+        text = text[2:] if text.startswith("./") else text[1:]
+    return text
+
+
+def skip_padding(reader: Reader) -> None:
+    while ahead := reader.peek(PADDING_STEP):
+        rest = ahead.lstrip(b"\0")
+        reader.skip(len(ahead) - len(rest))
+        if rest:
+            return

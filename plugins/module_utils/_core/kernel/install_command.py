@@ -1,0 +1,155 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the shell command of an `install` line loads: as far as it consists of `modprobe` and of commands that load nothing."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import shlex
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import Directive
+
+SHELLS = re.compile(r"(?:(?:/usr)?/bin/)?(?:ba|da)?sh")
+NOTHING = re.compile(r"(?:(?:/usr)?/bin/)?(true|false|:|echo|logger|sleep)")
+MODPROBE = re.compile(r"(?:(?:/usr)?/s?bin/)?modprobe")
+LOADS_ALL = re.compile(r"-\w*a\w*|--all")
+SEPARATORS = (";", "&&", "||")
+IGNORES_INSTALL = re.compile(r"--ignore-install|-[qbav]*i[qbavi]*")
+QUIET = re.compile(r"-[qbav]+|--(?:quiet|use-blacklist|all|verbose|)")
+CMDLINE_OPTIONS = ("$CMDLINE_OPTS", "${CMDLINE_OPTS}")
+"""What modprobe's caller gave as options: kmod sets it for the command (command_do() in libkmod-module.c)."""
+DEEPEST = 3
+"""How deep shells within shells are followed."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """One simple command: it loads ``names``, or only ends well or not.  ``link`` is the separator before it."""
+
+    link: str
+    names: tuple[str, ...] = ()
+    ignores_install: bool = False
+    """Whether the install lines of these names do not count."""
+    succeeds: bool = True
+    is_known: bool = True
+    """False if what it does cannot be determined."""
+
+    def runs(self, before: bool) -> bool:
+        """Whether the shell comes to it, by how the command before it ended."""
+        return before if self.link == "&&" else not before if self.link == "||" else True
+
+
+Command = t.Optional[tuple[Step, ...]]
+"""What a command does, in order; None if that cannot be determined."""
+
+
+def loads_nothing(line: Directive, module: str) -> bool:
+    """Whether all that an `install` line does is to keep the module out."""
+    steps = parse(line.arguments[1], module)
+    if steps is None:
+        return False
+    status = True
+    for step in steps:
+        if step.runs(status):
+            if step.names or not step.is_known:
+                return False
+            status = step.succeeds
+    return True
+
+
+def parse(text: str, module: str, depth: int = 0) -> Command:
+    """What the command of an install line of ``module`` does."""
+    words = _words(text)
+    if words is None or depth > DEEPEST:
+        return None
+    steps: list[Step] = []
+    parts = [(link, part) for link, part in _parts(words) if part]
+    for link, part in parts:
+        found = _inner(part, module, depth) if _is_shell(part) else _one(link, part, module)
+        if found is None or (len(found) > 1 and len(parts) > 1):
+            found = (Step(link, is_known=False),)
+        steps += (dataclasses.replace(step, link=step.link or link) for step in found)
+        if part[0] == "exit" and link not in ("&&", "||"):
+            break
+    return tuple(steps)
+
+
+def _words(text: str) -> list[str] | None:
+    """The words, with each separator as one; None where the shell would do more than split them."""
+    lexer = shlex.shlex(text, posix=True, punctuation_chars=";&|<>()")
+    lexer.whitespace_split = True
+    lexer.commenters = "#"
+    try:
+        words = list(lexer)
+    except ValueError:
+        return None
+    plain = (word for word in words if word not in CMDLINE_OPTIONS)
+    silent = _without_silencing(words)
+    if any(re.search(r"[`$*?\[{]", word) and word not in CMDLINE_OPTIONS for word in plain):
+        return None
+    return None if any(re.fullmatch(r"[;&|<>()]+", word) and word not in SEPARATORS for word in silent) else silent
+
+
+def _without_silencing(words: t.Sequence[str]) -> list[str]:
+    """Without redirections to /dev/null, which change nothing."""
+    found: list[str] = []
+    place = 0
+    while place < len(words):
+        if words[place : place + 3] == ["2", ">&", "1"] or (
+            words[place] in ("1", "2") and words[place + 1 : place + 3] == [">", "/dev/null"]
+        ):
+            place += 3
+        elif words[place] in (">", ">>", "<", "&>") and words[place + 1 : place + 2] == ["/dev/null"]:
+            place += 2
+        else:
+            found.append(words[place])
+            place += 1
+    return found
+
+
+def _parts(words: t.Sequence[str]) -> t.Iterator[tuple[str, list[str]]]:
+    """Each simple command, with the separator before it."""
+    link, part = "", list[str]()
+    for word in words:
+        if word in SEPARATORS:
+            yield link, part
+            link, part = word, []
+        else:
+            part.append(word)
+    yield link, part
+
+
+def _is_shell(part: t.Sequence[str]) -> bool:
+    return SHELLS.fullmatch(part[0]) is not None and len(part) > 2 and part[1] == "-c"
+
+
+def _inner(part: t.Sequence[str], module: str, depth: int) -> Command:
+    return parse(part[2], module, depth + 1)
+
+
+def _one(link: str, part: t.Sequence[str], module: str) -> Command:
+    program, words = part[0], list(part[1:])
+    if program == "exec" and words:
+        return _one(link, words, module)
+    if program == "exit":
+        return (Step(link, succeeds=not words or words[0] == "0"),)
+    nothing = NOTHING.fullmatch(program)
+    if nothing is not None:
+        return (Step(link, succeeds=nothing[1] != "false"),)
+    return _modprobe(link, words, module) if MODPROBE.fullmatch(program) else None
+
+
+def _modprobe(link: str, words: t.Sequence[str], module: str) -> Command:
+    ignores = any(IGNORES_INSTALL.fullmatch(word) for word in words)
+    loads_all = any(LOADS_ALL.fullmatch(word) for word in words)
+    plain = [word for word in words if not (IGNORES_INSTALL.fullmatch(word) or QUIET.fullmatch(word) or word in CMDLINE_OPTIONS)]
+    # Without -a the first word is the module, and the others are its options.
+    asked = tuple(map(normalize_module_name, plain if loads_all else plain[:1]))
+    if any(word.startswith("-") for word in plain) or len(plain) > len(asked) or not asked or (module in asked and not ignores):
+        return None
+    return (Step(link, asked, ignores),)

@@ -1,0 +1,96 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Words of the kernel's command line that nothing reads, or not this host's initramfs: misspelt, outdated, or another program's."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import Finding
+from ansible_collections.vfio.variants.plugins.module_utils._core.lint.misread_lines import IDENTIFIER
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot
+    from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import HostPolicy
+
+READ = (
+    *("modprobe.blacklist", "module_blacklist", "initcall_blacklist", "modules_load", "rd.modules_load", "vfio_pci.ids", "pci_stub.ids"),
+    *("intel_iommu", "amd_iommu", "iommu", "rd.driver.pre", "rd.driver.post", "rd.driver.blacklist", "driver_async_probe"),
+)
+"""Words about drivers that are read; those of a module with `_` or `-`."""
+EXACT = ("modprobe.blacklist", "rd.driver.pre", "rd.driver.post", "rd.driver.blacklist")
+"""Of these no program takes a `_` for the dot, or a `-`."""
+OUTDATED = {"rdblacklist": "modprobe.blacklist", "rdloaddriver": "rd.driver.pre", "rdinsmodpost": "rd.driver.post"}
+"""dracut's words before version 008, which it no longer reads."""
+OF_DRACUT = ("rd.driver.pre", "rd.driver.post", "rd.driver.blacklist")
+OF_INITRAMFS_TOOLS = "blacklist"
+WRONG = {
+    "rd.blacklist": "modprobe.blacklist",
+    **dict.fromkeys(("vfio.ids", "vfio.pci.ids", "vfio_pci_ids", "vfio.pci_ids"), "vfio-pci.ids"),
+}
+FLAT = {re.sub(r"[-_.]", "", word): word for word in READ}
+
+
+def misspelt_words(host: HostPolicy) -> t.Iterator[Finding]:
+    """Arguments that resemble a word that is read."""
+    for boot in host.boots:
+        for argument in boot.cmdline.arguments:
+            found = _misspelt(argument)
+            if found is not None:
+                why, meant = found
+                said = f"{boot.cmdline_source}: {why} `{argument}`, so it has no effect."
+                yield Finding("misspelt-word", boot.cmdline_source, f"{said} Write `{meant}`.")
+
+
+def _misspelt(argument: str) -> tuple[str, str] | None:
+    key, equals, value = argument.strip('"').partition("=")
+    if not equals:
+        return None
+    if key in OUTDATED:
+        return "no current program reads", f"{OUTDATED[key]}={value}"
+    name = WRONG.get(key.replace("-", "_"), "") or _meant(key)
+    return ("nothing reads", f"{name}={value}") if name else None
+
+
+def _meant(key: str) -> str:
+    """The word that is meant; empty if it is one that is read, or resembles none."""
+    plain = key.replace("-", "_")
+    if plain in READ and (plain not in EXACT or key == plain):
+        return ""
+    flat = re.sub(r"[-_.]", "", key).lower()
+    near = next(iter(difflib.get_close_matches(flat, sorted(FLAT), 1, 0.9)), None)
+    # A parameter of a module by its whole name is that module's: vfio_pci.disable_vga, iommu.strict.
+    if near is None or (flat != near and "." in key and FLAT[near].partition(".")[0] == plain.partition(".")[0] and "blacklist" not in key):
+        return "vfio-pci.ids" if re.fullmatch(r"vfio[-_]pci\.ids?", key, re.IGNORECASE) and plain != "vfio_pci.ids" else ""
+    return FLAT[near].replace("vfio_pci", "vfio-pci").replace("pci_stub", "pci-stub")
+
+
+def words_of_another_initramfs(host: HostPolicy) -> t.Iterator[Finding]:
+    """`rd.driver.pre=` without dracut, `blacklist=` without initramfs-tools."""
+    for boot in host.boots:
+        for argument in boot.cmdline.arguments:
+            key = argument.strip('"').partition("=")[0]
+            value = argument.strip('"').partition("=")[2]
+            if key in OF_DRACUT and not host.files.dracut and host.files.initramfs_tools:
+                meant = f"modprobe.blacklist={value}" if key.endswith("blacklist") else None
+                yield _unread(boot, argument, "dracut", meant)
+            elif key == OF_INITRAMFS_TOOLS and host.files.dracut and not host.files.initramfs_tools:
+                yield _unread(boot, argument, "initramfs-tools", f"modprobe.blacklist={value}")
+
+
+def _unread(boot: Boot, argument: str, program: str, meant: str | None) -> Finding:
+    said = f"{boot.cmdline_source}: only {program} reads `{argument}`, and this host's initramfs is not made by it: it has no effect."
+    advice = f"Write `{meant}`." if meant else "Add the module to /etc/initramfs-tools/modules."
+    return Finding("word-of-another-initramfs", boot.cmdline_source, f"{said} {advice}")
+
+
+def stray_words(host: HostPolicy) -> t.Iterator[Finding]:
+    """An ID that stands alone on the command line: after a blank it is no part of ids=."""
+    for boot in host.boots:
+        for before, argument in zip(("", *boot.cmdline.arguments), boot.cmdline.arguments):
+            if IDENTIFIER.fullmatch(argument):
+                said = f"{boot.cmdline_source}: `{argument}` after `{before}` stands alone, so it belongs to no list, and has no effect."
+                joined = f"{before.rstrip(',')}{',' if '=' in before else '='}{argument}"
+                yield Finding("stray-id", boot.cmdline_source, f"{said} Write `{joined}`, without a blank.")

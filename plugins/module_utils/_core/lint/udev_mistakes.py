@@ -1,0 +1,202 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Everyday mistakes in udev rules about drivers: udev ignores such a line, or it matches nothing, or it matches everything."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import Finding
+from ansible_collections.vfio.variants.plugins.module_utils._core.lint.udev_line import (
+    ASKED_ONLY,
+    ASSIGNED_ONLY,
+    CURLY,
+    KNOWN,
+    UdevLine,
+    lines_of,
+)
+from ansible_collections.vfio.variants.plugins.module_utils._core.lint.udev_values import wrong_value
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import parse
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import HostPolicy
+
+SUFFIX = ".rules"
+ATTRIBUTES = (
+    *("vendor", "device", "subsystem_vendor", "subsystem_device", "class", "revision", "modalias", "driver_override", "boot_vga"),
+    *("numa_node", "enable", "remove", "rescan", "reset", "irq", "label", "index", "config", "resource", "power_state", "reset_method"),
+    *("sriov_numvfs", "sriov_totalvfs", "sriov_drivers_autoprobe", "msi_bus", "d3cold_allowed", "local_cpus", "local_cpulist"),
+    *("drivers_probe", "drivers_autoprobe", "new_id", "remove_id", "bind", "unbind"),
+)
+"""Files in sysfs of a PCI function, its driver and its bus that rules name (drivers/pci/pci-sysfs.c, drivers/base/bus.c)."""
+IDENTITY = ("vendor", "device", "subsystem_vendor", "subsystem_device", "class", "revision", "modalias")
+OF_USB = {"idVendor": "vendor", "idProduct": "device", "bInterfaceClass": "class"}
+PROPERTIES = ("PCI_ID", "PCI_SUBSYS_ID", "PCI_CLASS", "PCI_SLOT_NAME")
+LIMITS = frozenset((*(("ATTR", name) for name in IDENTITY), *(("ENV", name) for name in PROPERTIES)))
+"""What rules compare to choose a device; nothing reads it if a rule assigns it."""
+AT_BOOT = ("add", "bind")
+"""Actions of the events that a device has at boot, if a driver takes it."""
+BUILT_IN = re.compile(r"kmod\s+load\b")
+SHELL = re.compile(r"(?:^|\s)(?:>>?|\||&&|;)\s")
+
+Mistake = tuple[str, str]
+"""A finding's kind, and what is wrong and what is meant, as the rest of a sentence that begins with the place."""
+
+
+def mistakes_in_rules(host: HostPolicy) -> t.Iterator[Finding]:
+    """The first mistake of each line: a line that udev ignores for one reason needs no second."""
+    written = {driver for _boot, root in host.roots for _rule, driver in host.setting_overrides(root)}
+    for file in host.files.rules:
+        if not host.is_site(file.path) or not file.name.endswith(SUFFIX):
+            continue
+        for line in lines_of(file.text or "", file.path):
+            if line.is_about_drivers and not line.is_of_another_bus:
+                found = next(_mistakes(line, written), None)
+                if found is not None:
+                    kind, said = found
+                    yield Finding(kind, line.source, f"{line.source}: {said}")
+
+
+def _mistakes(line: UdevLine, written: t.Collection[str]) -> t.Iterator[Mistake]:
+    for check in CHECKS:
+        yield from check(line)
+    yield from _compared_override(line, written)
+    if not parse(line.text, line.path):
+        yield "udev-line-refused", f"udev does not understand this line and ignores all of it: {_shown(line.text)}."
+
+
+def _shown(text: str) -> str:
+    return f"`{text if len(text) <= 120 else text[:117] + '...'}`"
+
+
+def _quotes(line: UdevLine) -> t.Iterator[Mistake]:
+    for key in line.keys:
+        if key.quote == "'" or (key.quote and key.quote in CURLY):
+            what = "single quotes" if key.quote == "'" else "typographic quotes"
+            yield "udev-quotes", f"{_shown(key.text)} has {what}, so udev ignores the whole line. Write `{key.said()}`."
+        elif not key.quote:
+            yield "udev-quotes", f"{_shown(key.text)} has no quotes, so udev ignores the whole line. Write `{key.said()}`."
+        elif not key.closed:
+            yield "udev-quotes", f"{_shown(key.text)} has no closing quote, so udev ignores the whole line."
+
+
+def _names(line: UdevLine) -> t.Iterator[Mistake]:
+    for key in line.keys:
+        if key.brackets != "{}":
+            yield "udev-key", f"{_shown(key.text)} needs braces, so udev ignores the whole line. Write `{key.said()}`."
+        elif key.name not in KNOWN:
+            near = _nearest(key.name.upper(), sorted(KNOWN), 0.6)
+            meant = f" Write {near}." if near else ""
+            yield "udev-key", f"udev does not know the key {key.name} and ignores the whole line.{meant}"
+
+
+def _operators(line: UdevLine) -> t.Iterator[Mistake]:
+    for key in line.keys:
+        if key.name in ASKED_ONLY and not key.is_match:
+            asked = f"`{key.text}` assigns, and {key.name} can only be compared, so udev ignores the whole line."
+            yield "udev-assigns", f"{asked} Write `{key.said('==')}`."
+        elif key.name in ASSIGNED_ONLY and key.is_match:
+            assigned = f"`{key.text}` compares, and {key.name} can only be assigned, so udev ignores the whole line."
+            yield "udev-compares", f"{assigned} Write `{key.said('+=' if key.name == 'RUN' else '=')}`."
+        elif not key.is_match and (key.name, key.attribute) in LIMITS:
+            said = f"`{key.text}` assigns in place of comparing, which does not limit the rule: it applies to other devices too."
+            yield "udev-assigns", f"{said} Write `{key.said('==')}`."
+
+
+def _attributes(line: UdevLine) -> t.Iterator[Mistake]:
+    for key in line.keys:
+        if key.name not in ("ATTR", "ATTRS") or key.attribute is None or "[" in key.attribute:
+            continue
+        name = key.attribute.rpartition("/")[2]
+        meant = OF_USB.get(name) or (None if name in ATTRIBUTES else _nearest(name.lower().replace("-", "_"), ATTRIBUTES, 0.8))
+        if meant == "driver" or (name == "driver" and not key.is_match):
+            meant = "driver_override"
+        if meant is not None and meant != name:
+            right = key.attribute[: -len(name)] + meant
+            effect = "and so matches nothing" if key.is_match else "and so has no effect"
+            said = f"`{key.text}` names {name}, which is not an attribute of a PCI device, {effect}."
+            yield "udev-attribute", f"{said} Did you mean {key.name}{{{right}}}?"
+
+
+def _properties(line: UdevLine) -> t.Iterator[Mistake]:
+    """The kernel reads driver_override from sysfs; a property of the event is udev's own."""
+    for key in line.keys:
+        if key.name == "ENV" and not key.is_match and (key.attribute or "").lower() in ("driver_override", "driver"):
+            said = f"`{key.text}` sets a property of the event, which the kernel does not read."
+            yield "udev-attribute", f'{said} Write `ATTR{{driver_override}}="{key.value}"`.'
+
+
+def _values(line: UdevLine) -> t.Iterator[Mistake]:
+    for key in line.keys:
+        found = wrong_value(key) if key.is_match else None
+        if found is not None:
+            why, meant = found
+            yield "udev-value", f"`{key.text}` matches no device: {why}. Write `{key.said(value=meant)}`."
+
+
+def _actions(line: UdevLine) -> t.Iterator[Mistake]:
+    asked = [key for key in line.matching("ACTION") if key.operator == "=="]
+    override = line.assigned("ATTR", "driver_override")
+    for key in asked:
+        actions = key.value.split("|")
+        lower = [action.lower() for action in actions]
+        if any(char in key.value for char in "*?[") or "i" in key.prefix or set(actions) & set(AT_BOOT):
+            continue
+        if set(lower) & set(AT_BOOT):
+            yield "udev-value", f"`{key.text}` matches no event: actions have small letters. Write `{key.said(value=key.value.lower())}`."
+        elif override is not None:
+            said = f"`{key.text}` is not the action of an event at boot, where each device has an `add` event: no override is set then."
+            yield "udev-action", f"{said} Write `{key.said(value='add')}`."
+
+
+def _programs(line: UdevLine) -> t.Iterator[Mistake]:
+    for key in line.keys:
+        if key.name != "RUN" or key.is_match:
+            continue
+        first = key.value.split(" ", 1)[0]
+        if key.attribute == "builtin":
+            if first == "modprobe" or (first == "kmod" and not BUILT_IN.match(key.value)):
+                module = key.value.split()[-1]
+                said = f"`{key.text}` is not a command of udev's builtin kmod, and does nothing."
+                yield "udev-run", f'{said} Write `RUN{{builtin}}+="kmod load {module}"`.'
+        elif key.attribute not in (None, "program"):
+            yield "udev-run", f"`{key.text}`: udev knows RUN{{program}} and RUN{{builtin}} only, and ignores the whole line."
+        elif BUILT_IN.match(key.value):
+            said = f"`{key.text}` runs a program of that name in /usr/lib/udev, not udev's builtin."
+            yield "udev-run", f'{said} Write `RUN{{builtin}}+="{key.value}"`.'
+        elif first in ("modprobe", "insmod", "driverctl", "echo", "sh", "bash"):
+            said = f"`{key.text}`: udev looks for {first} in /usr/lib/udev only, and so does not run it."
+            yield "udev-run", f"{said} Write its whole path."
+        elif SHELL.search(key.value) and not re.search(r"(?:^|/)(?:ba|da)?sh\s+-\w*c", key.value):
+            yield "udev-run", f"`{key.text}`: udev runs programs without a shell, so `>`, `|`, `;` and `&&` are mere arguments. Use sh -c."
+
+
+CHECKS: tuple[t.Callable[[UdevLine], t.Iterator[Mistake]], ...] = (
+    _quotes,
+    _names,
+    _operators,
+    _attributes,
+    _properties,
+    _values,
+    _actions,
+    _programs,
+)
+
+
+def _compared_override(line: UdevLine, written: t.Collection[str]) -> t.Iterator[Mistake]:
+    """`ATTR{driver_override}=="vfio-pci"` where no rule writes that: what was meant is to write it."""
+    for key in line.matching("ATTR"):
+        if key.attribute == "driver_override" and key.operator == "==" and re.fullmatch(r"[\w-]+", key.value) and key.value not in written:
+            said = f"`{key.text}` compares, and no rule writes that override, so the line has no effect."
+            yield "udev-compares", f"{said} Write `{key.said('=')}`."
+
+
+def _nearest(name: str, known: t.Sequence[str], cutoff: float) -> str | None:
+    return next(iter(difflib.get_close_matches(name, known, 1, cutoff)), None)
+
+
+def is_about_drivers(text: str) -> bool:
+    """Whether a text has rules about drivers."""
+    return any(line.keys and line.is_about_drivers for line in lines_of(text, ""))

@@ -1,0 +1,251 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether an event agrees with a rule's comparisons: yes, no, not known, or as far as its device is bound to a certain driver.
+
+As udev_rule_apply_token_to_event() and udev_rule_apply_parent_token_to_event() in udev-rules.c.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.key import PARENTS, PCI, Key
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import ADD, MISSING, UNKNOWN_PROPERTIES, Missing, Subject
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.values import substitutions
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import Attribute
+    from ansible_collections.vfio.variants.plugins.module_utils._core.udev.surroundings import Surroundings
+
+Answer = t.Optional[bool]
+BROUGHT_BY_BUILTINS = "ID_"
+"""How the names of properties begin that IMPORT{builtin} and hwdb bring."""
+_DIGITS = re.compile(r"[0-9]*$")
+_LONGEST_VALUE = 512
+
+
+@dataclasses.dataclass
+class State:
+    """What rules have set in an event so far."""
+
+    action: str = ADD
+    properties: dict[str, str | None] = dataclasses.field(default_factory=dict)
+    """None where the value cannot be determined."""
+    tags: dict[str, bool] = dataclasses.field(default_factory=dict)
+    """False where it cannot be determined whether the event has the tag."""
+    all_known: bool = True
+    """False once something may have set any property."""
+    tags_known: bool = True
+    result: str | None = ""
+    """What PROGRAM has written."""
+
+    def forget(self) -> None:
+        """Something may have set any property that is not the kernel's."""
+        self.all_known = False
+        self.properties = dict.fromkeys(self.properties)
+
+
+@dataclasses.dataclass(frozen=True)
+class Agreement:
+    """``drivers`` are keys about the driver of the event's device, which must hold besides."""
+
+    holds: Answer
+    drivers: tuple[Key, ...] = ()
+
+
+NO = Agreement(False)
+
+
+def property_of(name: str, subject: Subject, around: Surroundings, state: State) -> str | None:
+    """A property of the event; empty if it has none of this name, None if it cannot be determined."""
+    if name == "ACTION":
+        return state.action
+    if name in state.properties:
+        return state.properties[name]
+    if name in UNKNOWN_PROPERTIES:
+        return None
+    value = subject.property(name)
+    if value != "" or subject.device is None:
+        # Of other devices than PCI functions, drivers and modules no property is known.
+        return value if value or (around.complete and subject.name is not None) else None
+    known = around.complete and state.all_known and not name.startswith(BROUGHT_BY_BUILTINS)
+    return value if known else None
+
+
+def expanded(text: str, subject: Subject, around: Surroundings, state: State) -> str | None:
+    """A value with its substitutions; None if one of them cannot be determined."""
+    parts, position = [], 0
+    for one in substitutions(text):
+        value = _substituted(one.letter, one.attribute, subject, around, state)
+        if value is None:
+            return None
+        parts += (text[position : one.start], value)
+        position = one.end
+    whole = "".join((*parts, text[position:]))
+    return whole if len(whole) < _LONGEST_VALUE else None
+
+
+def _substituted(letter: str, attribute: str | None, subject: Subject, around: Surroundings, state: State) -> str | None:
+    if letter in "$%":
+        return letter
+    if letter == "k":
+        return subject.name
+    if letter == "n":
+        found = _DIGITS.search(subject.name or "")
+        return found[0] if found and subject.name is not None else None
+    if letter == "p":
+        return subject.devpath
+    if letter == "E":
+        return property_of(attribute or "", subject, around, state)
+    if letter == "s":
+        value = attribute_of(attribute or "", subject, around, state)
+        # An attribute that there is not gives nothing, unless a device above that a rule has matched has it.
+        return value.rstrip() if isinstance(value, str) else None
+    return {"S": "/sys", "r": "/dev"}.get(letter)
+
+
+def attribute_of(name: str, subject: Subject, around: Surroundings, state: State) -> Attribute:
+    """An attribute of a device, or of another that is named in brackets."""
+    another = Key("ATTR", name, "==", "").of_another
+    if another is not None:
+        subsystem, other, rest = another
+        if subsystem != PCI or not around.others:
+            return None
+        device = around.others.get(other)
+        return MISSING if device is None else Subject.of(device, around.others).attribute(rest)
+    if any(True for _one in substitutions(name)):
+        inner = expanded(name, subject, around, state)
+        return None if inner is None else subject.attribute(inner)
+    return subject.attribute(name)
+
+
+def agreement(keys: t.Sequence[Key], subject: Subject, around: Surroundings, state: State) -> Agreement:
+    """Whether all comparisons among the keys hold, but for PROGRAM and IMPORT, which are run."""
+    whole: Answer = True
+    drivers: tuple[Key, ...] = ()
+    about_parents = [key for key in keys if key.name in PARENTS and key.is_match]
+    for key in keys:
+        if not key.is_match or key.is_run or key.name in PARENTS:
+            continue
+        if is_about_driver(key) and subject.driver is None:
+            drivers += (key,)
+            continue
+        answer = _answer(key, subject, around, state)
+        if answer is False:
+            return NO
+        whole = whole and answer
+    if about_parents:
+        above = on_one_of_chain(about_parents, subject, around, state)
+        if above.holds is False:
+            return NO
+        whole, drivers = whole and above.holds, (*drivers, *above.drivers)
+    return Agreement(whole, drivers)
+
+
+def is_about_driver(key: Key) -> bool:
+    """Whether a key asks which driver a device has."""
+    return key.name in ("DRIVER", "DRIVERS") or (key.name == "ENV" and key.attribute == "DRIVER")
+
+
+def on_one_of_chain(keys: t.Sequence[Key], subject: Subject, around: Surroundings, state: State) -> Agreement:
+    """Whether one device, the event's own or one above it, agrees with all keys; the first that does counts."""
+    found: list[Agreement] = []
+    for one in (subject, *subject.parents):
+        each = _on_one(keys, one, around, state)
+        if each.holds is True and one is not subject and not subject.all_parents:
+            each = Agreement(None)
+        if each.holds is True and not each.drivers and not found:
+            return each
+        if each.holds is not False:
+            found.append(each)
+    if not found:
+        return Agreement(None) if not subject.all_parents and any(_may_be_root(key) for key in keys) else NO
+    # Where several may agree, which of them does is not known, nor that one does.
+    return found[0] if len(found) == 1 else Agreement(None)
+
+
+def _may_be_root(key: Key) -> bool:
+    return key.name == "KERNELS" and not key.is_negated and key.value.startswith(("pci", "*", "?", "["))
+
+
+def _on_one(keys: t.Sequence[Key], one: Subject, around: Surroundings, state: State) -> Agreement:
+    whole: Answer = True
+    drivers: tuple[Key, ...] = ()
+    for key in keys:
+        if key.name == "DRIVERS" and one.driver is None:
+            if one.is_event_s:
+                drivers += (key,)
+            else:
+                whole = None
+            continue
+        answer = _of_parent(key, one, around, state)
+        if answer is False:
+            return NO
+        whole = whole and answer
+    return Agreement(whole, drivers)
+
+
+def _of_parent(key: Key, one: Subject, around: Surroundings, state: State) -> Answer:
+    if key.name == "ATTRS":
+        return _about_attribute(key, attribute_of(key.attribute or "", one, around, state))
+    if key.name == "TAGS":
+        return _about_tags(key, around, state) if one.is_event_s else None
+    fact = {"KERNELS": one.name, "SUBSYSTEMS": one.subsystem, "DRIVERS": one.driver}[key.name]
+    return None if fact is None else key.agrees(fact)
+
+
+def _answer(key: Key, subject: Subject, around: Surroundings, state: State) -> Answer:
+    name = key.name
+    if name == "ATTR":
+        return _about_attribute(key, attribute_of(key.attribute or "", subject, around, state))
+    if name == "TAG":
+        return _about_tags(key, around, state)
+    if name == "TEST":
+        return _about_file(key, subject, around, state)
+    if name == "SYMLINK":
+        # No device with a driver of PCI has a node, and so none has links to it.
+        return key.is_negated if subject.device is not None else None
+    fact = _fact(key, subject, around, state)
+    return None if fact is None else key.agrees(fact)
+
+
+def _fact(key: Key, subject: Subject, around: Surroundings, state: State) -> str | None:
+    name, attribute = key.name, key.attribute or ""
+    if name == "ENV":
+        return property_of(attribute, subject, around, state)
+    if name == "CONST":
+        return around.files.architecture if attribute == "arch" else None
+    if name == "SYSCTL":
+        return around.sysctl(attribute)
+    if name == "NAME":
+        return "" if subject.device is not None else None
+    facts = {"ACTION": state.action, "DEVPATH": subject.devpath, "KERNEL": subject.name, "SUBSYSTEM": subject.subsystem}
+    return {**facts, "RESULT": state.result, "DRIVER": subject.driver}.get(name)
+
+
+def _about_attribute(key: Key, value: Attribute) -> Answer:
+    if isinstance(value, Missing):
+        return False
+    if value is None:
+        return None
+    return key.agrees(value if key.value[-1:].isspace() else value.rstrip())
+
+
+def _about_tags(key: Key, around: Surroundings, state: State) -> Answer:
+    plain = Key(key.name, None, "==", key.value, key.ignores_case)
+    found = [certain for tag, certain in state.tags.items() if plain.agrees(tag)]
+    if any(found):
+        return not key.is_negated
+    return key.is_negated if not found and around.complete and state.tags_known else None
+
+
+def _about_file(key: Key, subject: Subject, around: Surroundings, state: State) -> Answer:
+    path = expanded(key.value, subject, around, state)
+    if path is None or "*" in path:
+        return None
+    is_there = around.files.has(path) if path.startswith("/") else subject.has(path) if not path.startswith("[") else None
+    if is_there is None or (is_there and key.attribute):
+        return None
+    return is_there != key.is_negated

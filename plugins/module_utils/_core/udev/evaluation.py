@@ -1,0 +1,240 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How udev goes through its rules for one event: what it does while it compares, and what it runs afterwards.
+
+As udev_rules_apply_to_event() in udev-rules.c.  A device's driver is not known here: what depends on it is handed on with its keys.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import fnmatch
+import operator
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.answers import (
+    Agreement,
+    Answer,
+    State,
+    agreement,
+    expanded,
+    property_of,
+)
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rule import Done, Rule
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.udev.key import Key
+    from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import Subject
+    from ansible_collections.vfio.variants.plugins.module_utils._core.udev.surroundings import Surroundings
+
+FINAL, CLEARS = ":=", ("=", ":=")
+YES = Agreement(True)
+_REMOVES = "-="
+
+
+@dataclasses.dataclass
+class _Jump:
+    """A GOTO that may be taken; with ``unless``, it is taken if this key about the driver does not hold."""
+
+    path: str
+    label: str
+    unless: Key | None = None
+
+
+class Evaluation:
+    """One event."""
+
+    def __init__(self, rules: t.Iterable[Rule], around: Surroundings, subject: Subject, action: str) -> None:
+        self._rules = rules
+        self._around = around
+        self._subject = subject
+        self._state = State(action)
+        self._jumps: list[_Jump] = []
+        self._done: list[Done] = []
+        self._run: list[Done] = []
+        self._is_final = False
+        self._may_be_final = False
+
+    def matching(self) -> t.Iterator[tuple[Rule, bool]]:
+        """The rules that match, in order, and whether that is certain whatever driver the device has."""
+        for rule, found in self._matched():
+            yield rule, found.holds is True and not found.drivers
+
+    def done(self) -> tuple[Done, ...]:
+        """What udev does, in order: while it compares, then what it runs."""
+        for _matched in self._matched():
+            pass
+        return (*self._done, *self._run)
+
+    @property
+    def state(self) -> State:
+        """What the rules have set in the end."""
+        return self._state
+
+    def _matched(self) -> t.Iterator[tuple[Rule, Agreement]]:
+        skip_to: tuple[str, str] | None = None
+        name = self._subject.name
+        for rule in self._rules:
+            if rule.label is not None:
+                self._jumps = [jump for jump in self._jumps if (jump.path, jump.label) != (rule.path, rule.label)]
+                skip_to = None if skip_to == (rule.path, rule.label) else skip_to
+            if skip_to is not None and skip_to[0] == rule.path:
+                continue
+            constant = rule.constant
+            if constant is not None and not self._jumps:
+                self._done += constant
+                yield rule, YES
+                continue
+            addresses = rule.addresses
+            if addresses is not None and name not in addresses:
+                continue
+            found = self._within_jumps(rule, agreement(rule.in_order, self._subject, self._around, self._state))
+            if found.holds is not False:
+                found = self._carry_out(rule, found)
+            if found.holds is False:
+                continue
+            yield rule, found
+            if rule.target is not None:
+                skip_to = self._jump(rule, rule.target, found) or skip_to
+
+    def _within_jumps(self, rule: Rule, found: Agreement) -> Agreement:
+        here = [jump for jump in self._jumps if jump.path == rule.path]
+        if not here or found.holds is False:
+            return found
+        unless = tuple(jump.unless for jump in here if jump.unless is not None)
+        return Agreement(found.holds if len(unless) == len(here) else None, (*found.drivers, *unless))
+
+    def _jump(self, rule: Rule, target: str, found: Agreement) -> tuple[str, str] | None:
+        if found.holds is True and not found.drivers:
+            return rule.path, target
+        unless = None
+        if found.holds is True and len(found.drivers) == 1:
+            key = found.drivers[0]
+            unless = dataclasses.replace(key, operator="==" if key.is_negated else "!=")
+        self._jumps.append(_Jump(rule.path, target, unless))
+        return None
+
+    # -- what a rule does
+
+    def _carry_out(self, rule: Rule, found: Agreement) -> Agreement:
+        """Its keys in udev's order; what it runs may end it."""
+        for key in rule.in_order:
+            if key.is_match and not key.is_run:
+                if key.name == "RESULT" and self._has_run(rule):
+                    answer = None if self._state.result is None else key.agrees(self._state.result)
+                    found = Agreement(False if answer is False else found.holds and answer, found.drivers)
+            elif key.is_run:
+                self._note(self._done, rule, key, found)
+                answer = self._result_of(key, found)
+                found = Agreement(False if answer is False else found.holds and answer, found.drivers)
+            else:
+                self._assign(rule, key, found)
+            if found.holds is False:
+                break
+        return found
+
+    @staticmethod
+    def _has_run(rule: Rule) -> bool:
+        return any(key.name == "PROGRAM" for key in rule.keys)
+
+    def _note(self, where: list[Done], rule: Rule, key: Key, found: Agreement) -> None:
+        value = expanded(key.value, self._subject, self._around, self._state)
+        where.append(Done(rule, key, value, found.holds is True, found.drivers))
+
+    def _result_of(self, key: Key, found: Agreement) -> Answer:
+        """Whether PROGRAM or IMPORT goes well, with what it sets."""
+        certain = found.holds is True and not found.drivers
+        state = self._state
+        if key.name == "PROGRAM":
+            state.result = None
+            return None
+        if key.attribute == "cmdline":
+            word = None if self._around.cmdline is None else self._around.word(key.value)
+            if self._around.cmdline is None:
+                state.properties[key.value] = None
+                return None
+            if word is not None:
+                state.properties[key.value] = word if certain else None
+            return (word is not None) != key.is_negated
+        if key.attribute == "file":
+            return self._import_file(key, certain)
+        if key.words[:1] == ["kmod"] and key.is_builtin:
+            # `kmod load` goes well whatever it finds, and there is no other command.
+            return (key.words[1:2] == ["load"]) != key.is_negated
+        if key.is_builtin:
+            # What builtins but kmod bring begins with ID_ and is taken for unknown anyway; whether they find something is so, too.
+            return None
+        if key.attribute == "db":
+            state.properties[key.value] = None
+        elif key.attribute == "parent":
+            for name in [name for name in state.properties if fnmatch.fnmatchcase(name, key.value)]:
+                state.properties[name] = None
+            state.all_known = state.all_known and key.value.startswith("ID_")
+            return not key.is_negated
+        else:
+            state.forget()
+        return None
+
+    def _import_file(self, key: Key, certain: bool) -> Answer:
+        path = expanded(key.value, self._subject, self._around, self._state)
+        if path is None or path not in self._around.files.imported:
+            self._state.forget()
+            return None
+        found = self._around.files.imported[path]
+        for name, value in found or ():
+            self._state.properties[name] = value if certain else None
+        return (found is not None) != key.is_negated
+
+    def _assign(self, rule: Rule, key: Key, found: Agreement) -> None:
+        certain = found.holds is True and not found.drivers
+        if key.name == "ENV":
+            self._set_property(key, certain)
+            self._note(self._done, rule, key, found)
+        elif key.name == "TAG":
+            self._set_tag(key, certain)
+        elif key.name in ("ATTR", "SYSCTL"):
+            self._note(self._done, rule, key, found)
+        elif key.name == "RUN":
+            self._add_run(rule, key, found)
+
+    def _set_property(self, key: Key, certain: bool) -> None:
+        name, state = key.attribute or "", self._state
+        if not key.value and key.operator == "+=":
+            return
+        value = expanded(key.value, self._subject, self._around, state) if certain else None
+        if value is not None and key.operator == "+=":
+            before = property_of(name, self._subject, self._around, state)
+            value = None if before is None else f"{before} {value}" if before else value
+        state.properties[name] = value
+
+    def _set_tag(self, key: Key, certain: bool) -> None:
+        tag = expanded(key.value, self._subject, self._around, self._state)
+        tags = self._state.tags
+        if key.operator in CLEARS:
+            self._state.tags = {} if certain else dict.fromkeys(tags, False)
+            tags = self._state.tags
+        if tag is None:
+            self._state.tags_known = False
+        elif key.operator != _REMOVES:
+            tags[tag] = certain or tags.get(tag, False)
+        elif certain:
+            tags.pop(tag, None)
+        elif tag in tags:
+            tags[tag] = False
+
+    def _add_run(self, rule: Rule, key: Key, found: Agreement) -> None:
+        """As TK_A_RUN_PROGRAM: `=` clears the list, `:=` forbids later entries as well, and no command is in it twice."""
+        if self._is_final:
+            return
+        certain = found.holds is True and not found.drivers
+        if self._may_be_final:
+            found = Agreement(None, found.drivers)
+        if key.operator in CLEARS:
+            self._run = [] if certain and not self._may_be_final else [dataclasses.replace(one, certain=False) for one in self._run]
+        if key.operator == FINAL:
+            self._is_final, self._may_be_final = certain, True
+        added: list[Done] = []
+        self._note(added, rule, key, found)
+        same = operator.attrgetter("key.attribute", "key.value", "value", "certain", "drivers")
+        if not any(one.value is not None and same(one) == same(added[0]) for one in self._run):
+            self._run += added

@@ -1,0 +1,180 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What an event is about, and what its device has: properties, attributes, and the devices above it."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import types
+import typing as t
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
+
+Devices = t.Mapping[str, "Device"]
+NO_DEVICES: t.Mapping[str, t.Any] = types.MappingProxyType({})
+ADD, BIND, UNBIND = "add", "bind", "unbind"
+"""Actions of uevents: udevadm trigger replays "add" for every device; "bind" and "unbind" say that a driver has come or gone."""
+
+
+class Missing:
+    """In place of an attribute's value: there is none, so that neither == nor != holds (udev_rule_apply_token_to_event())."""
+
+
+MISSING: t.Final = Missing()
+Attribute = t.Union[str, Missing, None]
+"""None if it cannot be determined."""
+
+_IDENTITY: t.Mapping[str, t.Callable[[Device], str]] = {
+    "vendor": lambda device: f"0x{device.vendor:04x}",
+    "device": lambda device: f"0x{device.device:04x}",
+    "subsystem_vendor": lambda device: f"0x{device.subsystem_vendor:04x}",
+    "subsystem_device": lambda device: f"0x{device.subsystem_device:04x}",
+    "class": lambda device: f"0x{device.class_code:06x}",
+    "revision": lambda device: f"0x{device.revision:02x}",
+    "modalias": lambda device: device.modalias,
+    "subsystem": lambda _device: "pci",
+}
+_PROPERTIES: t.Mapping[str, t.Callable[[Device], str]] = {
+    "MODALIAS": lambda device: device.modalias,
+    "PCI_ID": lambda device: f"{device.vendor:04X}:{device.device:04X}",
+    "PCI_SUBSYS_ID": lambda device: f"{device.subsystem_vendor:04X}:{device.subsystem_device:04X}",
+    "PCI_SLOT_NAME": lambda device: device.address,
+    # Here the kernel prints the class with four digits at least (pci_uevent(): "%04X").
+    "PCI_CLASS": lambda device: f"{device.class_code:04X}",
+    "SUBSYSTEM": lambda _device: "pci",
+}
+# Properties of every event whose values are nobody's business, or not known before it comes.
+UNKNOWN_PROPERTIES = frozenset("SEQNUM SYNTH_UUID USEC_INITIALIZED DEVLINKS TAGS CURRENT_TAGS UDEV_DATABASE_VERSION DRIVER".split())
+KERNEL_PROPERTIES = frozenset((*_PROPERTIES, *UNKNOWN_PROPERTIES, "ACTION", "DEVPATH", "DEVTYPE", "DEVNAME", "MAJOR", "MINOR"))
+"""Those that the kernel gives its events."""
+IDENTITY = frozenset(_IDENTITY)
+"""Attributes that follow from a device's identity."""
+VGA = 0x0300
+# What each PCI function has in sysfs (pci-sysfs.c), whatever it is.
+_EVERYWHERE = frozenset(
+    "broken_parity_status class config consistent_dma_mask_bits d3cold_allowed device dma_mask_bits driver_override enable irq"
+    " local_cpulist local_cpus modalias msi_bus power power/control remove rescan resource revision subsystem subsystem_device"
+    " subsystem_vendor uevent vendor".split()
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class Subject:
+    """The device of an event, or one above it.  ``device`` is its PCI function, if it is one."""
+
+    name: str | None
+    """None if it cannot be determined, as that of a network interface."""
+    subsystem: str | None
+    """None if it cannot be determined, empty if it has none."""
+    devpath: str | None = None
+    device: Device | None = None
+    driver: str | None = None
+    """The driver that it has for all of the boot; None if that is to be simulated or cannot be determined."""
+    parents: tuple[Subject, ...] = ()
+    """The nearest first."""
+    all_parents: bool = True
+    """Whether these are all."""
+    is_event_s: bool = False
+    known_attributes: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+
+    @classmethod
+    def of(cls, device: Device, others: Devices = NO_DEVICES) -> Subject:
+        """A PCI function, with the bridges above it."""
+        return dataclasses.replace(_function(device, others), is_event_s=True)
+
+    def property(self, name: str) -> str | None:
+        """What the kernel gives its events; empty if it gives none of this name, None if it cannot be determined."""
+        if name == "DEVPATH":
+            return self.devpath
+        if name == "SUBSYSTEM":
+            return self.subsystem
+        if self.device is not None:
+            get = _PROPERTIES.get(name)
+            return get(self.device) if get is not None else ""
+        return "" if self.is_event_s else None
+
+    def attribute(self, name: str) -> Attribute:
+        """A file of its folder in sysfs, as far as it follows from what is known, and stays the same."""
+        device = self.device
+        if device is None:
+            return self.known_attributes.get(name)
+        get = _IDENTITY.get(name)
+        if get is not None:
+            return get(device)
+        if name == "boot_vga":
+            return str(int(device.boot_vga)) if device.class_code >> 8 == VGA else MISSING
+        if name == "numa_node":
+            return None if device.numa_node is None else str(device.numa_node)
+        if name in ("sriov_totalvfs", "sriov_numvfs") and not device.max_virtual_functions:
+            return MISSING
+        return str(device.max_virtual_functions) if name == "sriov_totalvfs" else None
+
+    def has(self, path: str) -> bool | None:
+        """Whether something is at this path below its folder in sysfs."""
+        device = self.device
+        if device is None:
+            return None
+        first, _slash, rest = path.partition("/")
+        if path in _EVERYWHERE:
+            return True
+        if first == "physfn":
+            return device.is_virtual and (not rest or None)
+        if first.startswith("sriov_"):
+            return bool(device.max_virtual_functions)
+        if path == "boot_vga":
+            return device.class_code >> 8 == VGA
+        return None
+
+
+def _function(device: Device, others: Devices) -> Subject:
+    path = device.path
+    if path is None:
+        above, whole = _possible_bridges(device, others), False
+    else:
+        above, whole = tuple(_above(path, others)), True
+    return Subject(device.address, "pci", path, device, None, above, whole)
+
+
+def _above(path: str, others: Devices) -> t.Iterator[Subject]:
+    """The bridges on the path, then the root bus, which has no subsystem; the driver of a bridge is built in and stays."""
+    folder = path.rpartition("/")[0]
+    while folder.count("/") > 1:
+        name = folder.rpartition("/")[2]
+        bridge = others.get(name)
+        if bridge is not None:
+            yield Subject(name, "pci", folder, bridge, bridge.driver)
+        else:
+            yield Subject(name, "" if name.startswith("pci") else None, folder, driver="" if name.startswith("pci") else None)
+        folder = folder.rpartition("/")[0]
+
+
+def _possible_bridges(device: Device, others: Devices) -> tuple[Subject, ...]:
+    """Without its path, each bridge may be above a device."""
+    return tuple(_alone(other) for other in others.values() if other.is_bridge and other.address != device.address)
+
+
+@functools.lru_cache(maxsize=4096)
+def _alone(bridge: Device) -> Subject:
+    return Subject(bridge.address, "pci", bridge.path, bridge, bridge.driver)
+
+
+def of_driver(name: str) -> Subject:
+    """A PCI driver: its event comes when it registers, and udev replays it (udevadm trigger --type=subsystems)."""
+    return Subject(name, "drivers", f"/bus/pci/drivers/{name}", is_event_s=True, driver="")
+
+
+def of_bus() -> Subject:
+    """The bus itself."""
+    return Subject("pci", "subsystem", "/bus/pci", is_event_s=True, driver="")
+
+
+def of_subsystem(subsystem: str | None) -> Subject:
+    """Any device of another subsystem: a network interface, a disk."""
+    return Subject(None, subsystem, is_event_s=True, all_parents=False)
+
+
+def of_module(name: str) -> Subject:
+    """A kernel module."""
+    return Subject(name, "module", f"/module/{name}", is_event_s=True, driver="")

@@ -1,0 +1,127 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What udev finds around an event: files, the kernel's command line, its release and architecture."""
+
+from __future__ import annotations
+
+import dataclasses
+import posixpath
+import re
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import name_and_value
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
+    from ansible_collections.vfio.variants.plugins.module_utils._core.udev.key import Key
+    from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import Devices
+
+CHANGING = ("/dev", "/proc", "/run", "/sys", "/tmp", "/var/run")
+"""Folders whose contents are others after a boot."""
+LARGEST_FILE = 1 << 16
+MOST_FOLDERS = 64
+_FORMAT = re.compile(r"[$%]")
+# architecture_to_string() for what uname says, of those machines that have PCI.
+_ARCHITECTURES: t.Mapping[str, str] = {
+    "x86_64": "x86-64",
+    "i686": "x86",
+    "i386": "x86",
+    "aarch64": "arm64",
+    "ppc64le": "ppc64-le",
+    "ppc64": "ppc64",
+    "s390x": "s390x",
+    "riscv64": "riscv64",
+    "loongarch64": "loongarch64",
+    "armv7l": "arm",
+}
+ARCHITECTURE = "/proc/sys/kernel/arch"
+Properties = tuple[tuple[str, str], ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Files:
+    """What of a root rules ask for: names in the folders of TEST, and the properties in the files of IMPORT{file}."""
+
+    folders: t.Mapping[str, frozenset[str]] = dataclasses.field(default_factory=dict)
+    imported: t.Mapping[str, Properties | None] = dataclasses.field(default_factory=dict)
+    """None where there is no such file."""
+    architecture: str | None = None
+
+    @classmethod
+    def read(cls, tree: FileTree, keys: t.Iterable[Key]) -> Files:
+        folders: dict[str, frozenset[str]] = {}
+        imported: dict[str, Properties | None] = {}
+        architecture = None
+        for key in keys:
+            path = key.value
+            if key.name == "CONST" and architecture is None:
+                architecture = _ARCHITECTURES.get((tree.text_or_none(ARCHITECTURE) or "").strip())
+            folder = posixpath.dirname(path)
+            if not lasts(path) or _FORMAT.search(folder) or "*" in path:
+                continue
+            if key.name == "TEST" and folder not in folders and len(folders) < MOST_FOLDERS:
+                folders[folder] = frozenset(tree.names(folder))
+            if key.name == "IMPORT" and key.attribute == "file" and not _FORMAT.search(path) and len(imported) < MOST_FOLDERS:
+                imported[path] = _properties_of(tree, path)
+        return cls(folders, imported, architecture)
+
+    def has(self, path: str) -> bool | None:
+        """Whether a path exists; None if that cannot be determined."""
+        names = self.folders.get(posixpath.dirname(path)) if lasts(path) else None
+        return None if names is None else posixpath.basename(path) in names
+
+
+def lasts(path: str) -> bool:
+    """Whether a path is that of a file that is the same after a boot."""
+    return path.startswith("/") and not any(path == folder or path.startswith(f"{folder}/") for folder in CHANGING)
+
+
+def _properties_of(tree: FileTree, path: str) -> Properties | None:
+    if not tree.is_file(path):
+        return None
+    content = tree.read_bytes(path)
+    found = map(_property, content[:LARGEST_FILE].decode("utf-8", "surrogateescape").split("\n"))
+    return tuple(one for one in found if one is not None)
+
+
+def _property(line: str) -> tuple[str, str] | None:
+    """As get_property_from_string(): one pair of quotes around the value is taken away."""
+    name, equals, value = line.strip().partition("=")
+    name, value = name.strip(), value.strip()
+    if not equals or not name or not value or name.startswith("#"):
+        return None
+    if value[0] in "\"'":
+        return (name, value[1:-1]) if len(value) > 1 and value[-1] == value[0] else None
+    return name, value
+
+
+@dataclasses.dataclass(frozen=True)
+class Surroundings:
+    """``complete`` if all rules were read that could set a property or tag that these rules ask for."""
+
+    release: str | None = None
+    cmdline: Cmdline | None = None
+    files: Files = dataclasses.field(default_factory=Files)
+    others: Devices = dataclasses.field(default_factory=dict)
+    in_initrd: bool = False
+    complete: bool = False
+
+    def word(self, wanted: str) -> str | None:
+        """What IMPORT{cmdline} takes from the command line (proc_cmdline_get_key()): `1` for a word without a value; None for no word."""
+        found = None
+        present = False
+        for argument in () if self.cmdline is None else self.cmdline.arguments:
+            name, value = name_and_value(argument)
+            if name.startswith("rd.") and not self.in_initrd:
+                continue
+            if normalize_module_name(name) == normalize_module_name(wanted):
+                present = True
+                found = found if value is None else value
+        return (found or "1") if present and found != "" else ("" if present else None)
+
+    def sysctl(self, name: str) -> str | None:
+        """A kernel parameter that is the same for the whole boot."""
+        known = {"kernel/osrelease": self.release, "kernel/ostype": "Linux"}
+        return known.get(name.replace(".", "/", 1) if "/" not in name else name)

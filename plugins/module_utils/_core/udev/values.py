@@ -1,0 +1,147 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What stands between a rule's quotes: escapes, prefixes, and substitutions (udev_rule_parse_value() and udev_check_format())."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+CASELESS_SINCE = 256
+"""The first systemd whose udev knows the prefix `i`."""
+_PREFIXES = re.compile(r"(e?i?|ie)(?=\")")
+# Only \" is an escape in a plain value; the quote that ends it is one without a backslash.
+_PLAIN = re.compile(r'"((?:[^"\\]|\\"|\\(?!"))*)"')
+_ESCAPED = re.compile(r'"((?:[^"\\]|\\.)*)"', re.DOTALL)
+_ESCAPE = re.compile(r"\\(?:([abfnrtvs\\\"'])|x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|U([0-9a-fA-F]{8})|([0-7]{3}))")
+_SIGNS: t.Mapping[str, str] = {
+    "a": "\a",
+    "b": "\b",
+    "f": "\f",
+    "n": "\n",
+    "r": "\r",
+    "t": "\t",
+    "v": "\v",
+    "s": " ",
+    **{sign: sign for sign in "\\\"'"},
+}
+_LARGEST_CHARACTER = 0x10FFFF
+
+FORMATS: t.Mapping[str, str] = {
+    "devnode": "N",
+    "tempnode": "N",
+    "attr": "s",
+    "sysfs": "s",
+    "env": "E",
+    "kernel": "k",
+    "number": "n",
+    "driver": "d",
+    "devpath": "p",
+    "id": "b",
+    "major": "M",
+    "minor": "m",
+    "result": "c",
+    "parent": "P",
+    "name": "D",
+    "links": "L",
+    "root": "r",
+    "sys": "S",
+}
+"""The long names of substitutions, and the letters that follow `%`."""
+_NAMES = "|".join(FORMATS)
+_LETTERS = "".join(sorted(set(FORMATS.values())))
+_FORMAT = re.compile(rf"\$\$|%%|(?:\$({_NAMES})|%([{_LETTERS}]))(\{{[^}}]+\}})?")
+_NEEDS_ATTRIBUTE = ("s", "E")
+_RESULT = "c"
+_NUMBER = re.compile(r"\{\s*[0-9]+\+?\}")
+_SIGN = re.compile(r"[$%]")
+
+
+class InvalidValueError(ValueError):
+    """udev does not accept what follows an operator."""
+
+
+def parse_value(line: str, position: int, version: int | None) -> tuple[str, bool, int]:
+    """The value at this position, whether it ignores case, and where it ends.  Without a version udev is taken to be a new one."""
+    prefixes = _PREFIXES.match(line, position)
+    if prefixes is None or ("i" in prefixes[1] and version is not None and version < CASELESS_SINCE):
+        raise InvalidValueError(line)
+    escaped = "e" in prefixes[1]
+    found = (_ESCAPED if escaped else _PLAIN).match(line, prefixes.end())
+    if found is None:
+        raise InvalidValueError(line)
+    value = _unescape(found[1]) if escaped else found[1].replace('\\"', '"')
+    return value, "i" in prefixes[1], found.end()
+
+
+def _unescape(text: str) -> str:
+    """As cunescape(): C's escapes, and nothing else after a backslash; the result may not hold a zero."""
+    parts, position = [], 0
+    for found in re.finditer(r"\\", text):
+        if found.start() < position:
+            continue
+        match = _ESCAPE.match(text, found.start())
+        if match is None:
+            raise InvalidValueError(text)
+        parts.append(text[position : found.start()])
+        parts.append(_SIGNS[match[1]] if match[1] else _character(match))
+        position = match.end()
+    return "".join((*parts, text[position:]))
+
+
+def _character(match: re.Match[str]) -> str:
+    number = int(match[5], 8) if match[5] else int(match[2] or match[3] or match[4], 16)
+    if not 0 < number <= _LARGEST_CHARACTER or (match[5] and number > 0xFF) or (not (match[2] or match[5]) and _is_none(number)):
+        raise InvalidValueError(match[0])
+    return chr(number)
+
+
+def _is_none(number: int) -> bool:
+    """Whether Unicode has no character of this number (unichar_is_valid())."""
+    return 0xD800 <= number < 0xE000 or 0xFDD0 <= number <= 0xFDEF or number & 0xFFFE == 0xFFFE
+
+
+class Substitution(t.NamedTuple):
+    """One of a value's substitutions: its letter, what stands in braces after it, and its place.  ``letter`` of `$$` and `%%` is the sign."""
+
+    letter: str
+    attribute: str | None
+    start: int
+    end: int
+
+
+def substitutions(value: str) -> t.Iterator[Substitution]:
+    """Those that udev carries out.  It leaves what it does not know as it stands."""
+    position = 0
+    while True:
+        found = _SIGN.search(value, position)
+        if found is None:
+            return
+        match = _FORMAT.match(value, found.start())
+        position = found.start() + 1
+        if match is not None and not _is_incomplete(match, value):
+            letter = FORMATS[match[1]] if match[1] else match[2] or match[0][0]
+            yield Substitution(letter, match[3][1:-1] if match[3] else None, match.start(), match.end())
+            position = match.end()
+
+
+def wrong_substitution(value: str) -> str | None:
+    """The part of a value that udev does not take for a substitution though it looks like one; None if there is none."""
+    position = 0
+    while True:
+        found = _SIGN.search(value, position)
+        if found is None:
+            return None
+        match = _FORMAT.match(value, found.start())
+        if match is None or _is_incomplete(match, value):
+            return value[found.start() :]
+        position = match.end()
+
+
+def _is_incomplete(match: re.Match[str], value: str) -> bool:
+    letter = FORMATS[match[1]] if match[1] else match[2] or ""
+    if value[match.end() : match.end() + 1] == "{" and not match[3]:
+        return True
+    if letter in _NEEDS_ATTRIBUTE:
+        return not match[3]
+    return letter == _RESULT and match[3] is not None and _NUMBER.fullmatch(match[3]) is None

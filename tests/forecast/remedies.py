@@ -1,0 +1,193 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Suggested changes on recorded hosts: each is done as its words say, on the host's files, and the forecast of that host judges it.
+
+A change that is given must make the device certain to be bound to the driver that it was suggested for, and leave every other
+device's answer as it is, or bind it to the driver that the host's own policy claims it for.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import multiprocessing
+import typing as t
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import policies
+from comparison import Comparison
+from configuration import Configuration
+from draft import Case
+from host_trees import likeness
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import CERTAIN, Winner
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import Claim
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache import Cache
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import OSRELEASE, read_all
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import parse as parse_selectors
+from ansible_collections.vfio.variants.plugins.module_utils._core.report.boot_forecast import HostForecast
+from ansible_collections.vfio.variants.tests.unit.remedies import Followed, follow
+
+VFIO = "vfio-pci"
+MORE = "vfio-variants-more"
+"""The policy of what is claimed besides what the host's own policy claims."""
+NO_CHANGE = ("Kernel ", "Not searched")
+"""How sentences begin that say why there is no change."""
+BUILT_IN = " is built into kernel "
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A change that was suggested for a device, and what is wrong with it; nothing if it helps and harms no device."""
+
+    case: str
+    address: str
+    driver: str
+    sentence: str
+    wrong: str = ""
+
+
+@dataclass(frozen=True)
+class Told:
+    """A host's answers, the claims of its own policy, and the changes that are suggested, by device and wanted driver."""
+
+    winners: Mapping[str, Winner]
+    claimed: Mapping[str, str]
+    changes: Mapping[tuple[str, str], str]
+
+
+def judge(comparison: Comparison, case: Case) -> Iterator[Judged]:
+    """Every change that is suggested on a case's host."""
+    configuration = case.configuration
+    with comparison.trees.folder() as folder:
+        told = _told(comparison.host(configuration, folder))
+    answers: dict[str, Mapping[str, Winner] | str] = {}
+    for (address, driver), sentence in told.changes.items():
+        if sentence not in answers:
+            answers[sentence] = _answers_after(comparison, configuration, sentence)
+        yield Judged(configuration.name, address, driver, sentence, _wrong(address, driver, told, answers[sentence]))
+
+
+def _told(host: Host) -> Told:
+    """For each device that is claimed, and for vfio-pci for every other one."""
+    inventory = Inventory.read(host)
+    found = HostForecast.read(host, inventory, read_all(host), host.text_or_none(OSRELEASE), Cache(host, False))
+    (release,) = found.boots
+    claimed = {one.address: found.claimed(one, release) for one in inventory.devices}
+    wanted = {(one.address, claimed[one.address] or VFIO): one for one in inventory.devices if not one.is_bridge}
+    changes = {key: found.suggested_change(one, release, key[1]) for key, one in wanted.items()}
+    return Told(
+        {one.address: found.winner(one, release) for one in inventory.devices},
+        {address: driver for address, driver in claimed.items() if driver is not None},
+        {key: change for key, change in changes.items() if change is not None and _is_change(change)},
+    )
+
+
+def _is_change(sentence: str) -> bool:
+    return not sentence.startswith(NO_CHANGE) and BUILT_IN not in sentence
+
+
+def _answers_after(comparison: Comparison, configuration: Configuration, sentence: str) -> Mapping[str, Winner] | str:
+    """The forecast of the host on which the change was made; or why it cannot be made."""
+    try:
+        done = follow(sentence, configuration.root_files, configuration.cmdline)
+        changed = _applied(comparison, configuration, done)
+    except (ValueError, HostError) as error:
+        return str(error)
+    return comparison.facts(changed).answers()
+
+
+def _applied(comparison: Comparison, configuration: Configuration, done: Followed) -> Configuration:
+    changed = replace(configuration, root_files=dict(sorted(done.files.items())), cmdline=done.cmdline)
+    if done.claims:
+        planned = policies.plan(comparison, changed, [Claim(parse_selectors(selector), driver) for selector, driver in done.claims], MORE)
+        if planned.refusal is not None:
+            raise HostError(f"boot_policy refuses: {planned.refusal}")
+        policy = planned.plan.policy
+        return _rebuilt(replace(changed, root_files={**changed.root_files, **policy.files}), sorted(policy.modules))
+    return _rebuilt(changed, _brought(changed)) if done.rebuilds else changed
+
+
+def _rebuilt(configuration: Configuration, modules: Sequence[str]) -> Configuration:
+    """What the root no longer has cannot be packed again."""
+    packed = tuple(name for name in configuration.image_modules if name not in configuration.missing_modules)
+    return policies.with_image_rebuilt(replace(configuration, image_modules=packed), modules)
+
+
+def _brought(configuration: Configuration) -> Sequence[str]:
+    """The modules that softdeps bring into an image: a generator asks kmod what loading each of its modules takes."""
+    texts = {path: text for path, text in configuration.root_files.items() if policies.MODPROBE in path and path.endswith(".conf")}
+    lines = [line for path, text in texts.items() for line in ModprobeConfig.parse(text, path).directives if line.command == "softdep"]
+    held = {name.replace("-", "_") for name in configuration.image_modules}
+    return sorted({word.replace("-", "_") for line in lines if line.arguments[0] in held for word in line.arguments[1:] if word[-1] != ":"})
+
+
+def _wrong(address: str, driver: str, told: Told, after: Mapping[str, Winner] | str) -> str:
+    if isinstance(after, str):
+        return after
+    if (after[address].driver, after[address].certainty) != (driver, CERTAIN):
+        return f"leads to {_said(after[address])}"
+    harmed = [
+        f"{other}: {_said(told.winners[other])} becomes {_said(winner)}"
+        for other, winner in after.items()
+        if other != address and not _is_fine(told.winners[other], winner, told.claimed.get(other))
+    ]
+    return "; ".join(harmed)
+
+
+def _is_fine(before: Winner, after: Winner, claimed: str | None) -> bool:
+    same = all((before.driver == after.driver, before.certainty == after.certainty, {*before.outcomes} == {*after.outcomes}))
+    return same or (claimed is not None and (after.driver, after.certainty) == (claimed, CERTAIN))
+
+
+def _said(winner: Winner) -> str:
+    return " ".join((str(winner.driver), winner.certainty, *winner.doubts))
+
+
+# -- many
+
+
+class _InChild:
+    """What a process that only judges works with."""
+
+    _comparison: t.ClassVar[Comparison]
+
+    @classmethod
+    def take(cls, comparison: Comparison) -> None:
+        cls._comparison = comparison
+
+    @classmethod
+    def judged(cls, cases: Sequence[Case]) -> list[Judged]:
+        return [found for case in cases for found in judge(cls._comparison, case)]
+
+
+def judge_all(comparison: Comparison, cases: Sequence[Case]) -> Iterator[Judged]:
+    """Cases whose hosts differ in their own files alone go to one process."""
+    alike: dict[t.Hashable, list[Case]] = {}
+    for case in cases:
+        alike.setdefault(likeness(case.configuration), []).append(case)
+    children = multiprocessing.get_context("fork")
+    with concurrent.futures.ProcessPoolExecutor(comparison.parallel, children, _InChild.take, (comparison,)) as pool:
+        for found in pool.map(_InChild.judged, sorted(alike.values(), key=len, reverse=True)):
+            yield from found
+
+
+def end(found: Sequence[Judged], say: Callable[[str], None]) -> int:
+    """The run's last lines and its status."""
+    kinds: dict[str, int] = {}
+    for one in found:
+        kind = one.sentence.split(" ", 1)[0] + (", then …" if ", then " in one.sentence else "")
+        kinds[kind] = kinds.get(kind, 0) + 1
+    for kind, count in sorted(kinds.items()):
+        say(f"{count} suggestions begin with {kind}")
+    failed = [one for one in found if one.wrong]
+    for one in failed:
+        say(f"FAILED: {one.case}, {one.address} for {one.driver}: {one.sentence} {one.wrong}")
+    if not found:
+        say("FAILED: no change was suggested at all")
+    say(f"{len(found) - len(failed)} passed, {len(failed) or int(not found)} failed")
+    return 1 if failed or not found else 0

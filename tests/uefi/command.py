@@ -1,0 +1,91 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command line of the boots with UEFI firmware."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import typing as t
+from pathlib import Path
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import efi_variables, next_boot
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image import Image
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive import apt_sources
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine import qemu_program
+from ansible_collections.vfio.variants.tests.uefi import disk, guest_run, materials, observed_boots, scenario
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.tests.uefi.materials import Materials
+    from ansible_collections.vfio.variants.tests.uefi.observed_boots import SeenBoot
+
+MARK = "loaded-"
+
+
+def main(arguments: list[str]) -> int:
+    known = argparse.ArgumentParser(prog="tests/uefi/run", description=__doc__)
+    known.add_argument("--record", action="store_true", help=f"write {observed_boots.PLACE.name} for the unit tests")
+    options = known.parse_args(arguments)
+    try:
+        with tempfile.TemporaryDirectory(prefix="uefi-") as folder:
+            return _run(Path(folder), options.record)
+    except HostError as error:
+        print(f"FAILED: {error}")
+        return 1
+
+
+def _run(folder: Path, record: bool) -> int:
+    cache = Cache.at(None)
+    parts = materials.provide(cache, print)
+    qemu = qemu_program.provide(cache, apt_sources.of_this_machine, print)
+    esp = folder / "esp"
+    esp.mkdir()
+    scenario.lay_out(parts, esp, disk.layout().root)
+    disk.make(parts, esp, folder / "disk.img")
+    boots = guest_run.boot(qemu, parts, folder / "disk.img", folder)
+    if record:
+        found = (path for path in sorted(esp.rglob("*")) if path.suffix.lower() == ".efi" and path.is_file())
+        programs = {str(path.relative_to(esp)): observed_boots.sections_of(path) for path in found}
+        observed_boots.write(observed_boots.Observed(parts.release, scenario.TEXTS, programs, boots))
+    faults = list(_vendors(parts))
+    faults += [fault for number in range(1, len(boots)) for fault in _faults(folder, esp, boots[number - 1], boots[number])]
+    print("\n".join(faults))
+    print(f"{len(boots) + 1 - len(faults)} passed, {len(faults)} failed")
+    return 1 if faults else 0
+
+
+def _vendors(parts: Materials) -> t.Iterator[str]:
+    """systemd's own library has the names of the variables' files in it."""
+    library = parts.path("usr/lib/x86_64-linux-gnu/systemd/libsystemd-shared-*.so").read_bytes()
+    for vendor in (efi_variables.LOADER, efi_variables.GLOBAL):
+        if vendor.encode() not in library:
+            yield f"systemd does not know the vendor {vendor}"
+
+
+def _faults(folder: Path, esp: Path, before: SeenBoot, after: SeenBoot) -> t.Iterator[str]:
+    """What the prediction from one boot's variables got wrong about the next boot."""
+    root = Path(tempfile.mkdtemp(dir=folder))
+    variables = root / "sys/firmware/efi/efivars"
+    variables.mkdir(parents=True)
+    for name, content in before.variables.items():
+        (variables / name).write_bytes(content)
+    (root / "boot").mkdir()
+    esp_here = root / "boot/efi"
+    esp.rename(esp_here)
+    try:
+        host = Host(str(root))
+        predicted = next_boot.read(host)
+        entry = None if predicted.release is None else predicted.entries[predicted.release]
+        if entry is None or predicted.doubts:
+            yield f"{after.entry}: nothing was predicted: {' '.join(predicted.doubts)}"
+            return
+        missing = [word for word in entry.cmdline.arguments if word not in after.cmdline.split()]
+        image = Image.read(host, entry.initrds[0], entry.release, (), entry.initrds[1:])
+        loaded = tuple(sorted(name.removeprefix(MARK) for name in image.names if name.startswith(MARK)))
+        if missing or loaded != after.loaded:
+            yield f"{after.entry}: predicted {' '.join(entry.cmdline.arguments)} with {loaded}; it had {after.cmdline} with {after.loaded}"
+    finally:
+        esp_here.rename(esp)

@@ -1,0 +1,68 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One guest with UEFI firmware, which boots as often as its changes ask, and what it said at each boot."""
+
+from __future__ import annotations
+
+import base64
+import shutil
+import typing as t
+from pathlib import Path
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.program import run
+from ansible_collections.vfio.variants.tests.uefi.materials import Materials
+from ansible_collections.vfio.variants.tests.uefi.observed_boots import SeenBoot
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.qemu_program import Qemu
+
+TIMEOUT = 1500.0
+_FIRMWARE = "usr/share/OVMF"
+
+
+def boot(qemu: Qemu, materials: Materials, disk: Path, folder: Path) -> tuple[SeenBoot, ...]:
+    """All boots, in order."""
+    store, report, console = folder / "vars.fd", folder / "report", folder / "console"
+    shutil.copy(materials.root / _FIRMWARE / "OVMF_VARS_4M.fd", store)
+    words = (
+        *qemu.emulator,
+        *("-accel", "tcg,thread=multi,tb-size=512", "-machine", "q35,kernel-irqchip=off,smbus=off,usb=off,vmport=off,graphics=off,smm=on"),
+        # The build with Secure Boot, which is off as long as the variables hold no key: so its variable is there.
+        *("-global", "driver=cfi.pflash01,property=secure,value=on"),
+        *("-cpu", "Nehalem-v1", "-smp", "1", "-m", "768M", "-nodefaults", "-no-user-config", "-display", "none"),
+        *("-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={materials.root / _FIRMWARE / 'OVMF_CODE_4M.secboot.fd'}"),
+        *("-drive", f"if=pflash,format=raw,unit=1,file={store}"),
+        *("-drive", f"file={disk},if=none,id=esp,format=raw,cache=unsafe", "-device", "virtio-blk-pci,drive=esp,bootindex=0"),
+        *("-serial", f"file:{console}", "-serial", f"file:{report}"),
+    )
+    try:
+        run(words, timeout=TIMEOUT, env=qemu.environment)
+    except HostError as error:
+        shown = console.read_text(errors="replace")[-1500:] if console.exists() else ""
+        raise HostError(f"{error.msg}\n{shown}") from error
+    return parse(report.read_text(encoding="utf-8", errors="replace"))
+
+
+def parse(report: str) -> tuple[SeenBoot, ...]:
+    """What the guest's init wrote.  HostError if it met a problem, or a boot did not come to its end."""
+    found: list[SeenBoot] = []
+    for number, text in enumerate(report.split("@boot ")[1:]):
+        lines = [line.rstrip("\r") for line in text.split("\n")]
+        problem = next((line for line in lines if line.startswith("@problem ")), None)
+        if problem is not None or "@end" not in lines or lines[0] != str(number):
+            raise HostError(f"Boot {number} of the guest went wrong: {problem or lines[-3:]}")
+        values: dict[str, list[str]] = {}
+        for line in lines[1:]:
+            key, _blank, value = line.partition(" ")
+            values.setdefault(key, []).append(value)
+        pairs = (value.split(" ") for value in values.get("@variable", []))
+        found.append(
+            SeenBoot(
+                cmdline=values["@cmdline"][0],
+                loaded=tuple(sorted(values.get("@loaded", []))),
+                parameters=base64.b64decode(values["@parameters"][0]),
+                variables={name: base64.b64decode(content) for name, content in pairs},
+            )
+        )
+    return tuple(found)

@@ -1,0 +1,75 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.install_command import loads_nothing, parse
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
+
+
+def loaded(command: str) -> list[tuple[str, tuple[str, ...], bool]] | None:
+    """Each step's separator, names, and whether their install lines are ignored; None where anything cannot be read."""
+    steps = parse(command, "nvidia")
+    if steps is None or not all(step.is_known for step in steps):
+        return None
+    return [(step.link, step.names, step.ignores_install) for step in steps]
+
+
+@pytest.mark.parametrize(
+    ("command", "steps"),
+    [
+        ("modprobe -i nvidia-current $CMDLINE_OPTS", [("", ("nvidia_current",), True)]),
+        ("/sbin/modprobe --ignore-install nvidia ${CMDLINE_OPTS}", [("", ("nvidia",), True)]),
+        (
+            "modprobe nvidia-modeset ; modprobe -i nvidia-current-drm $CMDLINE_OPTS",
+            [("", ("nvidia_modeset",), False), (";", ("nvidia_current_drm",), True)],
+        ),
+        ("sh -c 'exit 0'", [("", (), False)]),
+        ("sh -c 'modprobe -i other'", [("", ("other",), True)]),
+        ("exec /sbin/modprobe -qi other", [("", ("other",), True)]),
+        ("modprobe -i other >/dev/null 2>&1 || :", [("", ("other",), True), ("||", (), False)]),
+        ("modprobe -a one two # both", [("", ("one", "two"), False)]),
+    ],
+)
+def test_commands_that_load_by_name_are_read(command: str, steps: list[tuple[str, tuple[str, ...], bool]]) -> None:
+    assert loaded(command) == steps
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "/usr/local/sbin/vfio-pci-override.sh",
+        "modprobe nvidia",
+        "modprobe -i other x=1",
+        "modprobe $OTHER",
+        "modprobe -i other & ",
+        "modprobe -i other | cat",
+        "modprobe -i other > /sys/bus/pci/drivers_probe",
+        "echo 1 > /sys/bus/pci/rescan",
+        'sh -c \'sh -c "sh -c \\"sh -c modprobe\\""\'',
+        "modprobe 'unfinished",
+        "for i in a; do modprobe $i; done",
+    ],
+)
+def test_commands_that_may_do_more_are_not(command: str) -> None:
+    assert loaded(command) is None
+
+
+@pytest.mark.parametrize(
+    ("command", "nothing"),
+    [
+        ("/bin/true", True),
+        ("/bin/false", True),
+        ("exit 1", True),
+        (":", True),
+        ("echo no", True),
+        ("/bin/false && modprobe -i nvidia", True),
+        ("/bin/false || modprobe -i nvidia", False),
+        ("/usr/local/bin/x", False),
+        ("/bin/false && /usr/local/bin/x", True),
+    ],
+)
+def test_a_command_that_keeps_the_module_out_loads_nothing(command: str, nothing: bool) -> None:
+    (line,) = ModprobeConfig.parse(f"install nvidia {command}\n", "a.conf").directives
+    assert loads_nothing(line, "nvidia") is nothing

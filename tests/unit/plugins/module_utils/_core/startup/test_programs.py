@@ -1,0 +1,292 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a program may do to drivers, and to which devices that is limited."""
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.actors import UNBOUNDED
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.programs import EVENT_DEVICE, LARGEST, judge
+from ansible_collections.vfio.variants.tests.unit.trees import ANY_VFIO, DEBIAN_13, E1000E, NVIDIA_DISPLAY, Tree
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
+
+CARD, SAME, NIC = "0000:3b:00.0", "0000:5e:00.0", "0000:02:00.0"
+PROGRAM, SOURCE = "/usr/local/sbin/site", "/etc/rc.local:3"
+ELF = b"\x7fELF\x02\x01\x01\0"
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    modules = {"e1000e": [E1000E], "nouveau": [NVIDIA_DISPLAY], "vfio-pci": [ANY_VFIO], "dm-multipath": [], "pci-stub": []}
+    return Tree(tmp_path).kernel(DEBIAN_13, modules, running=True).pci(CARD).pci(SAME).pci(NIC, "8086:10d3", class_code=0x020000)
+
+
+def judged(tree: Tree, command: str = PROGRAM, environment: t.Mapping[str, str] | None = None) -> tuple[Influence, ...]:
+    host = tree.host()
+    return judge(host, command, SOURCE, Kernel.read(host, DEBIAN_13), Inventory.read(host), environment)
+
+
+def of_script(tree: Tree, *lines: str, command: str = PROGRAM, first: str = "#!/bin/sh") -> tuple[Influence, ...]:
+    return judged(tree.file(PROGRAM, "\n".join((first, *lines, "")), 0o755), command)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "true",
+        "# echo > /sys/bus/pci/drivers_probe",
+        "cat /sys/bus/pci/devices/0000:3b:00.0/driver_override",
+        "[ -e /sys/bus/pci/devices/0000:3b:00.0/driver/unbind ] && exit 0",
+        "modprobe dm-multipath",
+        "modprobe -n nouveau",
+        "modprobe there-is-no-such-module",
+        "echo mq-deadline > /sys/block/sda/queue/scheduler",
+        'for f in /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor; do echo performance > "$f"; done',
+        'LOG=/var/log/site; date >> "$LOG"',
+        'TEMPORARY=$(mktemp); echo a > "$TEMPORARY"; ls /sys/class/net',
+        "driverctl list-devices",
+        "dpdk-devbind.py --status",
+        "virsh list",
+        "echo 1 > /sys/class/net/eth0/bonding/$1",
+        "eval set -- $(getopt -o h -- a) # /sys/",
+    ],
+)
+def test_a_script_that_does_nothing_to_drivers_is_inert(tree: Tree, line: str) -> None:
+    assert of_script(tree, line) == ()
+
+
+@pytest.mark.parametrize(
+    ("line", "act"),
+    [
+        (f"echo vfio-pci > /sys/bus/pci/devices/{CARD}/driver_override", "override"),
+        (f"echo {CARD} > /sys/bus/pci/drivers/nouveau/unbind", "unbind"),
+        (f"echo {CARD} | tee /sys/bus/pci/drivers/vfio-pci/bind", "bind"),
+        (f"printf '%s' {CARD} > /sys/bus/pci/drivers_probe", "bind"),
+        (f"echo 1 > /sys/bus/pci/devices/{CARD}/remove", "remove"),
+        (f"echo 1 >/sys/bus/pci/devices/{CARD}/reset", "remove"),
+        (f"echo 4 > /sys/bus/pci/devices/{CARD}/sriov_numvfs", "create"),
+        (f"driverctl --nosave set-override {CARD} vfio-pci", "override"),
+        (f"dpdk-devbind.py -b vfio-pci {CARD}", "bind"),
+        ("virsh nodedev-detach pci_0000_3b_00_0", "unbind"),
+        (f"setpci -s {CARD} COMMAND=0", "remove"),
+        (f"C={CARD}; A=driver_override; echo vfio-pci > /sys/bus/pci/devices/$C/$A", "override"),
+        (f"D=/sys/bus/pci/devices/{CARD}; F=$D/driver/unbind; echo {CARD} > $F", "unbind"),
+    ],
+)
+def test_what_a_script_does_to_the_card_that_it_names_touches_no_other(tree: Tree, line: str, act: str) -> None:
+    (influence,) = of_script(tree, line)
+    assert act in influence.acts
+    assert influence.addresses == {CARD} or (influence.addresses == {CARD, SAME} and "new_id" in influence.acts)
+    assert str(influence).startswith(f"{SOURCE} runs {PROGRAM}:2, which ")
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("for d in /sys/bus/pci/devices/*; do echo vfio-pci > $d/driver_override; done",),
+        ("for d in $(lspci -Dn | cut -d' ' -f1); do echo $d > /sys/bus/pci/drivers/nouveau/unbind; done", f"# {CARD}"),
+        ("while read d; do echo vfio-pci > /sys/bus/pci/devices/$d/driver_override; done < /etc/cards", f": {CARD}"),
+        (f"g=$(readlink /sys/bus/pci/devices/{CARD}/iommu_group)", "for d in $g/devices/*; do echo $d > /sys/bus/pci/drivers_probe; done"),
+        ("echo 0 > /sys/bus/pci/drivers_autoprobe",),
+        (f"eval $(cat /etc/site) # {CARD}", "ls /sys/bus/pci"),
+        ("curl https://example.org/setup | sh",),
+        ("echo $1 > /sys/bus/pci/devices/$2/driver_override",),
+    ],
+)
+def test_what_finds_its_devices_while_it_runs_is_not_bounded(tree: Tree, lines: tuple[str, ...]) -> None:
+    found = of_script(tree, *lines)
+    assert [influence.addresses for influence in found] == [None]
+
+
+def test_an_id_that_is_added_concerns_every_card_that_has_it(tree: Tree) -> None:
+    (influence,) = of_script(tree, "echo 10de 1db1 > /sys/bus/pci/drivers/vfio-pci/new_id")
+    assert (influence.addresses, influence.drivers) == ({CARD, SAME}, {"vfio-pci"})
+    lines = (f"v=$(cat /sys/bus/pci/devices/{NIC}/vendor)", f"d=$(cat /sys/bus/pci/devices/{NIC}/device)")
+    (influence,) = of_script(tree, *lines, "echo $v $d > /sys/bus/pci/drivers/vfio-pci/new_id")
+    assert influence.addresses == {NIC}
+
+
+def test_the_arguments_of_a_function_bound_what_it_does(tree: Tree) -> None:
+    (influence,) = of_script(tree, "give() {", "  echo $2 > /sys/bus/pci/devices/$1/driver_override", "}", f"give {CARD} vfio-pci")
+    assert (influence.addresses, influence.drivers) == ({CARD}, {"vfio-pci"})
+
+
+def test_the_arguments_of_a_command_bound_what_its_script_does(tree: Tree) -> None:
+    (influence,) = of_script(tree, 'echo vfio-pci > "/sys/bus/pci/devices/$1/driver_override"', command=f"{PROGRAM} {CARD}")
+    assert influence.addresses == {CARD}
+
+
+def test_the_device_of_an_event_is_the_callers_to_name(tree: Tree) -> None:
+    (influence,) = of_script(tree, "echo vfio-pci > /sys/bus/pci/devices/$1/driver_override", command=f"{PROGRAM} %k")
+    assert influence.addresses == {EVENT_DEVICE}
+
+
+def test_a_module_that_is_loaded_is_the_only_one(tree: Tree) -> None:
+    (influence,) = of_script(tree, "modprobe -q vfio-pci || true")
+    assert (influence.acts, influence.modules) == ({"load"}, {"vfio_pci"})
+
+
+def test_a_module_that_is_removed_is_the_only_one(tree: Tree) -> None:
+    (influence,) = of_script(tree, "modprobe -r dm-multipath nouveau")
+    assert (influence.acts, influence.modules) == ({"refuse"}, {"nouveau"})
+
+
+def test_the_name_of_a_module_can_be_an_alias_or_have_a_command(tree: Tree) -> None:
+    tree.file("/etc/modprobe.d/site.conf", "alias card nouveau\ninstall other /bin/sh -c 'modprobe nouveau'\n")
+    assert of_script(tree, "modprobe card")[0].modules == {"nouveau"}
+    assert of_script(tree, "modprobe other")[0].modules == {"other"}
+
+
+def test_a_module_that_only_running_shows_can_be_any(tree: Tree) -> None:
+    (influence,) = of_script(tree, "modprobe $(cat /etc/site-module)")
+    assert (influence.acts, influence.modules) == ({"load"}, None)
+
+
+def test_ids_given_to_modprobe_are_as_good_as_new_id(tree: Tree) -> None:
+    with_ids = of_script(tree, "modprobe vfio-pci ids=10de:1db1")[-1]
+    assert (with_ids.acts, with_ids.addresses, with_ids.drivers) == ({"new_id"}, {CARD, SAME}, {"vfio-pci"})
+
+
+def test_a_list_of_python_is_a_command(tree: Tree) -> None:
+    found = of_script(tree, 'subprocess.run(["modprobe", "-q", "nouveau"])', first="#!/usr/bin/python3")
+    assert found[0].modules == {"nouveau"}
+
+
+def test_python_that_names_its_card_is_bounded_and_python_that_lists_them_is_not(tree: Tree) -> None:
+    line = 'open("/sys/bus/pci/devices/0000:3b:00.0/driver_override", "w").write("vfio-pci")'
+    assert of_script(tree, line, first="#!/usr/bin/env python3")[0].addresses == {CARD}
+    assert of_script(tree, "import os; os.listdir('/sys/bus/pci/devices')", line, first="#!/usr/bin/env python3")[0].addresses is None
+
+
+# -- what it runs in turn
+
+
+@pytest.mark.parametrize(
+    "line", ["/opt/site/second a", "exec /opt/site/second", ". /opt/site/second", "sh /opt/site/second", "$HERE/second"]
+)
+def test_a_script_that_a_script_runs_is_read_too(tree: Tree, line: str) -> None:
+    tree.file("/opt/site/second", f"#!/bin/sh\necho {CARD} > /sys/bus/pci/drivers/nouveau/unbind\n", 0o755)
+    (influence,) = of_script(tree, "HERE=/opt/site", line)
+    assert "/opt/site/second:2" in influence.fact
+
+
+def test_a_command_of_the_path_is_found(tree: Tree) -> None:
+    tree.file("/usr/local/bin/give-card", f"#!/bin/sh\necho {CARD} > /sys/bus/pci/drivers/nouveau/unbind\n", 0o755)
+    assert len(of_script(tree, "if true; then give-card; fi")) == 1
+
+
+def test_a_program_beside_the_script_is_found(tree: Tree) -> None:
+    tree.file("/usr/local/sbin/lib.sh", "free() { echo 1 > /sys/bus/pci/rescan; }\n")
+    assert len(of_script(tree, '. "$(dirname "$0")/lib.sh"', "free")) == 1
+
+
+def test_scripts_that_run_each_other_end(tree: Tree) -> None:
+    tree.file("/opt/a", "#!/bin/sh\n/opt/b\n", 0o755).file("/opt/b", "#!/bin/sh\n/opt/a\n", 0o755)
+    assert of_script(tree, "/opt/a") == ()
+
+
+def test_a_program_that_is_not_there_does_nothing(tree: Tree) -> None:
+    assert judged(tree, "/opt/gone --now") == ()
+
+
+def test_a_script_that_is_too_large_may_do_anything(tree: Tree) -> None:
+    tree.file(PROGRAM, "#!/bin/sh\n" + "#" * LARGEST, 0o755)
+    assert judged(tree)[0].acts == UNBOUNDED
+
+
+def test_a_directory_or_fifo_is_not_waited_for(tree: Tree) -> None:
+    import os
+
+    tree.directory("/opt/folder")
+    os.mkfifo(tree.place("/opt/fifo"))
+    assert of_script(tree, "/opt/folder", ". /opt/fifo") == ()
+
+
+# -- compiled programs and packages
+
+
+def owned(tree: Tree, path: str, content: bytes) -> Tree:
+    import hashlib
+
+    digest = hashlib.md5(content, usedforsecurity=False).hexdigest()
+    return tree.file(path, content, 0o755).file("/var/lib/dpkg/info/site.md5sums", f"{digest}  {path[1:]}\n")
+
+
+def test_a_compiled_program_of_no_package_may_do_anything(tree: Tree) -> None:
+    owned(tree, "/usr/bin/true", ELF).file(PROGRAM, ELF, 0o755)
+    (influence,) = judged(tree)
+    assert (influence.acts, influence.addresses) == (UNBOUNDED, None)
+    assert "belongs to no package" in influence.fact
+
+
+def test_a_compiled_program_as_its_package_brought_it_does_nothing(tree: Tree) -> None:
+    assert judged(owned(tree, "/usr/sbin/daemon", ELF), "/usr/sbin/daemon -D") == ()
+
+
+def test_a_compiled_program_that_was_changed_may_do_anything(tree: Tree) -> None:
+    owned(tree, "/usr/sbin/daemon", ELF).file("/usr/sbin/daemon", ELF + b"x", 0o755)
+    assert "not as its package brought it" in judged(tree, "/usr/sbin/daemon")[0].fact
+
+
+def test_a_packages_script_is_not_judged_by_its_text(tree: Tree) -> None:
+    text = f"#!/bin/sh\necho {CARD} > /sys/bus/pci/drivers/nouveau/unbind\n".encode()
+    assert judged(owned(tree, "/usr/libexec/tool", text), "/usr/libexec/tool") == ()
+    assert len(judged(tree.file("/usr/libexec/tool", text + b"\n", 0o755), "/usr/libexec/tool")) == 1
+
+
+def test_a_merged_and_a_split_usr_are_the_same(tree: Tree) -> None:
+    tree.link("/sbin", "/usr/sbin")
+    assert judged(owned(tree, "/usr/sbin/daemon", ELF), "/sbin/daemon") == ()
+
+
+@pytest.mark.parametrize(("path", "count"), [("/usr/sbin/daemon", 0), ("/opt/daemon", 1), ("/usr/local/bin/daemon", 1)])
+def test_without_a_database_the_place_decides_about_a_compiled_program(tree: Tree, path: str, count: int) -> None:
+    assert len(judged(tree.file(path, ELF, 0o755), path)) == count
+
+
+def test_without_a_database_a_compiled_program_that_names_attributes_may_do_anything(tree: Tree) -> None:
+    assert len(judged(tree.file("/usr/sbin/daemon", ELF + b"\0driver_override\0", 0o755), "/usr/sbin/daemon")) == 1
+
+
+# -- programs that are known
+
+
+def test_kubelet_is_an_agent_that_is_not_bounded(tree: Tree) -> None:
+    (influence,) = judged(owned(tree, "/usr/bin/kubelet", ELF), "/usr/bin/kubelet")
+    assert influence.addresses is None
+
+
+def test_spdk_takes_the_controllers_that_it_is_told_or_all(tree: Tree) -> None:
+    tree.pci("0000:04:00.0", "144d:a80a", class_code=0x010802).pci("0000:05:00.0", "144d:a80a", class_code=0x010802)
+    tree.file("/opt/spdk/scripts/setup.sh", "#!/bin/bash\n# PCI_ALLOWED\n", 0o755)
+    assert judged(tree, "/opt/spdk/scripts/setup.sh")[0].addresses == {"0000:04:00.0", "0000:05:00.0"}
+    (influence,) = judged(tree, "/usr/bin/env PCI_ALLOWED=0000:04:00.0 /opt/spdk/scripts/setup.sh")
+    assert influence.addresses == {"0000:04:00.0"}
+
+
+def test_nvidias_programs_load_nvidia_only(tmp_path: Path) -> None:
+    tree = Tree(tmp_path).kernel(DEBIAN_13, {"nvidia": [NVIDIA_DISPLAY], "nvidia-uvm": []}, running=True).pci(CARD)
+    (influence,) = judged(owned(tree, "/usr/bin/nvidia-persistenced", ELF), "/usr/bin/nvidia-persistenced --verbose")
+    assert (influence.acts, influence.modules) == ({"load"}, {"nvidia", "nvidia_uvm"})
+
+
+# -- variables of a service
+
+
+def test_a_variable_that_a_service_does_not_set_is_empty(tree: Tree) -> None:
+    assert judged(tree, "/bin/sh -c '[ -z $module ] || modprobe $module'", {}) == ()
+    assert judged(tree, "/bin/sh -c '[ -z $module ] || modprobe $module'", {"module": "nouveau"})[0].modules == {"nouveau"}
+    assert judged(tree, "/bin/sh -c 'modprobe $module'")[0].modules is None
+
+
+def test_a_doubled_dollar_is_the_shells(tree: Tree) -> None:
+    command = f"/bin/sh -c 'for d in {CARD}; do echo $$d > /sys/bus/pci/drivers/nouveau/unbind; done'"
+    assert judged(tree, command, {})[0].addresses == {CARD}
