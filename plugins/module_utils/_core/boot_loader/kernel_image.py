@@ -152,7 +152,7 @@ def _own_release(file: t.BinaryIO, offset: int, size: int) -> str | None:
 
 
 def sections(file: t.BinaryIO) -> t.Iterator[tuple[str, int, int]]:
-    """Name, offset and size of each section; none if the file is no PE file.  (Microsoft's PE format: COFF header, section table)"""
+    """Name, offset and size of each section; none if the file is not a PE file.  (Microsoft's PE format: COFF header, section table)"""
     start = file.read(64)
     if start[:2] != b"MZ":
         return

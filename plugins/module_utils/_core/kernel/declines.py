@@ -248,5 +248,5 @@ def is_dsp(module: str) -> bool:
 
 
 def _is_sound(setting: Setting) -> bool:
-    """Whether `enable=` is that of every sound card; where it is no array it is there for old configurations alone, and ignored."""
+    """Whether `enable=` is that of every sound card; where it is not an array it is there for old configurations alone, and ignored."""
     return setting.module.startswith("snd_") and {"index", "id"} <= setting.types.keys()

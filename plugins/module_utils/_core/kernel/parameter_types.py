@@ -80,7 +80,7 @@ def _of_scalar(kind: str, value: str) -> Objection | None:
     number = parse_number(value)
     smallest, largest = RANGES[kind]
     if number is None:
-        return Objection(f"is no number, which the parameter's type {kind} asks for")
+        return Objection(f"is not a number, which the parameter's type {kind} asks for")
     return None if smallest <= number <= largest else Objection(f"is out of the range of {kind}")
 
 
@@ -115,7 +115,7 @@ def _of_array(element: ParameterType, limit: int | None, value: str) -> Objectio
 
 
 def parse_number(value: str) -> int | None:
-    """As kstrtoull() and kstrtoll() with base 0: `0x` for hexadecimal, a leading nought for octal; None if that is no number."""
+    """As kstrtoull() and kstrtoll() with base 0: `0x` for hexadecimal, a leading nought for octal; None if that is not a number."""
     match = _NUMBER.fullmatch(value)
     if match is None:
         return None

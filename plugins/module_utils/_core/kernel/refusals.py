@@ -177,7 +177,7 @@ def objection_of(module: str, kind: ParameterType, given: Parameter) -> Objectio
         return None if fits else Objection(f"is not from {SMALLEST_QUEUE} to {LARGEST_QUEUE}")
     if module == "nvme" and name in ("write_queues", "poll_queues"):
         if given.value is None or not re.fullmatch(r"\+?[0-9]+\n?", given.value):
-            return Objection("is no decimal number")
+            return Objection("is not a decimal number")
         return None if int(given.value) <= 1 else Objection(_NVME_QUEUES, certain=False)
     like = _LIKE.get((module, name))
     if like is not None and kind.kind not in ("", "xint"):

@@ -87,7 +87,7 @@ def _unread(boot: Boot, argument: str, program: str, meant: str | None) -> Findi
 
 
 def stray_words(host: HostPolicy) -> t.Iterator[Finding]:
-    """An ID that stands alone on the command line: after a blank it is no part of ids=."""
+    """An ID that stands alone on the command line: after a blank it does not belong to ids=."""
     for boot in host.boots:
         for before, argument in zip(("", *boot.cmdline.arguments), boot.cmdline.arguments):
             if IDENTIFIER.fullmatch(argument):

@@ -226,7 +226,7 @@ def _check_attribute(token: Token, grammar: _Grammar, version: int | None) -> No
     if name in known and attribute is not None and attribute not in known[name]:
         raise DroppedError(f"has the unknown {name}{{{attribute}}}", name)
     if name == "TEST" and attribute and _MODE.fullmatch(attribute) is None:
-        raise DroppedError(f"has TEST{{{attribute}}}, which is no file mode", name)
+        raise DroppedError(f"has TEST{{{attribute}}}, which is not a file mode", name)
 
 
 def _check_operator(token: Token, grammar: _Grammar, version: int | None) -> None:
@@ -251,12 +251,12 @@ def _of_value(token: Token, grammar: _Grammar, version: int | None) -> t.Iterato
     if name in ("ATTR", "ATTRS", "SYSCTL"):
         wrong = wrong_substitution(attribute or "")
         if wrong is not None:
-            yield "ignored", f"has {wrong!r} in {name}{{{attribute}}}, which is no substitution that udev knows", name
+            yield "ignored", f"has {wrong!r} in {name}{{{attribute}}}, which is not a substitution that udev knows", name
     wrong = None if not grammar.checks or (token.is_match and grammar.checks == "value") else wrong_substitution(value)
     if grammar.checks == "filled" and not value and not (token.is_match and name == "TAG"):
         yield "ignored", f"has {name} with an empty value", name
     elif wrong is not None and not (token.is_match and name == "TAG"):
-        yield "ignored", f"has {wrong!r} in {name}, which is no substitution that udev knows", name
+        yield "ignored", f"has {wrong!r} in {name}, which is not a substitution that udev knows", name
     if name == "SUBSYSTEM" and value in ("bus", "class"):
         yield "corrected", f'has SUBSYSTEM=="{value}", which is written "subsystem"', name
     if name == "ATTRS" and (attribute or "").startswith("device/"):
@@ -283,9 +283,9 @@ def _of_options(value: str) -> t.Iterator[Note]:
     if _OPTION.fullmatch(value) is None:
         yield "ignored", f"has the unknown OPTIONS={value!r}", "OPTIONS"
     elif value.startswith("link_priority=") and _PRIORITY.fullmatch(value) is None:
-        raise DroppedError(f"has OPTIONS={value!r}, which is no number", "OPTIONS")
+        raise DroppedError(f"has OPTIONS={value!r}, which is not a number", "OPTIONS")
     elif value.startswith("log_level=") and _LOG_LEVEL.fullmatch(value) is None:
-        raise DroppedError(f"has OPTIONS={value!r}, which is no log level", "OPTIONS")
+        raise DroppedError(f"has OPTIONS={value!r}, which is not a log level", "OPTIONS")
 
 
 def has_effect(found: t.Sequence[Token]) -> bool:

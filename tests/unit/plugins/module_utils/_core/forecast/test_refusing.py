@@ -144,7 +144,7 @@ def test_sound_cards_are_enabled_by_their_number(enable: str, cards: int, driver
     assert None in won.outcomes or certainty == CERTAIN
 
 
-def test_an_enable_that_is_no_array_is_ignored_by_sound_drivers() -> None:
+def test_an_enable_that_is_not_an_array_is_ignored_by_sound_drivers() -> None:
     types = {"enable": BOOL, "index": INT, "id": INT}
     won = of(native("snd_atiixp", alias("10DE"), "options snd_atiixp enable=0\n", types=types))
     assert (won.driver, won.certainty) == ("snd_atiixp", CERTAIN)
