@@ -29,8 +29,8 @@ def _behind_the_end(_right: t.Any) -> t.Any:
 
 
 def _first_word_alone(right: t.Any) -> t.Any:
-    """As if the shell ran what follows `||` in any case."""
-    return lambda self, before: True if self.link == "||" else right(self, before)
+    """As if the shell never ran what follows `||`."""
+    return lambda self, before: self.link != "||" and right(self, before)
 
 
 def _without_alias(right: t.Any) -> t.Any:

@@ -16,8 +16,8 @@ from dataclasses import dataclass, replace
 
 import policies
 from comparison import Comparison
+from config_builder import Case
 from configuration import Configuration
-from draft import Case
 from host_trees import likeness
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import CERTAIN, Winner

@@ -26,7 +26,6 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot impo
     StageName,
     Step,
 )
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot.influence import Influence
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import AliasIndex, normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import CMDLINE, Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN
@@ -34,6 +33,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import Directive, ModprobeConfig
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import PciDriver, PciId
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import Rule, Rules, parse
 from ansible_collections.vfio.variants.tests.unit.trees import ANY_VFIO, DEBIAN_13, E1000E, NVIDIA_DISPLAY, modalias
 

@@ -56,7 +56,13 @@ def read(files: BootFiles) -> InCharge:
     kind = _running(files) if program is None or (program.kind is None and choice is not None and choice.is_current) else program.kind
     if kind is not None or program is not None:
         return _of_kind(files, kind, choice, program)
-    return _of_what_is_installed(files)
+    found = _of_what_is_installed(files)
+    if choice is None or not choice.option.is_network:
+        return found
+    doubt = (
+        f"{choice.source} names {choice.option}: this host boots from the network, which may start something else than what is installed."
+    )
+    return InCharge(found.menus, (doubt, *found.doubts), not found.menus)
 
 
 def _program(files: BootFiles, choice: Choice) -> Program | None:
@@ -127,7 +133,7 @@ def _of_what_is_installed(files: BootFiles) -> InCharge:
         return InCharge((), (*doubts, *hidden), True)
     if any(menu.loader == GRUB for menu in menus) and _was_booted_without_grub(host):
         doubts.append(NOT_BY_GRUB)
-    return InCharge(menus, tuple(doubts), not menus and host.is_dir(efi_variables.FIRMWARE))
+    return InCharge(menus, tuple(doubts), not menus and (bool(doubts) or host.is_dir(efi_variables.FIRMWARE)))
 
 
 def _was_booted_without_grub(host: Host) -> bool:
@@ -146,7 +152,7 @@ def _unmounted(files: BootFiles) -> t.Iterator[str]:
 
 def _seen_at_the_last_boot(files: BootFiles, menus: t.Sequence[Menu]) -> t.Iterator[str]:
     """A doubt if systemd-boot's list has none of the entries that were found: it reads another partition."""
-    shown = {name.lower() for name in efi_variables.texts(files.host, "LoaderEntries")}
+    shown = {systemd_boot.identified(name)[0] for name in efi_variables.texts(files.host, "LoaderEntries")}
     for menu in menus:
         if menu.loader == SYSTEMD_BOOT and shown and shown.isdisjoint(item.id for item in menu.items):
             yield f"systemd-boot showed {', '.join(sorted(shown))} at the last boot, none of which is below {' or '.join(PARTITIONS)}."

@@ -87,6 +87,8 @@ class Addon:
 
 def addon(host: Host, path: str) -> Addon | None:
     """None if the file is not a PE file, or cannot be read."""
+    if not host.is_file(path):
+        return None
     try:
         with host.open(path) as file:
             places = {name: (offset, size) for name, offset, size in sections(file)}
@@ -116,6 +118,8 @@ def initrd_part(host: Host, path: str) -> tuple[int, int] | None:
 
 def read(host: Host, path: str) -> UnifiedImage | None:
     """None if the file is not a PE file, or has no kernel in it."""
+    if not host.is_file(path):
+        return None
     try:
         with host.open(path) as file:
             return _read(file)

@@ -41,11 +41,11 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.effec
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.equivalence import DeviceClasses
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.influences import Reach, Unclear
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.jobs import list_jobs, refusals_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import LoadRequest, Modprobe
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.registration import Registrar
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.runtime import jobs_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.stage_events import StageEvents, depend_on_driver, stage_events
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import ANOTHER
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import UNBIND
 
@@ -54,7 +54,6 @@ if t.TYPE_CHECKING:
         Assigned,
         Boot,
         Certainty,
-        LoadList,
         Stage,
         StageName,
         Step,
@@ -196,7 +195,7 @@ class _Simulation:
 
     def _step(self, stage: Stage, name: StageName, step: Step, devices: t.Sequence[Device]) -> None:
         modprobe = Modprobe(self._boot, stage, frozenset(self._loaded), self._registrar.settings)
-        lists = [job for work in step if not isinstance(work, Coldplug) for job in _list_jobs(work, modprobe)]
+        lists = [job for work in step if not isinstance(work, Coldplug) for job in list_jobs(work, modprobe)]
         plugged = devices if any(isinstance(work, Coldplug) for work in step) else ()
         events = stage_events(self._boot, stage, modprobe, self._by_address)
         self._events = events
@@ -389,7 +388,7 @@ class _Simulation:
         states, open_ends = Trial(context, outcomes.states, self._registered, self._loaded, eventful).of_jobs(jobs)
         if not outcomes.is_open:
             return dataclasses.replace(outcomes, states=states).also(*open_ends)
-        refused = tuple(refusal for job in jobs for refusal in _refusals_of(job))
+        refused = tuple(refusal for job in jobs for refusal in refusals_of(job))
         return _Outcomes(states, outcomes.unclear, (*outcomes.refused, *refused)).also(*open_ends)
 
     def _candidates(self, device: Device, step: BootStep, outcomes: _Outcomes) -> frozenset[str]:
@@ -401,10 +400,8 @@ class _Simulation:
         added = (effect for index in indices for _place, effect in step.concerns[index].by_address.get(None, ()))
         further = () if self._events is None else self._events.further(device)
         for effect in map(plain, (*added, *further)):
-            if (isinstance(effect, NewId) and effect.id.matches(device)) or (
-                isinstance(effect, (SetOverride, Bind)) and effect.driver is not None
-            ):
-                named.add(effect.driver)
+            if isinstance(effect, (SetOverride, Bind)) or (isinstance(effect, NewId) and effect.id.matches(device)):
+                named.update(() if effect.driver is None else (effect.driver,))
         found = {match.module for match in step.stage.kernel.natives(device.modalias)}
         found |= self._registrar.configured_natives(step.stage, device)
         found |= self._registrar.with_dynamic_id(step.stage, device)
@@ -503,28 +500,6 @@ class _Simulation:
 
     def _no_driver(self, device: Device) -> Reason:
         return Reason(f"modules.alias of {self._boot.release}", f"no module matches {device.modalias}")
-
-
-def _refusals_of(job: Job) -> t.Iterator[Reason]:
-    for effect in job.effects:
-        if isinstance(effect, LoadRequest):
-            yield from effect.refused
-
-
-def _list_jobs(work: LoadList, modprobe: Modprobe) -> t.Iterator[Job]:
-    """A list is one job; if its modules are loaded concurrently, each is one."""
-    requests = [
-        tuple(
-            modprobe.ask(
-                listed.name, work.honours_blacklist, Reason(listed.source, f"{work.program} loads {normalize_module_name(listed.name)}")
-            )
-        )
-        for listed in work.modules
-    ]
-    if work.in_order:
-        yield Job(tuple(request for found in requests for request in found))
-    else:
-        yield from (Job(found) for found in requests)
 
 
 def _unless_same(outcomes: _Outcomes, taken: Assigned) -> t.Iterator[Unclear]:

@@ -10,7 +10,6 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot import read as reading
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import CERTAIN, ROOT, UNKNOWN, Winner
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot.influence import ANOTHER
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.policy_files import NOTHING_READ, PolicyFiles, read_policy_files
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import next_boot
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.equivalence import DeviceClasses
@@ -18,6 +17,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.forec
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.findings import find
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.grouping import sentences
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import HostPolicy
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import ANOTHER
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.suggested_change import OutOfBudgetError, Search, would_change
 
 if t.TYPE_CHECKING:

@@ -28,7 +28,7 @@ def test_words_that_give_devices_other_addresses_are_noticed_unless_the_running_
 
 def test_devices_that_xen_hides_may_be_pciback_s() -> None:
     (found,) = noticed("xen-pciback.hide=(01:00.0)(0000:02:1f.*)")
-    assert found.addresses == {"0000:01:00.0", *(f"0000:02:1f.{number}" for number in range(8))}
-    assert (found.acts, found.drivers) == ({"bind"}, {"pciback"})
+    assert found.addresses == frozenset({"0000:01:00.0", *(f"0000:02:1f.{number}" for number in range(8))})
+    assert (found.acts, found.drivers) == (frozenset({"bind"}), frozenset({"pciback"}))
     (given,) = noticed("", modprobe="options xen-pciback hide=(3b:00.1)\n")
-    assert (given.source, given.addresses) == ("/etc/modprobe.d/xen.conf:1", {"0000:3b:00.1"})
+    assert (given.source, given.addresses) == ("/etc/modprobe.d/xen.conf:1", frozenset({"0000:3b:00.1"}))

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,12 @@ def test_the_next_option_counts_more_than_the_loader_that_runs(both: Tree) -> No
 def test_options_that_did_not_start_now_do_not_start_next(both: Tree) -> None:
     started_by(both, "", SHIM, current=1)
     assert (read(both).release, read(both).doubts) == (NEW, ())
+
+
+def test_a_host_that_boots_from_the_network_may_be_sent_elsewhere(both: Tree) -> None:
+    boot = read(started_by(both, "", SHIM, current=0))
+    assert boot.release == NEW
+    assert "boots from the network" in boot.entries[NEW].doubts[0]
 
 
 def test_an_option_that_is_switched_off_is_passed_over(both: Tree) -> None:
@@ -266,6 +273,23 @@ def test_two_configurations_of_syslinux_that_differ_are_a_doubt(tmp_path: Path) 
     tree = kernels(Tree(tmp_path), NEW).file("/boot/extlinux/extlinux.conf", text).file("/boot/syslinux/syslinux.cfg", text)
     assert read(tree).doubts == ()
     assert "differ" in read(tree.file("/boot/syslinux/syslinux.cfg", text.replace("ro", "rw"))).entries[NEW].doubts[0]
+
+
+@pytest.mark.parametrize("place", ["/etc/zipl.conf", "/boot/firmware/config.txt", "/etc/lilo.conf"])
+def test_what_another_loader_gives_the_running_kernels_next_boot_is_unknown(tmp_path: Path, place: str) -> None:
+    tree = Tree(tmp_path).running(NEW).cmdline("ro")
+    assert read(tree).entries[NEW].doubts == ()
+    assert read(tree.file(place)).entries[NEW].doubts
+
+
+def test_a_pipe_in_the_place_of_an_image_is_none(bare: Tree) -> None:
+    efi_variable(bls_entry(bare, "x", NEW, "ro", "/efi"), "LoaderInfo", "systemd-boot 257")
+    bare.directory("/efi/EFI/Linux/one.efi.extra.d").file("/efi/EFI/Linux/one.efi", unified_image(UNIFIED))
+    for name in ("pipe.efi", "one.efi.extra.d/pipe.addon.efi"):
+        os.mkfifo(bare.place(f"/efi/EFI/Linux/{name}"))
+    boot = read(bare)
+    assert {OLD, NEW} == set(boot.entries)
+    assert "pipe.addon.efi may add arguments" in boot.entries[OLD].doubts[0]
 
 
 def test_doubts_about_the_loader_are_doubts_about_each_of_its_entries(tmp_path: Path) -> None:

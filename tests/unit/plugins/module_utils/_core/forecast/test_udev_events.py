@@ -10,8 +10,8 @@ import typing as t
 import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import CERTAIN, INITRAMFS, RACE, ROOT, UNKNOWN, Winner
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot.influence import Influence
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.forecast import forecast
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import Rules, parse
 from ansible_collections.vfio.variants.tests.unit.boots import boot, device, stage
 
@@ -20,9 +20,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
 
 COLDPLUG = 'ACTION=="add", ENV{MODALIAS}=="?*", RUN{builtin}+="kmod load"\n'
-PORT = device(
-    "0000:00:01.0", "8086:1901", class_code=0x060400, driver="pcieport", path="/devices/pci0000:00/0000:00:01.0"
-)
+PORT = device("0000:00:01.0", "8086:1901", class_code=0x060400, driver="pcieport", path="/devices/pci0000:00/0000:00:01.0")
 CARD = device("0000:01:00.0", path="/devices/pci0000:00/0000:00:01.0/0000:01:00.0", numa_node=0)
 OTHER = device("0000:02:00.0", path="/devices/pci0000:00/0000:02:00.0", numa_node=1)
 CARDS = (PORT, CARD, OTHER)
@@ -137,7 +135,10 @@ def test_a_comparison_comes_before_the_import_of_its_own_line() -> None:
 def test_a_value_is_made_from_what_is_known() -> None:
     rules = f'ENV{{WANTED}}="vfio-pci"\nKERNEL=="0000:01:00.0", ATTR{{driver_override}}="$env{{WANTED}}", {LOAD_VFIO}\n'
     assert owners(rules) == [VFIO, NATIVE]
-    assert owners(f'KERNEL=="0000:01:00.0", ENV{{WANTED}}="vfio", ATTR{{driver_override}}="%E{{WANTED}}-pci", {LOAD_VFIO}\n') == [VFIO, NATIVE]
+    assert owners(f'KERNEL=="0000:01:00.0", ENV{{WANTED}}="vfio", ATTR{{driver_override}}="%E{{WANTED}}-pci", {LOAD_VFIO}\n') == [
+        VFIO,
+        NATIVE,
+    ]
     odd = 'KERNEL=="0000:01:00.0", ATTR{driver_override}="$attr{vendor}$$"\n'
     assert owners(odd) == [NOBODY, NATIVE]
 
@@ -264,7 +265,8 @@ def test_a_bus_that_does_not_probe_leaves_devices_to_nobody() -> None:
 @pytest.mark.parametrize("path", ["subsystem/drivers_autoprobe", "[subsystem/pci]drivers_autoprobe"])
 def test_drivers_probe_works_on_a_bus_that_does_not_probe(path: str) -> None:
     rules = f'SUBSYSTEM=="pci", ATTR{{{path}}}="0"\n'
-    probe = 'KERNEL=="0000:01:00.0", IMPORT{builtin}="kmod load nouveau"\nKERNEL=="0000:01:00.0", ATTR{[subsystem/pci]drivers_probe}="$kernel"\n'
+    probe = 'KERNEL=="0000:01:00.0", IMPORT{builtin}="kmod load nouveau"\n'
+    probe += 'KERNEL=="0000:01:00.0", ATTR{[subsystem/pci]drivers_probe}="$kernel"\n'
     assert owners(rules + probe) == [NATIVE, NOBODY]
 
 
@@ -301,14 +303,16 @@ def test_a_driver_lets_go_of_the_card_that_is_written_to_it(line: str) -> None:
 
 
 def test_a_driver_takes_the_card_that_is_written_to_its_bind() -> None:
-    text = f'KERNEL=="0000:01:00.0", ATTR{{driver_override}}="vfio-pci", IMPORT{{builtin}}="kmod load vfio-pci"\n'
+    text = 'KERNEL=="0000:01:00.0", ATTR{driver_override}="vfio-pci", IMPORT{builtin}="kmod load vfio-pci"\n'
     text += 'KERNEL=="0000:01:00.0", ATTR{[drivers/pci:vfio-pci]bind}="0000:01:00.0"\n'
     assert owners(text) == [VFIO, NATIVE]
 
 
-@pytest.mark.parametrize(("value", "right"), [("10de 1db1", VFIO), ("10DE 1DB1 0 0 030200 ffffff", VFIO), ("10de", NOBODY), ("8086 1db1", NOBODY)])
+@pytest.mark.parametrize(
+    ("value", "right"), [("10de 1db1", VFIO), ("10DE 1DB1 0 0 030200 ffffff", VFIO), ("10de", NOBODY), ("8086 1db1", NOBODY)]
+)
 def test_a_driver_that_gets_an_id_takes_what_is_free(value: str, right: tuple[str | None, str]) -> None:
-    rules = 'ACTION=="add", SUBSYSTEM=="drivers", KERNEL=="vfio-pci", ATTR{new_id}="%s"\n' % value
+    rules = f'ACTION=="add", SUBSYSTEM=="drivers", KERNEL=="vfio-pci", ATTR{{new_id}}="{value}"\n'
     assert owners(rules, modprobe="blacklist nouveau\n", load=["vfio-pci"]) == [right, right]
 
 
@@ -325,7 +329,9 @@ def test_attributes_that_bind_nothing_change_nothing(attribute: str) -> None:
     assert owners(f'ATTR{{{attribute}}}="1"\n') == [NATIVE, NATIVE]
 
 
-@pytest.mark.parametrize("key", ['OPTIONS+="watch"', 'OWNER="0"', 'MODE="0600"', 'SYMLINK+="x"', 'SECLABEL{x}="y"', 'IMPORT{builtin}="hwdb"'])
+@pytest.mark.parametrize(
+    "key", ['OPTIONS+="watch"', 'OWNER="0"', 'MODE="0600"', 'SYMLINK+="x"', 'SECLABEL{x}="y"', 'IMPORT{builtin}="hwdb"']
+)
 def test_keys_that_are_about_nodes_change_nothing(key: str) -> None:
     assert owners(f'SUBSYSTEM=="pci", {key}\n') == [NATIVE, NATIVE]
 
@@ -387,6 +393,7 @@ def test_a_network_card_s_rule_reaches_what_it_names() -> None:
     [
         'SUBSYSTEM=="drm", KERNEL=="card*", ATTR{device/driver/unbind}="0000:01:00.0"\n',
         'SUBSYSTEM=="drm", RUN+="/usr/local/sbin/x"\n',
+        'SUBSYSTEM=="drm", KERNEL=="card0", RUN+="/usr/local/sbin/x"\n',
         'SUBSYSTEM=="vfio", ATTR{[pci/0000:01:00.0]driver/unbind}="0000:01:00.0"\n',
         'SUBSYSTEM=="usb", ATTR{[pci/0000:01:00.0]remove}="1"\n',
         'SUBSYSTEM=="block", ATTR{[drivers/pci:nouveau]unbind}="0000:01:00.0"\n',
