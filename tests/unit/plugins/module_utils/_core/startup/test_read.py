@@ -340,7 +340,8 @@ def test_proxmoxs_database_is_read_where_its_file_system_is_not_there(tree: Tree
         # The table that pmxcfs makes (src/pmxcfs/database.c of pve-cluster).
         database.execute(
             "CREATE TABLE tree (inode INTEGER PRIMARY KEY NOT NULL, parent INTEGER NOT NULL CHECK(typeof(parent)=='integer'),"
-            "version INTEGER NOT NULL, writer INTEGER NOT NULL, mtime INTEGER NOT NULL, type INTEGER NOT NULL, name TEXT NOT NULL, data BLOB)"
+            "version INTEGER NOT NULL, writer INTEGER NOT NULL, mtime INTEGER NOT NULL, type INTEGER NOT NULL, "
+            "name TEXT NOT NULL, data BLOB)"
         )
         mapping = b"card\n\tmap id=10de:1db1,node=pve,path=0000:5e:00.0\n"
         rows = [(5, 0, 4, "qemu-server", None), (6, 5, 8, "100.conf", b"onboot: 1\nhostpci0: mapping=card\n")]
