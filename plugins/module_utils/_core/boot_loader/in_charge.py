@@ -31,6 +31,10 @@ GRUB_CONFIGS = ("/boot/grub/grub.cfg", "/boot/grub2/grub.cfg")
 SYSTEM_PARTITIONS = ("/boot/efi", "/efi")
 RUNNING = "/proc/sys/kernel/osrelease"
 PROXMOX = "/etc/kernel/proxmox-boot-uuids"
+LOADER_TYPE = "/proc/sys/kernel/bootloader_type"
+# Documentation/arch/x86/boot.rst, type_of_loader.  Not kexec-tools and Xen, which a loader of these starts.
+STARTERS = {3: extlinux.NAME, 4: "iPXE", 7: GRUB, 8: extlinux.NAME, 0xB: "QEMU"}
+LONGEST_NUMBER = 4
 NOT_BY_GRUB = "The running kernel has no BOOT_IMAGE=, which GRUB gives to each: another loader started it, and may start the next one."
 
 
@@ -131,9 +135,24 @@ def _of_what_is_installed(files: BootFiles) -> InCharge:
     hidden = tuple(_unmounted(files))
     if hidden:
         return InCharge((), (*doubts, *hidden), True)
+    starter = _starter(host)
+    if starter is not None and menus:
+        others = tuple(menu for menu in menus if menu.loader == starter)
+        if not others:
+            doubts.append(f"The running kernel was started by {starter}, not by {menus[0].loader} ({LOADER_TYPE}).")
+            return InCharge((), tuple(doubts), True)
+        menus = others
     if any(menu.loader == GRUB for menu in menus) and _was_booted_without_grub(host):
         doubts.append(NOT_BY_GRUB)
     return InCharge(menus, tuple(doubts), not menus and (bool(doubts) or host.is_dir(efi_variables.FIRMWARE)))
+
+
+def _starter(host: Host) -> str | None:
+    """What started the running kernel without EFI, by the number that each loader has; None if that tells nothing."""
+    number = host.text_or_none(LOADER_TYPE) or ""
+    if host.is_dir(efi_variables.FIRMWARE) or not host.is_file(RUNNING) or not number.isdecimal() or len(number) > LONGEST_NUMBER:
+        return None
+    return STARTERS.get(int(number) >> 4)
 
 
 def _was_booted_without_grub(host: Host) -> bool:

@@ -17,6 +17,10 @@ def test_each_boot_has_what_the_guest_said() -> None:
 
 
 @pytest.mark.parametrize("text", [ONE.format(1), ONE.format(0).replace("@end", ""), ONE.format(0) + "@boot 1\n@problem x\n@end\n"])
+<<<<<<< HEAD
+def test_a_boot_that_went_wrong_ends_the_run(text: str) -> None:
+=======
 def test_a_boot_that_went_wrong_is_not_a_boot(text: str) -> None:
+>>>>>>> main
     with pytest.raises(HostError, match="went wrong"):
         guest_run.parse(text)

@@ -182,6 +182,24 @@ def test_grub_would_have_told_the_kernel_its_name(bare: Tree) -> None:
     assert read(bare.cmdline("BOOT_IMAGE=/boot/vmlinuz ro")).doubts == ()
 
 
+@pytest.mark.parametrize(
+    ("number", "release"), [("114", NEW), ("49", OLD), ("129", OLD), ("176", None), ("64", None), ("255", None), ("x", None)]
+)
+def test_without_efi_the_loaders_number_tells_it(tmp_path: Path, number: str, release: str | None) -> None:
+    tree = kernels(Tree(tmp_path), NEW, OLD).running(NEW).cmdline("ro").file(GRUB_CFG, debian_grub())
+    tree.file("/boot/extlinux/extlinux.conf", f"default a\nlabel a\n  linux /boot/vmlinuz-{OLD}\n  append ro\n")
+    assert read(tree.file("/proc/sys/kernel/bootloader_type", f"{number}\n")).release == release
+
+
+def test_a_machine_that_is_given_its_kernel_does_not_boot_by_what_is_installed(tmp_path: Path) -> None:
+    tree = kernels(Tree(tmp_path), NEW).running(NEW).cmdline("root=/dev/vda ro").file(GRUB_CFG, debian_grub([NEW]))
+    assert read(tree).release == NEW
+    boot = read(tree.file("/proc/sys/kernel/bootloader_type", "176\n"))
+    assert boot.release is None
+    assert "started by QEMU, not by GRUB" in boot.doubts[1]
+    assert (boot.entries[NEW].cmdline.arguments, bool(boot.entries[NEW].doubts)) == (("root=/dev/vda", "ro"), True)
+
+
 def test_variables_that_make_no_sense_are_no_error(both: Tree) -> None:
     for name in ("BootOrder", "BootCurrent", "BootNext", "Boot0000"):
         both.file(f"/sys/firmware/efi/efivars/{name}-8be4df61-93ca-11d2-aa0d-00e098032b8c", b"\x07\0\0\0\1")
