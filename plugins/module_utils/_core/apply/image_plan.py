@@ -7,8 +7,8 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.apply.boot_image import boot_image, refuse_program
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.image_check import ImageFacts, ImagePolicy, reasons
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.initramfs_to_rebuild import initramfs_to_rebuild, refuse_program
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import CorruptFileError, HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.generator import Generator
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image import Image
@@ -45,7 +45,7 @@ class ImageInspector:
 
     def plan(self, host: Host, release: str) -> KernelPlan:
         """Compare a kernel's image and modules with the policy.  Raises HostError if that is impossible."""
-        path = boot_image(host, release, self.entries.get(release), self.generator)
+        path = initramfs_to_rebuild(host, release, self.entries.get(release), self.generator)
         installed = InstalledModules.read(host, release, self.policy.modules)
         pending = self.pending & frozenset(installed.missing)
         image, unreadable = _read(host, path, release, installed)

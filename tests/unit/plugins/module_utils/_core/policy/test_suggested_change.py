@@ -109,7 +109,7 @@ def test_driverctl_s_file_is_named() -> None:
     assert advice(boot(rules=rules(CLAIM), later=later)) == "Remove /etc/driverctl.d/pci-0000:01:00.0."
 
 
-def test_a_twin_that_may_load_the_native_first_is_answered_by_a_policy() -> None:
+def test_an_identical_card_that_may_load_the_native_first_is_answered_by_a_policy() -> None:
     sentence = advice(boot(rules=rules(CLAIM)), "vfio-pci", device(SECOND))
     assert sentence == "Claim 0000:01:00.0 for vfio-pci with boot_policy."
 

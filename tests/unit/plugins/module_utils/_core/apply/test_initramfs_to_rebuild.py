@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.apply.boot_image import boot_image, refuse_program
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.image_sync import SyncRequest, sync_images
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.initramfs_to_rebuild import initramfs_to_rebuild, refuse_program
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import next_boot
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.generator import DRACUT, Generator
@@ -34,7 +34,7 @@ def arch(tmp_path: Path) -> Tree:
 
 def image(tree: Tree, generator: Generator | None = DRACUT) -> str:
     host = tree.host()
-    return boot_image(host, RELEASE, next_boot.read(host).entries.get(RELEASE), generator)
+    return initramfs_to_rebuild(host, RELEASE, next_boot.read(host).entries.get(RELEASE), generator)
 
 
 def test_the_boot_entry_names_it(arch: Tree) -> None:

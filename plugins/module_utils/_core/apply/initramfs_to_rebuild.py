@@ -18,7 +18,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.generator import Generator
 
 
-def boot_image(host: Host, release: str, entry: BootEntry | None, generator: Generator | None) -> str:
+def initramfs_to_rebuild(host: Host, release: str, entry: BootEntry | None, generator: Generator | None) -> str:
     """The path, whether the file exists or not.  Raises HostError if it cannot be determined which of several images it is."""
     usual = (generator or DRACUT).image_path(host, release)
     known = entry or without_entry(host, release)
