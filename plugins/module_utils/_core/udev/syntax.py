@@ -226,7 +226,7 @@ def _check_attribute(token: Token, grammar: _Grammar, version: int | None) -> No
     if name in known and attribute is not None and attribute not in known[name]:
         raise DroppedError(f"has the unknown {name}{{{attribute}}}", name)
     if name == "TEST" and attribute and _MODE.fullmatch(attribute) is None:
-        raise DroppedError(f"has TEST{{{attribute}}}, which is no file mode", name)
+        raise DroppedError(f"has TEST{{{attribute}}}, which is not a file mode", name)
 
 
 def _check_operator(token: Token, grammar: _Grammar, version: int | None) -> None:
@@ -270,7 +270,7 @@ def _check_value(token: Token, version: int | None) -> None:
 def _of_substitutions(text: str, where: str, name: str) -> t.Iterator[Note]:
     wrong = wrong_substitution(text)
     if wrong is not None:
-        yield "ignored", f"has {wrong!r} in {where}, which is no substitution that udev knows", name
+        yield "ignored", f"has {wrong!r} in {where}, which is not a substitution that udev knows", name
 
 
 def may_be_set(name: str, version: int | None) -> bool:
@@ -291,9 +291,9 @@ def _of_options(value: str) -> t.Iterator[Note]:
     if _OPTION.fullmatch(value) is None:
         yield "ignored", f"has the unknown OPTIONS={value!r}", "OPTIONS"
     elif value.startswith("link_priority=") and _PRIORITY.fullmatch(value) is None:
-        raise DroppedError(f"has OPTIONS={value!r}, which is no number", "OPTIONS")
+        raise DroppedError(f"has OPTIONS={value!r}, which is not a number", "OPTIONS")
     elif value.startswith("log_level=") and _LOG_LEVEL.fullmatch(value) is None:
-        raise DroppedError(f"has OPTIONS={value!r}, which is no log level", "OPTIONS")
+        raise DroppedError(f"has OPTIONS={value!r}, which is not a log level", "OPTIONS")
 
 
 def has_effect(found: t.Sequence[Token]) -> bool:
