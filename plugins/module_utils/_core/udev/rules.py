@@ -110,7 +110,7 @@ class Rules:
 
 
 def chosen_files(tree: FileTree, directories: t.Sequence[str] = DIRECTORIES) -> tuple[str, ...]:
-    """The files of rules that udev reads, in its order.  One that is not a file, as a link to /dev/null, hides its namesakes all the same."""
+    """The files of rules that udev reads, in its order.  One that is not a file (a link to /dev/null) hides its namesakes all the same."""
     chosen: dict[str, str] = {}
     for directory in directories:
         for name in tree.names(directory):
