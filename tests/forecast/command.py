@@ -17,10 +17,12 @@ import recorded_hosts
 import remedies
 import report
 import table
+import udev_answers
 from comparison import Comparison
 from config_builder import Case
 from configuration import SERIES
 from host_trees import HostTrees, in_memory, likeness
+from kernel import Kernel
 from records import Corpus
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
@@ -159,8 +161,20 @@ def _with_guests(options: argparse.Namespace, folder: Path) -> Comparison:
     pool = GuestPool()
     ready = list(pool.prepare(SERIES if options.record else options.series))
     options.series = options.series if options.record else ready
+    _ask_udev(pool.kernel(one) for one in ready)
     corpus = Corpus(Cache.at(None).root / "forecast" / f"boots-{pool.digest()}.jsonl")
     return Comparison(HostTrees(pool.kernel, folder), corpus, say, pool, options.jobs, options.races)
+
+
+def _ask_udev(kernels: Iterable[Kernel]) -> None:
+    """What is recorded of udev's grammar, of the guests' own udev; HostError where that says something else."""
+    for kernel in {kernel.suite: kernel for kernel in kernels}.values():
+        with tempfile.TemporaryDirectory(prefix="udev-") as scratch:
+            udev = udev_answers.Udev.of(kernel.base, Path(scratch))
+            wrong = udev_answers.differences(udev)
+            if wrong:
+                raise HostError("\n".join(wrong), "Ask again with tests/forecast/udev_answers.py, and follow it in the core's room udev.")
+            say(f"udev {udev.version} answers {len(udev_answers.recorded())} texts of rules as recorded")
 
 
 def _compare(options: argparse.Namespace, comparison: Comparison) -> int:

@@ -51,7 +51,7 @@ def of_series(series: str) -> Release:
 
 
 def digest() -> str:
-    """Changes when a guest made anew would be another one, the archive's day aside."""
+    """Changes when a guest that is made now would be another one, the archive's day aside."""
     text = hashlib.sha256(repr((variants.digest(), PACKAGES)).encode())
     for path in (*(_HERE / name for name in _SOURCES), *sorted((_HERE / "guest").iterdir())):
         text.update(path.name.encode() + path.read_bytes())

@@ -11,7 +11,8 @@ from pathlib import Path
 
 from comparison import Comparison, Facts, read_facts
 from config_builder import Case
-from mutations import MUTATIONS, Mutation
+from mutation import Mutation
+from mutations import MUTATIONS
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 

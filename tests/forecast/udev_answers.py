@@ -114,7 +114,7 @@ def differences(udev: Udev) -> list[str]:
     found = udev.answers([one["text"] for one in known])
     return [
         f"udev {version} says {answer} of {one['text']!r}, and {one.get(version)} is recorded"
-        for one, answer in zip(known, found)
+        for one, answer in zip(known, found, strict=True)
         if one.get(version) != answer
     ]
 
@@ -122,7 +122,7 @@ def differences(udev: Udev) -> list[str]:
 def record(udev: Udev) -> None:
     known = recorded()
     version = str(udev.version)
-    for one, answer in zip(known, udev.answers([one["text"] for one in known])):
+    for one, answer in zip(known, udev.answers([one["text"] for one in known]), strict=True):
         one[version] = answer
     write(known)
 

@@ -16,7 +16,7 @@ PLACE = Path(__file__).resolve().parent / "observed/boots.json"
 #: By these a program says what it is, and a unified kernel image what it boots with.
 _SECTIONS = (".cmdline", ".osrel", ".sbat", ".sdmagic", ".uname")
 #: What is too large to be kept; that it is there, is.
-_LARGE = (".initrd", ".linux")
+_LARGE = (".initrd", ".linux", "mods")
 PARAMETERS = slice(0xC0, 0x228)
 
 

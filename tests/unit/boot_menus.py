@@ -134,8 +134,8 @@ def efi_variable(tree: Tree, name: str, value: str) -> Tree:
 def boot_option(
     tree: Tree, number: int, path: str, title: str = "Linux", arguments: str = "", active: bool = True, on_disk: bool = True
 ) -> Tree:
-    """A boot option of the firmware (EFI_LOAD_OPTION); without ``path`` it names no file, as that of a network card."""
-    nodes = _device_node(4, 1, bytes(38)) if on_disk else _device_node(1, 1, bytes(2))
+    """A boot option of the firmware (EFI_LOAD_OPTION); not ``on_disk`` it is that of a network card."""
+    nodes = _device_node(4, 1, bytes(38)) if on_disk else _device_node(1, 1, bytes(2)) + _device_node(3, 11, bytes(33))
     if path:
         nodes += _device_node(4, 4, (path + "\0").encode("utf-16-le"))
     nodes += _device_node(0x7F, 0xFF, b"")

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The worked examples of docs/who-wins.md show what the module says about the hosts that they show.
+"""The worked examples of docs/worked-examples.md show what the module says about the hosts that they show.
 
 After a change of its words: UPDATE_DOCS=1 tools/run python -m pytest tests/unit/test_who_wins.py, then read the difference.
 """
@@ -29,7 +29,9 @@ from ansible_collections.vfio.variants.tests.unit.worked_examples import (
     with_answer,
 )
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "who-wins.md"
+DOCS = Path(__file__).resolve().parents[2] / "docs"
+PAGE = DOCS / "worked-examples.md"
+RULES_PAGE = DOCS / "who-wins.md"
 SHOWN = ("winner", "certainty", "stage", "because", "outcomes", "claimed", "would_change")
 EXAMPLES = examples(PAGE.read_text(encoding="utf-8"))
 WIDE = 1000
@@ -77,10 +79,10 @@ def test_claim_info_fails_as_the_page_shows(tmp_path: Path) -> None:
     with pytest.raises(HostError) as failure:
         claim_info(EXAMPLES[0].host(tmp_path).host(Commands(tmp_path)), devices="10de:1db1", expect="winner")
     said = f"```text\n{failure.value.msg}\n```\n"
-    page = PAGE.read_text(encoding="utf-8")
+    page = RULES_PAGE.read_text(encoding="utf-8")
     start, end = block_after(page, CHECKED)
     if os.environ.get("UPDATE_DOCS"):
-        PAGE.write_text(page[:start] + said + page[end:], encoding="utf-8")
+        RULES_PAGE.write_text(page[:start] + said + page[end:], encoding="utf-8")
     else:
         assert said == page[start:end]
 

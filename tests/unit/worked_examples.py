@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The worked examples of docs/who-wins.md: the host that each shows, as a root tree, and the place of the module's answer.
+"""The worked examples of docs/worked-examples.md: the host that each shows, as a root tree, and the place of the module's answer.
 
 The page itself holds the files, so what a reader sees is what is built here; it says which host they lie on.
 """
@@ -20,7 +20,7 @@ if t.TYPE_CHECKING:
 
 VARIANT = "nvlink2gpu_vfio_pci"
 EXAMPLE = re.compile(
-    r"^### (?P<title>\d+\. .+)\n"
+    r"^## (?P<title>\d+\. .+)\n"
     r"```text\n(?P<files>(?:.*\n)+?)```\n"
     r"<!-- output: (?P<addresses>.+) -->\n"
     r"(?P<answer>```yaml\n(?:.*\n)*?```\n)?",

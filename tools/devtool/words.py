@@ -52,11 +52,8 @@ class Allowance:
 
 @dataclass(frozen=True)
 class WordList:
-    """``temporary`` are patterns of files that are not checked yet."""
-
     words: tuple[Word, ...]
     allowed: tuple[Allowance, ...]
-    temporary: tuple[str, ...]
 
     @classmethod
     def read(cls, path: Path = LIST) -> WordList:
@@ -72,12 +69,10 @@ class WordList:
         unknown = sorted({entry.word for entry in allowed} - {word.text for word in words} - {"*"})
         if unknown:
             raise DevtoolError(f"{path.name}: '{unknown[0]}' is allowed somewhere, but is not in the list.")
-        return cls(words, allowed, tuple(content.get("temporary", ())))
+        return cls(words, allowed)
 
     def findings(self, name: str, text: str) -> Iterator[str]:
         """A line for each word in a file's text or path, with file and line."""
-        if any(fnmatchcase(name, pattern) for pattern in self.temporary):
-            return
         for word in self.words:
             if any(fnmatchcase(name, entry.files) and entry.word in ("*", word.text) for entry in self.allowed):
                 continue

@@ -18,8 +18,8 @@ TOOLS = LIST.parents[1]
 LISTED = WordList.read()
 
 
-def checker(*words: str, allowed: tuple[Allowance, ...] = (), temporary: tuple[str, ...] = ()) -> WordList:
-    return WordList(tuple(Word(word, "something else") for word in words), allowed, temporary)
+def checker(*words: str, allowed: tuple[Allowance, ...] = ()) -> WordList:
+    return WordList(tuple(Word(word, "something else") for word in words), allowed)
 
 
 @pytest.mark.parametrize(
@@ -66,12 +66,6 @@ def test_an_allowance_is_for_one_word_in_its_files_only() -> None:
     assert len(list(words.findings("COPYING.md", "grue bleen"))) == 2
 
 
-def test_files_that_are_not_covered_yet_are_not_checked() -> None:
-    words = checker("grue", temporary=("tests/*",))
-    assert list(words.findings("tests/a/b.py", "grue")) == []
-    assert len(list(words.findings("docs/a.md", "grue"))) == 1
-
-
 @pytest.mark.parametrize(
     ("text", "words"),
     [
@@ -93,7 +87,7 @@ def test_files_that_are_not_covered_yet_are_not_checked() -> None:
     ],
 )
 def test_the_list_knows_the_words_to_avoid(text: str, words: int) -> None:
-    everywhere = WordList(LISTED.words, (), ())
+    everywhere = WordList(LISTED.words, ())
     assert len(list(everywhere.findings("a.py", text))) == words
 
 

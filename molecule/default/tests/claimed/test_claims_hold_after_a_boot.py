@@ -19,8 +19,8 @@ def test_nouveau_never_touched_the_claimed_card(functions: dict[str, t.Any], fun
     assert not functions[function].touched
 
 
-def test_the_twin_of_the_same_id_stayed_with_the_host(host: t.Any, functions: dict[str, t.Any]) -> None:
-    assert functions["gpu-twin"].touched
+def test_the_other_card_of_the_same_id_stayed_with_the_host(host: t.Any, functions: dict[str, t.Any]) -> None:
+    assert functions["gpu-same"].touched
     assert host.file("/dev/dri/card0").exists
 
 

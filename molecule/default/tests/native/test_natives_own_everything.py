@@ -10,7 +10,7 @@ import pytest
 
 NATIVES = {
     "gpu-claimed": "nouveau",
-    "gpu-twin": "nouveau",
+    "gpu-same": "nouveau",
     "gpu-by-ids": "nouveau",
     "nic-claimed": "e1000e",
     "disk-by-ids": "nvme",

@@ -10,7 +10,7 @@ import pytest
 
 OWNERS = {
     "gpu-claimed": "nvlink2gpu_vfio_pci",
-    "gpu-twin": "nouveau",
+    "gpu-same": "nouveau",
     "gpu-by-ids": "nvlink2gpu_vfio_pci",
     "nic-claimed": "vfio-pci",
     "disk-by-ids": "vfio-pci",

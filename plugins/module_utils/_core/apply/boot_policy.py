@@ -142,7 +142,7 @@ def _reload(host: Host, policy: Policy, changes: t.Sequence[FileChange]) -> tupl
     try:
         host.run(["udevadm", "control", "--reload"], RELOAD_TIMEOUT)
     except HostError as error:
-        return (f"udev could not be told to read its rules again: {error.msg}",)
+        return (f"udev did not take the request to read its rules again: {error.msg}",)
     return ()
 
 

@@ -8,12 +8,14 @@ import dataclasses
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.image_check import ImageFacts, ImagePolicy, reasons
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.initramfs_to_rebuild import initramfs_to_rebuild, refuse_program
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import CorruptFileError, HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.generator import DRACUT, Generator
+from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.generator import Generator
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image import Image
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_content import InstalledModules
 
 if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.next_boot import BootEntry
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
 FORCED = "A rebuild was requested with `force`."
@@ -38,10 +40,12 @@ class ImageInspector:
     generator: Generator | None
     pending: frozenset[str] = frozenset()
     force: bool = False
+    entries: t.Mapping[str, BootEntry] = dataclasses.field(default_factory=dict)
+    """The boot loader's entries, by release."""
 
     def plan(self, host: Host, release: str) -> KernelPlan:
         """Compare a kernel's image and modules with the policy.  Raises HostError if that is impossible."""
-        path = (self.generator or DRACUT).image_path(host, release)
+        path = initramfs_to_rebuild(host, release, self.entries.get(release), self.generator)
         installed = InstalledModules.read(host, release, self.policy.modules)
         pending = self.pending & frozenset(installed.missing)
         image, unreadable = _read(host, path, release, installed)
@@ -51,6 +55,8 @@ class ImageInspector:
         found = () if absent_by_design else reasons(facts, self.policy)
         if self.force:
             found = (*found, FORCED)
+        if found:
+            refuse_program(host, path, found[0])
         if found and self.generator is None:
             raise HostError(
                 f"{path} does not match the policy ({found[0].rstrip('.')}), and this host has no initramfs generator.",

@@ -12,6 +12,7 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.image_check import GivenPolicy, ImagePolicy
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.image_plan import ImageInspector, KernelPlan
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.initramfs_build import rebuild
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import next_boot
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.generator import AUTO, choose
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import ALL, chosen_releases
@@ -91,4 +92,5 @@ def _inspector(host: Host, request: SyncRequest, check_mode: bool) -> ImageInspe
     if request.policy is not None and not check_mode:
         request.policy.check(host)
     pending = frozenset(normalize_module_name(module.name) for module in request.pending_modules) if check_mode else frozenset()
-    return ImageInspector(ImagePolicy.read(host, request.policy), choose(host, request.generator), pending, request.force)
+    entries = next_boot.read(host).entries
+    return ImageInspector(ImagePolicy.read(host, request.policy), choose(host, request.generator), pending, request.force, entries)

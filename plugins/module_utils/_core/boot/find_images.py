@@ -104,7 +104,7 @@ def _none(host: Host, entry: BootEntry) -> Images:
     """No image that belongs to this kernel was found."""
     if _is_built_with(host, entry.release, "BLK_DEV_INITRD") is False or _was_given_none(host, entry.release):
         return Images()
-    seen = sorted(_images_there(host))
+    seen = sorted(images_there(host))
     what = f"{', '.join(seen[:3])} may be its initramfs" if seen else "it may be on a partition that is not mounted"
     return Images((), (f"No initramfs of kernel {entry.release} was found, and {what}: what it does is unknown.",))
 
@@ -130,7 +130,8 @@ def _is_built_with(host: Host, release: str, option: str) -> bool | None:
     return None if config is None else re.search(rf"^CONFIG_{option}=y$", config, re.MULTILINE) is not None
 
 
-def _images_there(host: Host) -> t.Iterator[str]:
+def images_there(host: Host) -> t.Iterator[str]:
+    """Files beside the kernels whose names are those of initramfs images or unified kernel images."""
     for folder in PARTITIONS:
         yield from (f"{folder}/{name}" for name in BootFiles(host).names(folder) if IMAGE_NAME.fullmatch(name))
         yield from (f"{folder}/EFI/Linux/{name}" for name in BootFiles(host).names(f"{folder}/EFI/Linux") if name.lower().endswith(".efi"))

@@ -14,6 +14,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot.install_l
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.read_modules import Machine
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.read_runtime import LaterFacts
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.rebuilt_image import rebuilt
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.wanted_units import wanted_units
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import next_boot
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.next_boot import BootEntry, NextBoot
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import CMDLINE, Cmdline
@@ -74,7 +75,8 @@ def _boot(
         early = rebuilt(early, root, rebuilt_with)
     stages = (root,) if early is None else (early, root)
     later = facts.for_kernel(kernel, machine.inventory, rules, _driver_of(machine))
-    wanted = rule_programs.of_wanted_units(machine.host, rules, kernel, machine.inventory)
+    units = wanted_units(rules, kernel.release, entry.cmdline, machine.inventory)
+    wanted = rule_programs.of_units(machine.host, rules, units, kernel, machine.inventory)
     later = dataclasses.replace(later, influences=(*later.influences, *starting.later, *wanted))
     about = read_modules.read(machine, kernel, stages, later, entry.cmdline)
     return Boot(

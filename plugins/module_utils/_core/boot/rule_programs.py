@@ -18,7 +18,6 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
     from ansible_collections.vfio.variants.plugins.module_utils._core.udev.key import Key
-    from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rule import Rule
     from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import Rules
 
 UDEV_FOLDERS = ("/usr/lib/udev", "/lib/udev")
@@ -38,40 +37,35 @@ def judged(tree: FileTree, rules: Rules, kernel: Kernel, inventory: Inventory | 
     return found
 
 
-_OWN_NAME = re.compile(r"\$(?:kernel|name)\b|%[kD]|\$env\{PCI_SLOT_NAME\}|%E\{PCI_SLOT_NAME\}")
-_ADDRESS = re.compile(r"[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
-
-
-def of_wanted_units(host: Host, rules: Rules, kernel: Kernel, inventory: Inventory) -> tuple[Influence, ...]:
-    """What the units may do that rules have systemd start (SYSTEMD_WANTS), even disabled ones."""
+def of_units(
+    host: Host, rules: Rules, units: t.Mapping[str, frozenset[str] | None], kernel: Kernel, inventory: Inventory
+) -> tuple[Influence, ...]:
+    """What the units may do that rules have systemd start, even disabled ones.  ``units`` are those of `wanted_units()`."""
     found: dict[Influence, None] = {}
-    asked: set[tuple[str, frozenset[str] | None]] = set()
-    for rule in rules.rules:
-        only = _only_device(rule)
-        for key in rule.keys:
-            wants = key.name == "ENV" and key.attribute == "SYSTEMD_WANTS" and not key.is_match
-            for name in key.value.split() if wants else ():
-                unit = _OWN_NAME.sub(EVENT_DEVICE, name)
-                if (unit, only) not in asked and len(asked) < MOST:
-                    asked.add((unit, only))
-                    found.update(dict.fromkeys(_bounded(one, only) for one in judge_unit(host, unit, str(rule), kernel, inventory)))
+    for unit, addresses in list(units.items())[:MOST]:
+        for one in judge_unit(host, unit, _asking(rules, unit), kernel, inventory):
+            found[_bounded(one, addresses)] = None
     return tuple(found)
 
 
-def _only_device(rule: Rule) -> frozenset[str] | None:
-    """The address, or addresses, of the only functions at whose events the rule matches; None if that is not bounded."""
-    for key in rule.keys:
-        if key.name == "KERNEL" and key.is_match and key.operator == "==":
-            names = key.value.split("|")
-            return frozenset(names) if all(_ADDRESS.fullmatch(name) for name in names) else None
-    return None
+def _asking(rules: Rules, unit: str) -> str:
+    """File and line of the rule that asks for a unit; its name may have parts that are substituted."""
+    asking = [
+        (str(rule), name)
+        for rule in rules.rules
+        for key in rule.keys
+        if key.name == "ENV" and key.attribute == "SYSTEMD_WANTS" and not key.is_match
+        for name in key.value.split()
+    ]
+    fixed = ((place, re.split(r"[$%]", name)[0]) for place, name in asking)
+    return next((place for place, start in fixed if unit.startswith(start)), asking[0][0] if asking else unit)
 
 
-def _bounded(one: Influence, only: frozenset[str] | None) -> Influence:
-    """Where the unit acts on the event's own device, it is one of those that the rule is about."""
+def _bounded(one: Influence, addresses: frozenset[str] | None) -> Influence:
+    """Where the unit acts on the event's own device, it is one of those that it is started for."""
     if one.addresses is None or EVENT_DEVICE not in one.addresses:
         return one
-    return dataclasses.replace(one, addresses=None if only is None else (one.addresses - {EVENT_DEVICE}) | only)
+    return dataclasses.replace(one, addresses=None if addresses is None else (one.addresses - {EVENT_DEVICE}) | addresses)
 
 
 def _runs_program(key: Key) -> bool:

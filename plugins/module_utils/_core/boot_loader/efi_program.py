@@ -27,6 +27,9 @@ COMPONENTS = (("systemd-boot", SYSTEMD_BOOT), ("grub", GRUB), ("shim", SHIM), ("
 NAMES = (*COMPONENTS, ("gcdx64", GRUB), ("vmlinuz", KERNEL), ("bzimage", KERNEL))
 # What shim starts if it is told nothing else; openSUSE gives systemd-boot the second name.
 SECOND_STAGES = ("grubx64.efi", "grub.efi")
+# grub-mkimage puts the modules into a section of this name.
+GRUB_MODULES = "mods"
+ARM64 = (slice(0x38, 0x3C), b"ARM\x64")
 START = 0x1000
 LONGEST_SECTION = 0x4000
 PARTITIONS = ("/efi", "/boot/efi", "/boot")
@@ -80,4 +83,7 @@ def by_content(host: Host, place: str) -> str | None:
         return SYSTEMD_BOOT
     listed = [line.partition(",")[0] for line in texts[".sbat"].decode("ascii", "replace").lower().splitlines()]
     found = next((kind for name, kind in COMPONENTS if any(one == name or one.startswith(f"{name}.") for one in listed)), None)
-    return found or (KERNEL if start[kernel_image.HEADER] == b"HdrS" else None)
+    if found is None and GRUB_MODULES in sections:
+        return GRUB
+    is_kernel = start[kernel_image.HEADER] == b"HdrS" or start[ARM64[0]] == ARM64[1]
+    return found or (KERNEL if is_kernel else None)

@@ -17,8 +17,9 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
 ACTIVE = 1
-MEDIA = 4
-HARD_DRIVE, FILE_PATH = 1, 4
+# Type and subtype of a node: media; MAC, IPv4, IPv6, URI among the messaging ones.
+HARD_DRIVE, FILE_PATH = (4, 1), (4, 4)
+NETWORK = frozenset(((3, 11), (3, 12), (3, 13), (3, 24)))
 END = 0x7F
 MOST_NODES = 64
 FALLBACK = "/EFI/BOOT/BOOTX64.EFI"
@@ -36,6 +37,7 @@ class BootOption:
     is_active: bool
     title: str
     is_on_disk: bool
+    is_network: bool
     file: str
     arguments: str
 
@@ -64,26 +66,31 @@ def parse(name: str, content: bytes) -> BootOption | None:
     nodes = content[end + 2 : end + 2 + length]
     if len(nodes) < length:
         return None
-    file, is_on_disk = _file(nodes)
-    return BootOption(name, bool(attributes & ACTIVE), title, is_on_disk, file, _text(content[end + 2 + length :]))
+    path = list(_nodes(nodes))
+    kinds = {kind for kind, _body in path}
+    names = (body.decode("utf-16-le", "replace").partition("\0")[0] for kind, body in path if kind == FILE_PATH)
+    return BootOption(
+        name=name,
+        is_active=bool(attributes & ACTIVE),
+        title=title,
+        is_on_disk=HARD_DRIVE in kinds,
+        is_network=not NETWORK.isdisjoint(kinds),
+        file="".join("/" + part.replace("\\", "/").strip("/") for part in names),
+        arguments=_text(content[end + 2 + length :]),
+    )
 
 
-def _file(nodes: bytes) -> tuple[str, bool]:
-    """The path in a device path, and whether it is on a partition of a hard disk."""
-    at, parts, is_on_disk = 0, "", False
+def _nodes(path: bytes) -> t.Iterator[tuple[tuple[int, int], bytes]]:
+    """Type and content of each node of a device path."""
+    at = 0
     for _node in range(MOST_NODES):
-        if at + 4 > len(nodes):
-            break
-        kind, below, length = struct.unpack_from("<BBH", nodes, at)
+        if at + 4 > len(path):
+            return
+        kind, below, length = struct.unpack_from("<BBH", path, at)
         if kind == END or length < 4:
-            break
-        body = nodes[at + 4 : at + length]
-        if (kind, below) == (MEDIA, HARD_DRIVE):
-            is_on_disk = True
-        elif (kind, below) == (MEDIA, FILE_PATH):
-            parts += "/" + body.decode("utf-16-le", "replace").partition("\0")[0].replace("\\", "/").strip("/")
+            return
+        yield (kind, below), path[at + 4 : at + length]
         at += length
-    return parts, is_on_disk
 
 
 def _text(data: bytes) -> str:

@@ -31,6 +31,10 @@ GRUB_CONFIGS = ("/boot/grub/grub.cfg", "/boot/grub2/grub.cfg")
 SYSTEM_PARTITIONS = ("/boot/efi", "/efi")
 RUNNING = "/proc/sys/kernel/osrelease"
 PROXMOX = "/etc/kernel/proxmox-boot-uuids"
+LOADER_TYPE = "/proc/sys/kernel/bootloader_type"
+# Documentation/arch/x86/boot.rst, type_of_loader.  Not kexec-tools and Xen, which a loader of these starts.
+STARTERS = {3: extlinux.NAME, 4: "iPXE", 7: GRUB, 8: extlinux.NAME, 0xB: "QEMU"}
+LONGEST_NUMBER = 4
 NOT_BY_GRUB = "The running kernel has no BOOT_IMAGE=, which GRUB gives to each: another loader started it, and may start the next one."
 
 
@@ -56,7 +60,13 @@ def read(files: BootFiles) -> InCharge:
     kind = _running(files) if program is None or (program.kind is None and choice is not None and choice.is_current) else program.kind
     if kind is not None or program is not None:
         return _of_kind(files, kind, choice, program)
-    return _of_what_is_installed(files)
+    found = _of_what_is_installed(files)
+    if choice is None or not choice.option.is_network:
+        return found
+    doubt = (
+        f"{choice.source} names {choice.option}: this host boots from the network, which may start something else than what is installed."
+    )
+    return InCharge(found.menus, (doubt, *found.doubts), not found.menus)
 
 
 def _program(files: BootFiles, choice: Choice) -> Program | None:
@@ -125,9 +135,24 @@ def _of_what_is_installed(files: BootFiles) -> InCharge:
     hidden = tuple(_unmounted(files))
     if hidden:
         return InCharge((), (*doubts, *hidden), True)
+    starter = _starter(host)
+    if starter is not None and menus:
+        others = tuple(menu for menu in menus if menu.loader == starter)
+        if not others:
+            doubts.append(f"The running kernel was started by {starter}, not by {menus[0].loader} ({LOADER_TYPE}).")
+            return InCharge((), tuple(doubts), True)
+        menus = others
     if any(menu.loader == GRUB for menu in menus) and _was_booted_without_grub(host):
         doubts.append(NOT_BY_GRUB)
-    return InCharge(menus, tuple(doubts), not menus and host.is_dir(efi_variables.FIRMWARE))
+    return InCharge(menus, tuple(doubts), not menus and (bool(doubts) or host.is_dir(efi_variables.FIRMWARE)))
+
+
+def _starter(host: Host) -> str | None:
+    """What started the running kernel without EFI, by the number that each loader has; None if that tells nothing."""
+    number = host.text_or_none(LOADER_TYPE) or ""
+    if host.is_dir(efi_variables.FIRMWARE) or not host.is_file(RUNNING) or not number.isdecimal() or len(number) > LONGEST_NUMBER:
+        return None
+    return STARTERS.get(int(number) >> 4)
 
 
 def _was_booted_without_grub(host: Host) -> bool:
@@ -146,7 +171,7 @@ def _unmounted(files: BootFiles) -> t.Iterator[str]:
 
 def _seen_at_the_last_boot(files: BootFiles, menus: t.Sequence[Menu]) -> t.Iterator[str]:
     """A doubt if systemd-boot's list has none of the entries that were found: it reads another partition."""
-    shown = {name.lower() for name in efi_variables.texts(files.host, "LoaderEntries")}
+    shown = {systemd_boot.identified(name)[0] for name in efi_variables.texts(files.host, "LoaderEntries")}
     for menu in menus:
         if menu.loader == SYSTEMD_BOOT and shown and shown.isdisjoint(item.id for item in menu.items):
             yield f"systemd-boot showed {', '.join(sorted(shown))} at the last boot, none of which is below {' or '.join(PARTITIONS)}."

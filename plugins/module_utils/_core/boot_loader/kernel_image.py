@@ -87,6 +87,8 @@ class Addon:
 
 def addon(host: Host, path: str) -> Addon | None:
     """None if the file is not a PE file, or cannot be read."""
+    if not host.is_file(path):
+        return None
     try:
         with host.open(path) as file:
             places = {name: (offset, size) for name, offset, size in sections(file)}
@@ -116,6 +118,8 @@ def initrd_part(host: Host, path: str) -> tuple[int, int] | None:
 
 def read(host: Host, path: str) -> UnifiedImage | None:
     """None if the file is not a PE file, or has no kernel in it."""
+    if not host.is_file(path):
+        return None
     try:
         with host.open(path) as file:
             return _read(file)
@@ -152,7 +156,7 @@ def _own_release(file: t.BinaryIO, offset: int, size: int) -> str | None:
 
 
 def sections(file: t.BinaryIO) -> t.Iterator[tuple[str, int, int]]:
-    """Name, offset and size of each section; none if the file is no PE file.  (Microsoft's PE format: COFF header, section table)"""
+    """Name, offset and size of each section; none if the file is not a PE file.  (Microsoft's PE format: COFF header, section table)"""
     start = file.read(64)
     if start[:2] != b"MZ":
         return

@@ -34,7 +34,7 @@ class _Entry:
         self.is_open = is_open
         self.title = title
         self.source = source
-        self.options: dict[str, str] = {}
+        self.given: dict[str, str] = {}
         self.modules: list[str] = []
 
 
@@ -119,7 +119,7 @@ class _Reader:
         elif key in ("module_path", "initrd"):
             self.entries[-1].modules.append(value)
         else:
-            self.entries[-1].options[key] = value
+            self.entries[-1].given[key] = value
 
 
 def _bootable(entries: t.Sequence[_Entry]) -> t.Iterator[_Entry]:
@@ -131,9 +131,9 @@ def _bootable(entries: t.Sequence[_Entry]) -> t.Iterator[_Entry]:
 
 
 def _item(entry: _Entry, partition: str) -> MenuItem:
-    options = entry.options
-    kernel = options.get("path") or options.get("kernel_path")
-    if options.get("protocol", "").lower() not in PROTOCOLS or kernel is None:
+    given = entry.given
+    kernel = given.get("path") or given.get("kernel_path")
+    if given.get("protocol", "").lower() not in PROTOCOLS or kernel is None:
         return MenuItem(entry.title, entry.title, entry.source)
     doubts: list[str] = []
     paths = [_place(value, partition, entry.source, doubts) for value in (kernel, *entry.modules)]
@@ -142,7 +142,7 @@ def _item(entry: _Entry, partition: str) -> MenuItem:
         id=entry.title,
         source=entry.source,
         kernel=paths[0],
-        arguments=options.get("cmdline") or options.get("kernel_cmdline") or "",
+        arguments=given.get("cmdline") or given.get("kernel_cmdline") or "",
         initrds=tuple(paths[1:]),
         doubts=tuple(doubts),
     )

@@ -119,7 +119,7 @@ def _settings(files: BootFiles) -> tuple[str, dict[str, str]]:
     return "systemd-boot", {}
 
 
-def _identified(name: str) -> tuple[str, int | None, int]:
+def identified(name: str) -> tuple[str, int | None, int]:
     """The ID in a file's name, which is the name without the boot counter; and the counter: tries left and tries done."""
     found = COUNTER.search(name)
     if found is None:
@@ -134,7 +134,7 @@ def _type_1(files: BootFiles, partition: str) -> t.Iterator[Candidate]:
         # systemd-boot skips an entry whose file does not exist.
         if not program or not files.host.is_file(place):
             continue
-        identity, left, done = _identified(entry.id)
+        identity, left, done = identified(entry.id)
         item = _linux(files, partition, entry, identity, place) if entry.kernel else _program(files, entry, identity, place)
         yield Candidate(item, left, done, entry.sort_key, entry.machine_id, entry.version)
 
@@ -170,7 +170,7 @@ def _type_2(files: BootFiles, partition: str) -> t.Iterator[Candidate]:
         image = kernel_image.read(files.host, f"{folder}/{name}") if name.lower().endswith(".efi") else None
         if image is None:
             continue
-        identity, left, done = _identified(name)
+        identity, left, done = identified(name)
         names = image.os_release
         key = names.get("IMAGE_ID") or names.get("ID") or ""
         version = next((names[key] for key in ("IMAGE_VERSION", "VERSION", "VERSION_ID", "BUILD_ID") if names.get(key)), "")

@@ -41,20 +41,19 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.effec
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.equivalence import DeviceClasses
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.influences import Reach, Unclear
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.jobs import list_jobs, refusals_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.outcomes import Outcomes, unless_same, why_not_loaded
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import LoadRequest, Modprobe
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.registration import Registrar
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.runtime import jobs_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.stage_events import StageEvents, depend_on_driver, stage_events
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import ANOTHER
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import UNBIND
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import (
-        Assigned,
         Boot,
         Certainty,
-        LoadList,
         Stage,
         StageName,
         Step,
@@ -79,23 +78,6 @@ def forecast(devices: t.Sequence[Device], boot: Boot, only: t.Collection[Device]
     return {device.address: winners[kinds.first[device.address].address] for device in asked}
 
 
-@dataclasses.dataclass(frozen=True)
-class _Outcomes:
-    """The possible states of a device so far.  ``refused`` says why native drivers were not loaded."""
-
-    states: tuple[DeviceState, ...] = (DeviceState(),)
-    unclear: tuple[Unclear, ...] = ()
-    refused: tuple[Reason, ...] = ()
-
-    @property
-    def is_open(self) -> bool:
-        return any(state.driver is None for state in self.states)
-
-    def also(self, *unclear: Unclear) -> _Outcomes:
-        """These outcomes with what else cannot be determined."""
-        return dataclasses.replace(self, unclear=tuple(dict.fromkeys((*self.unclear, *unclear)))) if unclear else self
-
-
 class _Simulation:
     """The kernel's state between the steps, and the outcomes of one device of each group that is asked for."""
 
@@ -115,8 +97,8 @@ class _Simulation:
         followed.update(device.physical_function for device in asked if device.physical_function is not None)
         if any(depend_on_driver(stage.rules) for stage in boot.stages):
             followed.update(device.address for device in self._devices)
-        self._outcomes = {device.address: _Outcomes() for device in self._devices if device.address in followed}
-        self._autoprobe: dict[str, bool] = {}
+        self._outcomes = {device.address: Outcomes() for device in self._devices if device.address in followed}
+        self._autoprobe: dict[str, SetAutoprobe] = {}
         self._events: StageEvents | None = None
 
     def winners(self) -> dict[str, Winner]:
@@ -139,7 +121,7 @@ class _Simulation:
         self._registered = list(self._registrar.built_in())
         self._outcomes.update({device.address: self._built_in_outcomes(device) for device in self._followed(devices)})
 
-    def _built_in_outcomes(self, device: Device) -> _Outcomes:
+    def _built_in_outcomes(self, device: Device) -> Outcomes:
         context = self._context(device, KERNEL, f"kernel {self._boot.release}", None)
         states, open_ends = Trial(context, (DeviceState(),), self._registered, ()).of(self._offered_built_ins)
         holder = self._boot.held_by_built_in.get(device.address)
@@ -147,11 +129,11 @@ class _Simulation:
         if holder is not None and (off is None or not off.certain):
             because = Reason(f"kernel {self._boot.release}", f"{holder} is built in and the device is bound to it now")
             held = DeviceState(holder, None, KERNEL, (because,))
-            return _Outcomes((held,)) if off is None else _Outcomes((held, DeviceState())).also(Unclear(f"{off}.", ()))
+            return Outcomes((held,)) if off is None else Outcomes((held, DeviceState())).also(Unclear(f"{off}.", ()))
         refused = () if off is None else (Reason(off.source, off.fact),)
         if all(state.driver is None for state in states):
             return dataclasses.replace(self._outcomes[device.address], refused=(*refused, *states[0].because))
-        return _Outcomes(states, (), refused).also(*open_ends)
+        return Outcomes(states, (), refused).also(*open_ends)
 
     def _offered_built_ins(self, context: ProbeContext) -> t.Iterator[DeviceState]:
         play = DeviceSimulation(context, DeviceState(), self._registered, ())
@@ -196,7 +178,7 @@ class _Simulation:
 
     def _step(self, stage: Stage, name: StageName, step: Step, devices: t.Sequence[Device]) -> None:
         modprobe = Modprobe(self._boot, stage, frozenset(self._loaded), self._registrar.settings)
-        lists = [job for work in step if not isinstance(work, Coldplug) for job in _list_jobs(work, modprobe)]
+        lists = [job for work in step if not isinstance(work, Coldplug) for job in list_jobs(work, modprobe)]
         plugged = devices if any(isinstance(work, Coldplug) for work in step) else ()
         events = stage_events(self._boot, stage, modprobe, self._by_address)
         self._events = events
@@ -291,7 +273,7 @@ class _Simulation:
         for address, taken in self._boot.later.may_take.items():
             if address in self._outcomes:
                 outcomes = self._outcomes[address]
-                self._outcomes[address] = outcomes.also(*_unless_same(outcomes, taken))
+                self._outcomes[address] = outcomes.also(*unless_same(outcomes, taken))
         self._influence(reach, (*self._boot.influences, *self._boot.later.influences, *self._noticed), self._devices, before)
 
     def _run_driverctl(self, root: Stage, modprobe: Modprobe, devices: t.Sequence[Device]) -> None:
@@ -341,7 +323,7 @@ class _Simulation:
                 states += found
                 unclear += open_ends
         unclear += self._doubts_of_maker(device, self._reach(root))
-        self._outcomes[device.address] = _Outcomes(distinct(states), tuple(unclear))
+        self._outcomes[device.address] = Outcomes(distinct(states), tuple(unclear))
 
     def _doubts_of_maker(self, device: Device, reach: Reach) -> t.Iterator[Unclear]:
         physical = self._by_address.get(device.physical_function or "")
@@ -376,7 +358,7 @@ class _Simulation:
 
     # -- one device
 
-    def _advanced(self, device: Device, step: BootStep) -> _Outcomes:
+    def _advanced(self, device: Device, step: BootStep) -> Outcomes:
         outcomes = self._outcomes[device.address]
         if not outcomes.is_open and not step.takes_away:
             return outcomes
@@ -389,10 +371,10 @@ class _Simulation:
         states, open_ends = Trial(context, outcomes.states, self._registered, self._loaded, eventful).of_jobs(jobs)
         if not outcomes.is_open:
             return dataclasses.replace(outcomes, states=states).also(*open_ends)
-        refused = tuple(refusal for job in jobs for refusal in _refusals_of(job))
-        return _Outcomes(states, outcomes.unclear, (*outcomes.refused, *refused)).also(*open_ends)
+        refused = tuple(refusal for job in jobs for refusal in refusals_of(job))
+        return Outcomes(states, outcomes.unclear, (*outcomes.refused, *refused)).also(*open_ends)
 
-    def _candidates(self, device: Device, step: BootStep, outcomes: _Outcomes) -> frozenset[str]:
+    def _candidates(self, device: Device, step: BootStep, outcomes: Outcomes) -> frozenset[str]:
         """The modules whose insertion can bind the device in this step."""
         named = {state.override for state in outcomes.states if state.override is not None}
         own = step.own.get(device.address)
@@ -401,10 +383,8 @@ class _Simulation:
         added = (effect for index in indices for _place, effect in step.concerns[index].by_address.get(None, ()))
         further = () if self._events is None else self._events.further(device)
         for effect in map(plain, (*added, *further)):
-            if (isinstance(effect, NewId) and effect.id.matches(device)) or (
-                isinstance(effect, (SetOverride, Bind)) and effect.driver is not None
-            ):
-                named.add(effect.driver)
+            if isinstance(effect, (SetOverride, Bind)) or (isinstance(effect, NewId) and effect.id.matches(device)):
+                named.update(() if effect.driver is None else (effect.driver,))
         found = {match.module for match in step.stage.kernel.natives(device.modalias)}
         found |= self._registrar.configured_natives(step.stage, device)
         found |= self._registrar.with_dynamic_id(step.stage, device)
@@ -416,7 +396,7 @@ class _Simulation:
         for index in (*step.naming.get(device.address, ()), *(() if own is None else (own,))):
             for effect in step.concerns[index].about(device.address, OWN):
                 if isinstance(effect, SetAutoprobe) and (effect.address == device.address or index == own):
-                    self._autoprobe[device.address] = effect.on
+                    self._autoprobe[device.address] = effect
 
     def _doubt(self, devices: t.Sequence[Device], sentence: str) -> None:
         """A doubt about a stage applies to every device that is not certain to be bound by then and that a driver could match."""
@@ -437,7 +417,7 @@ class _Simulation:
             self._registrar.registering_in(at),
             None if self._takes_without_iommu(at) else self._no_iommu,
             self._registrar.vfio_pci_has_set("disable_denylist", at),
-            self._autoprobe.get(device.physical_function or "", True),
+            not self._is_kept_from_drivers(device),
             self._boot.declined.get(device.address, frozenset()),
             lambda registration: self._registrar.why_declined(registration, device),
         )
@@ -480,14 +460,14 @@ class _Simulation:
             own.append(f"The probe of {state.driver} succeeds, which is not bound to the device now.")
         return (*own, *self._boot.assumes)
 
-    def _what_is_unclear(self, device: Device, outcomes: _Outcomes) -> tuple[Unclear, ...]:
+    def _what_is_unclear(self, device: Device, outcomes: Outcomes) -> tuple[Unclear, ...]:
         """What can change the owner: an influence that leads to no other owner than those that are predicted cannot."""
         owners = {state.driver for state in outcomes.states}
         # One without owners of its own says why several of the states are possible.
         matters = (one for one in outcomes.unclear if not owners.issuperset(one.owners) or (not one.owners and len(owners) > 1))
         return tuple(dict.fromkeys((*matters, *self._name_doubts(device, outcomes))))
 
-    def _name_doubts(self, device: Device, outcomes: _Outcomes) -> t.Iterator[Unclear]:
+    def _name_doubts(self, device: Device, outcomes: Outcomes) -> t.Iterator[Unclear]:
         """What is unclear about the drivers in the outcomes."""
         yield from (Unclear(state.doubt, (None,)) for state in outcomes.states if state.doubt is not None)
         names = {name for state in outcomes.states for name in (state.driver, state.override) if name is not None}
@@ -501,33 +481,16 @@ class _Simulation:
             sentence = f"Kernel {self._boot.release} has no list of its built-in drivers' IDs, and the device has no other native driver."
             yield Unclear(sentence, (None, ANOTHER))
 
+    def _is_kept_from_drivers(self, device: Device) -> bool:
+        """Whether the virtual function is not offered to drivers."""
+        written = self._autoprobe.get(device.physical_function or "")
+        return written is not None and not written.on
+
     def _no_driver(self, device: Device) -> Reason:
-        return Reason(f"modules.alias of {self._boot.release}", f"no module matches {device.modalias}")
-
-
-def _refusals_of(job: Job) -> t.Iterator[Reason]:
-    for effect in job.effects:
-        if isinstance(effect, LoadRequest):
-            yield from effect.refused
-
-
-def _list_jobs(work: LoadList, modprobe: Modprobe) -> t.Iterator[Job]:
-    """A list is one job; if its modules are loaded concurrently, each is one."""
-    requests = [
-        tuple(
-            modprobe.ask(
-                listed.name, work.honours_blacklist, Reason(listed.source, f"{work.program} loads {normalize_module_name(listed.name)}")
-            )
-        )
-        for listed in work.modules
-    ]
-    if work.in_order:
-        yield Job(tuple(request for found in requests for request in found))
-    else:
-        yield from (Job(found) for found in requests)
-
-
-def _unless_same(outcomes: _Outcomes, taken: Assigned) -> t.Iterator[Unclear]:
-    if any(state.driver != taken.driver for state in outcomes.states):
-        sentence = f"{taken.source} makes {taken.driver} the device's driver {taken.when}; whether that happens cannot be determined."
-        yield Unclear(sentence, (taken.driver, None))
+        """What decides that no driver comes, where nothing was tried."""
+        if device.is_virtual and self._is_kept_from_drivers(device):
+            return self._autoprobe[device.physical_function or ""].because
+        matching_module = next((one for stage in self._boot.stages for one in stage.kernel.natives(device.modalias)), None)
+        if matching_module is None:
+            return Reason(f"modules.alias of {self._boot.release}", f"no module matches {device.modalias}")
+        return why_not_loaded(self._boot, matching_module.module)

@@ -140,7 +140,7 @@ def _does_something(rule: Rule) -> bool:
 
 
 def _does(key: Key) -> bool:
-    """Whether a key may act on a PCI function though the event is another's.  Loading by the modalias of another bus brings no PCI driver."""
+    """Whether a key may act on a PCI function though the event is another's; the modalias of another bus brings no PCI driver."""
     if acts(key):
         return "/" in (key.attribute or "") or key.of_another is not None
     if key.name == "SYSCTL":

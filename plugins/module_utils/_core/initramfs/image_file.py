@@ -67,6 +67,14 @@ def _without_boot_config(file: t.BinaryIO, offset: int, size: int) -> tuple[int,
     return at - text_size, text
 
 
+def is_program(host: Host, path: str) -> bool:
+    """Whether the file is a program with an initramfs in it, not an image of its own."""
+    if not host.is_file(path):
+        return False
+    with host.open(path) as file:
+        return file.read(len(PROGRAM)) == PROGRAM
+
+
 def is_microcode(host: Host, path: str) -> bool:
     """Whether the file has nothing but what the kernel itself takes from an image: microcode, and tables for ACPI."""
     try:

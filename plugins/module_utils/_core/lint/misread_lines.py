@@ -88,7 +88,7 @@ def quoted_names(host: HostPolicy) -> t.Iterator[Finding]:
 
 
 def stray_identifiers(host: HostPolicy) -> t.Iterator[Finding]:
-    """An ID that stands alone among options: after a blank it is no part of ids=."""
+    """An ID that stands alone among options: after a blank it does not belong to ids=."""
     for path, number, line in _lines(host):
         words = line.split()
         if len(words) < 3 or words[0] != "options":

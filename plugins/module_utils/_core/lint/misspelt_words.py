@@ -61,8 +61,8 @@ def _meant(key: str) -> str:
         return ""
     flat = re.sub(r"[-_.]", "", key).lower()
     near = next(iter(difflib.get_close_matches(flat, sorted(FLAT), 1, 0.9)), None)
-    # A parameter of a module by its whole name is that module's: vfio_pci.disable_vga, iommu.strict.
-    if near is None or (flat != near and "." in key and FLAT[near].partition(".")[0] == plain.partition(".")[0] and "blacklist" not in key):
+    # A parameter of a module by its whole name is that module's, and a module that does not exist is another finding.
+    if near is None or (flat != near and "." in key and "blacklist" not in key):
         return "vfio-pci.ids" if re.fullmatch(r"vfio[-_]pci\.ids?", key, re.IGNORECASE) and plain != "vfio_pci.ids" else ""
     return FLAT[near].replace("vfio_pci", "vfio-pci").replace("pci_stub", "pci-stub")
 
@@ -87,7 +87,7 @@ def _unread(boot: Boot, argument: str, program: str, meant: str | None) -> Findi
 
 
 def stray_words(host: HostPolicy) -> t.Iterator[Finding]:
-    """An ID that stands alone on the command line: after a blank it is no part of ids=."""
+    """An ID that stands alone on the command line: after a blank it does not belong to ids=."""
     for boot in host.boots:
         for before, argument in zip(("", *boot.cmdline.arguments), boot.cmdline.arguments):
             if IDENTIFIER.fullmatch(argument):

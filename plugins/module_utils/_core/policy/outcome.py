@@ -155,7 +155,7 @@ def _advice(lost: Outcome, change: SuggestedChange | None, facts: PolicyFacts) -
 def _to_blame(lost: Outcome, plan: PolicyPlan, facts: PolicyFacts) -> SuggestedChange | None:
     """The first line of somebody else without which the driver wins, as far as that can be seen."""
     boot = _without_doubts(lost.boot)
-    # An override that came to nothing is no reason for who has the device in the end.
+    # An override that came to nothing does not explain who has the device in the end.
     overrides = boot.stages[-1].rules.overrides(lost.device, boot.release)
     also = {str(found.rule): f"driver_override={found.driver}" for found in overrides if found.driver not in (None, lost.driver)}
     for change in removals(boot, lost.winner, also, plan.policy.paths.all):

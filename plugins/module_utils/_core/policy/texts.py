@@ -13,12 +13,12 @@ if t.TYPE_CHECKING:
 
 
 def softdeps(name: str, lines: t.Sequence[Softdep]) -> str | None:
-    """Goes before every other file, since kmod heeds only the first softdep of a module."""
+    """Goes before every other file, since kmod obeys only the first softdep of a module."""
     if not lines:
         return None
     return (
         header(name)
-        + "# kmod heeds only the first softdep line of a module, depmod's own included: hence this file's number.\n"
+        + "# kmod obeys only the first softdep line of a module, depmod's own included: hence this file's number.\n"
         + "".join(f"{line}\n" for line in lines)
     )
 

@@ -96,7 +96,7 @@ class ClaimStatus:
         return f"{self.device.address} ({self.device.id}) is bound to {now}, not to {self.claimed_now} as claimed."
 
     def winner_failure(self) -> str | None:
-        """One sentence if the device will not certainly be bound as claimed after each of the boots."""
+        """One sentence if the device is not certain to be bound as claimed after each of the boots."""
         alike: dict[str, list[AfterBoot]] = {}
         for boot in self.boots:
             if not boot.is_satisfied:

@@ -76,7 +76,8 @@ def property_of(name: str, subject: Subject, around: Surroundings, state: State)
 
 def expanded(text: str, subject: Subject, around: Surroundings, state: State) -> str | None:
     """A value with its substitutions; None if one of them cannot be determined."""
-    parts, position = [], 0
+    parts: list[str] = []
+    position = 0
     for one in substitutions(text):
         value = _substituted(one.letter, one.attribute, subject, around, state)
         if value is None:

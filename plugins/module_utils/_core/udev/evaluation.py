@@ -86,7 +86,7 @@ class Evaluation:
                 yield rule, YES
                 continue
             addresses = rule.addresses
-            if addresses is not None and name not in addresses:
+            if addresses is not None and name is not None and name not in addresses:
                 continue
             found = self._within_jumps(rule, agreement(rule.in_order, self._subject, self._around, self._state))
             if found.holds is not False:
@@ -149,13 +149,7 @@ class Evaluation:
             state.result = None
             return None
         if key.attribute == "cmdline":
-            word = None if self._around.cmdline is None else self._around.word(key.value)
-            if self._around.cmdline is None:
-                state.properties[key.value] = None
-                return None
-            if word is not None:
-                state.properties[key.value] = word if certain else None
-            return (word is not None) != key.is_negated
+            return self._import_word(key, certain)
         if key.attribute == "file":
             return self._import_file(key, certain)
         if key.words[:1] == ["kmod"] and key.is_builtin:
@@ -164,16 +158,29 @@ class Evaluation:
         if key.is_builtin:
             # What builtins but kmod bring begins with ID_ and is taken for unknown anyway; whether they find something is so, too.
             return None
+        if key.attribute == "parent":
+            return self._import_parent(key)
         if key.attribute == "db":
             state.properties[key.value] = None
-        elif key.attribute == "parent":
-            for name in [name for name in state.properties if fnmatch.fnmatchcase(name, key.value)]:
-                state.properties[name] = None
-            state.all_known = state.all_known and key.value.startswith("ID_")
-            return not key.is_negated
         else:
             state.forget()
         return None
+
+    def _import_parent(self, key: Key) -> Answer:
+        state = self._state
+        state.properties.update({name: None for name in state.properties if fnmatch.fnmatchcase(name, key.value)})
+        state.all_known = state.all_known and key.value.startswith("ID_")
+        return not key.is_negated
+
+    def _import_word(self, key: Key, certain: bool) -> Answer:
+        state = self._state
+        if self._around.cmdline is None:
+            state.properties[key.value] = None
+            return None
+        word = self._around.word(key.value)
+        if word is not None:
+            state.properties[key.value] = word if certain else None
+        return (word is not None) != key.is_negated
 
     def _import_file(self, key: Key, certain: bool) -> Answer:
         path = expanded(key.value, self._subject, self._around, self._state)

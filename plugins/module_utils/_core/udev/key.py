@@ -74,7 +74,7 @@ class Key:
 
     @functools.cached_property
     def of_another(self) -> tuple[str, str, str] | None:
-        """Subsystem, name and attribute if the key names another device: ``ATTR{[pci/0000:3b:00.0]vendor}`` (util_resolve_subsys_kernel())."""
+        """Subsystem, name and attribute if the key names another device: ``ATTR{[pci/0000:3b:00.0]vendor}``."""
         match = _OF_ANOTHER.fullmatch(self.attribute or "") if self.name in ("ATTR", "ATTRS") else None
         return None if match is None else (match[1], match[2], match[3].lstrip("/"))
 

@@ -45,7 +45,7 @@ _PROPERTIES: t.Mapping[str, t.Callable[[Device], str]] = {
     "PCI_CLASS": lambda device: f"{device.class_code:04X}",
     "SUBSYSTEM": lambda _device: "pci",
 }
-# Properties of every event whose values are nobody's business, or not known before it comes.
+# Properties of every event that are not known before it comes.
 UNKNOWN_PROPERTIES = frozenset("SEQNUM SYNTH_UUID USEC_INITIALIZED DEVLINKS TAGS CURRENT_TAGS UDEV_DATABASE_VERSION DRIVER".split())
 KERNEL_PROPERTIES = frozenset((*_PROPERTIES, *UNKNOWN_PROPERTIES, "ACTION", "DEVPATH", "DEVTYPE", "DEVNAME", "MAJOR", "MINOR"))
 """Those that the kernel gives its events."""

@@ -18,7 +18,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.udev.key import Key
     from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import Devices
 
-CHANGING = ("/dev", "/proc", "/run", "/sys", "/tmp", "/var/run")
+CHANGING = ("/dev", "/proc", "/run", "/sys", "/tmp", "/var/run")  # noqa: S108 - never opened
 """Folders whose contents are others after a boot."""
 LARGEST_FILE = 1 << 16
 MOST_FOLDERS = 64

@@ -226,7 +226,7 @@ def _check_attribute(token: Token, grammar: _Grammar, version: int | None) -> No
     if name in known and attribute is not None and attribute not in known[name]:
         raise DroppedError(f"has the unknown {name}{{{attribute}}}", name)
     if name == "TEST" and attribute and _MODE.fullmatch(attribute) is None:
-        raise DroppedError(f"has TEST{{{attribute}}}, which is no file mode", name)
+        raise DroppedError(f"has TEST{{{attribute}}}, which is not a file mode", name)
 
 
 def _check_operator(token: Token, grammar: _Grammar, version: int | None) -> None:
@@ -239,30 +239,38 @@ def _check_operator(token: Token, grammar: _Grammar, version: int | None) -> Non
 
 
 def _of_value(token: Token, grammar: _Grammar, version: int | None) -> t.Iterator[Note]:
-    name, attribute, value = token.name, token.attribute, token.value
-    if name == "ENV" and not token.is_match and not may_be_set(attribute or "", version):
+    name, attribute, value = token.name, token.attribute or "", token.value
+    _check_value(token, version)
+    if name == "OPTIONS":
+        yield from _of_options(value)
+    if name in ("ATTR", "ATTRS", "SYSCTL"):
+        yield from _of_substitutions(attribute, f"{name}{{{attribute}}}", name)
+    if grammar.checks == "filled" and not (token.is_match and name == "TAG"):
+        yield from _of_substitutions(value, name, name) if value else (("ignored", f"has {name} with an empty value", name),)
+    elif grammar.checks == "value" and not token.is_match:
+        yield from _of_substitutions(value, name, name)
+    if name == "SUBSYSTEM" and value in ("bus", "class"):
+        yield "corrected", f'has SUBSYSTEM=="{value}", which is written "subsystem"', name
+    if name == "ATTRS" and attribute.startswith("device/"):
+        yield "corrected", "follows the link device/, which may be gone in later kernels", name
+    if name == "ATTRS" and "../" in attribute:
+        yield "corrected", "names the parent's folder by ../, which may be wrong in later kernels", name
+
+
+def _check_value(token: Token, version: int | None) -> None:
+    name, attribute, value = token.name, token.attribute or "", token.value
+    if name == "ENV" and not token.is_match and not may_be_set(attribute, version):
         raise DroppedError(f"sets ENV{{{attribute}}}, which no rule can set", name)
     if name == "NAME" and not token.is_match and value in ("", "%k"):
         raise DroppedError(f'has NAME="{value}", which has no effect', name)
     if name in ("IMPORT", "RUN") and attribute == "builtin" and not _is_builtin(value, version):
         raise DroppedError(f"has the unknown builtin command {value!r}", name)
-    if name == "OPTIONS":
-        yield from _of_options(value)
-    if name in ("ATTR", "ATTRS", "SYSCTL"):
-        wrong = wrong_substitution(attribute or "")
-        if wrong is not None:
-            yield "ignored", f"has {wrong!r} in {name}{{{attribute}}}, which is no substitution that udev knows", name
-    wrong = None if not grammar.checks or (token.is_match and grammar.checks == "value") else wrong_substitution(value)
-    if grammar.checks == "filled" and not value and not (token.is_match and name == "TAG"):
-        yield "ignored", f"has {name} with an empty value", name
-    elif wrong is not None and not (token.is_match and name == "TAG"):
-        yield "ignored", f"has {wrong!r} in {name}, which is no substitution that udev knows", name
-    if name == "SUBSYSTEM" and value in ("bus", "class"):
-        yield "corrected", f'has SUBSYSTEM=="{value}", which is written "subsystem"', name
-    if name == "ATTRS" and (attribute or "").startswith("device/"):
-        yield "corrected", "follows the link device/, which may be gone in later kernels", name
-    if name == "ATTRS" and "../" in (attribute or ""):
-        yield "corrected", "names the parent's folder by ../, which may be wrong in later kernels", name
+
+
+def _of_substitutions(text: str, where: str, name: str) -> t.Iterator[Note]:
+    wrong = wrong_substitution(text)
+    if wrong is not None:
+        yield "ignored", f"has {wrong!r} in {where}, which is not a substitution that udev knows", name
 
 
 def may_be_set(name: str, version: int | None) -> bool:
@@ -283,9 +291,9 @@ def _of_options(value: str) -> t.Iterator[Note]:
     if _OPTION.fullmatch(value) is None:
         yield "ignored", f"has the unknown OPTIONS={value!r}", "OPTIONS"
     elif value.startswith("link_priority=") and _PRIORITY.fullmatch(value) is None:
-        raise DroppedError(f"has OPTIONS={value!r}, which is no number", "OPTIONS")
+        raise DroppedError(f"has OPTIONS={value!r}, which is not a number", "OPTIONS")
     elif value.startswith("log_level=") and _LOG_LEVEL.fullmatch(value) is None:
-        raise DroppedError(f"has OPTIONS={value!r}, which is no log level", "OPTIONS")
+        raise DroppedError(f"has OPTIONS={value!r}, which is not a log level", "OPTIONS")
 
 
 def has_effect(found: t.Sequence[Token]) -> bool:

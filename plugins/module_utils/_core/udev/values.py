@@ -102,7 +102,7 @@ def _is_none(number: int) -> bool:
 
 
 class Substitution(t.NamedTuple):
-    """One of a value's substitutions: its letter, what stands in braces after it, and its place.  ``letter`` of `$$` and `%%` is the sign."""
+    """One of a value's substitutions: its letter (for `$$` and `%%` the sign), what stands in braces after it, and its place."""
 
     letter: str
     attribute: str | None

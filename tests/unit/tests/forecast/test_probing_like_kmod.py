@@ -84,24 +84,24 @@ def recorded(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
     return recorded_hosts.read(recorded_hosts.beside(command.OBSERVED), tmp_path_factory.mktemp("recorded") / "hosts")[SERIES]
 
 
-def inserted_by_kmod(recorded: Recorded, folder: Path, asked: str, heeds_blacklist: bool) -> list[str]:
+def inserted_by_kmod(recorded: Recorded, folder: Path, asked: str, honours_blacklist: bool) -> list[str]:
     modprobe = shutil.which("modprobe", path="/usr/sbin:/sbin:/usr/bin:/bin")
     assert modprobe is not None
     argv = [modprobe, "--dirname", str(recorded.folder / "root"), "--set-version", recorded.release, "--config", str(folder)]
-    flags = ["--use-blacklist", "--all"] if heeds_blacklist else []
+    flags = ["--use-blacklist", "--all"] if honours_blacklist else []
     done = subprocess.run([*argv, "--dry-run", "--verbose", *flags, asked], capture_output=True, text=True, check=False, timeout=60)
     paths = re.findall(r"^insmod \S*/([^/]+)\.ko", done.stdout, re.MULTILINE)
     # Of a module that comes again only the first time inserts it; a dry run does not know that.
     return list(dict.fromkeys(path.replace("-", "_") for path in paths))
 
 
-def inserted_here(recorded: Recorded, text: str, asked: str, heeds_blacklist: bool) -> list[str]:
+def inserted_here(recorded: Recorded, text: str, asked: str, honours_blacklist: bool) -> list[str]:
     kernel = Kernel.read(Host(str(recorded.folder / "root")), recorded.release)
     softdeps = ModprobeConfig.parse((recorded.modules / "modules.softdep").read_text(), "modules.softdep").directives
     config = ModprobeConfig((*ModprobeConfig.parse(text, "a.conf").directives, *softdeps))
     stage = Stage(ROOT, "/", (), kernel, config, Rules(()))
     boot = Boot(recorded.release, Cmdline(()), "/proc/cmdline", (stage,), {})
-    requests = Modprobe(boot, stage, LOADED).ask(asked, heeds_blacklist)
+    requests = Modprobe(boot, stage, LOADED).ask(asked, honours_blacklist)
     return list(dict.fromkeys(module for request in requests for module in request.insertions))
 
 

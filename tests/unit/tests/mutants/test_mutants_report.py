@@ -51,6 +51,6 @@ def test_a_page_without_the_marks_is_refused(tmp_path: Path) -> None:
         report.write_table(tmp_path / "page.md", "table")
 
 
-def test_an_equivalent_that_is_no_mutant_any_more_is_told() -> None:
+def test_an_equivalent_that_is_not_a_mutant_any_more_is_told() -> None:
     known = mutant("kernel/a.py", 1)
     assert report.stale([known.name, "kernel/a.py gone: number: 1 -> 2"], [known]) == ["kernel/a.py gone: number: 1 -> 2"]

@@ -17,6 +17,6 @@ def test_each_boot_has_what_the_guest_said() -> None:
 
 
 @pytest.mark.parametrize("text", [ONE.format(1), ONE.format(0).replace("@end", ""), ONE.format(0) + "@boot 1\n@problem x\n@end\n"])
-def test_a_boot_that_went_wrong_is_no_boot(text: str) -> None:
+def test_a_boot_that_went_wrong_is_not_a_boot(text: str) -> None:
     with pytest.raises(HostError, match="went wrong"):
         guest_run.parse(text)

@@ -41,7 +41,7 @@ def claim(kernel: ModelKernel, devices: t.Any, check_mode: bool = False, **optio
     return device_claim(kernel, check_mode, devices=devices, **{"timeout": 5, **options})
 
 
-def test_a_gpu_goes_to_its_variant_and_its_twin_stays(tree: Tree) -> None:
+def test_a_gpu_goes_to_its_variant_and_the_other_card_stays(tree: Tree) -> None:
     kernel = kernel_of(tree)
     result = claim(kernel, GPU)
     (device,) = result["devices"]

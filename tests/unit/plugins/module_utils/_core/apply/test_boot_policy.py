@@ -275,7 +275,7 @@ class TestOwnership:
         assert "/usr/lib/udev/rules.d/70-uaccess.rules" in refused(tree, V100, name="uaccess")
 
     @pytest.mark.parametrize("name", ["", "../x", "a.b", "A", "x" * 65, "a\nb"])
-    def test_a_name_that_is_no_file_name_is_refused(self, tmp_path: Path, name: str) -> None:
+    def test_what_cannot_be_a_file_s_name_is_refused(self, tmp_path: Path, name: str) -> None:
         assert "name" in refused(gpu_host(tmp_path), V100, name=name)
 
     def test_one_file_that_cannot_be_written_takes_all_others_back(self, tmp_path: Path) -> None:

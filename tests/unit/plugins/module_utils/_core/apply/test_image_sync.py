@@ -310,7 +310,7 @@ def test_a_failed_build_leaves_the_old_image_and_tells_why(machine: Machine) -> 
     assert machine.in_boot == [f"initrd.img-{DEBIAN_13}"]
 
 
-def test_a_new_image_that_is_no_better_is_thrown_away(machine: Machine) -> None:
+def test_a_new_image_without_an_improvement_is_thrown_away(machine: Machine) -> None:
     machine.has_image(machine.content(rules=None)).will_build(machine.content(vfio=module("older")))
     old = machine.booted
 
@@ -423,7 +423,7 @@ def test_of_two_generators_the_one_that_new_kernels_call_is_used(tmp_path: Path)
     assert machine.sync().generator == "initramfs-tools"
 
 
-def test_what_a_removed_initramfs_tools_left_behind_is_no_generator(tmp_path: Path) -> None:
+def test_what_a_removed_initramfs_tools_left_behind_does_not_count_as_a_generator(tmp_path: Path) -> None:
     machine = Machine(tmp_path, "initramfs-tools").has_policy()
     machine.generator("dracut")
     machine.tree.place("/usr/sbin/update-initramfs").unlink()

@@ -165,7 +165,7 @@ def test_a_unified_images_own_initramfs_is_read(tree: Tree) -> None:
     assert [str(line) for line in found.early.stage.config.blacklisted("nouveau")] == [f"{place}:/etc/modprobe.d/site.conf:1"]
 
 
-def test_a_unified_image_without_an_initramfs_is_no_image(tree: Tree) -> None:
+def test_a_unified_image_without_an_initramfs_is_not_an_image(tree: Tree) -> None:
     (doubt,) = stage_of(tree.file("/efi/x.efi", unified_image([(".linux", b"kernel")])), of_menu("/efi/x.efi"))[1]
     assert doubt == "/efi/x.efi cannot be read: it is a program without an initramfs."
 

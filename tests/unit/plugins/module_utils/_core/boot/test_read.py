@@ -16,6 +16,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.forec
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import read_all
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
+from ansible_collections.vfio.variants.tests.unit import boot_menus
 from ansible_collections.vfio.variants.tests.unit.driver_files import Driver, driver_file
 from ansible_collections.vfio.variants.tests.unit.driver_files import Entry as IdEntry
 from ansible_collections.vfio.variants.tests.unit.images import archive
@@ -133,6 +134,29 @@ def test_where_only_the_running_kernel_is_known_its_generators_image_counts(tree
     host = tree.host()
     (boot,) = read.boots(host, Inventory.read(host), read_all(host), DEBIAN_13)
     assert (stages(boot), boot.cmdline_source, boot.doubts) == (["initramfs", "root"], "/proc/cmdline", ())
+
+
+def whole(tree: Tree) -> Boot:
+    """The running kernel's boot as the host's own loader has it."""
+    host = tree.host()
+    (boot,) = read.boots(host, Inventory.read(host), read_all(host), DEBIAN_13)
+    return boot
+
+
+def test_what_is_left_over_from_another_loader_is_not_part_of_a_boot(tree: Tree) -> None:
+    tree.file(IMAGE, archive(initramfs_tools())).directory("/etc/dpkg").cmdline("root=ZFS=rpool/ROOT/pve-1")
+    tree.file("/boot/grub/grub.cfg", boot_menus.debian_grub([DEBIAN_13], "vfio-pci.ids=10de:1db1"))
+    boot = whole(boot_menus.efi_variable(tree, "LoaderInfo", "systemd-boot 252"))
+    assert (boot.cmdline.arguments, boot.cmdline_source) == (("root=ZFS=rpool/ROOT/pve-1",), "/proc/cmdline")
+    assert boot.doubts == ("The boot loader's configuration cannot be read: the running kernel's arguments are assumed.",)
+    found = forecast(Inventory.read(tree.host()).devices, boot)
+    assert {winner.certainty for winner in found.values()} == {"unknown"}
+
+
+def test_a_kernel_that_was_given_an_image_by_name_boots_with_it(tree: Tree) -> None:
+    tree.directory("/sys/firmware/efi/efivars").cmdline("root=UUID=1 rw initrd=\\initramfs-linux.img")
+    assert "initrd=\\initramfs-linux.img is an initramfs on a partition that is not mounted" in whole(tree).doubts[1]
+    assert stages(whole(tree.file("/boot/initramfs-linux.img", archive(initramfs_tools())))) == ["initramfs", "root"]
 
 
 # -- modules

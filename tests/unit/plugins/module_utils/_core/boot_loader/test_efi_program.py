@@ -38,6 +38,17 @@ def test_a_kernel_says_it_by_its_header(tmp_path: Path) -> None:
     assert efi_program.by_content(host, "/efi/linux") == efi_program.KERNEL
 
 
+def test_a_kernel_of_64_bit_arm_says_it_too(tmp_path: Path) -> None:
+    host = Tree(tmp_path).file("/efi/linux", b"MZ".ljust(0x38, b"\0") + b"ARM\x64" + bytes(64)).host()
+    assert efi_program.by_content(host, "/efi/linux") == efi_program.KERNEL
+
+
+def test_grub_without_a_signature_has_its_modules_in_it(tmp_path: Path) -> None:
+    assert "mods" in OBSERVED.programs["EFI/debian/grubx64.efi"]
+    host = Tree(tmp_path).file("/efi/EFI/BOOT/BOOTX64.EFI", unified_image([("mods", b"x")])).host()
+    assert efi_program.by_content(host, "/efi/EFI/BOOT/BOOTX64.EFI") == efi_program.GRUB
+
+
 @pytest.mark.parametrize("content", [b"", b"MZ", b"MZ" + b"\xff" * 100, b"text", bzimage("1")[:0x203]])
 def test_what_says_nothing_is_told_by_its_name(tmp_path: Path, content: bytes) -> None:
     files = BootFiles(Tree(tmp_path).file("/efi/EFI/arch/GRUBX64.EFI", content).host())

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,12 @@ def test_the_next_option_counts_more_than_the_loader_that_runs(both: Tree) -> No
 def test_options_that_did_not_start_now_do_not_start_next(both: Tree) -> None:
     started_by(both, "", SHIM, current=1)
     assert (read(both).release, read(both).doubts) == (NEW, ())
+
+
+def test_a_host_that_boots_from_the_network_may_be_sent_elsewhere(both: Tree) -> None:
+    boot = read(started_by(both, "", SHIM, current=0))
+    assert boot.release == NEW
+    assert "boots from the network" in boot.entries[NEW].doubts[0]
 
 
 def test_an_option_that_is_switched_off_is_passed_over(both: Tree) -> None:
@@ -175,6 +182,24 @@ def test_grub_would_have_told_the_kernel_its_name(bare: Tree) -> None:
     assert read(bare.cmdline("BOOT_IMAGE=/boot/vmlinuz ro")).doubts == ()
 
 
+@pytest.mark.parametrize(
+    ("number", "release"), [("114", NEW), ("49", OLD), ("129", OLD), ("176", None), ("64", None), ("255", None), ("x", None)]
+)
+def test_without_efi_the_loaders_number_tells_it(tmp_path: Path, number: str, release: str | None) -> None:
+    tree = kernels(Tree(tmp_path), NEW, OLD).running(NEW).cmdline("ro").file(GRUB_CFG, debian_grub())
+    tree.file("/boot/extlinux/extlinux.conf", f"default a\nlabel a\n  linux /boot/vmlinuz-{OLD}\n  append ro\n")
+    assert read(tree.file("/proc/sys/kernel/bootloader_type", f"{number}\n")).release == release
+
+
+def test_a_machine_that_is_given_its_kernel_does_not_boot_by_what_is_installed(tmp_path: Path) -> None:
+    tree = kernels(Tree(tmp_path), NEW).running(NEW).cmdline("root=/dev/vda ro").file(GRUB_CFG, debian_grub([NEW]))
+    assert read(tree).release == NEW
+    boot = read(tree.file("/proc/sys/kernel/bootloader_type", "176\n"))
+    assert boot.release is None
+    assert "started by QEMU, not by GRUB" in boot.doubts[1]
+    assert (boot.entries[NEW].cmdline.arguments, bool(boot.entries[NEW].doubts)) == (("root=/dev/vda", "ro"), True)
+
+
 def test_variables_that_make_no_sense_are_no_error(both: Tree) -> None:
     for name in ("BootOrder", "BootCurrent", "BootNext", "Boot0000"):
         both.file(f"/sys/firmware/efi/efivars/{name}-8be4df61-93ca-11d2-aa0d-00e098032b8c", b"\x07\0\0\0\1")
@@ -266,6 +291,23 @@ def test_two_configurations_of_syslinux_that_differ_are_a_doubt(tmp_path: Path) 
     tree = kernels(Tree(tmp_path), NEW).file("/boot/extlinux/extlinux.conf", text).file("/boot/syslinux/syslinux.cfg", text)
     assert read(tree).doubts == ()
     assert "differ" in read(tree.file("/boot/syslinux/syslinux.cfg", text.replace("ro", "rw"))).entries[NEW].doubts[0]
+
+
+@pytest.mark.parametrize("place", ["/etc/zipl.conf", "/boot/firmware/config.txt", "/etc/lilo.conf"])
+def test_what_another_loader_gives_the_running_kernels_next_boot_is_unknown(tmp_path: Path, place: str) -> None:
+    tree = Tree(tmp_path).running(NEW).cmdline("ro")
+    assert read(tree).entries[NEW].doubts == ()
+    assert read(tree.file(place)).entries[NEW].doubts
+
+
+def test_a_pipe_in_the_place_of_an_image_is_none(bare: Tree) -> None:
+    efi_variable(bls_entry(bare, "x", NEW, "ro", "/efi"), "LoaderInfo", "systemd-boot 257")
+    bare.directory("/efi/EFI/Linux/one.efi.extra.d").file("/efi/EFI/Linux/one.efi", unified_image(UNIFIED))
+    for name in ("pipe.efi", "one.efi.extra.d/pipe.addon.efi"):
+        os.mkfifo(bare.place(f"/efi/EFI/Linux/{name}"))
+    boot = read(bare)
+    assert {OLD, NEW} == set(boot.entries)
+    assert "pipe.addon.efi may add arguments" in boot.entries[OLD].doubts[0]
 
 
 def test_doubts_about_the_loader_are_doubts_about_each_of_its_entries(tmp_path: Path) -> None:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which functions change hands, and which stay as they are."""
+"""Which functions are rebound, and which stay as they are."""
 
 from __future__ import annotations
 

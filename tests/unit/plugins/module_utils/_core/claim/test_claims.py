@@ -52,7 +52,7 @@ def test_a_driver_may_be_written_as_driver_or_module(tmp_path: Path, written: st
     assert assigned(machine(tmp_path), {"devices": GPU, "driver": written}) == {GPU: ("vfio_pci", "vfio-pci")}
 
 
-def test_a_driver_whose_name_is_no_modules_is_found_through_the_drivers_that_there_are(tmp_path: Path) -> None:
+def test_a_driver_named_otherwise_than_its_module_is_found_through_the_drivers_that_there_are(tmp_path: Path) -> None:
     tree = machine(tmp_path).driver("e1000-nic", "e1000e")
     assert assigned(tree, {"devices": NIC, "driver": "e1000-nic"}) == {NIC: ("e1000e", "e1000e")}
 
@@ -74,7 +74,7 @@ def test_a_kernel_without_vfio_is_told(tmp_path: Path) -> None:
         assigned(tree, {"devices": GPU})
 
 
-def test_one_card_of_two_twins_is_taken_alone(tmp_path: Path) -> None:
+def test_one_of_two_identical_cards_is_taken_alone(tmp_path: Path) -> None:
     assert set(assigned(machine(tmp_path), {"devices": SECOND})) == {SECOND}
 
 
@@ -110,7 +110,7 @@ def test_an_isa_bridge_is_taken_by_name_only(tmp_path: Path) -> None:
         assigned(machine(tmp_path), {"devices": "class:06"})
 
 
-def test_what_may_be_missing_is_no_error(tmp_path: Path) -> None:
+def test_what_may_be_missing_is_not_an_error(tmp_path: Path) -> None:
     with pytest.raises(HostError, match=r"claims\[0\]\.devices: 10de:1db5 matches no PCI device"):
         assigned(machine(tmp_path), {"devices": "10de:1db5"})
     assert assigned(machine(tmp_path), {"devices": "10de:1db5", "allow_missing": True}) == {}

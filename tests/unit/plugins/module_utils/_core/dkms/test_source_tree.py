@@ -60,7 +60,7 @@ def test_bytes_cannot_move_between_name_and_content_unseen() -> None:
     assert digest([SourceFile("ab", False, b"c")]) != digest([SourceFile("a", False, b"bc")])
 
 
-def test_what_version_control_keeps_is_no_part_of_it(tmp_path: Path) -> None:
+def test_what_version_control_keeps_does_not_belong_to_it(tmp_path: Path) -> None:
     before = digest(read(package(tmp_path)))
     assert digest(read(package(tmp_path).file("/pkg/.git/HEAD", "ref").file("/pkg/sub/__pycache__/x.pyc", "x"))) == before
 

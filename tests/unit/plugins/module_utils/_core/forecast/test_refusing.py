@@ -231,7 +231,9 @@ def test_without_an_iommu_vfio_takes_a_device_in_its_unsafe_mode() -> None:
         ("11ab:6121", {"ahci": {}, "pata_marvell": {}}, "pata_marvell"),
     ],
 )
-def test_a_driver_that_declines_leaves_the_device_to_the_next(number: str, modules: dict[str, dict[str, str]], driver: str | None) -> None:
+def test_a_driver_that_declines_leaves_the_device_to_the_next(
+    number: str, modules: dict[str, dict[str, t.Any]], driver: str | None
+) -> None:
     card = device(id=number)
     pattern = alias(*number.split(":"))
     made = {name: one for module, more in modules.items() for name, one in facts(module, pattern, **more).items()}

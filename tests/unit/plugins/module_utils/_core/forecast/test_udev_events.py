@@ -265,7 +265,8 @@ def test_a_bus_that_does_not_probe_leaves_devices_to_nobody() -> None:
 @pytest.mark.parametrize("path", ["subsystem/drivers_autoprobe", "[subsystem/pci]drivers_autoprobe"])
 def test_drivers_probe_works_on_a_bus_that_does_not_probe(path: str) -> None:
     rules = f'SUBSYSTEM=="pci", ATTR{{{path}}}="0"\n'
-    probe = 'KERNEL=="0000:01:00.0", IMPORT{builtin}="kmod load nouveau"\nKERNEL=="0000:01:00.0", ATTR{[subsystem/pci]drivers_probe}="$kernel"\n'
+    probe = 'KERNEL=="0000:01:00.0", IMPORT{builtin}="kmod load nouveau"\n'
+    probe += 'KERNEL=="0000:01:00.0", ATTR{[subsystem/pci]drivers_probe}="$kernel"\n'
     assert owners(rules + probe) == [NATIVE, NOBODY]
 
 
@@ -311,7 +312,7 @@ def test_a_driver_takes_the_card_that_is_written_to_its_bind() -> None:
     ("value", "right"), [("10de 1db1", VFIO), ("10DE 1DB1 0 0 030200 ffffff", VFIO), ("10de", NOBODY), ("8086 1db1", NOBODY)]
 )
 def test_a_driver_that_gets_an_id_takes_what_is_free(value: str, right: tuple[str | None, str]) -> None:
-    rules = 'ACTION=="add", SUBSYSTEM=="drivers", KERNEL=="vfio-pci", ATTR{new_id}="%s"\n' % value
+    rules = f'ACTION=="add", SUBSYSTEM=="drivers", KERNEL=="vfio-pci", ATTR{{new_id}}="{value}"\n'
     assert owners(rules, modprobe="blacklist nouveau\n", load=["vfio-pci"]) == [right, right]
 
 
@@ -321,6 +322,10 @@ def test_an_id_that_is_taken_away_is_no_longer_the_driver_s() -> None:
     assert winners(found)[CARD.address].driver == "vfio-pci"
     late = 'KERNEL=="0000:01:00.0", ATTR{driver/unbind}="%k"\nKERNEL=="0000:01:00.0", ATTR{[subsystem/pci]drivers_probe}="%k"\n'
     assert forecast([CARD], boot_with(rules + late, modprobe=IDS + "blacklist nouveau\n"))[CARD.address].driver is None
+
+
+def test_what_is_written_to_a_device_that_is_not_there_goes_nowhere() -> None:
+    assert owners('SUBSYSTEM=="pci", ATTR{[pci/0000:7f:00.0]driver_override}="vfio-pci"\n') == [NATIVE, NATIVE]
 
 
 @pytest.mark.parametrize("attribute", ["power/control", "reset", "reset_method", "enable", "d3cold_allowed", "uevent", "msi_bus", "rescan"])
@@ -392,6 +397,7 @@ def test_a_network_card_s_rule_reaches_what_it_names() -> None:
     [
         'SUBSYSTEM=="drm", KERNEL=="card*", ATTR{device/driver/unbind}="0000:01:00.0"\n',
         'SUBSYSTEM=="drm", RUN+="/usr/local/sbin/x"\n',
+        'SUBSYSTEM=="drm", KERNEL=="card0", RUN+="/usr/local/sbin/x"\n',
         'SUBSYSTEM=="vfio", ATTR{[pci/0000:01:00.0]driver/unbind}="0000:01:00.0"\n',
         'SUBSYSTEM=="usb", ATTR{[pci/0000:01:00.0]remove}="1"\n',
         'SUBSYSTEM=="block", ATTR{[drivers/pci:nouveau]unbind}="0000:01:00.0"\n',

@@ -24,7 +24,7 @@ def saved(name: str, text: str = "vfio-pci\n") -> dict[str, str]:
     return {finding.kind: finding.sentence for finding in judged(boot(), devices=[device()], files=files)}
 
 
-def test_a_line_of_modprobe_d_in_the_list_for_the_initramfs_is_no_misspelt_module() -> None:
+def test_a_line_of_modprobe_d_in_the_list_for_the_initramfs_is_not_a_misspelt_module() -> None:
     found = told(INITRAMFS_MODULES, "softdep nouveau pre: vfio-pci\n", "softdep")
     assert list(found) == ["directive-in-list"]
     assert found["directive-in-list"].startswith(f"{INITRAMFS_MODULES}:1: `softdep nouveau pre: vfio-pci` is a line for /etc/modprobe.d")

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The strategy ids: options, softdeps that kmod heeds, and when ids would take too much."""
+"""The strategy ids: options, softdeps that kmod obeys, and when ids would take too much."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ class TestSoftdepsOfOthers:
         run(tree, NIC, strategy="ids")
         assert lines(tree, SOFTDEPS) == ["softdep e1000e pre: vfio_pci ptp"]
 
-    def test_kmod_heeds_our_line_first(self, tmp_path: Path) -> None:
+    def test_kmod_obeys_our_line_first(self, tmp_path: Path) -> None:
         tree = gpu_host(tmp_path).file("/etc/modprobe.d/e1000e.conf", "softdep e1000e pre: ptp\n")
         run(tree, NIC, strategy="ids")
         assert ModprobeConfig.read(tree.host()).softdeps("e1000e")[0].source.path == SOFTDEPS

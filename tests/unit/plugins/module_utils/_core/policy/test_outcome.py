@@ -76,7 +76,7 @@ class TestLinesOfOthers:
         tree = gpu_host(tmp_path).file("/etc/udev/rules.d/10-site.rules", text)
         assert "10-site.rules:1" in refused(tree, NIC, strategy="ids")
 
-    def test_a_rule_that_says_the_same_is_no_matter(self, tmp_path: Path) -> None:
+    def test_a_rule_that_says_the_same_does_not_matter(self, tmp_path: Path) -> None:
         tree = gpu_host(tmp_path).file("/etc/udev/rules.d/90-site.rules", f'{V100_KEYS}, ATTR{{driver_override}}="{VARIANT}"\n')
         assert run(tree, V100)["warnings"] == []
 
@@ -115,7 +115,7 @@ class TestDriverctl:
     def test_so_is_a_driver_of_which_nobody_knows_whether_it_takes_the_card(self, tmp_path: Path) -> None:
         assert "/etc/driverctl.d/pci-0000:3b:00.0" in refused(with_driverctl(gpu_host(tmp_path), "e1000e"), V100)
 
-    def test_the_claimed_driver_is_no_matter(self, tmp_path: Path) -> None:
+    def test_the_claimed_driver_does_not_matter(self, tmp_path: Path) -> None:
         assert run(with_driverctl(gpu_host(tmp_path), VARIANT), V100)["warnings"] == []
 
     def test_what_it_has_saved_means_nothing_without_its_rule(self, tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ class TestMachine:
         tree = with_image(gpu_host(tmp_path), nouveau=[NVIDIA_DISPLAY], e1000e=[E1000E])
         assert run(tree, V100, NIC)["warnings"] == []
 
-    def test_what_the_image_holds_of_an_earlier_policy_of_ours_is_no_matter(self, tmp_path: Path) -> None:
+    def test_what_the_image_holds_of_an_earlier_policy_of_ours_does_not_matter(self, tmp_path: Path) -> None:
         tree = gpu_host(tmp_path)
         entries = initramfs_files.initramfs_tools({"nouveau": [NVIDIA_DISPLAY]})
         stale = {**entries, RULES.replace("/etc/", "usr/lib/"): rule(V100_KEYS, "vfio-pci", "vfio_pci") + "\n"}

@@ -31,7 +31,7 @@ def test_a_file_with_our_header_names_its_policy() -> None:
 @pytest.mark.parametrize(
     "content", [b"", b"# by hand\n", b"\xff\xfe", b"x\n" * 400 + header("gpus").encode(), b"echo " + header("gpus").encode()]
 )
-def test_any_other_file_is_nobodys_policy(content: bytes) -> None:
+def test_any_other_file_is_not_a_policy_of_ours(content: bytes) -> None:
     assert owner_of(content) is None
 
 

@@ -63,7 +63,7 @@ def test_a_claim_s_rule_is_for_what_the_selector_means_among_the_model_that_was_
 
 
 @pytest.mark.parametrize(("written", "key"), [("class:030200", '"0x030200"'), ("class:0302", '"0x0302*"')])
-def test_a_class_that_is_given_in_full_is_no_pattern_in_the_rule(written: str, key: str) -> None:
+def test_a_class_that_is_given_in_full_is_not_a_pattern_in_the_rule(written: str, key: str) -> None:
     (line,) = rule_lines((decision(written),))
     assert f"ATTR{{class}}=={key}," in line
 

@@ -109,7 +109,7 @@ def test_driverctl_s_file_is_named() -> None:
     assert advice(boot(rules=rules(CLAIM), later=later)) == "Remove /etc/driverctl.d/pci-0000:01:00.0."
 
 
-def test_a_twin_that_may_load_the_native_first_is_answered_by_a_policy() -> None:
+def test_an_identical_card_that_may_load_the_native_first_is_answered_by_a_policy() -> None:
     sentence = advice(boot(rules=rules(CLAIM)), "vfio-pci", device(SECOND))
     assert sentence == "Claim 0000:01:00.0 for vfio-pci with boot_policy."
 
@@ -152,7 +152,7 @@ def test_names_are_taken_out_of_a_list_on_the_command_line_and_the_others_stay()
 
 
 def test_a_line_in_the_image_is_removed_where_a_person_edits_it() -> None:
-    line = {"modprobe": "blacklist vfio-pci\n", "rules": rules(CLAIM)}
+    line: dict[str, t.Any] = {"modprobe": "blacklist vfio-pci\n", "rules": rules(CLAIM)}
     found = boot(stage(INITRAMFS, **line), stage(ROOT, **line))
     assert advice(found) == "Remove /etc/modprobe.d/site.conf:1 (blacklist vfio_pci)."
 

@@ -41,7 +41,7 @@ def test_kmod_reads_what_is_meant() -> None:
     assert directives(texts.modprobe("gpus", {"vfio_pci": ("1:2",)}, ())) == [("options", "vfio_pci", "ids=1:2")]
 
 
-def test_what_would_say_nothing_is_no_file() -> None:
+def test_what_would_say_nothing_is_not_written() -> None:
     found = (
         texts.softdeps("gpus", []),
         texts.modprobe("gpus", {}, ()),

@@ -131,7 +131,7 @@ def test_without_a_forecast_it_is_another_thing(machine: Machine) -> None:
     assert machine.made == 2
 
 
-class TestWitness:
+class TestProof:
     @pytest.mark.parametrize(
         "ask",
         [

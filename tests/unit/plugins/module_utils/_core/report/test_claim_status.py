@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The sentence about a claim that will not certainly be met."""
+"""The sentence about a claim that is not certain to be met."""
 
 from __future__ import annotations
 

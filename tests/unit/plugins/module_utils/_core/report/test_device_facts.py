@@ -125,7 +125,7 @@ def test_an_image_tells_its_kernels_and_says_that_it_has_no_devices(tmp_path: Pa
         device_info(tree.host(), devices="10de:1db1")
 
 
-def test_a_root_that_is_no_directory_is_refused(tmp_path: Path) -> None:
+def test_a_root_that_is_not_a_directory_is_refused(tmp_path: Path) -> None:
     with pytest.raises(HostError, match="is not a directory"):
         device_info(Tree(tmp_path / "missing").host())
 

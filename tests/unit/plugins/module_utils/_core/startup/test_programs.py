@@ -84,7 +84,7 @@ def test_a_script_that_does_nothing_to_drivers_is_inert(tree: Tree, line: str) -
 def test_what_a_script_does_to_the_card_that_it_names_touches_no_other(tree: Tree, line: str, act: str) -> None:
     (influence,) = of_script(tree, line)
     assert act in influence.acts
-    assert influence.addresses == {CARD} or (influence.addresses == {CARD, SAME} and "new_id" in influence.acts)
+    assert influence.addresses == frozenset({CARD}) or (influence.addresses == frozenset({CARD, SAME}) and "new_id" in influence.acts)
     assert str(influence).startswith(f"{SOURCE} runs {PROGRAM}:2, which ")
 
 
@@ -108,61 +108,65 @@ def test_what_finds_its_devices_while_it_runs_is_not_bounded(tree: Tree, lines: 
 
 def test_an_id_that_is_added_concerns_every_card_that_has_it(tree: Tree) -> None:
     (influence,) = of_script(tree, "echo 10de 1db1 > /sys/bus/pci/drivers/vfio-pci/new_id")
-    assert (influence.addresses, influence.drivers) == ({CARD, SAME}, {"vfio-pci"})
+    assert (influence.addresses, influence.drivers) == (frozenset({CARD, SAME}), frozenset({"vfio-pci"}))
     lines = (f"v=$(cat /sys/bus/pci/devices/{NIC}/vendor)", f"d=$(cat /sys/bus/pci/devices/{NIC}/device)")
     (influence,) = of_script(tree, *lines, "echo $v $d > /sys/bus/pci/drivers/vfio-pci/new_id")
-    assert influence.addresses == {NIC}
+    assert influence.addresses == frozenset({NIC})
 
 
 def test_the_arguments_of_a_function_bound_what_it_does(tree: Tree) -> None:
     (influence,) = of_script(tree, "give() {", "  echo $2 > /sys/bus/pci/devices/$1/driver_override", "}", f"give {CARD} vfio-pci")
-    assert (influence.addresses, influence.drivers) == ({CARD}, {"vfio-pci"})
+    assert (influence.addresses, influence.drivers) == (frozenset({CARD}), frozenset({"vfio-pci"}))
 
 
 def test_the_arguments_of_a_command_bound_what_its_script_does(tree: Tree) -> None:
     (influence,) = of_script(tree, 'echo vfio-pci > "/sys/bus/pci/devices/$1/driver_override"', command=f"{PROGRAM} {CARD}")
-    assert influence.addresses == {CARD}
+    assert influence.addresses == frozenset({CARD})
 
 
 def test_the_device_of_an_event_is_the_callers_to_name(tree: Tree) -> None:
     (influence,) = of_script(tree, "echo vfio-pci > /sys/bus/pci/devices/$1/driver_override", command=f"{PROGRAM} %k")
-    assert influence.addresses == {EVENT_DEVICE}
+    assert influence.addresses == frozenset({EVENT_DEVICE})
 
 
 def test_a_module_that_is_loaded_is_the_only_one(tree: Tree) -> None:
     (influence,) = of_script(tree, "modprobe -q vfio-pci || true")
-    assert (influence.acts, influence.modules) == ({"load"}, {"vfio_pci"})
+    assert (influence.acts, influence.modules) == (frozenset({"load"}), frozenset({"vfio_pci"}))
 
 
 def test_a_module_that_is_removed_is_the_only_one(tree: Tree) -> None:
     (influence,) = of_script(tree, "modprobe -r dm-multipath nouveau")
-    assert (influence.acts, influence.modules) == ({"refuse"}, {"nouveau"})
+    assert (influence.acts, influence.modules) == (frozenset({"refuse"}), frozenset({"nouveau"}))
 
 
 def test_the_name_of_a_module_can_be_an_alias_or_have_a_command(tree: Tree) -> None:
     tree.file("/etc/modprobe.d/site.conf", "alias card nouveau\ninstall other /bin/sh -c 'modprobe nouveau'\n")
-    assert of_script(tree, "modprobe card")[0].modules == {"nouveau"}
-    assert of_script(tree, "modprobe other")[0].modules == {"other"}
+    assert of_script(tree, "modprobe card")[0].modules == frozenset({"nouveau"})
+    assert of_script(tree, "modprobe other")[0].modules == frozenset({"other"})
 
 
 def test_a_module_that_only_running_shows_can_be_any(tree: Tree) -> None:
     (influence,) = of_script(tree, "modprobe $(cat /etc/site-module)")
-    assert (influence.acts, influence.modules) == ({"load"}, None)
+    assert (influence.acts, influence.modules) == (frozenset({"load"}), None)
 
 
 def test_ids_given_to_modprobe_are_as_good_as_new_id(tree: Tree) -> None:
     with_ids = of_script(tree, "modprobe vfio-pci ids=10de:1db1")[-1]
-    assert (with_ids.acts, with_ids.addresses, with_ids.drivers) == ({"new_id"}, {CARD, SAME}, {"vfio-pci"})
+    assert (with_ids.acts, with_ids.addresses, with_ids.drivers) == (
+        frozenset({"new_id"}),
+        frozenset({CARD, SAME}),
+        frozenset({"vfio-pci"}),
+    )
 
 
 def test_a_list_of_python_is_a_command(tree: Tree) -> None:
     found = of_script(tree, 'subprocess.run(["modprobe", "-q", "nouveau"])', first="#!/usr/bin/python3")
-    assert found[0].modules == {"nouveau"}
+    assert found[0].modules == frozenset({"nouveau"})
 
 
 def test_python_that_names_its_card_is_bounded_and_python_that_lists_them_is_not(tree: Tree) -> None:
     line = 'open("/sys/bus/pci/devices/0000:3b:00.0/driver_override", "w").write("vfio-pci")'
-    assert of_script(tree, line, first="#!/usr/bin/env python3")[0].addresses == {CARD}
+    assert of_script(tree, line, first="#!/usr/bin/env python3")[0].addresses == frozenset({CARD})
     assert of_script(tree, "import os; os.listdir('/sys/bus/pci/devices')", line, first="#!/usr/bin/env python3")[0].addresses is None
 
 
@@ -267,15 +271,15 @@ def test_kubelet_is_an_agent_that_is_not_bounded(tree: Tree) -> None:
 def test_spdk_takes_the_controllers_that_it_is_told_or_all(tree: Tree) -> None:
     tree.pci("0000:04:00.0", "144d:a80a", class_code=0x010802).pci("0000:05:00.0", "144d:a80a", class_code=0x010802)
     tree.file("/opt/spdk/scripts/setup.sh", "#!/bin/bash\n# PCI_ALLOWED\n", 0o755)
-    assert judged(tree, "/opt/spdk/scripts/setup.sh")[0].addresses == {"0000:04:00.0", "0000:05:00.0"}
+    assert judged(tree, "/opt/spdk/scripts/setup.sh")[0].addresses == frozenset({"0000:04:00.0", "0000:05:00.0"})
     (influence,) = judged(tree, "/usr/bin/env PCI_ALLOWED=0000:04:00.0 /opt/spdk/scripts/setup.sh")
-    assert influence.addresses == {"0000:04:00.0"}
+    assert influence.addresses == frozenset({"0000:04:00.0"})
 
 
 def test_nvidias_programs_load_nvidia_only(tmp_path: Path) -> None:
     tree = Tree(tmp_path).kernel(DEBIAN_13, {"nvidia": [NVIDIA_DISPLAY], "nvidia-uvm": []}, running=True).pci(CARD)
     (influence,) = judged(owned(tree, "/usr/bin/nvidia-persistenced", ELF), "/usr/bin/nvidia-persistenced --verbose")
-    assert (influence.acts, influence.modules) == ({"load"}, {"nvidia", "nvidia_uvm"})
+    assert (influence.acts, influence.modules) == (frozenset({"load"}), frozenset({"nvidia", "nvidia_uvm"}))
 
 
 # -- variables of a service
@@ -283,10 +287,10 @@ def test_nvidias_programs_load_nvidia_only(tmp_path: Path) -> None:
 
 def test_a_variable_that_a_service_does_not_set_is_empty(tree: Tree) -> None:
     assert judged(tree, "/bin/sh -c '[ -z $module ] || modprobe $module'", {}) == ()
-    assert judged(tree, "/bin/sh -c '[ -z $module ] || modprobe $module'", {"module": "nouveau"})[0].modules == {"nouveau"}
+    assert judged(tree, "/bin/sh -c '[ -z $module ] || modprobe $module'", {"module": "nouveau"})[0].modules == frozenset({"nouveau"})
     assert judged(tree, "/bin/sh -c 'modprobe $module'")[0].modules is None
 
 
 def test_a_doubled_dollar_is_the_shells(tree: Tree) -> None:
     command = f"/bin/sh -c 'for d in {CARD}; do echo $$d > /sys/bus/pci/drivers/nouveau/unbind; done'"
-    assert judged(tree, command, {})[0].addresses == {CARD}
+    assert judged(tree, command, {})[0].addresses == frozenset({CARD})

@@ -112,7 +112,7 @@ def test_a_template_knows_its_instance(tree: Tree) -> None:
     text = "[Service]\nExecStart=/bin/sh -c 'echo %I > /sys/bus/pci/drivers/nouveau/unbind'\n"
     tree.file(f"{LIB}/free@.service", text)
     tree.link(f"{WANTS}/free@0000:5e:00.0.service", f"{LIB}/free@.service")
-    assert [influence.addresses for influence in started(tree).early] == [{SAME}]
+    assert [influence.addresses for influence in started(tree).early] == [frozenset({SAME})]
 
 
 @pytest.mark.parametrize("folder", ["card.service.d", "service.d"])
@@ -184,7 +184,7 @@ def test_units_that_pull_each_other_in_end(tree: Tree) -> None:
 def test_a_unit_that_a_rule_asks_for_is_judged_though_it_is_not_enabled(tree: Tree) -> None:
     host = tree.file(f"{LIB}/card.service", UNIT).host()
     found = startup.judge_unit(host, "card.service", "/etc/udev/rules.d/9.rules:1", Kernel.read(host, DEBIAN_13), Inventory.read(host))
-    assert [influence.addresses for influence in found] == [{CARD}]
+    assert [influence.addresses for influence in found] == [frozenset({CARD})]
 
 
 def test_a_bus_name_starts_its_service(tree: Tree) -> None:
@@ -239,7 +239,9 @@ def test_only_what_cron_runs_at_its_start_counts_and_only_where_cron_is_enabled(
         ("w /sys/bus/pci/drivers/vfio-pci/new_id - - - - 10de 1db1", {CARD, SAME}, {"vfio-pci"}),
     ],
 )
-def test_a_line_of_tmpfiles_is_bound_to_what_it_names(tree: Tree, line: str, addresses: set[str], drivers: set[str] | None) -> None:
+def test_a_line_of_tmpfiles_is_bound_to_what_it_names(
+    tree: Tree, line: str, addresses: frozenset[str], drivers: frozenset[str] | None
+) -> None:
     tree.file("/etc/tmpfiles.d/card.conf", f"# site\n{line}\n")
     (influence,) = started(tree).early
     assert (influence.source, influence.addresses, influence.drivers) == ("/etc/tmpfiles.d/card.conf:2", addresses, drivers)
@@ -292,8 +294,8 @@ def test_vpp_takes_what_its_configuration_names(tree: Tree) -> None:
     enabled(tree, "[Service]\nExecStart=/bin/true\n", "vpp.service").file(
         "/etc/vpp/startup.conf", f"dpdk {{\n dev {NIC} {{ name a }}\n}}\n"
     )
-    assert started(tree).early[0].addresses == {NIC}
-    assert started(tree.file("/etc/vpp/startup.conf", "unix { }\n")).early[0].addresses == {NIC}
+    assert started(tree).early[0].addresses == frozenset({NIC})
+    assert started(tree.file("/etc/vpp/startup.conf", "unix { }\n")).early[0].addresses == frozenset({NIC})
     assert sources(tree.file("/etc/vpp/startup.conf", "dpdk { no-pci }\n")) == []
 
 
@@ -320,14 +322,16 @@ def test_an_extension_of_the_root_is_not_read(tree: Tree) -> None:
 GUEST = "cores: 4\nhostpci0: 3b:00,pcie=1\n{}\n"
 
 
-def proxmox(tree: Tree, path: str, text: str) -> Tree:
+def proxmox(tree: Tree, path: str, text: str | bytes) -> Tree:
     return enabled(
         tree.file(path, text), "[Service]\nExecStart=/usr/bin/pvesh --nooutput create /nodes/localhost/startall\n", "pve-guests.service"
     )
 
 
 @pytest.mark.parametrize(("lines", "addresses"), [("onboot: 1", [{CARD, SAME}]), ("onboot: 0", []), ("[snapshot]\nonboot: 1", [])])
-def test_a_guest_of_proxmoxs_that_starts_with_the_host_takes_all_cards_of_the_id(tree: Tree, lines: str, addresses: list[set[str]]) -> None:
+def test_a_guest_of_proxmoxs_that_starts_with_the_host_takes_all_cards_of_the_id(
+    tree: Tree, lines: str, addresses: list[frozenset[str]]
+) -> None:
     proxmox(tree, "/etc/pve/qemu-server/100.conf", GUEST.format(lines))
     assert [influence.addresses for influence in started(tree).later] == addresses
     assert started(tree).early == ()
@@ -340,24 +344,25 @@ def test_proxmoxs_database_is_read_where_its_file_system_is_not_there(tree: Tree
         # The table that pmxcfs makes (src/pmxcfs/database.c of pve-cluster).
         database.execute(
             "CREATE TABLE tree (inode INTEGER PRIMARY KEY NOT NULL, parent INTEGER NOT NULL CHECK(typeof(parent)=='integer'),"
-            "version INTEGER NOT NULL, writer INTEGER NOT NULL, mtime INTEGER NOT NULL, type INTEGER NOT NULL, name TEXT NOT NULL, data BLOB)"
+            "version INTEGER NOT NULL, writer INTEGER NOT NULL, mtime INTEGER NOT NULL, "
+            "type INTEGER NOT NULL, name TEXT NOT NULL, data BLOB)"
         )
         mapping = b"card\n\tmap id=10de:1db1,node=pve,path=0000:5e:00.0\n"
         rows = [(5, 0, 4, "qemu-server", None), (6, 5, 8, "100.conf", b"onboot: 1\nhostpci0: mapping=card\n")]
         rows += [(7, 0, 4, "mapping", None), (8, 7, 8, "pci.cfg", mapping)]
         database.executemany("INSERT INTO tree VALUES (?, ?, 1, 0, 0, ?, ?, ?)", rows)
     database.close()
-    assert [influence.addresses for influence in started(tree).later] == [{CARD, SAME}]
+    assert [influence.addresses for influence in started(tree).later] == [frozenset({CARD, SAME})]
 
 
 def test_a_database_that_is_none_leaves_every_device_open(tree: Tree) -> None:
     (influence,) = started(proxmox(tree, "/var/lib/pve-cluster/config.db", b"not a database")).later
-    assert (influence.addresses, influence.drivers) == (None, {"vfio-pci"})
+    assert (influence.addresses, influence.drivers) == (None, frozenset({"vfio-pci"}))
 
 
 def test_xen_takes_what_a_guest_that_starts_with_it_lists(tree: Tree) -> None:
     (influence,) = started(tree.file("/etc/xen/auto/guest.cfg", f"pci = [ '{CARD}', ]\n")).later
-    assert influence.addresses == {CARD}
+    assert influence.addresses == frozenset({CARD})
 
 
 def test_a_hook_of_libvirts_counts_with_an_autostarted_guest_only(tree: Tree) -> None:

@@ -57,7 +57,7 @@ def test_every_rule_of_the_repository_is_taken_without_an_objection() -> None:
         ("NAME='x'", "dropped", "has no value in double quotes at \"NAME='x'\""),
         ('ATTR{driver_override}=="vfio-pci"', "dropped", "assigns nothing, and so has no effect"),
         ('ATTR{driver_override}+="vfio-pci"', "corrected", "has ATTR+=, which udev takes for ="),
-        ('ATTR{driver_override}="$drive"', "ignored", "has '$drive' in ATTR, which is no substitution that udev knows"),
+        ('ATTR{driver_override}="$drive"', "ignored", "has '$drive' in ATTR, which is not a substitution that udev knows"),
         ('KERNEL=="a", GOTO="end", NAME="x"', "ignored", 'has GOTO="end" without such a LABEL below it'),
     ],
 )

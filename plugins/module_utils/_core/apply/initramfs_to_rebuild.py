@@ -1,0 +1,57 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which file is the initramfs that a kernel boots with and that is rebuilt: the one that its boot entry names, whatever it is called."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.find_images import images_of, images_there
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.read import without_entry
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.generator import DRACUT
+from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image_file import is_microcode, is_program
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.next_boot import BootEntry
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.generator import Generator
+
+
+def initramfs_to_rebuild(host: Host, release: str, entry: BootEntry | None, generator: Generator | None) -> str:
+    """The path, whether the file exists or not.  Raises HostError if it cannot be determined which of several images it is."""
+    usual = (generator or DRACUT).image_path(host, release)
+    known = entry or without_entry(host, release)
+    paths, doubts = images_of(host, known)
+    named = [path for path in paths if host.is_file(path) and not is_microcode(host, path)]
+    if usual in named or (not named and host.is_file(usual)):
+        return usual
+    if len(named) == 1:
+        return named[0]
+    if named:
+        raise HostError(
+            f"{known.source} names several initramfs images ({', '.join(named)}): which of them to rebuild cannot be determined."
+        )
+    if entry is None or doubts:
+        seen = sorted(images_there(host))
+        if seen and not _belong_to_others(host, seen):
+            raise HostError(
+                f"Which initramfs kernel {release} boots with cannot be determined: {', '.join(seen[:3])} may be it, or {usual}.",
+                "Name the image in the boot loader's entry, or mount the partition that has the boot loader's files.",
+            )
+    return usual
+
+
+def _belong_to_others(host: Host, seen: t.Iterable[str]) -> bool:
+    """Whether each image has the release of an installed kernel, or is a copy, in its name: then a missing one is just missing."""
+    releases = [name for folder in ("/lib/modules", "/usr/lib/modules") for name in host.names(folder)]
+    return all(is_microcode(host, path) or any(release in path for release in releases) for path in seen)
+
+
+def refuse_program(host: Host, path: str, reason: str) -> None:
+    """Raises HostError if the image is a part of a program, which no generator of initramfs images writes."""
+    if is_program(host, path):
+        raise HostError(
+            f"{path} is a unified kernel image whose initramfs does not match the policy ({reason.rstrip('.')}).",
+            "Build it again with the program that made it: kernel-install, mkinitcpio, dracut --uefi or ukify.",
+        )
