@@ -7,8 +7,9 @@ from __future__ import annotations
 from corner import BOTH, IDS, LISTS, MODPROBE, SOFTDEP, Corner
 
 _MANY = ",".join(["1"] * 40)
-_FITS = "ids=8086:10d3" + ",10de:1b80" * 101
-_TOO_LONG = f"{_FITS}:1"
+# 1023 characters behind the `=`, and one more.
+_FITS = "ids=8086:10d3" + ",10de:1b80" * 101 + ":0:0"
+_TOO_LONG = f"{_FITS}0"
 SERIAL_IDS = "options vfio-pci ids=1b36:0002\n"
 
 

@@ -8,6 +8,7 @@ import dataclasses
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import install_command
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.programs import judge
 
 if t.TYPE_CHECKING:
@@ -22,8 +23,16 @@ MOST = 100
 def with_judged_commands(stage: Stage, tree: FileTree, inventory: Inventory | None = None) -> Stage:
     """The stage with what such commands may do, which run programs of ``tree``."""
     lines = [line for line in stage.config.directives if line.command == "install" and not _is_read(line.arguments)]
-    found = {str(line.source): judge(tree, line.arguments[1].strip(), str(line.source), stage.kernel, inventory) for line in lines[:MOST]}
+    found = {str(line.source): _judged(line.arguments[1].strip(), str(line.source), stage, tree, inventory) for line in lines[:MOST]}
     return dataclasses.replace(stage, install_commands=found) if found else stage
+
+
+def _judged(command: str, source: str, stage: Stage, tree: FileTree, inventory: Inventory | None) -> tuple[Influence, ...]:
+    program = command.split(maxsplit=1)[0].strip("\"'") if command else ""
+    if program.startswith("/") and not tree.exists(program):
+        # It is somewhere else at boot, as on a file system that is not mounted, or the line does nothing.
+        return (Influence(source, f"runs {program}, which is not there to be read"),)
+    return judge(tree, command, source, stage.kernel, inventory)
 
 
 def _is_read(arguments: tuple[str, ...]) -> bool:

@@ -103,7 +103,8 @@ def _functions(machine: Machine, kernel: Kernel, names: t.Iterable[str]) -> t.It
         module = MODULES_OF_DRIVERS.get(name, normalize_module_name(name))
         path = module_path(kernel, name)
         of_built_in = running.get(module) or initcalls.of_built_in(module)
-        found = of_built_in if path is None else function_of(machine.host, path, machine.cache)
+        # A file that does not tell has the function that it has elsewhere.
+        found = of_built_in if path is None else function_of(machine.host, path, machine.cache) or initcalls.of_built_in(module)
         if found is not None:
             yield name, found
 

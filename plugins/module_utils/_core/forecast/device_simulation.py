@@ -208,7 +208,8 @@ class DeviceSimulation:
         """The events that were caused, and those that they cause in turn."""
         while self._caused and self.state.exists:
             job = self._caused.pop(0)
-            self._events += 1
+            # A module is loaded once, so that the events of modules come to an end.
+            self._events += job.own
             if self._events > MOST_EVENTS:
                 self.state = dataclasses.replace(
                     self.state, doubt="Rules rebind the device again and again, each time in an event of that."

@@ -43,6 +43,7 @@ class Events:
         self._names = Distinctions.of(rules, self._around)
         self._effects = RuleEffects(stage, modprobe, others)
         self._known: dict[tuple[t.Hashable, ...], tuple[Effect, ...]] = {}
+        self._by_address: dict[str, tuple[Effect, ...]] = {}
         self.is_idle = not any(_does_something(rule) for rule in rules)
         """Whether no rule does anything at such an event."""
 
@@ -53,10 +54,13 @@ class Events:
 
     def of(self, device: Device) -> tuple[Effect, ...]:
         """The effects of the device's event, in order; the same object for devices that no rule distinguishes."""
-        key = self._names.key(device)
-        if key not in self._known:
-            self._known[key] = tuple(self._of(Subject.of(device, self._around.others), self._rules.about(device.address), device.modalias))
-        return self._known[key]
+        if device.address not in self._by_address:
+            key = self._names.key(device)
+            if key not in self._known:
+                subject = Subject.of(device, self._around.others)
+                self._known[key] = tuple(self._of(subject, self._rules.about(device.address), device.modalias))
+            self._by_address[device.address] = self._known[key]
+        return self._by_address[device.address]
 
     def _of(self, subject: Subject, rules: t.Sequence[Rule], modalias: str) -> t.Iterator[Effect]:
         evaluation = Evaluation(rules, self._around, subject, self._action)
@@ -75,7 +79,12 @@ def around_of(boot: Boot, stage: Stage, others: Devices) -> Surroundings:
 def settled(rules: t.Iterable[Rule], around: Surroundings, subject: Subject, action: str) -> t.Iterator[Rule]:
     """The rules that may matter to one kind of event, without the keys whose result is the same for all of them."""
     state = State(action)
+    jump: tuple[str, str] | None = None
     for rule in rules:
+        if jump is not None and jump[0] == rule.path:
+            if rule.label != jump[1]:
+                continue
+            jump = None
         if not _may_matter(rule):
             continue
         asked = [key for key in rule.keys if key.is_match and key.name in _SETTLED]
@@ -84,7 +93,11 @@ def settled(rules: t.Iterable[Rule], around: Surroundings, subject: Subject, act
             if rule.label is not None:
                 yield Rule(rule.path, rule.line, tuple(key for key in rule.keys if key.name == "LABEL"))
             continue
-        yield Rule(rule.path, rule.line, tuple(key for key in rule.keys if known.get(key) is not True)) if True in known.values() else rule
+        kept = Rule(rule.path, rule.line, tuple(key for key in rule.keys if known.get(key) is not True)) if True in known.values() else rule
+        yield kept
+        if kept.target is not None and all(key.name in ("GOTO", "LABEL") for key in kept.keys):
+            # Every event of this kind jumps.
+            jump = (kept.path, kept.target)
 
 
 def _may_matter(rule: Rule) -> bool:

@@ -42,7 +42,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.effec
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.equivalence import DeviceClasses
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.influences import Reach, Unclear
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.jobs import list_jobs, refusals_of
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.outcomes import Outcomes, unless_same
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.outcomes import Outcomes, unless_same, why_not_loaded
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import LoadRequest, Modprobe
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.registration import Registrar
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.runtime import jobs_of
@@ -98,7 +98,7 @@ class _Simulation:
         if any(depend_on_driver(stage.rules) for stage in boot.stages):
             followed.update(device.address for device in self._devices)
         self._outcomes = {device.address: Outcomes() for device in self._devices if device.address in followed}
-        self._autoprobe: dict[str, bool] = {}
+        self._autoprobe: dict[str, SetAutoprobe] = {}
         self._events: StageEvents | None = None
 
     def winners(self) -> dict[str, Winner]:
@@ -396,7 +396,7 @@ class _Simulation:
         for index in (*step.naming.get(device.address, ()), *(() if own is None else (own,))):
             for effect in step.concerns[index].about(device.address, OWN):
                 if isinstance(effect, SetAutoprobe) and (effect.address == device.address or index == own):
-                    self._autoprobe[device.address] = effect.on
+                    self._autoprobe[device.address] = effect
 
     def _doubt(self, devices: t.Sequence[Device], sentence: str) -> None:
         """A doubt about a stage applies to every device that is not certain to be bound by then and that a driver could match."""
@@ -417,7 +417,7 @@ class _Simulation:
             self._registrar.registering_in(at),
             None if self._takes_without_iommu(at) else self._no_iommu,
             self._registrar.vfio_pci_has_set("disable_denylist", at),
-            self._autoprobe.get(device.physical_function or "", True),
+            not self._is_kept_from_drivers(device),
             self._boot.declined.get(device.address, frozenset()),
             lambda registration: self._registrar.why_declined(registration, device),
         )
@@ -481,5 +481,16 @@ class _Simulation:
             sentence = f"Kernel {self._boot.release} has no list of its built-in drivers' IDs, and the device has no other native driver."
             yield Unclear(sentence, (None, ANOTHER))
 
+    def _is_kept_from_drivers(self, device: Device) -> bool:
+        """Whether the virtual function is not offered to drivers."""
+        written = self._autoprobe.get(device.physical_function or "")
+        return written is not None and not written.on
+
     def _no_driver(self, device: Device) -> Reason:
-        return Reason(f"modules.alias of {self._boot.release}", f"no module matches {device.modalias}")
+        """What decides that no driver comes, where nothing was tried."""
+        if device.is_virtual and self._is_kept_from_drivers(device):
+            return self._autoprobe[device.physical_function or ""].because
+        matching_module = next((one for stage in self._boot.stages for one in stage.kernel.natives(device.modalias)), None)
+        if matching_module is None:
+            return Reason(f"modules.alias of {self._boot.release}", f"no module matches {device.modalias}")
+        return why_not_loaded(self._boot, matching_module.module)

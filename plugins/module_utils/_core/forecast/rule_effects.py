@@ -105,7 +105,7 @@ class RuleEffects:
         value = done.value
         target = target_of(done.key, subject, self._others)
         # For an empty value udev writes nothing, not even a newline (WRITE_STRING_FILE_AVOID_NEWLINE in udev-rules.c).
-        if value == "":
+        if value == "" or target.kind == "nothing":
             return
         if value is None or target.kind == "unknown":
             yield self._unclear_attribute(done, target)

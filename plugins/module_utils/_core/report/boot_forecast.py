@@ -31,7 +31,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device, Inventory
 
 MARK = "\0"
-LONGEST_SEARCH = 3000
+LONGEST_SEARCH = 1000
 """The limit of the search for changes per kernel, in forecasts of one device: seconds, not minutes."""
 NOT_SEARCHED = "Not searched to the end: this host has too many devices that differ, or that will not be bound to the claimed driver."
 

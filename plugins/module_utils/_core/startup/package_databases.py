@@ -27,7 +27,8 @@ LARGEST_LIST = 16 << 20
 MOST_PACKAGES = 20_000
 # What nothing runs at boot: leaving it out keeps the index small.
 _UNASKED = re.compile(
-    r"(?:usr/)?(?:share/(?!initramfs-tools/|dracut/|mdadm/|netfilter|vfio|libvirt|ovs|openvswitch)|include/|src/|lib/(?:modules|firmware|python3?/dist-packages/[^/]*/test)/)"
+    r"(?:usr/)?(?:share/(?!initramfs-tools/|dracut/|mdadm/|netfilter|vfio|libvirt|ovs|openvswitch)"
+    r"|include/|src/|lib/(?:modules|firmware|python3?/dist-packages/[^/]*/test)/)"
 )
 _SUM = re.compile(r"^([0-9a-f]{32})  (\S[^\n]*)$", re.MULTILINE)
 _CONFFILE = re.compile(r"^ (/\S+) ([0-9a-f]{32})", re.MULTILINE)

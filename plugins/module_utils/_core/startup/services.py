@@ -132,5 +132,4 @@ def _environment(unit: Unit, tree: FileTree) -> dict[str, str]:
 
 def _assignments(text: str) -> t.Iterator[tuple[str, str]]:
     for match in _ASSIGNED.finditer(text):
-        name, value = next((match[index], match[index + 1]) for index in (1, 3, 5) if match[index])
-        yield name, value
+        yield from [(match[index], match[index + 1]) for index in (1, 3, 5) if match[index]][:1]

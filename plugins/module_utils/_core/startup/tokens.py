@@ -52,7 +52,8 @@ _REMOVES = re.compile(r"-[a-qs-zA-Z]*r[a-zA-Z]*|--remove(?:-.*)?")
 _WITH_VALUE = ("-C", "--config", "-d", "--dirname", "-S", "--set-version")
 # What reads an attribute, without a redirection into it.
 _READING = re.compile(
-    r"(?:-[efdrwxhsLzn]|(?:^|[\s;&|({`\"'])(?:cat|ls|stat|readlink|realpath|head|grep|find|test|chmod|chown|\[\[?)(?=\s)[^;|&>\n]*?)\s*(?:[\"'(]|\$\()*[^\s\"'|;&>]*$"
+    r"(?:-[efdrwxhsLzn]|(?:^|[\s;&|({`\"'])(?:cat|ls|stat|readlink|realpath|head|grep|find|test|chmod|chown|\[\[?)(?=\s)[^;|&>\n]*?)"
+    r"\s*(?:[\"'(]|\$\()*[^\s\"'|;&>]*$"
 )
 _REDIRECTS = re.compile(r">>?\s*[\"']?[^\s\"'|;&>]*$|\btee\b[^;|&\n]*$|\bof=[^\s]*$")
 REDIRECTION = re.compile(r"(?<![0-9=<>-])(?:>>?\|?|\btee(?:\s+-a)?\s)\s*(\"[^\"\n]*\"|'[^'\n]*'|[^\s;|&<>()]+)")

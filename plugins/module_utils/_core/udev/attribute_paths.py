@@ -14,7 +14,8 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.udev.key import Key
     from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import Devices, Subject
 
-Kind = t.Literal["device", "own driver", "driver", "bus", "unknown"]
+Kind = t.Literal["device", "own driver", "driver", "bus", "nothing", "unknown"]
+"""``nothing`` where what the path names does not exist, so that udev writes nothing."""
 OF_DEVICE = frozenset(("driver_override", "remove", "rescan", "sriov_drivers_autoprobe"))
 OF_DRIVER = frozenset(("bind", "unbind", "new_id", "remove_id"))
 OF_BUS = frozenset(("drivers_probe", "drivers_autoprobe", "rescan"))
@@ -50,7 +51,7 @@ def target_of(key: Key, subject: Subject, others: Devices) -> Target:
     subsystem, name, rest = another
     parts = rest.split("/")
     if subsystem == PCI:
-        return _from_device(name, parts, others) if name in others or not others else Target("unknown", "", parts[-1])
+        return _from_device(name, parts, others) if name in others or not others else Target("nothing", "", parts[-1])
     if (subsystem, name) == ("subsystem", PCI):
         return _from_bus(parts, others)
     if subsystem == "drivers" and name.startswith(f"{PCI}:"):

@@ -58,6 +58,8 @@ class Rules:
     files: Files = dataclasses.field(default_factory=Files)
     complete: bool = False
     """Whether these are all the rules that can set a property or tag that one of them asks for."""
+    masked: tuple[str, ...] = ()
+    """The files that are none, as a link to /dev/null: those of the same names in other folders do not count."""
 
     @classmethod
     def read(
@@ -88,7 +90,8 @@ class Rules:
             words = asked
         found = tuple(rule for path in contents for rule in taken.get(path, ()))
         files = Files.read(tree, (key for rule in found for key in rule.keys if key.is_match or key.is_run))
-        return cls(found, tuple(sorted(problems, key=lambda one: (one.path, one.line))), files, complete=True)
+        masked = tuple(tree.shown(path) for path in masked_files(tree, directories))
+        return cls(found, tuple(sorted(problems, key=lambda one: (one.path, one.line))), files, complete=True, masked=masked)
 
     def only(self, kept: t.Callable[[Rule], bool]) -> Rules:
         """Those of the rules that are kept."""
@@ -111,12 +114,22 @@ class Rules:
 
 def chosen_files(tree: FileTree, directories: t.Sequence[str] = DIRECTORIES) -> tuple[str, ...]:
     """The files of rules that udev reads, in its order.  One that is not a file, as a link to /dev/null, still hides its namesakes."""
+    return tuple(path for path in _by_name(tree, directories) if tree.is_file(path))
+
+
+def masked_files(tree: FileTree, directories: t.Sequence[str] = DIRECTORIES) -> tuple[str, ...]:
+    """Those that hide their namesakes and are not files."""
+    return tuple(path for path in _by_name(tree, directories) if not tree.is_file(path))
+
+
+def _by_name(tree: FileTree, directories: t.Sequence[str]) -> tuple[str, ...]:
+    """Of the files of a name the one in the first directory."""
     chosen: dict[str, str] = {}
     for directory in directories:
         for name in tree.names(directory):
             if name.endswith(SUFFIX):
                 chosen.setdefault(name, f"{directory}/{name}")
-    return tuple(path for path in (chosen[name] for name in sorted(chosen)) if tree.is_file(path))
+    return tuple(chosen[name] for name in sorted(chosen))
 
 
 def _content(tree: FileTree, path: str) -> bytes:

@@ -72,17 +72,24 @@ class Subject:
     device: Device | None = None
     driver: str | None = None
     """The driver that it has for all of the boot; None if that is to be simulated or cannot be determined."""
-    parents: tuple[Subject, ...] = ()
-    """The nearest first."""
     all_parents: bool = True
-    """Whether these are all."""
+    """Whether all devices above it are known."""
     is_event_s: bool = False
-    known_attributes: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+    others: Devices = dataclasses.field(default_factory=dict, repr=False, compare=False, hash=False)
 
     @classmethod
     def of(cls, device: Device, others: Devices = NO_DEVICES) -> Subject:
         """A PCI function, with the bridges above it."""
-        return dataclasses.replace(_function(device, others), is_event_s=True)
+        return cls(device.address, "pci", device.path, device, None, device.path is not None, True, others)
+
+    @functools.cached_property
+    def parents(self) -> tuple[Subject, ...]:
+        """The devices above it, the nearest first."""
+        if self.device is None:
+            return ()
+        if self.device.path is None:
+            return _possible_bridges(self.device, self.others)
+        return tuple(_above(self.device.path, self.others))
 
     def property(self, name: str) -> str | None:
         """What the kernel gives its events; empty if it gives none of this name, None if it cannot be determined."""
@@ -99,7 +106,7 @@ class Subject:
         """A file of its folder in sysfs, as far as it follows from what is known, and stays the same."""
         device = self.device
         if device is None:
-            return self.known_attributes.get(name)
+            return None
         get = _IDENTITY.get(name)
         if get is not None:
             return get(device)
@@ -126,15 +133,6 @@ class Subject:
         if path == "boot_vga":
             return device.class_code >> 8 == VGA
         return None
-
-
-def _function(device: Device, others: Devices) -> Subject:
-    path = device.path
-    if path is None:
-        above, whole = _possible_bridges(device, others), False
-    else:
-        above, whole = tuple(_above(path, others)), True
-    return Subject(device.address, "pci", path, device, None, above, whole)
 
 
 def _above(path: str, others: Devices) -> t.Iterator[Subject]:

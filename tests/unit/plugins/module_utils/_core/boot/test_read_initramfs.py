@@ -147,9 +147,17 @@ def test_an_index_without_its_text_cannot_be_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("rules", [Link("/dev/null"), "# nothing\n"])
-def test_without_the_rule_that_loads_drivers_the_coldplug_is_in_doubt(tmp_path: Path, rules: Entry) -> None:
-    (doubt,) = stage(tmp_path, initramfs_tools() | {"etc/udev/rules.d/80-drivers.rules": rules}).doubts
-    assert doubt == f"{IMAGE}:/etc/udev/rules.d/80-drivers.rules does not load drivers as on other hosts."
+def test_rules_that_are_masked_or_changed_are_read_as_they_are(tmp_path: Path, rules: Entry) -> None:
+    one = stage(tmp_path, initramfs_tools() | {"etc/udev/rules.d/80-drivers.rules": rules})
+    assert one.doubts == ()
+    assert not any("kmod load" in key.value for rule in one.rules.rules for key in rule.keys)
+    assert one.rules.masked == ((f"{IMAGE}:/etc/udev/rules.d/80-drivers.rules",) if isinstance(rules, Link) else ())
+
+
+def test_an_image_with_udev_but_without_the_rule_that_loads_drivers_is_in_doubt(tmp_path: Path) -> None:
+    entries = {name: entry for name, entry in initramfs_tools().items() if not name.endswith("80-drivers.rules")}
+    (doubt,) = stage(tmp_path, entries).doubts
+    assert doubt.startswith(f"{IMAGE}:/usr/lib/udev/rules.d has no 80-drivers.rules: ")
 
 
 def test_an_image_of_another_generator_is_a_doubt(tmp_path: Path) -> None:

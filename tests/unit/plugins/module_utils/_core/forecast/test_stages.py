@@ -263,3 +263,22 @@ def test_all_drivers_that_decline_the_device_are_named() -> None:
     both = boot(rules=COLDPLUG, modules={"first": [NVIDIA_DISPLAY], "second": [NVIDIA_DISPLAY]})
     won = winner(dataclasses.replace(both, declined={ADDRESS: frozenset(("second", "first"))}))
     assert "first, second could have bound to the device" in told(won)[-1]
+
+
+def test_the_mask_of_the_rules_that_load_drivers_is_the_reason() -> None:
+    root = stage(ROOT, rules={"/usr/lib/udev/rules.d/50-other.rules": 'ACTION=="add", ATTR{power/control}="auto"\n'})
+    masked = dataclasses.replace(root, rules=dataclasses.replace(root.rules, masked=("/etc/udev/rules.d/80-drivers.rules",)))
+    won = winner(boot(masked))
+    assert (won.driver, won.certainty) == (None, CERTAIN)
+    assert told(won)[0].startswith("/etc/udev/rules.d/80-drivers.rules: is not a file and masks the rules")
+    assert told(winner(boot(root)))[0] == "udev rules: none of them loads nouveau, which matches the device, by `kmod load`"
+
+
+def test_the_attribute_that_keeps_virtual_functions_from_drivers_is_the_reason() -> None:
+    physical = device(ADDRESS, "8086:10c9", class_code=0x020000, driver="igb", max_virtual_functions=7)
+    function = device(OTHER, "8086:10ca", class_code=0x020000, physical_function=ADDRESS)
+    modules = {"igb": ["pci:v00008086d000010C9sv*sd*bc*sc*i*"], "igbvf": ["pci:v00008086d000010CAsv*sd*bc*sc*i*"]}
+    site = f'ACTION=="add", KERNEL=="{ADDRESS}", ATTR{{sriov_drivers_autoprobe}}="0"\n'
+    found = boot(modules=modules, rules={**COLDPLUG, "/etc/udev/rules.d/90-site.rules": site})
+    won = forecast([physical, function], found)[OTHER]
+    assert (won.driver, told(won)) == (None, ["/etc/udev/rules.d/90-site.rules:1: sriov_drivers_autoprobe=0"])

@@ -324,6 +324,10 @@ def test_an_id_that_is_taken_away_is_no_longer_the_driver_s() -> None:
     assert forecast([CARD], boot_with(rules + late, modprobe=IDS + "blacklist nouveau\n"))[CARD.address].driver is None
 
 
+def test_what_is_written_to_a_device_that_is_not_there_goes_nowhere() -> None:
+    assert owners('SUBSYSTEM=="pci", ATTR{[pci/0000:7f:00.0]driver_override}="vfio-pci"\n') == [NATIVE, NATIVE]
+
+
 @pytest.mark.parametrize("attribute", ["power/control", "reset", "reset_method", "enable", "d3cold_allowed", "uevent", "msi_bus", "rescan"])
 def test_attributes_that_bind_nothing_change_nothing(attribute: str) -> None:
     assert owners(f'ATTR{{{attribute}}}="1"\n') == [NATIVE, NATIVE]

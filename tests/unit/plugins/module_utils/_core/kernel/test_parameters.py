@@ -122,6 +122,7 @@ def test_the_kernel_itself_hands_built_in_modules_theirs(line: str, values: list
         ("100008086:1000010d3", CARD, False),
         ("8086:10d3:x", CARD, False),
         ("8086:10d3:", CARD, False),
+        ("8086:10d3 5", CARD, False),
         ("8086:10dz", PciId(0x8086, 0x10D), False),
         ("0x:11e8", PciId(0, 0x11E8), True),
         ("10de:ffffffff", PciId(0x10DE, ANY), True),

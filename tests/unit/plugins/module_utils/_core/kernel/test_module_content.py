@@ -1,0 +1,22 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is read of a module's file, and kept."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_content import ModuleContent
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameter_types import ParameterType
+from ansible_collections.vfio.variants.tests.unit.driver_files import Driver, Entry, driver_file
+from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13, NVIDIA_DISPLAY
+
+
+def test_what_is_kept_is_the_same_when_it_is_read_again() -> None:
+    file = driver_file(DEBIAN_13, [Driver(b"gpu", (Entry(0x10DE, 0x1DB1),))], aliases=[NVIDIA_DISPLAY], parmtype="ids:string")
+    read = ModuleContent.parse(file, "gpu.ko")
+    assert (read.info.aliases, len(read.tables.drivers)) == ((NVIDIA_DISPLAY,), 1)
+    typed = dataclasses.replace(read, info=dataclasses.replace(read.info, types={"sizes": ParameterType("array of int", 4)}))
+    for content in (read, typed):
+        assert ModuleContent.from_cache(json.loads(json.dumps(content.to_cache()))) == content
