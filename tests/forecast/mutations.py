@@ -325,7 +325,7 @@ MUTATIONS = (
     Mutation(
         "an image has its own rules",
         f"{_SIMULATION}.winners",
-        _with_stages(lambda stage, root: dataclasses.replace(stage, rules=root.rules)),
+        _with_stages(lambda stage, root: dataclasses.replace(stage, rules=root.rules, programs=root.programs)),
     ),
     Mutation(
         "an image has only its own modules",
