@@ -62,6 +62,7 @@ def campaigns(bench: Workbench) -> dict[str, Check]:
         "core mistakes": bench.check(
             "mistakes in the core are noticed", "tests/mutants/run", "--count", "600", "--seed", "1", seconds=14400
         ),
+        "remedies": bench.check("every remedy, tried on its host", "tests/forecast/run", "--remedies", seconds=7200, counts=True),
         "forecast mistakes": bench.check("broken forecasts are noticed", "tests/forecast/run", "--mutations", seconds=3600, counts=True),
     }
     return found | {f"scenario {name}": molecule_check(bench, name) for name in scenarios(bench.checkout)}

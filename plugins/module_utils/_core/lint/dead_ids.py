@@ -117,10 +117,20 @@ def softdeps_on_a_module_without_ids(host: HostPolicy) -> t.Iterator[Finding]:
                     continue
                 names = listed(tuple(device.address for device in devices))
                 took = f"{names} will be bound to {entry.arguments[0]}" if names else f"this does not affect {entry.arguments[0]}"
-                ids = listed(tuple(dict.fromkeys(device.id for device in devices))) if devices else "vendor:device"
                 said = f"{entry.source} loads {module} before {entry.arguments[0]}, but nothing makes {module} bind to a device: {took}."
-                advice = f"Add `options {module} ids={ids.replace(' and ', ',').replace(', ', ',')}` or a driver_override rule."
+                advice = _way_to_bind(module, root, devices)
                 yield Finding("softdep-without-ids", str(entry.source), f"{said} {advice}", tuple(device.address for device in devices))
+
+
+def _way_to_bind(module: str, root: Stage, devices: t.Sequence[Device]) -> str:
+    """The devices of one native may be for different purposes: an ID is named only if it is the only one, and no list exists."""
+    ids = tuple(dict.fromkeys(device.id for device in devices))
+    given = given_ids(root.config).get(module, ())
+    if given:
+        return f"Write the ID of the device that is meant (lspci -n) into ids= at {given[-1].source}, or a driver_override rule."
+    if len(ids) > 1:
+        return f"Write `options {module} ids=` with the ID of the device that is meant (lspci -n), or a driver_override rule."
+    return f"Add `options {module} ids={ids[0] if ids else 'vendor:device'}` or a driver_override rule."
 
 
 def _vfio_before(entry: Directive, host: HostPolicy) -> t.Iterator[str]:

@@ -16,6 +16,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.lint import (
     misread_lines,
     misread_lists,
     misspelt_words,
+    refused_values,
     stale_image,
     udev_mistakes,
     unloadable,
@@ -85,6 +86,7 @@ CHECKS: tuple[Check, ...] = (
     misspelt_words.misspelt_words,
     misspelt_words.words_of_another_initramfs,
     misspelt_words.stray_words,
+    refused_values.refused_values,
 )
 
 

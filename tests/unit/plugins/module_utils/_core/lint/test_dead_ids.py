@@ -9,6 +9,7 @@ import pytest
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import effective_ids
 from ansible_collections.vfio.variants.tests.unit.boots import boot, device, stage
 from ansible_collections.vfio.variants.tests.unit.judged import judged, kinds, sentence
+from ansible_collections.vfio.variants.tests.unit.trees import ANY_VFIO
 
 V100 = device("0000:3b:00.0", driver="nouveau")
 SECOND = device("0000:5e:00.0", driver="nouveau")
@@ -131,3 +132,16 @@ def test_of_a_built_in_module_that_ids_count_which_the_kernel_takes() -> None:
     assert given.value == "10de:1db1"
     loadable = boot(cmdline=line)
     assert [one.value for one in effective_ids(loadable, loadable.stages[0])] == ["8086:ffff"]
+
+
+def test_other_devices_of_the_native_are_never_added_to_a_list() -> None:
+    sound = [device("0000:01:00.1", "10de:10f0", class_code=0x040300), device("0000:00:1f.3", "8086:7ad0", class_code=0x040300)]
+    modules = {"snd_hda_intel": ["pci:v*d*sv*sd*bc04sc03i00*"], "vfio_pci_core": [], "vfio_pci": [ANY_VFIO]}
+    softdep = "softdep snd_hda_intel pre: vfio-pci\n"
+    for before, where in (
+        ("options vfio-pci ids=10de:1b81\n", "at /etc/modprobe.d/site.conf:1"),
+        ("", "`options vfio_pci ids=` with the ID"),
+    ):
+        said = sentence("softdep-without-ids", boot(modprobe=before + softdep, modules=modules), devices=sound)
+        assert "8086:7ad0" not in said
+        assert where in said

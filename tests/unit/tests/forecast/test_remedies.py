@@ -1,0 +1,43 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Changes that are suggested on recorded hosts help and harm no device, and one that does not is noticed."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import command
+import pytest
+import recorded_hosts
+from records import Corpus
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy import suggested_change
+
+EVERY = 350
+
+
+def run(folder: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, list[str]]:
+    """What is said about a sample of the hosts."""
+    corpus = Corpus.known(command.OBSERVED)
+    boots = folder / "boots.jsonl"
+    records = [corpus.find(case) for case in corpus.cases()[::EVERY]]
+    boots.write_text("".join(f"{record.text()}\n" for record in records if record is not None), encoding="utf-8")
+    shutil.copy(recorded_hosts.beside(command.OBSERVED), recorded_hosts.beside(boots))
+    return command.main(["--remedies", str(boots), "--jobs", "1"]), capsys.readouterr().out.splitlines()
+
+
+def test_every_change_that_is_suggested_helps_and_harms_no_device(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, said = run(tmp_path, capsys)
+    assert status == 0
+    assert said[-1].endswith(" passed, 0 failed")
+    assert int(said[-1].split()[0]) > 5
+
+
+def test_a_change_that_does_not_help_fails_the_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(suggested_change.Search, "_moved", lambda _self, _change, device, _driver: (device.address,))
+    status, said = run(tmp_path, capsys)
+    assert status == 1
+    assert any(line.startswith("FAILED: ") for line in said)
