@@ -93,7 +93,7 @@ CONTROLS: dict[str, t.Callable[[Tree], Tree]] = {
         'for g in /sys/devices/system/cpu/cpu*/cpufreq/scaling_governor; do echo performance > "$g"; done\nexit 0\n',
         0o755,
     ),
-    "an exporter of metrics that is no root": lambda tree: unit(
+    "an exporter of metrics that is not root": lambda tree: unit(
         tree.file("/usr/local/bin/node_exporter", ELF, 0o755),
         "node_exporter.service",
         "[Service]\nUser=prometheus\nExecStart=/usr/local/bin/node_exporter\n[Install]\nWantedBy=multi-user.target\n",

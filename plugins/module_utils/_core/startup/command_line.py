@@ -34,6 +34,8 @@ class Words:
     runs: tuple[str, ...] = ()
     credentials: tuple[str, ...] = ()
     """The names of credentials that bring configuration."""
+    keeps_devices: bool = False
+    """Whether Live Update is on, with which devices stay bound across a kexec (liveupdate= in kernel-parameters.txt)."""
 
     @classmethod
     def of(cls, cmdline: Cmdline) -> Words:
@@ -49,6 +51,7 @@ class Words:
             tuple(map(with_suffix, cmdline.values("systemd.mask"))),
             cmdline.values("systemd.run"),
             tuple(name for name in (value.partition(":")[0] for value in given) if ACTING_CREDENTIAL.match(name)),
+            cmdline.values("liveupdate")[-1:] in (("on",), ("1",), ("y",), ("yes",), ("true",)),
         )
 
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
@@ -36,6 +37,7 @@ GENERATORS = ("/etc/systemd/system-generators", "/usr/local/lib/systemd/system-g
 BUS_SERVICES = ("/usr/local/share/dbus-1/system-services", "/usr/share/dbus-1/system-services")
 DEBUG_GENERATOR = "systemd-debug-generator"
 RUN_GENERATOR = "systemd-run-generator"
+KEXEC = "/etc/default/kexec"
 # They are simulated, or judged from their configuration.
 SIMULATED = (
     "driverctl@",
@@ -128,6 +130,9 @@ class _Reader:
         if self._generator(RUN_GENERATOR):
             for command in self._words.runs:
                 yield from self._judge.of(command, f"{self._source}: systemd.run=", {})
+        if self._words.keeps_devices:
+            fact = "may keep devices bound across a kexec, as they are when it happens"
+            yield Influence(f"{self._source}: liveupdate=", fact, frozenset(("bind",)))
         for name in self._words.credentials:
             yield Influence(f"{self._source}: systemd.set_credential={name}", "brings configuration for systemd", UNBOUNDED)
         yield from self._generators()
@@ -153,6 +158,11 @@ class _Reader:
         yield from guests.read(self._host, self._inventory, self._judge, self._is_started)
 
     def assumes(self) -> tuple[str, ...]:
+        text = (self._host.head(KEXEC, 1 << 14) or b"").decode("utf-8", "replace")
+        loaded = re.search(r"^\s*LOAD_KEXEC=[\"']?true", text, re.MULTILINE) is not None
+        return (*self._of_packages(), *((f"The boot is not one by kexec, which {KEXEC} sets up.",) if loaded else ()))
+
+    def _of_packages(self) -> tuple[str, ...]:
         found = len(self._started.found)
         if self._ownership.is_readable:
             return (f"Programs that {found} units start act on no driver where they are as their packages brought them.",) if found else ()

@@ -200,6 +200,16 @@ def test_a_generator_of_no_package_may_do_anything(tree: Tree) -> None:
     assert sources(tree) == []
 
 
+def test_live_update_may_keep_devices_as_they_are(tree: Tree) -> None:
+    assert sources(tree, "liveupdate=on") == [f"{GRUB}: liveupdate="]
+    assert sources(tree, "liveupdate=off") == []
+
+
+def test_a_boot_by_kexec_is_assumed_not_to_be_one(tree: Tree) -> None:
+    assert len(started(tree).assumes) == 1
+    assert "kexec" in started(tree.file("/etc/default/kexec", "LOAD_KEXEC=true\n")).assumes[-1]
+
+
 # -- scripts and schedules
 
 
