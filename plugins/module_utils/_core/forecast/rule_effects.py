@@ -193,7 +193,7 @@ class RuleEffects:
         if done.value is None:
             yield self._unclear(done, frozenset(("load",)), "may load a module", None)
             return
-        names = [word.strip("'\"") for word in done.value.split()][2:]
+        names = raw[2:] if done.value == done.key.value else [word.strip("'\"") for word in done.value.split()][2:]
         source = Reason(str(done.rule), f"{done.key.name} {done.key.value}")
         if not names and modalias is None:
             yield self._unclear(done, frozenset(("load",)), "may load a module", None)

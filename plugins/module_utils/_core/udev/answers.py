@@ -76,6 +76,8 @@ def property_of(name: str, subject: Subject, around: Surroundings, state: State)
 
 def expanded(text: str, subject: Subject, around: Surroundings, state: State) -> str | None:
     """A value with its substitutions; None if one of them cannot be determined."""
+    if "$" not in text and "%" not in text:
+        return text if len(text) < _LONGEST_VALUE else None
     parts: list[str] = []
     position = 0
     for one in substitutions(text):

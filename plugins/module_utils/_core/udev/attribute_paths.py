@@ -66,6 +66,11 @@ def _from_subject(subject: Subject, parts: list[str], others: Devices) -> Target
         return _from_bus(parts, others)
     if subject.subsystem == "drivers" and subject.name is not None:
         return _from_driver(subject.name, parts, others)
+    if len(parts) == 1:
+        # No PCI function's, nor its driver's.
+        return Target("nothing", "", parts[0])
+    if subject.subsystem == "module" and len(parts) > 2 and parts[0] == "drivers" and parts[1].startswith(f"{PCI}:"):
+        return _from_driver(parts[1][len(PCI) + 1 :], parts[2:], others)
     return Target("unknown", "", parts[-1])
 
 

@@ -33,11 +33,11 @@ class Key:
     value: str
     ignores_case: bool = False
 
-    @property
+    @functools.cached_property
     def is_match(self) -> bool:
         return self.operator in ("==", "!=")
 
-    @property
+    @functools.cached_property
     def is_run(self) -> bool:
         """Whether udev runs it while it compares, and goes on by its result: PROGRAM and IMPORT, with any operator but `-=`."""
         return self.name in ("PROGRAM", "IMPORT")
@@ -62,12 +62,12 @@ class Key:
         # A builtin comes before a program.
         return len(_MATCHED) + 20 + 2 * after + (self.name == "RUN" and self.attribute != "builtin")
 
-    @property
+    @functools.cached_property
     def words(self) -> list[str]:
         """A command's words."""
         return [word.strip("'\"") for word in self.value.split()]
 
-    @property
+    @functools.cached_property
     def is_builtin(self) -> bool:
         """Whether a command is one of udev's own: IMPORT{program} of such a name is one, too."""
         return self.attribute == "builtin" or (self.name == "IMPORT" and self.attribute == "program" and self.words[:1] == ["kmod"])

@@ -9,7 +9,16 @@ import typing as t
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import CERTAIN, INITRAMFS, RACE, ROOT, UNKNOWN, Winner
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import (
+    CERTAIN,
+    INITRAMFS,
+    RACE,
+    ROOT,
+    UNKNOWN,
+    Assigned,
+    Later,
+    Winner,
+)
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.forecast import forecast
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import Rules, parse
@@ -431,6 +440,11 @@ def test_a_module_s_own_event_can_bind() -> None:
     assert won.driver == "vfio-pci"
 
 
+@pytest.mark.parametrize("keys", ['DEVPATH=="*", KERNEL=="0000:01:00.0"', 'SUBSYSTEM=="?*", KERNEL=="0000:01:00.0"', 'SUBSYSTEM=="pci|*"'])
+def test_an_override_that_is_written_at_every_event_is_written_to_functions_alone(keys: str) -> None:
+    assert all(certainty != UNKNOWN for _driver, certainty in owners(f'{keys}, ATTR{{driver_override}}="vfio-pci"\n'))
+
+
 # -- rules of which it is not known whether they match
 
 
@@ -441,3 +455,15 @@ def test_a_rule_that_may_match_lists_what_it_would_do() -> None:
     assert found[CARD.address].certainty == UNKNOWN
     assert {"nouveau", "vfio-pci"} <= set(found[CARD.address].outcomes)
     assert found[OTHER.address].certainty == CERTAIN
+
+
+# -- driverctl and virtual functions
+
+
+def test_driverctl_takes_a_virtual_function_when_it_appears() -> None:
+    owner = device("0000:05:00.0", "8086:10d3", class_code=0x020000, driver="e1000e", max_virtual_functions=2)
+    function = device("0000:05:10.0", "8086:10d3", class_code=0x020000, physical_function=owner.address)
+    saved = {function.address: Assigned("vfio-pci", f"/etc/driverctl.d/pci-{function.address}")}
+    found = forecast((owner, function), boot_with("", later=Later(driverctl=saved)))
+    assert (found[owner.address].driver, found[function.address].driver) == ("e1000e", "vfio-pci")
+    assert "driverctl binds" in " ".join(map(str, found[function.address].because))
