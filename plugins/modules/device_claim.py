@@ -47,7 +47,7 @@ options:
     type: bool
     default: false
   timeout:
-    description: Time limit of each step in seconds.
+    description: Time limit of each step in seconds, from 1 to 86400.
     type: int
     default: 60
 notes:
@@ -140,7 +140,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.claim.argument
     pending_of,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import ClaimState
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import run_module
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import readable_options, run_module
 
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
     **CLAIM_ARGUMENTS,
@@ -163,12 +163,13 @@ def request(options: t.Mapping[str, t.Any]) -> BindRequest:
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec=ARGUMENTS,
-        mutually_exclusive=CLAIM_EXCLUSIVE,
-        required_one_of=[("claims", "devices")],
-        supports_check_mode=True,
-    )
+    with readable_options():
+        module = AnsibleModule(
+            argument_spec=ARGUMENTS,
+            mutually_exclusive=CLAIM_EXCLUSIVE,
+            required_one_of=[("claims", "devices")],
+            supports_check_mode=True,
+        )
     run_module(module, lambda host: ensure(host, request(module.params), module.check_mode).result())
 
 

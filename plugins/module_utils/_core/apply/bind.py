@@ -12,6 +12,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.claim.bind_pla
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import AUTO, assign, companions, modules_of, with_companions
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guards import refuse_what_is_used
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.time_limit import checked_timeout
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import driver_names
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel, running_release
@@ -43,8 +44,7 @@ class BindRequest:
     timeout: int = 60
 
     def __post_init__(self) -> None:
-        if self.timeout < 1:
-            raise HostError(f"timeout: {self.timeout} is too short.", "Allowed are whole seconds, 1 or more.")
+        checked_timeout(self.timeout)
         if not self.claims:
             raise HostError("devices: no device is named.", "Give devices, or a list of claims.")
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import shutil
 import stat as stat_bits
@@ -16,12 +15,12 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache_dir import CacheDirectory, open_private
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.lock import LOCK_DIRECTORY, LOCK_TIMEOUT, locked
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.read_log import CONTENT, LINK, NAMES, STATUS, TYPE, ReadLog, Seen
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.sysfs import DirectoryHandle, write_with_timeout
 
 T = t.TypeVar("T")
 MISSING = (errno.ENOENT, errno.ENOTDIR)
-LOCK = "/run/lock/vfio-variants.lock"
 # GNU timeout's own exit codes: 124 after SIGTERM, 137 after SIGKILL
 TIMED_OUT = (124, 137)
 MAX_LINKS = 40
@@ -444,22 +443,12 @@ class Host:
             raise HostError(f"The kernel refused '{value}' for {path}: {os.strerror(code)}.", facts={"errno": code})
 
     @contextlib.contextmanager
-    def lock(self, timeout: float = 600) -> t.Iterator[None]:
-        """Lock this host against other runs of the collection.  Raises HostError if that takes more than ``timeout`` seconds."""
-        self.make_directory(os.path.dirname(LOCK), 0o1777)
-        with open(self._whole(LOCK), "a", encoding="utf-8") as file:
-            deadline = time.monotonic() + timeout
-            while True:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if time.monotonic() > deadline:
-                        raise HostError(
-                            f"Another run of this collection has been changing this host for more than {timeout:g} s.",
-                            f"`fuser {LOCK}` names it.",
-                        ) from None
-                    time.sleep(POLL)
+    def lock(self, timeout: float = LOCK_TIMEOUT) -> t.Iterator[None]:
+        """Lock this host against other runs of the collection.
+
+        Raises HostError without root, and if another run holds the lock for more than ``timeout`` seconds.
+        """
+        with locked(self.path(LOCK_DIRECTORY), timeout):
             yield
 
     @contextlib.contextmanager

@@ -71,15 +71,15 @@ class DirectoryHandle:
 def write_with_timeout(path: str, data: bytes, timeout: float) -> int | None:
     """Write ``data`` to ``path`` in a child process.  Returns 0, the errno, or None if it did not end within ``timeout`` seconds.
 
-    The child keeps none of this process's standard streams, so that an SSH connection, which waits for them to be closed,
-    can end while the child is still blocked in the kernel.
+    The child keeps none of this process's files: an SSH connection, which waits for the standard streams to be closed, can end while
+    the child is still blocked in the kernel, and a lock on an open file (flock(2)) ends with this process's own handle of it.
     """
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
         # The child must end here in any case: it is a copy of the caller and would go on with the caller's work.
         try:
-            _write_and_report(path, data, reader, writer)
+            _write_and_report(path, data, writer)
         finally:
             os._exit(0)
     os.close(writer)
@@ -94,14 +94,14 @@ def write_with_timeout(path: str, data: bytes, timeout: float) -> int | None:
     return int(struct.unpack("i", answer)[0]) if len(answer) == 4 else errno.EIO
 
 
-def _write_and_report(path: str, data: bytes, reader: int, writer: int) -> None:
+def _write_and_report(path: str, data: bytes, writer: int) -> None:
     code = 0
     try:
         os.setsid()
         null = os.open(os.devnull, os.O_RDWR)
         for stream in (0, 1, 2):
             os.dup2(null, stream)
-        os.close(reader)
+        _keep_only(writer)
         target = os.open(path, os.O_WRONLY)
         os.write(target, data)
     except OSError as error:
@@ -109,3 +109,11 @@ def _write_and_report(path: str, data: bytes, reader: int, writer: int) -> None:
     # The caller has closed its end if the write took longer than its timeout.
     with contextlib.suppress(BrokenPipeError):
         os.write(writer, struct.pack("i", code))
+
+
+def _keep_only(handle: int) -> None:
+    """Close every open file of this process but the standard streams and ``handle``."""
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) > 2 and int(name) != handle:
+            with contextlib.suppress(OSError):
+                os.close(int(name))
