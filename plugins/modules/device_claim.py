@@ -15,7 +15,9 @@ description:
   - Binds each claimed device to its driver through C(driver_override), immediately, without a reboot.
   - A device that is already bound as claimed is not touched.
   - The whole IOMMU group is considered, because user space can only be given a group as a whole.
-  - If a device is in use, the module fails before it changes anything, and names the process, file system or network interface.
+  - If the host needs a device or is using it, the module fails before it changes anything, and names the process, file system or
+    network interface; see O(claims[].guards).
+  - The module fails before it changes anything if the kernel has no IOMMU, because no VFIO driver can take a device then.
   - Each step has a time limit. If one fails, every device is bound to its former driver again.
   - The bindings are lost at the next boot; M(vfio.variants.boot_policy) makes them permanent.
 extends_documentation_fragment:
@@ -41,11 +43,8 @@ options:
     default: claim
   force:
     description:
-      - Bind devices even if they are in use.
-      - A device that the host itself depends on, such as the disk of the root file system or the interface of the default
-        route, is never unbound.
+      - This option was removed, and is refused. Use O(claims[].guards), which ignores one reason at a time.
     type: bool
-    default: false
   timeout:
     description: Time limit of each step in seconds, from 1 to 86400.
     type: int
@@ -140,24 +139,27 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.claim.argument
     pending_of,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import ClaimState
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import readable_options, run_module
 
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
     **CLAIM_ARGUMENTS,
     "state": {"type": "str", "choices": [*t.get_args(ClaimState)], "default": "present"},
     "group": {"type": "str", "choices": [*t.get_args(BindGroupMode)], "default": "claim"},
-    "force": {"type": "bool", "default": False},
+    "force": {"type": "bool"},
     "timeout": {"type": "int", "default": 60},
 }
 
 
 def request(options: t.Mapping[str, t.Any]) -> BindRequest:
+    """What the options ask for.  Raises HostError where they are not valid."""
+    if options["force"] is not None:
+        raise HostError("force: this option was removed.", "Name what may be ignored: `guards: {in_use: ignore, data_mounts: ignore}`.")
     return BindRequest(
         claims=claims_of(options),
         pending_modules=pending_of(options),
         state=options["state"],
         group=options["group"],
-        force=options["force"],
         timeout=options["timeout"],
     )
 

@@ -4,13 +4,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply import binding
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.judgement import Judge
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.bind_plan import Binding, is_viable, plan_bind, plan_release
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import AUTO, assign, companions, modules_of, with_companions
-from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guards import refuse_what_is_used
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guards import refuse
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.time_limit import checked_timeout
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
@@ -18,7 +20,6 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel, running_release
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import select
-from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses import uses_of
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import Claim, ClaimState
@@ -40,7 +41,6 @@ class BindRequest:
     pending_modules: tuple[PendingModule, ...] = ()
     state: ClaimState = "present"
     group: BindGroupMode = "claim"
-    force: bool = False
     timeout: int = 60
 
     def __post_init__(self) -> None:
@@ -101,11 +101,13 @@ def ensure(host: Host, request: BindRequest, check_mode: bool) -> BindResult:
 
     Raises HostError if a device is refused, or if a step failed, after undoing everything.
     """
-    with host.lock():
+    with contextlib.nullcontext() if check_mode else host.lock():
         kernel = Kernel.read(host, running_release(host)).with_pending(request.pending_modules)
         inventory = Inventory.read(host)
+        judge = Judge(host, inventory, request.claims, request.group == "claim")
+        # Before a module is loaded to learn its driver's name.
+        _refuse(judge, request, _bindings(host, request, inventory, kernel, load=False), kernel)
         bindings = _bindings(host, request, inventory, kernel, load=not check_mode)
-        _refuse(host, bindings, request.force)
         if check_mode:
             return _result(bindings, _predicted(inventory, bindings), kernel)
         binding.apply(host, bindings, request.timeout)
@@ -140,9 +142,14 @@ def _refuse_open_groups(claims: t.Sequence[Claim], inventory: Inventory, kernel:
             )
 
 
-def _refuse(host: Host, bindings: t.Sequence[Binding], force: bool) -> None:
-    leaving = [item.device for item in bindings if item.rebind and item.device.driver is not None]
-    refuse_what_is_used({device.address: uses_of(host, device) for device in leaving}, leaving, force)
+def _refuse(judge: Judge, request: BindRequest, bindings: t.Sequence[Binding], kernel: Kernel) -> None:
+    """Raises HostError for the first function that a guard keeps with its driver, or without an IOMMU."""
+    changing = [item for item in bindings if item.rebind]
+    if request.state == "absent":
+        refuse(judge.releases(item.device for item in changing if item.device.driver is not None))
+        return
+    judge.refuse_without_iommu((module for item in changing for module in item.modules), (kernel,), live=True)
+    refuse(judge.claimed((item.device for item in changing), kernel.vfio_modules))
 
 
 def _predicted(inventory: Inventory, bindings: t.Sequence[Binding]) -> Inventory:

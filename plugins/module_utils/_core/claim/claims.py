@@ -8,9 +8,10 @@ import dataclasses
 import re
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guard_table import parse_guards
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import unknown_module_error
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import PENDING, unknown_module_error
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci import selector as selectors
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import Selector, select
 
@@ -28,7 +29,10 @@ ClaimState = t.Literal["present", "absent"]
 """Whether claims are to be met, or their effects removed."""
 GroupMode = t.Literal["claim", "ignore"]
 """What happens to the other functions of a claimed one's IOMMU group: see `with_companions()`."""
-FIELDS = ("devices", "driver", "expect", "strategy", "allow_missing")
+FIELDS = ("devices", "driver", "expect", "strategy", "allow_missing", "guards")
+VFIO_CORE = "vfio_pci_core"
+ANY_DEVICE = frozenset(("pci_stub", "pci_pf_stub", "uio_pci_generic", "igb_uio", "xen_pciback"))
+"""Modules that have no alias and drive each device that is given to them."""
 BASE_CLASS_BRIDGE = 0x06
 CLASS_BRIDGE_OTHER = 0x0680
 SHORTHAND = -1
@@ -47,6 +51,8 @@ class Claim:
     strategy: Strategy | None = None
     allow_missing: bool = False
     index: int = 0
+    guards: t.Mapping[str, str] = dataclasses.field(default_factory=dict, hash=False)
+    """What to do where a guard has a reason to refuse, by the guard's name."""
 
     def option(self, name: str) -> str:
         """What messages call one of the claim's options: `claims[1].driver`, or `driver` if there is no list."""
@@ -92,6 +98,7 @@ def parse_one(given: t.Mapping[str, t.Any], index: int) -> Claim:
         strategy,
         bool(given.get("allow_missing")),
         index,
+        parse_guards(given.get("guards"), claim.option("guards")),
     )
 
 
@@ -175,7 +182,24 @@ def _module(claim: Claim, device: Device, inventory: Inventory, kernel: Kernel) 
             name = normalize_module_name(registered.module)
     if not kernel.has(name):
         raise unknown_module_error(FALLBACK if claim.driver == AUTO else claim.driver, (kernel,), claim.option("driver"))
+    if claim.driver != AUTO and not _may_drive(name, device, kernel):
+        raise HostError(
+            f"{claim.option('driver')}: {claim.driver} is not a VFIO driver, and none of its aliases on kernel {kernel.release} matches "
+            f"{device.address} ({device.id}).",
+            "Use auto, vfio-pci, a variant driver, or a native driver of that device.",
+        )
     return name
+
+
+def _may_drive(module: str, device: Device, kernel: Kernel) -> bool:
+    """Whether a module is a VFIO driver, drives any device, or has an alias for this one."""
+    if module in kernel.vfio_modules or module in ANY_DEVICE or VFIO_CORE in kernel.dependencies(module):
+        return True
+    if module in {match.module for match in kernel.natives(device.modalias)}:
+        return True
+    # Without aliases: one that is not installed yet, or, before Linux 6.18, a built-in one.
+    known = module in kernel.index.modules("pci")
+    return not known and (kernel.modules.get(module) == PENDING or module == normalize_module_name(device.driver or ""))
 
 
 def _contradiction(earlier: Assignment, later: Assignment) -> HostError:

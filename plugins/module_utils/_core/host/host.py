@@ -13,6 +13,7 @@ import tempfile
 import time
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.block_device import exclusively_open
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache_dir import CacheDirectory, open_private
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.lock import LOCK_DIRECTORY, LOCK_TIMEOUT, locked
@@ -307,6 +308,22 @@ class Host:
         """The base name of a symbolic link's target: how sysfs names a driver, a group, a module.  None if it is not a link."""
         target = self.link(path)
         return None if target is None else os.path.basename(target)
+
+    def device_number(self, path: str) -> str | None:
+        """The `major:minor` of the device node that ``path`` resolves to; None if it is not one."""
+        status = self.stat(path)
+        if status is None or not (stat_bits.S_ISCHR(status.st_mode) or stat_bits.S_ISBLK(status.st_mode)):
+            return None
+        return f"{os.major(status.st_rdev)}:{os.minor(status.st_rdev)}"
+
+    def is_held(self, node: str, number: str | None, timeout: float) -> bool:
+        """Whether the kernel has a disk open exclusively, as for a mounted file system, or that cannot be determined in time.
+
+        Below another root than `/` a node is not one of the running kernel's, and nothing has it open.
+        """
+        if self.root != "/" or number is None or self.device_number(node) != number:
+            return False
+        return exclusively_open(node, timeout) is not False
 
     def which(self, command: str) -> str | None:
         """The path of a command; None if this host does not have it."""

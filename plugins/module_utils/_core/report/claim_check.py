@@ -7,6 +7,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.judgement import Judge
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import assign, modules_of, with_companions
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache import Cache
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
@@ -58,6 +59,7 @@ def compare(host: Host, request: ClaimCheckRequest, check_mode: bool) -> ClaimCh
     releases = _releases(host, request.kernels, forecast.next_kernel.release)
     claimed = _claimed(host, claims, inventory, tuple(kernel.with_pending(request.pending_modules) for kernel in kernels))
     statuses = _statuses(claimed, releases, running, forecast)
+    statuses = _guarded(host, request, statuses, inventory, kernels)
     failures = _failures(request.expect, statuses, running)
     return ClaimCheck(statuses, forecast.next_kernel, tuple(forecast.policy_warnings), failures, check_mode, request.assumes)
 
@@ -106,6 +108,21 @@ def _statuses(claimed: Claimed, releases: t.Sequence[str], running: str | None, 
         )
         for device in forecast.inventory.devices
         if device.address in addresses
+    )
+
+
+def _guarded(
+    host: Host, request: ClaimCheckRequest, statuses: tuple[ClaimStatus, ...], inventory: Inventory, kernels: t.Sequence[Kernel]
+) -> tuple[ClaimStatus, ...]:
+    """With what keeps each device that is not bound as claimed with its driver; described devices are in no use."""
+    if request.hardware is not None:
+        return statuses
+    judge = Judge(host, inventory, request.claims, request.group == "claim")
+    leaving = [status.device for status in statuses if status.device.driver not in status.drivers]
+    found = judge.claimed(leaving, {module for kernel in kernels for module in kernel.vfio_modules})
+    return tuple(
+        dataclasses.replace(status, guards=tuple(finding for finding in found if finding.loss.address == status.device.address))
+        for status in statuses
     )
 
 

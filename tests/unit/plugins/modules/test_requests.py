@@ -13,6 +13,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.apply.image_sy
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.arguments import claims_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.module_check import ExpectedModule
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.request import FolderOnHost, PackageRequest, SentSources
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.claim_check import ClaimCheckRequest
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.device_facts import DeviceReportRequest
 from ansible_collections.vfio.variants.plugins.modules import claim_info, device_claim, device_info, dkms_package, initramfs
@@ -21,7 +22,14 @@ from ansible_collections.vfio.variants.tests.unit.trees import modalias
 
 V100 = {"devices": "10de:1db1"}
 PENDING = [{"name": "gpu_vfio_pci"}]
-CLAIM = {**V100, "driver": "vfio-pci", "expect": "10de:1db1", "allow_missing": True, "claims": [{"devices": "8086:10d3"}]}
+CLAIM = {
+    **V100,
+    "driver": "vfio-pci",
+    "expect": "10de:1db1",
+    "allow_missing": True,
+    "guards": {"in_use": "ignore"},
+    "claims": [{"devices": "8086:10d3"}],
+}
 HARDWARE = [{"modalias": modalias("10de:1db1")}]
 
 
@@ -39,7 +47,7 @@ EDGES = {
         device_claim,
         V100,
         BindRequest(claims_of(V100)),
-        {**CLAIM, "devices": "8086:10d3", "pending_modules": PENDING, "state": "absent", "group": "check", "force": True, "timeout": 61},
+        {**CLAIM, "devices": "8086:10d3", "pending_modules": PENDING, "state": "absent", "group": "check", "timeout": 61},
     ),
     "claim_info": Edge(
         claim_info,
@@ -93,8 +101,8 @@ EDGES = {
         },
     ),
 }
-NOT_IN_THE_REQUEST = {"root"}
-"""It is the host's."""
+NOT_IN_THE_REQUEST = {"root", "force"}
+"""The first is the host's, the second was removed from device_claim."""
 
 
 def request_of(edge: Edge, **options: t.Any) -> object:
@@ -114,7 +122,13 @@ def test_every_option_changes_the_request(name: str, option: str) -> None:
 
 @pytest.mark.parametrize("name", EDGES)
 def test_no_option_is_forgotten_here(name: str) -> None:
-    assert EDGES[name].module.ARGUMENTS.keys() - NOT_IN_THE_REQUEST == EDGES[name].others.keys()
+    assert EDGES[name].module.ARGUMENTS.keys() - NOT_IN_THE_REQUEST == EDGES[name].others.keys() - NOT_IN_THE_REQUEST
+
+
+@pytest.mark.parametrize("value", [True, False])
+def test_the_option_that_was_removed_is_refused_with_what_takes_its_place(value: bool) -> None:
+    with pytest.raises(HostError, match=r"force: this option was removed\. Name what may be ignored: `guards: "):
+        request_of(EDGES["device_claim"], force=value)
 
 
 def test_what_the_action_plugin_says_reaches_the_request() -> None:

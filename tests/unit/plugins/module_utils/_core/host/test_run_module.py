@@ -8,7 +8,6 @@ import json
 import typing as t
 
 import pytest
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
@@ -79,7 +78,7 @@ def test_an_error_of_the_system_is_one_sentence_that_names_the_file() -> None:
 
 def test_infinity_for_a_whole_number_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended_with, readable_options():
-        ArgumentSpecValidator({"timeout": {"type": "int"}}).validate({"timeout": float("inf")})
-        raise OverflowError  # as releases of ansible-core that refuse it themselves do not
+        # What ansible-core does with `timeout: .inf`.
+        int(float("inf"))
     assert ended_with.value.code == 1
     assert json.loads(capsys.readouterr().out) == {"failed": True, "msg": NOT_FINITE}

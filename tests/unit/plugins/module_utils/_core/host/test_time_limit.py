@@ -14,6 +14,7 @@ from ansible_collections.vfio.variants.plugins.modules import device_claim, dkms
 from ansible_collections.vfio.variants.tests.unit.module_calls import options_of
 
 ALLOWED = f"Allowed are whole seconds, 1 to {LONGEST} (a day)."
+MODULES = [(device_claim, {"devices": "10de:1db1"}), (initramfs, {}), (dkms_package, {"source": "gpu"})]
 REFUSED: list[tuple[t.Any, str]] = [
     (0, "timeout: 0 is too short."),
     (-1, "timeout: -1 is too short."),
@@ -29,7 +30,7 @@ def test_a_limit_of_up_to_a_day_is_taken(seconds: int) -> None:
 
 
 @pytest.mark.parametrize(("seconds", "sentence"), REFUSED)
-@pytest.mark.parametrize(("module", "least"), [(device_claim, {"devices": "10de:1db1"}), (initramfs, {}), (dkms_package, {"source": "gpu"})])
+@pytest.mark.parametrize(("module", "least"), MODULES)
 def test_every_module_refuses_other_limits(module: t.Any, least: dict[str, t.Any], seconds: int, sentence: str) -> None:
     with pytest.raises(HostError) as caught:
         module.request(options_of(module.ARGUMENTS, **least, timeout=seconds))
