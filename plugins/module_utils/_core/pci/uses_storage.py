@@ -150,6 +150,7 @@ class Storage:
         return next((entry for entry in inside if entry != without), None)
 
     def _collect_disks(self, entry: Entry, backing: Backing, layer: int) -> None:
+        known = frozenset(backing.names)
         written = [entry.source, *(value for option in entry.options for value in (option.partition("=")[2],))]
         for text in written:
             for part in text.split(":") if text.startswith("/dev/") else (text,) if text is entry.source else ():
@@ -161,7 +162,7 @@ class Storage:
         backing.names |= {f"/dev/{name}" for members in alike for name in members}
         if entry.kind == "btrfs" and not alike:
             self._collect_btrfs(backing)
-        self._collect_beneath(entry, backing, layer)
+        self._collect_beneath(entry, sorted(backing.names - known), backing, layer)
 
     def _collect_btrfs(self, backing: Backing) -> None:
         """The members by what udev knows: mountinfo names only one of them."""
@@ -192,9 +193,9 @@ class Storage:
         # Without these, nothing says which disk has the tag; with them, none has.
         backing.unknown = not self._host.is_dir(f"/dev/disk/{folder}") and not self._udev_database
 
-    def _collect_beneath(self, entry: Entry, backing: Backing, layer: int) -> None:
+    def _collect_beneath(self, entry: Entry, names: t.Iterable[str], backing: Backing, layer: int) -> None:
         """What disks without a PCI function depend on: files, pools, servers."""
-        for name in sorted(backing.names):
+        for name in names:
             base = posixpath.basename(name)
             here = f"/sys/class/block/{base}"
             if base.startswith("loop"):

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import typing as t
 
 import pytest
@@ -80,6 +81,57 @@ class TestCompanions:
         host.function("gpu").function("ahci", OTHER, group=3)
         assert live(host, group="ignore")["changed"]
         assert policy(host, group="ignore")["changed"]
+
+
+class TestDisks:
+    def test_a_file_system_of_loop_devices_depends_on_the_disks_of_their_files_only(self, host: Host) -> None:
+        """As seen on a running kernel: btrfs on two loop devices, whose files are on the root file system."""
+        host.nvme_disk("p1").mounted("/", "ext4", "/dev/vda", "254:0").mounted("/m", "btrfs", "/dev/loop0", "0:39")
+        for number in range(2):
+            host.stacked(f"loop{number}", f"7:{number}").linked(f"/sys/fs/btrfs/5a1e/devices/loop{number}", "x")
+            host.file(f"/sys/class/block/loop{number}/loop/backing_file", f"/srv/d{number}\n")
+        assert live(host)["changed"]
+        host.mounted("/srv", "ext4", "/dev/nvme0n1p1", "259:1")
+        for said in refused(host):
+            assert "/dev/loop0 is mounted at /m; " in said
+
+    @pytest.mark.parametrize(
+        "udev", ["E:ID_FS_TYPE=ext4\n", "E:ID_PART_ENTRY_NUMBER=1\n", "E:ID_FS_TYPE=zfs_member\nE:ID_FS_LABEL=other\n"]
+    )
+    def test_a_disk_that_is_known_to_be_in_no_mounted_pool_may_go(self, host: Host, udev: str) -> None:
+        host.nvme_disk("p1", udev=udev).mounted("/", "zfs", "rpool/ROOT/debian")
+        assert live(host)["changed"]
+
+    @pytest.mark.parametrize("options", ["nofail", "noauto", "defaults,nofail,x-systemd.device-timeout=5"])
+    def test_a_disk_that_the_boot_can_do_without_may_go(self, host: Host, options: str) -> None:
+        host.nvme_disk("p1").fstab(f"/dev/nvme0n1p1 /srv ext4 {options} 0 2")
+        assert live(host)["changed"]
+        assert policy(host)["changed"]
+
+    @pytest.mark.parametrize("path", ["/etc/fstab", "/etc/crypttab", "/etc/systemd/system/x.mount"])
+    def test_configuration_that_is_not_a_file_does_not_hang(self, host: Host, path: str) -> None:
+        host.nvme_disk("p1").tree.directory(path.rpartition("/")[0])
+        os.mkfifo(host.tree.place(path))
+        assert live(host)["changed"]
+
+
+class TestNetwork:
+    def test_the_other_card_of_the_default_route_does_not_keep_this_one(self, host: Host) -> None:
+        host.nic().function("nic", OTHER, id="8086:1592", driver="e1000e").interface("enp4s0", f"/sys/devices/pci0000:04/{OTHER}")
+        host.route("enp4s0").ssh("10.0.0.9", "10.0.0.1")
+        assert live(host)["changed"]
+
+    def test_a_tunnel_goes_over_the_card_with_the_gateway(self, host: Host) -> None:
+        host.nic().interface("wg0").file("/sys/devices/virtual/net/wg0/uevent", "DEVTYPE=wireguard\n")
+        host.function("nic", OTHER, id="8086:1592", driver="e1000e").interface("enp4s0", f"/sys/devices/pci0000:04/{OTHER}")
+        host.route("wg0", gateway="00000000").route("enp4s0", "0500000A", "0100000A", "FFFFFFFF")
+        assert live(host)["changed"]
+
+    def test_a_card_beside_open_vswitch_may_go(self, host: Host) -> None:
+        host.nic().interface("br-ex").interface("ovs-system").route("br-ex")
+        host.function("nic", OTHER, id="8086:1592", driver="e1000e").interface("enp4s0", f"/sys/devices/pci0000:04/{OTHER}")
+        host.over("enp4s0", "ovs-system")
+        assert live(host)["changed"]
 
 
 class TestBlacklist:
