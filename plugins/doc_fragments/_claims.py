@@ -13,7 +13,8 @@ options:
     description:
       - The devices to claim, and the driver for each.
       - A device that matches several claims must have the same driver in all of them.
-      - Mutually exclusive with O(devices), O(driver), O(allow_missing), O(guards), and an O(expect) that is an ID, which define a single claim.
+      - Mutually exclusive with O(devices), O(driver), O(allow_missing), O(guards), and an O(expect) that is an ID, which define a
+        single claim.
     type: list
     elements: dict
     suboptions:
@@ -77,8 +78,8 @@ options:
             choices: [refuse, ignore]
           identical:
             description:
-              - A claim by address, while a card with the same IDs is not claimed: it would be taken if it had that address after the next
-                boot. By default this is a warning, and is refused if the host cannot run without that other card.
+              - A claim by address, while a card with the same IDs is not claimed, which would be taken if it had that address after
+                the next boot. By default this is a warning, and is refused if the host cannot run without that other card.
             type: str
             choices: [refuse, ignore]
   devices:
@@ -135,7 +136,7 @@ options:
         choices: [refuse, ignore]
       identical:
         description:
-          - A claim by address, while a card with the same IDs is not claimed: it would be taken if it had that address after the next
+          - A claim by address, while a card with the same IDs is not claimed, which would be taken if it had that address after the next
             boot. By default this is a warning, and is refused if the host cannot run without that other card.
         type: str
         choices: [refuse, ignore]

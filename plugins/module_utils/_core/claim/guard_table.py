@@ -14,7 +14,10 @@ REFUSE, IGNORE = "refuse", "ignore"
 
 @dataclasses.dataclass(frozen=True)
 class Guard:
-    """``what`` it keeps, for the documentation; ``says`` begins the sentence about a function.  Without ``optional`` no claim ignores it."""
+    """``what`` it keeps, for the documentation; ``says`` begins the sentence about a function.
+
+    Without ``optional`` no claim ignores it.
+    """
 
     name: str
     what: str

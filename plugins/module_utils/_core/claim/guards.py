@@ -69,17 +69,14 @@ def judge(losses: t.Sequence[Loss]) -> tuple[Finding, ...]:
 def _found(loss: Loss, guard: Guard) -> t.Iterator[Finding]:
     action = IGNORE if guard.optional and loss.claim.guards.get(guard.name) == IGNORE else REFUSE
     yield from (Finding(loss, guard, use.what, action) for use in loss.uses if use.guard == guard.name)
-    if guard.name == "companions" and loss.companion_of is not None and _matters(loss):
-        assert loss.device is not None
-        what = f"it would lose its driver {loss.device.driver}, as it is in IOMMU group {loss.device.iommu_group} of {loss.companion_of.address}"
+    device, other = loss.device, loss.companion_of
+    if guard.name == "companions" and device is not None and other is not None and _matters(device, other, loss):
+        what = f"it would lose its driver {device.driver}, as it is in IOMMU group {device.iommu_group} of {other.address}"
         yield Finding(loss, guard, what, action)
 
 
-def _matters(loss: Loss) -> bool:
+def _matters(device: Device, other: Device, loss: Loss) -> bool:
     """Whether a companion is more than another function of the claimed card: another card, a disk, an interface, or in use."""
-    device, other = loss.device, loss.companion_of
-    if device is None or other is None:
-        return False
     is_other_card = device.address.rpartition(".")[0] != other.address.rpartition(".")[0]
     return is_other_card or any(node.startswith(("net/", "block/")) for node in device.nodes) or bool(loss.uses)
 
