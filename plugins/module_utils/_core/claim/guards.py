@@ -84,11 +84,11 @@ def _matters(device: Device, other: Device, loss: Loss) -> bool:
 def identical(device: Device, claim: Claim, others: t.Sequence[tuple[Device, tuple[Use, ...]]]) -> tuple[Finding, ...]:
     """Findings about a function that a rule finds by its address: another card with the same IDs may have that address one day."""
     guard, loss = BY_NAME["identical"], Loss(device, claim)
-    wanted = claim.guards.get(guard.name)
+    is_ignored = claim.guards.get(guard.name) == IGNORE
     findings = []
     for other, uses in others:
         vital = next((use.what for use in uses if use.guard in VITAL_GUARDS), None)
-        action = wanted or (REFUSE if vital else "warn")
+        action = IGNORE if is_ignored else REFUSE if vital else "warn"
         needs = f", which keeps this host running ({vital})" if vital else ""
         what = f"{other.address} has the same IDs{needs}, and the rule for {device.address} would take it if addresses change"
         findings.append(Finding(loss, guard, what, action))
