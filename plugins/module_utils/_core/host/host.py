@@ -325,6 +325,11 @@ class Host:
             return False
         return exclusively_open(node, timeout) is not False
 
+    @property
+    def is_root(self) -> bool:
+        """Whether this process may do everything."""
+        return os.geteuid() == 0
+
     def which(self, command: str) -> str | None:
         """The path of a command; None if this host does not have it."""
         for folder in ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"):
