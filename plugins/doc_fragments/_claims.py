@@ -75,7 +75,7 @@ options:
             choices: [ignore]
           companions:
             description:
-              - Unclaimed devices of an IOMMU group that are on another card, or are disks or network interfaces.
+              - Unclaimed devices of an IOMMU group that are on another card, or are storage controllers or network cards.
             type: str
             choices: [ignore]
           identical:
@@ -134,7 +134,7 @@ options:
         choices: [ignore]
       companions:
         description:
-          - Unclaimed devices of an IOMMU group that are on another card, or are disks or network interfaces.
+          - Unclaimed devices of an IOMMU group that are on another card, or are storage controllers or network cards.
         type: str
         choices: [ignore]
       identical:

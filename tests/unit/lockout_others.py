@@ -53,6 +53,25 @@ OTHERS: dict[str, Case] = {
         "route",
         "enp3s0v0 carries the default route",
     ),
+    "default route over PPPoE": Case(
+        lambda host: host.nic().interface("ppp0").file("/sys/devices/virtual/net/ppp0/uevent", "DEVTYPE=ppp\n").route("ppp0"),
+        "route",
+        "ppp0 carries the default route",
+    ),
+    "default route over a card of a network bond with the hypervisor": Case(
+        lambda host: host.nic().interface("eth0").linked(f"{host.card}/net/enp3s0/master", "/sys/devices/virtual/net/eth0").route("eth0"),
+        "route",
+        "eth0 carries the default route",
+    ),
+    "this connection over a socket of the hypervisor": Case(
+        lambda host: (
+            host.function("virtio", id="1af4:1053", class_code=0x078000)
+            .linked(f"{host.card}/virtio2/driver", "../../bus/virtio/drivers/vmw_vsock_virtio_transport")
+            .ssh("UNKNOWN", "UNKNOWN")
+        ),
+        "connection",
+        "may run over its socket (vsock)",
+    ),
     "default route over a tunnel through this card": Case(
         lambda host: (
             host.nic()

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from ansible_collections.vfio.variants.tests.unit.boot_menus import boot_numbers, boot_option
 from ansible_collections.vfio.variants.tests.unit.lockout_hosts import Case, Host
 
 ZFS_MEMBER = "E:ID_FS_TYPE=zfs_member\nE:ID_FS_LABEL=rpool\n"
@@ -29,6 +30,13 @@ def expanders(host: Host) -> Host:
     for number in range(3):
         below += f"/expander-0:{number}/port-0:{number}:24"
     return host.disk(f"{below}/end_device-0:3:4/target0:0:9/0:0:9:0/block", "sdc", "8:32", "2")
+
+
+def started_by_firmware(host: Host) -> Host:
+    partition = "8d4b8d4b-0000-4000-8000-0123456789ab"
+    boot_option(host.tree, 3, "\\EFI\\debian\\grubx64.efi", partition=partition)
+    boot_numbers(host.tree, "BootCurrent", 3)
+    return host.nvme_disk("p1").linked(f"/dev/disk/by-partuuid/{partition}", "../../nvme0n1p1")
 
 
 STORAGE: dict[str, Case] = {
@@ -259,6 +267,68 @@ STORAGE: dict[str, Case] = {
         ),
         "data_mounts",
         "PARTUUID=cc is unlocked at boot (/etc/crypttab:1)",
+    ),
+    "a boot partition that is only mounted for updates": Case(
+        lambda host: host.nvme_disk("p1").linked("/dev/disk/by-uuid/ee", "../../nvme0n1p1").fstab("UUID=ee /boot ext4 noauto 0 2"),
+        "boot",
+        "UUID=ee is needed at boot for /boot",
+    ),
+    "the partition that the firmware has started the host from": Case(
+        started_by_firmware,
+        "boot",
+        "the firmware has started this host from PARTUUID=8d4b8d4b-0000-4000-8000-0123456789ab (Boot0003 (Linux))",
+    ),
+    "a file that fstab mounts as a loop device": Case(
+        lambda host: host.nvme_disk("p1").fstab("/dev/nvme0n1p1 /data ext4 defaults 0 2", "/data/a.iso /srv/a iso9660 loop,ro 0 0"),
+        "data_mounts",
+        "/data/a.iso is needed at boot for /srv/a (/etc/fstab:3)",
+    ),
+    "a folder that fstab mounts elsewhere": Case(
+        lambda host: host.nvme_disk("p1").fstab("/dev/nvme0n1p1 /data ext4 defaults 0 2", "/data/lib /var/lib/x none bind 0 0"),
+        "data_mounts",
+        "/data/lib is needed at boot for /var/lib/x",
+    ),
+    "a folder that fstab mounts as the system's": Case(
+        lambda host: (
+            host.nvme_disk("p1")
+            .fstab("/dev/nvme0n1p1 /data ext4 nofail 0 2", "/data/var /var none bind 0 0")
+            .mounted("/data", "ext4", "/dev/nvme0n1p1", "259:1")
+        ),
+        "root",
+        "/data/var is needed at boot for /var",
+    ),
+    "the lower disk of an overlay that fstab makes": Case(
+        lambda host: host.nvme_disk("p1").fstab(
+            "/dev/nvme0n1p1 /lower ext4 ro 0 2", "overlay /opt/x overlay lowerdir=/lower,upperdir=/run/u,workdir=/run/w 0 0"
+        ),
+        "data_mounts",
+        "overlay is needed at boot for /opt/x",
+    ),
+    "the layers of a container": Case(
+        lambda host: (
+            host.nvme_disk("p1")
+            .mounted("/var/lib/docker", "ext4", "/dev/nvme0n1p1", "259:1")
+            .mounted("/var/lib/docker/overlay2/3f/merged", "overlay", "overlay", "0:61", "rw,lowerdir=l/A:l/B")
+        ),
+        "data_mounts",
+        "overlay is mounted at /var/lib/docker/overlay2/3f/merged",
+    ),
+    "a disk of mergerfs": Case(
+        lambda host: (
+            host.nvme_disk("p1")
+            .mounted("/mnt/a", "ext4", "/dev/nvme0n1p1", "259:1")
+            .mounted("/srv/all", "fuse.mergerfs", "/mnt/a:/mnt/b", "0:62")
+        ),
+        "data_mounts",
+        "/mnt/a:/mnt/b is mounted at /srv/all",
+    ),
+    "a part of an array that is not mounted": Case(
+        lambda host: host.nvme_disk("p1").stacked("md0", "9:0", "nvme0n1p1"), "data_mounts", "/dev/nvme0n1p1 is a part of /dev/md0"
+    ),
+    "a pool without mounted file systems": Case(
+        lambda host: host.nvme_disk("p1", udev=ZFS_MEMBER.replace("rpool", "vms")).file("/proc/spl/kstat/zfs/vms/state", "ONLINE\n"),
+        "data_mounts",
+        "the pool vms is imported",
     ),
     "a disk that a unit mounts": Case(
         lambda host: host.nvme_disk("p1").file("/etc/systemd/system/srv.mount", "[Mount]\nWhat=/dev/nvme0n1p1\nWhere=/srv\n"),

@@ -8,7 +8,7 @@ import dataclasses
 import functools
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import next_boot
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import firmware, next_boot
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import companions, with_companions
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guards import Finding, Loss, identical, judge
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.iommu import BootArguments, refuse_without_iommu
@@ -128,7 +128,11 @@ class Judge:
             alike = [
                 other
                 for other in (self.inventory.devices if by_address else ())
-                if other.identity == device.identity and other.address not in self._claim_of and other.driver is not None
+                if other.identity == device.identity
+                # A renumbering changes the bus: a card's first function never becomes its second one.
+                and other.address.rpartition(":")[2] == device.address.rpartition(":")[2]
+                and other.address not in self._claim_of
+                and other.driver is not None
             ]
             found += identical(device, decision.claim, [(other, self.uses.of(other)) for other in alike])
         return tuple(found)
@@ -171,4 +175,6 @@ def arguments_of(host: Host, loader: NextBoot) -> Arguments:
     ]
     nfs = [value for cmdline, _where in lines for word in ("nfsroot", "root") for value in cmdline.values(word) if ":/" in value]
     servers = [value.partition(":/")[0].rpartition(":")[2] for value in nfs]
-    return Arguments(tuple(dict.fromkeys(consoles)), tuple(dict.fromkeys(roots)), tuple(dict.fromkeys(servers)))
+    started = firmware.current(host)
+    partitions = () if started is None or not started.partition else ((str(started), f"PARTUUID={started.partition}"),)
+    return Arguments(tuple(dict.fromkeys(consoles)), tuple(dict.fromkeys(roots)), tuple(dict.fromkeys(servers)), partitions)
