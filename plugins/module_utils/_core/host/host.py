@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import shutil
 import stat as stat_bits
@@ -14,14 +13,15 @@ import tempfile
 import time
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.block_device import exclusively_open
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache_dir import CacheDirectory, open_private
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.lock import LOCK_DIRECTORY, LOCK_TIMEOUT, locked
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.read_log import CONTENT, LINK, NAMES, STATUS, TYPE, ReadLog, Seen
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.sysfs import DirectoryHandle, write_with_timeout
 
 T = t.TypeVar("T")
 MISSING = (errno.ENOENT, errno.ENOTDIR)
-LOCK = "/run/lock/vfio-variants.lock"
 # GNU timeout's own exit codes: 124 after SIGTERM, 137 after SIGKILL
 TIMED_OUT = (124, 137)
 MAX_LINKS = 40
@@ -309,6 +309,22 @@ class Host:
         target = self.link(path)
         return None if target is None else os.path.basename(target)
 
+    def device_number(self, path: str) -> str | None:
+        """The `major:minor` of the device node that ``path`` resolves to; None if it is not one."""
+        status = self.stat(path)
+        if status is None or not (stat_bits.S_ISCHR(status.st_mode) or stat_bits.S_ISBLK(status.st_mode)):
+            return None
+        return f"{os.major(status.st_rdev)}:{os.minor(status.st_rdev)}"
+
+    def is_held(self, node: str, number: str | None, timeout: float) -> bool:
+        """Whether the kernel has a disk open exclusively, as for a mounted file system, or that cannot be determined in time.
+
+        Below another root than `/` a node is not one of the running kernel's, and nothing has it open.
+        """
+        if self.root != "/" or number is None or self.device_number(node) != number:
+            return False
+        return exclusively_open(node, timeout) is not False
+
     def which(self, command: str) -> str | None:
         """The path of a command; None if this host does not have it."""
         for folder in ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"):
@@ -444,22 +460,12 @@ class Host:
             raise HostError(f"The kernel refused '{value}' for {path}: {os.strerror(code)}.", facts={"errno": code})
 
     @contextlib.contextmanager
-    def lock(self, timeout: float = 600) -> t.Iterator[None]:
-        """Lock this host against other runs of the collection.  Raises HostError if that takes more than ``timeout`` seconds."""
-        self.make_directory(os.path.dirname(LOCK), 0o1777)
-        with open(self._whole(LOCK), "a", encoding="utf-8") as file:
-            deadline = time.monotonic() + timeout
-            while True:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if time.monotonic() > deadline:
-                        raise HostError(
-                            f"Another run of this collection has been changing this host for more than {timeout:g} s.",
-                            f"`fuser {LOCK}` names it.",
-                        ) from None
-                    time.sleep(POLL)
+    def lock(self, timeout: float = LOCK_TIMEOUT) -> t.Iterator[None]:
+        """Lock this host against other runs of the collection.
+
+        Raises HostError without root, and if another run holds the lock for more than ``timeout`` seconds.
+        """
+        with locked(self.path(LOCK_DIRECTORY), timeout):
             yield
 
     @contextlib.contextmanager

@@ -9,7 +9,10 @@ makes what the module returns, with the names that its RETURN documents.
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
+import sys
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
@@ -20,6 +23,21 @@ if t.TYPE_CHECKING:
 
 Result = dict[str, t.Any]
 """What a module returns, or a part of it: JSON values only."""
+
+NOT_FINITE = "An option that takes a whole number was given infinity. Write a number."
+
+
+@contextlib.contextmanager
+def readable_options() -> t.Iterator[None]:
+    """Around the creation of an AnsibleModule: an option that Ansible itself cannot convert ends in a sentence, too.
+
+    check_type_int() in ansible-core raises OverflowError for infinity, which YAML writes as `.inf`.
+    """
+    try:
+        yield
+    except OverflowError:
+        print(json.dumps({"failed": True, "msg": NOT_FINITE}))
+        sys.exit(1)
 
 
 def run_module(module: AnsibleModule, work: t.Callable[[Host], t.Mapping[str, t.Any]], root: str = "/") -> None:

@@ -9,6 +9,7 @@ import errno
 import os
 import select
 import struct
+import typing as t
 
 # The kernel limits an attribute to one page; those of a PCI function fit into the smallest page size.
 ATTRIBUTE = 4096
@@ -71,15 +72,24 @@ class DirectoryHandle:
 def write_with_timeout(path: str, data: bytes, timeout: float) -> int | None:
     """Write ``data`` to ``path`` in a child process.  Returns 0, the errno, or None if it did not end within ``timeout`` seconds.
 
-    The child keeps none of this process's standard streams, so that an SSH connection, which waits for them to be closed,
-    can end while the child is still blocked in the kernel.
+    The child keeps none of this process's files: an SSH connection, which waits for the standard streams to be closed, can end while
+    the child is still blocked in the kernel, and a lock on an open file (flock(2)) ends with this process's own handle of it.
     """
+
+    def write() -> None:
+        os.write(os.open(path, os.O_WRONLY), data)
+
+    return in_child(write, timeout)
+
+
+def in_child(work: t.Callable[[], object], timeout: float) -> int | None:
+    """Do what may never return in a child process.  Returns 0, the errno, or None if it did not end within ``timeout`` seconds."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
         # The child must end here in any case: it is a copy of the caller and would go on with the caller's work.
         try:
-            _write_and_report(path, data, reader, writer)
+            _do_and_report(work, writer)
         finally:
             os._exit(0)
     os.close(writer)
@@ -94,18 +104,25 @@ def write_with_timeout(path: str, data: bytes, timeout: float) -> int | None:
     return int(struct.unpack("i", answer)[0]) if len(answer) == 4 else errno.EIO
 
 
-def _write_and_report(path: str, data: bytes, reader: int, writer: int) -> None:
+def _do_and_report(work: t.Callable[[], object], writer: int) -> None:
     code = 0
     try:
         os.setsid()
         null = os.open(os.devnull, os.O_RDWR)
         for stream in (0, 1, 2):
             os.dup2(null, stream)
-        os.close(reader)
-        target = os.open(path, os.O_WRONLY)
-        os.write(target, data)
+        _keep_only(writer)
+        work()
     except OSError as error:
         code = error.errno or errno.EIO
     # The caller has closed its end if the write took longer than its timeout.
     with contextlib.suppress(BrokenPipeError):
         os.write(writer, struct.pack("i", code))
+
+
+def _keep_only(handle: int) -> None:
+    """Close every open file of this process but the standard streams and ``handle``."""
+    for name in os.listdir("/proc/self/fd"):
+        if int(name) > 2 and int(name) != handle:
+            with contextlib.suppress(OSError):
+                os.close(int(name))

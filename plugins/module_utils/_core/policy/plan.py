@@ -35,6 +35,8 @@ class PolicyPlan:
     policy: Policy
     decisions: tuple[Decision, ...]
     warnings: tuple[str, ...]
+    blacklisted: tuple[str, ...] = ()
+    """The native modules that it blacklists."""
 
 
 def make_plan(request: PolicyRequest, decisions: t.Sequence[Decision], facts: PolicyFacts) -> PolicyPlan:
@@ -47,7 +49,7 @@ def make_plan(request: PolicyRequest, decisions: t.Sequence[Decision], facts: Po
     _check_blacklist(request, decisions, blacklisted, facts)
     softdeps = make_softdeps(before, facts.configs, paths.softdeps)
     ids = ids_by_module(decisions)
-    rules = rule_lines(decisions, _sharing(decisions, facts, blacklisted))
+    rules = rule_lines(decisions, _sharing(decisions, facts, blacklisted), _similar(decisions, facts))
     modules = frozenset(choice.module for decision in decisions for choice in decision.choices)
     files = {
         paths.softdeps: texts.softdeps(request.name, softdeps.lines),
@@ -61,7 +63,7 @@ def make_plan(request: PolicyRequest, decisions: t.Sequence[Decision], facts: Po
     }
     policy = Policy(request.name, {path: content for path, content in files.items() if content is not None}, modules)
     _refuse_hiding(policy, facts)
-    return PolicyPlan(policy, tuple(decisions), (*_missing_warnings(decisions), *softdeps.warnings))
+    return PolicyPlan(policy, tuple(decisions), (*_missing_warnings(decisions), *softdeps.warnings), blacklisted)
 
 
 def _natives(request: PolicyRequest, decisions: t.Sequence[Decision], facts: PolicyFacts) -> dict[str, tuple[str, ...]]:
@@ -128,6 +130,17 @@ def _sharing(decisions: t.Sequence[Decision], facts: PolicyFacts, blacklisted: t
         decision.device.address
         for decision in overriding
         if any(cards.get(native, 0) > 1 for native in natives_of(decision, facts) if native not in blacklisted)
+    )
+
+
+def _similar(decisions: t.Sequence[Decision], facts: PolicyFacts) -> frozenset[str]:
+    """Claimed cards for which there is an unclaimed one with the same vendor and device, but of another subsystem or class."""
+    claimed = {decision.device.address for decision in decisions}
+    others = [device for device in facts.inventory.devices if device.address not in claimed]
+    return frozenset(
+        decision.device.address
+        for decision in decisions
+        if any(other.id == decision.device.id and other.identity != decision.device.identity for other in others)
     )
 
 

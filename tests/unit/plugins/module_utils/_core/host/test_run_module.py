@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
+import json
 import typing as t
 
 import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import run_module
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import NOT_FINITE, readable_options, run_module
 
 
 class EndedError(Exception):
@@ -73,3 +74,11 @@ def test_an_error_comes_with_its_hint_and_facts() -> None:
 
 def test_an_error_of_the_system_is_one_sentence_that_names_the_file() -> None:
     assert ended(raising(PermissionError(13, "Permission denied", "/etc/x"))) == {"failed": True, "msg": "/etc/x: Permission denied."}
+
+
+def test_infinity_for_a_whole_number_is_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended_with, readable_options():
+        # What ansible-core does with `timeout: .inf`.
+        int(float("inf"))
+    assert ended_with.value.code == 1
+    assert json.loads(capsys.readouterr().out) == {"failed": True, "msg": NOT_FINITE}
