@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import re
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms import extended_regex
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.shell_assignments import Assignments
 
@@ -88,8 +89,8 @@ def _pattern(name: str, pattern: str | None, value: str) -> str | None:
     if not pattern:
         return None
     try:
-        fits = re.search(pattern, value) is not None
-    except re.error:  # a syntax that only bash knows
+        fits = extended_regex.found(pattern, value)
+    except extended_regex.UnknownExpressionError:  # a syntax that only bash knows
         return None
     return None if fits else f"{name} is '{pattern}', which {value} does not match"
 
