@@ -193,7 +193,7 @@ class TestIdenticalCards:
         assert not [text for text in policy(host)["warnings"] if "mistaken" in text]
         assert lines(host.tree, RULES)
         for line in lines(host.tree, RULES):
-            assert "subsystem_device}==\"0x0001\"" in line
+            assert 'subsystem_device}=="0x0001"' in line
 
 
 class TestDriver:

@@ -76,7 +76,9 @@ REFUSED: dict[str, Case] = {
         lambda host: host.nvme_disk("p3").mounted("/", "zfs", "rpool/ROOT/debian"), "root", "may be a part of it"
     ),
     "boot on ZFS": Case(
-        lambda host: host.nvme_disk("p3", udev=ZFS_MEMBER.replace("rpool", "bpool")).mounted("/boot", "zfs", "bpool/BOOT/x"), "boot", "bpool"
+        lambda host: host.nvme_disk("p3", udev=ZFS_MEMBER.replace("rpool", "bpool")).mounted("/boot", "zfs", "bpool/BOOT/x"),
+        "boot",
+        "bpool",
     ),
     "swap on a volume of a pool": Case(
         lambda host: host.nvme_disk("p3", udev=ZFS_MEMBER).file("/proc/swaps", "Filename Type\n/dev/zd0 partition 1 0 -2\n"),
@@ -84,15 +86,19 @@ REFUSED: dict[str, Case] = {
         "/dev/zd0 is in use as swap",
     ),
     "root on btrfs, this being the second device": Case(
-        lambda host: host.nvme_disk("p2").mounted("/", "btrfs", "/dev/sda2", "0:30").linked(f"{BTRFS}/sda2", "x").linked(f"{BTRFS}/nvme0n1p2", "x"),
+        lambda host: (
+            host.nvme_disk("p2").mounted("/", "btrfs", "/dev/sda2", "0:30").linked(f"{BTRFS}/sda2", "x").linked(f"{BTRFS}/nvme0n1p2", "x")
+        ),
         "root",
         "/dev/sda2 is mounted at /",
     ),
     "root on btrfs, its devices known to udev only": Case(
-        lambda host: host.nvme_disk("p2", udev="E:ID_FS_TYPE=btrfs\nE:ID_FS_UUID=aa\n")
-        .mounted("/", "btrfs", "/dev/sda2", "0:30")
-        .file("/sys/class/block/sda2/dev", "8:2\n")
-        .file("/run/udev/data/b8:2", "E:ID_FS_TYPE=btrfs\nE:ID_FS_UUID=aa\n"),
+        lambda host: (
+            host.nvme_disk("p2", udev="E:ID_FS_TYPE=btrfs\nE:ID_FS_UUID=aa\n")
+            .mounted("/", "btrfs", "/dev/sda2", "0:30")
+            .file("/sys/class/block/sda2/dev", "8:2\n")
+            .file("/run/udev/data/b8:2", "E:ID_FS_TYPE=btrfs\nE:ID_FS_UUID=aa\n")
+        ),
         "root",
         "mounted at /",
     ),
@@ -103,27 +109,33 @@ REFUSED: dict[str, Case] = {
         lambda host: host.nvme_disk().mounted("/", "bcachefs", "/dev/sda:/dev/nvme0n1", "0:31"), "root", "/dev/sda:/dev/nvme0n1"
     ),
     "root on bcachefs, one disk named": Case(
-        lambda host: host.nvme_disk()
-        .mounted("/", "bcachefs", "/dev/sda", "0:31")
-        .linked("/sys/fs/bcachefs/77/dev-0/block", "../../../sda")
-        .linked("/sys/fs/bcachefs/77/dev-1/block", "../../../nvme0n1"),
+        lambda host: (
+            host.nvme_disk()
+            .mounted("/", "bcachefs", "/dev/sda", "0:31")
+            .linked("/sys/fs/bcachefs/77/dev-0/block", "../../../sda")
+            .linked("/sys/fs/bcachefs/77/dev-1/block", "../../../nvme0n1")
+        ),
         "root",
         "mounted at /",
     ),
     "root on LVM on an encrypted array": Case(
-        lambda host: host.nvme_disk("p1")
-        .stacked("md0", "9:0", "nvme0n1p1")
-        .stacked("dm-0", "253:0", "md0")
-        .stacked("dm-1", "253:1", "dm-0")
-        .mounted("/", "ext4", "/dev/mapper/vg-root", "253:1"),
+        lambda host: (
+            host.nvme_disk("p1")
+            .stacked("md0", "9:0", "nvme0n1p1")
+            .stacked("dm-0", "253:0", "md0")
+            .stacked("dm-1", "253:1", "dm-0")
+            .mounted("/", "ext4", "/dev/mapper/vg-root", "253:1")
+        ),
         "root",
         "/dev/mapper/vg-root is mounted at /",
     ),
     "root on NVMe with several paths": Case(
-        lambda host: host.function("nvme")
-        .file(f"{host.card}/nvme/nvme0/nvme0c0n1/uevent", "")
-        .disk("/sys/devices/virtual/nvme-subsystem/nvme-subsys0", "nvme0n1", "259:0", "p1")
-        .mounted("/", "ext4", "/dev/nvme0n1p1", "259:1"),
+        lambda host: (
+            host.function("nvme")
+            .file(f"{host.card}/nvme/nvme0/nvme0c0n1/uevent", "")
+            .disk("/sys/devices/virtual/nvme-subsystem/nvme-subsys0", "nvme0n1", "259:0", "p1")
+            .mounted("/", "ext4", "/dev/nvme0n1p1", "259:1")
+        ),
         "root",
         "/dev/nvme0n1p1 is mounted at /",
     ),
@@ -131,28 +143,36 @@ REFUSED: dict[str, Case] = {
         lambda host: expanders(host).mounted("/", "xfs", "/dev/sdc2", "8:33"), "root", "/dev/sdc2 is mounted at /"
     ),
     "root on a USB disk": Case(
-        lambda host: host.function("usb")
-        .disk(f"{host.card}/usb2/2-1/2-1:1.0/host6/target6:0:0/6:0:0:0/block", "sdd", "8:48", "1")
-        .mounted("/", "ext4", "/dev/sdd1", "8:49"),
+        lambda host: (
+            host.function("usb")
+            .disk(f"{host.card}/usb2/2-1/2-1:1.0/host6/target6:0:0/6:0:0:0/block", "sdd", "8:48", "1")
+            .mounted("/", "ext4", "/dev/sdd1", "8:49")
+        ),
         "root",
         "/dev/sdd1",
     ),
     "root is an overlay of a disk": Case(
-        lambda host: host.nvme_disk("p1")
-        .mounted("/media/lower", "squashfs", "/dev/nvme0n1p1", "259:1", "ro")
-        .mounted("/", "overlay", "overlay", "0:40", "rw,lowerdir=/media/lower,upperdir=/run/up/u,workdir=/run/up/w"),
+        lambda host: (
+            host.nvme_disk("p1")
+            .mounted("/media/lower", "squashfs", "/dev/nvme0n1p1", "259:1", "ro")
+            .mounted("/", "overlay", "overlay", "0:40", "rw,lowerdir=/media/lower,upperdir=/run/up/u,workdir=/run/up/w")
+        ),
         "root",
         "overlay is mounted at /",
     ),
     "root is an overlay of what cannot be seen": Case(
-        lambda host: host.nvme_disk("p1").mounted("/", "overlay", "overlay", "0:40", "rw,lowerdir=/live/root"), "root", "may be a part of it"
+        lambda host: host.nvme_disk("p1").mounted("/", "overlay", "overlay", "0:40", "rw,lowerdir=/live/root"),
+        "root",
+        "may be a part of it",
     ),
     "root on a loop device of a file on the disk": Case(
-        lambda host: host.nvme_disk("p1")
-        .mounted("/mnt/host", "ext4", "/dev/nvme0n1p1", "259:1")
-        .stacked("loop0", "7:0")
-        .file("/sys/class/block/loop0/loop/backing_file", "/mnt/host/root.img\n")
-        .mounted("/", "ext4", "/dev/loop0", "7:0"),
+        lambda host: (
+            host.nvme_disk("p1")
+            .mounted("/mnt/host", "ext4", "/dev/nvme0n1p1", "259:1")
+            .stacked("loop0", "7:0")
+            .file("/sys/class/block/loop0/loop/backing_file", "/mnt/host/root.img\n")
+            .mounted("/", "ext4", "/dev/loop0", "7:0")
+        ),
         "root",
         "/dev/loop0 is mounted at /",
     ),
@@ -160,32 +180,40 @@ REFUSED: dict[str, Case] = {
         lambda host: host.nvme_disk("p1").mounted("/", "xfs", "/dev/sda1", "8:1", "rw,logdev=/dev/nvme0n1p1"), "root", "mounted at /"
     ),
     "root's cache on another disk": Case(
-        lambda host: host.nvme_disk()
-        .linked(f"{host.card}/nvme/nvme0/nvme0n1/bcache/set/bdev0/dev", "../../../../bcache0")
-        .linked(f"{host.card}/nvme/nvme0/nvme0n1/bcache/set/cache0", "x")
-        .stacked("bcache0", "252:0")
-        .mounted("/", "ext4", "/dev/bcache0", "252:0"),
+        lambda host: (
+            host.nvme_disk()
+            .linked(f"{host.card}/nvme/nvme0/nvme0n1/bcache/set/bdev0/dev", "../../../../bcache0")
+            .linked(f"{host.card}/nvme/nvme0/nvme0n1/bcache/set/cache0", "x")
+            .stacked("bcache0", "252:0")
+            .mounted("/", "ext4", "/dev/bcache0", "252:0")
+        ),
         "root",
         "/dev/bcache0 is mounted at /",
     ),
     "root of the next boot on another disk": Case(
-        lambda host: host.nvme_disk("p1").linked("/dev/disk/by-uuid/ab-cd", "../../nvme0n1p1").file("/proc/cmdline", "root=UUID=ab-cd ro\n"),
+        lambda host: (
+            host.nvme_disk("p1").linked("/dev/disk/by-uuid/ab-cd", "../../nvme0n1p1").file("/proc/cmdline", "root=UUID=ab-cd ro\n")
+        ),
         "root",
         "UUID=ab-cd is named by root= in",
     ),
     "the EFI partition as an idle automount": Case(
-        lambda host: host.nvme_disk("p1")
-        .mounted("/boot/efi", "autofs", "systemd-1", "0:37", "rw,fd=56")
-        .linked("/dev/disk/by-uuid/AAAA-BBBB", "../../nvme0n1p1")
-        .fstab("UUID=AAAA-BBBB /boot/efi vfat noauto,nofail,x-systemd.automount 0 1"),
+        lambda host: (
+            host.nvme_disk("p1")
+            .mounted("/boot/efi", "autofs", "systemd-1", "0:37", "rw,fd=56")
+            .linked("/dev/disk/by-uuid/AAAA-BBBB", "../../nvme0n1p1")
+            .fstab("UUID=AAAA-BBBB /boot/efi vfat noauto,nofail,x-systemd.automount 0 1")
+        ),
         "boot",
         "UUID=AAAA-BBBB is needed at boot for /boot/efi (/etc/fstab:2)",
     ),
     "the EFI partition as an automount that a generator made": Case(
-        lambda host: host.nvme_disk("p1")
-        .mounted("/efi", "autofs", "systemd-1", "0:37")
-        .linked("/dev/disk/by-partuuid/77", "../../nvme0n1p1")
-        .file("/run/systemd/generator.late/efi.mount", "[Mount]\nWhat=/dev/disk/by-partuuid/77\nWhere=/efi\n"),
+        lambda host: (
+            host.nvme_disk("p1")
+            .mounted("/efi", "autofs", "systemd-1", "0:37")
+            .linked("/dev/disk/by-partuuid/77", "../../nvme0n1p1")
+            .file("/run/systemd/generator.late/efi.mount", "[Mount]\nWhat=/dev/disk/by-partuuid/77\nWhere=/efi\n")
+        ),
         "boot",
         "/dev/disk/by-partuuid/77 is needed for /efi",
     ),
@@ -200,22 +228,28 @@ REFUSED: dict[str, Case] = {
         "UUID=1234-ABCD is an EFI partition",
     ),
     "a swap file": Case(
-        lambda host: host.nvme_disk("p1")
-        .mounted("/data", "ext4", "/dev/nvme0n1p1", "259:1")
-        .file("/proc/swaps", "Filename Type\n/data/swap file 1 0 -2\n"),
+        lambda host: (
+            host.nvme_disk("p1")
+            .mounted("/data", "ext4", "/dev/nvme0n1p1", "259:1")
+            .file("/proc/swaps", "Filename Type\n/data/swap file 1 0 -2\n")
+        ),
         "swap",
         "/data/swap is in use as swap",
     ),
     "swap on LVM": Case(
-        lambda host: host.nvme_disk("p1")
-        .stacked("dm-3", "253:3", "nvme0n1p1")
-        .file("/proc/swaps", "Filename Type\n/dev/dm-3 partition 1 0 -2\n"),
+        lambda host: (
+            host.nvme_disk("p1").stacked("dm-3", "253:3", "nvme0n1p1").file("/proc/swaps", "Filename Type\n/dev/dm-3 partition 1 0 -2\n")
+        ),
         "swap",
         "/dev/dm-3 is in use as swap",
     ),
     # -- root over a network
     "root on NFS over this card": Case(
-        lambda host: host.nic().route("enp3s0", "0000000A", "00000000", "00FFFFFF").mounted("/", "nfs4", "10.0.0.2:/root", "0:22", "rw,addr=10.0.0.2"),
+        lambda host: (
+            host.nic()
+            .route("enp3s0", "0000000A", "00000000", "00FFFFFF")
+            .mounted("/", "nfs4", "10.0.0.2:/root", "0:22", "rw,addr=10.0.0.2")
+        ),
         "root",
         "10.0.0.2:/root is mounted at /, over enp3s0",
     ),
@@ -225,23 +259,27 @@ REFUSED: dict[str, Case] = {
         lambda host: host.nic().stacked("nbd0", "43:0").mounted("/", "ext4", "/dev/nbd0", "43:0"), "root", "enp3s0 may be it"
     ),
     "root on a shared folder of the hypervisor": Case(
-        lambda host: host.function("virtio", id="1af4:105a", class_code=0x018000)
-        .linked(f"{host.card}/virtio3/driver", "../../bus/virtio/drivers/virtiofs")
-        .mounted("/", "virtiofs", "rootfs", "0:20"),
+        lambda host: (
+            host.function("virtio", id="1af4:105a", class_code=0x018000)
+            .linked(f"{host.card}/virtio3/driver", "../../bus/virtio/drivers/virtiofs")
+            .mounted("/", "virtiofs", "rootfs", "0:20")
+        ),
         "root",
         "rootfs is mounted at /",
     ),
     # -- routes
     "default route": Case(lambda host: host.nic().route("enp3s0"), "route", "enp3s0 carries the default route"),
     "default route over a VLAN of a bond in a bridge": Case(
-        lambda host: host.nic()
-        .interface("bond0")
-        .interface("bond0.7")
-        .interface("br0")
-        .over("enp3s0", "bond0")
-        .over("bond0", "bond0.7")
-        .over("bond0.7", "br0")
-        .route("br0"),
+        lambda host: (
+            host.nic()
+            .interface("bond0")
+            .interface("bond0.7")
+            .interface("br0")
+            .over("enp3s0", "bond0")
+            .over("bond0", "bond0.7")
+            .over("bond0.7", "br0")
+            .route("br0")
+        ),
         "route",
         "br0 carries the default route",
     ),
@@ -263,11 +301,13 @@ REFUSED: dict[str, Case] = {
         "enp3s0v0 carries the default route",
     ),
     "default route over a tunnel through this card": Case(
-        lambda host: host.nic()
-        .interface("wg0")
-        .file("/sys/devices/virtual/net/wg0/uevent", "DEVTYPE=wireguard\n")
-        .route("wg0", gateway="00000000")
-        .route("enp3s0", "0500000A", "0100000A", "FFFFFFFF"),
+        lambda host: (
+            host.nic()
+            .interface("wg0")
+            .file("/sys/devices/virtual/net/wg0/uevent", "DEVTYPE=wireguard\n")
+            .route("wg0", gateway="00000000")
+            .route("enp3s0", "0500000A", "0100000A", "FFFFFFFF")
+        ),
         "route",
         "wg0 carries the default route",
     ),
@@ -288,33 +328,41 @@ REFUSED: dict[str, Case] = {
         "enp3s0 carries this SSH connection (10.0.0.1)",
     ),
     "this connection by IPv6, without the command ip": Case(
-        lambda host: host.nic()
-        .file("/proc/net/if_inet6", "fd000000000000000000000000000001 02 40 00 80 enp3s0\n")
-        .ssh("fd00::9", "fd00::1"),
+        lambda host: (
+            host.nic().file("/proc/net/if_inet6", "fd000000000000000000000000000001 02 40 00 80 enp3s0\n").ssh("fd00::9", "fd00::1")
+        ),
         "connection",
         "enp3s0 carries this SSH connection (fd00::1)",
     ),
     "this connection, over what cannot be determined": Case(
-        lambda host: host.nic().ssh("10.0.0.9", "10.0.0.1"), "connection", "over which interface this SSH connection runs cannot be determined"
+        lambda host: host.nic().ssh("10.0.0.9", "10.0.0.1"),
+        "connection",
+        "over which interface this SSH connection runs cannot be determined",
     ),
     # -- the console
     "the display that the firmware shows": Case(lambda host: host.function("gpu", boot_vga=True), "console", "boot_vga"),
     "the firmware's framebuffer": Case(
-        lambda host: host.function("gpu")
-        .file(f"{host.card}/resource", "0x00000000d0000000 0x00000000dfffffff 0x0000000000140204\n")
-        .file("/proc/iomem", "d0000000-dfffffff : PCI Bus 0000:03\n  d0000000-d07fffff : BOOTFB\n"),
+        lambda host: (
+            host.function("gpu")
+            .file(f"{host.card}/resource", "0x00000000d0000000 0x00000000dfffffff 0x0000000000140204\n")
+            .file("/proc/iomem", "d0000000-dfffffff : PCI Bus 0000:03\n  d0000000-d07fffff : BOOTFB\n")
+        ),
         "console",
         "the console's framebuffer",
     ),
     "the firmware's framebuffer on a card without a driver": Case(
-        lambda host: host.function("gpu", driver=None)
-        .file(f"{host.card}/resource", "0x00000000d0000000 0x00000000dfffffff 0x0000000000140204\n")
-        .file("/proc/iomem", "  d0000000-d07fffff : BOOTFB\n"),
+        lambda host: (
+            host.function("gpu", driver=None)
+            .file(f"{host.card}/resource", "0x00000000d0000000 0x00000000dfffffff 0x0000000000140204\n")
+            .file("/proc/iomem", "  d0000000-d07fffff : BOOTFB\n")
+        ),
         "console",
         "the console's framebuffer",
     ),
     "a framebuffer with the console": Case(
-        lambda host: host.function("gpu").file(f"{host.card}/graphics/fb0/dev", "29:0\n"), "console", "the console is on its framebuffer fb0"
+        lambda host: host.function("gpu").file(f"{host.card}/graphics/fb0/dev", "29:0\n"),
+        "console",
+        "the console is on its framebuffer fb0",
     ),
     "the card of the serial console": Case(
         lambda host: host.function("serial").file(f"{host.card}/tty/ttyS4/dev", "4:68\n").file("/proc/cmdline", "console=ttyS4,115200\n"),
@@ -322,36 +370,45 @@ REFUSED: dict[str, Case] = {
         "the console is on ttyS4",
     ),
     "the card of an active console": Case(
-        lambda host: host.function("serial")
-        .file(f"{host.card}/exar.0/tty/ttyS5/dev", "4:69\n")
-        .file("/sys/class/tty/console/active", "tty0 ttyS5\n"),
+        lambda host: (
+            host.function("serial")
+            .file(f"{host.card}/exar.0/tty/ttyS5/dev", "4:69\n")
+            .file("/sys/class/tty/console/active", "tty0 ttyS5\n")
+        ),
         "console",
         "the console is on ttyS5",
     ),
     "the USB controller of the keyboard": Case(
         lambda host: host.function("usb").file(
-            f"{host.card}/usb1/1-2/1-2:1.0/0003:046D:C31C.0001/input/input5/capabilities/key", "1000000000007 ff9f207ac14057ff fffffffffffffffe\n"
+            f"{host.card}/usb1/1-2/1-2:1.0/0003:046D:C31C.0001/input/input5/capabilities/key",
+            "1000000000007 ff9f207ac14057ff fffffffffffffffe\n",
         ),
         "console",
         "a keyboard is connected to it",
     ),
     "the USB controller of a keyboard without a driver": Case(
-        lambda host: host.function("usb")
-        .file(f"{host.card}/usb1/1-2/1-2:1.0/bInterfaceClass", "03\n")
-        .file(f"{host.card}/usb1/1-2/1-2:1.0/bInterfaceProtocol", "01\n"),
+        lambda host: (
+            host.function("usb")
+            .file(f"{host.card}/usb1/1-2/1-2:1.0/bInterfaceClass", "03\n")
+            .file(f"{host.card}/usb1/1-2/1-2:1.0/bInterfaceProtocol", "01\n")
+        ),
         "console",
         "a keyboard is connected to it",
     ),
     "the card of the virtio console": Case(
-        lambda host: host.function("virtio", id="1af4:1043", class_code=0x078000)
-        .linked(f"{host.card}/virtio1/driver", "../../bus/virtio/drivers/virtio_console")
-        .file("/sys/class/tty/console/active", "hvc0\n"),
+        lambda host: (
+            host.function("virtio", id="1af4:1043", class_code=0x078000)
+            .linked(f"{host.card}/virtio1/driver", "../../bus/virtio/drivers/virtio_console")
+            .file("/sys/class/tty/console/active", "hvc0\n")
+        ),
         "console",
         "the console hvc may be on it",
     ),
     # -- data
     "a mounted disk of data": Case(
-        lambda host: host.nvme_disk("p1").mounted("/home", "ext4", "/dev/nvme0n1p1", "259:1"), "data_mounts", "/dev/nvme0n1p1 is mounted at /home"
+        lambda host: host.nvme_disk("p1").mounted("/home", "ext4", "/dev/nvme0n1p1", "259:1"),
+        "data_mounts",
+        "/dev/nvme0n1p1 is mounted at /home",
     ),
     "a disk that fstab needs": Case(
         lambda host: host.nvme_disk("p1").linked("/dev/disk/by-uuid/ee", "../../nvme0n1p1").fstab("UUID=ee /var/lib ext4 defaults 0 2"),
@@ -364,7 +421,9 @@ REFUSED: dict[str, Case] = {
         "LABEL=home is needed at boot for /home",
     ),
     "a disk that crypttab unlocks": Case(
-        lambda host: host.nvme_disk("p1").linked("/dev/disk/by-partuuid/cc", "../../nvme0n1p1").file("/etc/crypttab", "data PARTUUID=cc none luks\n"),
+        lambda host: (
+            host.nvme_disk("p1").linked("/dev/disk/by-partuuid/cc", "../../nvme0n1p1").file("/etc/crypttab", "data PARTUUID=cc none luks\n")
+        ),
         "data_mounts",
         "PARTUUID=cc is unlocked at boot (/etc/crypttab:1)",
     ),
@@ -377,7 +436,11 @@ REFUSED: dict[str, Case] = {
         lambda host: host.nvme_disk("p1", udev=ZFS_MEMBER.replace("rpool", "tank")).mounted("/tank", "zfs", "tank"), "data_mounts", "tank"
     ),
     "data on NFS over this card": Case(
-        lambda host: host.nic().route("enp3s0", "0000000A", "00000000", "00FFFFFF").mounted("/home", "nfs", "10.0.0.2:/home", "0:50", "addr=10.0.0.2"),
+        lambda host: (
+            host.nic()
+            .route("enp3s0", "0000000A", "00000000", "00FFFFFF")
+            .mounted("/home", "nfs", "10.0.0.2:/home", "0:50", "addr=10.0.0.2")
+        ),
         "data_mounts",
         "10.0.0.2:/home is mounted at /home, over enp3s0",
     ),
@@ -387,16 +450,20 @@ REFUSED: dict[str, Case] = {
     ),
     "a GPU that a guest has without an IOMMU": Case(lambda host: host.function("gpu").opened("/dev/vfio/noiommu-3"), "in_use", "noiommu-3"),
     "a device that a guest has through iommufd": Case(
-        lambda host: host.function("gpu")
-        .file(f"{host.card}/vfio-dev/vfio0/uevent", "DEVNAME=vfio/devices/vfio0\n")
-        .opened("/dev/vfio/devices/vfio0"),
+        lambda host: (
+            host.function("gpu")
+            .file(f"{host.card}/vfio-dev/vfio0/uevent", "DEVNAME=vfio/devices/vfio0\n")
+            .opened("/dev/vfio/devices/vfio0")
+        ),
         "in_use",
         "/dev/vfio/devices/vfio0",
     ),
     "a GPU of the proprietary driver": Case(
-        lambda host: host.function("gpu", driver="nvidia")
-        .file(f"/proc/driver/nvidia/gpus/{CARD}/information", "Model: \t\t V100\nDevice Minor: \t 2\n")
-        .opened("/dev/nvidia2", "python3"),
+        lambda host: (
+            host.function("gpu", driver="nvidia")
+            .file(f"/proc/driver/nvidia/gpus/{CARD}/information", "Model: \t\t V100\nDevice Minor: \t 2\n")
+            .opened("/dev/nvidia2", "python3")
+        ),
         "in_use",
         "process 4711 (python3) has /dev/nvidia2 open",
     ),
@@ -404,9 +471,11 @@ REFUSED: dict[str, Case] = {
         lambda host: host.function("gpu", driver="nvidia"), "in_use", "which device node nvidia has made"
     ),
     "a GPU that persistence mode keeps": Case(
-        lambda host: host.function("gpu", driver="nvidia")
-        .file(f"/proc/driver/nvidia/gpus/{CARD}/information", "Device Minor: \t 2\n")
-        .file("/proc/77/comm", "nvidia-persiste\n"),
+        lambda host: (
+            host.function("gpu", driver="nvidia")
+            .file(f"/proc/driver/nvidia/gpus/{CARD}/information", "Device Minor: \t 2\n")
+            .file("/proc/77/comm", "nvidia-persiste\n")
+        ),
         "in_use",
         "persistence mode",
     ),
