@@ -11,7 +11,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.devic
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.influences import Unclear
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Assigned
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Assigned, Reason
 
 
 @dataclasses.dataclass(frozen=True)

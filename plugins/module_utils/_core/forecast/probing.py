@@ -19,6 +19,9 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import Directive
 
 
+MODULES_ALIAS = "modules.alias"
+
+
 class Found(t.NamedTuple):
     """A module, the alias that leads to it with its source, and the alias alone; none of these if it was found by its name."""
 
@@ -85,7 +88,7 @@ class Modprobe:
         self._settings = settings or Settings(boot)
         self._kernel = stage.kernel
         self._config = stage.config
-        self._place = f"modules.alias of {stage.kernel.release}" if stage.place == "/" else f"modules.alias in {stage.place}"
+        self._place = f"{MODULES_ALIAS} {f'of {stage.kernel.release}' if stage.place == '/' else f'in {stage.place}'}"
         self._loaded = loaded
         self._asked: dict[tuple[str, bool], tuple[LoadRequest, ...]] = {}
         self._ignoring: dict[str, tuple[LoadRequest, ...]] = {}
@@ -107,6 +110,11 @@ class Modprobe:
     def _known_by(found: Found) -> tuple[Reason, ...]:
         """That a module exists decides nothing: only an alias does."""
         return () if found.why is None else (found.why,)
+
+    def _led_to(self, found: Found, refused: t.Sequence[Refused]) -> tuple[Refused, ...]:
+        """What keeps a module out, and before it the line of modprobe.d that leads there, and to no native module."""
+        is_line = found.why is not None and not found.why.source.startswith(MODULES_ALIAS)
+        return (Refused(found.module, found.why), *refused) if is_line and found.why is not None and refused else tuple(refused)
 
     # -- lookup
 
@@ -147,7 +155,7 @@ class Modprobe:
             return LoadRequest(found.module, (), self._known_by(found))
         blacklisted = self._blacklist_of(found.module) if honours_blacklist else None
         if blacklisted is not None:
-            return LoadRequest(found.module, (), self._known_by(found), (Refused(found.module, blacklisted),))
+            return LoadRequest(found.module, (), self._known_by(found), self._led_to(found, [Refused(found.module, blacklisted)]))
         return self._insert(found)
 
     def _blacklist_of(self, module: str) -> Reason | None:
@@ -188,7 +196,7 @@ class Modprobe:
             module,
             tuple(inserted),
             self._known_by(found),
-            tuple(refused),
+            self._led_to(found, refused),
             tuple(influences),
             failed,
             tuple(aliases.items()),
