@@ -68,6 +68,14 @@ def why_no_coldplug(tree: FileTree, cmdline: Cmdline, source: str, in_initrd: bo
     return Reason(source, f"{cmdline.last('rd.systemd.mask' if in_initrd else 'systemd.mask')} {said}")
 
 
+def why_no_lists(tree: FileTree, cmdline: Cmdline, source: str) -> str | None:
+    """What masks the root's systemd-modules-load; None if it runs."""
+    link = f"{UNITS[0]}/{LIST_UNIT}"
+    if tree.link(link) == "/dev/null":
+        return tree.shown(link)
+    return f"{source}: {cmdline.last('systemd.mask')}" if LIST_UNIT in _masked(tree, cmdline, in_initrd=False) else None
+
+
 def loads_lists(tree: FileTree, cmdline: Cmdline, in_initrd: bool) -> bool:
     """Whether systemd-modules-load runs, whatever it finds."""
     return LIST_UNIT not in _masked(tree, cmdline, in_initrd)

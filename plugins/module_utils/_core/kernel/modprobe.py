@@ -65,6 +65,12 @@ class Directive:
     written: str = dataclasses.field(default="", compare=False)
     """As the line, or the argument of the command line, has it."""
 
+    def spelt(self, module: str) -> str:
+        """A module's name as the line spells it."""
+        wanted = normalize_module_name(module)
+        words = re.split(r"[\s=,.\"]+", self.written)
+        return next((word for word in words if normalize_module_name(word) == wanted), module)
+
     def __str__(self) -> str:
         return self.written or " ".join((self.command, *(word.strip() for word in self.arguments)))
 
