@@ -204,11 +204,15 @@ class Campaign:
         return []
 
     def _stages(self, mutant: Mutant, folder: Path) -> Iterator[Trial]:
-        """First the test that noticed it before and the file's own tests, then all others that run the line."""
+        """First the test that noticed it before and the file's own tests, then the room's, then all others that run the line."""
         tests = self._tests(mutant)
-        own = f"_core/{mutant.room}/test_{Path(mutant.file).stem}.py::"
-        first = [test for test in tests if own in test or test == self.store.noticed_by.get(mutant.name)]
-        for number, chosen in enumerate((first, [test for test in tests if test not in first])):
+        room = f"_core/{mutant.room}/"
+        own = f"{room}test_{Path(mutant.file).stem}.py::"
+        known = self.store.noticed_by.get(mutant.name)
+        left = tests
+        for number, is_next in enumerate((lambda test: own in test or test == known, lambda test: room in test, lambda _test: True)):
+            chosen = [test for test in left if is_next(test)]
+            left = [test for test in left if not is_next(test)]
             if chosen:
                 yield self._start(mutant, chosen, folder.with_name(f"{folder.name}-{number}"))
 

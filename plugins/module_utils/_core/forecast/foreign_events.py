@@ -56,8 +56,9 @@ def foreign_influences(stage: Stage, around: Surroundings, effects: RuleEffects)
     found: dict[Influence, None] = {}
     for subsystem in (*_named(rules), None):
         subject = of_subsystem(subsystem)
+        asked = rules if subsystem is not None else [rule for rule in rules if not _is_of_named(rule)]
         for action in ACTIONS:
-            for done in Evaluation(rules, around, subject, action).done():
+            for done in Evaluation(asked, around, subject, action).done():
                 if _does(done.key):
                     found.update((one, None) for one in _influences(done, subject, around, effects))
     return tuple(found)
@@ -111,6 +112,12 @@ def _named(rules: t.Iterable[Rule]) -> dict[str, None]:
     """The subsystems that rules name."""
     keys = (key for rule in rules for key in rule.keys if key.name == "SUBSYSTEM" and key.is_match)
     return {name: None for key in keys for name in key.value.split("|") if _PLAIN.fullmatch(name) and name not in SIMULATED}
+
+
+def _is_of_named(rule: Rule) -> bool:
+    """Whether a rule matches in no other subsystem than those that `_named()` has from it."""
+    names = [key.value for key in rule.keys if key.name == "SUBSYSTEM" and key.operator == "==" and not key.ignores_case]
+    return rule.label is None and any(all(map(_PLAIN.fullmatch, name.split("|"))) for name in names)
 
 
 def _may_be_foreign(rule: Rule) -> bool:

@@ -270,7 +270,9 @@ def test_an_attributes_name_may_be_filled_in() -> None:
         ('SUBSYSTEMS==""', True),
         ('SUBSYSTEMS=="usb"', False),
         ('ATTRS{vendor}=="0x8086"', True),
-        ('ATTRS{vendor}=="0x1af4", SUBSYSTEMS=="pci"', False),
+        ('ATTRS{vendor}=="0x1af4"', False),
+        ('ATTRS{vendor}!="0x1af4", KERNELS=="pci0000:00"', False),
+        ('ATTRS{numa_node}=="0", KERNELS=="pci0000:00"', None),
         ('KERNELS=="0000:01:00.0", ATTRS{vendor}=="0x10b5"', True),
         ('KERNELS=="0000:01:00.0", ATTRS{vendor}=="0x8086"', False),
         ('KERNELS=="0000:01:00.0", DRIVERS=="pcieport"', True),
@@ -318,6 +320,8 @@ def test_without_its_place_the_root_bus_is_not_known_either(text: str, holds: bo
 def test_the_devices_above_one_of_another_subsystem_are_not_known() -> None:
     assert answer('KERNELS=="0000:02:00.0"', NETWORK) is None
     assert answer('SUBSYSTEMS=="net"', NETWORK) is True
+    assert answer('SUBSYSTEMS=="pci"', NETWORK) is None
+    assert answer('SUBSYSTEMS=="pci"', of_driver("nouveau")) is False
     assert answer('SYMLINK=="x"', NETWORK) is None
     assert answer('NAME=="x"', NETWORK) is None
 
