@@ -92,8 +92,24 @@ def test_what_is_no_escape_or_no_character_makes_the_value_invalid(text: str) ->
 
 # udev(7): "Substitutions"; udev_format_subst() has the letters.
 LONG = {
-    **{"devnode": "N", "tempnode": "N", "attr": "s", "sysfs": "s", "env": "E", "kernel": "k", "number": "n", "driver": "d", "devpath": "p"},
-    **{"id": "b", "major": "M", "minor": "m", "result": "c", "parent": "P", "name": "D", "links": "L", "root": "r", "sys": "S"},
+    "devnode": "N",
+    "tempnode": "N",
+    "attr": "s",
+    "sysfs": "s",
+    "env": "E",
+    "kernel": "k",
+    "number": "n",
+    "driver": "d",
+    "devpath": "p",
+    "id": "b",
+    "major": "M",
+    "minor": "m",
+    "result": "c",
+    "parent": "P",
+    "name": "D",
+    "links": "L",
+    "root": "r",
+    "sys": "S",
 }
 
 
