@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import typing as t
+
 import machine
 from machine import Function
 
@@ -16,8 +18,8 @@ MORE = (
     Function(f"{_BUS}:0e.0", "ES1370", "pci:v00001274d00005000sv00004942sd00004C4Cbc04sc01i00", "audiodev=none"),
     Function(f"{_BUS}:0f.0", "rtl8139", "pci:v000010ECd00008139sv00001AF4sd00001100bc02sc00i00", "mac=52:54:00:00:00:0f"),
     Function(f"{_BUS}:12.0", "rtl8139", "pci:v000010ECd00008139sv00001AF4sd00001100bc02sc00i00", "mac=52:54:00:00:00:12"),
-    Function(f"{_BUS}:13.0", "pcnet", "pci:v00001022d00002000sv00001AF4sd00001100bc02sc00i00", "mac=52:54:00:00:00:13"),
-    Function(f"{_BUS}:14.0", "i82551", "pci:v00008086d00001209sv00008086sd00000070bc02sc00i00", "mac=52:54:00:00:00:14"),
+    Function(f"{_BUS}:13.0", "pcnet", "pci:v00001022d00002000sv00000000sd00000000bc02sc00i00", "mac=52:54:00:00:00:13"),
+    Function(f"{_BUS}:14.0", "i82551", "pci:v00008086d00001209sv00001AF4sd00001100bc02sc00i00", "mac=52:54:00:00:00:14"),
     Function(f"{_BUS}:15.0", "e1000", "pci:v00008086d0000100Esv00001AF4sd00001100bc02sc00i00", "mac=52:54:00:00:00:15"),
     Function(f"{_BUS}:16.0", "e1000", "pci:v00008086d0000100Esv00001AF4sd00001100bc02sc00i00", "mac=52:54:00:00:00:16"),
     Function(f"{_BUS}:17.0", "tulip", "pci:v00001011d00000019sv0000103Csd0000104Fbc02sc00i00", "mac=52:54:00:00:00:17"),
@@ -35,12 +37,18 @@ MODALIASES = (*(function.modalias for function in FUNCTIONS), machine.VIRTUAL_MO
 _CLOCK = ("-icount", "shift=0,sleep=off")
 
 
-def arguments() -> tuple[str, ...]:
-    """QEMU's, short of kernel, initramfs, command line and consoles."""
+def arguments(absent: t.Collection[str] = ()) -> tuple[str, ...]:
+    """QEMU's, short of kernel, initramfs, command line and consoles; without the functions at the addresses ``absent``."""
     words = list(machine.arguments())
     words[words.index("-m") + 1] = f"{MEMORY_MEBIBYTES}M"
+    ports = {function.port: f"port{number}" for number, function in enumerate((one for one in machine.FUNCTIONS if one.port), start=1)}
+    for function in machine.FUNCTIONS:
+        if function.address in absent:
+            place = words.index(",".join(machine._device(function, ports)))
+            del words[place - 1 : place + 1]
     words += ["-audiodev", "none,id=none"]
     for function in MORE:
-        options = f",{function.options}" if function.options else ""
-        words += ["-device", f"{function.model},romfile=,bus=pcie.0,addr={function.address[8:10]}{options}"]
+        if function.address not in absent:
+            options = f",{function.options}" if function.options else ""
+            words += ["-device", f"{function.model},romfile=,bus=pcie.0,addr={function.address[8:10]}{options}"]
     return (*words, *_CLOCK)

@@ -147,4 +147,3 @@ def _copy(source: Path, target: Path) -> None:
         target.symlink_to(source.readlink())
     else:
         shutil.copy(source, target)
-

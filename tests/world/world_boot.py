@@ -43,8 +43,12 @@ _GUEST = Path(__file__).resolve().parent / "guest"
 TIMEOUT = 600.0
 #: Seconds of the guest's time, of which waiting costs nothing: in it ends all that starts by itself soon after the boot.
 HOLD = 100
-#: Of the devices' listing, what lies between the stages' names.
-STAGES = ("kernel", "initramfs", "end")
+#: Subsystems with many devices that decide nothing, unless a rule names them.
+_QUIET = (
+    *("acpi", "bdi", "block", "clockevents", "clocksource", "container", "cpu", "cpuid", "dmi", "drivers", "edac", "event_source"),
+    *("graphics", "iommu", "leds", "machinecheck", "mem", "memory", "memory_tiering", "misc", "module", "msr", "node", "platform", "pnp"),
+    *("power_supply", "rtc", "serial", "serial-base", "slab", "thermal", "tty", "vc", "vtconsole", "wakeup", "workqueue"),
+)
 _DRIVER = re.compile(r"/sys/bus/pci/devices/([0-9a-f:.]+)/driver -> (.+)$")
 _VALUE = re.compile(r"/sys/bus/pci/devices/([0-9a-f:.]+)/(modalias|driver_override):(.*)$")
 
@@ -87,7 +91,9 @@ class WorldGuests:
         (folder / "initrd").unlink()
         log, report = (_text(folder / name) for name in ("console", "report"))
         if problem or "@end" not in report.split("\n"):
-            raise BootError(f"{world.name} on {kernel.release}: {problem or 'stopped before it had reported all'}\n{log[-4000:]}{report[-1500:]}")
+            raise BootError(
+                f"{world.name} on {kernel.release}: {problem or 'stopped before it had reported all'}\n{log[-4000:]}{report[-1500:]}"
+            )
         return _seen(report, seconds), report
 
     def _boot_in_folder(self, world: World) -> Seen | BootError:
@@ -100,7 +106,7 @@ class WorldGuests:
     def _words(self, world: World, kernel: Kernel, folder: Path) -> list[str]:
         return [
             *self.qemu.emulator,
-            *emulated_functions.arguments(),
+            *emulated_functions.arguments(world.absent),
             *("-kernel", str(kernel.started), "-initrd", str(folder / "initrd")),
             *("-append", root_files.cmdline(world.configuration())),
             *("-serial", f"file:{folder / 'console'}", "-serial", f"file:{folder / 'report'}"),
@@ -140,7 +146,9 @@ class WorldGuests:
             seen, report = self.boot(plain(kernel.series), Path(folder), capture=True)
         expected = {function.address: function.modalias for function in emulated_functions.FUNCTIONS}
         expected |= dict.fromkeys(machine.VIRTUAL_ADDRESSES, machine.VIRTUAL_MODALIAS)
-        others = [f"{address} is {seen.modalias.get(address)}" for address, alias in expected.items() if seen.modalias.get(address) != alias]
+        others = [
+            f"{address} is {seen.modalias.get(address)}" for address, alias in expected.items() if seen.modalias.get(address) != alias
+        ]
         if others:
             raise HostError(f"The guest's machine is not as written: {'; '.join(others)}.\n{report[-3000:]}")
         write_atomic(target, parse_sysfs(report.partition("@sysfs")[2].splitlines()))
@@ -158,12 +166,24 @@ def _own(world: World, kernel: Kernel, capture: bool) -> bytes:
     for path in sorted(_GUEST.iterdir()):
         archive.file(f"/forecast/{path.name}", path.read_bytes(), 0o755)
     missing = sorted(root_files._without(world.configuration(), kernel))
-    settings = {"release": kernel.release, "missing": " ".join(missing), "capture": "yes" if capture else "", "hold": str(HOLD)}
+    settings = {
+        "release": kernel.release,
+        "missing": " ".join(missing),
+        "capture": "yes" if capture else "",
+        "hold": str(HOLD),
+        "nomatch": " ".join(f"--subsystem-nomatch={name}" for name in _unasked(world)),
+    }
     archive.file("/root/forecast/wanted", "".join(f"{name}={shlex.quote(value)}\n" for name, value in settings.items()))
     if missing:
         root_files._add_indices(archive, world.configuration(), kernel)
     archive.entries(world.root, "/root")
     return archive.content()
+
+
+def _unasked(world: World) -> t.Iterator[str]:
+    """Subsystems that the coldplug leaves out, as no rule of the host is about them."""
+    rules = "".join(entry.text for path, entry in world.root.items() if "/udev/" in path or "cred" in path) + " ".join(world.cmdline)
+    yield from (name for name in _QUIET if name not in rules)
 
 
 def _seen(report: str, seconds: float) -> Seen:

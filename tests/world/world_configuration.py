@@ -36,7 +36,11 @@ class Planted:
 
 @dataclass(frozen=True)
 class World:
-    """Entries are by absolute path.  ``second`` is what a second initrd holds; ``virtual_functions`` are there before the boot."""
+    """Entries are by absolute path.
+
+    ``second`` is what a second initrd holds; ``virtual_functions`` are there before the boot; the functions at the addresses
+    ``absent`` are not plugged in.
+    """
 
     name: str
     series: str
@@ -49,6 +53,7 @@ class World:
     flow: str = INITRAMFS_TOOLS
     compression: str = "none"
     virtual_functions: int = 0
+    absent: tuple[str, ...] = ()
     planted: tuple[Planted, ...] = ()
 
     def configuration(self) -> Configuration:
