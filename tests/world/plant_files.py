@@ -11,6 +11,9 @@ from cards import TAKERS, Card
 from host_builder import UNITS, HostBuilder
 from world_configuration import Entry
 
+_DISABLE = "ExecStart=/bin/sh -c 'echo 1 >/proc/sys/kernel/modules_disabled'\n"
+_STUB = 'ATTR{driver_override}="pci-stub", RUN{builtin}+="kmod load pci-stub"'
+
 
 def tmpfiles(b: HostBuilder, card: Card) -> None:
     device = f"/sys/bus/pci/devices/{card.address}"
@@ -68,11 +71,7 @@ def modules_disabled(b: HostBuilder, _card: Card) -> None:
     elif style == 2:
         b.file("/etc/sysctl.conf", line)
     elif style == 3:
-        b.unit(
-            f"lock{b.number()}.service",
-            "[Service]\nType=oneshot\nExecStart=/bin/sh -c 'echo 1 >/proc/sys/kernel/modules_disabled'\n",
-            "multi-user.target",
-        )
+        b.unit(f"lock{b.number()}.service", f"[Service]\nType=oneshot\n{_DISABLE}", "multi-user.target")
     else:
         b.cmdline.append("sysctl.kernel.modules_disabled=1")
     b.note("kernel.modules_disabled")
@@ -96,7 +95,7 @@ def credential(b: HostBuilder, card: Card) -> None:
     """In the kernel's words, which every systemd reads."""
     device = f"/sys/bus/pci/devices/{card.address}"
     line = b.one(f"w {device}/driver/unbind - - - - {card.address}", f"w {device}/driver_override - - - - pci-stub")
-    rule = f'ACTION=="add", SUBSYSTEM=="pci", KERNEL=="{card.address}", ATTR{{driver_override}}="pci-stub", RUN{{builtin}}+="kmod load pci-stub"'
+    rule = f'ACTION=="add", SUBSYSTEM=="pci", KERNEL=="{card.address}", {_STUB}'
     unit = f"[Service]\nType=oneshot\nExecStart=/bin/sh -c '{acts.draw_simple(b, card).inline()}'\n"
     name, text = b.choice.choice(
         (
@@ -158,7 +157,7 @@ def extension(b: HostBuilder, card: Card) -> None:
     identity = "ID=_any\n" if b.maybe(0.85) else "ID=other\n"
     release = f"{base}/etc/extension-release.d" if config else f"{base}/usr/lib/extension-release.d"
     b.file(f"{release}/extension-release.{name}", identity)
-    rule = f'ACTION=="add", SUBSYSTEM=="pci", KERNEL=="{card.address}", ATTR{{driver_override}}="pci-stub", RUN{{builtin}}+="kmod load pci-stub"\n'
+    rule = f'ACTION=="add", SUBSYSTEM=="pci", KERNEL=="{card.address}", {_STUB}\n'
     b.file(f"{base}/{below}/udev/rules.d/70-{name}.rules", rule)
     service = "systemd-confext.service" if config else "systemd-sysext.service"
     if b.maybe(0.7):
@@ -198,6 +197,6 @@ def everything(b: HostBuilder, _card: Card) -> None:
     elif word == "kernel.modprobe":
         b.file(f"/etc/sysctl.d/10-modprobe{b.number()}.conf", "kernel.modprobe = /bin/false\n")
     else:
-        text = "[Unit]\nDefaultDependencies=no\nBefore=systemd-udev-trigger.service\n[Service]\nType=oneshot\nExecStart=/bin/sh -c 'echo 1 >/proc/sys/kernel/modules_disabled'\n"
+        text = f"[Unit]\nDefaultDependencies=no\nBefore=systemd-udev-trigger.service\n[Service]\nType=oneshot\n{_DISABLE}"
         b.unit(f"early{b.number()}.service", text, "sysinit.target")
     b.note(f"for all: {word}")

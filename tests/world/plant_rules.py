@@ -155,22 +155,26 @@ def attribute(b: HostBuilder, card: Card) -> None:
     """Writes to other attributes than the override."""
     module, driver = _driver(b)
     name = card.address
+    own = _by_name(card)
+    at_once = f'{own}, IMPORT{{builtin}}="kmod load {module}"'
+    over = f'ATTR{{driver_override}}="{driver}"'
+    other = (like(card) or [card])[0].address
     bind = f'ACTION=="bind", SUBSYSTEM=="pci", KERNEL=="{name}"'
     lines = {
         "driver/unbind": f'{bind}, ATTR{{driver/unbind}}="{name}"',
         "driver/unbind by $kernel": f'ACTION=="bind", SUBSYSTEM=="pci", KERNEL=="{name}", ATTR{{driver/unbind}}="$kernel"',
         "remove": f'{_by_name(card)}, ATTR{{remove}}="1"',
         "remove when bound": f'{bind}, ATTR{{remove}}="1"',
-        "new_id": f'{_by_name(card)}, IMPORT{{builtin}}="kmod load {module}", ATTR{{[drivers/pci:{driver}]new_id}}="{card.vendor} {card.device}"',
-        "bind": f'{_by_name(card)}, IMPORT{{builtin}}="kmod load {module}", ATTR{{driver_override}}="{driver}", ATTR{{[drivers/pci:{driver}]bind}}="{name}"',
-        "override twice": f'{_by_name(card)}, ATTR{{driver_override}}="{driver}", ATTR{{driver_override}}="{b.one("", *card.drivers)}"',
+        "new_id": f'{at_once}, ATTR{{[drivers/pci:{driver}]new_id}}="{card.vendor} {card.device}"',
+        "bind": f'{at_once}, {over}, ATTR{{[drivers/pci:{driver}]bind}}="{name}"',
+        "override twice": f'{own}, {over}, ATTR{{driver_override}}="{b.one("", *card.drivers)}"',
         "override +=": f'{_by_name(card)}, ATTR{{driver_override}}+="{driver}"{_ready(b, module)}',
         "override :=": f'{_by_name(card)}, ATTR{{driver_override}}:="{driver}"{_ready(b, module)}',
         "override -=": f'{_by_name(card)}, ATTR{{driver_override}}-="{driver}"{_ready(b, module)}',
         "power": f'{_by_name(card)}, ATTR{{power/control}}="auto"',
         "override by ENV": f'{_by_name(card)}, ENV{{OWN}}="{driver}", ATTR{{driver_override}}="$env{{OWN}}"{_ready(b, module)}',
-        "override of another": f'{_by_name(card)}, ATTR{{[pci/{(like(card) or [card])[0].address}]driver_override}}="{driver}"{_ready(b, module)}',
-        "probe": f'{_by_name(card)}, IMPORT{{builtin}}="kmod load {module}", ATTR{{driver_override}}="{driver}", ATTR{{subsystem/drivers_probe}}="{name}"',
+        "override of another": f'{own}, ATTR{{[pci/{other}]driver_override}}="{driver}"{_ready(b, module)}',
+        "probe": f'{at_once}, {over}, ATTR{{subsystem/drivers_probe}}="{name}"',
         "reset_method": f'{_by_name(card)}, ATTR{{reset_method}}=""',
     }
     kind = b.one(*lines)
@@ -181,13 +185,15 @@ def attribute(b: HostBuilder, card: Card) -> None:
 def other_subsystem(b: HostBuilder, card: Card) -> None:
     module, driver = _driver(b)
     own = b.one(*card.drivers, "vfio-pci")
+    net = f'ACTION=="add", SUBSYSTEM=="net", KERNELS=="{card.address}"'
+    override = f'ATTR{{[pci/{card.address}]driver_override}}="{driver}"'
     line = b.one(
-        f'ACTION=="add", SUBSYSTEM=="net", KERNELS=="{card.address}", ATTR{{device/driver_override}}="{driver}"',
-        f'ACTION=="add", SUBSYSTEM=="net", KERNELS=="{card.address}", ATTR{{device/driver/unbind}}="{card.address}"',
-        f'ACTION=="add", SUBSYSTEM=="net", ATTRS{{vendor}}=="0x{card.vendor}", ATTRS{{device}}=="0x{card.device}", ATTR{{device/remove}}="1"',
-        f'ACTION=="add", SUBSYSTEM=="module", KERNEL=="{b.one("vfio_pci", *card.natives)}", ATTR{{[pci/{card.address}]driver_override}}="{driver}"',
+        f'{net}, ATTR{{device/driver_override}}="{driver}"',
+        f'{net}, ATTR{{device/driver/unbind}}="{card.address}"',
+        f'ACTION=="add", SUBSYSTEM=="net", ATTRS{{device}}=="0x{card.device}", ATTR{{device/remove}}="1"',
+        f'ACTION=="add", SUBSYSTEM=="module", KERNEL=="{b.one("vfio_pci", *card.natives)}", {override}',
         f'ACTION=="add", SUBSYSTEM=="drivers", KERNEL=="{own}", ATTR{{new_id}}="{card.vendor} {card.device}"',
-        f'ACTION=="add", SUBSYSTEM=="drivers", DEVPATH=="/bus/pci/drivers/{own}", ATTR{{[pci/{card.address}]driver_override}}="{driver}"',
+        f'ACTION=="add", SUBSYSTEM=="drivers", DEVPATH=="/bus/pci/drivers/{own}", {override}',
     )
     b.rules([line])
     if b.maybe(0.5):
@@ -324,15 +330,14 @@ def virtual_functions(b: HostBuilder, card: Card) -> None:
         path = f"/etc/systemd/network/10-vf{b.number()}.link"
         b.root[path] = Entry(f"[Match]\n{b.one('Driver=igb', f'Path=pci-{card.address}')}\n\n[Link]\nSR-IOVVirtualFunctions={count}\n")
     else:
-        text = f"[Unit]\nAfter=systemd-udev-settle.service\nWants=systemd-udev-settle.service\n[Service]\nType=oneshot\nExecStart=/bin/sh -c 'echo {count} >/sys/bus/pci/devices/{card.address}/sriov_numvfs'\n"
+        settled = "[Unit]\nAfter=systemd-udev-settle.service\nWants=systemd-udev-settle.service\n"
+        make = f"/bin/sh -c 'echo {count} >/sys/bus/pci/devices/{card.address}/sriov_numvfs'"
+        text = f"{settled}[Service]\nType=oneshot\nExecStart={make}\n"
         b.unit(f"vf{b.number()}.service", text, "multi-user.target")
     more = b.choice.randrange(4)
     if more == 0:
-        b.rules(
-            [
-                'ACTION=="add", SUBSYSTEM=="pci", TEST=="physfn", ATTR{device}=="0x10ca", ATTR{driver_override}="vfio-pci", RUN{builtin}+="kmod load vfio-pci"'
-            ]
-        )
+        virtual = 'ACTION=="add", SUBSYSTEM=="pci", TEST=="physfn", ATTR{device}=="0x10ca"'
+        b.rules([f'{virtual}, ATTR{{driver_override}}="vfio-pci", RUN{{builtin}}+="kmod load vfio-pci"'])
     elif more == 1:
         b.rules([f'ACTION=="add", SUBSYSTEM=="pci", KERNEL=="{card.address}", ATTR{{sriov_drivers_autoprobe}}="0"'])
     elif more == 2:

@@ -56,7 +56,8 @@ def rc_local(b: HostBuilder, card: Card) -> None:
 def sysv(b: HostBuilder, card: Card) -> None:
     name = f"old{b.number()}"
     level = b.one("2 3 4 5", "2 3 4 5", "S", "")
-    head = f"#!/bin/sh\n### BEGIN INIT INFO\n# Provides: {name}\n# Required-Start:\n# Required-Stop:\n# Default-Start: {level}\n# Default-Stop:\n### END INIT INFO\n"
+    needs = "# Required-Start:\n# Required-Stop:\n"
+    head = f"#!/bin/sh\n### BEGIN INIT INFO\n# Provides: {name}\n{needs}# Default-Start: {level}\n# Default-Stop:\n### END INIT INFO\n"
     body = "\n".join(f"    {line}" for line in acts.draw(b, card).lines)
     b.file(f"/etc/init.d/{name}", f'{head}case "$1" in\n  start)\n{body}\n    ;;\nesac\nexit 0\n')
     for one in level.split():

@@ -59,13 +59,13 @@ def main(arguments: Sequence[str]) -> int:
             return _boot(options)
         if options.replay:
             return _replay(options)
+        known.error("one of --boot, --record, --replay and --show is needed")
     except ArchiveUnavailableError as error:
         say("\n".join([*error.lines(), "0 passed, 0 failed"]))
         return EXIT_STATUS
     except HostError as error:
         say(f"FAILED: {error}")
-        return 1
-    known.error("one of --boot, --record, --replay and --show is needed")
+    return 1
 
 
 def _boot(options: argparse.Namespace) -> int:

@@ -47,7 +47,8 @@ def disagreements(host: JudgedHost) -> t.Iterator[str]:
         if one.result in BAD:
             planted = ", ".join(each.mechanism for each in host.world.planted if each.address == one.address)
             said = " or ".join(map(shown, one.said)) or "nothing"
-            yield f"{host.world.name} (Linux {host.world.series}) {one.address}: {one.result.value}: {one.certainty} {said}, seen {shown(one.seen)}"
+            yield f"{host.world.name} (Linux {host.world.series}) {one.address}: {one.result.value}"
+            yield f"    predicted: {one.certainty} {said}; seen: {shown(one.seen)}"
             yield f"    planted on it: {planted or 'nothing'}"
             yield from (f"    {reason}" for reason in one.because[:6])
 
@@ -69,8 +70,9 @@ def as_files(world: World) -> t.Iterator[str]:
 
 def answers(hosts: Sequence[JudgedHost]) -> str:
     """What is predicted for each function of each host, a line each."""
-    return "".join(
-        f"{host.world.name}\t{one.address}\t{one.certainty}\t{' or '.join(sorted(map(shown, one.said)))}\t{shown(one.seen)}\t{one.result.value}\n"
+    lines = (
+        (host.world.name, one.address, one.certainty, " or ".join(sorted(map(shown, one.said))), shown(one.seen), one.result.value)
         for host in hosts
         for one in host.functions
     )
+    return "".join(f"{chr(9).join(line)}\n" for line in lines)
