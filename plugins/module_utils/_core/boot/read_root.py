@@ -13,6 +13,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot impo
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import modprobe
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import Directive, ModprobeConfig, SourceLine
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup import systemd_version
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev import rules as udev
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import Rules
 
@@ -88,7 +89,7 @@ def old_suffix_doubt(tree: FileTree) -> tuple[str, ...]:
 
 def rules_of(tree: FileTree) -> Rules:
     """The rules that may affect which driver a device is bound to."""
-    return Rules.read(tree, DECIDING, directories=lasting(udev.DIRECTORIES), version=read_systemd.version(tree))
+    return Rules.read(tree, DECIDING, directories=lasting(udev.DIRECTORIES), version=systemd_version.version(tree))
 
 
 def drivers_rules_doubt(tree: FileTree) -> tuple[str, ...]:
@@ -127,7 +128,7 @@ def init_is_systemd(tree: FileTree) -> bool:
     """Whether the root's init is systemd; one that cannot be seen is taken to be."""
     links = _inits(tree)
     name = tree.link_name(links[0]) if links else "systemd"
-    return name == "systemd" or (name is None and read_systemd.version(tree) is not None)
+    return name == "systemd" or (name is None and systemd_version.version(tree) is not None)
 
 
 def _sysvinit_list(tree: FileTree) -> t.Iterator[Listed]:

@@ -11,6 +11,8 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import (
     agents,
+    credentials,
+    extensions,
     guests,
     schedules,
     services,
@@ -110,6 +112,7 @@ class _Reader:
         self._host = host
         self._inventory = inventory
         self._source = source
+        self._cmdline = cmdline
         self._words = words = Words.of(cmdline)
         has_debug = self._generator(DEBUG_GENERATOR)
         masked = words.masked if has_debug else ()
@@ -133,8 +136,8 @@ class _Reader:
         if self._words.keeps_devices:
             fact = "may keep devices bound across a kexec, as they are when it happens"
             yield Influence(f"{self._source}: liveupdate=", fact, frozenset(("bind",)))
-        for name in self._words.credentials:
-            yield Influence(f"{self._source}: systemd.set_credential={name}", "brings configuration for systemd", UNBOUNDED)
+        yield from credentials.read(self._host, self._judge, self._cmdline, self._source)
+        yield from extensions.read(self._host, self._judge, self._is_started)
         yield from self._generators()
         yield from self._bus_services()
         if self._runs("systemd-tmpfiles-setup.service") or self._runs("systemd-tmpfiles-setup-dev.service"):

@@ -321,12 +321,6 @@ def test_what_makes_virtual_functions_is_noticed(tree: Tree, path: str, text: st
     assert influence.acts == {"create"}
 
 
-def test_an_extension_of_the_root_is_not_read(tree: Tree) -> None:
-    tree.file("/var/lib/extensions/plain/usr/bin/tool", "")
-    assert sources(tree) == []
-    assert sources(tree.file("/var/lib/extensions/site.raw", "")) == ["/var/lib/extensions/site.raw"]
-
-
 # -- guests
 
 GUEST = "cores: 4\nhostpci0: 3b:00,pcie=1\n{}\n"
