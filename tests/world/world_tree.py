@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import tempfile
 import typing as t
@@ -19,6 +20,7 @@ from kernel import Kernel, module_name, read_dependencies
 from machine import PHYSICAL_FUNCTION, VIRTUAL_ADDRESSES
 from world_configuration import Entry, World
 
+_ODD = re.compile(r"[\"'\\]")
 _Alike = tuple[str, int, tuple[str, ...], tuple[str, ...]]
 
 
@@ -43,11 +45,10 @@ class WorldTrees:
         words = root_files.cmdline(world.configuration())
         _put(folder, "/proc/cmdline", Entry(f"{words}\n"))
         (folder / f"boot/initrd.img-{kernel.release}").write_bytes(world_image.make(world, kernel))
-        menu = root_files.grub_menu(world.configuration(), kernel.release)
         if world.second:
             (folder / "boot/second.img").write_bytes(world_image.second(world))
-            menu = menu.replace(f"initrd.img-{kernel.release}", f"initrd.img-{kernel.release} /boot/second.img")
-        _put(folder, "/boot/grub/grub.cfg", Entry(menu))
+        for path, text in _menu(world, kernel, words):
+            _put(folder, path, Entry(text))
         return folder
 
     def _alike(self, world: World, kernel: Kernel) -> Path:
@@ -62,6 +63,18 @@ class WorldTrees:
             sysfs.lay_out(captured, root, world.virtual_functions if _can_make(world) else 0, loadable)
             self._common[key] = root
         return self._common[key]
+
+
+def _menu(world: World, kernel: Kernel, words: str) -> t.Iterator[tuple[str, str]]:
+    """The boot loader's file.  GRUB puts a backslash before each quote (grub_create_loader_cmdline()), QEMU hands words on as they are."""
+    first, second = f"/boot/initrd.img-{kernel.release}", "/boot/second.img"
+    if not _ODD.search(words):
+        menu = root_files.grub_menu(world.configuration(), kernel.release)
+        yield "/boot/grub/grub.cfg", menu.replace(first, f"{first} {second}") if world.second else menu
+        return
+    initrds = f"{first},{second}" if world.second else first
+    label = f"LABEL linux\n  LINUX /boot/vmlinuz-{kernel.release}\n  INITRD {initrds}\n  APPEND {words}\n"
+    yield "/boot/extlinux/extlinux.conf", f"DEFAULT linux\n{label}"
 
 
 def _can_make(world: World) -> bool:

@@ -13,6 +13,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot impo
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import modprobe
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import Directive, ModprobeConfig, SourceLine
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup import read as startup
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import systemd_version
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev import rules as udev
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import Rules
@@ -44,6 +45,7 @@ def _place(source: str) -> SourceLine:
 
 
 INITS = ("/sbin/init", "/usr/sbin/init")
+LARGEST_INIT = 64 << 10
 ETC_MODULES = "/etc/modules"
 SYSVINIT_ORDER = ("/etc/init.d/kmod", "/etc/init.d/udev", "/etc/init.d/checkroot.sh")
 DRIVERS_RULES = "80-drivers.rules"
@@ -106,7 +108,7 @@ def lasting(directories: t.Sequence[str]) -> tuple[str, ...]:
 
 def _steps(tree: FileTree, cmdline: Cmdline, source: str) -> tuple[tuple[Step, ...], tuple[str, ...]]:
     given = cmdline.values("init")
-    if given and posixpath.basename(given[-1]) not in ("init", "systemd"):
+    if given and given[-1] not in startup.INITS and not _ends_in_init(tree, given[-1]):
         return ((Coldplug(),),), (f"{source}: init={given[-1]} replaces the host's init; what it loads cannot be determined.",)
     links = _inits(tree)
     if not links and not tree.exists("/usr/lib/systemd/systemd") and not tree.exists("/lib/systemd/systemd"):
@@ -118,6 +120,15 @@ def _steps(tree: FileTree, cmdline: Cmdline, source: str) -> tuple[tuple[Step, .
         listed = tuple(_sysvinit_list(tree))
         return ((Coldplug(),), (LoadList("kmod", listed, honours_blacklist=False),)) if listed else ((Coldplug(),),), ()
     return ((Coldplug(),),), (f"{tree.shown(links[0])} is not systemd: what it loads, and when, cannot be determined.",)
+
+
+def _ends_in_init(tree: FileTree, path: str) -> bool:
+    """Whether a script makes way for the host's init, whatever it does before."""
+    content = tree.head(path, LARGEST_INIT) or b"" if tree.is_file(path) else b""
+    lines = [line.strip() for line in content.decode("utf-8", "surrogateescape").split("\n")]
+    commands = [line for line in lines if line and not line.startswith("#")]
+    found = re.fullmatch(r"exec\s+(/\S+)(?:\s+\"?\$[@*]\"?)?", commands[-1]) if content.startswith(b"#!") and commands else None
+    return found is not None and found[1] in startup.INITS
 
 
 def _inits(tree: FileTree) -> list[str]:

@@ -103,40 +103,47 @@ def _files(host: Host, folder: str, depth: int) -> t.Iterator[str]:
 def _of_file(host: Host, judge: Judge, path: str, laid: str) -> t.Iterator[Influence]:
     """One file, which comes to lie at ``laid``."""
     folder, _slash, name = laid.rpartition("/")
-    place = next((place for place, suffix in _TEXTS if folder.endswith(f"/{place}") and name.endswith(suffix)), None)
-    content = host.head(path, LARGEST + 1) if host.is_file(path) else None
-    if place is None and any(folder.endswith(f"/{one}") for one, _suffix in _TEXTS):
+    suffix = next((suffix for place, suffix in _TEXTS if folder.endswith(f"/{place}")), None)
+    if suffix is not None and not name.endswith(suffix):
         # Their readers look at files with the suffix alone.
         return
+    content = host.head(path, LARGEST + 1) if host.is_file(path) else None
     if host.exists(laid) or host.link(laid) is not None:
         yield Influence(path, f"is laid over {laid}", UNBOUNDED)
     elif content is None or len(content) > LARGEST:
-        if place is not None or _may_act(laid):
+        if host.link(path) is not None and "/systemd/system/" in laid:
+            yield from _of_unit(host, judge, "", path, laid)
+        elif suffix is not None or _may_act(laid):
             yield Influence(path, "is laid over the root: what it brings is not read", UNBOUNDED)
-    elif place is not None:
-        text = content.decode("utf-8", "surrogateescape")
-        if place == "udev/rules.d":
-            yield from brought_texts.of_rules(judge, text, path, name)
-        else:
-            of = {"tmpfiles.d": brought_texts.of_tmpfiles, "sysctl.d": brought_texts.of_sysctl}.get(place, brought_texts.of_load_list)
-            yield from of(judge, text, path)
-    elif "/systemd/system/" in laid and not host.link(path):
-        unit = name if folder.endswith("/system") else folder.rpartition("/")[2].removesuffix(".d")
-        yield from brought_texts.of_unit(judge, content.decode("utf-8", "surrogateescape"), path, unit)
+    elif suffix is not None:
+        yield from _of_text(judge, content.decode("utf-8", "surrogateescape"), path, laid)
     elif "/systemd/system/" in laid:
-        yield from _of_link(judge, path, laid, name)
-    elif content.startswith((b"#!", b"\x7fELF")) and not _may_act(laid):
-        yield from judge.of_file(path, path)
+        yield from _of_unit(host, judge, content.decode("utf-8", "surrogateescape"), path, laid)
     elif _may_act(laid):
         yield Influence(path, f"is laid over the root at {laid}", UNBOUNDED)
+    elif content.startswith((b"#!", b"\x7fELF")):
+        yield from judge.of_file(path, path)
 
 
-def _of_link(judge: Judge, path: str, laid: str, name: str) -> t.Iterator[Influence]:
-    """A link that has a unit started, or is its other name."""
-    if name.startswith(brought_texts.UNITS_OF_DRIVERS) or judge.unit is None:
+def _of_text(judge: Judge, text: str, path: str, laid: str) -> t.Iterator[Influence]:
+    folder, _slash, name = laid.rpartition("/")
+    if folder.endswith("/rules.d"):
+        yield from brought_texts.of_rules(judge, text, path, name)
+    else:
+        known = {"tmpfiles.d": brought_texts.of_tmpfiles, "sysctl.d": brought_texts.of_sysctl, "modules-load.d": brought_texts.of_load_list}
+        yield from known[folder.rpartition("/")[2]](judge, text, path)
+
+
+def _of_unit(host: Host, judge: Judge, text: str, path: str, laid: str) -> t.Iterator[Influence]:
+    """A unit, a part of one, or a link that has a unit started or is its other name."""
+    folder, _slash, name = laid.rpartition("/")
+    unit = name if folder.endswith("/system") or not folder.endswith(".d") else folder.rpartition("/")[2].removesuffix(".d")
+    if host.link(path) is None:
+        yield from brought_texts.of_unit(judge, text, path, unit)
+    elif unit.startswith(brought_texts.UNITS_OF_DRIVERS) or judge.unit is None:
         yield Influence(path, f"is laid over the root at {laid}", UNBOUNDED)
     else:
-        yield from judge.unit(name, path)
+        yield from judge.unit(unit, path)
 
 
 def _may_act(laid: str) -> bool:

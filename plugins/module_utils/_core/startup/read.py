@@ -39,6 +39,7 @@ GENERATORS = ("/etc/systemd/system-generators", "/usr/local/lib/systemd/system-g
 BUS_SERVICES = ("/usr/local/share/dbus-1/system-services", "/usr/share/dbus-1/system-services")
 DEBUG_GENERATOR = "systemd-debug-generator"
 RUN_GENERATOR = "systemd-run-generator"
+INITS = ("/sbin/init", "/usr/sbin/init", "/lib/systemd/systemd", "/usr/lib/systemd/systemd")
 KEXEC = "/etc/default/kexec"
 # They are simulated, or judged from their configuration.
 SIMULATED = (
@@ -128,6 +129,7 @@ class _Reader:
         return not folders or any(name in self._host.names(folder) for folder in folders)
 
     def of_systemd(self) -> t.Iterator[Influence]:
+        yield from self._first_program()
         for started in list(self._started.found.values()):
             yield from self._units.of(started)
         if self._generator(RUN_GENERATOR):
@@ -150,11 +152,18 @@ class _Reader:
 
     def of_sysvinit(self) -> t.Iterator[Influence]:
         """Without systemd: scripts of run levels, which start cron as well."""
+        yield from self._first_program()
         yield from sysctl.read(self._host, True, self._judge.of)
         yield from self._scripts(lambda _name: True)
         started = {job.source.rpartition("/")[2][3:] for job in schedules.init_scripts(self._host)}
         yield from self._scheduled(lambda units: any(unit.partition(".")[0] in started for unit in units))
         yield from self._configured()
+
+    def _first_program(self) -> t.Iterator[Influence]:
+        """What the program does that the command line has in place of the host's init."""
+        for path in self._cmdline.values("init")[-1:]:
+            if path not in INITS:
+                yield from self._judge.of(path, f"{self._source}: init={path}")
 
     def later(self) -> t.Iterator[Influence]:
         """What runs only when the host is nearly up: guests that are started by themselves."""
