@@ -12,6 +12,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence 
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import (
     agents,
     credentials,
+    early_modules,
     extensions,
     guests,
     schedules,
@@ -111,6 +112,7 @@ class _Units:
 class _Reader:
     def __init__(self, host: Host, kernel: Kernel, inventory: Inventory, cmdline: Cmdline, source: str) -> None:
         self._host = host
+        self._kernel = kernel
         self._inventory = inventory
         self._source = source
         self._cmdline = cmdline
@@ -130,6 +132,7 @@ class _Reader:
 
     def of_systemd(self) -> t.Iterator[Influence]:
         yield from self._first_program()
+        yield from early_modules.read(self._host, self._kernel, self._inventory)
         for started in list(self._started.found.values()):
             yield from self._units.of(started)
         if self._generator(RUN_GENERATOR):

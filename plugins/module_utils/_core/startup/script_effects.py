@@ -80,7 +80,7 @@ def of(
 
 _MAY_ACT = re.compile(
     r"driver_override|drivers_|sriov|new_id|remove_id|bind|/re|driverctl|devbind|nodedev|nodeDevice|virsh|\b(?:qm|pvesh|xl|incus|lxc)\b|vgaswitcheroo|acpi"
-    r"|supergfxctl|optimus|prime-select|envycontrol|setpci|kexec|hotplugctl|nvidia-smi|modprobe|insmod|rmmod|/sys|eval|\||>"
+    r"|supergfxctl|optimus|prime-select|envycontrol|setpci|kexec|hotplugctl|nvidia-smi|modules_disabled|modprobe|insmod|rmmod|/sys|eval|\||>"
 )
 
 
@@ -186,6 +186,7 @@ class _Script:
             "sriov_numvfs",
             "sriov_drivers_autoprobe",
             "drivers_autoprobe",
+            "modules_disabled",
         ):
             return frozenset()
         override, bound = _SET_OVERRIDE.search(line.text), _DEVBIND.search(line.text)

@@ -321,3 +321,19 @@ def test_what_is_evaluated_and_not_written_down_may_do_anything(tree: Tree, valu
 
 def test_a_variable_of_a_unit_that_nothing_evaluates_is_inert(tree: Tree) -> None:
     assert judged(tree, '/bin/sh -c "echo $$WHAT"', {"WHAT": TAKES}) == ()
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["echo 1 >/proc/sys/kernel/modules_disabled", "sysctl -w kernel.modules_disabled=1", "/sbin/sysctl -q kernel/modules_disabled = 1"],
+)
+def test_a_script_that_forbids_to_load_modules_touches_every_device(tree: Tree, line: str) -> None:
+    (found,) = of_script(tree, line)
+    assert (found.acts, found.addresses) == ({"lock"}, None)
+
+
+@pytest.mark.parametrize(
+    "line", ["cat /proc/sys/kernel/modules_disabled", "sysctl kernel.modules_disabled", "sysctl -w kernel.modules_disabled=0"]
+)
+def test_a_script_that_asks_whether_modules_can_be_loaded_is_inert(tree: Tree, line: str) -> None:
+    assert of_script(tree, line) == ()
