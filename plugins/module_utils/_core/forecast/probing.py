@@ -336,7 +336,7 @@ class Modprobe:
                 ran.inserted += [name] if loads else []
                 status = status and loads
                 continue
-            requests = self._ask_ignoring(name) if step.ignores_install else self.ask(name, honours_blacklist=False)
+            requests = self.ask_ignoring(name) if step.ignores_install else self.ask(name, honours_blacklist=False)
             for request in requests:
                 ran.inserted.extend(other for other in request.insertions if other not in ran.inserted)
                 ran.influences += request.influences
@@ -344,7 +344,7 @@ class Modprobe:
             status = status and bool(requests) and not any(request.failed for request in requests)
         return status
 
-    def _ask_ignoring(self, name: str) -> tuple[LoadRequest, ...]:
+    def ask_ignoring(self, name: str) -> tuple[LoadRequest, ...]:
         """`modprobe -i`: the named module's own install line and softdeps do not count."""
         if name not in self._ignoring:
             self._ignoring[name] = ()
