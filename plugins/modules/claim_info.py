@@ -216,7 +216,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.arguments import CLAIM_ARGUMENTS, claims_of, pending_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import GroupMode
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import run_module
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import readable_options, run_module
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.hardware import parse as parse_hardware
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.claim_check import ClaimCheckRequest, Expectation, compare
 
@@ -245,12 +245,13 @@ def request(options: t.Mapping[str, t.Any]) -> ClaimCheckRequest:
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec=ARGUMENTS,
-        mutually_exclusive=[("claims", "devices"), ("claims", "driver"), ("claims", "allow_missing"), ("claims", "guards")],
-        required_one_of=[("claims", "devices")],
-        supports_check_mode=True,
-    )
+    with readable_options():
+        module = AnsibleModule(
+            argument_spec=ARGUMENTS,
+            mutually_exclusive=[("claims", "devices"), ("claims", "driver"), ("claims", "allow_missing"), ("claims", "guards")],
+            required_one_of=[("claims", "devices")],
+            supports_check_mode=True,
+        )
     run_module(module, lambda host: compare(host, request(module.params), module.check_mode).result(), module.params["root"])
 
 

@@ -427,7 +427,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import run_module
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import readable_options, run_module
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.hardware import parse as parse_hardware
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import parse as parse_selectors
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.device_facts import DeviceReportRequest, gather
@@ -453,7 +453,8 @@ def request(options: t.Mapping[str, t.Any]) -> DeviceReportRequest:
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    with readable_options():
+        module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     run_module(module, lambda host: gather(host, request(module.params), module.check_mode), module.params["root"])
 
 

@@ -15,10 +15,13 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader im
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import with_companions
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guards import refuse
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guards import warnings as warnings_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.recovery import recover
 from ansible_collections.vfio.variants.plugins.module_utils._core.host import file_transaction
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache import Cache
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_change import FileChange, diff, needed
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.journal import Journal
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.recovery import FILES
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.contenders import kind_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import driver_names
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import (
@@ -52,15 +55,19 @@ def apply(host: Host, request: PolicyRequest, check_mode: bool) -> dict[str, t.A
     """
     check_name(request.name)
     with contextlib.nullcontext() if check_mode else host.lock():
-        if not request.wanted:
-            return _remove(host, request.name, check_mode)
-        plan, facts, boots = prepare(host, request, check_mode)
-        changes = needed(plan.policy.changes(facts.existing))
-        warnings = (*plan.warnings, *check(plan, boots, facts))
-        if not check_mode:
-            _write(host, plan.policy, changes)
-            warnings += _reload(host, plan.policy, changes)
-        return _result(plan.policy, changes, plan.decisions, warnings, facts.kernels)
+        recovery = recover(host, check_mode)
+        result = _remove(recovery.host, request.name, check_mode) if not request.wanted else _apply(recovery.host, request, check_mode)
+        return recovery.added_to(result)
+
+
+def _apply(host: Host, request: PolicyRequest, check_mode: bool) -> dict[str, t.Any]:
+    plan, facts, boots = prepare(host, request, check_mode)
+    changes = needed(plan.policy.changes(facts.existing))
+    warnings = (*plan.warnings, *check(plan, boots, facts))
+    if not check_mode:
+        _write(host, plan.policy, plan.policy.steps(facts.existing))
+        warnings += _reload(host, plan.policy, changes)
+    return _result(plan.policy, changes, plan.decisions, warnings, facts.kernels)
 
 
 def prepare(host: Host, request: PolicyRequest, check_mode: bool) -> tuple[PolicyPlan, PolicyFacts, tuple[Boot, ...]]:
@@ -128,13 +135,14 @@ def _driver_names(host: Host, inventory: Inventory, decisions: t.Sequence[Decisi
 
 
 def _write(host: Host, policy: Policy, changes: t.Sequence[FileChange]) -> None:
-    """Write the files and read them back; what is not as written is undone and told."""
-    applied = file_transaction.apply(host, changes)
+    """Write the files and read them back; what is not as written is undone."""
+    applied = file_transaction.apply(host, changes, Journal(host, FILES), {"policy": policy.name})
     try:
         existing = {path: file_transaction.read_state(host, path) for path in policy.paths.all}
         wrong = [change.path for change in needed(policy.changes(existing))]
         if wrong:
             raise HostError(f"{', '.join(wrong)}: not found as written.", "Everything was put back.")
+        applied.commit()
     except BaseException:
         applied.undo()
         raise
@@ -142,10 +150,11 @@ def _write(host: Host, policy: Policy, changes: t.Sequence[FileChange]) -> None:
 
 def _remove(host: Host, name: str, check_mode: bool) -> dict[str, t.Any]:
     policy = absent(name)
-    changes = needed(policy.changes({path: file_transaction.read_state(host, path) for path in policy.paths.all}))
+    existing = {path: file_transaction.read_state(host, path) for path in policy.paths.all}
+    changes = needed(policy.changes(existing))
     warnings: tuple[str, ...] = ()
     if not check_mode:
-        file_transaction.apply(host, changes)
+        _write(host, policy, policy.steps(existing))
         warnings = _reload(host, policy, changes)
     return _result(policy, changes, (), warnings)
 

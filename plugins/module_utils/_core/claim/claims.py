@@ -9,7 +9,7 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guard_table import parse_guards
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, cut, shown
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.contenders import ANY_DEVICE, VFIO_CORE, VFIO_PCI
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import PENDING, unknown_module_error
@@ -79,18 +79,18 @@ def parse_one(given: t.Mapping[str, t.Any], index: int) -> Claim:
     claim = Claim((), index=index)
     unknown = sorted(str(key) for key in given if key not in FIELDS)
     if unknown:
-        raise HostError(f"{claim.option(unknown[0])}: a claim has no such field.", f"It has {', '.join(FIELDS)}.")
+        raise HostError(f"{claim.option(cut(unknown[0]))}: a claim has no such field.", f"It has {', '.join(FIELDS)}.")
     if given.get("devices") is None:
         raise HostError(f"{claim.option('devices')}: a claim needs devices.", selectors.FORMS)
     driver = AUTO if given.get("driver") is None else given["driver"]
     if not isinstance(driver, str) or not NAME.fullmatch(driver):
         raise HostError(
-            f"{claim.option('driver')}: {driver!r} is not a valid driver name.",
+            f"{claim.option('driver')}: {shown(driver)} is not a valid driver name.",
             "Write auto, variant, or a driver's or module's name: vfio-pci.",
         )
     strategy = given.get("strategy")
     if strategy not in (None, *STRATEGIES):
-        raise HostError(f"{claim.option('strategy')}: there is no strategy {strategy!r}.", f"Allowed are {', '.join(STRATEGIES)}.")
+        raise HostError(f"{claim.option('strategy')}: there is no strategy {shown(strategy)}.", f"Allowed are {', '.join(STRATEGIES)}.")
     expect = given.get("expect")
     return Claim(
         selectors.parse(given["devices"], claim.option("devices")),

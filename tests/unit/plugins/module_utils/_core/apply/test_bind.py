@@ -55,7 +55,7 @@ def test_a_gpu_goes_to_its_variant_and_the_other_card_stays(tree: Tree) -> None:
 
 
 @pytest.mark.parametrize("check_mode", [True, False])
-def test_vfio_pci_is_no_variant(tree: Tree, check_mode: bool) -> None:
+def test_vfio_pci_is_not_a_variant(tree: Tree, check_mode: bool) -> None:
     assert claim(kernel_of(tree), NIC, check_mode)["devices"][0]["kind"] == "generic"
     assert claim(kernel_of(tree), NIC, check_mode, state="absent")["devices"][0]["kind"] == "native"
 

@@ -58,5 +58,5 @@ def test_what_is_built_in_or_blacklisted_is_told_to_be_so() -> None:
 @pytest.mark.parametrize(
     ("module", "kind"), [("vfio_pci", GENERIC), ("mine", VARIANT), ("nouveau", NATIVE), ("pci_stub", STUB), ("not_installed", NATIVE)]
 )
-def test_vfio_pci_is_no_variant(module: str, kind: str) -> None:
+def test_vfio_pci_is_not_a_variant(module: str, kind: str) -> None:
     assert kind_of(module, kernel({**STOCK, "mine": [V100_VARIANT]})) == kind

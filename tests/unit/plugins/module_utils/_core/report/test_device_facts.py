@@ -89,7 +89,7 @@ def test_the_variant_is_that_of_the_running_kernel_with_the_driver_it_registers(
     assert only(tree.module("mine-vfio", ["mine-pci"]))["variant"]["driver"] == "mine-pci"
 
 
-def test_vfio_pci_is_no_variant(tmp_path: Path) -> None:
+def test_vfio_pci_is_not_a_variant(tmp_path: Path) -> None:
     device = only(stock_debian(tmp_path).pci(GPU))
     assert device["variant"] is None
     assert device["kernels"][DEBIAN_13]["variants"] == []
