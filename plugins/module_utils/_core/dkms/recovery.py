@@ -16,3 +16,8 @@ if t.TYPE_CHECKING:
 def recover(host: Host, check_mode: bool) -> Recovery:
     """See to what is left.  The lock is held, or it is check mode, which only predicts.  Raises HostError if something cannot be undone."""
     return recovery.recover(host, check_mode)
+
+
+def unfinished(host: Host) -> tuple[str, ...]:
+    """Sentences on a package that a run was changing when it was killed."""
+    return ()
