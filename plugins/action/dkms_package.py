@@ -87,7 +87,7 @@ class ActionModule(ActionBase):
                 outcome.append("failed" if built.get("failed") else "built")
             if built.get("failed"):
                 return built
-        return self._call(arguments, {**place, "step": "finish"}, facts)
+        return _joined(first, self._call(arguments, {**place, "step": "finish"}, facts))
 
     def _call(self, arguments: dict[str, t.Any], run: dict[str, t.Any], facts: dict[str, t.Any]) -> dict[str, t.Any]:
         module_args = {**arguments, "_run": {**arguments["_run"], **run}}
@@ -108,3 +108,9 @@ class ActionModule(ActionBase):
             os.unlink(here)
         self._fixup_perms2((self._connection._shell.tmpdir, there))
         return there
+
+
+def _joined(first: dict[str, t.Any], last: dict[str, t.Any]) -> dict[str, t.Any]:
+    """The last step's answer, with what the first one had to see to."""
+    lists = {name: [*first.get(name, ()), *last.get(name, ())] for name in ("recovered", "warnings") if first.get(name) or name in last}
+    return {**last, **lists, "changed": bool(first.get("changed") or last.get("changed"))}

@@ -11,6 +11,7 @@ import typing as t
 from ansible.utils.display import Display
 
 from ansible_collections.vfio.variants.plugins.modules.test_image import argument_spec
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.time_limit import checked_timeout
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.action.controller_action import ControllerAction
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive import apt_sources
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.image import build_as_root
@@ -24,6 +25,7 @@ class ActionModule(ControllerAction):
         return argument_spec()
 
     def work(self, options: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
+        checked_timeout(options["timeout"])
         mirror = options["mirror"] or apt_sources.of_this_machine()
         image_options = ImageOptions.from_mapping(options, mirror)
         builder = ImageBuilder(Cache.at(options["cache"]), image_options, options["name"] or image_options.suite.name)

@@ -12,6 +12,7 @@ from ansible.utils.display import Display
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.modules.test_vm import argument_spec
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.time_limit import checked_timeout
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.action.controller_action import ControllerAction
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive import apt_sources
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.image.image import Image
@@ -27,6 +28,7 @@ class ActionModule(ControllerAction):
         return argument_spec()
 
     def work(self, options: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
+        checked_timeout(options["timeout"])
         cache = Cache.at(options["cache"])
         machine = Machine(cache, machine_name(options["name"]))
         with cache.lock(f"machine-{machine.name}"):

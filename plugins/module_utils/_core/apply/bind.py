@@ -9,6 +9,7 @@ import dataclasses
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply import binding
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.bind_journal import OPERATION, Unfinished
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.judgement import Judge
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.bind_plan import Binding, is_viable, plan_bind, plan_release
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import (
@@ -19,7 +20,9 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims i
     with_companions,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guards import refuse
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.recovery import recover
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.recovery import Recovered
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.time_limit import checked_timeout
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.contenders import kind_of
@@ -31,6 +34,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector i
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import Claim, ClaimState
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.recovery import Outcome, Recovery
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import Result
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import PendingModule
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
@@ -91,10 +95,11 @@ class BindResult:
     """What was done, or in check mode would be done, for each function."""
 
     devices: tuple[BoundDevice, ...]
+    recovery: Recovery
 
     def result(self) -> Result:
         changed = [device for device in self.devices if device.is_changed]
-        return {
+        result = {
             "changed": bool(changed),
             "devices": [device.result() for device in self.devices],
             "diff": {
@@ -104,6 +109,7 @@ class BindResult:
                 "after_header": "owners",
             },
         }
+        return self.recovery.added_to(result)
 
 
 def ensure(host: Host, request: BindRequest, check_mode: bool) -> BindResult:
@@ -112,23 +118,46 @@ def ensure(host: Host, request: BindRequest, check_mode: bool) -> BindResult:
     Raises HostError if a device is refused, or if a step failed, after undoing everything.
     """
     with contextlib.nullcontext() if check_mode else host.lock():
+        recovery = recover(host, check_mode)
+        host = recovery.host
         kernel = Kernel.read(host, running_release(host)).checked(host).with_pending(request.pending_modules)
         inventory = Inventory.read(host)
+        earlier = Unfinished.read(host, inventory)
         judge = Judge(host, inventory, request.claims, request.group == "claim")
         # Before a module is loaded to learn its driver's name.
-        _refuse(judge, request, _bindings(host, request, inventory, kernel, load=False), kernel)
-        bindings = _bindings(host, request, inventory, kernel, load=not check_mode)
+        planned = _bindings(host, request, inventory, kernel, earlier.ours, load=False)
+        _refuse(judge, request, planned, kernel)
+        earlier.refuse_waiting({item.device.address for item in planned if item.changed})
+        bindings = _bindings(host, request, inventory, kernel, earlier.ours, load=not check_mode)
+        recovery = dataclasses.replace(recovery, done=(*recovery.done, *_settle(host, earlier, bindings, check_mode)))
         if check_mode:
-            return _result(bindings, _predicted(inventory, bindings), kernel)
-        binding.apply(host, bindings, request.timeout)
-        return _result(bindings, Inventory.read(host), kernel)
+            return _result(bindings, _predicted(inventory, bindings), kernel, recovery)
+        binding.apply(host, bindings, inventory, request.timeout, earlier)
+        return _result(bindings, Inventory.read(host), kernel, recovery)
 
 
-def _bindings(host: Host, request: BindRequest, inventory: Inventory, kernel: Kernel, load: bool) -> tuple[Binding, ...]:
+def _settle(host: Host, earlier: Unfinished, bindings: t.Sequence[Binding], check_mode: bool) -> tuple[Recovered, ...]:
+    """Undo what an earlier run has left of functions that this one does not rebind; raises HostError if that is impossible."""
+    changing = {item.device.address for item in bindings if item.changed}
+    finished = tuple(f"{one.describe(device)}; this run rebinds it." for one, device in earlier.half if one.address in changing)
+    others = [(one, device) for one, device in earlier.half if one.address not in changing]
+    for one, device in others:
+        problem = None if check_mode else binding.restore(host, one)
+        if problem is not None:
+            raise HostError(f"{one.describe(device)}, as an earlier run has left it, and cannot be bound to its former driver: {problem}")
+    undone = tuple(f"{one.address} has driver {one.driver or 'none'} again." for one, _device in others)
+    waiting = tuple(f"Process {one.process} still waits for {one.address} to be unbound." for one, _device in earlier.waiting)
+    found: tuple[tuple[Outcome, tuple[str, ...]], ...] = (("finished", finished), ("undone", undone), ("left", waiting))
+    return tuple(Recovered(OPERATION, outcome, what) for outcome, what in found if what)
+
+
+def _bindings(
+    host: Host, request: BindRequest, inventory: Inventory, kernel: Kernel, ours: t.Container[str], load: bool
+) -> tuple[Binding, ...]:
     claims = with_companions(request.claims, inventory) if request.group == "claim" else request.claims
     if request.state == "absent":
         named = {normalize_module_name(claim.driver) for claim in claims if claim.driver not in KEYWORDS}
-        return plan_release(_selected(claims, inventory), named, inventory, kernel)
+        return plan_release(_selected(claims, inventory), named, inventory, kernel, ours)
     names = driver_names(host, inventory, modules_of(claims, inventory, kernel), load, kernel)
     bindings = plan_bind(assign(claims, inventory, kernel, names))
     if request.group == "check":
@@ -168,8 +197,8 @@ def _predicted(inventory: Inventory, bindings: t.Sequence[Binding]) -> Inventory
     return Inventory(tuple(planned.get(device.address, device) for device in inventory.devices), inventory.drivers)
 
 
-def _result(bindings: t.Sequence[Binding], now: Inventory, kernel: Kernel) -> BindResult:
-    return BindResult(tuple(_bound(item, now.get(item.device.address) or item.device, now, kernel) for item in bindings))
+def _result(bindings: t.Sequence[Binding], now: Inventory, kernel: Kernel, recovery: Recovery) -> BindResult:
+    return BindResult(tuple(_bound(item, now.get(item.device.address) or item.device, now, kernel) for item in bindings), recovery)
 
 
 def _bound(item: Binding, device: Device, now: Inventory, kernel: Kernel) -> BoundDevice:

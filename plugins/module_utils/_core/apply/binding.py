@@ -1,21 +1,27 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Binds functions to drivers on the running kernel through driver_override, and undoes everything if a step fails."""
+"""Binds functions to drivers on the running kernel through driver_override, and undoes everything if it does not come to its end."""
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import errno
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply import bind_journal
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.bind_journal import NOTHING
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.interruption import Interrupted, uninterrupted
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import load_module
-from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import DEVICES, DRIVERS, Inventory
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import DEVICES, DRIVERS
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses import HostUses
 
 if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.apply.bind_journal import Rebinding, Unfinished
     from ansible_collections.vfio.variants.plugins.module_utils._core.claim.bind_plan import Binding
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
-    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device, Inventory
 
 PROBE = "/sys/bus/pci/drivers_probe"
 # An asynchronous driver's probe ends after the write to drivers_probe has returned.
@@ -23,29 +29,103 @@ SETTLE = 2.0
 UNDO_TIMEOUT = 10.0
 
 
-def apply(host: Host, bindings: t.Sequence[Binding], timeout: float) -> None:
+@dataclasses.dataclass
+class Progress:
+    """What has been done so far: the functions that were touched, and the override that each of them has now."""
+
+    rebindings: t.Mapping[str, Rebinding]
+    waiting: tuple[Rebinding, ...]
+    """Functions of an earlier run, for which a process still waits: they stay in the journal."""
+    begun: bool = False
+    touched: list[Binding] = dataclasses.field(default_factory=list)
+    overrides: dict[str, str | None] = dataclasses.field(default_factory=dict)
+
+
+@dataclasses.dataclass(frozen=True)
+class Left:
+    """A function after an undo: what it has, and if that is not what it had before, what to do about it."""
+
+    rebinding: Rebinding
+    driver: str | None
+    override: str | None
+    problem: str = ""
+    hint: str = ""
+
+    def __str__(self) -> str:
+        has = f"driver {self.driver or 'none'} and driver_override {self.override or 'none'}"
+        if self.problem:
+            return f"{self.rebinding.address} is left with {has}: {self.problem.rstrip('.')}."
+        return f"{self.rebinding.address} is back with {self.driver or 'no driver'} (driver_override {self.override or 'none'})."
+
+    def result(self) -> dict[str, t.Any]:
+        return {
+            "address": self.rebinding.address,
+            "driver": self.driver or "",
+            "driver_override": self.override or "",
+            "restored": not self.problem,
+            "hint": self.hint,
+        }
+
+
+def apply(host: Host, bindings: t.Sequence[Binding], inventory: Inventory, timeout: float, earlier: Unfinished = NOTHING) -> None:
     """Carry out every binding; each single step has ``timeout`` seconds.
 
-    Raises HostError after binding every touched function to its former driver again.
+    Whatever ends it before its end, a signal too, every touched function is bound to its former driver again.  Raises HostError then,
+    which says for each of them how it is left.  What an ``earlier`` run has left is bound to the driver that it had before that run.
     """
-    touched: list[Device] = []
+    changing = [binding for binding in bindings if binding.changed]
+    progress = Progress({binding.device.address: earlier.rebinding(binding) for binding in changing}, earlier.still_waiting)
+    if not changing:
+        if earlier.is_recorded:
+            _end(host, progress.waiting)
+        return
     try:
-        for binding in bindings:
+        for binding in changing:
             if binding.rebind:
                 _load(host, binding, timeout)
-        for binding in bindings:
-            if binding.changed:
-                touched.append(binding.device)
-                _bind(host, binding, timeout)
-    except HostError as error:
-        stuck = error.facts.get("stuck")
-        left = [_undo(host, device) for device in reversed(touched) if device.address != stuck]
-        raise HostError(f"{error.msg} {' '.join(left)}".strip(), error.hint, error.facts) from error
+        bind_journal.begin(host, (*progress.rebindings.values(), *progress.waiting))
+        progress.begun = True
+        for binding in changing:
+            progress.touched.append(binding)
+            progress.overrides[binding.device.address] = binding.device.driver_override
+            _bind(host, binding, timeout, progress)
+        _end(host, progress.waiting)
+    except BaseException as error:
+        with uninterrupted():
+            failure = _undone(host, error, progress, inventory, timeout)
+        if failure is None:
+            raise
+        raise failure from error
 
 
 def owner(host: Host, address: str) -> str | None:
     """The driver that a function is bound to now."""
     return host.link_name(f"{DEVICES}/{address}/driver")
+
+
+def restore(host: Host, rebinding: Rebinding) -> str | None:
+    """Bind a function to its former driver again; returns what is wrong, if anything is."""
+    here = f"{DEVICES}/{rebinding.address}/driver_override"
+    try:
+        now = owner(host, rebinding.address)
+        if now != rebinding.driver and now is not None:
+            host.write_attribute(f"{DRIVERS}/{now}/unbind", rebinding.address, UNDO_TIMEOUT)
+        if now != rebinding.driver and rebinding.driver is not None:
+            host.write_attribute(here, f"{rebinding.driver}\n", UNDO_TIMEOUT)
+            host.write_attribute(f"{DRIVERS}/{rebinding.driver}/bind", rebinding.address, UNDO_TIMEOUT)
+        host.write_attribute(here, f"{rebinding.override or ''}\n", UNDO_TIMEOUT)
+    except HostError as error:
+        return error.msg
+    except OSError as error:
+        return f"{error.strerror or error}."
+    return None
+
+
+def _end(host: Host, waiting: t.Sequence[Rebinding]) -> None:
+    if waiting:
+        bind_journal.begin(host, waiting)
+    else:
+        bind_journal.end(host)
 
 
 def _load(host: Host, binding: Binding, timeout: float) -> None:
@@ -58,14 +138,18 @@ def _load(host: Host, binding: Binding, timeout: float) -> None:
         raise HostError(f"Module {' '.join(binding.modules)} registers {', '.join(registered)}, not {binding.driver}.")
 
 
-def _bind(host: Host, binding: Binding, timeout: float) -> None:
+def _bind(host: Host, binding: Binding, timeout: float, progress: Progress) -> None:
     address = binding.device.address
-    if binding.set_override:
-        host.write_attribute(f"{DEVICES}/{address}/driver_override", f"{binding.override or ''}\n", timeout)
+    # A function that is released keeps the override by which it is known to be ours until its driver has let it go.
+    releases = binding.rebind and binding.driver is None
+    if binding.set_override and not releases:
+        _override(host, binding, timeout, progress)
     if not binding.rebind:
         return
     _unbind(host, binding.device, timeout)
-    if binding.driver is None:
+    if releases:
+        if binding.set_override:
+            _override(host, binding, timeout, progress)
         _offer_to_natives(host, binding, timeout)
         return
     host.write_attribute(PROBE, address, timeout)
@@ -77,22 +161,17 @@ def _bind(host: Host, binding: Binding, timeout: float) -> None:
         )
 
 
+def _override(host: Host, binding: Binding, timeout: float, progress: Progress) -> None:
+    address = binding.device.address
+    host.write_attribute(f"{DEVICES}/{address}/driver_override", f"{binding.override or ''}\n", timeout)
+    progress.overrides[address] = binding.override
+
+
 def _unbind(host: Host, device: Device, timeout: float) -> None:
     holder = owner(host, device.address)
     if holder is None:
         return
-    try:
-        host.write_attribute(f"{DRIVERS}/{holder}/unbind", device.address, timeout)
-    except HostError as error:
-        if error.facts.get("errno") != errno.ETIMEDOUT:
-            raise
-        uses = HostUses(host, Inventory.read(host)).of(device)
-        used = "; ".join(use.what for use in uses if use.guard == "in_use") or "no user of it can be seen"
-        raise HostError(
-            f"{holder} did not release {device.address} within {timeout:g} s: {used}.",
-            "The kernel completes the unbind as soon as the device is released; run this again after that.",
-            {**error.facts, "stuck": device.address},
-        ) from error
+    host.write_attribute(f"{DRIVERS}/{holder}/unbind", device.address, timeout)
     if owner(host, device.address) is not None:
         raise HostError(f"{device.address} is still owned by {owner(host, device.address)} after it was unbound from {holder}.")
 
@@ -113,22 +192,69 @@ def _offer_to_natives(host: Host, binding: Binding, timeout: float) -> None:
         host.write_attribute(PROBE, address, timeout)
 
 
-def _settled_owner(host: Host, address: str, wanted: str) -> str | None:
+def _settled_owner(host: Host, address: str, wanted: str | None) -> str | None:
     host.wait_until(lambda: owner(host, address) == wanted, SETTLE)
     return owner(host, address)
 
 
-def _undo(host: Host, device: Device) -> str:
-    """Bind a function to its former driver again; returns the result as a sentence."""
-    here = f"{DEVICES}/{device.address}/driver_override"
-    try:
-        now = owner(host, device.address)
-        if now != device.driver and now is not None:
-            host.write_attribute(f"{DRIVERS}/{now}/unbind", device.address, UNDO_TIMEOUT)
-        if now != device.driver and device.driver is not None:
-            host.write_attribute(here, f"{device.driver}\n", UNDO_TIMEOUT)
-            host.write_attribute(f"{DRIVERS}/{device.driver}/bind", device.address, UNDO_TIMEOUT)
-        host.write_attribute(here, f"{device.driver_override or ''}\n", UNDO_TIMEOUT)
-    except HostError as error:
-        return f"{device.address} could not be bound to {device.driver or 'no driver'} again: {error.msg}"
-    return f"{device.address} is back with {device.driver or 'no driver'}."
+# -- when it does not come to its end
+
+
+def _undone(host: Host, error: BaseException, progress: Progress, inventory: Inventory, timeout: float) -> HostError | None:
+    """Undo what was done, the last function first; returns the error to raise in place of ``error``, if there is to be one."""
+    left = [_put_back(host, binding, error, progress) for binding in reversed(progress.touched)]
+    if progress.begun:
+        # If that fails, the journal still has every function, which is true of those that could not be put back.
+        with contextlib.suppress(HostError):
+            _end(host, (*(one.rebinding for one in left if one.problem), *progress.waiting))
+    if not isinstance(error, (HostError, OSError, Interrupted)):
+        return None
+    sentences = [_sentence(host, error, progress, inventory, timeout), *map(str, left)]
+    hints = [getattr(error, "hint", None), *(one.hint for one in left)]
+    facts = dict(error.facts) if isinstance(error, HostError) else {}
+    if left:
+        facts["left"] = [one.result() for one in left]
+    return HostError(" ".join(sentences), " ".join(dict.fromkeys(hint for hint in hints if hint)) or None, facts)
+
+
+def _sentence(host: Host, error: HostError | OSError | Interrupted, progress: Progress, inventory: Inventory, timeout: float) -> str:
+    if isinstance(error, Interrupted):
+        return f"The run was ended by {error.name}."
+    if isinstance(error, OSError):
+        return f"{error.filename + ': ' if error.filename else ''}{error.strerror or error}."
+    if _is_timeout(error) and progress.touched:
+        return f"{_why_it_waits(host, progress.touched[-1].device, inventory, timeout)}. {error.msg}"
+    return error.msg
+
+
+def _is_timeout(error: BaseException) -> bool:
+    return isinstance(error, HostError) and error.facts.get("errno") == errno.ETIMEDOUT
+
+
+def _put_back(host: Host, binding: Binding, error: BaseException, progress: Progress) -> Left:
+    device, rebinding = binding.device, progress.rebindings[binding.device.address]
+    if binding is progress.touched[-1] and _is_timeout(error):
+        # The kernel has locked it: every further write to it, and every read of its override, would wait as well.
+        process = int(getattr(error, "facts", {}).get("waiting", {}).get("process", 0))
+        waits = dataclasses.replace(rebinding, process=process, started=host.start_time(process) if process else "")
+        override = progress.overrides[device.address]
+        return Left(waits, owner(host, device.address), override, "the kernel is still at it", _what_to_do(device))
+    problem = restore(host, rebinding)
+    if problem is None:
+        return Left(rebinding, rebinding.driver, rebinding.override)
+    return Left(rebinding, owner(host, device.address), progress.overrides[device.address], problem, _what_to_do(device))
+
+
+def _why_it_waits(host: Host, device: Device, inventory: Inventory, timeout: float) -> str:
+    now = owner(host, device.address)
+    if now is None:
+        return f"No driver has taken {device.address} within {timeout:g} s"
+    used = "; ".join(use.what for use in HostUses(host, inventory).of(device) if use.guard == "in_use") or "no user of it can be seen"
+    return f"{now} did not release {device.address} within {timeout:g} s: {used}"
+
+
+def _what_to_do(device: Device) -> str:
+    return (
+        f"{device.address}: end what uses it; the kernel completes the unbind as soon as the device is released. "
+        "Then run device_claim again, with `state: absent` to return it to its native driver."
+    )

@@ -15,7 +15,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader im
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import with_companions
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guards import refuse
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guards import warnings as warnings_of
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.recovery import recover
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.recovery import recover
 from ansible_collections.vfio.variants.plugins.module_utils._core.host import file_transaction
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache import Cache
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError

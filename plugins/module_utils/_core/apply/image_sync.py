@@ -12,6 +12,7 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.image_check import GivenPolicy, ImagePolicy
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.image_plan import ImageInspector, KernelPlan
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.initramfs_build import rebuild
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.recovery import recover
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import next_boot
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.time_limit import checked_timeout
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.generator import AUTO, choose
@@ -20,6 +21,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.recovery import Recovery
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import Result
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import PendingModule
 
@@ -45,14 +47,16 @@ class ImageSync:
 
     generator: str | None
     plans: tuple[KernelPlan, ...]
+    recovery: Recovery
 
     def result(self) -> Result:
-        return {
+        result = {
             "changed": any(plan.reasons for plan in self.plans),
             "kernels": {plan.release: self._kernel(plan) for plan in self.plans},
             "diff": [_diff(plan) for plan in self.plans if plan.reasons],
             "warnings": list(self.warnings()),
         }
+        return self.recovery.added_to(result)
 
     def _kernel(self, plan: KernelPlan) -> Result:
         return {
@@ -82,6 +86,8 @@ def sync_images(host: Host, request: SyncRequest, check_mode: bool) -> ImageSync
     Raises HostError; the image of that kernel is unchanged, those of kernels before it have been rebuilt.
     """
     with contextlib.nullcontext() if check_mode else host.lock():
+        recovery = recover(host, check_mode)
+        host = recovery.host
         releases = chosen_releases(host, request.kernels)
         inspector = _inspector(host, request, check_mode)
         plans = tuple(inspector.plan(host, release) for release in releases)
@@ -89,7 +95,7 @@ def sync_images(host: Host, request: SyncRequest, check_mode: bool) -> ImageSync
             if plan.reasons and inspector.generator is not None and not check_mode:
                 remaining = functools.partial(inspector.remaining, host, plan.release)
                 rebuild(host, inspector.generator, plan, remaining, request.timeout)
-    return ImageSync(None if inspector.generator is None else inspector.generator.name, plans)
+    return ImageSync(None if inspector.generator is None else inspector.generator.name, plans, recovery)
 
 
 def _inspector(host: Host, request: SyncRequest, check_mode: bool) -> ImageInspector:

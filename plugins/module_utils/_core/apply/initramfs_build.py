@@ -9,6 +9,9 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.image_plan import KernelPlan, kept_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.command import TIMED_OUT
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.interruption import uninterrupted
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.journal import Journal
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.recovery import IMAGES
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.generator import Generator
 
 if t.TYPE_CHECKING:
@@ -32,27 +35,46 @@ def rebuild(host: Host, generator: Generator, plan: KernelPlan, remaining: t.Cal
     build's output in ``facts["log"]``; the old image is unchanged then.
     """
     _check_space(host, plan.image)
-    new = f"{plan.image}.vfio-variants-new"
-    try:
-        output = _generate(host, generator, plan, new, timeout)
-        wrong = remaining(new)
-        if wrong:
-            raise HostError(
-                f"The image that {generator.name} built for kernel {plan.release} does not match the policy: {' '.join(wrong)}",
-                f"{plan.image} is unchanged. Run boot_policy, which configures {generator.name}; `log` has the last lines of its output.",
-                {"log": output},
-            )
-        host.run(["sync", host.path(new)], COMMAND_TIMEOUT)
-        _put_in_place(host, plan, new)
-    finally:
-        host.remove(new)
-
-
-def _generate(host: Host, generator: Generator, plan: KernelPlan, target: str, timeout: float) -> list[str]:
     with host.scratch_directory() as directory:
-        # What a killed generator leaves behind is removed with the directory.
-        environment = {"TMPDIR": directory, "NO_POST_UPDATE_HOOKS": "1"}
-        done = host.run(generator.argv(plan.release, host.path(target)), timeout, ok=ANY_CODE, env=environment)
+        # The generator of a run that was killed may still be writing to its file: each run has a name of its own.
+        new = f"{plan.image}.vfio-variants-new-{directory.rpartition('-')[2]}"
+        journal = Journal(host, f"{IMAGES}{plan.release}")
+        journal.write({"release": plan.release, "image": plan.image, "new": new, "kept": kept_name(plan.image)})
+        try:
+            _build(host, generator, plan, (new, directory), remaining, timeout)
+        finally:
+            with uninterrupted():
+                host.remove(new)
+                if not host.is_file(kept_name(plan.image)):
+                    journal.close()
+
+
+def _build(
+    host: Host,
+    generator: Generator,
+    plan: KernelPlan,
+    places: tuple[str, str],
+    remaining: t.Callable[[str], tuple[str, ...]],
+    timeout: float,
+) -> None:
+    """``places`` are the new image's file and the generator's directory."""
+    new, directory = places
+    output = _generate(host, generator, plan, new, directory, timeout)
+    wrong = remaining(new)
+    if wrong:
+        raise HostError(
+            f"The image that {generator.name} built for kernel {plan.release} does not match the policy: {' '.join(wrong)}",
+            f"{plan.image} is unchanged. Run boot_policy, which configures {generator.name}; `log` has the last lines of its output.",
+            {"log": output},
+        )
+    host.run(["sync", host.path(new)], COMMAND_TIMEOUT)
+    _put_in_place(host, plan, new)
+
+
+def _generate(host: Host, generator: Generator, plan: KernelPlan, target: str, directory: str, timeout: float) -> list[str]:
+    # What a killed generator leaves behind is removed with the directory.
+    environment = {"TMPDIR": directory, "NO_POST_UPDATE_HOOKS": "1"}
+    done = host.run(generator.argv(plan.release, host.path(target)), timeout, ok=ANY_CODE, env=environment)
     log = _last_lines(done)
     if done.rc in TIMED_OUT:
         raise _failed(generator, plan, f"did not finish within {timeout:g} s", "Increase the option timeout.", log)
@@ -107,11 +129,12 @@ def _put_in_place(host: Host, plan: KernelPlan, new: str) -> None:
         host.rename(new, plan.image)
         _run_loader_hooks(host, plan, (0,))
     except BaseException:
-        if had:
-            host.rename(kept, plan.image)
-            _run_loader_hooks(host, plan, ANY_CODE)
-        else:
-            host.remove(plan.image)
+        with uninterrupted():
+            if had:
+                host.rename(kept, plan.image)
+                _run_loader_hooks(host, plan, ANY_CODE)
+            else:
+                host.remove(plan.image)
         raise
     host.remove(kept)
 

@@ -41,10 +41,9 @@ class Binding:
     def steps(self) -> tuple[str, ...]:
         """What is to be done, in order, in words."""
         steps = [f"load {module}" for module in self.modules] if self.rebind else []
-        if self.set_override:
-            steps.append(f"set driver_override to {self.override}" if self.override else "clear driver_override")
-        if self.rebind and self.device.driver:
-            steps.append(f"unbind from {self.device.driver}")
+        overriding = [f"set driver_override to {self.override}" if self.override else "clear driver_override"] if self.set_override else []
+        unbinding = [f"unbind from {self.device.driver}"] if self.rebind and self.device.driver else []
+        steps += (*overriding, *unbinding) if self.driver else (*unbinding, *overriding)
         if self.rebind:
             steps.append(f"bind to {self.driver}" if self.driver else "offer to the native drivers")
         return tuple(steps)
@@ -71,15 +70,20 @@ def _bind(device: Device, module: str, driver: str) -> Binding:
     return Binding(device=device, driver=driver, override=override, modules=(module,), rebind=rebind)
 
 
-def plan_release(devices: t.Sequence[Device], claimed: t.Container[str], inventory: Inventory, kernel: Kernel) -> tuple[Binding, ...]:
-    """The bindings that return each function from a VFIO driver, or from one of the ``claimed`` modules, to its native driver."""
+def plan_release(
+    devices: t.Sequence[Device], claimed: t.Container[str], inventory: Inventory, kernel: Kernel, ours: t.Container[str] = ()
+) -> tuple[Binding, ...]:
+    """The bindings that return each function from a VFIO driver, or from one of the ``claimed`` modules, to its native driver.
+
+    ``ours`` are the addresses of functions that an earlier run has left without a driver.
+    """
     bindings = []
     for device in devices:
         is_held = device.driver is not None and _is_ours(device.driver, claimed, inventory, kernel)
         overridden = device.driver_override is not None and _is_ours(device.driver_override, claimed, inventory, kernel)
         # An override that this collection did not set stays, and so does the owner that it names.
         override = None if overridden else device.driver_override
-        is_idle = device.driver is None and overridden and bool(kernel.natives(device.modalias))
+        is_idle = device.driver is None and (overridden or device.address in ours) and bool(kernel.natives(device.modalias))
         natives = tuple(match.module for match in kernel.natives(device.modalias))
         bindings.append(Binding(device=device, driver=None, override=override, modules=natives, rebind=is_held or is_idle))
     return tuple(bindings)

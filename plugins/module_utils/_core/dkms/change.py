@@ -7,7 +7,8 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.stale_modules import module_files
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree import DkmsCommand, built_modules, run_depmod
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree import DkmsCommand, built_modules
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.undo import Rollback, Step, Undo, forget
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 
 if t.TYPE_CHECKING:
@@ -15,31 +16,6 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.plan import PackagePlan
     from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree import Active, DkmsPaths, PackageState
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
-
-
-class Rollback:
-    """Undoes the steps taken so far."""
-
-    def __init__(self) -> None:
-        self._steps: list[t.Callable[[], None]] = []
-
-    def add(self, step: t.Callable[[], None]) -> None:
-        self._steps.append(step)
-
-    def undo(self) -> tuple[str, ...]:
-        """Undo all steps, the last one first, even if some cannot be undone; returns the errors of those."""
-        outcomes = []
-        while self._steps:
-            outcomes.append(_outcome(self._steps.pop()))
-        return tuple(outcome for outcome in outcomes if outcome is not None)
-
-
-def _outcome(step: t.Callable[[], None]) -> str | None:
-    try:
-        step()
-    except HostError as error:
-        return error.msg
-    return None
 
 
 class PackageChange:
@@ -63,7 +39,8 @@ class PackageChange:
         self._arch = arch
         self._staged = staged
         self._modules = modules
-        self._rollback = Rollback()
+        self._undo = Undo(host, paths, plan.name, arch)
+        self._rollback = Rollback(self._undo)
         self._set_aside_count = 0
 
     def make(self, verify: t.Callable[[], None]) -> None:
@@ -76,12 +53,13 @@ class PackageChange:
             if stuck and isinstance(error, HostError):
                 raise HostError(error.msg, f"Not everything could be undone: {' '.join(stuck)}", error.facts) from error
             raise
+        self._rollback.commit(self._plan.removes)
         for version in self._plan.removes:
-            self._remove(version)
+            remove_version(self._undo, version, self._plan.version)
 
     def _replace(self) -> None:
-        if self._plan.module_trees:
-            self._rollback.add(self._depmod)
+        for release in self._plan.module_trees:
+            self._rollback.add(Step("depmod", release))
         for active in self._plan.uninstalls:
             self._uninstall(active)
         self._set_aside(module.path for module in self._plan.stale_modules)
@@ -93,8 +71,7 @@ class PackageChange:
 
     def _depmod(self) -> None:
         for release in self._plan.module_trees:
-            if self._host.is_file(f"{self._paths.install}/{release}/modules.dep"):
-                run_depmod(self._host, release)
+            self._undo.take(Step("depmod", release))
 
     def _uninstall(self, active: Active) -> None:
         version = self._state.versions.get(active.version)
@@ -107,7 +84,7 @@ class PackageChange:
         self._restore_conf(active.version)
         dkms = self._dkms(active.version)
         self._set_aside(path for path in self._files(active.release, built) if not self._is_one_of(path, built.values()))
-        self._rollback.add(lambda: dkms.install(active.release, active.arch))
+        self._rollback.add(Step("install", active.version, active.release))
         dkms.uninstall(active.release, active.arch)
         # What DKMS put back: a file that it archived before such files were kept from it.
         self._set_aside(self._files(active.release, built))
@@ -133,9 +110,9 @@ class PackageChange:
             lines = [f'PACKAGE_NAME="{self._plan.name}"', f'PACKAGE_VERSION="{version}"']
             for index, name in enumerate(names):
                 lines += [f'BUILT_MODULE_NAME[{index}]="{name}"', f'DEST_MODULE_LOCATION[{index}]="{self._destination(name)}"']
+            self._rollback.add(Step("remove_tree", sources))
             self._host.make_directory(sources)
             self._host.write_atomic(f"{sources}/dkms.conf", "\n".join([*lines, ""]).encode())
-            self._rollback.add(lambda: self._host.remove_tree(sources))
         if self._host.link(f"{self._paths.version(self._plan.name, version)}/source") is None:
             self._dkms(version).add()
 
@@ -155,18 +132,12 @@ class PackageChange:
             self._move(staged.sources, sources)
         if self._plan.replaces_sources or self._plan.register:
             known = self._host.exists(here)
-            self._rollback.add(lambda: self._host.remove(f"{here}/source") if known else self._forget(here))
+            self._rollback.add(Step("remove", f"{here}/source") if known else Step("forget", here))
             self._dkms(version).add()
         for release in self._plan.builds:
             # There may be an unfinished build of an earlier run, without modules.
             self._host.remove_tree(f"{here}/{release}")
             self._move(staged.built(release), f"{here}/{release}")
-
-    def _forget(self, version_folder: str) -> None:
-        self._host.remove_tree(version_folder)
-        package = version_folder.rsplit("/", 1)[0]
-        if not self._host.names(package):
-            self._host.remove_tree(package)
 
     def _move_away(self, path: str, backup: str) -> None:
         if self._host.exists(path) or self._host.link(path) is not None:
@@ -174,33 +145,34 @@ class PackageChange:
             self._move(path, f"{backup}/{path.rsplit('/', 1)[1]}")
 
     def _move(self, source: str, target: str) -> None:
+        self._rollback.add(Step("move", target, source))
         self._host.rename(source, target)
-        self._rollback.add(lambda: self._put_back(target, source))
-
-    def _put_back(self, path: str, place: str) -> None:
-        self._host.make_directory(place.rsplit("/", 1)[0])
-        self._host.rename(path, place)
 
     def _install(self, release: str, version: str) -> None:
         dkms = self._dkms(version)
         built = built_modules(self._host, f"{self._paths.version(self._plan.name, version)}/{release}/{self._arch}")
         self._set_aside(self._files(release, built))
-        self._rollback.add(lambda: dkms.uninstall(release, self._arch))
+        self._rollback.add(Step("uninstall", version, release))
         dkms.install(release, self._arch)
-
-    def _remove(self, version: str) -> None:
-        """Remove a version that no kernel uses, with its sources."""
-        known = self._state.versions[version]
-        here = self._paths.version(self._plan.name, version)
-        try:
-            if known.registered and known.digest is not None:
-                self._dkms(version).remove()
-            # What DKMS does not find: a version that was never registered, or whose sources are gone.
-            self._forget(here)
-            self._host.remove_tree(self._paths.sources(self._plan.name, version))
-        except HostError as error:
-            instead = f"{self._plan.name} {self._plan.version} is installed, but " if self._plan.version else ""
-            raise HostError(f"{instead}{self._plan.name} {version} cannot be removed: {error.msg}", error.hint, error.facts) from error
 
     def _dkms(self, version: str) -> DkmsCommand:
         return DkmsCommand(self._host, self._paths, self._plan.name, version)
+
+    def close(self) -> None:
+        """Nothing is set aside any more, so nothing could be undone."""
+        self._rollback.close()
+
+
+def remove_version(undo: Undo, version: str, instead: str | None) -> None:
+    """Remove a version that no kernel uses, with its sources; ``instead`` is the version that is installed, for the error."""
+    host, here, sources = undo.host, undo.paths.version(undo.name, version), undo.paths.sources(undo.name, version)
+    try:
+        if host.link(f"{here}/source") is not None and host.is_file(f"{sources}/dkms.conf"):
+            DkmsCommand(host, undo.paths, undo.name, version).remove()
+        # What DKMS does not find: a version that was never registered, or whose sources are gone.
+        if host.is_dir(here):
+            forget(host, here)
+        host.remove_tree(sources)
+    except HostError as error:
+        installed = f"{undo.name} {instead} is installed, but " if instead else ""
+        raise HostError(f"{installed}{undo.name} {version} cannot be removed: {error.msg}", error.hint, error.facts) from error

@@ -112,10 +112,8 @@ class StagedBuild:
 
     def clear(self) -> None:
         """Remove what every staged build has left behind, this one and those of runs that were killed."""
-        for folder in (self.paths.tree, self.paths.source, self.paths.install):
-            for name in self.host.names(folder):
-                if name.startswith(PREFIX):
-                    self.host.remove_tree(f"{folder}/{name}")
+        for folder in staged_folders(self.host, self.paths):
+            self.host.remove_tree(folder)
 
     def _dkms(self) -> DkmsCommand:
         return DkmsCommand(self.host, self._paths, self.name, self.version)
@@ -133,6 +131,13 @@ class StagedBuild:
             "Nothing was changed on the host. `log` has the last lines of the build's log.",
             {"log": "\n".join(lines), "kernel": release},
         )
+
+
+def staged_folders(host: Host, paths: DkmsPaths) -> tuple[str, ...]:
+    """What staged builds have left behind: hidden folders beside the real ones."""
+    folders = dict.fromkeys((paths.tree, paths.source, paths.install))
+    found = (f"{folder}/{name}" for folder in folders for name in host.names(folder) if name.startswith(PREFIX))
+    return tuple(path for path in found if host.is_dir(path) and host.link(path) is None)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -27,6 +27,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.stale_mod
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree import DkmsPaths, PackageState, built_modules
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.interruption import uninterrupted
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.build_requirements import (
     Requirement,
     kernel_config,
@@ -167,7 +168,9 @@ class DkmsPackage:
         try:
             change.make(self._verify)
         finally:
-            staged.clear()
+            with uninterrupted():
+                staged.clear()
+                change.close()
         if self.plan.version is None:
             self._verify_absence()
         return self.report()

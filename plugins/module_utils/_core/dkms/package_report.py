@@ -8,6 +8,7 @@ import dataclasses
 import typing as t
 
 if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.recovery import Recovery
     from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.module_check import ExpectedModule
     from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.plan import PackagePlan, PresentLevel
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import Result
@@ -62,8 +63,13 @@ class PackageReport:
     after: str
     lacking: tuple[Requirement, ...] = ()
     """What the plan needs and the host lacks; only in a prediction."""
+    recovery: Recovery | None = None
 
     def result(self) -> Result:
+        result = self._result()
+        return result if self.recovery is None else self.recovery.added_to(result)
+
+    def _result(self) -> Result:
         header = f"DKMS package {self.name}"
         return {
             "name": self.name,

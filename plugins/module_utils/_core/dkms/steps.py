@@ -8,11 +8,13 @@ import dataclasses
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.package import DkmsPackage
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.recovery import recover
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.request import PackageRequest, read_wanted
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.package_report import PackageReport
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.recovery import Recovery
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import Result
 
 
@@ -22,9 +24,11 @@ class WorkLeft:
 
     sources: bool
     builds: tuple[str, ...]
+    recovery: Recovery
 
     def result(self) -> Result:
-        return {"changed": False, "_todo": {"sources": self.sources, "builds": list(self.builds)}}
+        todo = {"sources": self.sources, "builds": list(self.builds)}
+        return {**self.recovery.added_to({"changed": False}), "_todo": todo}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,18 +53,19 @@ def run(host: Host, request: PackageRequest, check_mode: bool) -> PackageResult:
 
 def look(host: Host, request: PackageRequest) -> PackageReport | WorkLeft:
     """The first step: the report if there is nothing to do, else what is to be done, if the host has everything for it."""
-    package = DkmsPackage(host, read_wanted(host, request))
-    if not package.plan.changed:
-        return package.report()
-    package.check()
     with host.lock():
-        package.clear()
-    return WorkLeft(package.needs_files, package.plan.builds)
+        recovery = recover(host, check_mode=False)
+        package = DkmsPackage(recovery.host, read_wanted(host, request))
+        if not package.plan.changed:
+            return dataclasses.replace(package.report(), recovery=recovery)
+        package.check()
+    return WorkLeft(package.needs_files, package.plan.builds, recovery)
 
 
 def build(host: Host, request: PackageRequest) -> KernelBuilt:
     """The build for one kernel, in a hidden folder."""
     with host.lock():
+        recover(host, check_mode=False, staged=True)
         package = DkmsPackage(host, read_wanted(host, request))
         package.check()
         package.build([release for release in package.plan.builds if release == request.build])
@@ -70,14 +75,16 @@ def build(host: Host, request: PackageRequest) -> KernelBuilt:
 def finish(host: Host, request: PackageRequest) -> PackageReport:
     """Everything that is left to do."""
     with host.lock():
-        package = DkmsPackage(host, read_wanted(host, request))
+        recovery = recover(host, check_mode=False, staged=True)
+        package = DkmsPackage(recovery.host, read_wanted(host, request))
         if not package.plan.changed:
-            return package.report()
+            return dataclasses.replace(package.report(), recovery=recovery)
         package.check()
-        return package.apply()
+        return dataclasses.replace(package.apply(), recovery=recovery)
 
 
 def predict(host: Host, request: PackageRequest) -> PackageReport:
     """The report as it will be, with what the host lacks: an earlier task of the play may install it."""
-    package = DkmsPackage(host, read_wanted(host, request))
-    return package.prediction() if package.plan.changed else package.report()
+    recovery = recover(host, check_mode=True)
+    package = DkmsPackage(recovery.host, read_wanted(host, request))
+    return dataclasses.replace(package.prediction() if package.plan.changed else package.report(), recovery=recovery)

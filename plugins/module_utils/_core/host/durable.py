@@ -17,7 +17,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors im
 
 TEMPORARY = ".vfio-variants-"
 """How the names of temporary files begin, which a run that was killed leaves behind."""
-SCRATCH = "vfio-variants-"
+SCRATCH = "vfio-variants-scratch-"
 # Not /tmp, which is often a tmpfs: an unpacked initramfs image has hundreds of megabytes.
 LARGE = "/var/tmp"  # noqa: S108 - only mkdtemp() writes there
 # Some file systems, such as those of virtual machines' shared folders, have no fsync() for directories.
@@ -106,9 +106,8 @@ def scratch() -> t.Iterator[str]:
         os.close(handle)
 
 
-def remove_scratch() -> tuple[str, ...]:
-    """Remove the scratch directories of runs that were killed; returns their paths."""
-    removed = []
+def remove_scratch() -> None:
+    """Remove the scratch directories of runs that were killed."""
     for name in sorted(os.listdir(LARGE)) if os.path.isdir(LARGE) else ():
         place = f"{LARGE}/{name}"
         if not name.startswith(SCRATCH) or not _is_own_directory(place):
@@ -117,8 +116,6 @@ def remove_scratch() -> tuple[str, ...]:
         if handle is not None:
             shutil.rmtree(place, ignore_errors=True)
             os.close(handle)
-            removed.append(place)
-    return tuple(removed)
 
 
 def _is_own_directory(place: str) -> bool:

@@ -37,6 +37,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.sysfs imp
     DirectoryHandle,
     Unfinished,
     read_attributes,
+    start_time,
     write_with_timeout,
 )
 
@@ -394,6 +395,11 @@ class Host:
         return os.getpid()
 
     @staticmethod
+    def start_time(process: int) -> str:
+        """When a process of this machine started, in clock ticks since boot; empty if it has ended."""
+        return start_time(process)
+
+    @staticmethod
     def wait_until(holds: t.Callable[[], bool], seconds: float) -> bool:
         """Poll until ``holds()`` is true, for ``seconds`` at most; returns whether it became true."""
         deadline = time.monotonic() + seconds
@@ -468,14 +474,15 @@ class Host:
             yield directory
 
     def sweep(self, folders: t.Iterable[str]) -> tuple[str, ...]:
-        """Remove the temporary files in these folders, and scratch directories, that runs which were killed have left; returns their paths.
+        """Remove the temporary files in these folders that runs which were killed have left, and their scratch directories.
 
-        Only while the lock is held, since nothing else distinguishes them from those of another run.
+        Returns the files' paths.  Only while the lock is held, since nothing else distinguishes them from those of another run.
         """
         found = tuple(path for folder in dict.fromkeys(folders) for path in self.leftovers(folder))
         for path in found:
             self.remove(path)
-        return (*found, *remove_scratch())
+        remove_scratch()
+        return found
 
     def leftovers(self, folder: str) -> tuple[str, ...]:
         """The temporary files in a folder that a run which was killed has left, if no other run is writing there now."""

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import signal
+import threading
 import typing as t
 
 ENDING = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
@@ -27,22 +28,37 @@ def interruptible() -> t.Iterator[None]:
     def interrupt(number: int, _frame: object) -> None:
         raise Interrupted(number)
 
-    before = {number: signal.getsignal(number) for number in ENDING}
-    for number, handler in before.items():
-        if handler in (signal.SIG_DFL, signal.default_int_handler):
-            signal.signal(number, interrupt)
-    try:
+    with _handled_by(interrupt):
         yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 @contextlib.contextmanager
 def uninterrupted() -> t.Iterator[None]:
-    """Inside the `with` statement these signals wait."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, ENDING)
+    """Inside the `with` statement these signals wait.
+
+    They are not blocked: a program that is run inherits what is blocked, and could not be ended at its time limit.
+    """
+    waiting: list[int] = []
+    try:
+        with _handled_by(lambda number, _frame: waiting.append(number)):
+            yield
+    finally:
+        for number in dict.fromkeys(waiting):
+            signal.raise_signal(number)
+
+
+@contextlib.contextmanager
+def _handled_by(handler: t.Callable[[int, object], None]) -> t.Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        # Only the main thread handles signals.
+        yield
+        return
+    before = {number: signal.getsignal(number) for number in ENDING}
+    taken = [number for number, known in before.items() if known not in (signal.SIG_IGN, None)]
+    for number in taken:
+        signal.signal(number, handler)
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        for number in taken:
+            signal.signal(number, before[number])

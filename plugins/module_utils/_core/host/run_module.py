@@ -20,6 +20,7 @@ from ansible.module_utils import basic
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, cut
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.interruption import Interrupted, interruptible
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.usable_options import SELECTORS, refuse_unusable
 
 if t.TYPE_CHECKING:
@@ -63,13 +64,17 @@ def _fail(sentence: str) -> t.NoReturn:
 def run_module(module: AnsibleModule, work: t.Callable[[Host], t.Mapping[str, t.Any]], root: str = "/") -> None:
     """Do a module's work on its host and exit with what it returns; HostError and OSError become ``fail_json``, never a traceback.
 
+    So does a signal that ends the process, once what was begun is undone.
     ``warnings`` in the result are passed to Ansible as warnings.
     """
     try:
-        result = dict(work(Host.from_module(module, root)))
+        with interruptible():
+            result = dict(work(Host.from_module(module, root)))
     except HostError as error:
         hint = {} if error.hint is None else {"hint": error.hint}
         module.fail_json(msg=str(error), **{**error.facts, **hint})
+    except Interrupted as error:
+        module.fail_json(msg=f"The run was ended by {error.name}; what it had begun has been undone.")
     except OSError as error:
         what = f"{error.filename}: " if error.filename else ""
         module.fail_json(msg=f"{what}{error.strerror or os.strerror(error.errno or 0)}.")

@@ -174,6 +174,17 @@ def _keep_only(handle: int) -> None:
                 os.close(int(name))
 
 
+def start_time(process: int) -> str:
+    """When a process of this machine started, in clock ticks; empty if it has ended: a zombie waits for nothing."""
+    try:
+        with open(f"/proc/{process}/stat", encoding="utf-8", errors="replace") as file:
+            # The name, in parentheses, may have any character.
+            fields = file.read(ATTRIBUTE).rpartition(")")[2].split()
+    except OSError:
+        return ""
+    return fields[19] if len(fields) > 19 and fields[0] != "Z" else ""
+
+
 def read_attribute(path: str) -> str | None:
     """The stripped content of an attribute; None if it does not exist or cannot be read."""
     folder, _slash, name = path.rpartition("/")

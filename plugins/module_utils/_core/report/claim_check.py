@@ -8,6 +8,7 @@ import dataclasses
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.judgement import Judge
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.unfinished import unfinished_work
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import assign, modules_of, with_companions
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache import Cache
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
@@ -62,7 +63,8 @@ def compare(host: Host, request: ClaimCheckRequest, check_mode: bool) -> ClaimCh
     statuses = _statuses(claimed, releases, running, forecast)
     statuses = _guarded(host, request, statuses, inventory, kernels)
     failures = _failures(request.expect, statuses, running)
-    return ClaimCheck(statuses, forecast.next_kernel, tuple(forecast.policy_warnings), failures, check_mode, request.assumes)
+    unfinished = unfinished_work(host, inventory)
+    return ClaimCheck(statuses, forecast.next_kernel, tuple(forecast.policy_warnings), failures, check_mode, request.assumes, unfinished)
 
 
 def _inventory(host: Host, hardware: tuple[Device, ...] | None) -> Inventory:

@@ -12,6 +12,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors im
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.boot_forecast import winner_result
 
 if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.apply.unfinished import UnfinishedWork
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Winner
     from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guards import Finding
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import Result
@@ -131,6 +132,7 @@ class ClaimCheck:
     check_mode: bool
     assumes: bool = False
     """Whether the result says what each forecast takes for granted."""
+    unfinished: tuple[UnfinishedWork, ...] = ()
 
     def result(self) -> Result:
         """Raises HostError, with the whole result, if a device does not meet the expectation."""
@@ -139,6 +141,7 @@ class ClaimCheck:
             "next_boot": self.next_kernel.result(),
             "policy_warnings": list(self.policy_warnings),
             "failures": list(self.failures),
+            "unfinished": [work.result() for work in self.unfinished],
             "check_mode": self.check_mode,
         }
         if self.failures:

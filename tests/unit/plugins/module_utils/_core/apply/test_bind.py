@@ -140,7 +140,9 @@ def test_a_driver_that_does_not_let_go_is_told_with_what_comes_next(tree: Tree) 
     with pytest.raises(HostError) as caught:
         claim(kernel, GPU)
     assert "nouveau did not release 0000:01:00.0 within 5 s" in caught.value.msg
+    assert "0000:01:00.0 is left with driver nouveau and driver_override nvlink2gpu_vfio_pci" in caught.value.msg
     assert "completes the unbind as soon as the device is released" in str(caught.value.hint)
+    assert caught.value.facts["left"][0]["driver_override"] == VARIANT
 
 
 def test_a_device_that_a_process_holds_open_is_refused_by_name(tree: Tree) -> None:

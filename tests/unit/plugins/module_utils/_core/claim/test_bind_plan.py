@@ -102,7 +102,7 @@ def test_a_function_without_a_native_stays_idle_and_loses_its_override() -> None
 
 def test_a_function_without_a_native_is_left_to_nobody() -> None:
     binding = released("vfio-pci", "vfio-pci", id="1234:11e8", class_code=0x00FF00)
-    assert binding.steps == ("clear driver_override", "unbind from vfio-pci", "offer to the native drivers")
+    assert binding.steps == ("unbind from vfio-pci", "clear driver_override", "offer to the native drivers")
     assert binding.outcome().driver is None
 
 
@@ -112,8 +112,8 @@ def test_a_function_is_offered_to_its_natives_in_their_order() -> None:
     assert binding.steps == (
         "load nouveau",
         "load nvidia",
-        "clear driver_override",
         "unbind from vfio-pci",
+        "clear driver_override",
         "offer to the native drivers",
     )
     assert binding.outcome().driver == "nouveau"

@@ -1,0 +1,28 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a run that does not rebind devices does first about those that did not come to their end."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.bind_journal import OPERATION, Unfinished
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms import recovery
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.journal import Journal
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.recovery import Recovery
+
+
+def recover(host: Host, check_mode: bool) -> Recovery:
+    """See to files, images and packages; devices are left to `device_claim`, which knows whether they are wanted.
+
+    The lock is held, or it is check mode, which only predicts.  Raises HostError if something cannot be undone.
+    """
+    found = recovery.recover(host, check_mode)
+    if Journal(host, OPERATION).read() is None:
+        return found
+    return dataclasses.replace(found, done=(*found.done, *Unfinished.read(host, Inventory.read(host)).as_left()))

@@ -1,0 +1,73 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What runs that did not come to their end have left on a host, for those who only ask."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.bind_journal import OPERATION, Unfinished
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms import recovery as packages
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.recovery import FILES, SWEPT, image_records, read_undo, waiting_image
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import Result
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
+
+
+@dataclasses.dataclass(frozen=True)
+class UnfinishedWork:
+    """An operation that was begun; ``what`` are sentences on the state that it has left."""
+
+    operation: str
+    what: tuple[str, ...]
+
+    def result(self) -> Result:
+        return {"operation": self.operation, "what": list(self.what)}
+
+
+def unfinished_work(host: Host, inventory: Inventory) -> tuple[UnfinishedWork, ...]:
+    """As far as this user can read it; nothing is changed."""
+    found = (
+        UnfinishedWork(FILES, _files(host)),
+        UnfinishedWork("initramfs", _images(host)),
+        UnfinishedWork("dkms_package", packages.unfinished(host)),
+        UnfinishedWork(OPERATION, _bindings(host, inventory)),
+        UnfinishedWork("temporary files", _temporary(host)),
+    )
+    return tuple(work for work in found if work.what)
+
+
+def _files(host: Host) -> tuple[str, ...]:
+    try:
+        undo = read_undo(host)
+    except HostError as error:
+        return (str(error),)
+    if undo is None or undo.complete:
+        return ()
+    changed = (path for path, _state in undo.restores)
+    names = ", ".join(changed) or "none"
+    return (f"A change of a policy was interrupted; of its files, these are changed: {names}. The next run undoes that.",)
+
+
+def _images(host: Host) -> tuple[str, ...]:
+    sentences = []
+    for _journal, record in image_records(host):
+        kept, new = record.get("kept"), record.get("new")
+        if isinstance(kept, str) and host.is_file(kept):
+            sentences.append(waiting_image(record))
+        elif isinstance(new, str) and host.is_file(new):
+            sentences.append(f"{new}, which was being built, is left; the next run removes it.")
+    return tuple(sentences)
+
+
+def _bindings(host: Host, inventory: Inventory) -> tuple[str, ...]:
+    return tuple(sentence for item in Unfinished.read(host, inventory).as_left() for sentence in item.what)
+
+
+def _temporary(host: Host) -> tuple[str, ...]:
+    left = tuple(path for folder in SWEPT for path in host.leftovers(folder))
+    return (f"{', '.join(left)} {'is' if len(left) == 1 else 'are'} left; the next run removes such files.",) if left else ()

@@ -1,0 +1,89 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The program: goes through the scenarios, prints what is wrong, and records the counts."""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import errno
+import json
+import os
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from ansible_collections.vfio.variants.tests.faults import library, report
+from ansible_collections.vfio.variants.tests.faults.library import Fault
+from ansible_collections.vfio.variants.tests.faults.scenarios import Scenario, scenarios
+from ansible_collections.vfio.variants.tests.faults.trial import Bench
+
+ERRORS = {"EIO": (errno.EIO, False), "ENOSPC": (errno.ENOSPC, True), "EROFS": (errno.EROFS, True)}
+MEMORY = "/dev/shm"  # noqa: S108 - only mkdtemp() writes there
+DISTURBED_BY_ERRORS = ("none to mixed", "mixed to none", "blacklist to ids", "image of blacklist", "converge to override")
+"""Scenarios in which calls fail, too; in all others processes are only killed."""
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="tests/faults/run", description=__doc__)
+    parser.add_argument("--scenario", default="", help="only scenarios with this text in their names")
+    parser.add_argument("--every", type=int, default=1, help="only every n-th call")
+    parser.add_argument("--record", action="store_true", help="write docs/reliability.md and what it is made of")
+    parser.add_argument("--resume", action="store_true", help="leave out the scenarios that are recorded")
+    options = parser.parse_args(arguments)
+    if "FAULT_STATE" not in os.environ:
+        _start_again()
+    begun = time.monotonic()
+    wrong: list[str] = []
+    points = 0
+    known = report.known() if options.resume else {}
+    for scenario in scenarios():
+        if options.scenario not in scenario.name or scenario.name in known:
+            continue
+        row: Counter[str] = Counter()
+        wrong += _go_through(scenario, options.every, row)
+        points += sum(row[name] for name in ("killed", *ERRORS))
+        if options.record and options.every == 1:
+            report.record(scenario.name, scenario.kind, row)
+    print("\n".join(wrong))
+    print(f"{points} points in {time.monotonic() - begun:.0f} s")
+    print(f"{points - len(wrong)} passed, {len(wrong)} failed")
+    return 1 if wrong else 0
+
+
+def _start_again() -> None:
+    """The library has to be there before Python is."""
+    # In memory: what counts are the calls, not what a disk makes of them.
+    state = tempfile.mkdtemp(prefix="vfio-variants-faults-", dir=MEMORY if os.path.isdir(MEMORY) else None)
+    variables = {**os.environ, "LD_PRELOAD": str(library.build()), "FAULT_STATE": f"{state}/page", "FAULTS_PLACE": state}
+    os.execve(sys.executable, [sys.executable, *sys.argv], variables)
+
+
+def _go_through(scenario: Scenario, every: int, row: Counter[str]) -> list[str]:
+    wrong: list[str] = []
+    for bench, fault, name in _points(scenario, every):
+        found = bench.faults(fault)
+        row[name] += 1
+        row["wrong"] += bool(found)
+        wrong += found
+        for sentence in found:
+            print(sentence, flush=True)
+    print(json.dumps({scenario.name: dict(row)}), flush=True)
+    return wrong
+
+
+def _points(scenario: Scenario, every: int) -> Iterator[tuple[Bench, Fault, str]]:
+    with tempfile.TemporaryDirectory(prefix="vfio-variants-faults-", dir=os.environ.get("FAULTS_PLACE")) as place:
+        # Unarmed, the page lets everything pass.
+        page = library.Page(Path(os.environ["FAULT_STATE"]))
+        bench = Bench(scenario, Path(place), page, ctypes.CDLL(os.environ["LD_PRELOAD"]))
+        bench.prepare()
+        for at in range(1, bench.calls + 1, every):
+            yield bench, Fault(at), "killed"
+        if any(word in scenario.name for word in DISTURBED_BY_ERRORS):
+            for name, (number, lasting) in ERRORS.items():
+                for at in range(1, bench.calls + 1, every):
+                    yield bench, Fault(at, number, lasting), name

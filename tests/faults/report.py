@@ -1,0 +1,56 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The counts of the last run, and the table in docs/reliability.md that shows them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+COUNTS = ROOT / "tests/faults/observed/counts.json"
+PAGE = ROOT / "docs/reliability.md"
+BEGIN, END = "<!-- faults: written by tests/faults/run --record -->", "<!-- end of faults -->"
+COLUMNS = ("killed", "EIO", "ENOSPC", "EROFS", "wrong")
+HEAD = "| what is disturbed | scenarios | killed | one call fails (EIO) | disk full | read-only | wrong afterwards |"
+Counts = Mapping[str, Mapping[str, Mapping[str, int]]]
+"""By kind and scenario."""
+
+
+def known() -> dict[str, str]:
+    """The recorded scenarios, with their kinds."""
+    return {name: kind for kind, rows in _read().items() for name in rows}
+
+
+def _read() -> dict[str, dict[str, dict[str, int]]]:
+    found: dict[str, dict[str, dict[str, int]]] = json.loads(COUNTS.read_text(encoding="utf-8")) if COUNTS.exists() else {}
+    return found
+
+
+def record(name: str, kind: str, row: Mapping[str, int]) -> None:
+    """Write a scenario's counts, and the page with them."""
+    counts = _read()
+    counts.setdefault(kind, {})[name] = {column: row.get(column, 0) for column in COLUMNS}
+    COUNTS.parent.mkdir(exist_ok=True)
+    COUNTS.write_text(json.dumps(counts, indent=1) + "\n", encoding="utf-8")
+    PAGE.write_text(page(counts, PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+def page(counts: Counts, text: str) -> str:
+    """The page with the table of these counts in place of the old one."""
+    head, _begin, rest = text.partition(BEGIN)
+    _old, _end, tail = rest.partition(END)
+    return f"{head}{BEGIN}\n\n{table(counts)}\n{END}{tail}"
+
+
+def table(counts: Counts) -> str:
+    every = [row for rows in counts.values() for row in rows.values()]
+    lines = [HEAD, "|---|--:|--:|--:|--:|--:|--:|"]
+    lines += [_line(kind, list(rows.values())) for kind, rows in counts.items()]
+    return "\n".join([*lines, _line("**all**", every), ""])
+
+
+def _line(kind: str, rows: Sequence[Mapping[str, int]]) -> str:
+    numbers = [len(rows), *(sum(row[column] for row in rows) for column in COLUMNS)]
+    return f"| {kind} | {' | '.join(map(str, numbers))} |"

@@ -1,0 +1,162 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One scenario disturbed at one call, and whether what is left is safe and the next run puts it right."""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import os
+import shutil
+import sys
+import traceback
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.interruption import interruptible
+from ansible_collections.vfio.variants.tests.faults import hosts
+from ansible_collections.vfio.variants.tests.faults.library import Fault, Page
+from ansible_collections.vfio.variants.tests.faults.scenarios import Scenario
+from ansible_collections.vfio.variants.tests.unit.trees import Tree
+
+LEFTOVERS = (".vfio-variants-", ".vfio-variants-new-", ".vfio-variants-old")
+JOURNAL = "var/lib/vfio-variants"
+NEVER = 1 << 30
+
+
+@dataclass
+class Bench:
+    """A scenario with the host before and after it, laid out once."""
+
+    scenario: Scenario
+    place: Path
+    page: Page
+    library: ctypes.CDLL
+    before: hosts.Snapshot = field(default_factory=dict)
+    after: hosts.Snapshot = field(default_factory=dict)
+    owners: tuple[hosts.Owners, hosts.Owners] = ({}, {})
+    calls: int = 0
+    forecasts: dict[str, hosts.Owners] = field(default_factory=dict)
+    """By what a forecast is made from: most calls leave the same files."""
+
+    @property
+    def root(self) -> Path:
+        return self.place / "root"
+
+    def prepare(self) -> None:
+        """The state before, a copy of it, and the undisturbed run's result and number of calls."""
+        tree = hosts.make_host(self.root, self.scenario.loader_hooks)
+        for action in self.scenario.before:
+            action(tree)
+        self.before, before = hosts.snapshot(self.root), hosts.owners(self.root)
+        shutil.copytree(self.root, self.place / "prepared", symlinks=True)
+        said = self.disturbed(Fault(NEVER))
+        if said != "done":
+            raise RuntimeError(f"{self.scenario.name} fails undisturbed: {said}")
+        self.calls = self.page.count
+        self.after, self.owners = hosts.snapshot(self.root), (before, hosts.owners(self.root))
+
+    def reset(self) -> None:
+        shutil.rmtree(self.root)
+        shutil.copytree(self.place / "prepared", self.root, symlinks=True)
+
+    def disturbed(self, fault: Fault) -> str:
+        """Run the action in a process of its own; returns ``done``, ``killed``, the error's sentence, or a traceback."""
+        reader, writer = os.pipe()
+        child = os.fork()
+        if child == 0:
+            try:
+                os.setpgid(0, 0)
+                self.page.arm(fault, os.getpid(), self.root)
+                os.environ["FAULT_STATE"] = str(self.page.path)
+                self.library.fault_use(str(self.page.path).encode())
+                said = _said(self.scenario, self.root)
+                os.write(writer, said.encode("utf-8", "replace")[:60000])
+            finally:
+                os._exit(0)
+        os.close(writer)
+        with os.fdopen(reader, "rb") as file:
+            said = file.read().decode()
+        os.waitpid(child, 0)
+        return said or "killed"
+
+    def faults(self, fault: Fault) -> list[str]:
+        """What is wrong after this fault, one sentence each; none is right."""
+        self.reset()
+        said = self.disturbed(fault)
+        found = list(_misbehaviour(said, fault))
+        seen = hosts.snapshot(self.root)
+        found += self._unsafe(seen)
+        found += self._torn(seen)
+        found += self._unreported(seen)
+        if said not in ("killed", "done") and not fault.lasting and seen != self.before and not hosts.unfinished(self.root):
+            found.append("it failed, and not everything is as before")
+        found += self._next_run()
+        return [f"{self.scenario.name}, call {fault.at}, {_name(fault)}: {what}" for what in found]
+
+    def _unsafe(self, seen: hosts.Snapshot) -> Iterator[str]:
+        read = {path: state for path, state in seen.items() if not path.startswith(JOURNAL) and not any(word in path for word in LEFTOVERS)}
+        key = hashlib.sha256(repr(sorted(read.items())).encode()).hexdigest()
+        now = self.forecasts.get(key) or self.forecasts.setdefault(key, hosts.owners(self.root))
+        for address, outcomes in now.items():
+            allowed = self.owners[0][address] | self.owners[1][address]
+            if not outcomes <= allowed:
+                yield f"{address} may boot with {outcomes - allowed}, but had and gets {set(allowed)}"
+
+    def _torn(self, seen: hosts.Snapshot) -> Iterator[str]:
+        for path in self.before.keys() | self.after.keys() | seen.keys():
+            if seen.get(path) in (self.before.get(path), self.after.get(path)) or path.startswith(JOURNAL):
+                continue
+            if not any(word in path for word in LEFTOVERS) and not self._is_step(path, seen):
+                yield f"{path} is neither as before nor as after"
+
+    def _is_step(self, path: str, seen: hosts.Snapshot) -> bool:
+        """A modprobe file that is changed in two steps has only lines of the old and the new one in between."""
+        if not path.startswith("etc/modprobe.d/"):
+            return False
+        lines = [set(bytes(state[2]).splitlines()) for state in (seen.get(path), self.before.get(path), self.after.get(path)) if state and isinstance(state[2], bytes)]
+        return len(lines) > 1 and lines[0] <= set().union(*lines[1:])
+
+    def _unreported(self, seen: hosts.Snapshot) -> Iterator[str]:
+        if seen in (self.before, self.after) or hosts.unfinished(self.root):
+            return
+        # Two complete tasks of a play may lie on both sides of the kill, and an empty folder is no state.
+        changed = [path for path in seen.keys() | self.before.keys() if seen.get(path) != self.before.get(path) and path not in ("var/lib/vfio-variants",)]
+        if self.scenario.kind != "policy and image" and any(seen.get(path) != self.after.get(path) for path in changed):
+            yield f"claim_info reports nothing, although {changed[:3]} changed"
+
+    def _next_run(self) -> Iterator[str]:
+        said = _said(self.scenario, self.root)
+        if said != "done":
+            yield f"the next run says: {said.strip().splitlines()[-1]}"
+            return
+        now = hosts.snapshot(self.root)
+        for path in sorted(now.keys() | self.after.keys()):
+            if now.get(path) != self.after.get(path):
+                yield f"after the next run {path} is not as after an undisturbed one"
+
+
+def _said(scenario: Scenario, root: Path) -> str:
+    try:
+        with interruptible():
+            scenario.action(Tree(root))
+    except HostError as error:
+        return str(error)
+    except BaseException:  # noqa: BLE001 - whatever a user would see as a traceback
+        return "".join(traceback.format_exception(*sys.exc_info()))
+    return "done"
+
+
+def _misbehaviour(said: str, fault: Fault) -> Iterator[str]:
+    if not fault.error and said != "killed":
+        yield f"it was not killed: {said}"
+    if "Traceback" in said:
+        yield said.strip().splitlines()[-1]
+    if fault.error and said not in ("done", "killed") and not said.rstrip().endswith((".", "`")):
+        yield f"not a sentence: {said}"
+
+
+def _name(fault: Fault) -> str:
+    return "killed" if not fault.error else f"{os.strerror(fault.error)}{' from then on' if fault.lasting else ''}"
