@@ -188,7 +188,6 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.claim.argument
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import readable_options, run_module
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.request import PolicyRequest
 
-
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
     **CLAIM_ARGUMENTS,
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import os
 import re
@@ -73,11 +74,15 @@ def _fuzz(target: Target, arguments: t.Sequence[str], log: Path) -> t.NoReturn:
     handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     os.dup2(handle, 1)
     os.dup2(handle, 2)
+    code = 1
     try:
         atheris.Setup([sys.argv[0], *arguments], target)
         atheris.Fuzz()
-    finally:
-        os._exit(1)
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else 1
+    # The C library's exit: libFuzzer writes the input that it ended with, and nothing of the caller's is unwound.
+    ctypes.CDLL(None).exit(code)
+    os._exit(code)
 
 
 def _await(child: int, seconds: float) -> None:

@@ -16,6 +16,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.dkms import ex
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.conf import DkmsConf
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.module_check import parse_manifest
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.source_tree import unpack
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.planned_host import PlannedHost
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.shell_assignments import Assignments
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.time_limit import checked_timeout
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.usable_options import refuse_unusable
@@ -37,7 +38,17 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.pci import har
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import PciId
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses import HostUses
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.policy import check_name, modules_in, owner_of
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup import package_databases, programs, unit_files
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup import (
+    agents,
+    guests,
+    package_databases,
+    programs,
+    schedules,
+    site_hooks,
+    sysctl,
+    tmpfiles,
+    unit_files,
+)
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import read as startup
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev import rules as udev_rules
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.suite import Suite
@@ -53,6 +64,17 @@ MODULES = f"/lib/modules/{DEBIAN_13}"
 EFIVARS = "/sys/firmware/efi/efivars"
 FIRMWARE = "8be4df61-93ca-11d2-aa0d-00e098032b8c"
 LOADER = "4a67b082-0a4c-41cf-b6c7-440b29bb8c4f"
+GUESTS = ("/etc/pve/qemu-server/100.conf", "/etc/pve/mapping/pci.cfg", "/etc/libvirt/qemu/autostart/x.xml", "/etc/xen/auto/x.cfg")
+AGENTS = (
+    "/etc/vpp/startup.conf",
+    "/etc/tuned/active_profile",
+    "/etc/tuned/x/tuned.conf",
+    "/etc/netplan/x.yaml",
+    "/etc/systemd/network/x.link",
+    "/etc/driverctl.d/pci-0000:3b:00.0",
+    "/etc/dpdk/interfaces",
+    "/etc/libvirt/qemu/autostart/x.xml",
+)
 V100 = modalias("10de:1db1")
 
 
@@ -171,18 +193,38 @@ def _boots(*paths: str) -> t.Callable[[bytes], object]:
     return lambda data: next_boot.read(base_host.with_files({base_host.GRUB: None, **dict.fromkeys(paths, data)}))
 
 
-def _starts(*paths: str) -> t.Callable[[bytes], object]:
-    """What starts by itself, where these files have the content."""
+Starting = t.Callable[[PlannedHost, programs.Judge], t.Iterable[object]]
 
-    def read(data: bytes) -> object:
+
+def _starts(read: Starting, *paths: str) -> t.Callable[[bytes], object]:
+    """What a reader of things that start by themselves finds, where these files have the content and every service is started."""
+
+    def parse(data: bytes) -> object:
         host = base_host.with_files(dict.fromkeys(paths, data))
-        found = [
-            startup.read(host, base_host.kernel(), base_host.inventory(), Cmdline.parse("root=/dev/sda1"), "x", with_systemd)
-            for with_systemd in (True, False)
-        ]
-        return found, LaterFacts.read(host)
+        return list(read(host, programs.Judge(host, base_host.kernel(), base_host.inventory())))
 
-    return read
+    return parse
+
+
+def _always(_unit: str) -> bool:
+    return True
+
+
+def _jobs(host: PlannedHost, judge: programs.Judge) -> t.Iterator[object]:
+    for job in (*schedules.at_reboot(host), *schedules.of_anacron(host), *schedules.of_at(host)):
+        yield judge.of(job.command, job.source)
+
+
+def _agents(host: PlannedHost, judge: programs.Judge) -> t.Iterator[object]:
+    yield from agents.read(host, base_host.inventory(), judge, _always)
+    yield LaterFacts.read(host)
+
+
+def _whole(data: bytes) -> object:
+    """A unit with all that it starts, by both ways of starting a host."""
+    host = base_host.with_files({base_host.UNIT: data})
+    cmdline = Cmdline.parse("root=/dev/sda1")
+    return [startup.read(host, base_host.kernel(), base_host.inventory(), cmdline, "x", with_systemd) for with_systemd in (True, False)]
 
 
 def _uses(*paths: str) -> t.Callable[[bytes], object]:
@@ -248,31 +290,22 @@ TARGETS = (
         1024,
     ),
     Target("unit file", lambda data: list(unit_files.parsed(text(data), "x.service", "x@y.service"))),
-    Target("units", _starts(base_host.UNIT)),
+    Target("units", _whole, 1024),
     Target("script", _script),
     Target("command", _command, 1024),
-    Target("crontab", _starts("/etc/crontab", "/etc/cron.d/x", "/etc/anacrontab", "/var/spool/cron/crontabs/root")),
-    Target("tmpfiles", _starts("/etc/tmpfiles.d/x.conf")),
-    Target("sysctl", _starts("/etc/sysctl.d/x.conf", "/etc/sysctl.conf")),
-    Target("interfaces", _starts("/etc/network/interfaces")),
-    Target("cloud-init", _starts("/etc/cloud/cloud.cfg", "/etc/cloud/cloud.cfg.d/x.cfg")),
     Target(
-        "guests",
-        _starts(
-            "/etc/pve/qemu-server/100.conf", "/etc/libvirt/qemu/autostart/x.xml", "/etc/xen/auto/x.cfg", "/var/lib/pve-cluster/config.db"
-        ),
+        "crontab",
+        _starts(_jobs, "/etc/crontab", "/etc/cron.d/x", "/etc/anacrontab", "/var/spool/cron/crontabs/root", "/var/spool/cron/atjobs/x"),
     ),
+    Target("tmpfiles", _starts(lambda host, _judge: tmpfiles.read(host, base_host.inventory()), "/etc/tmpfiles.d/x.conf")),
+    Target("sysctl", _starts(lambda host, judge: sysctl.read(host, True, judge.of), "/etc/sysctl.d/x.conf")),
+    Target("interfaces", _starts(lambda host, judge: site_hooks.read(host, judge, _always), "/etc/network/interfaces")),
     Target(
-        "agents",
-        _starts(
-            "/etc/vpp/startup.conf",
-            "/etc/supergfxd.conf",
-            "/etc/bumblebee/bumblebee.conf",
-            "/etc/driverctl.d/x",
-            "/etc/dpdk/interfaces",
-            "/etc/default/kexec",
-        ),
+        "cloud-init",
+        _starts(lambda host, judge: site_hooks.read(host, judge, _always), "/etc/cloud/cloud.cfg", "/etc/cloud/cloud.cfg.d/x.cfg"),
     ),
+    Target("guests", _starts(lambda host, judge: guests.read(host, base_host.inventory(), judge, _always), *GUESTS)),
+    Target("agents", _starts(_agents, *AGENTS)),
     Target("package databases", _packages),
     Target("fstab", _uses("/etc/fstab", "/etc/crypttab", "/etc/kernel/proxmox-boot-uuids")),
     Target("mounts", _uses("/proc/self/mountinfo", "/proc/swaps")),
