@@ -21,7 +21,7 @@ from ansible.module_utils.parsing.convert_bool import boolean
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, cut
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.usable_options import refuse_unusable
 from ansible_collections.vfio.variants.plugins.plugin_utils.source_archive import SourceArchive, own_package
 
@@ -71,7 +71,7 @@ class ActionModule(ActionBase):
             return Path(self._find_needle("files", source))
         except AnsibleError as error:
             raise HostError(
-                f"source: there is no directory {source} on the controller.",
+                f"source: there is no directory {cut(source)} on the controller.",
                 "Give one of the collection's packages, a directory in files of the role or the playbook, or an absolute path.",
             ) from error
 

@@ -192,6 +192,17 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.claim.argument
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import readable_options, run_module
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.request import PolicyRequest
 
+ARGUMENTS: dict[str, dict[str, t.Any]] = {
+    **CLAIM_ARGUMENTS,
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "name": {"type": "str", "default": "vfio-variants"},
+    "strategy": {"type": "str", "choices": ["override", "ids", "blacklist"], "default": "override"},
+    "kernels": {"type": "list", "elements": "str", "default": ["all"]},
+    "group": {"type": "str", "choices": ["claim", "ignore"], "default": "claim"},
+    "natives": {"type": "list", "elements": "str"},
+    "allow_shared_native": {"type": "bool", "default": False},
+}
+
 
 def request(options: t.Mapping[str, t.Any]) -> PolicyRequest:
     """What the options ask for.  Raises HostError where they are not valid claims."""
@@ -212,16 +223,7 @@ def request(options: t.Mapping[str, t.Any]) -> PolicyRequest:
 def main() -> None:
     with readable_options():
         module = AnsibleModule(
-            argument_spec={
-                **CLAIM_ARGUMENTS,
-                "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-                "name": {"type": "str", "default": "vfio-variants"},
-                "strategy": {"type": "str", "choices": ["override", "ids", "blacklist"], "default": "override"},
-                "kernels": {"type": "list", "elements": "str", "default": ["all"]},
-                "group": {"type": "str", "choices": ["claim", "ignore"], "default": "claim"},
-                "natives": {"type": "list", "elements": "str"},
-                "allow_shared_native": {"type": "bool", "default": False},
-            },
+            argument_spec=ARGUMENTS,
             mutually_exclusive=CLAIM_EXCLUSIVE,
             required_if=[("state", "present", ("claims", "devices"), True)],
             supports_check_mode=True,

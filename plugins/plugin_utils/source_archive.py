@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.request import CONF, MANIFEST
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.source_tree import SourceFile, digest, pack, read_files
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, cut
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
 OWN_PACKAGES = Path(__file__).parents[2] / "files" / "kernel"
@@ -29,7 +29,7 @@ class SourceArchive:
         place = folder.resolve()
         if not (place / CONF).is_file():
             raise HostError(
-                f"source: there is no {folder / CONF} on the controller.", "Name the folder that holds the package's dkms.conf."
+                f"source: there is no {cut(str(folder))}/{CONF} on the controller.", "Name the folder that holds the package's dkms.conf."
             )
         return cls(folder, read_files(Host(), str(place)))
 

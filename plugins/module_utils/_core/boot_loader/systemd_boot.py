@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import dataclasses
-import fnmatch
 import functools
 import re
 import typing as t
@@ -21,6 +20,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.ef
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.menu import Menu, MenuItem
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.versions import uapi_compare
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import MODULES
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pattern import matches
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.bls import BlsEntry
@@ -83,7 +83,7 @@ def _default(
     for pattern, source, is_preference in _default_patterns(files, place, settings):
         wanted = pattern.lower()
         for candidate in ordered:
-            if fnmatch.fnmatchcase(candidate.item.id, wanted) and not (is_preference and candidate.tries_left == 0):
+            if matches(candidate.item.id, wanted) and not (is_preference and candidate.tries_left == 0):
                 return candidate.item, f"{source} names {pattern}", tuple(doubts)
         if wanted.startswith("auto-"):
             doubts.append(f"{source} names {pattern}, an entry that systemd-boot generates only if it finds that system.")

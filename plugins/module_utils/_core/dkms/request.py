@@ -11,7 +11,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.conf impo
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.module_check import ExpectedModule, parse_manifest
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.plan import ABSENT, INSTALLED, Level
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.source_tree import digest, read_files, unpack
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, cut
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.time_limit import checked_timeout
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import ALL
 
@@ -129,7 +129,7 @@ def _agreed(option: str, given: str | None, written: t.Callable[[], str], source
         return given  # only running the file would show it; the user knows
     if given not in (None, found):
         raise HostError(
-            f"{option}: {given} was requested, but {source.conf.where} says {found}.", f"Leave {option} out, or change the file."
+            f"{option}: {cut(given)} was requested, but {source.conf.where} says {found}.", f"Leave {option} out, or change the file."
         )
     return found
 
@@ -142,7 +142,7 @@ def _source(host: Host, source: FolderOnHost | SentSources | None) -> PackageSou
 
 def _source_on_host(host: Host, folder: str) -> PackageSource:
     if not host.is_file(f"{folder}/{CONF}"):
-        raise HostError(f"source: there is no {folder}/{CONF} on this host.", "Give the folder with the package's dkms.conf.")
+        raise HostError(f"source: there is no {cut(folder)}/{CONF} on this host.", "Give the folder with the package's dkms.conf.")
     files = read_files(host, folder)
     texts = {file.name: file.content.decode("utf-8", "surrogateescape") for file in files if file.name in (CONF, MANIFEST)}
     return _described(folder, texts[CONF], texts.get(MANIFEST), digest(files), lambda: files)

@@ -119,7 +119,11 @@ class Host:
     # -- where
 
     def path(self, path: str) -> str:
-        """``path`` in this process's own file system; links in its directory are resolved below the root."""
+        """``path`` in this process's own file system; links in its directory are resolved below the root.
+
+        Raises FileNotFoundError for what can be no file's path.
+        """
+        _refuse_impossible(path)
         if self.root == "/":
             return path
         head, tail = os.path.split(path.rstrip("/"))
@@ -151,6 +155,7 @@ class Host:
         return path
 
     def _whole(self, path: str) -> str:
+        _refuse_impossible(path)
         return path if self.root == "/" else self._follow(path)
 
     # -- reading
@@ -246,6 +251,7 @@ class Host:
 
     def _open_directory(self, path: str) -> int:
         flags = os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY
+        _refuse_impossible(path)
         if self.root != "/":
             # The kernel resolves links much faster than _follow() does; the result counts only if it is inside the root.
             with contextlib.suppress(OSError):
@@ -491,3 +497,14 @@ class Host:
         except OSError:
             return ()
         return tuple(f"{folder}/{name}" for name in sorted(names) if is_leftover(self.path(f"{folder}/{name}")))
+
+
+def _refuse_impossible(path: str) -> None:
+    """A NUL, or half of a pair of UTF-16, that somebody's file has where it should name another: for Python, a ValueError."""
+    if not path.isascii():
+        try:
+            path.encode("utf-8", "surrogateescape")
+        except UnicodeEncodeError:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), "") from None
+    if "\0" in path:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), "")

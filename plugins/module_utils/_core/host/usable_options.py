@@ -27,6 +27,11 @@ INTERNAL = "_ansible_"
 SELECTORS = ("devices", "claims[].devices")
 """Options that are split into parts and stripped of blanks, so that they may have several lines."""
 
+DICTIONARIES = ("claims[]", "claims[].guards", "guards", "pending_modules[]", "modules[]", "functions[]", "policy", "_run")
+"""Options with options of their own: Ansible's look for these fails in what is none."""
+WHOLE_NUMBERS = ("timeout", "cpus")
+"""Options that Ansible makes a number of, even of the text `inf`: that is an error of its own conversion."""
+
 Place = tuple[t.Union[str, int], ...]
 
 
@@ -44,6 +49,9 @@ def refuse_unusable(options: t.Mapping[t.Any, t.Any], lines: t.Collection[str] =
         count += 1
         if count > MOST_VALUES:
             raise HostError(f"{place[0]}: the options have more than {MOST_VALUES} values.")
+        kind = _kind(place)
+        if kind in DICTIONARIES and not isinstance(value, (t.Mapping, str, type(None))):
+            raise HostError(f"{_named(place)}: {shown(value)} is not a dictionary.", "Write `name: value` for each of its options.")
         if isinstance(value, t.Mapping):
             _refuse_large(place, value)
             for key in value:
@@ -53,7 +61,8 @@ def refuse_unusable(options: t.Mapping[t.Any, t.Any], lines: t.Collection[str] =
             _refuse_large(place, value)
             pending += [((*place, number), one) for number, one in enumerate(value)]
         elif isinstance(value, str):
-            kind = _kind(place)
+            if kind in WHOLE_NUMBERS:
+                _refuse_endless(place, value)
             _refuse_text(place, value, kind in lines or kind in contents, LONGEST_CONTENT if kind in contents else LONGEST)
         elif isinstance(value, (int, float)):
             _refuse_number(place, value)
@@ -80,6 +89,15 @@ def _refuse_text(place: Place, text: str, may_have_lines: bool, longest: int) ->
         text.encode("utf-8", "surrogateescape")
     except UnicodeEncodeError:
         raise HostError(f"{_named(place)}: {shown(text)} is not text.", "It has half of a pair of UTF-16.") from None
+
+
+def _refuse_endless(place: Place, text: str) -> None:
+    try:
+        is_finite = math.isfinite(float(text))
+    except ValueError:
+        return
+    if not is_finite:
+        raise HostError(f"{_named(place)}: {shown(text)} is not a finite number.", "Write a number with digits.")
 
 
 def _refuse_number(place: Place, value: float) -> None:

@@ -23,6 +23,8 @@ if t.TYPE_CHECKING:
 
 ID_PART = re.compile(r"(?:0x)?([0-9a-f]{4})")
 CLASS = re.compile(r"(?:0x)?((?:[0-9a-f]{2}){1,3})")
+LONGEST = 64
+"""Characters of an address with wildcards."""
 WILDCARD = re.compile(r"[*?\[]")
 # An address in which any part may be a glob pattern; without one it must be a full address.
 GLOB = re.compile(r"[0-9a-f*?\[\]!-]+:[0-9a-f*?\[\]!-]+:[0-9a-f*?\[\]!.-]+")
@@ -196,11 +198,19 @@ def _parse_fields(value: t.Mapping[t.Any, t.Any], option: str) -> Selector:
 
 def _address(text: str, option: str, written: str) -> str:
     full = text if text.count(":") == 2 else f"0000:{text}"
-    if not ADDRESS.fullmatch(full) and not (WILDCARD.search(full) and GLOB.fullmatch(full)):
+    if not ADDRESS.fullmatch(full) and not (WILDCARD.search(full) and GLOB.fullmatch(full) and len(full) <= LONGEST and _is_glob(full)):
         raise HostError(
             f"{option}: '{cut(written)}' is not a PCI address.", "Write it as in 0000:3b:00.0; globs such as 0000:3b:00.* are allowed."
         )
     return full
+
+
+def _is_glob(text: str) -> bool:
+    try:
+        re.compile(fnmatch.translate(text))
+    except re.error:  # a range from a later sign to an earlier one, before Python 3.11
+        return False
+    return True
 
 
 def _class(text: str, option: str, written: str) -> str:

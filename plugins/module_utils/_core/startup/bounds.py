@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
-import fnmatch
 import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pattern import matches
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device, Inventory
@@ -50,7 +51,7 @@ def of_class(inventory: Inventory | None, vendors: t.Container[int] | None, clas
 
 def matching(inventory: Inventory, pattern: str) -> frozenset[str]:
     """The addresses that match a pattern of the shell."""
-    return frozenset(device.address for device in inventory.devices if fnmatch.fnmatchcase(device.address, pattern))
+    return frozenset(device.address for device in inventory.devices if matches(device.address, pattern))
 
 
 def _slot(device: Device) -> str:

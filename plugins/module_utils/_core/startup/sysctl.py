@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pattern import matches
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.tmpfiles import files
 
@@ -44,5 +45,7 @@ def of_text(text: str, shown: str, judged: Program) -> t.Iterator[Influence]:
             yield from judged(value, source)
 
 
-def _is(pattern: str, key: str) -> bool:
-    return re.fullmatch(re.escape(pattern.replace("proc.sys.", "")).replace(r"\*", "[^.]*"), key) is not None
+def _is(glob: str, key: str) -> bool:
+    """Whether systemd-sysctl, which looks for the pattern below /proc/sys, takes the key for it: part by part."""
+    parts, wanted = glob.replace("proc.sys.", "").split("."), key.split(".")
+    return len(parts) == len(wanted) and all(matches(name, part) for name, part in zip(wanted, parts))

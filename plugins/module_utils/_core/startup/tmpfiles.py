@@ -4,11 +4,11 @@
 
 from __future__ import annotations
 
-import fnmatch
 import re
 import shlex
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pattern import matches
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import bounds, tokens
 
@@ -70,9 +70,7 @@ def _line(words: t.Sequence[str], source: str, inventory: Inventory | None) -> t
     if "modules_disabled" in path and argument.strip() != "0":
         yield Influence(source, "makes the kernel refuse every further module", frozenset(("lock",)))
     if any(character in name for character in "*?["):
-        named = [
-            one for one in ("driver_override", "unbind", "bind", "new_id", "remove", "drivers_probe") if fnmatch.fnmatchcase(one, name)
-        ]
+        named = [one for one in ("driver_override", "unbind", "bind", "new_id", "remove", "drivers_probe") if matches(one, name)]
         acts |= frozenset(act for one in named for token in tokens.acting(f"> /sys/bus/{one}") for act in token.acts)
     if not acts:
         return

@@ -8,10 +8,10 @@ As udev_rules_apply_to_event() in udev-rules.c.  A device's driver is not known 
 from __future__ import annotations
 
 import dataclasses
-import fnmatch
 import operator
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pattern import matches
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.answers import (
     Agreement,
     Answer,
@@ -168,7 +168,7 @@ class Evaluation:
 
     def _import_parent(self, key: Key) -> Answer:
         state = self._state
-        state.properties.update({name: None for name in state.properties if fnmatch.fnmatchcase(name, key.value)})
+        state.properties.update({name: None for name in state.properties if matches(name, key.value)})
         state.all_known = state.all_known and key.value.startswith("ID_")
         return not key.is_negated
 

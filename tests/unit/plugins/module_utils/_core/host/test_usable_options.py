@@ -75,9 +75,24 @@ def test_a_number_has_an_end_and_64_bits(number: float) -> None:
     assert len(str(error.value)) < 2 * LONGEST_SHOWN
 
 
+@pytest.mark.parametrize("value", ["inf", "-Infinity", " nan ", "1e999", "1" * 500])
+def test_a_text_of_which_ansible_would_make_a_number_without_end_is_refused(value: str) -> None:
+    with pytest.raises(HostError, match=r"^timeout: .* is not a finite number\."):
+        refuse_unusable({"timeout": value})
+    refuse_unusable({"driver": value, "timeout": "60"})
+
+
 @pytest.mark.parametrize("value", [2**63 - 1, -(2**63), 0.5, True, None])
 def test_other_numbers_are_left_to_their_options(value: object) -> None:
     refuse_unusable({"x": value})
+
+
+@pytest.mark.parametrize("value", [[None], [True], 1.5, True])
+def test_what_should_have_options_of_its_own_is_a_dictionary(value: object) -> None:
+    for options in ({"guards": value}, {"claims": [{"guards": value}]}, {"policy": value}):
+        with pytest.raises(HostError, match=r"is not a dictionary"):
+            refuse_unusable(options)
+    refuse_unusable({"guards": None, "policy": "files={}", "claims": [{"guards": {}}]})
 
 
 def test_lists_and_dictionaries_have_a_largest_size_and_depth() -> None:

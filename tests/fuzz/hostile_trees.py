@@ -1,0 +1,244 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hosts of which some files are not what they should be: no files at all, gigabytes, circles, or content that is hostile or damaged.
+
+Each host is asked everything in a process of its own, whose processor time and memory are measured.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import resource
+import shutil
+import socket
+import tempfile
+import time
+import traceback
+import typing as t
+from pathlib import Path
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.host import cache
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.tests.fuzz import base_host, corpus
+from ansible_collections.vfio.variants.tests.fuzz.option_sets import MODULES
+from ansible_collections.vfio.variants.tests.fuzz.target import LONGEST_MESSAGE
+from ansible_collections.vfio.variants.tests.unit.module_calls import options_of
+from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13, Tree
+
+Draw = random.Random
+
+SECONDS, WALL = 30, 300
+"""Of processor time for all questions together, and until a process that waits for something counts as hanging."""
+MEBIBYTES = 500
+MODULES_FOLDER = f"/lib/modules/{DEBIAN_13}"
+PLACES = (
+    "/etc/modprobe.d/x.conf", "/etc/udev/rules.d/10-x.rules", "/usr/lib/udev/rules.d/80-drivers.rules", "/etc/modules",
+    "/etc/modules-load.d/x.conf",
+    "/etc/fstab", "/etc/crypttab", "/etc/crontab", "/etc/cron.d/x", "/etc/tmpfiles.d/x.conf", "/etc/sysctl.d/x.conf", "/etc/rc.local",
+    "/etc/systemd/system/x.service", "/etc/network/interfaces", "/etc/cloud/cloud.cfg", "/etc/default/grub", "/etc/dracut.conf.d/x.conf",
+    "/etc/initramfs-tools/modules", "/etc/initramfs-tools/hooks/x", "/etc/kernel/cmdline", "/etc/driverctl.d/pci-0000:3b:00.0",
+    "/etc/dpdk/interfaces",
+    "/etc/libvirt/qemu/autostart/x.xml", "/etc/pve/qemu-server/100.conf", "/etc/vpp/startup.conf", "/etc/os-release",
+    "/etc/dkms/framework.conf",
+    "/boot/grub/grub.cfg", "/boot/loader/entries/x.conf", "/boot/efi/loader/loader.conf", "/boot/efi/EFI/Linux/x.efi",
+    "/boot/limine.conf",
+    "/boot/extlinux/extlinux.conf", base_host.IMAGE, f"/boot/vmlinuz-{DEBIAN_13}", f"/boot/config-{DEBIAN_13}",
+    f"{MODULES_FOLDER}/modules.alias", f"{MODULES_FOLDER}/modules.dep", f"{MODULES_FOLDER}/modules.builtin",
+    f"{MODULES_FOLDER}/modules.builtin.modinfo",
+    f"{MODULES_FOLDER}/modules.softdep", f"{MODULES_FOLDER}/kernel/drivers/vfio-pci.ko", f"{MODULES_FOLDER}/kernel/drivers/nouveau.ko",
+    "/proc/cmdline", "/proc/self/mountinfo", "/proc/swaps", "/proc/net/route", "/proc/modules", "/proc/sys/kernel/osrelease",
+    "/proc/kallsyms",
+    "/proc/cpuinfo", "/sys/bus/pci/devices/0000:3b:00.0/vendor", "/sys/bus/pci/devices/0000:3b:00.0/modalias",
+    "/sys/bus/pci/devices/0000:3b:00.0/uevent", "/sys/bus/pci/devices/0000:3b:00.0/driver_override",
+    "/sys/firmware/efi/efivars/BootOrder-8be4df61-93ca-11d2-aa0d-00e098032b8c",
+    "/var/lib/dpkg/status", "/var/lib/dpkg/info/x.md5sums", "/var/lib/rpm/rpmdb.sqlite", "/usr/src/x-1/dkms.conf",
+    "/var/lib/dkms/x/1/source",
+)  # fmt: skip
+FOLDERS = (
+    "/etc/modprobe.d",
+    "/etc/udev/rules.d",
+    "/boot",
+    "/boot/grub",
+    MODULES_FOLDER,
+    "/etc/systemd/system",
+    "/sys/bus/pci/devices/0000:3b:00.0",
+    "/etc/cron.d",
+)
+QUESTIONS: t.Mapping[str, dict[str, t.Any]] = {
+    "device_info": {},
+    "claim_info": {"devices": "10de:1db1"},
+    "boot_policy": {"devices": "10de:1db1"},
+    "device_claim": {"devices": "10de:1db1"},
+    "initramfs": {"policy": {"modules": ["vfio_pci"]}},
+}
+
+
+def run(count: int, seed: int, say: t.Callable[[str], None]) -> int:
+    """How many hosts are answered wrongly, too late, or with too much memory; each is shown."""
+    cache.DIRECTORY = str(base_host.tree().root / "cache")
+    faults = 0
+    for number in range(count):
+        draw = random.Random(f"{seed}-{number}")  # noqa: S311 - drawn again in the same way
+        with tempfile.TemporaryDirectory(prefix="vfio-variants-tree-") as folder:
+            shutil.copytree(base_host.tree().root, f"{folder}/root", symlinks=True)
+            tree = Tree(Path(folder, "root"))
+            done = [spoil(tree, draw) for _file in range(draw.randint(1, 4))]
+            wrong = asked(tree)
+        if wrong is not None:
+            faults += 1
+            say(f"FAILED trees {seed}-{number}: {wrong}\n  {'; '.join(done)}")
+    return faults
+
+
+def spoil(tree: Tree, draw: Draw) -> str:
+    """Do something to one of the host's files; says what."""
+    path = draw.choice(FOLDERS if draw.random() < 0.08 else PLACES)
+    place = tree.place(path)
+    way = draw.choice(WAYS)
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        before = place.read_bytes() if place.is_file() else b""
+        if place.is_dir() and not place.is_symlink():
+            shutil.rmtree(place)
+        else:
+            place.unlink(missing_ok=True)
+        way(place, before, draw)
+    except OSError as error:
+        # An earlier file is in the way of this one.
+        return f"{path}: {way.__name__} ({error.strerror})"
+    return f"{path}: {way.__name__}"
+
+
+Way = t.Callable[[Path, bytes, Draw], object]
+
+
+def missing(_place: Path, _before: bytes, _draw: Draw) -> None:
+    """It is gone."""
+
+
+def fifo(place: Path, _before: bytes, _draw: Draw) -> None:
+    os.mkfifo(place)
+
+
+def listening(place: Path, _before: bytes, _draw: Draw) -> None:
+    # A socket's path is limited to 107 bytes.
+    here = os.open(place.parent, os.O_RDONLY)
+    try:
+        with socket.socket(socket.AF_UNIX) as end:
+            end.bind(f"/proc/self/fd/{here}/{place.name}")
+    finally:
+        os.close(here)
+
+
+def device(place: Path, _before: bytes, draw: Draw) -> None:
+    os.mknod(place, 0o600 | draw.choice((0o020000, 0o060000)), os.makedev(draw.choice((1, 5, 10)), draw.choice((3, 5, 130))))
+
+
+def folder(place: Path, _before: bytes, _draw: Draw) -> None:
+    (place / "below").mkdir(parents=True)
+
+
+def circle(place: Path, _before: bytes, _draw: Draw) -> None:
+    place.symlink_to(place.name)
+
+
+def outside(place: Path, _before: bytes, draw: Draw) -> None:
+    place.symlink_to(draw.choice(("/dev/zero", "/dev/null", "../../../../../../../../dev/zero", "/proc/kmsg", "/nothing", ".")))
+
+
+def sparse(place: Path, before: bytes, draw: Draw) -> None:
+    place.write_bytes(before)
+    os.truncate(place, draw.choice((1 << 25, (1 << 28) - 1, 1 << 30, 1 << 40)))
+
+
+def zeros(place: Path, _before: bytes, _draw: Draw) -> None:
+    place.write_bytes(bytes(4 << 20))
+
+
+def lines(place: Path, _before: bytes, draw: Draw) -> None:
+    place.write_bytes(draw.choice((b"\n", b"a\n", b"x=y\n", b"\\\n", b"{\n", b"if true; then\n", b"[x]\n", b"- \n")) * 200_000)
+
+
+def one_line(place: Path, _before: bytes, draw: Draw) -> None:
+    place.write_bytes(draw.choice((b"a", b"*", b"(", b"[", b"{", b'"', b"\\", b"$(", b"a,", b"/", b" ", b"${", b"<a>", b"0")) * 300_000)
+
+
+def garbage(place: Path, _before: bytes, draw: Draw) -> None:
+    place.write_bytes(draw.randbytes(draw.choice((1, 100, 5000))))
+
+
+def damaged(place: Path, before: bytes, draw: Draw) -> None:
+    data = bytearray(before or draw.randbytes(200))
+    for _byte in range(draw.randint(1, 20)):
+        data[draw.randrange(len(data))] = draw.randrange(256)
+    place.write_bytes(data)
+
+
+def cut_off(place: Path, before: bytes, draw: Draw) -> None:
+    place.write_bytes(before[: draw.randrange(len(before) + 1)])
+
+
+def again(place: Path, before: bytes, draw: Draw) -> None:
+    place.write_bytes(before * draw.choice((2, 50, 1000)) if len(before) < 10_000 else before * 2)
+
+
+def kept(place: Path, _before: bytes, draw: Draw) -> None:
+    """One of the inputs that the fuzzer keeps, of any parser."""
+    place.write_bytes(draw.choice([one.data for path in sorted(corpus.FOLDER.glob("*.json")) for one in corpus.read(path.stem)] or [b""]))
+
+
+WAYS: tuple[Way, ...] = (
+    missing, fifo, listening, device,
+    folder, circle, outside, sparse, zeros, lines, one_line, garbage, damaged, cut_off, again, kept, kept, damaged,
+)  # fmt: skip
+
+
+def asked(tree: Tree) -> str | None:
+    """What is wrong with the answers of a host; None if each is a result or one sentence, soon and in bounded memory."""
+    reader, writer = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.close(reader)
+        _ask_all(tree, writer)
+    os.close(writer)
+    deadline, ended = time.monotonic() + WALL, False
+    while not ended and time.monotonic() < deadline:
+        process, _status, used = os.wait4(child, os.WNOHANG)
+        ended = process == child
+        time.sleep(0 if ended else 0.01)
+    if not ended:
+        os.kill(child, 9)
+        _process, _status, used = os.wait4(child, 0)
+    with os.fdopen(reader, "rb") as pipe:
+        said = pipe.read().decode(errors="replace")
+    seconds, mebibytes = used.ru_utime + used.ru_stime, used.ru_maxrss >> 10
+    if not said.endswith("\n"):
+        return f"no answer within {WALL} s, after {seconds:.0f} s of processor time; {said}"
+    if seconds > SECONDS or mebibytes > MEBIBYTES:
+        return f"{seconds:.0f} s of processor time, {mebibytes} MiB"
+    return said.strip() or None
+
+
+def _ask_all(tree: Tree, writer: int) -> t.NoReturn:
+    resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
+    said = ""
+    try:
+        base_host.tree = lambda: tree  # type: ignore[assignment]
+        said = "; ".join(one for module in QUESTIONS for one in (_asked_one(module),) if one)
+    finally:
+        os.write(writer, f"{said[:3000]}\n".encode(errors="replace"))
+        os._exit(0)
+
+
+def _asked_one(module: str) -> str:
+    called = MODULES[module]
+    try:
+        called.work(options_of(called.spec, **QUESTIONS[module]))
+    except HostError as error:
+        return "" if len(str(error)) <= LONGEST_MESSAGE else f"{module}: a message of {len(str(error))} characters: {str(error)[:100]}"
+    except BaseException as error:
+        frames = traceback.extract_tb(error.__traceback__)[-3:]
+        places = ", ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames)
+        return f"{module}: {type(error).__name__}: {str(error)[:200]} ({places})"
+    return ""
