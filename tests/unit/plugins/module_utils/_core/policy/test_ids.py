@@ -11,7 +11,6 @@ import pytest
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
 from ansible_collections.vfio.variants.tests.unit.policy_hosts import (
     EARLY,
-    MODPROBE,
     NIC,
     RULES,
     SOFTDEPS,
