@@ -12,6 +12,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.lint import (
     dead_names,
     dead_rules,
     ignored_lines,
+    masked,
     misplaced_files,
     misread_lines,
     misread_lists,
@@ -90,6 +91,11 @@ CHECKS: tuple[Check, ...] = (
     misspelt_words.words_of_another_initramfs,
     misspelt_words.stray_words,
     refused_values.refused_values,
+    masked.masked_units,
+    masked.masked_rules,
+    masked.masked_stock_rules,
+    masked.masked_driverctl,
+    masked.masked_lists,
 )
 
 

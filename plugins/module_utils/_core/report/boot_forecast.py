@@ -108,7 +108,7 @@ class HostForecast:
         if described and all(device.iommu_group is None for device in inventory.devices):
             # A description without IOMMU groups does not mean that there is no IOMMU.
             boots = tuple(dataclasses.replace(boot, has_iommu=None) for boot in boots)
-        found = cls.from_boots(inventory, kernels, boots, loader, read_policy_files(host, boots, kernels))
+        found = cls.from_boots(inventory, kernels, boots, loader, read_policy_files(host, boots, kernels, inventory))
         sentence = None if described else running_sentence(Cmdline.read(host), boots)
         return found if sentence is None else dataclasses.replace(found, running_warnings=(sentence,))
 

@@ -132,6 +132,13 @@ def masked_files(tree: FileTree, directories: t.Sequence[str] = DIRECTORIES) -> 
     return tuple(path for path in _by_name(tree, directories) if not tree.is_file(path))
 
 
+def hidden_by(tree: FileTree, path: str, directories: t.Sequence[str] = DIRECTORIES) -> tuple[str, ...]:
+    """The files of the same name in later directories, which udev does not read."""
+    folder, _slash, name = path.rpartition("/")
+    later = directories[list(directories).index(folder) + 1 :] if folder in directories else ()
+    return tuple(f"{directory}/{name}" for directory in later if tree.is_file(f"{directory}/{name}"))
+
+
 def _by_name(tree: FileTree, directories: t.Sequence[str]) -> tuple[str, ...]:
     """Of the files of a name the one in the first directory."""
     chosen: dict[str, str] = {}

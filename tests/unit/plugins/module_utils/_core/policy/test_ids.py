@@ -136,5 +136,5 @@ class TestSoftdepsOfOthers:
         assert "/etc/modprobe.d/nic.conf:2" in message
 
     def test_with_override_an_ignored_install_line_is_reported(self, tmp_path: Path) -> None:
-        tree = gpu_host(tmp_path).file("/etc/modprobe.d/nic.conf", "install e1000e /bin/false\nsoftdep e1000e pre: ptp\n")
+        tree = gpu_host(tmp_path).file("/etc/modprobe.d/nic.conf", "install e1000e /bin/false\nsoftdep e1000e pre: nouveau\n")
         assert any("nic.conf:1" in warning for warning in run(tree, NIC)["warnings"])
