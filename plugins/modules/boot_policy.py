@@ -21,6 +21,9 @@ description:
   - Nothing is bound or unbound; that is what M(vfio.variants.device_claim) does. A VFIO driver that is not loaded may be
     loaded to determine its exact name; that does not bind any device.
   - The initramfs images are not rebuilt; pass the returned RV(policy) to M(vfio.variants.initramfs).
+  - C(vfio_variants=off) on the kernel's command line switches all policies off for that boot, in the initramfs as well; see
+    C(docs/recovery.md) of the collection. The module warns if the next boot or the running one has it, and judges the claims as
+    they will hold without it.
 extends_documentation_fragment:
   - vfio.variants._attributes
   - vfio.variants._attributes.changes

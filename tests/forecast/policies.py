@@ -26,8 +26,9 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot impo
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import STRATEGIES, Claim, Strategy
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.off_word import ARGUMENT
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.off_word import ARGUMENT, WORD, is_install_command
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import Selector
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy import texts
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.facts import PolicyFacts
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.outcome import Outcome, check, outcomes
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.plan import PolicyPlan
@@ -93,7 +94,8 @@ def judge(comparison: Comparison, case: Case) -> list[Judged]:
         planned = plan(comparison, without_policy(configuration), claims)
     except HostError as error:
         return [Judged(configuration.name, "", Answer.NO_PLAN, str(error))]
-    if _without_comments(with_policy(configuration, planned.plan)) != _without_comments(configuration):
+    deciding = _without_comments if is_off(configuration) else _without_word
+    if deciding(with_policy(configuration, planned.plan)) != deciding(configuration):
         return [Judged(configuration.name, "", Answer.OTHER_FILES)]
     boots = [record.owners for record in comparison.corpus.variations(case)]
     if is_off(configuration):
@@ -194,11 +196,28 @@ def _is_copied(path: str, configuration: Configuration) -> bool:
 
 def _without_comments(configuration: Configuration) -> Configuration:
     """The same boot: no program reads the comments of our files."""
+    return _without(configuration, lambda line: line.startswith("#"))
+
+
+def _without_word(configuration: Configuration) -> Configuration:
+    """The same boot if it has not the word that switches the policy off: what asks for the word does nothing then.
+
+    Boots of both kinds of files have shown that; so those of before there was the word still count.
+    """
+    return _without(configuration, lambda line: line.startswith("#") or asks_for_word(line))
+
+
+def asks_for_word(line: str) -> bool:
+    """Whether a line of our files is there for the word alone."""
+    directive = next(iter(ModprobeConfig.parse(line, "").directives), None)
+    if directive is not None and directive.command == "install":
+        return is_install_command(directive.arguments[1], directive.arguments[0])
+    return f"{{{WORD}}}" in line or f'"{WORD}"' in line or f'="{texts.END}"' in line
+
+
+def _without(configuration: Configuration, left_out: Callable[[str], bool]) -> Configuration:
     root, image = (
-        {
-            path: "\n".join(line for line in text.split("\n") if path not in PATHS.all or not line.startswith("#"))
-            for path, text in files.items()
-        }
+        {path: "\n".join(line for line in text.split("\n") if path not in PATHS.all or not left_out(line)) for path, text in files.items()}
         for files in (configuration.root_files, configuration.image_files)
     )
     return replace(configuration, root_files=root, image_files=image)
@@ -250,7 +269,7 @@ def draw(comparison: Comparison, seed: int, series: Sequence[str] = SERIES) -> C
 
 def off(case: Case) -> Case:
     """The case again, with the policy switched off."""
-    return Case(switched_off(case.configuration), (*case.directives, ARGUMENT))
+    return Case(switched_off(case.configuration), (ARGUMENT, *case.directives))
 
 
 def _is_named(target: Target, configuration: Configuration) -> bool:

@@ -22,6 +22,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors im
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_change import FileChange, diff, needed
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.journal import Journal
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.recovery import FILES
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.contenders import kind_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import driver_names
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import (
@@ -31,7 +32,14 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels
     installed_releases,
     version_key,
 )
+from ansible_collections.vfio.variants.plugins.module_utils._core.lint.switched_off import (
+    is_switched_off,
+    next_boot_sentence,
+    running_sentence,
+    switchable_files,
+)
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.boot_change import switched_on
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import Decision, decide, named, needed_modules
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.outcome import check
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.plan import PolicyPlan, make_plan
@@ -88,9 +96,18 @@ def prepare(host: Host, request: PolicyRequest, check_mode: bool) -> tuple[Polic
     inventory = inventory.with_drivers_of(host)
     facts = read_facts(host, PolicyPaths(request.name), inventory, kernels, loader, with_ids)
     plan = make_plan(request, decisions, facts)
-    plan = dataclasses.replace(plan, warnings=(*plan.warnings, *_judge_plan(judge, plan)))
     running = _running(host, kernels, cache)
-    return plan, facts, read_boots(host, plan.policy, inventory, kernels, running, loader, cache)
+    boots = read_boots(host, plan.policy, inventory, kernels, running, loader, cache)
+    plan = dataclasses.replace(plan, warnings=(*plan.warnings, *_judge_plan(judge, plan), *_switched_off(host, boots)))
+    # Whoever switches policies off for a while still wants one that holds afterwards.
+    return plan, facts, tuple(map(switched_on, boots))
+
+
+def _switched_off(host: Host, boots: t.Sequence[Boot]) -> t.Iterator[str]:
+    yield from (next_boot_sentence(boot, switchable_files(boot)) for boot in boots if is_switched_off(boot) and switchable_files(boot))
+    sentence = running_sentence(Cmdline.read(host), boots)
+    if sentence is not None:
+        yield sentence
 
 
 def _claimed(judge: Judge, decisions: t.Sequence[Decision], kernels: t.Sequence[Kernel]) -> tuple[Finding, ...]:

@@ -12,6 +12,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_poli
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot, Stage
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
     from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import HostPolicy
 
 
@@ -20,18 +21,37 @@ def policies_that_are_switched_off(host: HostPolicy) -> t.Iterator[Finding]:
     for boot in host.boots:
         if not is_switched_off(boot):
             continue
-        files = dict.fromkeys(path for stage in boot.stages for path in switchable_files(stage))
+        files = switchable_files(boot)
         if files:
-            said = f"{boot.cmdline_source}: `{off_word.ARGUMENT}` switches off {' and '.join(files)} when kernel {boot.release} boots."
-            yield Finding("switched-off", boot.cmdline_source, f"{said} Remove it, for the claims to hold.")
+            yield Finding("switched-off", boot.cmdline_source, next_boot_sentence(boot, files))
+
+
+def next_boot_sentence(boot: Boot, files: t.Sequence[str]) -> str:
+    said = f"{boot.cmdline_source}: `{off_word.ARGUMENT}` switches off {' and '.join(files)} when kernel {boot.release} boots."
+    return f"{said} Remove it, for the claims to hold."
+
+
+def running_sentence(running: Cmdline, boots: t.Sequence[Boot]) -> str | None:
+    """What to say of a host that runs without its policies; None where it has none, or where they hold."""
+    if not _hears(running) or not any(map(switchable_files, boots)):
+        return None
+    return f"The running kernel was booted with `{off_word.ARGUMENT}`: the claims hold again after a boot without it."
 
 
 def is_switched_off(boot: Boot) -> bool:
-    return off_word.is_heard_by_udev(boot.cmdline) or off_word.is_heard_by_shell(boot.cmdline)
+    return _hears(boot.cmdline)
 
 
-def switchable_files(stage: Stage) -> t.Iterator[str]:
+def _hears(cmdline: Cmdline) -> bool:
+    return off_word.is_heard_by_udev(cmdline) or off_word.is_heard_by_shell(cmdline)
+
+
+def switchable_files(boot: Boot) -> tuple[str, ...]:
     """The names of the files that ask for the word."""
+    return tuple(dict.fromkeys(name for stage in boot.stages for name in _asking(stage)))
+
+
+def _asking(stage: Stage) -> t.Iterator[str]:
     for rule in stage.rules.rules:
         if any(key.name == "IMPORT" and key.attribute == "cmdline" and key.value == off_word.WORD for key in rule.keys):
             yield posixpath.basename(rule.path)

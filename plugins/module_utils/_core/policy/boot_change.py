@@ -14,6 +14,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot.read_syst
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.rebuilt_image import rebuilt
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import Claim
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import off_word
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import Directive, ModprobeConfig, SourceLine
@@ -135,6 +136,12 @@ def without_names(boot: Boot, modules: t.Collection[str]) -> t.Iterator[Suggeste
             arguments = [written if other == argument else other for other in boot.cmdline.arguments]
             sentence = f"Replace {argument} by {written} on the command line ({boot.cmdline_source})."
             yield SuggestedChange(sentence, _with_arguments(boot, arguments), f"{boot.cmdline_source}: {argument}")
+
+
+def switched_on(boot: Boot) -> Boot:
+    """The boot without the word that switches our policies off."""
+    arguments = off_word.without(boot.cmdline)
+    return boot if arguments == boot.cmdline.arguments else _with_arguments(boot, arguments)
 
 
 def _with_arguments(boot: Boot, arguments: t.Sequence[str]) -> Boot:

@@ -16,12 +16,14 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot impo
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.policy_files import SITE
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.forecast import forecast
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.registration import Registrar
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import off_word
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import Selector
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.boot_change import (
     SuggestedChange,
     in_root,
     removals,
+    switched_on,
     with_claims,
     with_image_rebuilt,
     with_listed,
@@ -126,6 +128,8 @@ class Search:
     def _changes(self, device: Device, driver: str, module: str) -> t.Iterator[SuggestedChange]:
         """From the smallest on: take one line away or add one, rebuild the image, both, and last a policy of our own."""
         boot = self._boot
+        if switched_on(boot) is not boot:
+            yield SuggestedChange(f"Remove {off_word.ARGUMENT} from the command line ({boot.cmdline_source}).", switched_on(boot))
         removed = list(self._removals(device, module))
         added = list(_additions(boot, device, driver if normalize_module_name(driver) == module else module))
         small = (*removed, *added)

@@ -14,10 +14,13 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot.policy_fi
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import next_boot
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.equivalence import DeviceClasses
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.forecast import forecast
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.findings import find
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.grouping import sentences
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import HostPolicy
+from ansible_collections.vfio.variants.plugins.module_utils._core.lint.switched_off import running_sentence
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import ANOTHER
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.boot_change import switched_on
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.suggested_change import OutOfBudgetError, Search, would_change
 
 if t.TYPE_CHECKING:
@@ -86,6 +89,8 @@ class HostForecast:
     next_kernel: NextKernel
     policy: HostPolicy
     loader_warnings: tuple[str, ...] = ()
+    running_warnings: tuple[str, ...] = ()
+    """About the boot that the host is up from."""
 
     @classmethod
     def read(
@@ -103,7 +108,9 @@ class HostForecast:
         if described and all(device.iommu_group is None for device in inventory.devices):
             # A description without IOMMU groups does not mean that there is no IOMMU.
             boots = tuple(dataclasses.replace(boot, has_iommu=None) for boot in boots)
-        return cls.from_boots(inventory, kernels, boots, loader, read_policy_files(host, boots, kernels, inventory))
+        found = cls.from_boots(inventory, kernels, boots, loader, read_policy_files(host, boots, kernels, inventory))
+        sentence = None if described else running_sentence(Cmdline.read(host), boots)
+        return found if sentence is None else dataclasses.replace(found, running_warnings=(sentence,))
 
     @classmethod
     def from_boots(
@@ -146,7 +153,7 @@ class HostForecast:
         """What is contradictory or without effect and concerns no device of this host."""
         here = {device.address for device in self.inventory.devices}
         said = sentences(finding for finding in self.findings if here.isdisjoint(finding.devices))
-        return list(dict.fromkeys((*said, *self.loader_warnings)))
+        return list(dict.fromkeys((*said, *self.loader_warnings, *self.running_warnings)))
 
     # -- who wins
 
@@ -206,7 +213,7 @@ class HostForecast:
 
     def _claims(self, release: str) -> t.Mapping[str, str]:
         if release not in self._claimed:
-            boot = self.boots[release]
+            boot = self._with_policy[release]
             claims = [claim for stage in boot.stages if stage.name == ROOT for claim in self.policy.effective_claims(boot, stage)]
             self._claimed[release] = {claim.device.address: claim.driver for claim in claims}
         return self._claimed[release]
@@ -215,6 +222,11 @@ class HostForecast:
         if release not in self._known_classes:
             self._known_classes[release] = DeviceClasses.of(self.inventory.devices, self.boots[release])
         return self._known_classes[release]
+
+    @functools.cached_property
+    def _with_policy(self) -> t.Mapping[str, Boot]:
+        """What is claimed stays claimed in a boot in which a word of the command line switches the policy off."""
+        return {release: switched_on(boot) for release, boot in self.boots.items()}
 
     @functools.cached_property
     def _known_classes(self) -> dict[str, DeviceClasses]:

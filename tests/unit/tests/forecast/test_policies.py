@@ -13,8 +13,11 @@ import policies
 import pytest
 import recorded_hosts
 from policies import Answer
+from policy_generator import decision_of, files_of
 from records import Corpus, Record
+from targets import TARGETS
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import Selector
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy import outcome
 
 KINDS = {(strategy, answer) for strategy in ("override", "ids", "blacklist") for answer in ("accepted", "refused")}
@@ -23,8 +26,9 @@ KINDS = {(strategy, answer) for strategy in ("override", "ids", "blacklist") for
 def some_policies() -> dict[tuple[str, str], Record]:
     """One boot of each strategy, accepted when it was booted or refused."""
     corpus = Corpus.known(command.POLICIES)
+    as_they_are = [case for case in corpus.cases() if not policies.is_off(case.configuration)]
     chosen: dict[tuple[str, str], Record] = {}
-    for case in corpus.cases():
+    for case in as_they_are:
         *_of_the_host, strategy, answer = case.directives
         found = corpus.find(case)
         assert found is not None
@@ -84,6 +88,38 @@ def test_files_that_boot_policy_writes_otherwise_prove_nothing(
     )
     _status, said = judged(tmp_path, capsys, dataclasses.replace(record, case=case))
     assert (f"1 {Answer.OTHER_FILES.value}" in said) is not counts
+
+
+@pytest.mark.parametrize("strategy", ["override", "ids", "blacklist"])
+def test_a_policy_that_is_switched_off_and_keeps_its_card_fails_the_run(
+    strategy: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    corpus = Corpus.known(command.POLICIES)
+    off = [
+        case
+        for case in corpus.cases()
+        if policies.is_off(case.configuration) and case.directives[-2:] == (f"policy: {strategy}", "accepted")
+    ]
+    found = corpus.find(off[0])
+    assert found is not None
+    status, said = judged(tmp_path, capsys, found)
+    assert (status, f"0 {Answer.OFF.value}" in said) == (0, False)
+    claimed = policies.claims_in(off[0].configuration.root_files)[0].driver
+    status, said = judged(tmp_path, capsys, owned_by(found, claimed.replace("vfio_pci", "vfio-pci")))
+    assert status == 1
+    assert any(Answer.NOT_OFF.value in line and line.startswith("FAILED: policy-") for line in said)
+
+
+@pytest.mark.parametrize("strategy", ["override", "ids", "blacklist"])
+def test_what_asks_for_the_word_is_all_that_is_left_out(strategy: str) -> None:
+    decision = decision_of(
+        TARGETS[0], strategy, Selector(TARGETS[0].id, vendor=TARGETS[0].vendor, device=TARGETS[0].device), *policies.VFIO
+    )
+    lines = [line for text in files_of(decision, TARGETS[0]).values() for line in text.splitlines() if not line.startswith("#")]
+    kept = [line for line in lines if not policies.asks_for_word(line)]
+    assert kept
+    assert not any("vfio_variants" in line for line in kept)
+    assert all("vfio_variants" in line for line in lines if line not in kept)
 
 
 def test_too_few_answers_fail_the_run() -> None:

@@ -38,6 +38,8 @@ def told(cmdline: str, files: PolicyFiles = TOOLS) -> list[str]:
         ("intel.iommu=on", "intel_iommu=on"),
         ("inteliommu=on", "intel_iommu=on"),
         ("rd.driver-pre=vfio-pci", "rd.driver.pre=vfio-pci"),
+        ("vfio.variants=off", "vfio_variants=off"),
+        ("vfio_variant=off", "vfio_variants=off"),
     ],
 )
 def test_a_word_that_nothing_reads_is_named_with_the_one_that_is_meant(word: str, meant: str) -> None:
@@ -55,6 +57,7 @@ def test_a_word_that_nothing_reads_is_named_with_the_one_that_is_meant(word: str
         "modprobe.blacklist=nouveau module_blacklist=nouveau module-blacklist=nouveau initcall_blacklist=a",
         "intel_iommu=on intel-iommu=on amd_iommu=on iommu=pt iommu.strict=0 iommu.passthrough=1",
         "modules_load=vfio modules-load=vfio rd.modules_load=vfio blacklist=nouveau pci-stub.ids=10de:1db1",
+        "vfio_variants=off vfio-variants=off",
         "nouveau.modeset=0 video=efifb:off kvm.ignore_msrs=1 isolcpus=1-3 default_hugepagesz=1G initcall_debug",
     ],
 )
@@ -76,3 +79,9 @@ def test_words_for_another_initramfs_are_named() -> None:
 def test_an_id_after_a_blank_is_named(words: str) -> None:
     (sentence,) = told(words)
     assert "without a blank." in sentence
+
+
+@pytest.mark.parametrize("word", ["vfio_variants=no", "vfio_variants", "vfio-variants=OFF", "vfio_variants="])
+def test_another_value_of_the_word_that_switches_policies_off_has_no_effect(word: str) -> None:
+    (sentence,) = told(f"root=/dev/sda1 {word}")
+    assert sentence == f"/proc/cmdline: `{word}` has no effect, as `vfio_variants=off` alone has one. Write that, or remove it."

@@ -82,6 +82,9 @@ def test_a_mistake_is_named_with_what_is_meant(line: str, meant: str) -> None:
         f"{ADD}{MINE}RUN+=\"/bin/sh -c 'echo vfio-pci > /sys/bus/pci/devices/$kernel/driver_override'\"",
         'ACTION=="change", SUBSYSTEM=="vfio", MODE="0660", GROUP="kvm"',
         'SUBSYSTEM=="vfio", OWNER="root", TAG+="uaccess"',
+        'SUBSYSTEM!="pci", GOTO="vfio_end"',
+        f'ENV{{vfio}}=="off", GOTO="vfio_end", {WRITES}',
+        'LABEL="vfio_end"',
         'ACTION=="add", SUBSYSTEM=="usb", ATTR{idVendor}=="046d", RUN{builtin}+="kmod load hid"',
     ],
 )
