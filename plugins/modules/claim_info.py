@@ -123,7 +123,10 @@ devices:
       type: str
       sample: nouveau
     satisfied:
-      description: Whether the device is bound as claimed now; V(null) if no kernel runs, as in an image.
+      description:
+        - Whether the device is bound as claimed now; V(null) if no kernel runs, as in an image.
+        - Where the claim names no driver, a virtual function that VFIO hands out already is claimed for the driver that does so, such as
+          C(nvidia) with NVIDIA's vGPU.
       type: bool
       sample: false
     will_be_satisfied:

@@ -192,6 +192,11 @@ devices:
       type: list
       elements: str
       sample: ["drm/card0"]
+    handed_out:
+      description:
+        - Whether VFIO offers the device to guests now, by a VFIO driver, or, as with virtual functions of NVIDIA's vGPU, by the card's own.
+      type: bool
+      sample: false
     variant:
       description:
         - The best variant driver that the running kernel has for the device; V(null) if it has none.

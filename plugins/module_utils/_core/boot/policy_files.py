@@ -39,6 +39,8 @@ LOOK_ALIKE: t.Mapping[str, tuple[str, ...]] = {
 NEIGHBOURS = ("modules", "modulefiles")
 """Of other programs."""
 MOST_FILES, LARGEST_FILE = 1000, 1 << 20
+OTHER_GENERATORS: t.Mapping[str, str] = {"mkinitcpio": "mkinitcpio -P", "booster": "/usr/lib/booster/regenerate_images"}
+"""By program, what their packages' hooks run after an update."""
 DRACUT = ("/etc/dracut.conf", "/etc/dracut.conf.d")
 IMAGES = ("/boot/initrd.img-{0}", "/boot/initramfs-{0}.img", "/boot/initrd-{0}")
 # dpkg's database lists a package's conffiles with the MD5 sums of the package's own versions.
@@ -95,6 +97,8 @@ class PolicyFiles:
     """By release."""
     initramfs_tools: bool = False
     dracut: bool = False
+    rebuilding: str | None = None
+    """The command that rebuilds all images by another program, if there is one."""
     packaged: frozenset[str] = frozenset()
     """Files below /etc that are unchanged since their package was installed: not a decision of this host's administrator."""
     synonyms: t.Mapping[str, frozenset[str]] = dataclasses.field(default_factory=dict)
@@ -126,6 +130,7 @@ def read_policy_files(host: Host, boots: t.Sequence[Boot], kernels: t.Sequence[K
         images={kernel.release: image for kernel in kernels for image in (_image(host, kernel.release),) if image is not None},
         initramfs_tools=host.is_dir("/etc/initramfs-tools") and host.which("mkinitramfs") is not None,
         dracut=host.which("dracut") is not None,
+        rebuilding=next((command for program, command in OTHER_GENERATORS.items() if host.which(program) is not None), None),
         packaged=_packaged(host, (*modprobe, *rules_files)),
         masks=masks.read(host, boots, inventory),
         synonyms=_synonyms(host, _unknown_words(boots, kernels, for_image), kernels),

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot import kernel_words, read_modules, read_root, rule_programs
@@ -28,6 +29,10 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
     from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import Rules
 
+POSSIBLE_CPUS = "/sys/devices/system/cpu/possible"
+CPU_LIST = re.compile(r"\d{1,5}(?:-\d{1,5})?(?:,\d{1,5}(?:-\d{1,5})?)*")
+# Those that change the mask of possible processors, and isolcpus= for what newer kernels make of it.
+CPU_ARGUMENTS = ("possible_cpus", "nr_cpus", "maxcpus", "nosmp", "additional_cpus", "acpi", "noapic", "nolapic", "isolcpus", "cpu0_hotplug")
 IOMMU_ARGUMENTS = ("intel_iommu", "amd_iommu", "iommu")
 
 
@@ -92,6 +97,7 @@ def _boot(
         declined=about.declined,
         functions=about.functions,
         has_iommu=_has_iommu(machine, entry.cmdline),
+        possible_cpus=_possible_cpus(machine.host, entry.cmdline),
         later=later,
         doubts=tuple(dict.fromkeys((*entry.doubts, *image.doubts))),
         influences=kernel_words.influences(entry.cmdline, entry.source, Cmdline.read(machine.host), root.config),
@@ -116,6 +122,19 @@ def _has_iommu(machine: Machine, cmdline: Cmdline) -> bool | None:
     if not machine.inventory.devices or _iommu_words(cmdline) != _iommu_words(Cmdline.read(machine.host)):
         return None
     return any(device.iommu_group is not None for device in machine.inventory.devices)
+
+
+def _possible_cpus(host: Host, cmdline: Cmdline) -> int | None:
+    """As the running kernel counts them; None if the next boot has other arguments about that."""
+    text = host.text_or_none(POSSIBLE_CPUS) or ""
+    if not CPU_LIST.fullmatch(text) or _cpu_words(cmdline) != _cpu_words(Cmdline.read(host)):
+        return None
+    ends = (part.partition("-")[::2] for part in text.split(","))
+    return sum(int(last or first) - int(first) + 1 for first, last in ends)
+
+
+def _cpu_words(cmdline: Cmdline) -> tuple[str, ...]:
+    return tuple(word for word in cmdline.of_kernel.arguments if word.partition("=")[0] in CPU_ARGUMENTS)
 
 
 def _iommu_words(cmdline: Cmdline) -> tuple[str, ...]:

@@ -90,8 +90,7 @@ class Settings:
                 yield self._objection(module, one, facts.types, facts.takes_ids)
         yield refusals.refusal(self.of(stage, module, alias))
 
-    @staticmethod
-    def _objection(module: str, one: Parameter, types: t.Mapping[str, ParameterType] | None, takes_ids: bool) -> Refusal | None:
+    def _objection(self, module: str, one: Parameter, types: t.Mapping[str, ParameterType] | None, takes_ids: bool) -> Refusal | None:
         name = normalize_module_name(one.name)
         if name in refusals.IGNORED:
             return None
@@ -101,7 +100,7 @@ class Settings:
             kind = IDS
         if kind is None:
             return None
-        found = refusals.objection_of(module, kind, one)
+        found = refusals.objection_of(module, kind, one, self._boot.possible_cpus)
         if found is None:
             return None
         effect = "the kernel does not load it with that" if found.certain else "whether it loads with that cannot be determined"

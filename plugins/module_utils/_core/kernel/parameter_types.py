@@ -79,7 +79,8 @@ def _of_scalar(kind: str, value: str) -> Objection | None:
         return _of_boolean(value)
     number = parse_number(value)
     smallest, largest = RANGES[kind]
-    if number is None:
+    # kstrtoull() takes no `-`, whatever follows it.
+    if number is None or (smallest == 0 and value.startswith("-")):
         return Objection(f"is not a number, which the parameter's type {kind} asks for")
     return None if smallest <= number <= largest else Objection(f"is out of the range of {kind}")
 

@@ -77,7 +77,7 @@ class Setting:
 
     def because(self, name: str, effect: str, certain: bool = True) -> Refusal:
         given = self.values[name]
-        return Refusal(str(given.source), f"{self.module} {given.written}: {effect}", certain, loads=effect == NO_DRIVER)
+        return Refusal(str(given.source), f"{given}: {effect}", certain, loads=effect == NO_DRIVER)
 
 
 Rule = t.Callable[[Setting], t.Optional[Refusal]]
@@ -152,14 +152,18 @@ def refusal(setting: Setting) -> Refusal | None:
 
 # -- values that a reader of its own refuses
 
-_NVME_QUEUES = "may be more than the machine has CPUs"
+_DECIMAL = re.compile(r"\+?[0-9]+\n?")
+_POLICIES = ("numa", "round-robin")
+_NEW_POLICY = "queue-depth"
 _LIKE: t.Mapping[tuple[str, str], ParameterType] = {
     # Their readers begin with that of the type, and refuse nothing more.
     ("snd_hda_intel", "power_save"): ParameterType("int"),  # sound/pci/hda/hda_intel.c: param_set_xint()
     ("mpt3sas", "mpt3sas_fwfault_debug"): ParameterType("int"),  # drivers/scsi/mpt3sas/mpt3sas_base.c
     ("mpt3sas", "logging_level"): ParameterType("int"),  # drivers/scsi/mpt3sas/mpt3sas_scsih.c
     ("usbcore", "quirks"): ParameterType("string", 128),  # drivers/usb/core/quirks.c
-    ("nvme_core", "iopolicy"): ParameterType(""),
+    # drivers/nvme/host/multipath.c: multipath_param_set(), multipath_always_on_set()
+    ("nvme_core", "multipath"): ParameterType("bool"),
+    ("nvme_core", "multipath_always_on"): ParameterType("bool"),
 }
 SMALLEST_QUEUE, LARGEST_QUEUE = 2, 4095
 """NVME_PCI_MIN_QUEUE_SIZE and NVME_PCI_MAX_QUEUE_SIZE in drivers/nvme/host/pci.c."""
@@ -168,21 +172,46 @@ IGNORED = ("async_probe", "dyndbg")
 """Parameters of every module, whose values cannot keep it from loading (unknown_module_param_cb() in kernel/module/main.c)."""
 
 
-def objection_of(module: str, kind: ParameterType, given: Parameter) -> Objection | None:
-    """What the kernel, or the module's own reader, objects to in a parameter's value; None if it is taken."""
+def objection_of(module: str, kind: ParameterType, given: Parameter, cpus: int | None = None) -> Objection | None:
+    """What the kernel, or the module's own reader, objects to in a parameter's value; None if it is taken.
+
+    ``cpus`` is the number of possible processors, if it is known.
+    """
     name = given.name.replace("-", "_")
-    if module == "nvme" and name == "io_queue_depth":
-        number = None if given.value is None else parse_number(given.value)
-        fits = number is not None and SMALLEST_QUEUE <= number <= LARGEST_QUEUE
-        return None if fits else Objection(f"is not from {SMALLEST_QUEUE} to {LARGEST_QUEUE}")
-    if module == "nvme" and name in ("write_queues", "poll_queues"):
-        if given.value is None or not re.fullmatch(r"\+?[0-9]+\n?", given.value):
-            return Objection("is not a decimal number")
-        return None if int(given.value) <= 1 else Objection(_NVME_QUEUES, certain=False)
+    if module == "nvme" and name in ("io_queue_depth", "write_queues", "poll_queues"):
+        return _of_queues(name, given.value, cpus)
+    if (module, name) == ("nvme_core", "iopolicy"):
+        return _of_iopolicy(given.value)
     like = _LIKE.get((module, name))
     if like is not None and kind.kind not in ("", "xint"):
         like = None
     return objection(like or kind, given.value)
+
+
+def _of_queues(name: str, value: str | None, cpus: int | None) -> Objection | None:
+    """io_queue_depth_set() and io_queue_count_set() in drivers/nvme/host/pci.c: kstrtouint() with base 10, then param_set_uint()."""
+    if value is None or not _DECIMAL.fullmatch(value):
+        return Objection("is not a decimal number")
+    number = int(value)
+    if name == "io_queue_depth":
+        if not SMALLEST_QUEUE <= number <= LARGEST_QUEUE:
+            return Objection(f"is not from {SMALLEST_QUEUE} to {LARGEST_QUEUE}")
+    elif number > 1 and (cpus is None or number > cpus):
+        # num_possible_cpus(); blk_mq_num_possible_queues() since 6.17 is the same.
+        known = f"is more than the {cpus} processors that are possible" if cpus else "may be more than the machine has processors"
+        return Objection(known, certain=cpus is not None)
+    # What begins with a nought is octal to the second reader.
+    return objection(ParameterType("uint"), value)
+
+
+def _of_iopolicy(value: str | None) -> Objection | None:
+    """nvme_set_iopolicy() in drivers/nvme/host/multipath.c compares the beginning."""
+    if value is None:
+        return Objection("has no value")
+    if value.startswith(_POLICIES):
+        return None
+    is_new = value.startswith(_NEW_POLICY)
+    return Objection("is a policy of newer kernels alone" if is_new else f"is none of {', '.join(_POLICIES)}", certain=not is_new)
 
 
 # -- other modules' parameters whose names say that they turn something off

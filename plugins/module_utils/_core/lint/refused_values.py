@@ -29,8 +29,8 @@ def refused_values(host: HostPolicy) -> t.Iterator[Finding]:
                 continue
             for given in given_to(root.config, module):
                 kind = facts.types.get(normalize_module_name(given.name))
-                found = None if kind is None or given.name in NAMED_ELSEWHERE else objection_of(module, kind, given)
+                found = None if kind is None or given.name in NAMED_ELSEWHERE else objection_of(module, kind, given, boot.possible_cpus)
                 if found is not None and found.certain:
                     source = str(given.source)
-                    said = f"{source}: `{given.written}` of {module} is refused, because it {found.why}: {module} does not load."
+                    said = f"{source}: `{given}` is refused, because it {found.why}: {module} does not load."
                     yield Finding("refused-value", source, f"{said} Correct the value, or remove it.")

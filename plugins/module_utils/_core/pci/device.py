@@ -54,6 +54,8 @@ class Device:
     """For a physical function: whether its virtual functions are offered to drivers."""
     nodes: tuple[str, ...] = ()
     """The interfaces and device nodes of the function: ``net/enp1s0``, ``block/nvme0n1``, ``drm/card0``, ``vfio/15``."""
+    handed_out: bool = False
+    """Whether VFIO offers the function to guests now; a virtual function of NVIDIA's vGPU is bound to `nvidia` all the while."""
     path: str | None = None
     """Its place in sysfs below /sys, with the bridges above it: ``/devices/pci0000:00/0000:00:01.0/0000:01:00.0``; None if unknown."""
 
@@ -75,6 +77,10 @@ class Device:
     @property
     def is_virtual(self) -> bool:
         return self.physical_function is not None
+
+
+VGPU = "nvidia"
+"""The driver of NVIDIA's cards, which offers their virtual functions itself."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -176,6 +182,7 @@ def _device(directory: DirectoryHandle, address: str, path: str | None, override
         max_virtual_functions=_number(directory.attribute("sriov_totalvfs")) if "sriov_totalvfs" in entries else 0,
         drivers_autoprobe="sriov_drivers_autoprobe" not in entries or directory.attribute("sriov_drivers_autoprobe") != "0",
         nodes=_nodes(directory, entries, group),
+        handed_out=_is_handed_out(directory, entries),
         path=path,
     )
 
@@ -212,6 +219,18 @@ def _number(text: str | None, missing: int = 0) -> int:
         return missing if text is None else int(text, 0)
     except ValueError:
         return missing
+
+
+def _is_handed_out(directory: DirectoryHandle, entries: frozenset[str]) -> bool:
+    """Since Linux 6.1 a function that VFIO offers has a directory `vfio-dev` (vfio_main.c).
+
+    On kernels from 6.8 on, NVIDIA's vGPU offers virtual functions that stay bound to `nvidia`, with settings below `nvidia`; there is a
+    `vfio-dev` once a type is chosen.
+    """
+    if "vfio-dev" in entries:
+        return True
+    driver = directory.link_name("driver") if "driver" in entries else None
+    return driver == "vfio-pci" or (driver == VGPU and "physfn" in entries and "nvidia" in entries)
 
 
 def _nodes(directory: DirectoryHandle, entries: frozenset[str], group: str | None) -> tuple[str, ...]:

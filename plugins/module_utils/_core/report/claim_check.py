@@ -9,20 +9,20 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.judgement import Judge
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.unfinished import unfinished_work
-from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import assign, modules_of, with_companions
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import AUTO, assign, modules_of, with_companions
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache import Cache
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.contenders import kind_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import driver_names
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import ALL, OSRELEASE, chosen_releases, read_all
-from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import DEVICES
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import DEVICES, VGPU
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import supplemented
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.boot_forecast import HostForecast
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.claim_status import AfterBoot, ClaimCheck, ClaimStatus
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.device_facts import inventory_of
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import Claim, GroupMode
+    from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import Assignment, Claim, GroupMode
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel, PendingModule
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device, Inventory
@@ -91,8 +91,15 @@ def _claimed(host: Host, claims: t.Sequence[Claim], inventory: Inventory, kernel
     for kernel in supplemented(claims, kernels):
         names = driver_names(host, inventory, modules_of(claims, inventory, kernel), False, kernel)
         assigned = assign(claims, inventory, kernel, names)
-        found[kernel.release] = {one.device.address: (one.driver, kind_of(one.module, kernel)) for one in assigned}
+        found[kernel.release] = {one.device.address: (_driver(one), kind_of(one.module, kernel)) for one in assigned}
     return found
+
+
+def _driver(assignment: Assignment) -> str:
+    """A virtual function of NVIDIA's vGPU is handed out by the driver that it is bound to: unless another is named, that one is claimed."""
+    device = assignment.device
+    is_vgpu = device.is_virtual and device.handed_out and device.driver == VGPU
+    return VGPU if is_vgpu and assignment.claim.driver == AUTO else assignment.driver
 
 
 def _statuses(claimed: Claimed, releases: t.Sequence[str], running: str | None, forecast: HostForecast) -> tuple[ClaimStatus, ...]:

@@ -152,6 +152,7 @@ class ShownDevice:
             "iommu_group": device.iommu_group,
             "group_devices": [other.address for other in self.group],
             "nodes": list(device.nodes),
+            "handed_out": device.handed_out,
         }
 
 

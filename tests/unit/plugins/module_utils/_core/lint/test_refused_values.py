@@ -24,7 +24,7 @@ def host(text: str, cmdline: str = "") -> Boot:
 
 def test_a_value_that_the_type_refuses_is_named() -> None:
     said = sentence("refused-value", host("options nouveau modeset=off\n"), devices=[device()])
-    assert said.startswith("/etc/modprobe.d/site.conf:1: `modeset=off` of nouveau is refused")
+    assert said.startswith("/etc/modprobe.d/site.conf:1: `options nouveau modeset=off` is refused")
     assert "refused-value" in kinds(host("", "nouveau.atomic=maybe"), devices=[device()])
 
 

@@ -158,3 +158,24 @@ def test_a_claim_is_checked_as_device_claim_checks_it(tmp_path: Path) -> None:
         asked(tree, devices=GPU, driver="vfoi-pci")
     with pytest.raises(HostError, match=r"kernels: kernel 6\.9 is not installed"):
         asked(tree, devices=GPU, kernels=["6.9"])
+
+
+def test_virtual_functions_of_vgpu_are_handed_out_though_nvidia_has_them(tmp_path: Path) -> None:
+    """As with NVIDIA's vGPU on Linux 6.8 and newer: the functions stay bound, and take a type in `nvidia/current_vgpu_type`."""
+    physical, first, second, third = "0000:41:00.0", "0000:41:00.4", "0000:41:00.5", "0000:41:00.6"
+    tree = host(tmp_path).pci(physical, "10de:2235", driver="nvidia", max_virtual_functions=32)
+    for address, nodes in ((first, ("nvidia", "vfio-dev/vfio0")), (second, ("nvidia",)), (third, ())):
+        tree.pci(address, "10de:2235", driver="nvidia", physical_function=physical, nodes=nodes)
+    shown = {device["address"]: device["handed_out"] for device in info(tree)["devices"]}
+    assert shown == {physical: False, first: True, second: True, third: False}
+    told = {device["address"]: device for device in asked(tree, devices="10de:2235")["devices"]}
+    assert [told[address]["claimed"] for address in (physical, first, second, third)] == ["vfio-pci", "nvidia", "nvidia", "vfio-pci"]
+    assert [told[address]["satisfied"] for address in (physical, first, second, third)] == [False, True, True, False]
+    (named,) = asked(tree, devices=first, driver="vfio-pci")["devices"]
+    assert (named["claimed"], named["satisfied"]) == ("vfio-pci", False)
+
+
+def test_what_a_vfio_driver_has_is_handed_out_and_still_claimed_for_the_best_one(tmp_path: Path) -> None:
+    tree = host(tmp_path).pci(GPU, V100, driver="vfio-pci", nodes=["vfio-dev/vfio0"]).pci(SECOND, V100, driver="nouveau")
+    assert [device["handed_out"] for device in info(tree)["devices"]] == [True, False]
+    assert [device["satisfied"] for device in asked(tree, devices=V100)["devices"]] == [True, False]
