@@ -116,14 +116,22 @@ class Bench:
         """A modprobe file that is changed in two steps has only lines of the old and the new one in between."""
         if not path.startswith("etc/modprobe.d/"):
             return False
-        lines = [set(bytes(state[2]).splitlines()) for state in (seen.get(path), self.before.get(path), self.after.get(path)) if state and isinstance(state[2], bytes)]
+        lines = [
+            set(bytes(state[2]).splitlines())
+            for state in (seen.get(path), self.before.get(path), self.after.get(path))
+            if state and isinstance(state[2], bytes)
+        ]
         return len(lines) > 1 and lines[0] <= set().union(*lines[1:])
 
     def _unreported(self, seen: hosts.Snapshot) -> Iterator[str]:
         if seen in (self.before, self.after) or hosts.unfinished(self.root):
             return
         # Two complete tasks of a play may lie on both sides of the kill, and an empty folder is no state.
-        changed = [path for path in seen.keys() | self.before.keys() if seen.get(path) != self.before.get(path) and path not in ("var/lib/vfio-variants",)]
+        changed = [
+            path
+            for path in seen.keys() | self.before.keys()
+            if seen.get(path) != self.before.get(path) and path not in ("var/lib/vfio-variants",)
+        ]
         if self.scenario.kind != "policy and image" and any(seen.get(path) != self.after.get(path) for path in changed):
             yield f"claim_info reports nothing, although {changed[:3]} changed"
 
@@ -144,7 +152,7 @@ def _said(scenario: Scenario, root: Path) -> str:
             scenario.action(Tree(root))
     except HostError as error:
         return str(error)
-    except BaseException:  # noqa: BLE001 - whatever a user would see as a traceback
+    except BaseException:
         return "".join(traceback.format_exception(*sys.exc_info()))
     return "done"
 

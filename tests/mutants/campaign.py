@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 import tempfile
 import time
 import typing as t
@@ -16,6 +17,8 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.vfio.variants.tests.mutants import forked
+from ansible_collections.vfio.variants.tests.mutants.forked import Session
 from ansible_collections.vfio.variants.tests.mutants.reach import Reach, Recorder, file_of
 from ansible_collections.vfio.variants.tests.mutants.source import Mutant
 from ansible_collections.vfio.variants.tests.mutants.state import State
@@ -67,8 +70,7 @@ class Store:
         self.state.write(self.folder / _STATE)
         self.new_tests = frozenset(self.state.tests)
         self._take_over()
-        for name, kind, by in _records(self.folder / _RESULTS):
-            self.results[name] = Outcome(kind, by)
+        self.read_results()
         for name, kind, by in _records(self.cache / "noticed.jsonl"):
             if kind == NOTICED:
                 self.noticed_by[name] = by
@@ -76,6 +78,10 @@ class Store:
     @property
     def folder(self) -> Path:
         return self.cache / self.state.name
+
+    def read_results(self) -> None:
+        for name, kind, by in _records(self.folder / _RESULTS):
+            self.results[name] = Outcome(kind, by)
 
     def _take_over(self) -> None:
         """What is still known of states that had other tests and were otherwise the same."""
@@ -127,18 +133,46 @@ class Campaign:
     say: Say
     state_now: Callable[[], State]
     _reach: Reach | None = None
+    _session: Session | None = None
+    """In a process that has collected the tests, those."""
 
     def run(self, mutants: Sequence[Mutant]) -> dict[Mutant, Outcome]:
         """The outcome of each, those known already included."""
         open_ones = [mutant for mutant in mutants if mutant.name not in self.store.results]
         if open_ones:
             with tempfile.TemporaryDirectory(prefix="mutants-", dir=_fast_folder(), ignore_cleanup_errors=True) as folder:
-                self._reach = self.reach(Path(folder))
-                self._run(open_ones, Path(folder))
+                if forked.IS_POSSIBLE:
+                    self._run_forked(open_ones, Path(folder))
+                rest = [mutant for mutant in open_ones if mutant.name not in self.store.results]
+                if rest:
+                    self._reach = self.reach(Path(folder))
+                    self._run(rest, Path(folder))
             if self.state_now() != self.store.state:
                 self.store.forget()
                 raise TrialError("Files were changed meanwhile, so that nothing is known of either state.")
         return {mutant: self.store.results[mutant.name] for mutant in mutants}
+
+    def _run_forked(self, mutants: Sequence[Mutant], folder: Path) -> None:
+        def work(session: Session) -> None:
+            self._session = session
+            self._reach = self.reach(folder)
+            self._run(mutants, folder)
+
+        process = os.fork()
+        if not process:
+            code = 1
+            try:
+                forked.collected(sorted(self.store.state.tests), work)
+                code = 0
+            except TrialError as error:
+                self.say(f"FAILED: {error}")
+            finally:
+                sys.stdout.flush()
+                os._exit(code)
+        _process, status = os.waitpid(process, 0)
+        if status:
+            raise TrialError("The process that has the tests has ended.")
+        self.store.read_results()
 
     def reach(self, folder: Path) -> Reach:
         path = self.store.folder / _REACH
@@ -152,7 +186,9 @@ class Campaign:
     def _recorded(self, files: Sequence[str], folder: Path) -> Reach:
         self.say(f"running the tests of {len(files)} files once, to see which lines each of them runs")
         began, path = time.monotonic(), folder / _REACH
-        outcome = _wait(start(folder / "reach", _RECORD_SECONDS, lambda: _record(files, path, folder / "reach")))
+        session = self._session
+        record = _record if session is None else session.record
+        outcome = _wait(start(folder / "reach", _RECORD_SECONDS, lambda: record(files, path, folder / "reach")))
         if outcome.kind == ENDLESS:
             raise TrialError(f"The unit tests did not end: the limit of {outcome.by} was reached.")
         if outcome.kind != SURVIVED:
@@ -187,7 +223,9 @@ class Campaign:
         trial = next(stages, None)
         if trial is not None:
             return [(mutant, stages, trial)]
-        self.store.add(mutant, Outcome(SURVIVED if self._reach is not None and self._reach.tests(mutant) else UNREACHED))
+        reached = self._reach is not None and self._reach.tests(mutant)
+        if self._session is None or mutant.in_function or not reached:
+            self.store.add(mutant, Outcome(SURVIVED if reached else UNREACHED))
         return []
 
     def _advanced(self, mutant: Mutant, stages: Iterator[Trial], trial: Trial) -> list[tuple[Mutant, Iterator[Trial], Trial]]:
@@ -198,6 +236,8 @@ class Campaign:
         if outcome is None:
             return [(mutant, stages, trial)]
         shutil.rmtree(trial.folder, ignore_errors=True)
+        if outcome.by == forked.CANNOT:
+            return []
         if outcome.kind == SURVIVED:
             return self._begun(mutant, stages)
         self.store.add(mutant, outcome)
@@ -219,7 +259,8 @@ class Campaign:
     def _start(self, mutant: Mutant, tests: Sequence[str], folder: Path) -> Trial:
         assert self._reach is not None
         seconds = _FIRST_SECONDS + _FACTOR * sum(self._reach.seconds[test] for test in tests)
-        return start(folder, seconds, lambda: put_to_tests(mutant, self.texts[mutant.file], tests, folder))
+        put = put_to_tests if self._session is None else self._session.put_to_tests
+        return start(folder, seconds, lambda: put(mutant, self.texts[mutant.file], tests, folder))
 
     def _tests(self, mutant: Mutant) -> list[str]:
         assert self._reach is not None

@@ -10,7 +10,7 @@ import json
 import sys
 import time
 import typing as t
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -143,7 +143,7 @@ class Recorder:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> t.Generator[None, object, object]:
-        _forget_answers()
+        forget_answers()
         self.measured.switch_context(item.nodeid)
         start = time.perf_counter()
         try:
@@ -162,19 +162,19 @@ class Recorder:
         lines = {
             below: {line: frozenset(tests) for line, tests in data.contexts_by_lineno(path).items()}
             for path in data.measured_files()
-            for below in _below_the_core(path)
+            for below in (core_path(path),)
+            if below is not None
         }
         return Reach(self.seconds, lines)
 
 
-def _below_the_core(path: str) -> Iterator[str]:
-    """Found under whatever name the collection was imported."""
+def core_path(path: str) -> str | None:
+    """A file's path below the core, under whatever name the collection was imported; None if it is not of the core."""
     _before, core, below = path.partition("/plugins/module_utils/_core/")
-    if core:
-        yield below
+    return below if core else None
 
 
-def _forget_answers() -> None:
+def forget_answers() -> None:
     """Empties the core's caches: a function whose answer is kept would seem to be run by one test alone."""
     for name, module in list(sys.modules.items()):
         if name.startswith(PACKAGE):

@@ -23,13 +23,22 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.devic
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.effects import (
     OWN,
     AfterUnbind,
+    Bind,
+    IfDriver,
     NewId,
+    Noticed,
     ProbeNow,
+    Remove,
+    RemoveId,
+    SetAutoprobe,
+    SetBusAutoprobe,
     SetOverride,
     Unbind,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import LoadRequest
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import PciDriver, PciId
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.key import Key
 from ansible_collections.vfio.variants.tests.unit.boots import device
 
 CARD = device()
@@ -57,9 +66,10 @@ def run(
     loaded: t.Container[str] = (),
     own: bool = True,
     late: bool = False,
+    waiting: bool = False,
     **changes: t.Any,
 ) -> DeviceState:
-    return DeviceSimulation(context(**changes), state, registered, loaded, late).run([Job(effects, own)])
+    return DeviceSimulation(context(**changes), state, registered, loaded, late, waiting).run([Job(effects, own)])
 
 
 def names(order: t.Iterable[Job]) -> str:
@@ -242,3 +252,141 @@ def test_a_function_that_does_not_exist_has_nothing_happen_to_it() -> None:
     gone = DeviceState(exists=False)
     assert run(OVERRIDE, load("nouveau"), state=gone) == gone
     assert gone.outcome != DeviceState().outcome
+
+
+# -- the other attributes
+
+
+BOUND = DeviceState(driver="nouveau", stage=ROOT, because=(WHY,), doubt="x")
+
+
+def test_bind_offers_the_device_to_one_driver_alone() -> None:
+    both = (NATIVE, OTHER_NATIVE)
+    assert run(Bind(OWN, "nvidia", WHY), registered=both).driver == "nvidia"
+    assert run(Bind(CARD.address, "nvidia", WHY), registered=both, own=False).driver == "nvidia"
+    assert run(Bind(OWN, "e1000e", WHY), registered=(*both, FOREIGN)).driver is None
+    assert run(Bind(OWN, "nvidia", WHY), registered=both, state=BOUND).driver == "nouveau"
+    assert run(load("nvidia"), Bind(OWN, "nvidia", WHY), state=DeviceState(bus_autoprobe=False)).driver == "nvidia"
+    assert run(Bind(OWN, "nouveau", WHY), registered=both).because == (WHY,)
+
+
+def test_unbind_takes_the_device_from_any_driver_or_from_one() -> None:
+    free = run(Unbind(OWN, WHY), state=BOUND)
+    assert (free.driver, free.stage, free.because, free.doubt) == (None, None, (WHY,), None)
+    assert run(Unbind(OWN, WHY, "nouveau"), state=BOUND).driver is None
+    assert run(Unbind(OWN, WHY, "nvidia"), state=BOUND) == BOUND
+    assert run(Unbind(OWN, WHY), Unbind(OWN, WHY), AfterUnbind(), OVERRIDE, state=BOUND).override == "vfio-pci"
+    assert run(Unbind(OWN, WHY, "nvidia"), AfterUnbind(), OVERRIDE, state=BOUND).override is None
+
+
+def test_a_removed_device_is_gone_and_nothing_happens_to_it() -> None:
+    state = DeviceState(driver="nouveau", override="x", bus_autoprobe=False)
+    gone = run(Remove(OWN, WHY), OVERRIDE, load("nouveau"), state=state)
+    assert (gone.driver, gone.exists, gone.because, gone.bus_autoprobe) == (None, False, (WHY,), False)
+    assert run(Remove("0000:09:00.0", WHY), state=BOUND) == BOUND
+
+
+def test_without_the_bus_probing_a_driver_that_registers_does_not_get_the_device() -> None:
+    off, on = SetBusAutoprobe(False, Reason("a", "drivers_autoprobe=0")), SetBusAutoprobe(True, Reason("b", "drivers_autoprobe=1"))
+    state = run(off, load("nouveau"))
+    assert (state.driver, state.bus_autoprobe, state.override_because) == (None, False, (off.because,))
+    assert run(off, on, load("nouveau")).driver == "nouveau"
+    assert run(off, on).override_because == ()
+    assert run(off, off).override_because == (off.because,)
+    assert run(OVERRIDE, off).override_because == (WHY, off.because)
+    assert run(off, load("nouveau"), ProbeNow(OWN, WHY)).driver == "nouveau"
+    assert run(off, NewId("e1000e", PciId(0x10DE, 0x1DB1), WHY), registered=(FOREIGN,)).driver == "e1000e"
+
+
+def test_what_is_not_simulated_or_about_virtual_functions_changes_nothing() -> None:
+    for effect in (Noticed(Influence("a", "b")), SetAutoprobe(OWN, False, WHY)):
+        assert run(effect, state=BOUND) == BOUND
+
+
+def test_an_id_that_is_removed_counts_no_longer() -> None:
+    new = NewId("e1000e", PciId(0x10DE, 0x1DB1), WHY)
+    gone = RemoveId("e1000e", PciId(0x10DE, 0x1DB1), WHY)
+    assert run(new, Unbind(OWN, WHY), gone, ProbeNow(OWN, WHY), registered=(FOREIGN,)).driver is None
+    assert run(new, Unbind(OWN, WHY), RemoveId("nouveau", gone.id, WHY), ProbeNow(OWN, WHY), registered=(FOREIGN,)).driver == "e1000e"
+    assert run(load("e1000e"), new).driver == "e1000e"
+    assert run(load("e1000e"), NewId("nvidia", new.id, WHY)).driver is None
+
+
+@pytest.mark.parametrize(
+    ("kept", "removed", "left"),
+    [
+        (PciId(0x10DE, 0x1DB1), PciId(0x10DE, 0x1DB1), 0),
+        (PciId(0x10DE, 0x1DB1), PciId(0x10DE, 0x1DB2), 1),
+        (PciId(0x10DE, 0x1DB1), PciId(0x10DF, 0x1DB1), 1),
+        (PciId(0x10DE, 0x1DB1, 1), PciId(0x10DE, 0x1DB1), 1),
+        (PciId(0x10DE, 0x1DB1, 1, 2), PciId(0x10DE, 0x1DB1, 1, 3), 1),
+        (PciId(0x10DE, 0x1DB1, 1, 2), PciId(0x10DE, 0x1DB1, 1, 2), 0),
+        (PciId(0x10DE, 0x1DB1, 1, 2, 0x030000, 0xFF0000), PciId(0x10DE, 0x1DB1, 1, 2), 0),
+        (PciId(0x10DE, 0x1DB1, 1, 2, 0x030000, 0xFF0000), PciId(0x10DE, 0x1DB1, 1, 2, 0x040000, 0xFF0000), 1),
+        (PciId(0x10DE, 0x1DB1, 1, 2, 0x030000, 0xFF0000), PciId(0x10DE, 0x1DB1, 1, 2, 0x030200, 0xFF0000), 0),
+        (PciId(0x10DE, 0x1DB1, 1, 2, 0x030000, 0xFF0000), PciId(0x10DE, 0x1DB1, 1, 2, 0x030200, 0xFFFF00), 1),
+    ],
+)
+def test_remove_id_compares_numbers_and_the_class_under_its_own_mask(kept: PciId, removed: PciId, left: int) -> None:
+    """remove_id_store() in drivers/pci/pci-driver.c."""
+    given = dataclasses.replace(FOREIGN, ids=(kept,))
+    assert len(with_id(given, RemoveId("e1000e", removed, WHY)).ids) == left
+    assert with_id(given, RemoveId("nvidia", removed, WHY)) == given
+
+
+# -- what depends on the driver, and the events that drivers cause
+
+
+def if_driver(name: str, effect: t.Any, operator: str = "==") -> IfDriver:
+    return IfDriver((Key("DRIVER", None, operator, name),), effect)
+
+
+def test_an_event_asks_once_which_driver_the_device_has() -> None:
+    assert run(if_driver("nouveau", OVERRIDE), state=BOUND).override == "vfio-pci"
+    assert run(if_driver("nouveau", OVERRIDE)).override is None
+    assert run(if_driver("nouveau", Unbind(OWN, WHY)), if_driver("nouveau", OVERRIDE), state=BOUND).override == "vfio-pci"
+    assert run(if_driver("", load("nouveau")), if_driver("nouveau", OVERRIDE)).override is None
+    assert run(load("nouveau"), if_driver("nouveau", OVERRIDE)).override == "vfio-pci"
+    here = dataclasses.replace(OVERRIDE, address=CARD.address)
+    assert run(if_driver("nouveau", here), state=BOUND, own=False).override is None
+
+
+def test_a_driver_that_comes_or_goes_causes_an_event_of_the_device() -> None:
+    assert run(load("nouveau"), on_bind=(OVERRIDE,)).override == "vfio-pci"
+    assert run(Unbind(OWN, WHY), state=BOUND, on_unbind=(OVERRIDE,)).override == "vfio-pci"
+    assert run(Unbind(OWN, WHY), on_unbind=(OVERRIDE,)).override is None
+    assert run(load("e1000e"), on_bind=(OVERRIDE,)).override is None
+
+
+def test_the_event_comes_at_once_or_after_what_the_job_still_does() -> None:
+    def moved(waiting: bool) -> str | None:
+        return run(load("nouveau"), load("nvidia"), on_bind=(if_driver("nouveau", Unbind(OWN, WHY)),), waiting=waiting).driver
+
+    assert (moved(waiting=False), moved(waiting=True)) == ("nvidia", None)
+
+
+def test_the_event_of_a_module_comes_for_each_that_is_loaded() -> None:
+    def on_load(module: str) -> tuple[t.Any, ...]:
+        return (dataclasses.replace(OVERRIDE, address=CARD.address),) if module == "nvidia" else ()
+
+    assert run(load("nouveau"), on_load=on_load).override is None
+    assert run(load("nvidia"), on_load=on_load).override == "vfio-pci"
+    assert run(load("nvidia"), on_load=on_load, loaded=("nvidia",)).override is None
+    assert run(load("nvidia"), on_load=lambda _module: (OVERRIDE,)).override is None
+
+
+def test_rules_that_rebind_for_ever_are_followed_some_times() -> None:
+    def rebound(events: int) -> DeviceState:
+        """The device is unbound and bound by each event until ``events`` of them are used up."""
+        return run(load("nouveau"), on_bind=(if_driver("nouveau", Unbind(OWN, WHY)), Bind(OWN, "nouveau", WHY)) * events)
+
+    assert rebound(0).doubt is None
+    endless = rebound(1)
+    assert endless.doubt == "Rules rebind the device again and again, each time in an event of that."
+    once = run(load("nouveau"), on_bind=(if_driver("nouveau", Unbind(OWN, WHY)), Bind(OWN, "nvidia", WHY)), registered=(OTHER_NATIVE,))
+    assert (once.driver, once.doubt) == ("nvidia", None)
+
+
+def test_no_event_follows_for_a_device_that_is_gone() -> None:
+    state = run(load("nouveau"), Remove(OWN, WHY), on_bind=(OVERRIDE,), waiting=True)
+    assert (state.exists, state.override) == (False, None)

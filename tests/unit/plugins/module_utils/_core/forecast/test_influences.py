@@ -10,7 +10,11 @@ import typing as t
 import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import CERTAIN, INITRAMFS, ROOT, UNKNOWN, Later
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.device_simulation import DeviceState
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.forecast import forecast
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.influences import Reach
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import Modprobe
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.registration import Registrar
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import ANOTHER, Act, Influence
 from ansible_collections.vfio.variants.tests.unit.boots import STOCK, boot, device, stage
 from ansible_collections.vfio.variants.tests.unit.trees import V100_VARIANT
@@ -154,3 +158,68 @@ def test_a_program_can_load_a_module_past_its_install_line() -> None:
     winners = touched(boot(rules=COLDPLUG, modules=MODULES, modprobe=kept_free, later=later))
     assert set(winners) == {CARD.address, SECOND.address}
     assert set(winners[CARD.address].outcomes) == {None, "vfio-pci"}
+
+
+# -- what an influence can make of one device
+
+BOUND, FREE, WANTS_VFIO = DeviceState(driver="nouveau"), DeviceState(), DeviceState(override="vfio-pci")
+
+
+def owners(found: Influence, *states: DeviceState, may_be_free: bool = False, **of_root: t.Any) -> tuple[str | None, ...]:
+    whole = boot(rules=COLDPLUG, modules=MODULES, **of_root)
+    (root,) = whole.stages
+    return Reach(Registrar(whole, HOST), root, Modprobe(whole, root, frozenset())).of(found, CARD, states, may_be_free)
+
+
+def test_what_takes_a_device_away_leaves_it_free_or_to_any_that_matches() -> None:
+    for act in ("unbind", "remove"):
+        assert owners(influence(act), BOUND) == (None, "nouveau")
+        assert owners(influence(act, addresses=frozenset((SECOND.address,))), BOUND) == ()
+    both = owners(influence("unbind", "override", drivers=frozenset(("vfio-pci",))), BOUND)
+    assert both == (None, "nouveau", "vfio-pci")
+
+
+def test_a_module_that_goes_takes_its_drivers_devices_with_it() -> None:
+    assert owners(influence("refuse"), BOUND) == (None, "nouveau")
+    assert owners(influence("refuse", modules=frozenset(("nouveau",))), BOUND) == (None, "nouveau")
+    assert owners(influence("refuse", modules=frozenset(("e1000e",))), BOUND) == ()
+
+
+def test_a_module_that_can_no_longer_be_loaded_may_leave_a_device_free() -> None:
+    assert owners(influence("refuse"), FREE) == (None, "nouveau")
+    assert owners(influence("refuse", modules=frozenset(("nouveau",))), FREE) == (None, "nouveau")
+    assert owners(influence("refuse", modules=frozenset(("e1000e",))), FREE) == ()
+    assert owners(influence("refuse", modules=frozenset(("vfio_pci",))), WANTS_VFIO) == (None, "nouveau")
+    assert owners(influence("refuse", modules=frozenset(("vfio_pci",))), FREE) == ()
+
+
+def test_what_is_loaded_takes_a_free_device_if_it_matches() -> None:
+    assert owners(influence("load"), FREE) == ("nouveau",)
+    assert owners(influence("load"), BOUND) == ()
+    assert owners(influence("load"), BOUND, may_be_free=True) == ("nouveau",)
+    assert owners(influence("load"), BOUND, FREE) == ("nouveau",)
+    assert owners(influence("load", modules=frozenset(("e1000e",))), FREE) == ()
+    assert owners(influence("load", modules=frozenset(("e1000e",))), FREE, modprobe="softdep e1000e pre: nouveau\n") == ("nouveau",)
+    assert owners(influence("load", modules=frozenset(("vfio-pci",))), FREE) == ()
+    assert owners(influence("load", modules=frozenset(("vfio-pci",))), WANTS_VFIO) == ("vfio-pci",)
+    assert owners(influence("load", modules=frozenset(("nouveau",))), WANTS_VFIO) == ()
+    assert owners(influence("load", modules=frozenset(("vfio-pci",))), FREE, modprobe="options vfio-pci ids=10de:1db1\n") == ("vfio-pci",)
+
+
+@pytest.mark.parametrize("act", ["override", "bind", "new_id"])
+def test_what_names_a_driver_may_give_a_free_device_to_it(act: Act) -> None:
+    assert owners(influence(act), FREE) == (None, "nouveau", ANOTHER)
+    assert owners(influence(act, drivers=frozenset(("x", "a"))), FREE) == (None, "a", "x")
+    assert owners(influence(act, drivers=frozenset()), FREE) == (None,)
+    assert owners(influence(act), BOUND) == ()
+
+
+def test_a_lock_keeps_drivers_from_a_free_device_and_virtual_functions_may_come_or_not() -> None:
+    assert owners(influence("lock"), FREE) == (None, "nouveau")
+    assert owners(influence("lock"), BOUND) == ()
+    assert owners(influence("create"), FREE) == ()
+    whole = boot(rules=COLDPLUG, modules=MODULES)
+    reach = Reach(Registrar(whole, HOST), whole.stages[0], Modprobe(whole, whole.stages[0], frozenset()))
+    virtual = dataclasses.replace(CARD, physical_function=SECOND.address)
+    assert reach.of(influence("create"), virtual, (FREE,)) == (None, "nouveau")
+    assert reach.anything(CARD) == (None, "nouveau", ANOTHER)

@@ -119,6 +119,7 @@ def test_the_architecture_is_known_once_it_has_been_read() -> None:
 
 
 def test_what_a_program_has_written_is_compared() -> None:
+    assert answer('PROGRAM=="/x", RESULT=="a"') is True
     assert [answer('RESULT=="a"', state=State(result=written)) for written in ("a", "b", None)] == [True, False, None]
 
 
