@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import posixpath
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import install_command
@@ -29,7 +30,7 @@ def with_judged_commands(stage: Stage, tree: FileTree, inventory: Inventory | No
 
 def _judged(command: str, source: str, stage: Stage, tree: FileTree, inventory: Inventory | None) -> tuple[Influence, ...]:
     program = command.split(maxsplit=1)[0].strip("\"'") if command else ""
-    if program.startswith("/") and not tree.exists(program):
+    if program.startswith("/") and not tree.exists(program) and posixpath.basename(program) != "modprobe":
         # It is somewhere else at boot, as on a file system that is not mounted, or the line does nothing.
         return (Influence(source, f"runs {program}, which is not there to be read"),)
     return judge(tree, command, source, stage.kernel, inventory)

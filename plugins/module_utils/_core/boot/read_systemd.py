@@ -26,6 +26,8 @@ UDEV_UNITS = ("systemd-udevd.service", TRIGGER_UNIT)
 SETTLE_UNIT = "systemd-udev-settle.service"
 FIRST, LAST = "first", "last"
 CHANGES_WORK = re.compile(r"^\s*(?:Exec\w+|Condition\w+|Assert\w+|Environment\w*)\s*=", re.MULTILINE)
+# Commands before and after the work, which fail or end without a consequence for it; what they do is noticed.
+_BESIDE_WORK = re.compile(r"^\s*(?:Exec(?:StartPre|StartPost)\s*=\s*[@:+!|]*-|Exec(?:Stop|StopPost|Reload)\s*=)", re.MULTILINE)
 DEBUG_GENERATOR = "systemd/system-generators/systemd-debug-generator"
 SEVERAL_AT_A_TIME = 262
 """Since this version systemd-modules-load uses a pool of threads."""
@@ -130,7 +132,7 @@ def _order(tree: FileTree) -> tuple[str | None, tuple[str, ...]]:
                 order = LAST
             elif _named(text, "Before").intersection(UDEV_UNITS) if unit == LIST_UNIT else LIST_UNIT in _named(text, "After"):
                 order = FIRST
-            if CHANGES_WORK.search(text):
+            if CHANGES_WORK.search(_BESIDE_WORK.sub("", text)):
                 doubts.append(f"{tree.shown(path)} changes {unit}; the effect cannot be determined.")
     return order, tuple(doubts)
 

@@ -33,7 +33,7 @@ def judged(tree: FileTree, rules: Rules, kernel: Kernel, inventory: Inventory | 
     for rule in rules.rules:
         for key in rule.keys:
             if _runs_program(key) and key.value not in found and len(found) < MOST:
-                found[key.value] = judge.of(_with_place(tree, key.value), str(rule))
+                found[key.value] = judge.of_event(_with_place(tree, key.value), str(rule))
     return found
 
 

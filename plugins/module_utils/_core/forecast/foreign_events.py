@@ -34,6 +34,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9_-]+")
 # How a rule names PCI functions alone: by address, or a pattern of addresses.
 _ADDRESSES = re.compile(r"[0-9a-fA-F?*\[\]-]{4,}:[0-9a-fA-F?*\[\]^-]*:?[0-9a-fA-F?*.\[\]^-]*")
 _ADDRESS = re.compile(r"[0-9a-fA-F]{4,}:[0-9a-fA-F]{2}:[0-9a-fA-F]{2}\.[0-7]")
+_NUMBER = re.compile(r"0x(?!00)[0-9a-f]{4}")
 # The base classes of functions that have children in these subsystems; those that say little may have any.
 _CLASSES: t.Mapping[str, tuple[int, ...]] = {
     **dict.fromkeys(("net", "infiniband", "ieee80211", "rfkill", "ptp"), (0x02, 0x0D)),
@@ -102,6 +103,9 @@ def _may_be_of_child(key: Key, subsystem: str | None) -> bool:
         return not all(_ADDRESS.fullmatch(name) for name in key.value.split("|"))
     if key.name == "SUBSYSTEMS" and not key.is_negated:
         return key.value != "pci" and (subsystem is None or key.agrees(subsystem) or key.value != subsystem)
+    if key.name == "ATTRS" and key.attribute == "device" and not key.is_negated and _NUMBER.fullmatch(key.value):
+        # Of the buses below PCI virtio has the attribute, with numbers that are small.
+        return False
     return not (key.name == "ATTRS" and key.attribute in IDENTITY - {"modalias", "class", "subsystem", "device"})
 
 

@@ -50,7 +50,7 @@ def _of_key(judge: Judge, rule: Rule, key: Key) -> t.Iterator[Influence]:
     elif (key.name == "RUN" and key.operator == "+=") or key.is_run:
         if key.is_run and key.name == "IMPORT" and key.attribute != "program":
             return
-        for one in judge.of(key.value, source):
+        for one in judge.of_event(key.value, source):
             own = one.addresses is not None and EVENT_DEVICE in one.addresses
             reached = one.addresses if not own or one.addresses is None else None
             if own and addresses is not None and one.addresses is not None:

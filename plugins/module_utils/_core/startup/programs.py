@@ -32,6 +32,9 @@ MOST_FILES = 64
 LARGEST = 512 << 10
 LARGEST_SEARCHED = 16 << 20
 EVENT_DEVICE: t.Final = script_effects.EVENT_DEVICE
+# The kernel's own variables of a PCI function's event (dev_uevent(), pci_uevent()).
+OF_EVENT: t.Final[t.Mapping[str, str]] = {"DEVPATH": f"/devices/{EVENT_DEVICE}", "PCI_SLOT_NAME": EVENT_DEVICE}
+NOTHING_GIVEN: t.Final[t.Mapping[str, str]] = {}
 ELF = b"\x7fELF"
 # Where packages put programs: what lies elsewhere was built or copied by somebody.
 PACKAGED = ("/usr/bin/", "/usr/sbin/", "/usr/lib/", "/usr/lib64/", "/usr/libexec/", "/bin/", "/sbin/", "/lib/", "/lib64/", "/usr/share/")
@@ -79,6 +82,11 @@ class Judge:
         """As `judge()`."""
         return _Judgement(self, source, environment).of(command) if command.strip() else ()
 
+    def of_event(self, command: str, source: str) -> tuple[Influence, ...]:
+        """What a command does that a udev rule runs, with the variables that udev sets for it."""
+        plain = re.sub(r"\$(?:kernel|name)\b", EVENT_DEVICE, command)
+        return _Judgement(self, source, None, OF_EVENT).of(plain) if command.strip() else ()
+
     def of_file(self, path: str, source: str) -> tuple[Influence, ...]:
         """As `judge_file()`."""
         return _Judgement(self, source, None).of_file(path)
@@ -95,13 +103,15 @@ class Judge:
 class _Judgement:
     """One program, with all that it runs."""
 
-    def __init__(self, judge_: Judge, source: str, environment: t.Mapping[str, str] | None) -> None:
+    def __init__(
+        self, judge_: Judge, source: str, environment: t.Mapping[str, str] | None, given: t.Mapping[str, str] = NOTHING_GIVEN
+    ) -> None:
         self._judge = judge_
         self._tree = judge_.tree
         self._ownership = judge_.ownership or Ownership.of(judge_.tree)
         self._source = source
         self._closed = environment is not None
-        self._environment = environment or {}
+        self._environment = environment or given
         self._lines: list[Line] = []
         self._files: set[str] = set()
         self._found: list[Influence] = []

@@ -14,6 +14,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.startup import
     credentials,
     early_modules,
     extensions,
+    generators,
     guests,
     schedules,
     services,
@@ -21,7 +22,6 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.startup import
     sysctl,
     tmpfiles,
 )
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup.actors import UNBOUNDED
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.command_line import Words, with_suffix
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.ownership import Ownership
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.programs import Judge
@@ -114,11 +114,12 @@ class _Units:
 
     def of(self, started: Started) -> tuple[Influence, ...]:
         unit = started.unit
-        if unit.name.startswith(SIMULATED) or not services.may_run(unit, self._host, self._cmdline):
+        if not services.may_run(unit, self._host, self._cmdline):
             return ()
+        keys = services.BESIDE if unit.name.startswith(SIMULATED) else services.KEYS
         return tuple(
             one
-            for command in services.commands(unit, self._host)
+            for command in services.commands(unit, self._host, keys)
             for one in self.judge.of(command.text, command.source, command.environment)
         )
 
@@ -229,7 +230,7 @@ class _Reader:
                 if self._ownership.is_intact(self._ownership.resolved(path)):
                     continue
                 if self._ownership.is_readable or not folder.startswith("/usr/lib/"):
-                    yield Influence(path, "is a generator of no package: it can make units of any kind", UNBOUNDED)
+                    yield from generators.judged(self._judge, path)
                 else:
                     yield from self._judge.of(path, path, {})
 

@@ -5,18 +5,20 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup import bounds, tokens
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup import bounds, guarded_loops, tokens
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.shell_text import Variables
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Act
+    from ansible_collections.vfio.variants.plugins.module_utils._core.startup.guarded_loops import Guarded
     from ansible_collections.vfio.variants.plugins.module_utils._core.startup.loadable import Loadable
     from ansible_collections.vfio.variants.plugins.module_utils._core.startup.shell_text import Line
     from ansible_collections.vfio.variants.plugins.module_utils._core.startup.tokens import Load, Token
@@ -33,6 +35,12 @@ _SET_OVERRIDE = re.compile(r"set-override\s+(\S+)\s+(\S+)")
 _DEVBIND = re.compile(r"(?:-b|--bind)[=\s]+(\S+)")
 _PIPED = re.compile(r"\|\s*(?:sudo\s+)?(?:/(?:usr/)?bin/)?(?:ba|da|a|z|k)?sh\b(?!\s*-c)|base64\s+(?:-d|--decode)")
 _SYSFS = re.compile(r"/sys/|\bsysfs\b|/sys[\"'\s]|/pci\b")
+_ENDS_FOR_OTHERS = re.compile(
+    r"\s*\[\[?\s+[\"']?\$\{?(?:1|PCI_SLOT_NAME)\}?[\"']?\s+==?\s+[\"']?[0-9a-f]{4}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7][\"']?\s+\]\]?"
+    r"\s*\|\|\s*exit(?:\s+\d+)?\s*;?\s*"
+)
+# What makes another device's path of the event's.
+_ABOVE = re.compile(r"dirname|\.\.|%/|%%/|realpath|readlink|\bcut\b|\bsed\b|\bawk\b")
 _WRITING_ACTS: t.Final[frozenset[Act]] = frozenset(("override", "unbind", "bind", "new_id", "remove"))
 
 
@@ -99,6 +107,8 @@ class _Script:
         self._inventory = inventory
         self._loadable = loadable
         self._text = "\n".join(line.text for line in lines)
+        self._arguments = arguments
+        self._environment = environment
         self._given = " ".join((*arguments, *environment.values()))
 
     # -- attributes
@@ -150,18 +160,38 @@ class _Script:
             yield from tokens.acting(f"> {value}")
 
     def _addresses(self, those: t.Sequence[tuple[Line, Token]], acts: frozenset[Act]) -> frozenset[str] | None:
-        if not all(self._is_bounded(line) for line, _token in those):
+        loops = guarded_loops.of(self._lines, self._inventory)
+        if not all(self._is_bounded(line, loops.get(line)) for line, _token in those):
             return None
         text = f"{self._text}\n{self._given}"
-        named = tokens.addresses(text.replace("\\", ""))
-        event = frozenset((EVENT_DEVICE,)) if _EVENT.search(self._given) else frozenset()
+        found = {address for line, _token in those if line in loops for address in loops[line].addresses}
+        named = tokens.addresses(text.replace("\\", "")) | found
+        event = frozenset((EVENT_DEVICE,)) if self._is_about_event(those) else frozenset[str]()
+        if not named and any(line in loops for line, _token in those):
+            # No function of the host has the IDs.
+            return frozenset()
         ids = tokens.device_ids(text) if "new_id" in acts else frozenset()
         return bounds.reached(self._inventory, named, event, ids, acts)
 
-    def _is_bounded(self, line: Line) -> bool:
+    def _is_about_event(self, those: t.Sequence[tuple[Line, Token]]) -> bool:
+        """Whether the device of an event, which the script is given, can be another one than those that it names."""
+        used = (value for name, value in self._environment.items() if re.search(rf"\$\{{?{name}\b", self._text))
+        if not _EVENT.search(" ".join((*self._arguments, *used))):
+            return False
+        return not all(self._ends_for_others(line) for line, _token in those)
+
+    def _ends_for_others(self, line: Line) -> bool:
+        """Whether a line before it ends the script unless the event's device is the one that is named there."""
+        before = itertools.takewhile(lambda one: one != line, (one for one in self._lines if one.shown == line.shown))
+        return any(_ENDS_FOR_OTHERS.fullmatch(one.text) for one in before) and not self._variables.functions
+
+    def _is_bounded(self, line: Line, loop: Guarded | None = None) -> bool:
         if not line.in_shell:
             return not any(_FINDS_ELSEWHERE.search(other.text) for other in self._lines if other.shown == line.shown)
-        return self._variables.is_known(line.text) and not _FINDS.search(line.text)
+        text = line.text if loop is None else loop.plain(line.text)
+        if "DEVPATH" in self._environment and _ABOVE.search(self._text) and "DEVPATH" in self._text:
+            return False
+        return self._variables.is_known(text) and not _FINDS.search(text)
 
     def _drivers(self, those: t.Sequence[tuple[Line, Token]]) -> frozenset[str] | None:
         found: set[str] = set()

@@ -13,7 +13,9 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
     from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import Setting, Unit
 
-_KEYS = ("ExecCondition", "ExecStartPre", "ExecStart", "ExecStartPost", "ExecStopPost")
+BESIDE = ("ExecCondition", "ExecStartPre", "ExecStartPost", "ExecStopPost")
+KEYS = (*BESIDE, "ExecStart")
+"""What a service runs when it is started, the last being its own work."""
 _PREFIXES = re.compile(r"[-@:+!|]*")
 _SEVERAL = re.compile(r"\s+;\s+")
 _OPEN = ("/run/", "/sys/", "/proc/", "/dev/", "/tmp/", "/var/run/")  # noqa: S108 - nothing is written there
@@ -30,9 +32,9 @@ class Command:
     environment: t.Mapping[str, str]
 
 
-def commands(unit: Unit, tree: FileTree) -> tuple[Command, ...]:
-    """What the unit runs when it is started, without what cannot act because of its rights."""
-    keys = list(_KEYS)
+def commands(unit: Unit, tree: FileTree, wanted: t.Sequence[str] = KEYS) -> tuple[Command, ...]:
+    """What the unit runs when it is started, by these keys, without what cannot act because of its rights."""
+    keys = list(wanted)
     if unit.last("Service", "Type") == "oneshot" and not unit.is_true("RemainAfterExit"):
         keys.append("ExecStop")
     environment = _environment(unit, tree)

@@ -139,6 +139,14 @@ def test_a_unit_with_another_command_is_a_doubt(tree: Tree) -> None:
     assert stage(tree).doubts == (f"{MODULES_LOAD}.d/site.conf changes systemd-modules-load.service; the effect cannot be determined.",)
 
 
+@pytest.mark.parametrize(
+    "line", ["ExecStartPre=-/usr/local/bin/site", "ExecStartPost=+-/usr/local/bin/site", "ExecStop=/usr/local/bin/site"]
+)
+def test_a_command_beside_the_work_that_cannot_stop_it_is_no_doubt(tree: Tree, line: str) -> None:
+    tree.file("/etc/modules-load.d/a.conf", "vfio-pci\n")
+    assert stage(tree.file(f"{MODULES_LOAD}.d/site.conf", f"[Service]\n{line}\n")).doubts == ()
+
+
 def test_what_dracut_has_blacklisted_in_run_holds_in_the_root(tree: Tree) -> None:
     assert [
         str(source)

@@ -22,7 +22,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot impo
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.forecast import forecast
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import Rules, parse
-from ansible_collections.vfio.variants.tests.unit.boots import boot, device, stage
+from ansible_collections.vfio.variants.tests.unit.boots import STOCK, boot, device, stage
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot
@@ -416,6 +416,16 @@ def test_rules_at_events_of_other_devices_are_noticed(text: str) -> None:
     won = winners(boot_with(text))[CARD.address]
     assert won.certainty == UNKNOWN
     assert any("10-site.rules:1" in doubt for doubt in won.doubts)
+
+
+@pytest.mark.parametrize(("number", "touches_far"), [("0x10d3", False), ("0x10d*", True), ("0x0001", True)])
+def test_a_device_number_of_a_parent_bounds_a_rule_for_a_network_interface(number: str, touches_far: bool) -> None:
+    nic = device("0000:03:00.0", "8086:10d3", class_code=0x020000, path="/devices/pci0000:00/0000:03:00.0", nodes=("net/enp3s0",))
+    far = device("0000:04:00.0", "8086:1539", class_code=0x020000, path="/devices/pci0000:00/0000:04:00.0", nodes=("net/enp4s0",))
+    text = f'ACTION=="add", SUBSYSTEM=="net", ATTRS{{device}}=="{number}", ATTR{{device/remove}}="1"\n'
+    modules = {**STOCK, "igb": ["pci:v00008086d00001539sv*sd*bc*sc*i*"]}
+    found = winners(boot_with(text, modules=modules), (*CARDS, nic, far))
+    assert (found[far.address].certainty == UNKNOWN) == touches_far
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ import pytest
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.actors import UNBOUNDED
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup.programs import EVENT_DEVICE, LARGEST, judge
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.programs import EVENT_DEVICE, LARGEST, Judge, judge
 from ansible_collections.vfio.variants.tests.unit.trees import ANY_VFIO, DEBIAN_13, E1000E, NVIDIA_DISPLAY, Tree
 
 if t.TYPE_CHECKING:
@@ -337,3 +337,66 @@ def test_a_script_that_forbids_to_load_modules_touches_every_device(tree: Tree, 
 )
 def test_a_script_that_asks_whether_modules_can_be_loaded_is_inert(tree: Tree, line: str) -> None:
     assert of_script(tree, line) == ()
+
+
+OF_CARDS = '[ "$(cat "$d/vendor")" = 0x10de ] && [ "$(cat "$d/device")" = 0x1db1 ]'
+TAKING = ('  echo vfio-pci > "$d/driver_override"', '  basename "$d" > /sys/bus/pci/drivers_probe')
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        (f"  {OF_CARDS} || continue", *TAKING),
+        ('  [ $(cat ${d}/vendor) == "0x10de" ] || continue', "  [[ $(<$d/class) = 0x030200 ]] || continue", *TAKING),
+        (f"  if {OF_CARDS}; then", *TAKING, "  fi"),
+    ],
+)
+def test_a_loop_that_goes_on_for_some_ids_touches_the_devices_that_have_them(tree: Tree, lines: tuple[str, ...]) -> None:
+    (found,) = of_script(tree, "for d in /sys/bus/pci/devices/*; do", *lines, "done")
+    assert (found.addresses, found.drivers) == ({CARD, SAME}, {"vfio-pci"})
+
+
+def test_a_loop_for_ids_that_no_device_has_touches_none(tree: Tree) -> None:
+    guard = '  [ "$(cat "$d/vendor")" = 0x1002 ] || continue'
+    (found,) = of_script(tree, "for d in /sys/bus/pci/devices/*; do", guard, *TAKING, "done")
+    assert found.addresses == frozenset()
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        (*TAKING, f"  {OF_CARDS} || continue"),
+        ('  [ "$(cat "$e/vendor")" = 0x10de ] || continue', *TAKING),
+        (f"  if {OF_CARDS}; then", "    true", "  else", *TAKING, "  fi"),
+        (f"  {OF_CARDS} || continue", "  d=/sys/bus/pci/devices/$OTHER", *TAKING),
+        ('  [ "$(cat "$d/vendor")" != 0x10de ] || continue', *TAKING),
+    ],
+)
+def test_a_loop_with_another_condition_is_not_bounded(tree: Tree, lines: tuple[str, ...]) -> None:
+    (found,) = of_script(tree, "for d in /sys/bus/pci/devices/*; do", *lines, "done")
+    assert found.addresses is None
+
+
+def of_rule(tree: Tree, *lines: str, command: str = PROGRAM) -> tuple[Influence, ...]:
+    host = tree.file(PROGRAM, "\n".join(("#!/bin/sh", *lines, "")), 0o755).host()
+    return Judge(host, Kernel.read(host, DEBIAN_13), Inventory.read(host)).of_event(command, SOURCE)
+
+
+@pytest.mark.parametrize("name", ["%k", "$kernel", "$name"])
+def test_a_script_that_ends_for_other_devices_of_events_touches_the_one_that_it_names(tree: Tree, name: str) -> None:
+    lines = (f'[ "$1" = {CARD} ] || exit 1', "echo vfio-pci >/sys/bus/pci/devices/$1/driver_override")
+    (found,) = of_rule(tree, *lines, command=f"{PROGRAM} {name}")
+    assert found.addresses == {CARD}
+    (found,) = of_rule(tree, lines[1], lines[0], command=f"{PROGRAM} {name}")
+    assert found.addresses == {CARD, EVENT_DEVICE}
+
+
+@pytest.mark.parametrize("path", ["$DEVPATH", "/bus/pci/devices/$PCI_SLOT_NAME", "/bus/pci/devices/${PCI_SLOT_NAME}"])
+def test_a_script_knows_the_device_of_the_event_by_its_variables(tree: Tree, path: str) -> None:
+    (found,) = of_rule(tree, f'echo vfio-pci >"/sys{path}/driver_override"')
+    assert found.addresses == {EVENT_DEVICE}
+
+
+def test_the_device_above_that_of_an_event_is_not_known(tree: Tree) -> None:
+    (found,) = of_rule(tree, 'echo 1 >"/sys$(dirname $DEVPATH)/remove"')
+    assert found.addresses is None

@@ -192,12 +192,50 @@ def test_a_bus_name_starts_its_service(tree: Tree) -> None:
     assert len(sources(tree)) == 1
 
 
-def test_a_generator_of_no_package_may_do_anything(tree: Tree) -> None:
-    tree.file("/etc/systemd/system-generators/site", "#!/bin/sh\ntrue\n", 0o755)
-    (influence,) = started(tree).early
+GENERATOR = "/etc/systemd/system-generators/site"
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "cp /opt/site/card.service $1/",
+        'cat /opt/site/card.service >"$1/card.service"',
+        "echo blacklist nouveau >/run/modprobe.d/site.conf",
+        "ln -s /dev/null $1/systemd-udevd.service",
+        'echo "ExecStart=$(cat /etc/site)" >>$1/card.service',
+    ],
+)
+def test_a_generator_whose_units_are_not_in_its_text_may_do_anything(tree: Tree, line: str) -> None:
+    (influence,) = started(tree.file(GENERATOR, f"#!/bin/sh\n{line}\n", 0o755)).early
     assert influence.addresses is None
-    tree.place("/etc/systemd/system-generators/site").chmod(0o644)
+    tree.place(GENERATOR).chmod(0o644)
     assert sources(tree) == []
+
+
+def test_a_compiled_generator_of_no_package_may_do_anything(tree: Tree) -> None:
+    (influence,) = started(tree.file(GENERATOR, b"\x7fELF\0", 0o755)).early
+    assert influence.addresses is None
+
+
+def test_a_generator_s_text_bounds_what_it_and_its_units_do(tree: Tree) -> None:
+    assert sources(tree.file(GENERATOR, "#!/bin/sh\ntrue\n", 0o755)) == []
+    text = f"cat >$1/made.service <<END\n[Service]\nExecStart={PROGRAM}\nEND\nmkdir -p $1/multi-user.target.wants\n"
+    (influence,) = started(tree.file(GENERATOR, f"#!/bin/sh\n{text}", 0o755)).early
+    assert influence.addresses == {CARD}
+
+
+def test_a_unit_that_a_generator_enables_counts(tree: Tree) -> None:
+    tree.file(f"{LIB}/card.service", UNIT)
+    (influence,) = started(tree.file(GENERATOR, f"#!/bin/sh\nln -s {LIB}/card.service $1/basic.target.wants/\n", 0o755)).early
+    assert influence.addresses == {CARD}
+
+
+@pytest.mark.parametrize("key", ["ExecStartPre", "ExecStartPost"])
+def test_what_a_drop_in_adds_to_a_unit_of_systemd_s_counts(tree: Tree, key: str) -> None:
+    enabled(tree, "[Service]\nExecStart=/usr/lib/systemd/systemd-udevd\n", "systemd-udevd.service", "sysinit.target")
+    assert sources(tree) == []
+    (influence,) = started(tree.file(f"{ETC}/systemd-udevd.service.d/more.conf", f"[Service]\n{key}=-{PROGRAM}\n")).early
+    assert influence.addresses == {CARD}
 
 
 def test_live_update_may_keep_devices_as_they_are(tree: Tree) -> None:
