@@ -11,7 +11,7 @@ import os
 import time
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache_dir import open_private
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache_dir import DIRECTORY_MODE, open_private
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 
 # Not /run/lock, where every user can create files: one of them could hold the lock, or put a FIFO in its place.
@@ -50,6 +50,7 @@ def _open(place: str) -> int:
         if directory is None:
             raise HostError(f"{LOCK_DIRECTORY} does not belong to root alone, so it cannot hold the lock.", "Remove it.")
         try:
+            os.fchmod(directory, DIRECTORY_MODE)
             return os.open(LOCK_FILE, FLAGS, 0o600, dir_fd=directory)
         finally:
             os.close(directory)

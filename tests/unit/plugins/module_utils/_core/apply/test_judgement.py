@@ -304,6 +304,17 @@ class TestIommu:
         self.without(host, INTEL).file("/sys/module/vfio/parameters/enable_unsafe_noiommu_mode", "Y\n")
         assert live(host)["changed"]
 
+    @pytest.mark.parametrize(("value", "allowed"), [("1", True), ("Y", True), ("0", False)])
+    def test_vfio_will_work_without_an_iommu_where_its_options_say_so(self, host: Host, value: str, allowed: bool) -> None:
+        self.without(host, INTEL).file("/etc/modprobe.d/vfio.conf", f"options vfio enable_unsafe_noiommu_mode={value}\n")
+        if not allowed:
+            refused(host)
+            return
+        assert live(host)["changed"]
+        host.file("/sys/module/vfio/parameters/enable_unsafe_noiommu_mode", "N\n")
+        with pytest.raises(HostError, match="This host has no IOMMU"):
+            live(host)
+
     def test_a_driver_that_is_not_vfio_needs_none(self, host: Host) -> None:
         assert not live(self.without(host, INTEL), driver="nouveau")["changed"]
 

@@ -27,6 +27,12 @@ def test_the_lock_is_in_a_directory_that_only_its_owner_can_enter(tmp_path: Path
     assert stat.S_IMODE(os.stat(f"{tmp_path}{LOCK_DIRECTORY}/lock").st_mode) == 0o600
 
 
+def test_a_directory_that_others_can_enter_is_closed_to_them(tmp_path: Path) -> None:
+    (tmp_path / "lock").mkdir(mode=0o755)
+    with locked(str(tmp_path / "lock"), 5):
+        assert stat.S_IMODE((tmp_path / "lock").stat().st_mode) == 0o700
+
+
 def test_a_write_that_is_left_behind_does_not_keep_the_lock(tmp_path: Path) -> None:
     # Opening a pipe that nobody reads waits, as a driver's remove() waits for a user of the device.
     os.mkfifo(tmp_path / "unbind")
