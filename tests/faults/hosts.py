@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
+import tempfile
 import typing as t
 from pathlib import Path
 
@@ -58,6 +60,13 @@ def make_host(root: Path, loader_hooks: bool) -> Tree:
         copy = '#!/bin/sh\nexec cp "${0%/etc/initramfs/*}$2" "${0%/etc/initramfs/*}/boot/loader-copy"\n'
         tree.file(f"{LOADER_HOOKS}/loader", copy, 0o755)
     return tree
+
+
+def build_first_image(tree: Tree) -> None:
+    """The image that the distribution has built when the kernel was installed."""
+    with tempfile.TemporaryDirectory(prefix="vfio-variants-faults-") as folder:
+        argv = [str(tree.place("/usr/sbin/mkinitramfs")), "-o", str(tree.place(IMAGE)), DEBIAN_13]
+        subprocess.run(argv, env={**os.environ, "TMPDIR": folder}, check=True)
 
 
 def write_policy(tree: Tree, *claims: dict[str, t.Any], strategy: str = "override") -> None:

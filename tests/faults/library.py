@@ -51,6 +51,10 @@ class Page:
         text = str(below).encode() + b"\0"
         self._map[: HEAD.size + len(text)] = HEAD.pack(0, fault.at, fault.error, int(fault.lasting), group) + text
 
+    def disarm(self) -> None:
+        """Programs that are started from now on are not disturbed."""
+        self._map[4:8] = bytes(4)
+
     @property
     def count(self) -> int:
         """How many calls there were."""

@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+SOURCE = Path(__file__)
 COUNTS = ROOT / "tests/faults/observed/counts.json"
 PAGE = ROOT / "docs/reliability.md"
 BEGIN, END = "<!-- faults: written by tests/faults/run --record -->", "<!-- end of faults -->"
@@ -29,12 +31,14 @@ def _read() -> dict[str, dict[str, dict[str, int]]]:
 
 
 def record(name: str, kind: str, row: Mapping[str, int]) -> None:
-    """Write a scenario's counts, and the page with them."""
-    counts = _read()
-    counts.setdefault(kind, {})[name] = {column: row.get(column, 0) for column in COLUMNS}
-    COUNTS.parent.mkdir(exist_ok=True)
-    COUNTS.write_text(json.dumps(counts, indent=1) + "\n", encoding="utf-8")
-    PAGE.write_text(page(counts, PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    """Write a scenario's counts, and the page with them; several programs can go through different scenarios."""
+    with SOURCE.open("rb") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        counts = _read()
+        counts.setdefault(kind, {})[name] = {column: row.get(column, 0) for column in COLUMNS}
+        COUNTS.parent.mkdir(exist_ok=True)
+        COUNTS.write_text(json.dumps(dict(sorted(counts.items())), indent=1) + "\n", encoding="utf-8")
+        PAGE.write_text(page(counts, PAGE.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def page(counts: Counts, text: str) -> str:

@@ -10,6 +10,8 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.image_check import ImageFacts, ImagePolicy, reasons
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.initramfs_to_rebuild import initramfs_to_rebuild, refuse_program
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import CorruptFileError, HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.journal import Journal
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.recovery import IMAGES, hooks_wait
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.generator import Generator
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image import Image
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_content import InstalledModules
@@ -49,7 +51,7 @@ class ImageInspector:
         installed = InstalledModules.read(host, release, self.policy.modules)
         pending = self.pending & frozenset(installed.missing)
         image, unreadable = _read(host, path, release, installed)
-        facts = ImageFacts(path, image, unreadable, installed, pending, host.is_file(kept_name(path)))
+        facts = ImageFacts(path, image, unreadable, installed, pending, _is_interrupted(host, release, path))
         # A host without a generator boots without an initramfs: there is no earlier stage in which a native driver could win.
         absent_by_design = self.generator is None and not host.is_file(path)
         found = () if absent_by_design else reasons(facts, self.policy)
@@ -74,6 +76,11 @@ class ImageInspector:
 def kept_name(image: str) -> str:
     """The backup of the previous image, until the boot loader's hooks have run."""
     return f"{image}.vfio-variants-old"
+
+
+def _is_interrupted(host: Host, release: str, path: str) -> bool:
+    record = Journal(host, f"{IMAGES}{release}").read()
+    return host.is_file(kept_name(path)) or (record is not None and hooks_wait(host, record))
 
 
 def _read(host: Host, path: str, release: str, installed: InstalledModules) -> tuple[Image | None, str | None]:

@@ -91,11 +91,24 @@ def sync_images(host: Host, request: SyncRequest, check_mode: bool) -> ImageSync
         releases = chosen_releases(host, request.kernels)
         inspector = _inspector(host, request, check_mode)
         plans = tuple(inspector.plan(host, release) for release in releases)
+        recovery = _with_rebuilt(recovery, plans)
         for plan in plans:
             if plan.reasons and inspector.generator is not None and not check_mode:
                 remaining = functools.partial(inspector.remaining, host, plan.release)
                 rebuild(host, inspector.generator, plan, remaining, request.timeout)
     return ImageSync(None if inspector.generator is None else inspector.generator.name, plans, recovery)
+
+
+def _with_rebuilt(recovery: Recovery, plans: t.Sequence[KernelPlan]) -> Recovery:
+    """What waits for this module is finished by it, for the kernels whose images it rebuilds."""
+    rebuilt = [plan.image for plan in plans if plan.reasons]
+    done = tuple(
+        dataclasses.replace(item, outcome="finished", what=tuple(f"{image} is rebuilt, and the boot loader's hooks run." for image in found))
+        if item.outcome == "left" and (found := [image for image in rebuilt if any(sentence.startswith(image) for sentence in item.what)])
+        else item
+        for item in recovery.done
+    )
+    return dataclasses.replace(recovery, done=done)
 
 
 def _inspector(host: Host, request: SyncRequest, check_mode: bool) -> ImageInspector:

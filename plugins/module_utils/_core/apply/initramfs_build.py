@@ -39,8 +39,9 @@ def rebuild(host: Host, generator: Generator, plan: KernelPlan, remaining: t.Cal
         # The generator of a run that was killed may still be writing to its file: each run has a name of its own.
         new = f"{plan.image}.vfio-variants-new-{directory.rpartition('-')[2]}"
         journal = Journal(host, f"{IMAGES}{plan.release}")
-        journal.write({"release": plan.release, "image": plan.image, "new": new, "kept": kept_name(plan.image)})
+        record = {"release": plan.release, "image": plan.image, "new": new, "kept": kept_name(plan.image), "hooks": bool(_hooks(host))}
         try:
+            journal.write(record)
             _build(host, generator, plan, (new, directory), remaining, timeout)
         finally:
             with uninterrupted():
@@ -118,7 +119,7 @@ def _images_like(host: Host, image: str) -> list[str]:
 
 def _put_in_place(host: Host, plan: KernelPlan, new: str) -> None:
     kept = kept_name(plan.image)
-    if not host.names(LOADER_HOOKS):
+    if not _hooks(host):
         host.rename(new, plan.image)
         host.remove(kept)
         return
@@ -137,6 +138,10 @@ def _put_in_place(host: Host, plan: KernelPlan, new: str) -> None:
                 host.remove(plan.image)
         raise
     host.remove(kept)
+
+
+def _hooks(host: Host) -> tuple[str, ...]:
+    return host.names(LOADER_HOOKS)
 
 
 def _keep(host: Host, image: str, kept: str) -> None:

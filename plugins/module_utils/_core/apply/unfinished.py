@@ -10,7 +10,14 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.bind_journal import OPERATION, Unfinished
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms import recovery as packages
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.recovery import FILES, SWEPT, image_records, read_undo, waiting_image
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.recovery import (
+    FILES,
+    SWEPT,
+    hooks_wait,
+    image_records,
+    read_undo,
+    waiting_image,
+)
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
@@ -56,8 +63,8 @@ def _files(host: Host) -> tuple[str, ...]:
 def _images(host: Host) -> tuple[str, ...]:
     sentences = []
     for _journal, record in image_records(host):
-        kept, new = record.get("kept"), record.get("new")
-        if isinstance(kept, str) and host.is_file(kept):
+        new = record.get("new")
+        if hooks_wait(host, record):
             sentences.append(waiting_image(record))
         elif isinstance(new, str) and host.is_file(new):
             sentences.append(f"{new}, which was being built, is left; the next run removes it.")

@@ -34,7 +34,7 @@ def recover(host: Host, check_mode: bool, staged: bool = False) -> Recovery:
         if not check_mode:
             _complete(host, interrupted)
         done = (Recovered(OPERATION, "finished" if interrupted.finishes else "undone", (interrupted.sentence,)),)
-    left = () if staged else staged_folders(host, DkmsPaths.read(host))
+    left = () if staged or interrupted is not None else staged_folders(host, DkmsPaths.read(host))
     for folder in () if check_mode else left:
         host.remove_tree(folder)
     swept = (Recovered("staged builds", "removed", left),) if left else ()

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Files of a package's modules in DKMS's folder of a kernel's module tree that DKMS does not remove.
+"""Files of a package's modules in a kernel's module tree, where DKMS installs to, that DKMS does not remove.
 
 DKMS 3 removes a file only if it recognises its version.  Any other file stays, and DKMS 3.2 regards it as the kernel's own at
 the next installation: do_install() archives it below ``original_module``, and do_uninstall() restores it.
@@ -9,11 +9,13 @@ the next installation: do_install() archives it below ``original_module``, and d
 from __future__ import annotations
 
 import dataclasses
+import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.conf import DkmsConf
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree import absolute, built_modules
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.shell_assignments import Assignments
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf_module import ModuleInfo
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import DEP_LINE
@@ -23,7 +25,21 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree import DkmsPaths, PackageState
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
-FOLDER = "updates/dkms"
+# override_dest_module_location() in dkms: where it installs to, by the first word of os-release's ID_LIKE or ID.
+DESTINATIONS = {
+    "fedora": "extra",
+    "rhel": "extra",
+    "ovm": "extra",
+    "sles": "updates",
+    "suse": "updates",
+    "opensuse": "updates",
+}
+OWN = "updates/dkms"
+"""DKMS's folder on Debian, Ubuntu and Arch; nothing else uses it anywhere."""
+SHARED = ("extra", "updates", "weak-updates")
+"""Folders that others install to as well: a file in them is a package's only if its version is one of the package's."""
+DESTINATION = re.compile(r"""^\s*DEST_MODULE_LOCATION\[\d+\]=["']?([^"'\s#$]+)""", re.MULTILINE)
+OS_RELEASE = ("/etc/os-release", "/usr/lib/os-release")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,11 +51,58 @@ class StaleModule:
     version: str
 
 
-def module_files(host: Host, paths: DkmsPaths, package: str, release: str, modules: t.Iterable[str]) -> tuple[str, ...]:
-    """The files of these modules in DKMS's folder, with any suffix, except those of other DKMS packages."""
-    folder = f"{paths.install}/{release}/{FOLDER}"
+def module_files(
+    host: Host,
+    paths: DkmsPaths,
+    package: str,
+    release: str,
+    modules: t.Iterable[str],
+    versions: t.Container[str] | None = None,
+) -> tuple[str, ...]:
+    """The files of these modules where DKMS installs to, with any suffix, except those of other DKMS packages.
+
+    In folders that others install to as well, only those of the package's ``versions``, or of those in DKMS's tree, and links to them.
+    """
     wanted = {normalize_module_name(name) for name in modules} - _of_others(host, paths, package, release)
-    return tuple(f"{folder}/{name}" for name in host.names(folder) if module_name(name) in wanted)
+    own = tuple(dict.fromkeys((OWN, destination(host))))
+    known = _versions_of(host, paths, package) if versions is None else versions
+    found = []
+    for folder in dict.fromkeys((*own, *_conf_folders(host, paths, package), *SHARED)):
+        here = f"{paths.install}/{release}/{folder}"
+        files = [f"{here}/{name}" for name in host.names(here) if module_name(name) in wanted and not host.is_dir(f"{here}/{name}")]
+        found += files if folder in own else [path for path in files if _belongs(host, path, known)]
+    return tuple(found)
+
+
+def destination(host: Host) -> str:
+    """The folder in a kernel's module tree that DKMS installs to on this host."""
+    text = next((text for text in map(host.text_or_none, OS_RELEASE) if text is not None), "")
+    read = Assignments.parse(text)
+    # distro_version() in dkms: Ubuntu is like Debian, and all others are what they are like.
+    words = (read.get("ID_LIKE") or read.get("ID") or "").split()
+    return next((folder for name, folder in DESTINATIONS.items() if words and words[0].startswith(name)), OWN)
+
+
+def _conf_folders(host: Host, paths: DkmsPaths, package: str) -> t.Iterator[str]:
+    """DEST_MODULE_LOCATION of the package's versions, which DKMS follows on distributions that it does not know."""
+    for version in _versions_of(host, paths, package):
+        text = host.text_or_none(f"{paths.sources(package, version)}/dkms.conf") or ""
+        for match in DESTINATION.finditer(text):
+            folder = match[1].strip("/")
+            # The kernel's own modules are there; DKMS archives the one that it replaces, and puts it back.
+            if folder and folder.split("/")[0] != "kernel" and ".." not in folder.split("/"):
+                yield folder
+
+
+def _versions_of(host: Host, paths: DkmsPaths, package: str) -> frozenset[str]:
+    return frozenset(name for name in host.names(f"{paths.tree}/{package}") if not name.startswith((".", "kernel-")))
+
+
+def _belongs(host: Host, path: str, versions: t.Container[str]) -> bool:
+    """Whether a file in a shared folder is the package's; a link that weak-modules made leads to a file of another kernel's folder."""
+    if host.link(path) is not None and not host.exists(path):
+        return "/weak-updates/" in path
+    return (_version(host, path) or "") in versions
 
 
 def known_modules(host: Host, paths: DkmsPaths, state: PackageState) -> frozenset[str]:
@@ -57,9 +120,9 @@ def read_stale_modules(
 ) -> tuple[StaleModule, ...]:
     """Modules of the package, in these versions, for kernels for which DKMS lists none of its versions."""
     releases = (release for release in host.names(paths.install) if release not in state.active and not release.startswith("."))
-    files = ((release, path) for release in releases for path in module_files(host, paths, state.name, release, modules))
+    files = ((release, path) for release in releases for path in module_files(host, paths, state.name, release, modules, versions))
     found = (StaleModule(release, path, _version(host, path) or "") for release, path in files)
-    return tuple(module for module in found if module.version in versions)
+    return tuple(module for module in found if module.version in versions or not host.exists(module.path))
 
 
 def check_removed(host: Host, paths: DkmsPaths, package: str, release: str, modules: t.Iterable[str]) -> None:

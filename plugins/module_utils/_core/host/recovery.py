@@ -199,9 +199,9 @@ def _images(host: Host, check_mode: bool) -> tuple[Recovered, ...]:
     """A new image that was not put in place is removed; one whose boot loader hooks have not run waits for `initramfs`."""
     found = []
     for journal, record in image_records(host):
-        new, kept = record.get("new"), record.get("kept")
+        new = record.get("new")
         removed = (new,) if isinstance(new, str) and host.is_file(new) else ()
-        waits = isinstance(kept, str) and host.is_file(kept)
+        waits = hooks_wait(host, record)
         if not check_mode:
             for path in removed:
                 host.remove(path)
@@ -221,6 +221,14 @@ def image_records(host: Host) -> list[tuple[Journal, Record]]:
     journals = [Journal(host, name[: -len(".json")]) for name in _journal_names(host) if name.startswith(IMAGES)]
     read = ((journal, journal.read()) for journal in journals)
     return [(journal, record) for journal, record in read if record is not None and not record.get(UNREADABLE)]
+
+
+def hooks_wait(host: Host, record: Record) -> bool:
+    """Whether an image was put in place, and the boot loader's hooks have not run, or not all of them."""
+    new, kept, image = (record.get(name) for name in ("new", "kept", "image"))
+    if isinstance(kept, str) and host.is_file(kept):
+        return True
+    return bool(record.get("hooks")) and isinstance(new, str) and isinstance(image, str) and not host.is_file(new) and host.is_file(image)
 
 
 def waiting_image(record: Record) -> str:

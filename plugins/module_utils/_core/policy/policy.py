@@ -95,31 +95,28 @@ class Policy:
         return tuple(FileChange(path, existing.get(path), self._wanted(path)) for path in self.paths.all)
 
     def steps(self, existing: t.Mapping[str, FileState | None]) -> tuple[FileChange, ...]:
-        """The changes in an order of which each beginning is safe: whenever it stops, no device is without any driver at the next boot.
+        """The changes in an order of which each beginning is safe: whenever it stops, each device gets its old driver or its new one.
 
-        A blacklist that is no longer wanted goes first, while the rules that give its devices to another driver are there, and a new
-        one comes last, when they are.  What adds to the policy precedes what is taken out of it, since a device that is given to a
-        driver by two means gets it all the same.  Images get the modules before the rules that ask for them.
+        A device that is given to a driver by two means gets it all the same, so what is new is added before what is old is taken out:
+        rules and options hold both in between.  A blacklist that is no longer wanted goes before the rules that give its devices to
+        another driver, and a new one comes after them.  Images get the modules before the rules that ask for them.
         """
+        paths = self.paths
         changes = {change.path: change for change in self.changes(existing)}
-        blacklists = changes.pop(self.paths.modprobe)
-        between = self._without_new_blacklists(blacklists)
-        first = (
-            (FileChange(blacklists.path, blacklists.before, between),) if _blacklisted(blacklists.before) - _blacklisted(between) else ()
+        both = {path: _with_old_lines(changes[path]) for path in (paths.rules, paths.modprobe)}
+        hooks = [changes[paths.hook], changes[paths.dracut]]
+        return needed(
+            (
+                *(change for change in hooks if change.after is not None),
+                FileChange(paths.rules, existing.get(paths.rules), both[paths.rules]),
+                FileChange(paths.modprobe, existing.get(paths.modprobe), both[paths.modprobe]),
+                changes[paths.softdeps],
+                changes[paths.early],
+                FileChange(paths.modprobe, both[paths.modprobe], changes[paths.modprobe].after),
+                FileChange(paths.rules, both[paths.rules], changes[paths.rules].after),
+                *(change for change in hooks if change.after is None),
+            )
         )
-        last = FileChange(blacklists.path, between if first else blacklists.before, blacklists.after)
-        others = [changes[path] for path in (self.paths.hook, self.paths.dracut, self.paths.rules, self.paths.softdeps, self.paths.early)]
-        added = [change for change in others if change.after is not None]
-        removed = [change for change in reversed(others) if change.after is None]
-        return needed((*first, *added, last, *removed))
-
-    def _without_new_blacklists(self, change: FileChange) -> FileState | None:
-        """The new modprobe file, with only those of its blacklists that the old one has."""
-        if change.after is None:
-            return None
-        new = _blacklisted(change.after) - _blacklisted(change.before)
-        lines = change.after.content.decode().splitlines(keepends=True)
-        return FileState("".join(line for line in lines if line.strip() not in new).encode(), change.after.mode)
 
     def content(self, path: str) -> bytes | None:
         """What a file of the policy holds, None where there is none."""
@@ -142,10 +139,20 @@ class Policy:
         )
 
 
-def _blacklisted(state: FileState | None) -> frozenset[str]:
-    """The lines that blacklist a module."""
-    lines = () if state is None else state.content.decode("utf-8", "replace").splitlines()
-    return frozenset(line.strip() for line in lines if line.startswith("blacklist "))
+def _with_old_lines(change: FileChange) -> FileState | None:
+    """The new file with the old one's lines before its own, which win; of the lines that blacklist a module, only those of both."""
+    if change.before is None and change.after is None:
+        return None
+    old, new = _lines(change.before), _lines(change.after)
+    head = [line for line in new or old if line.startswith("#")]
+    body = [line for line in (*(line for line in old if line not in new), *new) if not line.startswith("#")]
+    kept = [line for line in body if not line.startswith("blacklist ") or (line in old and line in new)]
+    mode = (change.after or change.before or FileState(b"")).mode
+    return FileState("".join([*head, *kept]).encode("utf-8", "surrogateescape"), mode) if kept else None
+
+
+def _lines(state: FileState | None) -> list[str]:
+    return [] if state is None else state.content.decode("utf-8", "surrogateescape").splitlines(keepends=True)
 
 
 def absent(name: str) -> Policy:

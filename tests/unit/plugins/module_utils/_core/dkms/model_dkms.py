@@ -36,6 +36,8 @@ class ModelDkms:
     def __init__(self, tree: Tree) -> None:
         self.tree = tree
         self.archives = True
+        self.folder = "updates/dkms"
+        """Where it installs to: what a distribution has is fixed in DKMS."""
         self.calls: list[str] = []
         self.failing: list[str] = []
         for name in ("dkms", "make", "gcc"):
@@ -63,12 +65,12 @@ class ModelDkms:
         if command[0] == "depmod":
             return self._depmod(command[-1])
         options = dict(zip(command, command[1:]))
-        return _Action(self.tree, options, self.archives).run(command[1])
+        return _Action(self.tree, options, self.archives, self.folder).run(command[1])
 
     def _depmod(self, release: str) -> tuple[int, str, str]:
         here = self.tree.place(f"/lib/modules/{release}")
         dep, alias = "", ""
-        for path in sorted(here.rglob("*.ko"), key=lambda path: ("weak-updates" not in path.parts, "updates" not in path.parts)):
+        for path in sorted(here.rglob("*.ko"), key=lambda path: ("weak-updates" not in path.parts, not {"updates", "extra"} & set(path.parts))):
             dep += f"{path.relative_to(here)}:\n"
             if path.stat().st_size > 4:
                 info = ModuleInfo.parse(path.read_bytes(), str(path))
@@ -79,8 +81,9 @@ class ModelDkms:
 
 
 class _Action:
-    def __init__(self, tree: Tree, options: t.Mapping[str, str], archives: bool) -> None:
+    def __init__(self, tree: Tree, options: t.Mapping[str, str], archives: bool, folder: str) -> None:
         self._archives = archives
+        self._folder = folder
         self._name, self._version = options["-m"], options["-v"]
         self._release = options.get("-k", "")
         self._package = tree.place(f"{options['--dkmstree']}/{self._name}")
@@ -140,7 +143,7 @@ class _Action:
     def _install(self) -> tuple[int, str, str]:
         if not self._built.is_dir():
             return 10, "", "it would have to be built first"
-        place = self._modules / "updates/dkms"
+        place = self._modules / self._folder
         for path in self._built.glob("*.ko"):
             if self._archives and not self._link.is_symlink():
                 self._archive(path.stem)
@@ -188,7 +191,7 @@ class _Action:
 
     def _delete(self, built: Path) -> None:
         """find_actual_dest_module_location(): a file of another version is not recognised, and stays."""
-        place = self._modules / "updates/dkms"
+        place = self._modules / self._folder
         if (place / built.name).exists() and _version(place / built.name) == _version(built):
             for path in place.glob(f"{built.name}*"):
                 path.unlink()

@@ -1,0 +1,169 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A change of a package that is killed at whatever step: what the next run of any module makes of it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import typing as t
+
+import pytest
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.package import DkmsPackage
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.recovery import recover, unfinished
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.journal import DIRECTORY
+from ansible_collections.vfio.variants.tests.unit.plugins.module_utils._core.dkms.model_dkms import ModelDkms, two_kernels
+from ansible_collections.vfio.variants.tests.unit.plugins.module_utils._core.dkms.test_package import everything, make, remove, sources, wanted
+from ansible_collections.vfio.variants.tests.unit.trees import V100_VARIANT
+
+if t.TYPE_CHECKING:
+    from pathlib import Path
+
+    from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.request import WantedPackage
+
+CHANGES: dict[str, t.Callable[[], WantedPackage]] = {
+    "the first version": lambda: wanted(sources()),
+    "other sources of the same version": lambda: wanted(sources(code=f"{V100_VARIANT}\nmore")),
+    "a new version": lambda: wanted(sources("2.0")),
+    "absent": lambda: wanted(None, level="absent"),
+}
+
+
+class KilledHost(Host):
+    """A host whose process is killed before its change number ``at``."""
+
+    at = 0
+    _count = 0
+
+    def _change(self) -> None:
+        self._count += 1
+        if self._count == self.at:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def run(self, argv: t.Sequence[str], *args: t.Any, **options: t.Any) -> t.Any:
+        if argv[0] != "uname":
+            self._change()
+        return super().run(argv, *args, **options)
+
+    def write_atomic(self, path: str, data: bytes, mode: int = 0o644) -> None:
+        self._change()
+        super().write_atomic(path, data, mode)
+
+    def remove(self, path: str) -> None:
+        self._change()
+        super().remove(path)
+
+    def remove_tree(self, path: str) -> None:
+        self._change()
+        super().remove_tree(path)
+
+    def rename(self, source: str, target: str) -> None:
+        self._change()
+        super().rename(source, target)
+
+
+def applied(host: Host, package: WantedPackage) -> None:
+    made = DkmsPackage(host, package)
+    if made.plan.changed:
+        made.check()
+        made.apply()
+
+
+def killed_at(dkms: ModelDkms, package: WantedPackage, at: int) -> bool:
+    """Make the change in a process of its own; returns whether it was killed before it was complete."""
+    child = os.fork()
+    if child == 0:
+        try:
+            host = KilledHost(str(dkms.tree.root), dkms)
+            host.at = at
+            applied(host, package)
+        finally:
+            os._exit(0)
+    return os.WIFSIGNALED(os.waitpid(child, 0)[1])
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_after_a_kill_at_any_step_the_next_run_undoes_or_finishes_and_the_same_run_converges(tmp_path: Path, change: str) -> None:
+    whole = two_kernels(tmp_path / "whole")
+    if change != "the first version":
+        make(whole, sources())
+    applied(whole.host, CHANGES[change]())
+    at = 0
+    while True:
+        at += 1
+        dkms = two_kernels(tmp_path / f"{at}")
+        if change != "the first version":
+            make(dkms, sources())
+        before = everything(dkms)
+        if not killed_at(dkms, CHANGES[change](), at):
+            break
+        outcomes = {item.operation: item.outcome for item in recover(dkms.host, check_mode=True).done}
+        reported = bool(unfinished(dkms.host))
+        assert {item.operation: item.outcome for item in recover(dkms.host, check_mode=False).done} == outcomes
+        assert reported is any(operation != "temporary files" for operation in outcomes)
+        undone = outcomes.get("dkms_package") == "undone"
+        assert everything(dkms) == before if undone else everything(dkms) in (before, everything(whole)), f"killed before change {at}"
+        assert unfinished(dkms.host) == ()
+        applied(dkms.host, CHANGES[change]())
+        assert everything(dkms) == everything(whole), f"killed before change {at}"
+        assert not dkms.tree.place(DIRECTORY).exists()
+    assert at > 15
+
+
+def test_a_removal_that_was_killed_leaves_no_alias_of_a_module_that_is_gone(tmp_path: Path) -> None:
+    for at in range(1, 40):
+        dkms = two_kernels(tmp_path / f"{at}")
+        make(dkms, sources())
+        killed_at(dkms, CHANGES["absent"](), at)
+        recover(dkms.host, check_mode=False)
+        for release in os.listdir(dkms.tree.place("/lib/modules")):
+            here = dkms.tree.place(f"/lib/modules/{release}")
+            there = any("gpu_vfio_pci" in path.name for path in here.rglob("*.ko"))
+            assert ("gpu_vfio_pci" in (here / "modules.alias").read_text()) is there
+
+
+def test_an_undo_that_fails_keeps_the_journal_and_is_tried_again(tmp_path: Path) -> None:
+    dkms = two_kernels(tmp_path)
+    make(dkms, sources())
+    before = everything(dkms)
+    # Far enough for something to be undone by DKMS itself.
+    at = next(at for at in range(1, 60) if _is_uninstalled(dkms, at))
+    assert at
+    dkms.failing.append("dkms install")
+    with pytest.raises(HostError, match="What an earlier run of dkms_package has begun with gpu cannot be undone: .*meant to fail"):
+        recover(dkms.host, check_mode=False)
+    recover(dkms.host, check_mode=False)
+    assert everything(dkms) == before
+
+
+def _is_uninstalled(dkms: ModelDkms, at: int) -> bool:
+    """Whether a removal that is killed there has taken the package from a kernel; if not, it is undone."""
+    killed_at(dkms, CHANGES["absent"](), at)
+    links = [path for path in everything(dkms) if "/kernel-" in path]
+    if len(links) == 1:
+        return True
+    recover(dkms.host, check_mode=False)
+    return False
+
+
+def test_a_journal_that_is_not_as_written_is_one_sentence(tmp_path: Path) -> None:
+    dkms = two_kernels(tmp_path)
+    dkms.tree.file(f"{DIRECTORY}/dkms_package.json", '{"version": 1, "steps": [{"kind": "none"}]}')
+    with pytest.raises(HostError, match=r"dkms_package\.json is not as this collection has written it"):
+        recover(dkms.host, check_mode=False)
+
+
+def test_staged_builds_of_a_killed_run_are_swept_by_a_run_that_changes_nothing(tmp_path: Path) -> None:
+    dkms = two_kernels(tmp_path)
+    make(dkms, sources())
+    before = everything(dkms)
+    package = DkmsPackage(dkms.host, wanted(sources("2.0")))
+    package.build(package.plan.builds)
+    assert everything(dkms) != before
+    assert len(unfinished(dkms.host)) >= 2
+    recover(dkms.host, check_mode=False)
+    assert everything(dkms) == before
+    remove(dkms)
