@@ -53,7 +53,9 @@ UNFIT: dict[str, tuple[t.Callable[[Path], None], str]] = {
 
 @pytest.mark.parametrize("what", UNFIT)
 @pytest.mark.parametrize("read", [Host.read_text, Host.read_bytes, Host.text_or_none])
-def test_what_is_no_file_of_a_usual_size_is_refused_by_its_name(tmp_path: Path, what: str, read: t.Callable[[Host, str], object]) -> None:
+def test_what_is_not_a_file_of_a_usual_size_is_refused_by_its_name(
+    tmp_path: Path, what: str, read: t.Callable[[Host, str], object]
+) -> None:
     tree = Tree(tmp_path).directory("/etc/modprobe.d")
     make, sentence = UNFIT[what]
     make(tree.place(PATH))

@@ -81,7 +81,7 @@ def test_an_error_of_the_system_is_one_sentence_that_names_the_file() -> None:
     assert ended(raising(PermissionError(13, "Permission denied", "/etc/x"))) == {"failed": True, "msg": "/etc/x: Permission denied."}
 
 
-def test_an_error_that_was_not_foreseen_is_one_sentence_that_says_where() -> None:
+def test_an_unexpected_error_is_one_sentence_that_says_where() -> None:
     result = ended(raising(RecursionError("maximum recursion depth exceeded")))
     assert result["failed"]
     assert re.fullmatch(
