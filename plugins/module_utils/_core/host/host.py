@@ -167,15 +167,15 @@ class Host:
         """The content of a text file; bytes that are not UTF-8 become surrogates.  Raises HostError if it cannot be read."""
         return self.read_bytes(path, LARGEST_TEXT).decode("utf-8", "surrogateescape")
 
-    def text_or_none(self, path: str) -> str | None:
-        """The stripped content of a file or attribute; None if it does not exist or cannot be read.
+    def text_or_none(self, path: str, most: int = LARGEST_TEXT) -> str | None:
+        """The stripped content of a file or attribute of at most ``most`` bytes; None if it does not exist or cannot be read.
 
         Raises UnfitFileError where something else is in the file's place: to take it for missing would be to guess.
         """
         content: bytes | None = None
         try:
             with contextlib.suppress(OSError):
-                content = read_regular(self._whole(path), path, LARGEST_TEXT)
+                content = read_regular(self._whole(path), path, most)
         finally:
             if self._read_log is not None:
                 self._read_log.record_content(path, content)

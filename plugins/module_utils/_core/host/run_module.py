@@ -25,6 +25,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.usable_op
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
+LONGEST_SENTENCE = 4000
 _UNEXPECTED = "This is a fault of the collection"
 REPORT = "Report it, with this sentence and the module's options: SECURITY.md says how."
 
@@ -69,7 +70,7 @@ def run_module(module: AnsibleModule, work: t.Callable[[Host], t.Mapping[str, t.
         result = dict(work(Host.from_module(module, root)))
     except HostError as error:
         hint = {} if error.hint is None else {"hint": error.hint}
-        module.fail_json(msg=str(error), **{**error.facts, **hint})
+        module.fail_json(msg=_bounded(str(error)), **{**error.facts, **hint})
     except OSError as error:
         what = f"{error.filename}: " if error.filename else ""
         module.fail_json(msg=f"{what}{error.strerror or os.strerror(error.errno or 0)}.")
@@ -78,6 +79,11 @@ def run_module(module: AnsibleModule, work: t.Callable[[Host], t.Mapping[str, t.
     for warning in result.pop("warnings", ()):
         module.warn(warning)
     module.exit_json(**result)
+
+
+def _bounded(sentence: str) -> str:
+    """What a file says can be part of a sentence, and be as long as the file."""
+    return sentence if len(sentence) <= LONGEST_SENTENCE else f"{sentence[:LONGEST_SENTENCE]}… ({len(sentence)} characters)"
 
 
 def _place(error: Exception) -> str:

@@ -81,6 +81,10 @@ def test_an_error_of_the_system_is_one_sentence_that_names_the_file() -> None:
     assert ended(raising(PermissionError(13, "Permission denied", "/etc/x"))) == {"failed": True, "msg": "/etc/x: Permission denied."}
 
 
+def test_a_sentence_that_shows_a_whole_file_is_cut() -> None:
+    assert len(ended(raising(HostError("x" * 1_000_000)))["msg"]) < 5000
+
+
 def test_an_unexpected_error_is_one_sentence_that_says_where() -> None:
     result = ended(raising(RecursionError("maximum recursion depth exceeded")))
     assert result["failed"]
