@@ -32,6 +32,7 @@ class Module:
 
     def __init__(self) -> None:
         self.warnings: list[str] = []
+        self.params: dict[str, t.Any] = {}
 
     def run_command(self, *_args: t.Any, **_options: t.Any) -> tuple[int, str, str]:
         return 0, "", ""
