@@ -149,7 +149,7 @@ class Host:
 
     # -- reading
 
-    def read_bytes(self, path: str, most: int = LARGEST_FILE) -> bytes:
+    def read_bytes(self, path: str, most: int = LARGEST_TEXT) -> bytes:
         """The content of a regular file of at most ``most`` bytes.  Raises HostError if it cannot be read, or is none."""
         try:
             content = read_regular(self._whole(path), path, most)
@@ -163,9 +163,13 @@ class Host:
             self._read_log.record_content(path, content)
         return content
 
+    def read_large(self, path: str) -> bytes:
+        """As `read_bytes()`, of a file that may be as large as a kernel module."""
+        return self.read_bytes(path, LARGEST_FILE)
+
     def read_text(self, path: str) -> str:
         """The content of a text file; bytes that are not UTF-8 become surrogates.  Raises HostError if it cannot be read."""
-        return self.read_bytes(path, LARGEST_TEXT).decode("utf-8", "surrogateescape")
+        return self.read_bytes(path).decode("utf-8", "surrogateescape")
 
     def text_or_none(self, path: str, most: int = LARGEST_TEXT) -> str | None:
         """The stripped content of a file or attribute of at most ``most`` bytes; None if it does not exist or cannot be read.

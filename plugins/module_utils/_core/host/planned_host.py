@@ -13,7 +13,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.regular_file import LARGEST_FILE, LARGEST_TEXT
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.regular_file import LARGEST_TEXT
 
 
 class PlannedHost(Host):
@@ -29,7 +29,7 @@ class PlannedHost(Host):
         self._planned = planned
         self._folders = frozenset(folder for path, content in planned.items() if content is not None for folder in _above(path))
 
-    def read_bytes(self, path: str, most: int = LARGEST_FILE) -> bytes:
+    def read_bytes(self, path: str, most: int = LARGEST_TEXT) -> bytes:
         if path not in self._planned:
             return super().read_bytes(path, most)
         content = self._planned[path]
