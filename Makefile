@@ -6,11 +6,11 @@
 devtool := tools/python -m devtool
 phases := lint unit sanity docs-check build integration kernels forecast molecule
 
-export TESTS TARGET COUNT SEED TABLE SCENARIO ROTATE CAMPAIGN KEEP_GOING PYTHON
+export TESTS TARGET COUNT SECONDS SEED TABLE SCENARIO ROTATE CAMPAIGN KEEP_GOING PYTHON
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup test test-all demo vm vm-destroy bench mutants clean $(phases)
+.PHONY: help setup test test-all demo vm vm-destroy bench mutants fuzz clean $(phases)
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -51,6 +51,9 @@ bench: setup ## how long things take
 
 mutants: setup ## mistakes in the core that the unit tests have to notice; COUNT=number, SEED=word
 	@tools/run tests/mutants/run $(if $(COUNT),--count "$(COUNT)") $(if $(SEED),--seed "$(SEED)")
+
+fuzz: setup ## hostile input for every parser, every option and whole hosts, ten minutes; SECONDS=number, SEED=number
+	@tools/run tests/fuzz/run $(if $(SECONDS),--seconds "$(SECONDS)") $(if $(SEED),--seed "$(SEED)")
 
 clean: ## remove what tools left behind; images and Python environments stay
 	@$(devtool) clean

@@ -41,7 +41,7 @@ Targets = t.Mapping[str, Target]
 
 def instrumented() -> Targets:
     """The targets by name, with the code that they reach reporting which of its branches it takes.  Raises ImportError without atheris."""
-    import atheris
+    import atheris  # type: ignore[import-untyped]
 
     with atheris.instrument_imports(include=INSTRUMENTED, enable_loader_override=False):
         found: Targets = importlib.import_module("ansible_collections.vfio.variants.tests.fuzz.targets").BY_NAME
@@ -69,7 +69,7 @@ def run(target: Target, seconds: int, seed: int, folder: Path) -> Outcome:
 
 
 def _fuzz(target: Target, arguments: t.Sequence[str], log: Path) -> t.NoReturn:
-    import atheris
+    import atheris  # type: ignore[import-untyped]
 
     handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     os.dup2(handle, 1)

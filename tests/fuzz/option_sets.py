@@ -156,6 +156,7 @@ def answer(name: str, options: Options) -> str | None:
             refuse_unusable(given)
             validated = ArgumentSpecValidator(called.spec).validate(given)
             if not validated.error_messages:
+                refuse_unusable(validated.validated_parameters)
                 called.work(validated.validated_parameters)
     except HostError as error:
         return None if len(str(error)) <= LONGEST_MESSAGE else f"{TooLongMessageError.__name__}: {str(error)[:200]}"

@@ -62,6 +62,18 @@ def campaigns(bench: Workbench) -> dict[str, Check]:
         "core mistakes": bench.check(
             "mistakes in the core are noticed", "tests/mutants/run", "--count", "600", "--seed", "1", seconds=14400
         ),
+        "hostile input": bench.check(
+            "hostile input for parsers, options and hosts",
+            "tests/fuzz/run",
+            "--seconds",
+            "3600",
+            "--options",
+            "10000",
+            "--trees",
+            "3000",
+            seconds=14400,
+            counts=True,
+        ),
         "remedies": bench.check("every remedy, tried on its host", "tests/forecast/run", "--remedies", seconds=7200, counts=True),
         "forecast mistakes": bench.check("broken forecasts are noticed", "tests/forecast/run", "--mutations", seconds=3600, counts=True),
     }

@@ -20,6 +20,7 @@ GLOBAL = "8be4df61-93ca-11d2-aa0d-00e098032b8c"
 """The vendor of the firmware's own variables (UEFI specification, section 3.3)."""
 ATTRIBUTES = 4
 LONGEST = 1 << 20
+MOST_NUMBERS = 512
 
 
 def value(host: Host, name: str, vendor: str = LOADER) -> bytes | None:
@@ -48,8 +49,8 @@ def texts(host: Host, name: str) -> tuple[str, ...]:
 
 
 def numbers(host: Host, name: str) -> tuple[int, ...]:
-    """A variable of the firmware that is a list of boot options' numbers."""
-    content = value(host, name, GLOBAL) or b""
+    """A variable of the firmware that is a list of boot options' numbers; of a longer one than any firmware has, the beginning."""
+    content = (value(host, name, GLOBAL) or b"")[: 2 * MOST_NUMBERS]
     return tuple(number for (number,) in struct.iter_unpack("<H", content[: len(content) // 2 * 2]))
 
 

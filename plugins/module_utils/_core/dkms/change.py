@@ -93,7 +93,7 @@ class PackageChange:
         return module_files(self._host, self._paths, self._plan.name, release, modules)
 
     def _is_one_of(self, path: str, others: t.Iterable[str]) -> bool:
-        return self._host.is_file(path) and any(self._host.read_bytes(path) == self._host.read_bytes(other) for other in others)
+        return self._host.is_file(path) and any(self._host.read_large(path) == self._host.read_large(other) for other in others)
 
     def _set_aside(self, paths: t.Iterable[str], backup: str | None = None) -> None:
         """Move files to where DKMS does not find them."""

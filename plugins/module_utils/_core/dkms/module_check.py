@@ -202,7 +202,7 @@ def check_installation(
             raise HostError(
                 f"DKMS did not install module {name} for kernel {release}.", "Run the module again with -vvv to see the output of DKMS."
             )
-        if host.read_bytes(path) != host.read_bytes(built):
+        if host.read_large(path) != host.read_large(built):
             raise HostError(
                 f"Kernel {release} would load {path}, which is not the module {name} that DKMS built ({built}).",
                 "Another package has a module of that name. Remove it, or change depmod's search order in /etc/depmod.d.",

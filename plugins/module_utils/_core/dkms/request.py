@@ -155,7 +155,7 @@ def _source_from_controller(host: Host, sent: SentSources) -> PackageSource:
             "Call the module by its full name vfio.variants.dkms_package, or set remote_src.",
         )
     archive = sent.archive
-    files = None if archive is None else lambda: unpack(host.read_bytes(archive))
+    files = None if archive is None else lambda: unpack(host.read_large(archive))
     return _described(sent.path, sent.conf, sent.manifest, sent.digest, files)
 
 

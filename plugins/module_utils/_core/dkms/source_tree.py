@@ -18,6 +18,9 @@ if t.TYPE_CHECKING:
 # Files of version control and caches are not part of a package.
 IGNORED_FOLDERS = frozenset((".git", ".hg", ".svn", "__pycache__"))
 
+LARGEST = 512 << 20
+"""Bytes of a package's sources: proprietary drivers, with their objects, have a fifth of that."""
+
 
 @dataclasses.dataclass(frozen=True)
 class SourceFile:
@@ -37,7 +40,7 @@ def read_files(host: Host, folder: str) -> tuple[SourceFile, ...]:
 
     Raises HostError for anything else: a link to a folder, a broken link, a device, a socket.
     """
-    found = []
+    found, left = [], LARGEST
     for path in host.files_below(folder):
         name = path[len(folder.rstrip("/")) + 1 :]
         if IGNORED_FOLDERS.intersection(name.split("/")[:-1]):
@@ -45,7 +48,12 @@ def read_files(host: Host, folder: str) -> tuple[SourceFile, ...]:
         status = host.stat(path)
         if status is None or not host.is_file(path):
             raise HostError(f"{path} is not a file, so it cannot be part of a source package.", "Remove it, or replace it by a file.")
-        found.append(SourceFile(name, bool(status.st_mode & 0o100), host.read_bytes(path)))
+        found.append(SourceFile(name, bool(status.st_mode & 0o100), host.read_large(path)))
+        left -= len(found[-1].content)
+        if left < 0:
+            raise HostError(
+                f"{folder} has more than {LARGEST >> 20} MiB, so it cannot be a source package.", "Name the folder of one package."
+            )
     return tuple(sorted(found, key=lambda file: file.name))
 
 
@@ -74,7 +82,7 @@ def pack(files: t.Iterable[SourceFile]) -> bytes:
 def unpack(archive: bytes) -> tuple[SourceFile, ...]:
     """The files of an archive from `pack`.  Names that lead out of the package are refused."""
     try:
-        with tarfile.open(fileobj=io.BytesIO(archive)) as opened:
+        with tarfile.open(fileobj=io.BytesIO(archive), mode="r:") as opened:
             return tuple(_member(opened, member) for member in opened.getmembers())
     except tarfile.TarError as error:
         raise HostError(f"The archive of the source package cannot be read: {error}.", "Run the play again.") from error
@@ -90,6 +98,6 @@ def write_files(host: Host, files: t.Iterable[SourceFile], folder: str) -> None:
 
 def _member(opened: tarfile.TarFile, member: tarfile.TarInfo) -> SourceFile:
     content = opened.extractfile(member) if member.isfile() else None
-    if content is None or member.name.startswith("/") or ".." in member.name.split("/"):
+    if content is None or member.issparse() or member.name.startswith("/") or ".." in member.name.split("/"):
         raise HostError(f"The archive of the source package contains '{cut(member.name)}', which is not a file inside it.")
     return SourceFile(member.name, bool(member.mode & 0o100), content.read())

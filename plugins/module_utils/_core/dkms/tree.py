@@ -164,7 +164,7 @@ def _read_active(host: Host, paths: DkmsPaths, version: Version | None, parts: t
         return Active(parts[0], parts[1], parts[2], {}, False)
     modules = installed_modules(host, paths, build.release, build.modules)
     sound = len(modules) == len(build.modules) and all(
-        host.is_file(path) and host.read_bytes(path) == host.read_bytes(build.modules[module]) for module, path in modules.items()
+        host.is_file(path) and host.read_large(path) == host.read_large(build.modules[module]) for module, path in modules.items()
     )
     return Active(parts[0], parts[1], parts[2], modules, sound)
 

@@ -160,7 +160,7 @@ class Host:
 
     # -- reading
 
-    def read_bytes(self, path: str, most: int = LARGEST_FILE) -> bytes:
+    def read_bytes(self, path: str, most: int = LARGEST_TEXT) -> bytes:
         """The content of a regular file of at most ``most`` bytes.  Raises HostError if it cannot be read, or is none."""
         try:
             content = read_regular(self._whole(path), path, most)
@@ -174,19 +174,23 @@ class Host:
             self._read_log.record_content(path, content)
         return content
 
+    def read_large(self, path: str) -> bytes:
+        """As `read_bytes()`, of a file that may be as large as a kernel module."""
+        return self.read_bytes(path, LARGEST_FILE)
+
     def read_text(self, path: str) -> str:
         """The content of a text file; bytes that are not UTF-8 become surrogates.  Raises HostError if it cannot be read."""
-        return self.read_bytes(path, LARGEST_TEXT).decode("utf-8", "surrogateescape")
+        return self.read_bytes(path).decode("utf-8", "surrogateescape")
 
-    def text_or_none(self, path: str) -> str | None:
-        """The stripped content of a file or attribute; None if it does not exist or cannot be read.
+    def text_or_none(self, path: str, most: int = LARGEST_TEXT) -> str | None:
+        """The stripped content of a file or attribute of at most ``most`` bytes; None if it does not exist or cannot be read.
 
         Raises UnfitFileError where something else is in the file's place: to take it for missing would be to guess.
         """
         content: bytes | None = None
         try:
             with contextlib.suppress(OSError):
-                content = read_regular(self._whole(path), path, LARGEST_TEXT)
+                content = read_regular(self._whole(path), path, most)
         finally:
             if self._read_log is not None:
                 self._read_log.record_content(path, content)

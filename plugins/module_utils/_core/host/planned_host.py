@@ -13,7 +13,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.regular_file import LARGEST_FILE
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.regular_file import LARGEST_TEXT
 
 
 class PlannedHost(Host):
@@ -30,7 +30,7 @@ class PlannedHost(Host):
         self._modes = modes or {}
         self._folders = frozenset(folder for path, content in planned.items() if content is not None for folder in _above(path))
 
-    def read_bytes(self, path: str, most: int = LARGEST_FILE) -> bytes:
+    def read_bytes(self, path: str, most: int = LARGEST_TEXT) -> bytes:
         if path not in self._planned:
             return super().read_bytes(path, most)
         content = self._planned[path]
@@ -38,10 +38,10 @@ class PlannedHost(Host):
             raise HostError(f"{path} cannot be read: it is to be removed.")
         return content
 
-    def text_or_none(self, path: str) -> str | None:
+    def text_or_none(self, path: str, most: int = LARGEST_TEXT) -> str | None:
         content = self._planned.get(path)
         if content is None:
-            return None if path in self._planned else super().text_or_none(path)
+            return None if path in self._planned else super().text_or_none(path, most)
         return content.decode("utf-8", "surrogateescape").strip()
 
     @contextlib.contextmanager

@@ -13,8 +13,8 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 
-LARGEST_TEXT = 32 << 20
-"""Bytes of a file of text: the longest that the kernel or a distribution has, kallsyms and dpkg's status, have ten million."""
+LARGEST_TEXT = 16 << 20
+"""Bytes of a file of text: the longest of a distribution, dpkg's status, has half of that."""
 LARGEST_FILE = 256 << 20
 """Bytes of any file that is read as a whole, and of a module once it is unpacked: ten times the largest stripped module."""
 PIECE = 1 << 16

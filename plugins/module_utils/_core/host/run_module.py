@@ -21,11 +21,12 @@ from ansible.module_utils import basic
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, cut
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.interruption import Interrupted, interruptible
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.usable_options import SELECTORS, refuse_unusable
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.usable_options import refuse_unusable
 
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
+LONGEST_SENTENCE = 4000
 _UNEXPECTED = "This is a fault of the collection"
 REPORT = "Report it, with this sentence and the module's options: SECURITY.md says how."
 
@@ -34,11 +35,10 @@ Result = dict[str, t.Any]
 
 
 @contextlib.contextmanager
-def readable_options(lines: t.Collection[str] = SELECTORS, contents: t.Collection[str] = ()) -> t.Iterator[None]:
+def readable_options() -> t.Iterator[None]:
     """Around the creation of an AnsibleModule: a value that no option can mean is refused before Ansible converts it.
 
     check_type_int() in ansible-core raises OverflowError for infinity, which YAML writes as `.inf`; other conversions have their own.
-    `refuse_unusable()` explains ``lines`` and ``contents``.
     """
     try:
         # What AnsibleModule() itself calls to get its options, and made for modules that look at them first.
@@ -48,7 +48,7 @@ def readable_options(lines: t.Collection[str] = SELECTORS, contents: t.Collectio
     try:
         # ansible-test puts a function in its place that returns nothing, and asks for the argument spec alone.
         if options is not None:
-            refuse_unusable(options, lines, contents)
+            refuse_unusable(options)
         yield
     except HostError as error:
         _fail(str(error))
@@ -69,10 +69,12 @@ def run_module(module: AnsibleModule, work: t.Callable[[Host], t.Mapping[str, t.
     """
     try:
         with interruptible():
+            # Again, because Ansible makes texts of lists.
+            refuse_unusable(module.params)
             result = dict(work(Host.from_module(module, root)))
     except HostError as error:
         hint = {} if error.hint is None else {"hint": error.hint}
-        module.fail_json(msg=str(error), **{**error.facts, **hint})
+        module.fail_json(msg=_bounded(str(error)), **{**error.facts, **hint})
     except Interrupted as error:
         module.fail_json(msg=f"The run was ended by {error.name}; what it had begun has been undone.")
     except OSError as error:
@@ -83,6 +85,11 @@ def run_module(module: AnsibleModule, work: t.Callable[[Host], t.Mapping[str, t.
     for warning in result.pop("warnings", ()):
         module.warn(warning)
     module.exit_json(**result)
+
+
+def _bounded(sentence: str) -> str:
+    """What a file says can be part of a sentence, and be as long as the file."""
+    return sentence if len(sentence) <= LONGEST_SENTENCE else f"{sentence[:LONGEST_SENTENCE]}… ({len(sentence)} characters)"
 
 
 def _place(error: Exception) -> str:

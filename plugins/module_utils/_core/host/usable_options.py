@@ -17,17 +17,20 @@ MOST_ENTRIES = 8192
 """Of one list or dictionary: more PCI functions than any host has."""
 MOST_VALUES = 1_000_000
 DEEPEST = 32
-LONGEST = 1 << 16
-"""Characters of one text."""
+LONGEST = 4096
+"""Characters of one text: PATH_MAX, and twice the longest command line of a kernel."""
+LONGEST_LINES = 1 << 16
 LONGEST_CONTENT = 1 << 20
 LARGEST_NUMBER = 1 << 63
 BLANKS = frozenset("\t\n\r")
 INTERNAL = "_ansible_"
 """How Ansible's own entries among the options begin."""
 SELECTORS = ("devices", "claims[].devices")
-"""Options that are split into parts and stripped of blanks, so that they may have several lines."""
+"""Options that are split into parts and stripped of blanks, so that they may have several lines, and be long."""
+CONTENTS = ("_run.conf", "_run.manifest")
+"""Options that are the contents of files: they may have any character but NUL, and be longer still."""
 
-DICTIONARIES = ("claims[]", "claims[].guards", "guards", "pending_modules[]", "modules[]", "functions[]", "policy", "_run")
+DICTIONARIES = ("claims[]", "claims[].guards", "claims.guards", "guards", "pending_modules[]", "modules[]", "functions[]", "policy", "_run")
 """Options with options of their own: Ansible's look for these fails in what is none."""
 WHOLE_NUMBERS = ("timeout", "cpus")
 """Options that Ansible makes a number of, even of the text `inf`: that is an error of its own conversion."""
@@ -35,12 +38,8 @@ WHOLE_NUMBERS = ("timeout", "cpus")
 Place = tuple[t.Union[str, int], ...]
 
 
-def refuse_unusable(options: t.Mapping[t.Any, t.Any], lines: t.Collection[str] = SELECTORS, contents: t.Collection[str] = ()) -> None:
-    """Raises HostError for the first value that no option can mean, naming its option.
-
-    Options in ``lines`` may have line breaks, those in ``contents`` are the contents of files: they may have any character but NUL,
-    and be longer.  Both are written as `claims[].devices`.
-    """
+def refuse_unusable(options: t.Mapping[t.Any, t.Any]) -> None:
+    """Raises HostError for the first value that no option can mean, naming its option."""
     pending: list[tuple[Place, t.Any]] = [((str(name),), value) for name, value in options.items() if not str(name).startswith(INTERNAL)]
     count = 0
     # Not by recursion: options can be nested more deeply than Python calls functions.
@@ -63,9 +62,13 @@ def refuse_unusable(options: t.Mapping[t.Any, t.Any], lines: t.Collection[str] =
         elif isinstance(value, str):
             if kind in WHOLE_NUMBERS:
                 _refuse_endless(place, value)
-            _refuse_text(place, value, kind in lines or kind in contents, LONGEST_CONTENT if kind in contents else LONGEST)
+            _refuse_text(place, value, kind in SELECTORS or kind in CONTENTS, _longest(kind))
         elif isinstance(value, (int, float)):
             _refuse_number(place, value)
+
+
+def _longest(kind: str) -> int:
+    return LONGEST_CONTENT if kind in CONTENTS else LONGEST_LINES if kind in SELECTORS else LONGEST
 
 
 def _refuse_large(place: Place, value: t.Sized) -> None:
@@ -113,6 +116,6 @@ def _named(place: Place) -> str:
 
 
 def _kind(place: Place) -> str:
-    """A place as `lines` and `contents` write it: `claims[].devices`.  What is inside a list of selectors is one of them."""
+    """A place without numbers, as in `claims[].devices`.  What is inside a list of selectors is one of them."""
     kind = "".join("[]" if isinstance(part, int) else f".{part}" for part in place).lstrip(".")
     return kind.replace("devices[]", "devices")

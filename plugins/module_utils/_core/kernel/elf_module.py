@@ -140,7 +140,7 @@ class ModuleInfo:
     def read(cls, host: Host, path: str) -> ModuleInfo:
         """Read a module's file, compressed or not.  Raises HostError."""
         try:
-            return cls.parse(unpacked_bytes(host, host.read_bytes(path)), path)
+            return cls.parse(unpacked_bytes(host, host.read_large(path)), path)
         except CorruptFileError as error:
             raise HostError(f"{path} is not a kernel module: {error.msg}.") from error
 

@@ -15,6 +15,8 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
 KALLSYMS = "/proc/kallsyms"
+LARGEST = 128 << 20
+"""Bytes of it: a kernel for debugging, with all its modules, has a fifth of that."""
 SYMBOL = re.compile(r"__initcall__kmod_(\w+?)__\d+_\d+_(\w+?)(?:[0-7]s?|early|rootfs|con)$", re.MULTILINE)
 # Of modules that distributions build in, the same in Linux 6.1, 6.12 and 7.3.
 FUNCTIONS: t.Mapping[str, str] = {
@@ -95,7 +97,7 @@ def functions_of(symbols: str) -> dict[str, frozenset[str]]:
 
 def of_running(host: Host) -> t.Mapping[str, frozenset[str]]:
     """The running kernel's, read once."""
-    return host.once("initcalls", [KALLSYMS], lambda: functions_of(host.text_or_none(KALLSYMS) or ""))
+    return host.once("initcalls", [KALLSYMS], lambda: functions_of(host.text_or_none(KALLSYMS, LARGEST) or ""))
 
 
 def of_built_in(module: str) -> frozenset[str] | None:

@@ -10,7 +10,7 @@ import functools
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, cut
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import AliasIndex, AliasMatch, normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_file import module_name
 
@@ -182,7 +182,7 @@ def unknown_module_error(name: str, kernels: t.Sequence[Kernel], option: str) ->
     where = _listed(tuple(kernel.release for kernel in kernels), "no kernel with modules")
     meant = f"Did you mean {nearest}? " if nearest else ""
     return HostError(
-        f"{option}: there is no module {name} in {where}.",
+        f"{option}: there is no module {cut(name)} in {where}.",
         f"{meant}Check the spelling, or install the package that has the module.",
     )
 
@@ -223,4 +223,4 @@ def chosen_releases(host: Host, wanted: t.Sequence[str], option: str = "kernels"
 
 def _unknown(release: str, installed: tuple[str, ...], option: str) -> HostError:
     there = f"Installed are {', '.join(installed)}." if installed else "No kernel is installed together with its modules."
-    return HostError(f"{option}: kernel {release} is not installed.", there)
+    return HostError(f"{option}: kernel {cut(release)} is not installed.", there)

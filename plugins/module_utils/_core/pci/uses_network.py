@@ -133,7 +133,7 @@ class Network:
                 mask = str(ipaddress.IPv4Address(_native_v4(fields[7])))
                 network = ipaddress.IPv4Network((_native_v4(fields[1]), mask), strict=False)
                 yield network, fields[0], int(fields[2], 16) != 0
-            except (IndexError, ValueError):
+            except (IndexError, ValueError, OverflowError):
                 continue
 
     def _routes_v6(self) -> t.Iterator[Route]:
@@ -143,7 +143,7 @@ class Network:
                 network = ipaddress.IPv6Network((int(fields[0], 16), int(fields[1], 16)), strict=False)
                 if not int(fields[8], 16) & RTF_REJECT:
                     yield network, fields[9], int(fields[4], 16) != 0
-            except (IndexError, ValueError):
+            except (IndexError, ValueError, OverflowError):
                 continue
 
     # -- addresses

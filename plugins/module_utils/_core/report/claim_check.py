@@ -11,7 +11,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.apply.judgemen
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.unfinished import unfinished_work
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import AUTO, assign, modules_of, with_companions
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache import Cache
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, cut
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.contenders import kind_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import driver_names
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import ALL, OSRELEASE, chosen_releases, read_all
@@ -69,9 +69,11 @@ def compare(host: Host, request: ClaimCheckRequest, check_mode: bool) -> ClaimCh
 
 def _inventory(host: Host, hardware: tuple[Device, ...] | None) -> Inventory:
     if not host.is_dir("/"):
-        raise HostError(f"root: {host.root} is not a directory.", "Give the directory that the host's file system is mounted on.")
+        raise HostError(f"root: {cut(host.root)} is not a directory.", "Give the directory that the host's file system is mounted on.")
     if hardware is None and not host.is_dir(DEVICES):
-        raise HostError(f"root: {host.root} has no {DEVICES}, so no device can be claimed there.", "Describe the devices with hardware.")
+        raise HostError(
+            f"root: {cut(host.root)} has no {DEVICES}, so no device can be claimed there.", "Describe the devices with hardware."
+        )
     return inventory_of(host, hardware)
 
 

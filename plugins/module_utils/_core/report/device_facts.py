@@ -10,7 +10,7 @@ import gc
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache import Cache
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, cut
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import DEVICES, Inventory
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import select
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.cached_report import CachedReport, Wanted
@@ -59,7 +59,7 @@ def _no_collections() -> t.Iterator[None]:
 
 def _gather(host: Host, request: DeviceReportRequest, check_mode: bool) -> Result:
     if not host.is_dir("/"):
-        raise HostError(f"root: {host.root} is not a directory.", "Give the directory that the host's file system is mounted on.")
+        raise HostError(f"root: {cut(host.root)} is not a directory.", "Give the directory that the host's file system is mounted on.")
     described = request.hardware is not None
     inventory = inventory_of(host, request.hardware)
     if request.selectors is not None and not described and not host.is_dir(DEVICES) and not request.allow_missing:

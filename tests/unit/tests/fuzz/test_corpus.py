@@ -55,8 +55,7 @@ def test_a_message_that_shows_all_of_a_large_value_is_noticed() -> None:
 
 def test_what_takes_too_long_is_noticed() -> None:
     with pytest.raises(TimeoutError), limited(0.2):
-        while True:
-            pass
+        sum(iter(lambda: 1, 0))
 
 
 def test_an_input_is_kept_as_it_is_and_once(tmp_path: object, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -153,3 +153,17 @@ def test_a_rule_that_may_match_is_a_doubt(tree: Tree) -> None:
 def test_a_function_that_can_have_none_gets_none(tree: Tree) -> None:
     tree.file("/etc/udev/rules.d/70-vf.rules", 'SUBSYSTEM=="pci", ATTR{sriov_numvfs}="2"\n')
     assert set(later(tree).virtual_functions) == {NIC}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '<!DOCTYPE d [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">]><domain>&b;</domain>',
+        '<!DOCTYPE d [<!ENTITY a "a">]><domain>&a;</domain>'.encode("utf-16"),
+        "<domain>" * 100_000,
+    ],
+    ids=["entities", "entities in UTF-16", "deep"],
+)
+def test_a_domain_that_declares_entities_or_is_damaged_is_a_doubt_that_names_it(tree: Tree, text: str | bytes) -> None:
+    with_libvirt(tree).file(AUTOSTART, text)
+    assert any(AUTOSTART in doubt and "cannot be read" in doubt for doubt in later(tree).doubts)

@@ -90,7 +90,9 @@ def test_files_of_the_kernel_are_read_whole_though_they_have_no_size() -> None:
     assert len(Host().read_text("/proc/kallsyms")) > 1 << 16
 
 
-@pytest.mark.parametrize(("limit", "read"), [(LARGEST_TEXT, Host.read_text), (LARGEST_FILE, Host.read_bytes)])
+@pytest.mark.parametrize(
+    ("limit", "read"), [(LARGEST_TEXT, Host.read_text), (LARGEST_TEXT, Host.read_bytes), (LARGEST_FILE, Host.read_large)]
+)
 def test_a_file_of_the_largest_size_is_read_and_one_byte_more_is_not(
     tmp_path: Path, limit: int, read: t.Callable[[Host, str], t.Sized]
 ) -> None:

@@ -32,6 +32,7 @@ class Module:
 
     def __init__(self) -> None:
         self.warnings: list[str] = []
+        self.params: dict[str, t.Any] = {}
 
     def run_command(self, *_args: t.Any, **_options: t.Any) -> tuple[int, str, str]:
         return 0, "", ""
@@ -81,7 +82,11 @@ def test_an_error_of_the_system_is_one_sentence_that_names_the_file() -> None:
     assert ended(raising(PermissionError(13, "Permission denied", "/etc/x"))) == {"failed": True, "msg": "/etc/x: Permission denied."}
 
 
-def test_an_error_that_was_not_expected_is_one_sentence_that_says_where() -> None:
+def test_a_sentence_that_shows_a_whole_file_is_cut() -> None:
+    assert len(ended(raising(HostError("x" * 1_000_000)))["msg"]) < 5000
+
+
+def test_an_unexpected_error_is_one_sentence_that_says_where() -> None:
     result = ended(raising(RecursionError("maximum recursion depth exceeded")))
     assert result["failed"]
     assert re.fullmatch(

@@ -59,9 +59,9 @@ def test_a_selector_has_no_nul_all_the_same() -> None:
 
 def test_the_content_of_a_file_may_have_lines_and_be_long() -> None:
     content = "line\n" * LONGEST
-    refuse_unusable({"_run": {"conf": content}}, contents=("_run.conf",))
-    with pytest.raises(HostError, match=r"^_run\.conf: "):
-        refuse_unusable({"_run": {"conf": content}})
+    refuse_unusable({"_run": {"conf": content}})
+    with pytest.raises(HostError, match=r"^_run\.build: "):
+        refuse_unusable({"_run": {"build": content}})
 
 
 @pytest.mark.parametrize(

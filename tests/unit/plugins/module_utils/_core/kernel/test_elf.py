@@ -172,7 +172,7 @@ def row(start: int, length: int, kind: int = PROGBITS, name: int = 0) -> bytes:
         b"\x7fELF",
     ],
 )
-def test_a_table_that_lies_outside_of_the_file_or_twice_in_it_is_not_elf_file(data: bytes) -> None:
+def test_a_table_that_lies_outside_of_the_file_or_twice_in_it_is_not_an_elf_file(data: bytes) -> None:
     with pytest.raises(NotElfError):
         Elf.parse(data)
 
