@@ -10,6 +10,7 @@ import shutil
 import sys
 import tempfile
 import time
+import traceback
 import typing as t
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -164,9 +165,10 @@ class Campaign:
             try:
                 forked.collected(sorted(self.store.state.tests), work)
                 code = 0
-            except TrialError as error:
-                self.say(f"FAILED: {error}")
+            except BaseException:
+                traceback.print_exc()
             finally:
+                sys.stderr.flush()
                 sys.stdout.flush()
                 os._exit(code)
         _process, status = os.waitpid(process, 0)
