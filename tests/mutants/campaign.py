@@ -10,6 +10,7 @@ import shutil
 import sys
 import tempfile
 import time
+import traceback
 import typing as t
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -164,9 +165,10 @@ class Campaign:
             try:
                 forked.collected(sorted(self.store.state.tests), work)
                 code = 0
-            except TrialError as error:
-                self.say(f"FAILED: {error}")
+            except BaseException:
+                traceback.print_exc()
             finally:
+                sys.stderr.flush()
                 sys.stdout.flush()
                 os._exit(code)
         _process, status = os.waitpid(process, 0)
@@ -250,7 +252,8 @@ class Campaign:
         own = f"{room}test_{Path(mutant.file).stem}.py::"
         known = self.store.noticed_by.get(mutant.name)
         left = tests
-        for number, is_next in enumerate((lambda test: own in test or test == known, lambda test: room in test, lambda _test: True)):
+        order: tuple[Callable[[str], bool], ...] = (lambda test: own in test or test == known, lambda test: room in test, lambda _test: True)
+        for number, is_next in enumerate(order):
             chosen = [test for test in left if is_next(test)]
             left = [test for test in left if not is_next(test)]
             if chosen:

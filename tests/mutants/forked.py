@@ -147,9 +147,8 @@ def collected(paths: Sequence[str], work: Callable[[Session], None]) -> None:
     """Collect the tests below these paths, and do ``work`` with them.  Call it in a child.  Raises TrialError."""
     os.chdir(ROOT)
     session = Session(work)
-    code = pytest.main(
-        ["-q", "--capture=no", "--tb=no", "--no-header", "-p", "no:cacheprovider", "-p", "no:testinfra", *paths], plugins=[session]
-    )
+    arguments = ["-q", "--capture=no", "--tb=no", "--no-header", "-p", "no:cacheprovider", "-p", "no:testinfra"]
+    code = pytest.main([*arguments, *paths], plugins=[session])
     if session.error is not None:
         raise session.error
     if not session.items:

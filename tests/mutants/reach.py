@@ -170,8 +170,8 @@ class Recorder:
 
 def core_path(path: str) -> str | None:
     """A file's path below the core, under whatever name the collection was imported; None if it is not of the core."""
-    _before, core, below = path.partition("/plugins/module_utils/_core/")
-    return below if core else None
+    before, core, below = path.partition("/plugins/module_utils/_core/")
+    return below if core and not before.endswith("/tests/unit") else None
 
 
 def forget_answers() -> None:
