@@ -96,7 +96,7 @@ def test_a_function_that_has_such_a_device_now_may_have_it_then() -> None:
         ('ATTRS{subsystem_vendor}=="0x1000"', ""),
         ('ATTRS{revision}=="0xa1"', "card nic disk sound usb wireless odd"),
         ('ATTRS{class}=="0x010802"', "card nic disk sound usb wireless odd"),
-        ('ATTRS{device}=="0xa808"', "card nic disk sound usb wireless odd"),
+        ('ATTRS{device}=="0xa808"', "disk"),
         ('ATTRS{modalias}=="pci:*"', "card nic disk sound usb wireless odd"),
         ('ATTRS{subsystem}=="x"', "card nic disk sound usb wireless odd"),
         ('ATTRS{idVendor}=="0x144d"', "card nic disk sound usb wireless odd"),
