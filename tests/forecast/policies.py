@@ -288,7 +288,7 @@ def _claim(choice: random.Random, target: Target) -> Claim:
 
 # -- in words
 
-LEAST = {Answer.WON: 150, Answer.LOST: 20, Answer.OFF: 60}
+LEAST = {Answer.WON: 150, Answer.LOST: 20, Answer.OFF: 15}
 """So many answers of a kind the recorded boots have to give; files that are written otherwise than then give none."""
 
 

@@ -40,7 +40,7 @@ EACH = pytest.mark.parametrize(
 UNDOING = 'ENV{vfio_variants}=="off", ACTION=="add", SUBSYSTEM=="pci", ATTR{vendor}=="0x10de", ATTR{device}=="0x1db1"'
 
 
-def owners(tree: Tree) -> dict[str, tuple[str, str]]:
+def owners(tree: Tree) -> dict[str, tuple[str | None, str]]:
     """Who will have each card, and how sure that is."""
     told = device_info(tree.host(Commands(tree.root)))
     (release,) = told["devices"][0]["kernels"]
