@@ -138,7 +138,7 @@ class TestNetwork:
         host.over("enp4s0", "ovs-system")
         assert live(host)["changed"]
 
-    def test_an_interface_without_an_address_is_no_way_to_a_server(self, host: Host) -> None:
+    def test_an_interface_without_an_address_does_not_lead_to_a_server(self, host: Host) -> None:
         host.nic().file("/proc/net/if_inet6", f"fd{'0' * 29}1 02 40 00 80 eth9\n")
         host.fstab("files.example:/home /home nfs defaults 0 0").ssh("10.0.0.9", "10.0.0.1")
         assert live(host)["changed"]
