@@ -10,7 +10,7 @@ export TESTS TARGET COUNT SEED TABLE SCENARIO ROTATE CAMPAIGN KEEP_GOING PYTHON
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup test test-all demo vm vm-destroy bench mutants clean $(phases)
+.PHONY: help setup test test-all demo vm vm-destroy bench mutants faults clean $(phases)
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -51,6 +51,9 @@ bench: setup ## how long things take
 
 mutants: setup ## mistakes in the core that the unit tests have to notice; COUNT=number, SEED=word
 	@tools/run tests/mutants/run $(if $(COUNT),--count "$(COUNT)") $(if $(SEED),--seed "$(SEED)")
+
+faults: setup ## kills and failing calls at each file-system call of a run; writes docs/reliability.md
+	@tools/run tests/faults/run --record
 
 clean: ## remove what tools left behind; images and Python environments stay
 	@$(devtool) clean

@@ -10,8 +10,8 @@ import typing as t
 
 from ansible.utils.display import Display
 
-from ansible_collections.vfio.variants.plugins.modules.test_image import argument_spec
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.time_limit import checked_timeout
+from ansible_collections.vfio.variants.plugins.modules.test_image import argument_spec
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.action.controller_action import ControllerAction
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive import apt_sources
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.image import build_as_root

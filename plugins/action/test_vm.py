@@ -11,8 +11,8 @@ import typing as t
 from ansible.utils.display import Display
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.modules.test_vm import argument_spec
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.time_limit import checked_timeout
+from ansible_collections.vfio.variants.plugins.modules.test_vm import argument_spec
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.action.controller_action import ControllerAction
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive import apt_sources
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.image.image import Image

@@ -20,12 +20,13 @@ from ansible_collections.vfio.variants.tests.unit.module_calls import device_inf
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13, Tree
 
 IMAGE = f"/boot/initrd.img-{DEBIAN_13}"
+LOADER_COPY = "boot/loader-copy"
 LOADER_HOOKS = "/etc/initramfs/post-update.d"
 NOT_STATE = ("run", "var/cache")
 """Folders that are not a host's state: the lock, and what can be read again."""
-Entry = tuple[str, int, t.Union[bytes, str]]
+Entry = tuple[str, int, bytes | str]
 Snapshot = dict[str, Entry]
-Owners = dict[str, frozenset[t.Optional[str]]]
+Owners = dict[str, frozenset[str | None]]
 
 # As mkinitramfs does it, but from the tree that it is in: the real one packs this machine's files only.
 GENERATOR = r"""#!/bin/sh

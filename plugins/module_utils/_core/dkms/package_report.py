@@ -8,9 +8,9 @@ import dataclasses
 import typing as t
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.host.recovery import Recovery
     from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.module_check import ExpectedModule
     from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.plan import PackagePlan, PresentLevel
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.recovery import Recovery
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import Result
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.build_requirements import Requirement
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf_module import ModuleInfo

@@ -13,7 +13,6 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.apply.image_sy
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.arguments import claims_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.module_check import ExpectedModule
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.request import FolderOnHost, PackageRequest, SentSources
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.claim_check import ClaimCheckRequest
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.device_facts import DeviceReportRequest
 from ansible_collections.vfio.variants.plugins.modules import claim_info, device_claim, device_info, dkms_package, initramfs
