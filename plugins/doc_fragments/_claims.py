@@ -26,7 +26,8 @@ options:
       driver:
         description:
           - V(auto) selects the best variant driver that the kernel has for the device, which is the one with the most specific
-            C(vfio_pci:) alias, as libvirt does; if there is none, C(vfio-pci).
+            C(vfio_pci:) alias, as libvirt does, and whose file exists; if there is none, C(vfio-pci).
+          - V(variant) does the same, and fails if there is no variant driver for a device.
           - Anything else is the name of a driver or of its module; V(-) and V(_) are equivalent.
         type: str
         default: auto
@@ -74,7 +75,7 @@ options:
             choices: [ignore]
           companions:
             description:
-              - Unclaimed devices of an IOMMU group that are on another card, or are disks or network interfaces.
+              - Unclaimed devices of an IOMMU group that are on another card, or are storage controllers or network cards.
             type: str
             choices: [ignore]
           identical:
@@ -133,7 +134,7 @@ options:
         choices: [ignore]
       companions:
         description:
-          - Unclaimed devices of an IOMMU group that are on another card, or are disks or network interfaces.
+          - Unclaimed devices of an IOMMU group that are on another card, or are storage controllers or network cards.
         type: str
         choices: [ignore]
       identical:

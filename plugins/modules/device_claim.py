@@ -156,6 +156,12 @@ devices:
       description: The driver afterwards; in check mode, the predicted one. V(null) if the device is not bound.
       type: str
       sample: nvlink2gpu_vfio_pci
+    kind:
+      description:
+        - The kind of that driver. V(variant) for a VFIO driver for certain devices, V(generic) for C(vfio-pci), V(native) for a driver that
+          is not a VFIO driver, V(stub) for one such as C(pci-stub); V(null) if the device is not bound.
+      type: str
+      sample: variant
     driver_override:
       description: The C(driver_override) afterwards; in check mode, the predicted one.
       type: str

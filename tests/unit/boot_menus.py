@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import struct
 import typing as t
+import uuid
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.tests.unit.trees import Tree
@@ -132,10 +133,18 @@ def efi_variable(tree: Tree, name: str, value: str) -> Tree:
 
 
 def boot_option(
-    tree: Tree, number: int, path: str, title: str = "Linux", arguments: str = "", active: bool = True, on_disk: bool = True
+    tree: Tree,
+    number: int,
+    path: str,
+    title: str = "Linux",
+    arguments: str = "",
+    active: bool = True,
+    on_disk: bool = True,
+    partition: str = "",
 ) -> Tree:
     """A boot option of the firmware (EFI_LOAD_OPTION); not ``on_disk`` it is that of a network card."""
-    nodes = _device_node(4, 1, bytes(38)) if on_disk else _device_node(1, 1, bytes(2)) + _device_node(3, 11, bytes(33))
+    disk = bytes(20) + uuid.UUID(partition).bytes_le + bytes((2, 2)) if partition else bytes(38)
+    nodes = _device_node(4, 1, disk) if on_disk else _device_node(1, 1, bytes(2)) + _device_node(3, 11, bytes(33))
     if path:
         nodes += _device_node(4, 4, (path + "\0").encode("utf-16-le"))
     nodes += _device_node(0x7F, 0xFF, b"")

@@ -161,3 +161,11 @@ class Host:
 
     def commands(self) -> Commands:
         return Commands(self.tree.root)
+
+
+class Case(t.NamedTuple):
+    """``build`` makes the host; ``says`` is a part of the sentence; ``guard`` the guard that keeps the device."""
+
+    build: t.Callable[[Host], object]
+    guard: str
+    says: str

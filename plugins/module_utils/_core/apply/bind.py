@@ -12,13 +12,20 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.apply import b
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.bind_journal import OPERATION, Unfinished
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.judgement import Judge
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.bind_plan import Binding, is_viable, plan_bind, plan_release
-from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import AUTO, assign, companions, modules_of, with_companions
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import (
+    KEYWORDS,
+    assign,
+    companions,
+    modules_of,
+    with_companions,
+)
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guards import refuse
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.recovery import recover
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.recovery import Recovered
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.time_limit import checked_timeout
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.contenders import kind_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import driver_names
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel, running_release
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
@@ -63,6 +70,8 @@ class BoundDevice:
     steps: tuple[str, ...]
     can_be_opened: bool
     is_viable: bool
+    kind: str | None = None
+    """Of the driver that it has then: see `kind_of()`."""
 
     def result(self) -> Result:
         device = self.after
@@ -71,6 +80,7 @@ class BoundDevice:
             "id": device.id,
             "driver_before": self.before.driver or "",
             "driver": device.driver or "",
+            "kind": self.kind,
             "driver_override": device.driver_override or "",
             "iommu_group": device.iommu_group,
             "vfio_node": f"/dev/vfio/{device.iommu_group}" if self.can_be_opened else "",
@@ -110,7 +120,7 @@ def ensure(host: Host, request: BindRequest, check_mode: bool) -> BindResult:
     with contextlib.nullcontext() if check_mode else host.lock():
         recovery = recover(host, check_mode)
         host = recovery.host
-        kernel = Kernel.read(host, running_release(host)).with_pending(request.pending_modules)
+        kernel = Kernel.read(host, running_release(host)).checked(host).with_pending(request.pending_modules)
         inventory = Inventory.read(host)
         earlier = Unfinished.read(host, inventory)
         judge = Judge(host, inventory, request.claims, request.group == "claim")
@@ -146,7 +156,7 @@ def _bindings(
 ) -> tuple[Binding, ...]:
     claims = with_companions(request.claims, inventory) if request.group == "claim" else request.claims
     if request.state == "absent":
-        named = {normalize_module_name(claim.driver) for claim in claims if claim.driver != AUTO}
+        named = {normalize_module_name(claim.driver) for claim in claims if claim.driver not in KEYWORDS}
         return plan_release(_selected(claims, inventory), named, inventory, kernel, ours)
     names = driver_names(host, inventory, modules_of(claims, inventory, kernel), load, kernel)
     bindings = plan_bind(assign(claims, inventory, kernel, names))
@@ -193,6 +203,10 @@ def _result(bindings: t.Sequence[Binding], now: Inventory, kernel: Kernel, recov
 
 def _bound(item: Binding, device: Device, now: Inventory, kernel: Kernel) -> BoundDevice:
     grouped = device.iommu_group is not None
+    registered = now.drivers.get(device.driver or "")
+    module = (registered and registered.module) or device.driver
+    if item.rebind and item.modules and device.driver == item.driver:
+        module = item.modules[0]
     return BoundDevice(
         before=item.device,
         after=device,
@@ -200,6 +214,7 @@ def _bound(item: Binding, device: Device, now: Inventory, kernel: Kernel) -> Bou
         steps=item.steps if item.changed else (),
         can_be_opened=grouped and device.driver is not None and is_viable((device,), now, kernel),
         is_viable=grouped and is_viable(now.group_of(device), now, kernel),
+        kind=None if module is None else kind_of(normalize_module_name(module), kernel),
     )
 
 

@@ -22,6 +22,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors im
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_change import FileChange, diff, needed
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.journal import Journal
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.recovery import FILES
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.contenders import kind_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import driver_names
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import (
     OSRELEASE,
@@ -66,7 +67,7 @@ def _apply(host: Host, request: PolicyRequest, check_mode: bool) -> dict[str, t.
     if not check_mode:
         _write(host, plan.policy, plan.policy.steps(facts.existing))
         warnings += _reload(host, plan.policy, changes)
-    return _result(plan.policy, changes, plan.decisions, warnings)
+    return _result(plan.policy, changes, plan.decisions, warnings, facts.kernels)
 
 
 def prepare(host: Host, request: PolicyRequest, check_mode: bool) -> tuple[PolicyPlan, PolicyFacts, tuple[Boot, ...]]:
@@ -170,28 +171,38 @@ def _reload(host: Host, policy: Policy, changes: t.Sequence[FileChange]) -> tupl
 
 
 def _result(
-    policy: Policy, changes: t.Sequence[FileChange], decisions: t.Sequence[Decision], warnings: t.Sequence[str]
+    policy: Policy,
+    changes: t.Sequence[FileChange],
+    decisions: t.Sequence[Decision],
+    warnings: t.Sequence[str],
+    kernels: t.Sequence[Kernel] = (),
 ) -> dict[str, t.Any]:
     return {
         "changed": bool(changes),
         "diff": diff(changes),
         "policy": policy.result(),
-        "assignments": [row for decision in decisions for row in _assignments(decision)],
+        "assignments": [row for decision in decisions for row in _assignments(decision, kernels)],
         "warnings": list(dict.fromkeys(warnings)),
     }
 
 
-def _assignments(decision: Decision) -> t.Iterator[dict[str, t.Any]]:
-    kernels: dict[tuple[str, str], list[str]] = {}
+def _assignments(decision: Decision, kernels: t.Sequence[Kernel]) -> t.Iterator[dict[str, t.Any]]:
+    by_driver: dict[tuple[str, str], list[str]] = {}
     for choice in decision.choices:
-        kernels.setdefault((choice.module, choice.driver), []).append(choice.release)
-    for (module, driver), releases in kernels.items():
+        by_driver.setdefault((choice.module, choice.driver), []).append(choice.release)
+    for (module, driver), releases in by_driver.items():
         yield {
             "device": decision.device.address,
             "id": decision.device.id,
             "claim": decision.claim.index if decision.claim.index >= 0 else 0,
             "module": module,
             "driver": driver,
+            "kind": _kind(module, kernels),
             "strategy": decision.strategy,
             "kernels": releases,
         }
+
+
+def _kind(module: str, kernels: t.Sequence[Kernel]) -> str | None:
+    """Of the kernels that have it: where it is only to be installed on others, these do not know it."""
+    return next((kind_of(module, kernel) for kernel in kernels if kernel.has(module)), None)

@@ -8,13 +8,16 @@ import dataclasses
 import functools
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import next_boot
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import firmware, next_boot
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import companions, with_companions
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guards import Finding, Loss, identical, judge
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.iommu import BootArguments, refuse_without_iommu
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import CMDLINE, Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import OSRELEASE
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameter_types import parse_boolean
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameters import given_to
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.iommu import Iommu, is_default
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import select
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses import Arguments, HostUses
@@ -28,6 +31,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses import Use
     from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import Decision
 
+LOADED_VFIO, NO_IOMMU_MODE = "/sys/module/vfio", "enable_unsafe_noiommu_mode"
 ROOT_WORDS = ("root", "resume", "mount.usr", "usr")
 
 
@@ -128,7 +132,11 @@ class Judge:
             alike = [
                 other
                 for other in (self.inventory.devices if by_address else ())
-                if other.identity == device.identity and other.address not in self._claim_of and other.driver is not None
+                if other.identity == device.identity
+                # A renumbering changes the bus: a card's first function never becomes its second one.
+                and other.address.rpartition(":")[2] == device.address.rpartition(":")[2]
+                and other.address not in self._claim_of
+                and other.driver is not None
             ]
             found += identical(device, decision.claim, [(other, self.uses.of(other)) for other in alike])
         return tuple(found)
@@ -141,8 +149,15 @@ class Judge:
         if not vfio & set(modules):
             return
         iommu = Iommu.read(self.host, self.inventory)
-        if not (live and iommu.now):
+        if not (live and iommu.now) and not self._will_do_without(live):
             refuse_without_iommu(iommu, self._boots(), live)
+
+    def _will_do_without(self, live: bool) -> bool:
+        """Whether the configuration switches VFIO's no-IOMMU mode on; what is loaded does not read it again."""
+        if live and self.host.is_dir(LOADED_VFIO):
+            return False
+        given = [one for one in given_to(ModprobeConfig.read(self.host), "vfio") if one.name == NO_IOMMU_MODE]
+        return bool(given) and (given[-1].value is None or bool(parse_boolean(given[-1].value)))
 
     def _boots(self) -> tuple[BootArguments, ...]:
         running = self.host.text_or_none(OSRELEASE)
@@ -171,4 +186,6 @@ def arguments_of(host: Host, loader: NextBoot) -> Arguments:
     ]
     nfs = [value for cmdline, _where in lines for word in ("nfsroot", "root") for value in cmdline.values(word) if ":/" in value]
     servers = [value.partition(":/")[0].rpartition(":")[2] for value in nfs]
-    return Arguments(tuple(dict.fromkeys(consoles)), tuple(dict.fromkeys(roots)), tuple(dict.fromkeys(servers)))
+    started = firmware.current(host)
+    partitions = () if started is None or not started.partition else ((str(started), f"PARTUUID={started.partition}"),)
+    return Arguments(tuple(dict.fromkeys(consoles)), tuple(dict.fromkeys(roots)), tuple(dict.fromkeys(servers)), partitions)

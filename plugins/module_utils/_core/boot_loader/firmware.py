@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import struct
 import typing as t
+import uuid
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import efi_variables
 
@@ -21,6 +22,7 @@ ACTIVE = 1
 HARD_DRIVE, FILE_PATH = (4, 1), (4, 4)
 NETWORK = frozenset(((3, 11), (3, 12), (3, 13), (3, 24)))
 END = 0x7F
+GUID_TYPE = 2
 MOST_NODES = 64
 FALLBACK = "/EFI/BOOT/BOOTX64.EFI"
 """What an option that names only a disk starts, on x86."""
@@ -40,6 +42,8 @@ class BootOption:
     is_network: bool
     file: str
     arguments: str
+    partition: str = ""
+    """The GUID of the GPT partition that the file is on; empty if the option names none."""
 
     def __str__(self) -> str:
         return f"{self.name} ({self.title})" if self.title else self.name
@@ -77,7 +81,13 @@ def parse(name: str, content: bytes) -> BootOption | None:
         is_network=not NETWORK.isdisjoint(kinds),
         file="".join("/" + part.replace("\\", "/").strip("/") for part in names),
         arguments=_text(content[end + 2 + length :]),
+        partition=next((found for kind, body in path if kind == HARD_DRIVE for found in (_guid(body),) if found), ""),
     )
+
+
+def _guid(body: bytes) -> str:
+    """Of a hard drive's node: number, start, size, signature, format and the signature's type, which is 2 for a GUID."""
+    return str(uuid.UUID(bytes_le=body[20:36])) if len(body) >= 38 and body[37] == GUID_TYPE else ""
 
 
 def _nodes(path: bytes) -> t.Iterator[tuple[tuple[int, int], bytes]]:

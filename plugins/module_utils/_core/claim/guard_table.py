@@ -7,7 +7,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, shown
 
 REFUSE, IGNORE = "refuse", "ignore"
 
@@ -72,9 +72,9 @@ def parse_guards(given: object, option: str) -> dict[str, str]:
         if name in VITAL_GUARDS:
             raise HostError(f"{option}: nothing overrides the guard {name}.", f"Those that can be ignored are {', '.join(OPTIONAL)}.")
         if name not in OPTIONAL:
-            raise HostError(f"{option}: {name!r} is not a guard.", f"Those that can be ignored are {', '.join(OPTIONAL)}.")
+            raise HostError(f"{option}: {shown(name)} is not a guard.", f"Those that can be ignored are {', '.join(OPTIONAL)}.")
         if given[name] not in (None, IGNORE):
-            raise HostError(f"{option}.{name}: {given[name]!r} is not allowed.", f"Allowed is {IGNORE}; without it the guard applies.")
+            raise HostError(f"{option}.{name}: {shown(given[name])} is not allowed.", f"Allowed is {IGNORE}; without it the guard applies.")
     return {name: action for name, action in given.items() if action is not None}
 
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms import plan as dkms_plan
@@ -21,6 +22,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.stale_mod
     check_forgotten,
     check_removed,
     known_modules,
+    read_stale_indices,
     read_stale_modules,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree import DkmsPaths, PackageState, built_modules
@@ -52,7 +54,8 @@ class DkmsPackage:
         self._state = PackageState.read(host, self._paths, wanted.name)
         self._conf = self._read_conf()
         self._modules = self._known_modules()
-        self.plan = self._decide()
+        stale = read_stale_indices(host, self._paths, self._modules)
+        self.plan = dataclasses.replace(self._decide(), stale_indices=stale)
 
     # -- deciding
 
@@ -192,6 +195,8 @@ class DkmsPackage:
     def _verify(self) -> None:
         if self.plan.version is not None:
             self.report()
+            for release in self.plan.stale_indices:
+                check_forgotten(self._host, self._paths, release, ())
             return
         for active in self.plan.uninstalls:
             version = self._state.versions.get(active.version)

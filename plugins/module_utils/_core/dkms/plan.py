@@ -47,6 +47,8 @@ class PackagePlan:
     """Versions that are removed, with their sources."""
     stale_modules: tuple[StaleModule, ...] = ()
     """Modules that are removed although DKMS no longer lists them."""
+    stale_indices: tuple[str, ...] = ()
+    """Kernels whose files of depmod name a module that is gone."""
     result: t.Mapping[str, PresentLevel] = dataclasses.field(default_factory=dict)
     """By kernel: whether the package will be installed or built."""
     skipped: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -54,7 +56,7 @@ class PackagePlan:
 
     @property
     def changed(self) -> bool:
-        return self.needs_dkms or bool(self.stale_modules)
+        return self.needs_dkms or bool(self.stale_modules or self.stale_indices)
 
     @property
     def needs_dkms(self) -> bool:
@@ -65,7 +67,7 @@ class PackagePlan:
     def module_trees(self) -> tuple[str, ...]:
         """Kernels whose module trees are changed."""
         gone = (*(active.release for active in self.uninstalls), *(module.release for module in self.stale_modules))
-        return tuple(dict.fromkeys((*gone, *self.installs)))
+        return tuple(dict.fromkeys((*gone, *self.installs, *self.stale_indices)))
 
     def without(self, excluded: t.Mapping[str, str]) -> PackagePlan:
         """The plan if DKMS itself refuses some kernels."""
@@ -154,9 +156,11 @@ def as_text(plan: PackagePlan, state: PackageState, digest: str | None) -> tuple
     before = {f"sources of {version.version}": _short(version.digest) for version in state.versions.values() if version.digest}
     before.update(_kernel_lines(state))
     before.update({module.path: f"{module.version}, which DKMS does not list" for module in plan.stale_modules})
+    before.update({f"depmod's files of kernel {release}": "name a module that is gone" for release in plan.stale_indices})
     gone = (*plan.removes, *((plan.version,) if plan.replaces_sources else ()))
     lost = {f"sources of {version}" for version in plan.removes}
     lost.update(module.path for module in plan.stale_modules)
+    lost.update(f"depmod's files of kernel {release}" for release in plan.stale_indices)
     lost.update(f"kernel {active.release}" for active in plan.uninstalls)
     lost.update(f"kernel {release}" for version in gone if version in state.versions for release in state.versions[version].builds)
     after = {line: text for line, text in before.items() if line not in lost}

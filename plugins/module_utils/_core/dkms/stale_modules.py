@@ -132,17 +132,29 @@ def check_removed(host: Host, paths: DkmsPaths, package: str, release: str, modu
         raise HostError(f"{left[0]} still exists although DKMS removed {package} from kernel {release}.", "Remove it manually.")
 
 
-def check_forgotten(host: Host, paths: DkmsPaths, release: str, modules: t.Iterable[str]) -> None:
-    """Raise HostError if depmod's files of a kernel still list one of these modules, and its file is gone."""
+def read_stale_indices(host: Host, paths: DkmsPaths, modules: t.Collection[str]) -> tuple[str, ...]:
+    """The kernels whose files of depmod name a module that is gone: a removal that was killed leaves them behind."""
+    releases = (release for release in host.names(paths.install) if not release.startswith("."))
+    return tuple(release for release in releases if _forgotten(host, paths, release, modules))
+
+
+def _forgotten(host: Host, paths: DkmsPaths, release: str, modules: t.Iterable[str]) -> tuple[str, ...]:
+    """The modules that depmod's files of a kernel name and whose files are gone: of these, and of those that are not the kernel's own."""
     here = f"{paths.install}/{release}"
     if not host.is_file(f"{here}/modules.dep"):
-        return
+        return ()
     files = {normalize_module_name(name): path for path, name, _needed in DEP_LINE.findall(host.read_text(f"{here}/modules.dep"))}
     wanted = {normalize_module_name(name) for name in modules}
-    listed = {name for name in wanted if name in files and not host.exists(absolute(here, files[name]))}
+    checked = {name: path for name, path in files.items() if name in wanted or not path.startswith("kernel/")}
+    listed = {name for name, path in checked.items() if not host.exists(absolute(here, path))}
     aliases = host.read_text(f"{here}/modules.alias") if host.is_file(f"{here}/modules.alias") else ""
     named = {line.rpartition(" ")[2] for line in aliases.splitlines() if line.startswith("alias ")}
-    stale = sorted(listed | (named & wanted - files.keys()))
+    return tuple(sorted(listed | (named & wanted - files.keys())))
+
+
+def check_forgotten(host: Host, paths: DkmsPaths, release: str, modules: t.Iterable[str]) -> None:
+    """Raise HostError if depmod's files of a kernel still name a module that is gone."""
+    stale = _forgotten(host, paths, release, modules)
     if stale:
         raise HostError(f"depmod's files of kernel {release} still name the module {stale[0]}, which is gone.", f"Run `depmod {release}`.")
 

@@ -14,6 +14,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.block_device import exclusively_open
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache_dir import CacheDirectory, open_private
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.command import Completed, Runner, run_bounded
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.durable import (
     is_leftover,
     move,
@@ -25,6 +26,13 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.durable i
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.lock import LOCK_DIRECTORY, LOCK_TIMEOUT, locked
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.read_log import CONTENT, LINK, NAMES, STATUS, TYPE, ReadLog, Seen
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.regular_file import (
+    LARGEST_FILE,
+    LARGEST_TEXT,
+    UnfitFileError,
+    open_regular,
+    read_regular,
+)
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.sysfs import (
     DirectoryHandle,
     Unfinished,
@@ -35,27 +43,9 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.sysfs imp
 
 T = t.TypeVar("T")
 MISSING = (errno.ENOENT, errno.ENOTDIR)
-# GNU timeout's own exit codes: 124 after SIGTERM, 137 after SIGKILL
-TIMED_OUT = (124, 137)
 MAX_LINKS = 40
 POLL = 0.05
 """Seconds between two polls of what the kernel or another process does."""
-
-
-class Completed(t.NamedTuple):
-    """A finished command: exit code and decoded output."""
-
-    rc: int
-    stdout: str
-    stderr: str
-
-
-class Runner(t.Protocol):
-    """Runs a command; `AnsibleModule.run_command` is one."""
-
-    def __call__(
-        self, args: list[str], *, data: bytes | None, binary_data: bool, environ_update: dict[str, str] | None
-    ) -> tuple[int, str, str]: ...
 
 
 class ModuleLike(t.Protocol):
@@ -165,14 +155,15 @@ class Host:
 
     # -- reading
 
-    def read_bytes(self, path: str) -> bytes:
-        """The content of a file.  Raises HostError if it cannot be read."""
+    def read_bytes(self, path: str, most: int = LARGEST_FILE) -> bytes:
+        """The content of a regular file of at most ``most`` bytes.  Raises HostError if it cannot be read, or is none."""
         try:
-            with open(self._whole(path), "rb") as file:
-                content = file.read()
-        except OSError as error:
+            content = read_regular(self._whole(path), path, most)
+        except (OSError, UnfitFileError) as error:
             if self._read_log is not None:
                 self._read_log.record_content(path, None)
+            if isinstance(error, UnfitFileError):
+                raise
             raise HostError(f"{path} cannot be read: {error.strerror}.") from error
         if self._read_log is not None:
             self._read_log.record_content(path, content)
@@ -180,17 +171,20 @@ class Host:
 
     def read_text(self, path: str) -> str:
         """The content of a text file; bytes that are not UTF-8 become surrogates.  Raises HostError if it cannot be read."""
-        return self.read_bytes(path).decode("utf-8", "surrogateescape")
+        return self.read_bytes(path, LARGEST_TEXT).decode("utf-8", "surrogateescape")
 
     def text_or_none(self, path: str) -> str | None:
-        """The stripped content of a file or attribute; None if it does not exist or cannot be read."""
+        """The stripped content of a file or attribute; None if it does not exist or cannot be read.
+
+        Raises UnfitFileError where something else is in the file's place: to take it for missing would be to guess.
+        """
+        content: bytes | None = None
         try:
-            with open(self._whole(path), "rb") as file:
-                content = file.read()
-        except OSError:
-            content = None
-        if self._read_log is not None:
-            self._read_log.record_content(path, content)
+            with contextlib.suppress(OSError):
+                content = read_regular(self._whole(path), path, LARGEST_TEXT)
+        finally:
+            if self._read_log is not None:
+                self._read_log.record_content(path, content)
         return None if content is None else content.decode("utf-8", "surrogateescape").strip()
 
     def head(self, path: str, most: int) -> bytes | None:
@@ -204,21 +198,21 @@ class Host:
             return None
 
     @contextlib.contextmanager
-    def open(self, path: str) -> t.Iterator[t.BinaryIO]:
-        """Open a file to read it in pieces.  Raises HostError if it cannot be opened."""
+    def open(self, path: str, most: int | None = None) -> t.Iterator[t.BinaryIO]:
+        """Open a regular file, of at most ``most`` bytes, to read it in pieces.  Raises HostError if it cannot be opened."""
         if self._read_log is not None:
             self.stat(path)
         try:
-            file = open(self._whole(path), "rb")  # noqa: SIM115 - closed below
+            handle = open_regular(self._whole(path), path, most)
         except OSError as error:
             raise HostError(f"{path} cannot be read: {error.strerror}.") from error
-        with file:
+        with os.fdopen(handle, "rb") as file:
             yield file
 
     def open_directory(self, path: str) -> DirectoryHandle:
         """Open a directory to read many small files in it, in a `with` statement.  Raises HostError if it cannot be opened."""
         try:
-            return DirectoryHandle(self._open_directory(path))
+            return DirectoryHandle(self._open_directory(path), is_trusted=self.root == "/")
         except OSError as error:
             raise HostError(f"{path} cannot be listed: {error.strerror}.") from error
 
@@ -349,6 +343,11 @@ class Host:
             return False
         return exclusively_open(node, timeout) is not False
 
+    @property
+    def is_root(self) -> bool:
+        """Whether this process may do everything."""
+        return os.geteuid() == 0
+
     def which(self, command: str) -> str | None:
         """The path of a command; None if this host does not have it."""
         for folder in ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"):
@@ -369,8 +368,9 @@ class Host:
         ok: t.Container[int] = (0,),
         stdin: bytes | None = None,
         env: dict[str, str] | None = None,
+        largest_file: int | None = None,
     ) -> Completed:
-        """Run a command for ``timeout`` seconds at most.
+        """Run a command for ``timeout`` seconds at most; it cannot write a file of more than ``largest_file`` bytes.
 
         Raises HostError if it cannot start, does not end in time, or ends with a code that is not in ``ok``.
         """
@@ -378,16 +378,7 @@ class Host:
             raise HostError(f"{argv[0]} cannot be run: this host is read-only.")
         if self._read_log is not None:
             self._read_log.record_command()
-        bounded = ["timeout", "--kill-after=5", f"{timeout:g}", *argv]
-        rc, stdout, stderr = self._runner(bounded, data=stdin, binary_data=True, environ_update={"LC_ALL": "C", **(env or {})})
-        if rc in TIMED_OUT and rc not in ok:
-            raise HostError(f"`{' '.join(argv)}` did not end within {timeout:g} s.")
-        if rc not in ok:
-            last = (stderr or stdout).strip().splitlines()[-1:] or ["no output"]
-            raise HostError(
-                f"`{' '.join(argv)}` failed with exit code {rc}: {last[0].rstrip('.')}.", facts={"stdout": stdout, "stderr": stderr}
-            )
-        return Completed(rc, stdout, stderr)
+        return run_bounded(self._runner, argv, timeout, ok, stdin, env, largest_file)
 
     # -- writing
 

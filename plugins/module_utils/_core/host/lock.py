@@ -11,7 +11,7 @@ import os
 import time
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache_dir import open_private
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache_dir import DIRECTORY_MODE, open_private
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 
 # Not /run/lock, where every user can create files: one of them could hold the lock, or put a FIFO in its place.
@@ -45,19 +45,23 @@ def _open(place: str) -> int:
         # In a tree that was never booted, its parent does not exist either.
         os.makedirs(os.path.dirname(place), exist_ok=True)
         directory = open_private(place, create=True)
+        if directory is None and os.geteuid() != 0:
+            raise _needs_root()
         if directory is None:
-            raise HostError(
-                f"{LOCK_DIRECTORY} does not belong to this user alone, so it cannot hold the lock.",
-                "This needs root: set `become: true`. As root, remove the directory.",
-            )
+            raise HostError(f"{LOCK_DIRECTORY} does not belong to root alone, so it cannot hold the lock.", "Remove it.")
         try:
+            os.fchmod(directory, DIRECTORY_MODE)
             return os.open(LOCK_FILE, FLAGS, 0o600, dir_fd=directory)
         finally:
             os.close(directory)
     except OSError as error:
         if error.errno in (errno.EACCES, errno.EPERM):
-            raise HostError("Changing this host needs root.", "Set `become: true`.") from error
+            raise _needs_root() from error
         raise HostError(f"{LOCK_DIRECTORY}/{LOCK_FILE} cannot be opened: {error.strerror}.") from error
+
+
+def _needs_root() -> HostError:
+    return HostError("Changing this host needs root.", "Set `become: true`.")
 
 
 def _take(handle: int, timeout: float) -> None:

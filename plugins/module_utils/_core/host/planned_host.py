@@ -13,6 +13,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.regular_file import LARGEST_FILE
 
 
 class PlannedHost(Host):
@@ -29,9 +30,9 @@ class PlannedHost(Host):
         self._modes = modes or {}
         self._folders = frozenset(folder for path, content in planned.items() if content is not None for folder in _above(path))
 
-    def read_bytes(self, path: str) -> bytes:
+    def read_bytes(self, path: str, most: int = LARGEST_FILE) -> bytes:
         if path not in self._planned:
-            return super().read_bytes(path)
+            return super().read_bytes(path, most)
         content = self._planned[path]
         if content is None:
             raise HostError(f"{path} cannot be read: it is to be removed.")
@@ -44,11 +45,11 @@ class PlannedHost(Host):
         return content.decode("utf-8", "surrogateescape").strip()
 
     @contextlib.contextmanager
-    def open(self, path: str) -> t.Iterator[t.BinaryIO]:
+    def open(self, path: str, most: int | None = None) -> t.Iterator[t.BinaryIO]:
         if path in self._planned:
             yield io.BytesIO(self.read_bytes(path))
             return
-        with super().open(path) as file:
+        with super().open(path, most) as file:
             yield file
 
     def names(self, path: str) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ import errno
 import os
 import re
 import select
+import stat as stat_bits
 import struct
 import typing as t
 
@@ -16,7 +17,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.interrupt
 
 # The kernel limits an attribute to one page; those of a PCI function fit into the smallest page size.
 ATTRIBUTE = 4096
-READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW
+READ = os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 LIST = READ | os.O_DIRECTORY
 AFTER_SIGNAL = 5.0
 """Seconds to wait for what a child process is doing when a signal ends the run."""
@@ -34,8 +35,10 @@ class DirectoryHandle:
     takes half the time of one written as a generator.
     """
 
-    def __init__(self, handle: int) -> None:
+    def __init__(self, handle: int, is_trusted: bool = False) -> None:
+        """``is_trusted`` if the kernel made the directory, so that its files are files."""
         self._handle = handle
+        self._is_trusted = is_trusted
 
     def __enter__(self) -> DirectoryHandle:
         return self
@@ -61,6 +64,8 @@ class DirectoryHandle:
     def attribute(self, name: str) -> str | None:
         """The stripped content of an attribute; None if it does not exist or cannot be read.  A link is not followed."""
         try:
+            if not self._is_trusted and not stat_bits.S_ISREG(os.stat(name, dir_fd=self._handle, follow_symlinks=False).st_mode):
+                return None
             handle = os.open(name, READ, dir_fd=self._handle)
         except OSError:
             return None

@@ -28,6 +28,7 @@ UseGuard = t.Literal["root", "boot", "swap", "route", "connection", "console", "
 """The guard that keeps the function for the sake of a use; `claim/guards.py` says what each is."""
 NETWORK_CLASS = 0x02
 OPEN_TIMEOUT = 5.0
+VSOCK = ("vmw_vsock_virtio_transport", "virtio_vsock")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -46,6 +47,8 @@ class Arguments:
     roots: tuple[tuple[str, str], ...] = ()
     servers: tuple[str, ...] = ()
     """Of a root file system on NFS."""
+    partitions: tuple[tuple[str, str], ...] = ()
+    """Those that the firmware has started the host from, as PARTUUID=, with the boot option."""
 
 
 class HostUses:
@@ -81,6 +84,8 @@ class HostUses:
     def _below(self, below: Below) -> t.Iterator[Use]:
         yield from self._disks(below)
         yield from self._interfaces(below)
+        if self._network.may_be_no_network and any(self._host.link_name(f"{folder}/driver") in VSOCK for folder in below.virtio):
+            yield Use("this SSH connection may run over its socket (vsock)", "connection")
         yield from (Use(clause) for clause in self._processes.using(below.nodes.values()))
         if below.mediated:
             yield Use(f"it has {_count(below.mediated, 'mediated device')} ({below.mediated[0]})")
@@ -120,7 +125,7 @@ class HostUses:
 
     @functools.cached_property
     def _entries(self) -> tuple[Entry, ...]:
-        return uses_mounts.read_entries(self._host, self._arguments.roots)
+        return uses_mounts.read_entries(self._host, self._arguments.roots, self._arguments.partitions)
 
     @functools.cached_property
     def _storage(self) -> Storage:
@@ -137,11 +142,12 @@ class HostUses:
             elif self._storage.backing(entry).tags and self._has_shared_folder(below, self._storage.backing(entry).tags):
                 yield Use(entry.what, entry.guard)
         for node in below.disks:
-            # A disk with partitions, or of which another one is made, is always held.
-            is_divided = any(other.folder.startswith(f"{node.folder}/") for other in below.disks) or self._host.names(
-                f"{node.folder}/holders"
-            )
-            if node.name not in known and not is_divided and self._host.is_held(node.name, node.number, OPEN_TIMEOUT):
+            # A disk with partitions is always held.
+            holders = self._host.names(f"{node.folder}/holders")
+            is_divided = any(other.folder.startswith(f"{node.folder}/") for other in below.disks)
+            if holders:
+                yield Use(f"{node.name} is a part of /dev/{holders[0]}", "data_mounts")
+            elif node.name not in known and not is_divided and self._host.is_held(node.name, node.number, OPEN_TIMEOUT):
                 yield self._held(node)
 
     def _held(self, node: Node) -> Use:
@@ -174,9 +180,9 @@ class HostUses:
             if network.carries(own, interface):
                 yield Use(f"{interface} carries the default route", "route")
         for carrier in network.connection_interfaces():
-            if carrier is None:
+            if carrier is None and network.may_carry(own):
                 yield Use("over which interface this SSH connection runs cannot be determined, and it may be this one", "connection")
-            elif network.carries(own, carrier):
+            elif carrier is not None and network.carries(own, carrier):
                 yield Use(f"{carrier} carries this SSH connection ({network.connection_address()})", "connection")
         yield from self._remote_disks(own)
         yield from self._plain_interfaces(below, own)
@@ -185,7 +191,7 @@ class HostUses:
         for server in self._arguments.servers:
             if any(self._network.carries(own, name) for name in self._network.interfaces_to(server)):
                 yield Use(f"the root file system is on {server}", "root")
-        up = next((name for name in own if self._network.is_up(name)), None)
+        up = next((name for name in own if self._network.is_up(name)), None) if self._network.may_carry(own) else None
         for entry in self._entries if up is not None else ():
             backing = self._storage.backing(entry)
             via = {name for server in backing.servers for name in self._network.interfaces_to(server)} | backing.interfaces

@@ -16,6 +16,8 @@ if t.TYPE_CHECKING:
 MOUNTINFO, SWAPS, FSTAB, CRYPTTAB = "/proc/self/mountinfo", "/proc/swaps", "/etc/fstab", "/etc/crypttab"
 UNITS = ("/etc/systemd/system", "/run/systemd/system", "/run/systemd/generator", "/run/systemd/generator.late")
 UNIT_LINE = re.compile(r"^(What|Where|Options)=(.*)$", re.MULTILINE)
+POOLS = "/proc/spl/kstat/zfs"
+"""One folder for each imported pool of ZFS (spa_stats_init() in OpenZFS)."""
 PROXMOX_ESPS = "/etc/kernel/proxmox-boot-uuids"
 LARGEST = 4 << 20
 ROOT_PLACES = frozenset(("/", "/usr", "/var", "/etc", "/lib", "/nix", "/nix/store", "/gnu/store", "/sysroot", "/ostree"))
@@ -52,8 +54,11 @@ def guard_of(place: str) -> MountGuard:
     return "boot" if place in BOOT_PLACES or place == "/boot" or place.startswith("/boot/") else "data_mounts"
 
 
-def read_entries(host: Host, roots: t.Sequence[tuple[str, str]] = ()) -> tuple[Entry, ...]:
-    """Everything that is in use or is needed at boot.  ``roots`` are pairs of where a kernel's arguments name a disk, and its name."""
+def read_entries(host: Host, roots: t.Sequence[tuple[str, str]] = (), partitions: t.Sequence[tuple[str, str]] = ()) -> tuple[Entry, ...]:
+    """Everything that is in use or is needed at boot.
+
+    ``roots`` are pairs of where a kernel's arguments name a disk, and its name; ``partitions`` of a boot option and its partition.
+    """
     found = (
         *mounts(host),
         *_swaps(host),
@@ -61,6 +66,12 @@ def read_entries(host: Host, roots: t.Sequence[tuple[str, str]] = ()) -> tuple[E
         *_units(host),
         *_crypttab(host),
         *(Entry(f"{source} is named by {where}", "root", source) for where, source in roots),
+        *(Entry(f"the firmware has started this host from {source} ({option})", "boot", source) for option, source in partitions),
+        *(
+            Entry(f"the pool {pool} is imported", "data_mounts", pool, "zfs")
+            for pool in _names(host, POOLS)
+            if host.is_dir(f"{POOLS}/{pool}")
+        ),
         *(Entry(f"UUID={uuid} is an EFI partition of {PROXMOX_ESPS}", "boot", f"UUID={uuid}") for uuid in _lines(host, PROXMOX_ESPS)),
     )
     return tuple(dict.fromkeys(found))
@@ -98,7 +109,8 @@ def _fstab(host: Host) -> t.Iterator[Entry]:
         is_swap = kind == "swap" or place in ("none", "swap")
         guard = "data_mounts" if is_swap else guard_of(place)
         at_boot = "noauto" not in options or "x-systemd.automount" in options
-        if at_boot and ("nofail" not in options or guard != "data_mounts"):
+        # A boot partition that is only mounted for updates is no less needed.
+        if guard in ("root", "boot") or (at_boot and "nofail" not in options):
             use = "for swap" if is_swap else f"for {place}"
             yield Entry(
                 f"{source} is needed at boot {use} ({FSTAB}:{number})", guard, source, kind, options, None, "" if is_swap else place

@@ -56,6 +56,10 @@ class Network:
         """Whether it may carry traffic: it is not known to be down."""
         return self._host.text_or_none(f"{NETWORK}/{interface}/operstate") not in ("down", "notpresent", "lowerlayerdown")
 
+    def may_carry(self, own: t.Collection[str]) -> bool:
+        """Whether an interface of ``own`` has an address, or that cannot be determined: without one no connection of the host uses it."""
+        return not self.addresses or any(self.addresses.get(name) for name in own)
+
     def carries(self, own: t.Collection[str], interface: str) -> bool:
         """Whether traffic of ``interface`` may go through one of ``own``, a device's interfaces with those above them."""
         if interface in own:
@@ -185,10 +189,16 @@ class Network:
         if scope:
             return (scope,)
         wanted = _address(local)
-        if wanted is not None and wanted.is_loopback:
+        if wanted is None or wanted.is_loopback:
             return ()
         owning = [name for name, found in self.addresses.items() if wanted in map(_address, found)]
         return tuple(dict.fromkeys((*owning, *self.interfaces_to(client), *(() if owning else self.interfaces_to(local))))) or (None,)
+
+    @property
+    def may_be_no_network(self) -> bool:
+        """Whether this process descends from an SSH connection without IP addresses: sshd calls both ends UNKNOWN."""
+        found = _ssh_connection(self._host)
+        return found is not None and _address(found[1]) is None
 
     def connection_address(self) -> str:
         """This host's address in that connection."""

@@ -56,7 +56,8 @@ class Processes:
             if found.path in names or found.number in numbers or found.address in addresses:
                 yield found.what
         if self._unreadable and (names or addresses):
-            yield f"which files {self._unreadable} processes have open cannot be read, so whether they use it cannot be determined"
+            need = "" if self._host.is_root else " without root (`become: true`)"
+            yield f"which files {self._unreadable} processes have open cannot be read{need}, so whether they use it cannot be determined"
 
     def has_persistence_daemon(self) -> bool:
         return PERSISTENCE_DAEMON in self._commands

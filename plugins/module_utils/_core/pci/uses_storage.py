@@ -62,7 +62,9 @@ class Storage:
     def __init__(self, host: Host, entries: t.Sequence[Entry]) -> None:
         self._host = host
         self.entries = entries
-        self._mounted = sorted((entry for entry in entries if entry.is_mounted), key=lambda entry: len(entry.place), reverse=True)
+        # What is mounted now comes first, then what will be at boot.
+        placed = [entry for entry in entries if entry.place and (entry.source or entry.is_mounted)]
+        self._placed = sorted(placed, key=lambda entry: (len(entry.place), entry.is_mounted), reverse=True)
         self._known: dict[Entry, Backing] = {}
 
     def backing(self, entry: Entry) -> Backing:
@@ -131,22 +133,25 @@ class Storage:
             backing.servers.add(match[1] or match[2])
 
     def _collect_layers(self, entry: Entry, backing: Backing, layer: int) -> None:
-        """A file system of layers depends on those that its directories are in."""
+        """A file system of layers depends on those that its directories are in; mergerfs has these as its source."""
         found = False
-        for option in entry.options:
-            name, _equals, value = option.partition("=")
-            for path in value.replace(":", "\n").split("\n") if name in PATH_OPTIONS else ():
-                below = self._mount_of(path.partition("=")[0], entry)
+        listed = [entry.source if entry.source.startswith("/") else ""]
+        listed += [value for name, _equals, value in (option.partition("=") for option in entry.options) if name in PATH_OPTIONS]
+        for value in listed:
+            for path in value.split(":") if value else ():
+                # Docker's are relative to the folder of the mount point's.
+                whole = path if path.startswith("/") else posixpath.join(posixpath.dirname(entry.place), path)
+                below = self._mount_of(whole.partition("=")[0], entry)
                 found = found or (below is not None and below.kind not in ("tmpfs", "ramfs", "rootfs"))
                 if below is not None:
                     self._collect(below, backing, layer + 1)
         backing.unknown = backing.unknown or not found
 
     def _mount_of(self, path: str, without: Entry | None = None) -> Entry | None:
-        """The mount that a path is in."""
+        """The mount that a path is in, now or at boot."""
         if not path.startswith("/"):
             return None
-        inside = (entry for entry in self._mounted if path == entry.place or path.startswith(f"{entry.place.rstrip('/')}/"))
+        inside = (entry for entry in self._placed if path == entry.place or path.startswith(f"{entry.place.rstrip('/')}/"))
         return next((entry for entry in inside if entry != without), None)
 
     def _collect_disks(self, entry: Entry, backing: Backing, layer: int) -> None:
@@ -209,8 +214,9 @@ class Storage:
                 backing.pools.add("")
             else:
                 self._collect_transport(base, backing)
-        if entry.guard == "swap" and entry.source.startswith("/") and not entry.source.startswith("/dev/"):
-            mount = self._mount_of(entry.source)
+        # A swap file, a file that is mounted as a loop device, a folder that is mounted elsewhere.
+        if not entry.is_mounted and entry.source.startswith("/") and not entry.source.startswith("/dev/"):
+            mount = self._mount_of(entry.source, entry)
             if mount is not None:
                 self._collect(mount, backing, layer + 1)
 

@@ -10,7 +10,7 @@ import posixpath
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, cut
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_change import FileChange, FileState, needed
 
 DEFAULT_NAME = "vfio-variants"
@@ -163,7 +163,7 @@ def absent(name: str) -> Policy:
 def check_name(name: str) -> str:
     if not NAME.fullmatch(name):
         raise HostError(
-            f"name: '{name}' cannot name a policy.",
+            f"name: '{cut(name)}' cannot name a policy.",
             "Use up to 64 lower-case letters, digits, dashes and underscores, a letter or digit first.",
         )
     return name

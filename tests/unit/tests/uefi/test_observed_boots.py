@@ -91,6 +91,17 @@ def test_the_firmware_took_the_option_that_was_chosen(tmp_path: Path) -> None:
         assert choice.option.name == f"Boot{current:04X}"
 
 
+def test_the_partition_of_an_option_is_the_one_that_the_loader_was_started_from(tmp_path: Path) -> None:
+    compared = 0
+    for number, boot in enumerate(BOOTS):
+        option = firmware.current(host_of(tmp_path / str(number), boot))
+        loader = boot.variable("LoaderDevicePartUUID")
+        if loader is not None and option is not None and option.partition:
+            assert option.partition == loader.decode("utf-16-le").rstrip("\0").lower()
+            compared += 1
+    assert compared
+
+
 def test_the_kernels_parameters_have_the_size_of_what_was_loaded() -> None:
     def size(boot: SeenBoot) -> int:
         extended, low = (

@@ -73,6 +73,11 @@ class TestCompanions:
         assert live(host)["changed"]
         assert policy(host)["changed"]
 
+    def test_an_idle_disk_controller_of_the_same_card_does_not(self, host: Host) -> None:
+        host.function("gpu").function("ahci", "0000:03:00.1", group=3)
+        for said in refused(host):
+            assert said.startswith("0000:03:00.1 (8086:a282), which shares IOMMU group 3 with 0000:03:00.0, is not claimed:")
+
     def test_a_claim_of_its_own_is_enough(self, host: Host) -> None:
         host.function("gpu").function("ahci", OTHER, group=3)
         assert live(host, devices=[CARD, OTHER])["changed"]
@@ -133,6 +138,18 @@ class TestNetwork:
         host.over("enp4s0", "ovs-system")
         assert live(host)["changed"]
 
+    def test_an_interface_without_an_address_is_no_way_to_a_server(self, host: Host) -> None:
+        host.nic().file("/proc/net/if_inet6", f"fd{'0' * 29}1 02 40 00 80 eth9\n")
+        host.fstab("files.example:/home /home nfs defaults 0 0").ssh("10.0.0.9", "10.0.0.1")
+        assert live(host)["changed"]
+        host.file("/proc/net/if_inet6", f"fd{'0' * 29}1 02 40 00 80 enp3s0\n")
+        for said in refused(host, {"guards": {"in_use": "ignore", "data_mounts": "ignore"}}):
+            assert "over which interface this SSH connection runs cannot be determined" in said
+
+    def test_a_network_card_has_no_part_in_a_connection_without_addresses(self, host: Host) -> None:
+        host.nic().ssh("UNKNOWN", "UNKNOWN")
+        assert live(host)["changed"]
+
 
 class TestBlacklist:
     def blacklisting(self, host: Host) -> dict[str, t.Any]:
@@ -183,6 +200,11 @@ class TestIdenticalCards:
             policy(host)
         assert policy(host, {"guards": {"identical": "ignore"}})["changed"]
         assert live(host)["changed"]
+
+    def test_another_port_of_the_card_never_has_its_address(self, host: Host) -> None:
+        host.function("nic").function("nic", "0000:03:00.1", group=77).interface("enp3s0f1", "/sys/devices/pci0000:03/0000:03:00.1")
+        host.route("enp3s0f1")
+        assert not [text for text in policy(host)["warnings"] if "mistaken" in text]
 
     def test_a_claim_by_id_of_both_names_them(self, host: Host) -> None:
         host.function("gpu").function("gpu", OTHER)
@@ -281,6 +303,17 @@ class TestIommu:
     def test_vfio_without_an_iommu_is_possible_on_request(self, host: Host) -> None:
         self.without(host, INTEL).file("/sys/module/vfio/parameters/enable_unsafe_noiommu_mode", "Y\n")
         assert live(host)["changed"]
+
+    @pytest.mark.parametrize(("value", "allowed"), [("1", True), ("Y", True), ("0", False)])
+    def test_vfio_will_work_without_an_iommu_where_its_options_say_so(self, host: Host, value: str, allowed: bool) -> None:
+        self.without(host, INTEL).file("/etc/modprobe.d/vfio.conf", f"options vfio enable_unsafe_noiommu_mode={value}\n")
+        if not allowed:
+            refused(host)
+            return
+        assert live(host)["changed"]
+        host.file("/sys/module/vfio/parameters/enable_unsafe_noiommu_mode", "N\n")
+        with pytest.raises(HostError, match="This host has no IOMMU"):
+            live(host)
 
     def test_a_driver_that_is_not_vfio_needs_none(self, host: Host) -> None:
         assert not live(self.without(host, INTEL), driver="nouveau")["changed"]

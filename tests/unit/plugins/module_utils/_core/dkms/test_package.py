@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import typing as t
 from pathlib import Path
 
@@ -424,3 +425,32 @@ def test_a_build_that_was_made_in_the_same_run_is_not_made_again(dkms: ModelDkms
         DkmsPackage(dkms.host, wanted(sources())).build([release])
     make(dkms, sources())
     assert dkms.calls.count("dkms build") == 2
+
+
+@pytest.mark.parametrize("again", [True, False])
+@pytest.mark.parametrize("records", [True, False])
+def test_after_a_removal_that_was_killed_depmod_runs(dkms: ModelDkms, again: bool, records: bool) -> None:
+    make(dkms, sources())
+    for release in (DEBIAN_12, DEBIAN_13):
+        dkms.tree.place(f"/lib/modules/{release}/{KO}").unlink()
+    if not records:
+        shutil.rmtree(dkms.tree.place("/var/lib/dkms/gpu"))
+        shutil.rmtree(dkms.tree.place("/usr/src/gpu-1.0"))
+    aliases = dkms.tree.place(f"/lib/modules/{DEBIAN_13}/modules.alias")
+    assert "gpu_vfio_pci" in aliases.read_text()
+    fields = {} if again else {"level": "absent"}
+    assert make(dkms, sources(), **fields)["changed"]
+    assert ("gpu_vfio_pci" in aliases.read_text()) == again
+    assert not make(dkms, sources(), **fields)["changed"]
+
+
+def test_depmod_runs_although_nothing_says_which_package_had_the_module(dkms: ModelDkms) -> None:
+    make(dkms, sources())
+    dkms.tree.place(f"/lib/modules/{DEBIAN_13}/{KO}").unlink()
+    shutil.rmtree(dkms.tree.place("/var/lib/dkms/gpu"))
+    shutil.rmtree(dkms.tree.place("/usr/src/gpu-1.0"))
+    result = make(dkms, None, name="other", level="absent")
+    assert result["changed"]
+    assert result["diff"]["before"] == f"depmod's files of kernel {DEBIAN_13}: name a module that is gone\n"
+    assert "gpu_vfio_pci" not in dkms.tree.place(f"/lib/modules/{DEBIAN_13}/modules.dep").read_text()
+    assert "gpu_vfio_pci" in dkms.tree.place(f"/lib/modules/{DEBIAN_12}/modules.dep").read_text()

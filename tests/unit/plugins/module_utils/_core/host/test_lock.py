@@ -27,6 +27,12 @@ def test_the_lock_is_in_a_directory_that_only_its_owner_can_enter(tmp_path: Path
     assert stat.S_IMODE(os.stat(f"{tmp_path}{LOCK_DIRECTORY}/lock").st_mode) == 0o600
 
 
+def test_a_directory_that_others_can_enter_is_closed_to_them(tmp_path: Path) -> None:
+    (tmp_path / "lock").mkdir(mode=0o755)
+    with locked(str(tmp_path / "lock"), 5):
+        assert stat.S_IMODE((tmp_path / "lock").stat().st_mode) == 0o700
+
+
 def test_a_write_that_is_left_behind_does_not_keep_the_lock(tmp_path: Path) -> None:
     # Opening a pipe that nobody reads waits, as a driver's remove() waits for a user of the device.
     os.mkfifo(tmp_path / "unbind")
@@ -60,14 +66,14 @@ def test_a_directory_that_others_can_write_to_does_not_hold_the_lock(tmp_path: P
     place = tmp_path / "lock"
     place.mkdir()
     place.chmod(0o777)
-    with pytest.raises(HostError, match=f"{LOCK_DIRECTORY} does not belong to this user alone"), locked(str(place), 5):
+    with pytest.raises(HostError, match=r"does not belong to root alone|needs root"), locked(str(place), 5):
         pass
 
 
 def test_a_link_does_not_hold_the_lock(tmp_path: Path) -> None:
     (tmp_path / "elsewhere").mkdir()
     (tmp_path / "lock").symlink_to("elsewhere")
-    with pytest.raises(HostError, match="does not belong to this user alone"), locked(str(tmp_path / "lock"), 5):
+    with pytest.raises(HostError, match=r"does not belong to root alone|needs root"), locked(str(tmp_path / "lock"), 5):
         pass
     assert list((tmp_path / "elsewhere").iterdir()) == []
 
@@ -80,8 +86,11 @@ def test_a_fifo_in_place_of_the_lock_does_not_hang(tmp_path: Path) -> None:
         assert time.monotonic() - begun < 5
 
 
-def test_without_root_it_is_one_sentence(tmp_path: Path) -> None:
+@pytest.mark.parametrize("exists", [True, False])
+def test_without_root_it_is_one_sentence(tmp_path: Path, exists: bool) -> None:
     """As another user than the directory's owner; as root by giving root up in a child process."""
+    if exists:
+        (tmp_path / "run").mkdir(mode=0o700)
     tmp_path.chmod(0o555)
     reader, writer = os.pipe()
     child = os.fork()

@@ -1,0 +1,87 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The role judges a whole request before its first change, and asks the same of the judgement as of the change."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import typing as t
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ansible_collections.vfio.variants.tests.unit.rooms import ROOT
+
+ROLES = ROOT / "roles"
+TASKS = ROLES / "vfio_host/tasks"
+Task = dict[str, t.Any]
+
+
+def tasks(path: Path) -> list[Task]:
+    """The tasks of a file, with those of the files that it includes in their place."""
+    found: list[Task] = []
+    for task in yaml.safe_load(path.read_text(encoding="utf-8")):
+        role, file = task.get("ansible.builtin.include_role"), task.get("ansible.builtin.include_tasks")
+        if role is not None:
+            found += tasks(ROLES / role["name"].rpartition(".")[2] / "tasks" / role.get("tasks_from", "present.yml"))
+        else:
+            found += [task] if file is None else tasks(path.parent / file)
+    return found
+
+
+def calls(name: str, module: str) -> list[tuple[bool, Task]]:
+    """Each call of a module, whether it only predicts, and its options."""
+    return [(task.get("check_mode", False), task[module]) for task in tasks(TASKS / name) if module in task]
+
+
+def changes(task: Task) -> bool:
+    reads = {"ansible.builtin.set_fact", "ansible.builtin.assert", "vfio.variants.claim_info", "vfio.variants.device_info"}
+    return not task.get("check_mode") and not reads & task.keys()
+
+
+@pytest.mark.parametrize(
+    ("name", "modules"), [("present.yml", {"boot_policy", "device_claim", "dkms_package"}), ("absent.yml", {"device_claim"})]
+)
+def test_everything_is_judged_before_the_first_change(name: str, modules: set[str]) -> None:
+    found = tasks(TASKS / name)
+    first = next(place for place, task in enumerate(found) if changes(task))
+    judged = {key.rpartition(".")[2] for task in found[:first] for key in task if key.startswith("vfio.variants.")}
+    assert judged >= modules
+
+
+@pytest.mark.parametrize(
+    ("name", "module"),
+    [("present.yml", "boot_policy"), ("present.yml", "device_claim"), ("present.yml", "dkms_package"), ("absent.yml", "device_claim")],
+)
+def test_what_is_judged_is_what_is_done(name: str, module: str) -> None:
+    made = calls(name, f"vfio.variants.{module}")
+    judged = next(options for only_predicts, options in made if only_predicts)
+    assert judged in [options for only_predicts, options in made if not only_predicts]
+
+
+def play(folder: Path, **options: t.Any) -> str:
+    """What Ansible says when the role fails on this machine."""
+    role = {"role": "vfio.variants.vfio_host", "vars": {"vfio_host_drivers": False, **options}}
+    path = folder / "play.yml"
+    path.write_text(json.dumps([{"hosts": "all", "gather_facts": False, "roles": [role]}]), encoding="utf-8")
+    command = ["ansible-playbook", "--inventory", "localhost,", "--connection", "local", str(path)]
+    ran = subprocess.run(command, capture_output=True, check=False, timeout=240, text=True)
+    assert ran.returncode == 2, ran.stdout + ran.stderr
+    return ran.stdout + ran.stderr
+
+
+@pytest.mark.parametrize("state", ["present", "absent"])
+def test_a_play_with_a_wrong_claim_stops_before_anything_is_changed(tmp_path: Path, state: str) -> None:
+    said = play(tmp_path, vfio_host_state=state, vfio_host_claims=[{"devices": "10de:1db"}])
+    assert "claims[0].devices: '10de:1db' is not an ID" in said
+    assert f"judge_{state}.yml" in said
+    assert " changed=0 " in said
+
+
+def test_guards_that_there_are_not_are_refused_by_the_roles_arguments(tmp_path: Path) -> None:
+    said = play(tmp_path, vfio_host_claims=[{"devices": "10de:1db1", "guards": {"root": "ignore"}}])
+    assert "root" in said
+    assert "Validating arguments" in said
+    assert "Judge" not in said
