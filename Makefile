@@ -10,7 +10,7 @@ export TESTS TARGET COUNT SECONDS SEED TABLE SCENARIO ROTATE CAMPAIGN KEEP_GOING
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup test test-all demo vm vm-destroy bench mutants fuzz clean $(phases)
+.PHONY: help setup test test-all demo vm vm-destroy bench mutants fuzz faults clean $(phases)
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -54,6 +54,9 @@ mutants: setup ## mistakes in the core that the unit tests have to notice; COUNT
 
 fuzz: setup ## hostile input for every parser, every option and whole hosts, ten minutes; SECONDS=number, SEED=number
 	@tools/run tests/fuzz/run $(if $(SECONDS),--seconds "$(SECONDS)") $(if $(SEED),--seed "$(SEED)")
+
+faults: setup ## kills and failing calls at each file-system call of a run; writes docs/reliability.md
+	@tools/run tests/faults/run --record
 
 clean: ## remove what tools left behind; images and Python environments stay
 	@$(devtool) clean

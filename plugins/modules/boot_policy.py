@@ -14,7 +14,8 @@ author:
 description:
   - Writes udev rules, modprobe configuration, and configuration of the initramfs generators, so that each claimed device is bound
     to its driver at boot, even if the initramfs contains its native driver.
-  - Either all files are written, or none. The first line of each says which policy it belongs to; other files are never touched.
+  - Either all files are written, or none; whenever a run is killed, each device has its old or its new driver at the next boot, and the
+    next run undoes what was begun. The first line of each says which policy it belongs to; other files are never touched.
   - Before anything is written, the next boot of each kernel is predicted from the host as it will be with the policy's files in
     place and the initramfs images rebuilt. If a claimed device will not be bound to its driver, or only by chance, the module fails
     and names the file and line that decide; what cannot be determined is a warning that says why.
@@ -119,6 +120,29 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+recovered:
+  description:
+    - What earlier runs that did not come to their end had left behind, and what this run did about it; in check mode, what it would do.
+    - Each but V(removed) is a warning as well. See C(docs/reliability.md).
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    operation:
+      description: The module that had begun it, V(temporary files) or V(staged builds).
+      type: str
+      sample: boot_policy
+    outcome:
+      description:
+        - V(undone) if everything is as before, V(finished) if it is complete, V(removed) for files that had no use any more.
+        - V(left) if something is left to do, which C(what) says.
+      type: str
+      sample: undone
+    what:
+      description: Sentences, or the paths of what was removed.
+      type: list
+      elements: str
+      sample: ["/etc/udev/rules.d/70-vfio-variants.rules was removed."]
 policy:
   description: The policy's files and modules, as M(vfio.variants.initramfs) takes them. The same in check mode.
   returned: success

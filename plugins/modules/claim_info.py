@@ -186,6 +186,24 @@ failures:
   type: list
   elements: str
   sample: []
+unfinished:
+  description:
+    - What runs that did not come to their end have left behind. The next run of a module that changes the host undoes or finishes it.
+    - Without root privileges only temporary files can be seen.
+  returned: success or unmet expectation
+  type: list
+  elements: dict
+  contains:
+    operation:
+      description: The module that had begun it, or V(temporary files).
+      type: str
+      sample: device_claim
+    what:
+      description: Sentences on the state that it has left.
+      type: list
+      elements: str
+      sample:
+        - "0000:01:00.0 has driver none and driver_override vfio-pci; run device_claim with `state: present` or `state: absent`."
 check_mode:
   description:
     - Whether the module ran in check mode, so that files which earlier tasks of the play would have written do not exist.

@@ -18,7 +18,9 @@ description:
   - If the host needs a device or is using it, the module fails before it changes anything, and names the process, file system or
     network interface; see O(claims[].guards).
   - The module fails before it changes anything if the kernel has no IOMMU, because no VFIO driver can take a device then.
-  - Each step has a time limit. If one fails, every device is bound to its former driver again.
+  - Each step has a time limit. If one fails, or a signal ends the run, every device is bound to its former driver again.
+  - A driver that does not release a device cannot be stopped. The module leaves the process that waits for it behind, which does not
+    hold up other runs, and says how each device is left and what to do.
   - The bindings are lost at the next boot; M(vfio.variants.boot_policy) makes them permanent.
 extends_documentation_fragment:
   - vfio.variants._attributes
@@ -70,6 +72,68 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+recovered:
+  description:
+    - What earlier runs that did not come to their end had left behind, and what this run did about it; in check mode, what it would do.
+    - Each but V(removed) is a warning as well. See C(docs/reliability.md).
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    operation:
+      description: The module that had begun it, V(temporary files) or V(staged builds).
+      type: str
+      sample: boot_policy
+    outcome:
+      description:
+        - V(undone) if everything is as before, V(finished) if it is complete, V(removed) for files that had no use any more.
+        - V(left) if something is left to do, which C(what) says.
+      type: str
+      sample: undone
+    what:
+      description: Sentences, or the paths of what was removed.
+      type: list
+      elements: str
+      sample: ["/etc/udev/rules.d/70-vfio-variants.rules was removed."]
+left:
+  description: How each device is left that was touched before the module failed.
+  returned: on failure, if a device was touched
+  type: list
+  elements: dict
+  contains:
+    address:
+      description: The device's address.
+      type: str
+      sample: "0000:01:00.0"
+    driver:
+      description: The driver that it is bound to; empty if it is not bound.
+      type: str
+      sample: nouveau
+    driver_override:
+      description: Its C(driver_override).
+      type: str
+      sample: nvlink2gpu_vfio_pci
+    restored:
+      description: Whether it is as before.
+      type: bool
+      sample: false
+    hint:
+      description: What to do about it if it is not.
+      type: str
+waiting:
+  description: The process that still waits for the kernel after a time limit, which nothing can end.
+  returned: on failure, after a time limit
+  type: dict
+  contains:
+    process:
+      description: The process's ID.
+      type: int
+      sample: 4711
+    stack:
+      description: The kernel functions that it waits in, innermost first; empty if the kernel does not show them.
+      type: list
+      elements: str
+      sample: [vfio_unregister_group_dev, vfio_pci_core_unregister_device]
 devices:
   description: The claimed devices, and the other devices in their IOMMU groups.
   returned: success

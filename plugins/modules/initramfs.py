@@ -112,6 +112,29 @@ EXAMPLES = r"""
 """
 
 RETURN = r"""
+recovered:
+  description:
+    - What earlier runs that did not come to their end had left behind, and what this run did about it; in check mode, what it would do.
+    - Each but V(removed) is a warning as well. See C(docs/reliability.md).
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    operation:
+      description: The module that had begun it, V(temporary files) or V(staged builds).
+      type: str
+      sample: boot_policy
+    outcome:
+      description:
+        - V(undone) if everything is as before, V(finished) if it is complete, V(removed) for files that had no use any more.
+        - V(left) if something is left to do, which C(what) says.
+      type: str
+      sample: undone
+    what:
+      description: Sentences, or the paths of what was removed.
+      type: list
+      elements: str
+      sample: ["/etc/udev/rules.d/70-vfio-variants.rules was removed."]
 kernels:
   description: The result for each kernel, by release.
   returned: success

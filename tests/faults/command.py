@@ -22,7 +22,7 @@ from ansible_collections.vfio.variants.tests.faults.scenarios import Scenario, s
 from ansible_collections.vfio.variants.tests.faults.trial import Bench
 
 ERRORS = {"EIO": (errno.EIO, False), "ENOSPC": (errno.ENOSPC, True), "EROFS": (errno.EROFS, True)}
-MEMORY = "/dev/shm"  # noqa: S108 - only mkdtemp() writes there
+MEMORY = "/dev/shm"
 DISTURBED_BY_ERRORS = ("none to mixed", "mixed to none", "image of blacklist with")
 """Scenarios in which calls fail, too; in all others processes are only killed."""
 

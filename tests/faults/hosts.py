@@ -20,6 +20,7 @@ from ansible_collections.vfio.variants.tests.unit.module_calls import device_inf
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13, Tree
 
 IMAGE = f"/boot/initrd.img-{DEBIAN_13}"
+LOADER_COPY = "boot/loader-copy"
 LOADER_HOOKS = "/etc/initramfs/post-update.d"
 NOT_STATE = ("run", "var/cache")
 """Folders that are not a host's state: the lock, and what can be read again."""

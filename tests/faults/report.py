@@ -22,10 +22,11 @@ Counts = Mapping[str, Mapping[str, Mapping[str, int]]]
 
 def known() -> dict[str, str]:
     """The recorded scenarios, with their kinds."""
-    return {name: kind for kind, rows in _read().items() for name in rows}
+    return {name: kind for kind, rows in counts().items() for name in rows}
 
 
-def _read() -> dict[str, dict[str, dict[str, int]]]:
+def counts() -> dict[str, dict[str, dict[str, int]]]:
+    """The recorded counts by kind, scenario and column."""
     found: dict[str, dict[str, dict[str, int]]] = json.loads(COUNTS.read_text(encoding="utf-8")) if COUNTS.exists() else {}
     return found
 
@@ -34,24 +35,24 @@ def record(name: str, kind: str, row: Mapping[str, int]) -> None:
     """Write a scenario's counts, and the page with them; several programs can go through different scenarios."""
     with SOURCE.open("rb") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        counts = _read()
-        counts.setdefault(kind, {})[name] = {column: row.get(column, 0) for column in COLUMNS}
+        found = counts()
+        found.setdefault(kind, {})[name] = {column: row.get(column, 0) for column in COLUMNS}
         COUNTS.parent.mkdir(exist_ok=True)
-        COUNTS.write_text(json.dumps(dict(sorted(counts.items())), indent=1) + "\n", encoding="utf-8")
-        PAGE.write_text(page(counts, PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+        COUNTS.write_text(json.dumps(dict(sorted(found.items())), indent=1) + "\n", encoding="utf-8")
+        PAGE.write_text(page(found, PAGE.read_text(encoding="utf-8")), encoding="utf-8")
 
 
-def page(counts: Counts, text: str) -> str:
+def page(shown: Counts, text: str) -> str:
     """The page with the table of these counts in place of the old one."""
     head, _begin, rest = text.partition(BEGIN)
     _old, _end, tail = rest.partition(END)
-    return f"{head}{BEGIN}\n\n{table(counts)}\n{END}{tail}"
+    return f"{head}{BEGIN}\n\n{table(shown)}\n{END}{tail}"
 
 
-def table(counts: Counts) -> str:
-    every = [row for rows in counts.values() for row in rows.values()]
+def table(shown: Counts) -> str:
+    every = [row for rows in shown.values() for row in rows.values()]
     lines = [HEAD, "|---|--:|--:|--:|--:|--:|--:|"]
-    lines += [_line(kind, list(rows.values())) for kind, rows in counts.items()]
+    lines += [_line(kind, list(rows.values())) for kind, rows in shown.items()]
     return "\n".join([*lines, _line("**all**", every), ""])
 
 

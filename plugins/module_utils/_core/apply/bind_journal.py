@@ -74,14 +74,23 @@ def read(host: Host) -> tuple[Rebinding, ...]:
 
 
 def _parsed(entry: object) -> Rebinding | None:
-    names = {field.name for field in dataclasses.fields(Rebinding)}
     if not isinstance(entry, dict) or not isinstance(entry.get("address"), str):
         return None
-    values = {key: value for key, value in entry.items() if key in names and (value is None or isinstance(value, (str, int)))}
-    try:
-        return Rebinding(**values)
-    except TypeError:
-        return None
+
+    def text(name: str) -> str | None:
+        value = entry.get(name)
+        return value if isinstance(value, str) else None
+
+    process = entry.get("process")
+    return Rebinding(
+        entry["address"],
+        text("driver"),
+        text("override"),
+        text("wanted_driver"),
+        text("wanted_override"),
+        process if isinstance(process, int) else 0,
+        text("started") or "",
+    )
 
 
 @dataclasses.dataclass(frozen=True)

@@ -103,7 +103,9 @@ def _with_rebuilt(recovery: Recovery, plans: t.Sequence[KernelPlan]) -> Recovery
     """What waits for this module is finished by it, for the kernels whose images it rebuilds."""
     rebuilt = [plan.image for plan in plans if plan.reasons]
     done = tuple(
-        dataclasses.replace(item, outcome="finished", what=tuple(f"{image} is rebuilt, and the boot loader's hooks run." for image in found))
+        dataclasses.replace(
+            item, outcome="finished", what=tuple(f"{image} is rebuilt, and the boot loader's hooks run." for image in found)
+        )
         if item.outcome == "left" and (found := [image for image in rebuilt if any(sentence.startswith(image) for sentence in item.what)])
         else item
         for item in recovery.done

@@ -121,7 +121,7 @@ def _put_in_place(host: Host, plan: KernelPlan, new: str) -> None:
     kept = kept_name(plan.image)
     if not _hooks(host):
         host.rename(new, plan.image)
-        host.remove(kept)
+        _forget(host, kept)
         return
     had = host.is_file(plan.image)
     if had:
@@ -137,7 +137,12 @@ def _put_in_place(host: Host, plan: KernelPlan, new: str) -> None:
             else:
                 host.remove(plan.image)
         raise
-    host.remove(kept)
+    _forget(host, kept)
+
+
+def _forget(host: Host, kept: str) -> None:
+    if host.is_file(kept):
+        host.remove(kept)
 
 
 def _hooks(host: Host) -> tuple[str, ...]:

@@ -50,7 +50,9 @@ def run_bounded(
         raise HostError(f"`{' '.join(argv)}` did not end within {timeout:g} s.")
     if rc not in ok:
         last = (stderr or stdout).strip().splitlines()[-1:] or ["no output"]
-        raise HostError(f"`{' '.join(argv)}` failed with exit code {rc}: {last[0]}", facts={"stdout": stdout, "stderr": stderr})
+        raise HostError(
+            f"`{' '.join(argv)}` failed with exit code {rc}: {last[0].rstrip('.')}.", facts={"stdout": stdout, "stderr": stderr}
+        )
     return Completed(rc, stdout, stderr)
 
 

@@ -8,6 +8,7 @@ last one is made, or is undone.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import posixpath
 import typing as t
@@ -60,8 +61,9 @@ class Journal:
         self._host.write_atomic(self.path, f"{text}\n".encode(), 0o600)
 
     def close(self) -> None:
-        """The operation is complete, or undone.  Raises HostError."""
-        self._host.remove(self.path)
+        """The operation is complete, or undone.  A journal that cannot be removed does no harm: the next run finds that nothing is left."""
+        with contextlib.suppress(HostError):
+            self._host.remove(self.path)
         remove_if_empty(self._host, DIRECTORY)
 
     def is_of_this_boot(self, record: t.Mapping[str, t.Any]) -> bool:

@@ -85,7 +85,7 @@ class DirectoryHandle:
 
 
 class Unfinished(t.NamedTuple):
-    """Work that did not end in time: the process that is left behind, and the kernel functions that it waits in, innermost first."""
+    """Work that did not end in time: the process that is left behind with it, and in which kernel functions, innermost first."""
 
     process: int
     stack: tuple[str, ...]

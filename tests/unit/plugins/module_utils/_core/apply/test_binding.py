@@ -227,7 +227,7 @@ def test_while_a_process_still_waits_the_next_run_says_so_and_does_not_leave_ano
 
 
 def test_while_a_process_still_waits_other_devices_can_be_claimed(tree: Tree, hanging: Hanging) -> None:
-    with pytest.raises(HostError) as caught:
+    with pytest.raises(HostError):
         device_claim(hanging, devices=GPU, timeout=5)
     result = device_claim(hanging, devices=NIC, timeout=5)
     assert state(tree)[NIC] == CLAIMED_STATE[NIC]

@@ -70,7 +70,9 @@ class ModelDkms:
     def _depmod(self, release: str) -> tuple[int, str, str]:
         here = self.tree.place(f"/lib/modules/{release}")
         dep, alias = "", ""
-        for path in sorted(here.rglob("*.ko"), key=lambda path: ("weak-updates" not in path.parts, not {"updates", "extra"} & set(path.parts))):
+        for path in sorted(
+            here.rglob("*.ko"), key=lambda path: ("weak-updates" not in path.parts, not {"updates", "extra"} & set(path.parts))
+        ):
             dep += f"{path.relative_to(here)}:\n"
             if path.stat().st_size > 4:
                 info = ModuleInfo.parse(path.read_bytes(), str(path))

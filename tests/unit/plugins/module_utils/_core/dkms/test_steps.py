@@ -37,7 +37,7 @@ def call(dkms: ModelDkms, check_mode: bool = False, **said: t.Any) -> dict[str, 
 
 
 def test_a_run_looks_then_builds_for_each_kernel_and_then_puts_all_in_place(dkms: ModelDkms) -> None:
-    assert call(dkms, step="look") ["_todo"] == {"sources": True, "builds": [DEBIAN_12, DEBIAN_13]}
+    assert call(dkms, step="look")["_todo"] == {"sources": True, "builds": [DEBIAN_12, DEBIAN_13]}
     for release in (DEBIAN_12, DEBIAN_13):
         assert call(dkms, step="build", build=release, archive=ARCHIVE) == {"changed": False}
         assert dkms.calls[-1] == "dkms build"

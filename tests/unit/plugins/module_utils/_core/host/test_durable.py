@@ -71,7 +71,7 @@ def test_a_file_system_that_cannot_synchronize_directories_is_none_that_fails(tm
 
 def test_a_file_that_cannot_be_moved_is_where_it_was(tmp_path: Path) -> None:
     host = Tree(tmp_path).file("/boot/new", "new").host()
-    with pytest.raises(HostError, match="^/boot/new cannot be moved to /efi/image: No such file or directory.$"):
+    with pytest.raises(HostError, match=r"^/boot/new cannot be moved to /efi/image: No such file or directory\.$"):
         host.rename("/boot/new", "/efi/image")
 
 
