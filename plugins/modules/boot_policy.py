@@ -158,6 +158,10 @@ assignments:
       description: The driver.
       type: str
       sample: nvlink2gpu_vfio_pci
+    kind:
+      description: The driver's kind, as in RV(vfio.variants.device_claim#module:devices[].kind).
+      type: str
+      sample: variant
     strategy:
       description: How the driver wins.
       type: str

@@ -133,12 +133,14 @@ devices:
     kernels:
       description:
         - The result of each kernel's boot, by release.
-        - C(claimed) is the driver of the claim on that kernel, C(would_change) the smallest change that makes it win; the other
+        - C(claimed) is the driver of the claim on that kernel, C(kind) its kind as in
+          RV(vfio.variants.device_claim#module:devices[].kind), C(would_change) the smallest change that makes it win; the other
           fields are as in RV(vfio.variants.device_info#module:devices[].next_boot).
       type: dict
       sample:
         6.12.107+deb13-amd64:
           claimed: vfio-pci
+          kind: generic
           winner: vfio-pci
           certainty: certain
           stage: initramfs

@@ -41,10 +41,6 @@ options:
     type: str
     choices: [claim, check, ignore]
     default: claim
-  force:
-    description:
-      - This option was removed, and is refused. Use O(claims[].guards), which ignores one reason at a time.
-    type: bool
   timeout:
     description: Time limit of each step in seconds, from 1 to 86400.
     type: int
@@ -96,6 +92,12 @@ devices:
       description: The driver afterwards; in check mode, the predicted one. V(null) if the device is not bound.
       type: str
       sample: nvlink2gpu_vfio_pci
+    kind:
+      description:
+        - The kind of that driver. V(variant) for a VFIO driver for certain devices, V(generic) for C(vfio-pci), V(native) for a driver that
+          is not a VFIO driver, V(stub) for one such as C(pci-stub); V(null) if the device is not bound.
+      type: str
+      sample: variant
     driver_override:
       description: The C(driver_override) afterwards; in check mode, the predicted one.
       type: str
@@ -139,22 +141,17 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.claim.argument
     pending_of,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import ClaimState
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import readable_options, run_module
 
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
     **CLAIM_ARGUMENTS,
     "state": {"type": "str", "choices": [*t.get_args(ClaimState)], "default": "present"},
     "group": {"type": "str", "choices": [*t.get_args(BindGroupMode)], "default": "claim"},
-    "force": {"type": "bool"},
     "timeout": {"type": "int", "default": 60},
 }
 
 
 def request(options: t.Mapping[str, t.Any]) -> BindRequest:
-    """What the options ask for.  Raises HostError where they are not valid."""
-    if options["force"] is not None:
-        raise HostError("force: this option was removed.", "Name what may be ignored: `guards: {in_use: ignore, data_mounts: ignore}`.")
     return BindRequest(
         claims=claims_of(options),
         pending_modules=pending_of(options),

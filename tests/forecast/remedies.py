@@ -20,6 +20,7 @@ from comparison import Comparison
 from config_builder import Case
 from configuration import Configuration
 from host_trees import likeness
+from kernel import module_name, read_dependencies
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import CERTAIN, Winner
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import Claim
@@ -119,7 +120,7 @@ def _applied(comparison: Comparison, configuration: Configuration, done: Followe
             raise HostError(f"boot_policy refuses: {planned.refusal}")
         policy = planned.plan.policy
         return _rebuilt(replace(changed, root_files={**changed.root_files, **policy.files}), sorted(policy.modules))
-    return _rebuilt(changed, _brought(changed)) if done.rebuilds else changed
+    return _rebuilt(changed, _brought(comparison, changed)) if done.rebuilds else changed
 
 
 def _rebuilt(configuration: Configuration, modules: Sequence[str]) -> Configuration:
@@ -128,12 +129,18 @@ def _rebuilt(configuration: Configuration, modules: Sequence[str]) -> Configurat
     return policies.with_image_rebuilt(replace(configuration, image_modules=packed), modules)
 
 
-def _brought(configuration: Configuration) -> Sequence[str]:
-    """The modules that softdeps bring into an image: a generator asks kmod what loading each of its modules takes."""
+def _brought(comparison: Comparison, configuration: Configuration) -> Sequence[str]:
+    """The modules that softdeps bring into an image: a generator asks kmod what loading each of its modules takes.
+
+    What the root does not have stays out.
+    """
+    modules = read_dependencies(comparison.trees.kernel_of(configuration.series).modules)
+    present = {module_name(path) for path in modules} - set(configuration.missing_modules)
     texts = {path: text for path, text in configuration.root_files.items() if policies.MODPROBE in path and path.endswith(".conf")}
     lines = [line for path, text in texts.items() for line in ModprobeConfig.parse(text, path).directives if line.command == "softdep"]
     held = {name.replace("-", "_") for name in configuration.image_modules}
-    return sorted({word.replace("-", "_") for line in lines if line.arguments[0] in held for word in line.arguments[1:] if word[-1] != ":"})
+    named = {word.replace("-", "_") for line in lines if line.arguments[0] in held for word in line.arguments[1:] if word[-1] != ":"}
+    return sorted(named & present)
 
 
 def _wrong(address: str, driver: str, told: Told, after: Mapping[str, Winner] | str) -> str:

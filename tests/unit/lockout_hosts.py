@@ -40,7 +40,7 @@ class Host:
     def __init__(self, root: Path) -> None:
         self.tree = Tree(root).kernel(DEBIAN_13, MODULES, running=True).systemd().cmdline("root=/dev/mapper/root ro")
         for name, aliases in MODULES.items():
-            content = driver_file(DEBIAN_13, [Driver((name if name == "vfio-pci" else name).encode(), (Entry(),))], aliases=aliases)
+            content = driver_file(DEBIAN_13, [Driver(name.encode(), (Entry(),))], aliases=aliases)
             self.tree.file(f"/lib/modules/{DEBIAN_13}/kernel/drivers/{name}.ko", content)
         self.tree.module("vfio_pci", drivers=["vfio-pci"]).directory("/etc/modprobe.d")
         self.tree.pci("0000:00:00.0", "8086:1237", class_code=0x060000, group=0)
@@ -161,3 +161,11 @@ class Host:
 
     def commands(self) -> Commands:
         return Commands(self.tree.root)
+
+
+class Case(t.NamedTuple):
+    """``build`` makes the host; ``says`` is a part of the sentence; ``guard`` the guard that keeps the device."""
+
+    build: t.Callable[[Host], object]
+    guard: str
+    says: str

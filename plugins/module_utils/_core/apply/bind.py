@@ -11,11 +11,18 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply import binding
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.judgement import Judge
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.bind_plan import Binding, is_viable, plan_bind, plan_release
-from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import AUTO, assign, companions, modules_of, with_companions
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import (
+    KEYWORDS,
+    assign,
+    companions,
+    modules_of,
+    with_companions,
+)
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guards import refuse
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.time_limit import checked_timeout
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.contenders import kind_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import driver_names
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel, running_release
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
@@ -59,6 +66,8 @@ class BoundDevice:
     steps: tuple[str, ...]
     can_be_opened: bool
     is_viable: bool
+    kind: str | None = None
+    """Of the driver that it has then: see `kind_of()`."""
 
     def result(self) -> Result:
         device = self.after
@@ -67,6 +76,7 @@ class BoundDevice:
             "id": device.id,
             "driver_before": self.before.driver or "",
             "driver": device.driver or "",
+            "kind": self.kind,
             "driver_override": device.driver_override or "",
             "iommu_group": device.iommu_group,
             "vfio_node": f"/dev/vfio/{device.iommu_group}" if self.can_be_opened else "",
@@ -102,7 +112,7 @@ def ensure(host: Host, request: BindRequest, check_mode: bool) -> BindResult:
     Raises HostError if a device is refused, or if a step failed, after undoing everything.
     """
     with contextlib.nullcontext() if check_mode else host.lock():
-        kernel = Kernel.read(host, running_release(host)).with_pending(request.pending_modules)
+        kernel = Kernel.read(host, running_release(host)).checked(host).with_pending(request.pending_modules)
         inventory = Inventory.read(host)
         judge = Judge(host, inventory, request.claims, request.group == "claim")
         # Before a module is loaded to learn its driver's name.
@@ -117,7 +127,7 @@ def ensure(host: Host, request: BindRequest, check_mode: bool) -> BindResult:
 def _bindings(host: Host, request: BindRequest, inventory: Inventory, kernel: Kernel, load: bool) -> tuple[Binding, ...]:
     claims = with_companions(request.claims, inventory) if request.group == "claim" else request.claims
     if request.state == "absent":
-        named = {normalize_module_name(claim.driver) for claim in claims if claim.driver != AUTO}
+        named = {normalize_module_name(claim.driver) for claim in claims if claim.driver not in KEYWORDS}
         return plan_release(_selected(claims, inventory), named, inventory, kernel)
     names = driver_names(host, inventory, modules_of(claims, inventory, kernel), load, kernel)
     bindings = plan_bind(assign(claims, inventory, kernel, names))
@@ -164,6 +174,10 @@ def _result(bindings: t.Sequence[Binding], now: Inventory, kernel: Kernel) -> Bi
 
 def _bound(item: Binding, device: Device, now: Inventory, kernel: Kernel) -> BoundDevice:
     grouped = device.iommu_group is not None
+    registered = now.drivers.get(device.driver or "")
+    module = (registered and registered.module) or device.driver
+    if item.rebind and item.modules and device.driver == item.driver:
+        module = item.modules[0]
     return BoundDevice(
         before=item.device,
         after=device,
@@ -171,6 +185,7 @@ def _bound(item: Binding, device: Device, now: Inventory, kernel: Kernel) -> Bou
         steps=item.steps if item.changed else (),
         can_be_opened=grouped and device.driver is not None and is_viable((device,), now, kernel),
         is_viable=grouped and is_viable(now.group_of(device), now, kernel),
+        kind=None if module is None else kind_of(normalize_module_name(module), kernel),
     )
 
 

@@ -15,10 +15,14 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader im
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import with_companions
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guards import refuse
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guards import warnings as warnings_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.recovery import recover
 from ansible_collections.vfio.variants.plugins.module_utils._core.host import file_transaction
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache import Cache
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_change import FileChange, diff, needed
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.journal import Journal
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.recovery import FILES
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.contenders import kind_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import driver_names
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import (
     OSRELEASE,
@@ -51,15 +55,19 @@ def apply(host: Host, request: PolicyRequest, check_mode: bool) -> dict[str, t.A
     """
     check_name(request.name)
     with contextlib.nullcontext() if check_mode else host.lock():
-        if not request.wanted:
-            return _remove(host, request.name, check_mode)
-        plan, facts, boots = prepare(host, request, check_mode)
-        changes = needed(plan.policy.changes(facts.existing))
-        warnings = (*plan.warnings, *check(plan, boots, facts))
-        if not check_mode:
-            _write(host, plan.policy, changes)
-            warnings += _reload(host, plan.policy, changes)
-        return _result(plan.policy, changes, plan.decisions, warnings)
+        recovery = recover(host, check_mode)
+        result = _remove(recovery.host, request.name, check_mode) if not request.wanted else _apply(recovery.host, request, check_mode)
+        return recovery.added_to(result)
+
+
+def _apply(host: Host, request: PolicyRequest, check_mode: bool) -> dict[str, t.Any]:
+    plan, facts, boots = prepare(host, request, check_mode)
+    changes = needed(plan.policy.changes(facts.existing))
+    warnings = (*plan.warnings, *check(plan, boots, facts))
+    if not check_mode:
+        _write(host, plan.policy, plan.policy.steps(facts.existing))
+        warnings += _reload(host, plan.policy, changes)
+    return _result(plan.policy, changes, plan.decisions, warnings, facts.kernels)
 
 
 def prepare(host: Host, request: PolicyRequest, check_mode: bool) -> tuple[PolicyPlan, PolicyFacts, tuple[Boot, ...]]:
@@ -127,13 +135,14 @@ def _driver_names(host: Host, inventory: Inventory, decisions: t.Sequence[Decisi
 
 
 def _write(host: Host, policy: Policy, changes: t.Sequence[FileChange]) -> None:
-    """Write the files and read them back; what is not as written is undone and told."""
-    applied = file_transaction.apply(host, changes)
+    """Write the files and read them back; what is not as written is undone."""
+    applied = file_transaction.apply(host, changes, Journal(host, FILES), {"policy": policy.name})
     try:
         existing = {path: file_transaction.read_state(host, path) for path in policy.paths.all}
         wrong = [change.path for change in needed(policy.changes(existing))]
         if wrong:
             raise HostError(f"{', '.join(wrong)}: not found as written.", "Everything was put back.")
+        applied.commit()
     except BaseException:
         applied.undo()
         raise
@@ -141,10 +150,11 @@ def _write(host: Host, policy: Policy, changes: t.Sequence[FileChange]) -> None:
 
 def _remove(host: Host, name: str, check_mode: bool) -> dict[str, t.Any]:
     policy = absent(name)
-    changes = needed(policy.changes({path: file_transaction.read_state(host, path) for path in policy.paths.all}))
+    existing = {path: file_transaction.read_state(host, path) for path in policy.paths.all}
+    changes = needed(policy.changes(existing))
     warnings: tuple[str, ...] = ()
     if not check_mode:
-        file_transaction.apply(host, changes)
+        _write(host, policy, policy.steps(existing))
         warnings = _reload(host, policy, changes)
     return _result(policy, changes, (), warnings)
 
@@ -161,28 +171,38 @@ def _reload(host: Host, policy: Policy, changes: t.Sequence[FileChange]) -> tupl
 
 
 def _result(
-    policy: Policy, changes: t.Sequence[FileChange], decisions: t.Sequence[Decision], warnings: t.Sequence[str]
+    policy: Policy,
+    changes: t.Sequence[FileChange],
+    decisions: t.Sequence[Decision],
+    warnings: t.Sequence[str],
+    kernels: t.Sequence[Kernel] = (),
 ) -> dict[str, t.Any]:
     return {
         "changed": bool(changes),
         "diff": diff(changes),
         "policy": policy.result(),
-        "assignments": [row for decision in decisions for row in _assignments(decision)],
+        "assignments": [row for decision in decisions for row in _assignments(decision, kernels)],
         "warnings": list(dict.fromkeys(warnings)),
     }
 
 
-def _assignments(decision: Decision) -> t.Iterator[dict[str, t.Any]]:
-    kernels: dict[tuple[str, str], list[str]] = {}
+def _assignments(decision: Decision, kernels: t.Sequence[Kernel]) -> t.Iterator[dict[str, t.Any]]:
+    by_driver: dict[tuple[str, str], list[str]] = {}
     for choice in decision.choices:
-        kernels.setdefault((choice.module, choice.driver), []).append(choice.release)
-    for (module, driver), releases in kernels.items():
+        by_driver.setdefault((choice.module, choice.driver), []).append(choice.release)
+    for (module, driver), releases in by_driver.items():
         yield {
             "device": decision.device.address,
             "id": decision.device.id,
             "claim": decision.claim.index if decision.claim.index >= 0 else 0,
             "module": module,
             "driver": driver,
+            "kind": _kind(module, kernels),
             "strategy": decision.strategy,
             "kernels": releases,
         }
+
+
+def _kind(module: str, kernels: t.Sequence[Kernel]) -> str | None:
+    """Of the kernels that have it: where it is only to be installed on others, these do not know it."""
+    return next((kind_of(module, kernel) for kernel in kernels if kernel.has(module)), None)

@@ -140,7 +140,7 @@ class Judge:
         vfio = {module for kernel in kernels for module in kernel.vfio_modules}
         if not vfio & set(modules):
             return
-        iommu = Iommu.read(self.host)
+        iommu = Iommu.read(self.host, self.inventory)
         if not (live and iommu.now):
             refuse_without_iommu(iommu, self._boots(), live)
 

@@ -11,12 +11,12 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim import claims
-from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guard_table import IGNORE, OPTIONAL, REFUSE
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guard_table import IGNORE, OPTIONAL
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import PendingModule
 
 SHORTHAND = ("devices", "driver", "expect", "allow_missing", "guards")
-GUARD_FIELDS: dict[str, dict[str, t.Any]] = {name: {"type": "str", "choices": [REFUSE, IGNORE]} for name in OPTIONAL}
+GUARD_FIELDS: dict[str, dict[str, t.Any]] = {name: {"type": "str", "choices": [IGNORE]} for name in OPTIONAL}
 CLAIM_FIELDS: dict[str, dict[str, t.Any]] = {
     "devices": {"type": "raw", "required": True},
     "driver": {"type": "str", "default": claims.AUTO},

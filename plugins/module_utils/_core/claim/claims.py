@@ -11,6 +11,7 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guard_table import parse_guards
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, cut, shown
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.contenders import ANY_DEVICE, VFIO_CORE, VFIO_PCI
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import PENDING, unknown_module_error
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci import selector as selectors
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import Selector, select
@@ -20,8 +21,10 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device, Inventory
 
 
-AUTO = "auto"
-FALLBACK = "vfio_pci"
+AUTO, VARIANT = "auto", "variant"
+KEYWORDS = (AUTO, VARIANT)
+"""Values of `driver` that are no driver's name."""
+FALLBACK = VFIO_PCI
 Strategy = t.Literal["override", "ids", "blacklist"]
 """How a driver wins at boot."""
 STRATEGIES: tuple[Strategy, ...] = t.get_args(Strategy)
@@ -30,9 +33,6 @@ ClaimState = t.Literal["present", "absent"]
 GroupMode = t.Literal["claim", "ignore"]
 """What happens to the other functions of a claimed one's IOMMU group: see `with_companions()`."""
 FIELDS = ("devices", "driver", "expect", "strategy", "allow_missing", "guards")
-VFIO_CORE = "vfio_pci_core"
-ANY_DEVICE = frozenset(("pci_stub", "pci_pf_stub", "uio_pci_generic", "igb_uio", "xen_pciback"))
-"""Modules that have no alias and drive each device that is given to them."""
 BASE_CLASS_BRIDGE = 0x06
 CLASS_BRIDGE_OTHER = 0x0680
 SHORTHAND = -1
@@ -43,7 +43,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 @dataclasses.dataclass(frozen=True)
 class Claim:
-    """Devices and the driver they should be bound to.  ``driver`` is `auto`, or a driver's or module's name as written."""
+    """Devices and the driver they should be bound to.  ``driver`` is `auto` or `variant`, or a driver's or module's name as written."""
 
     selectors: tuple[selectors.Selector, ...]
     driver: str = AUTO
@@ -86,7 +86,7 @@ def parse_one(given: t.Mapping[str, t.Any], index: int) -> Claim:
     if not isinstance(driver, str) or not NAME.fullmatch(driver):
         raise HostError(
             f"{claim.option('driver')}: {shown(driver)} is not a valid driver name.",
-            "Write auto, or a driver's or module's name: vfio-pci.",
+            "Write auto, variant, or a driver's or module's name: vfio-pci.",
         )
     strategy = given.get("strategy")
     if strategy not in (None, *STRATEGIES):
@@ -173,8 +173,10 @@ def _refuse_bridge_by_name(claim: Claim, device: Device, option: str) -> None:
 
 
 def _module(claim: Claim, device: Device, inventory: Inventory, kernel: Kernel) -> str:
-    if claim.driver == AUTO:
-        best = kernel.best_variant(device.modalias)
+    if claim.driver in KEYWORDS:
+        best = kernel.best_present(device.modalias, () if claim.driver == AUTO else (FALLBACK,))
+        if best is None and claim.driver == VARIANT:
+            raise _no_variant(claim, device, kernel)
         name = FALLBACK if best is None else best.module
     else:
         name = normalize_module_name(claim.driver)
@@ -182,14 +184,28 @@ def _module(claim: Claim, device: Device, inventory: Inventory, kernel: Kernel) 
         if not kernel.has(name) and registered is not None and registered.module is not None:
             name = normalize_module_name(registered.module)
     if not kernel.has(name):
-        raise unknown_module_error(FALLBACK if claim.driver == AUTO else claim.driver, (kernel,), claim.option("driver"))
-    if claim.driver != AUTO and not _may_drive(name, device, kernel):
+        raise unknown_module_error(FALLBACK if claim.driver in KEYWORDS else claim.driver, (kernel,), claim.option("driver"))
+    if name in kernel.absent:
+        raise HostError(
+            f"{claim.option('driver')}: depmod's files of kernel {kernel.release} name the module {name}, and its file does not exist.",
+            f"Install the module again, or run `depmod {kernel.release}`.",
+        )
+    if claim.driver not in KEYWORDS and not _may_drive(name, device, kernel):
         raise HostError(
             f"{claim.option('driver')}: {claim.driver} is not a VFIO driver, and none of its aliases on kernel {kernel.release} matches "
             f"{device.address} ({device.id}).",
             "Use auto, vfio-pci, a variant driver, or a native driver of that device.",
         )
     return name
+
+
+def _no_variant(claim: Claim, device: Device, kernel: Kernel) -> HostError:
+    gone = sorted({match.module for match in kernel.variants(device.modalias)} & kernel.absent)
+    why = f"the file of {gone[0]} does not exist" if gone else "none of its modules has an alias for it"
+    return HostError(
+        f"{claim.option('driver')}: kernel {kernel.release} has no variant driver for {device.address} ({device.id}): {why}.",
+        "Install one, or use auto, which takes vfio-pci then.",
+    )
 
 
 def _may_drive(module: str, device: Device, kernel: Kernel) -> bool:

@@ -14,7 +14,10 @@ REFUSE, IGNORE = "refuse", "ignore"
 
 @dataclasses.dataclass(frozen=True)
 class Guard:
-    """``what`` it keeps, for the documentation; ``says`` begins the sentence about a function.  Without ``optional`` no claim ignores it."""
+    """``what`` it keeps, for the documentation; ``says`` begins the sentence about a function.
+
+    Without ``optional`` no claim ignores it.
+    """
 
     name: str
     what: str
@@ -26,22 +29,32 @@ class Guard:
 
 VITAL = "keeps this host running"
 GUARDS: t.Final = (
-    Guard("root", "the root file system and those of the system, on a disk or a server", VITAL),
-    Guard("boot", "/boot and the EFI partition, also as an automount", VITAL),
+    Guard("root", "the root file system and those of the system (`/usr`, `/var`, `/etc`), on a disk or a server", VITAL),
+    Guard("boot", "`/boot` and the EFI partition, also as an automount", VITAL),
     Guard("swap", "swap in use", VITAL),
     Guard("route", "the interface of the default route", VITAL),
     Guard("connection", "the interface of this SSH connection", VITAL),
     Guard("console", "the display, serial console or keyboard of this host", "has the console of this host", optional=True),
-    Guard("data_mounts", "mounted file systems, and those that fstab and the like need at boot", "has data of this host", optional=True),
-    Guard("in_use", "running guests, open device nodes, virtual functions, interfaces with an address", "is in use", optional=True),
+    Guard(
+        "data_mounts",
+        "other mounted file systems, those that fstab and the like need at boot, and disks that the kernel has open",
+        "has data of this host",
+        optional=True,
+    ),
+    Guard(
+        "in_use",
+        "running guests, open device nodes, virtual functions and mediated devices, interfaces with an address",
+        "is in use",
+        optional=True,
+    ),
     Guard("companions", "other cards, disks and interfaces in the IOMMU group of a claimed device", "is not claimed", optional=True),
     Guard(
         "identical",
-        "a card with the same IDs that has a claimed address after a renumbering; refused where this host cannot run without that card",
+        "a card with the same IDs, which could have the claimed address after a renumbering",
         "may be mistaken for another card",
         optional=True,
         live="-",
-        next_boot="warn",
+        next_boot="warn; refuse if the host needs that card",
     ),
 )
 BY_NAME: t.Final = {guard.name: guard for guard in GUARDS}
@@ -60,6 +73,14 @@ def parse_guards(given: object, option: str) -> dict[str, str]:
             raise HostError(f"{option}: nothing overrides the guard {name}.", f"Those that can be ignored are {', '.join(OPTIONAL)}.")
         if name not in OPTIONAL:
             raise HostError(f"{option}: {shown(name)} is not a guard.", f"Those that can be ignored are {', '.join(OPTIONAL)}.")
-        if given[name] not in (None, REFUSE, IGNORE):
-            raise HostError(f"{option}.{name}: {shown(given[name])} is not allowed.", f"Allowed are {REFUSE} and {IGNORE}.")
+        if given[name] not in (None, IGNORE):
+            raise HostError(f"{option}.{name}: {shown(given[name])} is not allowed.", f"Allowed is {IGNORE}; without it the guard applies.")
     return {name: action for name, action in given.items() if action is not None}
+
+
+def table() -> tuple[str, ...]:
+    """The rows of the table in docs/guards.md."""
+    return tuple(
+        f"| {' | '.join((f'`{guard.name}`', guard.what, guard.live, guard.next_boot, 'yes' if guard.optional else 'no'))} |"
+        for guard in GUARDS
+    )

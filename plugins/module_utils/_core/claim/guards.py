@@ -69,17 +69,14 @@ def judge(losses: t.Sequence[Loss]) -> tuple[Finding, ...]:
 def _found(loss: Loss, guard: Guard) -> t.Iterator[Finding]:
     action = IGNORE if guard.optional and loss.claim.guards.get(guard.name) == IGNORE else REFUSE
     yield from (Finding(loss, guard, use.what, action) for use in loss.uses if use.guard == guard.name)
-    if guard.name == "companions" and loss.companion_of is not None and _matters(loss):
-        assert loss.device is not None
-        what = f"it would lose its driver {loss.device.driver}, as it is in IOMMU group {loss.device.iommu_group} of {loss.companion_of.address}"
+    device, other = loss.device, loss.companion_of
+    if guard.name == "companions" and device is not None and other is not None and _matters(device, other, loss):
+        what = f"it would lose its driver {device.driver}, as it is in IOMMU group {device.iommu_group} of {other.address}"
         yield Finding(loss, guard, what, action)
 
 
-def _matters(loss: Loss) -> bool:
+def _matters(device: Device, other: Device, loss: Loss) -> bool:
     """Whether a companion is more than another function of the claimed card: another card, a disk, an interface, or in use."""
-    device, other = loss.device, loss.companion_of
-    if device is None or other is None:
-        return False
     is_other_card = device.address.rpartition(".")[0] != other.address.rpartition(".")[0]
     return is_other_card or any(node.startswith(("net/", "block/")) for node in device.nodes) or bool(loss.uses)
 
@@ -87,11 +84,11 @@ def _matters(loss: Loss) -> bool:
 def identical(device: Device, claim: Claim, others: t.Sequence[tuple[Device, tuple[Use, ...]]]) -> tuple[Finding, ...]:
     """Findings about a function that a rule finds by its address: another card with the same IDs may have that address one day."""
     guard, loss = BY_NAME["identical"], Loss(device, claim)
-    wanted = claim.guards.get(guard.name)
+    is_ignored = claim.guards.get(guard.name) == IGNORE
     findings = []
     for other, uses in others:
         vital = next((use.what for use in uses if use.guard in VITAL_GUARDS), None)
-        action = wanted or (REFUSE if vital else "warn")
+        action = IGNORE if is_ignored else REFUSE if vital else "warn"
         needs = f", which keeps this host running ({vital})" if vital else ""
         what = f"{other.address} has the same IDs{needs}, and the rule for {device.address} would take it if addresses change"
         findings.append(Finding(loss, guard, what, action))

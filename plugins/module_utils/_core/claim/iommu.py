@@ -67,13 +67,13 @@ def _advice(iommu: Iommu) -> str:
         return f"{setup} intel_iommu=on to the kernel's command line, remove any iommu=off, and reboot. {virtual}"
     if iommu.vendor == "amd":
         return (
-            "Linux switches an AMD IOMMU on by itself: switch on IOMMU (AMD-Vi) in the firmware's setup, remove amd_iommu=off and iommu=off "
-            f"from the kernel's command line, and reboot. {virtual}"
+            "Linux switches an AMD IOMMU on by itself: switch on IOMMU (AMD-Vi) in the firmware's setup, "
+            f"remove amd_iommu=off and iommu=off from the kernel's command line, and reboot. {virtual}"
         )
     if iommu.vendor == "arm":
         return (
-            "Linux switches an SMMU on by itself: switch it on in the firmware's setup so that the table IORT or the device tree describes it, "
-            f"and use a kernel with CONFIG_ARM_SMMU_V3 or CONFIG_ARM_SMMU. {virtual}"
+            "Linux switches an SMMU on by itself: switch it on in the firmware's setup, so that the table IORT or the device tree "
+            f"describes it, and use a kernel with CONFIG_ARM_SMMU_V3 or CONFIG_ARM_SMMU. {virtual}"
         )
     return f"Switch the IOMMU on in the firmware's setup. {virtual}"
 

@@ -9,13 +9,20 @@ import errno
 import os
 import shutil
 import stat as stat_bits
-import tempfile
 import time
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.block_device import exclusively_open
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache_dir import CacheDirectory, open_private
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.command import Completed, Runner, run_bounded
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.durable import (
+    is_leftover,
+    move,
+    remove_file,
+    remove_scratch,
+    replace_file,
+    scratch,
+)
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.lock import LOCK_DIRECTORY, LOCK_TIMEOUT, locked
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.read_log import CONTENT, LINK, NAMES, STATUS, TYPE, ReadLog, Seen
@@ -25,16 +32,20 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.regular_f
     UnfitFileError,
     open_regular,
     read_regular,
+    refuse_impossible,
 )
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.sysfs import DirectoryHandle, write_with_timeout
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.sysfs import (
+    DirectoryHandle,
+    Unfinished,
+    read_attributes,
+    write_with_timeout,
+)
 
 T = t.TypeVar("T")
 MISSING = (errno.ENOENT, errno.ENOTDIR)
 MAX_LINKS = 40
 POLL = 0.05
 """Seconds between two polls of what the kernel or another process does."""
-# Not /tmp, which is often a tmpfs: an unpacked initramfs image has hundreds of megabytes.
-LARGE = "/var/tmp"  # noqa: S108 - only mkdtemp() writes there
 
 
 class ModuleLike(t.Protocol):
@@ -112,7 +123,7 @@ class Host:
 
         Raises FileNotFoundError for what can be no file's path.
         """
-        _refuse_impossible(path)
+        refuse_impossible(path)
         if self.root == "/":
             return path
         head, tail = os.path.split(path.rstrip("/"))
@@ -144,7 +155,7 @@ class Host:
         return path
 
     def _whole(self, path: str) -> str:
-        _refuse_impossible(path)
+        refuse_impossible(path)
         return path if self.root == "/" else self._follow(path)
 
     # -- reading
@@ -214,6 +225,19 @@ class Host:
         except OSError as error:
             raise HostError(f"{path} cannot be listed: {error.strerror}.") from error
 
+    def attributes(self, paths: t.Sequence[str], timeout: float) -> dict[str, str]:
+        """The stripped contents of sysfs attributes, by path; one that the kernel does not show within ``timeout`` seconds is missing."""
+
+        def read(path: str) -> str | None:
+            folder, _slash, name = path.rpartition("/")
+            try:
+                with self.open_directory(folder) as directory:
+                    return directory.attribute(name)
+            except HostError:
+                return None
+
+        return read_attributes(paths, timeout, read) if paths else {}
+
     @contextlib.contextmanager
     def cache_directory(self, path: str, create: bool = False) -> t.Iterator[CacheDirectory | None]:
         """A directory that only this process's user can write to; None if there is none, or if others could have written to it.
@@ -231,7 +255,7 @@ class Host:
 
     def _open_directory(self, path: str) -> int:
         flags = os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY
-        _refuse_impossible(path)
+        refuse_impossible(path)
         if self.root != "/":
             # The kernel resolves links much faster than _follow() does; the result counts only if it is inside the root.
             with contextlib.suppress(OSError):
@@ -366,22 +390,7 @@ class Host:
     def write_atomic(self, path: str, data: bytes, mode: int = 0o644) -> None:
         """Replace a file atomically: after a crash it has the old content or the new.  Raises HostError."""
         place = self._whole(path)
-        try:
-            handle, temporary = tempfile.mkstemp(prefix=".vfio-variants-", dir=os.path.dirname(place))
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    file.write(data)
-                    os.fchmod(handle, mode)
-                    file.flush()
-                    os.fsync(handle)
-                os.replace(temporary, place)
-            except BaseException:
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(temporary)
-                raise
-            self._sync_directory(place)
-        except OSError as error:
-            raise HostError(f"{path} cannot be written: {error.strerror}.") from error
+        replace_file(place, path, data, mode)
         if self._relabel is not None:
             self._relabel(place)
 
@@ -409,14 +418,7 @@ class Host:
 
     def remove(self, path: str) -> None:
         """Remove a file or link if it exists.  Raises HostError."""
-        place = self.path(path)
-        try:
-            os.unlink(place)
-            self._sync_directory(place)
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            raise HostError(f"{path} cannot be removed: {error.strerror}.") from error
+        remove_file(self.path(path), path)
 
     def remove_tree(self, path: str) -> None:
         """Remove a directory and its contents if it exists.  Raises HostError."""
@@ -429,12 +431,7 @@ class Host:
 
     def rename(self, source: str, target: str) -> None:
         """Move a file or directory within one file system, replacing a file of that name.  Raises HostError."""
-        place = self.path(target)
-        try:
-            os.replace(self.path(source), place)
-            self._sync_directory(place)
-        except OSError as error:
-            raise HostError(f"{source} cannot be moved to {target}: {error.strerror}.") from error
+        move(self.path(source), self.path(target), (source, target))
 
     def copy_tree(self, source: str, target: str) -> None:
         """Copy a directory, with permissions and symbolic links, to a path that does not exist yet.  Raises HostError."""
@@ -450,9 +447,10 @@ class Host:
         killed.  So a child process does the write, and this one goes on without it.  Raises HostError, with ``facts["errno"]``.
         """
         code = write_with_timeout(self._whole(path), value.encode(), timeout)
-        if code is None:
+        if isinstance(code, Unfinished):
             raise HostError(
-                f"The kernel did not finish writing '{value}' to {path} within {timeout:g} s.", facts={"errno": errno.ETIMEDOUT}
+                f"The kernel did not finish writing '{value}' to {path} within {timeout:g} s: {code}.",
+                facts={"errno": errno.ETIMEDOUT, "waiting": {"process": code.process, "stack": list(code.stack)}},
             )
         if code:
             raise HostError(f"The kernel refused '{value}' for {path}: {os.strerror(code)}.", facts={"errno": code})
@@ -472,24 +470,23 @@ class Host:
 
         Only this process's user can enter it.  Check mode may use it: it is not part of the host's state.
         """
-        with tempfile.TemporaryDirectory(prefix="vfio-variants-", dir=LARGE if os.path.isdir(LARGE) else None) as directory:
+        with scratch() as directory:
             yield directory
 
-    @staticmethod
-    def _sync_directory(place: str) -> None:
-        handle = os.open(os.path.dirname(place), os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+    def sweep(self, folders: t.Iterable[str]) -> tuple[str, ...]:
+        """Remove the temporary files in these folders, and scratch directories, that runs which were killed have left; returns their paths.
 
+        Only while the lock is held, since nothing else distinguishes them from those of another run.
+        """
+        found = tuple(path for folder in dict.fromkeys(folders) for path in self.leftovers(folder))
+        for path in found:
+            self.remove(path)
+        return (*found, *remove_scratch())
 
-def _refuse_impossible(path: str) -> None:
-    """A NUL, or half of a pair of UTF-16, that somebody's file has where it should name another: for Python, a ValueError."""
-    if not path.isascii():
+    def leftovers(self, folder: str) -> tuple[str, ...]:
+        """The temporary files in a folder that a run which was killed has left, if no other run is writing there now."""
         try:
-            path.encode("utf-8", "surrogateescape")
-        except UnicodeEncodeError:
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), "") from None
-    if "\0" in path:
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), "")
+            names = os.listdir(self._whole(folder))
+        except OSError:
+            return ()
+        return tuple(f"{folder}/{name}" for name in sorted(names) if is_leftover(self.path(f"{folder}/{name}")))

@@ -62,15 +62,18 @@ def _open(place: str) -> int:
 
 def _take(handle: int, timeout: float) -> None:
     deadline = time.monotonic() + timeout
-    while True:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                raise HostError(
-                    f"Another run of this collection has been changing this host for more than {timeout:g} s.",
-                    f"`fuser {LOCK_DIRECTORY}/{LOCK_FILE}` names it.",
-                ) from None
-            time.sleep(POLL)
-        else:
-            return
+    while not _is_taken(handle):
+        if time.monotonic() > deadline:
+            raise HostError(
+                f"Another run of this collection has been changing this host for more than {timeout:g} s.",
+                f"`fuser {LOCK_DIRECTORY}/{LOCK_FILE}` names it.",
+            )
+        time.sleep(POLL)
+
+
+def _is_taken(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

@@ -10,9 +10,12 @@ import typing as t
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device, Inventory
 
 Vendor = t.Literal["intel", "amd", "arm", "other"]
 GROUPS, CLASS = "/sys/kernel/iommu_groups", "/sys/class/iommu"
+NO_IOMMU = "vfio-noiommu"
+"""The name of groups that VFIO makes of devices without an IOMMU (vfio_noiommu_group_alloc() in drivers/vfio/group.c)."""
 TABLES = "/sys/firmware/acpi/tables"
 TABLE_OF: t.Final[t.Mapping[Vendor, tuple[str, ...]]] = {
     "intel": ("DMAR", "VIOT"),
@@ -40,12 +43,17 @@ class Iommu:
     unsafe: bool
 
     @classmethod
-    def read(cls, host: Host) -> Iommu:
+    def read(cls, host: Host, inventory: Inventory) -> Iommu:
         vendor = _vendor(host.text_or_none("/proc/cpuinfo") or "")
         tables = TABLE_OF[vendor]
         described = any(host.exists(f"{TABLES}/{table}") for table in tables) if tables and host.is_dir(TABLES) else None
-        now = bool(host.names(GROUPS) or host.names(CLASS))
+        groups = {name for name in host.names(GROUPS) if host.text_or_none(f"{GROUPS}/{name}/name") != NO_IOMMU}
+        now = bool(groups or host.names(CLASS)) or any(_is_of_iommu(host, device) for device in inventory.devices)
         return cls(now, vendor, described, host.text_or_none(UNSAFE) in ("Y", "1"))
+
+
+def _is_of_iommu(host: Host, device: Device) -> bool:
+    return device.iommu_group is not None and host.text_or_none(f"{GROUPS}/{device.iommu_group}/name") != NO_IOMMU
 
 
 def is_default(host: Host, release: str) -> bool | None:

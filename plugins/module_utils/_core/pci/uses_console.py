@@ -48,10 +48,11 @@ def _is_virtio_console(host: Host, folder: str) -> bool:
 
 def _has_no_screen(host: Host) -> bool:
     """Whether no console of the kernel is on any display: only the dummy driver has the virtual terminals."""
-    bound = []
-    for name in host.names(CONSOLES):
-        if host.text_or_none(f"{CONSOLES}/{name}/bind") == "1":
-            bound.append(host.text_or_none(f"{CONSOLES}/{name}/name") or "")
+    bound = [
+        host.text_or_none(f"{CONSOLES}/{name}/name") or ""
+        for name in host.names(CONSOLES)
+        if host.text_or_none(f"{CONSOLES}/{name}/bind") == "1"
+    ]
     return bool(bound) and all("dummy" in name for name in bound)
 
 

@@ -33,6 +33,21 @@ def rule_lines(decisions: t.Sequence[Decision], sharing: t.Container[str] = (), 
     return (*first, *_lines_at_own_event(decisions, similar))
 
 
+def native_lines(decisions: t.Sequence[Decision], natives: t.Mapping[str, t.Sequence[str]]) -> tuple[str, ...]:
+    """For a boot in which the policy is switched off: load ``natives``, by address of the card, although they are blacklisted.
+
+    A blacklist keeps out what is sought by a device's alias, not what `modprobe` is asked for by name.  A card that has moved is
+    found, too.
+    """
+    lines: dict[str, None] = {}
+    for decision in decisions:
+        device = decision.device
+        keys = (f'ATTR{{vendor}}=="0x{device.vendor:04x}"', f'ATTR{{device}}=="0x{device.device:04x}"')
+        for native in natives.get(device.address, ()):
+            lines[_line(keys, None, f'RUN{{program}}+="/sbin/modprobe -q {native}"')] = None
+    return tuple(lines)
+
+
 def lines_for(device: Device, driver: str, module: str) -> tuple[str, ...]:
     """The lines of one card that is claimed by its address, with other cards of its native driver in the host."""
     selector = Selector(device.address, address=device.address)

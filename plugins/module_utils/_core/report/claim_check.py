@@ -11,6 +11,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.apply.judgemen
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import assign, modules_of, with_companions
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache import Cache
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, cut
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.contenders import kind_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import driver_names
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import ALL, OSRELEASE, chosen_releases, read_all
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import DEVICES
@@ -28,7 +29,7 @@ if t.TYPE_CHECKING:
 NEXT = "next"
 Expectation = t.Literal["none", "winner", "satisfied"]
 """What is expected of each claimed device: nothing, that it will certainly be bound as claimed after the boots, or that it is now."""
-Claimed = t.Mapping[str, t.Mapping[str, str]]
+Claimed = t.Mapping[str, t.Mapping[str, tuple[str, str]]]
 """The claimed drivers by release and address."""
 
 
@@ -86,10 +87,11 @@ def _releases(host: Host, wanted: t.Sequence[str], next_release: str | None) -> 
 
 
 def _claimed(host: Host, claims: t.Sequence[Claim], inventory: Inventory, kernels: t.Sequence[Kernel]) -> Claimed:
-    found: dict[str, dict[str, str]] = {}
+    found: dict[str, dict[str, tuple[str, str]]] = {}
     for kernel in supplemented(claims, kernels):
         names = driver_names(host, inventory, modules_of(claims, inventory, kernel), False, kernel)
-        found[kernel.release] = {one.device.address: one.driver for one in assign(claims, inventory, kernel, names)}
+        assigned = assign(claims, inventory, kernel, names)
+        found[kernel.release] = {one.device.address: (one.driver, kind_of(one.module, kernel)) for one in assigned}
     return found
 
 
@@ -99,12 +101,12 @@ def _statuses(claimed: Claimed, releases: t.Sequence[str], running: str | None, 
     return tuple(
         ClaimStatus(
             device,
-            now.get(device.address),
+            now[device.address][0] if device.address in now else None,
             tuple(
-                AfterBoot(release, driver, forecast.winner(device, release), forecast.suggested_change(device, release, driver))
+                AfterBoot(release, driver, forecast.winner(device, release), forecast.suggested_change(device, release, driver), kind)
                 for release in releases
-                for driver in (claimed[release].get(device.address),)
-                if driver is not None
+                if device.address in claimed[release]
+                for driver, kind in (claimed[release][device.address],)
             ),
             tuple(forecast.warnings(device)),
         )

@@ -30,9 +30,11 @@ class AfterBoot:
     claimed: str
     winner: Winner
     would_change: str | None = None
+    kind: str | None = None
+    """Of the claimed driver: see `kind_of()`."""
 
     def result(self, assumes: bool = False) -> Result:
-        return {"claimed": self.claimed, **winner_result(self.winner, assumes), "would_change": self.would_change}
+        return {"claimed": self.claimed, "kind": self.kind, **winner_result(self.winner, assumes), "would_change": self.would_change}
 
     @property
     def is_satisfied(self) -> bool:

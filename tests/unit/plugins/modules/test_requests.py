@@ -13,7 +13,6 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.apply.image_sy
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.arguments import claims_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.module_check import ExpectedModule
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.request import FolderOnHost, PackageRequest, SentSources
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.claim_check import ClaimCheckRequest
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.device_facts import DeviceReportRequest
 from ansible_collections.vfio.variants.plugins.modules import claim_info, device_claim, device_info, dkms_package, initramfs
@@ -101,8 +100,8 @@ EDGES = {
         },
     ),
 }
-NOT_IN_THE_REQUEST = {"root", "force"}
-"""The first is the host's, the second was removed from device_claim."""
+NOT_IN_THE_REQUEST = {"root"}
+"""It is the host's."""
 
 
 def request_of(edge: Edge, **options: t.Any) -> object:
@@ -123,12 +122,6 @@ def test_every_option_changes_the_request(name: str, option: str) -> None:
 @pytest.mark.parametrize("name", EDGES)
 def test_no_option_is_forgotten_here(name: str) -> None:
     assert EDGES[name].module.ARGUMENTS.keys() - NOT_IN_THE_REQUEST == EDGES[name].others.keys() - NOT_IN_THE_REQUEST
-
-
-@pytest.mark.parametrize("value", [True, False])
-def test_the_option_that_was_removed_is_refused_with_what_takes_its_place(value: bool) -> None:
-    with pytest.raises(HostError, match=r"force: this option was removed\. Name what may be ignored: `guards: "):
-        request_of(EDGES["device_claim"], force=value)
 
 
 def test_what_the_action_plugin_says_reaches_the_request() -> None:

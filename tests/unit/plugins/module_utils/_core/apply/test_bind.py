@@ -51,6 +51,13 @@ def test_a_gpu_goes_to_its_variant_and_the_other_card_stays(tree: Tree) -> None:
     assert (kernel.owner(GPU), kernel.override(GPU)) == (VARIANT, VARIANT)
     assert (kernel.owner(SECOND), kernel.override(SECOND)) == ("nouveau", None)
     assert (device["driver_before"], device["driver"], device["vfio_node"]) == ("nouveau", VARIANT, "/dev/vfio/15")
+    assert device["kind"] == "variant"
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_vfio_pci_is_not_a_variant(tree: Tree, check_mode: bool) -> None:
+    assert claim(kernel_of(tree), NIC, check_mode)["devices"][0]["kind"] == "generic"
+    assert claim(kernel_of(tree), NIC, check_mode, state="absent")["devices"][0]["kind"] == "native"
 
 
 def test_a_second_run_writes_nothing(tree: Tree) -> None:

@@ -54,7 +54,7 @@ class TestCompanions:
 
     def test_it_comes_along_if_the_claim_says_so(self, host: Host) -> None:
         host.function("gpu").function("ahci", OTHER, group=3)
-        claim = {"guards": {"companions": "ignore"}}
+        claim: dict[str, t.Any] = {"guards": {"companions": "ignore"}}
         assert {device["address"] for device in live(host, **claim)["devices"] if device["changed"]} == {CARD, OTHER}
         assert policy(host, claim)["changed"]
 
@@ -159,7 +159,7 @@ class TestBlacklist:
             policy(host, strategy="blacklist", natives=["xhci_pci"], allow_shared_native=True)
 
     def test_a_driver_of_another_bus_is_guarded_too(self, host: Host) -> None:
-        modules = {"virtio_net": [], "nouveau": []}
+        modules = ("virtio_net", "nouveau")
         host.function("gpu").function("virtio", OTHER)
         here = f"/sys/devices/pci0000:04/{OTHER}/virtio0"
         host.interface("eth0", here).route("eth0")
@@ -193,7 +193,7 @@ class TestIdenticalCards:
         assert not [text for text in policy(host)["warnings"] if "mistaken" in text]
         assert lines(host.tree, RULES)
         for line in lines(host.tree, RULES):
-            assert "subsystem_device}==\"0x0001\"" in line
+            assert 'subsystem_device}=="0x0001"' in line
 
 
 class TestDriver:

@@ -11,11 +11,12 @@ import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.arguments import GUARD_FIELDS
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import Claim, parse_one
-from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guard_table import GUARDS, IGNORE, OPTIONAL, REFUSE, VITAL_GUARDS
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guard_table import GUARDS, IGNORE, OPTIONAL, VITAL_GUARDS, table
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guards import Finding, Loss, identical, judge, refuse, warnings
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses import Use, UseGuard
 from ansible_collections.vfio.variants.tests.unit.boots import device
+from ansible_collections.vfio.variants.tests.unit.rooms import ROOT
 
 FIRST, SECOND, FUNCTION = device("0000:01:00.0"), device("0000:02:00.0"), device("0000:01:00.1")
 EVERYTHING = dict.fromkeys(OPTIONAL, IGNORE)
@@ -58,7 +59,6 @@ def test_an_optional_guard_is_ignored_by_its_own_name_only(name: UseGuard) -> No
     others = {other: IGNORE for other in OPTIONAL if other != name}
     assert f"`claims[0].guards: {{{name}: ignore}}`" in refused(loss(*uses(1, name), guards=others))
     refuse(judge([loss(*uses(1, name), guards={name: IGNORE})]))
-    assert refused(loss(*uses(1, name), guards={name: REFUSE}))
 
 
 def test_all_that_must_be_ignored_is_said_at_once() -> None:
@@ -107,11 +107,11 @@ def test_an_identical_card_is_a_warning_and_a_refusal_where_the_host_needs_it() 
         refuse(identical(FIRST, claim, [(SECOND, uses(1, "root"))]))
 
 
-@pytest.mark.parametrize(("action", "count"), [(IGNORE, 0), (REFUSE, 1), (None, 0)])
-def test_a_claim_says_what_an_identical_card_is(action: str | None, count: int) -> None:
-    findings = identical(FIRST, Claim((), guards={} if action is None else {"identical": action}), [(SECOND, ())])
-    assert sum(finding.action == REFUSE for finding in findings) == count
-    assert bool(warnings(findings)) == (action is None)
+@pytest.mark.parametrize("guard", ["root", "in_use"])
+def test_a_claim_that_ignores_identical_cards_is_neither_refused_nor_warned_of(guard: UseGuard) -> None:
+    findings = identical(FIRST, Claim((), guards={"identical": IGNORE}), [(SECOND, uses(1, guard))])
+    refuse(findings)
+    assert not warnings(findings)
 
 
 def test_a_finding_says_whether_it_can_be_ignored() -> None:
@@ -126,7 +126,9 @@ def test_a_finding_says_whether_it_can_be_ignored() -> None:
         ("console", "claims[2].guards: this is not a dictionary of guards."),
         ({"root": "ignore"}, "claims[2].guards: nothing overrides the guard root."),
         ({"disk": "ignore"}, "claims[2].guards: 'disk' is not a guard."),
-        ({"console": "yes"}, "claims[2].guards.console: 'yes' is not allowed."),
+        ({"console": "yes"}, "claims[2].guards.console: 'yes' is not allowed. Allowed is ignore"),
+        ({"in_use": "refuse"}, "claims[2].guards.in_use: 'refuse' is not allowed."),
+        ({"in_use": True}, "claims[2].guards.in_use: True is not allowed."),
     ],
 )
 def test_guards_that_are_not_understood_are_refused(guards: object, sentence: str) -> None:
@@ -136,3 +138,9 @@ def test_guards_that_are_not_understood_are_refused(guards: object, sentence: st
 
 def test_guards_without_a_value_have_their_default() -> None:
     assert parse_one({"devices": "10de:1db1", "guards": {"console": None, "in_use": "ignore"}}, 0).guards == {"in_use": "ignore"}
+
+
+def test_the_table_of_the_guide_has_each_guard_as_it_is() -> None:
+    lines = (ROOT / "docs/guards.md").read_text(encoding="utf-8").splitlines()
+    start = lines.index("|---|---|---|---|---|") + 1
+    assert tuple(lines[start : lines.index("", start)]) == table()
