@@ -32,6 +32,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.regular_f
     UnfitFileError,
     open_regular,
     read_regular,
+    refuse_impossible,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.sysfs import (
     DirectoryHandle,
@@ -123,7 +124,7 @@ class Host:
 
         Raises FileNotFoundError for what can be no file's path.
         """
-        _refuse_impossible(path)
+        refuse_impossible(path)
         if self.root == "/":
             return path
         head, tail = os.path.split(path.rstrip("/"))
@@ -155,7 +156,7 @@ class Host:
         return path
 
     def _whole(self, path: str) -> str:
-        _refuse_impossible(path)
+        refuse_impossible(path)
         return path if self.root == "/" else self._follow(path)
 
     # -- reading
@@ -255,7 +256,7 @@ class Host:
 
     def _open_directory(self, path: str) -> int:
         flags = os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY
-        _refuse_impossible(path)
+        refuse_impossible(path)
         if self.root != "/":
             # The kernel resolves links much faster than _follow() does; the result counts only if it is inside the root.
             with contextlib.suppress(OSError):
@@ -501,14 +502,3 @@ class Host:
         except OSError:
             return ()
         return tuple(f"{folder}/{name}" for name in sorted(names) if is_leftover(self.path(f"{folder}/{name}")))
-
-
-def _refuse_impossible(path: str) -> None:
-    """A NUL, or half of a pair of UTF-16, that somebody's file has where it should name another: for Python, a ValueError."""
-    if not path.isascii():
-        try:
-            path.encode("utf-8", "surrogateescape")
-        except UnicodeEncodeError:
-            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), "") from None
-    if "\0" in path:
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), "")

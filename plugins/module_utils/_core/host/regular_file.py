@@ -7,6 +7,7 @@ A FIFO would block for ever, opening some device nodes does something (a watchdo
 
 from __future__ import annotations
 
+import errno
 import os
 import stat as stat_bits
 import typing as t
@@ -33,6 +34,17 @@ KINDS: t.Mapping[int, str] = {
 
 class UnfitFileError(HostError):
     """The file exists, and is of a type or size that is not read."""
+
+
+def refuse_impossible(path: str) -> None:
+    """A NUL, or half of a pair of UTF-16, that somebody's file has where it should name another: for Python, a ValueError."""
+    if not path.isascii():
+        try:
+            path.encode("utf-8", "surrogateescape")
+        except UnicodeEncodeError:
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), "") from None
+    if "\0" in path:
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), "")
 
 
 def open_regular(place: str, shown: str, most: int | None = None) -> int:
