@@ -70,7 +70,7 @@ def why_idle(host: Host) -> tuple[str, str] | None:
     if program is None:
         return None
     status = host.stat(program[1]) if host.is_file(program[1]) else None
-    return None if status is not None and status.st_mode & 0o111 else (FOLDER, f"{program[1]}, which {UNIT} runs, is no program")
+    return None if status is not None and status.st_mode & 0o111 else (FOLDER, f"{program[1]}, which {UNIT} runs, is not a program")
 
 
 def masked(host: Host) -> t.Iterator[tuple[str, str]]:

@@ -50,7 +50,7 @@ NO_MASKS = Masks()
 def read(host: Host, boots: t.Sequence[Boot], inventory: Inventory) -> Masks:
     """The masks of a host; those of units depend on a kernel and its command line, of which any boot's will do."""
     boot = next((one for one in boots if one.stages and one.stages[-1].name == ROOT), None)
-    units = ()
+    units: tuple[masked_units.MaskedUnit, ...] = ()
     if boot is not None and read_root.init_is_systemd(host):
         units = masked_units.read(host, boot.stages[-1].kernel, inventory, boot.cmdline, boot.cmdline_source)
     return Masks(

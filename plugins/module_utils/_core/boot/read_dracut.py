@@ -36,14 +36,19 @@ def is_made_by(tree: FileTree) -> bool:
     return any(tree.exists(f"{home}/{name}") for home in HOMES for name in ("hooks", "modules.txt", "build-parameter.txt"))
 
 
+def has_systemd(tree: FileTree) -> bool:
+    """Whether systemd is the image's init."""
+    return any(tree.exists(path) for path in SYSTEMD)
+
+
 def loads_lists(tree: FileTree, cmdline: Cmdline) -> bool:
     """Whether the image loads the lists of modules-load.d."""
-    return any(tree.exists(path) for path in SYSTEMD) and read_systemd.loads_lists(tree, cmdline, in_initrd=True)
+    return has_systemd(tree) and read_systemd.loads_lists(tree, cmdline, in_initrd=True)
 
 
 def flow(tree: FileTree, cmdline: Cmdline, source: str) -> Flow:
     """What dracut's scripts and the image's systemd, if any, do about drivers."""
-    with_systemd = any(tree.exists(path) for path in SYSTEMD)
+    with_systemd = has_systemd(tree)
     arguments = _arguments(tree, cmdline, source)
     script = _script(tree, with_systemd)
     runs = script is not None and (not with_systemd or _starts(tree, cmdline))

@@ -24,7 +24,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.imag
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image_view import ImageView, read_image
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import AliasIndex
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import MODULES, Kernel
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup import image_scripts
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup import early_modules, image_scripts
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Flow
@@ -105,7 +105,11 @@ def _flow(view: ImageView, cmdline: Cmdline, source: str) -> Flow:
 def _influences(view: ImageView, kernel: Kernel, host: Host | None, inventory: Inventory | None) -> tuple[Influence, ...]:
     """What the image's scripts may do."""
     generator = next((one for one in (read_initramfs_tools, read_dracut) if one.is_made_by(view)), None)
-    return () if generator is None else image_scripts.judged(view, generator.scripts(view), kernel, host, inventory)
+    if generator is None:
+        return ()
+    found = image_scripts.judged(view, generator.scripts(view), kernel, host, inventory)
+    with_systemd = generator is read_dracut and read_dracut.has_systemd(view)
+    return (*found, *early_modules.read(view, kernel, inventory)) if with_systemd else found
 
 
 @dataclasses.dataclass(frozen=True)

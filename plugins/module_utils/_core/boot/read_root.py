@@ -13,6 +13,8 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot impo
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import modprobe
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import Directive, ModprobeConfig, SourceLine
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup import read as startup
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup import systemd_version
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev import rules as udev
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import Rules
 
@@ -46,6 +48,7 @@ def _place(source: str) -> SourceLine:
 
 
 INITS = ("/sbin/init", "/usr/sbin/init")
+LARGEST_INIT = 64 << 10
 ETC_MODULES = "/etc/modules"
 SYSVINIT_ORDER = ("/etc/init.d/kmod", "/etc/init.d/udev", "/etc/init.d/checkroot.sh")
 DRIVERS_RULES = "80-drivers.rules"
@@ -93,7 +96,7 @@ def old_suffix_doubt(tree: FileTree) -> tuple[str, ...]:
 
 def rules_of(tree: FileTree) -> Rules:
     """The rules that may affect which driver a device is bound to."""
-    return Rules.read(tree, DECIDING, directories=lasting(udev.DIRECTORIES), version=read_systemd.version(tree))
+    return Rules.read(tree, DECIDING, directories=lasting(udev.DIRECTORIES), version=systemd_version.version(tree))
 
 
 def drivers_rules_doubt(tree: FileTree) -> tuple[str, ...]:
@@ -110,7 +113,7 @@ def lasting(directories: t.Sequence[str]) -> tuple[str, ...]:
 
 def _steps(tree: FileTree, cmdline: Cmdline, source: str) -> tuple[tuple[Step, ...], tuple[str, ...]]:
     given = cmdline.values("init")
-    if given and posixpath.basename(given[-1]) not in ("init", "systemd"):
+    if given and given[-1] not in startup.INITS and not _ends_in_init(tree, given[-1]):
         return ((Coldplug(),),), (f"{source}: init={given[-1]} replaces the host's init; what it loads cannot be determined.",)
     links = _inits(tree)
     if not links and not tree.exists("/usr/lib/systemd/systemd") and not tree.exists("/lib/systemd/systemd"):
@@ -124,6 +127,15 @@ def _steps(tree: FileTree, cmdline: Cmdline, source: str) -> tuple[tuple[Step, .
     return ((Coldplug(),),), (f"{tree.shown(links[0])} is not systemd: what it loads, and when, cannot be determined.",)
 
 
+def _ends_in_init(tree: FileTree, path: str) -> bool:
+    """Whether a script makes way for the host's init, whatever it does before."""
+    content = tree.head(path, LARGEST_INIT) or b"" if tree.is_file(path) else b""
+    lines = [line.strip() for line in content.decode("utf-8", "surrogateescape").split("\n")]
+    commands = [line for line in lines if line and not line.startswith("#")]
+    found = re.fullmatch(r"exec\s+(/\S+)(?:\s+\"?\$[@*]\"?)?", commands[-1]) if content.startswith(b"#!") and commands else None
+    return found is not None and found[1] in startup.INITS
+
+
 def _inits(tree: FileTree) -> list[str]:
     return [path for path in INITS if tree.exists(path)]
 
@@ -132,7 +144,7 @@ def init_is_systemd(tree: FileTree) -> bool:
     """Whether the root's init is systemd; one that cannot be seen is taken to be."""
     links = _inits(tree)
     name = tree.link_name(links[0]) if links else "systemd"
-    return name == "systemd" or (name is None and read_systemd.version(tree) is not None)
+    return name == "systemd" or (name is None and systemd_version.version(tree) is not None)
 
 
 def _sysvinit_list(tree: FileTree) -> t.Iterator[Listed]:

@@ -10,6 +10,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Coldplug, Listed, LoadList, Reason
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup import systemd_version
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Step
@@ -26,17 +27,8 @@ SETTLE_UNIT = "systemd-udev-settle.service"
 FIRST, LAST = "first", "last"
 CHANGES_WORK = re.compile(r"^\s*(?:Exec\w+|Condition\w+|Assert\w+|Environment\w*)\s*=", re.MULTILINE)
 DEBUG_GENERATOR = "systemd/system-generators/systemd-debug-generator"
-LIBRARY = re.compile(r"libsystemd-shared-(\d+)")
-LIBRARY_FOLDERS = ("/usr/lib/systemd", "/usr/lib64/systemd", "/lib/systemd")
 SEVERAL_AT_A_TIME = 262
 """Since this version systemd-modules-load uses a pool of threads."""
-
-
-def version(tree: FileTree) -> int | None:
-    """systemd's version, from its shared library's name; None if there is none."""
-    below = tuple(f"/usr/lib/{name}/systemd" for name in tree.names("/usr/lib") if name.endswith("-linux-gnu"))
-    found = (LIBRARY.match(name) for folder in (*LIBRARY_FOLDERS, *below) for name in tree.names(folder))
-    return max((int(match[1]) for match in found if match), default=None)
 
 
 def steps(tree: FileTree, cmdline: Cmdline, source: str, in_initrd: bool) -> tuple[tuple[Step, ...], tuple[str, ...]]:
@@ -93,7 +85,7 @@ def _load_list(tree: FileTree, cmdline: Cmdline, source: str, in_initrd: bool) -
         if name
     ]
     modules = (*given, *_from_files(tree))
-    known = version(tree)
+    known = systemd_version.version(tree)
     return LoadList(PROGRAM, modules, known is not None and known < SEVERAL_AT_A_TIME) if modules else None
 
 

@@ -283,7 +283,9 @@ class _Simulation:
         those = {address: device for address, device in self._by_address.items() if device.is_virtual == is_virtual}
         assigned = jobs_of(self._boot.later, modprobe, those)
         if assigned:
+            self._events = StageEvents(self._boot, root, modprobe, self._by_address)
             self._run_step(root, RUNTIME, assigned, dict(self._unbind_events(root, modprobe, those)), devices)
+            self._events = None
 
     def _unbind_events(self, root: Stage, modprobe: Modprobe, those: t.Mapping[str, Device]) -> t.Iterator[tuple[str, tuple[Effect, ...]]]:
         """The "unbind" events of devices that driverctl may unbind: a rule that is not limited to "add" writes its override again.

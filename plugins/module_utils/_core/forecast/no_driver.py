@@ -56,7 +56,7 @@ def _rule(device: Device, boot: Boot, stage: Stage, others: Devices, native: str
         done = evaluation.done()
         modalias = evaluation.state.properties.get(MODALIAS, device.modalias)
         values = ((one.value or "").split() for one in done if one.certain)
-        if any(words[:2] == ["kmod", "load"] and device.modalias in (words[2:] or [modalias]) for words in values):
+        if any(words[:2] == ["kmod", "load"] and device.modalias in (words[2:] or (modalias,)) for words in values):
             return Reason(str(rules[place]), f"{key.written}: udev does not load {native} by the device's alias")
     return None
 

@@ -9,7 +9,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Reason
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.settings import Settings
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import install_command
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import install_command, off_word
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
 
@@ -77,6 +77,15 @@ class LoadRequest:
 
     def alias_of(self, module: str) -> str:
         return next((alias for name, alias in self.aliases if name == module), "")
+
+
+@dataclasses.dataclass
+class _Ran:
+    """What the commands of `install` lines have done so far."""
+
+    inserted: list[str] = dataclasses.field(default_factory=list)
+    influences: list[Influence] = dataclasses.field(default_factory=list)
+    aliases: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
 class Modprobe:
@@ -163,24 +172,22 @@ class Modprobe:
 
     def _insert(self, found: Found, ignores_install: bool = False) -> LoadRequest:
         module, _why, alias = found
-        inserted: list[str] = []
+        ran = _Ran()
         refused: list[Refused] = []
-        influences: list[Influence] = []
         required = {module, *self._kernel.dependencies(module)}
         through: dict[str, tuple[Reason, ...]] = {}
         failed = False
-        aliases: dict[str, str] = {}
         for name, ignores, found_by, softdeps in self._probe_list(module, set(), alias, ignores_install):
-            if self._is_in_kernel(name) or name in inserted:
+            if self._is_in_kernel(name) or name in ran.inserted:
                 continue
             line = None if ignores else self._install_of(name)
             known_as = found_by if found_by in self._config.modules_with_options else ""
             if line is None:
                 failure, fails = self.unloadable(name, known_as), True
             else:
-                before = len(inserted)
-                failure, fails = self._run_install(name, line, inserted, influences)
-                others = (one for one in inserted[before:] if one != name)
+                before = len(ran.inserted)
+                failure, fails = self._run_install(name, line, ran)
+                others = (one for one in ran.inserted[before:] if one != name)
                 through.update((one, (*softdeps, said(line))) for one in others)
             if failure is not None:
                 refused.append(Refused(module if name in required else name, failure))
@@ -188,18 +195,18 @@ class Modprobe:
                     failed = fails or name != module
                     break
             elif line is None:
-                inserted.append(name)
+                ran.inserted.append(name)
                 through.update({name: softdeps} if softdeps else {})
-                aliases.update({name: known_as} if known_as else {})
+                ran.aliases.update({name: known_as} if known_as else {})
                 refused += self._why_without_driver(name, known_as)
         return LoadRequest(
             module,
-            tuple(inserted),
+            tuple(ran.inserted),
             self._known_by(found),
             self._led_to(found, refused),
-            tuple(influences),
+            tuple(ran.influences),
             failed,
-            tuple(aliases.items()),
+            tuple(ran.aliases.items()),
             tuple(through.items()),
         )
 
@@ -292,7 +299,7 @@ class Modprobe:
         line = next(iter(self._config.softdeps(module)), None)
         return any(self.lookup(word) for kind in ("pre:", "post:") for word in softdep_words(line, kind))
 
-    def _run_install(self, module: str, line: Directive, inserted: list[str], influences: list[Influence]) -> tuple[Reason | None, bool]:
+    def _run_install(self, module: str, line: Directive, ran: _Ran) -> tuple[Reason | None, bool]:
         """Run the `install` command: why the module is not loaded after it, and whether the command fails.
 
         Plain `modprobe` does not apply the blacklist to a module that is requested by name.
@@ -304,10 +311,14 @@ class Modprobe:
             if not step.runs(status):
                 continue
             if not step.is_known:
-                influences += self._noticed(line, module)
+                ran.influences += self._noticed(line, module)
                 return None, False
-            status = step.succeeds if not step.names else self._run_modprobe(step, module, inserted, influences)
-        return None if module in inserted else said(line), not status
+            status = step.succeeds if not step.names else self._run_modprobe(step, module, ran)
+        if module not in ran.inserted:
+            return said(line), not status
+        if off_word.is_install_command(line.arguments[1], module) and off_word.is_heard_by_shell(self._boot.cmdline):
+            ran.aliases[module] = off_word.WITHOUT_IDS
+        return None, not status
 
     def _noticed(self, line: Directive, module: str) -> tuple[Influence, ...]:
         """What a command that cannot be read in full may do."""
@@ -316,23 +327,24 @@ class Modprobe:
             (Influence(str(line.source), f"runs `{line.arguments[1].strip()}` in place of loading {module}"),) if judged is None else judged
         )
 
-    def _run_modprobe(self, step: Step, module: str, inserted: list[str], influences: list[Influence]) -> bool:
+    def _run_modprobe(self, step: Step, module: str, ran: _Ran) -> bool:
         """Whether it succeeds."""
         status = True
         for name in step.names:
             if name == module:
                 loads = self.unloadable(name) is None
-                inserted += [name] if loads else []
+                ran.inserted += [name] if loads else []
                 status = status and loads
                 continue
-            requests = self._ask_ignoring(name) if step.ignores_install else self.ask(name, honours_blacklist=False)
+            requests = self.ask_ignoring(name) if step.ignores_install else self.ask(name, honours_blacklist=False)
             for request in requests:
-                inserted.extend(other for other in request.insertions if other not in inserted)
-                influences += request.influences
+                ran.inserted.extend(other for other in request.insertions if other not in ran.inserted)
+                ran.influences += request.influences
+                ran.aliases.update(request.aliases)
             status = status and bool(requests) and not any(request.failed for request in requests)
         return status
 
-    def _ask_ignoring(self, name: str) -> tuple[LoadRequest, ...]:
+    def ask_ignoring(self, name: str) -> tuple[LoadRequest, ...]:
         """`modprobe -i`: the named module's own install line and softdeps do not count."""
         if name not in self._ignoring:
             self._ignoring[name] = ()

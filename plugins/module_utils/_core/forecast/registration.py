@@ -10,7 +10,7 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Reason
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.device_simulation import Registration
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.settings import Settings, aliases_with_options, unclear
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import parameters
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import declines, parameters
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import version_key
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameter_types import parse_boolean
@@ -26,6 +26,8 @@ if t.TYPE_CHECKING:
 
 VFIO_PCI = "vfio_pci"
 ASYNC_PROBE = "async_probe"
+OWN_FOLDER = "kernel/"
+"""Below /lib/modules/<release>; what others build lies elsewhere."""
 TAKES_VALUES = "6.3"
 _Ids = tuple[tuple["PciId", ...], t.Optional[Reason]]
 
@@ -100,7 +102,22 @@ class Registrar:
         """Why a driver declines a device that it matches, or may."""
         if registration.setting is None or registration.is_vfio:
             return None
-        return self.settings.probe(registration.setting, registration.driver, device)
+        found = self.settings.probe(registration.setting, registration.driver, device)
+        return found if found is not None else self._rivalry(registration, device)
+
+    def _rivalry(self, registration: Registration, device: Device) -> Refusal | None:
+        """Another of the kernel's own drivers has the device now, and has its ID as well."""
+        owners = set() if device.driver is None else set(self.modules_of(device.driver))
+        if not owners or registration.module in owners:
+            return None
+        own = {
+            match.module
+            for stage in self._boot.stages
+            for match in stage.kernel.natives(device.modalias)
+            if match.module in stage.kernel.builtins or stage.kernel.modules.get(match.module, "").startswith(OWN_FOLDER)
+        }
+        rivals = (owners - self._vfio) & own if registration.module in own else set()
+        return declines.rivalry(registration.module, registration.driver, device, rivals)
 
     def why_built_in_is_off(self, driver: str, device: Device) -> Refusal | None:
         """Why a built-in driver, to which the device is bound now, does not take it in this boot, or may not."""

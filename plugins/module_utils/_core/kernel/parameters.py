@@ -17,6 +17,7 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import END, WORD, name_and_value
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import SourceLine
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.off_word import ARGUMENT, WITHOUT_IDS
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameter_types import objection
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import ANY, PciId
 
@@ -59,6 +60,10 @@ def in_lines(lines: t.Iterable[Directive]) -> tuple[Parameter, ...]:
 
 def given_to(config: ModprobeConfig, module: str, alias: str = "") -> tuple[Parameter, ...]:
     """What a module is loaded with, the command line's at the end; ``alias`` is what kmod found it by, if not by its name."""
+    if alias == WITHOUT_IDS:
+        # Our `install` line gives the last `ids=` itself.
+        source = next((line.source for line in config.installs(module)), SourceLine(ARGUMENT, 0))
+        return (*in_lines(config.options(module)), Parameter("ids", "", f"ids= ({ARGUMENT})", source))
     return in_lines(config.options(module, alias))
 
 

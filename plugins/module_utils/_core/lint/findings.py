@@ -19,6 +19,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.lint import (
     misspelt_words,
     refused_values,
     stale_image,
+    switched_off,
     udev_mistakes,
     unloadable,
 )
@@ -85,6 +86,8 @@ CHECKS: tuple[Check, ...] = (
     misplaced_files.rules_that_udev_does_not_read,
     misplaced_files.files_in_misspelt_directories,
     misspelt_words.misspelt_words,
+    misspelt_words.other_values_of_our_word,
+    switched_off.policies_that_are_switched_off,
     misspelt_words.words_of_another_initramfs,
     misspelt_words.stray_words,
     refused_values.refused_values,

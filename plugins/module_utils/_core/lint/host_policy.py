@@ -202,7 +202,9 @@ class HostPolicy:
         for rule, driver in setting:
             for device in self.candidates(rule):
                 if rule.path in files:
-                    certain = any(one.rule == rule and one.certain for one in files[rule.path].overrides(device, boot.release))
+                    certain = any(
+                        one.rule == rule and one.certain for one in files[rule.path].overrides(device, boot.release, boot.cmdline)
+                    )
                 else:
                     certain = rule.matches(device, boot.release) is True
                 if certain and "$" not in driver and "%" not in driver:

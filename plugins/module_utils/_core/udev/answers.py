@@ -125,12 +125,13 @@ def attribute_of(name: str, subject: Subject, around: Surroundings, state: State
 
 
 def agreement(keys: t.Sequence[Key], subject: Subject, around: Surroundings, state: State) -> Agreement:
-    """Whether all comparisons among the keys hold, but for PROGRAM and IMPORT, which are run."""
+    """Whether all comparisons among the keys hold, but for PROGRAM and IMPORT, which are run, and RESULT, which is compared after these."""
     whole: Answer = True
     drivers: tuple[Key, ...] = ()
+    runs = any(key.name == "PROGRAM" for key in keys)
     about_parents = [key for key in keys if key.name in PARENTS and key.is_match]
     for key in keys:
-        if not key.is_match or key.is_run or key.name in PARENTS:
+        if not key.is_match or key.is_run or key.name in PARENTS or (runs and key.name == "RESULT"):
             continue
         if is_about_driver(key) and subject.driver is None:
             drivers += (key,)
@@ -164,7 +165,9 @@ def on_one_of_chain(keys: t.Sequence[Key], subject: Subject, around: Surrounding
         if each.holds is not False:
             found.append(each)
     if not found:
-        return Agreement(None) if not subject.all_parents and any(_may_be_root(key) for key in keys) else NO
+        # Of a function without its place all bridges were asked, of a device of another subsystem none of those above it.
+        is_open = not subject.all_parents and (subject.device is None or any(_may_be_root(key) for key in keys))
+        return Agreement(None) if is_open else NO
     # Where several may agree, which of them does is not known, nor that one does.
     return found[0] if len(found) == 1 else Agreement(None)
 

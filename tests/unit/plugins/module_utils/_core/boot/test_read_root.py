@@ -181,6 +181,21 @@ def test_rules_that_decide_nothing_are_left_alone(tree: Tree) -> None:
 
 def test_another_init_on_the_command_line_is_a_doubt(tree: Tree) -> None:
     assert stage(tree, "init=/bin/sh").doubts == (f"{GRUB}: init=/bin/sh replaces the host's init; what it loads cannot be determined.",)
+
+
+@pytest.mark.parametrize(
+    ("last", "is_known"),
+    [
+        ("exec /sbin/init", True),
+        ('exec /lib/systemd/systemd "$@"', True),
+        ("exec /bin/sh", False),
+        ("/sbin/init", False),
+        ("# exec /sbin/init", False),
+    ],
+)
+def test_a_script_in_place_of_init_makes_way_for_it(tree: Tree, last: str, is_known: bool) -> None:
+    tree.file("/opt/site/init", f"#!/bin/sh\nmodprobe vfio-pci\n{last}\n", 0o755)
+    assert (stage(tree, "init=/opt/site/init").doubts == ()) == is_known
     assert stage(tree, "init=/lib/systemd/systemd").doubts == ()
 
 

@@ -146,3 +146,11 @@ def test_a_certain_answer_says_what_it_assumes() -> None:
     )
     bound = dataclasses.replace(CARD, driver="nouveau")
     assert forecast([bound], found)[CARD.address].assumes == ("Two units of packages are taken as harmless.",)
+
+
+def test_a_program_can_load_a_module_past_its_install_line() -> None:
+    later = Later(influences=(influence("load", modules=frozenset(("vfio_pci",))),))
+    kept_free = "blacklist nouveau\ninstall vfio_pci /bin/true\noptions vfio-pci ids=10de:1db1\n"
+    winners = touched(boot(rules=COLDPLUG, modules=MODULES, modprobe=kept_free, later=later))
+    assert set(winners) == {CARD.address, SECOND.address}
+    assert set(winners[CARD.address].outcomes) == {None, "vfio-pci"}

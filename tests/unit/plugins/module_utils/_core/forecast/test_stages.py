@@ -178,6 +178,12 @@ def test_a_rule_for_the_event_of_an_unbind_alone_races_with_driverctl() -> None:
     assert set(won.outcomes) == {"vfio-pci", "nouveau"}
 
 
+def test_a_rule_for_the_event_of_a_bind_undoes_what_driverctl_does() -> None:
+    rule = f'ACTION=="bind", KERNEL=="{ADDRESS}", DRIVER=="vfio-pci", ATTR{{driver/unbind}}="$kernel"\n'
+    won = winner(boot(rules={**COLDPLUG, "/etc/udev/rules.d/90-site.rules": rule}, later=driverctl("vfio-pci")))
+    assert None in won.outcomes
+
+
 def test_what_may_take_the_device_later_is_a_doubt_unless_every_outcome_is_that_driver() -> None:
     def with_taken(driver: str, **given: t.Any) -> Winner:
         taken = Later(may_take={ADDRESS: Assigned(driver, "/etc/dpdk/interfaces:3", "when dpdk starts")})
