@@ -43,7 +43,10 @@ def started(tree: Tree) -> Startup:
 
 
 def answers(tree: Tree) -> dict[str, tuple[str, str | None, list[str]]]:
-    told = gather(tree.host(Commands(tree.root)), DeviceReportRequest(), True)
+    return answers_in(gather(tree.host(Commands(tree.root)), DeviceReportRequest(), True))
+
+
+def answers_in(told: t.Mapping[str, t.Any]) -> dict[str, tuple[str, str | None, list[str]]]:
     return {
         device["address"]: (boot["certainty"], boot["winner"], list(map(str, boot["because"])))
         for device in told["devices"]
@@ -73,8 +76,13 @@ def test_nothing_that_a_package_starts_acts_on_a_driver(tmp_path: Path, release:
 
 
 @pytest.mark.parametrize(("release", "groups"), STOCK, ids=lambda value: "+".join(value) if isinstance(value, tuple) else value)
-def test_a_host_of_stock_packages_has_certain_answers_only(tmp_path: Path, release: str, groups: tuple[str, ...]) -> None:
-    found = answers(install(host(tmp_path), release, groups))
+def test_a_host_of_stock_packages_has_certain_answers_only_and_nothing_to_warn_of(
+    tmp_path: Path, release: str, groups: tuple[str, ...]
+) -> None:
+    tree = install(host(tmp_path), release, groups)
+    told = gather(tree.host(Commands(tree.root)), DeviceReportRequest(), True)
+    assert [*told["policy_warnings"], *(said for device in told["devices"] for said in device["warnings"])] == []
+    found = answers_in(told)
     assert {address: (certainty, driver) for address, (certainty, driver, _why) in found.items()} == {
         CARD: ("certain", "nouveau"),
         NIC: ("certain", "e1000e"),

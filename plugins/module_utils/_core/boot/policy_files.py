@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-import hashlib
 import re
 import typing as t
 
@@ -17,6 +16,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import MODULES, PENDING
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import DIRECTORIES
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pattern import matches
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.ownership import Ownership
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot
@@ -26,7 +26,6 @@ if t.TYPE_CHECKING:
 
 SITE = ("/etc/", "/run/", "/usr/local/")
 """Where an administrator configures things; /usr/lib belongs to the distribution."""
-DPKG_STATUS = "/var/lib/dpkg/status"
 INITRAMFS_MODULES = "/etc/initramfs-tools/modules"
 SITE_RULES = ("/etc/udev/rules.d", "/usr/local/lib/udev/rules.d")
 SITE_LISTS = ("/etc/modules-load.d", "/usr/local/lib/modules-load.d")
@@ -43,8 +42,6 @@ OTHER_GENERATORS: t.Mapping[str, str] = {"mkinitcpio": "mkinitcpio -P", "booster
 """By program, what their packages' hooks run after an update."""
 DRACUT = ("/etc/dracut.conf", "/etc/dracut.conf.d")
 IMAGES = ("/boot/initrd.img-{0}", "/boot/initramfs-{0}.img", "/boot/initrd-{0}")
-# dpkg's database lists a package's conffiles with the MD5 sums of the package's own versions.
-_CONFFILE = re.compile(r"^ (/etc/(?:modprobe\.d|modules-load\.d|dracut\.conf\.d|udev/rules\.d)/\S+) ([0-9a-f]{32})", re.MULTILINE)
 _DRACUT_MODULES = re.compile(r"^\s*(?:add_drivers|force_drivers)\+?=[\"']?([^\"'#\n]*)", re.MULTILINE)
 # Aliases with a bus prefix are left out: nobody writes such a name for a module.
 _ALIAS = re.compile(r"^alias ([^\s:]+) (\S+)$", re.MULTILINE)
@@ -199,16 +196,11 @@ def _image(host: Host, release: str) -> ImageFile | None:
     return None
 
 
-def _packaged(host: Host, modprobe: t.Sequence[PolicyFile]) -> frozenset[str]:
-    candidates = [file for file in modprobe if file.text is not None and file.path.startswith("/etc/")]
-    if not candidates or not host.is_file(DPKG_STATUS):
-        return frozenset()
-    sums = dict(_CONFFILE.findall(host.read_text(DPKG_STATUS)))
-    return frozenset(file.path for file in candidates if sums.get(file.path) == _md5(file.text or ""))
-
-
-def _md5(text: str) -> str:
-    return hashlib.md5(text.encode("utf-8", "surrogateescape"), usedforsecurity=False).hexdigest()
+def _packaged(host: Host, files: t.Sequence[PolicyFile]) -> frozenset[str]:
+    ownership = Ownership.of(host)
+    return frozenset(
+        file.path for file in files if file.text is not None and file.path.startswith("/etc/") and ownership.is_intact(file.path)
+    )
 
 
 def _unknown_words(boots: t.Sequence[Boot], kernels: t.Sequence[Kernel], for_image: t.Sequence[Listed]) -> frozenset[str]:

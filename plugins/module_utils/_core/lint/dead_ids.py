@@ -98,7 +98,7 @@ def ids_of_two_modules(host: HostPolicy) -> t.Iterator[Finding]:
                 if devices:
                     names = f"{driver_of(boot, first.module)} and {driver_of(boot, second.module)}"
                     said = (
-                        f"{first.source} and {second.source} claim {listed(devices)} for both {names}: the one that registers first wins."
+                        f"{first.source} and {second.source} claim {listed(devices)} for both {names}, of which the first to register wins."
                     )
                     yield Finding("ids-of-two-modules", second.source, f"{said} Remove one of the two.", devices)
 
@@ -115,7 +115,7 @@ def softdeps_on_a_module_without_ids(host: HostPolicy) -> t.Iterator[Finding]:
                     continue
                 names = listed(tuple(device.address for device in devices))
                 native, spelt = entry.spelt(entry.arguments[0]), entry.spelt(module)
-                took = f"{names} will be bound to {native}" if names else f"this does not affect {native}"
+                took = f"that changes nothing for {names}" if names else f"this does not affect {native}"
                 said = f"{entry.source} loads {spelt} before {native}, but nothing makes {spelt} bind to a device: {took}."
                 advice = _way_to_bind(module, spelt, root, devices)
                 yield Finding("softdep-without-ids", str(entry.source), f"{said} {advice}", tuple(device.address for device in devices))

@@ -8,6 +8,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.matching import DENYLIST, why_off
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import PENDING
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameter_types import parse_boolean
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameters import given_to, named
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import Finding, listed
 
@@ -86,12 +87,18 @@ def _claimed(host: HostPolicy, boot: Boot, root: Stage) -> dict[str, tuple[str, 
 def iommu_switched_off(host: HostPolicy) -> t.Iterator[Finding]:
     """No IOMMU (`intel_iommu=off`, `amd_iommu=off`, `iommu=off`) although devices are assigned to VFIO, which needs an IOMMU group."""
     for boot, root in host.roots:
-        reason = why_off(host.inventory.devices, boot)
+        reason = None if _takes_without_iommu(root) else why_off(host.inventory.devices, boot)
         devices = tuple(dict.fromkeys(a for addresses in _claimed(host, boot, root).values() for a in addresses)) if reason else ()
         if reason and devices:
             said = f"The policy assigns {listed(devices)} to VFIO, which cannot bind to them after a boot of {boot.release}: {reason}."
             advice = "Enable the IOMMU in the firmware and on the kernel's command line."
             yield Finding("iommu-off", boot.cmdline_source, f"{said} {advice}", devices)
+
+
+def _takes_without_iommu(root: Stage) -> bool:
+    """`options vfio enable_unsafe_noiommu_mode=1`: VFIO then takes devices that are in no group."""
+    given = named(given_to(root.config, "vfio"), "enable_unsafe_noiommu_mode")
+    return bool(given) and (given[-1].value is None or parse_boolean(given[-1].value) is True)
 
 
 def denied_devices(host: HostPolicy) -> t.Iterator[Finding]:
@@ -113,6 +120,5 @@ def denied_devices(host: HostPolicy) -> t.Iterator[Finding]:
 
 def _denylist_disabled(root: Stage) -> bool:
     """The last value of the parameter, a boolean (kstrtobool())."""
-    name = "disable_denylist"
-    given = named(given_to(root.config, "vfio_pci"), name)
-    return bool(given) and (given[-1].value is None or given[-1].value[:2].lower() in ("1", "y", "ye", "on", "t", "tr"))
+    given = named(given_to(root.config, "vfio_pci"), "disable_denylist")
+    return bool(given) and (given[-1].value is None or parse_boolean(given[-1].value) is True)

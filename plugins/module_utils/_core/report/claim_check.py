@@ -93,7 +93,10 @@ def _claimed(host: Host, claims: t.Sequence[Claim], inventory: Inventory, kernel
     for kernel in supplemented(claims, kernels):
         names = driver_names(host, inventory, modules_of(claims, inventory, kernel), False, kernel)
         assigned = assign(claims, inventory, kernel, names)
-        found[kernel.release] = {one.device.address: (_driver(one), kind_of(one.module, kernel)) for one in assigned}
+        chosen = {one.device.address: (one, _driver(one)) for one in assigned}
+        found[kernel.release] = {
+            address: (driver, kind_of(one.module if driver == one.driver else driver, kernel)) for address, (one, driver) in chosen.items()
+        }
     return found
 
 

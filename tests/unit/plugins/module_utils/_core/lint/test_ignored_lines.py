@@ -23,6 +23,12 @@ def test_install_is_ignored_beside_a_softdep() -> None:
     assert kinds(boot(modprobe="install nouveau /bin/false\nsoftdep e1000e pre: vfio-pci\n", cmdline="vfio-pci.ids=10de:1db1")) == []
 
 
+def test_an_install_line_keeps_its_effect_beside_a_softdep_that_names_no_module() -> None:
+    """kmod_module_get_softdeps() finds modules: without one there is no softdep, and the command runs."""
+    text = "install nouveau /bin/false\nsoftdep nouveau pre: no_such_module\n"
+    assert "install-beside-softdep" not in kinds(boot(modprobe=text))
+
+
 def test_of_two_softdep_lines_the_first_by_file_name_counts() -> None:
     both = {
         "/etc/modprobe.d/10-vfio.conf": "softdep nouveau pre: vfio-pci\n",

@@ -64,6 +64,12 @@ def test_an_iommu_that_is_off_makes_a_claim_for_vfio_void(argument: str) -> None
     assert "=off" in said
 
 
+def test_vfio_takes_devices_without_an_iommu_where_it_is_told_to() -> None:
+    unsafe = "options vfio enable_unsafe_noiommu_mode={}\n"
+    assert kinds(boot(rules=RULE, cmdline="intel_iommu=off", modprobe=unsafe.format("Y")), devices=[V100]).count("iommu-off") == 0
+    assert kinds(boot(rules=RULE, cmdline="intel_iommu=off", modprobe=unsafe.format("0")), devices=[V100]).count("iommu-off") == 1
+
+
 def test_a_claim_that_driverctl_overrules_is_none() -> None:
     later = Later(driverctl={"0000:3b:00.0": Assigned("nouveau", "/etc/driverctl.d/pci-0000:3b:00.0")})
     assert kinds(boot(rules=RULE, later=later, cmdline="intel_iommu=off"), devices=[V100]) == ["driverctl-against-rule"]
