@@ -13,6 +13,7 @@ from pathlib import Path
 import world_generator
 import world_hosts
 import world_report
+import world_table
 from configuration import SERIES
 from host_trees import in_memory
 from observation import BootError
@@ -44,6 +45,7 @@ def parser() -> argparse.ArgumentParser:
     known.add_argument("--names", nargs="+", default=[], metavar="NAME", help="with --replay: only these hosts")
     known.add_argument("--disagreements", type=Path, metavar="FILE", help="with --replay: write those into FILE")
     known.add_argument("--answers", type=Path, metavar="FILE", help="with --replay: write what is predicted into FILE")
+    known.add_argument("--table", type=Path, metavar="PAGE", help="with --replay: write the share of unknown answers into this page")
     known.add_argument("--show", metavar="NAME", help="show a recorded host's files")
     known.add_argument("--tree", type=Path, metavar="FOLDER", help="with --show: lay the host out below this folder")
     return known
@@ -122,6 +124,8 @@ def _replay(options: argparse.Namespace) -> int:
         say("\n".join(lines))
     if options.answers:
         write_atomic(options.answers, world_report.answers(judged))
+    if options.table:
+        world_table.write(options.table, judged)
     return _end(judged)
 
 

@@ -54,6 +54,7 @@ def campaigns(bench: Workbench) -> dict[str, Check]:
     """Every campaign by its name, cheapest first. A later one is one line more."""
     found = {
         "recorded boots": bench.check("every recorded boot, judged", "tests/forecast/run", "--replay", seconds=3600, counts=True),
+        "whole hosts": bench.check("every recorded boot of a whole host, judged", "tests/world/run", "--replay", seconds=3600, counts=True),
         "all kernels": bench.check("drivers built for all kernels", "tests/kernels/run", seconds=5400, counts=True),
         "drivers at work": bench.check("drivers at work on all kernels", "tests/drivers/run", "--again", seconds=5400, counts=True),
         "driver mistakes": bench.check("broken drivers are noticed", "tests/drivers/run", "--mutants", seconds=5400, counts=True),

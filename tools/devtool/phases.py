@@ -144,7 +144,11 @@ def forecast(bench: Workbench) -> Iterator[Check]:
     yield bench.check(drawn, "tests/forecast/run", *amount, "--seed", seed, seconds=7200, counts=True)
     yield bench.check("what boot_policy accepts against known boots", "tests/forecast/run", "--policies", seconds=1800, counts=True)
     yield bench.check("broken forecasts against known boots", "tests/forecast/run", "--mutations", seconds=1800, counts=True)
+    hosts = ("tests/world/run", "--replay", "--sample", "40")
+    yield bench.check("a sample of the recorded whole hosts against their predictions", *hosts, seconds=900, counts=True)
     for page in chosen("TABLE"):
+        argv = ("tests/world/run", "--replay", "--table", page)
+        yield bench.check(f"all recorded whole hosts against their predictions, counted in {page}", *argv, seconds=3600, counts=True)
         argv = ("tests/forecast/run", "--replay", "--table", page)
         yield bench.check(f"all known boots against their forecasts, counted in {page}", *argv, seconds=3600, counts=True)
 
