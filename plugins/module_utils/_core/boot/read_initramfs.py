@@ -24,7 +24,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.imag
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image_view import ImageView, read_image
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import AliasIndex
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import MODULES, Kernel
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup import image_scripts
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup import early_modules, image_scripts
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Flow
@@ -33,6 +33,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image import Image
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import Directive
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
 
@@ -43,10 +44,10 @@ NO_KERNEL = Kernel("", {}, frozenset(), False, AliasIndex.parse(""))
 
 @dataclasses.dataclass(frozen=True)
 class Early:
-    """The initramfs stage, and the modules that it blacklists for the root too."""
+    """The initramfs stage, and the lines that it adds to modprobe.d for the root too."""
 
     stage: Stage
-    blacklisted: tuple[str, ...] = ()
+    blacklisted: tuple[Directive, ...] = ()
 
 
 def read_stage(
@@ -74,7 +75,7 @@ def read_stage(
         doubts.append(f"{view.shown(home)} has modules.alias.bin but not modules.alias: the aliases in it cannot be read.")
     doubts += old_suffix_doubt(view)
     config, unsure = with_listed_options(config_of(view, image.release, cmdline, source), flow.steps, kernel)
-    config = config.with_blacklist(flow.blacklisted, source)
+    config = config.with_more(flow.blacklisted)
     loads_lists = read_dracut.is_made_by(view) and read_dracut.loads_lists(view, cmdline)
     rules = rules_of(view)
     stage = Stage(
@@ -104,7 +105,11 @@ def _flow(view: ImageView, cmdline: Cmdline, source: str) -> Flow:
 def _influences(view: ImageView, kernel: Kernel, host: Host | None, inventory: Inventory | None) -> tuple[Influence, ...]:
     """What the image's scripts may do."""
     generator = next((one for one in (read_initramfs_tools, read_dracut) if one.is_made_by(view)), None)
-    return () if generator is None else image_scripts.judged(view, generator.scripts(view), kernel, host, inventory)
+    if generator is None:
+        return ()
+    found = image_scripts.judged(view, generator.scripts(view), kernel, host, inventory)
+    with_systemd = generator is read_dracut and read_dracut.has_systemd(view)
+    return (*found, *early_modules.read(view, kernel, inventory)) if with_systemd else found
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,6 +13,8 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot impo
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import modprobe
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import Directive, ModprobeConfig, SourceLine
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup import read as startup
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup import systemd_version
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev import rules as udev
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import Rules
 
@@ -26,7 +28,10 @@ if t.TYPE_CHECKING:
 def with_listed_options(config: ModprobeConfig, steps: tuple[Step, ...], kernel: Kernel) -> tuple[ModprobeConfig, tuple[str, ...]]:
     """The configuration with the options in the steps' lists, and doubts about modules that may be loaded earlier without them."""
     entries = [entry for step in steps for work in step if isinstance(work, LoadList) for entry in work.modules if entry.options]
-    directives = tuple(Directive(_place(entry.source), "options", (entry.name, *entry.options.split())) for entry in entries)
+    directives = tuple(
+        Directive(_place(entry.source), "options", (entry.name, *entry.options.split()), f"{entry.said} {entry.options}")
+        for entry in entries
+    )
     brought = {normalize_module_name(word) for line in config.directives if line.command == "softdep" for word in line.arguments[1:]}
     early = brought | kernel.index.modules("pci")
     doubts = tuple(
@@ -43,6 +48,7 @@ def _place(source: str) -> SourceLine:
 
 
 INITS = ("/sbin/init", "/usr/sbin/init")
+LARGEST_INIT = 64 << 10
 ETC_MODULES = "/etc/modules"
 SYSVINIT_ORDER = ("/etc/init.d/kmod", "/etc/init.d/udev", "/etc/init.d/checkroot.sh")
 DRIVERS_RULES = "80-drivers.rules"
@@ -59,17 +65,19 @@ def read_stage(
     rules: Rules,
     cmdline: Cmdline,
     source: str,
-    from_initramfs: tuple[str, ...] = (),
+    from_initramfs: tuple[Directive, ...] = (),
     inventory: Inventory | None = None,
 ) -> Stage:
-    """The root stage.  ``rules`` are the same for every kernel; ``from_initramfs`` are modules that the initramfs blacklists in /run."""
+    """The root stage.  ``rules`` are the same for every kernel; ``from_initramfs`` are lines that the initramfs writes into /run."""
     steps, doubts = _steps(tree, cmdline, source)
     config, unsure = with_listed_options(config_of(tree, kernel.release, cmdline, source), steps, kernel)
     if any(isinstance(work, Coldplug) for step in steps for work in step):
         doubts += drivers_rules_doubt(tree)
     programs = rule_programs.judged(tree, rules, kernel, inventory)
-    whole = config.with_blacklist(from_initramfs, source)
-    return Stage(ROOT, "/", steps, kernel, whole, rules, (*doubts, *old_suffix_doubt(tree), *unsure), programs=programs)
+    none = read_systemd.why_no_coldplug(tree, cmdline, source, in_initrd=False) if init_is_systemd(tree) else None
+    whole = config.with_more(from_initramfs)
+    about = (*doubts, *old_suffix_doubt(tree), *unsure)
+    return Stage(ROOT, "/", steps, kernel, whole, rules, about, no_coldplug=none, programs=programs)
 
 
 def config_of(tree: FileTree, release: str, cmdline: Cmdline, source: str) -> ModprobeConfig:
@@ -88,7 +96,7 @@ def old_suffix_doubt(tree: FileTree) -> tuple[str, ...]:
 
 def rules_of(tree: FileTree) -> Rules:
     """The rules that may affect which driver a device is bound to."""
-    return Rules.read(tree, DECIDING, directories=lasting(udev.DIRECTORIES), version=read_systemd.version(tree))
+    return Rules.read(tree, DECIDING, directories=lasting(udev.DIRECTORIES), version=systemd_version.version(tree))
 
 
 def drivers_rules_doubt(tree: FileTree) -> tuple[str, ...]:
@@ -105,7 +113,7 @@ def lasting(directories: t.Sequence[str]) -> tuple[str, ...]:
 
 def _steps(tree: FileTree, cmdline: Cmdline, source: str) -> tuple[tuple[Step, ...], tuple[str, ...]]:
     given = cmdline.values("init")
-    if given and posixpath.basename(given[-1]) not in ("init", "systemd"):
+    if given and given[-1] not in startup.INITS and not _ends_in_init(tree, given[-1]):
         return ((Coldplug(),),), (f"{source}: init={given[-1]} replaces the host's init; what it loads cannot be determined.",)
     links = _inits(tree)
     if not links and not tree.exists("/usr/lib/systemd/systemd") and not tree.exists("/lib/systemd/systemd"):
@@ -119,6 +127,15 @@ def _steps(tree: FileTree, cmdline: Cmdline, source: str) -> tuple[tuple[Step, .
     return ((Coldplug(),),), (f"{tree.shown(links[0])} is not systemd: what it loads, and when, cannot be determined.",)
 
 
+def _ends_in_init(tree: FileTree, path: str) -> bool:
+    """Whether a script makes way for the host's init, whatever it does before."""
+    content = tree.head(path, LARGEST_INIT) or b"" if tree.is_file(path) else b""
+    lines = [line.strip() for line in content.decode("utf-8", "surrogateescape").split("\n")]
+    commands = [line for line in lines if line and not line.startswith("#")]
+    found = re.fullmatch(r"exec\s+(/\S+)(?:\s+\"?\$[@*]\"?)?", commands[-1]) if content.startswith(b"#!") and commands else None
+    return found is not None and found[1] in startup.INITS
+
+
 def _inits(tree: FileTree) -> list[str]:
     return [path for path in INITS if tree.exists(path)]
 
@@ -127,7 +144,7 @@ def init_is_systemd(tree: FileTree) -> bool:
     """Whether the root's init is systemd; one that cannot be seen is taken to be."""
     links = _inits(tree)
     name = tree.link_name(links[0]) if links else "systemd"
-    return name == "systemd" or (name is None and read_systemd.version(tree) is not None)
+    return name == "systemd" or (name is None and systemd_version.version(tree) is not None)
 
 
 def _sysvinit_list(tree: FileTree) -> t.Iterator[Listed]:
@@ -144,7 +161,8 @@ def _sysvinit_list(tree: FileTree) -> t.Iterator[Listed]:
         for number, line in enumerate(tree.read_text(path).split("\n") if tree.is_file(path) else (), 1):
             words = line.split(None, 1)
             if words and not re.match(r"#", line) and not words[0].startswith("#"):
-                yield Listed(normalize_module_name(words[0]), f"{tree.shown(path)}:{number}", words[1].strip() if len(words) > 1 else "")
+                options = words[1].strip() if len(words) > 1 else ""
+                yield Listed(normalize_module_name(words[0]), f"{tree.shown(path)}:{number}", options, words[0])
 
 
 def _leads_to_etc_modules(tree: FileTree, path: str) -> bool:

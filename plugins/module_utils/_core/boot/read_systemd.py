@@ -8,8 +8,9 @@ import posixpath
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Coldplug, Listed, LoadList
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Coldplug, Listed, LoadList, Reason
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup import systemd_version
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Step
@@ -26,17 +27,8 @@ SETTLE_UNIT = "systemd-udev-settle.service"
 FIRST, LAST = "first", "last"
 CHANGES_WORK = re.compile(r"^\s*(?:Exec\w+|Condition\w+|Assert\w+|Environment\w*)\s*=", re.MULTILINE)
 DEBUG_GENERATOR = "systemd/system-generators/systemd-debug-generator"
-LIBRARY = re.compile(r"libsystemd-shared-(\d+)")
-LIBRARY_FOLDERS = ("/usr/lib/systemd", "/usr/lib64/systemd", "/lib/systemd")
 SEVERAL_AT_A_TIME = 262
 """Since this version systemd-modules-load uses a pool of threads."""
-
-
-def version(tree: FileTree) -> int | None:
-    """systemd's version, from its shared library's name; None if there is none."""
-    below = tuple(f"/usr/lib/{name}/systemd" for name in tree.names("/usr/lib") if name.endswith("-linux-gnu"))
-    found = (LIBRARY.match(name) for folder in (*LIBRARY_FOLDERS, *below) for name in tree.names(folder))
-    return max((int(match[1]) for match in found if match), default=None)
 
 
 def steps(tree: FileTree, cmdline: Cmdline, source: str, in_initrd: bool) -> tuple[tuple[Step, ...], tuple[str, ...]]:
@@ -55,6 +47,27 @@ def steps(tree: FileTree, cmdline: Cmdline, source: str, in_initrd: bool) -> tup
     return ((loading, coldplug),), doubts
 
 
+def why_no_coldplug(tree: FileTree, cmdline: Cmdline, source: str, in_initrd: bool) -> Reason | None:
+    """What masks the units that replay the devices' events; None if they run."""
+    off = _masked(tree, cmdline, in_initrd)
+    unit = next((unit for unit in UDEV_UNITS if unit in off), None)
+    if unit is None:
+        return None
+    said = f"masks {unit}, without which no driver is loaded for a device"
+    link = f"{UNITS[0]}/{unit}"
+    if tree.link(link) == "/dev/null":
+        return Reason(tree.shown(link), said)
+    return Reason(source, f"{cmdline.last('rd.systemd.mask' if in_initrd else 'systemd.mask')} {said}")
+
+
+def why_no_lists(tree: FileTree, cmdline: Cmdline, source: str) -> str | None:
+    """What masks the root's systemd-modules-load; None if it runs."""
+    link = f"{UNITS[0]}/{LIST_UNIT}"
+    if tree.link(link) == "/dev/null":
+        return tree.shown(link)
+    return f"{source}: {cmdline.last('systemd.mask')}" if LIST_UNIT in _masked(tree, cmdline, in_initrd=False) else None
+
+
 def loads_lists(tree: FileTree, cmdline: Cmdline, in_initrd: bool) -> bool:
     """Whether systemd-modules-load runs, whatever it finds."""
     return LIST_UNIT not in _masked(tree, cmdline, in_initrd)
@@ -64,7 +77,7 @@ def _load_list(tree: FileTree, cmdline: Cmdline, source: str, in_initrd: bool) -
     """The modules on the command line, then those in the files.  As modules-load.c."""
     keys = ("modules_load", "rd.modules_load") if in_initrd else ("modules_load",)
     given = [
-        Listed(normalize_module_name(name), source)
+        Listed(normalize_module_name(name), source, written=name)
         for argument in cmdline.arguments
         for key, equals, value in (argument.replace('"', "").partition("="),)
         if equals and normalize_module_name(key) in keys
@@ -72,7 +85,7 @@ def _load_list(tree: FileTree, cmdline: Cmdline, source: str, in_initrd: bool) -
         if name
     ]
     modules = (*given, *_from_files(tree))
-    known = version(tree)
+    known = systemd_version.version(tree)
     return LoadList(PROGRAM, modules, known is not None and known < SEVERAL_AT_A_TIME) if modules else None
 
 
@@ -94,7 +107,7 @@ def _from_files(tree: FileTree) -> t.Iterator[Listed]:
             module = line.strip()
             # systemd takes the whole line as the name, so one with options is not a module.
             if module and module[0] not in "#;" and not re.search(r"\s", module):
-                yield Listed(normalize_module_name(module), f"{tree.shown(said)}:{number}")
+                yield Listed(normalize_module_name(module), f"{tree.shown(said)}:{number}", written=module)
 
 
 def _masked(tree: FileTree, cmdline: Cmdline, in_initrd: bool) -> frozenset[str]:

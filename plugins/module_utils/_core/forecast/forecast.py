@@ -42,7 +42,8 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.effec
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.equivalence import DeviceClasses
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.influences import Reach, Unclear
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.jobs import list_jobs, refusals_of
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.outcomes import Outcomes, unless_same, why_not_loaded
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.no_driver import why_none
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.outcomes import Outcomes, unless_same
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import LoadRequest, Modprobe
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.registration import Registrar
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.runtime import jobs_of
@@ -282,7 +283,9 @@ class _Simulation:
         those = {address: device for address, device in self._by_address.items() if device.is_virtual == is_virtual}
         assigned = jobs_of(self._boot.later, modprobe, those)
         if assigned:
+            self._events = StageEvents(self._boot, root, modprobe, self._by_address)
             self._run_step(root, RUNTIME, assigned, dict(self._unbind_events(root, modprobe, those)), devices)
+            self._events = None
 
     def _unbind_events(self, root: Stage, modprobe: Modprobe, those: t.Mapping[str, Device]) -> t.Iterator[tuple[str, tuple[Effect, ...]]]:
         """The "unbind" events of devices that driverctl may unbind: a rule that is not limited to "add" writes its override again.
@@ -371,7 +374,7 @@ class _Simulation:
         states, open_ends = Trial(context, outcomes.states, self._registered, self._loaded, eventful).of_jobs(jobs)
         if not outcomes.is_open:
             return dataclasses.replace(outcomes, states=states).also(*open_ends)
-        refused = tuple(refusal for job in jobs for refusal in refusals_of(job))
+        refused = tuple(refusal for job in jobs for refusal in refusals_of(job, candidates))
         return Outcomes(states, outcomes.unclear, (*outcomes.refused, *refused)).also(*open_ends)
 
     def _candidates(self, device: Device, step: BootStep, outcomes: Outcomes) -> frozenset[str]:
@@ -388,6 +391,7 @@ class _Simulation:
         found = {match.module for match in step.stage.kernel.natives(device.modalias)}
         found |= self._registrar.configured_natives(step.stage, device)
         found |= self._registrar.with_dynamic_id(step.stage, device)
+        found |= {*self._registrar.kept_out(step.stage, device)}
         found |= frozenset() if self._events is None else self._events.eventful
         return frozenset(found | {module for name in named for module in self._registrar.modules_of(name)})
 
@@ -490,7 +494,4 @@ class _Simulation:
         """What decides that no driver comes, where nothing was tried."""
         if device.is_virtual and self._is_kept_from_drivers(device):
             return self._autoprobe[device.physical_function or ""].because
-        matching_module = next((one for stage in self._boot.stages for one in stage.kernel.natives(device.modalias)), None)
-        if matching_module is None:
-            return Reason(f"modules.alias of {self._boot.release}", f"no module matches {device.modalias}")
-        return why_not_loaded(self._boot, matching_module.module)
+        return why_none(device, self._boot, self._by_address)

@@ -102,9 +102,9 @@ class Reach:
         return [module for name in sorted(influence.modules) for module in self._insertions(name)]
 
     def _insertions(self, name: str) -> tuple[str, ...]:
-        """What `modprobe` of a name inserts, with its softdeps and dependencies."""
+        """What `modprobe` of a name inserts, with its softdeps and dependencies; `modprobe -i` and `insmod` run no install line."""
         if name not in self._loaded:
-            requests = self.modprobe.ask(name, False, None)
+            requests = (*self.modprobe.ask(name, False, None), *self.modprobe.ask_ignoring(name))
             self._loaded[name] = tuple(dict.fromkeys(module for request in requests for module in request.insertions))
         return self._loaded[name]
 

@@ -21,7 +21,9 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import PciDriver
 
-NVIDIA, AMD, INTEL, MARVELL, LSI, RENESAS = 0x10DE, 0x1002, 0x8086, 0x11AB, 0x1000, 0x1912
+NVIDIA, AMD, INTEL, MARVELL, LSI, RENESAS, REALTEK = 0x10DE, 0x1002, 0x8086, 0x11AB, 0x1000, 0x1912, 0x10EC
+RTL8139, FIRST_PLUS = 0x8139, 0x20
+"""The network chip, and the revision from which on it is a C+ one."""
 VGA, OTHER_DISPLAY, IDE = 0x0300, 0x0380, 0x0101
 FIRST_TURING, FIRST_BLACKWELL = 0x1E00, 0x2900
 """NVIDIA's device numbers rise with the generation: TU102 is 0x1e02, GB100 0x2901 (open modules' README: supported GPUs)."""
@@ -172,6 +174,16 @@ def _mpt3sas(setting: Setting, match: Match) -> Refusal | None:
     return None
 
 
+def _8139(setting: Setting, match: Match) -> Refusal | None:
+    """rtl8139_init_one() in drivers/net/ethernet/realtek/8139too.c leaves the C+ chips to 8139cp, whose cp_init_one() takes no other."""
+    device = match.device
+    is_plus = device.revision >= FIRST_PLUS
+    if (device.vendor, device.device) != (REALTEK, RTL8139) or is_plus == (setting.module == "8139cp"):
+        return None
+    chip, other = ("a C+ chip", "8139cp") if is_plus else ("no C+ chip", "8139too")
+    return _of(setting.module, f"revision {device.revision:02x} is {chip}, which it leaves to {other}")
+
+
 # -- sound
 
 DSP_DRIVERS = {"snd_hda_intel": 1, "snd_soc_avs": 4}
@@ -215,6 +227,8 @@ def _alsa(setting: Setting, match: Match) -> Refusal | None:
 
 
 PROBES: t.Mapping[str, Rule] = {
+    "8139cp": _8139,
+    "8139too": _8139,
     "ahci": _ahci,
     "amdgpu": _amdgpu,
     "ata_generic": _ata_generic,
@@ -240,6 +254,18 @@ def refusal(setting: Setting, match: Match) -> Refusal | None:
         found = _dsp(setting, match)
     known = rule is not None or module in RULES or _is_sound(setting)
     return found if found is not None or known else may_turn_off(setting)
+
+
+def rivalry(module: str, driver: PciDriver, device: Device, rivals: t.Collection[str]) -> Refusal | None:
+    """What a driver makes of a device to which another one of the kernel's own is bound now: ``rivals`` are modules that match it, too.
+
+    Two drivers of one kernel that have the same ID tell the devices apart in their probes.
+    """
+    if not rivals or module in PROBES or module in RULES or is_dsp(module):
+        return None
+    return _of(
+        module, f"{device.driver} is bound to the device now; whether {driver.name} would take it depends on its probe", certain=False
+    )
 
 
 def is_dsp(module: str) -> bool:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Services of packages that act on drivers as their configuration says: tuned, VPP, NetworkManager, netplan, and extensions of the root."""
+"""Services of packages that act on drivers as their configuration says: tuned, VPP, NetworkManager, netplan."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import bounds, tokens
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup.actors import UNBOUNDED
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup.command_line import ACTING_CREDENTIAL
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
@@ -35,8 +33,6 @@ def read(host: Host, inventory: Inventory, judge: Judge, is_started: IsStarted) 
         yield from _network_manager(host)
     yield from _netplan(host)
     yield from _links(host)
-    yield from _extensions(host)
-    yield from _credentials(host)
 
 
 def _tuned(host: Host, judge: Judge) -> t.Iterator[Influence]:
@@ -135,41 +131,6 @@ def _links(host: Host) -> t.Iterator[Influence]:
             text = _text(host, f"{folder}/{name}") if name.endswith(".link") else ""
             if re.search(r"^\s*SR-IOVVirtualFunctions\s*=\s*[^\s0]", text, re.MULTILINE):
                 yield Influence(f"{folder}/{name}", "makes systemd-udevd create virtual functions", _CREATES)
-
-
-_ACTING_FOLDERS = (
-    "usr/lib/systemd/system",
-    "usr/lib/udev/rules.d",
-    "usr/lib/modprobe.d",
-    "usr/lib/modules-load.d",
-    "usr/lib/tmpfiles.d",
-    "usr/lib/sysctl.d",
-)
-
-
-def _extensions(host: Host) -> t.Iterator[Influence]:
-    """Directories and images that systemd-sysext and systemd-confext lay over /usr and /etc."""
-    for folder, laid in (
-        ("/var/lib/extensions", "usr"),
-        ("/etc/extensions", "usr"),
-        ("/var/lib/confexts", "etc"),
-        ("/usr/lib/confexts", "etc"),
-    ):
-        for name in _names(host, folder):
-            path = f"{folder}/{name}"
-            inside = [part.replace("usr/lib/", "etc/", 1) if laid == "etc" else part for part in _ACTING_FOLDERS]
-            if not host.is_dir(path) or any(_names(host, f"{path}/{part}") for part in inside):
-                yield Influence(path, "is laid over the root: what it brings is not read", UNBOUNDED)
-
-
-def _credentials(host: Host) -> t.Iterator[Influence]:
-    """Credentials that systemd's programs take rules, units and settings from (systemd.system-credentials(7))."""
-    places = ["/etc/credstore", "/etc/credstore.encrypted", "/usr/lib/credstore"]
-    places += [f"{partition}/loader/credentials" for partition in ("/boot", "/efi", "/boot/efi")]
-    for place in places:
-        for name in _names(host, place):
-            if ACTING_CREDENTIAL.match(name):
-                yield Influence(f"{place}/{name}", "brings configuration for systemd's programs, which is not read", UNBOUNDED)
 
 
 def _names(host: Host, folder: str) -> tuple[str, ...]:

@@ -18,10 +18,6 @@ _RUN_LEVELS = {
     **dict.fromkeys(("2", "3", "4"), "multi-user.target"),
     "5": "graphical.target",
 }
-# Credentials that systemd's programs take configuration from (systemd.system-credentials(7)).
-ACTING_CREDENTIAL = re.compile(
-    r"udev\.rules\.|udev\.conf\.|tmpfiles\.extra|sysctl\.extra|systemd\.(?:extra-unit|unit-dropin)\.|modules|network\."
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,8 +28,6 @@ class Words:
     wants: tuple[str, ...] = ()
     masked: tuple[str, ...] = ()
     runs: tuple[str, ...] = ()
-    credentials: tuple[str, ...] = ()
-    """The names of credentials that bring configuration."""
     keeps_devices: bool = False
     """Whether Live Update is on, with which devices stay bound across a kexec (liveupdate= in kernel-parameters.txt)."""
 
@@ -44,13 +38,11 @@ class Words:
             if word in _RUN_LEVELS:
                 target = _RUN_LEVELS[word]
         units = cmdline.values("systemd.unit")
-        given = (*cmdline.values("systemd.set_credential"), *cmdline.values("systemd.set_credential_binary"))
         return cls(
             units[-1] if units else target,
             tuple(map(with_suffix, cmdline.values("systemd.wants"))),
             tuple(map(with_suffix, cmdline.values("systemd.mask"))),
             cmdline.values("systemd.run"),
-            tuple(name for name in (value.partition(":")[0] for value in given) if ACTING_CREDENTIAL.match(name)),
             cmdline.values("liveupdate")[-1:] in (("on",), ("1",), ("y",), ("yes",), ("true",)),
         )
 

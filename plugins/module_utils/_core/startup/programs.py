@@ -138,8 +138,12 @@ class _Judgement:
         if depth >= DEEPEST:
             return
         variables = Variables(self._lines, arguments or (), self._environment)
-        for one in called(self._tree, [line for line in lines if not line.only_assigns], variables, folder):
+        acting = [line for line in lines if not line.only_assigns]
+        for one in called(self._tree, acting, variables, folder):
             self._call(one, depth)
+        for line in acting:
+            scripts = variables.evaluated(line.text) if line.in_shell else ()
+            self._add([dataclasses.replace(line, text=script) for script in scripts], folder, depth + 1)
 
     def _call(self, one: Called, depth: int) -> None:
         self._file(one.path, one.line, one.as_text, depth)

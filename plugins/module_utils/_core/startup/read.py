@@ -11,6 +11,9 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import (
     agents,
+    credentials,
+    early_modules,
+    extensions,
     guests,
     schedules,
     services,
@@ -37,6 +40,7 @@ GENERATORS = ("/etc/systemd/system-generators", "/usr/local/lib/systemd/system-g
 BUS_SERVICES = ("/usr/local/share/dbus-1/system-services", "/usr/share/dbus-1/system-services")
 DEBUG_GENERATOR = "systemd-debug-generator"
 RUN_GENERATOR = "systemd-run-generator"
+INITS = ("/sbin/init", "/usr/sbin/init", "/lib/systemd/systemd", "/usr/lib/systemd/systemd")
 KEXEC = "/etc/default/kexec"
 # They are simulated, or judged from their configuration.
 SIMULATED = (
@@ -67,20 +71,34 @@ def read(host: Host, kernel: Kernel, inventory: Inventory, cmdline: Cmdline, sou
 
 
 def judge_unit(
-    host: Host, name: str, source: str, kernel: Kernel, inventory: Inventory | None = None, cmdline: Cmdline | None = None
+    host: Host,
+    name: str,
+    source: str,
+    kernel: Kernel,
+    inventory: Inventory | None = None,
+    cmdline: Cmdline | None = None,
+    files: UnitFiles | None = None,
 ) -> tuple[Influence, ...]:
-    """What starting a unit may do, with all that it pulls in; ``source`` is what starts it."""
-    units = _Units(host, kernel, inventory, cmdline, Words())
+    """What starting a unit may do, with all that it pulls in; ``source`` is what starts it, ``files`` are other units than the host's."""
+    units = _Units(host, kernel, inventory, cmdline, Words(), files)
     return tuple(dict.fromkeys(units.judged(name, source)))
 
 
 class _Units:
     """The units of a host, each judged once."""
 
-    def __init__(self, host: Host, kernel: Kernel, inventory: Inventory | None, cmdline: Cmdline | None, words: Words) -> None:
+    def __init__(
+        self,
+        host: Host,
+        kernel: Kernel,
+        inventory: Inventory | None,
+        cmdline: Cmdline | None,
+        words: Words,
+        files: UnitFiles | None = None,
+    ) -> None:
         self._host = host
         self._cmdline = cmdline
-        self.files = UnitFiles(host, words.masked)
+        self.files = files or UnitFiles(host, words.masked)
         self._known: dict[str, tuple[Influence, ...]] = {}
         self.judge = Judge(host, kernel, inventory, self.judged)
 
@@ -108,8 +126,10 @@ class _Units:
 class _Reader:
     def __init__(self, host: Host, kernel: Kernel, inventory: Inventory, cmdline: Cmdline, source: str) -> None:
         self._host = host
+        self._kernel = kernel
         self._inventory = inventory
         self._source = source
+        self._cmdline = cmdline
         self._words = words = Words.of(cmdline)
         has_debug = self._generator(DEBUG_GENERATOR)
         masked = words.masked if has_debug else ()
@@ -125,6 +145,8 @@ class _Reader:
         return not folders or any(name in self._host.names(folder) for folder in folders)
 
     def of_systemd(self) -> t.Iterator[Influence]:
+        yield from self._first_program()
+        yield from early_modules.read(self._host, self._kernel, self._inventory)
         for started in list(self._started.found.values()):
             yield from self._units.of(started)
         if self._generator(RUN_GENERATOR):
@@ -133,8 +155,8 @@ class _Reader:
         if self._words.keeps_devices:
             fact = "may keep devices bound across a kexec, as they are when it happens"
             yield Influence(f"{self._source}: liveupdate=", fact, frozenset(("bind",)))
-        for name in self._words.credentials:
-            yield Influence(f"{self._source}: systemd.set_credential={name}", "brings configuration for systemd", UNBOUNDED)
+        yield from credentials.read(self._host, self._judge, self._cmdline, self._source)
+        yield from extensions.read(self._host, self._judge, self._is_started)
         yield from self._generators()
         yield from self._bus_services()
         if self._runs("systemd-tmpfiles-setup.service") or self._runs("systemd-tmpfiles-setup-dev.service"):
@@ -147,11 +169,18 @@ class _Reader:
 
     def of_sysvinit(self) -> t.Iterator[Influence]:
         """Without systemd: scripts of run levels, which start cron as well."""
+        yield from self._first_program()
         yield from sysctl.read(self._host, True, self._judge.of)
         yield from self._scripts(lambda _name: True)
         started = {job.source.rpartition("/")[2][3:] for job in schedules.init_scripts(self._host)}
         yield from self._scheduled(lambda units: any(unit.partition(".")[0] in started for unit in units))
         yield from self._configured()
+
+    def _first_program(self) -> t.Iterator[Influence]:
+        """What the program does that the command line has in place of the host's init."""
+        for path in self._cmdline.values("init")[-1:]:
+            if path not in INITS:
+                yield from self._judge.of(path, f"{self._source}: init={path}")
 
     def later(self) -> t.Iterator[Influence]:
         """What runs only when the host is nearly up: guests that are started by themselves."""

@@ -80,7 +80,7 @@ def of(
 
 _MAY_ACT = re.compile(
     r"driver_override|drivers_|sriov|new_id|remove_id|bind|/re|driverctl|devbind|nodedev|nodeDevice|virsh|\b(?:qm|pvesh|xl|incus|lxc)\b|vgaswitcheroo|acpi"
-    r"|supergfxctl|optimus|prime-select|envycontrol|setpci|kexec|hotplugctl|nvidia-smi|modprobe|insmod|rmmod|/sys|eval|\||>"
+    r"|supergfxctl|optimus|prime-select|envycontrol|setpci|kexec|hotplugctl|nvidia-smi|modules_disabled|modprobe|insmod|rmmod|/sys|eval|\||>"
 )
 
 
@@ -122,10 +122,16 @@ class _Script:
             return
         if _PIPED.search(line.text):
             yield tokens.Token("runs what it is given as a script", tuple(sorted(_WRITING_ACTS)), 0)
-        elif re.search(r"\beval\b(?!\s+set\s)[^;]*[$`]", line.text) and re.search(r"/sys\b|modprobe|\bpci", self._text):
+        elif self._evaluates(line.text):
             yield tokens.Token("evaluates text as a script", tuple(sorted(_WRITING_ACTS)), 0)
         for match in tokens.REDIRECTION.finditer(line.text):
             yield from self._written(match[1])
+
+    def _evaluates(self, text: str) -> bool:
+        """Whether it makes a script of text that is not known, in a program that may be about devices."""
+        if not re.search(r"\beval\b(?!\s+set\s)[^;]*[$`]", text) or self._variables.evaluates_known(text):
+            return False
+        return re.search(r"/sys\b|modprobe|\bpci", f"{self._text}\n{self._given}") is not None
 
     def _written(self, target: str) -> t.Iterator[Token]:
         """A redirection into a path that variables make."""
@@ -180,6 +186,7 @@ class _Script:
             "sriov_numvfs",
             "sriov_drivers_autoprobe",
             "drivers_autoprobe",
+            "modules_disabled",
         ):
             return frozenset()
         override, bound = _SET_OVERRIDE.search(line.text), _DEVBIND.search(line.text)

@@ -33,6 +33,11 @@ _ABOUT_ITSELF = re.compile(
 _OF_ITSELF = re.compile(r"\s*(?:cd|readlink|realpath|dirname)\b.*(?:\$0|\$\{?BASH_SOURCE)")
 _SHELL = re.compile(r"sh\b|openrc-run|runscript|make\b")
 POSITIONAL = re.compile(r"[0-9@*#]+")
+# One variable whose text a shell reads as a script.
+_EVALUATED = re.compile(
+    r"(?:\beval|\b(?:ba|da|a|z|k)?sh(?:\s+-[a-z]+)*\s+-[a-z]*c)\s+[\\\"']*\$(?:(\w+)|\{(\w+)\})[\\\"']*\s*(?=$|[;&|)}])"
+)
+_NAMES_NO_COMMAND = re.compile(r"\$\(|`|(?:^|[;&|])\s*[\"']?\$")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -174,6 +179,18 @@ class Variables:
     @functools.cached_property
     def _knowledge(self) -> dict[str, bool]:
         return {}
+
+    def evaluated(self, text: str) -> tuple[str, ...]:
+        """The scripts that a text has a shell read from variables: `eval "$WHAT"`, `sh -c "$WHAT"`."""
+        names = dict.fromkeys(name for match in _EVALUATED.finditer(text) for name in match.groups() if name)
+        return tuple(value.strip("\"'") for name in names if name not in self._unknown for value in self._set.get(name, ()))
+
+    def evaluates_known(self, text: str) -> bool:
+        """Whether every `eval` of a text reads a variable whose text is written down."""
+        rest = _EVALUATED.sub("", text)
+        names = [name for match in _EVALUATED.finditer(text) for name in match.groups() if name]
+        known = all(name not in self._unknown and self._set.get(name) for name in names)
+        return known and not re.search(r"\beval\b", rest) and not any(_NAMES_NO_COMMAND.search(value) for value in self.evaluated(text))
 
     def may_lead_to(self, word: str, place: str) -> bool:
         """Whether a path whose words are not all known may begin with ``place``."""

@@ -27,16 +27,21 @@ def read(tree: FileTree, reads_sysctl_conf: bool, judged: Program) -> t.Iterator
         chosen.append(ALSO)
     for path in chosen:
         content = tree.head(path, LARGEST) or b""
-        for number, line in enumerate(content.decode("utf-8", "surrogateescape").split("\n"), 1):
-            match = _LINE.match(line)
-            if match is None:
-                continue
-            key, value = match[1].replace("/", ".").strip("."), match[2]
-            source = f"{tree.shown(path)}:{number}"
-            if _is(key, "kernel.modules_disabled") and value not in ("0", ""):
-                yield Influence(source, "makes the kernel refuse every further module", frozenset(("lock",)))
-            elif _is(key, "kernel.modprobe") and value not in _HARMLESS:
-                yield from judged(value, source)
+        yield from of_text(content.decode("utf-8", "surrogateescape"), tree.shown(path), judged)
+
+
+def of_text(text: str, shown: str, judged: Program) -> t.Iterator[Influence]:
+    """What such settings do, wherever they are from."""
+    for number, line in enumerate(text.split("\n"), 1):
+        match = _LINE.match(line)
+        if match is None:
+            continue
+        key, value = match[1].replace("/", ".").strip("."), match[2]
+        source = f"{shown}:{number}"
+        if _is(key, "kernel.modules_disabled") and value not in ("0", ""):
+            yield Influence(source, "makes the kernel refuse every further module", frozenset(("lock",)))
+        elif _is(key, "kernel.modprobe") and value not in _HARMLESS:
+            yield from judged(value, source)
 
 
 def _is(pattern: str, key: str) -> bool:

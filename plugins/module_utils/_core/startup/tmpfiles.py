@@ -37,10 +37,15 @@ def read(tree: FileTree, inventory: Inventory | None) -> t.Iterator[Influence]:
     """What the lines of tmpfiles.d do to drivers."""
     for path in files(tree, "tmpfiles.d"):
         content = tree.head(path, LARGEST) or b""
-        for number, line in enumerate(content.decode("utf-8", "surrogateescape").split("\n"), 1):
-            words = _fields(line)
-            if len(words) > 1 and words[0][:1] in _WRITE_TYPES and words[1].startswith(("/sys/", "/proc/")):
-                yield from _line(words, f"{tree.shown(path)}:{number}", inventory)
+        yield from of_text(content.decode("utf-8", "surrogateescape"), tree.shown(path), inventory)
+
+
+def of_text(text: str, source: str, inventory: Inventory | None) -> t.Iterator[Influence]:
+    """What such lines do, wherever they are from."""
+    for number, line in enumerate(text.split("\n"), 1):
+        words = _fields(line)
+        if len(words) > 1 and words[0][:1] in _WRITE_TYPES and words[1].startswith(("/sys/", "/proc/")):
+            yield from _line(words, f"{source}:{number}", inventory)
 
 
 def _fields(line: str) -> list[str]:

@@ -18,6 +18,7 @@ _ATTRIBUTES: t.Final[tuple[tuple[str, tuple[Act, ...]], ...]] = (
     (r"sriov_drivers_autoprobe", ("create",)),
     (r"drivers_autoprobe", ("lock",)),
     (r"sriov_numvfs", ("create",)),
+    (r"modules_disabled", ("lock",)),
     (r"(?:new_id|remove_id)", ("new_id",)),
     (r"(?<=/)unbind", ("unbind",)),
     (r"(?<=/)bind", ("bind",)),
@@ -42,6 +43,7 @@ _PROGRAMS: t.Final[tuple[tuple[str, tuple[Act, ...]], ...]] = (
     (r"\bsetpci\b[^\n;|&]*=", ("remove",)),
     (r"\bvfio-pci-bind(?:\.sh)?\s|(?<![\w-])devbind(?:\.py|\.sh)?\s", _ALL),
     (r"\bkexec\b[^\n;|&]*\s(?:-e|--exec)\b", _ALL),
+    (r"\bsysctl\b[^\n;|&]*\bkernel[./]modules_disabled\s*=\s*[\"']?[^0\s\"']", ("lock",)),
     (r"\bhotplugctl\b|\bnvidia-smi\b[^\n;|&]*\bdrain\b", ("remove",)),
 )
 _PROGRAM = re.compile("|".join(f"(?P<p{index}>{pattern})" for index, (pattern, _acts) in enumerate(_PROGRAMS)))

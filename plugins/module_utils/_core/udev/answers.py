@@ -125,13 +125,13 @@ def attribute_of(name: str, subject: Subject, around: Surroundings, state: State
 
 
 def agreement(keys: t.Sequence[Key], subject: Subject, around: Surroundings, state: State) -> Agreement:
-    """Whether all comparisons among the keys hold, but for PROGRAM and IMPORT, which are run, and RESULT after a PROGRAM of its own."""
+    """Whether all comparisons among the keys hold, but for PROGRAM and IMPORT, which are run, and RESULT, which is compared after these."""
     whole: Answer = True
     drivers: tuple[Key, ...] = ()
-    has_result = any(key.name == "PROGRAM" for key in keys)
+    runs = any(key.name == "PROGRAM" for key in keys)
     about_parents = [key for key in keys if key.name in PARENTS and key.is_match]
     for key in keys:
-        if not key.is_match or key.is_run or key.name in PARENTS or (has_result and key.name == "RESULT"):
+        if not key.is_match or key.is_run or key.name in PARENTS or (runs and key.name == "RESULT"):
             continue
         if is_about_driver(key) and subject.driver is None:
             drivers += (key,)

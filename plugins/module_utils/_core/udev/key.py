@@ -45,6 +45,12 @@ class Key:
         return self.name in ("PROGRAM", "IMPORT")
 
     @property
+    def written(self) -> str:
+        """As a rule has it."""
+        attribute = "" if self.attribute is None else f"{{{self.attribute}}}"
+        return f'{self.name}{attribute}{self.operator}{"i" if self.ignores_case else ""}"{self.value}"'
+
+    @property
     def is_negated(self) -> bool:
         return self.operator == "!="
 

@@ -89,7 +89,7 @@ def test_with_another_option_it_loads_and_not_plainly(option: str) -> None:
 
 
 @pytest.mark.parametrize("option", ["-C", "-d", "-S", "--config", "--dirname", "--set-version"])
-def test_an_options_value_is_no_module(option: str) -> None:
+def test_an_options_value_is_not_a_module(option: str) -> None:
     found = parsed(f"/sbin/modprobe {option} /x a")
     assert (found.names, found.parameters, found.loads, found.is_plain) == (("a",), False, True, False)
 

@@ -286,3 +286,32 @@ def test_debian_s_lines_of_nvidia_are_an_alias() -> None:
 def test_install_lines_that_ask_for_each_other_come_to_an_end() -> None:
     text = "install nouveau modprobe other\ninstall other modprobe nouveau\n"
     assert of(boot(rules=COLDPLUG, modules={**STOCK, "other": []}, modprobe=text)).driver is None
+
+
+# -- two of the kernel's own drivers with the same ID
+
+PAIR = {"first": [alias("1234", "5678")], "second": [alias("1234", "5678")]}
+
+
+def of_pair(bound: str | None, path: str = "kernel/drivers/net/second.ko") -> Winner:
+    made = boot(rules=COLDPLUG, modules=PAIR, modprobe="blacklist first\n")
+    kernels = [
+        dataclasses.replace(one, kernel=dataclasses.replace(one.kernel, modules={**one.kernel.modules, "second": path}))
+        for one in made.stages
+    ]
+    return of(dataclasses.replace(made, stages=tuple(kernels)), device(id="1234:5678", driver=bound))
+
+
+def test_whether_the_other_driver_would_take_a_device_is_not_known() -> None:
+    won = of_pair("first")
+    assert (won.certainty, set(won.outcomes)) == (UNKNOWN, {"second", None})
+    assert any("depends on its probe" in doubt for doubt in won.doubts)
+
+
+def test_the_driver_that_has_a_device_takes_it() -> None:
+    assert (of_pair("second").driver, of_pair("second").certainty) == ("second", CERTAIN)
+
+
+def test_a_module_that_was_built_for_the_device_is_taken_to_take_it() -> None:
+    won = of_pair("first", "updates/dkms/second.ko")
+    assert (won.driver, won.certainty) == ("second", CERTAIN)

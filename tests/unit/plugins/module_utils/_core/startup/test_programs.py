@@ -294,3 +294,46 @@ def test_a_variable_that_a_service_does_not_set_is_empty(tree: Tree) -> None:
 def test_a_doubled_dollar_is_the_shells(tree: Tree) -> None:
     command = f"/bin/sh -c 'for d in {CARD}; do echo $$d > /sys/bus/pci/drivers/nouveau/unbind; done'"
     assert judged(tree, command, {})[0].addresses == frozenset({CARD})
+
+
+TAKES = f"modprobe vfio-pci; echo vfio-pci > /sys/bus/pci/devices/{CARD}/driver_override"
+
+
+@pytest.mark.parametrize("reads", ['eval "$$WHAT"', 'eval \\"$$WHAT\\"', "eval $${WHAT}; true", "/bin/sh -c $$WHAT", 'bash -e -c "$$WHAT"'])
+def test_a_script_in_a_units_variable_is_read_where_a_shell_evaluates_it(tree: Tree, reads: str) -> None:
+    found = judged(tree, f'/bin/sh -c "{reads}"', {"WHAT": TAKES})
+    assert {(act, one.addresses, one.drivers) for one in found for act in one.acts if act == "override"} == {
+        ("override", frozenset({CARD}), frozenset({"vfio-pci"}))
+    }
+    assert any("load" in one.acts and one.modules == {"vfio_pci"} for one in found)
+
+
+def test_a_scripts_own_variable_is_read_where_it_is_evaluated(tree: Tree) -> None:
+    (found,) = of_script(tree, f"WHAT='echo 1 > /sys/bus/pci/devices/{CARD}/remove'", 'eval "$WHAT"')
+    assert (found.acts, found.addresses) == ({"remove"}, {CARD})
+
+
+@pytest.mark.parametrize("value", ["$(cat /etc/site.conf)", "$TOOL nouveau", "true; $TOOL nouveau # /sys/bus/pci"])
+def test_what_is_evaluated_and_not_written_down_may_do_anything(tree: Tree, value: str) -> None:
+    found = of_script(tree, "read TOOL < /etc/site", "# /sys/bus/pci", "ls /sys/bus/pci", f"WHAT='{value}'", 'eval "$WHAT"')
+    assert [one.addresses for one in found] == [None]
+
+
+def test_a_variable_of_a_unit_that_nothing_evaluates_is_inert(tree: Tree) -> None:
+    assert judged(tree, '/bin/sh -c "echo $$WHAT"', {"WHAT": TAKES}) == ()
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["echo 1 >/proc/sys/kernel/modules_disabled", "sysctl -w kernel.modules_disabled=1", "/sbin/sysctl -q kernel/modules_disabled = 1"],
+)
+def test_a_script_that_forbids_to_load_modules_touches_every_device(tree: Tree, line: str) -> None:
+    (found,) = of_script(tree, line)
+    assert (found.acts, found.addresses) == ({"lock"}, None)
+
+
+@pytest.mark.parametrize(
+    "line", ["cat /proc/sys/kernel/modules_disabled", "sysctl kernel.modules_disabled", "sysctl -w kernel.modules_disabled=0"]
+)
+def test_a_script_that_asks_whether_modules_can_be_loaded_is_inert(tree: Tree, line: str) -> None:
+    assert of_script(tree, line) == ()

@@ -210,6 +210,12 @@ def test_a_boot_by_kexec_is_assumed_not_to_be_one(tree: Tree) -> None:
     assert "kexec" in started(tree.file("/etc/default/kexec", "LOAD_KEXEC=true\n")).assumes[-1]
 
 
+def test_the_program_in_place_of_init_counts(tree: Tree) -> None:
+    (influence,) = started(tree.file("/opt/init", f"{FREES}exec /sbin/init\n", 0o755), "init=/opt/init").early
+    assert (influence.source, influence.acts, influence.addresses) == (f"{GRUB}: init=/opt/init", {"unbind"}, {CARD})
+    assert started(tree, "init=/sbin/init").early == ()
+
+
 # -- scripts and schedules
 
 
@@ -319,12 +325,6 @@ def test_vpp_takes_what_its_configuration_names(tree: Tree) -> None:
 def test_what_makes_virtual_functions_is_noticed(tree: Tree, path: str, text: str) -> None:
     (influence,) = started(tree.file(path, text)).early
     assert influence.acts == {"create"}
-
-
-def test_an_extension_of_the_root_is_not_read(tree: Tree) -> None:
-    tree.file("/var/lib/extensions/plain/usr/bin/tool", "")
-    assert sources(tree) == []
-    assert sources(tree.file("/var/lib/extensions/site.raw", "")) == ["/var/lib/extensions/site.raw"]
 
 
 # -- guests

@@ -41,6 +41,8 @@ def v100(tmp_path: Path, address: str = "0000:3b:00.0") -> Device:
         ('PROGRAM=="/bin/true"', None),
         ('TAG=="seat"', None),
         ('ATTR{vendor}=="0x8086", PROGRAM=="/bin/true"', False),
+        ('PROGRAM=="/bin/echo yes", RESULT=="yes"', None),
+        ('RESULT=="yes"', False),
         ('SYSCTL{kernel/osrelease}=="6.1.0"', None),
     ],
 )

@@ -127,7 +127,7 @@ def test_the_devices_above_are_the_bridges_and_the_root_bus_without_a_subsystem(
     assert (EVENT.all_parents, EVENT.is_event_s, EVENT.driver) == (True, True, None)
 
 
-def test_of_a_device_above_that_is_no_known_function_only_the_name_is_known() -> None:
+def test_of_a_device_above_that_is_not_a_known_function_only_the_name_is_known() -> None:
     found = Subject.of(CARD, {PORT.address: PORT}).parents
     assert [(one.name, one.subsystem, one.driver) for one in found] == [
         ("0000:01:00.0", None, None),

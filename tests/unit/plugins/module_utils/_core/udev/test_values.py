@@ -35,7 +35,7 @@ def test_a_value_ends_at_a_quote_without_a_backslash(text: str, value: str, rest
 
 
 @pytest.mark.parametrize("text", ["", "a", "'a'", '"a', r'"a\"', 'x"a"', 'ee"a"', 'ii"a"', ' "a"', 'E"a"', 'e "a"', r'e"a\"'])
-def test_what_has_no_quotes_or_another_prefix_is_no_value(text: str) -> None:
+def test_what_has_no_quotes_or_another_prefix_is_not_a_value(text: str) -> None:
     with pytest.raises(InvalidValueError):
         parse_value(text, 0, None)
 
@@ -85,7 +85,7 @@ def test_an_escape_stands_for_a_character(text: str, value: str) -> None:
         *(r"\U00110000", r"\uD800", r"\uDFFF", r"\uFDD0", r"\uFDEF", r"\uFFFE", r"\uFFFF", r"\U0001FFFE", r"\U0010FFFF"),
     ],
 )
-def test_what_is_no_escape_or_no_character_makes_the_value_invalid(text: str) -> None:
+def test_what_is_not_an_escape_or_no_character_makes_the_value_invalid(text: str) -> None:
     with pytest.raises(InvalidValueError):
         parse_value(f'e"{text}"', 0, None)
 

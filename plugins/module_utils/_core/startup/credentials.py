@@ -1,0 +1,93 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Credentials that systemd's programs take rules, units and settings from (systemd.system-credentials(7), systemd.exec(5))."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup import brought_texts, systemd_version
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.actors import UNBOUNDED
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
+    from ansible_collections.vfio.variants.plugins.module_utils._core.startup.programs import Judge
+
+STORES = ("/etc/credstore", "/usr/local/lib/credstore", "/usr/lib/credstore")
+SEALED = (
+    "/etc/credstore.encrypted",
+    "/usr/lib/credstore.encrypted",
+    *(f"{one}/loader/credentials" for one in ("/boot", "/efi", "/boot/efi")),
+)
+"""Where they are encrypted."""
+LARGEST = 1 << 20
+# systemd reads no rules and no units from credentials before (its NEWS: "CHANGES WITH 256").
+WITH_RULES = 256
+# By name; what else there is, is for programs that do not act on drivers.
+_ACTING = re.compile(r"udev\.rules\.|udev\.conf\.|tmpfiles\.extra$|sysctl\.extra$|systemd\.(?:extra-unit|unit-dropin)\.|network\.")
+_DELAYS = re.compile(r"^\s*(?:event_timeout|exec_delay|timeout_signal)\s*=", re.MULTILINE)
+_SRIOV = re.compile(r"^\s*SR-IOVVirtualFunctions\s*=\s*[^\s0]", re.MULTILINE)
+_ESCAPED = re.compile(r"\\(?:x([0-9a-fA-F]{2})|([0-7]{3})|(.))", re.DOTALL)
+_LETTERS = {"n": "\n", "t": "\t", "r": "\r", "s": " ", "\\": "\\", '"': '"', "'": "'"}
+
+
+def read(host: Host, judge: Judge, cmdline: Cmdline, source: str) -> t.Iterator[Influence]:
+    """What the credentials of a host do; ``source`` is where its command line stands."""
+    known = systemd_version.version(host)
+    old = known is not None and known < WITH_RULES
+    for name, text in _given(cmdline):
+        yield from _of(judge, name, text, f"{source}: systemd.set_credential={name}", old, for_manager=True)
+    for place in STORES:
+        for name in host.names(place) if host.is_dir(place) else ():
+            content = host.head(f"{place}/{name}", LARGEST + 1) or b""
+            text = None if len(content) > LARGEST else content.decode("utf-8", "surrogateescape")
+            yield from _of(judge, name, text, f"{place}/{name}", old, for_manager=False)
+    for place in SEALED:
+        for name in host.names(place) if host.is_dir(place) else ():
+            yield from _of(judge, name.removesuffix(".cred"), None, f"{place}/{name}", old, for_manager=place.endswith("credentials"))
+
+
+def _given(cmdline: Cmdline) -> t.Iterator[tuple[str, str | None]]:
+    for value in cmdline.values("systemd.set_credential"):
+        name, _colon, text = value.partition(":")
+        yield name, _unescaped(text)
+    for value in cmdline.values("systemd.set_credential_binary"):
+        name, _colon, text = value.partition(":")
+        try:
+            yield name, base64.b64decode(text, validate=True).decode("utf-8", "surrogateescape")
+        except (binascii.Error, ValueError):
+            yield name, None
+
+
+def _unescaped(text: str) -> str | None:
+    """As cunescape(); None where it has what is not known here."""
+    if any(match[3] and match[3] not in _LETTERS for match in _ESCAPED.finditer(text)):
+        return None
+    return _ESCAPED.sub(
+        lambda match: chr(int(match[1], 16)) if match[1] else chr(int(match[2], 8)) if match[2] else _LETTERS[match[3]], text
+    )
+
+
+def _of(judge: Judge, name: str, text: str | None, source: str, old: bool, for_manager: bool) -> t.Iterator[Influence]:
+    """One credential.  The manager takes units from those that it has been given alone, its services take theirs from all stores."""
+    if not _ACTING.match(name) or (old and not name.endswith(".extra")) or (name.startswith("systemd.") and not for_manager):
+        return
+    if text is None:
+        yield Influence(source, "brings configuration for systemd's programs, which is not read", UNBOUNDED)
+    elif name.endswith(".extra"):
+        of = brought_texts.of_tmpfiles if name == "tmpfiles.extra" else brought_texts.of_sysctl
+        yield from of(judge, text, source)
+    elif name.startswith("udev.rules."):
+        yield from brought_texts.of_rules(judge, text, source, f"{name.removeprefix('udev.rules.')}.rules")
+    elif name.startswith("systemd."):
+        unit = name.removeprefix("systemd.extra-unit.").removeprefix("systemd.unit-dropin.").partition("~")[0]
+        yield from brought_texts.of_unit(judge, text, source, unit)
+    elif name.startswith("udev.conf.") and _DELAYS.search(text):
+        yield Influence(source, "changes how long udev's programs run", UNBOUNDED)
+    elif _SRIOV.search(text):
+        yield Influence(source, "makes systemd-udevd create virtual functions", frozenset(("create",)))

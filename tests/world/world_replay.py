@@ -1,0 +1,62 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Recorded boots compared with what is predicted for the same hosts, booting nothing."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import multiprocessing
+import tempfile
+import traceback
+import typing as t
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import comparison
+import world_judgement
+from world_judgement import JudgedHost
+from world_records import Record
+from world_tree import WorldTrees, alike
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+
+
+@dataclass(frozen=True)
+class Replay:
+    """``parallel`` processes share the hosts out among them."""
+
+    trees: WorldTrees
+    parallel: int = 2
+
+    def judged(self, records: Sequence[Record]) -> list[JudgedHost]:
+        """In the records' order."""
+        ordered = sorted(records, key=lambda record: repr(alike(record.world)))
+        groups = [ordered[number :: self.parallel * 4] for number in range(self.parallel * 4)]
+        children = multiprocessing.get_context("fork")
+        with concurrent.futures.ProcessPoolExecutor(self.parallel, children, _InChild.take, (self,)) as pool:
+            found = {host.world.name: host for hosts in pool.map(_InChild.judged, groups) for host in hosts}
+        return [found[record.world.name] for record in records]
+
+    def one(self, record: Record) -> JudgedHost:
+        with tempfile.TemporaryDirectory(prefix="tree-", dir=self.trees.place) as name:
+            try:
+                host = Host(str(self.trees.lay_out(record.world, Path(name) / "root")), comparison.run)
+                return world_judgement.judge(record, comparison.read_facts(host).answers())
+            except Exception as error:
+                place = traceback.extract_tb(error.__traceback__)[-1]
+                return JudgedHost(record.world, error=f"{type(error).__name__}: {error} ({Path(place.filename).name}:{place.lineno})")
+
+
+class _InChild:
+    """What a process that only judges works with."""
+
+    _replay: t.ClassVar[Replay]
+
+    @classmethod
+    def take(cls, replay: Replay) -> None:
+        cls._replay = replay
+
+    @classmethod
+    def judged(cls, records: Sequence[Record]) -> list[JudgedHost]:
+        return [cls._replay.one(record) for record in records]
