@@ -252,7 +252,8 @@ class Campaign:
         own = f"{room}test_{Path(mutant.file).stem}.py::"
         known = self.store.noticed_by.get(mutant.name)
         left = tests
-        order: tuple[Callable[[str], bool], ...] = (lambda test: own in test or test == known, lambda test: room in test, lambda _test: True)
+        known_or_own: Callable[[str], bool] = lambda test: own in test or test == known  # noqa: E731
+        order: tuple[Callable[[str], bool], ...] = (known_or_own, lambda test: room in test, lambda _test: True)
         for number, is_next in enumerate(order):
             chosen = [test for test in left if is_next(test)]
             left = [test for test in left if not is_next(test)]

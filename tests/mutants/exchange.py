@@ -61,7 +61,7 @@ def _codes(code: CodeType) -> Iterator[CodeType]:
 
 
 def _exchange_constants(module: ModuleType, code: CodeType) -> bool:
-    """What is no class and no function, under its own name in every module that has imported it."""
+    """What is neither a class nor a function, under its own name in every module that has imported it."""
     changed = ModuleType(module.__name__)
     changed.__file__ = module.__file__
     changed.__package__ = module.__package__

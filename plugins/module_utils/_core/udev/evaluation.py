@@ -119,23 +119,15 @@ class Evaluation:
     def _carry_out(self, rule: Rule, found: Agreement) -> Agreement:
         """Its keys in udev's order; what it runs may end it."""
         for key in rule.in_order:
-            if key.is_match and not key.is_run:
-                if key.name == "RESULT" and self._has_run(rule):
-                    answer = None if self._state.result is None else key.agrees(self._state.result)
-                    found = Agreement(False if answer is False else found.holds and answer, found.drivers)
-            elif key.is_run:
+            if key.is_run:
                 self._note(self._done, rule, key, found)
                 answer = self._result_of(key, found)
                 found = Agreement(False if answer is False else found.holds and answer, found.drivers)
-            else:
+            elif not key.is_match:
                 self._assign(rule, key, found)
             if found.holds is False:
                 break
         return found
-
-    @staticmethod
-    def _has_run(rule: Rule) -> bool:
-        return any(key.name == "PROGRAM" for key in rule.keys)
 
     def _note(self, where: list[Done], rule: Rule, key: Key, found: Agreement) -> None:
         value = expanded(key.value, self._subject, self._around, self._state)

@@ -74,7 +74,7 @@ def test_a_job_matters_that_writes_to_the_device_or_to_all() -> None:
     ]
 
 
-def test_what_is_not_simulated_is_no_effect() -> None:
+def test_what_is_not_simulated_does_nothing_here() -> None:
     noticed = Noticed(Influence("a", "b"))
     assert relevant(step((noticed,), (load("nouveau"), noticed)), "nouveau") == [((load("nouveau"),), False)]
     assert relevant(step(events={CARD.address: (noticed, OWN_OVERRIDE)})) == [((OWN_OVERRIDE,), True)]

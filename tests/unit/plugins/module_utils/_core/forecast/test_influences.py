@@ -152,14 +152,6 @@ def test_a_certain_answer_says_what_it_assumes() -> None:
     assert forecast([bound], found)[CARD.address].assumes == ("Two units of packages are taken as harmless.",)
 
 
-def test_a_program_can_load_a_module_past_its_install_line() -> None:
-    later = Later(influences=(influence("load", modules=frozenset(("vfio_pci",))),))
-    kept_free = "blacklist nouveau\ninstall vfio_pci /bin/true\noptions vfio-pci ids=10de:1db1\n"
-    winners = touched(boot(rules=COLDPLUG, modules=MODULES, modprobe=kept_free, later=later))
-    assert set(winners) == {CARD.address, SECOND.address}
-    assert set(winners[CARD.address].outcomes) == {None, "vfio-pci"}
-
-
 # -- what an influence can make of one device
 
 BOUND, FREE, WANTS_VFIO = DeviceState(driver="nouveau"), DeviceState(), DeviceState(override="vfio-pci")
@@ -223,3 +215,11 @@ def test_a_lock_keeps_drivers_from_a_free_device_and_virtual_functions_may_come_
     virtual = dataclasses.replace(CARD, physical_function=SECOND.address)
     assert reach.of(influence("create"), virtual, (FREE,)) == (None, "nouveau")
     assert reach.anything(CARD) == (None, "nouveau", ANOTHER)
+
+
+def test_a_program_can_load_a_module_past_its_install_line() -> None:
+    later = Later(influences=(influence("load", modules=frozenset(("vfio_pci",))),))
+    kept_free = "blacklist nouveau\ninstall vfio_pci /bin/true\noptions vfio-pci ids=10de:1db1\n"
+    winners = touched(boot(rules=COLDPLUG, modules=MODULES, modprobe=kept_free, later=later))
+    assert set(winners) == {CARD.address, SECOND.address}
+    assert set(winners[CARD.address].outcomes) == {None, "vfio-pci"}

@@ -260,7 +260,8 @@ def test_modprobe_loads_each_module_and_minds_the_blacklist_on_request() -> None
 )
 def test_another_modprobe_is_noticed_with_its_modules(options: str, acts: set[str], modules: set[str], drivers: set[str] | None) -> None:
     one = noticed(f'RUN+="/sbin/modprobe {options}"')
-    assert (one.acts, one.modules, one.drivers, one.addresses) == (acts, modules, drivers, None)
+    found = (set(one.acts), set(one.modules or ()), None if one.drivers is None else set(one.drivers), one.addresses)
+    assert found == (acts, modules, drivers, None)
 
 
 def test_a_program_that_was_not_read_may_do_anything() -> None:
@@ -301,13 +302,14 @@ def test_a_rule_that_may_match_or_not_is_noticed_with_what_it_would_do(
     assignment: str, acts: str, addresses: set[str] | None, drivers: set[str] | None
 ) -> None:
     one = noticed(f"{DOUBT}, {assignment}")
-    assert (one.acts, one.addresses, one.drivers, one.modules) == ({acts}, addresses, drivers, None)
+    expected = [None if names is None else frozenset(names) for names in (addresses, drivers)]
+    assert (one.acts, [one.addresses, one.drivers], one.modules) == (frozenset((acts,)), expected, None)
     assert one.fact.startswith("may match or not (")
 
 
 def test_a_module_that_may_be_loaded_is_noticed_with_what_is_inserted_for_it() -> None:
     one = noticed(f'{DOUBT}, RUN{{builtin}}+="kmod load vfio-pci"', modprobe="softdep vfio-pci pre: e1000e\n")
-    assert (one.acts, one.addresses, one.modules, one.drivers) == ({"load"}, None, {"vfio_pci", "e1000e"}, None)
+    assert (one.acts, one.addresses, one.modules, one.drivers) == (frozenset(("load",)), None, frozenset(("vfio_pci", "e1000e")), None)
 
 
 def test_what_depends_on_the_driver_is_done_under_that_condition() -> None:
@@ -323,7 +325,7 @@ def test_what_depends_on_the_driver_is_done_under_that_condition() -> None:
     assert first.holds(None)
     assert bare(first.effect) == (SetOverride, OTHER.address, "vfio-pci")
     assert isinstance(second.effect, Noticed)
-    assert second.effect.influence.addresses == {OTHER.address}
+    assert second.effect.influence.addresses == frozenset((OTHER.address,))
     (program,) = effects('DRIVER=="nouveau", RUN+="/usr/local/sbin/x"')
     assert isinstance(program, IfDriver)
     assert isinstance(program.effect, Noticed)

@@ -166,7 +166,7 @@ def test_what_asks_for_a_driver_is_noticed_if_it_may_be_that_one() -> None:
 
 def test_a_module_that_is_loaded_when_a_driver_comes_is_noticed() -> None:
     (one,) = noticed('ACTION=="bind", RUN{builtin}+="kmod load vfio-pci"', [NOUVEAU], modprobe="softdep vfio-pci pre: e1000e\n")
-    assert (one.acts, one.addresses, one.modules) == ({"load"}, None, {"vfio_pci", "e1000e"})
+    assert (one.acts, one.addresses, one.modules) == (frozenset(("load",)), None, frozenset(("vfio_pci", "e1000e")))
     assert one.source == "/etc/udev/rules.d/90-site.rules:1"
     assert noticed('ACTION=="add", RUN{builtin}+="kmod load vfio-pci"', [NOUVEAU]) == []
 
@@ -174,11 +174,11 @@ def test_a_module_that_is_loaded_when_a_driver_comes_is_noticed() -> None:
 def test_the_devices_own_address_stands_in_what_is_noticed() -> None:
     doubt = 'ENV{SEQNUM}=="7"'
     (one,) = noticed(f'ACTION=="add", {doubt}, ATTR{{driver_override}}="a"', [FREE])
-    assert one.addresses == {CARD.address}
+    assert one.addresses == frozenset((CARD.address,))
     (one,) = noticed(f'ACTION=="add", {doubt}, ATTR{{[pci/0000:02:00.0]driver_override}}="a"', [FREE])
-    assert one.addresses == {OTHER.address}
+    assert one.addresses == frozenset((OTHER.address,))
     (one,) = noticed(f'ACTION=="bind", {doubt}, ATTR{{driver_override}}="a"', [NOUVEAU])
-    assert one.addresses == {CARD.address}
+    assert one.addresses == frozenset((CARD.address,))
 
 
 def test_what_is_noticed_at_a_modules_event() -> None:

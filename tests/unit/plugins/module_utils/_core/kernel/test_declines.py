@@ -67,19 +67,6 @@ def test_i915_takes_some_on_request_only(number: int) -> None:
     assert declined(Setting("i915", "6.12.1", {}), 0x8086, 0x56A0) is None
 
 
-@pytest.mark.parametrize(("revision", "taker"), [(0x10, "8139too"), (0x1F, "8139too"), (0x20, "8139cp"), (0x21, "8139cp")])
-def test_the_two_drivers_of_one_network_chip_take_different_revisions(revision: int, taker: str) -> None:
-    card = device(id="10ec:8139", revision=revision, class_code=0x020000)
-    natives = frozenset(("8139cp", "8139too"))
-    taking = {name for name in natives if refusal(Setting(name, "6.12.1", {}), Match(card, PciDriver(name), natives)) is None}
-    assert taking == {taker}
-
-
-@pytest.mark.parametrize(("module", "vendor", "number"), [("8139cp", 0x0357, 0x000A), ("8139too", 0x10EC, 0x8138)])
-def test_the_revision_of_their_other_chips_does_not_count(module: str, vendor: int, number: int) -> None:
-    assert declined(Setting(module, "6.12.1", {}), vendor, number) is None
-
-
 def made(module: str, options: str = "", release: str = "6.12.1", present: t.Collection[str] = (), **more: t.Any) -> Setting:
     """What a module is set to; ``options`` as on a line of modprobe.d."""
     values = {}
@@ -314,3 +301,16 @@ def test_a_parameter_of_another_driver_may_turn_it_off_by_its_name() -> None:
     # These have rules of their own.
     assert answer(made("qxl", "modeset=0", types=types), "1102:0002") is True
     assert answer(made("xe", "disable=1", types=types), "8086:a780") is True
+
+
+@pytest.mark.parametrize(("revision", "taker"), [(0x10, "8139too"), (0x1F, "8139too"), (0x20, "8139cp"), (0x21, "8139cp")])
+def test_the_two_drivers_of_one_network_chip_take_different_revisions(revision: int, taker: str) -> None:
+    card = device(id="10ec:8139", revision=revision, class_code=0x020000)
+    natives = frozenset(("8139cp", "8139too"))
+    taking = {name for name in natives if refusal(Setting(name, "6.12.1", {}), Match(card, PciDriver(name), natives)) is None}
+    assert taking == {taker}
+
+
+@pytest.mark.parametrize(("module", "vendor", "number"), [("8139cp", 0x0357, 0x000A), ("8139too", 0x10EC, 0x8138)])
+def test_the_revision_of_their_other_chips_does_not_count(module: str, vendor: int, number: int) -> None:
+    assert declined(Setting(module, "6.12.1", {}), vendor, number) is None
