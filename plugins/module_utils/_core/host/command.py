@@ -33,6 +33,15 @@ class Runner(t.Protocol):
     ) -> tuple[int, str, str]: ...
 
 
+class ModuleLike(t.Protocol):
+    """The part of `AnsibleModule` that a host needs."""
+
+    @property
+    def run_command(self) -> t.Callable[..., tuple[int, str, str]]: ...
+
+    def set_default_selinux_context(self, path: str, changed: bool) -> bool: ...
+
+
 def run_bounded(
     runner: Runner,
     argv: t.Sequence[str],

@@ -14,7 +14,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.block_device import exclusively_open
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache_dir import CacheDirectory, open_private
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.command import Completed, Runner, run_bounded
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.command import Completed, ModuleLike, Runner, run_bounded
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.durable import (
     is_leftover,
     move,
@@ -47,15 +47,6 @@ MISSING = (errno.ENOENT, errno.ENOTDIR)
 MAX_LINKS = 40
 POLL = 0.05
 """Seconds between two polls of what the kernel or another process does."""
-
-
-class ModuleLike(t.Protocol):
-    """The part of `AnsibleModule` that a host needs."""
-
-    @property
-    def run_command(self) -> t.Callable[..., tuple[int, str, str]]: ...
-
-    def set_default_selinux_context(self, path: str, changed: bool) -> bool: ...
 
 
 class Host:
