@@ -85,7 +85,10 @@ def test_attributes_that_the_kernel_does_not_show_are_missing_and_all_others_are
         Path(path).write_text(f"{path}\n")
     os.mkfifo(paths[1])
     begun = time.monotonic()
-    assert read_attributes(paths, 0.3, lambda path: blocking(path) if Path(path).exists() else None) == {paths[0]: paths[0], paths[3]: paths[3]}
+    assert read_attributes(paths, 0.3, lambda path: blocking(path) if Path(path).exists() else None) == {
+        paths[0]: paths[0],
+        paths[3]: paths[3],
+    }
     assert time.monotonic() - begun < 5
     os.close(os.open(paths[1], os.O_WRONLY))
 
