@@ -17,7 +17,7 @@ DEVICE = re.compile(r"^\([^)]*\)")
 # A subvolume of btrfs as Ubuntu and openSUSE name it (`/@/boot`, `/@/.snapshots/1/snapshot/boot`), a data set of ZFS
 # (`/ROOT/debian@/boot`).
 SUBVOLUME = re.compile(r"^/(?:[^@]*@/\.snapshots/\d+/snapshot|[^@]*@[^/]*)(?=/)")
-LONGEST = 4 * 1024 * 1024
+LONGEST = 1024 * 1024
 
 
 class BootFiles:

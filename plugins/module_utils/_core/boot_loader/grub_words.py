@@ -131,12 +131,16 @@ class _Scanner:
 def _joined(parts: t.Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
     """Joins adjacent literal parts."""
     found: list[tuple[str, str]] = []
+    waiting: list[str] = []
     for kind, text in parts:
-        if kind == TEXT and found and found[-1][0] == TEXT:
-            found[-1] = (TEXT, found[-1][1] + text)
-        else:
-            found.append((kind, text))
-    return tuple(found)
+        if kind == TEXT:
+            waiting.append(text)
+            continue
+        if waiting:
+            found.append((TEXT, "".join(waiting)))
+            waiting = []
+        found.append((kind, text))
+    return (*found, (TEXT, "".join(waiting))) if waiting else tuple(found)
 
 
 def expand(words: t.Iterable[Word], value: t.Callable[[str], str | None]) -> tuple[tuple[str, ...], tuple[str, ...]]:

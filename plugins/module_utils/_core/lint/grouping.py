@@ -24,6 +24,8 @@ GENERAL = frozenset(
     )
 )
 """Kinds that say that something is not understood; of the same line another kind says why."""
+LONGEST = 1000
+"""Characters of a sentence: it can show a word of the file, and a file can consist of one word."""
 OF_WHOLE_FILE = frozenset(("line-ends",))
 
 
@@ -51,7 +53,7 @@ def sentences(findings: t.Iterable[Finding]) -> list[str]:
     """One sentence for each group of findings, in order."""
     groups: dict[tuple[str, str], list[Finding]] = {}
     for finding in dict.fromkeys(findings):
-        groups.setdefault((finding.kind, VARIABLE.sub("*", finding.sentence)), []).append(finding)
+        groups.setdefault((finding.kind, VARIABLE.sub("*", finding.sentence[:LONGEST])), []).append(finding)
     by_kind: dict[str, list[list[Finding]]] = {}
     for (kind, _template), group in groups.items():
         by_kind.setdefault(kind, []).extend([group] if len(group) >= ALIKE else [[one] for one in group])
@@ -64,6 +66,7 @@ def sentences(findings: t.Iterable[Finding]) -> list[str]:
 
 def _said(group: t.Sequence[Finding]) -> str:
     first = group[0].sentence
+    first = first if len(first) <= LONGEST else f"{first[:LONGEST]}…"
     if len(group) < ALIKE:
         return first
     devices = list(dict.fromkeys(address for finding in group for address in finding.devices))
