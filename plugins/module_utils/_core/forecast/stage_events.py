@@ -127,8 +127,10 @@ class StageEvents:
 
     def uncertain(self, device: Device) -> t.Iterator[Influence]:
         """What is not simulated of a device's "add" event."""
-        effects = self.of(device) if self._events(ADD).notices else ()
-        yield from (one.influence for one in map(plain, effects) if isinstance(one, Noticed))
+        effects = self.of(device)
+        # That is known when the effects are.
+        if self._events(ADD).notices:
+            yield from (one.influence for one in map(plain, effects) if isinstance(one, Noticed))
 
     def further(self, device: Device) -> tuple[Effect, ...]:
         """What the events do that drivers and modules cause by their coming and going."""
