@@ -44,6 +44,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.influ
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.jobs import list_jobs, refusals_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.no_driver import why_none
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.outcomes import Outcomes, unless_same
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.possible_loads import PossibleLoads
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import LoadRequest, Modprobe
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.registration import Registrar
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.runtime import jobs_of
@@ -101,6 +102,7 @@ class _Simulation:
         self._outcomes = {device.address: Outcomes() for device in self._devices if device.address in followed}
         self._autoprobe: dict[str, SetAutoprobe] = {}
         self._events: StageEvents | None = None
+        self._may_load = PossibleLoads(self._loaded)
 
     def winners(self) -> dict[str, Winner]:
         present = [device for device in self._devices if not device.is_virtual]
@@ -114,8 +116,6 @@ class _Simulation:
 
     def _followed(self, devices: t.Iterable[Device]) -> t.Iterator[Device]:
         return (device for device in devices if device.address in self._outcomes)
-
-    # -- stage by stage
 
     def _kernel_stage(self, devices: t.Sequence[Device]) -> None:
         """Built-in drivers register in link order before any user space; PCI has been enumerated by then."""
@@ -150,6 +150,7 @@ class _Simulation:
         reach = self._reach(stage)
         events = stage_events(self._boot, stage, reach.modprobe, self._by_address)
         self._events = events
+        self._may_load.note(reach, (*self._boot.influences, *stage.influences))
         for step in stage.steps:
             self._step(stage, stage.name, step, present)
         self._probe_pending(stage, present)
@@ -185,6 +186,8 @@ class _Simulation:
         self._events = events
         before = self._states()
         loaded = frozenset(self._loaded)
+        if events is not None:
+            self._may_load.note(self._reach(stage), (one for device in plugged for one in events.uncertain(device)))
         if events is not None and plugged and name != RUNTIME:
             lists += events.replayed(self._registered)
         plugs = {} if events is None else {device.address: events.of(device) for device in plugged}
@@ -359,8 +362,6 @@ class _Simulation:
             sentence = f"Whether {owner}, as the driver of {device.physical_function}, creates virtual functions cannot be determined."
             yield Unclear(sentence, (None,))
 
-    # -- one device
-
     def _advanced(self, device: Device, step: BootStep) -> Outcomes:
         outcomes = self._outcomes[device.address]
         if not outcomes.is_open and not step.takes_away:
@@ -371,7 +372,9 @@ class _Simulation:
             return outcomes
         context = self._context(device, step.name, step.stage.place, step.stage)
         eventful = self._events is not None and bool(self._events.eventful)
-        states, open_ends = Trial(context, outcomes.states, self._registered, self._loaded, eventful).of_jobs(jobs)
+        trial = Trial(context, outcomes.states, self._registered, self._loaded, eventful)
+        states, open_ends = trial.of_jobs(jobs)
+        open_ends = (*open_ends, *self._may_load.unclear(trial, jobs, candidates, states))
         if not outcomes.is_open:
             return dataclasses.replace(outcomes, states=states).also(*open_ends)
         refused = tuple(refusal for job in jobs for refusal in refusals_of(job, candidates))
@@ -435,8 +438,6 @@ class _Simulation:
         if VFIO not in self._loaded and at is not None:
             return self._registrar.is_set(at, VFIO, NO_IOMMU_MODE)
         return self._noiommu
-
-    # -- the end
 
     def _winner(self, device: Device) -> Winner:
         outcomes = self._outcomes[device.address]

@@ -13,7 +13,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Stage
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.device_simulation import DeviceState
-    from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import Modprobe
+    from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import LoadRequest, Modprobe
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.registration import Registrar
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Act, Influence
@@ -104,9 +104,11 @@ class Reach:
     def _insertions(self, name: str) -> tuple[str, ...]:
         """What `modprobe` of a name inserts, with its softdeps and dependencies; `modprobe -i` and `insmod` run no install line."""
         if name not in self._loaded:
-            requests = (*self.modprobe.ask(name, False, None), *self.modprobe.ask_ignoring(name))
-            self._loaded[name] = tuple(dict.fromkeys(module for request in requests for module in request.insertions))
+            self._loaded[name] = tuple(dict.fromkeys(module for request in self.requests(name) for module in request.insertions))
         return self._loaded[name]
+
+    def requests(self, name: str) -> tuple[LoadRequest, ...]:
+        return (*self.modprobe.ask(name, False, None), *self.modprobe.ask_ignoring(name))
 
     def _drivers_for(self, device: Device, modules: t.Iterable[str], states: t.Sequence[DeviceState]) -> t.Iterator[str]:
         overrides = {state.override for state in states if state.driver is None} or {None}

@@ -265,8 +265,8 @@ class Modprobe:
 
     def _refused_by_kernel(self, module: str, alias: str) -> Reason | None:
         cmdline, source = self._boot.cmdline, self._boot.cmdline_source
-        if cmdline.refuses_all:
-            return Reason(source, "nomodule: the kernel loads no module")
+        if cmdline.refuses_all is not None:
+            return Reason(source, f"{cmdline.refuses_all}: the kernel loads no module")
         if module in cmdline.refused:
             return Reason(source, cmdline.last("module_blacklist") or "")
         if module not in self._kernel.modules:

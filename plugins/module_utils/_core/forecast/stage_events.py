@@ -126,6 +126,13 @@ class StageEvents:
         bound = () if states is not None and all(state.driver is None for state in states) else self.on_bind(device)
         yield from (one for effect in bound for one in _noticed(effect, device, states))
 
+    def uncertain(self, device: Device) -> t.Iterator[Influence]:
+        """What is not simulated of a device's "add" event."""
+        effects = self.of(device)
+        # That is known when the effects are.
+        if self._events(ADD).notices:
+            yield from (one.influence for one in map(plain, effects) if isinstance(one, Noticed))
+
     def further(self, device: Device) -> tuple[Effect, ...]:
         """What the events do that drivers and modules cause by their coming and going."""
         loaded = (effect for module in self.eventful for effect in self.of_module(module))

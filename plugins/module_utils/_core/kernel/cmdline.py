@@ -17,6 +17,7 @@ if t.TYPE_CHECKING:
 CMDLINE = "/proc/cmdline"
 WORD = re.compile(r'(?:[^\s"]|"[^"]*(?:"|$))+')
 MODULE_OPTION = re.compile(r'([^.="\s]+)\.([^.="\s]+)(?:=(.*))?', re.DOTALL)
+_LOCK = re.compile(r"sysctl[./]kernel[./]modules_disabled=0*1")
 END = "--"
 """Behind it nothing is for the kernel or a module (parse_args() in kernel/params.c)."""
 
@@ -76,11 +77,19 @@ class Cmdline:
         return tuple(name for name in values[-1].split(",") if name) if values else ()
 
     @property
-    def refuses_all(self) -> bool:
-        """Whether `nomodule` forbids to load any module (core_param(nomodule, modules_disabled, bint) in kernel/module/main.c)."""
-        found = [value for name, value in map(name_and_value, self.of_kernel.arguments) if name == "nomodule"]
-        states = [True if value is None else parse_boolean(value) for value in found]
-        return next((state for state in reversed(states) if state is not None), False)
+    def refuses_all(self) -> str | None:
+        """The word that forbids to load any module; None if none does.
+
+        core_param(nomodule, modules_disabled, bint) in kernel/module/main.c; do_sysctl_args() in fs/proc/proc_sysctl.c, which is called
+        before the first program runs.
+        """
+        words = self.of_kernel.arguments
+        found = [(word, value) for word in words for name, value in (name_and_value(word),) if name == "nomodule"]
+        states = [(word, True if value is None else parse_boolean(value)) for word, value in found]
+        last = next(((word, state) for word, state in reversed(states) if state is not None), None)
+        if last is not None and last[1]:
+            return last[0]
+        return next((word for word in words if _LOCK.fullmatch(word.replace('"', ""))), None)
 
     @property
     def refused_functions(self) -> tuple[str, ...]:

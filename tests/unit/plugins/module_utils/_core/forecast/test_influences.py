@@ -223,3 +223,24 @@ def test_a_program_can_load_a_module_past_its_install_line() -> None:
     winners = touched(boot(rules=COLDPLUG, modules=MODULES, modprobe=kept_free, later=later))
     assert set(winners) == {CARD.address, SECOND.address}
     assert set(winners[CARD.address].outcomes) == {None, "vfio-pci"}
+
+
+RULE = f'ACTION=="add", KERNEL=="{CARD.address}", ATTR{{driver_override}}="vfio-pci", RUN+="/sbin/modprobe vfio_pci"\n'
+
+
+TAKEN = {**COLDPLUG, "/etc/udev/rules.d/90-site.rules": RULE}
+
+
+@pytest.mark.parametrize(("module", "is_unknown"), [("vfio_pci", True), ("e1000e", False)])
+def test_a_module_that_may_be_loaded_before_a_rule_asks_for_it_may_leave_the_device_alone(module: str, is_unknown: bool) -> None:
+    one = influence("load", modules=frozenset((module,)))
+    found = dataclasses.replace(stage(ROOT, rules=TAKEN, modules=MODULES), influences=(one,))
+    winner = forecast((CARD, NETWORK), boot(found))[CARD.address]
+    assert (winner.certainty == UNKNOWN, set(winner.outcomes)) == (is_unknown, {"vfio-pci", None} if is_unknown else {"vfio-pci"})
+
+
+def test_a_rule_that_may_load_a_module_in_the_initramfs_leaves_that_open_for_the_root() -> None:
+    unsure = f'KERNEL=="{NETWORK.address}", ATTR{{numa_node}}=="0", RUN{{builtin}}+="kmod load vfio_pci"\n'
+    early = stage(INITRAMFS, rules=unsure, modules={**MODULES, "nouveau": []})
+    winner = forecast((CARD, NETWORK), boot(early, stage(ROOT, rules=TAKEN, modules=MODULES)))[CARD.address]
+    assert (winner.certainty, set(winner.outcomes)) == (UNKNOWN, {"vfio-pci", None})

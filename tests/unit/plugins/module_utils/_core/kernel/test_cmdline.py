@@ -97,7 +97,7 @@ def test_a_quote_that_is_not_closed_reaches_to_the_end() -> None:
     ],
 )
 def test_nomodule_forbids_all_modules(text: str, refuses: bool) -> None:
-    assert Cmdline.parse(text).refuses_all is refuses
+    assert (Cmdline.parse(text).refuses_all is not None) == refuses
 
 
 def test_words_behind_the_end_are_not_the_kernel_s() -> None:
@@ -108,3 +108,18 @@ def test_words_behind_the_end_are_not_the_kernel_s() -> None:
 
 def test_every_initcall_blacklist_counts() -> None:
     assert Cmdline.parse("initcall_blacklist=a,b quiet initcall-blacklist=c").refused_functions == ("a", "b", "c")
+
+
+@pytest.mark.parametrize(
+    ("text", "refuses"),
+    [
+        ("sysctl.kernel.modules_disabled=1", True),
+        ("sysctl/kernel/modules_disabled=1", True),
+        ("sysctl.kernel.modules_disabled=0", False),
+        ("sysctl.kernel.modules_disabled=2", False),
+        ("-- sysctl.kernel.modules_disabled=1", False),
+        ("kernel.modules_disabled=1", False),
+    ],
+)
+def test_a_kernel_setting_among_the_words_forbids_modules(text: str, refuses: bool) -> None:
+    assert Cmdline.parse(text).refuses_all == (text if refuses else None)

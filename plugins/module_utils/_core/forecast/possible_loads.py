@@ -1,0 +1,45 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Modules that something may load that is not simulated: what asks for them afterwards loads nothing, and offers no device to them."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.device_simulation import Job
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.influences import Unclear
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.alternatives import Trial
+    from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.device_simulation import DeviceState
+    from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.influences import Reach
+    from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import LoadRequest
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
+
+
+class PossibleLoads:
+    """Those of one boot so far; ``loaded`` are the modules that are loaded for certain."""
+
+    def __init__(self, loaded: t.Container[str]) -> None:
+        self._loaded = loaded
+        self._known: dict[str, tuple[Influence, tuple[LoadRequest, ...]]] = {}
+
+    def note(self, reach: Reach, influences: t.Iterable[Influence]) -> None:
+        for one in influences:
+            for name in sorted(one.modules or ()) if "load" in one.acts else ():
+                if name not in self._known and name not in self._loaded:
+                    self._known[name] = one, reach.requests(name)
+
+    def unclear(
+        self, trial: Trial, jobs: tuple[Job, ...], candidates: frozenset[str], states: tuple[DeviceState, ...]
+    ) -> t.Iterator[Unclear]:
+        """What else the jobs of a step make of a device if such a module is loaded before, or beside them."""
+        found = {state.driver for state in states}
+        for name, (influence, requests) in self._known.items():
+            wanted = {module for request in requests for module in request.insertions} & candidates
+            if name in self._loaded or not wanted:
+                continue
+            others, _open_ends = trial.of_jobs((*jobs, Job(requests)))
+            owners = tuple(dict.fromkeys(state.driver for state in others))
+            if not found.issuperset(owners):
+                yield Unclear(str(influence), owners)
