@@ -11,7 +11,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from ansible_collections.vfio.variants.tests.fuzz import corpus, engine, hostile_trees, option_sets, report
+from ansible_collections.vfio.variants.tests.fuzz import corpus_files as corpus
+from ansible_collections.vfio.variants.tests.fuzz import engine, hostile_trees, option_sets, report
 
 SECONDS = 600
 SETS, TREES = 2000, 300

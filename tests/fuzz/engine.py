@@ -15,7 +15,7 @@ import typing as t
 from dataclasses import dataclass
 from pathlib import Path
 
-from ansible_collections.vfio.variants.tests.fuzz import corpus
+from ansible_collections.vfio.variants.tests.fuzz import corpus_files as corpus
 from ansible_collections.vfio.variants.tests.fuzz.target import MEBIBYTES, SECONDS, Target
 
 INSTRUMENTED = ["ansible_collections.vfio.variants.plugins", "jmespath", "json"]

@@ -21,7 +21,8 @@ from pathlib import Path
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host import cache
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.tests.fuzz import base_host, corpus
+from ansible_collections.vfio.variants.tests.fuzz import base_host
+from ansible_collections.vfio.variants.tests.fuzz import corpus_files as corpus
 from ansible_collections.vfio.variants.tests.fuzz.option_sets import MODULES, limited
 from ansible_collections.vfio.variants.tests.unit.module_calls import options_of
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13, Tree

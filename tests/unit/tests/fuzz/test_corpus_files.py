@@ -6,8 +6,8 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.vfio.variants.tests.fuzz import corpus
-from ansible_collections.vfio.variants.tests.fuzz.corpus import Input
+from ansible_collections.vfio.variants.tests.fuzz import corpus_files as corpus
+from ansible_collections.vfio.variants.tests.fuzz.corpus_files import Input
 from ansible_collections.vfio.variants.tests.fuzz.option_sets import limited
 from ansible_collections.vfio.variants.tests.fuzz.target import SECONDS, Target, TooLongMessageError
 from ansible_collections.vfio.variants.tests.fuzz.targets import BY_NAME, TARGETS
