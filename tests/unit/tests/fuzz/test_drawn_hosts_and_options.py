@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import random
 import time
+import typing as t
 from pathlib import Path
 
 import pytest
@@ -38,7 +39,7 @@ def test_a_part_of_the_hosts_is_answered() -> None:
     assert hostile_trees.run(4, 11, said.append) == 0, said
 
 
-def asked_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, work: object) -> str | None:
+def asked_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, work: t.Callable[[dict[str, t.Any]], object]) -> str | None:
     monkeypatch.setattr(hostile_trees, "MODULES", {"m": Called({}, work)})
     monkeypatch.setattr(hostile_trees, "QUESTIONS", {"m": {}})
     return hostile_trees.asked(base_host.lay_out(tmp_path))
