@@ -69,7 +69,7 @@ def run(target: Target, seconds: int, seed: int, folder: Path) -> Outcome:
 
 
 def _fuzz(target: Target, arguments: t.Sequence[str], log: Path) -> t.NoReturn:
-    import atheris  # type: ignore[import-untyped]
+    import atheris
 
     handle = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     os.dup2(handle, 1)
