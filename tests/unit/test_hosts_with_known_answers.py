@@ -55,7 +55,7 @@ class Known:
         tree = example.host(root)
         for name, kinds in (("nouveau", ("modeset:int", "runpm:int")), ("vfio-pci", ("ids:string", "disable_denylist:bool"))):
             module = worked_examples.MODULES[name]
-            fields = {"parmtype": "\0parmtype=".join(kinds)}
+            fields: dict[str, t.Any] = {"parmtype": "\0parmtype=".join(kinds)}
             made = driver_file(DEBIAN_13, [Driver(module.driver.encode(), (module.entry,))], aliases=[module.alias], **fields)
             tree.file(f"/lib/modules/{DEBIAN_13}/{module.folder}/{name}.ko", made)
         for path, text in self.files.items():

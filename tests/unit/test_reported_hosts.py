@@ -51,7 +51,7 @@ def host(root: Path, modules: t.Sequence[str] = USUAL, kernel: str = f"/boot/vml
     tree.kernel(DEBIAN_13, {MODULES[name][0]: [MODULES[name][3]] for name in modules}, running=True, image=False)
     for name in modules:
         path, driver, entry, alias = MODULES[name]
-        fields = {"parmtype": "ids:string"} if name == "vfio-pci" else {}
+        fields: dict[str, t.Any] = {"parmtype": "ids:string"} if name == "vfio-pci" else {}
         made = driver_file(DEBIAN_13, [Driver(driver.encode(), (entry,))], aliases=[alias], **fields)
         tree.file(f"/lib/modules/{DEBIAN_13}/{path}.ko", made)
     tree.file(kernel, bzimage(DEBIAN_13))
