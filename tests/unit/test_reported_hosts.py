@@ -154,7 +154,7 @@ def arch(root: Path) -> Tree:
     return tree.file(ARCH, images.packed(images.archive(made), "zstd"))
 
 
-def test_an_image_that_only_the_running_kernel_s_arguments_name_is_not_a_missing_image(tmp_path: Path) -> None:
+def test_an_image_that_only_the_running_kernel_s_arguments_name_is_there(tmp_path: Path) -> None:
     tree = arch(tmp_path).directory("/sys/firmware/efi/efivars").cmdline("root=UUID=1 rw initrd=\\initramfs-linux.img")
     found = boot_of(tree)
     assert found["certainty"] == "unknown"

@@ -60,7 +60,7 @@ def test_a_unit_that_the_command_line_masks(tree: Tree) -> None:
     assert "systemd.mask=vfio-bind.service masks it" in said(enabled(tree).cmdline("systemd.mask=vfio-bind"), "vfio-bind.service")
 
 
-def test_a_masked_unit_that_does_nothing_to_drivers_is_nobody_s_mistake(tree: Tree) -> None:
+def test_a_masked_unit_that_does_nothing_to_drivers_is_fine(tree: Tree) -> None:
     tree.file("/usr/lib/systemd/system/wait.service", "[Service]\nExecStart=/bin/true\n")
     tree.link(f"{WANTS}/wait.service", "/usr/lib/systemd/system/wait.service").link(f"{ETC}/wait.service", "/dev/null")
     assert warnings(tree) == []
@@ -81,7 +81,7 @@ def test_a_rule_for_a_device_in_a_file_that_is_masked(tree: Tree) -> None:
 
 
 @pytest.mark.parametrize("text", [RULE.replace("3b", "af"), 'SUBSYSTEM=="net", NAME="lan"\n', "# nothing\n"])
-def test_a_masked_rule_that_is_about_no_device_s_driver_is_nobody_s_mistake(tree: Tree, text: str) -> None:
+def test_a_masked_rule_that_is_about_no_device_s_driver_is_fine(tree: Tree, text: str) -> None:
     assert warnings(tree.file(SITE_RULES, text).link("/etc/udev/rules.d/70-vfio.rules", "/dev/null")) == []
 
 
