@@ -175,7 +175,8 @@ class _Simulation:
         for device in self._followed(devices) if influences else ():
             outcomes = self._outcomes[device.address]
             states = (*before.get(device.address, ()), *outcomes.states)
-            owners = ((one, reach.of(one, device, states, bool(outcomes.unclear))) for one in influences)
+            may_be_free = bool(outcomes.unclear) or any(reach.frees(one, device, states) for one in influences)
+            owners = ((one, reach.of(one, device, states, may_be_free)) for one in influences)
             self._outcomes[device.address] = outcomes.also(*(Unclear(str(one), found) for one, found in owners if found))
 
     def _step(self, stage: Stage, name: StageName, step: Step, devices: t.Sequence[Device]) -> None:

@@ -55,6 +55,10 @@ class Reach:
             found.update(dict.fromkeys(self._of_free_device(influence, device, states)))
         return tuple(found)
 
+    def frees(self, influence: Influence, device: Device, states: t.Sequence[DeviceState]) -> bool:
+        """Whether it can unbind the device, so that others can act on it."""
+        return influence.about(device.address) and self._takes_away(influence, states)
+
     def _takes_away(self, influence: Influence, states: t.Sequence[DeviceState]) -> bool:
         """Whether it can unbind the device; modules that it removes must be the driver's."""
         if influence.acts & TAKES_AWAY - {"refuse"}:

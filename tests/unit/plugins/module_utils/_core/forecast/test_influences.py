@@ -244,3 +244,11 @@ def test_a_rule_that_may_load_a_module_in_the_initramfs_leaves_that_open_for_the
     early = stage(INITRAMFS, rules=unsure, modules={**MODULES, "nouveau": []})
     winner = forecast((CARD, NETWORK), boot(early, stage(ROOT, rules=TAKEN, modules=MODULES)))[CARD.address]
     assert (winner.certainty, set(winner.outcomes)) == (UNKNOWN, {"vfio-pci", None})
+
+
+def test_a_device_whose_module_something_removes_can_be_taken_by_what_acts_on_unbound_ones() -> None:
+    removes = influence("refuse", modules=frozenset(("nouveau",)))
+    takes = influence("override", addresses=frozenset((CARD.address,)), drivers=frozenset(("vfio-pci",)))
+    for both in ((removes, takes), (takes, removes)):
+        winner = forecast(HOST, boot(rules=COLDPLUG, modules=MODULES, later=Later(influences=both)))[CARD.address]
+        assert set(winner.outcomes) == {"nouveau", "vfio-pci", None}
