@@ -68,8 +68,6 @@ class StageEvents:
 
     def of_module(self, module: str) -> tuple[Effect, ...]:
         """What udev does at the events of a module and of the drivers that it registers."""
-        if not self._rules_about("module") and not self._rules_about("drivers"):
-            return ()
         if module not in self._of_modules:
             facts = self._boot.modules.get(module)
             found = [*self._of_subject(of_module(module))]
@@ -88,11 +86,11 @@ class StageEvents:
         bus = tuple(self._of_subject(of_bus()))
         if bus:
             yield Job(bus)
-        for name in dict.fromkeys(one.driver.name for one in registered) if self._rules_about("drivers") else ():
+        for name in dict.fromkeys(one.driver.name for one in registered):
             effects = tuple(self._of_subject(of_driver(name)))
             if effects:
                 yield Job(effects)
-        for module in dict.fromkeys(one.module for one in registered) if self._rules_about("module") else ():
+        for module in dict.fromkeys(one.module for one in registered):
             effects = tuple(self._of_subject(of_module(module)))
             if effects:
                 yield Job(effects)

@@ -223,3 +223,10 @@ def test_rules_that_only_compare_make_others_match_or_not() -> None:
     assert influences(f'SUBSYSTEM=="pci", GOTO="end"\nSUBSYSTEM=="net", RUN+="/x"{end}') != []
     found = influences(f'GOTO="end"\nSUBSYSTEM=="net", RUN+="/x"{end}\nSUBSYSTEM=="net", RUN+="/y"')
     assert [one.fact.split(" (")[0] for one in found] == ["runs /y"]
+
+
+def test_a_label_in_a_rule_for_functions_ends_a_jump() -> None:
+    found = influences('KERNEL=="x", GOTO="end"\nSUBSYSTEM=="net", RUN+="/x"\nSUBSYSTEM=="pci", LABEL="end"\nSUBSYSTEM=="net", RUN+="/y"')
+    assert [one.fact.split(" (")[0] for one in found] == ["runs /x", "runs /y"]
+    always = influences('GOTO="end"\nSUBSYSTEM=="net", RUN+="/x"\nSUBSYSTEM=="pci", LABEL="end", NAME="x"\nSUBSYSTEM=="net", RUN+="/y"')
+    assert [one.fact.split(" (")[0] for one in always] == ["runs /y"]

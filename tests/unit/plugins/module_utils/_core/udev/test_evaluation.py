@@ -91,6 +91,10 @@ def test_a_jump_that_does_not_match_within_one_that_may_is_none() -> None:
     assert done(text) == ["a?", "b"]
 
 
+def test_a_rule_that_does_not_match_does_nothing_within_a_jump_that_may_be_taken() -> None:
+    assert done(f'{DOUBT}, GOTO="end"\nKERNEL=="y", {attribute("a")}\n{attribute("b")}\nLABEL="end"') == ["b?"]
+
+
 def test_a_jump_stays_within_its_file() -> None:
     first = parse('GOTO="end"\nATTR{x}="a"\nLABEL="end", ATTR{x}="b"\n', "/etc/udev/rules.d/a.rules")
     second = parse('ATTR{x}="c"\nLABEL="end", ATTR{x}="d"\n', "/etc/udev/rules.d/b.rules")
