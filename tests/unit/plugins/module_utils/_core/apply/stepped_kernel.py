@@ -40,6 +40,7 @@ class _Module:
     """As much of an AnsibleModule as run_module() needs; its result goes through a pipe."""
 
     run_command = None
+    params: t.ClassVar[dict[str, object]] = {}
 
     def __init__(self, results: int) -> None:
         self._results = results
