@@ -74,7 +74,7 @@ def _take(b: HostBuilder, card: Card) -> Act:
     if style == 0:
         return _take_plainly(b, card)
     if style == 1:
-        lines = (
+        lines: tuple[str, ...] = (
             f'DEVS="{card.address}"',
             "for DEV in $DEVS; do",
             f'  echo "{driver}" > "/sys/bus/pci/devices/$DEV/driver_override"',

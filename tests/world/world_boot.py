@@ -206,7 +206,7 @@ def _seen(report: str, seconds: float) -> Seen:
                     modalias[value[1]] = value[3]
                 elif value and words[1] == "end" and value[3] != "(null)":
                     overrides[value[1]] = value[3]
-            stages[words[1]] = owners | drivers
+            stages[words[1]] = {**owners, **drivers}
         elif words[0] == "@modules":
             modules = [line.split()[0] for line in reversed(lines) if line]
         elif words[0] == "@jobs":

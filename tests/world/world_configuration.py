@@ -80,7 +80,7 @@ class World:
     @classmethod
     def parse(cls, given: t.Mapping[str, t.Any]) -> World:
         """Raises TypeError or KeyError on what ``as_json`` did not make."""
-        fields = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
+        fields: dict[str, t.Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in given.items()}
         for place in ("root", "image", "second"):
             fields[place] = {path: Entry(**entry) for path, entry in given.get(place, {}).items()}
         fields["planted"] = tuple(Planted(**one) for one in given.get("planted", ()))

@@ -49,7 +49,7 @@ class Record:
     def parse(cls, text: str) -> Record:
         """Raises ValueError, KeyError or TypeError on what ``text`` did not make."""
         fields = json.loads(text)
-        given = {name: tuple(value) if isinstance(value, list) else value for name, value in fields["seen"].items()}
+        given: dict[str, t.Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in fields["seen"].items()}
         return cls(World.parse(fields["world"]), Seen(**given))
 
 

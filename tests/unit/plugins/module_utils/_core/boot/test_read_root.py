@@ -140,7 +140,7 @@ def test_a_unit_with_another_command_is_a_doubt(tree: Tree) -> None:
 @pytest.mark.parametrize(
     "line", ["ExecStartPre=-/usr/local/bin/site", "ExecStartPost=+-/usr/local/bin/site", "ExecStop=/usr/local/bin/site"]
 )
-def test_a_command_beside_the_work_that_cannot_stop_it_is_no_doubt(tree: Tree, line: str) -> None:
+def test_a_command_beside_the_work_that_cannot_stop_it_leaves_no_doubt(tree: Tree, line: str) -> None:
     tree.file("/etc/modules-load.d/a.conf", "vfio-pci\n")
     assert stage(tree.file(f"{MODULES_LOAD}.d/site.conf", f"[Service]\n{line}\n")).doubts == ()
 
