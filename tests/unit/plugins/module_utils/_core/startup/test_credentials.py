@@ -107,7 +107,7 @@ def test_a_credential_that_cannot_be_read_may_do_anything(tree: Tree) -> None:
 
 def test_a_plain_value_is_unescaped(tree: Tree) -> None:
     (found,) = influences(tree, f'"systemd.set_credential=tmpfiles.extra:{UNBIND.strip().replace(" ", chr(92) + "x20")}"')
-    assert found.addresses == frozenset((CARD,))
+    assert found.addresses == frozenset({CARD})
 
 
 def test_before_systemd_256_there_are_no_rules_and_units_in_credentials(tmp_path: Path) -> None:

@@ -24,7 +24,7 @@ def loaded(tmp_path: Path, version: int, identity: str, *modules: str) -> list[f
 
 @pytest.mark.parametrize("version", [250, 252, 257])
 def test_systemd_loads_the_driver_of_virtio_devices(tmp_path: Path, version: int) -> None:
-    assert loaded(tmp_path, version, "1af4:1044", "virtio_pci") == [frozenset(("virtio_pci",))]
+    assert loaded(tmp_path, version, "1af4:1044", "virtio_pci") == [frozenset({"virtio_pci"})]
 
 
 @pytest.mark.parametrize(

@@ -53,7 +53,7 @@ def extended(tree: Tree, path: str, text: str, mode: int = 0o644, identity: str 
 )
 def test_an_extension_touches_what_its_files_name(tree: Tree, path: str, text: str, act: str) -> None:
     (found,) = influences(extended(tree, path, text))
-    assert (found.acts, found.addresses) == (frozenset((act,)), frozenset((CARD,)))
+    assert (found.acts, found.addresses) == (frozenset({act}), frozenset({CARD}))
     assert found.source.startswith(PLACE)
 
 
@@ -96,7 +96,7 @@ def test_an_image_is_not_read(tree: Tree) -> None:
 def test_a_configuration_extension_lies_over_etc(tree: Tree) -> None:
     base = "/var/lib/confexts/site/etc"
     tree.file(f"{base}/extension-release.d/extension-release.site", "ID=_any\n").file(f"{base}/udev/rules.d/70-site.rules", RULE)
-    assert [one.addresses for one in influences(tree)] == [frozenset((CARD,))]
+    assert [one.addresses for one in influences(tree)] == [frozenset({CARD})]
 
 
 def test_without_the_service_nothing_is_laid_over_the_root(tree: Tree) -> None:

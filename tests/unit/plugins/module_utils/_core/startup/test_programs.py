@@ -305,12 +305,12 @@ def test_a_script_in_a_units_variable_is_read_where_a_shell_evaluates_it(tree: T
     assert {(act, one.addresses, one.drivers) for one in found for act in one.acts if act == "override"} == {
         ("override", frozenset({CARD}), frozenset({"vfio-pci"}))
     }
-    assert any("load" in one.acts and one.modules == frozenset(("vfio_pci",)) for one in found)
+    assert any("load" in one.acts and one.modules == frozenset({"vfio_pci"}) for one in found)
 
 
 def test_a_scripts_own_variable_is_read_where_it_is_evaluated(tree: Tree) -> None:
     (found,) = of_script(tree, f"WHAT='echo 1 > /sys/bus/pci/devices/{CARD}/remove'", 'eval "$WHAT"')
-    assert (found.acts, found.addresses) == (frozenset(("remove",)), frozenset((CARD,)))
+    assert (found.acts, found.addresses) == (frozenset({"remove"}), frozenset({CARD}))
 
 
 @pytest.mark.parametrize("value", ["$(cat /etc/site.conf)", "$TOOL nouveau", "true; $TOOL nouveau # /sys/bus/pci"])
@@ -329,7 +329,7 @@ def test_a_variable_of_a_unit_that_nothing_evaluates_is_inert(tree: Tree) -> Non
 )
 def test_a_script_that_forbids_to_load_modules_touches_every_device(tree: Tree, line: str) -> None:
     (found,) = of_script(tree, line)
-    assert (found.acts, found.addresses) == (frozenset(("lock",)), None)
+    assert (found.acts, found.addresses) == (frozenset({"lock"}), None)
 
 
 @pytest.mark.parametrize(
@@ -353,7 +353,7 @@ TAKING = ('  echo vfio-pci > "$d/driver_override"', '  basename "$d" > /sys/bus/
 )
 def test_a_loop_that_goes_on_for_some_ids_touches_the_devices_that_have_them(tree: Tree, lines: tuple[str, ...]) -> None:
     (found,) = of_script(tree, "for d in /sys/bus/pci/devices/*; do", *lines, "done")
-    assert (found.addresses, found.drivers) == (frozenset((CARD, SAME)), frozenset(("vfio-pci",)))
+    assert (found.addresses, found.drivers) == (frozenset({CARD, SAME}), frozenset({"vfio-pci"}))
 
 
 def test_a_loop_for_ids_that_no_device_has_touches_none(tree: Tree) -> None:
@@ -386,15 +386,15 @@ def of_rule(tree: Tree, *lines: str, command: str = PROGRAM) -> tuple[Influence,
 def test_a_script_that_ends_for_other_devices_of_events_touches_the_one_that_it_names(tree: Tree, name: str) -> None:
     lines = (f'[ "$1" = {CARD} ] || exit 1', "echo vfio-pci >/sys/bus/pci/devices/$1/driver_override")
     (found,) = of_rule(tree, *lines, command=f"{PROGRAM} {name}")
-    assert found.addresses == frozenset((CARD,))
+    assert found.addresses == frozenset({CARD})
     (found,) = of_rule(tree, lines[1], lines[0], command=f"{PROGRAM} {name}")
-    assert found.addresses == frozenset((CARD, EVENT_DEVICE))
+    assert found.addresses == frozenset({CARD, EVENT_DEVICE})
 
 
 @pytest.mark.parametrize("path", ["$DEVPATH", "/bus/pci/devices/$PCI_SLOT_NAME", "/bus/pci/devices/${PCI_SLOT_NAME}"])
 def test_a_script_knows_the_device_of_the_event_by_its_variables(tree: Tree, path: str) -> None:
     (found,) = of_rule(tree, f'echo vfio-pci >"/sys{path}/driver_override"')
-    assert found.addresses == frozenset((EVENT_DEVICE,))
+    assert found.addresses == frozenset({EVENT_DEVICE})
 
 
 def test_the_device_above_that_of_an_event_is_not_known(tree: Tree) -> None:

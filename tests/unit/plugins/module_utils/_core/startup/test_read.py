@@ -221,13 +221,13 @@ def test_a_generator_s_text_bounds_what_it_and_its_units_do(tree: Tree) -> None:
     assert sources(tree.file(GENERATOR, "#!/bin/sh\ntrue\n", 0o755)) == []
     text = f"cat >$1/made.service <<END\n[Service]\nExecStart={PROGRAM}\nEND\nmkdir -p $1/multi-user.target.wants\n"
     (influence,) = started(tree.file(GENERATOR, f"#!/bin/sh\n{text}", 0o755)).early
-    assert influence.addresses == frozenset((CARD,))
+    assert influence.addresses == frozenset({CARD})
 
 
 def test_a_unit_that_a_generator_enables_counts(tree: Tree) -> None:
     tree.file(f"{LIB}/card.service", UNIT)
     (influence,) = started(tree.file(GENERATOR, f"#!/bin/sh\nln -s {LIB}/card.service $1/basic.target.wants/\n", 0o755)).early
-    assert influence.addresses == frozenset((CARD,))
+    assert influence.addresses == frozenset({CARD})
 
 
 @pytest.mark.parametrize("key", ["ExecStartPre", "ExecStartPost"])
@@ -235,7 +235,7 @@ def test_what_a_drop_in_adds_to_a_unit_of_systemd_s_counts(tree: Tree, key: str)
     enabled(tree, "[Service]\nExecStart=/usr/lib/systemd/systemd-udevd\n", "systemd-udevd.service", "sysinit.target")
     assert sources(tree) == []
     (influence,) = started(tree.file(f"{ETC}/systemd-udevd.service.d/more.conf", f"[Service]\n{key}=-{PROGRAM}\n")).early
-    assert influence.addresses == frozenset((CARD,))
+    assert influence.addresses == frozenset({CARD})
 
 
 def test_live_update_may_keep_devices_as_they_are(tree: Tree) -> None:
@@ -252,8 +252,8 @@ def test_the_program_in_place_of_init_counts(tree: Tree) -> None:
     (influence,) = started(tree.file("/opt/init", f"{FREES}exec /sbin/init\n", 0o755), "init=/opt/init").early
     assert (influence.source, influence.acts, influence.addresses) == (
         f"{GRUB}: init=/opt/init",
-        frozenset(("unbind",)),
-        frozenset((CARD,)),
+        frozenset({"unbind"}),
+        frozenset({CARD}),
     )
     assert started(tree, "init=/sbin/init").early == ()
 
