@@ -40,9 +40,9 @@ class GivenPolicy:
         """Raises HostError if this is not a policy that boot_policy returned."""
         for path, digest in files.items():
             if not str(path).startswith("/"):
-                raise HostError(f"policy.files: '{cut(path)}' is not an absolute path.", UNCHANGED)
+                raise HostError(f"policy.files: '{cut(str(path))}' is not an absolute path.", UNCHANGED)
             if digest is not None and not (isinstance(digest, str) and DIGEST.fullmatch(digest)):
-                raise HostError(f"policy.files: '{cut(digest)}' for {path} is not a SHA-256 digest.", UNCHANGED)
+                raise HostError(f"policy.files: '{cut(str(digest))}' for {path} is not a SHA-256 digest.", UNCHANGED)
         return cls(dict(files), tuple(modules))
 
     def check(self, host: Host) -> None:
