@@ -153,7 +153,8 @@ class _Judgement:
             self._call(one, depth)
         for line in acting:
             scripts = variables.evaluated(line.text) if line.in_shell else ()
-            self._add([dataclasses.replace(line, text=script) for script in scripts], folder, depth + 1)
+            if scripts:
+                self._add([dataclasses.replace(line, text=script) for script in scripts], folder, depth + 1)
 
     def _call(self, one: Called, depth: int) -> None:
         self._file(one.path, one.line, one.as_text, depth)
