@@ -22,6 +22,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.usable_options import refuse_unusable
 from ansible_collections.vfio.variants.plugins.plugin_utils.source_archive import SourceArchive, own_package
 
 MODULE = "vfio.variants.dkms_package"
@@ -55,6 +56,7 @@ class ActionModule(ActionBase):
     def _arguments(self) -> tuple[dict[str, t.Any], SourceArchive | None]:
         """The module's arguments, with the digest and the descriptions of sources on the controller."""
         given = {name: value for name, value in self._task.args.items() if name != "_run"}
+        refuse_unusable(given)
         source = given.get("source")
         if not source or not isinstance(source, str) or boolean(given.get("remote_src", False), strict=False):
             return {**given, "_run": {}}, None

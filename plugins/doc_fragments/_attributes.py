@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The attributes of all modules: check mode, diff mode, idempotence and platform."""
+"""The attributes of all modules: check mode, diff mode, idempotence, platform and the action group."""
 
 from __future__ import annotations
 
@@ -19,6 +19,11 @@ attributes:
     description: A second run with the same options, on a host that was not changed in between, changes nothing.
   platform:
     description: Systems that the module works on.
+  action_group:
+    description: Use C(group/vfio.variants.vfio) in C(module_defaults) to set defaults for this module.
+    support: full
+    membership:
+      - vfio.variants.vfio
 """
 
     # A module that changes the managed host.

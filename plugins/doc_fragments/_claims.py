@@ -13,7 +13,8 @@ options:
     description:
       - The devices to claim, and the driver for each.
       - A device that matches several claims must have the same driver in all of them.
-      - Mutually exclusive with O(devices), O(driver), O(allow_missing), and an O(expect) that is an ID, which define a single claim.
+      - Mutually exclusive with O(devices), O(driver), O(allow_missing), O(guards), and an O(expect) that is an ID, which define a
+        single claim.
     type: list
     elements: dict
     suboptions:
@@ -25,7 +26,8 @@ options:
       driver:
         description:
           - V(auto) selects the best variant driver that the kernel has for the device, which is the one with the most specific
-            C(vfio_pci:) alias, as libvirt does; if there is none, C(vfio-pci).
+            C(vfio_pci:) alias, as libvirt does, and whose file exists; if there is none, C(vfio-pci).
+          - V(variant) does the same, and fails if there is no variant driver for a device.
           - Anything else is the name of a driver or of its module; V(-) and V(_) are equivalent.
         type: str
         default: auto
@@ -44,6 +46,44 @@ options:
           - Do not fail if nothing matches.
         type: bool
         default: false
+      guards:
+        description:
+          - Reasons to leave a device with its driver that V(ignore) overrides, each by its name. Without it a claim that would take
+            from the host what it needs is refused before anything is changed.
+          - Applies to the claimed devices, to those in their IOMMU groups, and to those that lose their driver by the strategy
+            V(blacklist).
+          - Nothing overrides that a device is kept which has the root file system, C(/boot), the EFI partition, swap, the default
+            route or the current SSH connection.
+        type: dict
+        suboptions:
+          console:
+            description:
+              - The display that the firmware shows, or on which the console is, the card of a serial console, and the USB controller
+                of a keyboard.
+            type: str
+            choices: [ignore]
+          data_mounts:
+            description:
+              - Mounted file systems, those of C(/etc/fstab) and systemd that are needed at boot, and disks that the kernel has open.
+            type: str
+            choices: [ignore]
+          in_use:
+            description:
+              - Running guests, device nodes that a process has open, virtual functions, mediated devices, and interfaces that have an
+                address or belong to a bridge or bond.
+            type: str
+            choices: [ignore]
+          companions:
+            description:
+              - Unclaimed devices of an IOMMU group that are on another card, or are disks or network interfaces.
+            type: str
+            choices: [ignore]
+          identical:
+            description:
+              - A claim by address, while a card with the same IDs is not claimed, which would be taken if it had that address after
+                the next boot. By default this is a warning, and is refused if the host cannot run without that other card.
+            type: str
+            choices: [ignore]
   devices:
     description:
       - The devices, as an ID (V(10de:1db1), V(10de:*), with subsystem V(10de:1db1:10de:1212)), an address (V(0000:3b:00.0), or
@@ -65,6 +105,44 @@ options:
     description:
       - Do not fail if O(devices) matches nothing.
     type: bool
+  guards:
+    description:
+      - Reasons to leave a device with its driver that V(ignore) overrides, each by its name. Without it a claim that would take
+        from the host what it needs is refused before anything is changed.
+      - Applies to the claimed devices, to those in their IOMMU groups, and to those that lose their driver by the strategy
+        V(blacklist).
+      - Nothing overrides that a device is kept which has the root file system, C(/boot), the EFI partition, swap, the default
+        route or the current SSH connection.
+    type: dict
+    suboptions:
+      console:
+        description:
+          - The display that the firmware shows, or on which the console is, the card of a serial console, and the USB controller
+            of a keyboard.
+        type: str
+        choices: [ignore]
+      data_mounts:
+        description:
+          - Mounted file systems, those of C(/etc/fstab) and systemd that are needed at boot, and disks that the kernel has open.
+        type: str
+        choices: [ignore]
+      in_use:
+        description:
+          - Running guests, device nodes that a process has open, virtual functions, mediated devices, and interfaces that have an
+            address or belong to a bridge or bond.
+        type: str
+        choices: [ignore]
+      companions:
+        description:
+          - Unclaimed devices of an IOMMU group that are on another card, or are disks or network interfaces.
+        type: str
+        choices: [ignore]
+      identical:
+        description:
+          - A claim by address, while a card with the same IDs is not claimed, which would be taken if it had that address after the next
+            boot. By default this is a warning, and is refused if the host cannot run without that other card.
+        type: str
+        choices: [ignore]
   pending_modules:
     description:
       - Kernel modules that another task of the same play installs, as M(vfio.variants.dkms_package) returns them.

@@ -9,6 +9,8 @@ from collections.abc import Mapping, Sequence
 
 from ansible.errors import AnsibleFilterError
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import cut
+
 DOCUMENTATION = r"""
 name: select_devices
 short_description: Select devices with a JMESPath expression
@@ -63,6 +65,9 @@ _value:
   elements: raw
 """
 
+LONGEST = 1 << 16
+"""Characters of an expression."""
+
 
 def select_devices(devices: object, expression: object) -> list[t.Any]:
     """The list that the JMESPath expression yields for the devices."""
@@ -77,13 +82,23 @@ def select_devices(devices: object, expression: object) -> list[t.Any]:
         )
     if not isinstance(expression, str):
         raise AnsibleFilterError(f"select_devices expects a JMESPath expression, not {_kind(expression)}.")
+    if len(expression) > LONGEST:
+        raise AnsibleFilterError(
+            f"select_devices: the JMESPath expression '{cut(expression)}' is too long. Allowed are {LONGEST} characters."
+        )
     try:
         found = jmespath.search(str(expression), _plain(devices))
+    # Not `from error`: Ansible would add the whole message of jmespath, which repeats the expression.
     except JMESPathError as error:
-        raise AnsibleFilterError(f"select_devices cannot use the JMESPath expression '{expression}': {_one_line(error)}") from error
+        raise AnsibleFilterError(f"select_devices cannot use the JMESPath expression '{cut(expression)}': {_one_line(error)}") from None
+    except Exception as error:
+        # Its parser and its functions raise whatever Python does: for parentheses in parentheses, a large number, a value of another type.
+        why = "it is nested too deeply." if isinstance(error, RecursionError) else f"{type(error).__name__}: {_one_line(error)}"
+        raise AnsibleFilterError(f"select_devices cannot use the JMESPath expression '{cut(expression)}': {why}") from None
     if not isinstance(found, list):
         raise AnsibleFilterError(
-            f"select_devices needs an expression that yields a list, such as [?driver=='nouveau']; '{expression}' yields {_kind(found)}."
+            f"select_devices needs an expression that yields a list, such as [?driver=='nouveau']; "
+            f"'{cut(expression)}' yields {_kind(found)}."
         )
     return found
 
@@ -102,13 +117,17 @@ def _plain(value: object) -> t.Any:
 
 
 def _kind(value: object) -> str:
+    if isinstance(value, Mapping):
+        return "a dictionary"
+    if isinstance(value, Sequence) and not isinstance(value, (str, bytes)):
+        return "a list"
     names = {"NoneType": "nothing", "dict": "a dictionary", "list": "a list", "str": "a string", "bool": "a boolean"}
     return names.get(type(_plain(value)).__name__, "a number")
 
 
 def _one_line(error: Exception) -> str:
     # jmespath adds a second line with a caret below the expression.
-    return str(error).split("\n", maxsplit=1)[0].rstrip(": ") + "."
+    return cut(str(error).split("\n", maxsplit=1)[0].rstrip(": ")) + "."
 
 
 class FilterModule:

@@ -158,6 +158,10 @@ assignments:
       description: The driver.
       type: str
       sample: nvlink2gpu_vfio_pci
+    kind:
+      description: The driver's kind, as in RV(vfio.variants.device_claim#module:devices[].kind).
+      type: str
+      sample: variant
     strategy:
       description: How the driver wins.
       type: str
@@ -185,7 +189,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.claim.argument
     claims_of,
     pending_of,
 )
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import run_module
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import readable_options, run_module
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.request import PolicyRequest
 
 
@@ -206,21 +210,22 @@ def request(options: t.Mapping[str, t.Any]) -> PolicyRequest:
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec={
-            **CLAIM_ARGUMENTS,
-            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-            "name": {"type": "str", "default": "vfio-variants"},
-            "strategy": {"type": "str", "choices": ["override", "ids", "blacklist"], "default": "override"},
-            "kernels": {"type": "list", "elements": "str", "default": ["all"]},
-            "group": {"type": "str", "choices": ["claim", "ignore"], "default": "claim"},
-            "natives": {"type": "list", "elements": "str"},
-            "allow_shared_native": {"type": "bool", "default": False},
-        },
-        mutually_exclusive=CLAIM_EXCLUSIVE,
-        required_if=[("state", "present", ("claims", "devices"), True)],
-        supports_check_mode=True,
-    )
+    with readable_options():
+        module = AnsibleModule(
+            argument_spec={
+                **CLAIM_ARGUMENTS,
+                "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+                "name": {"type": "str", "default": "vfio-variants"},
+                "strategy": {"type": "str", "choices": ["override", "ids", "blacklist"], "default": "override"},
+                "kernels": {"type": "list", "elements": "str", "default": ["all"]},
+                "group": {"type": "str", "choices": ["claim", "ignore"], "default": "claim"},
+                "natives": {"type": "list", "elements": "str"},
+                "allow_shared_native": {"type": "bool", "default": False},
+            },
+            mutually_exclusive=CLAIM_EXCLUSIVE,
+            required_if=[("state", "present", ("claims", "devices"), True)],
+            supports_check_mode=True,
+        )
     run_module(module, lambda host: apply(host, request(module.params), module.check_mode))
 
 

@@ -133,12 +133,14 @@ devices:
     kernels:
       description:
         - The result of each kernel's boot, by release.
-        - C(claimed) is the driver of the claim on that kernel, C(would_change) the smallest change that makes it win; the other
+        - C(claimed) is the driver of the claim on that kernel, C(kind) its kind as in
+          RV(vfio.variants.device_claim#module:devices[].kind), C(would_change) the smallest change that makes it win; the other
           fields are as in RV(vfio.variants.device_info#module:devices[].next_boot).
       type: dict
       sample:
         6.12.107+deb13-amd64:
           claimed: vfio-pci
+          kind: generic
           winner: vfio-pci
           certainty: certain
           stage: initramfs
@@ -150,6 +152,31 @@ devices:
       type: list
       elements: str
       sample: []
+    guards:
+      description:
+        - What keeps the device with its driver while it is not bound as claimed; M(vfio.variants.device_claim) and
+          M(vfio.variants.boot_policy) refuse the claim because of it.
+        - What the strategy V(blacklist) takes from other devices is not included.
+        - V(null) if it is not known, because the device is only described by O(hardware).
+      type: list
+      elements: dict
+      contains:
+        guard:
+          description: The guard's name, such as V(root), V(route) or V(in_use).
+          type: str
+          sample: data_mounts
+        what:
+          description: The reason, as a clause.
+          type: str
+          sample: /dev/nvme0n1p1 is mounted at /home
+        action:
+          description: V(refuse), or V(ignore) if the claim says so.
+          type: str
+          sample: refuse
+        can_be_ignored:
+          description: Whether O(claims[].guards) can ignore it.
+          type: bool
+          sample: true
 failures:
   description: One sentence for each device that is not, or will not be, as expected.
   returned: success or unmet expectation
@@ -189,7 +216,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.arguments import CLAIM_ARGUMENTS, claims_of, pending_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import GroupMode
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import run_module
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import readable_options, run_module
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.hardware import parse as parse_hardware
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.claim_check import ClaimCheckRequest, Expectation, compare
 
@@ -218,12 +245,13 @@ def request(options: t.Mapping[str, t.Any]) -> ClaimCheckRequest:
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec=ARGUMENTS,
-        mutually_exclusive=[("claims", "devices"), ("claims", "driver"), ("claims", "allow_missing")],
-        required_one_of=[("claims", "devices")],
-        supports_check_mode=True,
-    )
+    with readable_options():
+        module = AnsibleModule(
+            argument_spec=ARGUMENTS,
+            mutually_exclusive=[("claims", "devices"), ("claims", "driver"), ("claims", "allow_missing"), ("claims", "guards")],
+            required_one_of=[("claims", "devices")],
+            supports_check_mode=True,
+        )
     run_module(module, lambda host: compare(host, request(module.params), module.check_mode).result(), module.params["root"])
 
 

@@ -15,7 +15,9 @@ description:
   - Binds each claimed device to its driver through C(driver_override), immediately, without a reboot.
   - A device that is already bound as claimed is not touched.
   - The whole IOMMU group is considered, because user space can only be given a group as a whole.
-  - If a device is in use, the module fails before it changes anything, and names the process, file system or network interface.
+  - If the host needs a device or is using it, the module fails before it changes anything, and names the process, file system or
+    network interface; see O(claims[].guards).
+  - The module fails before it changes anything if the kernel has no IOMMU, because no VFIO driver can take a device then.
   - Each step has a time limit. If one fails, every device is bound to its former driver again.
   - The bindings are lost at the next boot; M(vfio.variants.boot_policy) makes them permanent.
 extends_documentation_fragment:
@@ -39,15 +41,8 @@ options:
     type: str
     choices: [claim, check, ignore]
     default: claim
-  force:
-    description:
-      - Bind devices even if they are in use.
-      - A device that the host itself depends on, such as the disk of the root file system or the interface of the default
-        route, is never unbound.
-    type: bool
-    default: false
   timeout:
-    description: Time limit of each step in seconds.
+    description: Time limit of each step in seconds, from 1 to 86400.
     type: int
     default: 60
 notes:
@@ -97,6 +92,12 @@ devices:
       description: The driver afterwards; in check mode, the predicted one. V(null) if the device is not bound.
       type: str
       sample: nvlink2gpu_vfio_pci
+    kind:
+      description:
+        - The kind of that driver. V(variant) for a VFIO driver for certain devices, V(generic) for C(vfio-pci), V(native) for a driver that
+          is not a VFIO driver, V(stub) for one such as C(pci-stub); V(null) if the device is not bound.
+      type: str
+      sample: variant
     driver_override:
       description: The C(driver_override) afterwards; in check mode, the predicted one.
       type: str
@@ -140,13 +141,12 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.claim.argument
     pending_of,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import ClaimState
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import run_module
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import readable_options, run_module
 
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
     **CLAIM_ARGUMENTS,
     "state": {"type": "str", "choices": [*t.get_args(ClaimState)], "default": "present"},
     "group": {"type": "str", "choices": [*t.get_args(BindGroupMode)], "default": "claim"},
-    "force": {"type": "bool", "default": False},
     "timeout": {"type": "int", "default": 60},
 }
 
@@ -157,18 +157,18 @@ def request(options: t.Mapping[str, t.Any]) -> BindRequest:
         pending_modules=pending_of(options),
         state=options["state"],
         group=options["group"],
-        force=options["force"],
         timeout=options["timeout"],
     )
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec=ARGUMENTS,
-        mutually_exclusive=CLAIM_EXCLUSIVE,
-        required_one_of=[("claims", "devices")],
-        supports_check_mode=True,
-    )
+    with readable_options():
+        module = AnsibleModule(
+            argument_spec=ARGUMENTS,
+            mutually_exclusive=CLAIM_EXCLUSIVE,
+            required_one_of=[("claims", "devices")],
+            supports_check_mode=True,
+        )
     run_module(module, lambda host: ensure(host, request(module.params), module.check_mode).result())
 
 

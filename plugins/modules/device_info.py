@@ -83,7 +83,7 @@ EXAMPLES = r"""
 
 - name: Show the cards that are bound to nouveau and have a variant driver
   ansible.builtin.debug:
-    msg: "{{ info.devices | vfio.variants.select_devices(\"[?driver=='nouveau' && variant && variant.module!='vfio_pci'].address\") }}"
+    msg: "{{ info.devices | vfio.variants.select_devices(\"[?driver=='nouveau' && variant].address\") }}"
 
 - name: Show the devices that will be bound to another driver after the next boot
   ansible.builtin.debug:
@@ -193,7 +193,9 @@ devices:
       elements: str
       sample: ["drm/card0"]
     variant:
-      description: The best VFIO driver that the running kernel has for the device; V(null) if it has none.
+      description:
+        - The best variant driver that the running kernel has for the device; V(null) if it has none.
+        - C(vfio_pci), which takes any device, is not a variant.
       type: dict
       contains:
         module:
@@ -225,7 +227,9 @@ devices:
           type: str
           sample: nouveau
         kind:
-          description: V(native) for a module that udev loads for the device, V(variant) for a VFIO driver.
+          description:
+            - V(native) for a module that udev loads for the device, V(variant) for a VFIO driver for certain devices, V(generic) for
+              C(vfio_pci).
           type: str
           sample: native
         alias:
@@ -258,7 +262,7 @@ devices:
       sample:
         6.12.107+deb13-amd64:
           natives: [nouveau]
-          variants: [nvlink2gpu_vfio_pci, vfio_pci]
+          variants: [nvlink2gpu_vfio_pci]
           variant: nvlink2gpu_vfio_pci
           winner: nouveau
           certainty: certain
@@ -288,10 +292,10 @@ devices:
           elements: str
           sample: [nouveau]
         variants:
-          description: The modules of VFIO drivers for the device, best first.
+          description: The modules of variant drivers for the device, best first.
           type: list
           elements: str
-          sample: [nvlink2gpu_vfio_pci, vfio_pci]
+          sample: [nvlink2gpu_vfio_pci]
         variant:
           description: The best of them.
           type: str
@@ -423,7 +427,7 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import run_module
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import readable_options, run_module
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.hardware import parse as parse_hardware
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import parse as parse_selectors
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.device_facts import DeviceReportRequest, gather
@@ -449,7 +453,8 @@ def request(options: t.Mapping[str, t.Any]) -> DeviceReportRequest:
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    with readable_options():
+        module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     run_module(module, lambda host: gather(host, request(module.params), module.check_mode), module.params["root"])
 
 

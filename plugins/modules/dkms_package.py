@@ -89,7 +89,7 @@ options:
     type: bool
     default: false
   timeout:
-    description: Time limit for building for one kernel in seconds.
+    description: Time limit for building for one kernel in seconds, from 1 to 86400.
     type: int
     default: 1800
   _run:
@@ -267,7 +267,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.request i
     SentSources,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.steps import run
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import run_module
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import readable_options, run_module
 
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "source": {"type": "str"},
@@ -323,11 +323,12 @@ def _source(path: str | None, is_on_host: bool, run_options: t.Mapping[str, t.An
 
 
 def main() -> None:
-    module = AnsibleModule(
-        argument_spec=ARGUMENTS,
-        supports_check_mode=True,
-        required_if=[("remote_src", True, ("source",))],
-    )
+    with readable_options(contents=("_run.conf", "_run.manifest")):
+        module = AnsibleModule(
+            argument_spec=ARGUMENTS,
+            supports_check_mode=True,
+            required_if=[("remote_src", True, ("source",))],
+        )
     run_module(module, lambda host: run(host, request(module.params), module.check_mode).result())
 
 

@@ -79,7 +79,7 @@ options:
     type: bool
     default: false
   timeout:
-    description: Time limit for building one image in seconds.
+    description: Time limit for building one image in seconds, from 1 to 86400.
     type: int
     default: 600
 notes:
@@ -160,7 +160,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.image_check import GivenPolicy
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.image_sync import SyncRequest, sync_images
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.arguments import CLAIM_ARGUMENTS, pending_of
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import run_module
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import readable_options, run_module
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.generator import AUTO, GENERATORS
 
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
@@ -189,7 +189,8 @@ def request(options: t.Mapping[str, t.Any]) -> SyncRequest:
 
 
 def main() -> None:
-    module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
+    with readable_options():
+        module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
     run_module(module, lambda host: sync_images(host, request(module.params), module.check_mode).result())
 
 

@@ -92,7 +92,7 @@ options:
     description: Directory of the cache. The default is C($XDG_CACHE_HOME/vfio-variants), where C(XDG_CACHE_HOME) defaults to C(~/.cache).
     type: path
   timeout:
-    description: Time limit of each step in seconds.
+    description: Time limit of each step in seconds, from 1 to 86400.
     type: int
     default: 1800
   state:

@@ -109,7 +109,9 @@ options:
     description: Directory of the cache. The default is C($XDG_CACHE_HOME/vfio-variants), where C(XDG_CACHE_HOME) defaults to C(~/.cache).
     type: path
   timeout:
-    description: Time limit for a boot in seconds, on an idle machine. While this machine is overloaded the limit grows, up to six times.
+    description:
+      - Time limit for a boot in seconds, from 1 to 86400, on an idle machine.
+      - While this machine is overloaded the limit grows, up to six times.
     type: int
     default: 300
 seealso:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import named_modules
+import named_switched_off
 from config_builder import Case
 from configuration import DRACUT, NO_COLDPLUG, SERIES
 from corner import BOTH, E1000E, IDS, IGB, LISTS, LOADS, MODPROBE, RULES, SECOND, SERIAL, SOFTDEP, Corner, rule
@@ -341,6 +342,7 @@ CORNERS = (
         modules=BOTH,
     ),
     *named_modules.CORNERS,
+    *named_switched_off.CORNERS,
 )
 
 

@@ -26,6 +26,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot impo
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import STRATEGIES, Claim, Strategy
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.off_word import ARGUMENT
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import Selector
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.facts import PolicyFacts
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.outcome import Outcome, check, outcomes
@@ -37,6 +38,8 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules imp
 PATHS = PolicyPaths(NAME)
 MODPROBE, RULES = "/modprobe.d/", "/etc/udev/rules.d/"
 VFIO = ("vfio_pci", "vfio-pci")
+TAKEN = {"in_use": "ignore"}
+"""The machine's virtual functions are there to be lost."""
 
 
 class Answer(enum.Enum):
@@ -51,6 +54,8 @@ class Answer(enum.Enum):
     BUILT_IN = "taken by a built-in driver"
     NO_PLAN = "no files: the claim itself is refused"
     OTHER_FILES = "no boot of these files"
+    OFF = "switched off, and as it would be without the policy"
+    NOT_OFF = "switched off, and not as it would be without the policy"
 
 
 @dataclass(frozen=True)
@@ -91,7 +96,22 @@ def judge(comparison: Comparison, case: Case) -> list[Judged]:
     if _without_comments(with_policy(configuration, planned.plan)) != _without_comments(configuration):
         return [Judged(configuration.name, "", Answer.OTHER_FILES)]
     boots = [record.owners for record in comparison.corpus.variations(case)]
+    if is_off(configuration):
+        return _switched_off(comparison, configuration, planned, boots)
     return [_judged(configuration.name, planned, outcome, boots) for outcome in planned.outcomes]
+
+
+def _switched_off(
+    comparison: Comparison, configuration: Configuration, planned: Planned, boots: Sequence[Mapping[str, str | None]]
+) -> list[Judged]:
+    """Whether the claimed devices had the drivers that the host without the policy's files would have given them."""
+    without = comparison.facts(switched_on(without_policy(configuration))).answers()
+    found = []
+    for address in {outcome.device.address for outcome in planned.outcomes}:
+        possible, seen = without[address].outcomes, {owners.get(address) for owners in boots}
+        text = f"seen {', '.join(sorted(map(str, seen)))}, without the policy {', '.join(map(str, possible))}"
+        found.append(Judged(configuration.name, address, Answer.OFF if seen.issubset(possible) else Answer.NOT_OFF, text))
+    return found
 
 
 def _judged(name: str, planned: Planned, outcome: Outcome, boots: Sequence[Mapping[str, str | None]]) -> Judged:
@@ -123,6 +143,19 @@ def plan(comparison: Comparison, configuration: Configuration, claims: Sequence[
 
 def has_policy(configuration: Configuration) -> bool:
     return any(path in configuration.root_files for path in PATHS.all)
+
+
+def is_off(configuration: Configuration) -> bool:
+    return ARGUMENT in configuration.cmdline
+
+
+def switched_off(configuration: Configuration) -> Configuration:
+    """The same host, with the word that switches the policy off."""
+    return replace(configuration, name=f"{configuration.name}-off", cmdline=(*configuration.cmdline, ARGUMENT))
+
+
+def switched_on(configuration: Configuration) -> Configuration:
+    return replace(configuration, cmdline=tuple(word for word in configuration.cmdline if word != ARGUMENT))
 
 
 def without_policy(configuration: Configuration) -> Configuration:
@@ -176,12 +209,14 @@ def claims_in(files: Mapping[str, str]) -> list[Claim]:
     lines = ModprobeConfig.parse(files.get(PATHS.modprobe, ""), PATHS.modprobe).directives
     strategy: Strategy = "blacklist" if any(line.command == "blacklist" for line in lines) else "override"
     rules = [rule for rule in parse(files.get(PATHS.rules, ""), PATHS.rules) if rule.override]
-    found = [Claim((_selector(rule),), str(rule.override), strategy=strategy, index=place) for place, rule in enumerate(rules)]
+    found = [
+        Claim((_selector(rule),), str(rule.override), strategy=strategy, index=place, guards=TAKEN) for place, rule in enumerate(rules)
+    ]
     for line in lines:
         if line.command == "options":
             ids = [[int(part, 16) for part in entry.split(":")] for entry in line.arguments[1][len("ids=") :].split(",")]
             selectors = tuple(Selector(f"{one[0]:04x}:{one[1]:04x}", vendor=one[0], device=one[1]) for one in ids)
-            found.append(Claim(selectors, line.arguments[0], strategy="ids", index=len(found)))
+            found.append(Claim(selectors, line.arguments[0], strategy="ids", index=len(found), guards=TAKEN))
     return found
 
 
@@ -213,6 +248,11 @@ def draw(comparison: Comparison, seed: int, series: Sequence[str] = SERIES) -> C
     return Case(replace(planned, name=f"policy-{seed}"), (*case.directives, f"policy: {claim.strategy}", answer))
 
 
+def off(case: Case) -> Case:
+    """The case again, with the policy switched off."""
+    return Case(switched_off(case.configuration), (*case.directives, ARGUMENT))
+
+
 def _is_named(target: Target, configuration: Configuration) -> bool:
     said = "\n".join((*configuration.cmdline, *configuration.root_files, *configuration.root_files.values())).lower()
     return any(word in said for word in (target.address, target.id, f"0x{target.device:04x}", *target.natives))
@@ -224,12 +264,12 @@ def _claim(choice: random.Random, target: Target) -> Claim:
     by_address = Selector(target.address, address=target.address, vendor=target.vendor, device=target.device)
     by_id = Selector(target.id, vendor=target.vendor, device=target.device)
     selector = by_id if strategy == "ids" or choice.random() < 0.5 else by_address
-    return Claim((selector,), driver, strategy=strategy)
+    return Claim((selector,), driver, strategy=strategy, guards=TAKEN)
 
 
 # -- in words
 
-LEAST = {Answer.WON: 150, Answer.LOST: 20}
+LEAST = {Answer.WON: 150, Answer.LOST: 20, Answer.OFF: 60}
 """So many answers of a kind the recorded boots have to give; files that are written otherwise than then give none."""
 
 
@@ -238,7 +278,7 @@ def end(found: Sequence[Judged], least: Mapping[Answer, int], say: Callable[[str
     counts = Counter(one.answer for one in found)
     for answer in Answer:
         say(f"{counts[answer]} {answer.value}")
-    wrong = [one for one in found if one.answer in (Answer.WRONG, Answer.REFUTED)]
+    wrong = [one for one in found if one.answer in (Answer.WRONG, Answer.REFUTED, Answer.NOT_OFF)]
     failed = [f"{one.case}, {one.address}: {one.answer.value}: {one.text}" for one in wrong]
     failed += [
         f"{counts[answer]} {answer.value}, not {number}: boot the policies as they are written now (--policies --record)"
@@ -247,5 +287,5 @@ def end(found: Sequence[Judged], least: Mapping[Answer, int], say: Callable[[str
     ]
     for line in failed:
         say(f"FAILED: {line}")
-    say(f"{counts[Answer.WON] + counts[Answer.LOST]} passed, {len(failed)} failed")
+    say(f"{counts[Answer.WON] + counts[Answer.LOST] + counts[Answer.OFF]} passed, {len(failed)} failed")
     return 1 if failed else 0

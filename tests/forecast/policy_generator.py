@@ -15,7 +15,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.policy import 
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import Choice, Decision
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.ids import Softdep, ids_by_module
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.policy import PolicyPaths
-from ansible_collections.vfio.variants.plugins.module_utils._core.policy.rules import rule_lines
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.rules import native_lines, rule_lines
 
 NAME = "vfio-variants"
 
@@ -27,7 +27,7 @@ def own_policy(builder: ConfigBuilder, target: Target) -> None:
     decision = _decision(builder, target, strategy)
     module = decision.default.module
     where = builder.choice.choices((BOTH, ROOT_ONLY, IMAGE_ONLY), (75, 18, 7))[0]
-    for path, text in _files(decision, target).items():
+    for path, text in files_of(decision, target).items():
         # Lists of modules to load are not packed by initramfs-tools.
         places = ROOT_ONLY if path == PolicyPaths(NAME).early and builder.flow == "initramfs-tools" else where
         for line in text.splitlines():
@@ -47,6 +47,10 @@ def _decision(builder: ConfigBuilder, target: Target, strategy: str) -> Decision
     by_id = Selector(target.id, vendor=target.vendor, device=target.device)
     by_class = Selector("class", vendor=target.vendor, class_prefix=f"{target.class_code:06x}"[: builder.choice.choice((2, 4, 6))])
     selector = by_id if strategy == "ids" else builder.choice.choice((by_address, by_id, by_class))
+    return decision_of(target, strategy, selector, module, driver)
+
+
+def decision_of(target: Target, strategy: str, selector: Selector, module: str, driver: str) -> Decision:
     device = Device(
         target.address,
         target.vendor,
@@ -60,15 +64,15 @@ def _decision(builder: ConfigBuilder, target: Target, strategy: str) -> Decision
     return Decision(device, Claim((selector,), driver), (selector,), strategy, (Choice("any", module, driver),))
 
 
-def _files(decision: Decision, target: Target) -> dict[str, str]:
+def files_of(decision: Decision, target: Target) -> dict[str, str]:
     paths, module = PolicyPaths(NAME), decision.default.module
     ids = ids_by_module([decision])
     before = [Softdep(native, (module,), ()) for native in target.natives] if decision.strategy == "ids" else []
     blacklisted = target.natives if decision.strategy == "blacklist" else ()
     files = {
         paths.softdeps: texts.softdeps(NAME, before),
-        paths.modprobe: texts.modprobe(NAME, ids, blacklisted),
-        paths.rules: texts.rules(NAME, rule_lines([decision])),
+        paths.modprobe: texts.modprobe(NAME, ids, blacklisted, ids.keys()),
+        paths.rules: texts.rules(NAME, rule_lines([decision]), native_lines([decision], {target.address: blacklisted})),
         paths.early: texts.early(NAME, ids),
     }
     return {path: text for path, text in files.items() if text is not None}

@@ -9,6 +9,7 @@ device's answer as it is, or bind it to the driver that the host's own policy cl
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import multiprocessing
 import typing as t
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,6 +20,7 @@ from comparison import Comparison
 from config_builder import Case
 from configuration import Configuration
 from host_trees import likeness
+from kernel import module_name, read_dependencies
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import CERTAIN, Winner
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import Claim
@@ -29,12 +31,15 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import parse as parse_selectors
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.suggested_change import OutOfBudgetError, Search, would_change
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.boot_forecast import HostForecast
 from ansible_collections.vfio.variants.tests.unit.remedies import Followed, follow
 
 VFIO = "vfio-pci"
 MORE = "vfio-variants-more"
 """The policy of what is claimed besides what the host's own policy claims."""
+LONGEST_SEARCH = 5000
+"""Of forecasts of one device on each host: more than a module allows itself."""
 NO_CHANGE = ("Kernel ", "Not searched")
 """How sentences begin that say why there is no change."""
 BUILT_IN = " is built into kernel "
@@ -78,13 +83,19 @@ def _told(host: Host) -> Told:
     found = HostForecast.read(host, inventory, read_all(host), host.text_or_none(OSRELEASE), Cache(host, False))
     (release,) = found.boots
     claimed = {one.address: found.claimed(one, release) for one in inventory.devices}
-    wanted = {(one.address, claimed[one.address] or VFIO): one for one in inventory.devices if not one.is_bridge}
-    changes = {key: found.suggested_change(one, release, key[1]) for key, one in wanted.items()}
-    return Told(
-        {one.address: found.winner(one, release) for one in inventory.devices},
-        {address: driver for address, driver in claimed.items() if driver is not None},
-        {key: change for key, change in changes.items() if change is not None and _is_change(change)},
-    )
+    by_claim = sorted(inventory.devices, key=lambda one: claimed[one.address] is None)
+    wanted = {(one.address, claimed[one.address] or VFIO): one for one in by_claim if not one.is_bridge}
+    winners = {one.address: found.winner(one, release) for one in inventory.devices}
+    ours = {address: driver for address, driver in claimed.items() if driver is not None}
+    boot, carried = found.boots[release], [listed.name for listed in found.policy.files.for_image]
+    search = Search(inventory.devices, boot, ours, carried, winners, LONGEST_SEARCH, len(inventory.devices))
+    changes: dict[tuple[str, str], str] = {}
+    with contextlib.suppress(OutOfBudgetError):
+        for key, one in wanted.items():
+            change = would_change(one, key[1], inventory.devices, boot, winners[one.address], search)
+            if change is not None and _is_change(change):
+                changes[key] = change
+    return Told(winners, ours, changes)
 
 
 def _is_change(sentence: str) -> bool:
@@ -109,7 +120,7 @@ def _applied(comparison: Comparison, configuration: Configuration, done: Followe
             raise HostError(f"boot_policy refuses: {planned.refusal}")
         policy = planned.plan.policy
         return _rebuilt(replace(changed, root_files={**changed.root_files, **policy.files}), sorted(policy.modules))
-    return _rebuilt(changed, _brought(changed)) if done.rebuilds else changed
+    return _rebuilt(changed, _brought(comparison, changed)) if done.rebuilds else changed
 
 
 def _rebuilt(configuration: Configuration, modules: Sequence[str]) -> Configuration:
@@ -118,12 +129,18 @@ def _rebuilt(configuration: Configuration, modules: Sequence[str]) -> Configurat
     return policies.with_image_rebuilt(replace(configuration, image_modules=packed), modules)
 
 
-def _brought(configuration: Configuration) -> Sequence[str]:
-    """The modules that softdeps bring into an image: a generator asks kmod what loading each of its modules takes."""
+def _brought(comparison: Comparison, configuration: Configuration) -> Sequence[str]:
+    """The modules that softdeps bring into an image: a generator asks kmod what loading each of its modules takes.
+
+    What the root does not have stays out.
+    """
+    modules = read_dependencies(comparison.trees.kernel_of(configuration.series).modules)
+    present = {module_name(path) for path in modules} - set(configuration.missing_modules)
     texts = {path: text for path, text in configuration.root_files.items() if policies.MODPROBE in path and path.endswith(".conf")}
     lines = [line for path, text in texts.items() for line in ModprobeConfig.parse(text, path).directives if line.command == "softdep"]
     held = {name.replace("-", "_") for name in configuration.image_modules}
-    return sorted({word.replace("-", "_") for line in lines if line.arguments[0] in held for word in line.arguments[1:] if word[-1] != ":"})
+    named = {word.replace("-", "_") for line in lines if line.arguments[0] in held for word in line.arguments[1:] if word[-1] != ":"}
+    return sorted(named & present)
 
 
 def _wrong(address: str, driver: str, told: Told, after: Mapping[str, Winner] | str) -> str:

@@ -53,6 +53,9 @@ def lay_out(captured: str, root: Path, virtual_functions: int, loadable: t.Colle
             if path.endswith("/driver"):
                 # Of a driver that is not a module nothing else was noted.
                 (root / "sys/bus/pci/drivers" / target.rpartition("/")[2]).mkdir(parents=True, exist_ok=True)
+            if path.endswith("/iommu_group"):
+                # By these the kernel tells that it has an IOMMU.
+                (root / "sys/kernel/iommu_groups" / target.rpartition("/")[2]).mkdir(parents=True, exist_ok=True)
             module = target.rpartition("/")[2]
             if path.endswith("/module") and module in loadable:
                 # What is built in has no such file.

@@ -4,11 +4,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
-import sys
 import tempfile
 import time
 import typing as t
@@ -18,8 +16,9 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.vfio.variants.tests.mutants.reach import ROOT, Reach, Recorder
+from ansible_collections.vfio.variants.tests.mutants.reach import Reach, Recorder, file_of
 from ansible_collections.vfio.variants.tests.mutants.source import Mutant
+from ansible_collections.vfio.variants.tests.mutants.state import State
 from ansible_collections.vfio.variants.tests.mutants.trial import (
     ENDLESS,
     NOTICED,
@@ -33,7 +32,9 @@ from ansible_collections.vfio.variants.tests.mutants.trial import (
 )
 
 UNREACHED: t.Final = "unreached"
-_TESTS: t.Final = ROOT / "tests/unit"
+_STATE: t.Final = "state.json"
+_REACH: t.Final = "reach.json"
+_RESULTS: t.Final = "results.jsonl"
 _RECORD_SECONDS: t.Final = 1800
 _FIRST_SECONDS: t.Final = 10
 """Processor time that a trial has, whatever its tests take."""
@@ -45,28 +46,28 @@ _TOLD: t.Final = 50
 Say = Callable[[str], None]
 
 
-def state_of_the_tree() -> str:
-    """Names what a result depends on: the core, its tests, the files both read, and this tool."""
-    digest = hashlib.sha256(sys.version.encode())
-    for folder in ("plugins", "tests/unit", "tests/mutants", "tests/forecast", "files", "tools", "docs", "molecule"):
-        for path in sorted((ROOT / folder).rglob("*")):
-            if path.is_file() and "__pycache__" not in path.parts and path.name != "equivalents.yml":
-                digest.update(f"{path.relative_to(ROOT)}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
-    return digest.hexdigest()[:16]
-
-
 @dataclass
 class Store:
-    """Results in the cache, those of one state of the tree in a folder; ``noticed_by`` remembers across states which test did."""
+    """Results in the cache, those of one state of the tree in a folder; ``noticed_by`` remembers across states which test did.
+
+    ``missed`` has what no test noticed in an earlier state, with the files of tests that have changed since; ``reach`` is what is
+    known of all files but ``new_tests``.
+    """
 
     cache: Path
-    state: str
+    state: State
     results: dict[str, Outcome] = field(default_factory=dict)
     noticed_by: dict[str, str] = field(default_factory=dict)
+    missed: dict[str, frozenset[str]] = field(default_factory=dict)
+    new_tests: frozenset[str] = frozenset()
+    reach: Reach | None = None
 
     def __post_init__(self) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
-        for name, kind, by in _records(self.folder / "results.jsonl"):
+        self.state.write(self.folder / _STATE)
+        self.new_tests = frozenset(self.state.tests)
+        self._take_over()
+        for name, kind, by in _records(self.folder / _RESULTS):
             self.results[name] = Outcome(kind, by)
         for name, kind, by in _records(self.cache / "noticed.jsonl"):
             if kind == NOTICED:
@@ -74,16 +75,35 @@ class Store:
 
     @property
     def folder(self) -> Path:
-        return self.cache / self.state
+        return self.cache / self.state.name
+
+    def _take_over(self) -> None:
+        """What is still known of states that had other tests and were otherwise the same."""
+        for folder in self._earlier():
+            known = State.read(folder / _STATE)
+            others = self.state.other_files(known)
+            self.new_tests, self.reach = others, Reach.read(folder / _REACH).of(frozenset(self.state.tests) - others)
+            for name, kind, by in _records(folder / _RESULTS):
+                if kind == NOTICED and by in self.reach.seconds:
+                    self.results[name] = Outcome(kind, by)
+                elif kind in (SURVIVED, UNREACHED):
+                    self.missed[name] = others
+
+    def _earlier(self) -> list[Path]:
+        """Their folders, the latest last."""
+        found = [path for path in self.cache.glob(f"*/{_REACH}") if path.parent != self.folder and (path.parent / _STATE).exists()]
+        folders = [path.parent for path in sorted(found, key=lambda path: path.stat().st_mtime)]
+        return [folder for folder in folders if State.read(folder / _STATE).base == self.state.base]
 
     def forget(self) -> None:
         self.results.clear()
-        (self.folder / "results.jsonl").unlink(missing_ok=True)
+        self.missed.clear()
+        (self.folder / _RESULTS).unlink(missing_ok=True)
 
     def add(self, mutant: Mutant, outcome: Outcome) -> None:
         self.results[mutant.name] = outcome
         line = json.dumps([mutant.name, outcome.kind, outcome.by]) + "\n"
-        places = [self.folder / "results.jsonl"]
+        places = [self.folder / _RESULTS]
         if outcome.kind == NOTICED and self.noticed_by.get(mutant.name) != outcome.by:
             self.noticed_by[mutant.name] = outcome.by
             places.append(self.cache / "noticed.jsonl")
@@ -105,6 +125,7 @@ class Campaign:
     texts: Mapping[str, str]
     jobs: int
     say: Say
+    state_now: Callable[[], State]
     _reach: Reach | None = None
 
     def run(self, mutants: Sequence[Mutant]) -> dict[Mutant, Outcome]:
@@ -114,22 +135,29 @@ class Campaign:
             with tempfile.TemporaryDirectory(prefix="mutants-", dir=_fast_folder(), ignore_cleanup_errors=True) as folder:
                 self._reach = self.reach(Path(folder))
                 self._run(open_ones, Path(folder))
-            if state_of_the_tree() != self.store.state:
+            if self.state_now() != self.store.state:
                 self.store.forget()
                 raise TrialError("Files were changed meanwhile, so that nothing is known of either state.")
         return {mutant: self.store.results[mutant.name] for mutant in mutants}
 
     def reach(self, folder: Path) -> Reach:
-        path = self.store.folder / "reach.json"
+        path = self.store.folder / _REACH
         if not path.exists():
-            self.say("running the unit tests once, to see which lines each of them runs")
-            began = time.monotonic()
-            outcome = _wait(start(folder / "reach", _RECORD_SECONDS, lambda: _record(path, folder / "reach")))
-            if outcome.kind == ENDLESS:
-                raise TrialError(f"The unit tests did not end: the limit of {outcome.by} was reached.")
-            if outcome.kind != SURVIVED:
-                raise TrialError(f"The unit tests fail without any mistake: {outcome.by}.")
-            self.say(f"took {time.monotonic() - began:.0f} s")
+            known = self.store.reach or Reach({}, {})
+            if self.store.new_tests:
+                known = known.joined(self._recorded(sorted(self.store.new_tests), folder))
+            known.write(path)
+        return Reach.read(path)
+
+    def _recorded(self, files: Sequence[str], folder: Path) -> Reach:
+        self.say(f"running the tests of {len(files)} files once, to see which lines each of them runs")
+        began, path = time.monotonic(), folder / _REACH
+        outcome = _wait(start(folder / "reach", _RECORD_SECONDS, lambda: _record(files, path, folder / "reach")))
+        if outcome.kind == ENDLESS:
+            raise TrialError(f"The unit tests did not end: the limit of {outcome.by} was reached.")
+        if outcome.kind != SURVIVED:
+            raise TrialError(f"The unit tests fail without any mistake: {outcome.by}.")
+        self.say(f"took {time.monotonic() - began:.0f} s")
         return Reach.read(path)
 
     def _run(self, mutants: Sequence[Mutant], folder: Path) -> None:
@@ -159,7 +187,7 @@ class Campaign:
         trial = next(stages, None)
         if trial is not None:
             return [(mutant, stages, trial)]
-        self.store.add(mutant, Outcome(UNREACHED if not self._tests(mutant) else SURVIVED))
+        self.store.add(mutant, Outcome(SURVIVED if self._reach is not None and self._reach.tests(mutant) else UNREACHED))
         return []
 
     def _advanced(self, mutant: Mutant, stages: Iterator[Trial], trial: Trial) -> list[tuple[Mutant, Iterator[Trial], Trial]]:
@@ -176,11 +204,15 @@ class Campaign:
         return []
 
     def _stages(self, mutant: Mutant, folder: Path) -> Iterator[Trial]:
-        """First the test that noticed it before and the file's own tests, then all others that run the line."""
+        """First the test that noticed it before and the file's own tests, then the room's, then all others that run the line."""
         tests = self._tests(mutant)
-        own = f"_core/{mutant.room}/test_{Path(mutant.file).stem}.py::"
-        first = [test for test in tests if own in test or test == self.store.noticed_by.get(mutant.name)]
-        for number, chosen in enumerate((first, [test for test in tests if test not in first])):
+        room = f"_core/{mutant.room}/"
+        own = f"{room}test_{Path(mutant.file).stem}.py::"
+        known = self.store.noticed_by.get(mutant.name)
+        left = tests
+        for number, is_next in enumerate((lambda test: own in test or test == known, lambda test: room in test, lambda _test: True)):
+            chosen = [test for test in left if is_next(test)]
+            left = [test for test in left if not is_next(test)]
             if chosen:
                 yield self._start(mutant, chosen, folder.with_name(f"{folder.name}-{number}"))
 
@@ -192,7 +224,9 @@ class Campaign:
     def _tests(self, mutant: Mutant) -> list[str]:
         assert self._reach is not None
         seconds, known = self._reach.seconds, self.store.noticed_by.get(mutant.name)
-        return sorted(self._reach.tests(mutant), key=lambda test: (test != known, seconds[test], test))
+        new = self.store.missed.get(mutant.name)
+        tests = (test for test in self._reach.tests(mutant) if new is None or file_of(test) in new)
+        return sorted(tests, key=lambda test: (test != known, seconds[test], test))
 
 
 def _wait(trial: Trial) -> Outcome:
@@ -205,11 +239,10 @@ def _wait(trial: Trial) -> Outcome:
     return outcome
 
 
-def _record(path: Path, folder: Path) -> Outcome:
+def _record(files: Sequence[str], path: Path, folder: Path) -> Outcome:
     recorder = Recorder()
     recorder.measured.start()
-    # The tool's own tests start processes of their own and run nothing of the core here.
-    code = run_pytest(recorder, [str(_TESTS), f"--ignore={_TESTS / 'tests/mutants'}"], folder)
+    code = run_pytest(recorder, files, folder)
     recorder.measured.stop()
     if code == pytest.ExitCode.INTERNAL_ERROR:
         raise TrialError("pytest failed.")

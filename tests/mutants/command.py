@@ -16,10 +16,11 @@ from pathlib import Path
 import yaml
 
 from ansible_collections.vfio.variants.tests.mutants import report
-from ansible_collections.vfio.variants.tests.mutants.campaign import Campaign, Store, state_of_the_tree
+from ansible_collections.vfio.variants.tests.mutants.campaign import Campaign, Store
 from ansible_collections.vfio.variants.tests.mutants.reach import ROOT
 from ansible_collections.vfio.variants.tests.mutants.sample import ROOMS, drawn, texts
 from ansible_collections.vfio.variants.tests.mutants.source import Mutant, mutants_of
+from ansible_collections.vfio.variants.tests.mutants.state import TESTS, State, state_of_the_tree
 from ansible_collections.vfio.variants.tests.mutants.trial import TrialError
 
 EQUIVALENTS: t.Final = Path(__file__).resolve().with_name("equivalents.yml")
@@ -36,6 +37,7 @@ def parser() -> argparse.ArgumentParser:
     known.add_argument("--seed", default=SEED, help=f"what draws them ({SEED})")
     known.add_argument("--room", nargs="+", choices=ROOMS, default=list(ROOMS), help="only these rooms")
     known.add_argument("--file", nargs="+", metavar="PATH", help="only files whose paths below the core contain PATH")
+    known.add_argument("--tests", nargs="+", metavar="PATH", default=[TESTS], help=f"only the tests below PATH ({TESTS})")
     known.add_argument("--only", metavar="WORDS", help="only mutants whose names contain WORDS")
     known.add_argument("--limit", type=float, default=LIMIT, metavar="PERCENT", help=f"fail when as many survive ({LIMIT:g})")
     known.add_argument("--jobs", type=int, default=2, help="mutants at a time (2)")
@@ -66,7 +68,8 @@ def _run(options: argparse.Namespace) -> int:
         for mutant in mutants:
             say(str(mutant))
         return 0
-    outcomes = Campaign(_store(options.again), files, options.jobs, say).run(mutants)
+    store = _store(state_of_the_tree(options.tests), options.again)
+    outcomes = Campaign(store, files, options.jobs, say, lambda: state_of_the_tree(options.tests)).run(mutants)
     for line in report.listing(outcomes):
         say(line)
     for room, tried, left in report.rows(outcomes):
@@ -92,9 +95,9 @@ def _stale(left_out: dict[str, str]) -> list[str]:
     return report.stale(list(left_out), known)
 
 
-def _store(again: bool) -> Store:
+def _store(state: State, again: bool) -> Store:
     base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-    store = Store(Path(base) / "vfio-variants" / "mutants", state_of_the_tree())
+    store = Store(Path(base) / "vfio-variants" / "mutants", state)
     if again:
         store.forget()
     return store

@@ -10,7 +10,7 @@ import json
 import sys
 import time
 import typing as t
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -45,7 +45,23 @@ class Reach:
             return found
         files = (mutant.file, *importers().get(mutant.file, ()))
         found = found.union(*(tests for file in files for tests in self.lines.get(file, {}).values())) - {_AT_IMPORT}
-        return found | {test for test in self.seconds if mutant.file in used_by(test.partition("::")[0])}
+        return found | {test for test in self.seconds if mutant.file in used_by(file_of(test))}
+
+    def of(self, files: Collection[str]) -> Reach:
+        """What is known of the tests in these files."""
+        seconds = {test: taken for test, taken in self.seconds.items() if file_of(test) in files}
+        kept = {
+            file: {line: frozenset(test for test in tests if not test or test in seconds) for line, tests in found.items()}
+            for file, found in self.lines.items()
+        }
+        return Reach(seconds, kept)
+
+    def joined(self, other: Reach) -> Reach:
+        lines: dict[str, dict[int, frozenset[str]]] = {file: dict(found) for file, found in self.lines.items()}
+        for file, found in other.lines.items():
+            here = lines.setdefault(file, {})
+            here.update({line: here.get(line, frozenset()) | tests for line, tests in found.items()})
+        return Reach({**self.seconds, **other.seconds}, lines)
 
     def write(self, path: Path) -> None:
         numbers = {test: number for number, test in enumerate(self.seconds)}
@@ -69,6 +85,10 @@ class Reach:
         return cls({name: float(seconds) for name, seconds in content["tests"]}, lines)
 
 
+def file_of(test: str) -> str:
+    return test.partition("::")[0]
+
+
 @functools.cache
 def importers() -> Mapping[str, frozenset[str]]:
     """The core's files that import from each of its files."""
@@ -90,6 +110,14 @@ def used_by(test_file: str) -> frozenset[str]:
             seen.add(path)
             waiting += [] if path.is_relative_to(CORE) else _imports(path)
     return frozenset(str(path.relative_to(CORE)) for path in seen if path.is_relative_to(CORE))
+
+
+def used_tests(test_file: Path) -> tuple[Path, ...]:
+    """A file of tests and those that it imports from."""
+    found = [test_file]
+    for path in found:
+        found += [other for other in _imports(path) if other.name.startswith("test_") and other not in found]
+    return tuple(found)
 
 
 @functools.cache

@@ -12,6 +12,7 @@ import pytest
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.boot_policy import apply
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.off_word import WORD
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import PciId
 from ansible_collections.vfio.variants.plugins.modules.boot_policy import request
 from ansible_collections.vfio.variants.tests.unit.commands import Commands
@@ -94,8 +95,13 @@ def lines(tree: Tree, path: str) -> list[str]:
 
 
 def rules_of_own_events(tree: Tree, path: str) -> list[str]:
-    """The rules that a card's own event follows."""
-    return [line for line in lines(tree, path) if "[pci/" not in line]
+    """The rules that a card's own event follows, but for those by which a word of the command line switches the others off."""
+    return [line for line in lines(tree, path) if "[pci/" not in line and WORD not in line and not line.startswith("SUBSYSTEM!=")]
+
+
+def settings(tree: Tree) -> list[str]:
+    """What the policy's file of options and blacklists says, but for the lines that a word of the command line decides about."""
+    return [line for line in lines(tree, MODPROBE) if not line.startswith("install ")]
 
 
 def rules_of_any_event(tree: Tree, path: str) -> list[str]:

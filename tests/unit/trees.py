@@ -14,7 +14,7 @@ from pathlib import Path
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Runner
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.command import Runner
 
 ANY_VFIO = "vfio_pci:v*d*sv*sd*bc*sc*i*"
 NVIDIA_DISPLAY = "pci:v000010DEd*sv*sd*bc03sc*i*"

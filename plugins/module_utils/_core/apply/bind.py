@@ -4,20 +4,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply import binding
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.judgement import Judge
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.bind_plan import Binding, is_viable, plan_bind, plan_release
-from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import AUTO, assign, companions, modules_of, with_companions
-from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guards import refuse_what_is_used
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import (
+    KEYWORDS,
+    assign,
+    companions,
+    modules_of,
+    with_companions,
+)
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guards import refuse
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.time_limit import checked_timeout
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.contenders import kind_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import driver_names
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel, running_release
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import select
-from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses import uses_of
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import Claim, ClaimState
@@ -39,12 +48,10 @@ class BindRequest:
     pending_modules: tuple[PendingModule, ...] = ()
     state: ClaimState = "present"
     group: BindGroupMode = "claim"
-    force: bool = False
     timeout: int = 60
 
     def __post_init__(self) -> None:
-        if self.timeout < 1:
-            raise HostError(f"timeout: {self.timeout} is too short.", "Allowed are whole seconds, 1 or more.")
+        checked_timeout(self.timeout)
         if not self.claims:
             raise HostError("devices: no device is named.", "Give devices, or a list of claims.")
 
@@ -59,6 +66,8 @@ class BoundDevice:
     steps: tuple[str, ...]
     can_be_opened: bool
     is_viable: bool
+    kind: str | None = None
+    """Of the driver that it has then: see `kind_of()`."""
 
     def result(self) -> Result:
         device = self.after
@@ -67,6 +76,7 @@ class BoundDevice:
             "id": device.id,
             "driver_before": self.before.driver or "",
             "driver": device.driver or "",
+            "kind": self.kind,
             "driver_override": device.driver_override or "",
             "iommu_group": device.iommu_group,
             "vfio_node": f"/dev/vfio/{device.iommu_group}" if self.can_be_opened else "",
@@ -101,11 +111,13 @@ def ensure(host: Host, request: BindRequest, check_mode: bool) -> BindResult:
 
     Raises HostError if a device is refused, or if a step failed, after undoing everything.
     """
-    with host.lock():
-        kernel = Kernel.read(host, running_release(host)).with_pending(request.pending_modules)
+    with contextlib.nullcontext() if check_mode else host.lock():
+        kernel = Kernel.read(host, running_release(host)).checked(host).with_pending(request.pending_modules)
         inventory = Inventory.read(host)
+        judge = Judge(host, inventory, request.claims, request.group == "claim")
+        # Before a module is loaded to learn its driver's name.
+        _refuse(judge, request, _bindings(host, request, inventory, kernel, load=False), kernel)
         bindings = _bindings(host, request, inventory, kernel, load=not check_mode)
-        _refuse(host, bindings, request.force)
         if check_mode:
             return _result(bindings, _predicted(inventory, bindings), kernel)
         binding.apply(host, bindings, request.timeout)
@@ -115,7 +127,7 @@ def ensure(host: Host, request: BindRequest, check_mode: bool) -> BindResult:
 def _bindings(host: Host, request: BindRequest, inventory: Inventory, kernel: Kernel, load: bool) -> tuple[Binding, ...]:
     claims = with_companions(request.claims, inventory) if request.group == "claim" else request.claims
     if request.state == "absent":
-        named = {normalize_module_name(claim.driver) for claim in claims if claim.driver != AUTO}
+        named = {normalize_module_name(claim.driver) for claim in claims if claim.driver not in KEYWORDS}
         return plan_release(_selected(claims, inventory), named, inventory, kernel)
     names = driver_names(host, inventory, modules_of(claims, inventory, kernel), load, kernel)
     bindings = plan_bind(assign(claims, inventory, kernel, names))
@@ -140,9 +152,14 @@ def _refuse_open_groups(claims: t.Sequence[Claim], inventory: Inventory, kernel:
             )
 
 
-def _refuse(host: Host, bindings: t.Sequence[Binding], force: bool) -> None:
-    leaving = [item.device for item in bindings if item.rebind and item.device.driver is not None]
-    refuse_what_is_used({device.address: uses_of(host, device) for device in leaving}, leaving, force)
+def _refuse(judge: Judge, request: BindRequest, bindings: t.Sequence[Binding], kernel: Kernel) -> None:
+    """Raises HostError for the first function that a guard keeps with its driver, or without an IOMMU."""
+    changing = [item for item in bindings if item.rebind]
+    if request.state == "absent":
+        refuse(judge.releases(item.device for item in changing if item.device.driver is not None))
+        return
+    judge.refuse_without_iommu((module for item in changing for module in item.modules), (kernel,), live=True)
+    refuse(judge.claimed((item.device for item in changing), kernel.vfio_modules))
 
 
 def _predicted(inventory: Inventory, bindings: t.Sequence[Binding]) -> Inventory:
@@ -157,6 +174,10 @@ def _result(bindings: t.Sequence[Binding], now: Inventory, kernel: Kernel) -> Bi
 
 def _bound(item: Binding, device: Device, now: Inventory, kernel: Kernel) -> BoundDevice:
     grouped = device.iommu_group is not None
+    registered = now.drivers.get(device.driver or "")
+    module = (registered and registered.module) or device.driver
+    if item.rebind and item.modules and device.driver == item.driver:
+        module = item.modules[0]
     return BoundDevice(
         before=item.device,
         after=device,
@@ -164,6 +185,7 @@ def _bound(item: Binding, device: Device, now: Inventory, kernel: Kernel) -> Bou
         steps=item.steps if item.changed else (),
         can_be_opened=grouped and device.driver is not None and is_viable((device,), now, kernel),
         is_viable=grouped and is_viable(now.group_of(device), now, kernel),
+        kind=None if module is None else kind_of(normalize_module_name(module), kernel),
     )
 
 

@@ -9,8 +9,8 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import load_module
-from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import DEVICES, DRIVERS
-from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses import uses_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import DEVICES, DRIVERS, Inventory
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses import HostUses
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.claim.bind_plan import Binding
@@ -86,7 +86,8 @@ def _unbind(host: Host, device: Device, timeout: float) -> None:
     except HostError as error:
         if error.facts.get("errno") != errno.ETIMEDOUT:
             raise
-        used = "; ".join(use.what for use in uses_of(host, device)) or "no user of it can be seen"
+        uses = HostUses(host, Inventory.read(host)).of(device)
+        used = "; ".join(use.what for use in uses if use.guard == "in_use") or "no user of it can be seen"
         raise HostError(
             f"{holder} did not release {device.address} within {timeout:g} s: {used}.",
             "The kernel completes the unbind as soon as the device is released; run this again after that.",

@@ -5,17 +5,24 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.judgement import Judge
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.policy_facts import read_boots, read_facts
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.kernel_cache import read_kernel
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import next_boot
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import with_companions
-from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guards import refuse_what_is_used
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guards import refuse
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guards import warnings as warnings_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.recovery import recover
 from ansible_collections.vfio.variants.plugins.module_utils._core.host import file_transaction
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache import Cache
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_change import FileChange, diff, needed
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.journal import Journal
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.recovery import FILES
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.contenders import kind_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import driver_names
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import (
     OSRELEASE,
@@ -25,7 +32,6 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels
     version_key,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
-from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses import uses_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import Decision, decide, named, needed_modules
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.outcome import check
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.plan import PolicyPlan, make_plan
@@ -33,6 +39,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.policy.policy 
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot
+    from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guards import Finding
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.policy.facts import PolicyFacts
     from ansible_collections.vfio.variants.plugins.module_utils._core.policy.request import PolicyRequest
@@ -48,15 +55,19 @@ def apply(host: Host, request: PolicyRequest, check_mode: bool) -> dict[str, t.A
     """
     check_name(request.name)
     with contextlib.nullcontext() if check_mode else host.lock():
-        if not request.wanted:
-            return _remove(host, request.name, check_mode)
-        plan, facts, boots = prepare(host, request, check_mode)
-        changes = needed(plan.policy.changes(facts.existing))
-        warnings = (*plan.warnings, *check(plan, boots, facts))
-        if not check_mode:
-            _write(host, plan.policy, changes)
-            warnings += _reload(host, plan.policy, changes)
-        return _result(plan.policy, changes, plan.decisions, warnings)
+        recovery = recover(host, check_mode)
+        result = _remove(recovery.host, request.name, check_mode) if not request.wanted else _apply(recovery.host, request, check_mode)
+        return recovery.added_to(result)
+
+
+def _apply(host: Host, request: PolicyRequest, check_mode: bool) -> dict[str, t.Any]:
+    plan, facts, boots = prepare(host, request, check_mode)
+    changes = needed(plan.policy.changes(facts.existing))
+    warnings = (*plan.warnings, *check(plan, boots, facts))
+    if not check_mode:
+        _write(host, plan.policy, plan.policy.steps(facts.existing))
+        warnings += _reload(host, plan.policy, changes)
+    return _result(plan.policy, changes, plan.decisions, warnings, facts.kernels)
 
 
 def prepare(host: Host, request: PolicyRequest, check_mode: bool) -> tuple[PolicyPlan, PolicyFacts, tuple[Boot, ...]]:
@@ -67,24 +78,35 @@ def prepare(host: Host, request: PolicyRequest, check_mode: bool) -> tuple[Polic
     kernels = _kernels(host, request, cache, check_mode)
     modules = needed_modules(claims, inventory, kernels)
     unnamed = decide(claims, inventory, kernels, {module: module for module in modules}, request.strategy)
+    judge = Judge(host, inventory, request.claims, request.whole_groups, loader)
+    judge.refuse_without_iommu(modules, kernels, live=False)
+    # Before a module is loaded to learn its driver's name.
+    refuse(_claimed(judge, named(unnamed, _driver_names(host, inventory, unnamed, load=False)), kernels))
     decisions = named(unnamed, _driver_names(host, inventory, unnamed, load=not check_mode))
-    _refuse_vital(host, decisions)
     with_ids = {module for decision in decisions if decision.strategy == "ids" for module in decision.modules}
     # To learn its driver's name a module may have been loaded.
     inventory = inventory.with_drivers_of(host)
     facts = read_facts(host, PolicyPaths(request.name), inventory, kernels, loader, with_ids)
     plan = make_plan(request, decisions, facts)
+    plan = dataclasses.replace(plan, warnings=(*plan.warnings, *_judge_plan(judge, plan)))
     running = _running(host, kernels, cache)
     return plan, facts, read_boots(host, plan.policy, inventory, kernels, running, loader, cache)
 
 
-def _refuse_vital(host: Host, decisions: t.Sequence[Decision]) -> None:
+def _claimed(judge: Judge, decisions: t.Sequence[Decision], kernels: t.Sequence[Kernel]) -> tuple[Finding, ...]:
     """A host that boots without its own disk or network cannot be mended from afar."""
-    leaving = [decision.device for decision in decisions if decision.device.driver not in (None, *decision.drivers)]
-    try:
-        refuse_what_is_used({device.address: uses_of(host, device) for device in leaving}, leaving, force=True)
-    except HostError as error:
-        raise HostError(error.msg, "The next boot would be without it; let no claim match that device.") from error
+    vfio = {module for kernel in kernels for module in kernel.vfio_modules}
+    return judge.claimed((decision.device for decision in decisions if decision.device.driver not in decision.drivers), vfio)
+
+
+def _judge_plan(judge: Judge, plan: PolicyPlan) -> tuple[str, ...]:
+    """Raises HostError for a device that would lose its driver without being claimed; returns warnings."""
+    by_blacklist = next((decision.claim for decision in plan.decisions if decision.strategy == "blacklist"), None)
+    findings = judge.identical_cards(plan.decisions)
+    if by_blacklist is not None:
+        findings = (*judge.blacklisted(plan.blacklisted, by_blacklist), *findings)
+    refuse(findings)
+    return warnings_of(findings)
 
 
 def _kernels(host: Host, request: PolicyRequest, cache: Cache, check_mode: bool) -> tuple[Kernel, ...]:
@@ -113,13 +135,14 @@ def _driver_names(host: Host, inventory: Inventory, decisions: t.Sequence[Decisi
 
 
 def _write(host: Host, policy: Policy, changes: t.Sequence[FileChange]) -> None:
-    """Write the files and read them back; what is not as written is undone and told."""
-    applied = file_transaction.apply(host, changes)
+    """Write the files and read them back; what is not as written is undone."""
+    applied = file_transaction.apply(host, changes, Journal(host, FILES), {"policy": policy.name})
     try:
         existing = {path: file_transaction.read_state(host, path) for path in policy.paths.all}
         wrong = [change.path for change in needed(policy.changes(existing))]
         if wrong:
             raise HostError(f"{', '.join(wrong)}: not found as written.", "Everything was put back.")
+        applied.commit()
     except BaseException:
         applied.undo()
         raise
@@ -127,10 +150,11 @@ def _write(host: Host, policy: Policy, changes: t.Sequence[FileChange]) -> None:
 
 def _remove(host: Host, name: str, check_mode: bool) -> dict[str, t.Any]:
     policy = absent(name)
-    changes = needed(policy.changes({path: file_transaction.read_state(host, path) for path in policy.paths.all}))
+    existing = {path: file_transaction.read_state(host, path) for path in policy.paths.all}
+    changes = needed(policy.changes(existing))
     warnings: tuple[str, ...] = ()
     if not check_mode:
-        file_transaction.apply(host, changes)
+        _write(host, policy, policy.steps(existing))
         warnings = _reload(host, policy, changes)
     return _result(policy, changes, (), warnings)
 
@@ -147,28 +171,38 @@ def _reload(host: Host, policy: Policy, changes: t.Sequence[FileChange]) -> tupl
 
 
 def _result(
-    policy: Policy, changes: t.Sequence[FileChange], decisions: t.Sequence[Decision], warnings: t.Sequence[str]
+    policy: Policy,
+    changes: t.Sequence[FileChange],
+    decisions: t.Sequence[Decision],
+    warnings: t.Sequence[str],
+    kernels: t.Sequence[Kernel] = (),
 ) -> dict[str, t.Any]:
     return {
         "changed": bool(changes),
         "diff": diff(changes),
         "policy": policy.result(),
-        "assignments": [row for decision in decisions for row in _assignments(decision)],
+        "assignments": [row for decision in decisions for row in _assignments(decision, kernels)],
         "warnings": list(dict.fromkeys(warnings)),
     }
 
 
-def _assignments(decision: Decision) -> t.Iterator[dict[str, t.Any]]:
-    kernels: dict[tuple[str, str], list[str]] = {}
+def _assignments(decision: Decision, kernels: t.Sequence[Kernel]) -> t.Iterator[dict[str, t.Any]]:
+    by_driver: dict[tuple[str, str], list[str]] = {}
     for choice in decision.choices:
-        kernels.setdefault((choice.module, choice.driver), []).append(choice.release)
-    for (module, driver), releases in kernels.items():
+        by_driver.setdefault((choice.module, choice.driver), []).append(choice.release)
+    for (module, driver), releases in by_driver.items():
         yield {
             "device": decision.device.address,
             "id": decision.device.id,
             "claim": decision.claim.index if decision.claim.index >= 0 else 0,
             "module": module,
             "driver": driver,
+            "kind": _kind(module, kernels),
             "strategy": decision.strategy,
             "kernels": releases,
         }
+
+
+def _kind(module: str, kernels: t.Sequence[Kernel]) -> str | None:
+    """Of the kernels that have it: where it is only to be installed on others, these do not know it."""
+    return next((kind_of(module, kernel) for kernel in kernels if kernel.has(module)), None)

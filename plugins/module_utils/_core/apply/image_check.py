@@ -9,7 +9,7 @@ import hashlib
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, cut
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image import Image
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_content import InstalledModules
@@ -40,9 +40,9 @@ class GivenPolicy:
         """Raises HostError if this is not a policy that boot_policy returned."""
         for path, digest in files.items():
             if not str(path).startswith("/"):
-                raise HostError(f"policy.files: '{path}' is not an absolute path.", UNCHANGED)
+                raise HostError(f"policy.files: '{cut(path)}' is not an absolute path.", UNCHANGED)
             if digest is not None and not (isinstance(digest, str) and DIGEST.fullmatch(digest)):
-                raise HostError(f"policy.files: '{digest}' for {path} is not a SHA-256 digest.", UNCHANGED)
+                raise HostError(f"policy.files: '{cut(digest)}' for {path} is not a SHA-256 digest.", UNCHANGED)
         return cls(dict(files), tuple(modules))
 
     def check(self, host: Host) -> None:

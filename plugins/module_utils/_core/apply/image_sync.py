@@ -13,6 +13,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.apply.image_ch
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.image_plan import ImageInspector, KernelPlan
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.initramfs_build import rebuild
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import next_boot
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.time_limit import checked_timeout
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.generator import AUTO, choose
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import ALL, chosen_releases
@@ -33,6 +34,9 @@ class SyncRequest:
     generator: str = AUTO
     force: bool = False
     timeout: int = 600
+
+    def __post_init__(self) -> None:
+        checked_timeout(self.timeout)
 
 
 @dataclasses.dataclass(frozen=True)

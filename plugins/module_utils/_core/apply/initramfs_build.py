@@ -7,12 +7,13 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.image_plan import KernelPlan, kept_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.command import TIMED_OUT
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import TIMED_OUT
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.generator import Generator
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Completed, Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.command import Completed
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
 # Debian kernel handbook, "Update hooks": they copy an image to where the boot loader finds it.
 LOADER_HOOKS = "/etc/initramfs/post-update.d"

@@ -10,7 +10,7 @@ import typing as t
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
-    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import Directive, ModprobeConfig
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameter_types import Types
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import PciDriver
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
@@ -37,6 +37,12 @@ class Listed:
     name: str
     source: str
     options: str = ""
+    written: str = dataclasses.field(default="", compare=False)
+    """The module as the list has it."""
+
+    @property
+    def said(self) -> str:
+        return self.written or self.name
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,6 +88,8 @@ class Stage:
     """What else runs in this stage, from its beginning to its end."""
     install_commands: t.Mapping[str, tuple[Influence, ...]] = dataclasses.field(default_factory=dict)
     """What the commands of `install` lines may do that are more than `modprobe`, by file and line."""
+    no_coldplug: Reason | None = None
+    """What keeps systemd from replaying the devices' events."""
     programs: t.Mapping[str, tuple[Influence, ...]] = dataclasses.field(default_factory=dict)
     """By command line as a rule has it, what a program that a rule runs may do: empty if nothing.  In an address, `%k` is the device whose
     event runs it."""
@@ -219,10 +227,10 @@ class Winner:
 
 @dataclasses.dataclass(frozen=True)
 class Flow:
-    """What an initramfs does.  ``blacklisted`` are modules that its scripts add to modprobe.d; ``blacklist_lasts`` if they do so in
+    """What an initramfs does.  ``blacklisted`` are lines that its scripts add to modprobe.d; ``blacklist_lasts`` if they do so in
     /run, which the root inherits."""
 
     steps: tuple[Step, ...]
-    blacklisted: tuple[str, ...] = ()
+    blacklisted: tuple[Directive, ...] = ()
     blacklist_lasts: bool = False
     doubts: tuple[str, ...] = ()

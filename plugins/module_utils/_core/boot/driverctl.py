@@ -54,6 +54,37 @@ class Driverctl:
         return cls(saved, adds_ids=b"new_id" in host.read_bytes(program[1]))
 
 
+def why_idle(host: Host) -> tuple[str, str] | None:
+    """Why nothing is done at boot about any saved override, and the file to blame; None if something is, or if none is saved."""
+    names = [name for name in host.names(FOLDER) if name.startswith(BUS) and host.is_file(f"{FOLDER}/{name}")]
+    if not names or not read_root.init_is_systemd(host):
+        return None
+    if _unit(host) is None:
+        place = next((f"{folder}/{UNIT}" for folder in UNITS if host.link(f"{folder}/{UNIT}") or host.exists(f"{folder}/{UNIT}")), None)
+        return (place, f"masks {UNIT}") if place else (FOLDER, f"driverctl is not installed: there is no {UNIT}")
+    if not _is_asked_for(host):
+        directories = read_root.lasting(udev.DIRECTORIES)
+        mask = next((path for path in udev.masked_files(host, directories) if _hides_rule(host, path, directories)), None)
+        return (mask, "masks the rule that starts driverctl") if mask else (FOLDER, f"no rule of udev starts {UNIT}")
+    program = _START.search(_unit(host) or "")
+    if program is None:
+        return None
+    status = host.stat(program[1]) if host.is_file(program[1]) else None
+    return None if status is not None and status.st_mode & 0o111 else (FOLDER, f"{program[1]}, which {UNIT} runs, is not a program")
+
+
+def masked(host: Host) -> t.Iterator[tuple[str, str]]:
+    """The saved overrides whose own unit is masked, each with the mask."""
+    for name in host.names(FOLDER):
+        mask = f"{UNITS[0]}/{ASKED}{name}.service"
+        if host.link(mask) == "/dev/null":
+            yield f"{FOLDER}/{name}", mask
+
+
+def _hides_rule(host: Host, mask: str, directories: t.Sequence[str]) -> bool:
+    return any(ASKED in host.read_text(path) for path in udev.hidden_by(host, mask, directories))
+
+
 def _saved(host: Host) -> t.Iterator[tuple[str, Assigned]]:
     """The files that are not empty; of their whole text bash drops the line's end alone: `drv=$(< file)`."""
     for name in host.names(FOLDER):

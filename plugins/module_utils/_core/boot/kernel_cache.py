@@ -24,9 +24,9 @@ def read_kernels(host: Host, cache: Cache) -> tuple[Kernel, ...]:
 
 
 def read_kernel(host: Host, release: str, cache: Cache) -> Kernel:
-    """As `Kernel.read()`, cached.  Raises what that does."""
+    """As `Kernel.read()`, cached, and checked.  Raises what that does."""
     here = f"{MODULES}/{release}"
-    return cache.remembered(
+    found = cache.remembered(
         "kernel",
         f"{here}/modules.dep",
         lambda: Kernel.read(host, release),
@@ -34,6 +34,8 @@ def read_kernel(host: Host, release: str, cache: Cache) -> Kernel:
         lambda kept: from_cache(kept, release),
         [f"{here}/{name}" for name in OTHERS],
     )
+    # A module's file can go without depmod's files being written.
+    return found.checked(host)
 
 
 def read_kernel_of_image(view: ImageView, cache: Cache | None) -> Kernel:

@@ -10,7 +10,9 @@ import hashlib
 import re
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot import masks
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import ROOT, Listed
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.masks import NO_MASKS, Masks
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import MODULES, PENDING
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import DIRECTORIES
@@ -20,6 +22,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
 
 SITE = ("/etc/", "/run/", "/usr/local/")
 """Where an administrator configures things; /usr/lib belongs to the distribution."""
@@ -96,6 +99,8 @@ class PolicyFiles:
     """Files below /etc that are unchanged since their package was installed: not a decision of this host's administrator."""
     synonyms: t.Mapping[str, frozenset[str]] = dataclasses.field(default_factory=dict)
     """The modules that a name in the policy is an alias of, for names that are not modules."""
+    masks: Masks = NO_MASKS
+    """What is in the policy and switched off."""
     absent: frozenset[tuple[str, str]] = frozenset()
     """Release and name of VFIO modules that modules.dep lists and whose files do not exist."""
 
@@ -103,7 +108,7 @@ class PolicyFiles:
 NOTHING_READ = PolicyFiles()
 
 
-def read_policy_files(host: Host, boots: t.Sequence[Boot], kernels: t.Sequence[Kernel]) -> PolicyFiles:
+def read_policy_files(host: Host, boots: t.Sequence[Boot], kernels: t.Sequence[Kernel], inventory: Inventory) -> PolicyFiles:
     """Read the files that the checks need.  Raises HostError if one cannot be read."""
     modprobe = tuple(_modprobe_files(host))
     for_image = tuple(_generator_lists(host))
@@ -122,6 +127,7 @@ def read_policy_files(host: Host, boots: t.Sequence[Boot], kernels: t.Sequence[K
         initramfs_tools=host.is_dir("/etc/initramfs-tools") and host.which("mkinitramfs") is not None,
         dracut=host.which("dracut") is not None,
         packaged=_packaged(host, (*modprobe, *rules_files)),
+        masks=masks.read(host, boots, inventory),
         synonyms=_synonyms(host, _unknown_words(boots, kernels, for_image), kernels),
         absent=frozenset(
             (kernel.release, module)

@@ -13,6 +13,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot import re
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Coldplug, Flow, Listed, LoadList
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import SourceLine, blacklisting
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Step
@@ -51,16 +52,18 @@ def flow(tree: FileTree, cmdline: Cmdline, source: str) -> Flow:
     arguments = _arguments(tree, cmdline, source)
     script = _script(tree, with_systemd)
     runs = script is not None and (not with_systemd or _starts(tree, cmdline))
-    pre, banned, post = (_values(arguments, key) if runs else () for key in (PRE, BLACKLIST, POST))
+    pre, post = (_values(arguments, key) if runs else () for key in (PRE, POST))
+    banned = tuple(_asking(arguments, BLACKLIST)) if runs else ()
     unordered, doubts = read_systemd.steps(tree, cmdline, source, in_initrd=True) if with_systemd else (((Coldplug(),),), ())
     # The script blacklists the value of rd.driver.post as a whole: with commas in it that is not a module's name.
-    blacklisted = (*(entry.name for entry in banned), *(name for name in _whole_values(arguments, POST) if runs and "," not in name))
+    blacklisted = (*banned, *(entry for entry in _whole_values(arguments, POST) if runs and "," not in entry.name))
     steps: tuple[Step, ...] = ((LoadList(PRE, pre, honours_blacklist=False),),) if pre else ()
     steps += unordered
     steps += ((LoadList(POST, post, honours_blacklist=False),),) if post else ()
     found = (*doubts, *_conflicts(tree, unordered, pre, blacklisted), *_breaks(arguments))
     lasts = script is not None and RUN_BLACKLIST in script
-    return Flow(steps, tuple(normalize_module_name(name) for name in blacklisted), lasts, found)
+    directives = tuple(blacklisting(entry.name, SourceLine(entry.source, 0), entry.written) for entry in blacklisted)
+    return Flow(steps, directives, lasts, found)
 
 
 def _script(tree: FileTree, with_systemd: bool) -> str | None:
@@ -94,14 +97,23 @@ def _arguments(tree: FileTree, cmdline: Cmdline, source: str) -> tuple[Argument,
 
 def _values(arguments: t.Sequence[Argument], key: str) -> tuple[Listed, ...]:
     return tuple(
-        Listed(normalize_module_name(name), place)
+        Listed(normalize_module_name(name), place, written=name)
         for word, place in arguments
         for name in (_value(word, key) or "").replace(",", " ").split()
     )
 
 
-def _whole_values(arguments: t.Sequence[Argument], key: str) -> tuple[str, ...]:
-    return tuple(value for word, _place in arguments for value in (_value(word, key) or "").split())
+def _asking(arguments: t.Sequence[Argument], key: str) -> t.Iterator[Listed]:
+    """The modules of an argument, each with the whole of it."""
+    for word, place in arguments:
+        for name in (_value(word, key) or "").replace(",", " ").split():
+            yield Listed(name, place, written=word)
+
+
+def _whole_values(arguments: t.Sequence[Argument], key: str) -> t.Iterator[Listed]:
+    for word, place in arguments:
+        for value in (_value(word, key) or "").split():
+            yield Listed(value, place, written=word)
 
 
 def _value(word: str, key: str) -> str | None:
@@ -109,13 +121,13 @@ def _value(word: str, key: str) -> str | None:
     return value if equals and name == key else None
 
 
-def _conflicts(tree: FileTree, unordered: tuple[Step, ...], pre: tuple[Listed, ...], blacklisted: t.Sequence[str]) -> t.Iterator[str]:
+def _conflicts(tree: FileTree, unordered: tuple[Step, ...], pre: tuple[Listed, ...], blacklisted: t.Sequence[Listed]) -> t.Iterator[str]:
     """Doubts because dracut-pre-udev.service and systemd-modules-load.service are not ordered relative to each other."""
     lists = [work for step in unordered for work in step if isinstance(work, LoadList)]
     names = {entry.name for work in lists for entry in work.modules}
     if lists and pre:
         yield f"{tree.shown(PRE_UDEV)} loads {PRE} and {lists[0].program} loads its own list, in no fixed order."
-    for name in sorted(names.intersection(map(normalize_module_name, blacklisted))):
+    for name in sorted(names.intersection(normalize_module_name(entry.name) for entry in blacklisted)):
         yield f"{tree.shown(PRE_UDEV)} blacklists {name}, which {lists[0].program} may have loaded before."
 
 

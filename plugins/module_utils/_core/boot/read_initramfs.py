@@ -33,6 +33,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image import Image
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import Directive
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
 
@@ -43,10 +44,10 @@ NO_KERNEL = Kernel("", {}, frozenset(), False, AliasIndex.parse(""))
 
 @dataclasses.dataclass(frozen=True)
 class Early:
-    """The initramfs stage, and the modules that it blacklists for the root too."""
+    """The initramfs stage, and the lines that it adds to modprobe.d for the root too."""
 
     stage: Stage
-    blacklisted: tuple[str, ...] = ()
+    blacklisted: tuple[Directive, ...] = ()
 
 
 def read_stage(
@@ -74,7 +75,7 @@ def read_stage(
         doubts.append(f"{view.shown(home)} has modules.alias.bin but not modules.alias: the aliases in it cannot be read.")
     doubts += old_suffix_doubt(view)
     config, unsure = with_listed_options(config_of(view, image.release, cmdline, source), flow.steps, kernel)
-    config = config.with_blacklist(flow.blacklisted, source)
+    config = config.with_more(flow.blacklisted)
     loads_lists = read_dracut.is_made_by(view) and read_dracut.loads_lists(view, cmdline)
     rules = rules_of(view)
     stage = Stage(

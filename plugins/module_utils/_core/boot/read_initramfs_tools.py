@@ -12,11 +12,13 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Coldplug, Flow, Listed, LoadList
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import SourceLine, blacklisting
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Step
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import Directive
 
 INIT_TOP = "/scripts/init-top"
 MODULES = "/conf/modules"
@@ -42,7 +44,7 @@ def flow(tree: FileTree, cmdline: Cmdline, source: str) -> Flow:
     doubts = list(_breaks(cmdline, source))
     if "all_generic_ide" in first and any(word.partition("=")[0] == "all_generic_ide" for word in cmdline.arguments):
         doubts.append(f"{source}: all_generic_ide makes the initramfs load ata_generic before anything else.")
-    return Flow(tuple(steps), _blacklisted(tree, cmdline) if "blacklist" in first else (), False, tuple(doubts))
+    return Flow(tuple(steps), _blacklisted(tree, cmdline, source) if "blacklist" in first else (), False, tuple(doubts))
 
 
 def unknown(tree: FileTree, has_udev: bool) -> Flow:
@@ -62,15 +64,25 @@ def _listed(tree: FileTree) -> t.Iterator[Listed]:
     for number, line in enumerate(text.split("\n"), 1):
         words = line.split()
         if words and not words[0].startswith("#"):
-            yield Listed(normalize_module_name(words[0]), f"{tree.shown(MODULES)}:{number}", " ".join(words[1:]))
+            yield Listed(normalize_module_name(words[0]), f"{tree.shown(MODULES)}:{number}", " ".join(words[1:]), words[0])
 
 
-def _blacklisted(tree: FileTree, cmdline: Cmdline) -> tuple[str, ...]:
+def _blacklisted(tree: FileTree, cmdline: Cmdline, source: str) -> tuple[Directive, ...]:
     """As scripts/init-top/blacklist: the last `blacklist=`, else the assignment in a file of conf/conf.d."""
     files = [f"{CONFIGURATIONS}/{name}" for name in tree.names(CONFIGURATIONS)]
-    assigned = [value for path in files if tree.is_file(path) for value in ASSIGNED_BLACKLIST.findall(tree.read_text(path))]
-    given = (*assigned, *cmdline.values("blacklist"))
-    return tuple(normalize_module_name(name) for name in given[-1].split(",") if name) if given else ()
+    assigned = [
+        (match[1], SourceLine(tree.shown(path), number), line.strip())
+        for path in files
+        if tree.is_file(path)
+        for number, line in enumerate(tree.read_text(path).split("\n"), 1)
+        for match in ASSIGNED_BLACKLIST.finditer(line)
+    ]
+    on_cmdline = [(value, SourceLine(source, 0), cmdline.last("blacklist") or "") for value in cmdline.values("blacklist")]
+    given = (*assigned, *on_cmdline)
+    if not given:
+        return ()
+    names, place, written = given[-1]
+    return tuple(blacklisting(name, place, written) for name in names.split(",") if name)
 
 
 def _breaks(cmdline: Cmdline, source: str) -> t.Iterator[str]:

@@ -28,7 +28,10 @@ if t.TYPE_CHECKING:
 def with_listed_options(config: ModprobeConfig, steps: tuple[Step, ...], kernel: Kernel) -> tuple[ModprobeConfig, tuple[str, ...]]:
     """The configuration with the options in the steps' lists, and doubts about modules that may be loaded earlier without them."""
     entries = [entry for step in steps for work in step if isinstance(work, LoadList) for entry in work.modules if entry.options]
-    directives = tuple(Directive(_place(entry.source), "options", (entry.name, *entry.options.split())) for entry in entries)
+    directives = tuple(
+        Directive(_place(entry.source), "options", (entry.name, *entry.options.split()), f"{entry.said} {entry.options}")
+        for entry in entries
+    )
     brought = {normalize_module_name(word) for line in config.directives if line.command == "softdep" for word in line.arguments[1:]}
     early = brought | kernel.index.modules("pci")
     doubts = tuple(
@@ -62,17 +65,19 @@ def read_stage(
     rules: Rules,
     cmdline: Cmdline,
     source: str,
-    from_initramfs: tuple[str, ...] = (),
+    from_initramfs: tuple[Directive, ...] = (),
     inventory: Inventory | None = None,
 ) -> Stage:
-    """The root stage.  ``rules`` are the same for every kernel; ``from_initramfs`` are modules that the initramfs blacklists in /run."""
+    """The root stage.  ``rules`` are the same for every kernel; ``from_initramfs`` are lines that the initramfs writes into /run."""
     steps, doubts = _steps(tree, cmdline, source)
     config, unsure = with_listed_options(config_of(tree, kernel.release, cmdline, source), steps, kernel)
     if any(isinstance(work, Coldplug) for step in steps for work in step):
         doubts += drivers_rules_doubt(tree)
     programs = rule_programs.judged(tree, rules, kernel, inventory)
-    whole = config.with_blacklist(from_initramfs, source)
-    return Stage(ROOT, "/", steps, kernel, whole, rules, (*doubts, *old_suffix_doubt(tree), *unsure), programs=programs)
+    none = read_systemd.why_no_coldplug(tree, cmdline, source, in_initrd=False) if init_is_systemd(tree) else None
+    whole = config.with_more(from_initramfs)
+    about = (*doubts, *old_suffix_doubt(tree), *unsure)
+    return Stage(ROOT, "/", steps, kernel, whole, rules, about, no_coldplug=none, programs=programs)
 
 
 def config_of(tree: FileTree, release: str, cmdline: Cmdline, source: str) -> ModprobeConfig:
@@ -156,7 +161,8 @@ def _sysvinit_list(tree: FileTree) -> t.Iterator[Listed]:
         for number, line in enumerate(tree.read_text(path).split("\n") if tree.is_file(path) else (), 1):
             words = line.split(None, 1)
             if words and not re.match(r"#", line) and not words[0].startswith("#"):
-                yield Listed(normalize_module_name(words[0]), f"{tree.shown(path)}:{number}", words[1].strip() if len(words) > 1 else "")
+                options = words[1].strip() if len(words) > 1 else ""
+                yield Listed(normalize_module_name(words[0]), f"{tree.shown(path)}:{number}", options, words[0])
 
 
 def _leads_to_etc_modules(tree: FileTree, path: str) -> bool:

@@ -8,7 +8,7 @@ import posixpath
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Coldplug, Listed, LoadList
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Coldplug, Listed, LoadList, Reason
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import systemd_version
 
@@ -49,6 +49,27 @@ def steps(tree: FileTree, cmdline: Cmdline, source: str, in_initrd: bool) -> tup
     return ((loading, coldplug),), doubts
 
 
+def why_no_coldplug(tree: FileTree, cmdline: Cmdline, source: str, in_initrd: bool) -> Reason | None:
+    """What masks the units that replay the devices' events; None if they run."""
+    off = _masked(tree, cmdline, in_initrd)
+    unit = next((unit for unit in UDEV_UNITS if unit in off), None)
+    if unit is None:
+        return None
+    said = f"masks {unit}, without which no driver is loaded for a device"
+    link = f"{UNITS[0]}/{unit}"
+    if tree.link(link) == "/dev/null":
+        return Reason(tree.shown(link), said)
+    return Reason(source, f"{cmdline.last('rd.systemd.mask' if in_initrd else 'systemd.mask')} {said}")
+
+
+def why_no_lists(tree: FileTree, cmdline: Cmdline, source: str) -> str | None:
+    """What masks the root's systemd-modules-load; None if it runs."""
+    link = f"{UNITS[0]}/{LIST_UNIT}"
+    if tree.link(link) == "/dev/null":
+        return tree.shown(link)
+    return f"{source}: {cmdline.last('systemd.mask')}" if LIST_UNIT in _masked(tree, cmdline, in_initrd=False) else None
+
+
 def loads_lists(tree: FileTree, cmdline: Cmdline, in_initrd: bool) -> bool:
     """Whether systemd-modules-load runs, whatever it finds."""
     return LIST_UNIT not in _masked(tree, cmdline, in_initrd)
@@ -58,7 +79,7 @@ def _load_list(tree: FileTree, cmdline: Cmdline, source: str, in_initrd: bool) -
     """The modules on the command line, then those in the files.  As modules-load.c."""
     keys = ("modules_load", "rd.modules_load") if in_initrd else ("modules_load",)
     given = [
-        Listed(normalize_module_name(name), source)
+        Listed(normalize_module_name(name), source, written=name)
         for argument in cmdline.arguments
         for key, equals, value in (argument.replace('"', "").partition("="),)
         if equals and normalize_module_name(key) in keys
@@ -88,7 +109,7 @@ def _from_files(tree: FileTree) -> t.Iterator[Listed]:
             module = line.strip()
             # systemd takes the whole line as the name, so one with options is not a module.
             if module and module[0] not in "#;" and not re.search(r"\s", module):
-                yield Listed(normalize_module_name(module), f"{tree.shown(said)}:{number}")
+                yield Listed(normalize_module_name(module), f"{tree.shown(said)}:{number}", written=module)
 
 
 def _masked(tree: FileTree, cmdline: Cmdline, in_initrd: bool) -> frozenset[str]:

@@ -39,9 +39,17 @@ def rebuilt(image: Stage, root: Stage, modules: t.Iterable[str]) -> Stage:
     held = {posixpath.basename(rule.path) for rule in image.rules.rules}
     rules = root.rules.only(lambda rule: _is_copied(rule, held))
     kernel = _kernel(image.kernel, root.kernel, modules)
-    return dataclasses.replace(
-        image, kernel=kernel, config=config, rules=rules, steps=_steps(image, root), programs={**root.programs, **image.programs}
-    )
+    steps = _steps(image, root)
+    programs = {**root.programs, **image.programs}
+    doubts = (*image.doubts, *_unordered(image, steps))
+    return dataclasses.replace(image, kernel=kernel, config=config, rules=rules, steps=steps, programs=programs, doubts=doubts)
+
+
+def _unordered(image: Stage, steps: tuple[Step, ...]) -> t.Iterator[str]:
+    """A doubt about a list that the image does not have now, beside what the image loads before udev's events."""
+    preloads = any(isinstance(work, LoadList) and work.program != PROGRAM for work in (image.steps[0] if image.steps else ()))
+    if preloads and any(True for _work in _lists(steps)) and not any(True for _work in _lists(image.steps)):
+        yield f"{image.place} loads modules before udev's events and will have a list for {PROGRAM}, in no fixed order."
 
 
 def _is_in_file(line: Directive) -> bool:

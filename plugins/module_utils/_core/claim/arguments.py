@@ -11,16 +11,19 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim import claims
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guard_table import IGNORE, OPTIONAL
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import PendingModule
 
-SHORTHAND = ("devices", "driver", "expect", "allow_missing")
+SHORTHAND = ("devices", "driver", "expect", "allow_missing", "guards")
+GUARD_FIELDS: dict[str, dict[str, t.Any]] = {name: {"type": "str", "choices": [IGNORE]} for name in OPTIONAL}
 CLAIM_FIELDS: dict[str, dict[str, t.Any]] = {
     "devices": {"type": "raw", "required": True},
     "driver": {"type": "str", "default": claims.AUTO},
     "expect": {"type": "str"},
     "strategy": {"type": "str", "choices": [*claims.STRATEGIES]},
     "allow_missing": {"type": "bool", "default": False},
+    "guards": {"type": "dict", "options": GUARD_FIELDS},
 }
 CLAIM_ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "claims": {"type": "list", "elements": "dict", "options": CLAIM_FIELDS},
@@ -28,6 +31,7 @@ CLAIM_ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "driver": {"type": "str"},
     "expect": {"type": "str"},
     "allow_missing": {"type": "bool"},
+    "guards": {"type": "dict", "options": GUARD_FIELDS},
     "pending_modules": {
         "type": "list",
         "elements": "dict",

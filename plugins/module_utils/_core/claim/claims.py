@@ -8,9 +8,11 @@ import dataclasses
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guard_table import parse_guards
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, cut, shown
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import unknown_module_error
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.contenders import ANY_DEVICE, VFIO_CORE, VFIO_PCI
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import PENDING, unknown_module_error
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci import selector as selectors
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import Selector, select
 
@@ -19,8 +21,10 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device, Inventory
 
 
-AUTO = "auto"
-FALLBACK = "vfio_pci"
+AUTO, VARIANT = "auto", "variant"
+KEYWORDS = (AUTO, VARIANT)
+"""Values of `driver` that are no driver's name."""
+FALLBACK = VFIO_PCI
 Strategy = t.Literal["override", "ids", "blacklist"]
 """How a driver wins at boot."""
 STRATEGIES: tuple[Strategy, ...] = t.get_args(Strategy)
@@ -28,7 +32,7 @@ ClaimState = t.Literal["present", "absent"]
 """Whether claims are to be met, or their effects removed."""
 GroupMode = t.Literal["claim", "ignore"]
 """What happens to the other functions of a claimed one's IOMMU group: see `with_companions()`."""
-FIELDS = ("devices", "driver", "expect", "strategy", "allow_missing")
+FIELDS = ("devices", "driver", "expect", "strategy", "allow_missing", "guards")
 BASE_CLASS_BRIDGE = 0x06
 CLASS_BRIDGE_OTHER = 0x0680
 SHORTHAND = -1
@@ -39,7 +43,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 @dataclasses.dataclass(frozen=True)
 class Claim:
-    """Devices and the driver they should be bound to.  ``driver`` is `auto`, or a driver's or module's name as written."""
+    """Devices and the driver they should be bound to.  ``driver`` is `auto` or `variant`, or a driver's or module's name as written."""
 
     selectors: tuple[selectors.Selector, ...]
     driver: str = AUTO
@@ -47,6 +51,8 @@ class Claim:
     strategy: Strategy | None = None
     allow_missing: bool = False
     index: int = 0
+    guards: t.Mapping[str, str] = dataclasses.field(default_factory=dict, hash=False)
+    """What to do where a guard has a reason to refuse, by the guard's name."""
 
     def option(self, name: str) -> str:
         """What messages call one of the claim's options: `claims[1].driver`, or `driver` if there is no list."""
@@ -73,17 +79,18 @@ def parse_one(given: t.Mapping[str, t.Any], index: int) -> Claim:
     claim = Claim((), index=index)
     unknown = sorted(str(key) for key in given if key not in FIELDS)
     if unknown:
-        raise HostError(f"{claim.option(unknown[0])}: a claim has no such field.", f"It has {', '.join(FIELDS)}.")
+        raise HostError(f"{claim.option(cut(unknown[0]))}: a claim has no such field.", f"It has {', '.join(FIELDS)}.")
     if given.get("devices") is None:
         raise HostError(f"{claim.option('devices')}: a claim needs devices.", selectors.FORMS)
     driver = AUTO if given.get("driver") is None else given["driver"]
     if not isinstance(driver, str) or not NAME.fullmatch(driver):
         raise HostError(
-            f"{claim.option('driver')}: {driver!r} is not a valid driver name.", "Write auto, or a driver's or module's name: vfio-pci."
+            f"{claim.option('driver')}: {shown(driver)} is not a valid driver name.",
+            "Write auto, variant, or a driver's or module's name: vfio-pci.",
         )
     strategy = given.get("strategy")
     if strategy not in (None, *STRATEGIES):
-        raise HostError(f"{claim.option('strategy')}: there is no strategy {strategy!r}.", f"Allowed are {', '.join(STRATEGIES)}.")
+        raise HostError(f"{claim.option('strategy')}: there is no strategy {shown(strategy)}.", f"Allowed are {', '.join(STRATEGIES)}.")
     expect = given.get("expect")
     return Claim(
         selectors.parse(given["devices"], claim.option("devices")),
@@ -92,6 +99,7 @@ def parse_one(given: t.Mapping[str, t.Any], index: int) -> Claim:
         strategy,
         bool(given.get("allow_missing")),
         index,
+        parse_guards(given.get("guards"), claim.option("guards")),
     )
 
 
@@ -165,8 +173,10 @@ def _refuse_bridge_by_name(claim: Claim, device: Device, option: str) -> None:
 
 
 def _module(claim: Claim, device: Device, inventory: Inventory, kernel: Kernel) -> str:
-    if claim.driver == AUTO:
-        best = kernel.best_variant(device.modalias)
+    if claim.driver in KEYWORDS:
+        best = kernel.best_present(device.modalias, () if claim.driver == AUTO else (FALLBACK,))
+        if best is None and claim.driver == VARIANT:
+            raise _no_variant(claim, device, kernel)
         name = FALLBACK if best is None else best.module
     else:
         name = normalize_module_name(claim.driver)
@@ -174,8 +184,39 @@ def _module(claim: Claim, device: Device, inventory: Inventory, kernel: Kernel) 
         if not kernel.has(name) and registered is not None and registered.module is not None:
             name = normalize_module_name(registered.module)
     if not kernel.has(name):
-        raise unknown_module_error(FALLBACK if claim.driver == AUTO else claim.driver, (kernel,), claim.option("driver"))
+        raise unknown_module_error(FALLBACK if claim.driver in KEYWORDS else claim.driver, (kernel,), claim.option("driver"))
+    if name in kernel.absent:
+        raise HostError(
+            f"{claim.option('driver')}: depmod's files of kernel {kernel.release} name the module {name}, and its file does not exist.",
+            f"Install the module again, or run `depmod {kernel.release}`.",
+        )
+    if claim.driver not in KEYWORDS and not _may_drive(name, device, kernel):
+        raise HostError(
+            f"{claim.option('driver')}: {claim.driver} is not a VFIO driver, and none of its aliases on kernel {kernel.release} matches "
+            f"{device.address} ({device.id}).",
+            "Use auto, vfio-pci, a variant driver, or a native driver of that device.",
+        )
     return name
+
+
+def _no_variant(claim: Claim, device: Device, kernel: Kernel) -> HostError:
+    gone = sorted({match.module for match in kernel.variants(device.modalias)} & kernel.absent)
+    why = f"the file of {gone[0]} does not exist" if gone else "none of its modules has an alias for it"
+    return HostError(
+        f"{claim.option('driver')}: kernel {kernel.release} has no variant driver for {device.address} ({device.id}): {why}.",
+        "Install one, or use auto, which takes vfio-pci then.",
+    )
+
+
+def _may_drive(module: str, device: Device, kernel: Kernel) -> bool:
+    """Whether a module is a VFIO driver, drives any device, or has an alias for this one."""
+    if module in kernel.vfio_modules or module in ANY_DEVICE or VFIO_CORE in kernel.dependencies(module):
+        return True
+    if module in {match.module for match in kernel.natives(device.modalias)}:
+        return True
+    # Without aliases: one that is not installed yet, or, before Linux 6.18, a built-in one.
+    known = module in kernel.index.modules("pci")
+    return not known and (kernel.modules.get(module) == PENDING or module == normalize_module_name(device.driver or ""))
 
 
 def _contradiction(earlier: Assignment, later: Assignment) -> HostError:

@@ -11,7 +11,8 @@ from __future__ import annotations
 import dataclasses
 import re
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms import extended_regex
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, cut
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.shell_assignments import Assignments
 
 MODULE_ARRAYS = ("BUILT_MODULE_NAME", "BUILT_MODULE_LOCATION", "DEST_MODULE_NAME", "DEST_MODULE_LOCATION")
@@ -71,7 +72,7 @@ class DkmsConf:
 def checked(value: str, what: str) -> str:
     """A package's name or version, refused if it cannot be part of a path."""
     if not NAME.fullmatch(value):
-        raise HostError(f"{what} is '{value}'; letters, digits and . _ + ~ - are allowed, the first a letter, a digit or _.")
+        raise HostError(f"{what} is '{cut(value)}'; letters, digits and . _ + ~ - are allowed, the first a letter, a digit or _.")
     return value
 
 
@@ -88,10 +89,10 @@ def _pattern(name: str, pattern: str | None, value: str) -> str | None:
     if not pattern:
         return None
     try:
-        fits = re.search(pattern, value) is not None
-    except re.error:  # a syntax that only bash knows
+        fits = extended_regex.found(pattern, value)
+    except extended_regex.UnknownExpressionError:  # a syntax that only bash knows
         return None
-    return None if fits else f"{name} is '{pattern}', which {value} does not match"
+    return None if fits else f"{name} is '{cut(pattern)}', which {value} does not match"
 
 
 def _range(read: Assignments, release: str) -> str | None:

@@ -12,6 +12,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.module_ch
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.plan import ABSENT, INSTALLED, Level
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.source_tree import digest, read_files, unpack
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.time_limit import checked_timeout
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import ALL
 
 if t.TYPE_CHECKING:
@@ -63,6 +64,9 @@ class PackageRequest:
     timeout: int = 1800
     step: RunStep = "finish"
     build: str | None = None
+
+    def __post_init__(self) -> None:
+        checked_timeout(self.timeout)
 
     @property
     def level(self) -> Level:

@@ -10,7 +10,7 @@ import io
 import tarfile
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, cut
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
@@ -91,5 +91,5 @@ def write_files(host: Host, files: t.Iterable[SourceFile], folder: str) -> None:
 def _member(opened: tarfile.TarFile, member: tarfile.TarInfo) -> SourceFile:
     content = opened.extractfile(member) if member.isfile() else None
     if content is None or member.name.startswith("/") or ".." in member.name.split("/"):
-        raise HostError(f"The archive of the source package contains '{member.name}', which is not a file inside it.")
+        raise HostError(f"The archive of the source package contains '{cut(member.name)}', which is not a file inside it.")
     return SourceFile(member.name, bool(member.mode & 0o100), content.read())

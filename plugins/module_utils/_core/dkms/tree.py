@@ -23,7 +23,8 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.shell_ass
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_file import FILE_NAME
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Completed, Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.command import Completed
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
 
 # Names in a version's folder that are not kernels: remove_module() in /usr/sbin/dkms

@@ -271,10 +271,10 @@ class DeviceSimulation:
             for registration in self._context.registers(module, request.alias_of(module)):
                 self._registered.append(registration)
                 if registration.detached is not None and self._late:
-                    pending = (*self.state.pending, (registration, request.because))
+                    pending = (*self.state.pending, (registration, request.why(module)))
                     self.state = dataclasses.replace(self.state, pending=pending)
                 elif self.state.bus_autoprobe:
-                    self._offer(registration, request.because)
+                    self._offer(registration, request.why(module))
             self._cause(self._context.on_load(module), own=False)
 
     def probe_pending(self) -> DeviceState:

@@ -42,7 +42,8 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.effec
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.equivalence import DeviceClasses
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.influences import Reach, Unclear
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.jobs import list_jobs, refusals_of
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.outcomes import Outcomes, unless_same, why_not_loaded
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.no_driver import why_none
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.outcomes import Outcomes, unless_same
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.possible_loads import PossibleLoads
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import LoadRequest, Modprobe
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.registration import Registrar
@@ -377,7 +378,7 @@ class _Simulation:
         open_ends = (*open_ends, *self._may_load.unclear(trial, jobs, candidates, states))
         if not outcomes.is_open:
             return dataclasses.replace(outcomes, states=states).also(*open_ends)
-        refused = tuple(refusal for job in jobs for refusal in refusals_of(job))
+        refused = tuple(refusal for job in jobs for refusal in refusals_of(job, candidates))
         return Outcomes(states, outcomes.unclear, (*outcomes.refused, *refused)).also(*open_ends)
 
     def _candidates(self, device: Device, step: BootStep, outcomes: Outcomes) -> frozenset[str]:
@@ -394,6 +395,7 @@ class _Simulation:
         found = {match.module for match in step.stage.kernel.natives(device.modalias)}
         found |= self._registrar.configured_natives(step.stage, device)
         found |= self._registrar.with_dynamic_id(step.stage, device)
+        found |= {*self._registrar.kept_out(step.stage, device)}
         found |= frozenset() if self._events is None else self._events.eventful
         return frozenset(found | {module for name in named for module in self._registrar.modules_of(name)})
 
@@ -494,7 +496,4 @@ class _Simulation:
         """What decides that no driver comes, where nothing was tried."""
         if device.is_virtual and self._is_kept_from_drivers(device):
             return self._autoprobe[device.physical_function or ""].because
-        matching_module = next((one for stage in self._boot.stages for one in stage.kernel.natives(device.modalias)), None)
-        if matching_module is None:
-            return Reason(f"modules.alias of {self._boot.release}", f"no module matches {device.modalias}")
-        return why_not_loaded(self._boot, matching_module.module)
+        return why_none(device, self._boot, self._by_address)

@@ -49,16 +49,20 @@ _UNTOLD = (0x00, 0x0B, 0x12, 0xFF)
 def foreign_influences(stage: Stage, around: Surroundings, effects: RuleEffects) -> tuple[Influence, ...]:
     """What the rules of a stage may do at other devices' events."""
     rules = [rule for rule in stage.rules.rules if _may_be_foreign(rule)]
-    if not any(_does_something(rule) for rule in rules):
+    acting = {id(rule) for rule in rules if any(_does(key) and not effects.is_inert(key) for key in rule.keys)}
+    if not acting:
         return ()
-    paths = {rule.path for rule in rules if _does_something(rule)}
+    paths = {rule.path for rule in rules if id(rule) in acting}
     foreign = set(map(id, rules))
     rules = [rule for rule in stage.rules.rules if rule.path in paths and (id(rule) in foreign or rule.label is not None)]
     found: dict[Influence, None] = {}
     for subsystem in (*_named(rules), None):
         subject = of_subsystem(subsystem)
         for action in ACTIONS:
-            for done in Evaluation(rules, around, subject, action).done():
+            concerned = [rule for rule in rules if rule.label is not None or _concerns(rule, subsystem, action)]
+            if acting.isdisjoint(map(id, concerned)):
+                continue
+            for done in Evaluation(concerned, around, subject, action).done():
                 if _does(done.key):
                     found.update((one, None) for one in _influences(done, subject, around, effects))
     return tuple(found)
@@ -117,6 +121,19 @@ def _named(rules: t.Iterable[Rule]) -> dict[str, None]:
     return {name: None for key in keys for name in key.value.split("|") if _PLAIN.fullmatch(name) and name not in SIMULATED}
 
 
+def _concerns(rule: Rule, subsystem: str | None, action: str) -> bool:
+    """Whether a rule may match an event of a subsystem, or of one that no rule names."""
+    for key in rule.keys:
+        if key.is_match and key.name == "ACTION" and not key.agrees(action):
+            return False
+        if key.is_match and key.name == "SUBSYSTEM":
+            if subsystem is not None and not key.agrees(subsystem):
+                return False
+            if subsystem is None and not key.is_negated and all(map(_PLAIN.fullmatch, key.value.split("|"))):
+                return False
+    return True
+
+
 def _may_be_foreign(rule: Rule) -> bool:
     return not any(
         _is_about_functions(key)
@@ -137,10 +154,6 @@ def _is_about_functions(key: Key) -> bool:
     if key.name == "ENV":
         return (key.attribute or "").startswith("PCI_") or (key.attribute == "MODALIAS" and key.value.startswith("pci:"))
     return key.name == "DEVPATH" and key.value.rpartition("/")[2].count(":") > 1
-
-
-def _does_something(rule: Rule) -> bool:
-    return any(_does(key) for key in rule.keys)
 
 
 def _does(key: Key) -> bool:

@@ -10,7 +10,6 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot impo
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.device_simulation import Job
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.effects import plain
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import LoadRequest
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import LoadList
@@ -24,19 +23,16 @@ def requests_of(job: Job) -> t.Iterator[LoadRequest]:
             yield effect
 
 
-def refusals_of(job: Job) -> t.Iterator[Reason]:
+def refusals_of(job: Job, modules: t.Collection[str]) -> t.Iterator[Reason]:
+    """What keeps some of these ``modules`` out."""
     for request in requests_of(job):
-        yield from request.refused
+        yield from (refused.why for refused in request.refused if refused.module in modules)
 
 
 def list_jobs(work: LoadList, modprobe: Modprobe) -> t.Iterator[Job]:
     """A list is one job; if its modules are loaded concurrently, each is one."""
     requests = [
-        tuple(
-            modprobe.ask(
-                listed.name, work.honours_blacklist, Reason(listed.source, f"{work.program} loads {normalize_module_name(listed.name)}")
-            )
-        )
+        tuple(modprobe.ask(listed.name, work.honours_blacklist, Reason(listed.source, f"{work.program} loads {listed.said}")))
         for listed in work.modules
     ]
     if work.in_order:

@@ -7,12 +7,11 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Reason
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.device_simulation import DeviceState
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.influences import Unclear
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Assigned, Boot
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Assigned, Reason
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,12 +35,3 @@ def unless_same(outcomes: Outcomes, taken: Assigned) -> t.Iterator[Unclear]:
     if any(state.driver != taken.driver for state in outcomes.states):
         sentence = f"{taken.source} makes {taken.driver} the device's driver {taken.when}; whether that happens cannot be determined."
         yield Unclear(sentence, (taken.driver, None))
-
-
-def why_not_loaded(boot: Boot, module: str) -> Reason:
-    """Why nothing asks for a module that matches a device."""
-    rules = boot.stages[-1].rules
-    masked = next((path for path in rules.masked if path.endswith("/80-drivers.rules")), None)
-    if masked is not None:
-        return Reason(masked, f"is not a file and masks the rules by which udev loads drivers, {module} among them")
-    return Reason("udev rules", f"none of them loads {module}, which matches the device, by `kmod load`")

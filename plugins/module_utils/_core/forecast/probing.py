@@ -9,7 +9,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Reason
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.settings import Settings
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import install_command
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import install_command, off_word
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
 
@@ -19,11 +19,14 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import Directive
 
 
+MODULES_ALIAS = "modules.alias"
+
+
 class Found(t.NamedTuple):
-    """A module, why it was found, and the alias that it was found by, if not by its name."""
+    """A module, the alias that leads to it with its source, and the alias alone; none of these if it was found by its name."""
 
     module: str
-    why: Reason
+    why: Reason | None
     alias: str = ""
 
 
@@ -33,28 +36,56 @@ class Listed(t.NamedTuple):
     module: str
     ignores_install: bool
     alias: str = ""
+    through: tuple[Reason, ...] = ()
+    """The softdeps without which it would not be inserted."""
+
+
+class Refused(t.NamedTuple):
+    """A module that is not inserted, or registers no driver, and why."""
+
+    module: str
+    why: Reason
+
+    def __str__(self) -> str:
+        return str(self.why)
 
 
 @dataclasses.dataclass(frozen=True)
 class LoadRequest:
     """A module that kmod is asked to load, and what it inserts for that, in order; nothing if the module is already loaded.
 
-    ``because`` says why it is requested and what is inserted before it, ``refused`` why it is not inserted.
+    ``because`` says why it is requested, ``refused`` what is not inserted.
     ``failed`` is kmod's result for the caller: an `install` line may succeed without inserting anything.
     """
 
     module: str
     insertions: tuple[str, ...]
     because: tuple[Reason, ...]
-    refused: tuple[Reason, ...] = ()
+    refused: tuple[Refused, ...] = ()
     influences: tuple[Influence, ...] = ()
     """Commands of `install` lines that run, and that cannot be read."""
     failed: bool = False
     aliases: tuple[tuple[str, str], ...] = ()
     """Modules that were found by an alias that options are given to, each with it."""
 
+    through: tuple[tuple[str, tuple[Reason, ...]], ...] = ()
+    """The softdeps without which some of the insertions would not be, by module."""
+
+    def why(self, module: str) -> tuple[Reason, ...]:
+        """Why a module is inserted."""
+        return (*self.because, *(one for name, reasons in self.through if name == module for one in reasons))
+
     def alias_of(self, module: str) -> str:
         return next((alias for name, alias in self.aliases if name == module), "")
+
+
+@dataclasses.dataclass
+class _Ran:
+    """What the commands of `install` lines have done so far."""
+
+    inserted: list[str] = dataclasses.field(default_factory=list)
+    influences: list[Influence] = dataclasses.field(default_factory=list)
+    aliases: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
 class Modprobe:
@@ -66,7 +97,7 @@ class Modprobe:
         self._settings = settings or Settings(boot)
         self._kernel = stage.kernel
         self._config = stage.config
-        self._place = f"modules.alias of {stage.kernel.release}" if stage.place == "/" else f"modules.alias in {stage.place}"
+        self._place = f"{MODULES_ALIAS} {f'of {stage.kernel.release}' if stage.place == '/' else f'in {stage.place}'}"
         self._loaded = loaded
         self._asked: dict[tuple[str, bool], tuple[LoadRequest, ...]] = {}
         self._ignoring: dict[str, tuple[LoadRequest, ...]] = {}
@@ -84,6 +115,16 @@ class Modprobe:
             return requests
         return tuple(dataclasses.replace(request, because=(source, *request.because)) for request in requests)
 
+    @staticmethod
+    def _known_by(found: Found) -> tuple[Reason, ...]:
+        """That a module exists decides nothing: only an alias does."""
+        return () if found.why is None else (found.why,)
+
+    def _led_to(self, found: Found, refused: t.Sequence[Refused]) -> tuple[Refused, ...]:
+        """What keeps a module out, and before it the line of modprobe.d that leads there, and to no native module."""
+        is_line = found.why is not None and not found.why.source.startswith(MODULES_ALIAS)
+        return (Refused(found.module, found.why), *refused) if is_line and found.why is not None and refused else tuple(refused)
+
     # -- lookup
 
     def lookup(self, text: str) -> tuple[Found, ...]:
@@ -96,15 +137,14 @@ class Modprobe:
         return ()
 
     def _from_config_alias(self, name: str) -> list[Found]:
-        found = [(entry.arguments, entry.source) for entry in self._config.aliases(name)]
-        return [Found(module, Reason(str(source), f"alias {pattern} {module}"), pattern) for (pattern, module), source in found]
+        return [Found(entry.arguments[1], said(entry), entry.arguments[0]) for entry in self._config.aliases(name)]
 
     def _from_names(self, name: str) -> list[Found]:
-        return [Found(name, Reason(f"modules.dep of {self._kernel.release}", name))] if name in self._kernel.modules else []
+        return [Found(name, None)] if name in self._kernel.modules else []
 
     def _from_install(self, name: str) -> list[Found]:
         lines = [line for line in self._config.directives if line.command == "install" and line.arguments[0] == name]
-        return [Found(name, said(line)) for line in lines[:1]]
+        return [Found(name, None) for _line in lines[:1]]
 
     def _from_modules_alias(self, name: str) -> list[Found]:
         """All modules whose alias matches, in depmod's order: DKMS's after the kernel's own."""
@@ -114,60 +154,70 @@ class Modprobe:
         return [Found(match.module, Reason(self._place, f"{match.alias} {match.module}"), name) for match in found]
 
     def _from_built_ins(self, name: str) -> list[Found]:
-        return [Found(name, Reason(f"modules.builtin of {self._kernel.release}", name))] if name in self._kernel.builtins else []
+        return [Found(name, None)] if name in self._kernel.builtins else []
 
     # -- insertion
 
     def _request(self, found: Found, honours_blacklist: bool) -> LoadRequest:
         """As kmod_module_probe_insert_module(): a blacklist applies to the requested module, not to its dependencies and softdeps."""
         if self._is_in_kernel(found.module):
-            return LoadRequest(found.module, (), (found.why,))
+            return LoadRequest(found.module, (), self._known_by(found))
         blacklisted = self._blacklist_of(found.module) if honours_blacklist else None
         if blacklisted is not None:
-            return LoadRequest(found.module, (), (found.why,), (blacklisted,))
+            return LoadRequest(found.module, (), self._known_by(found), self._led_to(found, [Refused(found.module, blacklisted)]))
         return self._insert(found)
 
     def _blacklist_of(self, module: str) -> Reason | None:
-        sources = self._config.blacklisted(module)
-        return Reason(str(sources[0]), f"blacklist {module}") if sources else None
+        return next(map(said, self._config.blacklists(module)), None)
 
     def _insert(self, found: Found, ignores_install: bool = False) -> LoadRequest:
-        module, why, alias = found
-        inserted: list[str] = []
-        refused: list[Reason] = []
-        influences: list[Influence] = []
+        module, _why, alias = found
+        ran = _Ran()
+        refused: list[Refused] = []
         required = {module, *self._kernel.dependencies(module)}
-        because = [why]
+        through: dict[str, tuple[Reason, ...]] = {}
         failed = False
-        aliases: dict[str, str] = {}
-        for name, ignores, found_by in self._probe_list(module, set(), because, alias, ignores_install):
-            if self._is_in_kernel(name) or name in inserted:
+        for name, ignores, found_by, softdeps in self._probe_list(module, set(), alias, ignores_install):
+            if self._is_in_kernel(name) or name in ran.inserted:
                 continue
             line = None if ignores else self._install_of(name)
             known_as = found_by if found_by in self._config.modules_with_options else ""
             if line is None:
                 failure, fails = self.unloadable(name, known_as), True
             else:
-                failure, fails = self._run_install(name, line, inserted, influences)
+                before = len(ran.inserted)
+                failure, fails = self._run_install(name, line, ran)
+                others = (one for one in ran.inserted[before:] if one != name)
+                through.update((one, (*softdeps, said(line))) for one in others)
             if failure is not None:
-                refused.append(failure)
+                refused.append(Refused(module if name in required else name, failure))
                 if name in required:
                     failed = fails or name != module
                     break
             elif line is None:
-                inserted.append(name)
-                aliases.update({name: known_as} if known_as else {})
+                ran.inserted.append(name)
+                through.update({name: softdeps} if softdeps else {})
+                ran.aliases.update({name: known_as} if known_as else {})
                 refused += self._why_without_driver(name, known_as)
-        return LoadRequest(module, tuple(inserted), tuple(because), tuple(refused), tuple(influences), failed, tuple(aliases.items()))
+        return LoadRequest(
+            module,
+            tuple(ran.inserted),
+            self._known_by(found),
+            self._led_to(found, refused),
+            tuple(ran.influences),
+            failed,
+            tuple(ran.aliases.items()),
+            tuple(through.items()),
+        )
 
-    def _why_without_driver(self, module: str, alias: str) -> t.Iterator[Reason]:
+    def _why_without_driver(self, module: str, alias: str) -> t.Iterator[Refused]:
         """Why a module registers no driver although it is loaded."""
         found = self._settings.registration(self._stage, module, alias)
         if found is not None and found.certain:
-            yield Reason(found.source, found.fact)
+            yield Refused(module, Reason(found.source, found.fact))
 
     def _probe_list(
-        self, module: str, visited: set[str], because: list[Reason], alias: str = "", ignores_install: bool = False
+        self, module: str, visited: set[str], alias: str = "", ignores_install: bool = False, through: tuple[Reason, ...] = ()
     ) -> t.Iterator[Listed]:
         """As __kmod_module_get_probe_list(): dependencies, then the module, each with its softdeps before and after it.
 
@@ -177,24 +227,26 @@ class Modprobe:
             return
         visited.add(module)
         for name in self._kernel.dependencies(module):
-            yield from self._with_softdeps(name, visited, because)
+            yield from self._with_softdeps(name, visited, "", through)
         if ignores_install:
-            yield Listed(module, True, alias)
+            yield Listed(module, True, alias, through)
         else:
-            yield from self._with_softdeps(module, visited, because, alias)
+            yield from self._with_softdeps(module, visited, alias, through)
 
-    def _with_softdeps(self, module: str, visited: set[str], because: list[Reason], alias: str = "") -> t.Iterator[Listed]:
+    def _with_softdeps(self, module: str, visited: set[str], alias: str, through: tuple[Reason, ...]) -> t.Iterator[Listed]:
         """As __kmod_module_fill_softdep(): only the first matching softdep line counts, and it makes kmod ignore `install`."""
         line = next(iter(self._config.softdeps(module)), None)
         before = [found for word in softdep_words(line, "pre:") for found in self.lookup(word)]
         after = [found for word in softdep_words(line, "post:") for found in self.lookup(word)]
-        if line is not None and (before or after):
-            because.append(said(line))
+        applies = line is not None and bool(before or after)
+        further = (*through, said(line)) if line is not None and applies else through
         for found in before:
-            yield from self._probe_list(found.module, visited, because, found.alias)
-        yield Listed(module, bool(before or after), alias)
+            yield from self._probe_list(found.module, visited, found.alias, through=further)
+        # The module itself comes without the softdep as well, unless an install line would stand in its place.
+        displaces = applies and self._install_of(module) is not None
+        yield Listed(module, applies, alias, further if displaces else through)
         for found in after:
-            yield from self._probe_list(found.module, visited, because, found.alias)
+            yield from self._probe_list(found.module, visited, found.alias, through=further)
 
     # -- refusal
 
@@ -216,7 +268,7 @@ class Modprobe:
         if cmdline.refuses_all is not None:
             return Reason(source, f"{cmdline.refuses_all}: the kernel loads no module")
         if module in cmdline.refused:
-            return Reason(source, f"module_blacklist={module}")
+            return Reason(source, cmdline.last("module_blacklist") or "")
         if module not in self._kernel.modules:
             return Reason(f"modules.dep of {self._kernel.release}", f"there is no module {module}")
         facts = self._boot.modules.get(module)
@@ -247,7 +299,7 @@ class Modprobe:
         line = next(iter(self._config.softdeps(module)), None)
         return any(self.lookup(word) for kind in ("pre:", "post:") for word in softdep_words(line, kind))
 
-    def _run_install(self, module: str, line: Directive, inserted: list[str], influences: list[Influence]) -> tuple[Reason | None, bool]:
+    def _run_install(self, module: str, line: Directive, ran: _Ran) -> tuple[Reason | None, bool]:
         """Run the `install` command: why the module is not loaded after it, and whether the command fails.
 
         Plain `modprobe` does not apply the blacklist to a module that is requested by name.
@@ -259,10 +311,14 @@ class Modprobe:
             if not step.runs(status):
                 continue
             if not step.is_known:
-                influences += self._noticed(line, module)
+                ran.influences += self._noticed(line, module)
                 return None, False
-            status = step.succeeds if not step.names else self._run_modprobe(step, module, inserted, influences)
-        return None if module in inserted else said(line), not status
+            status = step.succeeds if not step.names else self._run_modprobe(step, module, ran)
+        if module not in ran.inserted:
+            return said(line), not status
+        if off_word.is_install_command(line.arguments[1], module) and off_word.is_heard_by_shell(self._boot.cmdline):
+            ran.aliases[module] = off_word.WITHOUT_IDS
+        return None, not status
 
     def _noticed(self, line: Directive, module: str) -> tuple[Influence, ...]:
         """What a command that cannot be read in full may do."""
@@ -271,19 +327,20 @@ class Modprobe:
             (Influence(str(line.source), f"runs `{line.arguments[1].strip()}` in place of loading {module}"),) if judged is None else judged
         )
 
-    def _run_modprobe(self, step: Step, module: str, inserted: list[str], influences: list[Influence]) -> bool:
+    def _run_modprobe(self, step: Step, module: str, ran: _Ran) -> bool:
         """Whether it succeeds."""
         status = True
         for name in step.names:
             if name == module:
                 loads = self.unloadable(name) is None
-                inserted += [name] if loads else []
+                ran.inserted += [name] if loads else []
                 status = status and loads
                 continue
             requests = self.ask_ignoring(name) if step.ignores_install else self.ask(name, honours_blacklist=False)
             for request in requests:
-                inserted.extend(other for other in request.insertions if other not in inserted)
-                influences += request.influences
+                ran.inserted.extend(other for other in request.insertions if other not in ran.inserted)
+                ran.influences += request.influences
+                ran.aliases.update(request.aliases)
             status = status and bool(requests) and not any(request.failed for request in requests)
         return status
 
@@ -292,7 +349,7 @@ class Modprobe:
         if name not in self._ignoring:
             self._ignoring[name] = ()
             self._ignoring[name] = tuple(
-                LoadRequest(found.module, (), (found.why,)) if self._is_in_kernel(found.module) else self._insert(found, True)
+                LoadRequest(found.module, (), self._known_by(found)) if self._is_in_kernel(found.module) else self._insert(found, True)
                 for found in self.lookup(name)
             )
         return self._ignoring[name]
@@ -310,4 +367,4 @@ def softdep_words(line: Directive | None, wanted: str) -> tuple[str, ...]:
 
 
 def said(line: Directive) -> Reason:
-    return Reason(str(line.source), " ".join((line.command, *(word.strip() for word in line.arguments))))
+    return Reason(str(line.source), str(line))

@@ -90,10 +90,9 @@ class Registrar:
         asked: Reason | None = None
         # unknown_module_param_cb() compares to the letter.
         own = (one for one in parameters.given_to(stage.config, module, alias) if one.name == ASYNC_PROBE)
-        for before, given in (("", named(of_all, ASYNC_PROBE)), (f"options {module} ", own)):
-            for one in given:
-                refused = takes_values and one.value is not None and parse_boolean(one.value) is False
-                asked = None if refused else Reason(str(one.source), f"{before}{one.written}: loading it does not wait for its probes")
+        for one in (*named(of_all, ASYNC_PROBE), *own):
+            refused = takes_values and one.value is not None and parse_boolean(one.value) is False
+            asked = None if refused else Reason(str(one.source), f"{one}: loading it does not wait for its probes")
         return asked
 
     def _on_cmdline(self, module: str) -> tuple[Parameter, ...]:
@@ -136,11 +135,11 @@ class Registrar:
 
     def _ids(self, stage: Stage, module: str, alias: str) -> _Ids:
         """The last `ids=` counts; a module with one that the kernel refuses is not loaded, see `Modprobe.unloadable()`."""
-        return _parsed(parameters.given_to(stage.config, module, alias), f"options {alias or module} ")
+        return _parsed(parameters.given_to(stage.config, module, alias))
 
     def _ids_on_cmdline(self, module: str) -> _Ids:
         """The kernel goes on without an `ids=` that it refuses."""
-        return _parsed(self._on_cmdline(module), "")
+        return _parsed(self._on_cmdline(module))
 
     # -- the modules that matter for a device
 
@@ -156,6 +155,17 @@ class Registrar:
             listed = ((module, self.registers(stage, module, alias)) for module, alias in named_so)
             self._dynamic[id(stage)] = tuple((module, found[0].ids) for module, found in listed if found and found[0].ids)
         return {module for module, ids in self._dynamic[id(stage)] if any(entry.matches(device) for entry in ids)}
+
+    def kept_out(self, stage: Stage, device: Device) -> t.Iterator[str]:
+        """The modules whose `ids=` are refused, or match the device though another option keeps the module out."""
+        for module in sorted(self._boot.modules.keys() & stage.config.modules_with_options):
+            facts = self._boot.modules[module]
+            given = every_ids(parameters.given_to(stage.config, module)) if facts.takes_ids else ()
+            if not given or self.registers(stage, module):
+                continue
+            refused = any(parameters.why_refused(one) is not None for one in given)
+            if refused or any(entry.matches(device) for entry in parameters.parse_ids(given[-1].value or "")):
+                yield module
 
     @staticmethod
     def configured_natives(stage: Stage, device: Device) -> set[str]:
@@ -193,8 +203,8 @@ class Registrar:
                     yield doubt
 
 
-def _parsed(given: t.Iterable[Parameter], before: str) -> _Ids:
+def _parsed(given: t.Iterable[Parameter]) -> _Ids:
     taken = [one for one in every_ids(given) if parameters.why_refused(one) is None]
     if not taken:
         return (), None
-    return parameters.parse_ids(taken[-1].value or ""), Reason(str(taken[-1].source), f"{before}{taken[-1].written}")
+    return parameters.parse_ids(taken[-1].value or ""), Reason(str(taken[-1].source), str(taken[-1]))

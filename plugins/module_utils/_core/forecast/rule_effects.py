@@ -24,6 +24,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.effects import Effect, Plain
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import Modprobe
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Act
+    from ansible_collections.vfio.variants.plugins.module_utils._core.udev.key import Key
     from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rule import Done
     from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import Devices, Subject
 
@@ -70,6 +71,10 @@ class RuleEffects:
         if known not in self._known:
             self._known[known] = tuple(self._effects(done, subject, modalias))
         return self._known[known]
+
+    def is_inert(self, key: Key) -> bool:
+        """Whether a key runs a program that is known to act on no driver."""
+        return not key.is_builtin and self._programs.get(key.value) == () and ModprobeCommand.parse(key.value) is None
 
     def _effects(self, done: Done, subject: Subject, modalias: str | None) -> t.Iterator[Effect]:
         for effect in self._plain(done, subject, modalias):

@@ -25,6 +25,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.effects import Effect
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import Modprobe
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
+    from ansible_collections.vfio.variants.plugins.module_utils._core.udev.key import Key
     from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rule import Rule
     from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import Rules
     from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import Devices, Subject
@@ -155,13 +156,13 @@ def depend_on_driver(rules: Rules) -> bool:
 
 def _names_subsystem(rule: Rule, subsystem: str) -> bool:
     """Whether a rule is for events of this subsystem: stock rules for all devices do nothing at those of drivers and modules."""
-    return any(
-        key.name in ("SUBSYSTEM", "DEVPATH") and key.is_match and not key.is_negated and _agrees(key.value, subsystem) for key in rule.keys
-    )
+    return any(key.operator == "==" and _is_about(key, subsystem) for key in rule.keys)
 
 
-def _agrees(value: str, subsystem: str) -> bool:
-    return subsystem in value or "*" in value or "bus/pci" in value
+def _is_about(key: Key, subsystem: str) -> bool:
+    if key.name == "SUBSYSTEM":
+        return key.agrees(subsystem)
+    return key.name == "DEVPATH" and (subsystem in key.value or "*" in key.value or "bus/pci" in key.value)
 
 
 def _noticed(effect: Effect, device: Device, states: t.Sequence[DeviceState] | None) -> t.Iterator[Influence]:

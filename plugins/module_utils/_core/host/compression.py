@@ -13,12 +13,19 @@ import shutil
 import typing as t
 import zlib
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.command import TIMED_OUT, WROTE_TOO_MUCH
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import CorruptFileError, HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.regular_file import LARGEST_FILE
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
 CHUNK = 1 << 18
+LARGEST_STREAM = 2 << 30
+"""Bytes that a compressed stream may unpack to: an initramfs with every driver and all firmware has a quarter of that."""
+LARGEST_DICTIONARY = 160 << 20
+"""Bytes of memory for a stream's dictionary."""
+TOO_LARGE = "it unpacks to more than {} MiB"
 LONGEST_MAGIC = 6
 COMMAND_TIMEOUT = 300
 NOT_FOUND = 127
@@ -42,19 +49,50 @@ class Decompressor(t.Protocol):
     def eof(self) -> bool: ...
 
     @property
+    def needs_input(self) -> bool: ...
+
+    @property
     def unused_data(self) -> bytes: ...
 
-    def decompress(self, data: bytes, /) -> bytes: ...
+    def decompress(self, data: bytes, size: int, /) -> bytes: ...
+
+
+class _Gzip:
+    """zlib's decompressor with the interface of the others: what it has not used yet stays with it."""
+
+    def __init__(self) -> None:
+        self._zlib = zlib.decompressobj(16 + zlib.MAX_WBITS)
+        self._is_full = False
+
+    @property
+    def eof(self) -> bool:
+        return self._zlib.eof
+
+    @property
+    def needs_input(self) -> bool:
+        # It may hold back what did not fit, even with all input consumed.
+        return not self._zlib.unconsumed_tail and not self._is_full
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._zlib.unused_data
+
+    def decompress(self, data: bytes, size: int, /) -> bytes:
+        found = self._zlib.decompress(self._zlib.unconsumed_tail + data, size)
+        self._is_full = len(found) == size
+        return found
 
 
 LIBRARY: t.Mapping[str, t.Callable[[], Decompressor]] = {
-    "gzip": lambda: zlib.decompressobj(16 + zlib.MAX_WBITS),
-    "xz": lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ),
-    "lzma": lambda: lzma.LZMADecompressor(lzma.FORMAT_ALONE),
+    "gzip": _Gzip,
+    # A dictionary can be 4 GiB large; `xz -9` uses 64 MiB.
+    "xz": lambda: lzma.LZMADecompressor(lzma.FORMAT_XZ, LARGEST_DICTIONARY),
+    "lzma": lambda: lzma.LZMADecompressor(lzma.FORMAT_ALONE, LARGEST_DICTIONARY),
     "bzip2": bz2.BZ2Decompressor,
 }
 COMMANDS: t.Mapping[str, t.Callable[[str, str], list[str]]] = {
-    "zstd": lambda packed, plain: ["zstd", "--decompress", "--quiet", "--force", "-o", plain, packed],
+    # Memory for the window, which a stream can ask to be gigabytes; the kernel's own limit is 128 MiB (lib/decompress_unzstd.c).
+    "zstd": lambda packed, plain: ["zstd", "--decompress", "--quiet", "--force", "--memory=128MB", "-o", plain, packed],
     "lz4": lambda packed, plain: ["lz4", "-d", "-q", "-f", packed, plain],
     "lzop": lambda packed, plain: ["lzop", "-d", "-q", "-f", "-o", plain, packed],
 }
@@ -90,9 +128,11 @@ class FileReader:
 class Unpacker:
     """Reads a compressed stream, unpacking it in pieces with a module of the standard library."""
 
-    def __init__(self, file: t.BinaryIO, decompressor: Decompressor) -> None:
+    def __init__(self, file: t.BinaryIO, decompressor: Decompressor, most: int = LARGEST_STREAM) -> None:
         self._file = file
         self._decompressor = decompressor
+        self._most = most
+        self._left = most
         self._ready = b""
         self._used = 0
         self.position = 0
@@ -133,21 +173,25 @@ class Unpacker:
         self._ready, self._used = b"".join(pieces), 0
 
     def _more(self) -> bytes:
-        packed = self._file.read(CHUNK)
-        if not packed:
+        packed = self._file.read(CHUNK) if self._decompressor.needs_input else b""
+        if not packed and self._decompressor.needs_input:
             raise CorruptFileError("it ends in the middle of a compressed stream")
         try:
-            return self._decompressor.decompress(packed)
-        except (zlib.error, lzma.LZMAError, OSError, EOFError, ValueError) as error:
+            piece = self._decompressor.decompress(packed, CHUNK)
+        except (zlib.error, lzma.LZMAError, OSError, EOFError, ValueError, MemoryError) as error:
             raise CorruptFileError(f"its compressed stream is corrupt ({error})") from error
+        self._left -= len(piece)
+        if self._left < 0:
+            raise CorruptFileError(TOO_LARGE.format(self._most >> 20))
+        return piece
 
 
 @contextlib.contextmanager
-def unpacked(host: Host, file: t.BinaryIO) -> t.Iterator[FileReader | Unpacker]:
+def unpacked(host: Host, file: t.BinaryIO, most: int = LARGEST_STREAM) -> t.Iterator[FileReader | Unpacker]:
     """A reader of the compressed stream that begins at the file's position; afterwards the position is just behind the stream.
 
     The standard library has no zstd, LZ4 or LZO: their commands unpack these, and get the whole rest of the file.
-    Raises CorruptFileError if the stream is corrupt, HostError if the command is missing.
+    Raises CorruptFileError if the stream is corrupt or has more than ``most`` bytes, HostError if the command is missing.
     """
     start = file.read(LONGEST_MAGIC)
     file.seek(-len(start), io.SEEK_CUR)
@@ -155,34 +199,38 @@ def unpacked(host: Host, file: t.BinaryIO) -> t.Iterator[FileReader | Unpacker]:
     if found is None:
         raise CorruptFileError(f"it contains bytes that start neither an archive nor a compressed stream ({start.hex(' ')})")
     if found in LIBRARY:
-        stream = Unpacker(file, LIBRARY[found]())
+        stream = Unpacker(file, LIBRARY[found](), most)
         yield stream
         stream.finish()
         return
     with host.scratch_directory() as directory:
-        plain = _unpack_by_command(host, found, file, directory)
+        plain = _unpack_by_command(host, found, file, directory, most)
         with open(plain, "rb") as content:
             yield FileReader(content)
 
 
 def unpacked_bytes(host: Host, data: bytes) -> bytes:
-    """The data, decompressed if it is compressed.  Raises as `unpacked()` does."""
+    """The data, decompressed if it is compressed.  Raises as `unpacked()` does, also for more than `LARGEST_FILE` bytes."""
     if kind(data[:LONGEST_MAGIC]) is None:
         return data
-    with unpacked(host, io.BytesIO(data)) as reader:
-        pieces = []
+    whole = io.BytesIO()
+    with unpacked(host, io.BytesIO(data), LARGEST_FILE) as reader:
         while piece := reader.read(CHUNK):
-            pieces.append(piece)
-    return b"".join(pieces)
+            whole.write(piece)
+    return whole.getvalue()
 
 
-def _unpack_by_command(host: Host, name: str, file: t.BinaryIO, directory: str) -> str:
+def _unpack_by_command(host: Host, name: str, file: t.BinaryIO, directory: str, most: int) -> str:
     packed, plain = os.path.join(directory, "packed"), os.path.join(directory, "plain")
     with open(packed, "wb") as copy:
         shutil.copyfileobj(file, copy, CHUNK)
-    done = host.run(COMMANDS[name](packed, plain), timeout=COMMAND_TIMEOUT, ok=range(256))
+    done = host.run(COMMANDS[name](packed, plain), timeout=COMMAND_TIMEOUT, ok=range(-64, 256), largest_file=most)
     if done.rc == NOT_FOUND:
         raise HostError(f"The command {name} is needed to unpack {name} data and is not installed.", f"Install the package {name}.")
+    if done.rc in WROTE_TOO_MUCH or "File too large" in done.stderr:
+        raise CorruptFileError(TOO_LARGE.format(most >> 20))
+    if done.rc in TIMED_OUT:
+        raise CorruptFileError(f"{name} did not unpack it within {COMMAND_TIMEOUT} s")
     if done.rc != 0:
         last = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.rc}"]
         raise CorruptFileError(f"{name} cannot unpack it ({last[0].replace(packed, 'the stream')})")

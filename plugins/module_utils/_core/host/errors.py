@@ -6,6 +6,23 @@ from __future__ import annotations
 
 import typing as t
 
+LONGEST_SHOWN = 200
+"""Characters of a value that a message shows."""
+
+
+def cut(text: str) -> str:
+    """The text as a message shows it: a long one is cut."""
+    return text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 50]}… ({len(text)} characters)"
+
+
+def shown(value: object) -> str:
+    """A value as a message shows it: as Python writes it, cut if it is long."""
+    try:
+        return cut(repr(value))
+    except (ValueError, RecursionError):
+        # An integer of more digits than Python converts, or too many lists in each other.
+        return "a value that is too long to be shown"
+
 
 class HostError(Exception):
     """An error for the operator: one sentence that names the option, file or device, and what to do.

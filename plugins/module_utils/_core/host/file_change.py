@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import typing as t
 
 
@@ -15,6 +16,11 @@ class FileState:
     content: bytes
     mode: int = 0o644
     foreign_owner: bool = False
+
+
+def digest_of(state: FileState | None) -> str:
+    """By which a state is compared with another one, permissions included; also that of a file that does not exist."""
+    return "absent" if state is None else f"{state.mode:o} {hashlib.sha256(state.content).hexdigest()}"
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,45 +6,45 @@ from __future__ import annotations
 
 import contextlib
 import errno
-import fcntl
 import os
 import shutil
 import stat as stat_bits
-import tempfile
 import time
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.block_device import exclusively_open
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache_dir import CacheDirectory, open_private
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.command import Completed, Runner, run_bounded
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.durable import (
+    is_leftover,
+    move,
+    remove_file,
+    remove_scratch,
+    replace_file,
+    scratch,
+)
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.lock import LOCK_DIRECTORY, LOCK_TIMEOUT, locked
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.read_log import CONTENT, LINK, NAMES, STATUS, TYPE, ReadLog, Seen
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.sysfs import DirectoryHandle, write_with_timeout
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.regular_file import (
+    LARGEST_FILE,
+    LARGEST_TEXT,
+    UnfitFileError,
+    open_regular,
+    read_regular,
+)
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.sysfs import (
+    DirectoryHandle,
+    Unfinished,
+    read_attributes,
+    write_with_timeout,
+)
 
 T = t.TypeVar("T")
 MISSING = (errno.ENOENT, errno.ENOTDIR)
-LOCK = "/run/lock/vfio-variants.lock"
-# GNU timeout's own exit codes: 124 after SIGTERM, 137 after SIGKILL
-TIMED_OUT = (124, 137)
 MAX_LINKS = 40
 POLL = 0.05
 """Seconds between two polls of what the kernel or another process does."""
-# Not /tmp, which is often a tmpfs: an unpacked initramfs image has hundreds of megabytes.
-LARGE = "/var/tmp"  # noqa: S108 - only mkdtemp() writes there
-
-
-class Completed(t.NamedTuple):
-    """A finished command: exit code and decoded output."""
-
-    rc: int
-    stdout: str
-    stderr: str
-
-
-class Runner(t.Protocol):
-    """Runs a command; `AnsibleModule.run_command` is one."""
-
-    def __call__(
-        self, args: list[str], *, data: bytes | None, binary_data: bool, environ_update: dict[str, str] | None
-    ) -> tuple[int, str, str]: ...
 
 
 class ModuleLike(t.Protocol):
@@ -154,14 +154,15 @@ class Host:
 
     # -- reading
 
-    def read_bytes(self, path: str) -> bytes:
-        """The content of a file.  Raises HostError if it cannot be read."""
+    def read_bytes(self, path: str, most: int = LARGEST_FILE) -> bytes:
+        """The content of a regular file of at most ``most`` bytes.  Raises HostError if it cannot be read, or is none."""
         try:
-            with open(self._whole(path), "rb") as file:
-                content = file.read()
-        except OSError as error:
+            content = read_regular(self._whole(path), path, most)
+        except (OSError, UnfitFileError) as error:
             if self._read_log is not None:
                 self._read_log.record_content(path, None)
+            if isinstance(error, UnfitFileError):
+                raise
             raise HostError(f"{path} cannot be read: {error.strerror}.") from error
         if self._read_log is not None:
             self._read_log.record_content(path, content)
@@ -169,17 +170,20 @@ class Host:
 
     def read_text(self, path: str) -> str:
         """The content of a text file; bytes that are not UTF-8 become surrogates.  Raises HostError if it cannot be read."""
-        return self.read_bytes(path).decode("utf-8", "surrogateescape")
+        return self.read_bytes(path, LARGEST_TEXT).decode("utf-8", "surrogateescape")
 
     def text_or_none(self, path: str) -> str | None:
-        """The stripped content of a file or attribute; None if it does not exist or cannot be read."""
+        """The stripped content of a file or attribute; None if it does not exist or cannot be read.
+
+        Raises UnfitFileError where something else is in the file's place: to take it for missing would be to guess.
+        """
+        content: bytes | None = None
         try:
-            with open(self._whole(path), "rb") as file:
-                content = file.read()
-        except OSError:
-            content = None
-        if self._read_log is not None:
-            self._read_log.record_content(path, content)
+            with contextlib.suppress(OSError):
+                content = read_regular(self._whole(path), path, LARGEST_TEXT)
+        finally:
+            if self._read_log is not None:
+                self._read_log.record_content(path, content)
         return None if content is None else content.decode("utf-8", "surrogateescape").strip()
 
     def head(self, path: str, most: int) -> bytes | None:
@@ -193,23 +197,36 @@ class Host:
             return None
 
     @contextlib.contextmanager
-    def open(self, path: str) -> t.Iterator[t.BinaryIO]:
-        """Open a file to read it in pieces.  Raises HostError if it cannot be opened."""
+    def open(self, path: str, most: int | None = None) -> t.Iterator[t.BinaryIO]:
+        """Open a regular file, of at most ``most`` bytes, to read it in pieces.  Raises HostError if it cannot be opened."""
         if self._read_log is not None:
             self.stat(path)
         try:
-            file = open(self._whole(path), "rb")  # noqa: SIM115 - closed below
+            handle = open_regular(self._whole(path), path, most)
         except OSError as error:
             raise HostError(f"{path} cannot be read: {error.strerror}.") from error
-        with file:
+        with os.fdopen(handle, "rb") as file:
             yield file
 
     def open_directory(self, path: str) -> DirectoryHandle:
         """Open a directory to read many small files in it, in a `with` statement.  Raises HostError if it cannot be opened."""
         try:
-            return DirectoryHandle(self._open_directory(path))
+            return DirectoryHandle(self._open_directory(path), is_trusted=self.root == "/")
         except OSError as error:
             raise HostError(f"{path} cannot be listed: {error.strerror}.") from error
+
+    def attributes(self, paths: t.Sequence[str], timeout: float) -> dict[str, str]:
+        """The stripped contents of sysfs attributes, by path; one that the kernel does not show within ``timeout`` seconds is missing."""
+
+        def read(path: str) -> str | None:
+            folder, _slash, name = path.rpartition("/")
+            try:
+                with self.open_directory(folder) as directory:
+                    return directory.attribute(name)
+            except HostError:
+                return None
+
+        return read_attributes(paths, timeout, read) if paths else {}
 
     @contextlib.contextmanager
     def cache_directory(self, path: str, create: bool = False) -> t.Iterator[CacheDirectory | None]:
@@ -309,6 +326,22 @@ class Host:
         target = self.link(path)
         return None if target is None else os.path.basename(target)
 
+    def device_number(self, path: str) -> str | None:
+        """The `major:minor` of the device node that ``path`` resolves to; None if it is not one."""
+        status = self.stat(path)
+        if status is None or not (stat_bits.S_ISCHR(status.st_mode) or stat_bits.S_ISBLK(status.st_mode)):
+            return None
+        return f"{os.major(status.st_rdev)}:{os.minor(status.st_rdev)}"
+
+    def is_held(self, node: str, number: str | None, timeout: float) -> bool:
+        """Whether the kernel has a disk open exclusively, as for a mounted file system, or that cannot be determined in time.
+
+        Below another root than `/` a node is not one of the running kernel's, and nothing has it open.
+        """
+        if self.root != "/" or number is None or self.device_number(node) != number:
+            return False
+        return exclusively_open(node, timeout) is not False
+
     def which(self, command: str) -> str | None:
         """The path of a command; None if this host does not have it."""
         for folder in ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"):
@@ -329,8 +362,9 @@ class Host:
         ok: t.Container[int] = (0,),
         stdin: bytes | None = None,
         env: dict[str, str] | None = None,
+        largest_file: int | None = None,
     ) -> Completed:
-        """Run a command for ``timeout`` seconds at most.
+        """Run a command for ``timeout`` seconds at most; it cannot write a file of more than ``largest_file`` bytes.
 
         Raises HostError if it cannot start, does not end in time, or ends with a code that is not in ``ok``.
         """
@@ -338,36 +372,14 @@ class Host:
             raise HostError(f"{argv[0]} cannot be run: this host is read-only.")
         if self._read_log is not None:
             self._read_log.record_command()
-        bounded = ["timeout", "--kill-after=5", f"{timeout:g}", *argv]
-        rc, stdout, stderr = self._runner(bounded, data=stdin, binary_data=True, environ_update={"LC_ALL": "C", **(env or {})})
-        if rc in TIMED_OUT and rc not in ok:
-            raise HostError(f"`{' '.join(argv)}` did not end within {timeout:g} s.")
-        if rc not in ok:
-            last = (stderr or stdout).strip().splitlines()[-1:] or ["no output"]
-            raise HostError(f"`{' '.join(argv)}` failed with exit code {rc}: {last[0]}", facts={"stdout": stdout, "stderr": stderr})
-        return Completed(rc, stdout, stderr)
+        return run_bounded(self._runner, argv, timeout, ok, stdin, env, largest_file)
 
     # -- writing
 
     def write_atomic(self, path: str, data: bytes, mode: int = 0o644) -> None:
         """Replace a file atomically: after a crash it has the old content or the new.  Raises HostError."""
         place = self._whole(path)
-        try:
-            handle, temporary = tempfile.mkstemp(prefix=".vfio-variants-", dir=os.path.dirname(place))
-            try:
-                with os.fdopen(handle, "wb") as file:
-                    file.write(data)
-                    os.fchmod(handle, mode)
-                    file.flush()
-                    os.fsync(handle)
-                os.replace(temporary, place)
-            except BaseException:
-                with contextlib.suppress(FileNotFoundError):
-                    os.unlink(temporary)
-                raise
-            self._sync_directory(place)
-        except OSError as error:
-            raise HostError(f"{path} cannot be written: {error.strerror}.") from error
+        replace_file(place, path, data, mode)
         if self._relabel is not None:
             self._relabel(place)
 
@@ -395,14 +407,7 @@ class Host:
 
     def remove(self, path: str) -> None:
         """Remove a file or link if it exists.  Raises HostError."""
-        place = self.path(path)
-        try:
-            os.unlink(place)
-            self._sync_directory(place)
-        except FileNotFoundError:
-            return
-        except OSError as error:
-            raise HostError(f"{path} cannot be removed: {error.strerror}.") from error
+        remove_file(self.path(path), path)
 
     def remove_tree(self, path: str) -> None:
         """Remove a directory and its contents if it exists.  Raises HostError."""
@@ -415,12 +420,7 @@ class Host:
 
     def rename(self, source: str, target: str) -> None:
         """Move a file or directory within one file system, replacing a file of that name.  Raises HostError."""
-        place = self.path(target)
-        try:
-            os.replace(self.path(source), place)
-            self._sync_directory(place)
-        except OSError as error:
-            raise HostError(f"{source} cannot be moved to {target}: {error.strerror}.") from error
+        move(self.path(source), self.path(target), (source, target))
 
     def copy_tree(self, source: str, target: str) -> None:
         """Copy a directory, with permissions and symbolic links, to a path that does not exist yet.  Raises HostError."""
@@ -436,30 +436,21 @@ class Host:
         killed.  So a child process does the write, and this one goes on without it.  Raises HostError, with ``facts["errno"]``.
         """
         code = write_with_timeout(self._whole(path), value.encode(), timeout)
-        if code is None:
+        if isinstance(code, Unfinished):
             raise HostError(
-                f"The kernel did not finish writing '{value}' to {path} within {timeout:g} s.", facts={"errno": errno.ETIMEDOUT}
+                f"The kernel did not finish writing '{value}' to {path} within {timeout:g} s: {code}.",
+                facts={"errno": errno.ETIMEDOUT, "waiting": {"process": code.process, "stack": list(code.stack)}},
             )
         if code:
             raise HostError(f"The kernel refused '{value}' for {path}: {os.strerror(code)}.", facts={"errno": code})
 
     @contextlib.contextmanager
-    def lock(self, timeout: float = 600) -> t.Iterator[None]:
-        """Lock this host against other runs of the collection.  Raises HostError if that takes more than ``timeout`` seconds."""
-        self.make_directory(os.path.dirname(LOCK), 0o1777)
-        with open(self._whole(LOCK), "a", encoding="utf-8") as file:
-            deadline = time.monotonic() + timeout
-            while True:
-                try:
-                    fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                    break
-                except BlockingIOError:
-                    if time.monotonic() > deadline:
-                        raise HostError(
-                            f"Another run of this collection has been changing this host for more than {timeout:g} s.",
-                            f"`fuser {LOCK}` names it.",
-                        ) from None
-                    time.sleep(POLL)
+    def lock(self, timeout: float = LOCK_TIMEOUT) -> t.Iterator[None]:
+        """Lock this host against other runs of the collection.
+
+        Raises HostError without root, and if another run holds the lock for more than ``timeout`` seconds.
+        """
+        with locked(self.path(LOCK_DIRECTORY), timeout):
             yield
 
     @contextlib.contextmanager
@@ -468,13 +459,23 @@ class Host:
 
         Only this process's user can enter it.  Check mode may use it: it is not part of the host's state.
         """
-        with tempfile.TemporaryDirectory(prefix="vfio-variants-", dir=LARGE if os.path.isdir(LARGE) else None) as directory:
+        with scratch() as directory:
             yield directory
 
-    @staticmethod
-    def _sync_directory(place: str) -> None:
-        handle = os.open(os.path.dirname(place), os.O_RDONLY | os.O_DIRECTORY)
+    def sweep(self, folders: t.Iterable[str]) -> tuple[str, ...]:
+        """Remove the temporary files in these folders, and scratch directories, that runs which were killed have left; returns their paths.
+
+        Only while the lock is held, since nothing else distinguishes them from those of another run.
+        """
+        found = tuple(path for folder in dict.fromkeys(folders) for path in self.leftovers(folder))
+        for path in found:
+            self.remove(path)
+        return (*found, *remove_scratch())
+
+    def leftovers(self, folder: str) -> tuple[str, ...]:
+        """The temporary files in a folder that a run which was killed has left, if no other run is writing there now."""
         try:
-            os.fsync(handle)
-        finally:
-            os.close(handle)
+            names = os.listdir(self._whole(folder))
+        except OSError:
+            return ()
+        return tuple(f"{folder}/{name}" for name in sorted(names) if is_leftover(self.path(f"{folder}/{name}")))

@@ -13,6 +13,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.regular_file import LARGEST_FILE
 
 
 class PlannedHost(Host):
@@ -21,16 +22,17 @@ class PlannedHost(Host):
     Planned paths are taken as they are written: links above them are not followed.  Commands run on this machine, as ever.
     """
 
-    def __init__(self, host: Host, planned: t.Mapping[str, bytes | None]) -> None:
+    def __init__(self, host: Host, planned: t.Mapping[str, bytes | None], modes: t.Mapping[str, int] | None = None) -> None:
         super().__init__(host.root, host._runner)
         # What was read from files that do not change here is as good there.
         self._read_once = host._read_once
         self._planned = planned
+        self._modes = modes or {}
         self._folders = frozenset(folder for path, content in planned.items() if content is not None for folder in _above(path))
 
-    def read_bytes(self, path: str) -> bytes:
+    def read_bytes(self, path: str, most: int = LARGEST_FILE) -> bytes:
         if path not in self._planned:
-            return super().read_bytes(path)
+            return super().read_bytes(path, most)
         content = self._planned[path]
         if content is None:
             raise HostError(f"{path} cannot be read: it is to be removed.")
@@ -43,11 +45,11 @@ class PlannedHost(Host):
         return content.decode("utf-8", "surrogateescape").strip()
 
     @contextlib.contextmanager
-    def open(self, path: str) -> t.Iterator[t.BinaryIO]:
+    def open(self, path: str, most: int | None = None) -> t.Iterator[t.BinaryIO]:
         if path in self._planned:
             yield io.BytesIO(self.read_bytes(path))
             return
-        with super().open(path) as file:
+        with super().open(path, most) as file:
             yield file
 
     def names(self, path: str) -> tuple[str, ...]:
@@ -65,7 +67,7 @@ class PlannedHost(Host):
     def _status(self, path: str) -> os.stat_result | None:
         if path in self._planned:
             content = self._planned[path]
-            return None if content is None else _status_of(stat_bits.S_IFREG | 0o644, len(content))
+            return None if content is None else _status_of(stat_bits.S_IFREG | self._modes.get(path, 0o644), len(content))
         found = super()._status(path)
         return _status_of(stat_bits.S_IFDIR | 0o755, 0) if found is None and path.rstrip("/") in self._folders else found
 

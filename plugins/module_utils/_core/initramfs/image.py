@@ -13,7 +13,7 @@ import posixpath
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.compression import FileReader, unpacked
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.compression import LARGEST_STREAM, FileReader, unpacked
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import CorruptFileError, HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.archive import MAGICS, Member, Reader, members, skip_padding
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image_file import opened
@@ -38,6 +38,10 @@ SCRIPT = b"#!"
 LARGEST_SCRIPT = 256 << 10
 LARGEST_KEPT = 8 << 20
 LONGEST_LINK = 4096
+LARGEST_KEPT_IN_ALL = 256 << 20
+"""Bytes of memory for all names and contents that are kept of an image; the largest images need a tenth."""
+COST_OF_NAME = 256
+"""Bytes that a name costs besides its own."""
 MAX_LINKS = 40
 # dracut's squash modules put the whole tree into one of these.
 NESTED = ("squash-root.img", "squashfs-root.img", "erofs-root.img")
@@ -75,7 +79,7 @@ class Image:
         try:
             return dataclasses.replace(tree.image(host, name, release), boot_config=boot_config)
         except CorruptFileError as error:
-            raise CorruptFileError(f"{name} cannot be read: {error.msg}.") from error
+            raise CorruptFileError(f"{name} cannot be read: {error.msg.rstrip('.')}.") from error
 
     def text(self, path: str) -> bytes | None:
         """The content of a configuration file; None if the image does not have it."""
@@ -107,6 +111,7 @@ class _Tree:
         self.links: dict[str, str] = {}
         self._contents: dict[str, bytes] = {}
         self._fingerprint = fingerprint
+        self._left = LARGEST_KEPT_IN_ALL
 
     def add_archive(self, reader: Reader) -> None:
         # Of a file's hard links, only the last one has the content.
@@ -114,6 +119,7 @@ class _Tree:
         for member in members(reader):
             if not member.name or member.name == ".":
                 continue
+            self._take(COST_OF_NAME + len(member.name))
             self.names.add(member.name)
             # What comes later replaces what is there.
             self.links.pop(member.name, None)
@@ -144,8 +150,13 @@ class _Tree:
     def _is_script(reader: Reader, member: Member) -> bool:
         return 0 < member.size <= LARGEST_SCRIPT and reader.peek(len(SCRIPT)) == SCRIPT
 
-    @staticmethod
-    def _content(reader: Reader, size: int) -> bytes:
+    def _take(self, size: int) -> None:
+        self._left -= size
+        if self._left < 0:
+            raise CorruptFileError(f"its names and configuration have more than {LARGEST_KEPT_IN_ALL >> 20} MiB")
+
+    def _content(self, reader: Reader, size: int) -> bytes:
+        self._take(size)
         content = reader.read(size)
         if len(content) < size:
             raise CorruptFileError("it ends in the middle of a file")
@@ -163,7 +174,7 @@ class _Tree:
             links={real[name]: target for name, target in self.links.items()},
             texts={name: content for name, content in contents.items() if module_name(name) is None},
             modules=modules,
-            fingerprints={name: Fingerprint.of(host, content) for name, content in chosen.items()},
+            fingerprints={name: Fingerprint.of(host, content, modules[name]) for name, content in chosen.items()},
         )
 
 
@@ -183,7 +194,7 @@ def _read_file(host: Host, path: str, tree: _Tree) -> str:
 
 
 def _read_segments(host: Host, file: t.BinaryIO, tree: _Tree) -> None:
-    found = False
+    found, left = False, LARGEST_STREAM
     while True:
         plain = FileReader(file)
         skip_padding(plain)
@@ -195,8 +206,9 @@ def _read_segments(host: Host, file: t.BinaryIO, tree: _Tree) -> None:
         if start in MAGICS:
             tree.add_archive(FileReader(file))
             continue
-        with unpacked(host, file) as reader:
+        with unpacked(host, file, left) as reader:
             _read_archives(reader, tree)
+        left -= reader.position
     if not found:
         raise CorruptFileError("it is empty")
 

@@ -11,7 +11,7 @@ import struct
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import kernel_image
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.compression import FileReader
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.compression import LARGEST_STREAM, FileReader
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import CorruptFileError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_part import FilePart
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.archive import members, skip_padding
@@ -36,7 +36,7 @@ def opened(host: Host, path: str) -> t.Iterator[tuple[t.BinaryIO, str]]:
 
     Raises HostError if the file cannot be opened, CorruptFileError if it is a program without an initramfs.
     """
-    with host.open(path) as file:
+    with host.open(path, LARGEST_STREAM) as file:
         offset, size = 0, file.seek(0, io.SEEK_END)
         whole = size
         file.seek(0)

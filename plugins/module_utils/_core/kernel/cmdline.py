@@ -42,12 +42,27 @@ class Cmdline:
         pairs = map(name_and_value, self.arguments)
         return tuple(value for key, value in pairs if value is not None and normalize_module_name(key) == normalize_module_name(name))
 
+    def last(self, name: str) -> str | None:
+        """The last argument of that name, as written."""
+        wanted = normalize_module_name(name)
+        found = (one for one in reversed(self.arguments) if normalize_module_name(name_and_value(one)[0]) == wanted)
+        return next(found, None)
+
     @property
     def blacklisted(self) -> tuple[str, ...]:
         """The modules in `modprobe.blacklist=`, as written: kmod does not normalize these, so a name with a `-` never matches."""
+        return tuple(name for name, _argument in self.blacklisting)
+
+    @property
+    def blacklisting(self) -> tuple[tuple[str, str], ...]:
+        """The modules in `modprobe.blacklist=`, each with the whole argument."""
         prefix = "blacklist="
-        listed = (option[len(prefix) :] for module, option in self.module_options if module == "modprobe" and option.startswith(prefix))
-        return tuple(name for names in listed for name in names.split(",") if name)
+        listed = (
+            (option[len(prefix) :], argument)
+            for module, option, argument in self.written_options
+            if module == "modprobe" and option.startswith(prefix)
+        )
+        return tuple((name, argument) for names, argument in listed for name in names.split(",") if name)
 
     @property
     def of_kernel(self) -> Cmdline:
@@ -89,8 +104,13 @@ class Cmdline:
     @property
     def module_options(self) -> tuple[tuple[str, str], ...]:
         """Each `module.option=value` as the module's normalized name and the option as kmod passes it on, with its quotes."""
-        found = map(_module_option, self.arguments)
-        return tuple((normalize_module_name(pair[0]), pair[1]) for pair in found if pair is not None)
+        return tuple((module, option) for module, option, _argument in self.written_options)
+
+    @property
+    def written_options(self) -> tuple[tuple[str, str, str], ...]:
+        """As `module_options`, each with the whole argument."""
+        found = ((_module_option(argument), argument) for argument in self.arguments)
+        return tuple((normalize_module_name(pair[0]), pair[1], argument) for pair, argument in found if pair is not None)
 
 
 def name_and_value(word: str) -> tuple[str, str | None]:

@@ -15,6 +15,12 @@ if t.TYPE_CHECKING:
 
 NATIVE = "native"
 VARIANT = "variant"
+GENERIC = "generic"
+"""vfio_pci, which takes any device and knows none."""
+STUB = "stub"
+VFIO_PCI, VFIO_CORE = "vfio_pci", "vfio_pci_core"
+ANY_DEVICE = frozenset(("pci_stub", "pci_pf_stub", "uio_pci_generic", "igb_uio", "xen_pciback"))
+"""Modules that have no alias and drive each device that is given to them."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +35,15 @@ class Contender:
     blacklisted_by: tuple[str, ...]
 
 
+def kind_of(module: str, kernel: Kernel) -> str:
+    """`variant` for a VFIO driver for certain devices, `generic` for vfio_pci, `stub` for a driver of any device, else `native`."""
+    if module == VFIO_PCI:
+        return GENERIC
+    if module in ANY_DEVICE:
+        return STUB
+    return VARIANT if kernel.index.is_variant(module) or VFIO_CORE in kernel.dependencies(module) else NATIVE
+
+
 def contenders(modalias: str, kernel: Kernel, config: ModprobeConfig) -> tuple[Contender, ...]:
     """Native drivers in the order in which udev loads them, then VFIO drivers, best first."""
     natives = _from_config(modalias, config) or [
@@ -38,7 +53,7 @@ def contenders(modalias: str, kernel: Kernel, config: ModprobeConfig) -> tuple[C
     return tuple(
         Contender(
             module=module,
-            kind=kind,
+            kind=GENERIC if kind == VARIANT and module == VFIO_PCI else kind,
             alias=alias,
             source=source,
             built_in=module in kernel.builtins,

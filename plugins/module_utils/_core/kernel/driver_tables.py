@@ -14,10 +14,12 @@ import re
 import struct
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf import Elf, Place
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf import Elf, NotElfError, Place
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import ANY, PciDriver, PciId
 
 POINTER = 8
+MOST_TABLES, MOST_ENTRIES = 1024, 4096
+"""Tables of a module's file, and devices in one: ten times what the largest driver has."""
 # MODULE_DEVICE_TABLE() before Linux 6.14; since 6.14; and since 6.16, with the module's name.
 TABLE_SYMBOL = re.compile(r"__mod_(?:pci__\w+_device_table|device_table__(?:kmod_\w+?__)?pci__\w+)")
 # Bytes of struct pci_device_id with `override_only` (Linux 5.15 and later, and RHEL 9) and without it.
@@ -74,7 +76,7 @@ def _candidates(
     elf: Elf, section: int, tables: t.Mapping[Place, tuple[PciId, ...]], announced: frozenset[PciId]
 ) -> t.Iterator[tuple[int, str, tuple[PciId, ...]]]:
     """The offset of each `id_table` in a section, the driver's name, and the table's entries."""
-    leads, code = elf.pointers(section), elf.code
+    leads, code, tried = elf.pointers(section), elf.code, 0
     for offset, table in sorted(leads.items()):
         known = tables.get(table)
         before, behind = leads.get(offset - POINTER), leads.get(offset + POINTER)
@@ -90,6 +92,9 @@ def _candidates(
         if known is not None:
             yield offset, name, known
             continue
+        tried += 1
+        if tried > MOST_TABLES:
+            raise NotElfError(f"it has more than {MOST_TABLES} pointers that may be a driver's")
         # A table without a symbol: of a helper driver that is not for udev, or of a module whose symbols were stripped.
         found = _entries(elf, table, announced)
         if found and (
@@ -111,21 +116,23 @@ def _name(elf: Elf, place: Place) -> str | None:
 
 def _entries(elf: Elf, table: Place, announced: frozenset[PciId]) -> tuple[PciId, ...] | None:
     """The entries of a table up to the empty last one; None if the bytes are not a table."""
-    content = elf.section_content(table.section)
+    content = elf.section_view(table.section)
     read = [entries for size in ENTRY_SIZES for entries in (_entries_of(content, table.offset, size, elf.order),) if entries is not None]
     # A table may be plausible with either entry size; the right one agrees with the aliases, which modpost wrote from it.
     return next((entries for entries in read if {_plain(entry) for entry in entries} <= announced), read[0] if read else None)
 
 
-def _entries_of(content: bytes, start: int, size: int, order: str) -> tuple[PciId, ...] | None:
+def _entries_of(content: memoryview, start: int, size: int, order: str) -> tuple[PciId, ...] | None:
     layout = struct.Struct(f"{order}6IQ{'2I' if size > 32 else ''}")
     entries: list[PciId] = []
+    if start < 0:
+        return None
     for at in range(start, len(content) - layout.size + 1, layout.size):
         vendor, device, subvendor, subdevice, code, mask, _data, *override = layout.unpack_from(content, at)
         if not (vendor or subvendor or mask):
             # The kernel stops at such an entry too (pci_match_id() in drivers/pci/pci-driver.c).
             return tuple(entries)
-        if not _plausible((vendor, device, subvendor, subdevice), override):
+        if not _plausible((vendor, device, subvendor, subdevice), override) or len(entries) >= MOST_ENTRIES:
             return None
         # A device's class has 24 bits.
         code, mask = code & 0xFFFFFF, mask & 0xFFFFFF
@@ -148,6 +155,6 @@ def _plain(entry: PciId) -> PciId:
 
 
 def _probe_type(elf: Elf, id_table: Place) -> int:
-    content = elf.section_content(id_table.section)
+    content = elf.section_view(id_table.section)
     at = id_table.offset + PROBE_TYPE
-    return int(struct.unpack_from(f"{elf.order}I", content, at)[0]) if at + 4 <= len(content) else 0
+    return int(struct.unpack_from(f"{elf.order}I", content, at)[0]) if 0 <= at <= len(content) - 4 else 0

@@ -20,6 +20,10 @@ RESERVED = 0xFF00
 
 # Relocations that store a symbol's full address plus an addend, by e_machine: R_X86_64_64, R_AARCH64_ABS64, R_PPC64_ADDR64.
 ADDRESS_RELOCATIONS = {62: 1, 183: 257, 21: 38}
+LONGEST_NAME = 4096
+"""Bytes of a section's or symbol's name: eight times the kernel's KSYM_NAME_LEN."""
+MOST_ROWS = 1 << 20
+"""Symbols of a file, or relocations of a section: the largest drivers have a fifth of that."""
 MAPPING = (".L", "L0", "$")
 """How the names begin that kallsyms passes over (is_mapping_symbol() in include/linux/module_symbol.h)."""
 
@@ -62,7 +66,7 @@ class Elf:
             raise NotElfError("it has no ELF header")
         try:
             return cls._parse(data)
-        except (struct.error, IndexError, ValueError) as error:
+        except (struct.error, IndexError, ValueError, OverflowError) as error:
             raise NotElfError(str(error)) from error
 
     @classmethod
@@ -74,12 +78,20 @@ class Elf:
         size, count, names_index = struct.unpack_from(f"{order}HHH", data, 58 if wide else 46)
         # sh_name, sh_type, sh_flags, sh_addr, sh_offset, sh_size, sh_link, sh_info
         header = struct.Struct(f"{order}II{'QQQQ' if wide else 'IIII'}II")
+        if table + size * count > len(data) or (count and size < header.size):
+            raise NotElfError("its section table is incomplete")
         headers = [header.unpack_from(data, table + size * index) for index in range(count)]
         names = headers[names_index][4]
         sections = tuple(
             Section(_string(data, names + name), kind, flags, start, length, link, info)
             for name, kind, flags, _address, start, length, link, info in headers
         )
+        with_content = [section for section in sections if section.kind != NO_CONTENT]
+        if any(section.start + section.size > len(data) for section in with_content if section.size):
+            raise NotElfError("it ends in the middle of a section")
+        # No two sections of a relocatable file overlap; in one where they do, a small file would be large.
+        if sum(section.size for section in with_content) > len(data):
+            raise NotElfError("its sections overlap")
         return cls(data, wide, order, machine, sections)
 
     def index(self, name: str) -> int | None:
@@ -95,10 +107,15 @@ class Elf:
         section = self._section(index)
         return b"" if section.kind == NO_CONTENT else self.data[section.start : section.start + section.size]
 
+    def section_view(self, index: int) -> memoryview:
+        """The content of a section without a copy of it."""
+        section = self._section(index)
+        return memoryview(self.data)[section.start : section.start + (0 if section.kind == NO_CONTENT else section.size)]
+
     def string(self, place: Place) -> bytes | None:
         """The NUL-terminated string at a place; None if there is none."""
         section = self._section(place.section)
-        end = section.start + section.size
+        end = section.start + min(section.size, place.offset + LONGEST_NAME)
         if section.kind == NO_CONTENT or not 0 <= place.offset < section.size:
             return None
         start = section.start + place.offset
@@ -120,7 +137,7 @@ class Elf:
             if not wanted:
                 return
             symbol = struct.Struct(self._symbol)
-            for row in symbol.iter_unpack(_whole(self.data[table.start : table.start + table.size], symbol.size)):
+            for row in self._rows(table, symbol):
                 if row[0] in wanted:
                     name, section, value, size = self._fields(row)
                     if UNDEFINED < section < RESERVED:
@@ -132,7 +149,7 @@ class Elf:
             if table.name == ".symtab":
                 names = self._section(table.link).start
                 symbol = struct.Struct(self._symbol)
-                for row in symbol.iter_unpack(_whole(self.data[table.start : table.start + table.size], symbol.size)):
+                for row in self._rows(table, symbol):
                     name, section, _value, _size = self._fields(row)
                     if name and section == UNDEFINED:
                         yield _string(self.data, names + name)
@@ -154,7 +171,7 @@ class Elf:
         try:
             name, *_rest = self._fields(struct.unpack_from(self._symbol, self.data, self._symbol_at(table, number)))
             return _string(self.data, self._section(self._section(table).link).start + name)
-        except (struct.error, ValueError) as error:
+        except (struct.error, OverflowError) as error:
             raise NotElfError(str(error)) from error
 
     def _addresses(self, section: int) -> t.Iterator[tuple[int, int, int, int]]:
@@ -166,8 +183,7 @@ class Elf:
         for table in self.sections:
             if table.kind != RELA or table.info != section:
                 continue
-            content = _whole(self.data[table.start : table.start + table.size], relocation.size)
-            for offset, info, addend in relocation.iter_unpack(content):
+            for offset, info, addend in self._rows(table, relocation):
                 if info & 0xFFFFFFFF == wanted:
                     yield table.link, offset, info >> 32, addend
 
@@ -180,7 +196,7 @@ class Elf:
             if table.name == ".symtab":
                 names = self._section(table.link).start
                 symbol = struct.Struct(self._symbol)
-                rows = list(symbol.iter_unpack(_whole(self.data[table.start : table.start + table.size], symbol.size)))
+                rows = list(self._rows(table, symbol))
                 # Names may share their ends in the table of strings.
                 called = set(_occurrences(self.section_content(table.link), name.encode() + b"\0"))
                 wanted = next((self._place_of(row) for row in rows if row[0] in called and self._is_called(names + row[0], name)), None)
@@ -188,6 +204,13 @@ class Elf:
                 texts = (_string(self.data, names + row[0]) for row in same)
                 return next((text for text in texts if not text.startswith(MAPPING)), None)
         return None
+
+    def _rows(self, table: Section, row: struct.Struct) -> t.Iterator[tuple[t.Any, ...]]:
+        """The rows of a table of symbols or relocations; an incomplete one at its end is left out."""
+        count = table.size // row.size
+        if count > MOST_ROWS:
+            raise NotElfError(f"{table.name} has more than {MOST_ROWS} entries")
+        return row.iter_unpack(self.data[table.start : table.start + count * row.size])
 
     def _is_called(self, at: int, name: str) -> bool:
         return self.data.startswith(name.encode() + b"\0", at)
@@ -206,7 +229,7 @@ class Elf:
         if (table, number) not in known:
             try:
                 row = struct.unpack_from(self._symbol, self.data, self._symbol_at(table, number))
-            except struct.error as error:
+            except (struct.error, OverflowError) as error:
                 raise NotElfError(str(error)) from error
             place = self._place_of(row)
             known[table, number] = None if place is None else Place(*place)
@@ -234,7 +257,10 @@ class Elf:
 
 
 def _string(data: bytes, at: int) -> str:
-    return data[at : data.index(b"\0", at)].decode("utf-8", "surrogateescape")
+    end = data.find(b"\0", at, at + LONGEST_NAME)
+    if end < 0:
+        raise NotElfError("a name in it does not end")
+    return data[at:end].decode("utf-8", "surrogateescape")
 
 
 def _names_with(names: bytes, part: bytes) -> t.Iterator[tuple[int, str]]:
@@ -253,8 +279,3 @@ def _occurrences(text: bytes, part: bytes) -> t.Iterator[int]:
     while at >= 0:
         yield at
         at = text.find(part, at + 1)
-
-
-def _whole(data: bytes, size: int) -> bytes:
-    """The data, cut to a multiple of ``size`` bytes."""
-    return data[: len(data) // size * size]

@@ -11,8 +11,6 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
-
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
@@ -91,7 +89,7 @@ def functions_of(symbols: str) -> dict[str, frozenset[str]]:
     """By module, from the text of /proc/kallsyms; empty where the kernel does not tell."""
     found: dict[str, set[str]] = {}
     for module, function in SYMBOL.findall(symbols):
-        found.setdefault(normalize_module_name(module), set()).add(function)
+        found.setdefault(module, set()).add(function)
     return {module: frozenset(functions) for module, functions in found.items()}
 
 

@@ -9,6 +9,7 @@ import re
 import shlex
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import off_word
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 
 if t.TYPE_CHECKING:
@@ -64,6 +65,8 @@ def loads_nothing(line: Directive, module: str) -> bool:
 
 def parse(text: str, module: str, depth: int = 0) -> Command:
     """What the command of an install line of ``module`` does."""
+    if off_word.is_install_command(text, module):
+        return (Step("", (module,), ignores_install=True),)
     words = _words(text)
     if words is None or depth > DEEPEST:
         return None

@@ -48,6 +48,8 @@ class Kernel:
     index: AliasIndex
     needed: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
     """The dependencies of each module, as modules.dep lists them after the colon."""
+    absent: frozenset[str] = frozenset()
+    """VFIO modules that depmod's files name and that are gone, as after a removal that was cut off; known after `checked()`."""
 
     @classmethod
     def read(cls, host: FileTree, release: str) -> Kernel:
@@ -66,6 +68,17 @@ class Kernel:
         builtins = frozenset(normalize_module_name(name) for name in BUILTIN_LINE.findall(_text(host, f"{here}/modules.builtin")))
         index = AliasIndex.parse(_text(host, f"{here}/modules.alias"), _text(host, f"{here}/modules.builtin.modinfo"))
         return cls(release, modules, builtins, host.is_file(f"{here}/build/Makefile"), index, needed)
+
+    def checked(self, host: FileTree) -> Kernel:
+        """The kernel with those of its VFIO modules in ``absent`` whose files do not exist."""
+        here = f"{MODULES}/{self.release}"
+        paths = {module: self.modules.get(module) for module in self.vfio_modules - self.builtins}
+        gone = {
+            module
+            for module, path in paths.items()
+            if path is None or (path != PENDING and not host.is_file(path if path.startswith("/") else f"{here}/{path}"))
+        }
+        return dataclasses.replace(self, absent=frozenset(gone)) if gone != self.absent else self
 
     def has(self, module: str) -> bool:
         """Whether the kernel has the module, loadable or built in."""
@@ -101,6 +114,11 @@ class Kernel:
     def best_variant(self, modalias: str) -> AliasMatch | None:
         return next(iter(self.variants(modalias)), None)
 
+    def best_present(self, modalias: str, without: t.Container[str] = ()) -> AliasMatch | None:
+        """The best VFIO driver whose module exists."""
+        found = (match for match in self.variants(modalias) if match.module not in self.absent and match.module not in without)
+        return next(found, None)
+
     @functools.cached_property
     def _natives(self) -> dict[str, tuple[AliasMatch, ...]]:
         """Results by modalias: a forecast asks repeatedly."""
@@ -121,7 +139,7 @@ class Kernel:
             return self
         aliases = {normalize_module_name(module.name): module.aliases for module in pending}
         modules = {**self.modules, **{name: self.modules.get(name, PENDING) for name in aliases}}
-        return dataclasses.replace(self, modules=modules, index=self.index.replaced(aliases))
+        return dataclasses.replace(self, modules=modules, index=self.index.replaced(aliases), absent=self.absent - aliases.keys())
 
     def nearest(self, name: str) -> str | None:
         """The module with the most similar name, for "did you mean"."""
@@ -147,7 +165,7 @@ def installed_releases(host: FileTree) -> tuple[str, ...]:
 
 def read_all(host: Host, releases: t.Sequence[str] | None = None) -> tuple[Kernel, ...]:
     """These kernels, or all installed ones.  Raises HostError if the modules of one are not installed."""
-    return tuple(Kernel.read(host, release) for release in (installed_releases(host) if releases is None else releases))
+    return tuple(Kernel.read(host, release).checked(host) for release in (installed_releases(host) if releases is None else releases))
 
 
 def version_key(release: str) -> tuple[tuple[int, int, str], ...]:

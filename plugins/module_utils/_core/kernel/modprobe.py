@@ -62,6 +62,17 @@ class Directive:
     source: SourceLine
     command: str
     arguments: tuple[str, ...]
+    written: str = dataclasses.field(default="", compare=False)
+    """As the line, or the argument of the command line, has it."""
+
+    def spelt(self, module: str) -> str:
+        """A module's name as the line spells it."""
+        wanted = normalize_module_name(module)
+        words = re.split(r"[\s=,.\"]+", self.written)
+        return next((word for word in words if normalize_module_name(word) == wanted), module)
+
+    def __str__(self) -> str:
+        return self.written or " ".join((self.command, *(word.strip() for word in self.arguments)))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -109,22 +120,25 @@ class ModprobeConfig:
     def with_cmdline(self, cmdline: Cmdline, path: str = CMDLINE) -> ModprobeConfig:
         """The configuration with the directives of a command line: `modprobe.blacklist=` and `module.option=`."""
         source = SourceLine(path, 0)
-        blacklists = [Directive(source, "blacklist", (name,)) for name in cmdline.blacklisted]
+        blacklists = [Directive(source, "blacklist", (name,), argument) for name, argument in cmdline.blacklisting]
         options = [
-            Directive(source, "options", pair)
-            for pair in cmdline.module_options
-            if not (pair[0] == "modprobe" and pair[1].startswith("blacklist="))
+            Directive(source, "options", (module, option), argument)
+            for module, option, argument in cmdline.written_options
+            if not (module == "modprobe" and option.startswith("blacklist="))
         ]
         return ModprobeConfig((*self.directives, *blacklists, *options))
 
-    def with_blacklist(self, names: t.Iterable[str], path: str) -> ModprobeConfig:
-        """The configuration with modules that a program in the initramfs blacklists because of ``path``."""
-        found = [Directive(SourceLine(path, 0), "blacklist", (normalize_module_name(name),)) for name in names]
-        return ModprobeConfig((*self.directives, *found))
+    def with_more(self, directives: t.Iterable[Directive]) -> ModprobeConfig:
+        """The configuration with lines that a program of the initramfs adds."""
+        return ModprobeConfig((*self.directives, *directives))
+
+    def blacklists(self, module: str) -> tuple[Directive, ...]:
+        """The lines that blacklist the module."""
+        return self._about("blacklist", module)
 
     def blacklisted(self, module: str) -> tuple[SourceLine, ...]:
         """Where the module is blacklisted."""
-        return tuple(directive.source for directive in self._about("blacklist", module))
+        return tuple(directive.source for directive in self.blacklists(module))
 
     def options(self, module: str, alias: str = "") -> tuple[Directive, ...]:
         """The module's options; kmod passes them all, in this order.
@@ -187,6 +201,11 @@ class ModprobeConfig:
         return {about: tuple(entries) for about, entries in found.items()}
 
 
+def blacklisting(name: str, source: SourceLine, written: str) -> Directive:
+    """A blacklist that something else than a line of modprobe.d asks for, with its own words."""
+    return Directive(source, "blacklist", (normalize_module_name(name),), written)
+
+
 def is_configuration(name: str) -> bool:
     """Whether any version of kmod reads a file of that name."""
     return name.endswith((SUFFIX, OLD_SUFFIX)) and not name.startswith(".")
@@ -237,8 +256,8 @@ def _directive(source: SourceLine, line: str) -> Directive | None:
         return None
     arguments = tuple(_underscores(word) or "" for word in words[1 : (count or 1) + 1])
     if count is not None:
-        return Directive(source, command, arguments)
-    return Directive(source, command, (*arguments, *_rest(command, line)))
+        return Directive(source, command, arguments, line.strip())
+    return Directive(source, command, (*arguments, *_rest(command, line)), line.strip())
 
 
 def _rest(command: str, line: str) -> list[str]:

@@ -105,7 +105,7 @@ class InstalledModules:
         wanted = sorted(set(names))
         files = {path for name in wanted for path in table.get(name, ())}
         paths = {name: f"{here}/{path}" for path in sorted(files) for name in (module_name(path),) if name is not None}
-        fingerprints = {name: Fingerprint.of(host, host.read_bytes(path)) for name, path in paths.items()}
+        fingerprints = {name: Fingerprint.of(host, host.read_bytes(path), path) for name, path in paths.items()}
         return cls(paths, fingerprints, tuple(name for name in wanted if name not in table and name not in built_ins))
 
 

@@ -10,6 +10,7 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.compression import unpacked_bytes
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import CorruptFileError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf import Elf, NotElfError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf_module import MAGIC
 
@@ -37,9 +38,12 @@ class Fingerprint:
     signed: bool
 
     @classmethod
-    def of(cls, host: Host, content: bytes) -> Fingerprint:
-        """From a module file's content, compressed or not.  Raises CorruptFileError if it cannot be decompressed."""
-        plain = unpacked_bytes(host, content)
+    def of(cls, host: Host, content: bytes, where: str) -> Fingerprint:
+        """From a module file's content, compressed or not.  Raises CorruptFileError, naming ``where``, if it cannot be decompressed."""
+        try:
+            plain = unpacked_bytes(host, content)
+        except CorruptFileError as error:
+            raise CorruptFileError(f"{where} cannot be read: {error.msg}.") from error
         return cls(hashlib.sha256(plain).hexdigest(), _build_id(plain), plain.endswith(MAGIC))
 
     def is_same(self, other: Fingerprint) -> bool:

@@ -68,8 +68,8 @@ def _type(elf: Elf, kind: str, operations: str | None, argument: Place | None) -
 
 
 def _first_number(elf: Elf, place: Place | None) -> int | None:
-    content = b"" if place is None else elf.section_content(place.section)[place.offset : place.offset + 4]
-    if len(content) < 4:
+    content = None if place is None else elf.section_view(place.section)[max(0, place.offset) : place.offset + 4]
+    if content is None or len(content) < 4:
         return None
     number = int(struct.unpack(f"{elf.order}I", content)[0])
     return number if 0 < number <= LARGEST else None

@@ -17,6 +17,7 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import END, WORD, name_and_value
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import SourceLine
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.off_word import ARGUMENT, WITHOUT_IDS
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameter_types import objection
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import ANY, PciId
 
@@ -39,19 +40,30 @@ class Parameter:
     value: str | None
     written: str
     source: SourceLine
+    line: str = dataclasses.field(default="", compare=False)
+    """What gives it, as far as it tells the parameter: `options vfio-pci ids=…`, or the argument of the command line."""
+
+    def __str__(self) -> str:
+        return self.line or self.written
 
 
 def in_lines(lines: t.Iterable[Directive]) -> tuple[Parameter, ...]:
     """What these `options` lines of one module come to: a quote that does not end takes in what the next line says."""
-    text, begins = "", list[tuple[int, SourceLine]]()
+    text = ""
+    begins: list[tuple[int, Directive]] = []
     for line in lines:
-        begins.append((len(text), line.source))
+        begins.append((len(text), line))
         text += " ".join(line.arguments[1:]).replace("\t", " ") + " "
-    return tuple(_parameters((match[0], _source(begins, match.start())) for match in WORD.finditer(text.rstrip(" "))))
+    found = ((match[0], _line_at(begins, match.start())) for match in WORD.finditer(text.rstrip(" ")))
+    return tuple(_parameters((word, line.source, _said(word, line)) for word, line in found))
 
 
 def given_to(config: ModprobeConfig, module: str, alias: str = "") -> tuple[Parameter, ...]:
     """What a module is loaded with, the command line's at the end; ``alias`` is what kmod found it by, if not by its name."""
+    if alias == WITHOUT_IDS:
+        # Our `install` line gives the last `ids=` itself.
+        source = next((line.source for line in config.installs(module)), SourceLine(ARGUMENT, 0))
+        return (*in_lines(config.options(module)), Parameter("ids", "", f"ids= ({ARGUMENT})", source))
     return in_lines(config.options(module, alias))
 
 
@@ -64,19 +76,27 @@ def given_to_built_in(cmdline: Cmdline, source: str, module: str) -> tuple[Param
 
 def words_of(cmdline: Cmdline, source: str) -> tuple[Parameter, ...]:
     """Every word that the kernel reads."""
-    return tuple(_parameters((word, SourceLine(source, 0)) for word in cmdline.arguments))
+    return tuple(_parameters((word, SourceLine(source, 0), word) for word in cmdline.arguments))
 
 
-def _parameters(words: t.Iterable[tuple[str, SourceLine]]) -> t.Iterator[Parameter]:
-    for word, source in words:
+def _parameters(words: t.Iterable[tuple[str, SourceLine, str]]) -> t.Iterator[Parameter]:
+    for word, source, line in words:
         name, value = name_and_value(word)
         if value is None and name == END:
             return
-        yield Parameter(name, value, word, source)
+        yield Parameter(name, value, word, source, line)
 
 
-def _source(begins: t.Sequence[tuple[int, SourceLine]], position: int) -> SourceLine:
-    return next(source for start, source in reversed(begins) if start <= position)
+def _line_at(begins: t.Sequence[tuple[int, Directive]], position: int) -> Directive:
+    return next(line for start, line in reversed(begins) if start <= position)
+
+
+def _said(word: str, line: Directive) -> str:
+    """The word with the line's own spelling of the module."""
+    before = line.written.split(None, 2)
+    if before[:1] != [line.command]:
+        return line.written or word
+    return " ".join((*before[:2], word))
 
 
 def named(parameters: t.Iterable[Parameter], name: str) -> tuple[Parameter, ...]:

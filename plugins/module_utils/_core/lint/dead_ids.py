@@ -43,29 +43,27 @@ def ids_given_twice(host: HostPolicy) -> t.Iterator[Finding]:
                 if not lost:
                     continue
                 devices = tuple(device.address for device in _matching(host, lost) if not _matches(device, kept))
-                said = (
-                    f"{given.source} sets ids={given.value} for {module}, and {last.source} sets ids={last.value}: only the last one counts"
-                )
-                said += f", so {listed(lost)} {'is' if len(lost) == 1 else 'are'} lost"
-                said += f" ({module} does not bind to {listed(devices)})" if devices else ""
+                said = f"{given.source} sets ids={given.value} for {given.said}, and {last.source} sets ids={last.value}"
+                said += f": only the last one counts, so {listed(lost)} {'is' if len(lost) == 1 else 'are'} lost"
+                said += f" ({given.said} does not bind to {listed(devices)})" if devices else ""
                 yield Finding("ids-twice", given.source, f"{said}. Write all IDs into one ids=, at {last.source}.", devices)
 
 
 def malformed_ids(host: HostPolicy) -> t.Iterator[Finding]:
     """Entries that are not hexadecimal `vendor:device[:…]`: vfio_pci_fill_ids() drops those with fewer than two numbers."""
     for _boot, root in host.roots:
-        for module, entries in given_ids(root.config).items():
+        for entries in given_ids(root.config).values():
             for given in entries:
                 if given.refused is not None:
                     kind, advice = ("ids-too-long", "Use driver_override rules.") if given.value else ("ids-without-value", "Remove it.")
                     yield Finding(
-                        kind, given.source, f"{given.source}: ids= of {module} {given.refused}, so {module} does not load. {advice}"
+                        kind, given.source, f"{given.source}: ids= of {given.said} {given.refused}, so {given.said} does not load. {advice}"
                     )
                 yield from (_malformed(entry, given) for entry in _entries(given) if not parse_entry(entry)[1])
 
 
 def _malformed(entry: str, given: GivenIds) -> Finding:
-    said = f"{given.source}: `{entry}` in ids= of {given.module}"
+    said = f"{given.source}: `{entry}` in ids= of {given.said}"
     parsed = parse_entry(entry)[0]
     if _ADDRESS.fullmatch(entry.strip()):
         advice = "is an address, but ids= takes vendor:device (lspci -n). Use a driver_override rule for one device."
@@ -86,7 +84,7 @@ def ids_without_device(host: HostPolicy) -> t.Iterator[Finding]:
             for entry in _entries(given):
                 parsed, whole = parse_entry(entry)
                 if parsed and whole and not _matching(host, (entry,)) and not _may_appear(host, parsed.vendor):
-                    said = f"{given.source} names {entry} in ids= of {given.module}, and no device of this host has that ID."
+                    said = f"{given.source} names {entry} in ids= of {given.said}, and no device of this host has that ID."
                     yield Finding("ids-without-device", given.source, f"{said} Correct it (lspci -n), or remove it.")
 
 
@@ -116,21 +114,22 @@ def softdeps_on_a_module_without_ids(host: HostPolicy) -> t.Iterator[Finding]:
                 if _is_given_something(host, boot, root, module, devices):
                     continue
                 names = listed(tuple(device.address for device in devices))
-                took = f"{names} will be bound to {entry.arguments[0]}" if names else f"this does not affect {entry.arguments[0]}"
-                said = f"{entry.source} loads {module} before {entry.arguments[0]}, but nothing makes {module} bind to a device: {took}."
-                advice = _way_to_bind(module, root, devices)
+                native, spelt = entry.spelt(entry.arguments[0]), entry.spelt(module)
+                took = f"{names} will be bound to {native}" if names else f"this does not affect {native}"
+                said = f"{entry.source} loads {spelt} before {native}, but nothing makes {spelt} bind to a device: {took}."
+                advice = _way_to_bind(module, spelt, root, devices)
                 yield Finding("softdep-without-ids", str(entry.source), f"{said} {advice}", tuple(device.address for device in devices))
 
 
-def _way_to_bind(module: str, root: Stage, devices: t.Sequence[Device]) -> str:
+def _way_to_bind(module: str, spelt: str, root: Stage, devices: t.Sequence[Device]) -> str:
     """The devices of one native may be for different purposes: an ID is named only if it is the only one, and no list exists."""
     ids = tuple(dict.fromkeys(device.id for device in devices))
     given = given_ids(root.config).get(module, ())
     if given:
         return f"Write the ID of the device that is meant (lspci -n) into ids= at {given[-1].source}, or a driver_override rule."
     if len(ids) > 1:
-        return f"Write `options {module} ids=` with the ID of the device that is meant (lspci -n), or a driver_override rule."
-    return f"Add `options {module} ids={ids[0] if ids else 'vendor:device'}` or a driver_override rule."
+        return f"Write `options {spelt} ids=` with the ID of the device that is meant (lspci -n), or a driver_override rule."
+    return f"Add `options {spelt} ids={ids[0] if ids else 'vendor:device'}` or a driver_override rule."
 
 
 def _vfio_before(entry: Directive, host: HostPolicy) -> t.Iterator[str]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Coldplug, LoadList
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot.policy_files import named_modules
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.policy_files import INITRAMFS_MODULES, named_modules
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameters import every_ids, in_lines
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pattern import is_pattern, matches
@@ -45,7 +45,7 @@ def unknown_modules(host: HostPolicy) -> t.Iterator[Finding]:
                 is_defined = name in aliases or (name in installs and entry.command != "install")
                 if _is_known(name, entry, host) or name in GONE or (takes_synonyms and (name in host.files.synonyms or is_defined)):
                     continue
-                yield _unknown(word, entry, host)
+                yield _unknown(entry.spelt(word), entry, host)
 
 
 def _is_judged(entry: Directive, host: HostPolicy) -> bool:
@@ -85,7 +85,7 @@ def _unknown(word: str, entry: Directive, host: HostPolicy) -> Finding:
 
 
 def _quoted(entry: Directive) -> str:
-    return f"`{' '.join((entry.command, *(argument.strip() for argument in entry.arguments)))}`"
+    return f"`{entry}`"
 
 
 def dashes_on_the_command_line(host: HostPolicy) -> t.Iterator[Finding]:
@@ -119,19 +119,21 @@ def refused_by_the_kernel_but_unknown(host: HostPolicy) -> t.Iterator[Finding]:
 
 def blacklisted_built_ins(host: HostPolicy) -> t.Iterator[Finding]:
     """A blacklist of a built-in module: it is not loaded, so it cannot be kept from being loaded."""
-    found: dict[tuple[str, str], list[str]] = {}
+    found: dict[tuple[str, str, str], list[str]] = {}
     for boot, root in host.roots:
         kernel = root.kernel
         for entry in root.config.directives:
             name = entry.arguments[0]
             is_site = host.is_site(entry.source.path) or not entry.source.line
             if entry.command == "blacklist" and is_site and name in kernel.builtins and name not in kernel.modules:
-                found.setdefault((str(entry.source), name), []).append(boot.release)
+                found.setdefault((str(entry.source), entry.spelt(name), str(entry)), []).append(boot.release)
         for name in boot.cmdline.refused:
             if name in kernel.builtins and name not in kernel.modules:
-                found.setdefault((boot.cmdline_source, name), []).append(boot.release)
-    for (source, name), releases in found.items():
-        said = f"{source} blacklists {name}, which is built into {listed(list(dict.fromkeys(releases)))}: a blacklist has no effect there."
+                argument = boot.cmdline.last("module_blacklist") or ""
+                found.setdefault((boot.cmdline_source, name, argument), []).append(boot.release)
+    for (source, name, line), releases in found.items():
+        where = listed(list(dict.fromkeys(releases)))
+        said = f"{source}: `{line}` names {name}, which is built into {where}: a blacklist has no effect there."
         advice = (
             "Claim its devices by driver_override and unbind them, or add initcall_blacklist= with its init function to the command line."
         )
@@ -140,17 +142,18 @@ def blacklisted_built_ins(host: HostPolicy) -> t.Iterator[Finding]:
 
 def options_of_built_ins(host: HostPolicy) -> t.Iterator[Finding]:
     """Options in a file for a built-in module: kmod does not load it, and the kernel reads its command line only."""
-    found: dict[tuple[str, str, tuple[str, ...]], list[str]] = {}
+    found: dict[Directive, list[str]] = {}
     for boot, root in host.roots:
         for entry in root.config.directives:
             name, kernel = entry.arguments[0], root.kernel
             if entry.command == "options" and entry.source.line and name in kernel.builtins and name not in kernel.modules:
                 is_ids = bool(every_ids(in_lines((entry,))))
                 if is_ids or host.is_site(entry.source.path):
-                    found.setdefault((str(entry.source), name, entry.arguments[1:]), []).append(boot.release)
-    for (source, name, options), releases in found.items():
-        where, written = listed(list(dict.fromkeys(releases))), " ".join(f"{name}.{option}" for option in options)
-        said = f"{source}: `options {name} {' '.join(options)}` has no effect if {name} is built in, as in {where}."
+                    found.setdefault(entry, []).append(boot.release)
+    for entry, releases in found.items():
+        source, name = str(entry.source), entry.spelt(entry.arguments[0])
+        where, written = listed(list(dict.fromkeys(releases))), " ".join(f"{name}.{option}" for option in entry.arguments[1:])
+        said = f"{source}: {_quoted(entry)} has no effect if {name} is built in, as in {where}."
         yield Finding("options-of-builtin", source, f"{said} Put {written} on the kernel's command line.")
 
 
@@ -180,7 +183,7 @@ def unknown_modules_in_lists(host: HostPolicy) -> t.Iterator[Finding]:
             continue
         nearest = host.nearest(name)
         advice = f"Did you mean {nearest}?" if nearest else "Check the spelling, or remove it."
-        said = f"{one.source} names the module {one.name}, which no installed kernel has ({listed(host.releases)})."
+        said = f"{one.source} names the module {one.said}, which no installed kernel has ({listed(host.releases)})."
         yield Finding("unknown-listed-module", one.source, f"{said} {advice}")
 
 
@@ -237,8 +240,9 @@ def _too_late(one: Listed, boot: Boot, image: Stage, host: HostPolicy) -> t.Iter
             for native in _early_natives(claim.device, module, image):
                 taken.setdefault(native, []).append(claim.device.address)
     for native, addresses in taken.items():
-        said = f"{one.source} loads {one.name} after udev has loaded {native}, which is in {image.place}, for {listed(addresses)}."
-        advice = f"Add `softdep {native} pre: {one.name}` to /etc/modprobe.d, or a driver_override rule, and rebuild the initramfs."
+        copied = f", a copy of {INITRAMFS_MODULES}," if "/conf/modules:" in one.source else ""
+        said = f"{one.source}{copied} loads {one.said} after udev has loaded {native}, which is in {image.place}, for {listed(addresses)}."
+        advice = f"Add `softdep {native} pre: {one.said}` to /etc/modprobe.d, or a driver_override rule, and rebuild the initramfs."
         yield Finding("listed-too-late", one.source, f"{said} {advice}", tuple(addresses))
 
 

@@ -12,12 +12,14 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.lint import (
     dead_names,
     dead_rules,
     ignored_lines,
+    masked,
     misplaced_files,
     misread_lines,
     misread_lists,
     misspelt_words,
     refused_values,
     stale_image,
+    switched_off,
     udev_mistakes,
     unloadable,
 )
@@ -84,9 +86,16 @@ CHECKS: tuple[Check, ...] = (
     misplaced_files.rules_that_udev_does_not_read,
     misplaced_files.files_in_misspelt_directories,
     misspelt_words.misspelt_words,
+    misspelt_words.other_values_of_our_word,
+    switched_off.policies_that_are_switched_off,
     misspelt_words.words_of_another_initramfs,
     misspelt_words.stray_words,
     refused_values.refused_values,
+    masked.masked_units,
+    masked.masked_rules,
+    masked.masked_stock_rules,
+    masked.masked_driverctl,
+    masked.masked_lists,
 )
 
 

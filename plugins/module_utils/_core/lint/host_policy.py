@@ -70,6 +70,12 @@ class GivenIds:
     value: str
     source: str
     refused: str | None = None
+    name: str = ""
+    """The module as the line spells it."""
+
+    @property
+    def said(self) -> str:
+        return self.name or self.module
 
 
 @dataclasses.dataclass(frozen=True)
@@ -196,7 +202,9 @@ class HostPolicy:
         for rule, driver in setting:
             for device in self.candidates(rule):
                 if rule.path in files:
-                    certain = any(one.rule == rule and one.certain for one in files[rule.path].overrides(device, boot.release))
+                    certain = any(
+                        one.rule == rule and one.certain for one in files[rule.path].overrides(device, boot.release, boot.cmdline)
+                    )
                 else:
                     certain = rule.matches(device, boot.release) is True
                 if certain and "$" not in driver and "%" not in driver:
@@ -287,4 +295,9 @@ def effective_ids(boot: Boot, stage: Stage) -> tuple[GivenIds, ...]:
 
 
 def _given(module: str, parameters: t.Iterable[Parameter]) -> tuple[GivenIds, ...]:
-    return tuple(GivenIds(module, one.value or "", str(one.source), why_refused(one)) for one in every_ids(parameters))
+    return tuple(GivenIds(module, one.value or "", str(one.source), why_refused(one), _spelt(module, one)) for one in every_ids(parameters))
+
+
+def _spelt(module: str, given: Parameter) -> str:
+    words = re.split(r"[\s.\"]+", given.line)
+    return next((word for word in words if normalize_module_name(word) == module), module)

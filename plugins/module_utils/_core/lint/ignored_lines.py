@@ -18,6 +18,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprob
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import Finding, listed
 
 if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Stage
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.policy_files import PolicyFile
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import Directive
     from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import HostPolicy
@@ -45,8 +46,12 @@ def installs_beside_softdeps(host: HostPolicy) -> t.Iterator[Finding]:
             softdeps = root.config.softdeps(module)
             if not softdeps or not (host.is_site(entry.source.path) or host.is_site(softdeps[0].source.path) or module in host.contenders):
                 continue
-            said = f"{entry.source}: kmod ignores `install {module} {entry.arguments[1]}` because of the softdep at {softdeps[0].source}."
-            advice = f"Remove one of the two; `blacklist {module}` keeps devices from loading it."
+            named = [word for word in softdeps[0].arguments[1:] if not word.strip().endswith(":")]
+            if not any(_is_found(word, root, host) for word in named):
+                # kmod counts a softdep that names no module as none.
+                continue
+            said = f"{entry.source}: kmod ignores `{entry}` because of the softdep at {softdeps[0].source}."
+            advice = f"Remove one of the two; `blacklist {entry.spelt(module)}` keeps devices from loading it."
             yield Finding("install-beside-softdep", str(entry.source), f"{said} {advice}")
 
 
@@ -64,11 +69,15 @@ def second_softdeps(host: HostPolicy) -> t.Iterator[Finding]:
             for other in others:
                 lost = tuple(word for word in _words(other) if first is None or word not in _words(first))
                 if first is not None and lost and (host.is_site(first.source.path) or host.is_site(other.source.path)):
-                    words = " ".join(word.strip() for word in other.arguments[1:])
-                    said = f"{other.source}: kmod ignores `softdep {module} {words}`: it applies only a module's first softdep line"
+                    said = f"{other.source}: kmod ignores `{other}`: it applies only a module's first softdep line"
                     before = "" if first.source.path == other.source.path else " in the order of the files' names"
                     advice = f"and {first.source} comes first{before}. Write both lists into one line."
                     yield Finding("second-softdep", str(other.source), f"{said}, {advice}")
+
+
+def _is_found(word: str, root: Stage, host: HostPolicy) -> bool:
+    name = normalize_module_name(word.strip())
+    return root.kernel.has(name) or name in host.files.synonyms or bool(root.config.aliases(name)) or bool(root.config.installs(name))
 
 
 def _words(entry: Directive) -> tuple[str, ...]:
@@ -91,12 +100,13 @@ def softdeps_without_effect(host: HostPolicy) -> t.Iterator[Finding]:
         for entry in root.config.directives:
             if entry.command != "softdep" or not host.is_site(entry.source.path):
                 continue
-            first, module = entry.arguments[1] if len(entry.arguments) > 1 else "", entry.arguments[0]
+            first = entry.arguments[1] if len(entry.arguments) > 1 else ""
+            module = entry.spelt(entry.arguments[0])
             if first.startswith(" "):
                 said = f"{entry.source}: there are two blanks before `{first.strip()}`, which makes kmod 30 ignore the softdep of {module}."
                 yield Finding("softdep-two-blanks", str(entry.source), f"{said} Use one blank.")
             elif first not in ("pre:", "post:"):
-                said = f"{entry.source}: `softdep {module} {first}` has no `pre:` or `post:` before {first}, so kmod ignores that word."
+                said = f"{entry.source}: `{entry}` has no `pre:` or `post:` before {first}, so kmod ignores that word."
                 yield Finding("softdep-without-place", str(entry.source), f"{said} Write `softdep {module} pre: {first}`.")
 
 

@@ -8,6 +8,7 @@ import difflib
 import re
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.off_word import ARGUMENT, OFF, WORD
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import Finding
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.misread_lines import IDENTIFIER
 
@@ -17,7 +18,7 @@ if t.TYPE_CHECKING:
 
 READ = (
     *("modprobe.blacklist", "module_blacklist", "initcall_blacklist", "modules_load", "rd.modules_load", "vfio_pci.ids", "pci_stub.ids"),
-    *("intel_iommu", "amd_iommu", "iommu", "rd.driver.pre", "rd.driver.post", "rd.driver.blacklist", "driver_async_probe"),
+    *(WORD, "intel_iommu", "amd_iommu", "iommu", "rd.driver.pre", "rd.driver.post", "rd.driver.blacklist", "driver_async_probe"),
 )
 """Words about drivers that are read; those of a module with `_` or `-`."""
 EXACT = ("modprobe.blacklist", "rd.driver.pre", "rd.driver.post", "rd.driver.blacklist")
@@ -42,6 +43,16 @@ def misspelt_words(host: HostPolicy) -> t.Iterator[Finding]:
                 why, meant = found
                 said = f"{boot.cmdline_source}: {why} `{argument}`, so it has no effect."
                 yield Finding("misspelt-word", boot.cmdline_source, f"{said} Write `{meant}`.")
+
+
+def other_values_of_our_word(host: HostPolicy) -> t.Iterator[Finding]:
+    """`vfio_variants=` with another value than `off`, or without one."""
+    for boot in host.boots:
+        for argument in boot.cmdline.arguments:
+            key, _equals, value = argument.replace('"', "").partition("=")
+            if key.replace("-", "_") == WORD and value != OFF:
+                said = f"{boot.cmdline_source}: `{argument}` has no effect, as `{ARGUMENT}` alone has one."
+                yield Finding("misspelt-word", boot.cmdline_source, f"{said} Write that, or remove it.")
 
 
 def _misspelt(argument: str) -> tuple[str, str] | None:

@@ -63,8 +63,14 @@ def _mistakes(line: UdevLine, written: t.Collection[str]) -> t.Iterator[Mistake]
     for check in CHECKS:
         yield from check(line)
     yield from _compared_override(line, written)
-    if not parse(line.text, line.path):
+    if not _is_understood(line):
         yield "udev-line-refused", f"udev does not understand this line and ignores all of it: {_shown(line.text)}."
+
+
+def _is_understood(line: UdevLine) -> bool:
+    """Whether udev keeps the line, if the labels that it jumps to are there."""
+    labels = "".join(f'\nLABEL="{key.value}"' for key in line.keys if key.name == "GOTO")
+    return any(rule.line == 1 for rule in parse(f"{line.text}{labels}", line.path))
 
 
 def _shown(text: str) -> str:

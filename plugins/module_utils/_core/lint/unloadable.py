@@ -64,15 +64,13 @@ def claimed_modules_that_nobody_may_load(host: HostPolicy) -> t.Iterator[Finding
     for boot, root in host.roots:
         for module, devices in _claimed(host, boot, root).items():
             names = listed(devices)
-            for source in root.config.blacklisted(module):
-                said = (
-                    f"{source} blacklists {module}, but the policy assigns {names} to it: udev and systemd-modules-load will not load it."
-                )
-                yield Finding("claimed-blacklisted", str(source), f"{said} Remove that line.", devices)
+            for line in root.config.blacklists(module):
+                said = f"{line.source}: `{line}`, but the policy assigns {names} to {line.spelt(module)}"
+                said += ": udev and systemd-modules-load will not load it."
+                yield Finding("claimed-blacklisted", str(line.source), f"{said} Remove that line.", devices)
             if module in boot.cmdline.refused:
-                said = (
-                    f"{boot.cmdline_source}: module_blacklist= names {module}, but the policy assigns {names} to it: it cannot be loaded."
-                )
+                argument = boot.cmdline.last("module_blacklist")
+                said = f"{boot.cmdline_source}: `{argument}`, but the policy assigns {names} to {module}: it cannot be loaded."
                 yield Finding("claimed-blacklisted", boot.cmdline_source, f"{said} Remove it from the command line.", devices)
 
 

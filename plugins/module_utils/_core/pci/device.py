@@ -16,6 +16,8 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.sysfs import DirectoryHandle
 
 DEVICES = "/sys/bus/pci/devices"
+# driver_override_show() in drivers/pci/pci-sysfs.c waits for the device's lock, which a driver holds that does not let the device go.
+OVERRIDE_TIMEOUT = 5.0
 DRIVERS = "/sys/bus/pci/drivers"
 ADDRESS = re.compile(r"[0-9a-f]{4,}:[0-9a-f]{2}:[0-1][0-9a-f]\.[0-7]")
 # Host, PCI-to-PCI, CardBus and semi-transparent bridges.  An ISA bridge or an NVSwitch (class 0680) has a type 0 header:
@@ -92,7 +94,9 @@ class Inventory:
 
     @classmethod
     def read(cls, host: Host) -> Inventory:
-        found = (_read_device(host, address) for address in host.names(DEVICES) if ADDRESS.fullmatch(address))
+        addresses = [address for address in host.names(DEVICES) if ADDRESS.fullmatch(address)]
+        overrides = host.attributes([f"{DEVICES}/{address}/driver_override" for address in addresses], OVERRIDE_TIMEOUT)
+        found = (_read_device(host, address, overrides.get(f"{DEVICES}/{address}/driver_override")) for address in addresses)
         return cls(tuple(device for device in found if device is not None), dict(_read_drivers(host)))
 
     def with_drivers_of(self, host: Host) -> Inventory:
@@ -128,10 +132,10 @@ def _read_drivers(host: Host) -> t.Iterator[tuple[str, Driver]]:
         yield name, Driver(name, host.link_name(f"{DRIVERS}/{name}/module"))
 
 
-def _read_device(host: Host, address: str) -> Device | None:
+def _read_device(host: Host, address: str, override: str | None) -> Device | None:
     try:
         with host.open_directory(f"{DEVICES}/{address}") as directory:
-            return _device(directory, address, _path(host, address))
+            return _device(directory, address, _path(host, address), override)
     except (HostError, FileNotFoundError):
         # The function was removed meanwhile.
         return None
@@ -143,11 +147,10 @@ def _path(host: Host, address: str) -> str | None:
     return f"/devices/{below}" if found else None
 
 
-def _device(directory: DirectoryHandle, address: str, path: str | None) -> Device:
+def _device(directory: DirectoryHandle, address: str, path: str | None, override: str | None) -> Device:
     entries = frozenset(directory.entries())
     ids = _Identity.read(directory)
     group = directory.link_name("iommu_group") if "iommu_group" in entries else None
-    override = directory.attribute("driver_override")
     # A kernel without NUMA has no such attribute.
     numa = _number(directory.attribute("numa_node"), -1) if "numa_node" in entries else -1
     virtual = (

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, cut, shown
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import ADDRESS, Device
 
 MODALIAS = re.compile(
@@ -24,6 +24,8 @@ LISTS = ("virtual_functions", "nodes")
 DERIVED = ("id", "vendor", "device", "subsystem_vendor", "subsystem_device", "class")
 # Properties of the host that device_info ran on, not of the card.
 IGNORED = ("bridge", "group_devices", "variant", "contenders", "kernels", "next_boot", "warnings")
+MOST = 8192
+"""Entries: the addresses of a PCI domain, with one function each."""
 KNOWN = frozenset(("address", "modalias", "revision", "boot_vga", *TEXTS, *NUMBERS, *LISTS, *DERIVED, *IGNORED))
 HINT = f"Give what device_info returns for a device, at least modalias, such as {SAMPLE}."
 
@@ -31,31 +33,34 @@ HINT = f"Give what device_info returns for a device, at least modalias, such as 
 def parse(value: t.Sequence[object], option: str = "hardware") -> tuple[Device, ...]:
     """The devices that an option describes, sorted by address.  Raises HostError, naming the entry and field, if one is not valid."""
     given = [_entry(entry, f"{option}[{number}]") for number, entry in enumerate(value)]
-    taken = [str(entry["address"]) for entry, _place in given if entry.get("address") is not None]
-    twice = (
-        next((address for number, address in enumerate(taken) if address in taken[:number]), None) if len(set(taken)) < len(taken) else None
-    )
-    if twice is not None:
-        raise HostError(f"{option}: {twice} is described twice.", "Give each function its own address, or none.")
+    taken: set[str] = set()
+    for entry, _place in given:
+        if entry.get("address") in taken:
+            raise HostError(f"{option}: {entry['address']} is described twice.", "Give each function its own address, or none.")
+        taken |= {str(entry["address"])} if entry.get("address") is not None else set()
+    if len(given) > MOST:
+        raise HostError(f"{option}: {len(given)} entries are too many.", f"Allowed are {MOST}.")
     free = (address for address in _made_up() if address not in taken)
     found = [_device(entry, place, str(entry.get("address") or next(free))) for entry, place in given]
     return tuple(sorted(found, key=lambda device: device.address))
 
 
 def _made_up() -> t.Iterator[str]:
-    """Addresses in a PCI domain that no host has."""
-    return (f"ffff:{bus:02x}:{slot:02x}.0" for bus in range(256) for slot in range(32))
+    """Addresses in a PCI domain that no host has, twice as many as entries are allowed."""
+    return (f"ffff:{bus:02x}:{slot:02x}.{function}" for function in range(2) for bus in range(256) for slot in range(32))
 
 
 def _entry(entry: object, place: str) -> tuple[t.Mapping[str, t.Any], str]:
     if not isinstance(entry, t.Mapping):
-        raise HostError(f"{place}: {entry!r} is not a description of a device.", HINT)
+        raise HostError(f"{place}: {shown(entry)} is not a description of a device.", HINT)
     unknown = sorted(str(field) for field in entry if field not in KNOWN)
     if unknown:
-        raise HostError(f"{place}: a device has no field {unknown[0]}.", HINT)
+        raise HostError(f"{place}: a device has no field {cut(unknown[0])}.", HINT)
     address = entry.get("address")
     if address is not None and (not isinstance(address, str) or not ADDRESS.fullmatch(address)):
-        raise HostError(f"{place}.address: {address!r} is not a PCI address.", "Write it in quotes, as in '0000:3b:00.0', or leave it out.")
+        raise HostError(
+            f"{place}.address: {shown(address)} is not a PCI address.", "Write it in quotes, as in '0000:3b:00.0', or leave it out."
+        )
     return entry, place
 
 
@@ -63,7 +68,7 @@ def _device(entry: t.Mapping[str, t.Any], place: str, address: str) -> Device:
     modalias = entry.get("modalias")
     match = MODALIAS.fullmatch(modalias) if isinstance(modalias, str) else None
     if match is None:
-        what = "is missing" if modalias is None else f"{modalias!r} is not a valid PCI modalias"
+        what = "is missing" if modalias is None else f"{shown(modalias)} is not a valid PCI modalias"
         raise HostError(f"{place}.modalias{':' if modalias is not None else ''} {what}.", f"It looks like {SAMPLE}.")
     vendor, device, subsystem_vendor, subsystem_device, base, sub, interface = (int(part, 16) for part in match.groups())
     found = Device(
@@ -102,7 +107,7 @@ def _refuse_disagreement(entry: t.Mapping[str, t.Any], device: Device, place: st
         given = entry.get(field)
         if given is not None and str(given).lower() != value:
             raise HostError(
-                f"{place}.{field}: {given!r} disagrees with the modalias, which says {value}.", "Leave it out, or correct one of them."
+                f"{place}.{field}: {shown(given)} disagrees with the modalias, which says {value}.", "Leave it out, or correct one of them."
             )
 
 
@@ -110,7 +115,7 @@ def _text(entry: t.Mapping[str, t.Any], field: str, place: str) -> str | None:
     value = entry.get(field)
     if value is None or (isinstance(value, str) and value.strip()):
         return value
-    raise HostError(f"{place}.{field}: {value!r} is not a name.", "Write a string, or leave it out.")
+    raise HostError(f"{place}.{field}: {shown(value)} is not a name.", "Write a string, or leave it out.")
 
 
 def _texts(entry: t.Mapping[str, t.Any], field: str, place: str) -> tuple[str, ...]:
@@ -119,21 +124,21 @@ def _texts(entry: t.Mapping[str, t.Any], field: str, place: str) -> tuple[str, .
         return ()
     if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value):
         return tuple(value)
-    raise HostError(f"{place}.{field}: {value!r} is not a list of strings.", "Write a list, or leave it out.")
+    raise HostError(f"{place}.{field}: {shown(value)} is not a list of strings.", "Write a list, or leave it out.")
 
 
 def _number(entry: t.Mapping[str, t.Any], field: str, place: str) -> int | None:
     value = entry.get(field)
     if value is None or (isinstance(value, int) and not isinstance(value, bool) and value >= 0):
         return value
-    raise HostError(f"{place}.{field}: {value!r} is not a number of 0 or more.", "Write an integer, or leave it out.")
+    raise HostError(f"{place}.{field}: {shown(value)} is not a number of 0 or more.", "Write an integer, or leave it out.")
 
 
 def _flag(entry: t.Mapping[str, t.Any], field: str, place: str) -> bool:
     value = entry.get(field)
     if value is None or isinstance(value, bool):
         return bool(value)
-    raise HostError(f"{place}.{field}: {value!r} is neither true nor false.", "Write true or false, or leave it out.")
+    raise HostError(f"{place}.{field}: {shown(value)} is neither true nor false.", "Write true or false, or leave it out.")
 
 
 def _revision(entry: t.Mapping[str, t.Any], place: str) -> int:
@@ -142,4 +147,4 @@ def _revision(entry: t.Mapping[str, t.Any], place: str) -> int:
         return 0
     if isinstance(value, str) and re.fullmatch(r"[0-9a-fA-F]{2}", value):
         return int(value, 16)
-    raise HostError(f"{place}.revision: {value!r} is not a revision.", "Write two hexadecimal digits in quotes: 'a1'.")
+    raise HostError(f"{place}.revision: {shown(value)} is not a revision.", "Write two hexadecimal digits in quotes: 'a1'.")

@@ -11,10 +11,11 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import fnmatch
+import math
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, cut, shown
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import ADDRESS
 
 if t.TYPE_CHECKING:
@@ -27,6 +28,8 @@ WILDCARD = re.compile(r"[*?\[]")
 GLOB = re.compile(r"[0-9a-f*?\[\]!-]+:[0-9a-f*?\[\]!-]+:[0-9a-f*?\[\]!.-]+")
 NUMBERS = ("vendor", "device", "subsystem_vendor", "subsystem_device")
 FIELDS = ("address", *NUMBERS, "class")
+MOST = 8192
+"""Selectors of one option: more than any host has functions."""
 FORMS = (
     "Allowed are an ID (10de:1db1, 10de:*, 10de:1db1:10de:1212), an address (0000:3b:00.0, 0000:3b:00.*), a class (class:0302), "
     f"a dictionary of {', '.join(FIELDS)}, or a list of these."
@@ -67,15 +70,35 @@ class Selector:
 
 def parse(value: object, option: str = "devices") -> tuple[Selector, ...]:
     """The selectors in an option's value.  Raises HostError, naming ``option``, if one is not valid."""
-    if isinstance(value, str):
-        return tuple(_parse_text(part, option) for part in value.split(","))
+    found: list[Selector] = []
+    for item in _items(value):
+        if isinstance(item, str):
+            parts = item.split(",", MOST)
+            found += [_parse_text(part, option) for part in parts[: MOST + 1 - len(found)]]
+        else:
+            found.append(_parse_one(item, option))
+        if len(found) > MOST:
+            raise HostError(f"{option}: there are more than {MOST} selectors.", "Use wildcards or a class: 10de:*, class:0302.")
+    return tuple(found)
+
+
+def _items(value: object) -> t.Iterator[object]:
+    """What is in lists in lists, in its order; not by recursion, because lists may be nested more deeply than Python calls functions."""
+    pending = [value]
+    while pending:
+        item = pending.pop()
+        if isinstance(item, (list, tuple)):
+            pending += reversed(item)
+        else:
+            yield item
+
+
+def _parse_one(value: object, option: str) -> Selector:
     if isinstance(value, t.Mapping):
-        return (_parse_fields(value, option),)
-    if isinstance(value, (list, tuple)):
-        return tuple(selector for item in value for selector in parse(item, option))
+        return _parse_fields(value, option)
     if isinstance(value, (int, float)) and not isinstance(value, bool):
-        raise HostError(f"{option}: the number {value} is not a valid selector.", _unquoted(value))
-    raise HostError(f"{option}: {value!r} is not a valid selector.", FORMS)
+        raise HostError(f"{option}: the number {shown(value)} is not a valid selector.", _unquoted(value))
+    raise HostError(f"{option}: {shown(value)} is not a valid selector.", FORMS)
 
 
 def parse_id(value: object, option: str) -> tuple[int, int]:
@@ -83,7 +106,9 @@ def parse_id(value: object, option: str) -> tuple[int, int]:
     parts = value.strip().lower().split(":") if isinstance(value, str) else []
     matches = [ID_PART.fullmatch(part) for part in parts]
     if len(matches) != 2 or matches[0] is None or matches[1] is None:
-        raise HostError(f"{option}: {value!r} is not a vendor and device ID.", "Write four hexadecimal digits for each, as in '10de:1db1'.")
+        raise HostError(
+            f"{option}: {shown(value)} is not a vendor and device ID.", "Write four hexadecimal digits for each, as in '10de:1db1'."
+        )
     return int(matches[0][1], 16), int(matches[1][1], 16)
 
 
@@ -112,7 +137,9 @@ def missing_error(inventory: Inventory, selector: Selector, option: str) -> Host
     """The error for a selector that matches no device of this host, with the nearest devices."""
     near = ", ".join(f"{device.address} ({device.id}, class {device.class_code:06x})" for device in _nearest(inventory, selector))
     advice = f"The nearest {'is' if near.count('(') == 1 else 'are'} {near}. " if near else ""
-    return HostError(f"{option}: {selector.text} matches no PCI device of this host.", f"{advice}Set allow_missing if this is intentional.")
+    return HostError(
+        f"{option}: {cut(selector.text)} matches no PCI device of this host.", f"{advice}Set allow_missing if this is intentional."
+    )
 
 
 def _nearest(inventory: Inventory, selector: Selector) -> tuple[Device, ...]:
@@ -134,10 +161,10 @@ def _parse_text(written: str, option: str) -> Selector:
     if "." in text or len(parts) == 3:
         return Selector(text, address=_address(text, option, written))
     if len(parts) not in (2, 4):
-        raise HostError(f"{option}: '{written}' is not a valid selector.", FORMS)
+        raise HostError(f"{option}: '{cut(written)}' is not a valid selector.", FORMS)
     numbers = [None if part == "*" else _number(part, option, written) for part in parts] + [None, None]
     if numbers[0] is None:
-        raise HostError(f"{option}: '{written}' does not name the vendor.", f"Name the vendor. {FORMS}")
+        raise HostError(f"{option}: '{cut(written)}' does not name the vendor.", f"Name the vendor. {FORMS}")
     return Selector(text, vendor=numbers[0], device=numbers[1], subsystem_vendor=numbers[2], subsystem_device=numbers[3])
 
 
@@ -145,18 +172,20 @@ def _parse_fields(value: t.Mapping[t.Any, t.Any], option: str) -> Selector:
     unknown = sorted(str(key) for key in value if key not in FIELDS)
     if unknown:
         known = "To pass on what device_info returned, take the addresses: [].address." if "modalias" in value else FORMS
-        raise HostError(f"{option}: a device has no field {unknown[0]}.", known)
+        raise HostError(f"{option}: a device has no field {cut(unknown[0])}.", known)
     given = {str(key): content for key, content in value.items() if content is not None}
     if not given:
         raise HostError(f"{option}: an empty dictionary is not a valid selector.", FORMS)
     for key, content in given.items():
         if not isinstance(content, str):
-            raise HostError(f"{option}: {key} is {content!r}, which is not a string.", f"Write it in quotes: {key}: '{_example(key)}'.")
+            raise HostError(
+                f"{option}: {key} is {shown(content)}, which is not a string.", f"Write it in quotes: {key}: '{_example(key)}'."
+            )
     text = ", ".join(f"{key}={content}" for key, content in given.items())
     clean = {key: content.strip().lower() for key, content in given.items()}
     numbers = {key: None if clean[key] == "*" else _number(clean[key], f"{option}.{key}", clean[key]) for key in NUMBERS if key in clean}
     if set(clean) <= set(NUMBERS) and not any(number is not None for number in numbers.values()):
-        raise HostError(f"{option}: '{text}' matches every device.", FORMS)
+        raise HostError(f"{option}: '{cut(text)}' matches every device.", FORMS)
     return Selector(
         text,
         address=_address(clean["address"], option, clean["address"]) if "address" in clean else None,
@@ -169,7 +198,7 @@ def _address(text: str, option: str, written: str) -> str:
     full = text if text.count(":") == 2 else f"0000:{text}"
     if not ADDRESS.fullmatch(full) and not (WILDCARD.search(full) and GLOB.fullmatch(full)):
         raise HostError(
-            f"{option}: '{written}' is not a PCI address.", "Write it as in 0000:3b:00.0; globs such as 0000:3b:00.* are allowed."
+            f"{option}: '{cut(written)}' is not a PCI address.", "Write it as in 0000:3b:00.0; globs such as 0000:3b:00.* are allowed."
         )
     return full
 
@@ -177,14 +206,14 @@ def _address(text: str, option: str, written: str) -> str:
 def _class(text: str, option: str, written: str) -> str:
     match = CLASS.fullmatch(text)
     if match is None:
-        raise HostError(f"{option}: '{written}' is not a PCI class.", "Write two, four or six hexadecimal digits: 03, 0302 or 030200.")
+        raise HostError(f"{option}: '{cut(written)}' is not a PCI class.", "Write two, four or six hexadecimal digits: 03, 0302 or 030200.")
     return match[1]
 
 
 def _number(text: str, option: str, written: str) -> int:
     match = ID_PART.fullmatch(text)
     if match is None:
-        raise HostError(f"{option}: '{written}' is not an ID: '{text}' is not four hexadecimal digits.", FORMS)
+        raise HostError(f"{option}: '{cut(written)}' is not an ID: '{cut(text)}' is not four hexadecimal digits.", FORMS)
     return int(match[1], 16)
 
 
@@ -193,6 +222,8 @@ def _example(field: str) -> str:
 
 
 def _unquoted(value: float) -> str:
+    if not math.isfinite(value) or abs(value) > 100 * 60:
+        return "Write a selector in quotes, as in '0000:3b:00.0'."
     # YAML 1.1 reads 0000:03:00.1 as a base 60 number: (0 * 60 + 3) * 60 + 0 + 0.1 = 180.1.
     bus, slot = divmod(int(value), 60)
     function = round((value - int(value)) * 10)

@@ -1,196 +1,213 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What uses a PCI function at the moment: processes, file systems, swap, network interfaces."""
+"""What a host would lose with a PCI function: its disks, network, console, guests, each as a clause with the guard that it concerns.
+
+Read for the few functions that are about to lose their driver, never for all of them.
+"""
 
 from __future__ import annotations
 
 import dataclasses
-import json
-import re
+import functools
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci import uses_mounts
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import DEVICES
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_console import console_uses
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_network import Network
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_processes import Processes, nvidia_nodes, nvidia_persistence
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_storage import Storage
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_tree import Below, Node, read_below
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
-    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device, Inventory
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_mounts import Entry
 
-MAX_DEPTH = 12
-IP_TIMEOUT = 10
-SYSTEM_MOUNTS = ("/", "/boot", "/boot/efi", "/efi", "/usr", "/var", "/etc")
-NVME_PATH = re.compile(r"(nvme\d+)c\d+(n\d+)")
-ANY_V4 = "00000000"
-ANY_V6 = "0" * 32
+UseGuard = t.Literal["root", "boot", "swap", "route", "connection", "console", "data_mounts", "in_use"]
+"""The guard that keeps the function for the sake of a use; `claim/guards.py` says what each is."""
+NETWORK_CLASS = 0x02
+OPEN_TIMEOUT = 5.0
 
 
 @dataclasses.dataclass(frozen=True)
 class Use:
-    """One use of a function, as a clause of a message.  Without a ``vital`` one the host would stop working or be unreachable."""
+    """One use of a function, as a clause of a message."""
 
     what: str
-    vital: bool = False
+    guard: UseGuard = "in_use"
 
 
 @dataclasses.dataclass(frozen=True)
-class Node:
-    """A device node that a driver created for a function, such as ``/dev/dri/card0``, with its ``major:minor``."""
+class Arguments:
+    """What kernels are given on their command lines, now and at the next boot: consoles, and disks with where they are named."""
 
-    name: str
-    number: str | None = None
-    sysfs: str = ""
-    is_block: bool = False
-
-
-def uses_of(host: Host, device: Device) -> tuple[Use, ...]:
-    """Everything that uses the function at the moment, vital uses first."""
-    nodes = device_nodes(host, device)
-    interfaces = network_interfaces(host, device)
-    if device.driver is not None and device.iommu_group is not None:
-        nodes = (*nodes, Node(f"/dev/vfio/{device.iommu_group}"))
-    found = [
-        *_network_uses(host, interfaces),
-        *_block_uses(host, nodes),
-        *_process_uses(host, {node.name for node in nodes}),
-    ]
-    if device.virtual_functions:
-        found.append(Use(f"it has {len(device.virtual_functions)} virtual functions, which would be lost"))
-    return tuple(sorted(found, key=lambda use: not use.vital))
+    consoles: tuple[str, ...] = ()
+    roots: tuple[tuple[str, str], ...] = ()
+    servers: tuple[str, ...] = ()
+    """Of a root file system on NFS."""
 
 
-def device_nodes(host: Host, device: Device) -> tuple[Node, ...]:
-    """The device nodes of everything below the function, including its disks' partitions and what is stacked on them."""
-    nodes: dict[str, Node] = {}
-    for folder in _folders(host, f"{DEVICES}/{device.address}", 0):
-        _add_node(host, folder, nodes)
-        # With native multipath a controller has a hidden path (nvme0c0n1), and the disk (nvme0n1) is elsewhere in sysfs.
-        path = NVME_PATH.fullmatch(folder.rpartition("/")[2])
-        if path:
-            _add_node(host, f"/sys/class/block/{path[1]}{path[2]}", nodes)
-    return tuple(nodes.values())
+class HostUses:
+    """What the host's functions are used for.  What concerns the whole host is read once."""
+
+    def __init__(self, host: Host, inventory: Inventory, arguments: Arguments = Arguments()) -> None:
+        self._host = host
+        self._inventory = inventory
+        self._arguments = arguments
+        interfaces = (node[4:] for device in inventory.devices for node in device.nodes if node.startswith("net/"))
+        self._network = Network(host, frozenset(interfaces))
+        self._processes = Processes(host)
+
+    def of(self, device: Device) -> tuple[Use, ...]:
+        """Everything that uses the function, or one of its virtual functions, at the moment or at boot."""
+        functions = [device, *(found for address in device.virtual_functions for found in (self._inventory.get(address),) if found)]
+        below = read_below(self._host, [f"{DEVICES}/{function.address}" for function in functions])
+        found = [*self._below(below), *self._functions(device, functions, below)]
+        found += [Use(clause, "console") for clause in console_uses(self._host, device, below, self._arguments.consoles)]
+        return tuple(dict.fromkeys(found))
+
+    def below(self, folder: str) -> tuple[Use, ...]:
+        """Everything that uses a device of any bus, by its folder in sysfs."""
+        return tuple(dict.fromkeys(self._below(read_below(self._host, [folder]))))
+
+    def console_only(self, device: Device) -> tuple[Use, ...]:
+        """Of a function without a driver: the console, which the firmware may have put on it."""
+        clauses = console_uses(self._host, device, Below(), ())
+        return tuple(Use(clause, "console") for clause in clauses)
+
+    # --
+
+    def _below(self, below: Below) -> t.Iterator[Use]:
+        yield from self._disks(below)
+        yield from self._interfaces(below)
+        yield from (Use(clause) for clause in self._processes.using(below.nodes.values()))
+        if below.mediated:
+            yield Use(f"it has {_count(below.mediated, 'mediated device')} ({below.mediated[0]})")
+        if not below.complete:
+            yield Use("what is below it in sysfs cannot be read completely, so whether the host depends on it cannot be determined", "root")
+
+    def _functions(self, device: Device, functions: t.Sequence[Device], below: Below) -> t.Iterator[Use]:
+        nodes = [Node(name) for function in functions for name in self._nodes_of_driver(function)]
+        yield from (Use(clause) for clause in self._processes.using(nodes, [function.address for function in functions]))
+        if device.virtual_functions:
+            yield Use(f"it has {_count(device.virtual_functions, 'virtual function')}, which would be lost")
+        for function in functions:
+            if function.driver == "nvidia":
+                yield from self._nvidia(function)
+            if function.driver == "cxl_pci" and any(name.startswith("region") for name in self._host.names("/sys/bus/cxl/devices")):
+                yield Use("memory of the host may be on it (CXL)")
+            if function.driver is not None and function.class_code >> 16 == NETWORK_CLASS and below.hidden_interfaces:
+                yield Use("it has a network interface in another network namespace")
+
+    def _nodes_of_driver(self, function: Device) -> t.Iterator[str]:
+        if function.driver is not None and function.iommu_group is not None:
+            yield f"/dev/vfio/{function.iommu_group}"
+            yield f"/dev/vfio/noiommu-{function.iommu_group}"
+        if function.driver == "nvidia":
+            yield from nvidia_nodes(self._host, function.address) or ()
+        if function.driver == "nvidia-nvswitch":
+            yield from (f"/dev/nvidia-nvswitch{number}" for number in range(16))
+
+    def _nvidia(self, function: Device) -> t.Iterator[Use]:
+        if nvidia_nodes(self._host, function.address) is None:
+            yield Use(f"which device node nvidia has made for {function.address}, and so whether it is in use, cannot be determined")
+        clause = nvidia_persistence(self._host, function.address, self._processes)
+        if clause is not None:
+            yield Use(clause)
+
+    # -- disks
+
+    @functools.cached_property
+    def _entries(self) -> tuple[Entry, ...]:
+        return uses_mounts.read_entries(self._host, self._arguments.roots)
+
+    @functools.cached_property
+    def _storage(self) -> Storage:
+        return Storage(self._host, self._entries)
+
+    def _disks(self, below: Below) -> t.Iterator[Use]:
+        known: set[str] = set()
+        for entry in self._entries if below.disks or below.virtio else ():
+            node = self._storage.holds(entry, below)
+            if node is not None:
+                sure = node.name in self._storage.backing(entry).names or node.number in self._storage.backing(entry).numbers
+                known.add(node.name)
+                yield Use(entry.what if sure else f"{entry.what}, and {node.name} may be a part of it", entry.guard)
+            elif self._storage.backing(entry).tags and self._has_shared_folder(below, self._storage.backing(entry).tags):
+                yield Use(entry.what, entry.guard)
+        for node in below.disks:
+            # A disk with partitions, or of which another one is made, is always held.
+            is_divided = any(other.folder.startswith(f"{node.folder}/") for other in below.disks) or self._host.names(
+                f"{node.folder}/holders"
+            )
+            if node.name not in known and not is_divided and self._host.is_held(node.name, node.number, OPEN_TIMEOUT):
+                yield self._held(node)
+
+    def _held(self, node: Node) -> Use:
+        """A disk that the kernel has opened exclusively: for a file system, a pool, an array or a target that no list names."""
+        unknown = next(
+            (entry for entry in self._entries if self._storage.backing(entry).pools or self._storage.backing(entry).unknown), None
+        )
+        if unknown is not None:
+            return Use(f"the kernel has {node.name} in use, perhaps since {unknown.what}", unknown.guard)
+        return Use(f"the kernel has {node.name} in use for a file system, a pool, an array or a target", "data_mounts")
+
+    def _has_shared_folder(self, below: Below, tags: t.Collection[str]) -> bool:
+        """Whether one of its virtio devices is a shared folder with one of these tags, or with one that is not known."""
+        for folder in below.virtio:
+            driver = self._host.link_name(f"{folder}/driver")
+            if driver in ("virtiofs", "virtio_fs", "9pnet_virtio"):
+                tag = self._host.text_or_none(f"{folder}/mount_tag") or self._host.text_or_none(f"{folder}/tag")
+                if tag is None or tag.strip("\0") in tags:
+                    return True
+        return False
+
+    # -- network
+
+    def _interfaces(self, below: Below) -> t.Iterator[Use]:
+        if not below.interfaces:
+            return
+        network = self._network
+        own = network.above(below.interfaces)
+        for interface in network.default_interfaces:
+            if network.carries(own, interface):
+                yield Use(f"{interface} carries the default route", "route")
+        for carrier in network.connection_interfaces():
+            if carrier is None:
+                yield Use("over which interface this SSH connection runs cannot be determined, and it may be this one", "connection")
+            elif network.carries(own, carrier):
+                yield Use(f"{carrier} carries this SSH connection ({network.connection_address()})", "connection")
+        yield from self._remote_disks(own)
+        yield from self._plain_interfaces(below, own)
+
+    def _remote_disks(self, own: tuple[str, ...]) -> t.Iterator[Use]:
+        for server in self._arguments.servers:
+            if any(self._network.carries(own, name) for name in self._network.interfaces_to(server)):
+                yield Use(f"the root file system is on {server}", "root")
+        up = next((name for name in own if self._network.is_up(name)), None)
+        for entry in self._entries if up is not None else ():
+            backing = self._storage.backing(entry)
+            via = {name for server in backing.servers for name in self._network.interfaces_to(server)} | backing.interfaces
+            if backing.any_interface or (backing.servers and not via):
+                yield Use(f"{entry.what}, over which interface cannot be determined, and {up} may be it", entry.guard)
+            elif any(self._network.carries(own, name) for name in via):
+                yield Use(f"{entry.what}, over {', '.join(sorted(via))}", entry.guard)
+
+    def _plain_interfaces(self, below: Below, own: tuple[str, ...]) -> t.Iterator[Use]:
+        for interface in own:
+            address = self._network.has_address(interface)
+            if address is not None:
+                yield Use(f"{interface} has the address {address}")
+        for interface in below.interfaces:
+            upper = [name for name in self._network.above([interface]) if name != interface]
+            if upper and self._network.is_up(interface):
+                yield Use(f"{interface} is a part of {upper[0]}")
+        for name in self._host.names("/sys/kernel/config/netconsole"):
+            target = self._host.text_or_none(f"/sys/kernel/config/netconsole/{name}/dev_name")
+            if target in own and self._host.text_or_none(f"/sys/kernel/config/netconsole/{name}/enabled") != "0":
+                yield Use(f"the kernel's messages are sent over {target} (netconsole)", "console")
 
 
-def _add_node(host: Host, folder: str, nodes: dict[str, Node]) -> None:
-    uevent = dict(line.split("=", 1) for line in (host.text_or_none(f"{folder}/uevent") or "").splitlines() if "=" in line)
-    name = f"/dev/{uevent.get('DEVNAME', '')}"
-    if "DEVNAME" not in uevent or name in nodes:
-        return
-    is_block = host.link_name(f"{folder}/subsystem") == "block"
-    nodes[name] = Node(name, host.text_or_none(f"{folder}/dev"), folder, is_block)
-    if is_block:
-        for partition in host.names(folder):
-            if host.exists(f"{folder}/{partition}/partition"):
-                _add_node(host, f"{folder}/{partition}", nodes)
-        for holder in host.names(f"{folder}/holders"):
-            _add_node(host, f"/sys/class/block/{holder}", nodes)
-
-
-def _folders(host: Host, folder: str, depth: int) -> t.Iterator[str]:
-    yield folder
-    if depth == MAX_DEPTH:
-        return
-    for name in host.names(folder):
-        below = f"{folder}/{name}"
-        if host.link(below) is None and host.is_dir(below):
-            yield from _folders(host, below, depth + 1)
-
-
-def network_interfaces(host: Host, device: Device) -> tuple[str, ...]:
-    """The names of the function's network interfaces, and of the bridges, bonds and VLANs above them."""
-    here = f"{DEVICES}/{device.address}"
-    parents = [here, *(f"{here}/{name}" for name in host.names(here) if name.startswith("virtio"))]
-    found: list[str] = []
-    pending = [name for parent in parents for name in host.names(f"{parent}/net")]
-    while pending:
-        interface = pending.pop()
-        if interface not in found:
-            found.append(interface)
-            links = host.names(f"/sys/class/net/{interface}")
-            pending += [name[len("upper_") :] for name in links if name.startswith("upper_")]
-    return tuple(found)
-
-
-def _network_uses(host: Host, interfaces: tuple[str, ...]) -> t.Iterator[Use]:
-    if not interfaces:
-        return
-    routes = default_route_interfaces(host)
-    addresses = interface_addresses(host)
-    managed = _connection_address(host)
-    for interface in interfaces:
-        if interface in routes:
-            yield Use(f"{interface} carries the default route", vital=True)
-        elif managed is not None and managed in addresses.get(interface, ()):
-            yield Use(f"{interface} carries this SSH connection ({managed})", vital=True)
-        elif addresses.get(interface):
-            yield Use(f"{interface} has the address {addresses[interface][0]}")
-
-
-def default_route_interfaces(host: Host) -> frozenset[str]:
-    """The interfaces with a default route, IPv4 or IPv6."""
-    v4 = [line.split() for line in (host.text_or_none("/proc/net/route") or "").splitlines()[1:]]
-    v6 = [line.split() for line in (host.text_or_none("/proc/net/ipv6_route") or "").splitlines()]
-    found = {fields[0] for fields in v4 if len(fields) > 7 and fields[1] == ANY_V4 and fields[7] == ANY_V4}
-    found |= {fields[9] for fields in v6 if len(fields) > 9 and fields[0] == ANY_V6 and fields[1] == "00" and fields[9] != "lo"}
-    return frozenset(found)
-
-
-def interface_addresses(host: Host) -> t.Mapping[str, tuple[str, ...]]:
-    """The global addresses of each interface; empty if the host has no ``ip`` command."""
-    if host.which("ip") is None:
-        return {}
-    try:
-        links = json.loads(host.run(["ip", "-json", "address", "show"], IP_TIMEOUT).stdout or "[]")
-    except (HostError, ValueError):
-        return {}
-    return {
-        link["ifname"]: tuple(entry["local"] for entry in link.get("addr_info", ()) if entry.get("scope") == "global" and "local" in entry)
-        for link in links
-        if "ifname" in link
-    }
-
-
-def _connection_address(host: Host) -> str | None:
-    """This host's address in the SSH connection that this process descends from.  Parents are searched because sudo drops the variable."""
-    process = "self"
-    for _step in range(32):
-        environment = host.text_or_none(f"/proc/{process}/environ") or ""
-        for variable in environment.split("\0"):
-            if variable.startswith("SSH_CONNECTION="):
-                fields = variable.split("=", 1)[1].split()
-                return fields[2] if len(fields) == 4 else None
-        status = host.text_or_none(f"/proc/{process}/stat") or ""
-        fields = status.rpartition(")")[2].split()
-        if len(fields) < 2 or fields[1] in ("0", "1"):
-            return None
-        process = fields[1]
-    return None
-
-
-def _block_uses(host: Host, nodes: tuple[Node, ...]) -> t.Iterator[Use]:
-    disks = [node for node in nodes if node.is_block]
-    names, numbers = {node.name for node in disks}, {node.number for node in disks}
-    if not disks:
-        return
-    for line in (host.text_or_none("/proc/self/mountinfo") or "").splitlines():
-        fields, _dash, tail = line.partition(" - ")
-        where, source = fields.split()[4], tail.split()[1] if len(tail.split()) > 1 else ""
-        if fields.split()[2] in numbers or source in names:
-            yield Use(f"{source} is mounted at {where}", vital=where in SYSTEM_MOUNTS)
-    for line in (host.text_or_none("/proc/swaps") or "").splitlines()[1:]:
-        if line.split()[0] in names:
-            yield Use(f"{line.split()[0]} is in use as swap", vital=True)
-
-
-def _process_uses(host: Host, names: set[str]) -> t.Iterator[Use]:
-    if not names:
-        return
-    for process in host.names("/proc"):
-        if not process.isdecimal() or int(process) == host.process_id:
-            continue
-        try:
-            handles = host.names(f"/proc/{process}/fd")
-        except HostError:
-            continue
-        opened = {host.link(f"/proc/{process}/fd/{handle}") for handle in handles}
-        for name in sorted(names & {path for path in opened if path}):
-            yield Use(f"process {process} ({host.text_or_none(f'/proc/{process}/comm') or '?'}) has {name} open")
+def _count(things: t.Sized, what: str) -> str:
+    return f"{len(things)} {what}{'' if len(things) == 1 else 's'}"

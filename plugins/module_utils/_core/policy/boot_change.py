@@ -141,10 +141,21 @@ def _with_arguments(boot: Boot, arguments: t.Sequence[str]) -> Boot:
     cmdline = Cmdline(tuple(arguments))
 
     def changed(stage: Stage) -> Stage:
-        lines = tuple(line for line in stage.config.directives if str(line.source) != boot.cmdline_source)
-        return dataclasses.replace(stage, config=ModprobeConfig(lines).with_cmdline(cmdline, boot.cmdline_source))
+        own = tuple(line for line in stage.config.directives if str(line.source) != boot.cmdline_source)
+        given = (line for line in stage.config.directives if str(line.source) == boot.cmdline_source)
+        # Those of the initramfs's programs are not read from the command line by kmod.
+        kept = (line for line in given if line.command == "blacklist" and _still_asked_for(line, boot.cmdline, cmdline))
+        return dataclasses.replace(stage, config=ModprobeConfig(own).with_cmdline(cmdline, boot.cmdline_source).with_more(kept))
 
     return dataclasses.replace(_with_stages(boot, changed), cmdline=cmdline)
+
+
+def _still_asked_for(line: Directive, before: Cmdline, after: Cmdline) -> bool:
+    key = line.written.partition("=")[0]
+    if line.written in {argument for _name, argument in before.blacklisting}:
+        return False
+    names = {normalize_module_name(name) for value in after.values(key) for name in value.replace(",", " ").split()}
+    return line.arguments[0] in names
 
 
 # -- additions

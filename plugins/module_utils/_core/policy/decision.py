@@ -63,7 +63,7 @@ class Decision:
 
 def supplemented(claims: t.Sequence[Claim], kernels: t.Sequence[Kernel]) -> tuple[Kernel, ...]:
     """The kernels, each with the claimed modules that only another of them has: the policy is one for all kernels."""
-    names = {claim_facts.FALLBACK} | {normalize_module_name(claim.driver) for claim in claims if claim.driver != claim_facts.AUTO}
+    names = {claim_facts.FALLBACK} | {normalize_module_name(claim.driver) for claim in claims if claim.driver not in claim_facts.KEYWORDS}
     known = sorted(name for name in names if any(kernel.has(name) for kernel in kernels))
     return tuple(kernel.with_pending([PendingModule(name) for name in known if not kernel.has(name)]) for kernel in kernels)
 

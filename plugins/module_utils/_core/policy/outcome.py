@@ -156,7 +156,7 @@ def _to_blame(lost: Outcome, plan: PolicyPlan, facts: PolicyFacts) -> SuggestedC
     """The first line of somebody else without which the driver wins, as far as that can be seen."""
     boot = _without_doubts(lost.boot)
     # An override that came to nothing does not explain who has the device in the end.
-    overrides = boot.stages[-1].rules.overrides(lost.device, boot.release)
+    overrides = boot.stages[-1].rules.overrides(lost.device, boot.release, boot.cmdline)
     also = {str(found.rule): f"driver_override={found.driver}" for found in overrides if found.driver not in (None, lost.driver)}
     for change in removals(boot, lost.winner, also, plan.policy.paths.all):
         after = forecast(facts.inventory.devices, change.boot, only=(lost.device,))[lost.device.address]

@@ -11,6 +11,7 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import unknown_module_error
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.off_word import ARGUMENT
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy import texts
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import Decision, natives_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.ids import (
@@ -20,7 +21,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.policy.ids imp
     make_softdeps,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.policy import Policy, PolicyPaths
-from ansible_collections.vfio.variants.plugins.module_utils._core.policy.rules import rule_lines
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.rules import native_lines, rule_lines
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
@@ -35,6 +36,8 @@ class PolicyPlan:
     policy: Policy
     decisions: tuple[Decision, ...]
     warnings: tuple[str, ...]
+    blacklisted: tuple[str, ...] = ()
+    """The native modules that it blacklists."""
 
 
 def make_plan(request: PolicyRequest, decisions: t.Sequence[Decision], facts: PolicyFacts) -> PolicyPlan:
@@ -47,12 +50,14 @@ def make_plan(request: PolicyRequest, decisions: t.Sequence[Decision], facts: Po
     _check_blacklist(request, decisions, blacklisted, facts)
     softdeps = make_softdeps(before, facts.configs, paths.softdeps)
     ids = ids_by_module(decisions)
-    rules = rule_lines(decisions, _sharing(decisions, facts, blacklisted))
+    unswitchable = dict(_unswitchable(ids, facts))
+    rules = rule_lines(decisions, _sharing(decisions, facts, blacklisted), _similar(decisions, facts))
+    undoing = native_lines(decisions, _blacklisted_natives(decisions, natives, blacklisted, facts))
     modules = frozenset(choice.module for decision in decisions for choice in decision.choices)
     files = {
         paths.softdeps: texts.softdeps(request.name, softdeps.lines),
-        paths.modprobe: texts.modprobe(request.name, ids, blacklisted),
-        paths.rules: texts.rules(request.name, rules),
+        paths.modprobe: texts.modprobe(request.name, ids, blacklisted, ids.keys() - unswitchable.keys()),
+        paths.rules: texts.rules(request.name, rules, undoing),
         paths.early: texts.early(request.name, ids),
         paths.hook: texts.hook(request.name, modules) if facts.initramfs_tools else None,
         paths.dracut: texts.dracut(request.name, modules, _packed(paths, softdeps.lines, ids, blacklisted, rules))
@@ -61,7 +66,8 @@ def make_plan(request: PolicyRequest, decisions: t.Sequence[Decision], facts: Po
     }
     policy = Policy(request.name, {path: content for path, content in files.items() if content is not None}, modules)
     _refuse_hiding(policy, facts)
-    return PolicyPlan(policy, tuple(decisions), (*_missing_warnings(decisions), *softdeps.warnings))
+    warnings = (*_missing_warnings(decisions), *softdeps.warnings, *unswitchable.values())
+    return PolicyPlan(policy, tuple(decisions), warnings, blacklisted)
 
 
 def _natives(request: PolicyRequest, decisions: t.Sequence[Decision], facts: PolicyFacts) -> dict[str, tuple[str, ...]]:
@@ -103,6 +109,30 @@ def _by_strategy(
     return {native: tuple(sorted(modules)) for native, modules in sorted(before.items())}, tuple(sorted(blacklisted))
 
 
+def _unswitchable(ids: t.Collection[str], facts: PolicyFacts) -> t.Iterator[tuple[str, str]]:
+    """The modules that get no `install` line of ours, each with a warning: kmod runs only the first, and none beside a softdep."""
+    for module in ids:
+        lines = (line for config in facts.configs.values() for line in (*config.softdeps(module), *config.installs(module)))
+        other = next(lines, None)
+        if other is not None:
+            what = f"`{other.command}` line for {module} is in the way"
+            yield module, f"{ARGUMENT} on the kernel's command line will not switch off the ids of {module}: {other.source}, whose {what}."
+
+
+def _blacklisted_natives(
+    decisions: t.Sequence[Decision], natives: t.Mapping[str, t.Sequence[str]], blacklisted: t.Collection[str], facts: PolicyFacts
+) -> dict[str, tuple[str, ...]]:
+    """By address, the natives that nothing but this policy keeps out, in the order in which a card's event would load them."""
+    others = {native for native in blacklisted if any(config.blacklisted(native) for config in facts.configs.values())}
+    return {
+        decision.device.address: tuple(
+            native for native in natives.get(decision.device.address, ()) if native in blacklisted and native not in others
+        )
+        for decision in decisions
+        if decision.strategy == "blacklist"
+    }
+
+
 def _check_blacklist(request: PolicyRequest, decisions: t.Sequence[Decision], blacklisted: t.Sequence[str], facts: PolicyFacts) -> None:
     """A blacklist takes the native driver from every device of the host, claimed or not."""
     if request.allow_shared_native:
@@ -128,6 +158,17 @@ def _sharing(decisions: t.Sequence[Decision], facts: PolicyFacts, blacklisted: t
         decision.device.address
         for decision in overriding
         if any(cards.get(native, 0) > 1 for native in natives_of(decision, facts) if native not in blacklisted)
+    )
+
+
+def _similar(decisions: t.Sequence[Decision], facts: PolicyFacts) -> frozenset[str]:
+    """Claimed cards for which there is an unclaimed one with the same vendor and device, but of another subsystem or class."""
+    claimed = {decision.device.address for decision in decisions}
+    others = [device for device in facts.inventory.devices if device.address not in claimed]
+    return frozenset(
+        decision.device.address
+        for decision in decisions
+        if any(other.id == decision.device.id and other.identity != decision.device.identity for other in others)
     )
 
 

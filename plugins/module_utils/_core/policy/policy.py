@@ -10,8 +10,8 @@ import posixpath
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_change import FileChange, FileState
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, cut
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_change import FileChange, FileState, needed
 
 DEFAULT_NAME = "vfio-variants"
 # The name becomes part of file names that modprobe, udev and the generators' run-parts all accept.
@@ -94,6 +94,33 @@ class Policy:
             self._refuse_foreign(path, existing.get(path))
         return tuple(FileChange(path, existing.get(path), self._wanted(path)) for path in self.paths.all)
 
+    def steps(self, existing: t.Mapping[str, FileState | None]) -> tuple[FileChange, ...]:
+        """The changes in an order of which each beginning is safe: whenever it stops, no device is without any driver at the next boot.
+
+        A blacklist that is no longer wanted goes first, while the rules that give its devices to another driver are there, and a new
+        one comes last, when they are.  What adds to the policy precedes what is taken out of it, since a device that is given to a
+        driver by two means gets it all the same.  Images get the modules before the rules that ask for them.
+        """
+        changes = {change.path: change for change in self.changes(existing)}
+        blacklists = changes.pop(self.paths.modprobe)
+        between = self._without_new_blacklists(blacklists)
+        first = (
+            (FileChange(blacklists.path, blacklists.before, between),) if _blacklisted(blacklists.before) - _blacklisted(between) else ()
+        )
+        last = FileChange(blacklists.path, between if first else blacklists.before, blacklists.after)
+        others = [changes[path] for path in (self.paths.hook, self.paths.dracut, self.paths.rules, self.paths.softdeps, self.paths.early)]
+        added = [change for change in others if change.after is not None]
+        removed = [change for change in reversed(others) if change.after is None]
+        return needed((*first, *added, last, *removed))
+
+    def _without_new_blacklists(self, change: FileChange) -> FileState | None:
+        """The new modprobe file, with only those of its blacklists that the old one has."""
+        if change.after is None:
+            return None
+        new = _blacklisted(change.after) - _blacklisted(change.before)
+        lines = change.after.content.decode().splitlines(keepends=True)
+        return FileState("".join(line for line in lines if line.strip() not in new).encode(), change.after.mode)
+
     def content(self, path: str) -> bytes | None:
         """What a file of the policy holds, None where there is none."""
         content = self.files.get(path)
@@ -115,6 +142,12 @@ class Policy:
         )
 
 
+def _blacklisted(state: FileState | None) -> frozenset[str]:
+    """The lines that blacklist a module."""
+    lines = () if state is None else state.content.decode("utf-8", "replace").splitlines()
+    return frozenset(line.strip() for line in lines if line.startswith("blacklist "))
+
+
 def absent(name: str) -> Policy:
     """The policy that leaves nothing behind."""
     return Policy(name, {}, frozenset())
@@ -123,7 +156,7 @@ def absent(name: str) -> Policy:
 def check_name(name: str) -> str:
     if not NAME.fullmatch(name):
         raise HostError(
-            f"name: '{name}' cannot name a policy.",
+            f"name: '{cut(name)}' cannot name a policy.",
             "Use up to 64 lower-case letters, digits, dashes and underscores, a letter or digit first.",
         )
     return name

@@ -22,14 +22,30 @@ if t.TYPE_CHECKING:
 Keys = tuple[str, ...]
 
 
-def rule_lines(decisions: t.Sequence[Decision], sharing: t.Container[str] = ()) -> tuple[str, ...]:
+def rule_lines(decisions: t.Sequence[Decision], sharing: t.Container[str] = (), similar: t.Container[str] = ()) -> tuple[str, ...]:
     """One line for each selector, card and driver; where kernels differ in the driver, one for each driver.
 
     Each line pins the vendor and device that the claim found, so that after a renumbering no other card is taken.
-    ``sharing`` are the addresses of cards whose native driver another card's event may load.
+    ``sharing`` are the addresses of cards whose native driver another card's event may load, ``similar`` those of cards that have
+    their vendor and device in common with an unclaimed card: a rule for an address pins their subsystem and class as well.
     """
-    first = (line for decision in decisions if decision.device.address in sharing for line in _lines_at_any_event(decision))
-    return (*first, *_lines_at_own_event(decisions))
+    first = (line for decision in decisions if decision.device.address in sharing for line in _lines_at_any_event(decision, similar))
+    return (*first, *_lines_at_own_event(decisions, similar))
+
+
+def native_lines(decisions: t.Sequence[Decision], natives: t.Mapping[str, t.Sequence[str]]) -> tuple[str, ...]:
+    """For a boot in which the policy is switched off: load ``natives``, by address of the card, although they are blacklisted.
+
+    A blacklist keeps out what is sought by a device's alias, not what `modprobe` is asked for by name.  A card that has moved is
+    found, too.
+    """
+    lines: dict[str, None] = {}
+    for decision in decisions:
+        device = decision.device
+        keys = (f'ATTR{{vendor}}=="0x{device.vendor:04x}"', f'ATTR{{device}}=="0x{device.device:04x}"')
+        for native in natives.get(device.address, ()):
+            lines[_line(keys, None, f'RUN{{program}}+="/sbin/modprobe -q {native}"')] = None
+    return tuple(lines)
 
 
 def lines_for(device: Device, driver: str, module: str) -> tuple[str, ...]:
@@ -39,22 +55,27 @@ def lines_for(device: Device, driver: str, module: str) -> tuple[str, ...]:
     return rule_lines((Decision(device, Claim((selector,), driver), (selector,), DEFAULT_STRATEGY, (choice,)),), (device.address,))
 
 
-def _lines_at_any_event(decision: Decision) -> t.Iterator[str]:
+def _lines_at_any_event(decision: Decision, similar: t.Container[str]) -> t.Iterator[str]:
     """`[pci/…]` is another device than the event's (udev_resolve_subsys_kernel() in systemd)."""
     device = decision.device
     its = f"[pci/{device.address}]"
-    keys = (f'ATTR{{{its}vendor}}=="0x{device.vendor:04x}"', f'ATTR{{{its}device}}=="0x{device.device:04x}"')
+    keys = [f'ATTR{{{its}vendor}}=="0x{device.vendor:04x}"', f'ATTR{{{its}device}}=="0x{device.device:04x}"']
+    if device.address in similar:
+        keys += [key.replace("ATTR{", f"ATTR{{{its}") for key in _all_of_modalias(device)]
     for choice, condition in _by_kernel(decision):
-        yield _line(keys, condition, f'ATTR{{{its}driver_override}}="{choice.driver}"')
+        yield _line(tuple(keys), condition, f'ATTR{{{its}driver_override}}="{choice.driver}"')
 
 
-def _lines_at_own_event(decisions: t.Iterable[Decision]) -> tuple[str, ...]:
+def _lines_at_own_event(decisions: t.Iterable[Decision], similar: t.Container[str]) -> tuple[str, ...]:
     wanted: dict[Keys, list[Decision]] = {}
     for decision in decisions:
         if decision.strategy == "ids":
             continue
         for selector in decision.selectors:
-            wanted.setdefault(_keys(selector, decision.device), []).append(decision)
+            keys = _keys(selector, decision.device)
+            if selector.names_address and decision.device.address in similar:
+                keys = tuple(dict.fromkeys((*keys, *_all_of_modalias(decision.device))))
+            wanted.setdefault(keys, []).append(decision)
     lines: dict[str, None] = {}
     for keys, same in wanted.items():
         alike = len({decision.choices for decision in same}) == 1

@@ -6,10 +6,14 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import off_word
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.policy import header, modules_line
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.policy.ids import Softdep
+
+END = "vfio_variants_end"
+"""The label behind the last rule; udev seeks it in the same file only."""
 
 
 def softdeps(name: str, lines: t.Sequence[Softdep]) -> str | None:
@@ -23,18 +27,37 @@ def softdeps(name: str, lines: t.Sequence[Softdep]) -> str | None:
     )
 
 
-def modprobe(name: str, ids: t.Mapping[str, t.Sequence[str]], blacklisted: t.Sequence[str]) -> str | None:
+def modprobe(
+    name: str, ids: t.Mapping[str, t.Sequence[str]], blacklisted: t.Sequence[str], switchable: t.Collection[str] = ()
+) -> str | None:
+    """``switchable`` are those of the modules with IDs that may have an `install` line of ours."""
     if not ids and not blacklisted:
         return None
     lines = [f"options {module} ids={','.join(entries)}\n" for module, entries in ids.items()]
+    installs = [f"install {module} {off_word.install_command(module)}\n" for module in ids if module in switchable]
+    if installs:
+        lines += [f"# {off_word.ARGUMENT} on the kernel's command line: without these IDs for one boot.\n", *installs]
     return header(name) + "".join([*lines, *(f"blacklist {native}\n" for native in blacklisted)])
 
 
-def rules(name: str, lines: t.Sequence[str]) -> str | None:
-    """The rule number does not matter: udev writes attributes while it reads the rules, and loads modules afterwards."""
+def rules(name: str, lines: t.Sequence[str], undoing: t.Sequence[str] = ()) -> str | None:
+    """The rule number does not matter: udev writes attributes while it reads the rules, and loads modules afterwards.
+
+    ``undoing`` are for a boot in which the policy is switched off.  udev sorts the keys of a rule, so that an import comes after
+    all comparisons of its line: hence a line of its own.  No earlier rule can have set the property once it is emptied.
+    """
     if not lines:
         return None
-    return header(name) + "".join(f"{line}\n" for line in lines)
+    is_off = f'ENV{{{off_word.WORD}}}=="{off_word.OFF}"'
+    ahead = (
+        f"# {off_word.ARGUMENT} on the kernel's command line: none of this for one boot.",
+        f'SUBSYSTEM!="pci", GOTO="{END}"',
+        f'ENV{{{off_word.WORD}}}=""',
+        f'IMPORT{{cmdline}}="{off_word.WORD}"',
+        *(f"{is_off}, {line}" for line in undoing),
+        f'{is_off}, GOTO="{END}"',
+    )
+    return header(name) + "".join(f"{line}\n" for line in (*ahead, *lines, f'LABEL="{END}"'))
 
 
 def early(name: str, ids: t.Collection[str]) -> str | None:

@@ -103,7 +103,7 @@ class HostForecast:
         if described and all(device.iommu_group is None for device in inventory.devices):
             # A description without IOMMU groups does not mean that there is no IOMMU.
             boots = tuple(dataclasses.replace(boot, has_iommu=None) for boot in boots)
-        return cls.from_boots(inventory, kernels, boots, loader, read_policy_files(host, boots, kernels))
+        return cls.from_boots(inventory, kernels, boots, loader, read_policy_files(host, boots, kernels, inventory))
 
     @classmethod
     def from_boots(

@@ -7,9 +7,11 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.judgement import Judge
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import assign, modules_of, with_companions
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache import Cache
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.contenders import kind_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import driver_names
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import ALL, OSRELEASE, chosen_releases, read_all
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import DEVICES
@@ -27,7 +29,7 @@ if t.TYPE_CHECKING:
 NEXT = "next"
 Expectation = t.Literal["none", "winner", "satisfied"]
 """What is expected of each claimed device: nothing, that it will certainly be bound as claimed after the boots, or that it is now."""
-Claimed = t.Mapping[str, t.Mapping[str, str]]
+Claimed = t.Mapping[str, t.Mapping[str, tuple[str, str]]]
 """The claimed drivers by release and address."""
 
 
@@ -58,6 +60,7 @@ def compare(host: Host, request: ClaimCheckRequest, check_mode: bool) -> ClaimCh
     releases = _releases(host, request.kernels, forecast.next_kernel.release)
     claimed = _claimed(host, claims, inventory, tuple(kernel.with_pending(request.pending_modules) for kernel in kernels))
     statuses = _statuses(claimed, releases, running, forecast)
+    statuses = _guarded(host, request, statuses, inventory, kernels)
     failures = _failures(request.expect, statuses, running)
     return ClaimCheck(statuses, forecast.next_kernel, tuple(forecast.policy_warnings), failures, check_mode, request.assumes)
 
@@ -82,10 +85,11 @@ def _releases(host: Host, wanted: t.Sequence[str], next_release: str | None) -> 
 
 
 def _claimed(host: Host, claims: t.Sequence[Claim], inventory: Inventory, kernels: t.Sequence[Kernel]) -> Claimed:
-    found: dict[str, dict[str, str]] = {}
+    found: dict[str, dict[str, tuple[str, str]]] = {}
     for kernel in supplemented(claims, kernels):
         names = driver_names(host, inventory, modules_of(claims, inventory, kernel), False, kernel)
-        found[kernel.release] = {one.device.address: one.driver for one in assign(claims, inventory, kernel, names)}
+        assigned = assign(claims, inventory, kernel, names)
+        found[kernel.release] = {one.device.address: (one.driver, kind_of(one.module, kernel)) for one in assigned}
     return found
 
 
@@ -95,17 +99,32 @@ def _statuses(claimed: Claimed, releases: t.Sequence[str], running: str | None, 
     return tuple(
         ClaimStatus(
             device,
-            now.get(device.address),
+            now[device.address][0] if device.address in now else None,
             tuple(
-                AfterBoot(release, driver, forecast.winner(device, release), forecast.suggested_change(device, release, driver))
+                AfterBoot(release, driver, forecast.winner(device, release), forecast.suggested_change(device, release, driver), kind)
                 for release in releases
-                for driver in (claimed[release].get(device.address),)
-                if driver is not None
+                if device.address in claimed[release]
+                for driver, kind in (claimed[release][device.address],)
             ),
             tuple(forecast.warnings(device)),
         )
         for device in forecast.inventory.devices
         if device.address in addresses
+    )
+
+
+def _guarded(
+    host: Host, request: ClaimCheckRequest, statuses: tuple[ClaimStatus, ...], inventory: Inventory, kernels: t.Sequence[Kernel]
+) -> tuple[ClaimStatus, ...]:
+    """With what keeps each device that is not bound as claimed with its driver; described devices are in no use."""
+    if request.hardware is not None:
+        return statuses
+    judge = Judge(host, inventory, request.claims, request.group == "claim")
+    leaving = [status.device for status in statuses if status.device.driver not in status.drivers]
+    found = judge.claimed(leaving, {module for kernel in kernels for module in kernel.vfio_modules})
+    return tuple(
+        dataclasses.replace(status, guards=tuple(finding for finding in found if finding.loss.address == status.device.address))
+        for status in statuses
     )
 
 

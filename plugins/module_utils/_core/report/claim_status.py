@@ -13,6 +13,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.report.boot_fo
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Winner
+    from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guards import Finding
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import Result
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
     from ansible_collections.vfio.variants.plugins.module_utils._core.report.boot_forecast import NextKernel
@@ -29,9 +30,11 @@ class AfterBoot:
     claimed: str
     winner: Winner
     would_change: str | None = None
+    kind: str | None = None
+    """Of the claimed driver: see `kind_of()`."""
 
     def result(self, assumes: bool = False) -> Result:
-        return {"claimed": self.claimed, **winner_result(self.winner, assumes), "would_change": self.would_change}
+        return {"claimed": self.claimed, "kind": self.kind, **winner_result(self.winner, assumes), "would_change": self.would_change}
 
     @property
     def is_satisfied(self) -> bool:
@@ -62,6 +65,13 @@ class ClaimStatus:
     claimed_now: str | None
     boots: tuple[AfterBoot, ...]
     warnings: tuple[str, ...] = ()
+    guards: tuple[Finding, ...] | None = None
+    """What keeps the device with its driver; None if it is not known, as of a device that is only described."""
+
+    @property
+    def drivers(self) -> frozenset[str]:
+        """The drivers that the device is claimed for, now and after the boots."""
+        return frozenset((*(boot.claimed for boot in self.boots), *([] if self.claimed_now is None else [self.claimed_now])))
 
     @property
     def satisfied(self) -> bool | None:
@@ -86,6 +96,7 @@ class ClaimStatus:
             "will_be_satisfied": self.will_be_satisfied,
             "kernels": {boot.release: boot.result(assumes) for boot in self.boots},
             "warnings": list(self.warnings),
+            "guards": None if self.guards is None else [finding.result() for finding in self.guards],
         }
 
     def owner_failure(self) -> str | None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.contenders import VARIANT, Contender, contenders
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.contenders import NATIVE, VARIANT, VFIO_PCI, Contender, contenders
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
 
@@ -33,7 +33,7 @@ class Context:
 
 @dataclasses.dataclass(frozen=True)
 class BestVariant:
-    """The best VFIO driver of the running kernel for a device; ``wildcards`` counts the wildcard fields of its alias."""
+    """The best variant driver of the running kernel for a device; ``wildcards`` counts the wildcard fields of its alias."""
 
     module: str
     driver: str
@@ -66,7 +66,7 @@ class RunningContender:
 
 @dataclasses.dataclass(frozen=True)
 class KernelModules:
-    """The modules of one kernel for a device: native drivers in udev's order, VFIO drivers best first."""
+    """The modules of one kernel for a device: native drivers in udev's order, variant drivers best first."""
 
     natives: tuple[str, ...] = ()
     variants: tuple[str, ...] = ()
@@ -185,7 +185,7 @@ def _contenders(modalias: str, context: Context) -> DeviceContenders:
 
 def _variant(modalias: str, context: Context) -> BestVariant | None:
     kernel = next((kernel for kernel in context.kernels if kernel.release == context.running), None)
-    best = None if kernel is None else kernel.best_variant(modalias)
+    best = None if kernel is None else kernel.best_present(modalias, (VFIO_PCI,))
     if best is None:
         return None
     registered = context.inventory.drivers_of_module(best.module)
@@ -195,6 +195,6 @@ def _variant(modalias: str, context: Context) -> BestVariant | None:
 
 def _modules(found: t.Sequence[Contender]) -> KernelModules:
     return KernelModules(
-        tuple(contender.module for contender in found if contender.kind != VARIANT),
+        tuple(contender.module for contender in found if contender.kind == NATIVE),
         tuple(contender.module for contender in found if contender.kind == VARIANT),
     )

@@ -71,20 +71,34 @@ def read(host: Host, kernel: Kernel, inventory: Inventory, cmdline: Cmdline, sou
 
 
 def judge_unit(
-    host: Host, name: str, source: str, kernel: Kernel, inventory: Inventory | None = None, cmdline: Cmdline | None = None
+    host: Host,
+    name: str,
+    source: str,
+    kernel: Kernel,
+    inventory: Inventory | None = None,
+    cmdline: Cmdline | None = None,
+    files: UnitFiles | None = None,
 ) -> tuple[Influence, ...]:
-    """What starting a unit may do, with all that it pulls in; ``source`` is what starts it."""
-    units = _Units(host, kernel, inventory, cmdline, Words())
+    """What starting a unit may do, with all that it pulls in; ``source`` is what starts it, ``files`` are other units than the host's."""
+    units = _Units(host, kernel, inventory, cmdline, Words(), files)
     return tuple(dict.fromkeys(units.judged(name, source)))
 
 
 class _Units:
     """The units of a host, each judged once."""
 
-    def __init__(self, host: Host, kernel: Kernel, inventory: Inventory | None, cmdline: Cmdline | None, words: Words) -> None:
+    def __init__(
+        self,
+        host: Host,
+        kernel: Kernel,
+        inventory: Inventory | None,
+        cmdline: Cmdline | None,
+        words: Words,
+        files: UnitFiles | None = None,
+    ) -> None:
         self._host = host
         self._cmdline = cmdline
-        self.files = UnitFiles(host, words.masked)
+        self.files = files or UnitFiles(host, words.masked)
         self._known: dict[str, tuple[Influence, ...]] = {}
         self.judge = Judge(host, kernel, inventory, self.judged)
 

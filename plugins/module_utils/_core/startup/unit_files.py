@@ -24,7 +24,7 @@ FOLDERS = (
 KINDS = (".service", ".socket", ".target", ".timer", ".path", ".mount", ".automount", ".swap", ".device", ".slice", ".scope")
 LARGEST = 256 << 10
 MOST_DROP_INS = 64
-_MASK = "/dev/null"
+MASK = "/dev/null"
 _CONTINUED = re.compile(r"\\\n(?:[#;][^\n]*\n)*")
 _SPECIFIER = re.compile(r"%([%a-zA-Z])")
 
@@ -68,10 +68,11 @@ class Unit:
 
 
 class UnitFiles:
-    """All unit files of a tree."""
+    """All unit files of a tree; ``despite_masks`` as they would be if nothing masked one."""
 
-    def __init__(self, tree: FileTree, masked: t.Iterable[str] = ()) -> None:
+    def __init__(self, tree: FileTree, masked: t.Iterable[str] = (), despite_masks: bool = False) -> None:
         self._tree = tree
+        self._despite_masks = despite_masks
         folders = dict.fromkeys(FOLDERS)
         if tree.link("/lib") is not None:
             del folders["/lib/systemd/system"]
@@ -94,7 +95,7 @@ class UnitFiles:
                         continue
                     place = f"{folder}/{base}{kind}"
                     for unit in self._tree.names(place):
-                        if unit.endswith(KINDS) and self._tree.link(f"{place}/{unit}") != _MASK:
+                        if unit.endswith(KINDS) and self._tree.link(f"{place}/{unit}") != MASK:
                             found.setdefault(unit, f"{place}/{unit}")
         return tuple(found.items())
 
@@ -112,7 +113,7 @@ class UnitFiles:
             if path is None:
                 return None
             target = self._tree.link(path)
-            if target == _MASK or (target is not None and self._tree.link(posixpath.join(posixpath.dirname(path), target)) == _MASK):
+            if target == MASK or (target is not None and self._tree.link(posixpath.join(posixpath.dirname(path), target)) == MASK):
                 return None
             alias = posixpath.basename(target) if target is not None else base
             if alias in (base, _template(base)) or not alias.endswith(KINDS):
@@ -139,13 +140,19 @@ class UnitFiles:
         target = None if path is None else self._tree.link(path)
         return None if target is None else posixpath.basename(target)
 
-    def _path(self, name: str) -> str | None:
+    def paths(self, name: str) -> tuple[str, ...]:
+        """The unit's files by priority, of which the first counts; those of its template come last."""
         template = _template(name)
-        for candidate in (name,) if template is None else (name, template):
-            for folder in self.folders:
-                if candidate in self._names[folder]:
-                    return f"{folder}/{candidate}"
-        return None
+        names = (name,) if template is None else (name, template)
+        found = (f"{folder}/{candidate}" for candidate in names for folder in self.folders if candidate in self._names[folder])
+        return tuple(path for path in found if not self._despite_masks or not self.is_mask(path))
+
+    def is_mask(self, path: str) -> bool:
+        """Whether what is there masks a unit: a link to /dev/null, or an empty file."""
+        return self._tree.link(path) == MASK or (self._tree.is_file(path) and not self._tree.head(path, 1))
+
+    def _path(self, name: str) -> str | None:
+        return next(iter(self.paths(name)), None)
 
     def _drop_ins(self, names: t.Sequence[str]) -> t.Iterator[str]:
         """By file name, of the same names the one in the first folder; as unit_file_find_dropin_paths()."""
@@ -157,7 +164,7 @@ class UnitFiles:
                     for file in self._tree.names(f"{folder}/{base}.d"):
                         if file.endswith(".conf"):
                             chosen.setdefault(file, f"{folder}/{base}.d/{file}")
-        yield from (chosen[file] for file in sorted(chosen)[:MOST_DROP_INS] if self._tree.link(chosen[file]) != _MASK)
+        yield from (chosen[file] for file in sorted(chosen)[:MOST_DROP_INS] if self._tree.link(chosen[file]) != MASK)
 
 
 def parsed(text: str, shown: str, name: str) -> t.Iterator[Setting]:

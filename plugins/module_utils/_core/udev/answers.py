@@ -165,7 +165,9 @@ def on_one_of_chain(keys: t.Sequence[Key], subject: Subject, around: Surrounding
         if each.holds is not False:
             found.append(each)
     if not found:
-        return Agreement(None) if not subject.all_parents and any(_may_be_root(key) for key in keys) else NO
+        # Of a function without its place all bridges were asked, of a device of another subsystem none of those above it.
+        is_open = not subject.all_parents and (subject.device is None or any(_may_be_root(key) for key in keys))
+        return Agreement(None) if is_open else NO
     # Where several may agree, which of them does is not known, nor that one does.
     return found[0] if len(found) == 1 else Agreement(None)
 

@@ -19,6 +19,8 @@ _MATCHED = (
 )
 _IMPORTED = ("file", "program", "builtin", "db", "cmdline", "parent")
 _ASSIGNED = "OPTIONS OWNER GROUP MODE TAG SECLABEL ENV NAME SYMLINK ATTR SYSCTL RUN".split()
+# What the kernel's buses and classes themselves belong to: each of these words stands for all three.
+_SUBSYSTEMS = ("subsystem", "bus", "class")
 PARENTS = frozenset(("KERNELS", "SUBSYSTEMS", "DRIVERS", "ATTRS", "TAGS"))
 """Keys that one device of the event's and those above it must match together."""
 
@@ -41,6 +43,12 @@ class Key:
     def is_run(self) -> bool:
         """Whether udev runs it while it compares, and goes on by its result: PROGRAM and IMPORT, with any operator but `-=`."""
         return self.name in ("PROGRAM", "IMPORT")
+
+    @property
+    def written(self) -> str:
+        """As a rule has it."""
+        attribute = "" if self.attribute is None else f"{{{self.attribute}}}"
+        return f'{self.name}{attribute}{self.operator}{"i" if self.ignores_case else ""}"{self.value}"'
 
     @property
     def is_negated(self) -> bool:
@@ -84,14 +92,12 @@ class Key:
 
     def _finds(self, fact: str) -> bool:
         value = self.value
-        if value in ("", "?*"):
-            return (fact == "") == (value == "")
         if self.ignores_case:
             fact, value = fact.lower(), value.lower()
+        if self.name == "SUBSYSTEM" and value in _SUBSYSTEMS:
+            return fact in _SUBSYSTEMS
         alternatives = value.split("|")
-        if fact == "" or fact in alternatives:
-            return fact in alternatives
-        return _GLOB.search(value) is not None and any(matches(fact, pattern) for pattern in alternatives)
+        return fact in alternatives or (_GLOB.search(value) is not None and any(matches(fact, pattern) for pattern in alternatives))
 
 
 def attribute_of_another(key: Key) -> tuple[str, str] | None:

@@ -26,6 +26,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.udev.values im
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
 
 __all__ = ("ADD", "BIND", "UNBIND", "Key", "Problem", "Rule", "Rules", "attribute_of_another", "parse", "parse_file")
@@ -84,7 +85,7 @@ class Rules:
                 parsed = parse_file(contents[path].decode("utf-8", "surrogateescape"), tree.shown(path), version)
                 taken[path] = list(parsed.rules)
                 problems += parsed.problems
-            asked = _asked_words(rule for rules in taken.values() for rule in rules)
+            asked = _asked_words(taken.values())
             if not more or not asked:
                 break
             words = asked
@@ -100,15 +101,24 @@ class Rules:
     def also(self, more: t.Iterable[Rule]) -> Rules:
         return dataclasses.replace(self, rules=(*self.rules, *more))
 
-    def overrides(self, device: Device, release: str | None = None) -> tuple[Override, ...]:
+    def overrides(self, device: Device, release: str | None = None, cmdline: Cmdline | None = None) -> tuple[Override, ...]:
         """The overrides that the rules set for a function, in order: the last certain one counts."""
-        return tuple(override for rule, certain in self.matching(device, release) for override in _overrides_of(rule, certain))
+        matching = self.matching(device, release, cmdline=cmdline)
+        return tuple(override for rule, certain in matching for override in _overrides_of(rule, certain))
 
     def matching(
-        self, device: Device, release: str | None = None, others: Devices = NO_DEVICES, action: str = ADD
+        self,
+        device: Device,
+        release: str | None = None,
+        others: Devices = NO_DEVICES,
+        action: str = ADD,
+        cmdline: Cmdline | None = None,
     ) -> t.Iterator[tuple[Rule, bool]]:
-        """The rules that are evaluated for a function's event, by default "add", and match it, in order, and whether that is certain."""
-        around = Surroundings(release, files=self.files, others=others, complete=self.complete)
+        """The rules that are evaluated for a function's event, by default "add", and match it, in order, and whether that is certain.
+
+        Without the kernel's ``cmdline`` it is not known which words it has.
+        """
+        around = Surroundings(release, cmdline, self.files, others, complete=self.complete)
         return Evaluation(self.rules, around, Subject.of(device, others), action).matching()
 
 
@@ -120,6 +130,13 @@ def chosen_files(tree: FileTree, directories: t.Sequence[str] = DIRECTORIES) -> 
 def masked_files(tree: FileTree, directories: t.Sequence[str] = DIRECTORIES) -> tuple[str, ...]:
     """Those that hide their namesakes and are not files."""
     return tuple(path for path in _by_name(tree, directories) if not tree.is_file(path))
+
+
+def hidden_by(tree: FileTree, path: str, directories: t.Sequence[str] = DIRECTORIES) -> tuple[str, ...]:
+    """The files of the same name in later directories, which udev does not read."""
+    folder, _slash, name = path.rpartition("/")
+    later = directories[list(directories).index(folder) + 1 :] if folder in directories else ()
+    return tuple(f"{directory}/{name}" for directory in later if tree.is_file(f"{directory}/{name}"))
 
 
 def _by_name(tree: FileTree, directories: t.Sequence[str]) -> tuple[str, ...]:
@@ -137,19 +154,31 @@ def _content(tree: FileTree, path: str) -> bytes:
     return content if len(content) <= LARGEST else b""
 
 
-def _asked_words(rules: t.Iterable[Rule]) -> tuple[bytes, ...]:
+def _asked_words(files: t.Iterable[t.Sequence[Rule]]) -> tuple[bytes, ...]:
     """What a file must contain to set a property or tag that one of the rules asks for."""
-    found: dict[str, None] = {}
-    for rule in rules:
-        for key in rule.keys:
-            if key.is_match and key.name == "ENV":
-                found[key.attribute or ""] = None
-            elif key.is_match and key.name in ("TAG", "TAGS"):
-                found[_TAG] = None
-            elif (not key.is_match or key.is_run) and ("$env" in key.value or "%E" in key.value):
-                found.update((one.attribute or "", None) for one in substitutions(key.value) if one.letter == "E")
+    found = dict.fromkeys(name for rules in files for name in _asked(rules))
     words = tuple(_TAG.encode() if name == _TAG else f"{{{name}}}".encode("utf-8", "surrogateescape") for name in found)
     return words if KERNEL_PROPERTIES.issuperset(found) else (*words, *_BRINGS_ANY)
+
+
+def _asked(rules: t.Sequence[Rule]) -> t.Iterator[str]:
+    """The properties that one file's rules ask for, but for those that it has given a value itself for each event; `TAG` for any tag."""
+    given: set[str] = set()
+    for rule in rules:
+        if rule.label is not None:
+            # Not each event that comes by here has come by what is above.
+            given.clear()
+        for key in rule.keys:
+            if key.is_match and key.name in ("TAG", "TAGS"):
+                yield _TAG
+            elif key.is_match and key.name == "ENV" and key.attribute not in given:
+                yield key.attribute or ""
+            elif (not key.is_match or key.is_run) and ("$env" in key.value or "%E" in key.value):
+                yield from (
+                    name for one in substitutions(key.value) if one.letter == "E" for name in (one.attribute or "",) if name not in given
+                )
+        if all(key.name == "ENV" and key.operator == "=" for key in rule.keys):
+            given.update(key.attribute or "" for key in rule.keys)
 
 
 def _overrides_of(rule: Rule, certain: bool) -> t.Iterator[Override]:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import re
 import types
 import typing as t
 
@@ -59,7 +58,6 @@ _EVERYWHERE = frozenset(
     " local_cpulist local_cpus modalias msi_bus power power/control remove rescan resource revision subsystem subsystem_device"
     " subsystem_vendor uevent vendor".split()
 )
-_BUS_ROOT = re.compile(r"pci[0-9a-f]{4,}:[0-9a-f]{2}")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,8 +106,8 @@ class Subject:
         """A file of its folder in sysfs, as far as it follows from what is known, and stays the same."""
         device = self.device
         if device is None:
-            # The root of a PCI bus has none of a function's.
-            return MISSING if name in _IDENTITY and _BUS_ROOT.fullmatch(self.name or "") else None
+            # A root bus has nothing of a function.
+            return MISSING if self.subsystem == "" and name in IDENTITY else None
         get = _IDENTITY.get(name)
         if get is not None:
             return get(device)

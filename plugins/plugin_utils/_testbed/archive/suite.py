@@ -8,7 +8,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, shown
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 _BACKPORTS = "-backports"
@@ -24,7 +24,7 @@ class Suite:
     def named(cls, name: str) -> Suite:
         if not re.fullmatch(r"[a-z]{3,20}(-backports)?", name):
             raise HostError(
-                f"suite: {name!r} is not the name of a Debian suite.", "Use bookworm, trixie, trixie-backports, forky or the like."
+                f"suite: {shown(name)} is not the name of a Debian suite.", "Use bookworm, trixie, trixie-backports, forky or the like."
             )
         return cls(name)
 

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import shown
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.emulated.parts import (
     Bar,
     Capabilities,
@@ -70,7 +71,7 @@ class PciFunction:
     def from_options(cls, options: Mapping[str, t.Any]) -> PciFunction:
         """What a user writes in a playbook: a profile's fields first, then the explicit ones over them. Raises FunctionError."""
         if not isinstance(options, Mapping):
-            raise FunctionError(f"An emulated function is described by a dictionary, not by {options!r}.")
+            raise FunctionError(f"An emulated function is described by a dictionary, not by {shown(options)}.")
         refuse_unknown("function", options, ("profile", *_READERS))
         base = _profile(options.get("profile"))
         fields = {name: _READERS[name](name, value) for name, value in options.items() if name != "profile"}
@@ -120,11 +121,11 @@ def _check_identity(function: PciFunction) -> None:
 def _check_rom(rom: str) -> None:
     path = Path(rom)
     if not path.is_absolute():
-        raise FunctionError(f"rom is {rom!r}; allowed is the absolute path of a file.")
+        raise FunctionError(f"rom is {shown(rom)}; allowed is the absolute path of a file.")
     if not path.is_file():
-        raise FunctionError(f"rom is {rom!r}, which is not a file.")
+        raise FunctionError(f"rom is {shown(rom)}, which is not a file.")
     if not 0 < path.stat().st_size <= ROM_SIZE_MAX:
-        raise FunctionError(f"rom is {rom!r} with {path.stat().st_size} bytes; allowed are 1 to {ROM_SIZE_MAX} bytes.")
+        raise FunctionError(f"rom is {shown(rom)} with {path.stat().st_size} bytes; allowed are 1 to {ROM_SIZE_MAX} bytes.")
 
 
 def _check_registers(function: PciFunction) -> None:
@@ -144,7 +145,7 @@ def _check_model(function: PciFunction) -> None:
     if function.model is None:
         return
     if function.model not in MODELS:
-        raise FunctionError(f"model is {function.model!r}; allowed are {', '.join(MODELS)} and none.")
+        raise FunctionError(f"model is {shown(function.model)}; allowed are {', '.join(MODELS)} and none.")
     window = function.bar_at(0)
     if window is None or window.kind == "io" or window.size < GV100_BAR0_MIN:
         raise FunctionError("model gv100 describes a memory BAR 0 of 16M, which the function does not have; give one, or model: none.")
@@ -171,7 +172,7 @@ def _profile(name: t.Any) -> PciFunction | None:
     if name is None:
         return None
     if not isinstance(name, str) or name not in PROFILES:
-        raise FunctionError(f"profile is {name!r}; allowed are {', '.join(sorted(PROFILES))}.")
+        raise FunctionError(f"profile is {shown(name)}; allowed are {', '.join(sorted(PROFILES))}.")
     return PROFILES[name]
 
 

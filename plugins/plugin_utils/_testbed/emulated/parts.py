@@ -8,6 +8,7 @@ import typing as t
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import shown
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.emulated.values import (
     GIB,
     FunctionError,
@@ -88,7 +89,7 @@ def check_bars(bars: tuple[Bar, ...]) -> None:
 
 def _check_bar(window: Bar) -> None:
     if window.kind not in BAR_KINDS:
-        raise FunctionError(f"The kind of BAR {window.index} is {window.kind!r}; allowed are {', '.join(BAR_KINDS)}.")
+        raise FunctionError(f"The kind of BAR {window.index} is {shown(window.kind)}; allowed are {', '.join(BAR_KINDS)}.")
     in_range(f"The index of a {window.kind} BAR", window.index, BAR_SLOTS - len(window.slots))
     least, most = BAR_SIZES[window.kind]
     if not least <= window.size <= most or window.size & (window.size - 1):
@@ -133,7 +134,7 @@ def _check_msix(msix: Msix, bars: tuple[Bar, ...]) -> None:
 
 def read_bars(name: str, value: t.Any) -> tuple[Bar, ...]:
     if not isinstance(value, list | tuple):
-        raise FunctionError(f"{name} is {value!r}; allowed is a list of dictionaries with index, size, kind and prefetchable.")
+        raise FunctionError(f"{name} is {shown(value)}; allowed is a list of dictionaries with index, size, kind and prefetchable.")
     return tuple(_read_bar(one) for one in value)
 
 
@@ -142,7 +143,7 @@ def _read_bar(value: t.Any) -> Bar:
     refuse_unknown("BAR", options, ("index", "size", "kind", "prefetchable"))
     for needed in ("index", "size"):
         if needed not in options:
-            raise FunctionError(f"The BAR {dict(options)!r} has no {needed}.")
+            raise FunctionError(f"The BAR {shown(dict(options))} has no {needed}.")
     index = number("The index of a BAR", options["index"])
     return Bar(
         index=index,

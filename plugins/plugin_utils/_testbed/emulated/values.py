@@ -7,6 +7,8 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Mapping
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import cut, shown
+
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 
 
@@ -30,7 +32,7 @@ def number(name: str, value: t.Any) -> int:
             return int(value)
     except ValueError:
         pass
-    raise FunctionError(f'{name} is {value!r}; allowed is a number such as 4318 or "0x10de".')
+    raise FunctionError(f'{name} is {shown(value)}; allowed is a number such as 4318 or "0x10de".')
 
 
 def size(name: str, value: t.Any) -> int:
@@ -40,7 +42,9 @@ def size(name: str, value: t.Any) -> int:
             return int(value[:-1], 0) * units[value[-1].upper()]
         return number(name, value)
     except ValueError:
-        raise FunctionError(f'{name} is {value!r}; allowed is a number of bytes such as 4096, "0x1000", "64K", "16M" or "16G".') from None
+        raise FunctionError(
+            f'{name} is {shown(value)}; allowed is a number of bytes such as 4096, "0x1000", "64K", "16M" or "16G".'
+        ) from None
 
 
 def boolean(name: str, value: t.Any) -> bool:
@@ -49,7 +53,7 @@ def boolean(name: str, value: t.Any) -> bool:
         return value
     if isinstance(value, str) and value.lower() in words:
         return words[value.lower()]
-    raise FunctionError(f"{name} is {value!r}; allowed are true and false.")
+    raise FunctionError(f"{name} is {shown(value)}; allowed are true and false.")
 
 
 def text(name: str, value: t.Any) -> str | None:
@@ -57,24 +61,24 @@ def text(name: str, value: t.Any) -> str | None:
         return None
     if isinstance(value, str):
         return str(value)
-    raise FunctionError(f"{name} is {value!r}; allowed is a text.")
+    raise FunctionError(f"{name} is {shown(value)}; allowed is a text.")
 
 
 def mapping(name: str, value: t.Any, of: str) -> Mapping[t.Any, t.Any]:
     if isinstance(value, Mapping):
         return value
-    raise FunctionError(f"{name} is {value!r}; allowed is a dictionary of {of}.")
+    raise FunctionError(f"{name} is {shown(value)}; allowed is a dictionary of {of}.")
 
 
 def refuse_unknown(name: str, options: Mapping[t.Any, t.Any], allowed: t.Iterable[str]) -> None:
     known = sorted(allowed)
     for key in options:
         if key not in known:
-            raise FunctionError(f"The {name} has an unknown field {key!r}; allowed are {', '.join(known)}.")
+            raise FunctionError(f"The {name} has an unknown field {shown(key)}; allowed are {', '.join(known)}.")
 
 
 def in_range(name: str, value: t.Any, top: int) -> None:
     """Refuses what is not a whole number from 0 to ``top``, whatever its type."""
     whole = isinstance(value, int) and not isinstance(value, bool)
     if not whole or not 0 <= value <= top:
-        raise FunctionError(f"{name} is {f'{value:#x}' if whole else repr(value)}; allowed is 0 to {top:#x}.")
+        raise FunctionError(f"{name} is {cut(f'{value:#x}') if whole else shown(value)}; allowed is 0 to {top:#x}.")

@@ -12,7 +12,7 @@ import typing as t
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, shown
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive import root_tree
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.guest_file import GuestFile
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.recipe import Recipe
@@ -62,7 +62,7 @@ class Image:
         if len(matches) == 1:
             return cls.read(matches[0])
         present = ", ".join(path.name for path in sorted(cache.images.glob("[!.]*"))) or "none"
-        found = f"image: {reference!r} fits {len(matches)} images; the cache holds: {present}."
+        found = f"image: {shown(reference)} fits {len(matches)} images; the cache holds: {present}."
         raise HostError(found, "Pass the path that test_image returned.")
 
 
@@ -74,7 +74,7 @@ class ImageBuilder:
 
     def __post_init__(self) -> None:
         if not re.fullmatch(r"[a-z0-9][a-z0-9_.-]{0,60}", self.name):
-            raise HostError(f"name: {self.name!r} is not usable.", "Use lower-case letters, digits, dots, - and _.")
+            raise HostError(f"name: {shown(self.name)} is not usable.", "Use lower-case letters, digits, dots, - and _.")
 
     def target(self) -> Path | None:
         """Where the image is or will be; None while the cache has no key pair, which is part of every image."""

@@ -8,7 +8,7 @@ import re
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, shown
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.suite import Suite
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.quantity import parse_size
 
@@ -35,10 +35,10 @@ class ImageOptions:
     def from_mapping(cls, options: t.Mapping[str, t.Any], mirror: str) -> ImageOptions:
         """From the options of `test_image`; HostError names the option that is wrong."""
         if not re.match(r"(https?|file):/", mirror):
-            raise HostError(f"mirror: {mirror!r} is not an address.", "Give an http, https or file address of a Debian archive.")
+            raise HostError(f"mirror: {shown(mirror)} is not an address.", "Give an http, https or file address of a Debian archive.")
         size = parse_size("size", options["size"])
         if size < SMALLEST_DISK or size % (1 << 20):
-            raise HostError(f"size: {options['size']!r} is not usable.", f"Give whole mebibytes, at least {SMALLEST_DISK >> 30}G.")
+            raise HostError(f"size: {shown(options['size'])} is not usable.", f"Give whole mebibytes, at least {SMALLEST_DISK >> 30}G.")
         return cls(
             suite=Suite.named(options["suite"]),
             mirror=mirror.rstrip("/"),
@@ -58,5 +58,5 @@ def _kernel_package(name: str) -> str:
 
 def _package(option: str, name: str) -> str:
     if not _PACKAGE.fullmatch(name):
-        raise HostError(f"{option}: {name!r} is not the name of a Debian package.", "Use name, name/suite or name=version.")
+        raise HostError(f"{option}: {shown(name)} is not the name of a Debian package.", "Use name, name/suite or name=version.")
     return name

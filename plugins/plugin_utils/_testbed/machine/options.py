@@ -9,7 +9,7 @@ import re
 import typing as t
 from dataclasses import asdict, dataclass, fields
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, shown
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.quantity import parse_size
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.topology import Function, place
 
@@ -19,7 +19,9 @@ _LEAST_MEMORY = 256 << 20
 def machine_name(name: str) -> str:
     """The name, which is also a folder's; HostError when it cannot be one."""
     if not re.fullmatch(r"[a-z][a-z0-9_-]{0,40}", name):
-        raise HostError(f"name: {name!r} is not usable.", "Use lower-case letters, digits, - and _, a letter first, 41 characters at most.")
+        raise HostError(
+            f"name: {shown(name)} is not usable.", "Use lower-case letters, digits, - and _, a letter first, 41 characters at most."
+        )
     return name
 
 
@@ -40,9 +42,9 @@ class MachineOptions:
         """From the options of `test_vm`; HostError names the option that is wrong."""
         memory = parse_size("memory", options["memory"])
         if memory < _LEAST_MEMORY:
-            raise HostError(f"memory: {options['memory']!r} is too little for Linux.", f"Give at least {_LEAST_MEMORY >> 20}M.")
+            raise HostError(f"memory: {shown(options['memory'])} is too little for Linux.", f"Give at least {_LEAST_MEMORY >> 20}M.")
         if not 1 <= options["cpus"] <= 64:
-            raise HostError(f"cpus: {options['cpus']} is not usable.", "Give 1 to 64.")
+            raise HostError(f"cpus: {shown(options['cpus'])} is not usable.", "Give 1 to 64.")
         functions = tuple(Function.from_mapping(given) for given in options["functions"] or ())
         place(functions)
         name = machine_name(options["name"])

@@ -8,7 +8,7 @@ import re
 import typing as t
 from dataclasses import dataclass
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, shown
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.emulated.function import FunctionError, PciFunction
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
@@ -35,7 +35,9 @@ class Function:
     def from_mapping(cls, given: t.Mapping[str, t.Any]) -> Function:
         name = str(given["id"])
         if not _NAME.fullmatch(name):
-            raise HostError(f"functions: the id {name!r} is not usable.", "Use lower-case letters, digits and hyphens, a letter first.")
+            raise HostError(
+                f"functions: the id {shown(name)} is not usable.", "Use lower-case letters, digits and hyphens, a letter first."
+            )
         emulate, model = given.get("emulate"), given.get("qemu") or ""
         if (emulate is None) == (not model):
             raise HostError(f"functions: {name} needs either emulate or qemu.", "Give exactly one of the two.")
@@ -99,4 +101,4 @@ def _scalar(name: str, key: t.Any, value: t.Any) -> Scalar:
         return value
     if isinstance(value, (int, str)):
         return int(value) if isinstance(value, int) else str(value)
-    raise HostError(f"functions: {name}: the option {key} is {value!r}.", "Options of a QEMU device are strings, numbers or booleans.")
+    raise HostError(f"functions: {name}: the option {key} is {shown(value)}.", "Options of a QEMU device are strings, numbers or booleans.")

@@ -74,3 +74,47 @@ def test_a_controller_without_jmespath_is_told(monkeypatch: pytest.MonkeyPatch) 
 
 def test_the_filter_is_known_by_its_name() -> None:
     assert FilterModule().filters() == {"select_devices": select_devices}
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "(" * 5000 + "@" + ")" * 5000,
+        "[" * 5000 + "@" + "]" * 5000,
+        "!" * 5000 + "@",
+        "not_null(" * 3000 + "@" + ")" * 3000,
+        "@" + "[0]" * 20_000,
+        "@.a" * 20_000,
+        f"[{'9' * 5000}]",
+        f"[*] | [{'9' * 100}:]",
+        "[::0]",
+        "`" + "[" * 5000 + "]" * 5000 + "`",
+        "`1e999`",
+        "`{`",
+        "'\ud800'",
+        "\0",
+        "sum([*].driver)",
+        "sort_by([*], &iommu_group.x)",
+        "max_by([*], &@)",
+        "nothing_like_this(@)",
+        "join(`1`, @)",
+        "[*].driver | [?@ > `1`] | to_number(@)",
+        "x" * 100_000,
+        "",
+    ],
+    ids=lambda expression: f"{expression[:12]!a} of {len(expression)}",
+)
+def test_whatever_the_expression_is_the_answer_is_a_list_or_one_sentence(expression: str) -> None:
+    try:
+        assert isinstance(select_devices(DEVICES, expression), list)
+    except AnsibleFilterError as error:
+        said = str(error)
+        assert "select_devices" in said
+        assert len(said) < 1000
+
+
+def test_devices_that_are_nested_without_end_are_one_sentence() -> None:
+    devices: list[t.Any] = []
+    devices.append(devices)
+    with pytest.raises(AnsibleFilterError, match="select_devices"):
+        select_devices(devices, "[*]")

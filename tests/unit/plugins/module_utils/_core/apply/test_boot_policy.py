@@ -131,7 +131,7 @@ class TestOverride:
 
     def test_a_native_driver_that_is_built_in_is_a_warning(self, tmp_path: Path) -> None:
         tree = Tree(tmp_path).kernel(DEBIAN_13, {"vfio-pci": [ANY_VFIO]}, builtin=["gpu/nouveau"], running=True)
-        tree.driver("nouveau").pci("0000:3b:00.0", driver="nouveau")
+        tree.driver("nouveau").pci("0000:3b:00.0", driver="nouveau", group=1)
         result = run(tree, V100)
         assert any("built into" in warning and "nouveau" in warning for warning in result["warnings"])
 

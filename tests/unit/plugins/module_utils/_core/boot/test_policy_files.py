@@ -64,7 +64,7 @@ def read(tree: Tree) -> tuple[tuple[Boot, ...], tuple[Kernel, ...], PolicyFiles]
     for kernel in kernels:
         root = Stage(ROOT, "/", ((Coldplug(),),), kernel, ModprobeConfig.read(host, release=kernel.release), Rules.read(host))
         boots.append(Boot(kernel.release, Cmdline.read(host), "/proc/cmdline", (root,), {}))
-    return tuple(boots), kernels, read_policy_files(host, boots, kernels)
+    return tuple(boots), kernels, read_policy_files(host, boots, kernels, Inventory.read(host))
 
 
 def found(tree: Tree) -> tuple[Finding, ...]:

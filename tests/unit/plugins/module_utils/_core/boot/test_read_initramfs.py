@@ -183,7 +183,11 @@ def test_dracut_loads_what_the_command_line_names_before_and_after_the_coldplug(
 
 def test_dracut_blacklists_in_run_which_the_root_inherits(tmp_path: Path) -> None:
     found = early(tmp_path, dracut(), "rd.driver.blacklist=nouveau,bochs rd.driver.post=igb")
-    assert found.blacklisted == ("nouveau", "bochs", "igb")
+    assert [(line.arguments, str(line.source), str(line)) for line in found.blacklisted] == [
+        (("nouveau",), GRUB, "rd.driver.blacklist=nouveau,bochs"),
+        (("bochs",), GRUB, "rd.driver.blacklist=nouveau,bochs"),
+        (("igb",), GRUB, "rd.driver.post=igb"),
+    ]
     assert found.stage.config.blacklisted("bochs")
 
 

@@ -13,10 +13,12 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot import re
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Coldplug, Listed, LoadList
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import SourceLine, blacklisting
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13, DRIVERS_RULES, Tree, stock_debian
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Stage, Step
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import Directive
 
 GRUB = "/boot/grub/grub.cfg:132"
 MODULES_LOAD = "/etc/systemd/system/systemd-modules-load.service"
@@ -29,7 +31,7 @@ def tree(tmp_path: Path) -> Tree:
     return stock_debian(tmp_path).systemd()
 
 
-def stage(tree: Tree, cmdline: str = "", inherited: tuple[str, ...] = ()) -> Stage:
+def stage(tree: Tree, cmdline: str = "", inherited: tuple[Directive, ...] = ()) -> Stage:
     host = tree.host()
     return read_root.read_stage(host, Kernel.read(host, DEBIAN_13), read_root.rules_of(host), Cmdline.parse(cmdline), GRUB, inherited)
 
@@ -146,7 +148,12 @@ def test_a_command_beside_the_work_that_cannot_stop_it_leaves_no_doubt(tree: Tre
 
 
 def test_what_dracut_has_blacklisted_in_run_holds_in_the_root(tree: Tree) -> None:
-    assert [str(source) for source in stage(tree, inherited=("nouveau",)).config.blacklisted("nouveau")] == [GRUB]
+    assert [
+        str(source)
+        for source in stage(
+            tree, inherited=(blacklisting("nouveau", SourceLine(GRUB, 0), "rd.driver.blacklist=nouveau"),)
+        ).config.blacklisted("nouveau")
+    ] == [GRUB]
 
 
 def test_the_next_boots_command_line_counts_not_the_running_one(tree: Tree) -> None:

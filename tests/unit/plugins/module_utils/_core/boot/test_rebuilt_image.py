@@ -10,7 +10,7 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import INITRAMFS, Coldplug, LoadList, Stage
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.rebuilt_image import rebuilt
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import Directive, ModprobeConfig, SourceLine
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import Directive, ModprobeConfig, SourceLine, blacklisting
 from ansible_collections.vfio.variants.tests.unit.boots import STOCK, device, load_list, stage
 from ansible_collections.vfio.variants.tests.unit.trees import E1000E, NVIDIA_DISPLAY
 
@@ -44,7 +44,8 @@ def test_of_the_distributions_rules_it_has_those_that_it_had() -> None:
 def test_modprobe_d_is_the_roots_and_what_the_images_own_scripts_say_stays() -> None:
     image = stage(INITRAMFS, modprobe="blacklist nouveau\n")
     listed = Directive(SourceLine(f"{image.place}:/conf/modules", 1), "options", ("vfio_pci", "ids=1:2"))
-    image = dataclasses.replace(image, config=ModprobeConfig((*image.config.directives, listed)).with_blacklist(["igb"], "/proc/cmdline"))
+    added = blacklisting("igb", SourceLine("/proc/cmdline", 0), "rd.driver.blacklist=igb")
+    image = dataclasses.replace(image, config=image.config.with_more((listed, added)))
     root = stage(modprobe="blacklist e1000e\n")
     config = rebuilt(image, root, ()).config
     assert [line.arguments for line in config.directives] == [("e1000e",), ("vfio_pci", "ids=1:2"), ("igb",)]

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 from pathlib import Path
 
@@ -32,7 +33,7 @@ def machine(tmp_path: Path) -> Tree:
 
 
 def assigned(tree: Tree, *claims: dict[str, t.Any], variant: bool = False) -> dict[str, tuple[str, str]]:
-    kernel = Kernel.read(tree.host(), DEBIAN_13)
+    kernel = Kernel.read(tree.host(), DEBIAN_13).checked(tree.host())
     if variant:
         kernel = kernel.with_pending([PendingModule("nvlink2gpu_vfio_pci", (V100_VARIANT,))])
     found = assign(parse(claims), Inventory.read(tree.host()), kernel, NAMES)
@@ -45,6 +46,53 @@ def test_auto_takes_the_variant_where_the_kernel_has_one_else_vfio_pci(tmp_path:
     assert assigned(machine(tmp_path), *claims) == {NIC: plain, GPU: plain, SECOND: plain}
     variant = ("nvlink2gpu_vfio_pci", "nvlink2gpu_vfio_pci")
     assert assigned(machine(tmp_path), *claims, variant=True) == {NIC: plain, GPU: variant, SECOND: variant}
+
+
+def with_variant(tree: Tree, *, file: bool) -> Tree:
+    """The variant in depmod's files, and its file if there is one."""
+    here = f"/lib/modules/{DEBIAN_13}"
+    for name, line in (
+        ("modules.dep", "updates/dkms/nvlink2gpu_vfio_pci.ko.xz:"),
+        ("modules.alias", f"alias {V100_VARIANT} nvlink2gpu_vfio_pci"),
+    ):
+        place = tree.place(f"{here}/{name}")
+        place.write_text(f"{place.read_text()}{line}\n")
+    return tree.file(f"{here}/updates/dkms/nvlink2gpu_vfio_pci.ko.xz", b"") if file else tree
+
+
+@pytest.mark.parametrize("file", [True, False])
+def test_auto_takes_no_variant_whose_file_is_gone(tmp_path: Path, file: bool) -> None:
+    tree = with_variant(machine(tmp_path), file=file)
+    assert assigned(tree, {"devices": GPU})[GPU][0] == ("nvlink2gpu_vfio_pci" if file else "vfio_pci")
+
+
+def test_auto_takes_no_variant_of_which_only_the_aliases_are_left(tmp_path: Path) -> None:
+    tree = machine(tmp_path)
+    place = tree.place(f"/lib/modules/{DEBIAN_13}/modules.alias")
+    place.write_text(f"{place.read_text()}alias {V100_VARIANT} nvlink2gpu_vfio_pci\n")
+    assert assigned(tree, {"devices": GPU}) == {GPU: ("vfio_pci", "vfio-pci")}
+
+
+def test_a_driver_that_is_named_and_whose_file_is_gone_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(
+        HostError, match=rf"name the module nvlink2gpu_vfio_pci, and its file does not exist\. .*depmod {re.escape(DEBIAN_13)}"
+    ):
+        assigned(with_variant(machine(tmp_path), file=False), {"devices": GPU, "driver": "nvlink2gpu_vfio_pci"})
+    tree = machine(tmp_path)
+    tree.place(f"/lib/modules/{DEBIAN_13}/kernel/drivers/vfio/pci/vfio-pci.ko").unlink()
+    with pytest.raises(HostError, match="name the module vfio_pci, and its file does not exist"):
+        assigned(tree, {"devices": NIC})
+
+
+def test_variant_takes_a_variant_or_nothing(tmp_path: Path) -> None:
+    claim = {"devices": GPU, "driver": "variant"}
+    assert assigned(machine(tmp_path), claim, variant=True)[GPU][0] == "nvlink2gpu_vfio_pci"
+    with pytest.raises(
+        HostError, match=r"claims\[0\]\.driver: kernel .* has no variant driver for 0000:3b:00\.0 \(10de:1db1\): none of its"
+    ):
+        assigned(machine(tmp_path), claim)
+    with pytest.raises(HostError, match=r"no variant driver for 0000:3b:00\.0 .*: the file of nvlink2gpu_vfio_pci does not exist"):
+        assigned(with_variant(machine(tmp_path), file=False), claim)
 
 
 @pytest.mark.parametrize("written", ["vfio-pci", "vfio_pci"])

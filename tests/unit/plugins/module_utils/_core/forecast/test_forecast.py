@@ -102,7 +102,7 @@ def test_a_softdep_with_ids_wins_although_vfio_pci_is_blacklisted() -> None:
     text = "options vfio-pci ids=10DE:1db1\nsoftdep nouveau pre: vfio-pci\nblacklist vfio-pci\n"
     won = winner(boot(rules=STOCK_RULES, modprobe=text))
     assert (won.driver, won.certainty) == ("vfio-pci", CERTAIN)
-    assert "/etc/modprobe.d/site.conf:1: options vfio_pci ids=10DE:1db1" in map(str, won.because)
+    assert "/etc/modprobe.d/site.conf:1: options vfio-pci ids=10DE:1db1" in map(str, won.because)
 
 
 LONG_IDS = ",".join(["10de:1db1", *["8086:10d3"] * 110])
@@ -114,7 +114,7 @@ LONG_IDS = ",".join(["10de:1db1", *["8086:10d3"] * 110])
 def test_ids_are_read_as_the_kernel_unquotes_them(word: str) -> None:
     won = winner(boot(rules=STOCK_RULES, modprobe=f"options vfio-pci {word}\nsoftdep nouveau pre: vfio-pci\n"))
     assert (won.driver, won.certainty) == ("vfio-pci", CERTAIN)
-    assert f"/etc/modprobe.d/site.conf:1: options vfio_pci {word}" in map(str, won.because)
+    assert f"/etc/modprobe.d/site.conf:1: options vfio-pci {word}" in map(str, won.because)
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,7 @@ def told(request: LoadRequest) -> list[str]:
 def test_dependencies_are_inserted_before_the_module_and_not_twice() -> None:
     assert one(kmod(), "top").insertions == ("bottom", "middle", "top")
     assert one(kmod(loaded=["bottom"]), "top").insertions == ("middle", "top")
-    assert one(kmod(loaded=["top"]), "top") == LoadRequest("top", (), (Reason(f"modules.dep of {DEBIAN_13}", "top"),))
+    assert one(kmod(loaded=["top"]), "top") == LoadRequest("top", (), ())
     assert one(kmod("softdep top pre: bottom other\n"), "top").insertions == ("bottom", "middle", "other", "top")
 
 
@@ -144,16 +144,36 @@ def test_the_first_line_that_matches_counts() -> None:
 def test_a_softdep_that_names_no_module_counts_as_none() -> None:
     """kmod_module_get_softdeps() finds modules, so a name that it does not find leaves the install line its effect."""
     nothing = one(kmod("softdep other pre: no-such\ninstall other /bin/false\n"), "other")
-    assert (nothing.failed, len(nothing.because)) == (True, 1)
+    assert (nothing.failed, told(nothing)) == (True, [f"{SITE}:2: install other /bin/false"])
     something = one(kmod("softdep other pre: no-such bottom\ninstall other /bin/false\n"), "other")
     assert (something.failed, something.insertions) == (False, ("bottom", "other"))
-    assert str(something.because[1]) == f"{SITE}:1: softdep other pre: no-such bottom"
+    softdep = f"{SITE}:1: softdep other pre: no-such bottom"
+    assert {name: list(map(str, something.why(name))) for name in something.insertions} == {"bottom": [softdep], "other": [softdep]}
+
+
+def test_a_softdep_is_a_reason_for_what_comes_by_it_alone() -> None:
+    request = one(kmod("softdep other pre: top\nsoftdep middle post: nouveau\n"), "other")
+    first, second = f"{SITE}:1: softdep other pre: top", f"{SITE}:2: softdep middle post: nouveau"
+    assert {name: list(map(str, request.why(name))) for name in request.insertions} == {
+        "bottom": [first],
+        "middle": [first],
+        "nouveau": [first, second],
+        "top": [first],
+        "other": [],
+    }
+
+
+def test_what_an_install_line_loads_in_a_module_s_place_comes_by_that_line() -> None:
+    request = one(kmod("install other modprobe top && modprobe -i other\n"), "other")
+    assert list(map(str, request.why("top"))) == [f"{SITE}:1: install other modprobe top && modprobe -i other"]
+    assert list(request.why("other")) == []
 
 
 def test_what_a_softdep_names_is_tried_and_no_obstacle() -> None:
     request = one(kmod("softdep other pre: nouveau post: bottom\n", cmdline="module_blacklist=nouveau,bottom"), "other")
     assert (request.insertions, request.failed) == (("other",), False)
-    assert told(request) == ["/proc/cmdline: module_blacklist=nouveau", "/proc/cmdline: module_blacklist=bottom"]
+    assert told(request) == ["/proc/cmdline: module_blacklist=nouveau,bottom"] * 2
+    assert [refused.module for refused in request.refused] == ["nouveau", "bottom"]
 
 
 def test_softdeps_in_a_circle_end() -> None:
@@ -204,7 +224,6 @@ def test_what_can_be_loaded_has_no_reason_against_it() -> None:
 def test_a_built_in_module_is_there_already() -> None:
     built_in: dict[str, t.Any] = {"modules": {"top": [], "middle": []}, "builtin": ["bottom"]}
     assert one(kmod(**built_in), "top").insertions == ("middle", "top")
-    assert str(one(kmod(**built_in), "bottom").because[0]) == f"modules.builtin of {DEBIAN_13}: bottom"
     assert one(kmod(**built_in), "bottom").insertions == ()
     both: dict[str, t.Any] = {"modules": {"top": [], "middle": [], "bottom": []}, "builtin": ["bottom"]}
     assert one(kmod(**both), "top").insertions == ("bottom", "middle", "top")
@@ -245,13 +264,12 @@ def test_all_natives_are_loaded_in_depmod_s_order_and_none_that_is_built_in() ->
 
 
 def test_each_is_told_where_it_was_found() -> None:
-    def why(asked: str, modprobe: str = "") -> str:
-        return str(one(kmod(modprobe), asked).because[0])
+    def why(asked: str, modprobe: str = "") -> list[str]:
+        return list(map(str, one(kmod(modprobe), asked).because))
 
-    assert why("nouveau") == f"modules.dep of {DEBIAN_13}: nouveau"
-    assert why(CARD) == f"modules.alias of {DEBIAN_13}: {NVIDIA_DISPLAY} nouveau"
-    assert why("x", "alias x* other\n") == f"{SITE}:1: alias x* other"
-    assert why("x", "install x /bin/true\n") == f"{SITE}:1: install x /bin/true"
+    assert why("nouveau") == []
+    assert why(CARD) == [f"modules.alias of {DEBIAN_13}: {NVIDIA_DISPLAY} nouveau"]
+    assert why("x-y", "alias x-* other\n") == [f"{SITE}:1: alias x-* other"]
     found = boot(stage("initramfs"), stage())
     image, _root = found.stages
     (request,) = Modprobe(found, image, frozenset()).ask(CARD, True, Reason("a rule", "RUN"))

@@ -444,6 +444,12 @@ def test_rules_for_other_devices_that_act_on_no_card_change_nothing(text: str) -
     assert owners(text) == [NATIVE, NATIVE]
 
 
+def test_an_event_of_a_subsystem_concerns_functions_that_can_have_such_children() -> None:
+    nic = device("0000:03:00.0", "8086:10d3", class_code=0x020000, path="/devices/pci0000:00/0000:03:00.0", nodes=("net/enp3s0",))
+    found = winners(boot_with('SUBSYSTEM=="drm|graphics", ATTR{device/driver/unbind}="$id"\n'), (*CARDS, nic))
+    assert (found[CARD.address].certainty, found[nic.address].certainty) == (UNKNOWN, CERTAIN)
+
+
 def test_a_module_s_own_event_can_bind() -> None:
     text = 'ACTION=="add", SUBSYSTEM=="module", KERNEL=="vfio_pci", ATTR{[drivers/pci:vfio-pci]new_id}="10de 1db1"\n'
     won = winners(boot_with(text, modprobe="blacklist nouveau\n", load=["vfio-pci"]))[CARD.address]

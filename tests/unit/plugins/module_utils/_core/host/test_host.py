@@ -144,7 +144,7 @@ def test_two_runs_do_not_change_a_host_at_once(tmp_path: Path) -> None:
     with host.lock(), pytest.raises(HostError, match="Another run"), host.lock(timeout=0.2):
         pass
     with host.lock(timeout=0.2):
-        assert host.exists("/run/lock/vfio-variants.lock")
+        assert host.exists("/run/vfio-variants/lock")
 
 
 def test_a_folder_tells_its_attributes_links_and_names(tmp_path: Path) -> None:

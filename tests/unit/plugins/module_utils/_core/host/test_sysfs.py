@@ -13,7 +13,7 @@ import sys
 import time
 from pathlib import Path
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.sysfs import write_with_timeout
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.sysfs import Unfinished, read_attributes, write_with_timeout
 
 
 def test_a_write_that_works_returns_zero(tmp_path: Path) -> None:
@@ -26,10 +26,12 @@ def test_a_write_that_is_refused_returns_the_errno(tmp_path: Path) -> None:
     assert write_with_timeout(str(tmp_path), b"x", timeout=10) == errno.EISDIR
 
 
-def test_a_write_that_does_not_end_returns_none_in_time(tmp_path: Path) -> None:
+def test_a_write_that_does_not_end_returns_in_time_what_is_left_behind(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "unbind")
     begun = time.monotonic()
-    assert write_with_timeout(str(tmp_path / "unbind"), b"x", timeout=0.2) is None
+    left = write_with_timeout(str(tmp_path / "unbind"), b"x", timeout=0.2)
+    assert isinstance(left, Unfinished)
+    assert os.path.exists(f"/proc/{left.process}")
     assert time.monotonic() - begun < 10
     assert (tmp_path / "unbind").read_bytes() == b"x"
 
@@ -39,7 +41,7 @@ def test_whoever_waits_for_the_caller_to_end_does_not_wait_for_the_child(tmp_pat
     caller = f"import sysfs; print(sysfs.write_with_timeout({str(tmp_path / 'unbind')!r}, b'x', 0.2))"
     folder = os.path.dirname(os.path.abspath(inspect.getfile(write_with_timeout)))
     done = subprocess.run([sys.executable, "-c", caller], cwd=folder, capture_output=True, text=True, timeout=20, check=True)
-    assert done.stdout == "None\n"
+    assert done.stdout.startswith("process ")
     assert (tmp_path / "unbind").read_bytes() == b"x"
 
 
@@ -48,7 +50,7 @@ def test_a_child_left_behind_ends_with_its_write_and_does_not_go_on_with_the_cal
         while os.waitpid(-1, 0)[0]:
             pass  # those of earlier tests
     os.mkfifo(tmp_path / "unbind")
-    assert write_with_timeout(str(tmp_path / "unbind"), b"x", timeout=0.2) is None
+    assert isinstance(write_with_timeout(str(tmp_path / "unbind"), b"x", timeout=0.2), Unfinished)
     assert (tmp_path / "unbind").read_bytes() == b"x"
     # The child is the only one left to wait for; had it gone on as this test, it would not end here.
     deadline = time.monotonic() + 10
@@ -56,3 +58,45 @@ def test_a_child_left_behind_ends_with_its_write_and_does_not_go_on_with_the_cal
         time.sleep(0.05)
     assert ended[0] != 0
     assert ended[1] == 0
+
+
+def test_a_process_that_is_left_behind_is_named_with_the_kernel_functions_that_it_waits_in(tmp_path: Path) -> None:
+    """Opening a pipe that nobody reads waits in the kernel as a driver's remove() does; only root may read a kernel stack."""
+    os.mkfifo(tmp_path / "unbind")
+    left = write_with_timeout(str(tmp_path / "unbind"), b"x", timeout=0.3)
+    assert isinstance(left, Unfinished)
+    with contextlib.suppress(OSError), open(f"/proc/{left.process}/stack", encoding="ascii") as file:
+        shown = file.read()
+        assert left.stack
+        assert all(f" {function}+" in shown for function in left.stack)
+        assert str(left).startswith(f"process {left.process} still waits in {left.stack[0]}")
+    assert (tmp_path / "unbind").read_bytes() == b"x"
+
+
+def test_attributes_that_the_kernel_does_not_show_are_missing_and_all_others_are_read(tmp_path: Path) -> None:
+    paths = [str(tmp_path / name) for name in ("first", "locked", "gone", "last")]
+    for path in (paths[0], paths[3]):
+        Path(path).write_text(f"{path}\n")
+    os.mkfifo(paths[1])
+    begun = time.monotonic()
+    assert read_attributes(paths, timeout=0.3) == {paths[0]: paths[0], paths[3]: paths[3]}
+    assert time.monotonic() - begun < 5
+    os.close(os.open(paths[1], os.O_WRONLY))
+
+
+def test_many_attributes_that_the_kernel_does_not_show_cost_a_bounded_time(tmp_path: Path) -> None:
+    paths = [str(tmp_path / str(number)) for number in range(50)]
+    for path in paths:
+        os.mkfifo(path)
+    begun = time.monotonic()
+    assert read_attributes(paths, timeout=0.2) == {}
+    assert time.monotonic() - begun < 5
+    for path in paths[:3]:
+        os.close(os.open(path, os.O_WRONLY))
+
+
+def test_all_attributes_of_a_large_host_come_through_one_pipe(tmp_path: Path) -> None:
+    paths = [str(tmp_path / str(number)) for number in range(2000)]
+    for path in paths:
+        Path(path).write_text("x" * 100)
+    assert read_attributes(paths, timeout=5) == dict.fromkeys(paths, "x" * 100)

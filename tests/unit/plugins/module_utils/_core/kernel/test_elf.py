@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import struct
 import typing as t
 
 import pytest
@@ -142,3 +143,40 @@ def test_a_file_that_does_not_begin_as_elf_is_refused_though_all_else_is_right(p
     whole[place] ^= 0xFF
     with pytest.raises(NotElfError, match="it has no ELF header"):
         Elf.parse(bytes(whole))
+
+
+def header(table: int, size: int, count: int, names: int = 0) -> bytes:
+    """A 64-bit ELF header with this section table."""
+    return b"\x7fELF\x02\x01\x01" + bytes(9) + struct.pack("<HHIQQQIHHHHHH", 1, 62, 1, 0, 0, table, 0, 64, 0, 0, size, count, names)
+
+
+def row(start: int, length: int, kind: int = PROGBITS, name: int = 0) -> bytes:
+    """A section's header."""
+    return struct.pack("<IIQQQQIIQQ", name, kind, 0, 0, start, length, 0, 0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        header(2**63, 64, 65535),
+        header(2**64 - 1, 64, 1),
+        header(64, 64, 3) + bytes(64),
+        header(64, 0, 3) + bytes(200),
+        header(64, 1, 65535) + bytes(1 << 17),
+        header(64, 64, 1, 7) + bytes(64),
+        header(64, 64, 1) + row(2**63, 2**63),
+        header(64, 64, 1) + row(0, 129),
+        header(64, 64, 2) + row(0, 100) + row(0, 100),
+        # A name without an end: each of many sections would have a copy of the rest of the file.
+        header(64, 64, 1) + row(128, 6000) + b"x" * 6000,
+        b"\x7fELF",
+    ],
+)
+def test_a_table_that_lies_outside_of_the_file_or_twice_in_it_is_not_elf_file(data: bytes) -> None:
+    with pytest.raises(NotElfError):
+        Elf.parse(data)
+
+
+def test_a_section_without_content_may_have_any_size() -> None:
+    sections = row(2**63, 2**63, kind=NOBITS) + row(7, 9)
+    assert Elf.parse(header(64, 64, 2, 1) + sections).section_content(0) == b""

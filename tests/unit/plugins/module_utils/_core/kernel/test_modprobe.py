@@ -12,6 +12,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import (
     ModprobeConfig,
     SourceLine,
+    blacklisting,
     ignored_lines,
     reads_old_suffix,
 )
@@ -216,11 +217,12 @@ def test_what_the_command_line_tells_modprobe_itself_is_not_a_module_s_option() 
 
 
 def test_what_a_program_of_the_boot_blacklists_comes_last_and_is_named_after_it() -> None:
-    config = parsed("blacklist first").with_blacklist(["a-b"], "dracut's command line")
+    config = parsed("blacklist first").with_more([blacklisting("a-b", SourceLine("dracut's command line", 0), "rd.driver.blacklist=a-b")])
     assert [(str(entry.source), *entry.arguments) for entry in config.directives] == [
         ("/etc/modprobe.d/x.conf:1", "first"),
         ("dracut's command line", "a_b"),
     ]
+    assert list(map(str, config.directives)) == ["blacklist first", "rd.driver.blacklist=a-b"]
     assert len(config.blacklisted("a-b")) == 1
 
 

@@ -31,7 +31,7 @@ def test_a_module_is_named_as_the_kernel_names_it(path: str, name: str | None) -
 
 def same(tmp_path: Path, one: bytes, other: bytes) -> bool:
     host = Host(str(tmp_path), Commands(tmp_path))
-    return Fingerprint.of(host, one).is_same(Fingerprint.of(host, other))
+    return Fingerprint.of(host, one, "one").is_same(Fingerprint.of(host, other, "other"))
 
 
 @pytest.mark.parametrize("program", ["xz", "gzip", "zstd"])
@@ -57,7 +57,7 @@ def test_a_signature_on_either_side_makes_another_module_of_the_same_build(tmp_p
 
 
 def test_the_build_id_is_the_linker_s_without_the_header_of_its_note(tmp_path: Path) -> None:
-    built = Fingerprint.of(Host(str(tmp_path), Commands(tmp_path)), module("first build"))
+    built = Fingerprint.of(Host(str(tmp_path), Commands(tmp_path)), module("first build"), "built")
     assert built.build_id == hashlib.sha1(b"first build", usedforsecurity=False).hexdigest()
 
 

@@ -20,18 +20,18 @@ HOST = [V100, NIC]
 def test_of_two_ids_the_last_counts_and_the_lost_ones_are_named() -> None:
     text = {"/etc/modprobe.d/a.conf": "options vfio-pci ids=10de:1db1\n", "/etc/modprobe.d/b.conf": "options vfio_pci ids=8086:10d3\n"}
     said = sentence("ids-twice", boot(modprobe=text), devices=HOST)
-    assert said.startswith("/etc/modprobe.d/a.conf:1 sets ids=10de:1db1 for vfio_pci, and /etc/modprobe.d/b.conf:1 sets ids=8086:10d3")
-    assert "10de:1db1 is lost (vfio_pci does not bind to 0000:3b:00.0)" in said
+    assert said.startswith("/etc/modprobe.d/a.conf:1 sets ids=10de:1db1 for vfio-pci, and /etc/modprobe.d/b.conf:1 sets ids=8086:10d3")
+    assert "10de:1db1 is lost (vfio-pci does not bind to 0000:3b:00.0)" in said
 
 
 def test_ids_in_a_quoted_word_are_ids() -> None:
     said = sentence("ids-twice", boot(modprobe='options vfio-pci "ids=10de:1db1"\noptions vfio-pci ids=8086:10d3\n'), devices=HOST)
-    assert "sets ids=10de:1db1 for vfio_pci" in said
+    assert "sets ids=10de:1db1 for vfio-pci" in said
 
 
 def test_ids_without_a_value_keep_the_module_out() -> None:
     said = sentence("ids-without-value", boot(modprobe="options vfio-pci ids\n"), devices=HOST)
-    assert said == "/etc/modprobe.d/site.conf:1: ids= of vfio_pci has no value, so vfio_pci does not load. Remove it."
+    assert said == "/etc/modprobe.d/site.conf:1: ids= of vfio-pci has no value, so vfio-pci does not load. Remove it."
 
 
 def test_the_command_line_comes_last() -> None:
@@ -99,7 +99,7 @@ def test_two_modules_with_one_id_are_told() -> None:
 def test_a_softdep_on_vfio_without_ids_gives_it_nothing() -> None:
     said = sentence("softdep-without-ids", boot(modprobe="softdep nouveau pre: vfio-pci"), devices=[V100, SECOND, NIC])
     assert "0000:3b:00.0 and 0000:5e:00.0 will be bound to nouveau" in said
-    assert "options vfio_pci ids=10de:1db1" in said
+    assert "options vfio-pci ids=10de:1db1" in said
 
 
 def test_ids_for_another_device_do_not_help() -> None:
@@ -140,7 +140,7 @@ def test_other_devices_of_the_native_are_never_added_to_a_list() -> None:
     softdep = "softdep snd_hda_intel pre: vfio-pci\n"
     for before, where in (
         ("options vfio-pci ids=10de:1b81\n", "at /etc/modprobe.d/site.conf:1"),
-        ("", "`options vfio_pci ids=` with the ID"),
+        ("", "`options vfio-pci ids=` with the ID"),
     ):
         said = sentence("softdep-without-ids", boot(modprobe=before + softdep, modules=modules), devices=sound)
         assert "8086:7ad0" not in said

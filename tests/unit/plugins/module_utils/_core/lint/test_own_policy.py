@@ -52,4 +52,4 @@ def test_nothing_is_found_in_a_policy_of_our_own(tmp_path: Path, claims: list[di
         for root in roots
     ]
     assert any(root.config.directives or root.rules.rules for root in roots)
-    assert find(boots, Inventory.read(host), kernels, read_policy_files(host, boots, kernels)) == ()
+    assert find(boots, Inventory.read(host), kernels, read_policy_files(host, boots, kernels, Inventory.read(host))) == ()

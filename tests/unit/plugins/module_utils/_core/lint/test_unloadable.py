@@ -46,7 +46,7 @@ def test_an_alias_whose_modules_file_is_gone_is_told() -> None:
 def test_a_blacklist_of_the_claimed_module_is_told(policy: dict[str, str]) -> None:
     modprobe = policy.get("modprobe", "") + "blacklist vfio-pci\n"
     said = sentence("claimed-blacklisted", boot(modprobe=modprobe, rules=policy.get("rules", "")), devices=[V100])
-    assert "blacklists vfio_pci, but the policy assigns 0000:3b:00.0 to it" in said
+    assert "`blacklist vfio-pci`, but the policy assigns 0000:3b:00.0 to vfio-pci" in said
 
 
 def test_module_blacklist_holds_against_everybody() -> None:

@@ -78,10 +78,10 @@ def test_what_a_request_does_not_say_is_what_the_options_default_to() -> None:
 
 
 def test_a_module_that_one_kernel_has_is_expected_of_the_others() -> None:
-    one = boots.kernel({"vfio_pci": [], "variant": [], "nouveau": []}, release=DEBIAN_13)
+    one = boots.kernel({"vfio_pci": [], "mine": [], "nouveau": []}, release=DEBIAN_13)
     two = boots.kernel({"nouveau": []}, release=DEBIAN_12)
-    by_name = Claim(selectors.parse("10de:1db1", "devices"), "variant")
-    assert [set(found.modules) for found in supplemented((by_name,), (one, two))] == [{"vfio_pci", "variant", "nouveau"}] * 2
+    by_name = Claim(selectors.parse("10de:1db1", "devices"), "mine")
+    assert [set(found.modules) for found in supplemented((by_name,), (one, two))] == [{"vfio_pci", "mine", "nouveau"}] * 2
     best = Claim(selectors.parse("10de:1db1", "devices"))
-    assert [set(found.modules) - {"variant"} for found in supplemented((best,), (one, two))] == [{"vfio_pci", "nouveau"}] * 2
+    assert [set(found.modules) - {"mine"} for found in supplemented((best,), (one, two))] == [{"vfio_pci", "nouveau"}] * 2
     assert set(supplemented((by_name,), (two,))[0].modules) == {"nouveau"}

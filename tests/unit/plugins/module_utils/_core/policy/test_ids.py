@@ -11,7 +11,6 @@ import pytest
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
 from ansible_collections.vfio.variants.tests.unit.policy_hosts import (
     EARLY,
-    MODPROBE,
     NIC,
     RULES,
     SOFTDEPS,
@@ -23,6 +22,7 @@ from ansible_collections.vfio.variants.tests.unit.policy_hosts import (
     lines,
     refused,
     run,
+    settings,
 )
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_12, DEBIAN_13, NVIDIA_DISPLAY, Tree
 
@@ -31,7 +31,7 @@ class TestIds:
     def test_options_softdep_and_early_loading_are_written_and_no_rule(self, tmp_path: Path) -> None:
         tree = gpu_host(tmp_path)
         run(tree, NIC, strategy="ids")
-        assert lines(tree, MODPROBE) == ["options vfio_pci ids=8086:10d3"]
+        assert settings(tree) == ["options vfio_pci ids=8086:10d3"]
         assert lines(tree, SOFTDEPS) == ["softdep e1000e pre: vfio_pci"]
         assert lines(tree, EARLY) == ["vfio_pci"]
         assert not tree.place(RULES).exists()
@@ -39,7 +39,7 @@ class TestIds:
     def test_all_claims_of_a_module_share_one_options_line(self, tmp_path: Path) -> None:
         tree = gpu_host(tmp_path)
         run(tree, NIC, {**V100, "driver": "vfio-pci"}, strategy="ids")
-        assert lines(tree, MODPROBE) == ["options vfio_pci ids=10de:1db1,8086:10d3"]
+        assert settings(tree) == ["options vfio_pci ids=10de:1db1,8086:10d3"]
         assert lines(tree, SOFTDEPS) == ["softdep e1000e pre: vfio_pci", "softdep nouveau pre: vfio_pci"]
 
     def test_natives_of_every_kernel_wait_for_the_driver(self, tmp_path: Path) -> None:
@@ -55,13 +55,13 @@ class TestIds:
     def test_a_subsystem_in_the_claim_parts_cards_of_one_id(self, tmp_path: Path) -> None:
         tree = kernel(Tree(tmp_path)).pci("0000:3b:00.0", subsystem="10de:1212").pci("0000:5e:00.0", subsystem="10de:1213")
         run(tree, {"devices": "10de:1db1:10de:1212", "driver": "vfio-pci"}, strategy="ids")
-        assert lines(tree, MODPROBE) == ["options vfio_pci ids=10de:1db1:10de:1212"]
+        assert settings(tree) == ["options vfio_pci ids=10de:1db1:10de:1212"]
 
     def test_an_id_makes_one_with_a_subsystem_unnecessary(self, tmp_path: Path) -> None:
         tree = kernel(Tree(tmp_path)).pci("0000:3b:00.0", subsystem="10de:1212").pci("0000:5e:00.0", subsystem="10de:1213")
         board, rest = {"devices": "10de:1db1:10de:1212", "driver": "vfio-pci"}, {"devices": "0000:5e:00.0", "driver": "vfio-pci"}
         run(tree, board, rest, strategy="ids")
-        assert lines(tree, MODPROBE) == ["options vfio_pci ids=10de:1db1"]
+        assert settings(tree) == ["options vfio_pci ids=10de:1db1"]
 
     def test_a_module_without_the_parameter_is_refused_and_override_offered(self, tmp_path: Path) -> None:
         message = refused(gpu_host(tmp_path), V100, strategy="ids")
@@ -136,5 +136,5 @@ class TestSoftdepsOfOthers:
         assert "/etc/modprobe.d/nic.conf:2" in message
 
     def test_with_override_an_ignored_install_line_is_reported(self, tmp_path: Path) -> None:
-        tree = gpu_host(tmp_path).file("/etc/modprobe.d/nic.conf", "install e1000e /bin/false\nsoftdep e1000e pre: ptp\n")
+        tree = gpu_host(tmp_path).file("/etc/modprobe.d/nic.conf", "install e1000e /bin/false\nsoftdep e1000e pre: nouveau\n")
         assert any("nic.conf:1" in warning for warning in run(tree, NIC)["warnings"])

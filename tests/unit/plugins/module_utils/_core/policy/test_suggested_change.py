@@ -38,7 +38,7 @@ def test_nothing_has_to_change_where_the_claimed_driver_wins() -> None:
 
 def test_a_line_that_stands_in_the_way_is_named() -> None:
     found = boot(rules=rules(CLAIM), modprobe="blacklist vfio-pci\n")
-    assert advice(found) == "Remove /etc/modprobe.d/site.conf:1 (blacklist vfio_pci)."
+    assert advice(found) == "Remove /etc/modprobe.d/site.conf:1 (blacklist vfio-pci)."
 
 
 def test_an_image_without_the_policy_is_to_be_rebuilt() -> None:
@@ -154,7 +154,7 @@ def test_names_are_taken_out_of_a_list_on_the_command_line_and_the_others_stay()
 def test_a_line_in_the_image_is_removed_where_a_person_edits_it() -> None:
     line: dict[str, t.Any] = {"modprobe": "blacklist vfio-pci\n", "rules": rules(CLAIM)}
     found = boot(stage(INITRAMFS, **line), stage(ROOT, **line))
-    assert advice(found) == "Remove /etc/modprobe.d/site.conf:1 (blacklist vfio_pci)."
+    assert advice(found) == "Remove /etc/modprobe.d/site.conf:1 (blacklist vfio-pci)."
 
 
 def test_what_a_package_has_written_is_not_to_be_removed() -> None:
@@ -179,7 +179,7 @@ def test_a_search_ends_with_its_budget() -> None:
 
 def test_where_one_change_is_not_enough_two_are_named_in_their_order() -> None:
     sentence = advice(boot(rules=rules(CLAIM), modprobe="blacklist vfio-pci\n"), "vfio-pci", device(SECOND))
-    assert sentence == "Remove /etc/modprobe.d/site.conf:1 (blacklist vfio_pci), then claim 0000:01:00.0 for vfio-pci with boot_policy."
+    assert sentence == "Remove /etc/modprobe.d/site.conf:1 (blacklist vfio-pci), then claim 0000:01:00.0 for vfio-pci with boot_policy."
 
 
 def test_what_cannot_be_determined_is_not_settled_by_a_policy_of_our_own() -> None:

@@ -54,7 +54,14 @@ def test_what_would_say_nothing_is_not_written() -> None:
 
 
 def test_lists_and_rules_have_one_entry_a_line_below_the_header() -> None:
-    for text, wanted in ((texts.early("gpus", {"a": (), "b": ()}), ["a", "b"]), (texts.rules("gpus", ["one", "two"]), ["one", "two"])):
+    guard = ['SUBSYSTEM!="pci", GOTO="vfio_variants_end"', 'ENV{vfio_variants}=""', 'IMPORT{cmdline}="vfio_variants"']
+    is_off = 'ENV{vfio_variants}=="off"'
+    jump, end = f'{is_off}, GOTO="vfio_variants_end"', 'LABEL="vfio_variants_end"'
+    for text, wanted in (
+        (texts.early("gpus", {"a": (), "b": ()}), ["a", "b"]),
+        (texts.rules("gpus", ["one", "two"]), [*guard, jump, "one", "two", end]),
+        (texts.rules("gpus", ["one"], ["undo"]), [*guard, f"{is_off}, undo", jump, "one", end]),
+    ):
         assert text is not None
         assert owner_of(text.encode()) == "gpus"
         assert [line for line in text.splitlines() if not line.startswith("#")] == wanted

@@ -52,7 +52,7 @@ def test_natives_come_before_variants_each_with_the_file_that_makes_it_one(tmp_p
     aliases = f"/lib/modules/{DEBIAN_13}/modules.alias"
     assert [(entry["module"], entry["kind"], entry["alias"], entry["source"], entry["loaded"]) for entry in contenders] == [
         ("nouveau", "native", NVIDIA_DISPLAY, aliases, True),
-        ("vfio_pci", "variant", ANY_VFIO, aliases, False),
+        ("vfio_pci", "generic", ANY_VFIO, aliases, False),
     ]
 
 
@@ -84,13 +84,22 @@ def test_the_variant_is_that_of_the_running_kernel_with_the_driver_it_registers(
     assert device["variant"] == {"module": "mine_vfio", "driver": "mine_vfio", "alias": V100_VARIANT, "wildcards": 5}
     assert {release: {key: told[key] for key in ("natives", "variants", "variant")} for release, told in device["kernels"].items()} == {
         DEBIAN_12: {"natives": [], "variants": [], "variant": None},
-        DEBIAN_13: {"natives": [], "variants": ["mine_vfio", "vfio_pci"], "variant": "mine_vfio"},
+        DEBIAN_13: {"natives": [], "variants": ["mine_vfio"], "variant": "mine_vfio"},
     }
     assert only(tree.module("mine-vfio", ["mine-pci"]))["variant"]["driver"] == "mine-pci"
 
 
-def test_vfio_pci_is_the_driver_of_vfio_pci(tmp_path: Path) -> None:
-    assert only(stock_debian(tmp_path).pci(GPU))["variant"]["driver"] == "vfio-pci"
+def test_vfio_pci_is_not_a_variant(tmp_path: Path) -> None:
+    device = only(stock_debian(tmp_path).pci(GPU))
+    assert device["variant"] is None
+    assert device["kernels"][DEBIAN_13]["variants"] == []
+
+
+def test_a_variant_whose_file_is_gone_is_not_the_best_one(tmp_path: Path) -> None:
+    tree = Tree(tmp_path).kernel(DEBIAN_13, {"vfio-pci": [ANY_VFIO], "mine-vfio": [V100_VARIANT]}, running=True).pci(GPU)
+    assert only(tree)["variant"]["module"] == "mine_vfio"
+    tree.place(f"/lib/modules/{DEBIAN_13}/kernel/drivers/mine-vfio.ko").unlink()
+    assert only(tree)["variant"] is None
 
 
 def test_kernels_are_told_oldest_first(tmp_path: Path) -> None:

@@ -1,0 +1,174 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The one judgement of what claims would take from a host, now and at the next boot: the same for every module, also in check mode."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import next_boot
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import companions, with_companions
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guards import Finding, Loss, identical, judge
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim.iommu import BootArguments, refuse_without_iommu
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import CMDLINE, Cmdline
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import OSRELEASE
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.iommu import Iommu, is_default
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import select
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses import Arguments, HostUses
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.next_boot import NextBoot
+    from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import Claim
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device, Inventory
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses import Use
+    from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import Decision
+
+ROOT_WORDS = ("root", "resume", "mount.usr", "usr")
+
+
+@dataclasses.dataclass
+class Judge:
+    """The host, the claims on it, and what is known about both."""
+
+    host: Host
+    inventory: Inventory
+    claims: tuple[Claim, ...]
+    whole_groups: bool = True
+    loader: NextBoot | None = None
+
+    @functools.cached_property
+    def all_claims(self) -> tuple[Claim, ...]:
+        return with_companions(self.claims, self.inventory) if self.whole_groups else self.claims
+
+    @functools.cached_property
+    def _next(self) -> NextBoot:
+        return self.loader or next_boot.read(self.host)
+
+    @functools.cached_property
+    def uses(self) -> HostUses:
+        return HostUses(self.host, self.inventory, arguments_of(self.host, self._next))
+
+    @functools.cached_property
+    def _claim_of(self) -> t.Mapping[str, Claim]:
+        found: dict[str, Claim] = {}
+        for claim in self.all_claims:
+            for device in select(self.inventory, claim.selectors, allow_missing=True):
+                found.setdefault(device.address, claim)
+        return found
+
+    @functools.cached_property
+    def _companions(self) -> t.Mapping[str, Device]:
+        """The claimed device for whose sake an unclaimed one comes along, by the latter's address."""
+        along = {device.address for _claim, device in companions(self.claims, self.inventory)} if self.whole_groups else set()
+        found: dict[str, Device] = {}
+        for address in along:
+            device = self.inventory.get(address)
+            group = self.inventory.group_of(device) if device is not None else ()
+            claimed = [other for other in group if other.address not in along and not other.is_bridge and other.address in self._claim_of]
+            slot = address.rpartition(".")[0]
+            found[address] = min(claimed, key=lambda other: other.address.rpartition(".")[0] != slot)
+        return found
+
+    # -- what is lost
+
+    def releases(self, leaving: t.Iterable[Device]) -> tuple[Finding, ...]:
+        """Findings about functions that return to their native drivers."""
+        losses = []
+        for device in leaving:
+            uses = tuple(use for use in self.uses.of(device) if use.guard != "console")
+            losses.append(Loss(device, self._claim_of[device.address], uses))
+        return judge(losses)
+
+    def claimed(self, leaving: t.Iterable[Device], vfio_modules: t.Container[str]) -> tuple[Finding, ...]:
+        """Findings about functions that are claimed for another driver than they have."""
+        return judge([self._loss(device, vfio_modules) for device in leaving])
+
+    def _loss(self, device: Device, vfio_modules: t.Container[str]) -> Loss:
+        claim = self._claim_of[device.address]
+        if device.driver is None:
+            return Loss(device, claim, self.uses.console_only(device))
+        registered = self.inventory.drivers.get(device.driver)
+        module = normalize_module_name((registered and registered.module) or device.driver)
+        uses: tuple[Use, ...] = self.uses.of(device)
+        if module in vfio_modules:
+            # The console has left it when it went to a VFIO driver.
+            uses = tuple(use for use in uses if use.guard != "console")
+        other = self._companions.get(device.address)
+        because = None if other is None else f"which shares IOMMU group {device.iommu_group} with {other.address}"
+        return Loss(device, claim, uses, because, None if module in vfio_modules else other)
+
+    def blacklisted(self, modules: t.Iterable[str], claim: Claim) -> tuple[Finding, ...]:
+        """Findings about what no claim names and what would lose its driver because modules are blacklisted."""
+        return judge([loss for module in modules for loss in self._losses_of_module(module, claim)])
+
+    def _losses_of_module(self, module: str, claim: Claim) -> t.Iterator[Loss]:
+        because = f"whose driver {module} is blacklisted"
+        owners = {name for name, driver in self.inventory.drivers.items() if normalize_module_name(driver.module or "") == module}
+        for device in self.inventory.devices:
+            if device.driver in owners and device.address not in self._claim_of:
+                yield Loss(device, claim, self.uses.of(device), because)
+        for entry in self.host.names(f"/sys/module/{module}/drivers"):
+            bus, _colon, driver = entry.partition(":")
+            for name in self.host.names(f"/sys/bus/{bus}/drivers/{driver}") if bus != "pci" else ():
+                folder = f"/sys/bus/{bus}/drivers/{driver}/{name}"
+                if name not in ("module", "bind", "unbind") and self.host.link(folder) is not None:
+                    yield Loss(None, claim, self.uses.below(folder), because, place=f"{bus} device {name}")
+
+    def identical_cards(self, decisions: t.Iterable[Decision]) -> tuple[Finding, ...]:
+        """Findings about claims by address, if a card with the same IDs is not claimed."""
+        found: list[Finding] = []
+        for decision in decisions:
+            device = decision.device
+            by_address = decision.strategy != "ids" and any(selector.names_address for selector in decision.selectors)
+            alike = [
+                other
+                for other in (self.inventory.devices if by_address else ())
+                if other.identity == device.identity and other.address not in self._claim_of and other.driver is not None
+            ]
+            found += identical(device, decision.claim, [(other, self.uses.of(other)) for other in alike])
+        return tuple(found)
+
+    # -- the IOMMU
+
+    def refuse_without_iommu(self, modules: t.Iterable[str], kernels: t.Sequence[Kernel], live: bool) -> None:
+        """Raises HostError if one of the modules is a VFIO driver and no VFIO driver can take a device."""
+        vfio = {module for kernel in kernels for module in kernel.vfio_modules}
+        if not vfio & set(modules):
+            return
+        iommu = Iommu.read(self.host, self.inventory)
+        if not (live and iommu.now):
+            refuse_without_iommu(iommu, self._boots(), live)
+
+    def _boots(self) -> tuple[BootArguments, ...]:
+        running = self.host.text_or_none(OSRELEASE)
+        now = Cmdline.read(self.host)
+        found, loader = [], self._next
+        for release, entry in loader.entries.items():
+            if loader.release in (None, release):
+                is_running = release == running and entry.cmdline.arguments == now.arguments
+                found.append(BootArguments(entry.cmdline, entry.cmdline_source, is_default(self.host, release), is_running))
+        if not found and running is not None:
+            found.append(BootArguments(now, CMDLINE, is_default(self.host, running), is_running=True))
+        return tuple(found)
+
+
+def arguments_of(host: Host, loader: NextBoot) -> Arguments:
+    """What the kernels' arguments, now and at the next boot, say about consoles and disks."""
+    lines = [(Cmdline.read(host), CMDLINE)]
+    lines += [(entry.cmdline, entry.cmdline_source) for release, entry in loader.entries.items() if loader.release in (None, release)]
+    consoles = [value for cmdline, _where in lines for value in (*cmdline.values("console"), *cmdline.values("earlycon"))]
+    roots = [
+        (f"{word}= in {where}", value)
+        for cmdline, where in lines
+        for word in ROOT_WORDS
+        for value in cmdline.values(word)
+        if value.startswith(("/dev/", "UUID=", "LABEL=", "PARTUUID=", "PARTLABEL=", "ZFS=")) and value not in ("/dev/nfs", "/dev/ram0")
+    ]
+    nfs = [value for cmdline, _where in lines for word in ("nfsroot", "root") for value in cmdline.values(word) if ":/" in value]
+    servers = [value.partition(":/")[0].rpartition(":")[2] for value in nfs]
+    return Arguments(tuple(dict.fromkeys(consoles)), tuple(dict.fromkeys(roots)), tuple(dict.fromkeys(servers)))

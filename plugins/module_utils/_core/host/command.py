@@ -1,0 +1,72 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Commands of the host, bounded in time and in the size of what they write."""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+import signal
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+
+# GNU timeout's own exit codes: 124 after SIGTERM, 137 after SIGKILL
+TIMED_OUT = (124, 137)
+# As Python and as a shell say that a signal ended it.
+WROTE_TOO_MUCH = (-signal.SIGXFSZ, 128 + signal.SIGXFSZ)
+
+
+class Completed(t.NamedTuple):
+    """A finished command: exit code and decoded output."""
+
+    rc: int
+    stdout: str
+    stderr: str
+
+
+class Runner(t.Protocol):
+    """Runs a command; `AnsibleModule.run_command` is one."""
+
+    def __call__(
+        self, args: list[str], *, data: bytes | None, binary_data: bool, environ_update: dict[str, str] | None
+    ) -> tuple[int, str, str]: ...
+
+
+def run_bounded(
+    runner: Runner,
+    argv: t.Sequence[str],
+    timeout: float,
+    ok: t.Container[int],
+    stdin: bytes | None,
+    env: dict[str, str] | None,
+    largest_file: int | None,
+) -> Completed:
+    """See `Host.run()`."""
+    bounded = ["timeout", "--kill-after=5", f"{timeout:g}", *argv]
+    with _limited(largest_file):
+        rc, stdout, stderr = runner(bounded, data=stdin, binary_data=True, environ_update={"LC_ALL": "C", **(env or {})})
+    if rc in TIMED_OUT and rc not in ok:
+        raise HostError(f"`{' '.join(argv)}` did not end within {timeout:g} s.")
+    if rc not in ok:
+        last = (stderr or stdout).strip().splitlines()[-1:] or ["no output"]
+        raise HostError(f"`{' '.join(argv)}` failed with exit code {rc}: {last[0]}", facts={"stdout": stdout, "stderr": stderr})
+    return Completed(rc, stdout, stderr)
+
+
+@contextlib.contextmanager
+def _limited(largest_file: int | None) -> t.Iterator[None]:
+    """Children that are started meanwhile cannot write a longer file; the lower limit is lifted afterwards, which needs no privilege."""
+    if largest_file is None:
+        yield
+        return
+    wanted = {resource.RLIMIT_FSIZE: largest_file, resource.RLIMIT_CORE: 0}
+    before = {which: resource.getrlimit(which) for which in wanted}
+    for which, (soft, hard) in before.items():
+        allowed = [limit for limit in (wanted[which], soft, hard) if limit != resource.RLIM_INFINITY]
+        resource.setrlimit(which, (min(allowed), hard))
+    try:
+        yield
+    finally:
+        for which, limits in before.items():
+            resource.setrlimit(which, limits)

@@ -1,0 +1,79 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The lock that keeps two runs of the collection from changing one host at the same time."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import os
+import time
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache_dir import open_private
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+
+# Not /run/lock, where every user can create files: one of them could hold the lock, or put a FIFO in its place.
+LOCK_DIRECTORY = "/run/vfio-variants"
+LOCK_FILE = "lock"
+LOCK_TIMEOUT = 600.0
+POLL = 0.05
+FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
+
+
+@contextlib.contextmanager
+def locked(place: str, timeout: float) -> t.Iterator[None]:
+    """Hold the lock in the directory ``place``, which is created for this process's user only.
+
+    Raises HostError if the directory cannot be used, or if another run holds the lock for more than ``timeout`` seconds.
+    """
+    handle = _open(place)
+    try:
+        _take(handle, timeout)
+        try:
+            yield
+        finally:
+            # Explicitly, since a process that was forked meanwhile may have this file open, too.
+            fcntl.flock(handle, fcntl.LOCK_UN)
+    finally:
+        os.close(handle)
+
+
+def _open(place: str) -> int:
+    try:
+        # In a tree that was never booted, its parent does not exist either.
+        os.makedirs(os.path.dirname(place), exist_ok=True)
+        directory = open_private(place, create=True)
+        if directory is None:
+            raise HostError(
+                f"{LOCK_DIRECTORY} does not belong to this user alone, so it cannot hold the lock.",
+                "This needs root: set `become: true`. As root, remove the directory.",
+            )
+        try:
+            return os.open(LOCK_FILE, FLAGS, 0o600, dir_fd=directory)
+        finally:
+            os.close(directory)
+    except OSError as error:
+        if error.errno in (errno.EACCES, errno.EPERM):
+            raise HostError("Changing this host needs root.", "Set `become: true`.") from error
+        raise HostError(f"{LOCK_DIRECTORY}/{LOCK_FILE} cannot be opened: {error.strerror}.") from error
+
+
+def _take(handle: int, timeout: float) -> None:
+    deadline = time.monotonic() + timeout
+    while not _is_taken(handle):
+        if time.monotonic() > deadline:
+            raise HostError(
+                f"Another run of this collection has been changing this host for more than {timeout:g} s.",
+                f"`fuser {LOCK_DIRECTORY}/{LOCK_FILE}` names it.",
+            )
+        time.sleep(POLL)
+
+
+def _is_taken(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True

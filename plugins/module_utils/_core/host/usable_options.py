@@ -1,0 +1,100 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What no option can mean is refused before anything converts or uses it: one check for every option of every module.
+
+A NUL ends a path for the kernel, a line break ends a line of a generated file, and `.inf`, a number of a thousand digits or a list in
+lists in lists are errors of Python where a conversion meets them.
+"""
+
+from __future__ import annotations
+
+import math
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, cut, shown
+
+MOST_ENTRIES = 8192
+"""Of one list or dictionary: more PCI functions than any host has."""
+MOST_VALUES = 1_000_000
+DEEPEST = 32
+LONGEST = 1 << 16
+"""Characters of one text."""
+LONGEST_CONTENT = 1 << 20
+LARGEST_NUMBER = 1 << 63
+BLANKS = frozenset("\t\n\r")
+INTERNAL = "_ansible_"
+"""How Ansible's own entries among the options begin."""
+SELECTORS = ("devices", "claims[].devices")
+"""Options that are split into parts and stripped of blanks, so that they may have several lines."""
+
+Place = tuple[t.Union[str, int], ...]
+
+
+def refuse_unusable(options: t.Mapping[t.Any, t.Any], lines: t.Collection[str] = SELECTORS, contents: t.Collection[str] = ()) -> None:
+    """Raises HostError for the first value that no option can mean, naming its option.
+
+    Options in ``lines`` may have line breaks, those in ``contents`` are the contents of files: they may have any character but NUL,
+    and be longer.  Both are written as `claims[].devices`.
+    """
+    pending: list[tuple[Place, t.Any]] = [((str(name),), value) for name, value in options.items() if not str(name).startswith(INTERNAL)]
+    count = 0
+    # Not by recursion: options can be nested more deeply than Python calls functions.
+    while pending:
+        place, value = pending.pop()
+        count += 1
+        if count > MOST_VALUES:
+            raise HostError(f"{place[0]}: the options have more than {MOST_VALUES} values.")
+        if isinstance(value, t.Mapping):
+            _refuse_large(place, value)
+            for key in value:
+                _refuse_text(place, str(key) if isinstance(key, str) else shown(key), False, LONGEST)
+            pending += [((*place, str(key)), one) for key, one in value.items()]
+        elif isinstance(value, (list, tuple)):
+            _refuse_large(place, value)
+            pending += [((*place, number), one) for number, one in enumerate(value)]
+        elif isinstance(value, str):
+            kind = _kind(place)
+            _refuse_text(place, value, kind in lines or kind in contents, LONGEST_CONTENT if kind in contents else LONGEST)
+        elif isinstance(value, (int, float)):
+            _refuse_number(place, value)
+
+
+def _refuse_large(place: Place, value: t.Sized) -> None:
+    if len(value) > MOST_ENTRIES:
+        raise HostError(f"{_named(place)}: {len(value)} entries are too many.", f"Allowed are {MOST_ENTRIES}.")
+    if len(place) > DEEPEST:
+        raise HostError(f"{_named(place[:2])}: it is nested too deeply.", f"Allowed are {DEEPEST} levels.")
+
+
+def _refuse_text(place: Place, text: str, may_have_lines: bool, longest: int) -> None:
+    if len(text) > longest:
+        raise HostError(f"{_named(place)}: '{cut(text)}' is too long.", f"Allowed are {longest} characters.")
+    if text.isprintable():
+        return
+    wrong = next((sign for sign in text if (sign < " " or sign == "\x7f") and not (may_have_lines and sign in BLANKS)), None)
+    if wrong is not None:
+        raise HostError(
+            f"{_named(place)}: {shown(text)} has the control character {wrong!r}.", "Write it on one line, without control characters."
+        )
+    try:
+        text.encode("utf-8", "surrogateescape")
+    except UnicodeEncodeError:
+        raise HostError(f"{_named(place)}: {shown(text)} is not text.", "It has half of a pair of UTF-16.") from None
+
+
+def _refuse_number(place: Place, value: float) -> None:
+    if isinstance(value, float) and not math.isfinite(value):
+        raise HostError(f"{_named(place)}: {value} is not a finite number.", "Write a number with digits.")
+    if not -LARGEST_NUMBER <= value < LARGEST_NUMBER:
+        raise HostError(f"{_named(place)}: a number of {int(value).bit_length()} bits is too large.", "Allowed are 64 bits.")
+
+
+def _named(place: Place) -> str:
+    name = "".join(f"[{part}]" if isinstance(part, int) else f".{cut(part)}" for part in place[:6])
+    return cut(name.lstrip(".")).encode("utf-8", "backslashreplace").decode()
+
+
+def _kind(place: Place) -> str:
+    """A place as `lines` and `contents` write it: `claims[].devices`.  What is inside a list of selectors is one of them."""
+    kind = "".join("[]" if isinstance(part, int) else f".{part}" for part in place).lstrip(".")
+    return kind.replace("devices[]", "devices")

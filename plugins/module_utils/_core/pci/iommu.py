@@ -1,0 +1,75 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether the running kernel has an IOMMU, and what says whether the next one will have it."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import typing as t
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device, Inventory
+
+Vendor = t.Literal["intel", "amd", "arm", "other"]
+GROUPS, CLASS = "/sys/kernel/iommu_groups", "/sys/class/iommu"
+NO_IOMMU = "vfio-noiommu"
+"""The name of groups that VFIO makes of devices without an IOMMU (vfio_noiommu_group_alloc() in drivers/vfio/group.c)."""
+TABLES = "/sys/firmware/acpi/tables"
+TABLE_OF: t.Final[t.Mapping[Vendor, tuple[str, ...]]] = {
+    "intel": ("DMAR", "VIOT"),
+    "amd": ("IVRS", "VIOT"),
+    "arm": ("IORT", "VIOT"),
+    "other": (),
+}
+"""The firmware's tables that describe an IOMMU; VIOT is that of a virtual machine's virtio-iommu."""
+UNSAFE = "/sys/module/vfio/parameters/enable_unsafe_noiommu_mode"
+DEFAULT_ON = re.compile(r"^CONFIG_INTEL_IOMMU_DEFAULT_ON(?:_INTGPU_OFF)?=y$", re.MULTILINE)
+VENDORS = re.compile(r"^(?:vendor_id|CPU implementer)\s*:\s*(\S+)", re.MULTILINE)
+LARGEST = 4 << 20
+
+
+@dataclasses.dataclass(frozen=True)
+class Iommu:
+    """``now``: whether the running kernel has one.  ``described``: whether the firmware describes one; None if that does not show.
+
+    ``unsafe``: whether VFIO works without one (no-IOMMU mode).
+    """
+
+    now: bool
+    vendor: Vendor
+    described: bool | None
+    unsafe: bool
+
+    @classmethod
+    def read(cls, host: Host, inventory: Inventory) -> Iommu:
+        vendor = _vendor(host.text_or_none("/proc/cpuinfo") or "")
+        tables = TABLE_OF[vendor]
+        described = any(host.exists(f"{TABLES}/{table}") for table in tables) if tables and host.is_dir(TABLES) else None
+        groups = {name for name in host.names(GROUPS) if host.text_or_none(f"{GROUPS}/{name}/name") != NO_IOMMU}
+        now = bool(groups or host.names(CLASS)) or any(_is_of_iommu(host, device) for device in inventory.devices)
+        return cls(now, vendor, described, host.text_or_none(UNSAFE) in ("Y", "1"))
+
+
+def _is_of_iommu(host: Host, device: Device) -> bool:
+    return device.iommu_group is not None and host.text_or_none(f"{GROUPS}/{device.iommu_group}/name") != NO_IOMMU
+
+
+def is_default(host: Host, release: str) -> bool | None:
+    """Whether a kernel switches an Intel IOMMU on without an argument; None if its configuration cannot be read."""
+    for path in (f"/boot/config-{release}", f"/lib/modules/{release}/config", f"/usr/lib/modules/{release}/config"):
+        text = host.head(path, LARGEST)
+        if text is not None:
+            return DEFAULT_ON.search(text.decode("utf-8", "replace")) is not None
+    return None
+
+
+def _vendor(cpuinfo: str) -> Vendor:
+    found = VENDORS.search(cpuinfo)
+    if found is None:
+        return "other"
+    if found[1].startswith("0x"):
+        return "arm"
+    names: dict[str, Vendor] = {"GenuineIntel": "intel", "AuthenticAMD": "amd", "HygonGenuine": "amd"}
+    return names.get(found[1], "other")

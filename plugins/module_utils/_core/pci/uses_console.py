@@ -1,0 +1,91 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a person at the machine sees and types on: displays, serial consoles, keyboards."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_tree import Below
+
+CONSOLES = "/sys/class/vtconsole"
+IOMEM_FIRMWARE = re.compile(r"^\s*([0-9a-f]+)-([0-9a-f]+) : (?:BOOTFB|efifb|vesafb|simplefb|simpledrm|simple-framebuffer)", re.MULTILINE)
+ADDRESS_OPTION = re.compile(r"(?:uart\w*|pl011|8250),(?:mmio\d*\w*|io),(0x[0-9a-f]+)|(?:pl011),(0x[0-9a-f]+)", re.IGNORECASE)
+VIRTIO_CONSOLE = "virtio_console"
+
+
+def console_uses(host: Host, device: Device, below: Below, consoles: t.Sequence[str]) -> t.Iterator[str]:
+    """Clauses about a function.  ``consoles`` are the values of `console=` now and at the next boot."""
+    shown = _firmware_framebuffer(host, device)
+    if shown is not None:
+        yield f"the console's framebuffer, which the firmware set up ({shown}), is in its memory"
+    elif device.boot_vga and not _has_no_screen(host):
+        yield "it is the display that the firmware shows (boot_vga), so the console may be on it"
+    elif below.framebuffers and not _has_no_screen(host):
+        yield f"the console is on its framebuffer {below.framebuffers[0]}"
+    active = (host.text_or_none("/sys/class/tty/console/active") or "").split()
+    named = [value.partition(",")[0].replace("/dev/", "") for value in consoles]
+    for terminal in below.terminals:
+        if terminal in active or terminal in named:
+            yield f"the console is on {terminal}"
+    if any(name.startswith("hvc") for name in (*active, *named)) and any(_is_virtio_console(host, folder) for folder in below.virtio):
+        yield "the console hvc may be on it"
+    for value in consoles:
+        found = ADDRESS_OPTION.search(value)
+        if found is not None and _is_in_memory(host, device, int(found[1] or found[2], 16)):
+            yield f"the console {value} is on it"
+    if below.keyboards:
+        yield "a keyboard is connected to it"
+
+
+def _is_virtio_console(host: Host, folder: str) -> bool:
+    return host.link_name(f"{folder}/driver") == VIRTIO_CONSOLE or host.text_or_none(f"{folder}/device") == "0x0003"
+
+
+def _has_no_screen(host: Host) -> bool:
+    """Whether no console of the kernel is on any display: only the dummy driver has the virtual terminals."""
+    bound = [
+        host.text_or_none(f"{CONSOLES}/{name}/name") or ""
+        for name in host.names(CONSOLES)
+        if host.text_or_none(f"{CONSOLES}/{name}/bind") == "1"
+    ]
+    return bool(bound) and all("dummy" in name for name in bound)
+
+
+def _ranges(host: Host, device: Device) -> t.Iterator[tuple[int, int]]:
+    text = host.text_or_none(f"/sys/bus/pci/devices/{device.address}/resource") or ""
+    for line in text.splitlines():
+        fields = line.split()
+        try:
+            start, end = int(fields[0], 16), int(fields[1], 16)
+        except (IndexError, ValueError):
+            continue
+        if end:
+            yield start, end
+
+
+def _is_in_memory(host: Host, device: Device, place: int) -> bool:
+    return any(start <= place <= end for start, end in _ranges(host, device))
+
+
+def _firmware_framebuffer(host: Host, device: Device) -> str | None:
+    """The range of the framebuffer that the firmware set up, if it is in a BAR of the function: VFIO cannot reserve that BAR."""
+    text = host.text_or_none("/proc/iomem") or ""
+    for found in IOMEM_FIRMWARE.finditer(text):
+        # Without root all addresses are shown as zero.
+        place = int(found[1], 16)
+        if place and _is_in_memory(host, device, place):
+            return f"{found[1]}-{found[2]}"
+    inside = False
+    for line in text.splitlines():
+        if line.strip().endswith(device.address):
+            inside, depth = True, len(line) - len(line.lstrip())
+        elif inside and len(line) - len(line.lstrip()) <= depth:
+            inside = False
+        elif inside and IOMEM_FIRMWARE.match(line):
+            return line.strip().partition(" : ")[0]
+    return None

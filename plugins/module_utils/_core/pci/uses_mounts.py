@@ -1,0 +1,151 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a host mounts, swaps to and unlocks: now, by mountinfo and /proc/swaps, and at boot, by its configuration."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+
+MOUNTINFO, SWAPS, FSTAB, CRYPTTAB = "/proc/self/mountinfo", "/proc/swaps", "/etc/fstab", "/etc/crypttab"
+UNITS = ("/etc/systemd/system", "/run/systemd/system", "/run/systemd/generator", "/run/systemd/generator.late")
+UNIT_LINE = re.compile(r"^(What|Where|Options)=(.*)$", re.MULTILINE)
+PROXMOX_ESPS = "/etc/kernel/proxmox-boot-uuids"
+LARGEST = 4 << 20
+ROOT_PLACES = frozenset(("/", "/usr", "/var", "/etc", "/lib", "/nix", "/nix/store", "/gnu/store", "/sysroot", "/ostree"))
+BOOT_PLACES = frozenset(("/efi", "/esp", "/bootefi"))
+ESCAPE = re.compile(r"\\([0-7]{3})")
+
+MountGuard = t.Literal["root", "boot", "swap", "data_mounts"]
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """Something that needs a disk or a server.
+
+    ``what`` is a clause about it without its end: "/dev/sda1 is mounted at /home".  ``number`` is its `major:minor`, ``source`` as it is
+    written, ``place`` the mount point.
+    """
+
+    what: str
+    guard: MountGuard
+    source: str
+    kind: str = ""
+    options: tuple[str, ...] = ()
+    number: str | None = None
+    place: str = ""
+    is_mounted: bool = False
+
+    def option(self, name: str) -> str | None:
+        return next((option[len(name) + 1 :] for option in self.options if option.startswith(f"{name}=")), None)
+
+
+def guard_of(place: str) -> MountGuard:
+    if place in ROOT_PLACES:
+        return "root"
+    return "boot" if place in BOOT_PLACES or place == "/boot" or place.startswith("/boot/") else "data_mounts"
+
+
+def read_entries(host: Host, roots: t.Sequence[tuple[str, str]] = ()) -> tuple[Entry, ...]:
+    """Everything that is in use or is needed at boot.  ``roots`` are pairs of where a kernel's arguments name a disk, and its name."""
+    found = (
+        *mounts(host),
+        *_swaps(host),
+        *_fstab(host),
+        *_units(host),
+        *_crypttab(host),
+        *(Entry(f"{source} is named by {where}", "root", source) for where, source in roots),
+        *(Entry(f"UUID={uuid} is an EFI partition of {PROXMOX_ESPS}", "boot", f"UUID={uuid}") for uuid in _lines(host, PROXMOX_ESPS)),
+    )
+    return tuple(dict.fromkeys(found))
+
+
+def mounts(host: Host) -> t.Iterator[Entry]:
+    for line in _lines(host, MOUNTINFO):
+        head, _dash, tail = line.partition(" - ")
+        fields, rest = head.split(), tail.split(" ")
+        if len(fields) < 6 or len(rest) < 2:
+            continue
+        place, kind, source = _plain(fields[4]), rest[0], _plain(rest[1])
+        options = tuple(_plain(option) for option in rest[2].split(",")) if len(rest) > 2 else ()
+        if kind != "autofs":
+            # An automount that is idle has no source; what it will mount is in fstab or in a unit.
+            yield Entry(f"{source} is mounted at {place}", guard_of(place), source, kind, options, fields[2], place, is_mounted=True)
+        elif guard_of(place) != "data_mounts":
+            yield Entry(f"{place} is mounted when it is accessed", guard_of(place), "", kind, options, None, place)
+
+
+def _swaps(host: Host) -> t.Iterator[Entry]:
+    for line in _lines(host, SWAPS)[1:]:
+        fields = line.split()
+        if fields:
+            yield Entry(f"{_plain(fields[0])} is in use as swap", "swap", _plain(fields[0]))
+
+
+def _fstab(host: Host) -> t.Iterator[Entry]:
+    for number, line in enumerate(_raw_lines(host, FSTAB), 1):
+        fields = line.split()
+        if len(fields) < 2 or fields[0].startswith("#"):
+            continue
+        source, place = _plain(fields[0]), _plain(fields[1])
+        kind, options = (fields[2] if len(fields) > 2 else ""), tuple(fields[3].split(",")) if len(fields) > 3 else ()
+        is_swap = kind == "swap" or place in ("none", "swap")
+        guard = "data_mounts" if is_swap else guard_of(place)
+        at_boot = "noauto" not in options or "x-systemd.automount" in options
+        if at_boot and ("nofail" not in options or guard != "data_mounts"):
+            use = "for swap" if is_swap else f"for {place}"
+            yield Entry(
+                f"{source} is needed at boot {use} ({FSTAB}:{number})", guard, source, kind, options, None, "" if is_swap else place
+            )
+
+
+def _units(host: Host) -> t.Iterator[Entry]:
+    """Units that mount or swap, also those that generators have made; those of fstab are known from there."""
+    for folder in UNITS:
+        for name in _names(host, folder):
+            if not name.endswith((".mount", ".swap")):
+                continue
+            path = f"{folder}/{name}"
+            text = "\n".join(_raw_lines(host, path))
+            found = dict(UNIT_LINE.findall(text))
+            source, place = found.get("What", "").strip(), found.get("Where", "").strip()
+            options = tuple(found.get("Options", "").strip().split(","))
+            guard = guard_of(place) if place else "data_mounts"
+            if source and f"SourcePath={FSTAB}" not in text and ("nofail" not in options or guard != "data_mounts"):
+                yield Entry(f"{source} is needed for {place or 'swap'} ({path})", guard, source, "", options, None, place)
+
+
+def _crypttab(host: Host) -> t.Iterator[Entry]:
+    for number, line in enumerate(_raw_lines(host, CRYPTTAB), 1):
+        fields = line.split()
+        if len(fields) < 2 or fields[0].startswith("#"):
+            continue
+        options = set(fields[3].split(",")) if len(fields) > 3 else set()
+        if not options & {"nofail", "noauto"}:
+            yield Entry(f"{fields[1]} is unlocked at boot ({CRYPTTAB}:{number})", "data_mounts", fields[1])
+
+
+def _names(host: Host, folder: str) -> tuple[str, ...]:
+    try:
+        return host.names(folder)
+    except HostError:
+        return ()
+
+
+def _lines(host: Host, path: str) -> tuple[str, ...]:
+    return tuple(line for line in _raw_lines(host, path) if line.strip())
+
+
+def _raw_lines(host: Host, path: str) -> tuple[str, ...]:
+    return tuple((host.head(path, LARGEST) or b"").decode("utf-8", "surrogateescape").split("\n"))
+
+
+def _plain(text: str) -> str:
+    """Without the octal escapes of mangle() in the kernel and of getmntent(3): a blank is `\\040`."""
+    return ESCAPE.sub(lambda found: chr(int(found[1], 8)), text)

@@ -1,0 +1,249 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Routes, addresses and interfaces of a host: over which interface it reaches what."""
+
+from __future__ import annotations
+
+import functools
+import ipaddress
+import json
+import re
+import sys
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+
+Address = t.Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
+Route = tuple[t.Union[ipaddress.IPv4Network, ipaddress.IPv6Network], str, bool]
+"""A destination, an interface, and whether there is a gateway."""
+IP_TIMEOUT = 10
+NETWORK = "/sys/class/net"
+MOST_PARENTS = 64
+RTF_REJECT = 0x200
+OPEN_VSWITCH = "ovs-system"
+V4, V6 = ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network("::/0")
+SSH = re.compile(r"(?:\A|\0)SSH_CONNECTION=([^\0]*)")
+
+
+class Network:
+    """The network of a host, each part read when it is first needed."""
+
+    def __init__(self, host: Host, physical: t.Collection[str] = ()) -> None:
+        """``physical`` are the interfaces of PCI functions."""
+        self._host = host
+        self._physical = physical
+
+    # -- interfaces
+
+    def above(self, interfaces: t.Iterable[str]) -> tuple[str, ...]:
+        """The interfaces, and the bridges, bonds, VLANs and the like that use them."""
+        found: dict[str, None] = {}
+        pending = list(interfaces)
+        while pending:
+            interface = pending.pop()
+            if interface not in found:
+                found[interface] = None
+                names = self._host.names(f"{NETWORK}/{interface}")
+                pending += [name[len("upper_") :] for name in names if name.startswith("upper_")]
+                master = self._host.link_name(f"{NETWORK}/{interface}/master")
+                pending += [master] if master is not None else []
+        return tuple(found)
+
+    def is_up(self, interface: str) -> bool:
+        """Whether it may carry traffic: it is not known to be down."""
+        return self._host.text_or_none(f"{NETWORK}/{interface}/operstate") not in ("down", "notpresent", "lowerlayerdown")
+
+    def carries(self, own: t.Collection[str], interface: str) -> bool:
+        """Whether traffic of ``interface`` may go through one of ``own``, a device's interfaces with those above them."""
+        if interface in own:
+            return True
+        if not self._has_unknown_carrier(interface):
+            return False
+        if OPEN_VSWITCH in self._switched and not self._is_tunnel(interface):
+            # The port of a bridge of Open vSwitch does not say through which other ports its traffic goes.
+            return OPEN_VSWITCH in own
+        through = {route[1] for route in self.routes if route[2] and not self._has_unknown_carrier(route[1])}
+        return bool(through & set(own)) if through else any(self.is_up(name) for name in own)
+
+    def _has_unknown_carrier(self, interface: str) -> bool:
+        """Whether it is virtual and does not say which interface it uses: tunnels, and ports of Open vSwitch."""
+        here = f"{NETWORK}/{interface}"
+        if interface == "lo" or interface in self._physical or self._host.exists(f"{here}/device"):
+            return False
+        path = self._host.link(here)
+        if (path is not None and "/virtual/" not in path) or (OPEN_VSWITCH not in self._switched and not self._host.is_dir(here)):
+            return False
+        return not any(name.startswith("lower_") for name in self._host.names(here))
+
+    def _is_tunnel(self, interface: str) -> bool:
+        here = f"{NETWORK}/{interface}"
+        return self._host.exists(f"{here}/tun_flags") or "DEVTYPE=" in (self._host.text_or_none(f"{here}/uevent") or "")
+
+    @functools.cached_property
+    def _switched(self) -> frozenset[str]:
+        """The masters and upper interfaces of all interfaces."""
+        interfaces = self._host.names(NETWORK)
+        return frozenset(self.above(interfaces)) - frozenset(interfaces) | (frozenset(interfaces) & {OPEN_VSWITCH})
+
+    # -- routes
+
+    @functools.cached_property
+    def routes(self) -> tuple[Route, ...]:
+        """All unicast routes: those of all tables if there is the command `ip`, else those of the main table."""
+        found = (*self._routes_of_ip("-4"), *self._routes_of_ip("-6"))
+        return found or (*self._routes_v4(), *self._routes_v6())
+
+    @property
+    def default_interfaces(self) -> tuple[str, ...]:
+        """The interfaces with a default route; halves of everything, as VPNs set them, count too."""
+        return tuple(
+            dict.fromkeys(
+                name for network, name, _gateway in self.routes if network.prefixlen <= (1 if network.version == 4 else 3) and name != "lo"
+            )
+        )
+
+    def interfaces_to(self, address: str) -> tuple[str, ...]:
+        """The interfaces over which an address is reached: those of the most specific routes; empty if there is none."""
+        target = _address(address)
+        if target is None:
+            return ()
+        matching = [route for route in self.routes if route[0].version == target.version and target in route[0]]
+        longest = max((route[0].prefixlen for route in matching), default=0)
+        return tuple(dict.fromkeys(route[1] for route in matching if route[0].prefixlen == longest))
+
+    def _routes_of_ip(self, family: str) -> t.Iterator[Route]:
+        for route in self._ask_ip([family, "route", "show", "table", "all"]):
+            network = _network(str(route.get("dst", "")), V4 if family == "-4" else V6)
+            hops = [hop for hop in route.get("nexthops") or () if isinstance(hop, dict)] or [route]
+            for hop in hops:
+                if network is not None and isinstance(hop.get("dev"), str) and route.get("type", "unicast") == "unicast":
+                    yield network, hop["dev"], "gateway" in hop or "via" in hop
+
+    def _routes_v4(self) -> t.Iterator[Route]:
+        for line in (self._host.text_or_none("/proc/net/route") or "").splitlines()[1:]:
+            fields = line.split()
+            try:
+                mask = str(ipaddress.IPv4Address(_native_v4(fields[7])))
+                network = ipaddress.IPv4Network((_native_v4(fields[1]), mask), strict=False)
+                yield network, fields[0], int(fields[2], 16) != 0
+            except (IndexError, ValueError):
+                continue
+
+    def _routes_v6(self) -> t.Iterator[Route]:
+        for line in (self._host.text_or_none("/proc/net/ipv6_route") or "").splitlines():
+            fields = line.split()
+            try:
+                network = ipaddress.IPv6Network((int(fields[0], 16), int(fields[1], 16)), strict=False)
+                if not int(fields[8], 16) & RTF_REJECT:
+                    yield network, fields[9], int(fields[4], 16) != 0
+            except (IndexError, ValueError):
+                continue
+
+    # -- addresses
+
+    @functools.cached_property
+    def addresses(self) -> t.Mapping[str, tuple[str, ...]]:
+        """The addresses of each interface, link-local ones too."""
+        found: dict[str, list[str]] = {}
+        for link in self._ask_ip(["address", "show"]):
+            entries = link.get("addr_info")
+            local = [entry.get("local") for entry in entries if isinstance(entry, dict)] if isinstance(entries, list) else []
+            found.setdefault(str(link.get("ifname")), []).extend(address for address in local if isinstance(address, str))
+        return {name: tuple(local) for name, local in found.items()} if found else self._addresses_of_proc()
+
+    def _addresses_of_proc(self) -> t.Mapping[str, tuple[str, ...]]:
+        """Without `ip`: those of IPv6, and those of IPv4 by the route of their network."""
+        found: dict[str, list[str]] = {}
+        for line in (self._host.text_or_none("/proc/net/if_inet6") or "").splitlines():
+            fields = line.split()
+            if len(fields) == 6 and re.fullmatch("[0-9a-f]{32}", fields[0]):
+                found.setdefault(fields[5], []).append(str(ipaddress.IPv6Address(int(fields[0], 16))))
+        for local in _local_v4(self._host.text_or_none("/proc/net/fib_trie") or ""):
+            connected = [route for route in self.routes if not route[2] and _address(local) in route[0]]
+            for route in connected[:1]:
+                found.setdefault(route[1], []).append(local)
+        return {name: tuple(local) for name, local in found.items()}
+
+    def has_address(self, interface: str) -> str | None:
+        """An address of the interface that others can reach, if it has one."""
+        reachable = (address for address in self.addresses.get(interface, ()) if not address.lower().startswith("fe80:"))
+        return next(reachable, None)
+
+    # -- this connection
+
+    def connection_interfaces(self) -> tuple[str | None, ...]:
+        """The interfaces of the SSH connection that this process descends from; None in it if one cannot be determined."""
+        connection = _ssh_connection(self._host)
+        if connection is None:
+            return ()
+        client, local = connection
+        _host_part, _percent, scope = local.partition("%")
+        scope = scope or client.partition("%")[2]
+        if scope:
+            return (scope,)
+        wanted = _address(local)
+        if wanted is not None and wanted.is_loopback:
+            return ()
+        owning = [name for name, found in self.addresses.items() if wanted in map(_address, found)]
+        return tuple(dict.fromkeys((*owning, *self.interfaces_to(client), *(() if owning else self.interfaces_to(local))))) or (None,)
+
+    def connection_address(self) -> str:
+        """This host's address in that connection."""
+        found = _ssh_connection(self._host)
+        return "" if found is None else found[1]
+
+    def _ask_ip(self, words: t.Sequence[str]) -> tuple[dict[str, t.Any], ...]:
+        if self._host.which("ip") is None:
+            return ()
+        try:
+            found = json.loads(self._host.run(["ip", "-json", *words], IP_TIMEOUT).stdout or "[]")
+        except (HostError, ValueError, RecursionError):
+            return ()
+        return tuple(entry for entry in found if isinstance(entry, dict)) if isinstance(found, list) else ()
+
+
+def _ssh_connection(host: Host) -> tuple[str, str] | None:
+    """The client's and this host's address.  Parents are searched because sudo drops the variable."""
+    process = "self"
+    for _step in range(MOST_PARENTS):
+        found = SSH.search(host.text_or_none(f"/proc/{process}/environ") or "")
+        if found is not None:
+            fields = found[1].split()
+            return (fields[0], fields[2]) if len(fields) == 4 else None
+        fields = (host.text_or_none(f"/proc/{process}/stat") or "").rpartition(")")[2].split()
+        if len(fields) < 2 or fields[1] in ("0", "1"):
+            return None
+        process = fields[1]
+    return None
+
+
+def _address(text: str) -> Address | None:
+    try:
+        found = ipaddress.ip_address(text.partition("%")[0].strip("[]"))
+    except ValueError:
+        return None
+    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
+    return mapped or found
+
+
+def _network(text: str, everything: ipaddress.IPv4Network | ipaddress.IPv6Network) -> ipaddress.IPv4Network | ipaddress.IPv6Network | None:
+    if text == "default":
+        return everything
+    try:
+        return ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        return None
+
+
+def _native_v4(text: str) -> int:
+    """An address of /proc/net/route, which the kernel writes as a number in its own byte order."""
+    return int.from_bytes(int(text, 16).to_bytes(4, sys.byteorder), "big")
+
+
+def _local_v4(trie: str) -> tuple[str, ...]:
+    """The host's own addresses in /proc/net/fib_trie: the leaf before a line `/32 host LOCAL`."""
+    found = re.findall(r"\|-- (\d+\.\d+\.\d+\.\d+)\n\s+/32 host LOCAL", trie)
+    return tuple(dict.fromkeys(address for address in found if not address.startswith("127.")))

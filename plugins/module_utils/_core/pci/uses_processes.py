@@ -1,0 +1,124 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which processes have which device nodes open."""
+
+from __future__ import annotations
+
+import functools
+import posixpath
+import re
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_tree import Node
+
+NVIDIA = "/proc/driver/nvidia/gpus"
+MINOR = re.compile(r"^Device Minor:\s*(\d+)", re.MULTILINE)
+PERSISTENCE_DAEMON = "nvidia-persiste"
+"""nvidia-persistenced, as the kernel cuts its name off."""
+SMI_TIMEOUT = 20
+RESOURCE = re.compile(r"/([0-9a-f]{4,}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7])/(?:resource\d+(?:_wc)?|config|rom)")
+GUESTS = re.compile(r"qemu|kvm|cloud-hyper|firecracker|crosvm|libvirt|bhyve|vmx|xen")
+
+
+class Open(t.NamedTuple):
+    """An open file of a process.  ``number`` is that of a device node, ``address`` the function whose memory it is."""
+
+    process: str
+    command: str
+    path: str
+    number: str | None
+    address: str | None
+
+    @property
+    def what(self) -> str:
+        guest = "a guest, " if GUESTS.match(self.command) else ""
+        return f"process {self.process} ({guest}{self.command}) has {self.path} open"
+
+
+class Processes:
+    """The processes of a host, read when they are first needed."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+
+    def using(self, nodes: t.Iterable[Node], addresses: t.Collection[str] = ()) -> t.Iterator[str]:
+        """A clause for each process and device node, by name or number, that it has open."""
+        names, numbers = set(), set()
+        for node in nodes:
+            names.add(node.name)
+            # A file system's own disk and a device node may have the same number.
+            numbers |= {node.number} if node.number is not None and not node.is_block else set()
+        for found in self._opened:
+            if found.path in names or found.number in numbers or found.address in addresses:
+                yield found.what
+        if self._unreadable and (names or addresses):
+            yield f"which files {self._unreadable} processes have open cannot be read, so whether they use it cannot be determined"
+
+    def has_persistence_daemon(self) -> bool:
+        return PERSISTENCE_DAEMON in self._commands
+
+    @property
+    def _opened(self) -> tuple[Open, ...]:
+        return self._found[0]
+
+    @property
+    def _unreadable(self) -> int:
+        return self._found[1]
+
+    @property
+    def _commands(self) -> frozenset[str]:
+        return self._found[2]
+
+    @functools.cached_property
+    def _found(self) -> tuple[tuple[Open, ...], int, frozenset[str]]:
+        opened: list[Open] = []
+        unreadable, commands = 0, set()
+        for process in self._host.names("/proc"):
+            if not process.isdecimal() or int(process) == self._host.process_id:
+                continue
+            command = self._host.text_or_none(f"/proc/{process}/comm") or "?"
+            commands.add(command)
+            try:
+                handles = self._host.names(f"/proc/{process}/fd")
+            except HostError:
+                unreadable += 1
+                continue
+            opened += self._files(process, command, handles)
+        return tuple(opened), unreadable, frozenset(commands)
+
+    def _files(self, process: str, command: str, handles: t.Iterable[str]) -> t.Iterator[Open]:
+        seen: set[str] = set()
+        for handle in handles:
+            path = self._host.link(f"/proc/{process}/fd/{handle}")
+            if path is None or path in seen or not path.startswith(("/dev/", "/sys/", "/proc/bus/pci/")):
+                continue
+            seen.add(path)
+            resource = RESOURCE.search(path)
+            # A container may have the node under another name.
+            number = self._host.device_number(f"/proc/{process}/fd/{handle}") if path.startswith("/dev/") else None
+            yield Open(process, command, path, number, resource[1] if resource else None)
+
+
+def nvidia_nodes(host: Host, address: str) -> tuple[str, ...] | None:
+    """The nodes of a GPU of the proprietary driver, which are not below it in sysfs; None if they cannot be determined."""
+    found = MINOR.search(host.text_or_none(f"{NVIDIA}/{address}/information") or "")
+    return None if found is None else (f"/dev/nvidia{found[1]}",)
+
+
+def nvidia_persistence(host: Host, address: str, processes: Processes) -> str | None:
+    """A clause if persistence mode keeps a GPU in use, which it does without any open file."""
+    if processes.has_persistence_daemon():
+        return "nvidia-persistenced keeps it in use (persistence mode)"
+    command = host.which("nvidia-smi")
+    if command is None:
+        return None
+    words = [posixpath.basename(command), "--query-gpu=persistence_mode", "--format=csv,noheader", f"--id={address}"]
+    try:
+        answer = host.run(words, SMI_TIMEOUT).stdout.strip()
+    except HostError as error:
+        return f"whether persistence mode keeps it in use cannot be determined: {error.msg.rstrip('.')}"
+    return "persistence mode keeps it in use (`nvidia-smi -pm 0` ends that)" if answer.lower() == "enabled" else None

@@ -1,0 +1,306 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which disks, pools and servers the entries of a host depend on, and whether a device's disks are among them."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import posixpath
+import re
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_tree import Below, Node
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_mounts import Entry
+
+MOST_LINKS = 16
+MOST_LAYERS = 8
+TAGS = {
+    "UUID": ("by-uuid", ("ID_FS_UUID",)),
+    "LABEL": ("by-label", ("ID_FS_LABEL", "ID_FS_LABEL_ENC")),
+    "PARTUUID": ("by-partuuid", ("ID_PART_ENTRY_UUID",)),
+    "PARTLABEL": ("by-partlabel", ("ID_PART_ENTRY_NAME",)),
+    "ID": ("by-id", ("ID_SERIAL",)),
+}
+TAG = re.compile(r"(UUID|LABEL|PARTUUID|PARTLABEL|ID)=\"?([^\"]*)\"?")
+REMOTE = re.compile(
+    r"nfs\d*|cifs|smb\d*|smbfs|ceph|afs|9p|fuse\.(?:glusterfs|ceph.*|sshfs|s3fs|rclone)|glusterfs|lustre|beegfs.*|gpfs|orangefs|ocfs2|gfs2|coda"
+)
+LAYERED = ("overlay", "aufs", "unionfs", "fuse.unionfs", "fuse.mergerfs", "fuse.overlayfs", "fuse-overlayfs")
+PATH_OPTIONS = ("lowerdir", "upperdir", "workdir", "br", "dirs", "lowerdir+", "datadir+")
+TRADDR = re.compile(r"(?:traddr|host_traddr)=([^,\s]+)")
+HOST_INTERFACE = re.compile(r"host_iface=([^,\s]+)")
+
+
+@dataclasses.dataclass
+class Backing:
+    """What an entry depends on.  ``unknown``: on something that cannot be determined."""
+
+    names: set[str] = dataclasses.field(default_factory=set)
+    numbers: set[str] = dataclasses.field(default_factory=set)
+    pools: set[str] = dataclasses.field(default_factory=set)
+    servers: set[str] = dataclasses.field(default_factory=set)
+    interfaces: set[str] = dataclasses.field(default_factory=set)
+    any_interface: bool = False
+    """It is on a server whose address cannot be determined."""
+    tags: set[str] = dataclasses.field(default_factory=set)
+    """The tags of virtiofs and 9p."""
+    unknown: bool = False
+
+    @property
+    def is_remote(self) -> bool:
+        return bool(self.servers or self.interfaces or self.any_interface)
+
+
+class Storage:
+    """The storage of a host, each part read when it is first needed."""
+
+    def __init__(self, host: Host, entries: t.Sequence[Entry]) -> None:
+        self._host = host
+        self.entries = entries
+        self._mounted = sorted((entry for entry in entries if entry.is_mounted), key=lambda entry: len(entry.place), reverse=True)
+        self._known: dict[Entry, Backing] = {}
+
+    def backing(self, entry: Entry) -> Backing:
+        if entry not in self._known:
+            self._known[entry] = Backing()
+            self._collect(entry, self._known[entry], 0)
+        return self._known[entry]
+
+    def holds(self, entry: Entry, below: Below) -> Node | None:
+        """The disk of a device that an entry depends on, or may depend on, if there is one."""
+        backing = self.backing(entry)
+        for node in below.disks:
+            if node.name in backing.names or (node.number is not None and node.number in backing.numbers):
+                return node
+        for node in below.disks if backing.pools else ():
+            if self._may_be_in_a_pool(node, backing.pools, below):
+                return node
+        return next(iter(below.disks), None) if backing.unknown else None
+
+    def udev(self, node: Node) -> t.Mapping[str, str] | None:
+        """What udev knows about a disk; None if it knows nothing at all."""
+        text = None if node.number is None else self._host.text_or_none(f"/run/udev/data/b{node.number}")
+        if text is None:
+            return None
+        return dict(line[2:].split("=", 1) for line in text.splitlines() if line.startswith("E:") and "=" in line)
+
+    def _may_be_in_a_pool(self, node: Node, pools: t.Collection[str], below: Below) -> bool:
+        known = self.udev(node)
+        if known is None:
+            # Of a disk with partitions that udev knows, it is the partitions that count.
+            parts = [other for other in below.disks if other.folder.startswith(f"{node.folder}/")]
+            return not parts
+        label = known.get("ID_FS_LABEL")
+        return known.get("ID_FS_TYPE") == "zfs_member" and (label is None or label in pools or "" in pools)
+
+    # -- what an entry depends on
+
+    def _collect(self, entry: Entry, backing: Backing, layer: int) -> None:
+        if layer > MOST_LAYERS:
+            backing.unknown = True
+            return
+        if entry.number is not None and not entry.number.startswith("0:"):
+            backing.numbers.add(entry.number)
+        if entry.kind == "zfs" or entry.source.startswith("ZFS="):
+            backing.pools.add(entry.source.partition("=")[2].partition("/")[0] or entry.source.partition("/")[0])
+        elif entry.kind == "autofs":
+            backing.unknown = not any(other.place == entry.place and other.source for other in self.entries if other != entry)
+        elif entry.kind in LAYERED:
+            self._collect_layers(entry, backing, layer)
+        elif entry.kind == "virtiofs" or (entry.kind == "9p" and entry.option("trans") in (None, "virtio")):
+            backing.tags.add(entry.source)
+        elif REMOTE.fullmatch(entry.kind) and not entry.source.startswith("/dev/"):
+            self._collect_server(entry, backing)
+        else:
+            self._collect_disks(entry, backing, layer)
+
+    def _collect_server(self, entry: Entry, backing: Backing) -> None:
+        named = entry.option("addr") or entry.option("mon_addr")
+        # ceph separates several monitors by commas or slashes.
+        text = named or entry.source.partition("@")[2] or entry.source
+        text = text[2:].partition("/")[0] if text.startswith("//") else text
+        match = re.match(r"\[([^\]]+)\]|([^:/,]+)", text)
+        if match is None or (named is None and entry.source.startswith("/") and not entry.source.startswith("//")):
+            backing.any_interface = True
+        else:
+            backing.servers.add(match[1] or match[2])
+
+    def _collect_layers(self, entry: Entry, backing: Backing, layer: int) -> None:
+        """A file system of layers depends on those that its directories are in."""
+        found = False
+        for option in entry.options:
+            name, _equals, value = option.partition("=")
+            for path in value.replace(":", "\n").split("\n") if name in PATH_OPTIONS else ():
+                below = self._mount_of(path.partition("=")[0], entry)
+                found = found or (below is not None and below.kind not in ("tmpfs", "ramfs", "rootfs"))
+                if below is not None:
+                    self._collect(below, backing, layer + 1)
+        backing.unknown = backing.unknown or not found
+
+    def _mount_of(self, path: str, without: Entry | None = None) -> Entry | None:
+        """The mount that a path is in."""
+        if not path.startswith("/"):
+            return None
+        inside = (entry for entry in self._mounted if path == entry.place or path.startswith(f"{entry.place.rstrip('/')}/"))
+        return next((entry for entry in inside if entry != without), None)
+
+    def _collect_disks(self, entry: Entry, backing: Backing, layer: int) -> None:
+        known = frozenset(backing.names)
+        written = [entry.source, *(value for option in entry.options for value in (option.partition("=")[2],))]
+        for text in written:
+            for part in text.split(":") if text.startswith("/dev/") else (text,) if text is entry.source else ():
+                self._collect_disk(part, backing)
+        if entry.number is not None and not entry.number.startswith("0:"):
+            name = self._host.link_name(f"/sys/dev/block/{entry.number}")
+            self._collect_disk(f"/dev/{name}" if name else "", backing)
+        alike = [members for members in self._members if any(posixpath.basename(name) in members for name in backing.names)]
+        backing.names |= {f"/dev/{name}" for members in alike for name in members}
+        if entry.kind == "btrfs" and not alike:
+            self._collect_btrfs(backing)
+        self._collect_beneath(entry, sorted(backing.names - known), backing, layer)
+
+    def _collect_btrfs(self, backing: Backing) -> None:
+        """The members by what udev knows: mountinfo names only one of them."""
+        known = [(number, found) for number, found in self._udev_database if found.get("ID_FS_TYPE") == "btrfs"]
+        numbers = {self._host.text_or_none(f"/sys/class/block/{posixpath.basename(name)}/dev") for name in backing.names}
+        ids = {found.get("ID_FS_UUID") for number, found in known if number in numbers} - {None}
+        backing.numbers |= {number for number, found in known if found.get("ID_FS_UUID") in ids}
+        backing.unknown = backing.unknown or not ids
+
+    def _collect_disk(self, source: str, backing: Backing) -> None:
+        tag = TAG.fullmatch(source)
+        if tag is not None:
+            self._collect_tagged(tag[1], tag[2], backing)
+        elif source.startswith("/dev/"):
+            backing.names |= {source, self.resolved(source)}
+
+    def _collect_tagged(self, tag: str, value: str, backing: Backing) -> None:
+        folder, keys = TAGS[tag]
+        path = f"/dev/disk/{folder}/{value}"
+        target = self.resolved(path)
+        if target != path:
+            backing.names.add(target)
+            return
+        for number, known in self._udev_database:
+            if any(known.get(key, "").lower() == value.lower() for key in keys):
+                backing.numbers.add(number)
+                return
+        # Without these, nothing says which disk has the tag; with them, none has.
+        backing.unknown = not self._host.is_dir(f"/dev/disk/{folder}") and not self._udev_database
+
+    def _collect_beneath(self, entry: Entry, names: t.Iterable[str], backing: Backing, layer: int) -> None:
+        """What disks without a PCI function depend on: files, pools, servers."""
+        for name in names:
+            base = posixpath.basename(name)
+            here = f"/sys/class/block/{base}"
+            if base.startswith("loop"):
+                file = self._host.text_or_none(f"{here}/loop/backing_file")
+                mount = None if file is None else self._mount_of(file, entry)
+                if mount is not None:
+                    self._collect(mount, backing, layer + 1)
+                elif self._host.exists(here):
+                    backing.unknown = True
+            elif base.startswith("zd") and base[2:3].isdigit():
+                backing.pools.add("")
+            else:
+                self._collect_transport(base, backing)
+        if entry.guard == "swap" and entry.source.startswith("/") and not entry.source.startswith("/dev/"):
+            mount = self._mount_of(entry.source)
+            if mount is not None:
+                self._collect(mount, backing, layer + 1)
+
+    def _collect_transport(self, disk: str, backing: Backing) -> None:
+        """The servers of a disk that is reached over a network; of a stacked one, those of the disks that it is made of."""
+        for base in self._lowest(disk, 0):
+            path = self._host.link(f"/sys/class/block/{base}") or ""
+            session = re.search(r"(?:^|/)devices/(.*?/session\d+)/", path)
+            if session is not None:
+                self._collect_iscsi(f"/sys/devices/{session[1]}", backing)
+            elif base.startswith("nvme"):
+                self._collect_nvme(base, path, backing)
+            elif base.startswith("nbd"):
+                backing.any_interface = True
+            elif base.startswith("rbd"):
+                found = self._host.text_or_none(f"/sys/bus/rbd/devices/{base[3:].partition('p')[0]}/client_addr") or ""
+                self._collect_local(found, backing)
+            elif base.startswith("etherd"):
+                backing.interfaces |= set((self._host.text_or_none(f"/sys/class/block/{base}/netif") or "").replace(",", " ").split())
+
+    def _collect_local(self, address: str, backing: Backing) -> None:
+        match = re.match(r"\[?([0-9a-f.:]+?)\]?:\d+", address)
+        if match is None:
+            backing.any_interface = True
+        else:
+            backing.servers.add(match[1])
+
+    def _collect_iscsi(self, session: str, backing: Backing) -> None:
+        for connection in self._names(session):
+            if not connection.startswith("connection"):
+                continue
+            here = f"/sys/class/iscsi_connection/{connection}"
+            address = self._host.text_or_none(f"{here}/address") or self._host.text_or_none(f"{here}/persistent_address")
+            if address:
+                backing.servers.add(address)
+                return
+        # A session of an adapter that speaks iSCSI itself is below that adapter.
+        backing.any_interface = backing.any_interface or "/devices/pci" not in session
+
+    def _collect_nvme(self, disk: str, path: str, backing: Backing) -> None:
+        found = re.match(r"(nvme\d+)", disk)
+        controllers = [found[1]] if found else []
+        subsystem = re.search(r"(nvme-subsys\d+)/", path)
+        if subsystem is not None:
+            names = self._names(f"/sys/class/nvme-subsystem/{subsystem[1]}")
+            controllers = [name for name in names if re.fullmatch(r"nvme\d+", name)]
+        for controller in controllers:
+            here = f"/sys/class/nvme/{controller}"
+            if self._host.text_or_none(f"{here}/transport") in (None, "pcie", "loop"):
+                continue
+            address = self._host.text_or_none(f"{here}/address") or ""
+            backing.interfaces |= set(HOST_INTERFACE.findall(address))
+            backing.servers |= set(TRADDR.findall(address))
+            backing.any_interface = backing.any_interface or not TRADDR.search(address)
+
+    def _lowest(self, disk: str, layer: int) -> t.Iterator[str]:
+        """The disks that a stacked one is made of, or itself."""
+        slaves = self._names(f"/sys/class/block/{disk}/slaves") if layer < MOST_LAYERS else ()
+        if not slaves:
+            yield disk
+        for slave in slaves:
+            yield from self._lowest(slave, layer + 1)
+
+    def resolved(self, path: str) -> str:
+        """What a link in /dev leads to."""
+        for _step in range(MOST_LINKS):
+            target = self._host.link(path)
+            if target is None:
+                break
+            path = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
+        return path
+
+    @functools.cached_property
+    def _members(self) -> tuple[frozenset[str], ...]:
+        """The disks of each file system that can have several: btrfs and bcachefs."""
+        found = [self._names(f"/sys/fs/btrfs/{one}/devices") for one in self._names("/sys/fs/btrfs")]
+        for one in self._names("/sys/fs/bcachefs"):
+            here = f"/sys/fs/bcachefs/{one}"
+            disks = (self._host.link_name(f"{here}/{name}/block") for name in self._names(here) if name.startswith("dev-"))
+            found.append(tuple(disk for disk in disks if disk is not None))
+        return tuple(frozenset(disks) for disks in found)
+
+    @functools.cached_property
+    def _udev_database(self) -> tuple[tuple[str, t.Mapping[str, str]], ...]:
+        names = [name for name in self._names("/run/udev/data") if name.startswith("b")]
+        found = ((name[1:], self.udev(Node("", name[1:]))) for name in names)
+        return tuple((number, known) for number, known in found if known is not None)
+
+    def _names(self, folder: str) -> tuple[str, ...]:
+        try:
+            return self._host.names(folder)
+        except HostError:
+            return ()

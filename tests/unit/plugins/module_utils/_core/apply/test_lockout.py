@@ -1,0 +1,90 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hosts that would lose their disk, network or console with a device: each is refused live and for the next boot, with a sentence."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guard_table import IGNORE, OPTIONAL
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses import UseGuard
+from ansible_collections.vfio.variants.tests.unit.lockout_hosts import CARD, OTHER, Case, Host
+from ansible_collections.vfio.variants.tests.unit.lockout_others import OTHERS
+from ansible_collections.vfio.variants.tests.unit.lockout_storage import STORAGE
+from ansible_collections.vfio.variants.tests.unit.module_calls import claim_info, device_claim
+from ansible_collections.vfio.variants.tests.unit.policy_hosts import contents, run
+
+if t.TYPE_CHECKING:
+    from pathlib import Path
+
+EVERYTHING = dict.fromkeys(OPTIONAL, IGNORE)
+REFUSED = {**STORAGE, **OTHERS}
+
+
+@pytest.fixture(params=REFUSED)
+def case(request: pytest.FixtureRequest) -> Case:
+    return REFUSED[request.param]
+
+
+@pytest.fixture
+def host(case: Case, tmp_path: Path) -> Host:
+    built = Host(tmp_path)
+    case.build(built)
+    return built
+
+
+def live(host: Host, guards: dict[str, str] | None = None, check_mode: bool = False, **more: t.Any) -> dict[str, t.Any]:
+    given = {"devices": CARD, "driver": "vfio-pci", "guards": guards or {}, **more}
+    return device_claim(host.tree.host(host.commands()), check_mode, **given)
+
+
+def next_boot(host: Host, guards: dict[str, str] | None = None, **more: t.Any) -> dict[str, t.Any]:
+    return run(host.tree, {"devices": CARD, "driver": "vfio-pci", "guards": guards or {}}, **more)
+
+
+def test_it_is_refused_live(case: Case, host: Host) -> None:
+    for check_mode in (True, False):
+        with pytest.raises(HostError) as caught:
+            live(host, check_mode=check_mode)
+        assert case.says in caught.value.msg
+    assert host.tree.place(f"{host.card}/driver_override").read_text() == "(null)\n"
+
+
+def test_it_is_refused_for_the_next_boot(case: Case, host: Host) -> None:
+    before = contents(host.tree)
+    for check in (True, False):
+        with pytest.raises(HostError) as caught:
+            next_boot(host, check=check)
+        assert case.says in caught.value.msg
+    assert contents(host.tree) == before
+
+
+def test_only_what_the_host_can_do_without_is_overridden(case: Case, host: Host) -> None:
+    if case.guard in OPTIONAL:
+        assert live(host, {**EVERYTHING}, check_mode=True)["changed"]
+        assert next_boot(host, EVERYTHING, check=True)["changed"]
+        return
+    for take in (live, next_boot):
+        with pytest.raises(HostError, match="Nothing overrides this"):
+            take(host, EVERYTHING)
+
+
+def test_claim_info_says_which_guard_it_is(case: Case, host: Host) -> None:
+    (device,) = claim_info(host.tree.host(), devices=CARD, driver="vfio-pci", kernels=["all"])["devices"]
+    assert (case.guard, True) in [(found["guard"], case.says in found["what"]) for found in device["guards"]]
+
+
+def test_a_card_beside_it_may_go(case: Case, host: Host) -> None:
+    """Whatever the host depends on, it does not depend on a second GPU without a disk, an interface or a screen."""
+    assert case.build is not None
+    host.function("gpu", OTHER, id="10de:1db4")
+    assert live(host, devices=OTHER, check_mode=True)["changed"]
+    assert run(host.tree, {"devices": OTHER, "driver": "vfio-pci"}, check=True)["changed"]
+
+
+def test_each_guard_of_a_use_has_hosts() -> None:
+    assert {case.guard for case in REFUSED.values()} == set(t.get_args(UseGuard))
+    assert len(REFUSED) == len(STORAGE) + len(OTHERS)

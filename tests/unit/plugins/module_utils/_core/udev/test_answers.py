@@ -1,0 +1,387 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether an event agrees with a rule's comparisons, and where that cannot be determined."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+import pytest
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.answers import (
+    Agreement,
+    State,
+    agreement,
+    attribute_of,
+    expanded,
+    on_one_of_chain,
+    property_of,
+)
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import parse
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import (
+    MISSING,
+    Subject,
+    of_bus,
+    of_driver,
+    of_module,
+    of_subsystem,
+)
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.surroundings import Files, Surroundings
+from ansible_collections.vfio.variants.tests.unit.boots import device
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.udev.key import Key
+
+ROOT = "/devices/pci0000:00"
+PORT = device("0000:00:01.0", "8086:1901", class_code=0x060400, driver="pcieport", path=f"{ROOT}/0000:00:01.0")
+SWITCH = device("0000:01:00.0", "10b5:8747", class_code=0x060400, driver="pcieport", path=f"{ROOT}/0000:00:01.0/0000:01:00.0")
+CARD = device("0000:02:00.0", path=f"{ROOT}/0000:00:01.0/0000:01:00.0/0000:02:00.0", numa_node=0)
+OTHERS = {one.address: one for one in (PORT, SWITCH, CARD)}
+EVENT = Subject.of(CARD, OTHERS)
+PLACELESS = Subject.of(dataclasses.replace(CARD, path=None), OTHERS)
+AROUND = Surroundings("6.12.0", others=OTHERS, complete=True)
+NETWORK = of_subsystem("net")
+
+
+def keys(text: str) -> tuple[Key, ...]:
+    (rule,) = parse(f'{text}, OPTIONS+="watch"\n', "/etc/udev/rules.d/90-site.rules")
+    return tuple(key for key in rule.keys if key.name != "OPTIONS")
+
+
+def answer(text: str, subject: Subject = EVENT, around: Surroundings = AROUND, state: State | None = None) -> bool | None:
+    found = agreement(keys(text), subject, around, state or State())
+    assert found.drivers == ()
+    return found.holds
+
+
+@pytest.mark.parametrize(
+    ("text", "holds"),
+    [
+        ('ACTION=="add"', True),
+        ('ACTION!="add"', False),
+        (f'DEVPATH=="{ROOT}/*/0000:02:00.0"', True),
+        ('DEVPATH=="*/0000:01:00.0"', False),
+        ('KERNEL=="0000:02:00.0"', True),
+        ('SUBSYSTEM=="pci"', True),
+        ('SUBSYSTEM=="net"', False),
+        ('NAME==""', True),
+        ('NAME=="?*"', False),
+        ('SYMLINK=="x"', False),
+        ('SYMLINK!="x"', True),
+        ('ENV{MODALIAS}=="pci:*"', True),
+        ('ENV{ACTION}=="add"', True),
+        ('ENV{SEQNUM}=="1"', None),
+        ('ENV{DRIVER_IS}==""', True),
+        ('ENV{ID_PATH}=="x"', None),
+        ('ENV{ID_PATH}!="x"', None),
+        ('ATTR{vendor}=="0x10de"', True),
+        ('ATTR{config}=="x"', None),
+        ('SYSCTL{kernel/osrelease}=="6.12.0"', True),
+        ('SYSCTL{kernel.osrelease}=="6.12.*"', True),
+        ('SYSCTL{kernel/hostname}=="x"', None),
+        ('CONST{arch}=="x86-64"', None),
+        ('CONST{virt}=="none"', None),
+        ('TAG=="seat"', False),
+        ('TAG!="seat"', True),
+        ('RESULT==""', True),
+    ],
+)
+def test_what_an_event_of_a_function_answers(text: str, holds: bool | None) -> None:
+    assert answer(text) is holds
+
+
+@pytest.mark.parametrize(
+    ("texts", "holds"),
+    [
+        (('KERNEL=="0000:02:00.0"', 'ATTR{config}=="x"'), None),
+        (('ATTR{config}=="x"', 'KERNEL=="0000:02:00.0"'), None),
+        (('ATTR{config}=="x"', 'KERNEL=="0000:03:00.0"'), False),
+        (('KERNEL=="0000:03:00.0"', 'ATTR{config}=="x"'), False),
+        (('ATTR{config}=="x"', 'ATTRS{config}=="x"'), None),
+        (('ATTR{config}=="x"', 'KERNELS=="0000:02:00.0"'), None),
+        (('KERNEL=="0000:02:00.0"', 'KERNELS=="0000:05:00.0"'), False),
+    ],
+)
+def test_one_no_is_enough_and_one_doubt_leaves_a_doubt(texts: tuple[str, ...], holds: bool | None) -> None:
+    assert answer(", ".join(texts)) is holds
+
+
+def test_a_command_and_an_assignment_answer_nothing() -> None:
+    assert answer('PROGRAM=="/bin/false", IMPORT{db}=="X"') is True
+    assert agreement(keys('ENV{X}="1", TAG+="x"'), EVENT, AROUND, State()) == Agreement(True)
+
+
+def test_the_architecture_is_known_once_it_has_been_read() -> None:
+    around = dataclasses.replace(AROUND, files=Files(architecture="x86-64"))
+    assert [answer(f'CONST{{{name}}}=="x86-64"', around=around) for name in ("arch", "virt")] == [True, None]
+    assert answer('CONST{arch}=="arm64"', around=around) is False
+
+
+def test_what_a_program_has_written_is_compared() -> None:
+    assert [answer('RESULT=="a"', state=State(result=written)) for written in ("a", "b", None)] == [True, False, None]
+
+
+# -- the driver
+
+
+@pytest.mark.parametrize("text", ['DRIVER=="nouveau"', 'DRIVER!="nouveau"', 'ENV{DRIVER}=="nouveau"'])
+def test_a_question_for_the_driver_of_a_function_is_handed_on(text: str) -> None:
+    assert agreement(keys(text), EVENT, AROUND, State()) == Agreement(True, keys(text))
+    assert agreement(keys(f'{text}, ATTR{{config}}=="x"'), EVENT, AROUND, State()) == Agreement(None, keys(text))
+    assert agreement(keys(f'{text}, KERNEL=="x"'), EVENT, AROUND, State()) == Agreement(False)
+
+
+def test_other_properties_are_no_question_for_the_driver() -> None:
+    assert answer('ENV{DRIVERS}==""') is True
+    assert answer('ATTR{DRIVER}=="x"') is None
+
+
+def test_of_a_driver_module_or_bus_it_is_known_that_they_have_no_driver() -> None:
+    for one in (of_driver("nouveau"), of_module("nouveau"), of_bus()):
+        assert [answer(f'DRIVER=="{value}"', one) for value in ("", "?*", "nouveau")] == [True, False, False]
+
+
+# -- properties
+
+
+def test_a_property_that_a_rule_has_set_has_that_value() -> None:
+    state = State("change", {"X": "1", "Y": None, "MODALIAS": "other"})
+    assert [property_of(name, EVENT, AROUND, state) for name in ("X", "Y", "MODALIAS", "ACTION", "Z")] == ["1", None, "other", "change", ""]
+
+
+@pytest.mark.parametrize("name", ["SEQNUM", "DEVLINKS", "TAGS", "DRIVER", "USEC_INITIALIZED"])
+def test_some_properties_come_with_the_event_alone(name: str) -> None:
+    assert property_of(name, EVENT, AROUND, State()) is None
+    assert property_of(name, of_bus(), AROUND, State()) is None
+
+
+def test_that_a_property_is_not_set_is_known_where_all_rules_are() -> None:
+    assert property_of("X", EVENT, AROUND, State()) == ""
+    assert property_of("X", EVENT, dataclasses.replace(AROUND, complete=False), State()) is None
+    assert property_of("X", EVENT, AROUND, State(all_known=False)) is None
+    assert property_of("ID_X", EVENT, AROUND, State()) is None
+    assert property_of("MODALIAS", EVENT, Surroundings(), State(all_known=False)) == CARD.modalias
+
+
+def test_of_other_devices_than_functions_little_is_known() -> None:
+    known = [property_of(name, of_driver("nouveau"), AROUND, State()) for name in ("SUBSYSTEM", "DEVPATH", "MODALIAS")]
+    assert known == ["drivers", "/bus/pci/drivers/nouveau", ""]
+    assert property_of("MODALIAS", of_driver("nouveau"), Surroundings(), State()) is None
+    assert [property_of(name, NETWORK, AROUND, State()) for name in ("SUBSYSTEM", "MODALIAS", "DEVPATH")] == ["net", None, None]
+
+
+def test_after_something_that_sets_any_property_only_the_kernels_are_known() -> None:
+    state = State(properties={"X": "1"})
+    state.forget()
+    assert (state.properties, state.all_known) == ({"X": None}, False)
+
+
+# -- tags
+
+
+def test_a_tag_is_there_if_one_that_was_set_for_sure_agrees() -> None:
+    state = State(tags={"seat": True, "vm": False})
+    found = {text: answer(text, state=state) for text in ('TAG=="seat"', 'TAG!="seat"', 'TAG=="vm"', 'TAG!="vm"', 'TAG=="x"', 'TAG!="x"')}
+    assert list(found.values()) == [True, False, None, None, False, True]
+    assert answer('TAG=="s*"', state=state) is True
+    assert answer('TAG==i"SEAT"', state=state) is True
+    assert answer('TAG=="SEAT"', state=state) is False
+    assert answer('TAGS=="seat"', state=state) is True
+
+
+def test_that_a_tag_is_not_there_is_known_where_all_rules_are() -> None:
+    assert answer('TAG=="x"', around=Surroundings()) is None
+    assert answer('TAG=="x"', state=State(tags_known=False)) is None
+    assert answer('TAG=="x"', around=Surroundings(), state=State(tags={"x": True})) is True
+
+
+def test_the_tags_of_a_device_above_are_not_known() -> None:
+    assert answer('TAGS=="x"') is None
+    assert answer('TAGS=="x", KERNELS=="0000:02:00.0"') is False
+
+
+# -- files
+
+
+@pytest.mark.parametrize(
+    ("text", "holds"),
+    [
+        ('TEST=="/etc/vfio"', True),
+        ('TEST!="/etc/vfio"', False),
+        ('TEST=="/etc/gone"', False),
+        ('TEST!="/etc/gone"', True),
+        ('TEST=="/srv/x"', None),
+        ('TEST=="/etc/v*"', None),
+        ('TEST=="/run/vfio"', None),
+        ('TEST{0111}=="/etc/vfio"', None),
+        ('TEST{0111}=="/etc/gone"', False),
+        ('TEST=="/etc/$env{X}"', True),
+        ('TEST=="/etc/$env{SEQNUM}"', None),
+        ('TEST=="driver_override"', True),
+        ('TEST=="physfn"', False),
+        ('TEST=="no_such"', None),
+        ('TEST=="[pci/0000:01:00.0]vendor"', None),
+    ],
+)
+def test_a_file_is_looked_for_by_its_path_or_below_the_device(text: str, holds: bool | None) -> None:
+    around = dataclasses.replace(AROUND, files=Files({"/etc": frozenset(("vfio",))}))
+    assert answer(text, around=around, state=State(properties={"X": "vfio"})) is holds
+
+
+# -- attributes
+
+
+def test_an_attribute_that_there_is_not_agrees_with_nothing() -> None:
+    assert [answer(f'ATTR{{sriov_totalvfs}}{operator}"7"') for operator in ("==", "!=")] == [False, False]
+    assert [answer(f'ATTR{{numa_node}}{operator}"0"') for operator in ("==", "!=")] == [True, False]
+
+
+def test_blanks_at_an_attributes_end_count_if_the_rule_has_some() -> None:
+    blank = Subject.of(dataclasses.replace(CARD, modalias="x  "))
+    assert [answer(f'ATTR{{modalias}}=="{value}"', blank) for value in ("x", "x  ", "x ", " x")] == [True, True, False, False]
+
+
+def test_the_attribute_of_another_function_is_that_ones() -> None:
+    assert attribute_of("[pci/0000:00:01.0]vendor", EVENT, AROUND, State()) == "0x8086"
+    assert attribute_of("[pci/0000:09:00.0]vendor", EVENT, AROUND, State()) is MISSING
+    assert attribute_of("[pci/0000:00:01.0]vendor", EVENT, Surroundings(), State()) is None
+    assert attribute_of("[net/eth0]mtu", EVENT, AROUND, State()) is None
+
+
+def test_an_attributes_name_may_be_filled_in() -> None:
+    state = State(properties={"WHICH": "device"})
+    assert attribute_of("$env{WHICH}", EVENT, AROUND, state) == "0x1db1"
+    assert attribute_of("subsystem_$env{WHICH}", EVENT, AROUND, state) == "0x0000"
+    assert attribute_of("$env{SEQNUM}", EVENT, AROUND, state) is None
+
+
+# -- the devices above
+
+
+@pytest.mark.parametrize(
+    ("text", "holds"),
+    [
+        ('KERNELS=="0000:02:00.0"', True),
+        ('KERNELS=="0000:00:01.0"', True),
+        ('KERNELS=="pci0000:00"', True),
+        ('KERNELS=="0000:05:00.0"', False),
+        ('SUBSYSTEMS=="pci"', True),
+        ('SUBSYSTEMS==""', True),
+        ('SUBSYSTEMS=="usb"', False),
+        ('ATTRS{vendor}=="0x8086"', True),
+        ('ATTRS{vendor}=="0x1af4"', False),
+        ('ATTRS{vendor}!="0x1af4", KERNELS=="pci0000:00"', False),
+        ('ATTRS{numa_node}=="0", KERNELS=="pci0000:00"', None),
+        ('KERNELS=="0000:01:00.0", ATTRS{vendor}=="0x10b5"', True),
+        ('KERNELS=="0000:01:00.0", ATTRS{vendor}=="0x8086"', False),
+        ('KERNELS=="0000:01:00.0", DRIVERS=="pcieport"', True),
+        ('KERNELS=="0000:00:01.0", DRIVERS=="nouveau"', False),
+        ('ATTRS{config}=="x", KERNELS=="0000:01:00.0"', None),
+        ('ATTRS{config}=="x"', None),
+    ],
+)
+def test_one_device_of_the_chain_has_to_agree_with_all_keys_about_them(text: str, holds: bool | None) -> None:
+    assert answer(text) is holds
+
+
+def test_a_chain_where_the_functions_own_driver_may_decide() -> None:
+    chosen = keys('KERNELS=="0000:02:00.0", DRIVERS=="nouveau"')
+    assert on_one_of_chain(chosen, EVENT, AROUND, State()) == Agreement(True, chosen[1:])
+    assert agreement((*keys('DRIVER!="vfio-pci"'), *chosen), EVENT, AROUND, State()) == Agreement(
+        True, (*keys('DRIVER!="vfio-pci"'), *chosen[1:])
+    )
+    # A port has this driver, or the function itself.
+    assert on_one_of_chain(keys('DRIVERS=="pcieport"'), EVENT, AROUND, State()).holds is None
+
+
+def test_without_its_place_each_bridge_may_be_above_a_function() -> None:
+    assert answer('KERNELS=="0000:02:00.0"', PLACELESS) is True
+    assert answer('KERNELS=="0000:00:01.0"', PLACELESS) is None
+    assert answer('KERNELS=="0000:05:00.0"', PLACELESS) is False
+    assert answer('ATTRS{vendor}=="0x1af4"', PLACELESS) is False
+
+
+@pytest.mark.parametrize(
+    ("text", "holds"),
+    [
+        ('KERNELS=="pci0000:00"', None),
+        ('KERNELS=="*:00"', None),
+        ('KERNELS=="?ci0000:00"', None),
+        ('KERNELS=="[p]ci0000:00"', None),
+        ('KERNELS=="usb1"', False),
+        ('SUBSYSTEMS=="pci0000:00"', False),
+    ],
+)
+def test_without_its_place_the_root_bus_is_not_known_either(text: str, holds: bool | None) -> None:
+    assert answer(text, PLACELESS) is holds
+
+
+def test_the_devices_above_one_of_another_subsystem_are_not_known() -> None:
+    assert answer('KERNELS=="0000:02:00.0"', NETWORK) is None
+    assert answer('SUBSYSTEMS=="net"', NETWORK) is True
+    assert answer('SUBSYSTEMS=="pci"', NETWORK) is None
+    assert answer('SUBSYSTEMS=="pci"', of_driver("nouveau")) is False
+    assert answer('SYMLINK=="x"', NETWORK) is None
+    assert answer('NAME=="x"', NETWORK) is None
+
+
+def test_what_lies_between_bridges_is_not_known() -> None:
+    hidden = dataclasses.replace(CARD, path=f"{ROOT}/0000:00:1f.0/0000:02:00.0")
+    event = Subject.of(hidden, OTHERS)
+    assert answer('KERNELS=="0000:00:1f.0"', event) is True
+    assert answer('KERNELS=="0000:00:1f.0", SUBSYSTEMS=="pci"', event) is None
+    assert answer('KERNELS=="0000:00:1f.0", DRIVERS=="x"', event) is None
+
+
+# -- substitutions
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("plain", "plain"),
+        ("%k", "0000:02:00.0"),
+        ("$kernel", "0000:02:00.0"),
+        ("%n", "0"),
+        ("$number", "0"),
+        ("/sys%p/x", f"/sys{ROOT}/0000:00:01.0/0000:01:00.0/0000:02:00.0/x"),
+        ("%S%p", f"/sys{ROOT}/0000:00:01.0/0000:01:00.0/0000:02:00.0"),
+        ("$sys|$root|%r", "/sys|/dev|/dev"),
+        ("$attr{vendor}-%s{device}", "0x10de-0x1db1"),
+        ("$env{X}.%E{X}", "1.1"),
+        ("$env{NONE}", ""),
+        ("100%% $$", "100% $"),
+        ("%d", None),
+        ("%b", None),
+        ("%M", None),
+        ("$attr{config}", None),
+        ("$attr{sriov_totalvfs}", None),
+        ("$env{SEQNUM}", None),
+        ("$unknown", "$unknown"),
+        ("a%", "a%"),
+    ],
+)
+def test_substitutions_are_filled_in_from_the_event(text: str, value: str | None) -> None:
+    assert expanded(text, EVENT, AROUND, State(properties={"X": "1"})) == value
+
+
+@pytest.mark.parametrize(("name", "number"), [("card0", "0"), ("sda12", "12"), ("1a", ""), ("x", "")])
+def test_a_devices_number_is_what_its_name_ends_with(name: str, number: str) -> None:
+    assert expanded("<%n>", of_driver(name), AROUND, State()) == f"<{number}>"
+
+
+def test_of_a_device_whose_name_is_not_known_nothing_is_filled_in() -> None:
+    assert [expanded(text, NETWORK, AROUND, State()) for text in ("%k", "%n", "%p")] == [None, None, None]
+
+
+def test_blanks_at_an_attributes_end_are_left_out() -> None:
+    assert expanded("<$attr{modalias}>", Subject.of(dataclasses.replace(CARD, modalias="  x ")), AROUND, State()) == "<  x>"
+
+
+def test_a_value_that_udev_would_cut_off_is_not_known() -> None:
+    """UDEV_NAME_SIZE is 512 with the zero at its end."""
+    assert expanded("x" * 511, EVENT, AROUND, State()) == "x" * 511
+    assert expanded("x" * 512, EVENT, AROUND, State()) is None
+    assert expanded("%k" + "x" * (511 - 12), EVENT, AROUND, State()) == "0000:02:00.0" + "x" * 499
+    assert expanded("%k" + "x" * (512 - 12), EVENT, AROUND, State()) is None
