@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import generator
+import machine
 import plant_files
 import plant_modprobe
 import plant_rules
@@ -19,7 +20,6 @@ import targets
 from cards import CARDS, COSTLY, IGB, Card, like
 from configuration import COMPRESSIONS, DRACUT, INITRAMFS_TOOLS, NO_COLDPLUG, SERIES
 from host_builder import HostBuilder
-from machine import FUNCTIONS
 from world_configuration import Entry, World
 
 Plant = Callable[[HostBuilder, Card], None]
@@ -164,7 +164,7 @@ def _mixed(b: HostBuilder, seed: int) -> set[str]:
     b.image |= {path: Entry(text) for path, text in old.image_files.items()}
     for directive in case.directives:
         b.note(f"other generator: {directive}")
-    return {function.address for function in FUNCTIONS}
+    return {function.address for function in machine.FUNCTIONS}
 
 
 def _merged(path: str) -> str:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import re
 import types
 import typing as t
 
@@ -59,7 +58,6 @@ _EVERYWHERE = frozenset(
     " local_cpulist local_cpus modalias msi_bus power power/control remove rescan resource revision subsystem subsystem_device"
     " subsystem_vendor uevent vendor".split()
 )
-_BUS_ROOT = re.compile(r"pci[0-9a-f]{4,}:[0-9a-f]{2}")
 
 
 @dataclasses.dataclass(frozen=True)
