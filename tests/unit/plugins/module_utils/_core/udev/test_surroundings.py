@@ -4,10 +4,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
-from ansible_collections.vfio.variants.plugins.module_utils._core.udev.surroundings import Surroundings, lasts
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import parse
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.surroundings import Files, Surroundings, lasts
+from ansible_collections.vfio.variants.tests.unit.trees import Tree
 
 
 @pytest.mark.parametrize(
@@ -37,3 +41,98 @@ def test_words_for_the_initramfs_count_there() -> None:
 def test_what_is_another_after_a_boot_is_not_looked_at(path: str) -> None:
     assert not lasts(path)
     assert lasts("/etc/x")
+
+
+def asked(tree: Tree, *rules: str) -> Files:
+    keys = [key for text in rules for rule in parse(f'{text}, OPTIONS+="watch"\n', "/etc/udev/rules.d/a.rules") for key in rule.keys]
+    return Files.read(tree.host(), keys)
+
+
+def test_the_folders_and_files_that_rules_ask_for_are_read(tmp_path: Path) -> None:
+    tree = Tree(tmp_path).file("/etc/vfio/on").file("/etc/gpu", "A=1\nB='2 3'\n# C=4\nD=\n")
+    found = asked(
+        tree, 'TEST=="/etc/vfio/on"', 'TEST=="/etc/vfio/$env{X}"', 'TEST=="/gone/x"', 'IMPORT{file}="/etc/gpu"', 'IMPORT{file}="/etc/no"'
+    )
+    assert found.folders == {"/etc/vfio": {"on"}, "/gone": frozenset()}
+    assert found.imported == {"/etc/gpu": (("A", "1"), ("B", "2 3")), "/etc/no": None}
+    assert [found.has(path) for path in ("/etc/vfio/on", "/etc/vfio/off", "/gone/x", "/etc/gpu", "/run/x")] == [
+        True,
+        False,
+        False,
+        None,
+        None,
+    ]
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        'TEST=="/run/x"',
+        'TEST=="x"',
+        'TEST=="/etc/*/x"',
+        'TEST=="/etc/v*"',
+        'TEST=="/etc/$env{X}/x"',
+        'IMPORT{file}="/run/x"',
+        'IMPORT{file}="/etc/$env{X}"',
+        'IMPORT{program}="/etc/x"',
+        'KERNEL=="/etc/x"',
+    ],
+)
+def test_nothing_else_is_read(tmp_path: Path, rule: str) -> None:
+    found = asked(Tree(tmp_path).file("/etc/x"), rule)
+    assert (found.folders, found.imported) == ({}, {})
+
+
+# architecture_to_string() in systemd's architecture.c, for what `uname -m` says.
+@pytest.mark.parametrize(
+    ("machine", "name"),
+    [
+        *(("x86_64", "x86-64"), ("i686", "x86"), ("i386", "x86"), ("aarch64", "arm64"), ("ppc64le", "ppc64-le"), ("ppc64", "ppc64")),
+        *(("s390x", "s390x"), ("riscv64", "riscv64"), ("loongarch64", "loongarch64"), ("armv7l", "arm"), ("other", None)),
+    ],
+)
+def test_the_architecture_has_systemds_name(tmp_path: Path, machine: str, name: str | None) -> None:
+    tree = Tree(tmp_path).file("/proc/sys/kernel/arch", f"{machine}\n")
+    assert asked(tree, 'CONST{arch}=="x"').architecture == name
+    assert asked(tree, 'KERNEL=="x"').architecture is None
+
+
+@pytest.mark.parametrize(
+    ("line", "found"),
+    [
+        ("A=1", ("A", "1")),
+        (" A = 1 ", ("A", "1")),
+        ('A="1 2"', ("A", "1 2")),
+        ("A='1'", ("A", "1")),
+        ("A=''", ("A", "")),
+        ("A=b=c", ("A", "b=c")),
+        ("A='1", None),
+        ("A='", None),
+        ("A=\"1'", None),
+        ("A=", None),
+        ("=1", None),
+        ("A", None),
+        ("#A=1", None),
+        ("", None),
+    ],
+)
+def test_a_line_of_an_imported_file_is_a_property(tmp_path: Path, line: str, found: tuple[str, str] | None) -> None:
+    """get_property_from_string() in udev-rules.c."""
+    imported = asked(Tree(tmp_path).file("/etc/x", f"{line}\n"), 'IMPORT{file}="/etc/x"').imported
+    assert imported == {"/etc/x": () if found is None else (found,)}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("kernel/osrelease", "6.1"),
+        ("kernel.osrelease", "6.1"),
+        ("kernel/ostype", "Linux"),
+        ("kernel.ostype", "Linux"),
+        ("kernel/hostname", None),
+        ("net/kernel.ostype", None),
+        ("kernel.ostype.x", None),
+    ],
+)
+def test_a_kernel_parameter_that_stays_the_same_is_known(name: str, value: str | None) -> None:
+    assert Surroundings(release="6.1").sysctl(name) == value
