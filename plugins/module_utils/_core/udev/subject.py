@@ -106,8 +106,8 @@ class Subject:
         """A file of its folder in sysfs, as far as it follows from what is known, and stays the same."""
         device = self.device
         if device is None:
-            # The root of a PCI bus has none of a function's.
-            return MISSING if name in IDENTITY and (self.subsystem == "" or _BUS_ROOT.fullmatch(self.name or "")) else None
+            # A root bus has nothing of a function.
+            return MISSING if self.subsystem == "" and name in IDENTITY else None
         get = _IDENTITY.get(name)
         if get is not None:
             return get(device)
