@@ -130,7 +130,7 @@ def _value(option: t.Mapping[str, t.Any], draw: Draw) -> t.Any:
     if "choices" in option and draw.random() < 0.9:
         return draw.choice(option["choices"])
     kind = {"str": str, "path": str, "int": int, "bool": bool, "dict": dict}.get(option.get("elements") or option["type"])
-    fitting = [value for value in USUAL if kind is None or type(value) is kind]
+    fitting = [value for value in USUAL if kind is None or (isinstance(value, kind) and (kind is bool or not isinstance(value, bool)))]
     value = draw.choice(fitting)
     return [value] if option["type"] == "list" else value
 

@@ -65,10 +65,10 @@ def debian(tree: Tree) -> Tree:
     return tree.directory("/etc/initramfs-tools/hooks").directory("/etc/dpkg")
 
 
-def with_image(tree: Tree, modules: t.Sequence[str] = ("nvme",), files: t.Mapping[str, str] = {}, place: str = IMAGE) -> Tree:
+def with_image(tree: Tree, modules: t.Sequence[str] = ("nvme",), files: t.Mapping[str, str] | None = None, place: str = IMAGE) -> Tree:
     held = {name: [MODULES[name][3]] for name in modules}
     made = initramfs_files.initramfs_tools(held) if "initrd.img" in place else initramfs_files.dracut(held)
-    return tree.file(place, images.packed(images.archive({**made, **files}), "zstd"))
+    return tree.file(place, images.packed(images.archive({**made, **(files or {})}), "zstd"))
 
 
 def grub(tree: Tree, words: str = "", image: str = IMAGE, kernel: str = f"/boot/vmlinuz-{DEBIAN_13}") -> Tree:

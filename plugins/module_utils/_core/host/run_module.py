@@ -57,8 +57,8 @@ def readable_options() -> t.Iterator[None]:
 
 
 def _fail(sentence: str) -> t.NoReturn:
-    print(json.dumps({"failed": True, "msg": sentence}))
-    sys.exit(1)
+    sys.stdout.write(json.dumps({"failed": True, "msg": sentence}) + "\n")
+    raise SystemExit(1)
 
 
 def run_module(module: AnsibleModule, work: t.Callable[[Host], t.Mapping[str, t.Any]], root: str = "/") -> None:

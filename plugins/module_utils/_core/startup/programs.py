@@ -104,14 +104,14 @@ class _Judgement:
     """One program, with all that it runs."""
 
     def __init__(
-        self, judge_: Judge, source: str, environment: t.Mapping[str, str] | None, given: t.Mapping[str, str] = NOTHING_GIVEN
+        self, judge_: Judge, source: str, environment: t.Mapping[str, str] | None, given: t.Mapping[str, str] | None = None
     ) -> None:
         self._judge = judge_
         self._tree = judge_.tree
         self._ownership = judge_.ownership or Ownership.of(judge_.tree)
         self._source = source
         self._closed = environment is not None
-        self._environment = environment or given
+        self._environment = environment or given or NOTHING_GIVEN
         self._lines: list[Line] = []
         self._files: set[str] = set()
         self._found: list[Influence] = []

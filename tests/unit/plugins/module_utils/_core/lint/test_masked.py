@@ -37,7 +37,7 @@ def warnings(tree: Tree) -> list[str]:
 
 
 def said(tree: Tree, words: str) -> str:
-    (found,) = dict.fromkeys(sentence for sentence in warnings(tree) if words in sentence)
+    (found,) = {sentence for sentence in warnings(tree) if words in sentence}
     return found
 
 
