@@ -189,14 +189,19 @@ def objection_of(module: str, kind: ParameterType, given: Parameter, cpus: int |
 
 
 def _of_queues(name: str, value: str | None, cpus: int | None) -> Objection | None:
-    """io_queue_depth_set() and io_queue_count_set() in drivers/nvme/host/pci.c: kstrtouint() with base 10, then param_set_uint()."""
+    """io_queue_depth_set() and io_queue_count_set() in drivers/nvme/host/pci.c.
+
+    The first is param_set_uint_minmax(), any base; the second kstrtouint() with base 10, then param_set_uint().
+    """
+    if name == "io_queue_depth":
+        refused = objection(ParameterType("uint"), value)
+        if refused is not None or SMALLEST_QUEUE <= (parse_number(value or "") or 0) <= LARGEST_QUEUE:
+            return refused
+        return Objection(f"is not from {SMALLEST_QUEUE} to {LARGEST_QUEUE}")
     if value is None or not _DECIMAL.fullmatch(value):
         return Objection("is not a decimal number")
     number = int(value)
-    if name == "io_queue_depth":
-        if not SMALLEST_QUEUE <= number <= LARGEST_QUEUE:
-            return Objection(f"is not from {SMALLEST_QUEUE} to {LARGEST_QUEUE}")
-    elif number > 1 and (cpus is None or number > cpus):
+    if number > 1 and (cpus is None or number > cpus):
         # num_possible_cpus(); blk_mq_num_possible_queues() since 6.17 is the same.
         known = f"is more than the {cpus} processors that are possible" if cpus else "may be more than the machine has processors"
         return Objection(known, certain=cpus is not None)
