@@ -106,7 +106,8 @@ class BusAliases:
         modules = frozenset(map(normalize_module_name, {line.rpartition(" ")[2] for line in lines}))
         named: list[str] = []
         others: list[str] = []
-        for order, line in enumerate(lines, -len(built_in)):
+        first = -len(built_in)
+        for order, line in enumerate(lines, first):
             # A wildcard is not alphanumeric.
             (named if line[:KEY].isalnum() else others).append(f"{line} {order}")
         return cls(bus, sorted(named), others, modules, len(built_in))
