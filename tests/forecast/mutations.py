@@ -60,8 +60,10 @@ def _first_override_stays(right: t.Any) -> t.Any:
 def _blacklist_for_all(right: t.Any) -> t.Any:
     """As if a blacklist kept a module out that a softdep or another module asks for."""
 
-    def broken(self: t.Any, module: str, *rest: t.Any) -> t.Any:
-        return (entry for entry in right(self, module, *rest) if self._blacklist_of(entry.module) is None or entry.module == module)
+    def broken(self: t.Any, module: str, *rest: t.Any, **named: t.Any) -> t.Any:
+        return (
+            entry for entry in right(self, module, *rest, **named) if self._blacklist_of(entry.module) is None or entry.module == module
+        )
 
     return broken
 
@@ -272,7 +274,7 @@ MUTATIONS = (
     Mutation("module_blacklist= keeps a module out", "kernel.cmdline:Cmdline.refused", lambda _right: property(lambda _self: ())),
     Mutation(
         "modprobe.blacklist= keeps a module out",
-        "kernel.cmdline:Cmdline.blacklisted",
+        "kernel.cmdline:Cmdline.blacklisting",
         lambda _right: property(lambda _self: ()),
         reads=True,
     ),
@@ -364,9 +366,14 @@ MUTATIONS = (
         _without_words("rd.driver.pre", "rd.driver.post"),
         reads=True,
     ),
-    Mutation("rd.driver.blacklist=", "boot.read_dracut:_values", _without_words("rd.driver.blacklist"), reads=True),
+    Mutation(
+        "rd.driver.blacklist=",
+        "boot.read_dracut:_value",
+        lambda right: lambda word, key: None if key == "rd.driver.blacklist" else right(word, key),
+        reads=True,
+    ),
     Mutation("lists in modules-load.d", "boot.read_systemd:_from_files", generated(lambda _found: []), reads=True),
     Mutation("modules_load=", "boot.read_systemd:_load_list", _without_modules_load, reads=True),
     Mutation("/run is empty after a boot", "boot.read_root:lasting", lambda _right: tuple, reads=True),
-    Mutation("ids= on the command line", "kernel.cmdline:Cmdline.module_options", lambda _right: property(lambda _self: ()), reads=True),
+    Mutation("ids= on the command line", "kernel.cmdline:Cmdline.written_options", lambda _right: property(lambda _self: ()), reads=True),
 )
