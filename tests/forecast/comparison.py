@@ -4,8 +4,6 @@
 
 from __future__ import annotations
 
-import concurrent.futures
-import multiprocessing
 import os
 import subprocess
 import typing as t
@@ -18,6 +16,7 @@ import races
 from comparison_result import Answers, Status
 from config_builder import Case
 from configuration import Configuration
+from forked import in_processes
 from host_trees import HostTrees, likeness
 from observation import BootError, Observation
 from records import AS_IT_IS, Corpus, Record
@@ -66,21 +65,16 @@ class Comparison:
         yield from (self.judged(case) for case in self._booted([case for case in cases if case not in known]))
 
     def replay(self, cases: Iterable[Case]) -> list[Result]:
-        """Each case that was booted before, compared without booting anything.
-
-        A child has the comparison from the start, so that only cases and results go to and fro; those that are alike go to one.
-        """
+        """Each case that was booted before, compared without booting anything; those that are alike go to one process."""
         known = list(cases)
         alike: dict[t.Hashable, list[int]] = {}
         for number, case in enumerate(known):
             alike.setdefault(likeness(case.configuration), []).append(number)
         groups = sorted(alike.values(), key=len, reverse=True)
-        children = multiprocessing.get_context("fork")
-        with concurrent.futures.ProcessPoolExecutor(self.parallel, children, _InChild.take, (self,)) as pool:
-            judged = pool.map(_InChild.judged, [[known[number] for number in group] for group in groups])
-            by_number = {
-                number: result for group, results in zip(groups, judged, strict=True) for number, result in zip(group, results, strict=True)
-            }
+        judged = in_processes(self.judged, ([known[number] for number in group] for group in groups), self.parallel)
+        by_number = {
+            number: result for group, results in zip(groups, judged, strict=True) for number, result in zip(group, results, strict=True)
+        }
         return [by_number[number] for number in range(len(known))]
 
     def facts(self, configuration: Configuration) -> Facts:
@@ -153,20 +147,6 @@ class Comparison:
     def compared(self, case: Case, answers: Answers) -> Result:
         boots = {record.variation: (record.owners, record.by_stage) for record in self.corpus.variations(case)}
         return Result(case, tuple(comparison_result.compare(answers, boots)))
-
-
-class _InChild:
-    """What a process that only judges works with."""
-
-    _comparison: t.ClassVar[Comparison]
-
-    @classmethod
-    def take(cls, comparison: Comparison) -> None:
-        cls._comparison = comparison
-
-    @classmethod
-    def judged(cls, cases: Sequence[Case]) -> list[Result]:
-        return [cls._comparison.judged(case) for case in cases]
 
 
 def run(args: list[str], *, data: bytes | None, binary_data: bool, environ_update: dict[str, str] | None) -> tuple[int, str, str]:

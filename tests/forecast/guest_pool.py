@@ -5,11 +5,7 @@
 from __future__ import annotations
 
 import concurrent.futures
-import contextlib
-import os
 import shutil
-import signal
-import subprocess
 import tempfile
 import time
 import typing as t
@@ -24,6 +20,7 @@ import root_files
 import sysfs
 from archive import padded
 from configuration import SERIES, Configuration
+from emulation import emulate, written
 from host_trees import CAPTURED
 from kernel import Kernel
 from observation import BootError, Observation
@@ -139,10 +136,10 @@ class GuestPool:
         root = root_files.archive(configuration, kernel, capture)
         (folder / _INITRD).write_bytes(padded(kernel.base.read_bytes()) + padded(image.make(configuration, kernel)) + root)
         start = time.monotonic()
-        problem = self._run(self._words(configuration, kernel, folder), timeout)
+        problem = emulate(self._words(configuration, kernel, folder), self._qemu.environment if self._qemu else {}, timeout)
         seconds = time.monotonic() - start
         (folder / _INITRD).unlink()
-        log, text = (_text(folder / name) for name in (_CONSOLE, _REPORT))
+        log, text = (written(folder / name) for name in (_CONSOLE, _REPORT))
         if problem:
             raise BootError(f"{configuration.name} on {kernel.release}: {problem}\n{log[-6000:]}")
         try:
@@ -163,29 +160,6 @@ class GuestPool:
             *("-append", root_files.cmdline(configuration)),
             *("-serial", f"file:{folder / _CONSOLE}", "-serial", f"file:{folder / _REPORT}"),
         ]
-
-    def _run(self, words: t.Sequence[str], timeout: float) -> str:
-        """What went wrong with the emulator itself, or the empty string."""
-        environment = {**os.environ, **(self._qemu.environment if self._qemu else {})}
-        with tempfile.TemporaryFile() as output:
-            process = subprocess.Popen(
-                words, env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output, start_new_session=True
-            )
-            try:
-                status = process.wait(timeout)
-            except subprocess.TimeoutExpired:
-                return f"the guest had not ended after {timeout:.0f} s"
-            finally:
-                if process.poll() is None:
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(process.pid, signal.SIGKILL)
-                    process.wait()
-            output.seek(0)
-            return "" if status == 0 else f"QEMU ended with {status}: {output.read().decode(errors='replace')[-2000:]}"
-
-
-def _text(path: Path) -> str:
-    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""
 
 
 def _identities() -> t.Iterator[tuple[str, str]]:

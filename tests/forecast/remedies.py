@@ -8,9 +8,7 @@ device's answer as it is, or bind it to the driver that the host's own policy cl
 
 from __future__ import annotations
 
-import concurrent.futures
 import contextlib
-import multiprocessing
 import typing as t
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -19,6 +17,7 @@ import policies
 from comparison import Comparison
 from config_builder import Case
 from configuration import Configuration
+from forked import in_processes
 from host_trees import likeness
 from kernel import module_name, read_dependencies
 
@@ -168,29 +167,14 @@ def _said(winner: Winner) -> str:
 # -- many
 
 
-class _InChild:
-    """What a process that only judges works with."""
-
-    _comparison: t.ClassVar[Comparison]
-
-    @classmethod
-    def take(cls, comparison: Comparison) -> None:
-        cls._comparison = comparison
-
-    @classmethod
-    def judged(cls, cases: Sequence[Case]) -> list[Judged]:
-        return [found for case in cases for found in judge(cls._comparison, case)]
-
-
 def judge_all(comparison: Comparison, cases: Sequence[Case]) -> Iterator[Judged]:
     """Cases whose hosts differ in their own files alone go to one process."""
     alike: dict[t.Hashable, list[Case]] = {}
     for case in cases:
         alike.setdefault(likeness(case.configuration), []).append(case)
-    children = multiprocessing.get_context("fork")
-    with concurrent.futures.ProcessPoolExecutor(comparison.parallel, children, _InChild.take, (comparison,)) as pool:
-        for found in pool.map(_InChild.judged, sorted(alike.values(), key=len, reverse=True)):
-            yield from found
+    groups = sorted(alike.values(), key=len, reverse=True)
+    for found in in_processes(lambda case: list(judge(comparison, case)), groups, comparison.parallel):
+        yield from (one for of_case in found for one in of_case)
 
 
 def end(found: Sequence[Judged], say: Callable[[str], None]) -> int:

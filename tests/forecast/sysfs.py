@@ -11,7 +11,8 @@ from pathlib import Path
 
 import machine
 
-_LINK = re.compile(r"(/sys/\S+) -> (\S+)$")
+# A driver's name can have blanks: "i6300ESB timer".
+_LINK = re.compile(r"(/sys/bus/pci/\S.*?) -> (.+)$")
 _VALUE = re.compile(r"(/sys/bus/pci/devices/[^/]+/\w+):(.*)")
 _OF_VIRTUAL = re.compile(r"/virtfn(\d+)$")
 

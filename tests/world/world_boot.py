@@ -5,12 +5,8 @@
 from __future__ import annotations
 
 import concurrent.futures
-import contextlib
-import os
 import re
 import shlex
-import signal
-import subprocess
 import tempfile
 import time
 import typing as t
@@ -21,9 +17,11 @@ import console
 import emulated_functions
 import machine
 import root_files
+import sysfs
 import world_guests
 import world_image
 from archive import padded
+from emulation import emulate, written
 from guest_release import of_series
 from host_trees import CAPTURED
 from kernel import Kernel
@@ -31,7 +29,6 @@ from observation import BootError
 from world_archive import EntryArchive
 from world_configuration import World
 from world_records import Seen
-from world_sysfs import parse as parse_sysfs
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive import apt_sources
@@ -86,10 +83,10 @@ class WorldGuests:
         kernel = self.kernels[world.series]
         (folder / "initrd").write_bytes(initrd(world, kernel, capture))
         start = time.monotonic()
-        problem = self._run(self._words(world, kernel, folder))
+        problem = emulate(self._words(world, kernel, folder), self.qemu.environment, TIMEOUT)
         seconds = time.monotonic() - start
         (folder / "initrd").unlink()
-        log, report = (_text(folder / name) for name in ("console", "report"))
+        log, report = (written(folder / name) for name in ("console", "report"))
         if problem or "@end" not in report.split("\n"):
             raise BootError(
                 f"{world.name} on {kernel.release}: {problem or 'stopped before it had reported all'}\n{log[-4000:]}{report[-1500:]}"
@@ -112,29 +109,6 @@ class WorldGuests:
             *("-serial", f"file:{folder / 'console'}", "-serial", f"file:{folder / 'report'}"),
         ]
 
-    def _run(self, words: t.Sequence[str]) -> str:
-        """What went wrong with the emulator itself, or the empty string."""
-        with tempfile.TemporaryFile() as output:
-            process = subprocess.Popen(
-                words,
-                env={**os.environ, **self.qemu.environment},
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=output,
-                start_new_session=True,
-            )
-            try:
-                status = process.wait(TIMEOUT)
-            except subprocess.TimeoutExpired:
-                return f"the guest had not ended after {TIMEOUT:.0f} s"
-            finally:
-                if process.poll() is None:
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(process.pid, signal.SIGKILL)
-                    process.wait()
-            output.seek(0)
-            return "" if status == 0 else f"QEMU ended with {status}: {output.read().decode(errors='replace')[-2000:]}"
-
     def _capture(self, kernel: Kernel, say: Say) -> None:
         """Note once what sysfs looks like here, in a boot with nothing configured but virtual functions."""
         target = kernel.folder / CAPTURED
@@ -151,7 +125,7 @@ class WorldGuests:
         ]
         if others:
             raise HostError(f"The guest's machine is not as written: {'; '.join(others)}.\n{report[-3000:]}")
-        write_atomic(target, parse_sysfs(report.partition("@sysfs")[2].splitlines()))
+        write_atomic(target, sysfs.parse(report.partition("@sysfs")[2].splitlines()))
         say(f"Linux {kernel.release} with systemd: booted in {seen.seconds:.1f} s, its functions noted")
 
 
@@ -215,7 +189,3 @@ def _seen(report: str, seconds: float) -> Seen:
         raise BootError(f"The guest did not report the end.\n{report[-1500:]}")
     unsettled = "@unsettled" in report.split("\n")
     return Seen(stages["end"], stages, overrides, modalias, tuple(modules), tuple(jobs), unsettled, round(seconds, 1))
-
-
-def _text(path: Path) -> str:
-    return path.read_text(encoding="utf-8", errors="replace") if path.is_file() else ""

@@ -4,17 +4,15 @@
 
 from __future__ import annotations
 
-import concurrent.futures
-import multiprocessing
 import tempfile
 import traceback
-import typing as t
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import comparison
 import world_judgement
+from forked import in_processes
 from world_judgement import JudgedHost
 from world_records import Record
 from world_tree import WorldTrees, alike
@@ -33,9 +31,7 @@ class Replay:
         """In the records' order."""
         ordered = sorted(records, key=lambda record: repr(alike(record.world)))
         groups = [ordered[number :: self.parallel * 4] for number in range(self.parallel * 4)]
-        children = multiprocessing.get_context("fork")
-        with concurrent.futures.ProcessPoolExecutor(self.parallel, children, _InChild.take, (self,)) as pool:
-            found = {host.world.name: host for hosts in pool.map(_InChild.judged, groups) for host in hosts}
+        found = {host.world.name: host for hosts in in_processes(self.one, groups, self.parallel) for host in hosts}
         return [found[record.world.name] for record in records]
 
     def one(self, record: Record) -> JudgedHost:
@@ -46,17 +42,3 @@ class Replay:
             except Exception as error:
                 place = traceback.extract_tb(error.__traceback__)[-1]
                 return JudgedHost(record.world, error=f"{type(error).__name__}: {error} ({Path(place.filename).name}:{place.lineno})")
-
-
-class _InChild:
-    """What a process that only judges works with."""
-
-    _replay: t.ClassVar[Replay]
-
-    @classmethod
-    def take(cls, replay: Replay) -> None:
-        cls._replay = replay
-
-    @classmethod
-    def judged(cls, records: Sequence[Record]) -> list[JudgedHost]:
-        return [cls._replay.one(record) for record in records]

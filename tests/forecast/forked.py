@@ -1,0 +1,37 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Work that forked processes share out among them."""
+
+from __future__ import annotations
+
+import concurrent.futures
+import multiprocessing
+import typing as t
+from collections.abc import Callable, Iterable, Iterator, Sequence
+
+T = t.TypeVar("T")
+R = t.TypeVar("R")
+
+
+def in_processes(work: Callable[[T], R], groups: Iterable[Sequence[T]], processes: int) -> Iterator[list[R]]:
+    """What comes of each group, in order: ``work`` done with each item, a group in one process.
+
+    A process has ``work``, and all that it works with, from the start, so that only items and results go to and fro.
+    """
+    children = multiprocessing.get_context("fork")
+    with concurrent.futures.ProcessPoolExecutor(processes, children, _InChild.take, (work,)) as pool:
+        yield from pool.map(_InChild.done, groups)
+
+
+class _InChild:
+    """What a process works with."""
+
+    _work: t.ClassVar[Callable[[t.Any], t.Any]]
+
+    @classmethod
+    def take(cls, work: Callable[[t.Any], t.Any]) -> None:
+        cls._work = staticmethod(work)
+
+    @classmethod
+    def done(cls, items: Sequence[t.Any]) -> list[t.Any]:
+        return [cls._work(item) for item in items]
