@@ -46,7 +46,7 @@ options:
           - Do not fail if nothing matches.
         type: bool
         default: false
-      guards:
+      guards: &guards
         description:
           - Reasons to leave a device with its driver that V(ignore) overrides, each by its name. Without it a claim that would take
             from the host what it needs is refused before anything is changed.
@@ -105,44 +105,7 @@ options:
     description:
       - Do not fail if O(devices) matches nothing.
     type: bool
-  guards:
-    description:
-      - Reasons to leave a device with its driver that V(ignore) overrides, each by its name. Without it a claim that would take
-        from the host what it needs is refused before anything is changed.
-      - Applies to the claimed devices, to those in their IOMMU groups, and to those that lose their driver by the strategy
-        V(blacklist).
-      - Nothing overrides that a device is kept which has the root file system, C(/boot), the EFI partition, swap, the default
-        route or the current SSH connection.
-    type: dict
-    suboptions:
-      console:
-        description:
-          - The display that the firmware shows, or on which the console is, the card of a serial console, and the USB controller
-            of a keyboard.
-        type: str
-        choices: [ignore]
-      data_mounts:
-        description:
-          - Mounted file systems, those of C(/etc/fstab) and systemd that are needed at boot, and disks that the kernel has open.
-        type: str
-        choices: [ignore]
-      in_use:
-        description:
-          - Running guests, device nodes that a process has open, virtual functions, mediated devices, and interfaces that have an
-            address or belong to a bridge or bond.
-        type: str
-        choices: [ignore]
-      companions:
-        description:
-          - Unclaimed devices of an IOMMU group that are on another card, or are storage controllers or network cards.
-        type: str
-        choices: [ignore]
-      identical:
-        description:
-          - A claim by address, while a card with the same IDs is not claimed, which would be taken if it had that address after the next
-            boot. By default this is a warning, and is refused if the host cannot run without that other card.
-        type: str
-        choices: [ignore]
+  guards: *guards
   pending_modules:
     description:
       - Kernel modules that another task of the same play installs, as M(vfio.variants.dkms_package) returns them.

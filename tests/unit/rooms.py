@@ -55,7 +55,7 @@ ORDER = tuple(room.name for room in ROOMS)
 SYSTEM = frozenset(
     "datetime fcntl glob multiprocessing os pathlib pty random secrets shutil signal socket subprocess tempfile time".split()
 )
-CHANGES = frozenset(("copy_tree", "make_directory", "remove", "remove_tree", "rename", "write_atomic", "write_attribute"))
+CHANGES = frozenset(("make_directory", "remove", "remove_tree", "rename", "sweep", "write_atomic", "write_attribute"))
 
 Modules = Mapping[str, ast.Module]
 

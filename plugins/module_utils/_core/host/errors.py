@@ -10,9 +10,9 @@ LONGEST_SHOWN = 200
 """Characters of a value that a message shows."""
 
 
-def cut(text: str) -> str:
-    """The text as a message shows it: a long one is cut."""
-    return text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 50]}… ({len(text)} characters)"
+def cut(text: str, most: int = LONGEST_SHOWN) -> str:
+    """The text as a message shows it: one of more than ``most`` characters is cut."""
+    return text if len(text) <= most else f"{text[: most - 50]}… ({len(text)} characters)"
 
 
 def shown(value: object) -> str:

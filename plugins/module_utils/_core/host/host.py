@@ -29,7 +29,6 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.read_log 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.regular_file import (
     LARGEST_FILE,
     LARGEST_TEXT,
-    UnfitFileError,
     open_regular,
     read_regular,
     refuse_impossible,
@@ -155,16 +154,18 @@ class Host:
     def read_bytes(self, path: str, most: int = LARGEST_TEXT) -> bytes:
         """The content of a regular file of at most ``most`` bytes.  Raises HostError if it cannot be read, or is none."""
         try:
-            content = read_regular(self._whole(path), path, most)
-        except (OSError, UnfitFileError) as error:
-            if self._read_log is not None:
-                self._read_log.record_content(path, None)
-            if isinstance(error, UnfitFileError):
-                raise
+            return self._content(path, most)
+        except OSError as error:
             raise HostError(f"{path} cannot be read: {error.strerror}.") from error
-        if self._read_log is not None:
-            self._read_log.record_content(path, content)
-        return content
+
+    def _content(self, path: str, most: int) -> bytes:
+        content: bytes | None = None
+        try:
+            content = read_regular(self._whole(path), path, most)
+            return content
+        finally:
+            if self._read_log is not None:
+                self._read_log.record_content(path, content)
 
     def read_large(self, path: str) -> bytes:
         """As `read_bytes()`, of a file that may be as large as a kernel module."""
@@ -179,14 +180,10 @@ class Host:
 
         Raises UnfitFileError where something else is in the file's place: to take it for missing would be to guess.
         """
-        content: bytes | None = None
         try:
-            with contextlib.suppress(OSError):
-                content = read_regular(self._whole(path), path, most)
-        finally:
-            if self._read_log is not None:
-                self._read_log.record_content(path, content)
-        return None if content is None else content.decode("utf-8", "surrogateescape").strip()
+            return self._content(path, most).decode("utf-8", "surrogateescape").strip()
+        except OSError:
+            return None
 
     def head(self, path: str, most: int) -> bytes | None:
         """At most the first ``most`` bytes of a regular file; None if it is not one, or cannot be read.  Only its status is recorded."""
@@ -434,13 +431,6 @@ class Host:
     def rename(self, source: str, target: str) -> None:
         """Move a file or directory within one file system, replacing a file of that name.  Raises HostError."""
         move(self.path(source), self.path(target), (source, target))
-
-    def copy_tree(self, source: str, target: str) -> None:
-        """Copy a directory, with permissions and symbolic links, to a path that does not exist yet.  Raises HostError."""
-        try:
-            shutil.copytree(self._whole(source), self.path(target), symlinks=True)
-        except (OSError, shutil.Error) as error:
-            raise HostError(f"{source} cannot be copied to {target}: {error}.") from error
 
     def write_attribute(self, path: str, value: str, timeout: float) -> None:
         """Write a sysfs attribute, for ``timeout`` seconds at most.

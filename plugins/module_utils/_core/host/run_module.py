@@ -27,6 +27,7 @@ if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
 
 LONGEST_SENTENCE = 4000
+"""Characters: what a file says can be part of a sentence, and be as long as the file."""
 _UNEXPECTED = "This is a fault of the collection"
 REPORT = "Report it, with this sentence and the module's options: SECURITY.md says how."
 
@@ -74,7 +75,7 @@ def run_module(module: AnsibleModule, work: t.Callable[[Host], t.Mapping[str, t.
             result = dict(work(Host.from_module(module, root)))
     except HostError as error:
         hint = {} if error.hint is None else {"hint": error.hint}
-        module.fail_json(msg=_bounded(str(error)), **{**error.facts, **hint})
+        module.fail_json(msg=cut(str(error), LONGEST_SENTENCE), **{**error.facts, **hint})
     except Interrupted as error:
         module.fail_json(msg=f"The run was ended by {error.name}; what it had begun has been undone.")
     except OSError as error:
@@ -85,11 +86,6 @@ def run_module(module: AnsibleModule, work: t.Callable[[Host], t.Mapping[str, t.
     for warning in result.pop("warnings", ()):
         module.warn(warning)
     module.exit_json(**result)
-
-
-def _bounded(sentence: str) -> str:
-    """What a file says can be part of a sentence, and be as long as the file."""
-    return sentence if len(sentence) <= LONGEST_SENTENCE else f"{sentence[:LONGEST_SENTENCE]}… ({len(sentence)} characters)"
 
 
 def _place(error: Exception) -> str:

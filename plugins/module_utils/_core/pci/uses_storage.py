@@ -51,10 +51,6 @@ class Backing:
     """The tags of virtiofs and 9p."""
     unknown: bool = False
 
-    @property
-    def is_remote(self) -> bool:
-        return bool(self.servers or self.interfaces or self.any_interface)
-
 
 class Storage:
     """The storage of a host, each part read when it is first needed."""
