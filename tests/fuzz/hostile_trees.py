@@ -102,7 +102,8 @@ def spoil(tree: Tree, draw: Draw) -> str:
     way = draw.choice(WAYS)
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
-        before = place.read_bytes() if place.is_file() else b""
+        # A link may have been put there, to what blocks.
+        before = place.read_bytes() if place.is_file() and not place.is_symlink() else b""
         if place.is_dir() and not place.is_symlink():
             shutil.rmtree(place)
         else:

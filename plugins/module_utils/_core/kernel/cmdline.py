@@ -15,7 +15,9 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
 
 CMDLINE = "/proc/cmdline"
-WORD = re.compile(r'(?:[^\s"]|"[^"]*(?:"|$))+')
+# A word of a command line, or a module parameter in modprobe.d: blanks inside double quotes belong to it.  Runs of characters are matched
+# at once, because `re` keeps 130 bytes for each repetition of a group.
+WORD = re.compile(r'(?:[^\s"]+|"[^"]*(?:"|$))+')
 MODULE_OPTION = re.compile(r'([^.="\s]+)\.([^.="\s]+)(?:=(.*))?', re.DOTALL)
 _LOCK = re.compile(r"sysctl[./]kernel[./]modules_disabled=0*1")
 END = "--"

@@ -10,7 +10,7 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import CMDLINE, Cmdline
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import CMDLINE, WORD, Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import MODULES
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pattern import matches
 
@@ -24,8 +24,6 @@ WITHOUT_OLD_SUFFIX = 5
 """Since kmod 33, whose library is libkmod.so.2.5.0, files that end in `.alias` are not read."""
 MODULES_SOFTDEP = "modules.softdep"
 ESCAPED = re.compile(r"\\(.)", re.DOTALL)
-# A module parameter: blanks inside double quotes belong to it.
-OPTION = re.compile(r'(?:[^\s"]|"[^"]*(?:"|$))+')
 AFTER_NAME = re.compile(r"[\t ]*\S+[\t ]+[^\t ]+[\t ]")
 BRACKETED = re.compile(r"(\[[^\]]*\])")
 # The number of words after each command; None for any number, but at least one after the module.
@@ -266,7 +264,7 @@ def _rest(command: str, line: str) -> list[str]:
     if command in ("install", "remove"):
         return [rest.lstrip("\t ")]
     if command == "options":
-        return OPTION.findall(rest)
+        return WORD.findall(rest)
     words = rest.split()
     # With exactly two blanks before `pre:`, kmod takes the second as part of the word, and so ignores the softdep.
     if words and rest[:1].isspace() and not rest[1:2].isspace():

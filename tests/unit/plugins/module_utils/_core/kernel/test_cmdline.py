@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -123,3 +126,12 @@ def test_every_initcall_blacklist_counts() -> None:
 )
 def test_a_kernel_setting_among_the_words_forbids_modules(text: str, refuses: bool) -> None:
     assert Cmdline.parse(text).refuses_all == (text if refuses else None)
+
+
+def test_a_word_of_megabytes_is_read_in_little_memory() -> None:
+    code = f"import resource; from {Cmdline.__module__} import Cmdline; before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss;"
+    code += " Cmdline.parse('\\0' * 4_000_000); print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={"PYTHONPATH": os.pathsep.join(sys.path)}, capture_output=True, text=True, timeout=60, check=True
+    )
+    assert int(done.stdout) < 64
