@@ -59,7 +59,7 @@ class DriverGuest(GuestPool):
             (folder / _INITRD).write_bytes(padded(kernel.base.read_bytes()) + _archive(kernel, files, chosen))
             start = time.monotonic()
             with _emulated(folder):
-                problem = self._run(self._command(kernel, folder), timeout)
+                problem = self._emulate(self._command(kernel, folder), timeout)
             seconds = time.monotonic() - start
             texts = [(folder / name).read_text(encoding="utf-8", errors="replace") for name in (_REPORT, _CONSOLE)]
         return Outcome(texts[0], texts[1], problem, seconds)

@@ -136,7 +136,7 @@ class GuestPool:
         root = root_files.archive(configuration, kernel, capture)
         (folder / _INITRD).write_bytes(padded(kernel.base.read_bytes()) + padded(image.make(configuration, kernel)) + root)
         start = time.monotonic()
-        problem = emulate(self._words(configuration, kernel, folder), self._qemu.environment if self._qemu else {}, timeout)
+        problem = self._emulate(self._words(configuration, kernel, folder), timeout)
         seconds = time.monotonic() - start
         (folder / _INITRD).unlink()
         log, text = (written(folder / name) for name in (_CONSOLE, _REPORT))
@@ -149,6 +149,10 @@ class GuestPool:
         owners = report.owners_by_stage["runtime"]
         seen = Observation(owners, report.owners_by_stage, report.overrides, report.modalias, report.modules, report.uptimes, seconds, log)
         return seen, text
+
+    def _emulate(self, words: t.Sequence[str], timeout: float) -> str:
+        """What went wrong with the emulator itself, or the empty string."""
+        return emulate(words, self._qemu.environment if self._qemu else {}, timeout)
 
     def _words(self, configuration: Configuration, kernel: Kernel, folder: Path) -> list[str]:
         if self._qemu is None:

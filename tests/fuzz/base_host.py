@@ -21,7 +21,7 @@ from ansible_collections.vfio.variants.tests.unit.initramfs_files import initram
 from ansible_collections.vfio.variants.tests.unit.policy_hosts import VARIANT, gpu_host
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13, Tree
 
-IMAGE = f"/boot/initrd.img-{DEBIAN_13}"
+IMAGE: t.Final[str] = f"/boot/initrd.img-{DEBIAN_13}"
 GRUB = "/boot/grub/grub.cfg"
 UNIT = "/etc/systemd/system/x.service"
 

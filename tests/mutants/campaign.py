@@ -142,8 +142,7 @@ class Campaign:
         open_ones = [mutant for mutant in mutants if mutant.name not in self.store.results]
         if open_ones:
             with tempfile.TemporaryDirectory(prefix="mutants-", dir=_fast_folder(), ignore_cleanup_errors=True) as folder:
-                if forked.IS_POSSIBLE:
-                    self._run_forked(open_ones, Path(folder))
+                self._run_forked(open_ones, Path(folder))
                 rest = [mutant for mutant in open_ones if mutant.name not in self.store.results]
                 if rest:
                     self._reach = self.reach(Path(folder))

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import ast
 import os
-import sys
 import time
 import typing as t
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -19,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.vfio.variants.tests.mutants.entries import Entries
 from ansible_collections.vfio.variants.tests.mutants.exchange import make_mistake
 from ansible_collections.vfio.variants.tests.mutants.reach import ROOT, Reach, core_path, file_of, forget_answers
 from ansible_collections.vfio.variants.tests.mutants.source import CORE, Mutant
@@ -28,8 +28,6 @@ if t.TYPE_CHECKING:
     from types import CodeType
 
 CANNOT = "cannot be exchanged"
-IS_POSSIBLE: t.Final = sys.version_info >= (3, 12)
-"""Older versions do not say which functions are entered."""
 
 
 @dataclass(eq=False)
@@ -84,26 +82,16 @@ class Session:
         """Write which of the files' tests enter which functions, and how long each test takes.  Call it in a child."""
         entered: dict[str, set[CodeType]] = {}
         began: dict[str, float] = {}
-        now: set[CodeType] = set()
-
-        def enter(code: CodeType, _offset: int) -> object:
-            now.add(code)
-            return sys.monitoring.DISABLE
+        entries = Entries()
 
         def before(test: str) -> None:
-            nonlocal now
-            now = entered.setdefault(test, set())
+            entries.restart(entered.setdefault(test, set()))
             began[test] = time.perf_counter()
             forget_answers()
-            sys.monitoring.restart_events()
 
-        tool, start = sys.monitoring.PROFILER_ID, sys.monitoring.events.PY_START
-        sys.monitoring.use_tool_id(tool, "mutants")
-        sys.monitoring.register_callback(tool, start, enter)
-        sys.monitoring.set_events(tool, start)
-        failed = self.run([test for test in self.items if file_of(test) in files], folder, before)
-        end = time.perf_counter()
-        sys.monitoring.set_events(tool, 0)
+        with entries.watched():
+            failed = self.run([test for test in self.items if file_of(test) in files], folder, before)
+            end = time.perf_counter()
         if failed:
             return Outcome(NOTICED, failed)
         times = [*began.values(), end]

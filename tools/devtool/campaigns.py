@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -14,7 +15,7 @@ from devtool.check import Check, Result, run
 from devtool.checkout import Checkout
 from devtool.console import duration, say
 from devtool.errors import DevtoolError
-from devtool.phases import molecule_check, scenarios
+from devtool.phases import managed_hosts, molecule_check, scenarios
 from devtool.process import capture
 from devtool.workbench import Workbench
 
@@ -78,6 +79,8 @@ def campaigns(bench: Workbench) -> dict[str, Check]:
         "remedies": bench.check("every remedy, tried on its host", "tests/forecast/run", "--remedies", seconds=7200, counts=True),
         "forecast mistakes": bench.check("broken forecasts are noticed", "tests/forecast/run", "--mutations", seconds=3600, counts=True),
     }
+    # The oldest one is a part of `make test`.
+    found |= {check.name: check for check in itertools.islice(managed_hosts(bench), 1, None)}
     return found | {f"scenario {name}": molecule_check(bench, name) for name in scenarios(bench.checkout)}
 
 

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import itertools
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -22,6 +23,8 @@ from devtool.workbench import Workbench, chosen
 MAIN_SCENARIO = "default"
 # The Python that controller code is written for; the settings name the oldest one of managed hosts that mypy knows.
 CONTROLLER = ("--python-version", "3.11")
+QUIET = ("-q", "-p", "no:cacheprovider")
+BOTH_CORES = ("-n", "2", "--dist", "loadfile")
 TARGET_TESTS = ("tests/unit/plugins/module_utils", "tests/unit/plugins/modules")
 
 
@@ -57,23 +60,27 @@ def _types(bench: Workbench) -> Iterator[Check]:
     ]
     if folders:
         yield bench.check("mypy tests", "mypy", *settings, *CONTROLLER, *(str(COLLECTION / folder) for folder in folders), cwd=tree)
-    # Each is a module of the same name, __main__.
+    # Each program is a module of the same name, __main__; what it imports is checked only where it is named.
     for program in sorted(bench.python_programs()):
-        yield bench.check(f"mypy {program}", "mypy", *settings, str(COLLECTION / program), cwd=tree)
+        beside = bench.python_folder(program)
+        paths = [str(COLLECTION / name) for name in (program, *beside)]
+        yield bench.check(f"mypy {program}", "mypy", *settings, *(CONTROLLER if beside else ()), *paths, cwd=tree)
     yield bench.check("mypy tools", "mypy", *settings, *CONTROLLER, "--package", "devtool", cwd=tree)
 
 
 def unit(bench: Workbench) -> Iterator[Check]:
     asked = chosen("TESTS")
-    quiet = ("-q", "-p", "no:cacheprovider")
     # One test file alone is quicker in one process.
-    both = () if asked else ("-n", "2", "--dist", "loadfile")
+    both = () if asked else BOTH_CORES
     python = bench.main.program("python")
     name = f"unit tests, Python {interpreters.controller().name}"
-    yield bench.check(name, python, "-m", "pytest", *quiet, *both, *(asked or ["tests/unit"]), counts=True)
-    folders = [folder for folder in TARGET_TESTS if (bench.checkout.root / folder).is_dir()]
-    if asked or not folders:
-        return
+    yield bench.check(name, python, "-m", "pytest", *QUIET, *both, *(asked or ["tests/unit"]), counts=True)
+    if not asked:
+        yield from itertools.islice(managed_hosts(bench), 1)
+
+
+def managed_hosts(bench: Workbench) -> Iterator[Check]:
+    """The unit tests of what runs on a managed host, on each Python of one that is here besides the controller's, oldest first."""
     library = _target_library(bench)
     for interpreter in interpreters.targets():
         if interpreter.minor == interpreters.controller().minor:
@@ -81,7 +88,7 @@ def unit(bench: Workbench) -> Iterator[Check]:
         environment = provide(bench.checkout, "target", interpreter)
         inherited = variables(bench.checkout, environment)
         env = inherited | {"PYTHONPATH": f"{bench.checkout.tree}:{library}"}
-        argv = (environment.program("python"), "-m", "pytest", *quiet, *both, *folders)
+        argv = (environment.program("python"), "-m", "pytest", *QUIET, *BOTH_CORES, *TARGET_TESTS)
         yield Check(f"managed host's unit tests, Python {interpreter.name}", argv, bench.checkout.root, env, counts=True)
 
 
@@ -191,7 +198,7 @@ def molecule(bench: Workbench) -> Iterator[Check]:
 
 PHASES = (
     Phase("lint", "style, types, licences, changelog", lint),
-    Phase("unit", "unit tests, and the managed host's code on each Python here (TESTS=path)", unit),
+    Phase("unit", "unit tests, and those of the managed host's code on the oldest Python here (TESTS=path)", unit),
     Phase("sanity", "ansible-test sanity (TESTS=path)", sanity),
     Phase("docs-check", "the documentation of modules, plugins and roles", documentation),
     Phase("build", "the collection's archive, built and installed", build),

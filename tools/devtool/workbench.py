@@ -63,6 +63,11 @@ class Workbench:
         """Files without a suffix that Python runs."""
         yield from (name for name in self._files() if not Path(name).suffix and self._interpreter(name) in ("python", "python3"))
 
+    def python_folder(self, program: str) -> list[str]:
+        """The program's folder, where it holds Python files of its own; the tools' are a package."""
+        folder = str(Path(program).parent)
+        return [folder] if any(str(Path(name).parent) == folder for name in self.known(".py")) else []
+
     def _files(self) -> Iterator[str]:
         for name in self.checkout.files():
             path = self.checkout.root / name
