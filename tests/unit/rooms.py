@@ -9,6 +9,7 @@ before it in `ROOMS`.  Run as a program this writes the picture that ARCHITECTUR
 from __future__ import annotations
 
 import ast
+import functools
 import graphlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -63,7 +64,12 @@ Modules = Mapping[str, ast.Module]
 def read_core() -> dict[str, ast.Module]:
     """The core's modules by their names below it, such as ``policy.rules``."""
     paths = sorted(path for path in CORE.rglob("*.py") if "__pycache__" not in path.parts)
-    return {".".join(path.relative_to(CORE).with_suffix("").parts): ast.parse(path.read_text(encoding="utf-8")) for path in paths}
+    return {".".join(path.relative_to(CORE).with_suffix("").parts): _parsed(path.read_text(encoding="utf-8")) for path in paths}
+
+
+@functools.cache
+def _parsed(text: str) -> ast.Module:
+    return ast.parse(text)
 
 
 def imported(tree: ast.AST) -> Iterator[str]:
