@@ -120,7 +120,7 @@ class _Units:
         return tuple(
             one
             for command in services.commands(unit, self._host, keys)
-            for one in self.judge.of(command.text, command.source, command.environment)
+            for one in self.judge.of(command.text, command.source, command.environment, command.folder)
         )
 
 
