@@ -92,6 +92,7 @@ class Judge:
     def of_event(self, command: str, source: str) -> tuple[Influence, ...]:
         """What a command does that a udev rule runs, with the variables that udev sets for it."""
         plain = re.sub(r"\$(?:kernel|name)\b", EVENT_DEVICE, command)
+        plain = re.sub(r"\$devpath\b|%p", OF_EVENT["DEVPATH"], re.sub(r"\$sys\b|%S", "/sys", plain))
         return _Judgement(self, source, None, OF_EVENT).of(plain) if command.strip() else ()
 
     def of_file(self, path: str, source: str) -> tuple[Influence, ...]:

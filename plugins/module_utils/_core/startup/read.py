@@ -11,6 +11,7 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import (
     agents,
+    commands_of_daemons,
     credentials,
     early_modules,
     extensions,
@@ -37,6 +38,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.startup.units import Started
 
 GENERATORS = ("/etc/systemd/system-generators", "/usr/local/lib/systemd/system-generators", "/usr/lib/systemd/system-generators")
+OF_ENVIRONMENT = tuple(folder.replace("system-generators", "system-environment-generators") for folder in GENERATORS)
 BUS_SERVICES = ("/usr/local/share/dbus-1/system-services", "/usr/share/dbus-1/system-services")
 DEBUG_GENERATOR = "systemd-debug-generator"
 RUN_GENERATOR = "systemd-run-generator"
@@ -159,9 +161,10 @@ class _Reader:
         yield from credentials.read(self._host, self._judge, self._cmdline, self._source)
         yield from extensions.read(self._host, self._judge, self._is_started)
         yield from self._generators()
+        yield from self._environment_generators()
         yield from self._bus_services()
         if self._runs("systemd-tmpfiles-setup.service") or self._runs("systemd-tmpfiles-setup-dev.service"):
-            yield from tmpfiles.read(self._host, self._inventory)
+            yield from tmpfiles.read(self._host, self._inventory, self._judge.of)
         if self._runs("systemd-sysctl.service"):
             yield from sysctl.read(self._host, self._reads_sysctl_conf(), self._judge.of)
         yield from self._scripts(lambda name: self._units.files.load(f"{name}.service") is None and not self._is_masked(f"{name}.service"))
@@ -201,6 +204,7 @@ class _Reader:
     def _configured(self) -> t.Iterator[Influence]:
         yield from agents.read(self._host, self._inventory, self._judge, self._is_started)
         yield from site_hooks.read(self._host, self._judge, self._is_started)
+        yield from commands_of_daemons.read(self._host, self._judge, [one.unit for one in self._started.found.values()])
 
     # -- units
 
@@ -233,6 +237,16 @@ class _Reader:
                     yield from generators.judged(self._judge, path)
                 else:
                     yield from self._judge.of(path, path, {})
+
+    def _environment_generators(self) -> t.Iterator[Influence]:
+        """systemd runs them before its first unit (systemd.environment-generator(7))."""
+        seen: set[str] = set()
+        for folder in OF_ENVIRONMENT:
+            for name in self._host.names(folder) if self._host.is_dir(folder) else ():
+                path = f"{folder}/{name}"
+                if name not in seen and schedules.is_executable(self._host, path):
+                    yield from self._judge.of(path, path, {})
+                seen.add(name)
 
     def _bus_services(self) -> t.Iterator[Influence]:
         """Services that D-Bus starts when somebody asks for their names."""

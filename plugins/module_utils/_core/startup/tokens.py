@@ -28,6 +28,11 @@ _ATTRIBUTES: t.Final[tuple[tuple[str, tuple[Act, ...]], ...]] = (
 )
 _ATTRIBUTE = re.compile("|".join(rf"(?P<a{index}>(?<![\w.-]){name}(?![\w./-]))" for index, (name, _acts) in enumerate(_ATTRIBUTES)))
 _ALL: t.Final[tuple[Act, ...]] = ("override", "unbind", "bind", "new_id", "remove")
+# Containers that get at sysfs or at the kernel's modules.
+_PRIVILEGED = (
+    r"\b(?:docker|podman|nerdctl)\b[^\n;|&]*\s(?:run|create)\b[^\n;|&]*"
+    r"(?:--privileged\b|[\s:=]/sys\b|--cap-add[=\s]\S*(?:ALL|SYS_ADMIN|SYS_MODULE|SYS_RAWIO))"
+)
 # Programs, by the words that make them act.
 _PROGRAMS: t.Final[tuple[tuple[str, tuple[Act, ...]], ...]] = (
     (r"\bdriverctl\b[^\n;|&]*\b(?:un)?set-override\b", ("override", "unbind", "bind", "new_id")),
@@ -48,11 +53,7 @@ _PROGRAMS: t.Final[tuple[tuple[str, tuple[Act, ...]], ...]] = (
     (r"\bkexec\b[^\n;|&]*\s(?:-e|--exec)\b|\bsystemctl\b[^\n;|&]*\s(?:kexec|soft-reboot)\b", _ALL),
     # What they do is decided in files that are not scripts, or by somebody else.
     (r"\bansible-(?:pull|playbook)\s|\bpuppet\s+apply\b|\bsalt-call\s", _ALL),
-    (
-        r"\b(?:docker|podman|nerdctl)\b[^\n;|&]*\s(?:run|create)\b[^\n;|&]*(?:--privileged\b|[\s:=]/sys\b|--cap-add[=\s]\S*"
-        + r"(?:ALL|SYS_ADMIN|SYS_MODULE|SYS_RAWIO))",
-        _ALL,
-    ),
+    (_PRIVILEGED, _ALL),
     # udev and kmod read these anew.
     (
         r"(?:>>?|\b(?:tee|cp|mv|ln|install|rsync|rm)\b)[^\n;|&]*\s*[\"']?/(?:run|etc|lib|usr/lib|usr/local/lib)/(?:udev/rules|modprobe)\.d/",
