@@ -58,6 +58,7 @@ def _asking(rules: Rules, unit: str) -> str:
         if key.name == "ENV" and key.attribute == "SYSTEMD_WANTS" and not key.is_match
         for name in key.value.split()
     ]
+    asking += [(place, name) for value, place in rules.files.from_hwdb.get("SYSTEMD_WANTS", ()) for name in value.split()]
     fixed = ((place, re.split(r"[$%]", name)[0]) for place, name in asking)
     return next((place for place, start in fixed if unit.startswith(start)), asking[0][0] if asking else unit)
 

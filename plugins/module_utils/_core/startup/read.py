@@ -26,7 +26,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.startup import
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.command_line import Words, with_suffix
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.ownership import Ownership
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.programs import Judge
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import UnitFiles
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import FOLDERS, UnitFiles, mask_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.units import StartedUnits
 
 if t.TYPE_CHECKING:
@@ -212,7 +212,7 @@ class _Reader:
         return unit in self._started.found or any(unit in started.unit.names for started in self._started.found.values())
 
     def _is_masked(self, unit: str) -> bool:
-        return unit in self._words.masked or self._host.link(f"/etc/systemd/system/{unit}") == "/dev/null"
+        return unit in self._words.masked or mask_of(self._host, unit, FOLDERS) is not None
 
     def _runs(self, unit: str) -> bool:
         """Whether a unit of systemd's own runs: where it cannot be seen it does, if nothing masks it."""
