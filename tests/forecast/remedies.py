@@ -40,8 +40,10 @@ if t.TYPE_CHECKING:
 VFIO = "vfio-pci"
 MORE = "vfio-variants-more"
 """The policy of what is claimed besides what the host's own policy claims."""
-LONGEST_SEARCH = 5000
+LONGEST_SEARCH = 1500
 """Of forecasts of one device on each host: more than a module allows itself."""
+MOST_UNCLAIMED = 2
+"""Of the kinds of functions on a host that nothing claims, so many are asked about; other hosts have the others."""
 NO_CHANGE = ("Kernel ", "Not searched")
 """How sentences begin that say why there is no change."""
 BUILT_IN = " is built into kernel "
@@ -87,9 +89,13 @@ def _told(host: Host) -> Told:
     claimed = {one.address: found.claimed(one, release) for one in inventory.devices}
     by_claim = sorted(inventory.devices, key=lambda one: claimed[one.address] is None)
     winners = {one.address: found.winner(one, release) for one in inventory.devices}
-    unlike = {_kind(one, claimed[one.address], winners[one.address]): one for one in reversed(by_claim) if not one.is_bridge}
-    wanted = {(one.address, claimed[one.address] or VFIO): one for one in by_claim if one in unlike.values()}
     ours = {address: driver for address, driver in claimed.items() if driver is not None}
+    unlike = {_kind(one, claimed[one.address], winners[one.address]): one for one in reversed(by_claim) if not one.is_bridge}
+    asked = [one for one in by_claim if one in unlike.values()]
+    unclaimed = [one for one in asked if claimed[one.address] is None]
+    first = len(ours) % (len(unclaimed) or 1)
+    left_out = (unclaimed[first:] + unclaimed[:first])[MOST_UNCLAIMED:]
+    wanted = {(one.address, claimed[one.address] or VFIO): one for one in asked if one not in left_out}
     boot, carried = found.boots[release], [listed.name for listed in found.policy.files.for_image]
     search = Search(inventory.devices, boot, ours, carried, winners, LONGEST_SEARCH, len(inventory.devices))
     changes: dict[tuple[str, str], str] = {}
