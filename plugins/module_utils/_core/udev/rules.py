@@ -148,7 +148,10 @@ def _by_name(tree: FileTree, directories: t.Sequence[str]) -> tuple[str, ...]:
 
 def _content(tree: FileTree, path: str) -> bytes:
     content = tree.read_bytes(path)
-    return content if len(content) <= LARGEST else b""
+    if len(content) > LARGEST:
+        # Whoever notes what was not read, notes it here.
+        tree.head(path, LARGEST)
+    return content[:LARGEST]
 
 
 def _asked_words(files: t.Iterable[t.Sequence[Rule]]) -> tuple[bytes, ...]:
