@@ -15,7 +15,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot.policy_fi
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import next_boot
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.equivalence import DeviceClasses
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.forecast import forecast
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.noting_host import NotingHost
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.tolerant_host import TolerantHost
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.findings import find
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.grouping import sentences
@@ -105,11 +105,11 @@ class HostForecast:
         described: bool = False,
     ) -> HostForecast:
         """``cache`` has the contents of images and modules; ``described`` devices are not those of the running kernel."""
-        noting = NotingHost.of(host)
-        loader = next_boot.read(noting)
-        boots = reading.boots(noting, inventory, kernels, running, loader, cache)
-        boots = unread_files.noticed(boots, noting.unread, inventory)
-        files = read_policy_files(noting, boots, kernels, inventory)
+        tolerant = TolerantHost.of(host)
+        loader = next_boot.read(tolerant)
+        boots = reading.boots(tolerant, inventory, kernels, running, loader, cache)
+        boots = unread_files.noticed(boots, tolerant.unread, inventory)
+        files = read_policy_files(tolerant, boots, kernels, inventory)
         if described and all(device.iommu_group is None for device in inventory.devices):
             # A description without IOMMU groups does not mean that there is no IOMMU.
             boots = tuple(dataclasses.replace(boot, has_iommu=None) for boot in boots)

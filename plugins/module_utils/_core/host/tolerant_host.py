@@ -25,7 +25,7 @@ SMALLEST_WHOLE = 16 << 10
 """Bytes from which on a reader that takes only the beginning of a file means all of it."""
 
 
-class NotingHost(Host):
+class TolerantHost(Host):
     """The files of ``host``.  ``unread`` has those that exist and cannot be read, by path, each with the reason."""
 
     def __init__(self, host: Host) -> None:
@@ -34,8 +34,8 @@ class NotingHost(Host):
         self.unread: dict[str, str] = {}
 
     @classmethod
-    def of(cls, host: Host) -> NotingHost:
-        return host if isinstance(host, NotingHost) else cls(host)
+    def of(cls, host: Host) -> TolerantHost:
+        return host if isinstance(host, TolerantHost) else cls(host)
 
     def _note(self, path: str, why: str) -> None:
         self.unread.setdefault(path, why)
