@@ -358,6 +358,14 @@ class Host:
         status = self.stat(path)
         return status is not None and status.st_mode & 0o111 != 0
 
+    # -- for a host that keeps what is read
+
+    def note_image(self, path: str, modules: t.Collection[str] = ()) -> None:
+        """That a file is read as an initramfs, of which the contents of these modules are compared."""
+
+    def note_whole(self, path: str) -> None:
+        """That a file is read by others than this class."""
+
     # -- commands
 
     def run(
