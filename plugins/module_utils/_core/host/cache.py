@@ -12,11 +12,12 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.read_log import paused
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.unchanged import DIRECTORY, UNCHANGED
 
 T = t.TypeVar("T")
 FileStatus = list[list[int]]
 
-DIRECTORY = "/var/cache/vfio-variants"
 SETTLED = 2.0
 """Nothing is cached about a file changed less than this many seconds ago: with timestamps of one second, as some file systems have,
 a second change would go unnoticed."""
@@ -77,7 +78,7 @@ class Cache:
                 return decode(kept)
             except FOREIGN:
                 pass
-        with self._recording_paused():
+        with paused(self._host.read_log):
             # Taken before reading: a file that is replaced meanwhile must not be cached under the status of its successor.
             state = self._state(path, also)
             value = make()
@@ -110,10 +111,6 @@ class Cache:
             self._write(kind, subject, {"about": self._about(kind, subject, given), "seen": log.seen, "value": encode(value)}, log.newest)
         return value
 
-    def _recording_paused(self) -> contextlib.AbstractContextManager[None]:
-        """Suspends recording: the file's status is recorded, so its content need not be."""
-        return contextlib.nullcontext() if self._host.read_log is None else self._host.read_log.paused()
-
     def _put(self, kind: str, path: str, value: t.Any, state: FileStatus | None) -> None:
         if state is not None:
             newest = max(changed for *_rest, changed in state)
@@ -127,7 +124,7 @@ class Cache:
             with self._machine.cache_directory(self._directory, create=True) as folder:
                 if folder is not None:
                     folder.write(self._name(kind, path), content.encode())
-                    folder.keep_newest(MOST)
+                    folder.keep_newest(MOST, lambda name: not name.startswith(UNCHANGED))
         except (HostError, OSError):
             return
 
