@@ -19,7 +19,7 @@ from ansible import constants
 
 def once_per_run(what: str, make: t.Callable[[], t.Any]) -> t.Any:
     """The result of ``make``, which must be representable in JSON, by its name ``what``; the first to ask makes it, others wait for it."""
-    place = Path(constants.DEFAULT_LOCAL_TMP) / f"vfio-variants-{hashlib.sha256(what.encode()).hexdigest()[:24]}.json"
+    place = _folder() / f"vfio-variants-{hashlib.sha256(what.encode()).hexdigest()[:24]}.json"
     try:
         return json.loads(place.read_bytes())
     except (OSError, ValueError):
@@ -34,3 +34,7 @@ def once_per_run(what: str, make: t.Callable[[], t.Any]) -> t.Any:
         temporary.write_text(json.dumps(made), encoding="utf-8")
         temporary.replace(place)
     return made
+
+
+def _folder() -> Path:
+    return Path(constants.DEFAULT_LOCAL_TMP)  # type: ignore[attr-defined]

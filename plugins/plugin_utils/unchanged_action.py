@@ -40,6 +40,6 @@ class UnchangedAction(ActionBase):
 
     def _folder(self, source: str) -> Path:
         try:
-            return Path(self._find_needle("files", source))
+            return Path(self._find_needle("files", source))  # type: ignore[no-untyped-call]
         except AnsibleError as error:
             raise HostError(f"request.drivers_sources: there is no directory {cut(source)} on the controller.") from error

@@ -232,10 +232,10 @@ class Host:
     def attributes(self, paths: t.Sequence[str], timeout: float) -> dict[str, str]:
         """The stripped contents of sysfs attributes, by path; one that the kernel does not show within ``timeout`` seconds is missing."""
         # In a child process, whose records would be lost.
-        with paused(self._read_log):
+        with paused(log := self._read_log):
             found = read_attributes(paths, timeout, self.attribute) if paths else {}
-        for path in paths if self._read_log is not None else ():
-            self._read_log.record(SLOW_ATTRIBUTE, path, found.get(path))
+        if log is not None:
+            log.record_all(SLOW_ATTRIBUTE, {path: found.get(path) for path in paths})
         return found
 
     @contextlib.contextmanager

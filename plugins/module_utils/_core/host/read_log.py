@@ -42,6 +42,10 @@ class ReadLog:
         if self._outer is not None:
             self._outer.record(question, path, answer)
 
+    def record_all(self, question: str, answers: t.Mapping[str, Answer]) -> None:
+        for path, answer in answers.items():
+            self.record(question, path, answer)
+
     def record_content(self, path: str, content: bytes | None) -> None:
         if not self._paused:
             self.record(CONTENT, path, None if content is None else hashlib.sha256(content).hexdigest())

@@ -21,10 +21,12 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors im
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.keep_facts import SETTLED, UnfitError, UnsettledError, keep
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import chosen_releases, read_all
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import DEFAULT_STRATEGY
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.request import PolicyRequest
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.claim_check import ClaimCheckRequest, compare
 
 if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import Strategy
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.kept_facts import KeptFacts
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import Result
@@ -43,7 +45,7 @@ class WholeRequest:
 
     claims: tuple[t.Mapping[str, t.Any], ...]
     state: str = "present"
-    strategy: str = "override"
+    strategy: Strategy = DEFAULT_STRATEGY
     kernels: tuple[str, ...] = ("all",)
     group: t.Literal["claim", "ignore"] = "claim"
     live: bool = True
