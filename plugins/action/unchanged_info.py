@@ -10,12 +10,12 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.plugin_utils.unchanged_action import UnchangedAction
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.plugin_utils.request_key import Package
+    from pathlib import Path
 
 
 class ActionModule(UnchangedAction):
     module = "vfio.variants.unchanged_info"
 
-    def arguments(self, given: dict[str, t.Any], key: str, packages: list[Package]) -> dict[str, t.Any]:  # noqa: ARG002 - in the key
+    def arguments(self, given: dict[str, t.Any], key: str, folders: dict[str, Path]) -> dict[str, t.Any]:  # noqa: ARG002 - in the key
         # The claims themselves stay here: an equal request has an equal key.
         return {**given, "request": {}, "_key": key}

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.plugin_utils.source_archive import described
 from ansible_collections.vfio.variants.plugins.plugin_utils.unchanged_action import UnchangedAction
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.plugin_utils.request_key import Package
+    from pathlib import Path
 
 
 class ActionModule(UnchangedAction):
     module = "vfio.variants.unchanged_record"
 
-    def arguments(self, given: dict[str, t.Any], key: str, packages: list[Package]) -> dict[str, t.Any]:
+    def arguments(self, given: dict[str, t.Any], key: str, folders: dict[str, Path]) -> dict[str, t.Any]:
+        packages = [described(source, folder) for source, folder in folders.items()]
         return {**given, "_run": {"key": key, "packages": packages}}

@@ -19,7 +19,7 @@ from ansible import constants
 
 def once_per_run(what: str, make: t.Callable[[], t.Any]) -> t.Any:
     """The result of ``make``, which must be representable in JSON, by its name ``what``; the first to ask makes it, others wait for it."""
-    place = _folder() / f"vfio-variants-{hashlib.sha256(what.encode()).hexdigest()[:24]}.json"
+    place = folder_of_run() / f"vfio-variants-{hashlib.sha256(what.encode()).hexdigest()[:24]}.json"
     try:
         return json.loads(place.read_bytes())
     except (OSError, ValueError):
@@ -36,5 +36,6 @@ def once_per_run(what: str, make: t.Callable[[], t.Any]) -> t.Any:
     return made
 
 
-def _folder() -> Path:
+def folder_of_run() -> Path:
+    """Where all hosts' processes find it; Ansible removes it after the run."""
     return Path(constants.DEFAULT_LOCAL_TMP)  # type: ignore[attr-defined]

@@ -12,7 +12,7 @@ from ansible.plugins.action import ActionBase
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, cut
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.usable_options import refuse_unusable
-from ansible_collections.vfio.variants.plugins.plugin_utils.request_key import Package, key_of, packages_of
+from ansible_collections.vfio.variants.plugins.plugin_utils.request_key import folders_of, key_of
 
 
 class UnchangedAction(ActionBase):
@@ -28,14 +28,14 @@ class UnchangedAction(ActionBase):
             request = given.get("request")
             if not isinstance(request, dict):
                 raise HostError("request: this is not a dictionary.", "Give the options of the role vfio_host, without its prefix.")
-            packages = packages_of(request, self._folder)
-            arguments = self.arguments(given, key_of(request, packages), packages)
+            folders = folders_of(request, self._folder)
+            arguments = self.arguments(given, key_of(request, folders), folders)
         except HostError as error:
             return {**result, "failed": True, "msg": str(error), "hint": error.hint}
         answer: dict[str, t.Any] = self._execute_module(module_name=self.module, module_args=arguments, task_vars=task_vars or {})
         return {**result, **answer}
 
-    def arguments(self, given: dict[str, t.Any], key: str, packages: list[Package]) -> dict[str, t.Any]:
+    def arguments(self, given: dict[str, t.Any], key: str, folders: dict[str, Path]) -> dict[str, t.Any]:
         raise NotImplementedError
 
     def _folder(self, source: str) -> Path:

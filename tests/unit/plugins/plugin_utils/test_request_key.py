@@ -14,7 +14,7 @@ from ansible import constants
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.modules.unchanged_record import REQUEST
-from ansible_collections.vfio.variants.plugins.plugin_utils.request_key import CODE, COLLECTION, code_digest, key_of, packages_of
+from ansible_collections.vfio.variants.plugins.plugin_utils.request_key import CODE, COLLECTION, code_digest, folders_of, key_of
 from ansible_collections.vfio.variants.tests.unit.rooms import ROOT
 
 ROLES = ROOT / "roles"
@@ -62,12 +62,12 @@ def nowhere(name: str) -> Path:
 
 
 def test_an_equal_request_has_an_equal_key() -> None:
-    assert key_of(FULL, []) == key_of(dict(reversed(FULL.items())), [])
+    assert key_of(FULL, {}) == key_of(dict(reversed(FULL.items())), {})
 
 
 @pytest.mark.parametrize("option", OTHERS)
 def test_every_option_counts(option: str) -> None:
-    assert key_of({**FULL, option: OTHERS[option]}, []) != key_of(FULL, [])
+    assert key_of({**FULL, option: OTHERS[option]}, {}) != key_of(FULL, {})
 
 
 def test_the_options_are_those_of_the_module_and_of_the_role() -> None:
@@ -130,19 +130,19 @@ def test_the_drivers_sources_count_with_each_of_their_files(tmp_path: Path, monk
     sources = tmp_path / "mine"
     shutil.copytree(ROOT / "files/kernel/template", sources)
     request = {**FULL, "drivers_sources": ["mine"]}
-    before = key_of(request, packages_of(request, lambda _name: sources))
+    before = key_of(request, folders_of(request, lambda _name: sources))
     with open(sources / "example_vfio_pci.c", "a", encoding="utf-8") as code:
         code.write("/* mended */\n")
     # In another run.
     monkeypatch.setattr(constants, "DEFAULT_LOCAL_TMP", str(tmp_path))
-    assert key_of(request, packages_of(request, lambda _name: sources)) != before
+    assert key_of(request, folders_of(request, lambda _name: sources)) != before
 
 
 def test_no_sources_are_read_if_no_drivers_are_wanted() -> None:
-    assert packages_of({**FULL, "drivers": False}, nowhere) == []
+    assert folders_of({**FULL, "drivers": False}, nowhere) == {}
 
 
 @pytest.mark.parametrize("sources", ["vfio-variants", [1], {"a": 1}, None])
 def test_sources_that_are_not_a_list_of_names_are_refused(sources: object) -> None:
     with pytest.raises(HostError, match=r"request\.drivers_sources"):
-        packages_of({**FULL, "drivers_sources": sources}, nowhere)
+        folders_of({**FULL, "drivers_sources": sources}, nowhere)
