@@ -94,11 +94,9 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import readable_options, run_module
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.module_call import conclude, readable_options
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.root_path import Root
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.unchanged import recall
-
-if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "request": {"type": "dict", "required": True},
@@ -118,7 +116,7 @@ def request(options: t.Mapping[str, t.Any]) -> str:
     return key
 
 
-def ask(host: Host, key: str) -> dict[str, t.Any]:
+def ask(host: Root, key: str) -> dict[str, t.Any]:
     answer = recall(host, key)
     found: dict[str, t.Any] = {"changed": False, "unchanged": answer.outcome is not None, "because": answer.because}
     if answer.outcome is None:
@@ -129,7 +127,7 @@ def ask(host: Host, key: str) -> dict[str, t.Any]:
 def main() -> None:
     with readable_options():
         module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    run_module(module, lambda host: ask(host, request(module.params)), module.params["root"])
+    conclude(module, lambda: ask(Root(module.params["root"]), request(module.params)))
 
 
 if __name__ == "__main__":

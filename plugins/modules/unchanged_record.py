@@ -169,7 +169,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.arguments import CLAIM_FIELDS
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.request import SentSources
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import readable_options, run_module
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.module_call import readable_options
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import run_module
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.whole_host import WholeRequest, record
 
 REQUEST: dict[str, dict[str, t.Any]] = {

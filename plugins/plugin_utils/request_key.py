@@ -7,6 +7,7 @@ Ansible compiles what a collection's plugin imports in each run, so this imports
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import typing as t
@@ -57,6 +58,6 @@ def folders_of(request: t.Mapping[str, t.Any], find: Find) -> dict[str, Path]:
 
 def key_of(request: t.Mapping[str, t.Any], folders: t.Mapping[str, Path]) -> str:
     """Files are read once for all hosts of a run."""
-    sources = [once_per_run(f"sources {folder}", lambda folder=folder: sources_digest(folder)) for folder in folders.values()]
+    sources = [once_per_run(f"sources {folder}", functools.partial(sources_digest, folder)) for folder in folders.values()]
     code = once_per_run("code", code_digest)
     return hashlib.sha256(json.dumps([code, sources, request], sort_keys=True, default=str).encode()).hexdigest()

@@ -45,7 +45,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.regular_f
     read_regular,
     refuse_impossible,
 )
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.root_path import followed
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.root_path import Root
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.sysfs import (
     DirectoryHandle,
     Unfinished,
@@ -60,7 +60,7 @@ MISSING = (errno.ENOENT, errno.ENOTDIR)
 POLL, ATTRIBUTE_TIMEOUT = 0.05, 5.0
 
 
-class Host:
+class Host(Root):
     """A machine whose files are below ``root``: ``/``, a mounted image, or a test tree.
 
     Paths are those of that machine (``/etc/modprobe.d``).  Below another root, absolute symbolic links are resolved
@@ -68,7 +68,7 @@ class Host:
     """
 
     def __init__(self, root: str = "/", runner: Runner | None = None, relabel: t.Callable[[str], object] | None = None) -> None:
-        self.root = os.path.realpath(root)
+        super().__init__(root)
         self._runner = runner
         self._relabel = relabel
         self._read_log: ReadLog | None = None
@@ -126,27 +126,9 @@ class Host:
         value: T = known[1]
         return value
 
-    # -- where
-
-    def path(self, path: str) -> str:
-        """``path`` in this process's own file system; links in its directory are resolved below the root.
-
-        Raises FileNotFoundError for what can be no file's path.
-        """
-        refuse_impossible(path)
-        if self.root == "/":
-            return path
-        head, tail = os.path.split(path.rstrip("/"))
-        return os.path.join(followed(self.root, head), tail) if tail else self.root
-
     def shown(self, path: str) -> str:
         """How messages name a file: by its path on that machine."""
         return path
-
-    def whole(self, path: str) -> str:
-        """As `path()`, with every link resolved below the root, the last one too."""
-        refuse_impossible(path)
-        return path if self.root == "/" else followed(self.root, path)
 
     # -- reading
 

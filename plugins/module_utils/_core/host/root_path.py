@@ -7,8 +7,32 @@ from __future__ import annotations
 import os
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.regular_file import refuse_impossible
 
 MAX_LINKS = 40
+
+
+class Root:
+    """A file system's root: ``/``, a mounted image, or a test tree.  Below another one than ``/`` links never lead out of it."""
+
+    def __init__(self, root: str = "/") -> None:
+        self.root = os.path.realpath(root)
+
+    def path(self, path: str) -> str:
+        """``path`` in this process's own file system; links in its directory are resolved below the root.
+
+        Raises FileNotFoundError for what can be no file's path.
+        """
+        refuse_impossible(path)
+        if self.root == "/":
+            return path
+        head, tail = os.path.split(path.rstrip("/"))
+        return os.path.join(followed(self.root, head), tail) if tail else self.root
+
+    def whole(self, path: str) -> str:
+        """As `path()`, with every link resolved below the root, the last one too."""
+        refuse_impossible(path)
+        return path if self.root == "/" else followed(self.root, path)
 
 
 def followed(root: str, path: str) -> str:

@@ -7,15 +7,20 @@ While the request and the code are the same and each fact still holds, so does w
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
+import os
 import time
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache_dir import CacheDirectory, open_private
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.kept_facts import KeptFacts
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.root_path import Root
 
 DIRECTORY = "/var/cache/vfio-variants"
 UNCHANGED = "unchanged-"
@@ -39,14 +44,14 @@ class Answer:
     because: str
 
 
-def record(host: Host, key: str, facts: KeptFacts, outcome: Outcome) -> None:
+def record(host: Root, key: str, facts: KeptFacts, outcome: Outcome) -> None:
     """Keep what a run returned that rested on ``facts``.  ``key`` stands for its request and for the code.  Raises HostError."""
     body = {"about": _about(host, key), "made": time.time(), "clock": _clock(), "facts": dataclasses.asdict(facts), "outcome": outcome}
     content = json.dumps(body, separators=(",", ":")).encode()
     if len(content) > LARGEST:
         raise HostError(f"A record of {len(content) >> 20} MiB is too large.")
     try:
-        with Host().cache_directory(DIRECTORY, create=True) as folder:
+        with _folder(create=True) as folder:
             if folder is None:
                 raise HostError(f"{DIRECTORY} belongs to another user, or others can write to it.", "Remove it.")
             folder.write(_name(host), _digest(content) + b"\n" + content)
@@ -55,10 +60,10 @@ def record(host: Host, key: str, facts: KeptFacts, outcome: Outcome) -> None:
         raise HostError(f"{DIRECTORY} cannot be written to: {error.strerror}.") from error
 
 
-def recall(host: Host, key: str) -> Answer:
+def recall(host: Root, key: str) -> Answer:
     """What the last run returned, if everything that it rested on is as it was."""
     try:
-        with Host().cache_directory(DIRECTORY) as folder:
+        with _folder() as folder:
             content = None if folder is None else folder.read_exclusive(_name(host), LARGEST + 128)
     except (HostError, OSError):
         content = None
@@ -71,9 +76,11 @@ def recall(host: Host, key: str) -> Answer:
         return _judged(host, key, json.loads(body))
     except (AttributeError, KeyError, RecursionError, TypeError, ValueError):
         return Answer(None, "The record of the last run is in another format.")
+    except (HostError, OSError) as error:
+        return Answer(None, f"Whether anything has changed cannot be determined: {error}")
 
 
-def _judged(host: Host, key: str, kept: dict[str, t.Any]) -> Answer:
+def _judged(host: Root, key: str, kept: dict[str, t.Any]) -> Answer:
     if kept["about"] != _about(host, key):
         return Answer(None, "The last run was asked for something else, was made by other code, or was before the last boot.")
     if time.time() < kept["made"] - CLOCK_STEP or _clock() < kept["clock"] - CLOCK_STEP:
@@ -85,8 +92,29 @@ def _judged(host: Host, key: str, kept: dict[str, t.Any]) -> Answer:
     return Answer(outcome, "Nothing has changed since the last run.")
 
 
-def _about(host: Host, key: str) -> list[t.Any]:
-    return [FORMAT, key, host.root, Host().text_or_none(BOOT_ID)]
+def _about(host: Root, key: str) -> list[t.Any]:
+    return [FORMAT, key, host.root, _boot_id()]
+
+
+def _boot_id() -> str | None:
+    try:
+        with open(BOOT_ID, encoding="ascii") as file:
+            return file.read(64).strip()
+    except OSError:
+        return None
+
+
+@contextlib.contextmanager
+def _folder(create: bool = False) -> t.Iterator[CacheDirectory | None]:
+    """Always on this machine, whatever the root is.  Raises OSError if it cannot be created."""
+    handle = open_private(DIRECTORY, create)
+    if handle is None:
+        yield None
+        return
+    try:
+        yield CacheDirectory(handle)
+    finally:
+        os.close(handle)
 
 
 def _clock() -> float:
@@ -98,5 +126,5 @@ def _digest(content: bytes) -> bytes:
     return hashlib.sha256(content).hexdigest().encode()
 
 
-def _name(host: Host) -> str:
+def _name(host: Root) -> str:
     return f"{UNCHANGED}{hashlib.sha256(host.root.encode('utf-8', 'surrogateescape')).hexdigest()[:32]}.json"
