@@ -10,8 +10,6 @@ finish, which would also do what the others did not.
 from __future__ import annotations
 
 import contextlib
-import os
-import tempfile
 import time
 import typing as t
 from pathlib import Path
@@ -23,7 +21,8 @@ from ansible.utils.display import Display
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, cut
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.usable_options import refuse_unusable
-from ansible_collections.vfio.variants.plugins.plugin_utils.source_archive import SourceArchive, own_package
+from ansible_collections.vfio.variants.plugins.plugin_utils.own_package import own_package
+from ansible_collections.vfio.variants.plugins.plugin_utils.source_archive import archive_of_run, described
 
 MODULE = "vfio.variants.dkms_package"
 
@@ -45,23 +44,24 @@ class ActionModule(ActionBase):
         result: dict[str, t.Any] = super().run(tmp, task_vars)
         facts = task_vars or {}
         try:
-            arguments, archive = self._arguments()
+            arguments, folder = self._arguments()
         except HostError as error:
             return {**result, "failed": True, "msg": str(error), "hint": error.hint}
         try:
-            return {**result, **self._work(arguments, archive, facts)}
+            return {**result, **self._work(arguments, folder, facts)}
         finally:
             self._remove_tmp_path(self._connection._shell.tmpdir)
 
-    def _arguments(self) -> tuple[dict[str, t.Any], SourceArchive | None]:
-        """The module's arguments, with the digest and the descriptions of sources on the controller."""
+    def _arguments(self) -> tuple[dict[str, t.Any], Path | None]:
+        """The module's arguments, with the digest and the descriptions of sources on the controller, and where they are."""
         given = {name: value for name, value in self._task.args.items() if name != "_run"}
         refuse_unusable(given)
         source = given.get("source")
         if not source or not isinstance(source, str) or boolean(given.get("remote_src", False), strict=False):
             return {**given, "_run": {}}, None
-        archive = SourceArchive.read(self._folder(source))
-        return {**given, "_run": {"digest": archive.digest, "conf": archive.conf, "manifest": archive.manifest}}, archive
+        folder = self._folder(source)
+        package = described(source, folder)
+        return {**given, "_run": {name: package[name] for name in ("digest", "conf", "manifest")}}, folder
 
     def _folder(self, source: str) -> Path:
         own = own_package(source)
@@ -75,12 +75,12 @@ class ActionModule(ActionBase):
                 "Give one of the collection's packages, a directory in files of the role or the playbook, or an absolute path.",
             ) from error
 
-    def _work(self, arguments: dict[str, t.Any], archive: SourceArchive | None, facts: dict[str, t.Any]) -> dict[str, t.Any]:
+    def _work(self, arguments: dict[str, t.Any], folder: Path | None, facts: dict[str, t.Any]) -> dict[str, t.Any]:
         first = self._call(arguments, {"step": "look"}, facts)
         todo = first.pop("_todo", None)
         if todo is None:
             return first
-        place = {"archive": self._send(archive)} if todo["sources"] and archive is not None else {}
+        place = {"archive": self._send(folder, arguments["_run"]["digest"])} if todo["sources"] and folder is not None else {}
         for number, release in enumerate(todo["builds"], 1):
             with _shown(f"[{facts.get('inventory_hostname', 'host')}] kernel {release} ({number}/{len(todo['builds'])})") as outcome:
                 built = self._call(arguments, {**place, "step": "build", "build": release}, facts)
@@ -94,18 +94,12 @@ class ActionModule(ActionBase):
         answer: dict[str, t.Any] = self._execute_module(module_name=MODULE, module_args=module_args, task_vars=facts)
         return answer
 
-    def _send(self, archive: SourceArchive) -> str:
+    def _send(self, folder: Path, digest: str) -> str:
         """Copy the sources to the host as one file; returns its path there."""
         if not self._connection._shell.tmpdir:
             self._make_tmp_path()
         there: str = self._connection._shell.join_path(self._connection._shell.tmpdir, "source.tar")
-        handle, here = tempfile.mkstemp(prefix="vfio-variants-", suffix=".tar")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(archive.pack())
-            self._transfer_file(here, there)
-        finally:
-            os.unlink(here)
+        self._transfer_file(archive_of_run(folder, digest), there)
         self._fixup_perms2((self._connection._shell.tmpdir, there))
         return there
 

@@ -222,7 +222,8 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.claim.argument
     claims_of,
     pending_of,
 )
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import readable_options, run_module
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.module_call import readable_options
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import run_module
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.request import PolicyRequest
 
 ARGUMENTS: dict[str, dict[str, t.Any]] = {

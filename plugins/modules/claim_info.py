@@ -237,7 +237,8 @@ from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.arguments import CLAIM_ARGUMENTS, claims_of, pending_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import GroupMode
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import readable_options, run_module
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.module_call import readable_options
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import run_module
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.hardware import parse as parse_hardware
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.claim_check import ClaimCheckRequest, Expectation, compare
 

@@ -436,7 +436,8 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import readable_options, run_module
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.module_call import readable_options
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import run_module
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.hardware import parse as parse_hardware
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import parse as parse_selectors
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.device_facts import DeviceReportRequest, gather

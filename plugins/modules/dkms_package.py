@@ -290,7 +290,8 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.request i
     SentSources,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.steps import run
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import readable_options, run_module
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.module_call import readable_options
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import run_module
 
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "source": {"type": "str"},

@@ -183,7 +183,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.image_check import GivenPolicy
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.image_sync import SyncRequest, sync_images
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.arguments import CLAIM_ARGUMENTS, pending_of
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import readable_options, run_module
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.module_call import readable_options
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import run_module
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.generator import AUTO, GENERATORS
 
 ARGUMENTS: dict[str, dict[str, t.Any]] = {

@@ -6,14 +6,14 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import typing as t
 from pathlib import Path
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.request import CONF, MANIFEST
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.source_tree import SourceFile, digest, pack, read_files
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, cut
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
-
-OWN_PACKAGES = Path(__file__).parents[2] / "files" / "kernel"
+from ansible_collections.vfio.variants.plugins.plugin_utils.once_per_run import folder_of_run, once_per_run
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +52,30 @@ class SourceArchive:
         return next((file.content.decode("utf-8", "surrogateescape") for file in self.files if file.name == name), None)
 
 
-def own_package(name: str) -> Path | None:
-    """The folder of one of the collection's own packages, None when it has none of that name."""
-    folder = OWN_PACKAGES / name
-    return folder if "/" not in name and (folder / CONF).is_file() else None
+def described(source: str, folder: Path) -> dict[str, t.Any]:
+    """A package as the modules take it; read once for all hosts of a run."""
+
+    def read() -> dict[str, t.Any]:
+        archive = SourceArchive.read(folder)
+        return {"source": source, "digest": archive.digest, "conf": archive.conf, "manifest": archive.manifest}
+
+    found: dict[str, t.Any] = once_per_run(f"package {source} {folder}", read)
+    return found
+
+
+def archive_of_run(folder: Path, expected: str) -> str:
+    """The path of the one file, packed once for all hosts of a run, that carries the package with the digest ``expected``.
+
+    Raises HostError if the sources were changed since that was computed.
+    """
+
+    def pack_it() -> str:
+        archive = SourceArchive.read(folder)
+        if archive.digest != expected:
+            raise HostError(f"source: {cut(str(folder))} was changed while the run went on.", "Run it again.")
+        place = folder_of_run() / f"vfio-variants-{expected}.tar"
+        place.write_bytes(archive.pack())
+        return str(place)
+
+    path: str = once_per_run(f"archive {folder} {expected}", pack_it)
+    return path

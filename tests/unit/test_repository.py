@@ -177,11 +177,6 @@ def test_the_kernel_packages_have_the_version_of_the_collection() -> None:
     assert stated
 
 
-def test_what_is_remembered_counts_for_this_version_only() -> None:
-    version = yaml.safe_load(text(PurePosixPath("galaxy.yml")))["version"]
-    assert f'VERSION = "{version}"' in text(PurePosixPath(f"{CORE}/host/cache.py"))
-
-
 def test_the_action_group_has_every_module() -> None:
     groups = yaml.safe_load(text(PurePosixPath("meta/runtime.yml")))["action_groups"]
     modules = sorted(path.stem for path in FILES if path.parent == PurePosixPath("plugins/modules"))

@@ -50,7 +50,7 @@ class DkmsPackage:
         self._host = host
         self._wanted = wanted
         self._paths = DkmsPaths.read(host)
-        self._arch = host.run(["uname", "-m"], 10).stdout.strip()
+        self._arch = host.machine
         self._state = PackageState.read(host, self._paths, wanted.name)
         self._conf = self._read_conf()
         self._modules = self._known_modules()

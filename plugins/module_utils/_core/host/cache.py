@@ -10,22 +10,21 @@ import json
 import time
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.code_digest import NoSourceError, code_digest
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.read_log import paused
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.unchanged import DIRECTORY, UNCHANGED
 
 T = t.TypeVar("T")
 FileStatus = list[list[int]]
 
-DIRECTORY = "/var/cache/vfio-variants"
 SETTLED = 2.0
 """Nothing is cached about a file changed less than this many seconds ago: with timestamps of one second, as some file systems have,
 a second change would go unnoticed."""
 MOST = 512
 """Entries to keep, newest first: kernels and images come and go."""
-VERSION = "0.1.0"
-"""The collection's version: another one may reach other results from the same files."""
-FORMAT = 5
-"""Incremented when the meaning of a cached value changes within one version."""
+FORMAT = 6
 # What a decoder raises for a value in another format.
 FOREIGN = (AttributeError, IndexError, KeyError, TypeError, ValueError)
 
@@ -33,9 +32,9 @@ FOREIGN = (AttributeError, IndexError, KeyError, TypeError, ValueError)
 class Cache:
     """Results that were computed from a host's files, by kind and path; valid while those files are unchanged.
 
-    A file counts as unchanged while its device, inode, size, mtime and ctime are.  A cache error is never an error of the caller: what
-    cannot be cached is read again.  ``directory`` is always on this machine, whatever the host's root is: an image must neither
-    receive our cache nor supply it.  ``writable`` is false in check mode, which writes nothing.
+    A file counts as unchanged while its device, inode, size, mtime and ctime are, and a result while the code that made it is, too.  A
+    cache error is never an error of the caller: what cannot be cached is read again.  ``directory`` is always on this machine, whatever
+    the host's root is: an image must neither receive our cache nor supply it.  ``writable`` is false in check mode, which writes nothing.
     """
 
     def __init__(self, host: Host, writable: bool, directory: str | None = None, settled: float = SETTLED) -> None:
@@ -45,15 +44,15 @@ class Cache:
         self._writable = writable
         self._directory = directory or DIRECTORY
 
-    def get(self, kind: str, path: str, also: t.Sequence[str] = ()) -> t.Any | None:
-        """The value that was stored for the file and the files ``also``, as they are now; None if there is none."""
+    def get(self, kind: str, path: str, also: t.Sequence[str] = (), code: str = "") -> t.Any | None:
+        """The value that was stored for the file and the files ``also``, as they are now, and for ``code``; None if there is none."""
         state = self._state(path, also)
         content = None if state is None else self._read(self._name(kind, path))
         if content is None:
             return None
         try:
             kept = json.loads(content)
-            return kept["value"] if kept["about"] == self._about(kind, path, state) else None
+            return kept["value"] if kept["about"] == self._about(kind, path, state, code) else None
         except (*FOREIGN, RecursionError):
             return None
 
@@ -71,17 +70,21 @@ class Cache:
         also: t.Sequence[str] = (),
     ) -> T:
         """The cached result of ``make``, which reads the file and the files ``also``; called on a miss.  Raises only what ``make`` does."""
-        kept = self.get(kind, path, also)
+        try:
+            code = code_digest(make)
+        except NoSourceError:
+            return make()
+        kept = self.get(kind, path, also, code)
         if kept is not None:
             try:
                 return decode(kept)
             except FOREIGN:
                 pass
-        with self._recording_paused():
+        with paused(self._host.read_log):
             # Taken before reading: a file that is replaced meanwhile must not be cached under the status of its successor.
             state = self._state(path, also)
             value = make()
-        self._put(kind, path, encode(value), state)
+        self._put(kind, path, encode(value), state, code)
         return value
 
     def concluded(
@@ -98,26 +101,27 @@ class Cache:
         The result is valid while every read that ``make`` did gives the same answer; a hit repeats only these reads.  The last
         result is kept for each ``subject``.  Raises only what ``make`` does.
         """
+        try:
+            code = code_digest(make)
+        except NoSourceError:
+            return make()
         content = self._read(self._name(kind, subject))
         if content is not None:
             with contextlib.suppress(*FOREIGN, RecursionError):
                 kept = json.loads(content)
-                if kept["about"] == self._about(kind, subject, given) and self._host.still_answers(kept["seen"]):
+                if kept["about"] == self._about(kind, subject, given, code) and self._host.still_answers(kept["seen"]):
                     return decode(kept["value"])
         with self._host.recorded() as log:
             value = make()
         if log.is_complete:
-            self._write(kind, subject, {"about": self._about(kind, subject, given), "seen": log.seen, "value": encode(value)}, log.newest)
+            about = self._about(kind, subject, given, code)
+            self._write(kind, subject, {"about": about, "seen": log.seen, "value": encode(value)}, log.newest)
         return value
 
-    def _recording_paused(self) -> contextlib.AbstractContextManager[None]:
-        """Suspends recording: the file's status is recorded, so its content need not be."""
-        return contextlib.nullcontext() if self._host.read_log is None else self._host.read_log.paused()
-
-    def _put(self, kind: str, path: str, value: t.Any, state: FileStatus | None) -> None:
+    def _put(self, kind: str, path: str, value: t.Any, state: FileStatus | None, code: str = "") -> None:
         if state is not None:
             newest = max(changed for *_rest, changed in state)
-            self._write(kind, path, {"about": self._about(kind, path, state), "value": value}, newest)
+            self._write(kind, path, {"about": self._about(kind, path, state, code), "value": value}, newest)
 
     def _write(self, kind: str, path: str, entry: t.Mapping[str, t.Any], newest: int) -> None:
         if not self._writable or time.time() - newest / 1e9 < self._settled:
@@ -127,7 +131,7 @@ class Cache:
             with self._machine.cache_directory(self._directory, create=True) as folder:
                 if folder is not None:
                     folder.write(self._name(kind, path), content.encode())
-                    folder.keep_newest(MOST)
+                    folder.keep_newest(MOST, lambda name: not name.startswith(UNCHANGED))
         except (HostError, OSError):
             return
 
@@ -148,8 +152,8 @@ class Cache:
         except (HostError, OSError):
             return None
 
-    def _about(self, kind: str, path: str, state: FileStatus | str | None) -> list[t.Any]:
-        return [VERSION, FORMAT, kind, self._host.root, path, state]
+    def _about(self, kind: str, path: str, state: FileStatus | str | None, code: str) -> list[t.Any]:
+        return [FORMAT, code, kind, self._host.root, path, state]
 
     def _name(self, kind: str, path: str) -> str:
         key = f"{self._host.root}\0{path}".encode("utf-8", "surrogateescape")

@@ -8,6 +8,7 @@ import contextlib
 import os
 import secrets
 import stat as stat_bits
+import typing as t
 
 DIRECTORY_MODE = 0o700
 FILE_MODE = 0o600
@@ -31,6 +32,22 @@ class CacheDirectory:
             status = os.fstat(handle)
             return file.read() if stat_bits.S_ISREG(status.st_mode) and is_private(status) else None
 
+    def read_exclusive(self, name: str, most: int) -> bytes | None:
+        """As `read()`, of at most ``most`` bytes; None too unless both have the owner and modes that `write()` gives.
+
+        Whoever could once have written to either could have written what is there now.
+        """
+        if stat_bits.S_IMODE(os.fstat(self._handle).st_mode) != DIRECTORY_MODE:
+            return None
+        try:
+            handle = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=self._handle)
+        except OSError:
+            return None
+        with os.fdopen(handle, "rb") as file:
+            status = os.fstat(handle)
+            is_ours = status.st_uid == os.geteuid() and status.st_nlink == 1 and status.st_mode == stat_bits.S_IFREG | FILE_MODE
+            return file.read() if is_ours and status.st_size <= most else None
+
     def write(self, name: str, data: bytes) -> None:
         """Replace a file atomically.  Raises OSError."""
         temporary = f".{name}.{secrets.token_hex(8)}"
@@ -44,9 +61,9 @@ class CacheDirectory:
                 os.unlink(temporary, dir_fd=self._handle)
             raise
 
-    def keep_newest(self, count: int) -> None:
-        """Delete all but the ``count`` most recently written files.  Raises OSError."""
-        names = [name for name in os.listdir(self._handle) if not name.startswith(".")]
+    def keep_newest(self, count: int, which: t.Callable[[str], bool] = lambda _name: True) -> None:
+        """Delete all but the ``count`` most recently written of the files whose names ``which`` accepts.  Raises OSError."""
+        names = [name for name in os.listdir(self._handle) if not name.startswith(".") and which(name)]
         if len(names) <= count:
             return
         written = {name: os.stat(name, dir_fd=self._handle, follow_symlinks=False).st_mtime_ns for name in names}

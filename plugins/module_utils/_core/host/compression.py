@@ -15,6 +15,7 @@ import zlib
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.command import TIMED_OUT, WROTE_TOO_MUCH
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import CorruptFileError, HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.read_log import paused
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.regular_file import LARGEST_FILE
 
 if t.TYPE_CHECKING:
@@ -224,7 +225,9 @@ def _unpack_by_command(host: Host, name: str, file: t.BinaryIO, directory: str, 
     packed, plain = os.path.join(directory, "packed"), os.path.join(directory, "plain")
     with open(packed, "wb") as copy:
         shutil.copyfileobj(file, copy, CHUNK)
-    done = host.run(COMMANDS[name](packed, plain), timeout=COMMAND_TIMEOUT, ok=range(-64, 256), largest_file=most)
+    # What it writes follows from what was read.
+    with paused(host.read_log):
+        done = host.run(COMMANDS[name](packed, plain), timeout=COMMAND_TIMEOUT, ok=range(-64, 256), largest_file=most)
     if done.rc == NOT_FOUND:
         raise HostError(f"The command {name} is needed to unpack {name} data and is not installed.", f"Install the package {name}.")
     if done.rc in WROTE_TOO_MUCH or "File too large" in done.stderr:

@@ -25,7 +25,19 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.durable i
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.lock import LOCK_DIRECTORY, LOCK_TIMEOUT, locked
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.read_log import CONTENT, LINK, NAMES, STATUS, TYPE, ReadLog, Seen
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.read_log import (
+    ATTRIBUTE,
+    CONTENT,
+    LINK,
+    NAMES,
+    SLOW_ATTRIBUTE,
+    STATUS,
+    TYPE,
+    ReadLog,
+    Seen,
+    paused,
+)
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.recorded_directory import opened
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.regular_file import (
     LARGEST_FILE,
     LARGEST_TEXT,
@@ -33,6 +45,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.regular_f
     read_regular,
     refuse_impossible,
 )
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.root_path import Root
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.sysfs import (
     DirectoryHandle,
     Unfinished,
@@ -43,12 +56,11 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.sysfs imp
 
 T = t.TypeVar("T")
 MISSING = (errno.ENOENT, errno.ENOTDIR)
-MAX_LINKS = 40
-POLL = 0.05
-"""Seconds between two polls of what the kernel or another process does."""
+# Seconds: between two polls of what the kernel or another process does, and until an attribute is shown.
+POLL, ATTRIBUTE_TIMEOUT = 0.05, 5.0
 
 
-class Host:
+class Host(Root):
     """A machine whose files are below ``root``: ``/``, a mounted image, or a test tree.
 
     Paths are those of that machine (``/etc/modprobe.d``).  Below another root, absolute symbolic links are resolved
@@ -56,7 +68,7 @@ class Host:
     """
 
     def __init__(self, root: str = "/", runner: Runner | None = None, relabel: t.Callable[[str], object] | None = None) -> None:
-        self.root = os.path.realpath(root)
+        super().__init__(root)
         self._runner = runner
         self._relabel = relabel
         self._read_log: ReadLog | None = None
@@ -69,8 +81,8 @@ class Host:
 
     @contextlib.contextmanager
     def recorded(self) -> t.Iterator[ReadLog]:
-        """Records every read inside the `with` statement, except those of `open_directory()` and `cache_directory()`."""
-        before, self._read_log = self._read_log, ReadLog()
+        """Records every read inside the `with` statement, except those of `cache_directory()`; a log that was open gets them, too."""
+        before, self._read_log = self._read_log, ReadLog(self._read_log)
         try:
             yield self._read_log
         finally:
@@ -82,8 +94,15 @@ class Host:
 
     def still_answers(self, seen: Seen) -> bool:
         """Whether every recorded read still gives the same answer; stops at the first that does not."""
-        ask: t.Mapping[str, t.Callable[[str], object]]
-        ask = {CONTENT: self.text_or_none, LINK: self.link, NAMES: self.names, STATUS: self.stat, TYPE: self.exists}
+        ask: t.Mapping[str, t.Callable[[str], object]] = {
+            CONTENT: self.text_or_none,
+            LINK: self.link,
+            NAMES: self.names,
+            STATUS: self.stat,
+            TYPE: self.exists,
+            ATTRIBUTE: self.attribute,
+            SLOW_ATTRIBUTE: lambda path: self.attributes([path], ATTRIBUTE_TIMEOUT),
+        }
         with self.recorded() as log:
             for question, path, answer in seen:
                 with contextlib.suppress(HostError):
@@ -102,52 +121,14 @@ class Host:
         key = (what, *paths)
         known = self._read_once.get(key)
         if known is None or known[0] != version:
-            with contextlib.nullcontext() if self._read_log is None else self._read_log.paused():
+            with paused(self._read_log):
                 known = self._read_once[key] = (version, make())
         value: T = known[1]
         return value
 
-    # -- where
-
-    def path(self, path: str) -> str:
-        """``path`` in this process's own file system; links in its directory are resolved below the root.
-
-        Raises FileNotFoundError for what can be no file's path.
-        """
-        refuse_impossible(path)
-        if self.root == "/":
-            return path
-        head, tail = os.path.split(path.rstrip("/"))
-        return os.path.join(self._follow(head), tail) if tail else self.root
-
-    def _follow(self, path: str) -> str:
-        pending = [part for part in path.split("/") if part]
-        place, links = self.root, 0
-        while pending:
-            part = pending.pop(0)
-            if part in (".", ".."):
-                place = place if part == "." or place == self.root else os.path.dirname(place)
-                continue
-            step = os.path.join(place, part)
-            if not os.path.islink(step):
-                place = step
-                continue
-            links += 1
-            if links > MAX_LINKS:
-                raise HostError(f"{path} below {self.root} is a loop of symbolic links.")
-            target = os.readlink(step)
-            if target.startswith("/"):
-                place = self.root
-            pending = [part for part in target.split("/") if part] + pending
-        return place
-
     def shown(self, path: str) -> str:
         """How messages name a file: by its path on that machine."""
         return path
-
-    def _whole(self, path: str) -> str:
-        refuse_impossible(path)
-        return path if self.root == "/" else self._follow(path)
 
     # -- reading
 
@@ -161,7 +142,7 @@ class Host:
     def _content(self, path: str, most: int) -> bytes:
         content: bytes | None = None
         try:
-            content = read_regular(self._whole(path), path, most)
+            content = read_regular(self.whole(path), path, most)
             return content
         finally:
             if self._read_log is not None:
@@ -191,9 +172,13 @@ class Host:
             return None
         try:
             with self.open(path) as file:
-                return file.read(most)
+                content = file.read(most)
         except (HostError, OSError):
             return None
+        if self._read_log is not None and path.startswith(("/proc/", "/sys/")):
+            # Made by the kernel as it is read, so that its status says nothing.
+            self._read_log.record_content(path, content)
+        return content
 
     @contextlib.contextmanager
     def open(self, path: str, most: int | None = None) -> t.Iterator[t.BinaryIO]:
@@ -201,7 +186,7 @@ class Host:
         if self._read_log is not None:
             self.stat(path)
         try:
-            handle = open_regular(self._whole(path), path, most)
+            handle = open_regular(self.whole(path), path, most)
         except OSError as error:
             raise HostError(f"{path} cannot be read: {error.strerror}.") from error
         with os.fdopen(handle, "rb") as file:
@@ -210,22 +195,30 @@ class Host:
     def open_directory(self, path: str) -> DirectoryHandle:
         """Open a directory to read many small files in it, in a `with` statement.  Raises HostError if it cannot be opened."""
         try:
-            return DirectoryHandle(self._open_directory(path), is_trusted=self.root == "/")
+            handle = self._open_directory(path)
         except OSError as error:
+            if self._read_log is not None:
+                self._read_log.record(NAMES, path, [] if error.errno in MISSING else None)
             raise HostError(f"{path} cannot be listed: {error.strerror}.") from error
+        return opened(handle, path, self._read_log, is_trusted=self.root == "/")
+
+    def attribute(self, path: str) -> str | None:
+        """The stripped content of an attribute of sysfs that the kernel shows at once; None if there is none.  A link is not followed."""
+        folder, _slash, name = path.rpartition("/")
+        try:
+            with self.open_directory(folder) as directory:
+                return directory.attribute(name)
+        except (HostError, FileNotFoundError):
+            return None
 
     def attributes(self, paths: t.Sequence[str], timeout: float) -> dict[str, str]:
         """The stripped contents of sysfs attributes, by path; one that the kernel does not show within ``timeout`` seconds is missing."""
-
-        def read(path: str) -> str | None:
-            folder, _slash, name = path.rpartition("/")
-            try:
-                with self.open_directory(folder) as directory:
-                    return directory.attribute(name)
-            except HostError:
-                return None
-
-        return read_attributes(paths, timeout, read) if paths else {}
+        # In a child process, whose records would be lost.
+        with paused(log := self._read_log):
+            found = read_attributes(paths, timeout, self.attribute) if paths else {}
+        if log is not None:
+            log.record_all(SLOW_ATTRIBUTE, {path: found.get(path) for path in paths})
+        return found
 
     @contextlib.contextmanager
     def cache_directory(self, path: str, create: bool = False) -> t.Iterator[CacheDirectory | None]:
@@ -256,12 +249,12 @@ class Host:
                 if inside:
                     return handle
                 os.close(handle)
-        return os.open(self._whole(path), flags)
+        return os.open(self.whole(path), flags)
 
     def names(self, path: str) -> tuple[str, ...]:
         """The sorted names in a directory; empty if it does not exist.  Raises HostError if it cannot be listed."""
         try:
-            found = tuple(sorted(os.listdir(self._whole(path))))
+            found = tuple(sorted(os.listdir(self.whole(path))))
         except OSError as error:
             if error.errno not in MISSING:
                 if self._read_log is not None:
@@ -290,7 +283,7 @@ class Host:
 
     def _status(self, path: str) -> os.stat_result | None:
         try:
-            return os.stat(self._whole(path))
+            return os.stat(self.whole(path))
         except OSError:
             return None
 
@@ -340,23 +333,27 @@ class Host:
         """
         if self.root != "/" or number is None or self.device_number(node) != number:
             return False
+        if self._read_log is not None:
+            # As with a command: only another attempt to open it would show whether it still is.
+            self._read_log.record_command()
         return exclusively_open(node, timeout) is not False
 
     @property
     def is_root(self) -> bool:
-        """Whether this process may do everything."""
         return os.geteuid() == 0
 
     def which(self, command: str) -> str | None:
         """The path of a command; None if this host does not have it."""
         for folder in ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"):
-            if self.is_file(f"{folder}/{command}") and self._may_run(f"{folder}/{command}"):
+            status = self.stat(f"{folder}/{command}")
+            if status is not None and stat_bits.S_ISREG(status.st_mode) and status.st_mode & 0o111:
                 return f"{folder}/{command}"
         return None
 
-    def _may_run(self, path: str) -> bool:
-        status = self.stat(path)
-        return status is not None and status.st_mode & 0o111 != 0
+    @property
+    def machine(self) -> str:
+        """The kernel's name of this machine's architecture, as `uname -m` says it."""
+        return os.uname().machine
 
     # -- for a host that keeps what is read
 
@@ -391,7 +388,7 @@ class Host:
 
     def write_atomic(self, path: str, data: bytes, mode: int = 0o644) -> None:
         """Replace a file atomically: after a crash it has the old content or the new.  Raises HostError."""
-        place = self._whole(path)
+        place = self.whole(path)
         replace_file(place, path, data, mode)
         if self._relabel is not None:
             self._relabel(place)
@@ -419,7 +416,7 @@ class Host:
     def make_directory(self, path: str, mode: int = 0o755) -> None:
         """Create a directory and its missing parents.  Raises HostError."""
         try:
-            os.makedirs(self._whole(path), mode=mode, exist_ok=True)
+            os.makedirs(self.whole(path), mode=mode, exist_ok=True)
         except OSError as error:
             raise HostError(f"{path} cannot be created: {error.strerror}.") from error
 
@@ -446,7 +443,7 @@ class Host:
         A driver's remove() can wait forever for a user of the device, and a process in uninterruptible sleep cannot be
         killed.  So a child process does the write, and this one goes on without it.  Raises HostError, with ``facts["errno"]``.
         """
-        code = write_with_timeout(self._whole(path), value.encode(), timeout)
+        code = write_with_timeout(self.whole(path), value.encode(), timeout)
         if isinstance(code, Unfinished):
             raise HostError(
                 f"The kernel did not finish writing '{value}' to {path} within {timeout:g} s: {code}.",
@@ -487,7 +484,7 @@ class Host:
     def leftovers(self, folder: str) -> tuple[str, ...]:
         """The temporary files in a folder that a run which was killed has left, if no other run is writing there now."""
         try:
-            names = os.listdir(self._whole(folder))
-        except OSError:
+            names = self.names(folder)
+        except (HostError, OSError):
             return ()
-        return tuple(f"{folder}/{name}" for name in sorted(names) if is_leftover(self.path(f"{folder}/{name}")))
+        return tuple(f"{folder}/{name}" for name in names if is_leftover(self.path(f"{folder}/{name}")))

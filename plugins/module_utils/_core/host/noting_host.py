@@ -11,6 +11,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.sysfs import DirectoryHandle
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.tolerant_host import TolerantHost
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.command import Runner
@@ -33,11 +34,11 @@ class Notes:
     images: dict[str, set[str]] = dataclasses.field(default_factory=dict)
 
 
-class NotingHost(Host):
-    """Answers as `Host` does, and notes every question."""
+class NotingHost(TolerantHost):
+    """Answers as `TolerantHost` does, by which hosts are predicted, and notes every question."""
 
     def __init__(self, root: str, runner: Runner | None) -> None:
-        super().__init__(root, runner)
+        super().__init__(Host(root, runner))
         self.notes = Notes()
 
     def note_image(self, path: str, modules: t.Collection[str] = ()) -> None:

@@ -26,6 +26,8 @@ class PlannedHost(Host):
         super().__init__(host.root, host._runner)
         # What was read from files that do not change here is as good there.
         self._read_once = host._read_once
+        # So is what is read from them; what is planned is not the host's, and is not recorded.
+        self._read_log = host._read_log
         self._planned = planned
         self._modes = modes or {}
         self._folders = frozenset(folder for path, content in planned.items() if content is not None for folder in _above(path))
@@ -63,6 +65,18 @@ class PlannedHost(Host):
 
     def link(self, path: str) -> str | None:
         return None if path in self._planned else super().link(path)
+
+    def stat(self, path: str) -> os.stat_result | None:
+        return self._status(path) if self._is_planned(path) else super().stat(path)
+
+    def _type(self, path: str) -> int:
+        if not self._is_planned(path):
+            return super()._type(path)
+        status = self._status(path)
+        return 0 if status is None else stat_bits.S_IFMT(status.st_mode)
+
+    def _is_planned(self, path: str) -> bool:
+        return path in self._planned or (path.rstrip("/") in self._folders and super()._status(path) is None)
 
     def _status(self, path: str) -> os.stat_result | None:
         if path in self._planned:

@@ -15,6 +15,8 @@ Answer = t.Union[None, int, str, list[str], list[int]]
 Seen = list[tuple[str, str, Answer]]
 """Reads as (question, path, answer), representable in JSON."""
 CONTENT, LINK, NAMES, STATUS, TYPE = "content", "link", "names", "status", "type"
+ATTRIBUTE, SLOW_ATTRIBUTE = "attribute", "slow attribute"
+"""Of sysfs, as text; one of the second kind is read in a child process, because the kernel may never answer."""
 
 
 class ReadLog:
@@ -24,7 +26,9 @@ class ReadLog:
     ``is_complete`` is false once the same read gave two answers, because a file changed meanwhile, or once a command was run.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, outer: ReadLog | None = None) -> None:
+        """What is recorded is recorded in ``outer``, too."""
+        self._outer = outer
         self._answers: dict[tuple[str, str], Answer] = {}
         self._paused = False
         self.newest = 0
@@ -35,6 +39,12 @@ class ReadLog:
             return
         known = self._answers.setdefault((question, path), answer)
         self.is_complete = self.is_complete and known == answer
+        if self._outer is not None:
+            self._outer.record(question, path, answer)
+
+    def record_all(self, question: str, answers: t.Mapping[str, Answer]) -> None:
+        for path, answer in answers.items():
+            self.record(question, path, answer)
 
     def record_content(self, path: str, content: bytes | None) -> None:
         if not self._paused:
@@ -45,12 +55,19 @@ class ReadLog:
             self.record(STATUS, path, None)
         elif not self._paused:
             changed = (status.st_mtime_ns, status.st_ctime_ns)
-            self.newest = max(self.newest, *changed)
+            self._note(max(changed))
             self.record(STATUS, path, [status.st_mode, status.st_dev, status.st_ino, status.st_size, *changed])
+
+    def _note(self, changed: int) -> None:
+        self.newest = max(self.newest, changed)
+        if self._outer is not None and not self._outer._paused:
+            self._outer._note(changed)
 
     def record_command(self) -> None:
         """A command's output cannot be revalidated without running it again."""
         self.is_complete = self.is_complete and self._paused
+        if self._outer is not None and not self._paused:
+            self._outer.record_command()
 
     @contextlib.contextmanager
     def paused(self) -> t.Iterator[None]:
@@ -68,3 +85,8 @@ class ReadLog:
     def agrees(self, question: str, path: str, answer: Answer) -> bool:
         """Whether this read is recorded with this answer."""
         return (question, path) in self._answers and self._answers[question, path] == answer
+
+
+def paused(log: ReadLog | None) -> contextlib.AbstractContextManager[None]:
+    """For what follows from reads that are recorded already."""
+    return contextlib.nullcontext() if log is None else log.paused()

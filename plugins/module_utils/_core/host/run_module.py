@@ -9,86 +9,18 @@ makes what the module returns, with the names that its RETURN documents.
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
-import sys
-import traceback
 import typing as t
 
-from ansible.module_utils import basic
-
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, cut
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.interruption import Interrupted, interruptible
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.usable_options import refuse_unusable
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.module_call import conclude
 
 if t.TYPE_CHECKING:
     from ansible.module_utils.basic import AnsibleModule
-
-LONGEST_SENTENCE = 4000
-"""Characters: what a file says can be part of a sentence, and be as long as the file."""
-_UNEXPECTED = "This is a fault of the collection"
-REPORT = "Report it, with this sentence and the module's options: SECURITY.md says how."
 
 Result = dict[str, t.Any]
 """What a module returns, or a part of it: JSON values only."""
 
 
-@contextlib.contextmanager
-def readable_options() -> t.Iterator[None]:
-    """Around the creation of an AnsibleModule: a value that no option can mean is refused before Ansible converts it.
-
-    check_type_int() in ansible-core raises OverflowError for infinity, which YAML writes as `.inf`; other conversions have their own.
-    """
-    try:
-        # What AnsibleModule() itself calls to get its options, and made for modules that look at them first.
-        options = basic._load_params()  # type: ignore[no-untyped-call]
-    except Exception as error:
-        _fail(f"The options cannot be read: {cut(str(error.__cause__ or error))}.")
-    try:
-        # ansible-test puts a function in its place that returns nothing, and asks for the argument spec alone.
-        if options is not None:
-            refuse_unusable(options)
-        yield
-    except HostError as error:
-        _fail(str(error))
-    except (ArithmeticError, RecursionError, ValueError) as error:
-        _fail(f"An option has a value that Ansible cannot convert: {cut(str(error))}.")
-
-
-def _fail(sentence: str) -> t.NoReturn:
-    sys.stdout.write(json.dumps({"failed": True, "msg": sentence}) + "\n")
-    raise SystemExit(1)
-
-
 def run_module(module: AnsibleModule, work: t.Callable[[Host], t.Mapping[str, t.Any]], root: str = "/") -> None:
-    """Do a module's work on its host and exit with what it returns; HostError and OSError become ``fail_json``, never a traceback.
-
-    So does a signal that ends the process, once what was begun is undone.
-    ``warnings`` in the result are passed to Ansible as warnings.
-    """
-    try:
-        with interruptible():
-            # Again, because Ansible makes texts of lists.
-            refuse_unusable(module.params)
-            result = dict(work(Host.from_module(module, root)))
-    except HostError as error:
-        hint = {} if error.hint is None else {"hint": error.hint}
-        module.fail_json(msg=cut(str(error), LONGEST_SENTENCE), **{**error.facts, **hint})
-    except Interrupted as error:
-        module.fail_json(msg=f"The run was ended by {error.name}; what it had begun has been undone.")
-    except OSError as error:
-        what = f"{error.filename}: " if error.filename else ""
-        module.fail_json(msg=f"{what}{error.strerror or os.strerror(error.errno or 0)}.")
-    except Exception as error:
-        module.fail_json(msg=f"{_UNEXPECTED}: {type(error).__name__} at {_place(error)}: {cut(str(error))}.", hint=REPORT)
-    for warning in result.pop("warnings", ()):
-        module.warn(warning)
-    module.exit_json(**result)
-
-
-def _place(error: Exception) -> str:
-    """The file and line of the collection's code that raised it."""
-    last = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{os.path.basename(last.filename)}:{last.lineno}"
+    """Do a module's work on its host; see `conclude()`."""
+    conclude(module, lambda: work(Host.from_module(module, root)))

@@ -25,14 +25,29 @@ LARGEST_NUMBER = 1 << 63
 BLANKS = frozenset("\t\n\r")
 INTERNAL = "_ansible_"
 """How Ansible's own entries among the options begin."""
-SELECTORS = ("devices", "claims[].devices")
+SELECTORS = ("devices", "claims[].devices", "request.claims[].devices")
 """Options that are split into parts and stripped of blanks, so that they may have several lines, and be long."""
-CONTENTS = ("_run.conf", "_run.manifest")
+CONTENTS = ("_run.conf", "_run.manifest", "_run.packages[].conf", "_run.packages[].manifest")
 """Options that are the contents of files: they may have any character but NUL, and be longer still."""
 
-DICTIONARIES = ("claims[]", "claims[].guards", "claims.guards", "guards", "pending_modules[]", "modules[]", "functions[]", "policy", "_run")
+DICTIONARIES = (
+    "claims[]",
+    "claims[].guards",
+    "claims.guards",
+    "guards",
+    "pending_modules[]",
+    "modules[]",
+    "functions[]",
+    "policy",
+    "_run",
+    "_run.packages[]",
+    "request",
+    "request.claims[]",
+    "request.claims[].guards",
+    "request.claims.guards",
+)
 """Options with options of their own: Ansible's look for these fails in what is none."""
-WHOLE_NUMBERS = ("timeout", "cpus")
+WHOLE_NUMBERS = ("timeout", "cpus", "request.timeout", "request.drivers_timeout")
 """Options that Ansible makes a number of, even of the text `inf`: that is an error of its own conversion."""
 
 Place = tuple[t.Union[str, int], ...]

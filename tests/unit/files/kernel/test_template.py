@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.plugin_utils.source_archive import SourceArchive, own_package
+from ansible_collections.vfio.variants.plugins.plugin_utils.own_package import own_package
+from ansible_collections.vfio.variants.plugins.plugin_utils.source_archive import SourceArchive
 from ansible_collections.vfio.variants.tests.unit.driver_package import PACKAGES, TEMPLATE, DriverPackage
 
 SHARED = {"COPYING", "Kbuild", "Makefile", "probe-kernel.sh", "variant_compat.h", "variant_ids.h"}

@@ -23,11 +23,11 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf_mod
 from ansible_collections.vfio.variants.tests.unit.module_files import module_file
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_12, DEBIAN_13, Tree
 
-ARCH = "x86_64"
+ARCH = os.uname().machine
 
 
 class ModelDkms:
-    """Runs ``dkms``, ``depmod`` and ``uname`` on a tree.  ``calls`` are the commands; ``failing`` are those that shall fail.
+    """Runs ``dkms`` and ``depmod`` on a tree.  ``calls`` are the commands; ``failing`` are those that shall fail.
 
     With ``archives`` it keeps a file that lies where a module is to be installed and puts it back later, as DKMS 3.2 does;
     Debian's 3.0 does not.
@@ -56,8 +56,6 @@ class ModelDkms:
         environ_update: dict[str, str] | None,  # noqa: ARG002
     ) -> tuple[int, str, str]:
         command = args[3:]  # behind timeout and its options
-        if command[0] == "uname":
-            return 0, f"{ARCH}\n", ""
         self.calls.append(" ".join(word for word in command[:2] if not word.startswith("-")))
         if self.calls[-1] in self.failing:
             self.failing.remove(self.calls[-1])

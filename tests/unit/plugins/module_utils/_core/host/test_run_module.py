@@ -15,7 +15,8 @@ import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import readable_options, run_module
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.module_call import readable_options
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import run_module
 from ansible_collections.vfio.variants.plugins.modules import boot_policy, claim_info, device_claim, device_info, dkms_package, initramfs
 
 

@@ -1,0 +1,61 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where a path of a host lies whose files are below another root."""
+
+from __future__ import annotations
+
+import os
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.regular_file import refuse_impossible
+
+MAX_LINKS = 40
+
+
+class Root:
+    """A file system's root: ``/``, a mounted image, or a test tree.  Below another one than ``/`` links never lead out of it."""
+
+    def __init__(self, root: str = "/") -> None:
+        self.root = os.path.realpath(root)
+
+    def path(self, path: str) -> str:
+        """``path`` in this process's own file system; links in its directory are resolved below the root.
+
+        Raises FileNotFoundError for what can be no file's path.
+        """
+        refuse_impossible(path)
+        if self.root == "/":
+            return path
+        head, tail = os.path.split(path.rstrip("/"))
+        return os.path.join(followed(self.root, head), tail) if tail else self.root
+
+    def whole(self, path: str) -> str:
+        """As `path()`, with every link resolved below the root, the last one too."""
+        refuse_impossible(path)
+        return path if self.root == "/" else followed(self.root, path)
+
+
+def followed(root: str, path: str) -> str:
+    """The place of ``path`` in this process's own file system; every link on the way is resolved below ``root``.
+
+    Raises HostError for a loop of links.
+    """
+    pending = [part for part in path.split("/") if part]
+    place, links = root, 0
+    while pending:
+        part = pending.pop(0)
+        if part in (".", ".."):
+            place = place if part == "." or place == root else os.path.dirname(place)
+            continue
+        step = os.path.join(place, part)
+        if not os.path.islink(step):
+            place = step
+            continue
+        links += 1
+        if links > MAX_LINKS:
+            raise HostError(f"{path} below {root} is a loop of symbolic links.")
+        target = os.readlink(step)
+        if target.startswith("/"):
+            place = root
+        pending = [part for part in target.split("/") if part] + pending
+    return place

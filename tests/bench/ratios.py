@@ -1,0 +1,41 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is measured beside something else, and how many times as much it may take."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+#: The most that is allowed, by what is measured.
+LIMITS = {
+    "a run with nothing to do, in plays of one module that does nothing": 1.3,
+    "bytes that a run with nothing to do sends beyond a module that does nothing": 60_000.0,
+    "imports of a run with nothing to do, in those of ansible.module_utils.basic": 0.5,
+}
+#: What is aimed at and not reached yet: shown, and no failure.
+AIMS = {"imports of the largest module, in those of ansible.module_utils.basic": 2.0}
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """``name`` is that of its limit, ``how`` says how it was measured; ``processor`` counts, ``wall`` is the same by the clock."""
+
+    name: str
+    how: str
+    processor: float
+    wall: float | None = None
+
+    @property
+    def is_missed(self) -> bool:
+        return self.name in LIMITS and self.processor > LIMITS[self.name]
+
+    def __str__(self) -> str:
+        limit = f"limit {LIMITS[self.name]:g}" if self.name in LIMITS else f"aim {AIMS[self.name]:g}"
+        wall = "" if self.wall is None else f", {self.wall:.2f} by clock"
+        return f"{self.name}, {self.how}: {self.processor:.2f} ({limit}){wall}"
+
+
+def missed(ratios: list[Ratio]) -> list[str]:
+    """Each limit that was not kept, and each for which nothing was measured."""
+    unmeasured = [*LIMITS.keys() - {ratio.name for ratio in ratios}]
+    return [*(str(ratio) for ratio in ratios if ratio.is_missed), *(f"nothing was measured of {name}" for name in sorted(unmeasured))]

@@ -1,0 +1,148 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An equal request has an equal key; every option, every source file and every line of code makes another one."""
+
+from __future__ import annotations
+
+import shutil
+import typing as t
+from pathlib import Path
+
+import pytest
+import yaml
+from ansible import constants
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.modules.unchanged_record import REQUEST
+from ansible_collections.vfio.variants.plugins.plugin_utils.request_key import CODE, COLLECTION, code_digest, folders_of, key_of
+from ansible_collections.vfio.variants.tests.unit.rooms import ROOT
+
+ROLES = ROOT / "roles"
+FULL: dict[str, t.Any] = {
+    "claims": [{"devices": "10de:1db1"}],
+    "state": "present",
+    "strategy": "override",
+    "kernels": "all",
+    "group": "claim",
+    "live": True,
+    "check_winner": True,
+    "timeout": 60,
+    "drivers": True,
+    "drivers_sources": ["vfio-variants"],
+    "drivers_kernels": "all",
+    "drivers_timeout": 900,
+    "drivers_dependencies": True,
+}
+OTHERS: dict[str, t.Any] = {
+    "claims": [{"devices": "10de:1db1", "driver": "vfio-pci"}],
+    "state": "absent",
+    "strategy": "ids",
+    "kernels": "running",
+    "group": "ignore",
+    "live": False,
+    "check_winner": False,
+    "timeout": 61,
+    "drivers": False,
+    "drivers_sources": ["vfio-variants", "files/other"],
+    "drivers_kernels": ["6.12.107+deb13-amd64"],
+    "drivers_timeout": 901,
+    "drivers_dependencies": False,
+}
+
+
+@pytest.fixture(autouse=True)
+def _run_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "this run"
+    folder.mkdir()
+    monkeypatch.setattr(constants, "DEFAULT_LOCAL_TMP", str(folder))
+
+
+def nowhere(name: str) -> Path:
+    raise HostError(f"There is no {name}.")
+
+
+def test_an_equal_request_has_an_equal_key() -> None:
+    assert key_of(FULL, {}) == key_of(dict(reversed(FULL.items())), {})
+
+
+@pytest.mark.parametrize("option", OTHERS)
+def test_every_option_counts(option: str) -> None:
+    assert key_of({**FULL, option: OTHERS[option]}, {}) != key_of(FULL, {})
+
+
+def test_the_options_are_those_of_the_module_and_of_the_role() -> None:
+    of_role = yaml.safe_load((ROLES / "vfio_host/vars/main.yml").read_text(encoding="utf-8"))["vfio_host_request"]
+    assert set(FULL) == set(OTHERS) == set(REQUEST) == set(of_role)
+
+
+def test_every_option_of_the_role_that_decides_what_it_does_is_in_the_request() -> None:
+    specs = yaml.safe_load((ROLES / "vfio_host/meta/argument_specs.yml").read_text(encoding="utf-8"))
+    options = {name.removeprefix("vfio_host_") for name in specs["argument_specs"]["main"]["options"]}
+    # Whether and how long to wait for a reboot: a run that needs one leaves no record.
+    assert options - set(REQUEST) == {"reboot", "reboot_timeout", "use_record", "root"}
+
+
+def test_the_defaults_of_the_drivers_role_are_those_that_the_request_takes() -> None:
+    text = (ROLES / "vfio_host/vars/main.yml").read_text(encoding="utf-8")
+    defaults = yaml.safe_load((ROLES / "vfio_drivers/defaults/main.yml").read_text(encoding="utf-8"))
+    for name in ("sources", "timeout", "dependencies"):
+        value = defaults[f"vfio_drivers_{name}"]
+        shown = str(value).lower() if isinstance(value, bool) else str(value)
+        assert f"vfio_drivers_{name} | default({shown})" in text
+        assert REQUEST[f"drivers_{name}"]["default"] == value
+
+
+@pytest.fixture
+def collection(tmp_path: Path) -> Path:
+    for folder in CODE:
+        shutil.copytree(COLLECTION / folder, tmp_path / "collection" / folder, ignore=shutil.ignore_patterns("__pycache__"))
+    return tmp_path / "collection"
+
+
+def test_a_copy_of_the_code_has_the_same_digest(collection: Path) -> None:
+    assert code_digest(collection) == code_digest()
+
+
+@pytest.mark.parametrize(
+    "file",
+    [
+        "plugins/module_utils/_core/forecast/forecast.py",
+        "plugins/modules/boot_policy.py",
+        "plugins/action/dkms_package.py",
+        "roles/vfio_host/tasks/present.yml",
+        "roles/vfio_drivers/defaults/main.yml",
+    ],
+)
+def test_code_that_was_changed_in_place_counts(collection: Path, file: str) -> None:
+    before = code_digest(collection)
+    with open(collection / file, "a", encoding="utf-8") as code:
+        code.write("# mended\n")
+    assert code_digest(collection) != before
+
+
+def test_a_file_of_code_more_or_less_counts(collection: Path) -> None:
+    before = code_digest(collection)
+    (collection / "plugins/modules/device_info.py").rename(collection / "plugins/modules/device_inf.py")
+    assert code_digest(collection) != before
+
+
+def test_the_drivers_sources_count_with_each_of_their_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sources = tmp_path / "mine"
+    shutil.copytree(ROOT / "files/kernel/template", sources)
+    request = {**FULL, "drivers_sources": ["mine"]}
+    before = key_of(request, folders_of(request, lambda _name: sources))
+    with open(sources / "example_vfio_pci.c", "a", encoding="utf-8") as code:
+        code.write("/* mended */\n")
+    # In another run.
+    monkeypatch.setattr(constants, "DEFAULT_LOCAL_TMP", str(tmp_path))
+    assert key_of(request, folders_of(request, lambda _name: sources)) != before
+
+
+def test_no_sources_are_read_if_no_drivers_are_wanted() -> None:
+    assert folders_of({**FULL, "drivers": False}, nowhere) == {}
+
+
+@pytest.mark.parametrize("sources", ["vfio-variants", [1], {"a": 1}, None])
+def test_sources_that_are_not_a_list_of_names_are_refused(sources: object) -> None:
+    with pytest.raises(HostError, match=r"request\.drivers_sources"):
+        folders_of({**FULL, "drivers_sources": sources}, nowhere)
