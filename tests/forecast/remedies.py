@@ -20,6 +20,7 @@ from configuration import Configuration
 from forked import in_processes
 from host_trees import likeness
 from kernel import module_name, read_dependencies
+from remedies_kept import Judged, Kept
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import CERTAIN, Winner
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import Claim
@@ -34,9 +35,6 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.policy.suggest
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.boot_forecast import HostForecast
 from ansible_collections.vfio.variants.tests.unit.remedies import Followed, follow
 
-if t.TYPE_CHECKING:
-    from remedies_kept import Kept
-
 VFIO = "vfio-pci"
 MORE = "vfio-variants-more"
 """The policy of what is claimed besides what the host's own policy claims."""
@@ -47,17 +45,6 @@ MOST_UNCLAIMED = 2
 NO_CHANGE = ("Kernel ", "Not searched")
 """How sentences begin that say why there is no change."""
 BUILT_IN = " is built into kernel "
-
-
-@dataclass(frozen=True)
-class Judged:
-    """A change that was suggested for a device, and what is wrong with it; nothing if it helps and harms no device."""
-
-    case: str
-    address: str
-    driver: str
-    sentence: str
-    wrong: str = ""
 
 
 @dataclass(frozen=True)

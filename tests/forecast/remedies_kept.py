@@ -11,8 +11,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
-from remedies import Judged
-
 ROOT = Path(__file__).resolve().parents[2]
 _DEPENDS_ON = ("plugins/module_utils/_core", "tests/forecast", "tests/unit/remedies.py")
 
@@ -25,6 +23,17 @@ def state(file: Path) -> str:
         for one in sorted(path.rglob("*.py")) if path.is_dir() else [path]:
             text.update(str(one.relative_to(ROOT)).encode() + one.read_bytes())
     return text.hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class Judged:
+    """A change that was suggested for a device, and what is wrong with it; nothing if it helps and harms no device."""
+
+    case: str
+    address: str
+    driver: str
+    sentence: str
+    wrong: str = ""
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ import tempfile
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import MAX_LINKS
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.root_path import MAX_LINKS
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.noting_host import Notes, NotingHost

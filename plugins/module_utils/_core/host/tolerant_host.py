@@ -83,7 +83,7 @@ class TolerantHost(Host):
 
     def _status(self, path: str) -> os.stat_result | None:
         try:
-            status = os.stat(self._whole(path))
+            status = os.stat(self.whole(path))
         except OSError as error:
             if error.errno not in _NOWHERE and _is_of_a_disk(path):
                 self._note(path, _reason(error))
