@@ -22,7 +22,7 @@ FOLDERS = ("/etc/{0}", "/usr/local/lib/{0}", "/usr/lib/{0}", "/lib/{0}")
 LARGEST = 256 << 10
 _WRITE_TYPES = frozenset("wfFcbLC")
 _RUN_BY_KERNEL = re.compile(r"/proc/sys/kernel/(?:modprobe|hotplug)|/sys/kernel/uevent_helper")
-# udev and kmod read these anew.
+# udev and kmod read these again.
 _CONFIGURES = re.compile(r"/(?:run|etc|lib|usr/lib|usr/local/lib)/(?:udev/rules\.d|modprobe\.d)/[^/]+$")
 Program = t.Callable[[str, str], t.Sequence[Influence]]
 _ADDRESS_PART = re.compile(r"[0-9a-fA-F*?\[\]:!.-]*[:*?][0-9a-fA-F*?\[\]:!.-]*")

@@ -54,7 +54,7 @@ _PROGRAMS: t.Final[tuple[tuple[str, tuple[Act, ...]], ...]] = (
     # What they do is decided in files that are not scripts, or by somebody else.
     (r"\bansible-(?:pull|playbook)\s|\bpuppet\s+apply\b|\bsalt-call\s", _ALL),
     (_PRIVILEGED, _ALL),
-    # udev and kmod read these anew.
+    # udev and kmod read these again.
     (
         r"(?:>>?|\b(?:tee|cp|mv|ln|install|rsync|rm)\b)[^\n;|&]*\s*[\"']?/(?:run|etc|lib|usr/lib|usr/local/lib)/(?:udev/rules|modprobe)\.d/",
         _ALL,

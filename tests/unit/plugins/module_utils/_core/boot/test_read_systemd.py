@@ -65,6 +65,6 @@ def test_what_changes_the_replay_of_events_is_a_doubt_with_lists_of_modules_and_
     assert steps(tree.file(path, text))[1] == (f"{path} changes {TRIGGER}; the effect cannot be determined.",)
 
 
-def test_a_change_of_a_unit_that_has_nothing_to_load_is_no_doubt(tree: Tree) -> None:
+def test_a_change_of_a_unit_that_has_nothing_to_load_is_not_a_doubt(tree: Tree) -> None:
     tree.place("/etc/modules-load.d/card.conf").unlink()
     assert steps(tree.file(f"{ETC}/{LISTS}.d/site.conf", "[Unit]\nConditionPathExists=/etc/site\n"))[1] == ()
