@@ -64,7 +64,9 @@ class TestLinesOfOthers:
 
     def test_a_later_rule_for_the_same_device_is_refused(self, tmp_path: Path) -> None:
         tree = gpu_host(tmp_path).file("/etc/udev/rules.d/90-site.rules", f'{V100_KEYS}, ATTR{{driver_override}}="vfio-pci"\n')
-        assert "/etc/udev/rules.d/90-site.rules:1: driver_override=vfio-pci" in refused(tree, V100)
+        message = refused(tree, V100)
+        assert "/etc/udev/rules.d/90-site.rules:1: driver_override=vfio-pci" in message
+        assert "Remove /etc/udev/rules.d/90-site.rules:1 (driver_override=vfio-pci), or drop the claim." in message
 
     def test_an_earlier_one_is_overruled_and_reported(self, tmp_path: Path) -> None:
         tree = gpu_host(tmp_path).file("/etc/udev/rules.d/10-site.rules", f'{V100_KEYS}, ATTR{{driver_override}}="vfio-pci"\n')
