@@ -165,7 +165,7 @@ def test_an_image_of_another_generator_is_a_doubt(tmp_path: Path) -> None:
     one = stage(tmp_path, entries)
     assert one.steps == COLDPLUG_ALONE
     assert one.doubts == (
-        f"{IMAGE}:/init was built neither by initramfs-tools nor by dracut: what it loads, and when, cannot be determined.",
+        f"{IMAGE}:/init was built by none of initramfs-tools, dracut, mkinitcpio and booster: what it loads, and when, cannot be determined.",
     )
 
 
