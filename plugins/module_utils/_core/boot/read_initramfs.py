@@ -7,8 +7,14 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot import read_dracut, read_initramfs_tools, rule_programs
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import INITRAMFS, Coldplug, Stage
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot import (
+    read_booster,
+    read_dracut,
+    read_initramfs_tools,
+    read_mkinitcpio,
+    rule_programs,
+)
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import INITRAMFS, Coldplug, Flow, Stage
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.find_images import boot_config_doubts, images_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.install_lines import with_judged_commands
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.kernel_cache import read_kernel_of_image
@@ -27,7 +33,6 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import early_modules, image_scripts
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Flow
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.next_boot import BootEntry
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache import Cache
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
@@ -63,15 +68,17 @@ def read_stage(
     home = f"{MODULES}/{image.release}"
     has_modules = view.is_file(f"{home}/modules.dep")
     kernel = read_kernel_of_image(view, cache) if has_modules else dataclasses.replace(NO_KERNEL, release=image.release)
+    if read_booster.is_made_by(view):
+        kernel = read_booster.with_modules(view, kernel)
     flow = _flow(view, cmdline, source)
     doubts = list(flow.doubts)
     works = [work for step in flow.steps for work in step]
     if any(isinstance(work, Coldplug) for work in works):
         doubts += drivers_rules_doubt(view)
     # kmod reads only the binary indexes that depmod makes of the text files, never these.
-    if kernel.modules and not view.exists(f"{home}/modules.alias.bin"):
+    if has_modules and kernel.modules and not view.exists(f"{home}/modules.alias.bin"):
         doubts.append(f"{view.shown(home)} has no modules.alias.bin: kmod cannot find drivers by alias there.")
-    elif kernel.modules and not view.is_file(f"{home}/modules.alias"):
+    elif has_modules and kernel.modules and not view.is_file(f"{home}/modules.alias"):
         doubts.append(f"{view.shown(home)} has modules.alias.bin but not modules.alias: the aliases in it cannot be read.")
     doubts += old_suffix_doubt(view)
     config, unsure = with_listed_options(config_of(view, image.release, cmdline, source), flow.steps, kernel)
@@ -87,7 +94,7 @@ def read_stage(
         rules,
         (*doubts, *unsure),
         loads_lists=loads_lists,
-        influences=_influences(view, kernel, host, inventory),
+        influences=_influences(view, kernel, host, inventory, cmdline),
         programs=rule_programs.judged(view, rules, kernel, inventory),
     )
     stage = with_judged_commands(stage, view)
@@ -99,16 +106,24 @@ def _flow(view: ImageView, cmdline: Cmdline, source: str) -> Flow:
         return read_initramfs_tools.flow(view, cmdline, source)
     if read_dracut.is_made_by(view):
         return read_dracut.flow(view, cmdline, source)
+    if read_mkinitcpio.is_made_by(view):
+        return read_mkinitcpio.flow(view, cmdline, source)
+    if read_booster.is_made_by(view):
+        return Flow(())
     return read_initramfs_tools.unknown(view, any(view.exists(program) for program in UDEV_PROGRAMS))
 
 
-def _influences(view: ImageView, kernel: Kernel, host: Host | None, inventory: Inventory | None) -> tuple[Influence, ...]:
-    """What the image's scripts may do."""
-    generator = next((one for one in (read_initramfs_tools, read_dracut) if one.is_made_by(view)), None)
-    if generator is None:
-        return ()
-    found = image_scripts.judged(view, generator.scripts(view), kernel, host, inventory)
-    with_systemd = generator is read_dracut and read_dracut.has_systemd(view)
+def _influences(view: ImageView, kernel: Kernel, host: Host | None, inventory: Inventory | None, cmdline: Cmdline) -> tuple[Influence, ...]:
+    """What the image's scripts, and the units that no package has brought, may do."""
+    if read_initramfs_tools.is_made_by(view):
+        scripts, with_systemd = read_initramfs_tools.scripts(view), False
+    elif read_dracut.is_made_by(view):
+        scripts, with_systemd = read_dracut.scripts(view), read_dracut.has_systemd(view)
+    elif read_mkinitcpio.is_made_by(view):
+        scripts, with_systemd = read_mkinitcpio.scripts(view, cmdline), read_mkinitcpio.has_systemd(view)
+    else:
+        return read_booster.influences(view, kernel) if read_booster.is_made_by(view) else ()
+    found = image_scripts.judged(view, scripts, kernel, host, inventory)
     return (*found, *early_modules.read(view, kernel, inventory)) if with_systemd else found
 
 

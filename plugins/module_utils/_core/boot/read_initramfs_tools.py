@@ -49,7 +49,8 @@ def flow(tree: FileTree, cmdline: Cmdline, source: str) -> Flow:
 
 def unknown(tree: FileTree, has_udev: bool) -> Flow:
     """For an image of another generator."""
-    sentence = f"{tree.shown('/init')} was built neither by initramfs-tools nor by dracut: what it loads, and when, cannot be determined."
+    known = "initramfs-tools, dracut, mkinitcpio and booster"
+    sentence = f"{tree.shown('/init')} was built by none of {known}: what it loads, and when, cannot be determined."
     return Flow(((Coldplug(),),) if has_udev else (), doubts=(sentence,))
 
 

@@ -17,6 +17,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.compressi
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import CorruptFileError, HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.archive import MAGICS, Member, Reader, members, skip_padding
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image_file import opened
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import index_file
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_file import Fingerprint, module_name
 
 if t.TYPE_CHECKING:
@@ -28,10 +29,10 @@ KEPT = re.compile(
     r"(?:etc|run|lib|usr/lib|usr/local/lib)/(?:modprobe\.d|udev/rules\.d|modules-load\.d)/[^/]+"
     r"|etc/(?:modules|cmdline|(?:cmdline|conf)\.d/[^/]+)"
     r"|conf/(?:modules|param\.conf|conf\.d/[^/]+)"
-    r"|scripts/.+|hooks/[^/]+"
+    r"|scripts/.+|hooks/[^/]+|config|usr/lib/modules/booster\.alias|etc/booster\.init\.yaml"
     r"|(?:usr/|var/)?lib/dracut/hooks/.+|(?:usr/)?bin/dracut-pre-udev"
     r"|(?:etc|usr/lib|lib)/systemd/system/(?:dracut-pre-udev|systemd-(?:modules-load|udev-trigger|udevd))\.service(?:\.d/[^/]+)?"
-    r"|(?:usr/)?lib/modules/[^/]+/modules\.(?:alias|builtin|builtin\.modinfo|dep|order|softdep|weakdep)"
+    r"|(?:usr/)?lib/modules/[^/]+/modules\.(?:alias|builtin|builtin\.modinfo|dep|order|softdep|weakdep|(?:alias|dep|builtin)\.bin)"
 )
 # Any script is kept as well: what runs in an image can be anywhere in it.
 SCRIPT = b"#!"
@@ -174,7 +175,7 @@ class _Tree:
             release=release,
             names=frozenset(real.values()),
             links={real[name]: target for name, target in self.links.items()},
-            texts={name: content for name, content in contents.items() if module_name(name) is None},
+            texts=_with_texts_of_indexes({name: content for name, content in contents.items() if module_name(name) is None}),
             modules=modules,
             fingerprints={name: Fingerprint.of(host, content, modules[name]) for name, content in chosen.items()},
         )
@@ -194,6 +195,17 @@ def kept_of(host: Host, path: str, fingerprint: t.Collection[str]) -> Kept:
     tree = _Tree(frozenset(fingerprint))
     boot_config = _read_file(host, path, tree)
     return Kept(tree.names, tree.links, tree.contents, boot_config)
+
+
+def _with_texts_of_indexes(texts: t.Mapping[str, bytes]) -> dict[str, bytes]:
+    """mkinitcpio keeps of what depmod makes only the indexes that kmod reads."""
+    found = {name: content for name, content in texts.items() if not name.endswith(".bin")}
+    for name in texts.keys() - found.keys():
+        plain = name[: -len(".bin")]
+        text = index_file.text_of(name.rpartition("/")[2], texts[name]) if plain not in found else None
+        if text is not None:
+            found[plain] = text.encode("utf-8", "surrogateescape")
+    return found
 
 
 def joined(path: str, more: t.Sequence[str]) -> str:

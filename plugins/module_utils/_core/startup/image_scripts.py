@@ -31,6 +31,8 @@ _HOOK = re.compile(r"/(?:usr/|var/)?lib/dracut/hooks/[^/]+/(?:\d+-?)?(.+)")
 _ON_REQUEST = {"all_generic_ide": "ata_generic"}
 
 
+# It writes what the command line's `blacklist=` says, which is simulated.
+_BLACKLISTS = "/scripts/init-top/blacklist"
 # The generator's own, which every script sources; without the root's there is nothing to compare them with.
 _LIBRARIES = ("/scripts/functions", "/lib/dracut-lib.sh", "/usr/lib/dracut-lib.sh")
 
@@ -97,6 +99,8 @@ def judged(view: FileTree, paths: t.Iterable[str], kernel: Kernel, host: Host | 
     found: dict[Influence, None] = {}
     for path in paths:
         for one in judge.of_file(path, view.shown(path)):
+            if path == _BLACKLISTS and one.fact.endswith("/etc/modprobe.d/"):
+                continue
             if one.modules is None or one.modules != frozenset((_ON_REQUEST.get(posixpath.basename(path)),)):
                 found[one] = None
     return tuple(found)

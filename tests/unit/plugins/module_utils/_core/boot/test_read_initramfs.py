@@ -164,9 +164,8 @@ def test_an_image_of_another_generator_is_a_doubt(tmp_path: Path) -> None:
     entries: dict[str, Entry] = modules_of(DEBIAN_13, DISK_AND_NET) | {"init": "#!/bin/sh\n", "usr/lib/systemd/systemd-udevd": b"\x7fELF"}
     one = stage(tmp_path, entries)
     assert one.steps == COLDPLUG_ALONE
-    assert one.doubts == (
-        f"{IMAGE}:/init was built neither by initramfs-tools nor by dracut: what it loads, and when, cannot be determined.",
-    )
+    known = "initramfs-tools, dracut, mkinitcpio and booster"
+    assert one.doubts == (f"{IMAGE}:/init was built by none of {known}: what it loads, and when, cannot be determined.",)
 
 
 # -- dracut
@@ -260,3 +259,10 @@ def test_a_hook_that_meddles_with_drivers_is_noticed(tmp_path: Path) -> None:
     entries = dracut() | {"usr/lib/dracut/hooks": Link("/var/lib/dracut/hooks"), hook: "echo vfio-pci > $d/driver_override\n"}
     (influence,) = stage(tmp_path, entries).influences
     assert (influence.source, influence.fact) == (f"{IMAGE}:/lib/dracut/hooks/pre-trigger/20-vfio.sh:1", "writes to driver_override")
+
+
+def test_what_the_generator_s_own_script_writes_of_blacklist_is_simulated_and_not_noticed(tmp_path: Path) -> None:
+    script = '#!/bin/sh\nfor b in $(echo $blacklist | sed "s/,/ /g"); do\n\techo "blacklist $b" >> "/etc/modprobe.d/initramfs"\ndone\n'
+    image = {**initramfs_tools(), "scripts/init-top/blacklist": script}
+    assert stage(tmp_path, image).influences == ()
+    assert stage(tmp_path / "own", {**image, "scripts/init-top/keymap": script}).influences != ()
