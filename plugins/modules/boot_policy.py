@@ -85,6 +85,12 @@ options:
       - With the strategy V(blacklist), accept that devices that are not claimed lose their native driver too.
     type: bool
     default: false
+  require_certain:
+    description:
+      - Fail, before anything is written, where it cannot be determined that each claimed device will be bound to its driver.
+      - Otherwise such a device is a warning. A device that will certainly be bound to another driver is always an error.
+    type: bool
+    default: false
 notes:
   - Requires root.
   - A native driver that is built into the kernel is bound before any file is read. The module warns about it.
@@ -229,6 +235,7 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "group": {"type": "str", "choices": ["claim", "ignore"], "default": "claim"},
     "natives": {"type": "list", "elements": "str"},
     "allow_shared_native": {"type": "bool", "default": False},
+    "require_certain": {"type": "bool", "default": False},
 }
 
 
@@ -244,6 +251,7 @@ def request(options: t.Mapping[str, t.Any]) -> PolicyRequest:
         whole_groups=options["group"] == "claim",
         natives=tuple(options["natives"] or ()),
         allow_shared_native=options["allow_shared_native"],
+        require_certain=options["require_certain"],
         pending=pending_of(options),
     )
 

@@ -157,6 +157,10 @@ devices:
       description: The NUMA node; V(null) if the firmware does not report it.
       type: int
       sample: 0
+    parent:
+      description: The address of the bridge that the device is directly below; V(null) if it is on a root bus.
+      type: str
+      sample: "0000:3a:00.0"
     physical_function:
       description: For a virtual function, the address of its physical function; else V(null).
       type: str

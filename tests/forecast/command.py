@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -15,6 +16,7 @@ import named
 import policies
 import recorded_hosts
 import remedies
+import remedies_kept
 import report
 import table
 import udev_answers
@@ -73,6 +75,7 @@ def parser() -> argparse.ArgumentParser:
         help="do what is suggested for the hosts of FILE, and judge it",
     )
     known.add_argument("--every", type=int, default=1, metavar="N", help="with --remedies: only every Nth host (1)")
+    known.add_argument("--minutes", type=float, metavar="N", help="with --remedies: begin no host after N minutes; the next run goes on")
     known.add_argument("--rewrite", action="store_true", help="with --mutations: write down which boots noticed")
     known.add_argument(
         "--table", type=Path, metavar="FILE", help="write the counts of all boots of --replay, or that were ever seen here, into FILE"
@@ -112,7 +115,7 @@ def _run(options: argparse.Namespace) -> int:
             return mutants.check(comparison, CATCHERS, say, options.rewrite)
         if options.remedies:
             cases = _known_cases(options, comparison.corpus)[:: options.every]
-            return remedies.end(list(remedies.judge_all(comparison, cases)), say)
+            return remedies.end(list(remedies.judge_all(comparison, cases, _kept(options))), say)
         return _compare(options, comparison)
 
 
@@ -124,6 +127,14 @@ def _of_record(options: argparse.Namespace, folder: Path) -> Comparison:
     recorded_hosts.require_all(place, kernels, [case.configuration for case in _known_cases(options, corpus)])
     trees = HostTrees(kernels.__getitem__, folder)
     return Comparison(trees, corpus, say, parallel=options.jobs)
+
+
+def _kept(options: argparse.Namespace) -> remedies_kept.Kept:
+    folder = Cache.at(None).root / "forecast" / "remedies"
+    path = folder / f"{remedies_kept.state(options.remedies)}.jsonl"
+    for old in remedies_kept.forget_others(folder, path):
+        say(f"{old.name} is of another state and is forgotten")
+    return remedies_kept.Kept(path, None if options.minutes is None else time.monotonic() + 60 * options.minutes)
 
 
 def _policies(options: argparse.Namespace) -> int:

@@ -21,6 +21,7 @@ from configuration import Configuration
 from kernel import Kernel, depmod, read_dependencies
 from module_outline import outline
 from root_files import INDICES
+from tar_files import unpack
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_content import ModuleContent
@@ -63,7 +64,7 @@ def read(path: Path, folder: Path) -> dict[str, Kernel]:
         raise HostError(f"There is no {path}, which says what the hosts of the boots beside it consist of; --record writes both.")
     try:
         with tarfile.open(path) as archive:
-            archive.extractall(folder, filter="data")
+            unpack(archive, folder)
         return {place.name: _read(place) for place in sorted(folder.iterdir())}
     except (tarfile.TarError, lzma.LZMAError, EOFError, OSError) as error:
         raise HostError(f"{path} is not a record of hosts: {error}.") from error

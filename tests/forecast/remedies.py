@@ -20,6 +20,7 @@ from configuration import Configuration
 from forked import in_processes
 from host_trees import likeness
 from kernel import module_name, read_dependencies
+from remedies_kept import Judged, Kept
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import CERTAIN, Winner
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import Claim
@@ -28,7 +29,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors im
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import OSRELEASE, read_all
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
-from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device, Inventory
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import parse as parse_selectors
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.suggested_change import OutOfBudgetError, Search, would_change
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.boot_forecast import HostForecast
@@ -37,22 +38,13 @@ from ansible_collections.vfio.variants.tests.unit.remedies import Followed, foll
 VFIO = "vfio-pci"
 MORE = "vfio-variants-more"
 """The policy of what is claimed besides what the host's own policy claims."""
-LONGEST_SEARCH = 5000
+LONGEST_SEARCH = 1500
 """Of forecasts of one device on each host: more than a module allows itself."""
+MOST_UNCLAIMED = 2
+"""Of the kinds of functions on a host that nothing claims, so many are asked about; other hosts have the others."""
 NO_CHANGE = ("Kernel ", "Not searched")
 """How sentences begin that say why there is no change."""
 BUILT_IN = " is built into kernel "
-
-
-@dataclass(frozen=True)
-class Judged:
-    """A change that was suggested for a device, and what is wrong with it; nothing if it helps and harms no device."""
-
-    case: str
-    address: str
-    driver: str
-    sentence: str
-    wrong: str = ""
 
 
 @dataclass(frozen=True)
@@ -83,9 +75,14 @@ def _told(host: Host) -> Told:
     (release,) = found.boots
     claimed = {one.address: found.claimed(one, release) for one in inventory.devices}
     by_claim = sorted(inventory.devices, key=lambda one: claimed[one.address] is None)
-    wanted = {(one.address, claimed[one.address] or VFIO): one for one in by_claim if not one.is_bridge}
     winners = {one.address: found.winner(one, release) for one in inventory.devices}
     ours = {address: driver for address, driver in claimed.items() if driver is not None}
+    unlike = {_kind(one, claimed[one.address], winners[one.address]): one for one in reversed(by_claim) if not one.is_bridge}
+    asked = [one for one in by_claim if one in unlike.values()]
+    unclaimed = [one for one in asked if claimed[one.address] is None]
+    first = len(ours) % (len(unclaimed) or 1)
+    left_out = (unclaimed[first:] + unclaimed[:first])[MOST_UNCLAIMED:]
+    wanted = {(one.address, claimed[one.address] or VFIO): one for one in asked if one not in left_out}
     boot, carried = found.boots[release], [listed.name for listed in found.policy.files.for_image]
     search = Search(inventory.devices, boot, ours, carried, winners, LONGEST_SEARCH, len(inventory.devices))
     changes: dict[tuple[str, str], str] = {}
@@ -95,6 +92,12 @@ def _told(host: Host) -> Told:
             if change is not None and _is_change(change):
                 changes[key] = change
     return Told(winners, ours, changes)
+
+
+def _kind(device: Device, claimed: str | None, winner: Winner) -> t.Hashable:
+    """Of devices that are alike in this, one is asked about: of the same ID and class, claimed and bound alike for alike reasons."""
+    about = tuple(str(because).replace(device.address, "") for because in winner.because)
+    return device.identity, device.is_virtual, claimed, winner.driver, winner.certainty, about
 
 
 def _is_change(sentence: str) -> bool:
@@ -167,18 +170,35 @@ def _said(winner: Winner) -> str:
 # -- many
 
 
-def judge_all(comparison: Comparison, cases: Sequence[Case]) -> Iterator[Judged]:
-    """Cases whose hosts differ in their own files alone go to one process."""
+def judge_all(comparison: Comparison, cases: Sequence[Case], kept: Kept | None = None) -> Iterator[Judged | None]:
+    """Cases whose hosts differ in their own files alone go to one process; None for a host that was left for another run."""
+    known = kept.read() if kept is not None else {}
+    for case in cases:
+        yield from known.get(case.configuration.name, ())
     alike: dict[t.Hashable, list[Case]] = {}
     for case in cases:
-        alike.setdefault(likeness(case.configuration), []).append(case)
+        if case.configuration.name not in known:
+            alike.setdefault(likeness(case.configuration), []).append(case)
     groups = sorted(alike.values(), key=len, reverse=True)
-    for found in in_processes(lambda case: list(judge(comparison, case)), groups, comparison.parallel):
-        yield from (one for of_case in found for one in of_case)
+    for found in in_processes(lambda case: _judge_and_keep(comparison, case, kept), groups, comparison.parallel):
+        for of_case in found:
+            yield from of_case if of_case is not None else (None,)
 
 
-def end(found: Sequence[Judged], say: Callable[[str], None]) -> int:
+def _judge_and_keep(comparison: Comparison, case: Case, kept: Kept | None) -> list[Judged] | None:
+    if kept is not None and kept.is_over:
+        return None
+    judged = list(judge(comparison, case))
+    if kept is not None:
+        kept.add(case.configuration.name, judged)
+    return judged
+
+
+def end(results: Sequence[Judged | None], say: Callable[[str], None]) -> int:
     """The run's last lines and its status."""
+    found = [one for one in results if one is not None]
+    if len(found) < len(results):
+        say(f"{len(results) - len(found)} hosts are left for the next run, which goes on where this one ended")
     kinds: dict[str, int] = {}
     for one in found:
         kind = one.sentence.split(" ", 1)[0] + (", then …" if ", then " in one.sentence else "")

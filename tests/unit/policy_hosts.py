@@ -71,7 +71,7 @@ def gpu_host(tmp_path: Path) -> Tree:
 
 def run(tree: Tree, *claims: dict[str, t.Any], check: bool = False, **options: t.Any) -> dict[str, t.Any]:
     defaults = {"state": "present", "name": "vfio-variants", "strategy": "override", "kernels": ["all"], "group": "claim", "natives": None}
-    params = {"claims": list(claims), "pending_modules": [], "allow_shared_native": False, **defaults, **options}
+    params = {"claims": list(claims), "pending_modules": [], "allow_shared_native": False, "require_certain": False, **defaults, **options}
     return apply(tree.host(Commands(tree.root)), request(params), check)
 
 

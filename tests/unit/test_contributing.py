@@ -48,7 +48,7 @@ def packages() -> set[str]:
     files = [
         PurePosixPath(name) for name in listing if name.endswith(".py") or name.startswith(("docs/", "changelogs/fragments/", "tools/"))
     ]
-    files = [path for path in files if (ROOT / path).is_file() and path.suffix != ".svg"]
+    files = [path for path in files if (ROOT / path).is_file() and path.suffix not in (".png", ".svg")]
     return {next((whole for whole in WHOLE if path.is_relative_to(whole)), str(path.parent)) for path in files}
 
 

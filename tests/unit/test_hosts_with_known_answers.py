@@ -92,6 +92,16 @@ KNOWN: dict[str, Known] = {
             "/etc/udev/rules.d/11-id.rules": 'ACTION=="add", SUBSYSTEM=="drivers", KERNEL=="vfio-pci", ATTR{new_id}="10de 1db1"\n',
         },
     ),
+    "a rule of one card runs a shell that removes it by its path": Known(
+        {CARD: None, SAME: "nouveau"},
+        {"/etc/udev/rules.d/50-gone.rules": f'{ADDED}, KERNEL=="{CARD}", RUN+="/bin/sh -c \'echo 1 > /sys$devpath/remove\'"\n'},
+        opened="50-gone.rules:1",
+    ),
+    "a rule has the kernel run a program to load modules": Known(
+        {CARD: "vfio-pci", SAME: "nouveau", NIC: "e1000e"},
+        {"/etc/udev/rules.d/50-load.rules": f'SUBSYSTEM=="net", SYSCTL{{kernel/modprobe}}="{MOVER}"\n', MOVER: MOVES},
+        opened="50-load.rules:1",
+    ),
     "tmpfiles.d writes the override at some time": Known(
         {CARD: "vfio-pci", SAME: "nouveau"},
         {

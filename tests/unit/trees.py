@@ -128,12 +128,14 @@ class Tree:
         physical_function: str | None = None,
         max_virtual_functions: int | None = None,
         drivers_autoprobe: bool = True,
+        below: str | None = None,
     ) -> Tree:
         """A PCI function.  ``driver`` is its owner, registered with a module of its name (`-` as `_`) unless `driver()` said otherwise.
 
         ``nodes`` are directories below it, such as ``net/enp1s0`` or ``drm/card0``.  ``physical_function`` makes it a virtual one.
+        ``below`` is the bridge that it is behind.
         """
-        here = f"/sys/devices/pci{address[:7]}/{address}"
+        here = f"/sys/devices/pci{address[:7]}/{address}" if below is None else f"{self._place_of(below)}/{address}"
         (vendor, device), (subsystem_vendor, subsystem_device) = (pair.split(":") for pair in (id, subsystem))
         attributes = {
             "vendor": f"0x{vendor}",
@@ -173,6 +175,10 @@ class Tree:
         if physical_function is not None:
             self._virtual(here, physical_function)
         return self
+
+    def _place_of(self, address: str) -> str:
+        target = os.readlink(self.place(f"/sys/bus/pci/devices/{address}"))
+        return os.path.normpath(f"/sys/bus/pci/devices/{target}")
 
     def _own(self, here: str, address: str, driver: str) -> None:
         if not self.place(f"/sys/bus/pci/drivers/{driver}").exists():

@@ -29,6 +29,7 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache
 OBSERVED = Path(__file__).resolve().parent / "observed"
 BOOTS, HOSTS = OBSERVED / "boots.jsonl.xz", OBSERVED / world_hosts.NAME
 _NICE = 12
+_LONGEST_REASON = 2000
 
 
 def parser() -> argparse.ArgumentParser:
@@ -88,7 +89,7 @@ def _boot(options: argparse.Namespace) -> int:
         for number, (world, seen) in enumerate(guests.boot_many(wanted, options.jobs), start=1):
             if isinstance(seen, BootError):
                 failed += 1
-                say(f"FAILED: {world.name} did not boot to its end: {seen}")
+                say(f"FAILED: {world.name} did not boot to its end: {str(seen)[:_LONGEST_REASON]}")
                 continue
             journal.add(Record(world, seen))
             say(f"{number} of {len(wanted)}: {world.name} with Linux {world.series}: {seen.seconds:.0f} s")

@@ -15,6 +15,7 @@ import recorded_hosts
 from kernel import Kernel
 from module_outline import outline
 from root_files import INDICES
+from tar_files import unpack
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 
@@ -43,7 +44,7 @@ def read(path: Path, folder: Path) -> dict[str, Kernel]:
         raise HostError(f"There is no {path}, which says what the hosts of the boots beside it consist of; --boot writes it.")
     with tarfile.open(path) as archive:
         # Units are masked by links to /dev/null, which the filter "data" refuses.
-        archive.extractall(folder, filter="tar")
+        unpack(archive, folder, "tar")
     return {place.name: recorded_hosts._read(place) for place in sorted(folder.iterdir())}
 
 

@@ -76,6 +76,9 @@ def campaigns(bench: Workbench) -> dict[str, Check]:
             seconds=14400,
             counts=True,
         ),
+        "power cuts": bench.check(
+            "the power is cut while a machine converges", "tests/power_cuts/run", "--count", "50", seconds=28800, counts=True
+        ),
         "remedies": bench.check("every remedy, tried on its host", "tests/forecast/run", "--remedies", seconds=7200, counts=True),
         "forecast mistakes": bench.check("broken forecasts are noticed", "tests/forecast/run", "--mutations", seconds=3600, counts=True),
     }

@@ -71,7 +71,7 @@ def apply(host: Host, request: PolicyRequest, check_mode: bool) -> dict[str, t.A
 def _apply(host: Host, request: PolicyRequest, check_mode: bool) -> dict[str, t.Any]:
     plan, facts, boots = prepare(host, request, check_mode)
     changes = needed(plan.policy.changes(facts.existing))
-    warnings = (*plan.warnings, *check(plan, boots, facts))
+    warnings = (*plan.warnings, *check(plan, boots, facts, request.require_certain))
     if not check_mode:
         _write(host, plan.policy, plan.policy.steps(facts.existing))
         warnings += _reload(host, plan.policy, changes)

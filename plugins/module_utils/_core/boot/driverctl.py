@@ -15,6 +15,7 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot import read_root
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Assigned
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.read_systemd import CHANGES_WORK, UNITS
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import mask_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev import rules as udev
 
 if t.TYPE_CHECKING:
@@ -76,8 +77,8 @@ def why_idle(host: Host) -> tuple[str, str] | None:
 def masked(host: Host) -> t.Iterator[tuple[str, str]]:
     """The saved overrides whose own unit is masked, each with the mask."""
     for name in host.names(FOLDER):
-        mask = f"{UNITS[0]}/{ASKED}{name}.service"
-        if host.link(mask) == "/dev/null":
+        mask = mask_of(host, f"{ASKED}{name}.service", UNITS)
+        if mask is not None:
             yield f"{FOLDER}/{name}", mask
 
 
@@ -89,7 +90,7 @@ def _saved(host: Host) -> t.Iterator[tuple[str, Assigned]]:
     """The files that are not empty; of their whole text bash drops the line's end alone: `drv=$(< file)`."""
     for name in host.names(FOLDER):
         path = f"{FOLDER}/{name}"
-        masked = host.link(f"{UNITS[0]}/{ASKED}{name}.service") == "/dev/null"
+        masked = mask_of(host, f"{ASKED}{name}.service", UNITS) is not None
         text = host.read_text(path) if name.startswith(BUS) and not masked and host.is_file(path) else ""
         if text:
             yield name[len(BUS) :], Assigned(text.rstrip("\n"), path)

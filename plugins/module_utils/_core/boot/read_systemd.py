@@ -11,6 +11,7 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Coldplug, Listed, LoadList, Reason
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import systemd_version
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import mask_of
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Step
@@ -38,10 +39,12 @@ def steps(tree: FileTree, cmdline: Cmdline, source: str, in_initrd: bool) -> tup
     off = _masked(tree, cmdline, in_initrd)
     loading = None if LIST_UNIT in off else _load_list(tree, cmdline, source, in_initrd)
     coldplug = None if off.intersection(UDEV_UNITS) else Coldplug()
+    order, doubts = _order(
+        tree, [unit for unit in (LIST_UNIT, *UDEV_UNITS) if unit not in off and (loading is not None or unit != LIST_UNIT)]
+    )
     if loading is None or coldplug is None:
         works = tuple(work for work in (loading, coldplug) if work is not None)
-        return ((works,) if works else ()), ()
-    order, doubts = _order(tree)
+        return ((works,) if works else ()), doubts
     if order == FIRST:
         return ((loading,), (coldplug,)), doubts
     if order == LAST:
@@ -56,17 +59,17 @@ def why_no_coldplug(tree: FileTree, cmdline: Cmdline, source: str, in_initrd: bo
     if unit is None:
         return None
     said = f"masks {unit}, without which no driver is loaded for a device"
-    link = f"{UNITS[0]}/{unit}"
-    if tree.link(link) == "/dev/null":
-        return Reason(tree.shown(link), said)
+    mask = mask_of(tree, unit, UNITS)
+    if mask is not None:
+        return Reason(tree.shown(mask), said)
     return Reason(source, f"{cmdline.last('rd.systemd.mask' if in_initrd else 'systemd.mask')} {said}")
 
 
 def why_no_lists(tree: FileTree, cmdline: Cmdline, source: str) -> str | None:
     """What masks the root's systemd-modules-load; None if it runs."""
-    link = f"{UNITS[0]}/{LIST_UNIT}"
-    if tree.link(link) == "/dev/null":
-        return tree.shown(link)
+    mask = mask_of(tree, LIST_UNIT, UNITS)
+    if mask is not None:
+        return tree.shown(mask)
     return f"{source}: {cmdline.last('systemd.mask')}" if LIST_UNIT in _masked(tree, cmdline, in_initrd=False) else None
 
 
@@ -115,17 +118,17 @@ def _from_files(tree: FileTree) -> t.Iterator[Listed]:
 def _masked(tree: FileTree, cmdline: Cmdline, in_initrd: bool) -> frozenset[str]:
     """The masked units: linked to /dev/null, or in `systemd.mask=` (systemd-debug-generator)."""
     units = (LIST_UNIT, *UDEV_UNITS)
-    linked = [unit for unit in units if tree.link(f"{UNITS[0]}/{unit}") == "/dev/null"]
+    linked = [unit for unit in units if mask_of(tree, unit, UNITS) is not None]
     if not any(tree.exists(f"{home}/{DEBUG_GENERATOR}") for home in ("/usr/lib", "/lib")):
         return frozenset(linked)
     given = cmdline.values("rd.systemd.mask" if in_initrd else "systemd.mask")
     return frozenset((*linked, *(unit if "." in unit else f"{unit}.service" for unit in given)))
 
 
-def _order(tree: FileTree) -> tuple[str | None, tuple[str, ...]]:
-    """Which comes first, if the units were ordered by the administrator; and doubts because of changed units."""
+def _order(tree: FileTree, units: t.Sequence[str]) -> tuple[str | None, tuple[str, ...]]:
+    """Which comes first, if the units were ordered by the administrator; and doubts because of changes to these units."""
     order, doubts = None, []
-    for unit in (LIST_UNIT, *UDEV_UNITS):
+    for unit in units:
         for path, text in _changes(tree, unit):
             # The trigger unit ends when the events are sent: only the settle unit waits for the modules that they load.
             if unit == LIST_UNIT and SETTLE_UNIT in _named(text, "After") & _named(text, "(?:Wants|Requires)"):

@@ -8,6 +8,7 @@ import dataclasses
 import re
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.kernel_programs import HARMLESS, PROGRAMS
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.programs import EVENT_DEVICE, Judge
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.read import judge_unit
 
@@ -57,6 +58,7 @@ def _asking(rules: Rules, unit: str) -> str:
         if key.name == "ENV" and key.attribute == "SYSTEMD_WANTS" and not key.is_match
         for name in key.value.split()
     ]
+    asking += [(place, name) for value, place in rules.files.from_hwdb.get("SYSTEMD_WANTS", ()) for name in value.split()]
     fixed = ((place, re.split(r"[$%]", name)[0]) for place, name in asking)
     return next((place for place, start in fixed if unit.startswith(start)), asking[0][0] if asking else unit)
 
@@ -71,6 +73,8 @@ def _bounded(one: Influence, addresses: frozenset[str] | None) -> Influence:
 def _runs_program(key: Key) -> bool:
     if key.name == "RUN":
         return key.attribute != "builtin"
+    if key.name == "SYSCTL":
+        return not key.is_match and (key.attribute or "").replace("/", ".") in PROGRAMS and key.value not in HARMLESS
     return key.name == "PROGRAM" or (key.name == "IMPORT" and key.attribute == "program")
 
 

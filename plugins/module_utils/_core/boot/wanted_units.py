@@ -23,9 +23,10 @@ MOST_DEVICES = 4096
 
 def wanted_units(rules: Rules, release: str, cmdline: Cmdline, inventory: Inventory) -> dict[str, frozenset[str] | None]:
     """By unit, the addresses of the functions that it is started for; None if devices of other buses have it started."""
+    from_hwdb = {unit: None for value, _place in rules.files.from_hwdb.get(WANTS, ()) for unit in value.split()}
     asking = {rule.path for rule in rules.rules if _asks(rule)}
     if not asking:
-        return {}
+        return dict(from_hwdb)
     others = {device.address: device for device in inventory.devices[:MOST_DEVICES]}
     around = Surroundings(release, cmdline, rules.files, others, complete=rules.complete)
     kept = tuple(rule for rule in rules.rules if rule.path in asking or _sets(rule))
@@ -40,6 +41,7 @@ def wanted_units(rules: Rules, release: str, cmdline: Cmdline, inventory: Invent
     )
     for unit in _units(Evaluation(foreign, around, of_subsystem(None), ADD)):
         found[unit] = None
+    found.update(from_hwdb)
     return {unit: None if addresses is None else frozenset(addresses) for unit, addresses in found.items()}
 
 

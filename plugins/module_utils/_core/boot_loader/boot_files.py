@@ -36,11 +36,10 @@ class BootFiles:
 
     def text(self, place: str) -> str | None:
         """The text of a file, by the host's path; None if it cannot be read, or is too long to be a configuration."""
-        status = self.host.stat(place)
-        if status is None or status.st_size > LONGEST or not self.host.is_file(place):
+        if not self.host.is_file(place):
             return None
         try:
-            return self.host.read_text(place)
+            return self.host.read_bytes(place, LONGEST).decode("utf-8", "surrogateescape")
         except HostError:
             return None
 

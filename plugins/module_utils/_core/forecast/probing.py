@@ -314,6 +314,8 @@ class Modprobe:
                 ran.influences += self._noticed(line, module)
                 return None, False
             status = step.succeeds if not step.names else self._run_modprobe(step, module, ran)
+            if step.ends:
+                break
         if module not in ran.inserted:
             return said(line), not status
         if off_word.is_install_command(line.arguments[1], module) and off_word.is_heard_by_shell(self._boot.cmdline):

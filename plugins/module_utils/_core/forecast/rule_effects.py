@@ -98,6 +98,9 @@ class RuleEffects:
         elif key.name == "SYSCTL":
             if key.attribute in NO_MODULES and done.value != "0":
                 yield self._unclear(done, frozenset(("override",)), "may forbid to load modules", None, drivers=NOBODY)
+            elif key.value in self._programs:
+                # The kernel runs it from then on.
+                yield from (Noticed(_about_event(one)) for one in self._programs[key.value])
         elif key.name in ("RUN", "IMPORT", "PROGRAM"):
             if key.is_builtin:
                 yield from self._builtin(done, modalias)

@@ -28,6 +28,7 @@ def rows(host: Host, path: str, query: str, most: int) -> list[tuple[t.Any, ...]
     status = None if sqlite3 is None or not host.is_file(path) else host.stat(path)
     if status is None or status.st_size > LARGEST:
         return None
+    host.note_whole(path)
     try:
         connection = sqlite3.connect(f"file:{quote(host.path(path))}?mode=ro&immutable=1", uri=True)
     except (sqlite3.Error, HostError):

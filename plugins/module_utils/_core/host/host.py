@@ -355,6 +355,14 @@ class Host(Root):
         """The kernel's name of this machine's architecture, as `uname -m` says it."""
         return os.uname().machine
 
+    # -- for a host that keeps what is read
+
+    def note_image(self, path: str, modules: t.Collection[str] = ()) -> None:
+        """That a file is read as an initramfs, of which the contents of these modules are compared."""
+
+    def note_whole(self, path: str) -> None:
+        """That a file is read by others than this class."""
+
     # -- commands
 
     def run(

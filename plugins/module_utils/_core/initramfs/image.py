@@ -71,6 +71,8 @@ class Image:
         Raises CorruptFileError if it is corrupt, HostError if this host lacks what is needed to read it.
         """
         tree = _Tree(frozenset(fingerprint))
+        for one in (path, *more):
+            host.note_image(one, fingerprint)
         boot_config = [_read_file(host, one, tree) for one in (path, *more)][-1]
         name = joined(path, more)
         nested = next((found for found in NESTED if found in tree.names), None)
@@ -109,7 +111,7 @@ class _Tree:
     def __init__(self, fingerprint: frozenset[str]) -> None:
         self.names: set[str] = set()
         self.links: dict[str, str] = {}
-        self._contents: dict[str, bytes] = {}
+        self.contents: dict[str, bytes] = {}
         self._fingerprint = fingerprint
         self._left = LARGEST_KEPT_IN_ALL
 
@@ -123,7 +125,7 @@ class _Tree:
             self.names.add(member.name)
             # What comes later replaces what is there.
             self.links.pop(member.name, None)
-            self._contents.pop(member.name, None)
+            self.contents.pop(member.name, None)
             if member.is_link:
                 target = self._content(reader, min(member.size, LONGEST_LINK)).rstrip(b"\0")
                 self.links[member.name] = target.decode("utf-8", "surrogateescape")
@@ -139,7 +141,7 @@ class _Tree:
         kept += waiting.pop(member.inode, []) if member.links > 1 else []
         if kept:
             content = self._content(reader, member.size)
-            self._contents.update((name, content) for name in kept)
+            self.contents.update((name, content) for name in kept)
 
     def _is_kept(self, member: Member) -> bool:
         if module_name(member.name) in self._fingerprint:
@@ -165,7 +167,7 @@ class _Tree:
     def image(self, host: Host, path: str, release: str) -> Image:
         real = {name: resolved(name, self.links, follow_last=False) for name in self.names}
         modules = _modules(real.values(), release)
-        contents = {real[name]: content for name, content in self._contents.items()}
+        contents = {real[name]: content for name, content in self.contents.items()}
         chosen = {name: contents[place] for name, place in modules.items() if name in self._fingerprint and place in contents}
         return Image(
             path=path,
@@ -176,6 +178,22 @@ class _Tree:
             modules=modules,
             fingerprints={name: Fingerprint.of(host, content, modules[name]) for name, content in chosen.items()},
         )
+
+
+class Kept(t.NamedTuple):
+    """Of one file, what `Image.read()` keeps: the names as they are written, and the contents of those that matter."""
+
+    names: t.Collection[str]
+    links: t.Mapping[str, str]
+    contents: t.Mapping[str, bytes]
+    boot_config: str
+
+
+def kept_of(host: Host, path: str, fingerprint: t.Collection[str]) -> Kept:
+    """What is kept of one image file; ``fingerprint`` as in `Image.read()`, which raises the same."""
+    tree = _Tree(frozenset(fingerprint))
+    boot_config = _read_file(host, path, tree)
+    return Kept(tree.names, tree.links, tree.contents, boot_config)
 
 
 def joined(path: str, more: t.Sequence[str]) -> str:

@@ -36,6 +36,7 @@ def opened(host: Host, path: str) -> t.Iterator[tuple[t.BinaryIO, str]]:
 
     Raises HostError if the file cannot be opened, CorruptFileError if it is a program without an initramfs.
     """
+    host.note_image(path)
     with host.open(path, LARGEST_STREAM) as file:
         offset, size = 0, file.seek(0, io.SEEK_END)
         whole = size

@@ -195,11 +195,10 @@ class Elf:
         for table in self.sections:
             if table.name == ".symtab":
                 names = self._section(table.link).start
-                symbol = struct.Struct(self._symbol)
-                rows = list(self._rows(table, symbol))
+                rows = list(self._rows(table, struct.Struct(self._symbol)))
                 # Names may share their ends in the table of strings.
                 called = set(_occurrences(self.section_content(table.link), name.encode() + b"\0"))
-                wanted = next((self._place_of(row) for row in rows if row[0] in called and self._is_called(names + row[0], name)), None)
+                wanted = next((self._place_of(row) for row in rows if row[0] in called), None)
                 same = (row for row in rows if row[0] and wanted is not None and self._place_of(row) == wanted)
                 texts = (_string(self.data, names + row[0]) for row in same)
                 return next((text for text in texts if not text.startswith(MAPPING)), None)
@@ -211,9 +210,6 @@ class Elf:
         if count > MOST_ROWS:
             raise NotElfError(f"{table.name} has more than {MOST_ROWS} entries")
         return row.iter_unpack(self.data[table.start : table.start + count * row.size])
-
-    def _is_called(self, at: int, name: str) -> bool:
-        return self.data.startswith(name.encode() + b"\0", at)
 
     def _place_of(self, row: tuple[t.Any, ...]) -> tuple[int, int] | None:
         """Section and value of a symbol; None if it is not defined in the file."""

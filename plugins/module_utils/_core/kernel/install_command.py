@@ -39,6 +39,8 @@ class Step:
     succeeds: bool = True
     is_known: bool = True
     """False if what it does cannot be determined."""
+    ends: bool = False
+    """Whether the shell ends with it."""
 
     def runs(self, before: bool) -> bool:
         """Whether the shell comes to it, by how the command before it ended."""
@@ -59,6 +61,8 @@ def loads_nothing(line: Directive, module: str) -> bool:
         if step.runs(status):
             if step.names or not step.is_known:
                 return False
+            if step.ends:
+                break
             status = step.succeeds
     return True
 
@@ -76,9 +80,10 @@ def parse(text: str, module: str, depth: int = 0) -> Command:
         found = _inner(part, module, depth) if _is_shell(part) else _one(link, part, module)
         if found is None or (len(found) > 1 and len(parts) > 1):
             found = (Step(link, is_known=False),)
-        steps += (dataclasses.replace(step, link=step.link or link) for step in found)
-        if part[0] == "exit" and link not in ("&&", "||"):
-            break
+        # What ends a shell within this one does not end this one.
+        steps += (
+            dataclasses.replace(step, link=step.link or link, ends=step.ends and not (_is_shell(part) and parts[1:])) for step in found
+        )
     return tuple(steps)
 
 
@@ -138,9 +143,10 @@ def _inner(part: t.Sequence[str], module: str, depth: int) -> Command:
 def _one(link: str, part: t.Sequence[str], module: str) -> Command:
     program, words = part[0], list(part[1:])
     if program == "exec" and words:
-        return _one(link, words, module)
+        found = _one(link, words, module)
+        return None if found is None else tuple(dataclasses.replace(step, ends=True) for step in found)
     if program == "exit":
-        return (Step(link, succeeds=not words or words[0] == "0"),)
+        return (Step(link, succeeds=not words or words[0] == "0", ends=True),)
     nothing = NOTHING.fullmatch(program)
     if nothing is not None:
         return (Step(link, succeeds=nothing[1] != "false"),)

@@ -87,7 +87,7 @@ def _with_modeset(effect: str) -> Rule:
     """Off with `modeset=0`, and with `nomodeset` unless `modeset` is given."""
 
     def rule(setting: Setting) -> Refusal | None:
-        if "modeset" in setting.values and setting.number("modeset", -1) == 0:
+        if setting.number("modeset", -1) == 0:
             return setting.because("modeset", effect)
         if setting.nomodeset is not None and setting.number("modeset", -1) == -1:
             return Refusal(setting.nomodeset, f"nomodeset: {effect} ({setting.module})", loads=effect == NO_DRIVER)

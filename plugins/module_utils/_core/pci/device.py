@@ -75,6 +75,12 @@ class Device:
         return self.class_code >> 8 in BRIDGES
 
     @property
+    def parent(self) -> str | None:
+        """The bridge that the function is directly below; None on a root bus, or if that is unknown."""
+        above = (self.path or "").rpartition("/")[0].rpartition("/")[2]
+        return above if ADDRESS.fullmatch(above) else None
+
+    @property
     def is_virtual(self) -> bool:
         return self.physical_function is not None
 

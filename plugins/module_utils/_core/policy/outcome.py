@@ -27,6 +27,7 @@ if t.TYPE_CHECKING:
 
 LONGEST_REASON = 3
 """How many of the deciding facts a sentence names."""
+CERTAIN_ADVICE = "Take away what stands in the way, or accept that the next boot is not certain: require_certain: false."
 IOMMU_ADVICE = "Switch the IOMMU on, in the firmware and on the kernel's command line."
 
 
@@ -87,16 +88,20 @@ def outcomes(decisions: t.Sequence[Decision], boots: t.Sequence[Boot], facts: Po
     return tuple(found)
 
 
-def check(plan: PolicyPlan, boots: t.Sequence[Boot], facts: PolicyFacts) -> tuple[str, ...]:
+def check(plan: PolicyPlan, boots: t.Sequence[Boot], facts: PolicyFacts, require_certain: bool = False) -> tuple[str, ...]:
     """What the user should know.  Raises HostError where a claimed driver will not win, or only by chance.
 
-    ``boots`` are those of the host with the plan's files in place of the present ones.
+    ``boots`` are those of the host with the plan's files in place of the present ones.  With ``require_certain`` what would be a
+    warning about a device that another driver may have at the next boot is an error.
     """
     found = outcomes(plan.decisions, boots, facts)
     lost = [outcome for outcome in found if _is_lost(outcome, plan, facts)]
     if lost:
         raise _refusal(lost, plan, facts)
-    return tuple(dict.fromkeys((*_built_in(found), *_unclear(found), *_overruled(plan, boots, facts))))
+    unsure = (*_built_in(found), *_unclear(found))
+    if unsure and require_certain:
+        raise HostError(unsure[0], CERTAIN_ADVICE)
+    return tuple(dict.fromkeys((*unsure, *_overruled(plan, boots, facts))))
 
 
 def _without_doubts(boot: Boot) -> Boot:

@@ -21,7 +21,8 @@ class PolicyRequest:
     """The policy ``name`` for these claims on these kernels; without ``wanted`` it is to be removed.
 
     ``strategy`` is that of claims which name none.  With ``whole_groups`` the other devices of a claimed one's IOMMU group
-    come along.  ``natives`` take the place of those that are found.  ``pending`` are modules that another task installs.
+    come along.  ``natives`` take the place of those that are found.  ``pending`` are modules that another task installs.  With
+    ``require_certain`` a policy is refused of which it cannot be determined whether it wins.
     """
 
     name: str = DEFAULT_NAME
@@ -32,4 +33,5 @@ class PolicyRequest:
     whole_groups: bool = True
     natives: tuple[str, ...] = ()
     allow_shared_native: bool = False
+    require_certain: bool = False
     pending: tuple[PendingModule, ...] = ()

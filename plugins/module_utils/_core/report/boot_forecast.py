@@ -9,11 +9,13 @@ import functools
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot import read as reading
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot import unread_files
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import CERTAIN, ROOT, UNKNOWN, Winner
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.policy_files import NOTHING_READ, PolicyFiles, read_policy_files
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import next_boot
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.equivalence import DeviceClasses
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.forecast import forecast
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.tolerant_host import TolerantHost
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.findings import find
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.grouping import sentences
@@ -103,12 +105,15 @@ class HostForecast:
         described: bool = False,
     ) -> HostForecast:
         """``cache`` has the contents of images and modules; ``described`` devices are not those of the running kernel."""
-        loader = next_boot.read(host)
-        boots = reading.boots(host, inventory, kernels, running, loader, cache)
+        tolerant = TolerantHost.of(host)
+        loader = next_boot.read(tolerant)
+        boots = reading.boots(tolerant, inventory, kernels, running, loader, cache)
+        boots = unread_files.noticed(boots, tolerant.unread, inventory)
+        files = read_policy_files(tolerant, boots, kernels, inventory)
         if described and all(device.iommu_group is None for device in inventory.devices):
             # A description without IOMMU groups does not mean that there is no IOMMU.
             boots = tuple(dataclasses.replace(boot, has_iommu=None) for boot in boots)
-        found = cls.from_boots(inventory, kernels, boots, loader, read_policy_files(host, boots, kernels, inventory))
+        found = cls.from_boots(inventory, kernels, boots, loader, files)
         sentence = None if described else running_sentence(Cmdline.read(host), boots)
         return found if sentence is None else dataclasses.replace(found, running_warnings=(sentence,))
 

@@ -12,6 +12,7 @@ import operator
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.kernel_cache import read_kernels
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.tolerant_host import TolerantHost
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.build_requirements import headers_package
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import OSRELEASE
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
@@ -105,6 +106,7 @@ class CachedReport:
         cls, host: Host, inventory: Inventory, devices: t.Sequence[Device], described: bool, wanted: Wanted, cache: Cache
     ) -> CachedReport:
         """From the host's files.  ``described`` devices are not those in /sys."""
+        host = TolerantHost.of(host)
         running = host.text_or_none(OSRELEASE)
         kernels = read_kernels(host, cache)
         config = ModprobeConfig.read(host)

@@ -144,6 +144,7 @@ class ShownDevice:
             "bridge": device.is_bridge,
             "boot_vga": device.boot_vga,
             "numa_node": device.numa_node,
+            "parent": device.parent,
             "physical_function": device.physical_function,
             "virtual_functions": list(device.virtual_functions),
             "max_virtual_functions": device.max_virtual_functions,

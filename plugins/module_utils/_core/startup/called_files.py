@@ -9,11 +9,13 @@ import posixpath
 import re
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup import search_places
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.search_places import Places
+
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
     from ansible_collections.vfio.variants.plugins.module_utils._core.startup.shell_text import Line, Variables
 
-PATH = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/libexec")
 # Their content is made while the host runs.
 MADE_AT_RUN_TIME = ("/proc/", "/sys/", "/dev/", "/run/", "/tmp/", "/var/run/")  # noqa: S108 - nothing is written there
 _LEADING = (
@@ -21,6 +23,7 @@ _LEADING = (
     r"|timeout\s+\S+|chroot\s+\S+|flock\s+\S+|nsenter|taskset\s+\S+"
 )
 _INTERPRETERS = r"(?:ba|da|a|z|k)?sh|python[0-9.]*|perl|ruby|lua[0-9.]*|awk|gawk|node|php|tclsh|expect"
+INTERPRETER = re.compile(rf"(?:{_INTERPRETERS}|env|busybox|nft|ip|make|openrc-run|runscript)")
 _WORD = r"(?:\"[^\"\n]*\"|'[^'\n]*'|[^\s;&|()<>`\"'])+"
 _COMMAND = re.compile(
     rf"(?:^|[;&|({{`!]|\$\()\s*(?:(?:{_LEADING})(?:\s+-\S+)*\s+)*(?:[A-Za-z_]\w*=\S*\s+)*(?:(?:{_LEADING})(?:\s+-\S+)*\s+)*({_WORD})"
@@ -37,6 +40,9 @@ _STARTED = re.compile(
 _SERVICE = re.compile(
     r"(?:\bservice\s+([\w@.-]+)\s+(?:re)?start\b|\binvoke-rc\.d\s+([\w@.-]+)\s+(?:re)?start\b|/etc/init\.d/([\w@.-]+)\s+(?:re)?start\b)"
 )
+_SOURCES_VARIABLE = re.compile(
+    r"(?:^|[\s;&|({`])(?:\.|source|(?:ba|da|a|z|k)?sh)\s+[\"']?\$|\bxargs\b.*\bsh\b|-exec(?:dir)?\s+\S*sh\s+\{\}"
+)
 _SHELL_WORDS = frozenset(
     "if then else elif fi for in do done while until case esac function select time echo printf test true false cd exit return set unset"
     " export local declare readonly shift trap read wait kill sleep eval exec umask ulimit type hash getopts break continue cat grep sed"
@@ -48,22 +54,41 @@ _SHELL_WORDS = frozenset(
 
 @dataclasses.dataclass(frozen=True)
 class Called:
-    """A file that a line names.  ``as_text`` if it is read by an interpreter, so that it need not begin with `#!`."""
+    """A file that a line names.  ``as_text`` if it is read by an interpreter, so that it need not begin with `#!`; ``is_one_of_many``
+    if it is a module or lies in a folder, of which a package's need not be read."""
 
     path: str
     line: Line
     as_text: bool = False
+    is_one_of_many: bool = False
 
 
-def called(tree: FileTree, lines: t.Sequence[Line], variables: Variables, folder: str) -> t.Iterator[Called]:
-    """The files that the lines run or source, each once.  ``folder`` is that of the script."""
+def called(tree: FileTree, lines: t.Sequence[Line], everything: t.Sequence[Line], variables: Variables, folder: str) -> t.Iterator[Called]:
+    """The files that the lines run or source, each once.  ``folder`` is that of the script; ``everything`` are all lines of the program."""
     seen: set[str] = set()
+    places = Places.of(tree, everything, variables, folder)
     for line in lines:
-        for word, as_text in _words(line.text):
-            for path in _places(tree, word, variables, folder, as_text):
-                if path not in seen and not path.startswith(MADE_AT_RUN_TIME):
-                    seen.add(path)
-                    yield Called(path, line, as_text)
+        for one in (*_named(tree, line, variables, places), *_among_many(tree, line, lines, variables, places)):
+            if one.path not in seen and not one.path.startswith(MADE_AT_RUN_TIME):
+                seen.add(one.path)
+                yield one
+
+
+def _named(tree: FileTree, line: Line, variables: Variables, places: Places) -> t.Iterator[Called]:
+    for word, as_text in _words(line.text):
+        for path in _places(tree, word, variables, places, as_text):
+            yield Called(path, line, as_text)
+    for path in search_places.makefiles(tree, line, places):
+        yield Called(path, line, True)
+
+
+def _among_many(tree: FileTree, line: Line, lines: t.Sequence[Line], variables: Variables, places: Places) -> t.Iterator[Called]:
+    for path in search_places.files_of_python(tree, line, places):
+        yield Called(path, line, True, True)
+    found = list(search_places.files_of_folders(tree, line, variables, places)) if line.in_shell else []
+    as_text = bool(found) and any(_SOURCES_VARIABLE.search(one.text) for one in lines)
+    for path in found:
+        yield Called(path, line, as_text, True)
 
 
 def with_folder(lines: t.Iterable[Line], folder: str) -> tuple[Line, ...]:
@@ -85,7 +110,7 @@ def _words(text: str) -> t.Iterator[tuple[str, bool]]:
     yield from ((match[0], False) for match in _ABSOLUTE.finditer(text))
 
 
-def _places(tree: FileTree, word: str, variables: Variables, folder: str, as_text: bool) -> t.Iterator[str]:
+def _places(tree: FileTree, word: str, variables: Variables, places: Places, as_text: bool) -> t.Iterator[str]:
     bare = word.strip("\"'")
     if "$" not in bare and "/" not in bare:
         values: t.Iterable[str] = (
@@ -97,9 +122,9 @@ def _places(tree: FileTree, word: str, variables: Variables, folder: str, as_tex
         if value.startswith("/"):
             candidates: t.Iterable[str] = (posixpath.normpath(value),)
         elif "/" in value:
-            candidates = (posixpath.normpath(f"{folder}/{value}"),)
+            candidates = (posixpath.normpath(f"{folder}/{value}") for folder in places.folders)
         else:
-            candidates = (f"{place}/{value}" for place in (*PATH[:6], *((folder,) if as_text else ())))
+            candidates = (f"{place}/{value}" for place in (*(places.folders if as_text else ()), *places.path))
         found = next((path for path in candidates if tree.is_file(path)), None)
         if found is not None:
             yield found

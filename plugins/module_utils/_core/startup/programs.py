@@ -16,7 +16,12 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import actors, script_effects
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup.called_files import called, started_units, with_folder
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.called_files import (
+    INTERPRETER,
+    called,
+    started_units,
+    with_folder,
+)
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.loadable import Loadable
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.ownership import Ownership
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.shell_text import Line, Variables, lines_of, with_environment
@@ -27,8 +32,8 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
     from ansible_collections.vfio.variants.plugins.module_utils._core.startup.called_files import Called
 
-DEEPEST = 4
-MOST_FILES = 64
+DEEPEST = 32
+MOST_FILES = 128
 LARGEST = 512 << 10
 LARGEST_SEARCHED = 16 << 20
 EVENT_DEVICE: t.Final = script_effects.EVENT_DEVICE
@@ -78,13 +83,16 @@ class Judge:
     ownership: Ownership | None = None
     """Which files are as packages brought them; None for what the tree's own databases say."""
 
-    def of(self, command: str, source: str, environment: t.Mapping[str, str] | None = None) -> tuple[Influence, ...]:
-        """As `judge()`."""
-        return _Judgement(self, source, environment).of(command) if command.strip() else ()
+    def of(
+        self, command: str, source: str, environment: t.Mapping[str, str] | None = None, folder: str | None = None
+    ) -> tuple[Influence, ...]:
+        """As `judge()`; ``folder`` is the working directory, if it is known."""
+        return _Judgement(self, source, environment).of(command, folder) if command.strip() else ()
 
     def of_event(self, command: str, source: str) -> tuple[Influence, ...]:
         """What a command does that a udev rule runs, with the variables that udev sets for it."""
         plain = re.sub(r"\$(?:kernel|name)\b", EVENT_DEVICE, command)
+        plain = re.sub(r"\$devpath\b|%p", OF_EVENT["DEVPATH"], re.sub(r"\$sys\b|%S", "/sys", plain))
         return _Judgement(self, source, None, OF_EVENT).of(plain) if command.strip() else ()
 
     def of_file(self, path: str, source: str) -> tuple[Influence, ...]:
@@ -116,12 +124,12 @@ class _Judgement:
         self._files: set[str] = set()
         self._found: list[Influence] = []
 
-    def of(self, command: str) -> tuple[Influence, ...]:
+    def of(self, command: str, folder: str | None = None) -> tuple[Influence, ...]:
         if self._closed:
             command = with_environment(command, self._environment)
         line = Line(self._source, 0, command)
         arguments = [word.strip("\"'") for word in command.split()[1:]]
-        self._add((line,), posixpath.dirname(command.split(maxsplit=1)[0].strip("\"'-@:+!|")) or "/", 0, arguments)
+        self._add((line,), folder or posixpath.dirname(command.split(maxsplit=1)[0].strip("\"'-@:+!|")) or "/", 0, arguments)
         return self._result(arguments)
 
     def of_file(self, path: str) -> tuple[Influence, ...]:
@@ -149,7 +157,7 @@ class _Judgement:
             return
         variables = Variables(self._lines, arguments or (), self._environment)
         acting = [line for line in lines if not line.only_assigns]
-        for one in called(self._tree, acting, variables, folder):
+        for one in called(self._tree, acting, self._lines, variables, folder):
             self._call(one, depth)
         for line in acting:
             scripts = variables.evaluated(line.text) if line.in_shell else ()
@@ -157,7 +165,14 @@ class _Judgement:
                 self._add([dataclasses.replace(line, text=script) for script in scripts], folder, depth + 1)
 
     def _call(self, one: Called, depth: int) -> None:
+        if one.is_one_of_many and self._is_of_packages(self._ownership.resolved(one.path)):
+            return
         self._file(one.path, one.line, one.as_text, depth)
+
+    def _is_of_packages(self, real: str) -> bool:
+        if self._ownership.is_readable:
+            return self._ownership.is_intact(real)
+        return real.startswith(PACKAGED)
 
     def _file(self, path: str, line: Line, as_text: bool, depth: int) -> None:
         real = self._ownership.resolved(path)
@@ -191,8 +206,16 @@ class _Judgement:
                 self._unbounded(f"runs {path}, which is too large to be read")
                 return
             text = content.decode("utf-8", "surrogateescape")
+            self._interpreter(text, depth)
             trusted = not self._ownership.is_readable and real.startswith(PACKAGED)
             self._add(lines_of(text, self._tree.shown(path), intact, trusted), posixpath.dirname(real), depth + 1)
+
+    def _interpreter(self, text: str, depth: int) -> None:
+        """A script is run by what its first line names; those that are known do what the script says."""
+        first = text.partition("\n")[0]
+        words = first[2:].split() if first.startswith("#!") else []
+        if words and words[0].startswith("/") and INTERPRETER.fullmatch(posixpath.basename(words[0])) is None:
+            self._file(words[0], Line(self._source, 0, first[2:]), False, depth)
 
     def _compiled(self, path: str, real: str, content: bytes) -> None:
         if not self._ownership.is_readable and real.startswith(PACKAGED):

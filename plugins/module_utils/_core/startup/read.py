@@ -11,6 +11,7 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import (
     agents,
+    commands_of_daemons,
     credentials,
     early_modules,
     extensions,
@@ -25,7 +26,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.startup import
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.command_line import Words, with_suffix
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.ownership import Ownership
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.programs import Judge
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import UnitFiles
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import FOLDERS, UnitFiles, mask_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.units import StartedUnits
 
 if t.TYPE_CHECKING:
@@ -37,6 +38,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.startup.units import Started
 
 GENERATORS = ("/etc/systemd/system-generators", "/usr/local/lib/systemd/system-generators", "/usr/lib/systemd/system-generators")
+OF_ENVIRONMENT = tuple(folder.replace("system-generators", "system-environment-generators") for folder in GENERATORS)
 BUS_SERVICES = ("/usr/local/share/dbus-1/system-services", "/usr/share/dbus-1/system-services")
 DEBUG_GENERATOR = "systemd-debug-generator"
 RUN_GENERATOR = "systemd-run-generator"
@@ -120,7 +122,7 @@ class _Units:
         return tuple(
             one
             for command in services.commands(unit, self._host, keys)
-            for one in self.judge.of(command.text, command.source, command.environment)
+            for one in self.judge.of(command.text, command.source, command.environment, command.folder)
         )
 
 
@@ -159,9 +161,10 @@ class _Reader:
         yield from credentials.read(self._host, self._judge, self._cmdline, self._source)
         yield from extensions.read(self._host, self._judge, self._is_started)
         yield from self._generators()
+        yield from self._environment_generators()
         yield from self._bus_services()
         if self._runs("systemd-tmpfiles-setup.service") or self._runs("systemd-tmpfiles-setup-dev.service"):
-            yield from tmpfiles.read(self._host, self._inventory)
+            yield from tmpfiles.read(self._host, self._inventory, self._judge.of)
         if self._runs("systemd-sysctl.service"):
             yield from sysctl.read(self._host, self._reads_sysctl_conf(), self._judge.of)
         yield from self._scripts(lambda name: self._units.files.load(f"{name}.service") is None and not self._is_masked(f"{name}.service"))
@@ -201,6 +204,7 @@ class _Reader:
     def _configured(self) -> t.Iterator[Influence]:
         yield from agents.read(self._host, self._inventory, self._judge, self._is_started)
         yield from site_hooks.read(self._host, self._judge, self._is_started)
+        yield from commands_of_daemons.read(self._host, self._judge, [one.unit for one in self._started.found.values()])
 
     # -- units
 
@@ -208,7 +212,7 @@ class _Reader:
         return unit in self._started.found or any(unit in started.unit.names for started in self._started.found.values())
 
     def _is_masked(self, unit: str) -> bool:
-        return unit in self._words.masked or self._host.link(f"/etc/systemd/system/{unit}") == "/dev/null"
+        return unit in self._words.masked or mask_of(self._host, unit, FOLDERS) is not None
 
     def _runs(self, unit: str) -> bool:
         """Whether a unit of systemd's own runs: where it cannot be seen it does, if nothing masks it."""
@@ -233,6 +237,16 @@ class _Reader:
                     yield from generators.judged(self._judge, path)
                 else:
                     yield from self._judge.of(path, path, {})
+
+    def _environment_generators(self) -> t.Iterator[Influence]:
+        """systemd runs them before its first unit (systemd.environment-generator(7))."""
+        seen: set[str] = set()
+        for folder in OF_ENVIRONMENT:
+            for name in self._host.names(folder) if self._host.is_dir(folder) else ():
+                path = f"{folder}/{name}"
+                if name not in seen and schedules.is_executable(self._host, path):
+                    yield from self._judge.of(path, path, {})
+                seen.add(name)
 
     def _bus_services(self) -> t.Iterator[Influence]:
         """Services that D-Bus starts when somebody asks for their names."""

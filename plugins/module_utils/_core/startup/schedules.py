@@ -38,6 +38,8 @@ RC_LOCAL = (
     "/etc/init.d/after.local",
 )
 LARGEST = 256 << 10
+# Its hour is any.
+_WITHIN_THE_HOUR = re.compile(r"\S+\s+(?:\*|\*/1|0-23)\s+\S+\s+\S+\s+\S+$")
 _VARIABLE = re.compile(r"^\s*[A-Za-z_]\w*\s*=")
 
 
@@ -51,7 +53,7 @@ class Job:
 
 
 def at_reboot(host: Host) -> t.Iterator[Job]:
-    """The lines of crontabs that run at the start of cron: `@reboot`, with a user in the tables of the system."""
+    """The lines of crontabs that run at the start of cron, `@reboot`, or within the hour after it; with a user in the system's tables."""
     for folder in SYSTEM_TABLES:
         for path in _files(host, folder):
             yield from _lines(host, path, with_user=True)
@@ -64,8 +66,12 @@ def at_reboot(host: Host) -> t.Iterator[Job]:
 
 def _lines(host: Host, path: str, with_user: bool) -> t.Iterator[Job]:
     for number, line in enumerate(_text(host, path).split("\n"), 1):
-        words = line.split(None, 2 if with_user else 1)
-        if not words or words[0] not in ("@reboot", "%reboot") or _VARIABLE.match(line):
+        if _VARIABLE.match(line) or line.lstrip().startswith("#"):
+            continue
+        times = 1 if line.lstrip().startswith(("@", "%")) else 5
+        fields = line.split(None, times + with_user)
+        words = [" ".join(fields[:times]), *fields[times:]]
+        if not (words[0] in ("@reboot", "%reboot") or _WITHIN_THE_HOUR.match(words[0])):
             continue
         if with_user and len(words) > 2:
             yield Job(words[2], f"{path}:{number}", "" if words[1] == "root" else words[1])

@@ -88,7 +88,7 @@ def of(
 
 _MAY_ACT = re.compile(
     r"driver_override|drivers_|sriov|new_id|remove_id|bind|/re|driverctl|devbind|nodedev|nodeDevice|virsh|\b(?:qm|pvesh|xl|incus|lxc)\b|vgaswitcheroo|acpi"
-    r"|supergfxctl|optimus|prime-select|envycontrol|setpci|kexec|hotplugctl|nvidia-smi|modules_disabled|modprobe|insmod|rmmod|/sys|eval|\||>"
+    r"|supergfxctl|optimus|prime-select|envycontrol|setpci|kexec|hotplugctl|nvidia-smi|modules_disabled|rules\.d|docker|podman|nerdctl|ansible|puppet|salt-call|systemctl|modprobe|insmod|rmmod|/sys|eval|\||>"
 )
 
 
@@ -145,6 +145,9 @@ class _Script:
 
     def _written(self, target: str) -> t.Iterator[Token]:
         """A redirection into a path that variables make."""
+        globbed = tokens.globbed(target)
+        if globbed:
+            yield tokens.Token(target.strip("\"'"), tuple(sorted(globbed)), 0)
         folder, _slash, name = target.strip("\"'").rstrip("/").rpartition("/")
         if "$" not in name and "`" not in name:
             return

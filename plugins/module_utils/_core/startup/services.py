@@ -20,6 +20,7 @@ _PREFIXES = re.compile(r"[-@:+!|]*")
 _SEVERAL = re.compile(r"\s+;\s+")
 _OPEN = ("/run/", "/sys/", "/proc/", "/dev/", "/tmp/", "/var/run/")  # noqa: S108 - nothing is written there
 _MODULE = re.compile(r"CAP_SYS_(?:ADMIN|MODULE|RAWIO)|CAP_DAC_OVERRIDE|^~")
+_ASKS_FOR_ROOT = re.compile(r"(?<![\w.-])(?:sudo|doas|pkexec|run0)\s")
 LARGEST_ENVIRONMENT = 64 << 10
 
 
@@ -30,6 +31,8 @@ class Command:
     text: str
     source: str
     environment: t.Mapping[str, str]
+    folder: str | None = None
+    """Its working directory, if the unit names one."""
 
 
 def commands(unit: Unit, tree: FileTree, wanted: t.Sequence[str] = KEYS) -> tuple[Command, ...]:
@@ -41,14 +44,19 @@ def commands(unit: Unit, tree: FileTree, wanted: t.Sequence[str] = KEYS) -> tupl
     section = {"socket": "Socket", "mount": "Mount", "swap": "Swap"}.get(unit.name.rpartition(".")[2], "Service")
     found: list[Command] = []
     confined = is_confined(unit, section)
+    folder = unit.last(section, "WorkingDirectory") or ""
+    root = (unit.last(section, "RootDirectory") or "").rstrip("/")
     for key in keys:
         for setting in unit.all(section, key):
             for part in _SEVERAL.split(setting.value):
                 prefixes = _PREFIXES.match(part)
                 privileged = prefixes is not None and ("+" in prefixes[0] or "!" in prefixes[0])
                 text = part[prefixes.end() :] if prefixes is not None else part
-                if text.strip() and (privileged or not confined):
-                    found.append(Command(text.strip(), setting.source, environment))
+                if text.strip() and (privileged or not confined or _becomes_root(unit, section, text, tree)):
+                    inside = f"{root}{text.strip()}" if root and tree.is_file(f"{root}{text.split(maxsplit=1)[0]}") else text.strip()
+                    found.append(
+                        Command(inside, setting.source, environment, folder.lstrip("-") if folder.startswith(("/", "-/")) else None)
+                    )
     return tuple(found)
 
 
@@ -56,8 +64,18 @@ def is_confined(unit: Unit, section: str = "Service") -> bool:
     """Whether the unit's processes can neither write to /sys nor load modules."""
     user = unit.last(section, "User")
     capabilities = " ".join(unit.words(section, "AmbientCapabilities"))
-    foreign = (user not in (None, "", "root", "0") or unit.is_true("DynamicUser", section)) and not _MODULE.search(capabilities)
+    foreign = ((user not in (None, "", "root", "0") and "%" not in user) or unit.is_true("DynamicUser", section)) and not _MODULE.search(
+        capabilities
+    )
     return foreign or (unit.is_true("ProtectKernelTunables", section) and unit.is_true("ProtectKernelModules", section))
+
+
+def _becomes_root(unit: Unit, section: str, text: str, tree: FileTree) -> bool:
+    """Whether a command of another user asks a program for root's rights."""
+    if unit.is_true("NoNewPrivileges", section):
+        return False
+    script = (tree.head(text.split(maxsplit=1)[0].strip("\"'"), LARGEST_ENVIRONMENT) or b"").decode("utf-8", "surrogateescape")
+    return _ASKS_FOR_ROOT.search(text) is not None or (script.startswith("#!") and _ASKS_FOR_ROOT.search(script) is not None)
 
 
 def may_run(unit: Unit, tree: FileTree, cmdline: Cmdline | None) -> bool:

@@ -148,6 +148,10 @@ class Variables:
         for line in lines:
             yield from (match[1] for match in call.finditer(line.text) if not match[1].startswith("("))
 
+    def written(self, name: str) -> tuple[str, ...]:
+        """The values that are assigned to a variable, as they are written."""
+        return tuple(self._set.get(name, ()))
+
     def is_known(self, text: str) -> bool:
         """Whether everything in a text comes from words that are written down, and not from what is found while it runs."""
         return self._is_known(text, frozenset())

@@ -9,6 +9,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pattern import matches
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.kernel_programs import HARMLESS, PROGRAMS
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.tmpfiles import files
 
 if t.TYPE_CHECKING:
@@ -17,7 +18,6 @@ if t.TYPE_CHECKING:
 ALSO = "/etc/sysctl.conf"
 LARGEST = 256 << 10
 _LINE = re.compile(r"^\s*-?\s*([^#;=\s][^=\s]*)\s*=\s*(.*?)\s*$")
-_HARMLESS = ("", "/sbin/modprobe", "/usr/sbin/modprobe", "/bin/true", "/usr/bin/true", "/bin/false", "/usr/bin/false")
 Program = t.Callable[[str, str], t.Sequence[Influence]]
 
 
@@ -41,7 +41,7 @@ def of_text(text: str, shown: str, judged: Program) -> t.Iterator[Influence]:
         source = f"{shown}:{number}"
         if _is(key, "kernel.modules_disabled") and value not in ("0", ""):
             yield Influence(source, "makes the kernel refuse every further module", frozenset(("lock",)))
-        elif _is(key, "kernel.modprobe") and value not in _HARMLESS:
+        elif any(_is(key, name) for name in PROGRAMS) and value not in HARMLESS:
             yield from judged(value, source)
 
 

@@ -11,6 +11,8 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pattern import matches
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import bounds, tokens
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.actors import UNBOUNDED
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.kernel_programs import HARMLESS
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
@@ -19,6 +21,10 @@ if t.TYPE_CHECKING:
 FOLDERS = ("/etc/{0}", "/usr/local/lib/{0}", "/usr/lib/{0}", "/lib/{0}")
 LARGEST = 256 << 10
 _WRITE_TYPES = frozenset("wfFcbLC")
+_RUN_BY_KERNEL = re.compile(r"/proc/sys/kernel/(?:modprobe|hotplug)|/sys/kernel/uevent_helper")
+# udev and kmod read these again.
+_CONFIGURES = re.compile(r"/(?:run|etc|lib|usr/lib|usr/local/lib)/(?:udev/rules\.d|modprobe\.d)/[^/]+$")
+Program = t.Callable[[str, str], t.Sequence[Influence]]
 _ADDRESS_PART = re.compile(r"[0-9a-fA-F*?\[\]:!.-]*[:*?][0-9a-fA-F*?\[\]:!.-]*")
 
 
@@ -33,19 +39,24 @@ def files(tree: FileTree, folder: str, suffix: str = ".conf") -> tuple[str, ...]
     return tuple(chosen[name] for name in sorted(chosen) if tree.link(chosen[name]) != "/dev/null")
 
 
-def read(tree: FileTree, inventory: Inventory | None) -> t.Iterator[Influence]:
-    """What the lines of tmpfiles.d do to drivers."""
+def read(tree: FileTree, inventory: Inventory | None, judged: Program | None = None) -> t.Iterator[Influence]:
+    """What the lines of tmpfiles.d do to drivers; ``judged`` judges a program by command and source."""
     for path in files(tree, "tmpfiles.d"):
         content = tree.head(path, LARGEST) or b""
-        yield from of_text(content.decode("utf-8", "surrogateescape"), tree.shown(path), inventory)
+        yield from of_text(content.decode("utf-8", "surrogateescape"), tree.shown(path), inventory, judged)
 
 
-def of_text(text: str, source: str, inventory: Inventory | None) -> t.Iterator[Influence]:
+def of_text(text: str, source: str, inventory: Inventory | None, judged: Program | None = None) -> t.Iterator[Influence]:
     """What such lines do, wherever they are from."""
     for number, line in enumerate(text.split("\n"), 1):
         words = _fields(line)
-        if len(words) > 1 and words[0][:1] in _WRITE_TYPES and words[1].startswith(("/sys/", "/proc/")):
+        if len(words) < 2 or words[0][:1] not in _WRITE_TYPES:
+            continue
+        if words[1].startswith(("/sys/", "/proc/")):
             yield from _line(words, f"{source}:{number}", inventory)
+            yield from _program(words, f"{source}:{number}", judged)
+        elif _CONFIGURES.match(words[1]):
+            yield Influence(f"{source}:{number}", f"makes {words[1]}", UNBOUNDED)
 
 
 def _fields(line: str) -> list[str]:
@@ -80,6 +91,16 @@ def _line(words: t.Sequence[str], source: str, inventory: Inventory | None) -> t
     yield Influence(
         source, f"writes to {path}", acts, _reached(path, text, acts, inventory), None, None if drivers is None else frozenset(drivers)
     )
+
+
+def _program(words: t.Sequence[str], source: str, judged: Program | None) -> t.Iterator[Influence]:
+    """A program that the kernel runs from then on."""
+    argument = words[6].strip() if len(words) > 6 else ""
+    if _RUN_BY_KERNEL.fullmatch(words[1]) and argument not in HARMLESS:
+        if judged is None:
+            yield Influence(source, f"has the kernel run {argument}", UNBOUNDED)
+        else:
+            yield from judged(argument, source)
 
 
 def _reached(path: str, text: str, acts: frozenset[t.Any], inventory: Inventory | None) -> frozenset[str] | None:

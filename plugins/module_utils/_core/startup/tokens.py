@@ -8,6 +8,8 @@ import dataclasses
 import re
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pattern import matches
+
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Act
 
@@ -26,11 +28,17 @@ _ATTRIBUTES: t.Final[tuple[tuple[str, tuple[Act, ...]], ...]] = (
 )
 _ATTRIBUTE = re.compile("|".join(rf"(?P<a{index}>(?<![\w.-]){name}(?![\w./-]))" for index, (name, _acts) in enumerate(_ATTRIBUTES)))
 _ALL: t.Final[tuple[Act, ...]] = ("override", "unbind", "bind", "new_id", "remove")
+# Containers that get at sysfs or at the kernel's modules.
+_PRIVILEGED = (
+    r"\b(?:docker|podman|nerdctl)\b[^\n;|&]*\s(?:run|create)\b[^\n;|&]*"
+    r"(?:--privileged\b|[\s:=]/sys\b|--cap-add[=\s]\S*(?:ALL|SYS_ADMIN|SYS_MODULE|SYS_RAWIO))"
+)
 # Programs, by the words that make them act.
 _PROGRAMS: t.Final[tuple[tuple[str, tuple[Act, ...]], ...]] = (
     (r"\bdriverctl\b[^\n;|&]*\b(?:un)?set-override\b", ("override", "unbind", "bind", "new_id")),
     (r"\bdriverctl\b[^\n;|&]*\bload-override\b", ("override", "unbind", "bind", "new_id")),
-    (r"\bdpdk[-_]devbind(?:\.py)?\b[^\n;|&]*\s(?:-b|-u|--bind|--unbind)\b", ("override", "unbind", "bind", "new_id")),
+    # Since Linux 3.15 it writes an override, and no ID.
+    (r"\bdpdk[-_]devbind(?:\.py)?\b[^\n;|&]*\s(?:-b|-u|--bind|--unbind)\b", ("override", "unbind", "bind")),
     (r"\bdpdk[-_]nic[-_]bind(?:\.py)?\b[^\n;|&]*\s(?:-b|-u|--bind|--unbind)\b", ("override", "unbind", "bind", "new_id")),
     (r"\bnodedev-(?:detach|dettach|reattach|reset)\b|\bnodeDevice(?:Detach|Dettach|ReAttach)|\.(?:dettach|reAttach|detachFlags)\(", _ALL),
     (r"\bvirsh(?=\s)[^\n;|&]*\s(?:start|create|restore|attach-device|attach-interface)\b", _ALL),
@@ -42,7 +50,15 @@ _PROGRAMS: t.Final[tuple[tuple[str, tuple[Act, ...]], ...]] = (
     ),
     (r"\bsetpci\b[^\n;|&]*=", ("remove",)),
     (r"\bvfio-pci-bind(?:\.sh)?\s|(?<![\w-])devbind(?:\.py|\.sh)?\s", _ALL),
-    (r"\bkexec\b[^\n;|&]*\s(?:-e|--exec)\b", _ALL),
+    (r"\bkexec\b[^\n;|&]*\s(?:-e|--exec)\b|\bsystemctl\b[^\n;|&]*\s(?:kexec|soft-reboot)\b", _ALL),
+    # What they do is decided in files that are not scripts, or by somebody else.
+    (r"\bansible-(?:pull|playbook)\s|\bpuppet\s+apply\b|\bsalt-call\s", _ALL),
+    (_PRIVILEGED, _ALL),
+    # udev and kmod read these again.
+    (
+        r"(?:>>?|\b(?:tee|cp|mv|ln|install|rsync|rm)\b)[^\n;|&]*\s*[\"']?/(?:run|etc|lib|usr/lib|usr/local/lib)/(?:udev/rules|modprobe)\.d/",
+        _ALL,
+    ),
     (r"\bsysctl\b[^\n;|&]*\bkernel[./]modules_disabled\s*=\s*[\"']?[^0\s\"']", ("lock",)),
     (r"\bhotplugctl\b|\bnvidia-smi\b[^\n;|&]*\bdrain\b", ("remove",)),
 )
@@ -67,7 +83,20 @@ DEVICE_ID = re.compile(r"(?<![\w:.-])(?:0x)?([0-9a-fA-F]{4})[\s:]+(?:0x)?([0-9a-
 
 
 # Names of attributes that programs have, too.
+_NAMES = (
+    *("driver_override", "drivers_probe", "drivers_autoprobe", "sriov_drivers_autoprobe", "sriov_numvfs", "new_id", "remove_id"),
+    *("bind", "unbind", "remove", "rescan", "reset"),
+)
 _PLAIN_WORDS = ("bind", "unbind", "remove", "rescan", "reset", "reset_method")
+
+
+def globbed(target: str) -> frozenset[Act]:
+    """What a redirection does into a path whose last part is a pattern."""
+    folder, _slash, name = target.strip("\"'").rpartition("/")
+    if not re.search(r"[*?\[]", name) or not re.search(r"/sys/|\$", folder):
+        return frozenset()
+    named = [one for one in _NAMES if matches(one, name)]
+    return frozenset(act for one in named for token in acting(f"> /sys/bus/{one}") for act in token.acts)
 
 
 def _is_attribute(before: str, line: str) -> bool:

@@ -113,7 +113,7 @@ class UnitFiles:
             if path is None:
                 return None
             target = self._tree.link(path)
-            if target == MASK or (target is not None and self._tree.link(posixpath.join(posixpath.dirname(path), target)) == MASK):
+            if is_mask(self._tree, path) or (target is not None and is_mask(self._tree, posixpath.join(posixpath.dirname(path), target))):
                 return None
             alias = posixpath.basename(target) if target is not None else base
             if alias in (base, _template(base)) or not alias.endswith(KINDS):
@@ -149,7 +149,7 @@ class UnitFiles:
 
     def is_mask(self, path: str) -> bool:
         """Whether what is there masks a unit: a link to /dev/null, or an empty file."""
-        return self._tree.link(path) == MASK or (self._tree.is_file(path) and not self._tree.head(path, 1))
+        return is_mask(self._tree, path)
 
     def _path(self, name: str) -> str | None:
         return next(iter(self.paths(name)), None)
@@ -164,7 +164,23 @@ class UnitFiles:
                     for file in self._tree.names(f"{folder}/{base}.d"):
                         if file.endswith(".conf"):
                             chosen.setdefault(file, f"{folder}/{base}.d/{file}")
-        yield from (chosen[file] for file in sorted(chosen)[:MOST_DROP_INS] if self._tree.link(chosen[file]) != MASK)
+        yield from (chosen[file] for file in sorted(chosen)[:MOST_DROP_INS] if not is_mask(self._tree, chosen[file]))
+
+
+def is_mask(tree: FileTree, path: str) -> bool:
+    """Whether a unit's file masks it: a link to /dev/null, in whatever words, or an empty file."""
+    target = tree.link(path)
+    if target is not None and posixpath.normpath(posixpath.join(posixpath.dirname(path), target)) == MASK:
+        return True
+    return tree.is_file(path) and tree.head(path, 1) == b""
+
+
+def mask_of(tree: FileTree, unit: str, folders: t.Sequence[str]) -> str | None:
+    """What masks a unit in these folders, of which the first that has the unit counts; None if nothing does."""
+    path = next(
+        (f"{folder}/{unit}" for folder in folders if tree.link(f"{folder}/{unit}") is not None or tree.exists(f"{folder}/{unit}")), None
+    )
+    return path if path is not None and is_mask(tree, path) else None
 
 
 def parsed(text: str, shown: str, name: str) -> t.Iterator[Setting]:

@@ -64,7 +64,7 @@ def property_of(name: str, subject: Subject, around: Surroundings, state: State)
         return state.action
     if name in state.properties:
         return state.properties[name]
-    if name in UNKNOWN_PROPERTIES:
+    if name in UNKNOWN_PROPERTIES or name in around.files.from_hwdb:
         return None
     value = subject.property(name)
     if value != "" or subject.device is None:

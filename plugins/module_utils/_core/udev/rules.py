@@ -98,9 +98,6 @@ class Rules:
         """Those of the rules that are kept."""
         return dataclasses.replace(self, rules=tuple(rule for rule in self.rules if kept(rule)))
 
-    def also(self, more: t.Iterable[Rule]) -> Rules:
-        return dataclasses.replace(self, rules=(*self.rules, *more))
-
     def overrides(self, device: Device, release: str | None = None, cmdline: Cmdline | None = None) -> tuple[Override, ...]:
         """The overrides that the rules set for a function, in order: the last certain one counts."""
         matching = self.matching(device, release, cmdline=cmdline)
@@ -151,7 +148,10 @@ def _by_name(tree: FileTree, directories: t.Sequence[str]) -> tuple[str, ...]:
 
 def _content(tree: FileTree, path: str) -> bytes:
     content = tree.read_bytes(path)
-    return content if len(content) <= LARGEST else b""
+    if len(content) > LARGEST:
+        # Whoever notes what was not read, notes it here.
+        tree.head(path, LARGEST)
+    return content[:LARGEST]
 
 
 def _asked_words(files: t.Iterable[t.Sequence[Rule]]) -> tuple[bytes, ...]:

@@ -11,6 +11,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import name_and_value
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev import hwdb
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
@@ -20,7 +21,6 @@ if t.TYPE_CHECKING:
 
 CHANGING = ("/dev", "/proc", "/run", "/sys", "/tmp", "/var/run")  # noqa: S108 - never opened
 """Folders whose contents are others after a boot."""
-LARGEST_FILE = 1 << 16
 MOST_FOLDERS = 64
 _FORMAT = re.compile(r"[$%]")
 # architecture_to_string() for what uname says, of those machines that have PCI.
@@ -48,6 +48,8 @@ class Files:
     imported: t.Mapping[str, Properties | None] = dataclasses.field(default_factory=dict)
     """None where there is no such file."""
     architecture: str | None = None
+    from_hwdb: t.Mapping[str, tuple[tuple[str, str], ...]] = dataclasses.field(default_factory=dict)
+    """By the name of a property, the values that the hardware database has for some devices, each with its file and line."""
 
     @classmethod
     def read(cls, tree: FileTree, keys: t.Iterable[Key]) -> Files:
@@ -65,7 +67,7 @@ class Files:
                 folders[folder] = frozenset(tree.names(folder))
             if key.name == "IMPORT" and key.attribute == "file" and not _FORMAT.search(path) and len(imported) < MOST_FOLDERS:
                 imported[path] = _properties_of(tree, path)
-        return cls(folders, imported, architecture)
+        return cls(folders, imported, architecture, hwdb.read(tree))
 
     def has(self, path: str) -> bool | None:
         """Whether a path exists; None if that cannot be determined."""
@@ -82,7 +84,7 @@ def _properties_of(tree: FileTree, path: str) -> Properties | None:
     if not tree.is_file(path):
         return None
     content = tree.read_bytes(path)
-    found = map(_property, content[:LARGEST_FILE].decode("utf-8", "surrogateescape").split("\n"))
+    found = map(_property, content.decode("utf-8", "surrogateescape").split("\n"))
     return tuple(one for one in found if one is not None)
 
 

@@ -37,8 +37,8 @@ class Qemu:
     version: str
     environment: t.Mapping[str, str] = field(default_factory=dict)
 
-    def create_overlay(self, overlay: Path, base: Path) -> None:
-        arguments = ("create", "-q", "-f", "qcow2", "-F", "raw", "-b", str(base), str(overlay))
+    def create_overlay(self, overlay: Path, base: Path, base_format: str = "raw") -> None:
+        arguments = ("create", "-q", "-f", "qcow2", "-F", base_format, "-b", str(base), str(overlay))
         run((*self.disk_tool, *arguments), timeout=60, env=self.environment)
 
 

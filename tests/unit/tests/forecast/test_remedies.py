@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from pathlib import Path
 
 import command
@@ -17,14 +18,20 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.policy import 
 EVERY = 350
 
 
-def run(folder: Path, capsys: pytest.CaptureFixture[str]) -> tuple[int, list[str]]:
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a campaign has found is neither used nor forgotten."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def run(folder: Path, capsys: pytest.CaptureFixture[str], *more: str) -> tuple[int, list[str]]:
     """What is said about a sample of the hosts."""
     corpus = Corpus.known(command.OBSERVED)
     boots = folder / "boots.jsonl"
     records = [corpus.find(case) for case in corpus.cases()[::EVERY]]
     boots.write_text("".join(f"{record.text()}\n" for record in records if record is not None), encoding="utf-8")
     shutil.copy(recorded_hosts.beside(command.OBSERVED), recorded_hosts.beside(boots))
-    return command.main(["--remedies", str(boots), "--jobs", "1"]), capsys.readouterr().out.splitlines()
+    return command.main(["--remedies", str(boots), "--jobs", "1", *more]), capsys.readouterr().out.splitlines()
 
 
 def test_every_change_that_is_suggested_helps_and_harms_no_device(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -32,6 +39,19 @@ def test_every_change_that_is_suggested_helps_and_harms_no_device(tmp_path: Path
     assert status == 0
     assert said[-1].endswith(" passed, 0 failed")
     assert int(said[-1].split()[0]) > 5
+    begun = time.monotonic()
+    assert run(tmp_path, capsys) == (status, said)
+    assert time.monotonic() - begun < 5
+
+
+def test_hosts_that_are_left_are_counted_and_judged_by_the_next_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, said = run(tmp_path, capsys, "--minutes", "0")
+    assert status == 1
+    assert said == [
+        "4 hosts are left for the next run, which goes on where this one ended",
+        "FAILED: no change was suggested at all",
+        "0 passed, 1 failed",
+    ]
 
 
 def test_a_change_that_does_not_help_fails_the_run(

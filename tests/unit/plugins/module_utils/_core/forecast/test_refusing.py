@@ -283,6 +283,20 @@ def test_debian_s_lines_of_nvidia_are_an_alias() -> None:
     assert (missing.driver, missing.certainty) == (None, CERTAIN)
 
 
+@pytest.mark.parametrize(
+    ("command", "driver"),
+    [
+        ("true && exit 0 ; modprobe -i nouveau", None),
+        ("false && exit 0 ; modprobe -i nouveau", "nouveau"),
+        ("exec true ; modprobe -i nouveau", None),
+        ("sh -c 'exit 0' ; modprobe -i nouveau", "nouveau"),
+    ],
+)
+def test_a_shell_that_ends_runs_no_further_command(command: str, driver: str | None) -> None:
+    won = of(boot(rules=COLDPLUG, modprobe=f"install nouveau {command}\n"))
+    assert (won.driver, won.certainty) == (driver, CERTAIN)
+
+
 def test_install_lines_that_ask_for_each_other_come_to_an_end() -> None:
     text = "install nouveau modprobe other\ninstall other modprobe nouveau\n"
     assert of(boot(rules=COLDPLUG, modules={**STOCK, "other": []}, modprobe=text)).driver is None

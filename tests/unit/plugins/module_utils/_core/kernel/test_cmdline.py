@@ -119,6 +119,8 @@ def test_every_initcall_blacklist_counts() -> None:
         ("sysctl.kernel.modules_disabled=1", True),
         ("sysctl/kernel/modules_disabled=1", True),
         ("sysctl.kernel.modules_disabled=0", False),
+        ("x.sysctl.kernel.modules_disabled=1", False),
+        ("sysctl.kernel.modules_disabled=1x", False),
         ("sysctl.kernel.modules_disabled=2", False),
         ("-- sysctl.kernel.modules_disabled=1", False),
         ("kernel.modules_disabled=1", False),

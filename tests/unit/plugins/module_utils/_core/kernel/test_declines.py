@@ -147,6 +147,13 @@ def test_force_probe_asks_for_intels_devices_or_blocks_them(value: str, xe: bool
     assert answer(made("i915", f"force_probe={value}"), "8086:56c0") is (value in ("*",))
 
 
+@pytest.mark.parametrize("module", ["xe", "i915"])
+def test_a_device_that_force_probe_blocks_is_said_to_be_left_with_the_line(module: str) -> None:
+    found = refusal(made(module, "force_probe=!a780"), Match(device(id="8086:a780"), PciDriver(module), frozenset(("xe", "i915")), 1))
+    assert found is not None
+    assert (f"{module} does not take the device" in str(found), "a.conf:1" in str(found)) == (True, True)
+
+
 def test_xe_leaves_to_i915_what_that_drives() -> None:
     assert answer(made("xe"), "8086:a780", "xe", "i915") is False
     assert answer(made("xe"), "8086:a780", "xe") is True

@@ -22,13 +22,13 @@ def assembled(
     symbols: t.Sequence[tuple[str, int, int, int]] = (),
     relocations: t.Sequence[tuple[int, int, int, int]] = (),
     ragged: bytes = b"",
+    share_ends: bool = True,
 ) -> Elf:
     """Symbols by name, section, value and size; relocations of .data by offset, symbol, kind and addend."""
     out = Assembly(X86_64)
     names = b"\0" + b"".join(name.encode() + b"\0" for name, *_rest in symbols)
-    rows = bytes(24) + b"".join(
-        out.pack("IBBHQQ", names.index(name.encode() + b"\0"), 0, 0, section, value, size) for name, section, value, size in symbols
-    )
+    found = {name: names.index((b"" if share_ends else b"\0") + name.encode() + b"\0") + (not share_ends) for name, *_rest in symbols}
+    rows = bytes(24) + b"".join(out.pack("IBBHQQ", found[name], 0, 0, section, value, size) for name, section, value, size in symbols)
     pointers = b"".join(out.pack("QQq", at, symbol << 32 | kind, addend) for at, symbol, kind, addend in relocations)
     out.sections = {
         ".text": (PROGBITS, CODE, b"\x90" * 8, 0, 0),
@@ -110,6 +110,50 @@ def test_an_unfinished_last_entry_of_a_table_is_left_out() -> None:
     assert [name for name, _place, _size in whole.symbols("__mod_")] == ["__mod_first", "has__mod_within"]
     assert list(whole.undefined()) == ["__mod_undefined", "puts"]
     assert whole.pointers(DATA_SECTION) == {0: Place(DATA_SECTION, 6)}
+
+
+INIT = "init_module"
+
+
+@pytest.mark.parametrize(
+    ("symbols", "named"),
+    [
+        ([(INIT, TEXT, 4, 1)], INIT),
+        ([("first", TEXT, 4, 1), (INIT, TEXT, 4, 1)], "first"),
+        ([("elsewhere", TEXT, 0, 1), ("other_section", DATA_SECTION, 4, 1), (INIT, TEXT, 4, 1)], INIT),
+        # is_mapping_symbol(): the compiler's own labels, which kallsyms passes over.
+        ([("$x", TEXT, 4, 0), (".L12", TEXT, 4, 0), ("L0\1", TEXT, 4, 0), ("first", TEXT, 4, 1), (INIT, TEXT, 4, 1)], "first"),
+        # The name is also the end of another's, in whose string it is found first.
+        ([("my_init_module", TEXT, 2, 1), (INIT, TEXT, 4, 1)], INIT),
+        ([("my_init_module", TEXT, 4, 1), (INIT, TEXT, 4, 1)], "my_init_module"),
+        ([("init_module_too", TEXT, 2, 1), (INIT, TEXT, 4, 1)], INIT),
+        ([(INIT, 0, 0, 0), ("puts", 0, 0, 0)], None),
+        ([("first", TEXT, 4, 1)], None),
+    ],
+)
+@pytest.mark.parametrize("share_ends", [True, False])
+def test_an_address_is_called_by_the_first_symbol_there(
+    symbols: list[tuple[str, int, int, int]], named: str | None, share_ends: bool
+) -> None:
+    """find_kallsyms_symbol() in kernel/module/kallsyms.c goes through the table from its beginning."""
+    assert assembled(symbols, share_ends=share_ends).first_symbol_at(INIT) == named
+
+
+def test_a_narrow_file_has_symbols_of_another_layout() -> None:
+    """Elf32_Sym of elf(5): st_name, st_value, st_size, st_info, st_other, st_shndx."""
+    names = b"\0first\0init_module\0"
+    rows = bytes(16) + b"".join(
+        struct.pack("<IIIBBH", names.index(name), value, 1, 0, 0, 1)
+        for name, value in ((b"first\0", 4), (b"init_module\0", 4), (b"first\0", 8))
+    )
+    whole = bytearray(elf({".text": bytes(16), ".symtab": rows, ".strtab": names}, wide=False))
+    (table,) = struct.unpack_from("<I", whole, 32)
+    # sh_link of the second section of 40 bytes each: its names are in the third.
+    struct.pack_into("<I", whole, table + 2 * 40 + 24, 3)
+    found = Elf.parse(bytes(whole))
+    assert found.first_symbol_at(INIT) == "first"
+    assert list(found.symbols("first")) == [("first", Place(1, 4), 1), ("first", Place(1, 8), 1)]
+    assert list(found.undefined()) == []
 
 
 def test_a_pointer_leads_to_its_symbol_and_as_far_behind_it_as_the_addend_says() -> None:

@@ -188,6 +188,18 @@ def test_an_unknown_module_is_told_with_the_nearest(tmp_path: Path) -> None:
     assert "Did you mean" not in str(unknown_module_error("zzzz", [], "driver"))
 
 
+def test_a_module_is_meant_by_either_way_to_write_it(tmp_path: Path) -> None:
+    tree = Tree(tmp_path).kernel(DEBIAN_13, {"snd-hda-intel": []}, running=True)
+    error = unknown_module_error("SND-HDA-INTEL-X".lower(), read_all(tree.host()), "driver")
+    assert "Did you mean snd_hda_intel?" in str(error.hint)
+    assert read_all(tree.host())[0].nearest("s-n-d") is None
+
+
+def test_kernels_are_listed_one_after_the_other(tmp_path: Path) -> None:
+    kernels = read_all(two_kernels(tmp_path).host())
+    assert unknown_module_error("zzzz", kernels, "driver").msg == f"driver: there is no module zzzz in {DEBIAN_12}, {DEBIAN_13}."
+
+
 def two_kernels(root: Path) -> Tree:
     return Tree(root).kernel(DEBIAN_12, running=True).kernel(DEBIAN_13)
 

@@ -10,6 +10,7 @@ import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import (
+    Directive,
     ModprobeConfig,
     SourceLine,
     blacklisting,
@@ -61,6 +62,27 @@ def test_a_comment_after_a_directive_is_not_a_comment_to_kmod() -> None:
 def test_names_are_kept_with_underscores_but_for_what_stands_in_brackets() -> None:
     assert directives("blacklist nvidia-drm\nalias a-[0-9]-b c-d") == [("blacklist", "nvidia_drm"), ("alias", "a_[0-9]_b", "c_d")]
     assert directives("blacklist a[b\nblacklist a]b") == []
+
+
+def test_brackets_matter_in_the_words_that_a_command_takes_as_names() -> None:
+    """kmod_config_parse() asks underscores() for both of alias, for the only one of blacklist, and for the first of the others."""
+    assert directives("alias a b[") == []
+    assert directives("options a[ x=1\ninstall a[ true\nsoftdep a[ pre: b") == []
+    assert directives("alias a b c[") == [("alias", "a", "b")]
+    assert directives("blacklist a b[") == [("blacklist", "a")]
+    assert directives("options a x=[1 y=-") == [("options", "a", "x=[1", "y=-")]
+    assert directives("install a test [ -e /x ] && b") == [("install", "a", "test [ -e /x ] && b")]
+
+
+def test_a_name_in_brackets_is_asked_for_as_it_is_kept() -> None:
+    config = ModprobeConfig.parse("options a-[x-z]-b x=1\n", "a.conf")
+    assert [line.arguments for line in config.options("a_[x-z]_b")] == [("a_[x-z]_b", "x=1")]
+
+
+def test_a_directive_is_shown_as_it_was_written_or_by_its_words() -> None:
+    (line,) = ModprobeConfig.parse("softdep   vfio-pci  pre:   nouveau \n", "a.conf").directives
+    assert str(line) == "softdep   vfio-pci  pre:   nouveau"
+    assert str(Directive(SourceLine("/proc/cmdline", 0), "softdep", ("vfio_pci", "pre:", " nouveau"))) == "softdep vfio_pci pre: nouveau"
 
 
 def test_lines_that_kmod_ignores_are_left_out() -> None:

@@ -72,6 +72,8 @@ def test_the_depth_of_nvme_s_queues_has_two_ends(value: str, expected: str) -> N
     [
         ("iopolicy", "numa", "taken"),
         ("iopolicy", "round-robin", "taken"),
+        ("iopolicy", "numa-like", "taken"),
+        ("iopolicy", "my-numa", "refused"),
         ("iopolicy", "queue-depth", "open"),
         ("iopolicy", "best", "refused"),
         ("iopolicy", None, "refused"),

@@ -54,6 +54,13 @@ def test_an_array_takes_as_many_elements_as_it_has() -> None:
     assert objection(two, "1,,0") == Objection("has an element that is neither on nor off, as a bool must be")
 
 
+def test_a_text_of_a_size_that_is_not_known_may_be_too_long() -> None:
+    """param_set_copystring(): the buffer's size is the module's; the smallest in the kernel's tree take 15 characters and the end."""
+    assert objection(ParameterType("string"), "x" * 15) is None
+    assert objection(ParameterType("string"), "x" * 16) == Objection("may be longer than the module's buffer", certain=False)
+    assert objection(ParameterType("string", 16), "x" * 16) == Objection("is longer than 15 characters")
+
+
 def test_an_array_whose_size_is_not_known_may_be_too_small() -> None:
     found = objection(ParameterType("array of int"), "1,2")
     assert found is not None

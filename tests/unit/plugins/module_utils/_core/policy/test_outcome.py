@@ -160,6 +160,7 @@ class TestMachine:
         kernel(tree, DEBIAN_13, {"vfio-pci": STOCK["vfio-pci"]}, ["gpu/nouveau"])
         kernel(tree, DEBIAN_12, {"vfio-pci": STOCK["vfio-pci"]}, ["gpu/nouveau"], running=False)
         tree.driver("nouveau").pci("0000:3b:00.0", driver="nouveau")
+        assert "built into kernel " + DEBIAN_12 in refused(tree, V100, kernels=[DEBIAN_12], require_certain=True)
         assert any("built into kernel " + DEBIAN_12 in warning for warning in run(tree, V100, kernels=[DEBIAN_12])["warnings"])
 
 
@@ -181,6 +182,15 @@ class TestWhatCannotBeDetermined:
         assert f"{path}:1" in warning
         assert result["changed"]
         assert str(tree.place(RULES)) in contents(tree)
+
+    def test_is_an_error_where_certainty_is_asked_for(self, tmp_path: Path) -> None:
+        tree = gpu_host(tmp_path).file(
+            "/etc/udev/rules.d/90-site.rules", f'{V100_KEYS}, PROGRAM=="/bin/ask", ATTR{{driver_override}}="x"\n'
+        )
+        (warning,) = run(tree, V100, check=True)["warnings"]
+        assert refused(tree, V100, require_certain=True).startswith(warning)
+        tree.place("/etc/udev/rules.d/90-site.rules").unlink()
+        assert run(tree, V100, require_certain=True)["changed"]
 
     def test_a_kernel_that_is_in_no_menu_is_one_warning(self, tmp_path: Path) -> None:
         tree = kernel(gpu_host(tmp_path), DEBIAN_12, BUILT, running=False)

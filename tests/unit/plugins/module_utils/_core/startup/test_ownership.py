@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.ownership import Ownership
+from ansible_collections.vfio.variants.tests.forecast.tar_files import unpack
 from ansible_collections.vfio.variants.tests.unit.trees import Tree
 
 ARCHIVE = Path(__file__).parents[4] / "files" / "package-databases.tar.xz"
@@ -28,7 +29,7 @@ FILES = (
 
 def installed(kind: str, root: Path) -> Tree:
     with tarfile.open(ARCHIVE) as archive:
-        archive.extractall(root, filter="data")
+        unpack(archive, root)
     return Tree(root / kind)
 
 

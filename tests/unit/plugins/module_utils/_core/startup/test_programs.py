@@ -400,3 +400,41 @@ def test_a_script_knows_the_device_of_the_event_by_its_variables(tree: Tree, pat
 def test_the_device_above_that_of_an_event_is_not_known(tree: Tree) -> None:
     (found,) = of_rule(tree, 'echo 1 >"/sys$(dirname $DEVPATH)/remove"')
     assert found.addresses is None
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "kexec -l /boot/vmlinuz --reuse-cmdline && systemctl kexec",
+        "systemctl soft-reboot",
+        "ansible-pull -U https://example.org/site -i localhost,",
+        "ansible-playbook /opt/site/gpu.yml",
+        "docker run --rm --privileged site/gpu",
+        "podman run -v /sys:/sys site/gpu",
+        "docker run --cap-add SYS_ADMIN site/gpu",
+        "cp /opt/site/gpu.rules /run/udev/rules.d/",
+        "echo blacklist nouveau > /etc/modprobe.d/site.conf",
+    ],
+)
+def test_what_hands_over_to_something_that_is_not_read_may_do_anything(tree: Tree, line: str) -> None:
+    (influence,) = of_script(tree, line)
+    assert {"unbind", "override", "remove"} <= influence.acts
+    assert influence.addresses is None
+
+
+@pytest.mark.parametrize("line", ["docker run --rm site/web", "systemctl restart web", "cat /run/udev/rules.d/1.rules", "cp /etc/a /etc/b"])
+def test_what_resembles_it_is_inert(tree: Tree, line: str) -> None:
+    assert of_script(tree, line) == ()
+
+
+@pytest.mark.parametrize(
+    ("line", "act"),
+    [
+        (f"echo {CARD} > /sys/bus/pci/dri*/nouveau/unbin?", "unbind"),
+        (f"echo 1 > /sys/bus/pci/devices/{CARD}/rem*", "remove"),
+        (f"echo 0 > /sys/bus/pci/devices/{CARD}/dri*/u*d", "unbind"),
+    ],
+)
+def test_an_attribute_that_a_pattern_stands_for_is_written(tree: Tree, line: str, act: str) -> None:
+    (influence,) = of_script(tree, line)
+    assert act in influence.acts

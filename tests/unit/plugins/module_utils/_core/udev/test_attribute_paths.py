@@ -38,6 +38,7 @@ def target(path: str, subject: Subject | None = None) -> Target:
         ("subsystem/drivers/nouveau", Target("unknown", "", "nouveau")),
         ("subsystem/devices/0000:00:02.0", Target("unknown", "", "0000:00:02.0")),
         ("subsystem/x/nouveau/bind", Target("unknown", "", "bind")),
+        ("driver/0000:99:00.0/power/control", Target("unknown", "", "control")),
         ("driver/module/drivers/pci:nouveau/bind", Target("unknown", "", "bind")),
         ("driver/drivers/nouveau/bind", Target("driver", "nouveau", "bind")),
         ("virtfn0/driver_override", Target("device", "0000:01:00.4", "driver_override")),

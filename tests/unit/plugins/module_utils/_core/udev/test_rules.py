@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device, Inventory
-from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import Rules, parse
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import Rules, hidden_by, parse
 from ansible_collections.vfio.variants.tests.unit.trees import Tree
 
 RULE = "/etc/udev/rules.d/90-site.rules"
@@ -336,6 +336,15 @@ def test_a_file_counts_by_its_name_in_whichever_directory_it_lies(tmp_path: Path
     assert [(rule.override, str(rule)) for rule in Rules.read(tree.host()).rules] == [
         (str(number), f"{folder}/udev/rules.d/{number}.rules:1") for number, folder in enumerate(folders)
     ]
+
+
+def test_the_files_that_a_rules_file_hides_lie_in_later_directories(tmp_path: Path) -> None:
+    tree = Tree(tmp_path)
+    for folder in ("/etc/udev/rules.d", "/usr/lib/udev/rules.d", "/lib/udev/rules.d"):
+        tree.file(f"{folder}/90-site.rules", "")
+    assert hidden_by(tree.host(), "/usr/lib/udev/rules.d/90-site.rules") == ("/lib/udev/rules.d/90-site.rules",)
+    assert hidden_by(tree.host(), "/lib/udev/rules.d/90-site.rules") == ()
+    assert hidden_by(tree.host(), "/srv/90-site.rules") == ()
 
 
 def test_a_link_to_nowhere_switches_a_file_off(tmp_path: Path) -> None:

@@ -4,6 +4,9 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.values import (
@@ -90,36 +93,36 @@ def test_what_is_not_an_escape_or_no_character_makes_the_value_invalid(text: str
         parse_value(f'e"{text}"', 0, None)
 
 
-# udev(7): "Substitutions"; udev_format_subst() has the letters.
-LONG = {
-    "devnode": "N",
-    "tempnode": "N",
-    "attr": "s",
-    "sysfs": "s",
-    "env": "E",
-    "kernel": "k",
-    "number": "n",
-    "driver": "d",
-    "devpath": "p",
-    "id": "b",
-    "major": "M",
-    "minor": "m",
-    "result": "c",
-    "parent": "P",
-    "name": "D",
-    "links": "L",
-    "root": "r",
-    "sys": "S",
-}
+# What udev 252 and 257 took for substitutions, and what their manual says; tests/forecast/udev_formats.py asked them.
+RECORDED = json.loads((Path(__file__).resolve().parents[6] / "tests/forecast/observed/udev_formats.json").read_text(encoding="utf-8"))
+DOCUMENTED: dict[str, str] = RECORDED["documented"]
 
 
-@pytest.mark.parametrize("name", LONG)
-def test_each_substitution_has_a_long_name_and_a_letter(name: str) -> None:
-    braces = "{x}" if LONG[name] in "sE" else ""
-    found = [[(one.letter, one.attribute) for one in substitutions(f"a{sign}{braces}b")] for sign in (f"${name}", f"%{LONG[name]}")]
-    assert found == [[(LONG[name], "x" if braces else None)]] * 2
-    assert (wrong_substitution(f"${name}{braces}"), wrong_substitution(f"%{LONG[name]}{braces}")) == (None, None)
-    assert FORMATS == LONG
+@pytest.mark.parametrize("version", ["252", "257"])
+def test_the_names_and_letters_are_those_that_udev_itself_takes(version: str) -> None:
+    names, letters = RECORDED[version]
+    # `$sysctl` is `$sys`, and the text `ctl`.
+    assert {name for name in names if not any(name != other and name.startswith(other) for other in FORMATS)} == {
+        name for name in FORMATS if name != "sysfs"
+    }
+    assert "sysfs" in names
+    assert set(FORMATS.values()) == set(letters)
+
+
+def test_the_letters_are_those_of_udev_s_manual() -> None:
+    assert len(DOCUMENTED) > 10
+    assert {name: FORMATS[name] for name in DOCUMENTED} == DOCUMENTED
+    # It has no letters for these, and calls none of them by two names but the old ones.
+    assert {FORMATS[name] for name in FORMATS.keys() - DOCUMENTED.keys()} - set(DOCUMENTED.values()) == {"d", "D", "L"}
+    assert (FORMATS["tempnode"], FORMATS["sysfs"]) == (DOCUMENTED["devnode"], DOCUMENTED["attr"])
+
+
+@pytest.mark.parametrize(("name", "letter"), DOCUMENTED.items())
+def test_a_substitution_s_name_and_its_letter_are_filled_in_alike(name: str, letter: str) -> None:
+    braces = "{x}" if letter in "sE" else ""
+    found = [[(one.letter, one.attribute) for one in substitutions(f"a{sign}{braces}b")] for sign in (f"${name}", f"%{letter}")]
+    assert found == [[(letter, "x" if braces else None)]] * 2
+    assert (wrong_substitution(f"${name}{braces}"), wrong_substitution(f"%{letter}{braces}")) == (None, None)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,131 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Takes out of a host's texts what others must not see. The same value becomes the same replacement, so what agreed still agrees."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import typing as t
+
+REDACTED = "REDACTED"
+#: What is taken out, each with what stands for it; `collect` documents the same list.
+KINDS = (
+    "passwords, tokens and keys: the values of names such as password, secret, token, private_key; hashes of passwords; private keys",
+    "hardware addresses of networks",
+    "IPv4 and IPv6 addresses, but for those of the loopback interface",
+    "the host's name",
+    "serial numbers and world wide names",
+    "names and passwords in URLs",
+)
+
+_PEM = re.compile(r"-----BEGIN ([A-Z ]*PRIVATE KEY[A-Z ]*)-----.*?(?:-----END \1-----|\Z)", re.DOTALL)
+_NAMES_OF_SECRETS = (
+    r"(?:passw(?:or)?d|passphrase|passwd|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|preshared[_-]?key"
+    r"|psk|auth[_-]?key|encryption[_-]?key|luks[_-]?key|community)[\w.-]{0,60}"
+)
+_QUOTED_OR_WORD = r"(?:\"[^\"\n]*\"|'[^'\n]*'|[^\s\"';,&|)]+)"
+#: `name=value`, `name: value`, `--name value`, `"name": "value"`.
+_SECRET = re.compile(
+    rf"(?i)({_NAMES_OF_SECRETS}[\"']?\s{{0,8}}(?:==|:=|\+=|[=:])\s{{0,8}}|--[\w-]{{0,60}}{_NAMES_OF_SECRETS}\s{{1,8}})({_QUOTED_OR_WORD})"
+)
+#: systemd's credentials may be units and rules, which act on drivers, so that only those named as secrets are taken out.
+_CREDENTIAL = re.compile(
+    r"(?i)\b(set_?credential(?:_?binary|_?encrypted)?=[\"']?[\w.-]{0,80}(?:passw|secret|token|key|psk)[\w.-]{0,80}:)([^\s\"']+)"
+)
+_BEARER = re.compile(r"(?i)\b((?:bearer|basic)\s+)([A-Za-z0-9._~+/=-]{8,})")
+_URL = re.compile(r"(\b[a-z][a-z0-9+.-]{0,30}://)([^/\s:@\"']{1,200})(:[^/\s@\"']{0,200})?@")
+_ISCSI = re.compile(r"(?i)\b((?:netroot|root)=iscsi:)([^@\s]{1,300})@")
+_HASH = re.compile(
+    r"\$(?:1|2[abxy]?|5|6|7|y|gy|sha1|argon2id?)\$[A-Za-z0-9./$=,+-]{8,}|\bgrub\.pbkdf2\.[A-Za-z0-9.]+|\bAAAA[A-Za-z0-9+/=]{40,}"
+)
+_TOKENS = re.compile(
+    r"\b(?:AKIA[0-9A-Z]{16}|gh[pousr]_[A-Za-z0-9]{20,}|glpat-[\w-]{20,}|xox[abprs]-[\w-]{10,}|eyJ[\w-]{10,}\.[\w-]{5,}\.[\w-]*|hvs\.[\w-]{20,})"
+)
+_MAC = re.compile(r"(?<![0-9A-Fa-f:.-])(?:[0-9A-Fa-f]{2}([:-]))(?:[0-9A-Fa-f]{2}\1){4}[0-9A-Fa-f]{2}(?![0-9A-Fa-f:-])")
+_IPV4 = re.compile(r"(?<![\w.-])(?:\d{1,3}\.){3}\d{1,3}(?![\w.-])")
+_IPV6 = re.compile(r"(?<![\w:.])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){2,7}(?![\w:.])")
+_SERIAL = re.compile(
+    r"(?i)((?:\b|_)(?:serial(?:_short|_number)?|wwn(?:_with_extension)?|wwid|product_uuid|board_serial)\b[}\"']?\s*(?:==|!=|:=|\+=|[=:])\s*)"
+    rf"({_QUOTED_OR_WORD})"
+)
+_SERIAL_PATH = re.compile(r"(/dev/disk/by-id/(?:[a-z]+-))([\w.:+-]+)")
+_OWN_SERIAL = re.compile(r"SERIAL\d+")
+_ZEROS = "00:00:00:00:00:00"
+
+
+class Redactor:
+    """Redacts the texts of one host."""
+
+    def __init__(self, names: t.Iterable[str] = ()) -> None:
+        """``names`` are those of the host, with and without its domain."""
+        wanted = sorted({name for name in names if len(name) > 2 and name not in ("localhost", "(none)")}, key=len, reverse=True)
+        self._names = re.compile("|".join(rf"(?<![\w-]){re.escape(name)}(?![\w-])" for name in wanted)) if wanted else None
+        self._known: dict[tuple[str, str], str] = {}
+
+    def text(self, text: str) -> str:
+        text = _PEM.sub(lambda found: f"-----BEGIN {found[1]}-----\n{REDACTED}\n-----END {found[1]}-----", text)
+        text = _URL.sub(rf"\1{REDACTED}@", text)
+        text = _ISCSI.sub(rf"\1{REDACTED}@", text)
+        text = _SECRET.sub(lambda found: found[1] + _in_same_quotes(found[2], REDACTED), text)
+        text = _CREDENTIAL.sub(rf"\1{REDACTED}", text)
+        text = _BEARER.sub(rf"\1{REDACTED}", text)
+        text = _TOKENS.sub(REDACTED, _HASH.sub(REDACTED, text))
+        text = _SERIAL.sub(lambda found: found[1] + _in_same_quotes(found[2], self._serial(found[2].strip("\"'"))), text)
+        text = _SERIAL_PATH.sub(lambda found: found[1] + self._serial(found[2]), text)
+        text = _MAC.sub(lambda found: self._mac(found[0], found[1]), text)
+        text = _IPV6.sub(lambda found: self._address(found[0]), text)
+        text = _IPV4.sub(lambda found: self._address(found[0]), text)
+        return text if self._names is None else self._names.sub("redacted-host", text)
+
+    def content(self, content: bytes) -> bytes:
+        """A file's content; bytes that are not text stay as they are."""
+        if b"\0" in content[:8192]:
+            return content
+        return self.text(content.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+
+    def value(self, value: t.Any) -> t.Any:
+        """The same for all texts of a result."""
+        if isinstance(value, t.Mapping):
+            return {self.value(name): self.value(one) for name, one in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [self.value(one) for one in value]
+        return self.text(value) if isinstance(value, str) else value
+
+    def _number(self, kind: str, value: str) -> int:
+        key = (kind, value)
+        if key not in self._known:
+            self._known[key] = str(sum(1 for other, _value in self._known if other == kind) + 1)
+        return int(self._known[key])
+
+    def _serial(self, value: str) -> str:
+        # A pattern matches more than one value, and names none.
+        return (
+            value
+            if not value or set(value) <= set("?*[]{}$%") or _OWN_SERIAL.fullmatch(value)
+            else f"SERIAL{self._number('serial', value)}"
+        )
+
+    def _mac(self, value: str, sign: str) -> str:
+        plain = value.lower().replace("-", ":")
+        if plain in (_ZEROS, "ff:ff:ff:ff:ff:ff") or plain.startswith("02:00:00:00"):
+            return value
+        number = self._number("mac", plain)
+        return sign.join(("02", "00", "00", "00", f"{number >> 8 & 255:02x}", f"{number & 255:02x}"))
+
+    def _address(self, value: str) -> str:
+        try:
+            address = ipaddress.ip_address(value)
+        except ValueError:
+            return value
+        if address.is_loopback or address.is_unspecified or str(address) == "255.255.255.255" or value.startswith(("198.18.", "2001:db8:")):
+            return value
+        if value.startswith("255."):
+            # A network mask.
+            return value
+        number = self._number(f"IPv{address.version}", str(address))
+        return f"198.18.{number >> 8 & 255}.{number & 255}" if address.version == 4 else f"2001:db8::{number:x}"
+
+
+def _in_same_quotes(value: str, instead: str) -> str:
+    return f"{value[0]}{instead}{value[0]}" if value[:1] in ("'", '"') else instead

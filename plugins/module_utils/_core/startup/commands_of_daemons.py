@@ -1,0 +1,100 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Commands that daemons run as root because their configuration says so, and what a login does that nobody makes."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pattern import matches
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.actors import UNBOUNDED
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.startup.programs import Judge
+    from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import Unit
+
+LARGEST = 256 << 10
+MOST_CONTAINERS = 256
+# The daemons' units, the files of their configuration, and the keys whose values are commands.
+_CONFIGURED: t.Final[tuple[tuple[tuple[str, ...], tuple[str, ...], str], ...]] = (
+    (("wg-quick@*.service",), ("/etc/wireguard/*.conf",), r"(?:Pre|Post)Up\s*="),
+    (("supervisor.service", "supervisord.service"), ("/etc/supervisor/conf.d/*.conf", "/etc/supervisor/supervisord.conf"), r"command\s*="),
+    (("supervisor.service", "supervisord.service"), ("/etc/supervisord.conf", "/etc/supervisord.d/*.ini"), r"command\s*="),
+    (("monit.service",), ("/etc/monit/monitrc", "/etc/monit/conf.d/*", "/etc/monit/conf-enabled/*", "/etc/monitrc"), r".*\bexec\b"),
+    (
+        ("lightdm.service", "display-manager.service"),
+        ("/etc/lightdm/lightdm.conf", "/etc/lightdm/lightdm.conf.d/*.conf", "/usr/share/lightdm/lightdm.conf.d/*.conf"),
+        r"(?:display-setup|greeter-setup|session-setup)-script\s*=",
+    ),
+    (("sddm.service", "display-manager.service"), ("/etc/sddm.conf", "/etc/sddm.conf.d/*.conf"), r"DisplayCommand\s*="),
+)
+# Scripts that daemons run where they are.
+_SCRIPTS: t.Final[tuple[tuple[tuple[str, ...], tuple[str, ...]], ...]] = (
+    (("zfs-zed.service", "zed.service"), ("/etc/zfs/zed.d/*.sh",)),
+    (("dhcpcd.service", "dhcpcd@*.service", "networking.service"), ("/etc/dhcpcd.enter-hook", "/etc/dhcpcd.exit-hook")),
+    (("dhcpcd.service", "dhcpcd@*.service", "networking.service"), ("/usr/lib/dhcpcd/dhcpcd-hooks/*", "/lib/dhcpcd/dhcpcd-hooks/*")),
+    (("sddm.service", "display-manager.service"), ("/usr/share/sddm/scripts/Xsetup",)),
+    (("gdm.service", "gdm3.service", "display-manager.service"), ("/etc/gdm3/Init/*", "/etc/gdm/Init/*", "/etc/X11/gdm/Init/*")),
+    (("acpid.service",), ("/etc/acpi/*.sh",)),
+)
+_LOGS_IN = re.compile(r"\bagetty\b.*\s(?:-a\s*|--autologin[=\s]\s*)root\b")
+PROFILES = (
+    *("/etc/profile", "/etc/profile.d/*.sh", "/etc/bash.bashrc", "/etc/zsh/zprofile", "/etc/zprofile", "/etc/zsh/zshrc"),
+    *(
+        f"/root/.{name}"
+        for name in ("profile", "bash_profile", "bash_login", "bashrc", "zprofile", "zlogin", "zshrc", "config/fish/config.fish")
+    ),
+)
+CONTAINERS = "/var/lib/docker/containers"
+_PRIVILEGED = re.compile(r'"Privileged"\s*:\s*true|"CapAdd"\s*:\s*\[[^\]]*(?:ALL|SYS_ADMIN|SYS_MODULE|SYS_RAWIO)|"/sys(?:/[^":]*)?:')
+_RESTARTS = re.compile(r'"RestartPolicy"\s*:\s*\{[^}]*"Name"\s*:\s*"(?:always|unless-stopped|on-failure)"')
+
+
+def read(host: Host, judge: Judge, started: t.Collection[Unit]) -> t.Iterator[Influence]:
+    """What these commands may do where their units are started."""
+    names = {name for unit in started for name in unit.names}
+
+    def runs(units: t.Sequence[str]) -> bool:
+        return any(matches(name, pattern) for name in names for pattern in units)
+
+    logs_in = any(_LOGS_IN.search(setting.value) for unit in started for setting in unit.all("Service", "ExecStart"))
+    configurations = ((path, key) for units, places, key in _CONFIGURED if runs(units) for path in _files(host, places))
+    scripts = (path for units, places in _SCRIPTS if runs(units) for path in _files(host, places))
+    for path, key in configurations:
+        yield from _of_configuration(host, judge, path, re.compile(rf"^\s*{key}\s*(.+)$"))
+    for path in (*scripts, *(_files(host, PROFILES) if logs_in else ())):
+        yield from judge.of_file(path, path)
+    if runs(("docker.service", "dockerd.service", "docker.socket")):
+        yield from _containers(host)
+
+
+def _of_configuration(host: Host, judge: Judge, path: str, wanted: re.Pattern[str]) -> t.Iterator[Influence]:
+    text = (host.head(path, LARGEST) or b"").decode("utf-8", "surrogateescape")
+    for number, line in enumerate(text.split("\n"), 1):
+        match = wanted.match(line)
+        if match is not None:
+            yield from judge.of(match[1].strip().strip("\"'"), f"{path}:{number}", None)
+
+
+def _containers(host: Host) -> t.Iterator[Influence]:
+    """Docker's containers that start with it and get at sysfs or the kernel's modules."""
+    for name in host.names(CONTAINERS)[:MOST_CONTAINERS] if host.is_dir(CONTAINERS) else ():
+        path = f"{CONTAINERS}/{name}/hostconfig.json"
+        text = (host.head(path, LARGEST) or b"").decode("utf-8", "surrogateescape")
+        if _RESTARTS.search(text) and _PRIVILEGED.search(text):
+            yield Influence(path, "has docker start a container that can bind devices", UNBOUNDED)
+
+
+def _files(host: Host, places: t.Sequence[str]) -> t.Iterator[str]:
+    for place in places:
+        folder, _slash, name = place.rpartition("/")
+        if "*" not in name:
+            if host.is_file(place):
+                yield place
+            continue
+        for one in host.names(folder) if host.is_dir(folder) else ():
+            if matches(one, name) and host.is_file(f"{folder}/{one}"):
+                yield f"{folder}/{one}"

@@ -1,0 +1,40 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The hardware database: properties that `IMPORT{builtin}="hwdb"` of udev's own rules gives to devices by their modaliases (hwdb(7))."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
+
+FOLDERS = ("/etc/udev/hwdb.d", "/usr/local/lib/udev/hwdb.d", "/usr/lib/udev/hwdb.d", "/lib/udev/hwdb.d")
+LARGEST = 1 << 20
+# systemd's lists of vendors' and models' names have megabytes, and nothing else.
+_OF_NAMES = re.compile(
+    r"(?:/usr)?/lib/udev/hwdb\.d/20-(?:acpi-vendor|OUI|bluetooth-vendor-product|dmi-id|net-ifname|pci-classes|pci-vendor-model"
+    r"|sdio-classes|sdio-vendor-model|usb-classes|usb-vendor-model|vmbus-class)\.hwdb"
+)
+# Rules for the binding of drivers do not ask for what describes keyboards and the like.
+_PROPERTY = re.compile(r"^ ([A-Za-z_]\w*)=(.*)$", re.MULTILINE)
+_DESCRIBES = ("ID_", "KEYBOARD_", "MOUSE_", "EVDEV_", "ACCEL_", "PROXIMITY_", "POINTINGSTICK_", "TOUCHPAD_", "LIBINPUT_", "XKB_", "SENSOR_")
+
+
+def read(tree: FileTree) -> dict[str, tuple[tuple[str, str], ...]]:
+    """By name, the values and their places, but of the properties that only describe a device."""
+    found: dict[str, list[tuple[str, str]]] = {}
+    seen: set[str] = set()
+    for folder in FOLDERS:
+        for name in tree.names(folder) if tree.is_dir(folder) else ():
+            path = f"{folder}/{name}"
+            if not name.endswith(".hwdb") or name in seen:
+                continue
+            seen.add(name)
+            text = (b"" if _OF_NAMES.fullmatch(path) else tree.head(path, LARGEST) or b"").decode("utf-8", "surrogateescape")
+            for match in _PROPERTY.finditer(text):
+                if not match[1].startswith(_DESCRIBES):
+                    place = f"{tree.shown(path)}:{text.count(chr(10), 0, match.start()) + 1}"
+                    found.setdefault(match[1], []).append((match[2].strip(), place))
+    return {name: tuple(values) for name, values in found.items()}

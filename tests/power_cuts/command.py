@@ -1,0 +1,64 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command line: tries the cuts that are not recorded yet, records each, and writes the table."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import random
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive import apt_sources
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.unavailable import EXIT_STATUS, ArchiveUnavailableError
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine import qemu_program
+from ansible_collections.vfio.variants.tests.power_cuts import report
+from ansible_collections.vfio.variants.tests.power_cuts.converging import Converging
+from ansible_collections.vfio.variants.tests.power_cuts.trial import timed, tried
+
+RECORD = Path(__file__).with_name("observed") / "cuts.jsonl"
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="tests/power_cuts/run", description=__doc__)
+    parser.add_argument("--count", type=int, default=50, help="how many cuts of the run are tried, those recorded before included (50)")
+    parser.add_argument("--seed", type=int, default=1, help="what draws the moments (1)")
+    options = parser.parse_args(arguments)
+    try:
+        return _tried(options.count, options.seed)
+    except ArchiveUnavailableError as error:
+        _say("\n".join([*error.lines(), "0 passed, 0 failed"]))
+        return EXIT_STATUS
+    except HostError as error:
+        _say(f"FAILED: {error}")
+        return 1
+
+
+def _tried(count: int, seed: int) -> int:
+    cache = Cache.at(None)
+    qemu = qemu_program.provide(cache, apt_sources.of_this_machine, _say)
+    converging = Converging(cache, seed)
+    cuts, wanted = converging.provide(_say)
+    order = random.Random(seed).sample(cuts, len(cuts))[:count]  # noqa: S311
+    done = {row["number"]: row for row in report.rows(RECORD) if row["seed"] == seed}
+    for cut in order:
+        if cut.number in done:
+            continue
+        trial, seconds = timed(lambda cut=cut: tried(converging, cut, wanted, cache, qemu))  # type: ignore[misc]
+        row = {"seed": seed, "number": cut.number, "at": cut.seconds, "task": cut.task, **asdict(trial)}
+        done[cut.number] = row
+        report.add(RECORD, row)
+        _say(f"{len(done)} of {len(order)}: {json.dumps(row)} ({seconds:.0f} s)")
+    rows = [done[cut.number] for cut in order]
+    report.write(report.rows(RECORD))
+    failed = sum(bool(row["wrong"]) for row in rows)
+    _say(f"{len(rows) - failed} passed, {failed} failed")
+    return 1 if failed else 0
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stdout, flush=True)

@@ -1,0 +1,134 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One machine that is converged once, and its disk as it was at drawn moments of that run.
+
+At each moment QEMU begins a new layer of the disk: what is below it is what the machine had written by then.  What the guest held in memory
+only, and had not been told to synchronize, is lost, as when the power fails.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+import threading
+import time
+import typing as t
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache, write_atomic
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine import command_line
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.control import Control
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.machine import Machine
+from ansible_collections.vfio.variants.tests.power_cuts import contents
+from ansible_collections.vfio.variants.tests.power_cuts.playbooks import ROOT, Playbooks, lines_of
+
+_DISK = "testbed-disk"
+_LONGEST_WAIT = 7.0
+"""Seconds between two cuts are drawn from 0 to this."""
+_SHARE = 15
+"""Or to that part of the time that has passed: a slow machine would have more layers than it can read through."""
+_TASK = "TASK ["
+_CODE = ("plugins", "roles", "files", "playbooks/demo")
+
+
+@dataclass(frozen=True)
+class Cut:
+    """The disk's file below the moment, and what ran then."""
+
+    number: int
+    layer: str
+    seconds: float
+    task: str
+
+
+@dataclass(frozen=True)
+class Converging:
+    """The machine of a seed, once converged: it is not started again, because its cuts stand on its disk."""
+
+    cache: Cache
+    seed: int
+
+    @property
+    def name(self) -> str:
+        return f"power-cuts-{self.seed}"
+
+    @property
+    def machine(self) -> Machine:
+        return Machine(self.cache, self.name)
+
+    @property
+    def _result(self) -> Path:
+        return self.machine.folder / "cuts.json"
+
+    def provide(self, say: t.Callable[[str], None]) -> tuple[list[Cut], dict[str, str]]:
+        """The cuts, and what the undisturbed run left: of an earlier run, or of one that is made now."""
+        known = self._known()
+        if known.get("code") != code():
+            self._make(say)
+            known = self._known()
+        return [Cut(**cut) for cut in known["cuts"]], known["contents"]
+
+    def _known(self) -> dict[str, t.Any]:
+        found: dict[str, t.Any] = json.loads(self._result.read_text(encoding="utf-8")) if self._result.is_file() else {}
+        return found
+
+    def _make(self, say: t.Callable[[str], None]) -> None:
+        playbooks = Playbooks(self.name, self.cache.root / "power-cuts" / self.name)
+        say(f"starting the machine {self.name}")
+        playbooks.machine(fresh=True)
+        try:
+            cuts = self._converged(playbooks)
+            say(f"converged; {len(cuts)} cuts in {cuts[-1].seconds:.0f} s")
+            found = contents.read(self.machine.connection())
+        finally:
+            self.machine.kill()
+        write_atomic(self._result, json.dumps({"code": code(), "cuts": [asdict(cut) for cut in cuts], "contents": found}))
+
+    def _converged(self, playbooks: Playbooks) -> list[Cut]:
+        cutter = _Cutter(self.machine.folder, random.Random(self.seed))  # noqa: S311
+        thread = threading.Thread(target=cutter.run)
+        thread.start()
+        try:
+            for line in lines_of(playbooks.converge()):
+                if line.startswith(_TASK):
+                    cutter.task = line[len(_TASK) :].partition("]")[0]
+        finally:
+            cutter.stop.set()
+            thread.join()
+        if cutter.error is not None:
+            raise cutter.error
+        return cutter.cuts
+
+
+def code() -> str:
+    """A digest of the collection: what another one leaves need not be the same."""
+    found = hashlib.sha256()
+    for path in sorted(path for folder in _CODE for path in (ROOT / folder).rglob("*") if path.is_file() and path.suffix != ".pyc"):
+        found.update(f"{path.relative_to(ROOT)}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
+    return found.hexdigest()[:16]
+
+
+class _Cutter:
+    def __init__(self, folder: Path, drawn: random.Random) -> None:
+        self._folder, self._drawn = folder, drawn
+        self.cuts: list[Cut] = []
+        self.task = ""
+        self.stop = threading.Event()
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            self._cut_until_stopped()
+        except BaseException as error:
+            self.error = error
+
+    def _cut_until_stopped(self) -> None:
+        began, layer = time.monotonic(), command_line.DISK
+        while not self.stop.wait(self._drawn.uniform(0, max(_LONGEST_WAIT, (time.monotonic() - began) / _SHARE))):
+            following = f"after-{len(self.cuts) + 1}.qcow2"
+            with Control(self._folder / command_line.CONTROL_SOCKET) as control:
+                control.ask("blockdev-snapshot-sync", device=_DISK, format="qcow2", **{"snapshot-file": str(self._folder / following)})
+            self.cuts.append(Cut(len(self.cuts) + 1, layer, round(time.monotonic() - began, 1), self.task))
+            layer = following

@@ -1,0 +1,81 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The demo's machine and its playbook, as a user runs them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import typing as t
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+
+ROOT = Path(__file__).resolve().parents[2]
+DEMO = ROOT / "playbooks/demo"
+JUDGE = Path(__file__).with_name("judge.yml")
+_ENVIRONMENT = {
+    "ANSIBLE_NOCOLOR": "1",
+    "ANSIBLE_PIPELINING": "1",
+    "ANSIBLE_LOCALHOST_WARNING": "0",
+    "ANSIBLE_DEPRECATION_WARNINGS": "0",
+    "ANSIBLE_HOST_KEY_CHECKING": "1",
+}
+_LONGEST_TAIL = 3000
+
+
+@dataclass(frozen=True)
+class Playbooks:
+    """Run against the machine ``name``, whose inventory is in ``folder``."""
+
+    name: str
+    folder: Path
+
+    def machine(self, *, fresh: bool) -> None:
+        """Start the machine on a new disk, or on the one that it has."""
+        _finish(self._start(DEMO / "machine.yml", "localhost,", {"demo_fresh": fresh}))
+
+    def converge(self) -> subprocess.Popen[str]:
+        """The running playbook, whose output is to be read."""
+        return self._start(DEMO / "site.yml", str(self.folder / "inventory.json"), {})
+
+    def converged(self) -> str:
+        """Run the playbook to its end; its output."""
+        return _finish(self.converge())
+
+    def judged(self) -> dict[str, t.Any]:
+        """What the modules say of the host now."""
+        answers = self.folder / "answers.json"
+        _finish(self._start(JUDGE, str(self.folder / "inventory.json"), {"power_answers": str(answers)}))
+        found: dict[str, t.Any] = json.loads(answers.read_text(encoding="utf-8"))
+        return found
+
+    def _start(self, playbook: Path, inventory: str, variables: Mapping[str, t.Any]) -> subprocess.Popen[str]:
+        self.folder.mkdir(parents=True, exist_ok=True)
+        extra = json.dumps({"demo_name": self.name, "demo_folder": str(self.folder), **variables})
+        return subprocess.Popen(
+            ["ansible-playbook", "-i", inventory, "-e", extra, str(playbook)],
+            env={**os.environ, **_ENVIRONMENT},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+
+def lines_of(process: subprocess.Popen[str]) -> Iterator[str]:
+    """What a playbook prints, as it comes.  Raises HostError with the end of it if the playbook fails."""
+    tail = ""
+    with process:
+        for line in process.stdout or ():
+            tail = (tail + line)[-_LONGEST_TAIL:]
+            yield line
+    if process.returncode:
+        raise HostError(f"The playbook ended with {process.returncode}:\n{tail}")
+
+
+def _finish(process: subprocess.Popen[str]) -> str:
+    return "".join(lines_of(process))

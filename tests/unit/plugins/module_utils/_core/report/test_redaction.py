@@ -1,0 +1,81 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is taken out of texts, and what must stay for an answer to stay."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.report.redaction import Redactor
+from ansible_collections.vfio.variants.tests.unit.trees import V100_VARIANT
+
+STAYS = (
+    'ACTION=="add", SUBSYSTEM=="pci", KERNEL=="0000:3b:00.0", ATTR{vendor}=="0x10de", ATTR{driver_override}="vfio-pci"',
+    "options vfio-pci ids=10de:1db1,10de:10f2:10de:1212 disable_vga=1",
+    "linux /boot/vmlinuz-6.12.107+deb13-amd64 root=UUID=0f22fa61-0000-4000-8000-000000000000 ro console=ttyS0,115200",
+    f"alias {V100_VARIANT} nvlink2gpu_vfio_pci",
+    "pci:v000010DEd00001DB1sv000010DEsd00001212bc03sc02i00",
+    "listen 127.0.0.1:80 and [::1]:80 and 0.0.0.0",
+    "case $1 in a) Foo::Bar;; esac",
+    "modprobe -r nouveau && modprobe vfio-pci",
+    'ENV{ID_SERIAL}=="?*", SYMLINK+="disk/by-id/$env{ID_BUS}-$env{ID_SERIAL}"',
+    "systemd.set_credential=udev.rules.gpu:SUBSYSTEM==pci",
+    "kernel 5.15.0-100.96.32.el8uek.x86_64",
+    "GRUB_DISABLE_OS_PROBER=true GRUB_TERMINAL=serial",
+)
+
+
+@pytest.mark.parametrize("text", STAYS)
+def test_what_decides_about_drivers_stays(text: str) -> None:
+    assert Redactor(["gpu-1"]).text(text) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted"),
+    [
+        ("password=abc def", "password=REDACTED def"),
+        ("--token abc", "--token REDACTED"),
+        ('"secret": "a b"', '"secret": "REDACTED"'),
+        ("ssh gpu-1.example.org gpu-1 gpu-10", "ssh redacted-host redacted-host gpu-10"),
+        ("10.1.2.3 10.1.2.4 10.1.2.3", "198.18.0.1 198.18.0.2 198.18.0.1"),
+        ("fe80::1 and FE80::1", "2001:db8::1 and 2001:db8::1"),
+        ('ID_SERIAL="A1", ID_SERIAL=="A1", ID_SERIAL=="B2"', 'ID_SERIAL="SERIAL1", ID_SERIAL=="SERIAL1", ID_SERIAL=="SERIAL2"'),
+        ("3C-EC-EF-00-00-01", "02-00-00-00-00-01"),
+    ],
+)
+def test_the_same_value_becomes_the_same_replacement(text: str, wanted: str) -> None:
+    assert Redactor(["gpu-1.example.org", "gpu-1"]).text(text) == wanted
+
+
+@pytest.mark.parametrize("text", ["a=1 password=x 10.1.2.3 aa:bb:cc:dd:ee:01 fd00::2 ID_SERIAL=Q http://u:p@h/", *STAYS])
+def test_what_is_redacted_stays_as_it_is_when_it_is_redacted_again(text: str) -> None:
+    redactor = Redactor(["gpu-1"])
+    once = redactor.text(text)
+    assert redactor.text(once) == once
+
+
+def test_bytes_that_are_not_text_stay() -> None:
+    assert Redactor().content(b"\x7fELF\0password=x") == b"\x7fELF\0password=x"
+    assert Redactor().content(b"password=x \xff\xfe") == b"password=REDACTED \xff\xfe"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        ":" * 20_000,
+        "a:" * 20_000,
+        "1." * 20_000,
+        "password" * 5_000,
+        "--password" * 4_000,
+        "a://" * 9_000,
+        "serial" * 6_000,
+        "-----BEGIN PRIVATE KEY-----" * 200,
+        "aa:" * 20_000,
+    ],
+)
+def test_long_texts_take_bounded_time(text: str) -> None:
+    import time
+
+    start = time.process_time()
+    Redactor(["gpu-1"]).text(text)
+    assert time.process_time() - start < 5
