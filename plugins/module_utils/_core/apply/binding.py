@@ -13,7 +13,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.apply import b
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.bind_journal import NOTHING
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.interruption import Interrupted, uninterrupted
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import load_module
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import load_module, registered_drivers
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import DEVICES, DRIVERS
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses import HostUses
 
@@ -80,9 +80,7 @@ def apply(host: Host, bindings: t.Sequence[Binding], inventory: Inventory, timeo
             _end(host, progress.waiting)
         return
     try:
-        for binding in changing:
-            if binding.rebind:
-                _load(host, binding, timeout)
+        _load_all(host, changing, timeout)
         bind_journal.begin(host, (*progress.rebindings.values(), *progress.waiting))
         progress.begun = True
         for binding in changing:
@@ -128,14 +126,29 @@ def _end(host: Host, waiting: t.Sequence[Rebinding]) -> None:
         bind_journal.end(host)
 
 
-def _load(host: Host, binding: Binding, timeout: float) -> None:
-    if binding.driver is None:
-        # As udev does it: everything that the alias names, blacklists honoured; a native driver that fails to load does not matter.
-        host.run(["modprobe", "--use-blacklist", "--all", "--quiet", binding.device.modalias], timeout, ok=range(256))
-        return
-    registered = [driver for module in binding.modules for driver in load_module(host, module)]
-    if binding.driver not in registered:
-        raise HostError(f"Module {' '.join(binding.modules)} registers {', '.join(registered)}, not {binding.driver}.")
+def _load_all(host: Host, bindings: t.Iterable[Binding], timeout: float) -> None:
+    """Load what each function needs, once for all of them.  Raises HostError if a module does not register its driver."""
+    registered: dict[str, tuple[str, ...]] = {}
+    aliases: set[str] = set()
+    for binding in bindings:
+        if not binding.rebind:
+            continue
+        if binding.driver is None:
+            if binding.device.modalias not in aliases:
+                _load_natives(host, binding.device.modalias, timeout)
+            aliases.add(binding.device.modalias)
+            continue
+        for module in binding.modules:
+            if module not in registered:
+                registered[module] = registered_drivers(host, module) or load_module(host, module)
+        found = [driver for module in binding.modules for driver in registered[module]]
+        if binding.driver not in found:
+            raise HostError(f"Module {' '.join(binding.modules)} registers {', '.join(found)}, not {binding.driver}.")
+
+
+def _load_natives(host: Host, modalias: str, timeout: float) -> None:
+    """As udev does it: everything that the alias names, blacklists honoured; a native driver that fails to load does not matter."""
+    host.run(["modprobe", "--use-blacklist", "--all", "--quiet", modalias], timeout, ok=range(256))
 
 
 def _bind(host: Host, binding: Binding, timeout: float, progress: Progress) -> None:

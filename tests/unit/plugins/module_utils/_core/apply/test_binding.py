@@ -239,3 +239,27 @@ def test_the_lock_is_free_while_a_process_of_an_earlier_run_still_waits(tree: Tr
         device_claim(hanging, devices=GPU, timeout=5)
     with tree.host().lock(timeout=1):
         pass
+
+
+class TestManyCards:
+    CARDS = tuple(f"0000:{bus:02x}:00.0" for bus in range(16, 24))
+
+    @pytest.fixture
+    def kernel(self, tree: Tree) -> ModelKernel:
+        for group, address in enumerate(self.CARDS, 40):
+            tree.pci(address, driver="nouveau", group=group)
+        return ModelKernel(tree, dict.fromkeys(self.CARDS, "nouveau"), LOADABLE)
+
+    def test_what_they_have_in_common_is_asked_once(self, kernel: ModelKernel) -> None:
+        assert device_claim(kernel, devices=list(self.CARDS))["changed"]
+        assert [kernel.owner(address) for address in self.CARDS] == [VARIANT] * len(self.CARDS)
+        loads = [line for line in kernel.log if line.startswith("modprobe")]
+        assert len(loads) == len(set(loads))
+        assert not [line for line in kernel.log if line.startswith("ip ") and kernel.log.count(line) > 1]
+
+    def test_their_native_driver_is_loaded_once_by_their_alias(self, kernel: ModelKernel) -> None:
+        device_claim(kernel, devices=list(self.CARDS))
+        kernel.log.clear()
+        assert device_claim(kernel, devices=list(self.CARDS), state="absent")["changed"]
+        assert [kernel.owner(address) for address in self.CARDS] == ["nouveau"] * len(self.CARDS)
+        assert len([line for line in kernel.log if line.startswith("modprobe")]) == 1
