@@ -10,7 +10,7 @@ export TESTS TARGET COUNT SECONDS SEED TABLE SCENARIO ROTATE CAMPAIGN KEEP_GOING
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup test test-all demo vm vm-destroy bench mutants fuzz faults clean $(phases)
+.PHONY: help setup test test-all demo vm vm-destroy docs bench mutants fuzz faults clean $(phases)
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -45,6 +45,9 @@ vm: setup ## start the demo's machine on the disk it has and log in
 
 vm-destroy: setup ## throw the demo's machine away
 	@tools/run tools/demo destroy
+
+docs: setup ## the documentation site in dist/docs, without a warning
+	@tools/run tools/docs
 
 bench: setup ## how long things take
 	@tools/run tests/bench/run

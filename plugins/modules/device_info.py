@@ -83,7 +83,9 @@ EXAMPLES = r"""
 
 - name: Show the cards that are bound to nouveau and have a variant driver
   ansible.builtin.debug:
-    msg: "{{ info.devices | vfio.variants.select_devices(\"[?driver=='nouveau' && variant].address\") }}"
+    msg: "{{ info.devices | vfio.variants.select_devices(on_nouveau_with_a_variant) }}"
+  vars:
+    on_nouveau_with_a_variant: "[?driver=='nouveau' && variant].address"
 
 - name: Show the devices that will be bound to another driver after the next boot
   ansible.builtin.debug:

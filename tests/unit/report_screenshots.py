@@ -1,4 +1,3 @@
-#!/usr/bin/env python
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Takes the pictures of a report that the documentation shows: `tools/run python tests/unit/report_screenshots.py`."""
