@@ -24,7 +24,7 @@ if t.TYPE_CHECKING:
 Arguments = t.Mapping[str, t.Mapping[str, t.Any]]
 
 
-def options_of(arguments: Arguments, **given: t.Any) -> dict[str, t.Any]:
+def options_of(arguments: Arguments, /, **given: t.Any) -> dict[str, t.Any]:
     """A task's options as a module gets them."""
     validated = ArgumentSpecValidator(arguments).validate(given)
     assert validated.error_messages == []

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot.find_images import images_of, images_there
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.find_images import Images, images_of, images_there
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.read import without_entry
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.generator import DRACUT
@@ -16,6 +16,9 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.next_boot import BootEntry
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.generator import Generator
+
+OTHER_GENERATORS = ("mkinitcpio", "booster", "mkinitfs", "tinyramfs", "ugrd", "genkernel", "mkosi-initrd", "make-initrd")
+"""Programs that build images which this collection does not rebuild."""
 
 
 def initramfs_to_rebuild(host: Host, release: str, entry: BootEntry | None, generator: Generator | None) -> str:
@@ -39,7 +42,28 @@ def initramfs_to_rebuild(host: Host, release: str, entry: BootEntry | None, gene
                 f"Which initramfs kernel {release} boots with cannot be determined: {', '.join(seen[:3])} may be it, or {usual}.",
                 "Name the image in the boot loader's entry, or mount the partition that has the boot loader's files.",
             )
+    _refuse_unseen(host, known, usual, generator, Images(paths, doubts))
     return usual
+
+
+def _refuse_unseen(host: Host, known: BootEntry, usual: str, generator: Generator | None, images: Images) -> None:
+    """Raises HostError where the kernel boots with an image that is not there to look at: that is not the same as having none."""
+    unseen = [path for path in images.paths if not host.is_file(path)]
+    if unseen and usual not in unseen:
+        raise HostError(
+            f"{known.source} names the initramfs {unseen[0]}, which does not exist, so it cannot be looked at or rebuilt.",
+            "Mount the partition that has it, or correct the entry.",
+        )
+    if generator is not None:
+        return
+    other = next((name for name in OTHER_GENERATORS if host.which(name) is not None), None)
+    if other is not None:
+        raise HostError(
+            f"{other} builds the initramfs images of this host, and none of kernel {known.release} was found.",
+            "Name the image in the boot loader's entry, or mount the partition that has it.",
+        )
+    if images.doubts:
+        raise HostError(f"Whether kernel {known.release} boots with an initramfs cannot be determined: {images.doubts[0]}")
 
 
 def _belong_to_others(host: Host, seen: t.Iterable[str]) -> bool:

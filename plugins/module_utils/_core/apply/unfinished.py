@@ -8,6 +8,8 @@ import dataclasses
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.bind_journal import OPERATION, Unfinished
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.cmdline_record import OPERATION as CMDLINE
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.cmdline_record import CmdlineRecord
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms import recovery as packages
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.recovery import (
@@ -40,12 +42,19 @@ def unfinished_work(host: Host, inventory: Inventory) -> tuple[UnfinishedWork, .
     """As far as this user can read it; nothing is changed."""
     found = (
         UnfinishedWork(FILES, _files(host)),
+        UnfinishedWork(CMDLINE, _arguments(host)),
         UnfinishedWork("initramfs", _images(host)),
         UnfinishedWork("dkms_package", packages.unfinished(host)),
         UnfinishedWork(OPERATION, _bindings(host, inventory)),
         UnfinishedWork("temporary files", _temporary(host)),
     )
     return tuple(work for work in found if work.what)
+
+
+def _arguments(host: Host) -> tuple[str, ...]:
+    if not CmdlineRecord.read(host).is_pending:
+        return ()
+    return ("A change of kernel arguments was interrupted, so the boot loader's entries may not be as its settings say; run it again.",)
 
 
 def _files(host: Host) -> tuple[str, ...]:

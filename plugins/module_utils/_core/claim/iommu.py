@@ -13,6 +13,9 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.iommu import Iommu
 
 
+BY_MODULE = " (the module kernel_cmdline does that)"
+
+
 class BootArguments(t.NamedTuple):
     """A kernel that boots next: its arguments, where they are from, and whether it switches an Intel IOMMU on without one.
 
@@ -64,11 +67,11 @@ def _advice(iommu: Iommu) -> str:
     virtual = "In a virtual machine, give it an IOMMU."
     if iommu.vendor == "intel":
         setup = "Switch on VT-d in the firmware's setup, and add" if iommu.described is False else "Add"
-        return f"{setup} intel_iommu=on to the kernel's command line, remove any iommu=off, and reboot. {virtual}"
+        return f"{setup} intel_iommu=on to the kernel's command line{BY_MODULE}, remove any iommu=off, and reboot. {virtual}"
     if iommu.vendor == "amd":
         return (
             "Linux switches an AMD IOMMU on by itself: switch on IOMMU (AMD-Vi) in the firmware's setup, "
-            f"remove amd_iommu=off and iommu=off from the kernel's command line, and reboot. {virtual}"
+            f"remove amd_iommu=off and iommu=off from the kernel's command line{BY_MODULE}, and reboot. {virtual}"
         )
     if iommu.vendor == "arm":
         return (

@@ -34,6 +34,10 @@ SWEPT = (
     "/etc/modules-load.d",
     "/etc/initramfs-tools/hooks",
     "/etc/dracut.conf.d",
+    "/etc/default",
+    "/etc/default/grub.d",
+    "/etc/kernel",
+    "/etc/cmdline.d",
 )
 """The folders that files are written to, and so those in which temporary files can be left."""
 
@@ -154,7 +158,7 @@ def read_undo(host: Host) -> FilesUndo | None:
     restores: list[tuple[str, FileState | None]] = []
     foreign: list[str] = []
     for entry in reversed([] if complete else entries):
-        path, before = entry["path"], _state(entry.get("before"))
+        path, before = entry["path"], unrecorded(entry.get("before"))
         now = present[path]
         if _same(now, before):
             continue
@@ -176,7 +180,7 @@ def _same(one: FileState | None, other: FileState | None) -> bool:
     return (one.content, one.mode) == (other.content, other.mode)
 
 
-def _state(record: object) -> FileState | None:
+def unrecorded(record: object) -> FileState | None:
     if not isinstance(record, dict):
         return None
     try:
@@ -188,7 +192,7 @@ def _state(record: object) -> FileState | None:
 
 
 def recorded(state: FileState | None) -> Record | None:
-    """A file's state as the journal has it."""
+    """A file's state as the journal has it; `unrecorded()` is the way back."""
     return None if state is None else {"content": base64.b64encode(state.content).decode(), "mode": state.mode}
 
 

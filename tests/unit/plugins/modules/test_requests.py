@@ -10,12 +10,14 @@ import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.bind import BindRequest
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.image_sync import SyncRequest
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.kernel_cmdline import CmdlineRequest
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.arguments import claims_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.module_check import ExpectedModule
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.request import FolderOnHost, PackageRequest, SentSources
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.argument_change import ArgumentChange
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.claim_check import ClaimCheckRequest
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.device_facts import DeviceReportRequest
-from ansible_collections.vfio.variants.plugins.modules import claim_info, device_claim, device_info, dkms_package, initramfs
+from ansible_collections.vfio.variants.plugins.modules import claim_info, device_claim, device_info, dkms_package, initramfs, kernel_cmdline
 from ansible_collections.vfio.variants.tests.unit.module_calls import options_of
 from ansible_collections.vfio.variants.tests.unit.trees import modalias
 
@@ -81,6 +83,12 @@ EDGES = {
             "force": True,
             "timeout": 601,
         },
+    ),
+    "kernel_cmdline": Edge(
+        kernel_cmdline,
+        {"arguments": ["iommu=pt"]},
+        CmdlineRequest(ArgumentChange(("iommu=pt",)), 600),
+        {"arguments": ["iommu=on"], "state": "absent", "timeout": 601},
     ),
     "dkms_package": Edge(
         dkms_package,

@@ -85,3 +85,28 @@ def test_a_unified_image_is_not_overwritten_by_a_plain_one(arch: Tree) -> None:
     with pytest.raises(HostError, match="is a unified kernel image whose initramfs does not match"):
         refuse_program(arch.host(), "/efi/EFI/Linux/own.efi", "It lacks the policy.")
     refuse_program(arch.host(), ARCH, "It lacks the policy.")
+
+
+@pytest.mark.parametrize("generator", [DRACUT, None])
+def test_an_image_that_the_entry_names_and_nobody_can_read_is_not_taken_for_none(arch: Tree, generator: Generator | None) -> None:
+    arch.place(ARCH).unlink()
+    with pytest.raises(HostError, match=r"/boot/grub/grub.cfg:2 names the initramfs /boot/own.img, which does not exist"):
+        image(arch.file("/boot/grub/grub.cfg", ENTRY.format("/boot/own.img")), generator)
+
+
+@pytest.mark.parametrize("command", ["mkinitcpio", "booster", "mkinitfs"])
+def test_a_host_with_another_generator_and_no_image_to_be_seen_is_refused(arch: Tree, command: str) -> None:
+    arch.place(ARCH).unlink()
+    arch.file(f"/usr/bin/{command}", "#!/bin/sh\n", 0o755)
+    with pytest.raises(HostError, match=f"^{command} builds the initramfs images of this host, and none of kernel {RELEASE} was found"):
+        image(arch, None)
+
+
+def test_a_running_kernel_that_was_given_an_initramfs_from_nowhere_is_not_taken_for_one_without(arch: Tree) -> None:
+    arch.place(ARCH).unlink()
+    arch.running(RELEASE).cmdline("ro")
+    assert image(arch, None) == USUAL
+    # ramdisk_size in the boot parameters is not zero.
+    arch.file("/sys/kernel/boot_params/data", bytes(0x21C) + b"\1" + bytes(4096 - 0x21D))
+    with pytest.raises(HostError, match="Whether kernel .* boots with an initramfs cannot be determined"):
+        image(arch, None)

@@ -1,0 +1,99 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What files were before kernel arguments were added to them: by it they become what they were when the last one is taken away."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_change import FileChange, FileState, digest_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_transaction import read_state
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.journal import UNREADABLE, Journal, remove_if_empty, texts
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.recovery import recorded, unrecorded
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.argument_change import ArgumentChange
+
+OPERATION = "kernel_cmdline"
+
+
+@dataclasses.dataclass(frozen=True)
+class CmdlineRecord:
+    """``words`` were added.  ``files`` has the state of each file before that, and its digest afterwards.
+
+    ``is_pending``: a run has not come to its end, so that the entries may not be as the settings say.
+    """
+
+    words: tuple[str, ...] = ()
+    files: t.Mapping[str, tuple[FileState | None, str]] = dataclasses.field(default_factory=dict)
+    folders: tuple[str, ...] = ()
+    is_pending: bool = False
+
+    @classmethod
+    def read(cls, host: Host) -> CmdlineRecord:
+        """Empty if there is none, or if it is not ours."""
+        record = Journal(host, OPERATION).read() or {}
+        if record.get(UNREADABLE):
+            return cls()
+        entries = record.get("files")
+        files = {
+            path: (unrecorded(entry.get("before")), str(entry.get("after")))
+            for path, entry in (entries.items() if isinstance(entries, dict) else ())
+            if isinstance(entry, dict)
+        }
+        return cls(texts(record.get("words")), files, texts(record.get("folders")), record.get("pending") is True)
+
+    def base(self, host: Host, change: ArgumentChange) -> dict[str, FileState | None]:
+        """The former state of files that nobody has changed since; empty if an argument of ours stays."""
+        if change.wanted or not all(map(change.means, self.words)):
+            return {}
+        return {path: before for path, (before, after) in self.files.items() if _digest(host, path) == after}
+
+    def begin(self, host: Host, change: ArgumentChange, changes: t.Sequence[FileChange]) -> None:
+        """What is going to be done, on disk before it is."""
+        begun = dataclasses.replace(self, is_pending=True)
+        if change.wanted and not self.words:
+            files = {one.path: (one.before, digest_of(one.after)) for one in changes}
+            begun = dataclasses.replace(begun, words=change.words, files=files)
+        begun.write(host)
+
+    def finish(self, host: Host, change: ArgumentChange, before: t.Mapping[str, FileState | None], folders: t.Sequence[str]) -> None:
+        """The change is made; ``before`` are the files that it may have touched."""
+        words = tuple(dict.fromkeys((*self.words, *change.words))) if change.wanted else self._left(change)
+        if not words:
+            Journal(host, OPERATION).close()
+            for folder in self.folders:
+                remove_if_empty(host, folder)
+            return
+        files = dict(self.files)
+        for path, state in before.items():
+            digest = _digest(host, path)
+            if digest == digest_of(state):
+                continue
+            known = files.pop(path, None)
+            if known is not None and digest_of(state) in (known[1], digest_of(known[0])):
+                files[path] = (known[0], digest)
+            elif known is None and not self.words:
+                files[path] = (state, digest)
+        CmdlineRecord(words, files, tuple(dict.fromkeys((*self.folders, *folders)))).write(host)
+
+    def _left(self, change: ArgumentChange) -> tuple[str, ...]:
+        return tuple(word for word in self.words if not change.means(word))
+
+    def put_back(self, host: Host) -> None:
+        """As if the change had not begun."""
+        if self.words or self.is_pending:
+            self.write(host)
+        else:
+            Journal(host, OPERATION).close()
+
+    def write(self, host: Host) -> None:
+        files = {path: {"before": recorded(before), "after": after} for path, (before, after) in self.files.items()}
+        record = {"words": list(self.words), "files": files, "folders": list(self.folders), "pending": self.is_pending}
+        Journal(host, OPERATION).write(record)
+
+
+def _digest(host: Host, path: str) -> str:
+    return digest_of(read_state(host, path)) if host.link(path) is None else ""

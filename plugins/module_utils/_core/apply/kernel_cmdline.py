@@ -1,0 +1,286 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Gives kernels arguments, or takes them away, by the way that this host's boot loader has for it, and looks at the outcome."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.cmdline_record import CmdlineRecord
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.recovery import recover
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import cmdline_settings, cmdline_way, next_boot
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.distribution import ENTRIES, GRUBBY
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.editable import KERNEL_INSTALL as LINE
+from ansible_collections.vfio.variants.plugins.module_utils._core.host import file_transaction
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_change import FileChange, FileState, diff, needed
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.interruption import uninterrupted
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.time_limit import checked_timeout
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.cmdline_way import Way
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_transaction import Applied
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import Result
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.argument_change import ArgumentChange
+
+PUT_BACK = "Everything was put back."
+
+
+@dataclasses.dataclass(frozen=True)
+class CmdlineRequest:
+    """What shall hold, and how long each program may take in seconds."""
+
+    change: ArgumentChange
+    timeout: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Entry:
+    """What the boot loader gives a kernel.  ``name`` is the kernel's release, or the entry's ID where that is not known."""
+
+    name: str
+    source: str
+    cmdline: Cmdline
+    is_default: bool
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What is to be done: files first, then the commands; ``leave`` are files that are removed when these have run."""
+
+    way: Way
+    entries: tuple[Entry, ...]
+    changes: tuple[FileChange, ...]
+    commands: tuple[tuple[str, ...], ...]
+    leave: tuple[str, ...]
+    is_needed: bool
+
+
+def apply(host: Host, request: CmdlineRequest, check_mode: bool) -> Result:
+    """Make it hold and return the module's result; with ``check_mode`` only predict it.
+
+    Raises HostError where the way is not certain, and after everything was put back because a step failed.
+    """
+    checked_timeout(request.timeout)
+    if not host.is_root:
+        raise HostError("Changing kernel arguments, or predicting it, requires root.", "Set `become: true`.")
+    with contextlib.nullcontext() if check_mode else host.lock():
+        recovery = recover(host, check_mode)
+        return recovery.added_to(_apply(recovery.host, request, check_mode))
+
+
+def _apply(host: Host, request: CmdlineRequest, check_mode: bool) -> Result:
+    change, record = request.change, CmdlineRecord.read(host)
+    plan = _plan(host, change, record)
+    paths = (*(one.path for one in needed(plan.changes)), *_to_be_written(plan, change))
+    after = tuple(_predicted(entry, change) for entry in plan.entries)
+    if plan.is_needed and not check_mode:
+        written, after = _carry_out(host, request, plan, record)
+        paths = (*(one.path for one in needed(plan.changes)), *written)
+    return _result(host, change, plan, after, paths)
+
+
+def _plan(host: Host, change: ArgumentChange, record: CmdlineRecord) -> Plan:
+    way = cmdline_way.find(host)
+    entries = _entries(host, way)
+    default = next((entry for entry in entries if entry.is_default), entries[0] if entries else None)
+    given = default.cmdline if default is not None else Cmdline.read(host)
+    changes = cmdline_settings.changes(host, way, change, given, record.base(host, change))
+    wrong = tuple(entry for entry in entries if not change.holds(entry.cmdline))
+    if change.wanted and not way.is_hidden and not wrong:
+        # What is made anew from the running kernel's arguments has them already.
+        changes = tuple(one for one in changes if one.before is not None or one.path != LINE)
+    is_needed = bool(needed(changes) or wrong or record.is_pending)
+    covered = {one.path for one in needed(changes)} if way.method == GRUBBY else set()
+    wrong = tuple(entry for entry in wrong if cmdline_way.place_of(entry.source) not in covered)
+    words = dict.fromkeys(
+        word for entry in wrong for word in (change.missing(entry.cmdline) if change.wanted else change.found(entry.cmdline))
+    )
+    releases = tuple(entry.name for entry in entries)
+    commands = cmdline_settings.commands(host, way, change, tuple(words), releases) if is_needed else ()
+    leave = tuple(one.path for one in changes if one.path == LINE and one.before is not None and one.after is None)
+    changes = tuple(_kept(one, change) if one.path in leave else one for one in changes)
+    return Plan(way, entries, changes, commands, leave, is_needed)
+
+
+def _kept(one: FileChange, change: ArgumentChange) -> FileChange:
+    """Without the file the program takes the running kernel's arguments, which may still have these: it is removed afterwards."""
+    before = t.cast("FileState", one.before)
+    text = change.edited(before.content.decode("utf-8", "surrogateescape"))
+    return dataclasses.replace(one, after=dataclasses.replace(before, content=text.encode("utf-8", "surrogateescape")))
+
+
+def _entries(host: Host, way: Way) -> tuple[Entry, ...]:
+    """One of each kernel: that which boots by default, or else the first."""
+    found = next_boot.read(host)
+    sources = {item.source for item in way.items}
+    known = tuple(
+        Entry(release, entry.source, entry.cmdline, release == found.release)
+        for release, entry in found.entries.items()
+        if entry.source in sources
+    )
+    if known:
+        return known
+    return tuple(Entry(item.id, item.source, Cmdline.parse(item.arguments), False) for item in way.items)
+
+
+def _to_be_written(plan: Plan, change: ArgumentChange) -> tuple[str, ...]:
+    """The text files of entries that are not as they shall be, which the way's program writes."""
+    places = dict.fromkeys(cmdline_way.place_of(entry.source) for entry in plan.entries if not change.holds(entry.cmdline))
+    return tuple(place for place in places if not place.lower().endswith(".efi"))
+
+
+def _predicted(entry: Entry, change: ArgumentChange) -> Entry:
+    return dataclasses.replace(entry, cmdline=Cmdline.parse(change.edited(" ".join(entry.cmdline.arguments))))
+
+
+# -- doing
+
+
+def _carry_out(host: Host, request: CmdlineRequest, plan: Plan, record: CmdlineRecord) -> tuple[tuple[str, ...], tuple[Entry, ...]]:
+    """The text files that the programs have written, and the entries afterwards."""
+    snapshot = _snapshot(host, plan)
+    folders = tuple(one.path.rpartition("/")[0] for one in plan.changes if one.before is None and one.after is not None)
+    folders = tuple(folder for folder in folders if not host.exists(folder))
+    record.begin(host, request.change, needed(plan.changes))
+    applied: Applied | None = None
+    try:
+        applied = file_transaction.apply(host, plan.changes)
+        for argv in plan.commands:
+            host.run(argv, request.timeout)
+        _write_again(host, plan)
+        after = _verified(host, plan, request.change)
+        for path in plan.leave:
+            host.remove(path)
+        before = {**snapshot, **{one.path: one.before for one in plan.changes}}
+        record.finish(host, request.change, _exact(plan, before), folders)
+    except BaseException as error:
+        _undo(host, request, plan, applied, snapshot)
+        record.put_back(host)
+        if isinstance(error, HostError):
+            raise HostError(error.msg, PUT_BACK if error.hint is None else f"{error.hint} {PUT_BACK}", error.facts) from error
+        raise
+    return tuple(path for path, state in snapshot.items() if _state(host, path) != state), after
+
+
+def _write_again(host: Host, plan: Plan) -> None:
+    """grubby changes every entry and its blanks, also those that have their former content by now."""
+    for one in needed(plan.changes) if plan.way.method == GRUBBY and plan.commands else ():
+        if one.after is not None and _state(host, one.path) != one.after:
+            host.write_atomic(one.path, one.after.content, one.after.mode)
+
+
+def _exact(plan: Plan, before: t.Mapping[str, FileState | None]) -> dict[str, FileState | None]:
+    """The former state of files that get it back byte for byte; what a program generates, it generates again."""
+    settings = {one.path for one in needed(plan.changes)}
+    return {path: state for path, state in before.items() if path in settings or (plan.way.method == GRUBBY and "grubenv" not in path)}
+
+
+def _snapshot(host: Host, plan: Plan) -> dict[str, FileState | None]:
+    places = cmdline_settings.snapshot_places(host, plan.way)
+    return {place: _state(host, place) for place in places if host.link(place) is None}
+
+
+def _state(host: Host, place: str) -> FileState | None:
+    return file_transaction.read_state(host, place)
+
+
+def _verified(host: Host, plan: Plan, change: ArgumentChange) -> tuple[Entry, ...]:
+    """The entries as they are now.  Raises HostError if one is not as it shall be, or if foreign arguments are lost."""
+    if plan.way.is_hidden:
+        return ()
+    entries = _entries(host, cmdline_way.find(host))
+    ran = " and ".join(f"`{' '.join(argv)}`" for argv in plan.commands) or "the change"
+    former = {entry.name: entry for entry in plan.entries}
+    for entry in entries:
+        if not change.holds(entry.cmdline):
+            words = change.missing(entry.cmdline) if change.wanted else change.found(entry.cmdline)
+            raise HostError(f"After {ran}, {entry.source} {'lacks' if change.wanted else 'still has'} {' '.join(words)}.")
+        if plan.way.method in (GRUBBY, ENTRIES) and entry.name in former:
+            lost = _lost(change.foreign(former[entry.name].cmdline), change.foreign(entry.cmdline))
+            if lost:
+                raise HostError(f"After {ran}, {entry.source} has lost {' '.join(lost)}.")
+    missing = former.keys() - {entry.name for entry in entries}
+    if missing:
+        raise HostError(f"After {ran}, there is no entry any more of {', '.join(sorted(missing))}.")
+    return entries
+
+
+def _lost(before: t.Sequence[str], after: t.Sequence[str]) -> list[str]:
+    left = list(after)
+    lost = []
+    for word in before:
+        if word in left:
+            del left[: left.index(word) + 1]
+        else:
+            lost.append(word)
+    return lost
+
+
+def _undo(host: Host, request: CmdlineRequest, plan: Plan, applied: Applied | None, snapshot: t.Mapping[str, FileState | None]) -> None:
+    """Settings first; then the program makes its entries from them again; then text files that it had changed."""
+    with uninterrupted():
+        if applied is None:
+            return
+        applied.undo()
+        for argv in plan.commands if plan.way.method != GRUBBY else ():
+            with contextlib.suppress(HostError):
+                host.run(argv, request.timeout)
+        for place, state in snapshot.items():
+            with contextlib.suppress(HostError):
+                if state is not None and _state(host, place) != state:
+                    host.write_atomic(place, state.content, state.mode)
+
+
+# -- the answer
+
+
+def _result(host: Host, change: ArgumentChange, plan: Plan, after: t.Sequence[Entry], paths: t.Sequence[str]) -> Result:
+    running = cmdline_way.running_arguments(host)
+    later = {entry.name: entry for entry in after}
+    return {
+        "changed": plan.is_needed,
+        "diff": [*diff(plan.changes), *_diff_of_entries(plan, later)] if plan.is_needed else [],
+        "loader": plan.way.loader,
+        "method": plan.way.method,
+        "files": sorted({*paths, *plan.leave}),
+        "commands": [list(argv) for argv in plan.commands],
+        "entries": {
+            entry.name: {
+                "source": entry.source,
+                "before": list(entry.cmdline.arguments),
+                "after": list(later.get(entry.name, entry).cmdline.arguments),
+            }
+            for entry in plan.entries
+        },
+        "running": None if running is None else list(running),
+        "reboot_required": running is not None and not change.holds(Cmdline(running)),
+        "warnings": list(_warnings(change, plan, later)),
+    }
+
+
+def _diff_of_entries(plan: Plan, later: t.Mapping[str, Entry]) -> t.Iterator[dict[str, str]]:
+    for entry in plan.entries if plan.way.method != ENTRIES else ():
+        now, then = (" ".join(one.cmdline.arguments) for one in (entry, later.get(entry.name, entry)))
+        if now != then:
+            header = f"arguments of {entry.name}"
+            yield {"before_header": header, "before": f"{now}\n", "after_header": header, "after": f"{then}\n"}
+
+
+def _warnings(change: ArgumentChange, plan: Plan, later: t.Mapping[str, Entry]) -> t.Iterator[str]:
+    if plan.way.is_hidden:
+        yield (
+            f"{plan.way.config}: the entries are on partitions that are not mounted, so only the settings and the exit status of "
+            f"{plan.way.method} show that the arguments are {'there' if change.wanted else 'gone'}."
+        )
+    yield from (doubt for doubt in plan.way.doubts if not plan.way.is_hidden)
+    for entry in plan.entries if plan.is_needed else ():
+        other = later.get(entry.name, entry)
+        before, after = change.foreign(entry.cmdline), change.foreign(other.cmdline)
+        if before != after:
+            words = " ".join(word for word in (*before, *after) if (word in before) != (word in after))
+            yield f"{other.source}: the settings had been changed before, and have now come into effect as well: {words or 'their order'}."

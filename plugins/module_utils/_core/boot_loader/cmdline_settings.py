@@ -1,0 +1,386 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What of a host's settings changes with its kernel arguments: the files that the program which makes the entries reads."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import extlinux
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import BootFiles
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.cmdline_way import MKCONFIG
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.distribution import (
+    ENTRIES,
+    GRUB_MKCONFIG,
+    GRUBBY,
+    MKINITCPIO,
+    PROXMOX_BOOT_TOOL,
+    U_BOOT_UPDATE,
+)
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.editable import KERNEL_INSTALL as LINE
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.editable import PARTS
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.efi_program import GRUB
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.stale_settings import FOLDER, SETTINGS, VARIABLES
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_change import FileChange, FileState
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_transaction import read_state
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.shell_assignments import Assignments
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.argument_change import ArgumentChange
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline, name_and_value
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.cmdline_way import Way
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+
+DROP_IN = f"{FOLDER}/zz-vfio-variants.cfg"
+"""Read last: others of these files set the variable without regard to what it was."""
+HEADER = "# Written by the module kernel_cmdline of the Ansible collection vfio.variants, which also changes and removes it.\n"
+COMMON, DEFAULT = VARIABLES
+U_BOOT, U_BOOT_VARIABLE = "/etc/default/u-boot", "U_BOOT_PARAMETERS"
+# What u-boot-update has without a setting.  (u-boot-menu: u-boot-update)
+U_BOOT_USUAL = "ro quiet"
+# What a loader or a generator adds by itself.
+ADDED = frozenset(("BOOT_IMAGE", "initrd"))
+FOREIGN_LINE = re.compile(r"^\s*(?:#.*)?$")
+
+
+def changes(
+    host: Host, way: Way, change: ArgumentChange, arguments: Cmdline, base: t.Mapping[str, FileState | None]
+) -> tuple[FileChange, ...]:
+    """The files to change, needed or not.  ``arguments`` are those of the entry that boots by default.
+
+    ``base`` has the former state of files that are as an earlier run left them, and get it back.  Raises HostError for a file that
+    cannot be changed in a way that is certain.
+    """
+    editor = _Editor(host, change, base)
+    if way.method == GRUB_MKCONFIG or (way.method == PROXMOX_BOOT_TOOL and way.loader == GRUB):
+        _of_grub(editor)
+    elif way.method == U_BOOT_UPDATE:
+        _of_u_boot(editor)
+    elif way.method == ENTRIES:
+        for place in way.places:
+            editor.lines(place, *_keys(way.loader))
+    elif way.method == GRUBBY:
+        _of_grubby(editor, way)
+    else:
+        _of_line(editor, way, arguments)
+    return tuple(editor.changes.values())
+
+
+def snapshot_places(host: Host, way: Way) -> tuple[str, ...]:
+    """Text files that the way's program may write, to put them back if it fails."""
+    entries = tuple(dict.fromkeys(place for place in way.places if not place.lower().endswith(".efi")))
+    others = (SETTINGS, LINE, "/boot/grub2/grubenv", "/boot/grub/grubenv") if way.method == GRUBBY else ()
+    config = () if way.method == GRUBBY else (way.config,)
+    return tuple(place for place in dict.fromkeys((*entries, *others, *config)) if host.is_file(place))
+
+
+class _Editor:
+    """Collects a change of each file; ``host`` is what is read."""
+
+    def __init__(self, host: Host, change: ArgumentChange, base: t.Mapping[str, FileState | None]) -> None:
+        self.host, self.files, self.change, self.base = host, BootFiles(host), change, base
+        self.changes: dict[str, FileChange] = {}
+
+    def text(self, place: str) -> str | None:
+        """The text to change: as it is, or as it was before this collection changed it; None if there is none."""
+        state = self.base[place] if place in self.base else read_state(self.host, place)
+        return None if state is None else state.content.decode("utf-8", "surrogateescape")
+
+    def put(self, place: str, text: str | None, mode: int = 0o644) -> None:
+        before = read_state(self.host, place)
+        if text is None:
+            after = None
+        else:
+            former = self.base.get(place) or before
+            after = FileState(text.encode("utf-8", "surrogateescape"), mode if former is None else former.mode)
+            if before is not None and before.content == after.content:
+                after = before
+        self.changes[place] = FileChange(place, before, after)
+
+    def lines(self, place: str, keys: tuple[str, ...], several: bool) -> None:
+        """Change the lines that begin with one of these keys.  ``several``: they are one command line, of which the last gets more."""
+        text = self.text(place)
+        if text is None:
+            return
+        lines = text.splitlines(keepends=True)
+        found = [number for number, line in enumerate(lines) if line.split(None, 1)[:1] and line.split(None, 1)[0].lower() in keys]
+        if not found and self.change.wanted:
+            if "label" in (line.split(None, 1)[0].lower() for line in lines if line.strip()):
+                raise HostError(f"{place}: its entries have no `append` line that could be changed.", "Add one.")
+            end = "" if not lines or lines[-1].endswith("\n") else "\n"
+            self.put(place, f"{text}{end}{keys[0]} {' '.join(self.change.words)}\n")
+            return
+        whole = Cmdline.parse(" ".join(lines[number].split(None, 1)[1] for number in found if len(lines[number].split(None, 1)) > 1))
+        if several and self.change.holds(whole):
+            found = []
+        change = ArgumentChange(self.change.missing(whole)) if several and self.change.wanted else self.change
+        for number in found[-1:] if several and self.change.wanted else found:
+            lines[number] = _edited_line(lines[number], change)
+        self.put(place, "".join(lines))
+
+
+def _keys(loader: str) -> tuple[tuple[str, ...], bool]:
+    return (("append",), False) if loader == extlinux.NAME else (("options",), True)
+
+
+def _edited_line(line: str, change: ArgumentChange) -> str:
+    key = re.match(r"\s*\S+[ \t]*", line)
+    start = key.end() if key else 0
+    rest = line[start:]
+    body = rest.rstrip("\r\n")
+    blank = "" if line[:start].endswith((" ", "\t")) else " "
+    return line[:start] + blank + change.edited(body) + rest[len(body) :]
+
+
+# -- GRUB
+
+
+def _of_grub(editor: _Editor) -> None:
+    places = (SETTINGS, *(f"{FOLDER}/{name}" for name in editor.files.names(FOLDER) if name.endswith(".cfg")))
+    has_folder = _reads_folder(editor.files)
+    places = tuple(place for place in (places if has_folder else places[:1]) if editor.host.is_file(place))
+    texts = {place: editor.files.text(place) or "" for place in places}
+    if editor.change.wanted:
+        if not _holds(editor, texts):
+            _add_to_grub(editor, texts, has_folder)
+        return
+    for place in places:
+        if place == DROP_IN:
+            _reduce_drop_in(editor)
+        elif editor.change.found(_setting({place: texts[place]})) or place in editor.base:
+            editor.put(place, _edited_assignments(place, editor.text(place) or "", editor.change, VARIABLES))
+
+
+def _reads_folder(files: BootFiles) -> bool:
+    """Whether this host's grub-mkconfig reads /etc/default/grub.d: that is a change of Debian and its derivatives."""
+    programs = (files.host.which(name) for name in ("grub-mkconfig", "grub2-mkconfig"))
+    return any("default/grub.d" in (files.text(program) or "") for program in programs if program)
+
+
+def _setting(texts: t.Mapping[str, str]) -> Cmdline:
+    known = Assignments.parse("\n".join(texts.values()))
+    return Cmdline.parse(" ".join(known.get(name) or "" for name in VARIABLES))
+
+
+def _holds(editor: _Editor, texts: t.Mapping[str, str]) -> bool:
+    return editor.change.holds(_setting(texts))
+
+
+def _add_to_grub(editor: _Editor, texts: dict[str, str], has_folder: bool) -> None:
+    """Where the arguments come last, and before a `--`."""
+    for name, in_front in ((DEFAULT, False), (COMMON, False), (COMMON, True)):
+        if has_folder:
+            place, text = DROP_IN, _drop_in(editor, texts.get(DROP_IN, ""), name, in_front)
+        else:
+            place, text = SETTINGS, _added(editor.text(SETTINGS) or "", editor.change, name, in_front)
+        if _holds(editor, {**texts, place: text}) or (name, in_front) == (COMMON, True):
+            break
+    else:
+        return
+    if not _holds(editor, {**texts, place: text}):
+        # What only running these files would show: the entries are looked at afterwards.
+        text = (
+            _drop_in(editor, texts.get(DROP_IN, ""), DEFAULT, False)
+            if has_folder
+            else _added(texts.get(place, ""), editor.change, DEFAULT, False)
+        )
+    editor.put(place, text)
+
+
+def _drop_in(editor: _Editor, text: str, name: str, in_front: bool) -> str:
+    parts = dict.fromkeys((DEFAULT, COMMON, f"{COMMON} in front"), "")
+    parts.update(_parts(text))
+    key = f"{name} in front" if in_front else name
+    words = Cmdline.parse(parts[key]).arguments
+    others = {word for place, part in parts.items() if place != key for word in Cmdline.parse(part).arguments}
+    new = tuple(word for word in editor.change.words if word not in words and word not in others)
+    parts[key] = " ".join((*words, *new))
+    return _joined(parts)
+
+
+def _joined(parts: t.Mapping[str, str]) -> str:
+    lines = [HEADER]
+    for key, words in parts.items():
+        name = key.split(" ")[0]
+        quoted = words.replace('"', '\\"')
+        if words:
+            lines.append(f'{name}="{quoted} ${name}"\n' if key != name else f'{name}="${name} {quoted}"\n')
+    return "".join(lines)
+
+
+def _parts(text: str) -> dict[str, str]:
+    """The arguments in our own file by where it puts them.  Raises HostError if somebody has changed it."""
+    found: dict[str, str] = {}
+    for name in (DEFAULT, COMMON):
+        for match in re.finditer(rf'^{name}="\${name} (.*)"$', text, re.MULTILINE):
+            found[name] = match[1].replace('\\"', '"')
+        for match in re.finditer(rf'^{name}="(.*) \${name}"$', text, re.MULTILINE):
+            found[f"{name} in front"] = match[1].replace('\\"', '"')
+    if text and _joined({**dict.fromkeys((DEFAULT, COMMON, f"{COMMON} in front"), ""), **found}) != text:
+        raise HostError(f"{DROP_IN} is not as this collection has written it.", "Move its settings to a file of your own.")
+    return found
+
+
+def _reduce_drop_in(editor: _Editor) -> None:
+    parts = {key: editor.change.edited(words) for key, words in _parts(editor.text(DROP_IN) or "").items()}
+    ordered = {key: parts[key] for key in (DEFAULT, COMMON, f"{COMMON} in front") if parts.get(key)}
+    editor.put(DROP_IN, _joined(ordered) if ordered else None)
+
+
+def _added(text: str, change: ArgumentChange, name: str, in_front: bool, usual: str = "") -> str:
+    """A settings file whose variable has the arguments as well."""
+    lines = text.splitlines(keepends=True)
+    pattern = _assignment((name,))
+    for number in range(len(lines) - 1, -1, -1):
+        match = pattern.match(lines[number])
+        if match is not None:
+            lines[number] = _with_words(match, change, in_front)
+            return "".join(lines)
+    if re.search(rf"^\s*(?:export\s+)?{name}\+?=", text, re.MULTILINE):
+        raise HostError(f"{name} is set in a way that cannot be changed safely.", 'Write it in one line, as NAME="…".')
+    end = "" if not text or text.endswith("\n") else "\n"
+    words = " ".join((*usual.split(), *change.words)).replace('"', '\\"')
+    return f'{text}{end}{name}="{words}"\n'
+
+
+def _assignment(names: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile(
+        rf"""^(\s*(?:export\s+)?(?:{"|".join(names)})=)(?:"((?:[^"\\]|\\.)*)"|'([^']*)'|([^\s"'#;&|$`\\]*))(\s*(?:\#.*)?)$""", re.DOTALL
+    )
+
+
+def _with_words(match: re.Match[str], change: ArgumentChange, in_front: bool) -> str:
+    text = match[2] if match[2] is not None else match[3] if match[3] is not None else match[4] or ""
+    escape, quote = ("", "'") if match[3] is not None else ("\\", '"')
+    if in_front and change.wanted:
+        words = " ".join(change.words).replace('"', f'{escape}"')
+        new = f"{words} {text}" if text else words
+    else:
+        new = change.edited(text, escape)
+    return f"{match[1]}{quote}{new}{quote}{match[5]}" if new != text else match[0]
+
+
+def _edited_assignments(place: str, text: str, change: ArgumentChange, names: tuple[str, ...]) -> str:
+    """Without the arguments, wherever the variables are set."""
+    pattern = _assignment(names)
+    lines = text.splitlines(keepends=True)
+    for number, line in enumerate(lines):
+        match = pattern.match(line)
+        lines[number] = line if match is None else _with_words(match, change, False)
+    new = "".join(lines)
+    left = change.found(Cmdline.parse(" ".join(Assignments.parse(new).get(name) or "" for name in names)))
+    if left:
+        raise HostError(f"{place} sets {' '.join(left)} in a way that cannot be changed safely.", "Remove it by hand.")
+    return new
+
+
+# -- other programs
+
+
+def _of_u_boot(editor: _Editor) -> None:
+    text = editor.text(U_BOOT) or ""
+    known = Assignments.parse(text).get(U_BOOT_VARIABLE)
+    if editor.change.holds(Cmdline.parse(U_BOOT_USUAL if known is None else known)):
+        if U_BOOT in editor.base:
+            editor.put(U_BOOT, editor.text(U_BOOT))
+        return
+    if editor.change.wanted:
+        editor.put(U_BOOT, _added(text, editor.change, U_BOOT_VARIABLE, False, U_BOOT_USUAL))
+    else:
+        editor.put(U_BOOT, _edited_assignments(U_BOOT, text, editor.change, (U_BOOT_VARIABLE,)))
+
+
+def _of_grubby(editor: _Editor, way: Way) -> None:
+    """The entries themselves are grubby's; what an earlier run had changed gets its former content."""
+    if editor.host.is_file(LINE):
+        _edit_line(editor, LINE, Cmdline(()))
+    for place in (*way.places, SETTINGS):
+        if place in editor.base and place not in editor.changes:
+            text = editor.text(place)
+            editor.put(place, text if text is None or place == SETTINGS else _of_entry(text, editor.change))
+
+
+def _of_entry(text: str, change: ArgumentChange) -> str:
+    lines = text.splitlines(keepends=True)
+    return "".join(_edited_line(line, change) if line.split(None, 1)[:1] == ["options"] else line for line in lines)
+
+
+def _of_line(editor: _Editor, way: Way, arguments: Cmdline) -> None:
+    """/etc/kernel/cmdline; mkinitcpio also reads the files of /etc/cmdline.d."""
+    parts = [f"{PARTS}/{name}" for name in editor.files.names(PARTS) if name.endswith(".conf")] if way.method == MKINITCPIO else []
+    if not parts or editor.host.is_file(LINE):
+        _edit_line(editor, LINE, arguments)
+        parts = [] if editor.change.wanted else parts
+    for place in parts[-1:] if editor.change.wanted else parts:
+        _edit_line(editor, place, arguments)
+
+
+def _edit_line(editor: _Editor, place: str, arguments: Cmdline) -> None:
+    """A file that is one command line; a line that is a comment or empty stays."""
+    text = editor.text(place)
+    if text is None:
+        _create_line(editor, place, arguments)
+        return
+    lines = text.splitlines(keepends=True)
+    used = [number for number, line in enumerate(lines) if not FOREIGN_LINE.match(line)]
+    whole = Cmdline.parse(" ".join(lines[number] for number in used))
+    if not editor.change.holds(whole):
+        if editor.change.wanted and len(used) > 1:
+            lines[used[-1]] = ArgumentChange(editor.change.missing(whole)).edited(lines[used[-1]])
+        elif not used:
+            lines.append(" ".join(editor.change.words) + "\n")
+        else:
+            for number in used:
+                lines[number] = editor.change.edited(lines[number])
+    editor.put(place, "".join(lines))
+
+
+def _create_line(editor: _Editor, place: str, arguments: Cmdline) -> None:
+    """The program would take the running kernel's arguments; from now on it takes this file."""
+    if not editor.change.wanted:
+        editor.put(place, None)
+        return
+    words = tuple(word for word in arguments.arguments if name_and_value(word)[0] not in ADDED)
+    if not words:
+        raise HostError(f"{place} does not exist, and what the default entry has is not known.", "Write the root's arguments to it.")
+    editor.put(place, editor.change.edited(" ".join(words)) + "\n")
+
+
+# -- commands
+
+
+def commands(
+    host: Host, way: Way, change: ArgumentChange, words: t.Sequence[str], releases: t.Sequence[str]
+) -> tuple[tuple[str, ...], ...]:
+    """The commands that make the entries from the settings; ``words`` are the arguments that entries lack or have too many."""
+    if way.method == GRUB_MKCONFIG:
+        return (_mkconfig(host, way),)
+    if way.method == GRUBBY:
+        option = "--args" if change.wanted else "--remove-args"
+        return (("grubby", "--update-kernel=ALL", f"{option}={' '.join(words)}"),) if words else ()
+    fixed: dict[str, tuple[str, ...]] = {
+        PROXMOX_BOOT_TOOL: (PROXMOX_BOOT_TOOL, "refresh"),
+        "sdbootutil": ("sdbootutil", "update-all-entries"),
+        MKINITCPIO: ("mkinitcpio", "-P"),
+        U_BOOT_UPDATE: (U_BOOT_UPDATE,),
+    }
+    if way.method in fixed:
+        return (fixed[way.method],)
+    return () if way.method == ENTRIES else tuple(_kernel_install(host, release) for release in releases)
+
+
+def _mkconfig(host: Host, way: Way) -> tuple[str, ...]:
+    if host.which("update-grub") is not None:
+        return ("update-grub",)
+    program = next(name for name in MKCONFIG if host.which(name) is not None)
+    return (program, "-o", way.config)
+
+
+def _kernel_install(host: Host, release: str) -> tuple[str, ...]:
+    places = (f"/usr/lib/modules/{release}/vmlinuz", f"/lib/modules/{release}/vmlinuz", f"/boot/vmlinuz-{release}")
+    image = next((place for place in places if host.is_file(place)), None)
+    if image is None:
+        raise HostError(f"kernel-install needs the image of kernel {release}, which is at none of {', '.join(places)}.")
+    return ("kernel-install", "add", release, image)

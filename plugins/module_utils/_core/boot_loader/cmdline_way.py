@@ -1,0 +1,234 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""By which supported way a host's kernel arguments are changed: that of the program which makes the entries it really boots with."""
+
+from __future__ import annotations
+
+import dataclasses
+import posixpath
+import re
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import distribution, efi_variables, extlinux, in_charge
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import BootFiles
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.distribution import (
+    ENTRIES,
+    GRUB_MKCONFIG,
+    GRUBBY,
+    KERNEL_INSTALL,
+    MKINITCPIO,
+    PROXMOX_BOOT_TOOL,
+    SDBOOTUTIL,
+    U_BOOT_UPDATE,
+)
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.efi_program import GRUB, PARTITIONS, SYSTEMD_BOOT
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.shell_assignments import Assignments
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import CMDLINE, Cmdline
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import MODULES
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.in_charge import InCharge
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.menu import Menu, MenuItem
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+
+FIRMWARE = "the firmware"
+PROXMOX_UUIDS = "/etc/kernel/proxmox-boot-uuids"
+BOOTLOADER = "/etc/sysconfig/bootloader"
+OF_SDBOOTUTIL = ("systemd-boot", "grub2-bls")
+PRESETS = "/etc/mkinitcpio.d"
+TOKENS = ("/etc/kernel/entry-token", "/etc/machine-id")
+BY_MKCONFIG = "### BEGIN /etc/grub.d/"
+BY_KERNEL_INSTALL = re.compile(r"^# File created by .*install\.d/", re.MULTILINE)
+COUNTED = re.compile(r"\+\d+(?:-\d+)?$")
+MKCONFIG = ("grub2-mkconfig", "grub-mkconfig")
+# What may come besides, and does not say that another loader is in charge.
+HARMLESS = ("A kernel is loaded for kexec",)
+SEEN = 6
+
+
+@dataclasses.dataclass(frozen=True)
+class Way:
+    """``loader`` boots, from ``config``; ``method`` is how its arguments are changed.
+
+    ``items`` are its entries of Linux that are no recovery entries; empty if they are on partitions that are not mounted.
+    """
+
+    loader: str
+    method: str
+    config: str
+    items: tuple[MenuItem, ...] = ()
+    doubts: tuple[str, ...] = ()
+
+    @property
+    def places(self) -> tuple[str, ...]:
+        """The files of the entries."""
+        return tuple(dict.fromkeys(place_of(item.source) for item in self.items))
+
+    @property
+    def is_hidden(self) -> bool:
+        return not self.items
+
+
+def find(host: Host) -> Way:
+    """Raises HostError, in a sentence that says what was seen, unless there is exactly one."""
+    refusal = distribution.refusal(host)
+    if refusal is not None:
+        raise HostError(refusal)
+    files = BootFiles(host)
+    family = distribution.family(host)
+    found = in_charge.read(files)
+    if host.text_or_none(PROXMOX_UUIDS) and host.which(PROXMOX_BOOT_TOOL) is not None:
+        return _of_proxmox(host, found)
+    doubts = tuple(doubt for doubt in found.doubts if not doubt.startswith(HARMLESS))
+    if len(found.menus) != 1 or doubts:
+        raise HostError(_unclear(found, doubts), f"Where it is clear to you which loader boots: {family.native}.")
+    menu = found.menus[0]
+    items = tuple(item for item in menu.kernels() if not item.is_recovery and _is_of_this_host(host, files, item))
+    if not items:
+        raise HostError(f"{menu.source}: {menu.loader} has no entry of a kernel that is installed here.", f"See to it: {family.native}.")
+    makers = {item: _maker(files, menu, item) for item in items}
+    methods = dict.fromkeys(makers.values())
+    method = next(iter(methods))
+    if len(methods) > 1 or method is None or method not in family.methods:
+        raise HostError(_unmade(menu, makers, family), f"By hand: {family.native}.")
+    return Way(menu.loader, method, _config(menu, items), items, found.doubts)
+
+
+def place_of(source: str) -> str:
+    """The file that an entry is in, of the file and line that name it."""
+    path, _colon, number = source.rpartition(":")
+    return path if number.isdigit() else source
+
+
+def is_bls(item: MenuItem) -> bool:
+    return place_of(item.source).endswith(".conf") and posixpath.dirname(place_of(item.source)).endswith("/loader/entries")
+
+
+def is_unified(item: MenuItem) -> bool:
+    return (item.kernel or "").lower().endswith(".efi")
+
+
+def _is_of_this_host(host: Host, files: BootFiles, item: MenuItem) -> bool:
+    """Not a memory test, and not another system's kernel, which this one's programs do not write entries for."""
+    return (
+        item.kernel is not None and (files.find(item.kernel) is not None) and "memtest" not in item.kernel and not _is_foreign(host, item)
+    )
+
+
+def _is_foreign(host: Host, item: MenuItem) -> bool:
+    return item.release is not None and bool(host.names(MODULES)) and not host.is_dir(f"{MODULES}/{item.release}")
+
+
+def _config(menu: Menu, items: t.Sequence[MenuItem]) -> str:
+    """The file that grub-mkconfig writes: one on the EFI system partition only names it."""
+    return place_of(items[0].source) if menu.loader == GRUB and not is_bls(items[0]) else menu.source
+
+
+# -- who makes an entry
+
+
+def _maker(files: BootFiles, menu: Menu, item: MenuItem) -> str | None:
+    host = files.host
+    if menu.loader in (GRUB, SYSTEMD_BOOT) and (is_bls(item) or is_unified(item)) and _has_sdbootutil(host):
+        return SDBOOTUTIL
+    if menu.loader == GRUB:
+        return _maker_of_grub(files, item)
+    if menu.loader == extlinux.NAME:
+        return _maker_of_extlinux(files, item)
+    if menu.loader not in (SYSTEMD_BOOT, FIRMWARE):
+        return None
+    if is_unified(item):
+        return _maker_of_unified(files, item)
+    if not is_bls(item):
+        return None
+    return KERNEL_INSTALL if _is_by_kernel_install(files, item) else ENTRIES
+
+
+def _maker_of_grub(files: BootFiles, item: MenuItem) -> str | None:
+    host = files.host
+    if is_bls(item):
+        return GRUBBY if host.which("grubby") is not None else None
+    has_program = any(host.which(name) is not None for name in ("update-grub", *MKCONFIG))
+    return GRUB_MKCONFIG if has_program and BY_MKCONFIG in (files.text(place_of(item.source)) or "") else None
+
+
+def _maker_of_extlinux(files: BootFiles, item: MenuItem) -> str | None:
+    text = files.text(place_of(item.source)) or ""
+    if "u-boot-update" not in text:
+        return ENTRIES
+    return U_BOOT_UPDATE if files.host.which(U_BOOT_UPDATE) is not None else None
+
+
+def _maker_of_unified(files: BootFiles, item: MenuItem) -> str | None:
+    if any(item.kernel == place for place in images_of_presets(files)):
+        return MKINITCPIO if files.host.which("mkinitcpio") is not None else None
+    return KERNEL_INSTALL if _is_by_kernel_install(files, item) else None
+
+
+def _is_by_kernel_install(files: BootFiles, item: MenuItem) -> bool:
+    """By what it writes into an entry, or by the name that it gives to entries and unified images."""
+    if files.host.which("kernel-install") is None:
+        return False
+    name = posixpath.basename(item.kernel or "" if is_unified(item) else place_of(item.source)).rpartition(".")[0]
+    named = {f"{token}-{item.release}" for token in map(files.host.text_or_none, TOKENS) if token and item.release}
+    is_named = COUNTED.sub("", name) in named
+    return is_named if is_unified(item) else is_named or BY_KERNEL_INSTALL.search(files.text(place_of(item.source)) or "") is not None
+
+
+def images_of_presets(files: BootFiles) -> tuple[str, ...]:
+    """The unified images that mkinitcpio's presets name, by the host's paths."""
+    found: list[str] = []
+    for name in files.names(PRESETS):
+        known = Assignments.parse(files.text(f"{PRESETS}/{name}") or "") if name.endswith(".preset") else Assignments({}, frozenset())
+        found += [value for key in known.values if key.endswith("_uki") for value in (known.get(key),) if value]
+    return tuple(found)
+
+
+def _has_sdbootutil(host: Host) -> bool:
+    kind = Assignments.parse(host.text_or_none(BOOTLOADER) or "").get("LOADER_TYPE")
+    return kind in OF_SDBOOTUTIL and host.which(SDBOOTUTIL) is not None
+
+
+def _of_proxmox(host: Host, found: InCharge) -> Way:
+    """Which loader is on its partitions, by what the running kernel was started with: the partitions are not mounted."""
+    given = Cmdline.read(host)
+    info = efi_variables.text(host, "LoaderInfo") or ""
+    is_grub = bool(given.values("BOOT_IMAGE")) or info.startswith(GRUB)
+    is_systemd_boot = info.startswith(SYSTEMD_BOOT) or any("EFI\\proxmox\\" in value for value in given.values("initrd"))
+    if is_grub == is_systemd_boot:
+        raise HostError(
+            f"{PROXMOX_UUIDS}: proxmox-boot-tool makes the entries, and neither the running kernel's arguments nor the EFI variable "
+            f"LoaderInfo ({info or 'not set'}) say whether GRUB or systemd-boot reads them.",
+            "Boot once by it.",
+        )
+    loader = GRUB if is_grub else SYSTEMD_BOOT
+    mounted = tuple(menu for menu in found.menus if menu.loader == loader and any(map(_is_copy, menu.kernels())))
+    items = tuple(item for menu in mounted for item in menu.kernels() if not item.is_recovery)
+    return Way(loader, PROXMOX_BOOT_TOOL, mounted[0].source if mounted else PROXMOX_UUIDS, items, found.doubts)
+
+
+def _is_copy(item: MenuItem) -> bool:
+    return any((item.kernel or "").startswith(f"{partition}/EFI/proxmox/") for partition in PARTITIONS)
+
+
+# -- what was seen
+
+
+def _unclear(found: InCharge, doubts: t.Sequence[str]) -> str:
+    seen = " and ".join(f"{menu.loader} ({menu.source})" for menu in found.menus)
+    if not found.menus:
+        seen = "no configuration of a boot loader that can be read"
+    return " ".join((f"Which boot loader is in charge cannot be determined: there is {seen}.", *doubts[:SEEN]))
+
+
+def _unmade(menu: Menu, makers: t.Mapping[MenuItem, str | None], family: distribution.Family) -> str:
+    by = {maker: [item.source for item, one in makers.items() if one == maker] for maker in dict.fromkeys(makers.values())}
+    parts = [f"{', '.join(places[:SEEN])} by {maker or 'no program that is known and installed'}" for maker, places in by.items()]
+    known = ", ".join(family.methods)
+    return f"{menu.loader} boots from entries that are made {'; '.join(parts)}: on {family.name} the ways are {known}."
+
+
+def running_arguments(host: Host) -> tuple[str, ...] | None:
+    """What the running kernel was given; None where none runs."""
+    return Cmdline.read(host).arguments if host.is_file(CMDLINE) else None
