@@ -79,9 +79,81 @@ options:
         required: true
       emulate:
         description:
-          - Identity of a function that this collection emulates, such as the C(profile) V(v100-sxm2-16gb).
-          - Each access to it is logged.
+          - A function that this collection emulates; each access to it is logged.
+          - Requires O(functions[].emulate.profile), or O(functions[].emulate.vendor) and O(functions[].emulate.device). Other fields
+            take the place of the profile's.
+          - Numbers can be written as 4318 or as V("0x10de"), and sizes as 65536, V("0x10000"), V(64K), V(16M) or V(16G).
         type: dict
+        suboptions:
+          profile:
+            description: A whole identity.
+            type: str
+            choices: [npu2, v100-sxm2-16gb, v100-sxm2-16gb-1df5, v100-sxm2-32gb, v100-sxm3-32gb]
+          vendor:
+            description: Vendor ID, a number from 0 to 0xfffe.
+            type: raw
+          device:
+            description: Device ID, a number from 0 to 0xfffe.
+            type: raw
+          subsystem_vendor:
+            description: Vendor ID of the subsystem, a number up to 0xffff; 0 without a profile.
+            type: raw
+          subsystem_device:
+            description: Device ID of the subsystem, a number up to 0xffff; 0 without a profile.
+            type: raw
+          class_code:
+            description: Class, subclass and programming interface, a number up to 0xffffff; 0xff0000 without a profile.
+            type: raw
+          revision:
+            description: Revision, a number up to 0xff; 0 without a profile.
+            type: raw
+          bars:
+            description: The base address registers; these alone, if it is given with a profile.
+            type: list
+            elements: dict
+            suboptions:
+              index:
+                description: Its index, from 0 to 5; V(mem64) also takes the next one.
+                type: raw
+                required: true
+              size:
+                description: Its size in bytes, a power of two from 4 to 256 for V(io), 16 to 2G for V(mem32), 16 to 1024G for V(mem64).
+                type: raw
+                required: true
+              kind:
+                description: Memory below 4 GiB, memory anywhere, or I/O ports.
+                type: str
+                choices: [mem32, mem64, io]
+                default: mem32
+              prefetchable:
+                description: Whether reads of it have no side effects; only for memory.
+                type: bool
+                default: false
+          registers:
+            description:
+              - Values of 32-bit registers after each reset, a dictionary from a BAR's index to a dictionary from offset to value.
+              - Added to those of the profile.
+            type: dict
+          capabilities:
+            description:
+              - The capabilities, a list of names, or a dictionary from the name to its options, V(true) or V(false). What is not named is
+                not there. Without this option and a profile they are C(pm), C(msi) and C(pcie).
+              - C(msi) has the option C(vectors) (1, 2, 4, 8, 16 or 32); C(msix) requires C(vectors) (1 to 2048), C(bar), and the offsets
+                C(table) and C(pending) in it; C(dsn) requires C(serial), a number of 64 bits, and C(pcie).
+            type: raw
+          flr:
+            description: Whether it has function level reset, which requires the capability C(pcie). V(false) without a profile.
+            type: bool
+          reset:
+            description: Whether it can be reset in any way. V(true) without a profile.
+            type: bool
+          rom:
+            description: Absolute path of the file with its option ROM, of 1 byte to 16 MiB, or V(none).
+            type: path
+          model:
+            description: What answers behind its registers. V(gv100) requires a memory BAR 0 of at least 16M. V(none) is memory.
+            type: str
+            choices: [gv100, none]
       qemu:
         description: A device that QEMU emulates, such as V(e1000e), V(igb), V(nvme), V(edu) or V(bochs-display).
         type: str
@@ -243,7 +315,7 @@ def argument_spec() -> dict[str, t.Any]:
             "default": [],
             "options": {
                 "id": {"type": "str", "required": True},
-                "emulate": {"type": "dict"},
+                "emulate": {"type": "dict", "options": emulated_function_spec()},
                 "qemu": {"type": "str"},
                 "options": {"type": "dict"},
                 "behind_root_port": {"type": "bool", "default": True},
@@ -254,6 +326,29 @@ def argument_spec() -> dict[str, t.Any]:
         "mirror": {"type": "str"},
         "cache": {"type": "path"},
         "timeout": {"type": "int", "default": 300},
+    }
+
+
+def emulated_function_spec() -> dict[str, t.Any]:
+    """Without defaults: what is not given is the profile's."""
+    numbers = ("vendor", "device", "subsystem_vendor", "subsystem_device", "class_code", "revision")
+    bar = {
+        "index": {"type": "raw", "required": True},
+        "size": {"type": "raw", "required": True},
+        "kind": {"type": "str", "choices": ["mem32", "mem64", "io"], "default": "mem32"},
+        "prefetchable": {"type": "bool", "default": False},
+    }
+    profiles = ["npu2", "v100-sxm2-16gb", "v100-sxm2-16gb-1df5", "v100-sxm2-32gb", "v100-sxm3-32gb"]
+    return {
+        "profile": {"type": "str", "choices": profiles},
+        **{name: {"type": "raw"} for name in numbers},
+        "bars": {"type": "list", "elements": "dict", "options": bar},
+        "registers": {"type": "dict"},
+        "capabilities": {"type": "raw"},
+        "flr": {"type": "bool"},
+        "reset": {"type": "bool"},
+        "rom": {"type": "path"},
+        "model": {"type": "str", "choices": ["gv100", "none"]},
     }
 
 

@@ -44,11 +44,16 @@ class Function:
         if emulate is not None and given.get("options"):
             raise HostError(f"functions: {name} has options, which belong to qemu.", "Describe an emulated function in emulate.")
         try:
-            emulated = PciFunction.from_options(emulate) if emulate is not None else None
+            emulated = PciFunction.from_options(_given(emulate)) if emulate is not None else None
         except FunctionError as error:
             raise HostError(f"functions: {name}: {error}") from error
         options = tuple(sorted((str(key), _scalar(name, key, value)) for key, value in (given.get("options") or {}).items()))
         return cls(name, emulated, model, options, bool(given.get("behind_root_port", True)), str(given.get("slot") or name))
+
+
+def _given(emulate: t.Any) -> t.Any:
+    """Ansible's validation gives None for each suboption that the playbook leaves out."""
+    return {name: value for name, value in emulate.items() if value is not None} if isinstance(emulate, dict) else emulate
 
 
 @dataclass(frozen=True)

@@ -4,14 +4,23 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import typing as t
 from pathlib import Path
 
 import pytest
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.emulated.function import PROFILES, FunctionError, PciFunction
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.emulated.parts import Bar, Capabilities, Msix
+from ansible_collections.vfio.variants.plugins.modules.test_vm import argument_spec
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.emulated.function import (
+    MODELS,
+    PROFILES,
+    FunctionError,
+    PciFunction,
+)
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.emulated.parts import BAR_KINDS, Bar, Capabilities, Msix
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.topology import Function
 
 GPU = {"profile": "v100-sxm2-16gb"}
 NIC: dict[str, t.Any] = {"vendor": "0x8086", "device": "0x1592", "bars": [{"index": 0, "size": "64K"}]}
@@ -219,3 +228,39 @@ def test_a_mistake_gets_one_sentence_that_names_it(options, sentence):
     assert message.startswith(sentence)
     assert message.endswith(".")
     assert "\n" not in message
+
+
+def emulated(**given: t.Any) -> tuple[list[str], PciFunction | None]:
+    """What Ansible's validation says of the option, and the function that the collection makes of what it returns."""
+    specified = argument_spec()["functions"]["options"]
+    checked = ArgumentSpecValidator(specified).validate({"id": "gpu0", "emulate": given})
+    return checked.error_messages, None if checked.error_messages else Function.from_mapping(checked.validated_parameters).emulated
+
+
+@pytest.mark.parametrize("name", sorted(PROFILES))
+def test_a_profile_passes_the_modules_validation_unchanged(name: str) -> None:
+    assert emulated(profile=name) == ([], PROFILES[name])
+
+
+def test_the_module_offers_the_fields_and_profiles_that_there_are() -> None:
+    options = argument_spec()["functions"]["options"]["emulate"]["options"]
+    assert options.keys() == {"profile", *(field.name for field in dataclasses.fields(PciFunction))}
+    assert options["profile"]["choices"] == sorted(PROFILES)
+    assert options["bars"]["options"].keys() == {field.name for field in dataclasses.fields(Bar)}
+    assert tuple(options["bars"]["options"]["kind"]["choices"]) == BAR_KINDS
+    assert options["model"]["choices"] == [*MODELS, "none"]
+
+
+def test_what_the_module_validates_is_what_is_emulated() -> None:
+    said, function = emulated(**NIC, capabilities=["pcie"], flr="yes", model="none", registers={"0": {"0x10": 7}})
+    assert said == []
+    assert function is not None
+    assert (function.vendor, function.bars, function.flr) == (0x8086, (Bar(0, 65536),), True)
+    assert (function.model, function.registers, function.capabilities.msi) == (None, {0: {0x10: 7}}, 0)
+
+
+def test_a_field_that_does_not_exist_is_refused_with_the_fields_that_do() -> None:
+    said, _function = emulated(profile="npu2", bar=[])
+    assert len(said) == 1
+    assert "emulate.bar" in said[0]
+    assert "subsystem_vendor" in said[0]
