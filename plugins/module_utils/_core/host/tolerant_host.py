@@ -21,6 +21,8 @@ _MODULE = re.compile(r"\.ko(?:\.\w+)?$")
 _BLOCKS: t.Final = (stat_bits.S_IFIFO, stat_bits.S_IFSOCK, stat_bits.S_IFCHR, stat_bits.S_IFBLK)
 # For whoever reads it, too, such a link leads nowhere.
 _NOWHERE: t.Final = (*MISSING, errno.ELOOP)
+# Of a compiled program nobody means to read all: what it does cannot be read from it.
+_PROGRAM = b"\x7fELF"
 SMALLEST_WHOLE = 16 << 10
 """Bytes from which on a reader that takes only the beginning of a file means all of it."""
 
@@ -65,7 +67,7 @@ class TolerantHost(Host):
         try:
             with self.open(path) as file:
                 content = file.read(most)
-                if most >= SMALLEST_WHOLE and len(content) == most and file.read(1):
+                if most >= SMALLEST_WHOLE and len(content) == most and not content.startswith(_PROGRAM) and file.read(1):
                     self._note(path, f"it has more than {most >> 10} KiB")
                 return content
         except (HostError, OSError) as error:
