@@ -65,13 +65,15 @@ def read_regular(place: str, shown: str, most: int) -> bytes:
     try:
         # Files of /proc have no size, those of sysfs that of a page; both end sooner or later than that.
         content = os.read(handle, min(most, os.fstat(handle).st_size) + PIECE)
-        if not content:
+        more = os.read(handle, PIECE) if content else b""
+        if not more and len(content) <= most:
+            # Joined with nothing, the largest file would be in memory twice.
             return content
-        pieces, size = [content], len(content)
-        while content and size <= most:
-            content = os.read(handle, PIECE)
-            pieces.append(content)
-            size += len(content)
+        pieces, size = [content, more], len(content) + len(more)
+        while more and size <= most:
+            more = os.read(handle, PIECE)
+            pieces.append(more)
+            size += len(more)
     finally:
         os.close(handle)
     if size > most:

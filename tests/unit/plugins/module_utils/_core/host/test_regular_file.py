@@ -7,6 +7,7 @@ from __future__ import annotations
 import os
 import socket
 import stat
+import tracemalloc
 import typing as t
 from pathlib import Path
 
@@ -117,3 +118,17 @@ def test_the_null_device_has_the_number_that_is_taken_for_it() -> None:
     status = os.stat("/dev/null")
     assert stat.S_ISCHR(status.st_mode)
     assert (os.major(status.st_rdev), os.minor(status.st_rdev)) == (1, 3)
+
+
+def test_a_large_file_is_in_memory_once(tmp_path: Path) -> None:
+    size = 32 << 20
+    tree = Tree(tmp_path).directory("/etc/modprobe.d")
+    with tree.place(PATH).open("wb") as file:
+        file.truncate(size)
+    tracemalloc.start()
+    try:
+        assert len(tree.host().read_large(PATH)) == size
+        _now, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert size <= most < size * 5 // 4
