@@ -23,7 +23,7 @@ LISTS = ("virtual_functions", "nodes")
 # Derived from the modalias; if given, they must agree with it.
 DERIVED = ("id", "vendor", "device", "subsystem_vendor", "subsystem_device", "class")
 # Properties of the host that device_info ran on, not of the card.
-IGNORED = ("bridge", "handed_out", "group_devices", "variant", "contenders", "kernels", "next_boot", "warnings")
+IGNORED = ("bridge", "parent", "handed_out", "group_devices", "variant", "contenders", "kernels", "next_boot", "warnings")
 MOST = 8192
 """Entries: the addresses of a PCI domain, with one function each."""
 KNOWN = frozenset(("address", "modalias", "revision", "boot_vga", *TEXTS, *NUMBERS, *LISTS, *DERIVED, *IGNORED))
