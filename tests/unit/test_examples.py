@@ -45,7 +45,9 @@ SHOWN = {
         for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "roles").glob("*/README.md")))
         if path.is_file()
     },
+    **{str(path.relative_to(ROOT)): [path.read_text(encoding="utf-8")] for path in sorted((ROOT / "playbooks").glob("*/*.yml"))},
 }
+JOBS = sorted((ROOT / "playbooks/examples").glob("*.yml"))
 
 
 def specification(options: Options) -> Options:
@@ -90,6 +92,8 @@ def test_examples_give_options_that_exist(place: str) -> None:
         for role, options in ROLES.items():
             variables = {name: value for name, value in mapping.items() if str(name).startswith(f"{role}_")}
             found += [f"{role}: {message}" for message in refusals(partly(options), variables)] if variables else []
+        if "emulate" in mapping:
+            found += refusals(specification(MODULES[f"{COLLECTION}.test_vm"]["doc"]["options"]["functions"]["suboptions"]), mapping)
     assert found == []
 
 
@@ -97,3 +101,30 @@ def test_every_module_filter_and_role_shows_how_it_is_used() -> None:
     shown = {name: "\n".join(texts) for name, texts in SHOWN.items()}
     assert [name for name in {**MODULES, **FILTERS} if name not in shown[name]] == []
     assert [role for role in ROLES if f"{COLLECTION}.{role}" not in shown.get(f"roles/{role}/README.md", "")] == []
+
+
+def test_a_role_in_a_playbook_gets_all_that_it_requires() -> None:
+    missing: list[str] = []
+    for path in JOBS:
+        for given in [mapping for mapping in mappings(yaml.safe_load(path.read_text(encoding="utf-8"))) if "role" in mapping]:
+            options = ROLES[given["role"].removeprefix(f"{COLLECTION}.")]
+            missing += [f"{path.name}: {message}" for message in refusals(options, given["vars"])]
+    assert JOBS
+    assert missing == []
+
+
+def test_ansible_reads_the_playbook_of_each_job() -> None:
+    ran = subprocess.run(
+        ["ansible-playbook", "--syntax-check", "--inventory", "localhost,", *map(str, JOBS)],
+        capture_output=True,
+        check=False,
+        timeout=240,
+        text=True,
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert [path.name for path in JOBS if f"playbook: {path}" not in ran.stdout] == []
+
+
+def test_the_page_of_the_role_names_the_playbook_of_each_job() -> None:
+    page = (ROOT / "roles/vfio_host/README.md").read_text(encoding="utf-8")
+    assert re.findall(r"\(\.\./\.\./playbooks/examples/(\w+\.yml)\)", page) == [path.name for path in JOBS]
