@@ -108,5 +108,5 @@ def test_a_running_kernel_that_was_given_an_initramfs_from_nowhere_is_not_taken_
     assert image(arch, None) == USUAL
     # ramdisk_size in the boot parameters is not zero.
     arch.file("/sys/kernel/boot_params/data", bytes(0x21C) + b"\1" + bytes(4096 - 0x21D))
-    with pytest.raises(HostError, match="Whether kernel .* boots with an initramfs cannot be determined"):
+    with pytest.raises(HostError, match=r"Whether kernel .* boots with an initramfs cannot be determined"):
         image(arch, None)
