@@ -98,7 +98,7 @@ def test_an_image_that_the_entry_names_and_nobody_can_read_is_not_taken_for_none
 def test_a_host_with_another_generator_and_no_image_to_be_seen_is_refused(arch: Tree, command: str) -> None:
     arch.place(ARCH).unlink()
     arch.file(f"/usr/bin/{command}", "#!/bin/sh\n", 0o755)
-    with pytest.raises(HostError, match=f"^{command} builds the initramfs images of this host, and none of kernel {RELEASE} was found"):
+    with pytest.raises(HostError, match=rf"^{command} builds the initramfs images of this host, and none of kernel {RELEASE} was found"):
         image(arch, None)
 
 
@@ -108,5 +108,5 @@ def test_a_running_kernel_that_was_given_an_initramfs_from_nowhere_is_not_taken_
     assert image(arch, None) == USUAL
     # ramdisk_size in the boot parameters is not zero.
     arch.file("/sys/kernel/boot_params/data", bytes(0x21C) + b"\1" + bytes(4096 - 0x21D))
-    with pytest.raises(HostError, match="Whether kernel .* boots with an initramfs cannot be determined"):
+    with pytest.raises(HostError, match=r"Whether kernel .* boots with an initramfs cannot be determined"):
         image(arch, None)
