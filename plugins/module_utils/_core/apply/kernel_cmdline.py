@@ -92,7 +92,7 @@ def _plan(host: Host, change: ArgumentChange, record: CmdlineRecord) -> Plan:
     changes = cmdline_settings.changes(host, way, change, given, record.base(host, change))
     wrong = tuple(entry for entry in entries if not change.holds(entry.cmdline))
     if change.wanted and not way.is_hidden and not wrong:
-        # What is made anew from the running kernel's arguments has them already.
+        # What is made again from the running kernel's arguments has them already.
         changes = tuple(one for one in changes if one.before is not None or one.path != LINE)
     is_needed = bool(needed(changes) or wrong or record.is_pending)
     covered = {one.path for one in needed(changes)} if way.method == GRUBBY else set()

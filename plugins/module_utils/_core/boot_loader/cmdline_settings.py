@@ -282,6 +282,10 @@ def _edited_assignments(place: str, text: str, change: ArgumentChange, names: tu
 def _of_u_boot(editor: _Editor) -> None:
     text = editor.text(U_BOOT) or ""
     known = Assignments.parse(text).get(U_BOOT_VARIABLE)
+    if not known and U_BOOT not in editor.base and editor.host.is_file(LINE):
+        # u-boot-update takes both the root and its parameters from there then.
+        _edit_line(editor, LINE, Cmdline(()))
+        return
     if editor.change.holds(Cmdline.parse(U_BOOT_USUAL if known is None else known)):
         if U_BOOT in editor.base:
             editor.put(U_BOOT, editor.text(U_BOOT))

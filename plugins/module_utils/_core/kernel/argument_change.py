@@ -53,7 +53,7 @@ class ArgumentChange:
 
     @classmethod
     def parse(cls, words: t.Sequence[str], wanted: bool) -> ArgumentChange:
-        """Raises HostError, naming the option, for what is no argument or cannot be changed safely."""
+        """Raises HostError, naming the option, for what is not one argument or cannot be changed safely."""
         if not words:
             raise HostError("arguments: the list is empty.", ALLOWED)
         if len(words) > MOST_WORDS:

@@ -98,7 +98,7 @@ def test_an_image_that_the_entry_names_and_nobody_can_read_is_not_taken_for_none
 def test_a_host_with_another_generator_and_no_image_to_be_seen_is_refused(arch: Tree, command: str) -> None:
     arch.place(ARCH).unlink()
     arch.file(f"/usr/bin/{command}", "#!/bin/sh\n", 0o755)
-    with pytest.raises(HostError, match=f"^{command} builds the initramfs images of this host, and none of kernel {RELEASE} was found"):
+    with pytest.raises(HostError, match=rf"^{command} builds the initramfs images of this host, and none of kernel {RELEASE} was found"):
         image(arch, None)
 
 

@@ -308,6 +308,17 @@ def test_mkinitcpios_own_folder_is_used_where_the_host_does(tmp_path: Path) -> N
     assert result["files"] == ["/etc/cmdline.d/root.conf"]
 
 
+def test_u_boot_update_takes_the_line_where_it_has_no_parameters_of_its_own(tmp_path: Path) -> None:
+    host = hosts.u_boot(tmp_path)
+    host.tree.file("/etc/kernel/cmdline", f"{ROOT} quiet\n")
+
+    result = host.call(*WORDS)
+
+    assert "/etc/kernel/cmdline" in result["files"]
+    assert not host.tree.place("/etc/default/u-boot").exists()
+    assert "root=UUID=0f22fa61" in result["entries"][NEW]["after"]
+
+
 # -- Proxmox VE
 
 

@@ -103,7 +103,7 @@ def test_quotes_are_escaped_inside_a_quoted_text() -> None:
         "BOOT_IMAGE=x",
     ],
 )
-def test_what_is_no_argument_or_unsafe_is_refused(word: str) -> None:
+def test_what_is_not_one_argument_or_unsafe_is_refused(word: str) -> None:
     with pytest.raises(HostError, match=r"^arguments: "):
         wanted("iommu=pt", word)
 
