@@ -63,6 +63,9 @@ def scenarios() -> Iterator[Scenario]:
         before = () if old == "none" else (STATES[old],)
         kind = "a policy is written" if old == "none" else "a policy is removed" if new == "none" else "a policy is replaced"
         yield Scenario(f"{old} to {new}", kind, before, STATES[new])
+    kind = "a policy whose folders are missing"
+    yield Scenario("override written with its folders", kind, (), STATES["override"], bare=True)
+    yield Scenario("override removed with its folders", kind, (STATES["override"],), STATES["none"], bare=True)
     for name, loader_hooks in itertools.product(IMAGE_STATES, (False, True)):
         end = " with a boot loader's hooks" if loader_hooks else ""
         yield Scenario(f"image of {name}{end}", "an image is built", (STATES[name],), hosts.rebuild_images, loader_hooks)
