@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from ansible_collections.vfio.variants.tests.faults import library, report
+from ansible_collections.vfio.variants.tests.faults import library, report, small_disk
 from ansible_collections.vfio.variants.tests.faults.library import Fault
 from ansible_collections.vfio.variants.tests.faults.scenarios import Scenario, scenarios
 from ansible_collections.vfio.variants.tests.faults.trial import Bench
@@ -34,15 +34,14 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--record", action="store_true", help="write docs/reliability.md and what it is made of")
     parser.add_argument("--resume", action="store_true", help="leave out the scenarios that are recorded")
     options = parser.parse_args(arguments)
+    known = report.known() if options.resume else {}
+    chosen = [scenario for scenario in scenarios() if options.scenario in scenario.name and scenario.name not in known]
     if "FAULT_STATE" not in os.environ:
-        _start_again()
+        _start_again(mounts=any(scenario.small_disk for scenario in chosen))
     begun = time.monotonic()
     wrong: list[str] = []
     points = 0
-    known = report.known() if options.resume else {}
-    for scenario in scenarios():
-        if options.scenario not in scenario.name or scenario.name in known:
-            continue
+    for scenario in chosen:
         row: Counter[str] = Counter()
         wrong += _go_through(scenario, options.every, row)
         points += sum(row[name] for name in ("killed", *ERRORS))
@@ -54,12 +53,13 @@ def main(arguments: list[str]) -> int:
     return 1 if wrong else 0
 
 
-def _start_again() -> None:
-    """The library has to be there before Python is."""
+def _start_again(mounts: bool) -> None:
+    """The library has to be there before Python is, and what is mounted has to go with it, however it ends."""
     # In memory: what counts are the calls, not what a disk makes of them.
     state = tempfile.mkdtemp(prefix="vfio-variants-faults-", dir=MEMORY if os.path.isdir(MEMORY) else None)
     variables = {**os.environ, "LD_PRELOAD": str(library.build()), "FAULT_STATE": f"{state}/page", "FAULTS_PLACE": state}
-    os.execve(sys.executable, [sys.executable, *sys.argv], variables)
+    words = (*small_disk.NAMESPACE, sys.executable, *sys.argv) if mounts else (sys.executable, *sys.argv)
+    os.execvpe(words[0], words, variables)
 
 
 def _go_through(scenario: Scenario, every: int, row: Counter[str]) -> list[str]:
@@ -79,7 +79,12 @@ def _points(scenario: Scenario, every: int) -> Iterator[tuple[Bench, Fault, str]
     with tempfile.TemporaryDirectory(prefix="vfio-variants-faults-", dir=os.environ.get("FAULTS_PLACE")) as place:
         # Unarmed, the page lets everything pass.
         page = library.Page(Path(os.environ["FAULT_STATE"]))
-        bench = Bench(scenario, Path(place), page, ctypes.CDLL(os.environ["LD_PRELOAD"]))
+        parts = (scenario, Path(place), page, ctypes.CDLL(os.environ["LD_PRELOAD"]))
+        if scenario.small_disk:
+            with small_disk.mounted(*parts) as small:
+                yield from small.points(every)
+            return
+        bench = Bench(*parts)
         bench.prepare()
         for at in range(1, bench.calls + 1, every):
             yield bench, Fault(at), "killed"

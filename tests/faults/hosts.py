@@ -50,11 +50,13 @@ rm -rf "$stage"
 """
 
 
-def make_host(root: Path, loader_hooks: bool) -> Tree:
+def make_host(root: Path, loader_hooks: bool, bare: bool = False) -> Tree:
     """Two V100 and a network card, a generator of images, and if asked a boot loader that images are copied to."""
     tree = policy_hosts.gpu_host(root)
     tree.file("/etc/machine-id", "0123456789abcdef0123456789abcdef\n").file("/proc/sys/kernel/random/boot_id", "this-boot\n")
-    tree.directory("/etc/udev/rules.d").directory("/etc/modules-load.d").file("/usr/sbin/mkinitramfs", GENERATOR, 0o755)
+    if not bare:
+        tree.directory("/etc/udev/rules.d").directory("/etc/modules-load.d")
+    tree.file("/usr/sbin/mkinitramfs", GENERATOR, 0o755)
     tree.file("/usr/sbin/update-initramfs", "#!/bin/sh\n", 0o755).file("/etc/modprobe.d/site.conf", "blacklist pcspkr\n")
     tree.directory("/var/lib").directory("/var/cache").directory("/run")
     if loader_hooks:

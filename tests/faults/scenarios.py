@@ -27,6 +27,11 @@ class Scenario:
     before: tuple[Action, ...]
     action: Action
     loader_hooks: bool = False
+    several_tasks: bool = False
+    bare: bool = False
+    """Folders of the policy's files are missing."""
+    small_disk: bool = False
+    """The host is on a file system of its own, which is full or read-only."""
 
 
 def _policy(strategy: str, *claims: dict[str, t.Any]) -> Action:
@@ -58,11 +63,18 @@ def scenarios() -> Iterator[Scenario]:
         before = () if old == "none" else (STATES[old],)
         kind = "a policy is written" if old == "none" else "a policy is removed" if new == "none" else "a policy is replaced"
         yield Scenario(f"{old} to {new}", kind, before, STATES[new])
+    kind = "a policy whose folders are missing"
+    yield Scenario("override written with its folders", kind, (), STATES["override"], bare=True)
+    yield Scenario("override removed with its folders", kind, (STATES["override"],), STATES["none"], bare=True)
     for name, loader_hooks in itertools.product(IMAGE_STATES, (False, True)):
         end = " with a boot loader's hooks" if loader_hooks else ""
         yield Scenario(f"image of {name}{end}", "an image is built", (STATES[name],), hosts.rebuild_images, loader_hooks)
     for name in IMAGE_STATES:
         converge = functools.partial(_all, actions=(STATES[name], hosts.rebuild_images))
         remove = functools.partial(_all, actions=(hosts.remove_policy, hosts.rebuild_images))
-        yield Scenario(f"converge to {name}", "policy and image", (), converge)
-        yield Scenario(f"removal of {name}", "policy and image", (converge,), remove)
+        yield Scenario(f"converge to {name}", "policy and image", (), converge, several_tasks=True)
+        yield Scenario(f"removal of {name}", "policy and image", (converge,), remove, several_tasks=True)
+        if name == "blacklist":
+            kind = "policy and image, on a real file system that is full or read-only"
+            yield Scenario("converge on a small disk", kind, (), converge, several_tasks=True, small_disk=True)
+            yield Scenario("removal on a small disk", kind, (converge,), remove, several_tasks=True, small_disk=True)

@@ -47,7 +47,7 @@ class Bench:
 
     def prepare(self) -> None:
         """The state before, a copy of it, and the undisturbed run's result and number of calls."""
-        tree = hosts.make_host(self.root, self.scenario.loader_hooks)
+        tree = hosts.make_host(self.root, self.scenario.loader_hooks, self.scenario.bare)
         if not self.scenario.loader_hooks:
             hosts.build_first_image(tree)
         for action in self.scenario.before:
@@ -89,15 +89,20 @@ class Bench:
         """What is wrong after this fault, one sentence each; none is right."""
         self.reset()
         said = self.disturbed(fault)
-        found = list(_misbehaviour(said, fault))
+        return [f"{self.scenario.name}, {self.named(fault)}: {what}" for what in self._wrong(said, fault)]
+
+    def named(self, fault: Fault) -> str:
+        return f"call {fault.at}, {_name(fault)}"
+
+    def _wrong(self, said: str, fault: Fault) -> Iterator[str]:
+        yield from _misbehaviour(said, fault)
         seen = hosts.snapshot(self.root)
-        found += self._unsafe(seen)
-        found += self._torn(seen)
-        found += self._unreported(seen)
+        yield from self._unsafe(seen)
+        yield from self._torn(seen)
+        yield from self._unreported(seen)
         if said not in ("killed", "done") and not fault.lasting and not self._is_undone(seen) and not hosts.unfinished(self.root):
-            found.append("it failed, and not everything is as before")
-        found += self._next_run()
-        return [f"{self.scenario.name}, call {fault.at}, {_name(fault)}: {what}" for what in found]
+            yield "it failed, and not everything is as before"
+        yield from self._next_run()
 
     def _is_undone(self, seen: hosts.Snapshot) -> bool:
         """What a boot loader's hook has copied is the hook's: it can run again, but not back."""
@@ -133,7 +138,7 @@ class Bench:
     def _unreported(self, seen: hosts.Snapshot) -> Iterator[str]:
         now, before, after = map(_without_journal, (seen, self.before, self.after))
         # Between two tasks of a play that are complete nothing is unfinished.
-        if now not in (before, after) and self.scenario.kind != "policy and image" and not hosts.unfinished(self.root):
+        if now not in (before, after) and not self.scenario.several_tasks and not hosts.unfinished(self.root):
             changed = sorted(path for path in now.keys() | before.keys() if now.get(path) != before.get(path))
             yield f"claim_info reports nothing, although {', '.join(changed[:3])} changed"
 

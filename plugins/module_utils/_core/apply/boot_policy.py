@@ -16,7 +16,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader im
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import with_companions
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guards import refuse
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guards import warnings as warnings_of
-from ansible_collections.vfio.variants.plugins.module_utils._core.host import file_transaction
+from ansible_collections.vfio.variants.plugins.module_utils._core.host import file_transaction, made_folders
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache import Cache
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_change import FileChange, diff, needed
@@ -43,7 +43,14 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.policy.boot_ch
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import Decision, decide, named, needed_modules
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.outcome import check
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.plan import PolicyPlan, make_plan
-from ansible_collections.vfio.variants.plugins.module_utils._core.policy.policy import Policy, PolicyPaths, absent, check_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.policy import (
+    OWNER_WITHIN,
+    Policy,
+    PolicyPaths,
+    absent,
+    check_name,
+    owner_of,
+)
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot
@@ -172,6 +179,9 @@ def _remove(host: Host, name: str, check_mode: bool) -> dict[str, t.Any]:
     warnings: tuple[str, ...] = ()
     if not check_mode:
         _write(host, policy, policy.steps(existing))
+        # The policy is gone, whatever becomes of its folders.
+        with contextlib.suppress(HostError):
+            made_folders.remove_unused(host, lambda content: owner_of(content) is not None, OWNER_WITHIN)
         warnings = _reload(host, policy, changes)
     return _result(policy, changes, (), warnings)
 

@@ -11,6 +11,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.apply.bind_jou
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.cmdline_record import OPERATION as CMDLINE
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.cmdline_record import CmdlineRecord
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms import recovery as packages
+from ansible_collections.vfio.variants.plugins.module_utils._core.host import made_folders
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.recovery import (
     FILES,
@@ -63,7 +64,8 @@ def _files(host: Host) -> tuple[str, ...]:
     except HostError as error:
         return (str(error),)
     if undo is None or undo.complete:
-        return ()
+        empty = made_folders.empty(host)
+        return (f"{', '.join(empty)}, made for a policy that is gone, stay empty; the next run removes that.",) if empty else ()
     changed = (path for path, _state in undo.restores)
     names = ", ".join(changed) or "none"
     return (f"A change of a policy was interrupted; of its files, these are changed: {names}. The next run undoes that.",)

@@ -10,6 +10,7 @@ import posixpath
 import stat as stat_bits
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host import made_folders
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_change import FileChange, FileState, digest_of, needed
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.interruption import uninterrupted
@@ -70,6 +71,7 @@ class Applied:
     def commit(self) -> None:
         """The changes are as they should be, and stay."""
         if self._journal is not None and self._files:
+            made_folders.remember(self._host, self._folders)
             self._journal.close()
 
     def undo(self) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ import binascii
 import dataclasses
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host import made_folders
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_change import FileState, digest_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.interruption import uninterrupted
@@ -99,9 +100,11 @@ def recover(host: Host, check_mode: bool) -> Recovery:
         left = tuple(path for folder in SWEPT for path in host.leftovers(folder))
         planned = host if undo is None or not undo.restores else PlannedHost(host, *undo.planned())
         return Recovery(planned, (*done, *_swept(left)))
+    # First what would keep a folder from being empty.
+    removed = host.sweep(SWEPT)
     if undo is not None:
         undo.carry_out(host)
-    removed = host.sweep(SWEPT)
+    made_folders.remove_empty(host)
     remove_if_empty(host, DIRECTORY)
     return Recovery(host, (*done, *_swept(removed)))
 
@@ -142,6 +145,8 @@ class FilesUndo:
                     host.remove(path)
                 else:
                     host.write_atomic(path, state.content, state.mode)
+            if self.complete:
+                made_folders.remember(host, reversed(self.folders))
             for folder in () if self.complete else self.folders:
                 remove_if_empty(host, folder)
             Journal(host, FILES).close()

@@ -18,7 +18,7 @@ DEFAULT_NAME = "vfio-variants"
 NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 HEADER = "# Managed by the vfio.variants collection"
 _OWNER = re.compile(rb"^" + HEADER.encode() + rb" \(policy ([a-z0-9_-]+)\)", re.MULTILINE)
-_OWNER_WITHIN = 400
+OWNER_WITHIN = 400
 _MODULES = re.compile(r"^# modules:(.*)$", re.MULTILINE)
 
 
@@ -179,7 +179,7 @@ def header(name: str) -> str:
 
 def owner_of(content: bytes) -> str | None:
     """The name of the policy that a file belongs to, None when it is not ours."""
-    found = _OWNER.search(content[:_OWNER_WITHIN])
+    found = _OWNER.search(content[:OWNER_WITHIN])
     return None if found is None else found[1].decode()
 
 
