@@ -332,7 +332,7 @@ def argument_spec() -> dict[str, t.Any]:
 def emulated_function_spec() -> dict[str, t.Any]:
     """Without defaults: what is not given is the profile's."""
     numbers = ("vendor", "device", "subsystem_vendor", "subsystem_device", "class_code", "revision")
-    bar = {
+    memory_or_ports = {
         "index": {"type": "raw", "required": True},
         "size": {"type": "raw", "required": True},
         "kind": {"type": "str", "choices": ["mem32", "mem64", "io"], "default": "mem32"},
@@ -342,7 +342,7 @@ def emulated_function_spec() -> dict[str, t.Any]:
     return {
         "profile": {"type": "str", "choices": profiles},
         **{name: {"type": "raw"} for name in numbers},
-        "bars": {"type": "list", "elements": "dict", "options": bar},
+        "bars": {"type": "list", "elements": "dict", "options": memory_or_ports},
         "registers": {"type": "dict"},
         "capabilities": {"type": "raw"},
         "flr": {"type": "bool"},

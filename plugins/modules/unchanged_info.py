@@ -31,6 +31,9 @@ options:
     description: The root of the host's file system, V(/) or a directory where it is mounted.
     type: path
     default: /
+  _key:
+    description: Set by the action plugin, which replaces what is given here; what stands for O(request) and the collection's code.
+    type: str
 extends_documentation_fragment:
   - vfio.variants._attributes
   - vfio.variants._attributes.reads

@@ -129,6 +129,31 @@ options:
     description: The root of the host's file system, V(/) or a directory where it is mounted.
     type: path
     default: /
+  _run:
+    description: Set by the action plugin, which replaces what is given here.
+    type: dict
+    suboptions:
+      key:
+        description: What stands for O(request), the drivers' sources and the collection's code.
+        type: str
+      packages:
+        description: The drivers' sources.
+        type: list
+        elements: dict
+        suboptions:
+          source:
+            description: The directory on the controller.
+            type: str
+            required: true
+          digest:
+            description: A digest of its files.
+            type: str
+          conf:
+            description: The text of its file C(dkms.conf).
+            type: str
+          manifest:
+            description: The digests of its files.
+            type: str
 extends_documentation_fragment:
   - vfio.variants._attributes
   - vfio.variants._attributes.reads

@@ -126,14 +126,14 @@ class Browser:
 
     def _receive(self, end: float) -> Answer:
         while b"\0" not in self._rest:
-            ready, _, _ = select.select([self._in], [], [], max(0.0, end - time.monotonic()))
+            ready, _writable, _failed = select.select([self._in], [], [], max(0.0, end - time.monotonic()))
             if not ready:
                 raise BrowserError(f"{PROGRAM} has not answered for {SECONDS:.0f} s.")
             received = os.read(self._in, 1 << 20)
             if not received:
                 raise BrowserError(f"{PROGRAM} has ended.")
             self._rest += received
-        message, _, self._rest = self._rest.partition(b"\0")
+        message, _end, self._rest = self._rest.partition(b"\0")
         return t.cast("Answer", json.loads(message))
 
     def _note(self, event: Answer) -> None:

@@ -45,8 +45,9 @@ class CmdlineHost:
     commands: Commands
 
     def call(self, *arguments: str, check_mode: bool = False, **options: t.Any) -> dict[str, t.Any]:
-        given = options_of(kernel_cmdline.ARGUMENTS, arguments=list(arguments), **options)
-        return apply(self.tree.host(self.commands), kernel_cmdline.request(given), check_mode)
+        given = {"arguments": list(arguments), **options}
+        request = kernel_cmdline.request(options_of(kernel_cmdline.ARGUMENTS, **given))
+        return apply(self.tree.host(self.commands), request, check_mode)
 
     def text(self, path: str) -> str:
         return self.tree.place(path).read_text(encoding="utf-8")

@@ -87,8 +87,10 @@ def of(
 
 
 _MAY_ACT = re.compile(
-    r"driver_override|drivers_|sriov|new_id|remove_id|bind|/re|driverctl|devbind|nodedev|nodeDevice|virsh|\b(?:qm|pvesh|xl|incus|lxc)\b|vgaswitcheroo|acpi"
-    r"|supergfxctl|optimus|prime-select|envycontrol|setpci|kexec|hotplugctl|nvidia-smi|modules_disabled|rules\.d|docker|podman|nerdctl|ansible|puppet|salt-call|systemctl|modprobe|insmod|rmmod|/sys|eval|\||>"
+    r"driver_override|drivers_|sriov|new_id|remove_id|bind|/re|driverctl|devbind|nodedev|nodeDevice|virsh"
+    r"|\b(?:qm|pvesh|xl|incus|lxc)\b|vgaswitcheroo|acpi|supergfxctl|optimus|prime-select|envycontrol|setpci|kexec|hotplugctl"
+    r"|nvidia-smi|modules_disabled|rules\.d|docker|podman|nerdctl|ansible|puppet|salt-call|systemctl|modprobe|insmod|rmmod"
+    r"|/sys|eval|\||>"
 )
 
 
