@@ -24,9 +24,9 @@ if t.TYPE_CHECKING:
 Arguments = t.Mapping[str, t.Mapping[str, t.Any]]
 
 
-def options_of(arguments: Arguments, /, **given: t.Any) -> dict[str, t.Any]:
+def options_of(spec: Arguments, /, **given: t.Any) -> dict[str, t.Any]:
     """A task's options as a module gets them."""
-    validated = ArgumentSpecValidator(arguments).validate(given)
+    validated = ArgumentSpecValidator(spec).validate(given)
     assert validated.error_messages == []
     options: dict[str, t.Any] = validated.validated_parameters
     return options
