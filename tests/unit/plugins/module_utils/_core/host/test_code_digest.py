@@ -47,7 +47,7 @@ def packed(copy: Path, module: str) -> Path:
     place = copy.parent / f"{module}.zip"
     files = sorted(packed_with(module))
     with zipfile.ZipFile(place, "w") as archive:
-        for folder in (*BELOW.parents[:-1], BELOW, *{(BELOW / file).parent for file in files}):
+        for folder in (*tuple(BELOW.parents)[:-1], BELOW, *{(BELOW / file).parent for file in files}):
             archive.writestr(f"{folder}/__init__.py", "")
         for file in files:
             archive.write(copy / BELOW / file, BELOW / file)
