@@ -44,9 +44,14 @@ def record(name: str, kind: str, row: Mapping[str, int]) -> None:
 
 def page(shown: Counts, text: str) -> str:
     """The page with the table of these counts in place of the old one."""
-    head, _begin, rest = text.partition(BEGIN)
-    _old, _end, tail = rest.partition(END)
-    return f"{head}{BEGIN}\n\n{table(shown)}\n{END}{tail}"
+    return with_table(text, BEGIN, END, table(shown))
+
+
+def with_table(text: str, begin: str, end: str, new: str) -> str:
+    """A page's text with a table between its two marks in place of what is there."""
+    head, _begin, rest = text.partition(begin)
+    _old, _end, tail = rest.partition(end)
+    return f"{head}{begin}\n\n{new}\n{end}{tail}"
 
 
 def table(shown: Counts) -> str:

@@ -8,6 +8,7 @@ import argparse
 import json
 import random
 import sys
+import time
 from dataclasses import asdict
 from pathlib import Path
 
@@ -17,8 +18,8 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.una
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine import qemu_program
 from ansible_collections.vfio.variants.tests.power_cuts import report
-from ansible_collections.vfio.variants.tests.power_cuts.converging import Converging
-from ansible_collections.vfio.variants.tests.power_cuts.trial import timed, tried
+from ansible_collections.vfio.variants.tests.power_cuts.converging import Converging, code
+from ansible_collections.vfio.variants.tests.power_cuts.trial import tried
 
 RECORD = Path(__file__).with_name("observed") / "cuts.jsonl"
 
@@ -44,15 +45,16 @@ def _tried(count: int, seed: int) -> int:
     converging = Converging(cache, seed)
     cuts, wanted = converging.provide(_say)
     order = random.Random(seed).sample(cuts, len(cuts))[:count]  # noqa: S311
-    done = {row["number"]: row for row in report.rows(RECORD) if row["seed"] == seed}
+    done = {row["number"]: row for row in report.rows(RECORD) if (row["seed"], row["code"]) == (seed, code())}
     for cut in order:
         if cut.number in done:
             continue
-        trial, seconds = timed(lambda cut=cut: tried(converging, cut, wanted, cache, qemu))  # type: ignore[misc]
-        row = {"seed": seed, "number": cut.number, "at": cut.seconds, "task": cut.task, **asdict(trial)}
+        began = time.monotonic()
+        trial = tried(converging, cut, wanted, cache, qemu)
+        row = {"seed": seed, "code": code(), "number": cut.number, "at": cut.seconds, "task": cut.task, **asdict(trial)}
         done[cut.number] = row
         report.add(RECORD, row)
-        _say(f"{len(done)} of {len(order)}: {json.dumps(row)} ({seconds:.0f} s)")
+        _say(f"{len(done)} of {len(order)}: {json.dumps(row)} ({time.monotonic() - began:.0f} s)")
     rows = [done[cut.number] for cut in order]
     report.write(report.rows(RECORD))
     failed = sum(bool(row["wrong"]) for row in rows)

@@ -9,7 +9,8 @@ import typing as t
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-PAGE = Path(__file__).resolve().parents[2] / "docs/reliability.md"
+from ansible_collections.vfio.variants.tests.faults.report import PAGE, with_table
+
 BEGIN, END = "<!-- power cuts: written by tests/power_cuts/run -->", "<!-- end of power cuts -->"
 HEAD = "| the power was cut while | cuts | came up | owner as predicted, devices | wrong |"
 Row = Mapping[str, t.Any]
@@ -28,9 +29,7 @@ def add(path: Path, row: Row) -> None:
 
 def write(found: Sequence[Row]) -> None:
     """The page with the table of these cuts in place of the old one."""
-    head, _begin, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-    _old, _end, tail = rest.partition(END)
-    PAGE.write_text(f"{head}{BEGIN}\n\n{table(found)}\n{END}{tail}", encoding="utf-8")
+    PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8"), BEGIN, END, table(found)), encoding="utf-8")
 
 
 def table(found: Sequence[Row]) -> str:

@@ -6,8 +6,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import time
-import typing as t
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -87,9 +85,3 @@ def _judged(playbooks: Playbooks, machine: Machine, wanted: Mapping[str, str]) -
     if left:
         wrong.append(f"other files than after an undisturbed run: {', '.join(left[:_MOST_NAMES])}")
     return Trial(True, owner, certain, unfinished, "interrupted" in output or "recovered" in output, wrong)
-
-
-def timed(make: t.Callable[[], Trial]) -> tuple[Trial, float]:
-    began = time.monotonic()
-    made = make()
-    return made, round(time.monotonic() - began, 1)
