@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ansible_collections.vfio.variants.tests.faults.report import PAGE
 from ansible_collections.vfio.variants.tests.power_cuts import report
 from ansible_collections.vfio.variants.tests.power_cuts.command import RECORD
 from ansible_collections.vfio.variants.tests.power_cuts.contents import differences
@@ -14,7 +15,7 @@ def row(number: int, task: str, **more: object) -> dict[str, object]:
 
 
 def test_the_page_shows_the_recorded_cuts() -> None:
-    assert report.table(report.rows(RECORD)) in report.PAGE.read_text(encoding="utf-8")
+    assert report.table(report.rows(RECORD)) in PAGE.read_text(encoding="utf-8")
 
 
 def test_cuts_are_counted_by_the_task_that_ran() -> None:
