@@ -43,5 +43,6 @@ def claim_info(host: Host, check_mode: bool = False, **given: t.Any) -> dict[str
 
 
 def device_info(host: Host, check_mode: bool = False, **given: t.Any) -> dict[str, t.Any]:
-    request = device_info_module.request(options_of(device_info_module.ARGUMENTS, **given))
+    """With all fields, unless a test asks for less."""
+    request = device_info_module.request(options_of(device_info_module.ARGUMENTS, **{"detail": "full", **given}))
     return gather(host, request, check_mode)

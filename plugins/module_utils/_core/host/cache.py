@@ -24,7 +24,7 @@ MOST = 512
 """Entries to keep, newest first: kernels and images come and go."""
 VERSION = "0.1.0"
 """The collection's version: another one may reach other results from the same files."""
-FORMAT = 5
+FORMAT = 6
 """Incremented when the meaning of a cached value changes within one version."""
 # What a decoder raises for a value in another format.
 FOREIGN = (AttributeError, IndexError, KeyError, TypeError, ValueError)

@@ -67,7 +67,7 @@ EDGES = {
         device_info,
         {},
         DeviceReportRequest(),
-        {**V100, "allow_missing": True, "hardware": HARDWARE, "forecast": False, "assumes": True},
+        {**V100, "allow_missing": True, "hardware": HARDWARE, "forecast": False, "assumes": True, "detail": "full"},
     ),
     "initramfs": Edge(
         initramfs,
