@@ -44,14 +44,14 @@ options:
     default: brief
   allow_missing:
     description:
-      - Do not fail if O(devices) matches nothing.
+      - Whether it is no error if O(devices), or one of its selectors, matches nothing; RV(devices) is an empty list then.
     type: bool
-    default: false
+    default: true
   root:
     description:
       - The root of the host to examine, such as a mounted image.
-      - An image has no C(/sys) and thus no devices; without O(hardware), RV(devices) is empty and only RV(next_boot) and RV(policy_warnings)
-        have content, and with O(detail=full) RV(kernels) and all of RV(modprobe).
+      - An image has no C(/sys) and thus no devices; without O(hardware), RV(devices) is empty and only RV(next_boot) and
+        RV(policy_warnings) have content, and with O(detail=full) RV(kernels) and all of RV(modprobe).
     type: path
     default: /
   hardware:
@@ -519,7 +519,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.report.summary
 
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "devices": {"type": "raw"},
-    "allow_missing": {"type": "bool", "default": False},
+    "allow_missing": {"type": "bool", "default": True},
     "root": {"type": "path", "default": "/"},
     "hardware": {"type": "list", "elements": "dict"},
     "forecast": {"type": "bool", "default": True},

@@ -12,7 +12,6 @@ import typing as t
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.apply.bind import ensure
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.boot_policy import apply
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.image_sync import sync_images
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.steps import run as run_dkms
@@ -21,6 +20,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.time_limi
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.usable_options import refuse_unusable
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.claim_check import compare
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.device_facts import gather
+from ansible_collections.vfio.variants.plugins.module_utils._core.report.reclaimed import bound
 from ansible_collections.vfio.variants.plugins.modules import (
     boot_policy,
     claim_info,
@@ -74,7 +74,7 @@ def _test_vm(options: Options) -> object:
 MODULES: t.Mapping[str, Called] = {
     "boot_policy": Called(boot_policy.ARGUMENTS, lambda options: apply(_host(), boot_policy.request(options), True)),
     "claim_info": Called(claim_info.ARGUMENTS, lambda options: compare(_rooted(options), claim_info.request(options), True).result()),
-    "device_claim": Called(device_claim.ARGUMENTS, lambda options: ensure(_host(), device_claim.request(options), True).result()),
+    "device_claim": Called(device_claim.ARGUMENTS, lambda options: bound(_host(), device_claim.request(options), True)),
     "device_info": Called(device_info.ARGUMENTS, lambda options: gather(_rooted(options), device_info.request(options), True)),
     "dkms_package": Called(dkms_package.ARGUMENTS, lambda options: run_dkms(_host(), dkms_package.request(options), True).result()),
     "initramfs": Called(initramfs.ARGUMENTS, lambda options: sync_images(_host(), initramfs.request(options), True).result()),

@@ -11,9 +11,9 @@ import typing as t
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.apply.bind import ensure
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.claim_check import compare
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.device_facts import gather
+from ansible_collections.vfio.variants.plugins.module_utils._core.report.reclaimed import bound
 from ansible_collections.vfio.variants.plugins.modules import claim_info as claim_info_module
 from ansible_collections.vfio.variants.plugins.modules import device_claim as device_claim_module
 from ansible_collections.vfio.variants.plugins.modules import device_info as device_info_module
@@ -34,7 +34,7 @@ def options_of(arguments: Arguments, **given: t.Any) -> dict[str, t.Any]:
 
 def device_claim(host: Host, check_mode: bool = False, **given: t.Any) -> dict[str, t.Any]:
     request = device_claim_module.request(options_of(device_claim_module.ARGUMENTS, **given))
-    return ensure(host, request, check_mode).result()
+    return bound(host, request, check_mode)
 
 
 def claim_info(host: Host, check_mode: bool = False, **given: t.Any) -> dict[str, t.Any]:

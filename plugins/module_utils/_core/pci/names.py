@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 import typing as t
 
@@ -29,11 +30,9 @@ def read_names(host: Host, devices: t.Iterable[Device]) -> dict[str, str]:
 
 
 def _database(host: Host) -> str | None:
-    for path in DATABASES:
-        try:
+    for path in filter(host.is_file, DATABASES):
+        with contextlib.suppress(HostError, OSError):
             return host.read_bytes(path).decode("utf-8", "replace")
-        except (HostError, OSError):
-            continue
     return None
 
 

@@ -30,7 +30,7 @@ class DeviceReportRequest:
     """What `device_info` should report.  ``selectors`` None means all devices; ``hardware`` takes the place of the devices in /sys."""
 
     selectors: tuple[Selector, ...] | None = None
-    allow_missing: bool = False
+    allow_missing: bool = True
     hardware: tuple[Device, ...] | None = None
     forecast: bool = True
     assumes: bool = False

@@ -56,7 +56,7 @@ EDGES = {
             **CLAIM,
             "devices": "8086:10d3",
             "pending_modules": PENDING,
-            "expect": "winner",
+            "require": "winner",
             "kernels": ["all"],
             "group": "ignore",
             "hardware": HARDWARE,
@@ -67,7 +67,7 @@ EDGES = {
         device_info,
         {},
         DeviceReportRequest(),
-        {**V100, "allow_missing": True, "hardware": HARDWARE, "forecast": False, "assumes": True, "detail": "full"},
+        {**V100, "allow_missing": False, "hardware": HARDWARE, "forecast": False, "assumes": True, "detail": "full"},
     ),
     "initramfs": Edge(
         initramfs,
