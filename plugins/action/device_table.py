@@ -18,7 +18,7 @@ class ActionModule(ControllerAction):
     def argument_spec(self) -> dict[str, t.Any]:
         return ARGUMENTS
 
-    def work(self, options: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:
+    def work(self, options: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:  # noqa: ARG002 - nothing is changed in any mode
         lines = table(options["answers"], options["everything"])
         display = Display()
         for line, color in lines:

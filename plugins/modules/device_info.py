@@ -178,68 +178,55 @@ devices:
       description: The vendor, four digits.
       returned: with O(detail=full)
       type: str
-      sample: "10de"
     device:
       description: The device, four digits.
       returned: with O(detail=full)
       type: str
-      sample: "1db1"
     subsystem_vendor:
       description: The subsystem's vendor, four digits.
       returned: with O(detail=full)
       type: str
-      sample: "10de"
     subsystem_device:
       description: The subsystem's device, four digits.
       returned: with O(detail=full)
       type: str
-      sample: "1212"
     class:
       description: Base class, subclass and programming interface, six digits.
       returned: with O(detail=full)
       type: str
-      sample: "030200"
     revision:
       description: The revision, two digits.
       returned: with O(detail=full)
       type: str
-      sample: "a1"
     modalias:
       description: The alias by which udev loads drivers for the device.
       returned: with O(detail=full)
       type: str
-      sample: pci:v000010DEd00001DB1sv000010DEsd00001212bc03sc02i00
     bridge:
       description: Whether this is a host, PCI or CardBus bridge, which does not affect the viability of an IOMMU group.
       returned: with O(detail=full)
       type: bool
-      sample: false
     boot_vga:
       description: Whether the firmware used this device as the boot display.
       returned: with O(detail=full)
       type: bool
-      sample: false
     numa_node:
       description: The NUMA node; V(null) if the firmware does not report it.
       returned: with O(detail=full)
       type: int
-      sample: 0
     physical_function:
       description: For a virtual function, the address of its physical function; else V(null).
       returned: with O(detail=full)
       type: str
-      sample: null
     virtual_functions:
       description: The addresses of a physical function's virtual functions.
       returned: with O(detail=full)
       type: list
       elements: str
-      sample: []
     max_virtual_functions:
       description: The number of virtual functions that the device supports.
       returned: with O(detail=full)
       type: int
-      sample: 0
     driver:
       description: The driver that the device is bound to now; V(null) if it is not bound.
       type: str
@@ -248,7 +235,6 @@ devices:
       description: The only driver that the kernel can bind to the device; V(null) if it is not restricted.
       returned: with O(detail=full)
       type: str
-      sample: null
     iommu_group:
       description: The number of the IOMMU group; V(null) if there is no IOMMU.
       type: int
@@ -258,19 +244,16 @@ devices:
       returned: with O(detail=full)
       type: list
       elements: str
-      sample: ["0000:3b:00.0"]
     nodes:
       description: The interfaces and device nodes of the device.
       returned: with O(detail=full)
       type: list
       elements: str
-      sample: ["drm/card0"]
     handed_out:
       description:
         - Whether VFIO offers the device to guests now, by a VFIO driver, or, as with virtual functions of NVIDIA's vGPU, by the card's own.
       returned: with O(detail=full)
       type: bool
-      sample: false
     variant:
       description:
         - The best variant driver that the running kernel has for the device; V(null) if it has none.
@@ -281,21 +264,17 @@ devices:
         module:
           description: The module's name, with underscores.
           type: str
-          sample: nvlink2gpu_vfio_pci
         driver:
           description:
             - The name of the driver, for O(vfio.variants.device_claim#module:driver) and C(driver_override).
             - Read from the kernel if the module is loaded, else from its file; if that is impossible, the module's name.
           type: str
-          sample: nvlink2gpu_vfio_pci
         alias:
           description: The C(vfio_pci:) alias that matches the device.
           type: str
-          sample: vfio_pci:v000010DEd00001DB1sv*sd*bc*sc*i*
         wildcards:
           description: The number of fields, of seven, that the alias does not fix. The fewer, the better the match.
           type: int
-          sample: 5
     contenders:
       description:
         - The modules of the running kernel that could bind to the device, native drivers in udev's order, then VFIO drivers, best first.
@@ -306,34 +285,27 @@ devices:
         module:
           description: The module's name, with underscores.
           type: str
-          sample: nouveau
         kind:
           description:
             - V(native) for a module that udev loads for the device, V(variant) for a VFIO driver for certain devices, V(generic) for
               C(vfio_pci).
           type: str
-          sample: native
         alias:
           description: The alias that matches the device.
           type: str
-          sample: pci:v000010DEd*sv*sd*bc03sc*i*
         source:
           description: The file that has the alias, with the line if it is in C(modprobe.d).
           type: str
-          sample: /lib/modules/6.12.107+deb13-amd64/modules.alias
         loaded:
           description: Whether the module is loaded or built in.
           type: bool
-          sample: true
         built_in:
           description: Whether it is built into the kernel.
           type: bool
-          sample: false
         blacklisted_by:
           description: The files and lines that blacklist the module, which keeps udev from loading it.
           type: list
           elements: str
-          sample: []
     kernels:
       description:
         - By release, the drivers that each installed kernel has for the device, and the driver that it will be bound to after a boot.
@@ -341,20 +313,6 @@ devices:
           C(variants), and C(variant).
       returned: with O(detail=full)
       type: dict
-      sample:
-        6.12.107+deb13-amd64:
-          natives: [nouveau]
-          variants: [nvlink2gpu_vfio_pci]
-          variant: nvlink2gpu_vfio_pci
-          winner: nouveau
-          certainty: certain
-          stage: initramfs
-          because:
-            - "modules.alias in /boot/initrd.img-6.12.107+deb13-amd64: pci:v000010DEd*sv*sd*bc03sc*i* nouveau"
-            - "/boot/initrd.img-6.12.107+deb13-amd64: contains nouveau"
-          outcomes: [nouveau]
-          claimed: null
-          would_change: null
     next_boot:
       description: The same for the kernel that boots by default.
       returned: with O(forecast) and O(detail=full)
@@ -363,44 +321,36 @@ devices:
         release:
           description: The kernel's release; V(null) if it cannot be determined which one boots next.
           type: str
-          sample: 6.12.107+deb13-amd64
         reason:
           description: Why this kernel boots next, or why that cannot be determined.
           type: str
-          sample: /boot/grub/grub.cfg default="0", 'Debian GNU/Linux'
         natives:
           description: The modules that udev would load for the device, in udev's order.
           type: list
           elements: str
-          sample: [nouveau]
         variants:
           description: The modules of variant drivers for the device, best first.
           type: list
           elements: str
-          sample: [nvlink2gpu_vfio_pci]
         variant:
           description: The best of them.
           type: str
-          sample: nvlink2gpu_vfio_pci
         winner:
           description:
             - The driver that the device will be bound to; V(null) if none. With the certainty V(race) the likelier one.
             - V(null) also with the certainty V(unknown), where RV(devices[].next_boot.outcomes) has the possible drivers.
           type: str
-          sample: nouveau
         certainty:
           description:
             - V(certain) if there is only one possible outcome.
             - V(race) if it depends on the timing of concurrent programs; RV(devices[].next_boot.outcomes) has the possible outcomes.
             - V(unknown) if something that may matter cannot be determined; RV(devices[].next_boot.because) says what.
           type: str
-          sample: certain
         stage:
           description:
             - When the device is bound, one of V(kernel), V(initramfs), V(root), V(runtime).
             - V(null) if it is not bound, or if that cannot be determined.
           type: str
-          sample: initramfs
         because:
           description: The facts that decide the outcome, each prefixed with its source.
           type: list
@@ -414,23 +364,19 @@ devices:
             - With the certainty V(unknown), V(another driver) stands for one that cannot be named.
           type: list
           elements: str
-          sample: [nouveau]
         assumes:
           description: What the forecast takes for granted.
           returned: with O(assumes)
           type: list
           elements: str
-          sample: ["The probe of vfio-pci succeeds, which is not bound to the device now."]
         claimed:
           description:
             - The driver that the host's policy assigns to the device, by C(driverctl), else by the last udev rule that sets its
               C(driver_override), else by an C(ids=) parameter; V(null) if no policy is about the device.
           type: str
-          sample: vfio-pci
         would_change:
           description: The smallest change that makes the claimed driver win; V(null) if it is certain to win, or no change is known.
           type: str
-          sample: "Add `softdep nouveau pre: vfio_pci` to /etc/modprobe.d/00-vfio.conf."
     warnings:
       description: Contradictions and lines without effect in the policy about this device, each with file and line.
       returned: with O(forecast)
@@ -448,19 +394,15 @@ kernels:
     release:
       description: The kernel's release.
       type: str
-      sample: 6.12.107+deb13-amd64
     running:
       description: Whether it is the running kernel.
       type: bool
-      sample: true
     headers_package:
       description: The package with the kernel's headers on this host's distribution.
       type: str
-      sample: linux-headers-6.12.107+deb13-amd64
     headers:
       description: Whether its headers are installed.
       type: bool
-      sample: true
 next_boot:
   description: The kernel that boots by default.
   returned: with O(forecast)
@@ -491,20 +433,16 @@ modprobe:
     command:
       description: The directive.
       type: str
-      sample: blacklist
     module:
       description: The module that it applies to, with underscores.
       type: str
-      sample: nouveau
     arguments:
       description: The directive's other words.
       type: list
       elements: str
-      sample: []
     source:
       description: File and line.
       type: str
-      sample: /etc/modprobe.d/nvidia.conf:1
 """
 
 import typing as t

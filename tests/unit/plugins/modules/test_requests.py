@@ -51,7 +51,7 @@ EDGES = {
     "claim_info": Edge(
         claim_info,
         V100,
-        ClaimCheckRequest(claims_of(V100)),
+        ClaimCheckRequest(claims_of(V100, missing_by_default=True)),
         {
             **CLAIM,
             "devices": "8086:10d3",
