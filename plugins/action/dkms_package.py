@@ -46,7 +46,7 @@ class ActionModule(ActionBase):
         try:
             arguments, folder = self._arguments()
         except HostError as error:
-            return {**result, "failed": True, "msg": str(error), "hint": error.hint}
+            return {**result, "failed": True, "msg": str(error)}
         try:
             return {**result, **self._work(arguments, folder, facts)}
         finally:

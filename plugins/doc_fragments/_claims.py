@@ -13,8 +13,7 @@ options:
     description:
       - The devices to claim, and the driver for each.
       - A device that matches several claims must have the same driver in all of them.
-      - Mutually exclusive with O(devices), O(driver), O(allow_missing), O(guards), and an O(expect) that is an ID, which define a
-        single claim.
+      - Mutually exclusive with O(devices), O(driver), O(allow_missing), O(guards), and O(expect), which define a single claim.
     type: list
     elements: dict
     suboptions:
@@ -43,9 +42,9 @@ options:
         choices: [override, ids, blacklist]
       allow_missing:
         description:
-          - Do not fail if nothing matches.
+          - Whether it is not an error if nothing matches. The default is V(false), except in M(vfio.variants.claim_info) where nothing is
+            required.
         type: bool
-        default: false
       guards: &guards
         description:
           - Reasons to leave a device with its driver that V(ignore) overrides, each by its name. Without it a claim that would take
@@ -103,7 +102,7 @@ options:
     type: str
   allow_missing:
     description:
-      - Do not fail if O(devices) matches nothing.
+      - Whether it is not an error if O(devices) matches nothing; see O(claims[].allow_missing).
     type: bool
   guards: *guards
   pending_modules:

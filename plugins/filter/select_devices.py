@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from ansible.errors import AnsibleFilterError
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import cut
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.hardware import KNOWN
 
 DOCUMENTATION = r"""
 name: select_devices
@@ -20,10 +21,13 @@ author:
 description:
   - Applies a JMESPath expression to the devices that M(vfio.variants.device_info) returned.
   - Conditions on any field of a device can be combined with C(&&), C(||) and C(!).
+  - Fails if the expression names a field of a device that these devices do not have, because they were asked for in brief.
 positional: _input, expression
 options:
   _input:
-    description: The devices, as in RV(vfio.variants.device_info#module:devices).
+    description:
+      - The devices, as in RV(vfio.variants.device_info#module:devices).
+      - Conditions on fields that only O(vfio.variants.device_info#module:detail=full) returns need that option.
     type: list
     elements: dict
     required: true
@@ -31,6 +35,7 @@ options:
     description:
       - A JMESPath expression that yields a list, such as V([?driver=='nouveau']).
       - Strings are in single quotes; numbers, V(true), V(false) and V(null) are in backticks.
+      - Quotes nest best if the expression is a variable, as in the examples.
     type: str
     required: true
 requirements:
@@ -45,11 +50,14 @@ seealso:
 EXAMPLES = r"""
 - name: Read the devices once
   vfio.variants.device_info:
+    detail: full
   register: info
 
 - name: Show the devices of one IOMMU group that are bound to nouveau
   ansible.builtin.debug:
-    msg: "{{ info.devices | vfio.variants.select_devices('[?iommu_group==`15` && driver==`nouveau`]') }}"
+    msg: "{{ info.devices | vfio.variants.select_devices(in_group_15) }}"
+  vars:
+    in_group_15: "[?iommu_group==`15` && driver=='nouveau'].address"
 
 - name: Claim every display controller except the boot display
   vfio.variants.device_claim:
@@ -65,6 +73,7 @@ _value:
   elements: raw
 """
 
+OF_FORECAST = frozenset(("next_driver", "certainty", "because", "warnings"))
 LONGEST = 1 << 16
 """Characters of an expression."""
 
@@ -95,12 +104,32 @@ def select_devices(devices: object, expression: object) -> list[t.Any]:
         # Its parser and its functions raise whatever Python does: for parentheses in parentheses, a large number, a value of another type.
         why = "it is nested too deeply." if isinstance(error, RecursionError) else f"{type(error).__name__}: {_one_line(error)}"
         raise AnsibleFilterError(f"select_devices cannot use the JMESPath expression '{cut(expression)}': {why}") from None
+    missing = _missing(devices, jmespath.compile(str(expression)).parsed)
+    if missing is not None:
+        raise AnsibleFilterError(
+            f"select_devices: the expression '{cut(expression)}' names the field {missing}, which none of these devices has: "
+            f"device_info returns {'it with a forecast' if missing in OF_FORECAST else 'it with `detail: full`'}."
+        )
     if not isinstance(found, list):
         raise AnsibleFilterError(
             f"select_devices needs an expression that yields a list, such as [?driver=='nouveau']; "
             f"'{cut(expression)}' yields {_kind(found)}."
         )
     return found
+
+
+def _missing(devices: Sequence[t.Any], parsed: Mapping[str, t.Any]) -> str | None:
+    """A field that a device could have, which the expression names, and which no device here has: it would be null without a word."""
+    if not any(isinstance(device, Mapping) and "address" in device for device in devices):
+        return None
+    names = {str(name) for device in devices if isinstance(device, Mapping) for name in device}
+    pending, named = [parsed], set[str]()
+    while pending:
+        node = pending.pop()
+        named |= {str(node["value"])} if node["type"] == "field" else set()
+        # A slice has numbers and nothing for children.
+        pending += [child for child in node["children"] if isinstance(child, Mapping)]
+    return next(iter(sorted((named & KNOWN) - names)), None)
 
 
 def _plain(value: object) -> t.Any:

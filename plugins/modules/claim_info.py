@@ -14,21 +14,24 @@ author:
 description:
   - Compares claims, as for M(vfio.variants.device_claim) and M(vfio.variants.boot_policy), with the drivers that the devices are
     bound to now and with the forecast of the next boot by M(vfio.variants.device_info).
-  - With O(expect=winner) it fails unless every device is certain to be bound as claimed, which is the check to run before a reboot,
+  - With O(require=winner) it fails unless every device is certain to be bound as claimed, which is the check to run before a reboot,
     in a playbook or in CI.
+  - Without O(claims) and O(devices), the devices are checked that the host's installed policy assigns to a driver, by C(driverctl), udev
+    rules that set C(driver_override), or an C(ids=) parameter, whoever wrote it.
   - Nothing is changed and no module is loaded. What is read is cached as by M(vfio.variants.device_info).
 extends_documentation_fragment:
   - vfio.variants._attributes
   - vfio.variants._attributes.reads
   - vfio.variants._claims
 options:
-  expect:
+  require:
     description:
       - V(none) only reports.
       - V(winner) fails with one sentence for each device that will not be bound as claimed after a boot of O(kernels), or for which
         that is a race or cannot be determined.
-      - V(satisfied) fails with one sentence for each device that is not bound as claimed now.
-      - To require an ID of a device, use O(claims[].expect).
+      - V(satisfied) fails with one sentence for each device that is not bound as claimed now. No kernel needs to be installed for this.
+      - Each sentence is followed by what to do, as far as that is known.
+      - With V(none) devices that match nothing are left out; otherwise they are an error, unless O(claims[].allow_missing) is V(true).
     type: str
     choices: [none, winner, satisfied]
     default: none
@@ -74,7 +77,7 @@ EXAMPLES = r"""
 - name: Stop unless every V100 will be bound to its variant driver at the next boot
   vfio.variants.claim_info:
     devices: "10de:1db1"
-    expect: winner
+    require: winner
 
 - name: Check every installed kernel before an upgrade window
   vfio.variants.claim_info:
@@ -83,7 +86,7 @@ EXAMPLES = r"""
         expect: "10de:1db1"
         driver: vfio-pci
     kernels: [all]
-    expect: winner
+    require: winner
 
 - name: Check a disk image in CI for the card that it is built for
   vfio.variants.claim_info:
@@ -91,18 +94,22 @@ EXAMPLES = r"""
     hardware:
       - modalias: pci:v000010DEd00001DB1sv000010DEsd00001212bc03sc02i00
     devices: "10de:1db1"
-    expect: winner
+    require: winner
+
+- name: Stop unless the host's installed policy will win at the next boot
+  vfio.variants.claim_info:
+    require: winner
 
 - name: Check that the devices are bound as claimed now
   vfio.variants.claim_info:
     devices: "class:0302"
-    expect: satisfied
+    require: satisfied
 """
 
 RETURN = r"""
 devices:
   description: The claimed devices, by address.
-  returned: success or unmet expectation
+  returned: success or unmet requirement
   type: list
   elements: dict
   contains:
@@ -115,7 +122,7 @@ devices:
       type: str
       sample: "10de:1db1"
     claimed:
-      description: The driver that the device is claimed for, on the first of O(kernels).
+      description: The driver that the device is claimed for, on the first of O(kernels); V(null) if that cannot be determined.
       type: str
       sample: vfio-pci
     driver:
@@ -125,12 +132,13 @@ devices:
     satisfied:
       description:
         - Whether the device is bound as claimed now; V(null) if no kernel runs, as in an image.
+        - If the running kernel's modules are not installed, its best VFIO driver is not known, and V(auto) is met by any VFIO driver.
         - Where the claim names no driver, a virtual function that VFIO hands out already is claimed for the driver that does so, such as
           C(nvidia) with NVIDIA's vGPU.
       type: bool
       sample: false
     will_be_satisfied:
-      description: Whether the device is certain to be bound as claimed after each of the boots.
+      description: Whether the device is certain to be bound as claimed after each of the boots; V(null) if no kernel is installed.
       type: bool
       sample: true
     kernels:
@@ -181,8 +189,8 @@ devices:
           type: bool
           sample: true
 failures:
-  description: One sentence for each device that is not, or will not be, as expected.
-  returned: success or unmet expectation
+  description: For each device that is not, or will not be, as O(require) says, one sentence, and what to do.
+  returned: success or unmet requirement
   type: list
   elements: str
   sample: []
@@ -190,7 +198,7 @@ unfinished:
   description:
     - What runs that did not come to their end have left behind. The next run of a module that changes the host undoes or finishes it.
     - Without root privileges only temporary files can be seen.
-  returned: success or unmet expectation
+  returned: success or unmet requirement
   type: list
   elements: dict
   contains:
@@ -207,12 +215,12 @@ unfinished:
 check_mode:
   description:
     - Whether the module ran in check mode, so that files which earlier tasks of the play would have written do not exist.
-  returned: success or unmet expectation
+  returned: success or unmet requirement
   type: bool
   sample: false
 next_boot:
   description: The kernel that boots by default.
-  returned: success or unmet expectation
+  returned: success or unmet requirement
   type: dict
   contains:
     release:
@@ -225,7 +233,7 @@ next_boot:
       sample: /boot/grub/grub.cfg default="0", 'Debian GNU/Linux'
 policy_warnings:
   description: Contradictions and lines without effect in the host's policy that are not about one of its devices, each with file and line.
-  returned: success or unmet expectation
+  returned: success or unmet requirement
   type: list
   elements: str
   sample: []
@@ -235,16 +243,21 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.claim.arguments import CLAIM_ARGUMENTS, claims_of, pending_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim.arguments import (
+    CLAIM_ARGUMENTS,
+    CLAIM_EXCLUSIVE,
+    claims_of,
+    pending_of,
+)
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import GroupMode
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.module_call import readable_options
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import run_module
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.hardware import parse as parse_hardware
-from ansible_collections.vfio.variants.plugins.module_utils._core.report.claim_check import ClaimCheckRequest, Expectation, compare
+from ansible_collections.vfio.variants.plugins.module_utils._core.report.claim_check import ClaimCheckRequest, Requirement, compare
 
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
     **CLAIM_ARGUMENTS,
-    "expect": {"type": "str", "choices": [*t.get_args(Expectation)], "default": "none"},
+    "require": {"type": "str", "choices": [*t.get_args(Requirement)], "default": "none"},
     "kernels": {"type": "list", "elements": "str", "default": ["next"]},
     "group": {"type": "str", "choices": [*t.get_args(GroupMode)], "default": "claim"},
     "root": {"type": "path", "default": "/"},
@@ -254,11 +267,11 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
 
 
 def request(options: t.Mapping[str, t.Any]) -> ClaimCheckRequest:
+    claims = claims_of(options, missing_by_default=options["require"] == "none")
     return ClaimCheckRequest(
-        # This module's own `expect` is not the ID that a device must have.
-        claims=claims_of({**options, "expect": None}),
+        claims=None if options["claims"] is None and not claims else claims,
         pending_modules=pending_of(options),
-        expect=options["expect"],
+        require=options["require"],
         kernels=tuple(options["kernels"]),
         group=options["group"],
         hardware=None if options["hardware"] is None else parse_hardware(options["hardware"]),
@@ -270,8 +283,7 @@ def main() -> None:
     with readable_options():
         module = AnsibleModule(
             argument_spec=ARGUMENTS,
-            mutually_exclusive=[("claims", "devices"), ("claims", "driver"), ("claims", "allow_missing"), ("claims", "guards")],
-            required_one_of=[("claims", "devices")],
+            mutually_exclusive=CLAIM_EXCLUSIVE,
             supports_check_mode=True,
         )
     run_module(module, lambda host: compare(host, request(module.params), module.check_mode).result(), module.params["root"])

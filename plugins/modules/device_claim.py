@@ -30,7 +30,8 @@ options:
   state:
     description:
       - V(present) binds the devices to the claimed driver.
-      - V(absent) returns the devices that are bound to a VFIO driver, or to the driver of their claim, to their native driver.
+      - V(absent) returns the devices that are bound to a VFIO driver, or to the driver of their claim, to their native driver. If the
+        next boot will take them again, because the host's policy still assigns them, it warns and says which line does.
     type: str
     choices: [present, absent]
     default: present
@@ -106,11 +107,11 @@ left:
       type: str
       sample: "0000:01:00.0"
     driver:
-      description: The driver that it is bound to; empty if it is not bound.
+      description: The driver that it is bound to; V(null) if it is not bound.
       type: str
       sample: nouveau
     driver_override:
-      description: Its C(driver_override).
+      description: Its C(driver_override); V(null) if it has none.
       type: str
       sample: nvlink2gpu_vfio_pci
     restored:
@@ -118,7 +119,7 @@ left:
       type: bool
       sample: false
     hint:
-      description: What to do about it if it is not.
+      description: What to do about it if it is not; V(null) if there is nothing to do.
       type: str
 waiting:
   description: The process that still waits for the kernel after a time limit, which nothing can end.
@@ -149,7 +150,7 @@ devices:
       type: str
       sample: "10de:1db1"
     driver_before:
-      description: The driver before, if any.
+      description: The driver before; V(null) if the device was not bound.
       type: str
       sample: nouveau
     driver:
@@ -163,7 +164,7 @@ devices:
       type: str
       sample: variant
     driver_override:
-      description: The C(driver_override) afterwards; in check mode, the predicted one.
+      description: The C(driver_override) afterwards; in check mode, the predicted one. V(null) if there is none.
       type: str
       sample: nvlink2gpu_vfio_pci
     iommu_group:
@@ -171,9 +172,17 @@ devices:
       type: int
       sample: 15
     vfio_node:
-      description: The device node of the group for user space, if the device is bound to a VFIO driver.
+      description: The device node of the group for user space; V(null) if the device is not bound to a VFIO driver.
       type: str
       sample: /dev/vfio/15
+    reclaimed_by:
+      description:
+        - The line of the host's policy by which the next boot will bind the device to the claimed driver again, or may do so; V(null) if
+          there is none.
+        - Except in check mode it is a warning as well.
+      returned: with O(state=absent)
+      type: str
+      sample: "/etc/udev/rules.d/70-vfio-variants.rules:4: driver_override=vfio-pci"
     viable:
       description: Whether user space can open the device's IOMMU group.
       type: bool
@@ -208,6 +217,10 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims i
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.module_call import readable_options
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import run_module
 
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import Result
+
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
     **CLAIM_ARGUMENTS,
     "state": {"type": "str", "choices": [*t.get_args(ClaimState)], "default": "present"},
@@ -226,6 +239,17 @@ def request(options: t.Mapping[str, t.Any]) -> BindRequest:
     )
 
 
+def bound(host: Host, wanted: BindRequest, check_mode: bool) -> Result:
+    """Binds or returns the devices, or predicts it, and says of returned ones what takes them again."""
+    result = ensure(host, wanted, check_mode).result()
+    if wanted.state == "present":
+        return result
+    # A prediction takes ten times as long to import as all else here, and most runs bind.
+    from ansible_collections.vfio.variants.plugins.module_utils._core.report.reclaimed import with_next_boot
+
+    return with_next_boot(host, result, check_mode)
+
+
 def main() -> None:
     with readable_options():
         module = AnsibleModule(
@@ -234,7 +258,7 @@ def main() -> None:
             required_one_of=[("claims", "devices")],
             supports_check_mode=True,
         )
-    run_module(module, lambda host: ensure(host, request(module.params), module.check_mode).result())
+    run_module(module, lambda host: bound(host, request(module.params), module.check_mode))
 
 
 if __name__ == "__main__":

@@ -12,8 +12,9 @@ version_added: 0.1.0
 author:
   - The vfio.variants authors (@vfio-variants)
 description:
-  - Returns each PCI function with its driver, its IOMMU group, the modules that could bind to it, and the best variant driver that
-    each installed kernel has for it.
+  - Returns one flat entry for each PCI function. It says what the function is, its driver now and after the next boot with the reason,
+    its IOMMU group, its variant driver, and what is wrong with the policy for it. O(detail=full) returns all that is known, including
+    the modules that could bind to it and the best variant driver that each installed kernel has for it.
   - Predicts for each installed kernel which driver each device will be bound to after that kernel has booted, with the facts that
     decide it, and which kernel boots next. If something that may matter cannot be determined, the result is V(unknown).
   - Reports contradictions and lines without effect in the host's C(modprobe.d), udev rules, C(modules-load.d), C(driverctl.d), and
@@ -23,7 +24,8 @@ description:
   - The contents of initramfs images and modules, and results, are cached in C(/var/cache/vfio-variants) while the files they
     depend on are unchanged. Deleting the cache costs only time; in check mode it is not written. For another O(root) the cache is
     on the machine that runs the module, never in the image.
-  - Also returns the directives of C(modprobe.d) and the kernel's command line about modules with PCI drivers, with file and line.
+  - With O(detail=full) also returns the directives of C(modprobe.d) and the kernel's command line that concern modules for the returned
+    devices, with file and line.
 extends_documentation_fragment:
   - vfio.variants._attributes
   - vfio.variants._attributes.reads
@@ -33,21 +35,29 @@ options:
       - The devices to return, in any of the forms of O(vfio.variants.device_claim#module:devices). The default is all of them.
       - B(Write addresses in quotes.) YAML reads an unquoted V(0000:03:00.1) as the number 180.1.
     type: raw
+  detail:
+    description:
+      - V(brief) returns one flat entry for each device, for people and for conditions on a driver.
+      - V(full) returns the same fields and all others, about each kernel, each device's modules, and the C(modprobe.d) lines about them.
+    type: str
+    choices: [brief, full]
+    default: brief
   allow_missing:
     description:
-      - Do not fail if O(devices) matches nothing.
+      - Whether it is not an error if O(devices), or one of its selectors, matches nothing; RV(devices) is an empty list then.
     type: bool
-    default: false
+    default: true
   root:
     description:
       - The root of the host to examine, such as a mounted image.
-      - An image has no C(/sys) and thus no devices; without O(hardware), RV(devices) is empty and only RV(kernels), RV(modprobe),
-        RV(next_boot), and RV(policy_warnings) have content.
+      - An image has no C(/sys) and thus no devices; without O(hardware), RV(devices) is empty and only RV(next_boot) and
+        RV(policy_warnings) have content, and with O(detail=full) RV(kernels) and all of RV(modprobe).
     type: path
     default: /
   hardware:
     description:
-      - The devices that O(root) is for, each as in RV(devices) of a host that has them; only C(modalias) is required.
+      - The devices that O(root) is for, each as in RV(devices) of a host that has them, with O(detail=full); only C(modalias) is
+        required.
       - They are used in place of those in C(/sys), to get a forecast for a disk image that is being built, or, with
         O(root=/), for a card that is not installed yet.
       - A device without C(address) is assigned one in the PCI domain V(ffff). The IDs are taken from C(modalias); if they are
@@ -61,7 +71,7 @@ options:
     default: true
   assumes:
     description:
-      - Whether to say, for each forecast, what it takes for granted, in C(assumes) beside C(because).
+      - Whether to say, for each forecast, what it takes for granted, in RV(devices[].next_boot.assumes); O(detail=full) shows it.
     type: bool
     default: false
 notes:
@@ -83,13 +93,26 @@ EXAMPLES = r"""
 
 - name: Show the cards that are bound to nouveau and have a variant driver
   ansible.builtin.debug:
-    msg: "{{ info.devices | vfio.variants.select_devices(on_nouveau_with_a_variant) }}"
+    msg: "{{ info.devices | vfio.variants.select_devices(on_nouveau) }}"
   vars:
-    on_nouveau_with_a_variant: "[?driver=='nouveau' && variant].address"
+    on_nouveau: "[?driver=='nouveau' && variant_driver].address"
 
 - name: Show the devices that will be bound to another driver after the next boot
   ansible.builtin.debug:
-    msg: "{{ info.devices | vfio.variants.select_devices('[?next_boot.winner!=driver].[address, next_boot.winner, next_boot.because]') }}"
+    msg: "{{ info.devices | vfio.variants.select_devices(changing) }}"
+  vars:
+    changing: "[?certainty=='certain' && next_driver!=driver].[address, driver, next_driver, because]"
+
+- name: Show the devices whose driver after the next boot depends on timing or cannot be determined
+  ansible.builtin.debug:
+    msg: "{{ info.devices | vfio.variants.select_devices(doubtful) }}"
+  vars:
+    doubtful: "[?certainty!='certain'].[address, certainty, because]"
+
+- name: Get everything about one card, for every installed kernel
+  vfio.variants.device_info:
+    devices: "0000:3b:00.0"
+    detail: full
 
 - name: Show which kernel a disk image boots
   vfio.variants.device_info:
@@ -106,6 +129,7 @@ RETURN = r"""
 devices:
   description:
     - The devices, by address.
+    - Fields that are not there have no value in this answer; what a device does not have is V(null) or an empty list.
     - Vendor, device, subsystem, class and revision are hexadecimal digits without a prefix, as in selectors.
   returned: success
   type: list
@@ -119,217 +143,218 @@ devices:
       description: Vendor and device.
       type: str
       sample: "10de:1db1"
+    name:
+      description: Vendor and device in words, from the host's C(pci.ids); V(null) if the host has none or it does not have the device.
+      type: str
+      sample: NVIDIA Corporation GV100GL [Tesla V100 SXM2 16GB]
+    next_driver:
+      description:
+        - The driver that the device will be bound to after the next boot; V(null) if none. With RV(devices[].certainty=race) the likelier
+          one.
+        - V(null) also with RV(devices[].certainty=unknown).
+      returned: with O(forecast)
+      type: str
+      sample: nouveau
+    certainty:
+      description:
+        - V(certain) if there is only one possible outcome, V(race) if it depends on the timing of concurrent programs, V(unknown) if
+          something that may matter cannot be determined.
+      returned: with O(forecast)
+      type: str
+      sample: certain
+    because:
+      description:
+        - The fact that decides the driver after the next boot, with its file and line; with RV(devices[].certainty=race) those of two
+          outcomes, with RV(devices[].certainty=unknown) what cannot be determined.
+        - RV(devices[].next_boot.because) has all of them.
+      returned: with O(forecast)
+      type: str
+      sample: "modules.alias in /boot/initrd.img-6.12.107+deb13-amd64: pci:v000010DEd*sv*sd*bc03sc*i* nouveau"
+    variant_driver:
+      description: The best variant driver that the running kernel has for the device, by its name; V(null) if it has none.
+      type: str
+      sample: nvlink2gpu_vfio_pci
     vendor:
       description: The vendor, four digits.
+      returned: with O(detail=full)
       type: str
-      sample: "10de"
     device:
       description: The device, four digits.
+      returned: with O(detail=full)
       type: str
-      sample: "1db1"
     subsystem_vendor:
       description: The subsystem's vendor, four digits.
+      returned: with O(detail=full)
       type: str
-      sample: "10de"
     subsystem_device:
       description: The subsystem's device, four digits.
+      returned: with O(detail=full)
       type: str
-      sample: "1212"
     class:
       description: Base class, subclass and programming interface, six digits.
+      returned: with O(detail=full)
       type: str
-      sample: "030200"
     revision:
       description: The revision, two digits.
+      returned: with O(detail=full)
       type: str
-      sample: "a1"
     modalias:
       description: The alias by which udev loads drivers for the device.
+      returned: with O(detail=full)
       type: str
-      sample: pci:v000010DEd00001DB1sv000010DEsd00001212bc03sc02i00
     bridge:
       description: Whether this is a host, PCI or CardBus bridge, which does not affect the viability of an IOMMU group.
+      returned: with O(detail=full)
       type: bool
-      sample: false
     boot_vga:
       description: Whether the firmware used this device as the boot display.
+      returned: with O(detail=full)
       type: bool
-      sample: false
     numa_node:
       description: The NUMA node; V(null) if the firmware does not report it.
+      returned: with O(detail=full)
       type: int
-      sample: 0
     parent:
       description: The address of the bridge that the device is directly below; V(null) if it is on a root bus.
+      returned: with O(detail=full)
       type: str
-      sample: "0000:3a:00.0"
     physical_function:
       description: For a virtual function, the address of its physical function; else V(null).
+      returned: with O(detail=full)
       type: str
-      sample: null
     virtual_functions:
       description: The addresses of a physical function's virtual functions.
+      returned: with O(detail=full)
       type: list
       elements: str
-      sample: []
     max_virtual_functions:
       description: The number of virtual functions that the device supports.
+      returned: with O(detail=full)
       type: int
-      sample: 0
     driver:
       description: The driver that the device is bound to now; V(null) if it is not bound.
       type: str
       sample: nouveau
     driver_override:
       description: The only driver that the kernel can bind to the device; V(null) if it is not restricted.
+      returned: with O(detail=full)
       type: str
-      sample: null
     iommu_group:
       description: The number of the IOMMU group; V(null) if there is no IOMMU.
       type: int
       sample: 15
     group_devices:
       description: The addresses of all functions in the group, including this one.
+      returned: with O(detail=full)
       type: list
       elements: str
-      sample: ["0000:3b:00.0"]
     nodes:
       description: The interfaces and device nodes of the device.
+      returned: with O(detail=full)
       type: list
       elements: str
-      sample: ["drm/card0"]
     handed_out:
       description:
         - Whether VFIO offers the device to guests now, by a VFIO driver, or, as with virtual functions of NVIDIA's vGPU, by the card's own.
+      returned: with O(detail=full)
       type: bool
-      sample: false
     variant:
       description:
         - The best variant driver that the running kernel has for the device; V(null) if it has none.
         - C(vfio_pci), which takes any device, is not a variant.
+      returned: with O(detail=full)
       type: dict
       contains:
         module:
           description: The module's name, with underscores.
           type: str
-          sample: nvlink2gpu_vfio_pci
         driver:
           description:
             - The name of the driver, for O(vfio.variants.device_claim#module:driver) and C(driver_override).
             - Read from the kernel if the module is loaded, else from its file; if that is impossible, the module's name.
           type: str
-          sample: nvlink2gpu_vfio_pci
         alias:
           description: The C(vfio_pci:) alias that matches the device.
           type: str
-          sample: vfio_pci:v000010DEd00001DB1sv*sd*bc*sc*i*
         wildcards:
           description: The number of fields, of seven, that the alias does not fix. The fewer, the better the match.
           type: int
-          sample: 5
     contenders:
       description:
         - The modules of the running kernel that could bind to the device, native drivers in udev's order, then VFIO drivers, best first.
+      returned: with O(detail=full)
       type: list
       elements: dict
       contains:
         module:
           description: The module's name, with underscores.
           type: str
-          sample: nouveau
         kind:
           description:
             - V(native) for a module that udev loads for the device, V(variant) for a VFIO driver for certain devices, V(generic) for
               C(vfio_pci).
           type: str
-          sample: native
         alias:
           description: The alias that matches the device.
           type: str
-          sample: pci:v000010DEd*sv*sd*bc03sc*i*
         source:
           description: The file that has the alias, with the line if it is in C(modprobe.d).
           type: str
-          sample: /lib/modules/6.12.107+deb13-amd64/modules.alias
         loaded:
           description: Whether the module is loaded or built in.
           type: bool
-          sample: true
         built_in:
           description: Whether it is built into the kernel.
           type: bool
-          sample: false
         blacklisted_by:
           description: The files and lines that blacklist the module, which keeps udev from loading it.
           type: list
           elements: str
-          sample: []
     kernels:
       description:
         - By release, the drivers that each installed kernel has for the device, and the driver that it will be bound to after a boot.
         - Each has the fields of RV(devices[].next_boot) except C(release) and C(reason); without O(forecast) only C(natives),
           C(variants), and C(variant).
+      returned: with O(detail=full)
       type: dict
-      sample:
-        6.12.107+deb13-amd64:
-          natives: [nouveau]
-          variants: [nvlink2gpu_vfio_pci]
-          variant: nvlink2gpu_vfio_pci
-          winner: nouveau
-          certainty: certain
-          stage: initramfs
-          because:
-            - "modules.alias in /boot/initrd.img-6.12.107+deb13-amd64: pci:v000010DEd*sv*sd*bc03sc*i* nouveau"
-            - "/boot/initrd.img-6.12.107+deb13-amd64: contains nouveau"
-          outcomes: [nouveau]
-          claimed: null
-          would_change: null
     next_boot:
       description: The same for the kernel that boots by default.
-      returned: with O(forecast)
+      returned: with O(forecast) and O(detail=full)
       type: dict
       contains:
         release:
           description: The kernel's release; V(null) if it cannot be determined which one boots next.
           type: str
-          sample: 6.12.107+deb13-amd64
         reason:
           description: Why this kernel boots next, or why that cannot be determined.
           type: str
-          sample: /boot/grub/grub.cfg default="0", 'Debian GNU/Linux'
         natives:
           description: The modules that udev would load for the device, in udev's order.
           type: list
           elements: str
-          sample: [nouveau]
         variants:
           description: The modules of variant drivers for the device, best first.
           type: list
           elements: str
-          sample: [nvlink2gpu_vfio_pci]
         variant:
           description: The best of them.
           type: str
-          sample: nvlink2gpu_vfio_pci
         winner:
           description:
             - The driver that the device will be bound to; V(null) if none. With the certainty V(race) the likelier one.
             - V(null) also with the certainty V(unknown), where RV(devices[].next_boot.outcomes) has the possible drivers.
           type: str
-          sample: nouveau
         certainty:
           description:
             - V(certain) if there is only one possible outcome.
             - V(race) if it depends on the timing of concurrent programs; RV(devices[].next_boot.outcomes) has the possible outcomes.
             - V(unknown) if something that may matter cannot be determined; RV(devices[].next_boot.because) says what.
           type: str
-          sample: certain
         stage:
           description:
             - When the device is bound, one of V(kernel), V(initramfs), V(root), V(runtime).
             - V(null) if it is not bound, or if that cannot be determined.
           type: str
-          sample: initramfs
         because:
           description: The facts that decide the outcome, each prefixed with its source.
           type: list
@@ -343,23 +368,19 @@ devices:
             - With the certainty V(unknown), V(another driver) stands for one that cannot be named.
           type: list
           elements: str
-          sample: [nouveau]
         assumes:
           description: What the forecast takes for granted.
           returned: with O(assumes)
           type: list
           elements: str
-          sample: ["The probe of vfio-pci succeeds, which is not bound to the device now."]
         claimed:
           description:
             - The driver that the host's policy assigns to the device, by C(driverctl), else by the last udev rule that sets its
               C(driver_override), else by an C(ids=) parameter; V(null) if no policy is about the device.
           type: str
-          sample: vfio-pci
         would_change:
           description: The smallest change that makes the claimed driver win; V(null) if it is certain to win, or no change is known.
           type: str
-          sample: "Add `softdep nouveau pre: vfio_pci` to /etc/modprobe.d/00-vfio.conf."
     warnings:
       description: Contradictions and lines without effect in the policy about this device, each with file and line.
       returned: with O(forecast)
@@ -370,26 +391,22 @@ devices:
           load it. Remove that line."
 kernels:
   description: The installed kernels, oldest first.
-  returned: success
+  returned: with O(detail=full)
   type: list
   elements: dict
   contains:
     release:
       description: The kernel's release.
       type: str
-      sample: 6.12.107+deb13-amd64
     running:
       description: Whether it is the running kernel.
       type: bool
-      sample: true
     headers_package:
       description: The package with the kernel's headers on this host's distribution.
       type: str
-      sample: linux-headers-6.12.107+deb13-amd64
     headers:
       description: Whether its headers are installed.
       type: bool
-      sample: true
 next_boot:
   description: The kernel that boots by default.
   returned: with O(forecast)
@@ -410,28 +427,26 @@ policy_warnings:
   elements: str
   sample: ["/etc/modprobe.d/gpu.conf:3: `blacklist nouveua` names the module nouveua, which no installed kernel has. Did you mean nouveau?"]
 modprobe:
-  description: The directives of C(modprobe.d) and the kernel's command line about modules with PCI drivers, in kmod's order.
-  returned: success
+  description:
+    - The directives of C(modprobe.d) and the kernel's command line about modules for the returned devices, or soft dependencies on one,
+      in kmod's order. For a root without devices, those about all modules with PCI drivers.
+  returned: with O(detail=full)
   type: list
   elements: dict
   contains:
     command:
       description: The directive.
       type: str
-      sample: blacklist
     module:
       description: The module that it applies to, with underscores.
       type: str
-      sample: nouveau
     arguments:
       description: The directive's other words.
       type: list
       elements: str
-      sample: []
     source:
       description: File and line.
       type: str
-      sample: /etc/modprobe.d/nvidia.conf:1
 """
 
 import typing as t
@@ -443,14 +458,16 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_modul
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.hardware import parse as parse_hardware
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import parse as parse_selectors
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.device_facts import DeviceReportRequest, gather
+from ansible_collections.vfio.variants.plugins.module_utils._core.report.summary import Detail
 
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "devices": {"type": "raw"},
-    "allow_missing": {"type": "bool", "default": False},
+    "allow_missing": {"type": "bool", "default": True},
     "root": {"type": "path", "default": "/"},
     "hardware": {"type": "list", "elements": "dict"},
     "forecast": {"type": "bool", "default": True},
     "assumes": {"type": "bool", "default": False},
+    "detail": {"type": "str", "choices": [*t.get_args(Detail)], "default": "brief"},
 }
 
 
@@ -461,6 +478,7 @@ def request(options: t.Mapping[str, t.Any]) -> DeviceReportRequest:
         hardware=None if options["hardware"] is None else parse_hardware(options["hardware"]),
         forecast=options["forecast"],
         assumes=options["assumes"],
+        detail=options["detail"],
     )
 
 

@@ -267,10 +267,6 @@ missing_packages:
   type: list
   elements: str
   sample: [dkms, linux-headers-6.1.0-50-amd64]
-hint:
-  description: What can be done about the failure.
-  returned: failure, if there is a hint
-  type: str
 log:
   description: The last lines of the build's log.
   returned: failed build

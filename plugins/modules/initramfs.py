@@ -170,10 +170,6 @@ log:
   returned: when a build failed
   type: list
   elements: str
-hint:
-  description: What to do about the failure.
-  returned: on failure, if there is a hint
-  type: str
 """
 
 import typing as t

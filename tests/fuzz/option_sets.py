@@ -12,7 +12,6 @@ import typing as t
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.apply.bind import ensure
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.boot_policy import apply
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.image_sync import sync_images
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.steps import run as run_dkms
@@ -26,6 +25,7 @@ from ansible_collections.vfio.variants.plugins.modules import (
     claim_info,
     device_claim,
     device_info,
+    device_table,
     dkms_package,
     initramfs,
     test_image,
@@ -33,6 +33,7 @@ from ansible_collections.vfio.variants.plugins.modules import (
 )
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.image.options import ImageOptions
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.options import MachineOptions
+from ansible_collections.vfio.variants.plugins.plugin_utils.device_table import table
 from ansible_collections.vfio.variants.tests.fuzz import base_host
 from ansible_collections.vfio.variants.tests.fuzz.target import LONGEST_MESSAGE, SECONDS, TooLongMessageError
 from ansible_collections.vfio.variants.tests.unit.commands import Commands
@@ -74,8 +75,9 @@ def _test_vm(options: Options) -> object:
 MODULES: t.Mapping[str, Called] = {
     "boot_policy": Called(boot_policy.ARGUMENTS, lambda options: apply(_host(), boot_policy.request(options), True)),
     "claim_info": Called(claim_info.ARGUMENTS, lambda options: compare(_rooted(options), claim_info.request(options), True).result()),
-    "device_claim": Called(device_claim.ARGUMENTS, lambda options: ensure(_host(), device_claim.request(options), True).result()),
+    "device_claim": Called(device_claim.ARGUMENTS, lambda options: device_claim.bound(_host(), device_claim.request(options), True)),
     "device_info": Called(device_info.ARGUMENTS, lambda options: gather(_rooted(options), device_info.request(options), True)),
+    "device_table": Called(device_table.ARGUMENTS, lambda options: table(options["answers"], options["everything"])),
     "dkms_package": Called(dkms_package.ARGUMENTS, lambda options: run_dkms(_host(), dkms_package.request(options), True).result()),
     "initramfs": Called(initramfs.ARGUMENTS, lambda options: sync_images(_host(), initramfs.request(options), True).result()),
     "test_image": Called(test_image.argument_spec(), _test_image),

@@ -11,7 +11,6 @@ import typing as t
 
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.apply.bind import ensure
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.claim_check import compare
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.device_facts import gather
 from ansible_collections.vfio.variants.plugins.modules import claim_info as claim_info_module
@@ -34,7 +33,7 @@ def options_of(spec: Arguments, /, **given: t.Any) -> dict[str, t.Any]:
 
 def device_claim(host: Host, check_mode: bool = False, **given: t.Any) -> dict[str, t.Any]:
     request = device_claim_module.request(options_of(device_claim_module.ARGUMENTS, **given))
-    return ensure(host, request, check_mode).result()
+    return device_claim_module.bound(host, request, check_mode)
 
 
 def claim_info(host: Host, check_mode: bool = False, **given: t.Any) -> dict[str, t.Any]:
@@ -43,5 +42,6 @@ def claim_info(host: Host, check_mode: bool = False, **given: t.Any) -> dict[str
 
 
 def device_info(host: Host, check_mode: bool = False, **given: t.Any) -> dict[str, t.Any]:
-    request = device_info_module.request(options_of(device_info_module.ARGUMENTS, **given))
+    """With all fields, unless a test asks for less."""
+    request = device_info_module.request(options_of(device_info_module.ARGUMENTS, **{"detail": "full", **given}))
     return gather(host, request, check_mode)

@@ -43,7 +43,7 @@ def started(tree: Tree) -> Startup:
 
 
 def answers(tree: Tree) -> dict[str, tuple[str, str | None, list[str]]]:
-    return answers_in(gather(tree.host(Commands(tree.root)), DeviceReportRequest(), True))
+    return answers_in(gather(tree.host(Commands(tree.root)), DeviceReportRequest(detail="full"), True))
 
 
 def answers_in(told: t.Mapping[str, t.Any]) -> dict[str, tuple[str, str | None, list[str]]]:
@@ -80,7 +80,7 @@ def test_a_host_of_stock_packages_has_certain_answers_only_and_nothing_to_warn_o
     tmp_path: Path, release: str, groups: tuple[str, ...]
 ) -> None:
     tree = install(host(tmp_path), release, groups)
-    told = gather(tree.host(Commands(tree.root)), DeviceReportRequest(), True)
+    told = gather(tree.host(Commands(tree.root)), DeviceReportRequest(detail="full"), True)
     assert [*told["policy_warnings"], *(said for device in told["devices"] for said in device["warnings"])] == []
     found = answers_in(told)
     assert {address: (certainty, driver) for address, (certainty, driver, _why) in found.items()} == {

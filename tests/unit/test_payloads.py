@@ -23,10 +23,11 @@ from ansible_collections.vfio.variants.tests.unit.payloads import MODULES, packe
 
 LIMITS = {
     "boot_policy": (220, 1_450_000),
-    "claim_info": (244, 1_620_000),
+    "claim_info": (247, 1_640_000),
     "collect": (214, 1_400_000),
-    "device_claim": (104, 650_000),
-    "device_info": (211, 1_380_000),
+    "device_claim": (239, 1_580_000),
+    "device_info": (213, 1_400_000),
+    "device_table": (0, 0),
     "dkms_package": (48, 290_000),
     "fleet_report": (0, 0),
     "host_report": (0, 0),
@@ -35,7 +36,7 @@ LIMITS = {
     "test_image": (0, 0),
     "test_vm": (0, 0),
     "unchanged_info": (10, 48_000),
-    "unchanged_record": (261, 1_740_000),
+    "unchanged_record": (264, 1_760_000),
 }
 """Files of the core, and their bytes of source, by module."""
 EXTRA = 40_000

@@ -102,7 +102,7 @@ def answer(tree: Tree, address: str = GPU) -> tuple[str | None, str]:
 
 def passes(tree: Tree, address: str = GPU) -> bool:
     try:
-        told = claim_info(tree.host(Commands(tree.root)), devices=address, driver="vfio-pci", expect="winner")
+        told = claim_info(tree.host(Commands(tree.root)), devices=address, driver="vfio-pci", require="winner")
     except HostError:
         return False
     return all(device["will_be_satisfied"] for device in told["devices"])

@@ -77,7 +77,7 @@ def test_the_module_says_what_the_page_shows(example: Example, tmp_path: Path) -
 
 def test_claim_info_fails_as_the_page_shows(tmp_path: Path) -> None:
     with pytest.raises(HostError) as failure:
-        claim_info(EXAMPLES[0].host(tmp_path).host(Commands(tmp_path)), devices="10de:1db1", expect="winner")
+        claim_info(EXAMPLES[0].host(tmp_path).host(Commands(tmp_path)), devices="10de:1db1", require="winner")
     said = f"```text\n{failure.value.msg}\n```\n"
     page = RULES_PAGE.read_text(encoding="utf-8")
     start, end = block_after(page, CHECKED)

@@ -36,7 +36,7 @@ def device_info(host: t.Any) -> t.Callable[[], dict[str, t.Any]]:
     """Asks this collection for all functions of the machine, as they are now; by address."""
 
     def ask() -> dict[str, t.Any]:
-        return {device["address"]: device for device in host.ansible("vfio.variants.device_info", "forecast=false")["devices"]}
+        return {device["address"]: device for device in host.ansible("vfio.variants.device_info", "forecast=false detail=full")["devices"]}
 
     return ask
 

@@ -11,7 +11,7 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._report.host_data im
 
 Result = Mapping[str, t.Any]
 
-DEVICE_INFO: dict[str, t.Any] = {}
+DEVICE_INFO: dict[str, t.Any] = {"detail": "full"}
 """The options with which `device_info` says everything that the report shows."""
 
 

@@ -52,7 +52,7 @@ def said_by_a_host(tmp_path: Path) -> list[str]:
     said = [*found["policy_warnings"], *(sentence for device in found["devices"] for sentence in device["warnings"])]
     for selector in ("no_such", "0000:99:00.0", "10de:9999", "class:zz"):
         with pytest.raises(HostError) as refused:
-            device_info(tree.host(), devices=selector)
+            device_info(tree.host(), devices=selector, allow_missing=False)
         said.append(refused.value.msg)
     with pytest.raises(HostError) as refused:
         device_claim(tree.host(), devices=SECOND_GPU, driver="no_such_driver")

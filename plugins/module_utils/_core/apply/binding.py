@@ -60,10 +60,10 @@ class Left:
     def result(self) -> dict[str, t.Any]:
         return {
             "address": self.rebinding.address,
-            "driver": self.driver or "",
-            "driver_override": self.override or "",
+            "driver": self.driver,
+            "driver_override": self.override,
             "restored": not self.problem,
-            "hint": self.hint,
+            "hint": self.hint or None,
         }
 
 

@@ -22,7 +22,7 @@ CLAIM_FIELDS: dict[str, dict[str, t.Any]] = {
     "driver": {"type": "str", "default": claims.AUTO},
     "expect": {"type": "str"},
     "strategy": {"type": "str", "choices": [*claims.STRATEGIES]},
-    "allow_missing": {"type": "bool", "default": False},
+    "allow_missing": {"type": "bool"},
     "guards": {"type": "dict", "options": GUARD_FIELDS},
 }
 CLAIM_ARGUMENTS: dict[str, dict[str, t.Any]] = {
@@ -43,16 +43,25 @@ CLAIM_EXCLUSIVE = tuple(("claims", option) for option in SHORTHAND)
 """`mutually_exclusive` of a module with claims."""
 
 
-def claims_of(options: t.Mapping[str, t.Any]) -> tuple[claims.Claim, ...]:
-    """The claims in a module's options, from `claims` or from the shorthand; none if neither is given."""
+def claims_of(options: t.Mapping[str, t.Any], missing_by_default: bool = False) -> tuple[claims.Claim, ...]:
+    """The claims in a module's options, from `claims` or from the shorthand; none if neither is given.
+
+    ``missing_by_default`` is `allow_missing` of a claim that does not have it.
+    """
+    default = {"allow_missing": missing_by_default}
     if options.get("claims") is not None:
-        return claims.parse(options["claims"])
+        return claims.parse([{**claim, **_default(claim, default)} for claim in options["claims"]])
     if options.get("devices") is None:
         given = [option for option in SHORTHAND if options.get(option) is not None]
         if given:
             raise HostError(f"{given[0]}: this needs devices as well.", "Name the devices, or give a list of claims.")
         return ()
-    return (claims.parse_one({option: options.get(option) for option in SHORTHAND}, claims.SHORTHAND),)
+    claim = {option: options.get(option) for option in SHORTHAND}
+    return (claims.parse_one({**claim, **_default(claim, default)}, claims.SHORTHAND),)
+
+
+def _default(given: t.Mapping[str, t.Any], default: dict[str, t.Any]) -> dict[str, t.Any]:
+    return {name: value for name, value in default.items() if given.get(name) is None}
 
 
 def pending_of(options: t.Mapping[str, t.Any]) -> tuple[PendingModule, ...]:

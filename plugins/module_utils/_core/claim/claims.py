@@ -121,7 +121,7 @@ def modules_of(claims: t.Sequence[Claim], inventory: Inventory, kernel: Kernel) 
 def _choose(claims: t.Sequence[Claim], inventory: Inventory, kernel: Kernel) -> tuple[Assignment, ...]:
     chosen: dict[str, Assignment] = {}
     for claim in claims:
-        for device, matched in _devices(claim, inventory):
+        for device, matched in devices_of(claim, inventory):
             assignment = Assignment(claim, matched, device, _module(claim, device, inventory, kernel), "")
             earlier = chosen.setdefault(device.address, assignment)
             if earlier.module != assignment.module:
@@ -129,7 +129,8 @@ def _choose(claims: t.Sequence[Claim], inventory: Inventory, kernel: Kernel) -> 
     return tuple(chosen[device.address] for device in inventory.devices if device.address in chosen)
 
 
-def _devices(claim: Claim, inventory: Inventory) -> t.Iterator[tuple[Device, selectors.Selector]]:
+def devices_of(claim: Claim, inventory: Inventory) -> t.Iterator[tuple[Device, selectors.Selector]]:
+    """The functions that the claim is for, each with the first selector that matches it.  Raises HostError as `assign()` does."""
     option = claim.option("devices")
     found = 0
     matching = selectors.select(inventory, claim.selectors, claim.allow_missing, option)

@@ -24,7 +24,7 @@ SETTLED = 2.0
 a second change would go unnoticed."""
 MOST = 512
 """Entries to keep, newest first: kernels and images come and go."""
-FORMAT = 7
+FORMAT = 8
 # What a decoder raises for a value in another format.
 FOREIGN = (AttributeError, IndexError, KeyError, TypeError, ValueError)
 

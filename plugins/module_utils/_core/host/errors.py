@@ -6,6 +6,9 @@ from __future__ import annotations
 
 import typing as t
 
+NEAR = 0.75
+"""How similar a known name must be to what was written to be suggested, for difflib: one wrong letter in four, or two that changed places
+in a longer name.  Below that, a suggestion is a guess and misleads."""
 LONGEST_SHOWN = 200
 """Characters of a value that a message shows."""
 
@@ -27,8 +30,8 @@ def shown(value: object) -> str:
 class HostError(Exception):
     """An error for the operator: one sentence that names the option, file or device, and what to do.
 
-    ``msg`` says what was found and where, ``hint`` what the operator can do.  `run_module()` passes both to ``fail_json``,
-    so neither may need a developer to understand it.  ``facts`` are extra return values, such as the end of a build log.
+    ``msg`` says what was found and where, ``hint`` what the operator can do.  `run_module()` passes both to ``fail_json`` as
+    one text, so neither may need a developer to understand it.  ``facts`` are extra return values, such as the end of a build log.
     """
 
     def __init__(self, msg: str, hint: str | None = None, facts: t.Mapping[str, t.Any] | None = None) -> None:

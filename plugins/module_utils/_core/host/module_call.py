@@ -65,15 +65,14 @@ def conclude(module: AnsibleModule, work: t.Callable[[], t.Mapping[str, t.Any]])
             refuse_unusable(module.params)
             result = dict(work())
     except HostError as error:
-        hint = {} if error.hint is None else {"hint": error.hint}
-        module.fail_json(msg=cut(str(error), LONGEST_SENTENCE), **{**error.facts, **hint})
+        module.fail_json(msg=cut(str(error), LONGEST_SENTENCE), **error.facts)
     except Interrupted as error:
         module.fail_json(msg=f"The run was ended by {error.name}; what it had begun has been undone.")
     except OSError as error:
         what = f"{error.filename}: " if error.filename else ""
         module.fail_json(msg=f"{what}{error.strerror or os.strerror(error.errno or 0)}.")
     except Exception as error:
-        module.fail_json(msg=f"{_UNEXPECTED}: {type(error).__name__} at {_place(error)}: {cut(str(error))}.", hint=REPORT)
+        module.fail_json(msg=f"{_UNEXPECTED}: {type(error).__name__} at {_place(error)}: {cut(str(error))}. {REPORT}")
     for warning in result.pop("warnings", ()):
         module.warn(warning)
     module.exit_json(**result)

@@ -10,7 +10,7 @@ import functools
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, cut
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import NEAR, HostError, cut
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import AliasIndex, AliasMatch, normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_file import module_name
 
@@ -143,7 +143,7 @@ class Kernel:
 
     def nearest(self, name: str) -> str | None:
         """The module with the most similar name, for "did you mean"."""
-        return next(iter(difflib.get_close_matches(normalize_module_name(name), [*self.modules, *self.builtins], 1)), None)
+        return next(iter(difflib.get_close_matches(normalize_module_name(name), [*self.modules, *self.builtins], 1, NEAR)), None)
 
 
 def running_release(host: FileTree) -> str:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import difflib
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import NEAR
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import (
@@ -120,7 +121,7 @@ def _unknown_driver(driver: str, boot: Boot, host: HostPolicy) -> tuple[str, str
         # The driver that it registers is unknown.
         return None
     candidates = sorted(registered | {KNOWN.get(name, name) for name in host.vfio_modules if name in host.modules})
-    nearest = next(iter(difflib.get_close_matches(driver, candidates, 1)), None)
+    nearest = next(iter(difflib.get_close_matches(driver, candidates, 1, NEAR)), None)
     if nearest is None and not host.inventory.drivers:
         # Without a running kernel, drivers with another name than their module are unknown.
         return None

@@ -14,6 +14,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot impo
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.policy_files import NOTHING_READ, SITE, PolicyFiles
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.rebuilt_image import rebuilt
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.forecast import forecast
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import NEAR
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameters import (
@@ -130,7 +131,7 @@ class HostPolicy:
         """The module with the most similar name."""
         wanted = normalize_module_name(name)
         wanted = wanted[: -len(".ko")] if wanted.endswith(".ko") else wanted
-        return next(iter(difflib.get_close_matches(wanted, sorted(self.modules), 1, 0.7)), None)
+        return next(iter(difflib.get_close_matches(wanted, sorted(self.modules), 1, NEAR)), None)
 
     @functools.cached_property
     def contenders(self) -> frozenset[str]:

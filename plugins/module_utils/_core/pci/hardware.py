@@ -23,11 +23,14 @@ LISTS = ("virtual_functions", "nodes")
 # Derived from the modalias; if given, they must agree with it.
 DERIVED = ("id", "vendor", "device", "subsystem_vendor", "subsystem_device", "class")
 # Properties of the host that device_info ran on, not of the card.
-IGNORED = ("bridge", "parent", "handed_out", "group_devices", "variant", "contenders", "kernels", "next_boot", "warnings")
+IGNORED = (
+    *("bridge", "parent", "handed_out", "group_devices", "variant", "contenders", "kernels", "next_boot", "warnings"),
+    *("name", "next_driver", "certainty", "because", "variant_driver"),
+)
 MOST = 8192
 """Entries: the addresses of a PCI domain, with one function each."""
 KNOWN = frozenset(("address", "modalias", "revision", "boot_vga", *TEXTS, *NUMBERS, *LISTS, *DERIVED, *IGNORED))
-HINT = f"Give what device_info returns for a device, at least modalias, such as {SAMPLE}."
+HINT = f"Give what device_info returns for a device with detail: full, at least modalias, such as {SAMPLE}."
 
 
 def parse(value: t.Sequence[object], option: str = "hardware") -> tuple[Device, ...]:
@@ -69,7 +72,10 @@ def _device(entry: t.Mapping[str, t.Any], place: str, address: str) -> Device:
     match = MODALIAS.fullmatch(modalias) if isinstance(modalias, str) else None
     if match is None:
         what = "is missing" if modalias is None else f"{shown(modalias)} is not a valid PCI modalias"
-        raise HostError(f"{place}.modalias{':' if modalias is not None else ''} {what}.", f"It looks like {SAMPLE}.")
+        raise HostError(
+            f"{place}.modalias{':' if modalias is not None else ''} {what}.",
+            f"It looks like {SAMPLE}; device_info returns it with detail: full.",
+        )
     vendor, device, subsystem_vendor, subsystem_device, base, sub, interface = (int(part, 16) for part in match.groups())
     found = Device(
         address=address,

@@ -17,6 +17,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.build_r
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import OSRELEASE
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import DEVICES, Device
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.names import read_names
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.boot_forecast import NO_FORECAST, HostForecast
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.device_report import (
     Context,
@@ -99,6 +100,8 @@ class CachedReport:
     warnings: list[str]
     contenders: t.Mapping[str, Result]
     """By modalias."""
+    names: t.Mapping[str, str]
+    """By ID, those that the host's database has."""
     forecasts: Forecasts | None
 
     @classmethod
@@ -112,11 +115,14 @@ class CachedReport:
         config = ModprobeConfig.read(host)
         host_forecast = HostForecast.read(host, inventory, kernels, running, cache, described) if wanted.forecast else None
         context = Context(inventory, kernels, running, config, frozenset(host.names("/sys/module")))
+        contenders = device_contenders(devices, context)
         return cls(
             [kernel.result() for kernel in _installed(host, kernels, running)],
-            [found.result() for found in configured_modules(config, kernels)],
+            # A root without devices is asked about its configuration.
+            [found.result() for found in configured_modules(config, kernels, contenders.values() if inventory.devices else None)],
             _warnings(host, described, running, [kernel.release for kernel in kernels]),
-            {modalias: found.result() for modalias, found in device_contenders(devices, context).items()},
+            {modalias: found.result() for modalias, found in contenders.items()},
+            read_names(host, devices),
             None if host_forecast is None else Forecasts.make(host_forecast, devices, wanted.assumes),
         )
 

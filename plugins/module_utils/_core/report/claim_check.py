@@ -9,60 +9,85 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.judgement import Judge
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.unfinished import unfinished_work
-from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import AUTO, assign, modules_of, with_companions
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import (
+    AUTO,
+    FALLBACK,
+    KEYWORDS,
+    Claim,
+    assign,
+    devices_of,
+    modules_of,
+    with_companions,
+)
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache import Cache
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, cut
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.contenders import kind_of
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import driver_names
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN, driver_names
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import ALL, OSRELEASE, chosen_releases, read_all
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import DEVICES, VGPU
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import selector_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import supplemented
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.boot_forecast import HostForecast
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.claim_status import AfterBoot, ClaimCheck, ClaimStatus
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.device_facts import inventory_of
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import Assignment, Claim, GroupMode
+    from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import Assignment, GroupMode
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel, PendingModule
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device, Inventory
 
 NEXT = "next"
-Expectation = t.Literal["none", "winner", "satisfied"]
-"""What is expected of each claimed device: nothing, that it will certainly be bound as claimed after the boots, or that it is now."""
-Claimed = t.Mapping[str, t.Mapping[str, tuple[str, str]]]
-"""The claimed drivers by release and address."""
+Requirement = t.Literal["none", "winner", "satisfied"]
+"""What is required of each claimed device: nothing, that it will certainly be bound as claimed after the boots, or that it is now."""
+Driver = tuple[str, t.Optional[str]]
+"""A claimed driver and its kind; None if it is not known."""
+OnKernel = t.Mapping[str, Driver]
+"""The claimed drivers by address."""
+Claimed = t.Mapping[str, OnKernel]
+"""Those on each installed kernel."""
+VFIO_DRIVER = KNOWN[FALLBACK]
 
 
 @dataclasses.dataclass(frozen=True)
 class ClaimCheckRequest:
-    """What `claim_info` should check.  ``kernels`` are releases, ``next``, ``all`` or ``running``; ``hardware`` takes the place of /sys."""
+    """What `claim_info` should check.  ``kernels`` are releases, ``next``, ``all`` or ``running``; ``hardware`` takes the place of /sys.
 
-    claims: tuple[Claim, ...]
+    ``claims`` None stands for what the host's installed policy assigns.
+    """
+
+    claims: tuple[Claim, ...] | None
     pending_modules: tuple[PendingModule, ...] = ()
-    expect: Expectation = "none"
+    require: Requirement = "none"
     kernels: tuple[str, ...] = (NEXT,)
     group: GroupMode = "claim"
     hardware: tuple[Device, ...] | None = None
     assumes: bool = False
 
     def __post_init__(self) -> None:
-        if not self.claims:
-            raise HostError("devices: no device is named.", "Give devices, or a list of claims.")
+        if self.claims is not None and not self.claims:
+            raise HostError("devices: no device is named.", "Give devices, a list of claims, or neither to check the installed policy.")
 
 
 def compare(host: Host, request: ClaimCheckRequest, check_mode: bool) -> ClaimCheck:
     """The status of each claimed device, now and after the boots."""
     inventory = _inventory(host, request.hardware)
-    claims = with_companions(request.claims, inventory) if request.group == "claim" else request.claims
     kernels = read_all(host)
     running = host.text_or_none(OSRELEASE)
     forecast = HostForecast.read(host, inventory, kernels, running, Cache(host, not check_mode), request.hardware is not None)
     releases = _releases(host, request.kernels, forecast.next_kernel.release)
-    claimed = _claimed(host, claims, inventory, tuple(kernel.with_pending(request.pending_modules) for kernel in kernels))
-    statuses = _statuses(claimed, releases, running, forecast)
+    if request.claims is None:
+        claimed = _by_policy(forecast, kernels)
+        now = claimed.get(running or "", {})
+    else:
+        claims = with_companions(request.claims, inventory) if request.group == "claim" else request.claims
+        claimed = _claimed(host, claims, inventory, tuple(kernel.with_pending(request.pending_modules) for kernel in kernels))
+        on_running = {} if running is None else claimed.get(running)
+        now = _without_modules(claims, inventory) if on_running is None else on_running
+    statuses = _statuses(claimed, now, releases, forecast)
     statuses = _guarded(host, request, statuses, inventory, kernels)
-    failures = _failures(request.expect, statuses, running)
+    failures = _failures(request.require, statuses, running)
     unfinished = unfinished_work(host, inventory)
     return ClaimCheck(statuses, forecast.next_kernel, tuple(forecast.policy_warnings), failures, check_mode, request.assumes, unfinished)
 
@@ -82,14 +107,45 @@ def _releases(host: Host, wanted: t.Sequence[str], next_release: str | None) -> 
     named = [release for release in wanted if release != NEXT]
     if NEXT in wanted:
         named += [ALL] if next_release is None else [next_release]
-    found = chosen_releases(host, named)
-    if not found:
-        raise HostError("kernels: this host has no kernel that is installed with its modules and its image.", "Install one.")
+    return chosen_releases(host, named)
+
+
+def _by_policy(forecast: HostForecast, kernels: t.Sequence[Kernel]) -> Claimed:
+    """What the host's own policy assigns on each kernel."""
+    found: dict[str, dict[str, Driver]] = {}
+    for kernel in kernels:
+        drivers = {device.address: forecast.claimed(device, kernel.release) for device in forecast.inventory.devices}
+        found[kernel.release] = {
+            address: (driver, kind_of(_module(driver, forecast.inventory), kernel))
+            for address, driver in drivers.items()
+            if driver is not None
+        }
+    return found
+
+
+def _module(driver: str, inventory: Inventory) -> str:
+    registered = inventory.drivers.get(driver)
+    return normalize_module_name((registered and registered.module) or driver)
+
+
+def _without_modules(claims: t.Sequence[Claim], inventory: Inventory) -> OnKernel:
+    """The claimed drivers on a running kernel whose modules are not installed: where the best one is claimed, any VFIO driver is it."""
+    found: dict[str, Driver] = {}
+    for claim in claims:
+        for device, _selector in devices_of(claim, inventory):
+            is_best = device.handed_out and device.driver is not None and (claim.driver == AUTO or device.driver != VFIO_DRIVER)
+            if claim.driver in KEYWORDS:
+                driver = device.driver if is_best else VFIO_DRIVER if claim.driver == AUTO else None
+            else:
+                module = normalize_module_name(claim.driver)
+                driver = next(iter(inventory.drivers_of_module(module)), KNOWN.get(module, claim.driver))
+            if driver is not None:
+                found.setdefault(device.address, (driver, None))
     return found
 
 
 def _claimed(host: Host, claims: t.Sequence[Claim], inventory: Inventory, kernels: t.Sequence[Kernel]) -> Claimed:
-    found: dict[str, dict[str, tuple[str, str]]] = {}
+    found: dict[str, dict[str, Driver]] = {}
     for kernel in supplemented(claims, kernels):
         names = driver_names(host, inventory, modules_of(claims, inventory, kernel), False, kernel)
         assigned = assign(claims, inventory, kernel, names)
@@ -107,9 +163,8 @@ def _driver(assignment: Assignment) -> str:
     return VGPU if is_vgpu and assignment.claim.driver == AUTO else assignment.driver
 
 
-def _statuses(claimed: Claimed, releases: t.Sequence[str], running: str | None, forecast: HostForecast) -> tuple[ClaimStatus, ...]:
-    now = claimed.get(running or "", {})
-    addresses = {address for release in releases for address in claimed[release]}
+def _statuses(claimed: Claimed, now: OnKernel, releases: t.Sequence[str], forecast: HostForecast) -> tuple[ClaimStatus, ...]:
+    addresses = {address for release in releases for address in claimed[release]} | now.keys()
     return tuple(
         ClaimStatus(
             device,
@@ -133,7 +188,10 @@ def _guarded(
     """With what keeps each device that is not bound as claimed with its driver; described devices are in no use."""
     if request.hardware is not None:
         return statuses
-    judge = Judge(host, inventory, request.claims, request.group == "claim")
+    claims = request.claims
+    if claims is None:
+        claims = tuple(Claim((selector_of(status.device),), status.claimed or AUTO) for status in statuses)
+    judge = Judge(host, inventory, claims, request.claims is not None and request.group == "claim")
     leaving = [status.device for status in statuses if status.device.driver not in status.drivers]
     found = judge.claimed(leaving, {module for kernel in kernels for module in kernel.vfio_modules})
     return tuple(
@@ -142,13 +200,15 @@ def _guarded(
     )
 
 
-def _failures(expect: Expectation, statuses: t.Sequence[ClaimStatus], running: str | None) -> tuple[str, ...]:
-    """One sentence for each device that does not meet the expectation."""
-    if expect == "none":
+def _failures(require: Requirement, statuses: t.Sequence[ClaimStatus], running: str | None) -> tuple[str, ...]:
+    """One sentence for each device that does not meet the requirement."""
+    if require == "none":
         return ()
-    if expect == "winner":
+    if require == "winner":
+        if any(status.will_be_satisfied is None for status in statuses):
+            raise HostError("kernels: this host has no kernel that is installed with its modules and its image.", "Install one.")
         return tuple(sentence for status in statuses for sentence in (status.winner_failure(),) if sentence)
     if any(status.satisfied is None for status in statuses):
         what = "no kernel runs here" if running is None else f"kernel {running} runs, and its modules are not installed"
-        raise HostError(f"expect: whether the devices are bound as claimed cannot be determined: {what}.", "Use expect: winner.")
+        raise HostError(f"require: whether the devices are bound as claimed cannot be determined: {what}.", "Use require: winner.")
     return tuple(sentence for status in statuses for sentence in (status.owner_failure(),) if sentence)

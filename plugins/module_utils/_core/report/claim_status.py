@@ -9,7 +9,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import CERTAIN, NOT_KNOWN, RACE, UNKNOWN
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.report.boot_forecast import winner_result
+from ansible_collections.vfio.variants.plugins.module_utils._core.report.boot_forecast import NOT_SEARCHED, winner_result
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.apply.unfinished import UnfinishedWork
@@ -60,7 +60,7 @@ class AfterBoot:
 
 @dataclasses.dataclass(frozen=True)
 class ClaimStatus:
-    """A claimed device now and after boots.  ``claimed_now`` is None if no installed kernel runs."""
+    """A claimed device now and after boots.  ``claimed_now`` is None if no kernel runs, or if it cannot be determined."""
 
     device: Device
     claimed_now: str | None
@@ -79,8 +79,8 @@ class ClaimStatus:
         return None if self.claimed_now is None else self.device.driver == self.claimed_now
 
     @property
-    def will_be_satisfied(self) -> bool:
-        return all(boot.is_satisfied for boot in self.boots)
+    def will_be_satisfied(self) -> bool | None:
+        return None if not self.boots else all(boot.is_satisfied for boot in self.boots)
 
     @property
     def claimed(self) -> str | None:
@@ -101,14 +101,16 @@ class ClaimStatus:
         }
 
     def owner_failure(self) -> str | None:
-        """One sentence if the device is not bound as claimed now."""
+        """One sentence if the device is not bound as claimed now, and what to do."""
         if self.satisfied is not False:
             return None
-        now = self.device.driver or "no driver"
-        return f"{self.device.address} ({self.device.id}) is bound to {now}, not to {self.claimed_now} as claimed."
+        now = "has no driver, not" if self.device.driver is None else f"is bound to {self.device.driver}, not to"
+        kept = next((finding.what for finding in self.guards or () if finding.action == "refuse"), None)
+        remedy = f"device_claim binds it to {self.claimed_now}." if kept is None else f"device_claim would refuse to bind it: {kept}."
+        return f"{self.device.address} ({self.device.id}) {now} {self.claimed_now} as claimed. {remedy}"
 
     def winner_failure(self) -> str | None:
-        """One sentence if the device is not certain to be bound as claimed after each of the boots."""
+        """One sentence if the device is not certain to be bound as claimed after each of the boots, and the changes that help."""
         alike: dict[str, list[AfterBoot]] = {}
         for boot in self.boots:
             if not boot.is_satisfied:
@@ -118,12 +120,15 @@ class ClaimStatus:
             subject = "it" if clauses else f"{self.device.address} ({self.device.id})"
             clauses.append(boots[0].complaint(subject, " and ".join(boot.release for boot in boots)))
         text = "; ".join(clauses)
-        return f"{text[0].upper()}{text[1:]}." if text else None
+        remedies = dict.fromkeys(
+            boot.would_change for boot in self.boots if not boot.is_satisfied and boot.would_change not in (None, NOT_SEARCHED)
+        )
+        return " ".join([f"{text[0].upper()}{text[1:]}.", *remedies]) if text else None
 
 
 @dataclasses.dataclass(frozen=True)
 class ClaimCheck:
-    """The claimed devices, and one sentence for each that does not meet the expectation."""
+    """The claimed devices, and one sentence for each that does not meet the requirement."""
 
     statuses: tuple[ClaimStatus, ...]
     next_kernel: NextKernel
@@ -135,7 +140,7 @@ class ClaimCheck:
     unfinished: tuple[UnfinishedWork, ...] = ()
 
     def result(self) -> Result:
-        """Raises HostError, with the whole result, if a device does not meet the expectation."""
+        """Raises HostError, with the whole result, if a device does not meet the requirement."""
         result: Result = {
             "devices": [status.result(self.assumes) for status in self.statuses],
             "next_boot": self.next_kernel.result(),

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What `device_info` returns about a host's devices, kernels and modprobe.d."""
+"""What `device_info` returns about a host's devices, in brief or in full with its kernels and modprobe.d."""
 
 from __future__ import annotations
 
@@ -15,12 +15,14 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device imp
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import select
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.cached_report import CachedReport, Wanted
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.device_report import ShownDevice
+from ansible_collections.vfio.variants.plugins.module_utils._core.report.summary import brief, summarized
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import Result
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import Selector
+    from ansible_collections.vfio.variants.plugins.module_utils._core.report.summary import Detail
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,11 +30,12 @@ class DeviceReportRequest:
     """What `device_info` should report.  ``selectors`` None means all devices; ``hardware`` takes the place of the devices in /sys."""
 
     selectors: tuple[Selector, ...] | None = None
-    allow_missing: bool = False
+    allow_missing: bool = True
     hardware: tuple[Device, ...] | None = None
     forecast: bool = True
     assumes: bool = False
     """Whether to say what each forecast takes for granted."""
+    detail: Detail = "brief"
 
 
 def gather(host: Host, request: DeviceReportRequest, check_mode: bool) -> Result:
@@ -70,8 +73,12 @@ def _gather(host: Host, request: DeviceReportRequest, check_mode: bool) -> Resul
     chosen = inventory.devices if request.selectors is None else select(inventory, request.selectors, request.allow_missing)
     wanted = Wanted(request.forecast, request.assumes)
     report = CachedReport.recall(host, inventory, chosen, described, wanted, Cache(host, not check_mode))
-    devices = [{**ShownDevice(device, inventory.group_of(device)).result(), **report.of(device)} for device in chosen]
-    return {"devices": devices, **report.of_host()}
+    devices = []
+    for device in chosen:
+        known = {**ShownDevice(device, inventory.group_of(device)).result(), **report.of(device)}
+        devices.append({**known, **summarized(known, report.names.get(device.id))})
+    answer = {"devices": devices, **report.of_host()}
+    return brief(answer) if request.detail == "brief" else answer
 
 
 def inventory_of(host: Host, hardware: tuple[Device, ...] | None) -> Inventory:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.contenders import NATIVE, VARIANT, VFIO_PCI, Contender, contenders
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
@@ -70,6 +71,10 @@ class KernelModules:
 
     natives: tuple[str, ...] = ()
     variants: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> frozenset[str]:
+        return frozenset((*self.natives, *self.variants))
 
     def result(self) -> Result:
         return {"natives": list(self.natives), "variants": list(self.variants), "variant": next(iter(self.variants), None)}
@@ -162,15 +167,20 @@ def device_contenders(devices: t.Sequence[Device], context: Context) -> dict[str
     return {modalias: _contenders(modalias, context) for modalias in dict.fromkeys(device.modalias for device in devices)}
 
 
-def configured_modules(config: ModprobeConfig, kernels: t.Sequence[Kernel]) -> tuple[ConfiguredModule, ...]:
-    """The lines about modules that drive PCI functions, in kmod's order."""
+def configured_modules(
+    config: ModprobeConfig, kernels: t.Sequence[Kernel], chosen: t.Iterable[DeviceContenders] | None
+) -> tuple[ConfiguredModule, ...]:
+    """The lines about modules that drive PCI functions, in kmod's order; with ``chosen`` only those that concern their modules."""
     concerned = frozenset[str]().union(*(kernel.index.modules(bus) for kernel in kernels for bus in ("pci", "vfio_pci")))
+    if chosen is not None:
+        own = {VFIO_PCI} if (chosen := tuple(chosen)) else set()
+        concerned &= own.union(*(modules.names for contenders in chosen for modules in contenders.kernels.values()))
     found = []
     for directive in config.directives:
         first, *others = directive.arguments
         # `alias` has the module second.
         module, arguments = (others[0], (first,)) if directive.command == "alias" else (first, tuple(others))
-        if module in concerned:
+        if module in concerned or (directive.command == "softdep" and not concerned.isdisjoint(map(normalize_module_name, others))):
             found.append(ConfiguredModule(directive.command, module, arguments, str(directive.source)))
     return tuple(found)
 

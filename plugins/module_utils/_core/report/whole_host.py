@@ -176,9 +176,9 @@ class _Run:
         """Raises HostError if a device is not certain to be bound as claimed at boot."""
         self._compared("winner")
 
-    def _compared(self, expect: t.Literal["none", "winner"]) -> Result:
+    def _compared(self, require: t.Literal["none", "winner"]) -> Result:
         request = self._request
-        wanted = ClaimCheckRequest(claims=self._claims, expect=expect, kernels=request.kernels, group=request.group)
+        wanted = ClaimCheckRequest(claims=self._claims, require=require, kernels=request.kernels, group=request.group)
         result = compare(self._host, wanted, self._check_mode).result()
         self.warnings += result.get("warnings", ())
         return result

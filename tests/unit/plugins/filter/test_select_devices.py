@@ -56,6 +56,13 @@ def test_functions_work_on_what_ansible_has_tagged() -> None:
         (DEVICES, "length(@)", "yields a number"),
         (DEVICES, "address", "yields nothing"),
         (DEVICES, 15, "expects a JMESPath expression, not a number"),
+        (DEVICES, "[?starts_with(id, '10de') && !boot_vga]", "invalid type"),
+        (
+            DEVICES,
+            "[?!bridge].address",
+            "names the field bridge, which none of these devices has: device_info returns it with `detail: full`",
+        ),
+        (DEVICES, "[?certainty!='certain'].address", "returns it with a forecast"),
         ({"devices": DEVICES}, "[]", "list of devices, not a dictionary"),
         ("0000:01:00.0", "[]", "list of devices, not a string"),
         (None, "[]", "list of devices, not nothing"),

@@ -53,12 +53,13 @@ EDGES = {
     "claim_info": Edge(
         claim_info,
         V100,
-        ClaimCheckRequest(claims_of(V100)),
+        ClaimCheckRequest(claims_of(V100, missing_by_default=True)),
         {
             **CLAIM,
             "devices": "8086:10d3",
+            "allow_missing": False,
             "pending_modules": PENDING,
-            "expect": "winner",
+            "require": "winner",
             "kernels": ["all"],
             "group": "ignore",
             "hardware": HARDWARE,
@@ -69,7 +70,7 @@ EDGES = {
         device_info,
         {},
         DeviceReportRequest(),
-        {**V100, "allow_missing": True, "hardware": HARDWARE, "forecast": False, "assumes": True},
+        {**V100, "allow_missing": False, "hardware": HARDWARE, "forecast": False, "assumes": True, "detail": "full"},
     ),
     "initramfs": Edge(
         initramfs,

@@ -237,7 +237,7 @@ def test_giving_back_loads_no_native_driver_that_is_blacklisted(tree: Tree) -> N
     kernel.blacklisted.add("igc")
     result = claim(kernel, "0000:06:00.0", state="absent")
     assert not tree.place("/sys/module/igc").exists()
-    assert [(device["driver"], device["changed"]) for device in result["devices"]] == [("", True)]
+    assert [(device["driver"], device["changed"]) for device in result["devices"]] == [(None, True)]
 
 
 def test_giving_back_leaves_a_device_that_no_vfio_driver_has(tree: Tree) -> None:
@@ -250,4 +250,4 @@ def test_giving_back_a_device_without_a_native_driver_leaves_it_without_one(tree
     tree.pci("0000:05:00.0", id="1234:11e8", class_code=0x00FF00, driver="vfio-pci", override="vfio-pci", group=20)
     kernel = kernel_of(tree)
     result = claim(kernel, "0000:05:00.0", state="absent")
-    assert (result["devices"][0]["driver"], kernel.override("0000:05:00.0")) == ("", None)
+    assert (result["devices"][0]["driver"], kernel.override("0000:05:00.0")) == (None, None)

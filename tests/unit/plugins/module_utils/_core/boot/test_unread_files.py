@@ -148,4 +148,4 @@ def test_a_claim_is_not_met_where_a_file_cannot_be_read(tmp_path: Path) -> None:
     tree = worked_examples.Example("host", {worked_examples.DEVICES: DEVICES}, (), None, (0, 0)).host(tmp_path)
     fifo(tree, "/etc/udev/rules.d/50-gpu.rules")
     with pytest.raises(Exception, match=r"50-gpu\.rules cannot be read: it is a FIFO"):
-        claim_info(tree.host(Commands(tmp_path)), devices=CARD, driver="vfio-pci", expect="winner")
+        claim_info(tree.host(Commands(tmp_path)), devices=CARD, driver="vfio-pci", require="winner")

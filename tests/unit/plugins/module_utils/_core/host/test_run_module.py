@@ -74,9 +74,9 @@ def test_warnings_are_shown_and_are_no_part_of_the_result() -> None:
     assert module.warnings == ["mind this"]
 
 
-def test_an_error_comes_with_its_hint_and_facts() -> None:
+def test_an_error_is_one_text_with_its_hint_which_is_not_returned_again() -> None:
     result = ended(raising(HostError("It is so.", "Do this.", {"log": ["last line"]})))
-    assert result == {"failed": True, "msg": "It is so. Do this.", "hint": "Do this.", "log": ["last line"]}
+    assert result == {"failed": True, "msg": "It is so. Do this.", "log": ["last line"]}
 
 
 def test_an_error_of_the_system_is_one_sentence_that_names_the_file() -> None:
@@ -91,9 +91,9 @@ def test_an_unexpected_error_is_one_sentence_that_says_where() -> None:
     result = ended(raising(RecursionError("maximum recursion depth exceeded")))
     assert result["failed"]
     assert re.fullmatch(
-        r"This is a fault of the collection: RecursionError at \w+\.py:\d+: maximum recursion depth exceeded\.", result["msg"]
+        r"This is a fault of the collection: RecursionError at \w+\.py:\d+: maximum recursion depth exceeded\. .+", result["msg"]
     )
-    assert "SECURITY.md" in result["hint"]
+    assert "SECURITY.md" in result["msg"]
 
 
 MODULES = (boot_policy, claim_info, device_claim, device_info, dkms_package, initramfs)

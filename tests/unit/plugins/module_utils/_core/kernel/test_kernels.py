@@ -231,7 +231,7 @@ def test_an_unknown_module_is_told_with_one_that_is_built_in(tmp_path: Path) -> 
 
 def test_the_nearest_module_of_the_newest_kernel_that_has_one_like_it_is_told(tmp_path: Path) -> None:
     tree = Tree(tmp_path).kernel(DEBIAN_12, {"nouveau-old": []}).kernel(DEBIAN_13, {"nouveau-new": []}).kernel("7.0", {"zzzz": []})
-    error = unknown_module_error("nouveau-xxx", read_all(tree.host()), "driver")
+    error = unknown_module_error("nouveau-nev", read_all(tree.host()), "driver")
     assert "Did you mean nouveau_new?" in str(error.hint)
 
 

@@ -63,7 +63,7 @@ def failures(tree: Tree, **given: t.Any) -> list[str]:
 
 
 def test_a_claim_that_will_win_is_told_with_its_facts(tmp_path: Path) -> None:
-    told = asked(host(tmp_path, policy=OVERRIDE).pci(GPU, V100, driver="nouveau", group=1), devices=GPU, expect="winner")
+    told = asked(host(tmp_path, policy=OVERRIDE).pci(GPU, V100, driver="nouveau", group=1), devices=GPU, require="winner")
     (device,) = told["devices"]
     assert (device["address"], device["claimed"], device["driver"]) == (GPU, "vfio-pci", "nouveau")
     assert (device["satisfied"], device["will_be_satisfied"]) == (False, True)
@@ -74,15 +74,15 @@ def test_a_claim_that_will_win_is_told_with_its_facts(tmp_path: Path) -> None:
 
 def test_a_claim_that_will_lose_fails_with_one_sentence_that_says_who_wins_and_why(tmp_path: Path) -> None:
     tree = host(tmp_path).pci(GPU, V100, driver="nouveau", group=1).pci(SECOND, V100, driver="nouveau", group=2)
-    found = failures(tree, devices=V100, expect="winner")
+    found = failures(tree, devices=V100, require="winner")
     assert [sentence[: len(GPU)] for sentence in found] == [GPU, SECOND]
     assert f"{GPU} (10de:1db1) will be bound to nouveau, not vfio-pci, on kernel {DEBIAN_13} (" in found[0]
-    assert found[0].endswith(").")
+    assert found[0].endswith(f"). Claim {GPU} for vfio-pci with boot_policy, then rebuild /boot/initrd.img-{DEBIAN_13}.")
 
 
 def test_what_would_help_is_told_beside_the_failure(tmp_path: Path) -> None:
     with pytest.raises(HostError) as caught:
-        asked(host(tmp_path).pci(GPU, V100, driver="nouveau", group=1), devices=GPU, expect="winner")
+        asked(host(tmp_path).pci(GPU, V100, driver="nouveau", group=1), devices=GPU, require="winner")
     (device,) = caught.value.facts["devices"]
     assert GPU in device["kernels"][DEBIAN_13]["would_change"]
 
@@ -103,15 +103,15 @@ def test_without_an_expectation_a_claim_that_will_lose_is_only_told(tmp_path: Pa
 def test_what_cannot_be_seen_fails_and_is_named(tmp_path: Path) -> None:
     tree = host(tmp_path, policy=OVERRIDE).pci(GPU, V100, group=1)
     tree.file(f"/boot/initrd.img-{DEBIAN_13}", b"nothing that anybody knows")
-    (sentence,) = failures(tree, devices=GPU, expect="winner")
+    (sentence,) = failures(tree, devices=GPU, require="winner")
     assert f"another driver): /boot/initrd.img-{DEBIAN_13}" in sentence
 
 
 def test_only_one_of_two_kernels_may_be_what_fails(tmp_path: Path) -> None:
     tree = host(tmp_path, policy=OVERRIDE, releases=(DEBIAN_13, DEBIAN_12)).pci(GPU, V100, group=1)
     tree.file(f"/boot/initrd.img-{DEBIAN_12}", b"nothing that anybody knows")
-    assert asked(tree, devices=GPU, expect="winner")["failures"] == []
-    (sentence,) = failures(tree, devices=GPU, expect="winner", kernels=["all"])
+    assert asked(tree, devices=GPU, require="winner")["failures"] == []
+    (sentence,) = failures(tree, devices=GPU, require="winner", kernels=["all"])
     assert DEBIAN_12 in sentence
     assert f"on kernel {DEBIAN_13}" not in sentence
 
@@ -123,10 +123,10 @@ def test_where_nobody_knows_the_next_kernel_all_are_looked_at(tmp_path: Path) ->
 
 
 def test_satisfied_is_about_the_owner_now(tmp_path: Path) -> None:
-    assert asked(host(tmp_path / "met").pci(GPU, V100, driver="vfio-pci", group=1), devices=GPU, expect="satisfied")["failures"] == []
+    assert asked(host(tmp_path / "met").pci(GPU, V100, driver="vfio-pci", group=1), devices=GPU, require="satisfied")["failures"] == []
     tree = host(tmp_path / "unmet", policy=OVERRIDE).pci(GPU, V100, driver="nouveau", group=1)
-    sentence = f"{GPU} (10de:1db1) is bound to nouveau, not to vfio-pci as claimed."
-    assert failures(tree, devices=GPU, expect="satisfied") == [sentence]
+    sentence = f"{GPU} (10de:1db1) is bound to nouveau, not to vfio-pci as claimed. device_claim binds it to vfio-pci."
+    assert failures(tree, devices=GPU, require="satisfied") == [sentence]
 
 
 def test_the_companions_in_the_group_are_looked_at_unless_they_are_to_be_ignored(tmp_path: Path) -> None:
@@ -140,10 +140,10 @@ def test_an_image_is_asked_about_the_hardware_that_it_is_for(tmp_path: Path) -> 
     for path in ("/proc/sys/kernel/osrelease", "/proc/cmdline"):
         tree.place(path).unlink()
     card = {"modalias": modalias(V100), "address": GPU}
-    told = asked(tree, hardware=[card], devices=V100, expect="winner")
+    told = asked(tree, hardware=[card], devices=V100, require="winner")
     assert (told["devices"][0]["satisfied"], told["devices"][0]["will_be_satisfied"]) == (None, True)
     with pytest.raises(HostError, match="no kernel runs here"):
-        asked(tree, hardware=[card], devices=V100, expect="satisfied")
+        asked(tree, hardware=[card], devices=V100, require="satisfied")
     with pytest.raises(HostError, match="Describe the devices with hardware"):
         asked(tree, devices=V100)
 
@@ -151,7 +151,13 @@ def test_an_image_is_asked_about_the_hardware_that_it_is_for(tmp_path: Path) -> 
 def test_a_claim_is_checked_as_device_claim_checks_it(tmp_path: Path) -> None:
     tree = host(tmp_path).pci(GPU, V100, group=1)
     with pytest.raises(HostError, match="matches no PCI device"):
-        asked(tree, devices="8086:10d3")
+        asked(tree, devices="8086:10d3", require="winner")
+    with pytest.raises(HostError, match="matches no PCI device"):
+        asked(tree, claims=[{"devices": "8086:10d3", "allow_missing": False}])
+    assert asked(tree, devices="8086:10d3")["devices"] == []
+    assert asked(tree, devices="8086:10d3", require="winner", allow_missing=True)["devices"] == []
+    with pytest.raises(HostError, match="is not a valid selector"):
+        asked(tree, devices="nvidia")
     with pytest.raises(HostError, match=r"claims\[0\]\.expect: 0000:3b:00\.0 is 10de:1db1, not 10de:1db5"):
         asked(tree, claims=[{"devices": GPU, "expect": "10de:1db5"}])
     with pytest.raises(HostError, match="there is no module vfoi-pci"):
@@ -179,3 +185,55 @@ def test_what_a_vfio_driver_has_is_handed_out_and_still_claimed_for_the_best_one
     tree = host(tmp_path).pci(GPU, V100, driver="vfio-pci", nodes=["vfio-dev/vfio0"]).pci(SECOND, V100, driver="nouveau")
     assert [device["handed_out"] for device in info(tree)["devices"]] == [True, False]
     assert [device["satisfied"] for device in asked(tree, devices=V100)["devices"]] == [True, False]
+
+
+class TestInstalledPolicy:
+    def test_without_claims_what_the_policy_assigns_is_checked(self, tmp_path: Path) -> None:
+        tree = host(tmp_path, policy=OVERRIDE).pci(GPU, V100, driver="nouveau", group=1).pci(SECOND, "8086:10d3", class_code=0x020000)
+        (device,) = asked(tree, require="winner")["devices"]
+        assert (device["address"], device["claimed"], device["will_be_satisfied"], device["satisfied"]) == (GPU, "vfio-pci", True, False)
+        assert device["kernels"][DEBIAN_13]["kind"] == "generic"
+        assert failures(tree, require="satisfied")[0].startswith(f"{GPU} (10de:1db1) is bound to nouveau, not to vfio-pci as claimed.")
+
+    def test_a_policy_that_will_lose_fails_with_what_helps(self, tmp_path: Path) -> None:
+        tree = host(tmp_path).file("/etc/modprobe.d/gpu.conf", "options vfio-pci ids=10de:1db1\n").pci(GPU, V100, driver="nouveau", group=1)
+        (sentence,) = failures(tree, require="winner")
+        assert f"{GPU} (10de:1db1) will be bound to nouveau, not vfio-pci, on kernel" in sentence
+        assert sentence.endswith(asked(tree)["devices"][0]["kernels"][DEBIAN_13]["would_change"])
+
+    def test_a_host_without_a_policy_has_nothing_to_check(self, tmp_path: Path) -> None:
+        assert asked(host(tmp_path).pci(GPU, V100), require="winner")["devices"] == []
+
+    def test_an_empty_list_of_claims_is_refused(self, tmp_path: Path) -> None:
+        with pytest.raises(HostError, match="neither to check the installed policy"):
+            asked(host(tmp_path).pci(GPU, V100), claims=[])
+
+
+class TestWithoutInstalledKernels:
+    """As in a container, or after the running kernel's package was removed."""
+
+    @pytest.mark.parametrize(
+        ("given", "bound", "satisfied"),
+        [
+            ({"driver": "vfio-pci"}, "vfio-pci", True),
+            ({"driver": "vfio_pci"}, "vfio-pci", True),
+            ({"driver": "nouveau"}, "vfio-pci", False),
+            ({}, "vfio-pci", True),
+            ({}, "nvlink2gpu_vfio_pci", True),
+            ({}, "nouveau", False),
+            ({"driver": "variant"}, "nvlink2gpu_vfio_pci", True),
+            ({"driver": "variant"}, "vfio-pci", None),
+        ],
+    )
+    def test_satisfied_is_answered(self, tmp_path: Path, given: dict[str, str], bound: str, satisfied: bool | None) -> None:
+        nodes = [] if bound == "nouveau" else ["vfio-dev/vfio0"]
+        tree = Tree(tmp_path).running("6.9").pci(GPU, V100, driver=bound, nodes=nodes, group=1)
+        found = asked(tree, devices=GPU, **given)["devices"]
+        assert [device["satisfied"] for device in found] == ([] if satisfied is None else [satisfied])
+        assert [device["will_be_satisfied"] for device in found] == [None] * len(found)
+
+    def test_what_will_be_cannot_be_required(self, tmp_path: Path) -> None:
+        tree = Tree(tmp_path).running("6.9").pci(GPU, V100, driver="vfio-pci", nodes=["vfio-dev/vfio0"], group=1)
+        assert asked(tree, devices=GPU, require="satisfied")["failures"] == []
+        with pytest.raises(HostError, match="no kernel that is installed"):
+            asked(tree, devices=GPU, require="winner")

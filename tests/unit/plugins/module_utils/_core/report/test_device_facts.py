@@ -115,8 +115,8 @@ def test_only_what_was_asked_for_is_told_and_its_group_is_whole(tmp_path: Path) 
     (device,) = device_info(tree.host(), devices="class:03")["devices"]
     assert (device["address"], device["group_devices"]) == (GPU, [GPU, "0000:3b:00.1"])
     with pytest.raises(HostError, match="class:02 matches no PCI device"):
-        device_info(tree.host(), devices="class:02")
-    assert device_info(tree.host(), devices="class:02", allow_missing=True)["devices"] == []
+        device_info(tree.host(), devices="class:02", allow_missing=False)
+    assert device_info(tree.host(), devices="class:02")["devices"] == []
 
 
 def test_an_image_tells_its_kernels_and_says_that_it_has_no_devices(tmp_path: Path) -> None:
@@ -131,7 +131,8 @@ def test_an_image_tells_its_kernels_and_says_that_it_has_no_devices(tmp_path: Pa
     assert [entry["module"] for entry in told["modprobe"]] == ["nouveau"]
     assert "no devices" in told["warnings"][0]
     with pytest.raises(HostError, match="there are no devices to find"):
-        device_info(tree.host(), devices="10de:1db1")
+        device_info(tree.host(), devices="10de:1db1", allow_missing=False)
+    assert device_info(tree.host(), devices="10de:1db1")["devices"] == []
 
 
 def test_a_root_that_is_not_a_directory_is_refused(tmp_path: Path) -> None:

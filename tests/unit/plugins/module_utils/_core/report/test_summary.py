@@ -1,0 +1,128 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The brief answer of `device_info`: one flat entry for each device, and the one reason that decides."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import typing as t
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.report.summary import DEVICE, decisive
+from ansible_collections.vfio.variants.plugins.modules import device_info as module
+from ansible_collections.vfio.variants.tests.unit.commands import Commands
+from ansible_collections.vfio.variants.tests.unit.module_calls import device_info
+from ansible_collections.vfio.variants.tests.unit.test_reported_hosts import GPU, SOUND, debian, grub, host, with_image
+from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13, Tree
+
+LONGEST_LINE = 650
+"""Characters of `-o` for one card."""
+
+
+def booting(root: Path) -> Tree:
+    """A Debian host with two functions of a card, whose next boot is known."""
+    return grub(with_image(debian(host(root))))
+
+
+def entry(**fields: t.Any) -> dict[str, t.Any]:
+    said = {"release": DEBIAN_13, "reason": "the menu's first entry", "winner": "nouveau", "certainty": "certain", "because": []}
+    return {**said, **fields}
+
+
+def test_an_entry_is_flat_and_says_what_a_person_asks(tmp_path: Path) -> None:
+    tree = booting(tmp_path).file("/usr/share/misc/pci.ids", "10de  NVIDIA Corporation\n\t1b81  GP104 [GeForce GTX 1070]\n")
+    answer = device_info(tree.host(Commands(tmp_path)), devices=GPU, detail="brief")
+    assert answer["devices"] == [
+        {
+            "address": GPU,
+            "id": "10de:1b81",
+            "name": "NVIDIA Corporation GP104 [GeForce GTX 1070]",
+            "driver": "nouveau",
+            "next_driver": "nouveau",
+            "certainty": "certain",
+            "because": f"modules.alias of {DEBIAN_13}: pci:v000010DEd*sv*sd*bc03sc*i* nouveau",
+            "iommu_group": 1,
+            "variant_driver": None,
+            "warnings": [],
+        }
+    ]
+    assert answer.keys() == {"devices", "next_boot", "policy_warnings"}
+
+
+def test_the_whole_answer_has_the_same_fields_and_more(tmp_path: Path) -> None:
+    tree = booting(tmp_path).file("/etc/modprobe.d/gpu.conf", "blacklist nouveu\nblacklist nouveau\n")
+    short, whole = (device_info(tree.host(), detail=detail) for detail in ("brief", "full"))
+    assert [{field: device[field] for field in DEVICE} for device in whole["devices"]] == short["devices"]
+    assert {field: whole[field] for field in short if field != "devices"} == {field: short[field] for field in short if field != "devices"}
+
+
+def test_without_a_forecast_nothing_is_said_about_the_next_boot(tmp_path: Path) -> None:
+    (device,) = device_info(booting(tmp_path).host(), devices=GPU, detail="brief", forecast=False)["devices"]
+    assert device.keys() == {"address", "id", "name", "driver", "iommu_group", "variant_driver"}
+
+
+@pytest.mark.parametrize(
+    ("boot", "said"),
+    [
+        (entry(because=["a:1: matches", "b:2: loads it"]), "a:1: matches"),
+        (
+            entry(winner=None, because=["a:1: driver_override=x", "x.ko: was built for another kernel"]),
+            "x.ko: was built for another kernel",
+        ),
+        (entry(certainty="race", because=["a:1: fast", "b:2: too", "or no driver: c:3: slow"]), "a:1: fast; or no driver: c:3: slow"),
+        (entry(certainty="unknown", winner=None, because=["a:1: x", "not known: b cannot be read."]), "b cannot be read."),
+        (entry(release=None, winner=None, certainty="unknown", reason="No boot loader was found."), "No boot loader was found."),
+        (entry(), None),
+    ],
+)
+def test_one_reason_decides(boot: dict[str, t.Any], said: str | None) -> None:
+    assert decisive(boot) == said
+
+
+def test_lines_about_other_devices_are_left_out(tmp_path: Path) -> None:
+    lines = "options snd_hda_intel model=x\noptions nouveau modeset=1\nsoftdep nvme pre: vfio-pci\noptions vfio-pci ids=10de:1b81\n"
+    tree = booting(tmp_path).file("/etc/modprobe.d/all.conf", f"{lines}blacklist nvme\n")
+    told = {name: [f"{one['command']} {one['module']}" for one in found["modprobe"]] for name, found in asked(tree).items()}
+    assert told == {
+        "the card": ["options nouveau", "softdep nvme", "options vfio_pci"],
+        "its sound": ["options snd_hda_intel", "softdep nvme", "options vfio_pci"],
+        "all": ["options snd_hda_intel", "options nouveau", "softdep nvme", "options vfio_pci"],
+        "none": [],
+    }
+
+
+def asked(tree: Tree) -> dict[str, dict[str, t.Any]]:
+    selected = {"the card": GPU, "its sound": SOUND, "all": "10de:*", "none": "class:ff"}
+    return {name: device_info(tree.host(), devices=devices) for name, devices in selected.items()}
+
+
+def ad_hoc(tree: Tree, *arguments: str, callback: str = "default") -> str:
+    """What `ansible` shows of the module's answer about the tree."""
+    command = ["ansible", "localhost", "-i", "localhost,", "-c", "local", "-m", "vfio.variants.device_info", *arguments]
+    environment = {"ANSIBLE_STDOUT_CALLBACK": "default", "ANSIBLE_CALLBACK_RESULT_FORMAT": callback, "ANSIBLE_LOAD_CALLBACK_PLUGINS": "1"}
+    command = ["env", *(f"{name}={value}" for name, value in environment.items()), *command, "-a", f"root={tree.root} devices={GPU}"]
+    ran = subprocess.run(command, capture_output=True, check=True, timeout=120, text=True)
+    return ran.stdout
+
+
+def test_a_card_is_one_short_line_with_o(tmp_path: Path) -> None:
+    (line,) = ad_hoc(booting(tmp_path), "-o").splitlines()
+    assert json.loads(line.partition("=> ")[2])["devices"][0]["next_driver"] == "nouveau"
+    assert len(line) <= LONGEST_LINE
+
+
+def test_a_card_is_a_screen_of_yaml(tmp_path: Path) -> None:
+    said = ad_hoc(booting(tmp_path), callback="yaml")
+    assert "    next_driver: nouveau\n" in said
+    assert len(said.splitlines()) <= 24
+    assert yaml.safe_load(said.partition("=>")[2])["devices"][0]["address"] == GPU
+
+
+def test_every_field_of_the_brief_answer_is_documented_as_being_in_it() -> None:
+    contains = yaml.safe_load(module.RETURN)["devices"]["contains"]
+    told = {name for name, said in contains.items() if "detail=full" not in said.get("returned", "")}
+    assert told == set(DEVICE)
