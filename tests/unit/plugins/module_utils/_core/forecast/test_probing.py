@@ -299,3 +299,20 @@ def test_kmod_gives_up_at_the_first_module_that_it_needs_and_cannot_load() -> No
     assert (request.insertions, told(request)) == (("bottom", "middle"), ["/proc/cmdline: module_blacklist=top"])
     first = one(kmod("softdep top post: other\n", cmdline="module_blacklist=bottom"), "top")
     assert (first.insertions, told(first)) == ((), ["/proc/cmdline: module_blacklist=bottom"])
+
+
+def test_what_keeps_a_dependency_out_keeps_out_the_module_that_was_asked_for() -> None:
+    """A device's answer names what keeps out the modules that match it, and a dependency matches nothing."""
+    request = one(kmod(cmdline="module_blacklist=bottom"), "top")
+    assert [(refused.module, str(refused)) for refused in request.refused] == [("top", "/proc/cmdline: module_blacklist=bottom")]
+
+
+def test_what_a_softdep_names_is_kept_out_under_its_own_name() -> None:
+    request = one(kmod("softdep top pre: other\n", cmdline="module_blacklist=other"), "top")
+    assert [refused.module for refused in request.refused] == ["other"]
+    assert request.insertions == ("bottom", "middle", "top")
+
+
+def test_a_command_is_quoted_without_the_blanks_around_it() -> None:
+    (doubt,) = one(kmod("install other  /usr/local/bin/load it \n"), "other").influences
+    assert "runs `/usr/local/bin/load it` in place" in str(doubt)

@@ -287,3 +287,14 @@ def test_the_attribute_that_keeps_virtual_functions_from_drivers_is_the_reason()
     found = boot(modules=modules, rules={**COLDPLUG, "/etc/udev/rules.d/90-site.rules": site})
     won = forecast([physical, function], found)[OTHER]
     assert (won.driver, told(won)) == (None, ["/etc/udev/rules.d/90-site.rules:1: sriov_drivers_autoprobe=0"])
+
+
+def test_a_vfio_that_was_loaded_without_it_knows_no_unsafe_mode_later() -> None:
+    """The parameter is read when the module is loaded."""
+    modules = {**STOCK, "vfio": []}
+    on = "options vfio enable_unsafe_noiommu_mode=1\n"
+    claimed = override("vfio-pci", "vfio-pci")
+    root = stage(ROOT, modules=modules, rules=claimed, modprobe=on)
+    early = stage(INITRAMFS, modules={"vfio": []}, load=["vfio"], rules={})
+    assert winner(boot(root, cmdline="iommu=off")).driver == "vfio-pci"
+    assert winner(boot(early, root, cmdline="iommu=off")).driver is None
