@@ -38,9 +38,11 @@ class Preset:
     one_device: bool = False
 
 
-def _card(vendor: int, device: int, class_code: int, bars: tuple[Bar, ...], **fields: int) -> PciFunction:
+def _card(
+    identity: tuple[int, int], class_code: int, bars: tuple[Bar, ...], *, subsystem: tuple[int, int] = (0, 0), revision: int = 0
+) -> PciFunction:
     """A function that does nothing behind its registers, with function level reset."""
-    return PciFunction(vendor, device, class_code=class_code, bars=bars, capabilities=Capabilities(msi=1), flr=True, **fields)
+    return PciFunction(*identity, *subsystem, class_code, revision, bars, capabilities=Capabilities(msi=1), flr=True)
 
 
 def _memory(index: int, size: int) -> Bar:
@@ -49,14 +51,14 @@ def _memory(index: int, size: int) -> Bar:
 
 _V100 = replace(PROFILES["v100-sxm2-16gb"], bars=(Bar(0, 16 * MIB), _memory(1, 16 * GIB), _memory(3, 32 * MIB)))
 _A100_BARS = (Bar(0, 16 * MIB), _memory(1, 64 * GIB), _memory(3, 32 * MIB))
-_A100 = _card(NVIDIA, 0x20F1, DISPLAY_3D, _A100_BARS, subsystem_vendor=NVIDIA, subsystem_device=0x145F, revision=0xA1)
+_A100 = _card((NVIDIA, 0x20F1), DISPLAY_3D, _A100_BARS, subsystem=(NVIDIA, 0x145F), revision=0xA1)
 _GH100_BARS = (_memory(0, 16 * MIB), _memory(2, 128 * GIB), _memory(4, 32 * MIB))
-_H100 = _card(NVIDIA, 0x2330, DISPLAY_3D, _GH100_BARS, subsystem_vendor=NVIDIA, subsystem_device=0x16C1, revision=0xA1)
-_GH200 = _card(NVIDIA, 0x2342, DISPLAY_3D, _GH100_BARS, revision=0xA1)
-_MI300X = _card(AMD, 0x74A1, ACCELERATOR, (_memory(0, 256 * GIB), _memory(2, 2 * MIB), Bar(5, 512 * KIB)))
-_CONNECTX7 = _card(MELLANOX, 0x1021, ETHERNET, (_memory(0, 32 * MIB),))
-_CONNECTX_VF = _card(MELLANOX, 0x101E, ETHERNET, (_memory(0, 2 * MIB),))
-_PM9A3 = _card(SAMSUNG, 0xA80A, NVME, (Bar(0, 16 * KIB, "mem64"),), subsystem_vendor=SAMSUNG, subsystem_device=0xA813)
+_H100 = _card((NVIDIA, 0x2330), DISPLAY_3D, _GH100_BARS, subsystem=(NVIDIA, 0x16C1), revision=0xA1)
+_GH200 = _card((NVIDIA, 0x2342), DISPLAY_3D, _GH100_BARS, revision=0xA1)
+_MI300X = _card((AMD, 0x74A1), ACCELERATOR, (_memory(0, 256 * GIB), _memory(2, 2 * MIB), Bar(5, 512 * KIB)))
+_CONNECTX7 = _card((MELLANOX, 0x1021), ETHERNET, (_memory(0, 32 * MIB),))
+_CONNECTX_VF = _card((MELLANOX, 0x101E), ETHERNET, (_memory(0, 2 * MIB),))
+_PM9A3 = _card((SAMSUNG, 0xA80A), NVME, (Bar(0, 16 * KIB, "mem64"),), subsystem=(SAMSUNG, 0xA813))
 
 _OF_CONNECTX7 = (
     f"ID and class: kernel log of a DGX Spark; BAR: {_KERNEL_LISTS}, of a ConnectX-5 (15b3:1017), none of a ConnectX-7 was found"
