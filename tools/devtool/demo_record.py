@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
 from devtool.terminal_picture import picture
@@ -52,4 +51,4 @@ def keep(root: Path, lines: list[str]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(draw(Path(__file__).resolve().parents[2]))
+    draw(Path(__file__).resolve().parents[2])

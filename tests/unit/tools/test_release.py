@@ -161,7 +161,7 @@ def test_the_way_from_the_release_before_is_closed_by_an_option_that_is_gone(
     assert ("module vfio.variants.look has no option place any more" in capfd.readouterr().out) == ("place" not in options)
 
 
-def test_what_the_settings_announce_is_no_loss() -> None:
+def test_what_the_settings_announce_may_go() -> None:
     before = Interface({"module a": frozenset({"x"}), "module b": frozenset()}, frozenset({"show"}))
     after = Interface({}, frozenset(), announced=frozenset({"module b"}))
     assert losses(before, after) == ["module a is gone, and meta/runtime.yml does not say so", "playbook vfio.variants.show is gone"]
