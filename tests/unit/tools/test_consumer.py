@@ -86,12 +86,12 @@ def test_machines_of_two_projects_or_scenarios_never_share_a_name(tmp_path: Path
     platforms = ("gpu-host", "GPU host", "x" * 60, "9")
     found = [
         machine_names(tmp_path, project, scenario, *platforms)
-        for project, scenario in (("/home/a/site", "default"), ("/home/b/site", "default"), ("/home/a/site", "other"))
+        for project, scenario in (("/srv/a/site", "default"), ("/srv/b/site", "default"), ("/srv/a/site", "other"))
     ]
     given = [name for names in found for name in names.values()]
     assert len(set(given)) == len(given) == len(found) * len(platforms)
     assert [name for name in given if not re.fullmatch(r"[a-z][a-z0-9_-]{0,40}", name)] == []
-    assert machine_names(tmp_path, "/home/a/site", "default", *platforms) == found[0]
+    assert machine_names(tmp_path, "/srv/a/site", "default", *platforms) == found[0]
 
 
 def test_the_guide_shows_the_scenario_as_it_is() -> None:
