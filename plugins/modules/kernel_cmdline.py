@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: kernel_cmdline
 short_description: Add arguments to the kernel's command line, or remove them
-version_added: 0.2.0
+version_added: 0.1.0
 author:
   - The vfio.variants authors (@vfio-variants)
 description:
@@ -45,7 +45,9 @@ options:
     choices: [present, absent]
     default: present
   timeout:
-    description: Time limit for each command in seconds, from 1 to 86400.
+    description:
+      - Time limit for each command in seconds, from 1 to 86400.
+      - As long does it wait for other programs that build modules or images, such as a package's hooks, before it begins.
     type: int
     default: 600
 notes:
