@@ -169,6 +169,11 @@ def test_what_an_install_line_loads_in_a_module_s_place_comes_by_that_line() -> 
     assert list(request.why("other")) == []
 
 
+def test_what_an_install_line_of_a_softdep_s_module_loads_comes_by_both() -> None:
+    request = one(kmod("softdep e1000e pre: other\ninstall other modprobe top\n"), "e1000e")
+    assert list(map(str, request.why("top"))) == [f"{SITE}:1: softdep e1000e pre: other", f"{SITE}:2: install other modprobe top"]
+
+
 def test_what_a_softdep_names_is_tried_and_no_obstacle() -> None:
     request = one(kmod("softdep other pre: nouveau post: bottom\n", cmdline="module_blacklist=nouveau,bottom"), "other")
     assert (request.insertions, request.failed) == (("other",), False)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import CERTAIN, ROOT, Later, Reason, Winner
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import CERTAIN, ROOT, Boot, Later, Reason, Winner
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import Claim
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
@@ -272,7 +272,7 @@ DECISION = Decision(CARD, Claim((BY_ADDRESS,), "vfio-pci"), (BY_ADDRESS,), "over
 OVERRIDES = f'KERNEL=="{CARD.address}", ATTR{{driver_override}}="vfio-pci", RUN{{builtin}}+="kmod load vfio-pci"\n'
 
 
-def checked(boot: boots.Boot) -> tuple[str, ...]:
+def checked(boot: Boot) -> tuple[str, ...]:
     """What is said of a boot in which the card's rule is there already, where nobody asks for certainty."""
     config = {DEBIAN_13: boot.stages[-1].config}
     facts = PolicyFacts(
