@@ -7,6 +7,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import signal
 import sys
 import time
 from dataclasses import asdict
@@ -29,6 +30,8 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--count", type=int, default=50, help="how many cuts of the run are tried, those recorded before included (50)")
     parser.add_argument("--seed", type=int, default=1, help="what draws the moments (1)")
     options = parser.parse_args(arguments)
+    # Ended by an exception, so that no machine is left behind.
+    signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     try:
         return _tried(options.count, options.seed)
     except ArchiveUnavailableError as error:
@@ -43,18 +46,19 @@ def _tried(count: int, seed: int) -> int:
     cache = Cache.at(None)
     qemu = qemu_program.provide(cache, apt_sources.of_this_machine, _say)
     converging = Converging(cache, seed)
-    cuts, wanted = converging.provide(_say)
-    order = random.Random(seed).sample(cuts, len(cuts))[:count]  # noqa: S311
+    undisturbed = converging.provide(_say)
+    order = random.Random(seed).sample(undisturbed.cuts, len(undisturbed.cuts))[:count]  # noqa: S311
     done = {row["number"]: row for row in report.rows(RECORD) if (row["seed"], row["code"]) == (seed, code())}
     for cut in order:
         if cut.number in done:
             continue
         began = time.monotonic()
-        trial = tried(converging, cut, wanted, cache, qemu)
-        row = {"seed": seed, "code": code(), "number": cut.number, "at": cut.seconds, "task": cut.task, **asdict(trial)}
+        trial = tried(converging, cut, undisturbed, cache, qemu)
+        took = round(time.monotonic() - began)
+        row = {"seed": seed, "code": code(), "number": cut.number, "at": cut.seconds, "task": cut.task, **asdict(trial), "took": took}
         done[cut.number] = row
         report.add(RECORD, row)
-        _say(f"{len(done)} of {len(order)}: {json.dumps(row)} ({time.monotonic() - began:.0f} s)")
+        _say(f"{len(done)} of {len(order)}: {json.dumps(row)}")
     rows = [done[cut.number] for cut in order]
     report.write(report.rows(RECORD))
     failed = sum(bool(row["wrong"]) for row in rows)

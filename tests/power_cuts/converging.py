@@ -44,6 +44,23 @@ class Cut:
 
 
 @dataclass(frozen=True)
+class Undisturbed:
+    """The run that nothing disturbed: its cuts, the files before and after it, and whose the devices were and were to be."""
+
+    code: str
+    cuts: list[Cut]
+    before: dict[str, str]
+    after: dict[str, str]
+    owners: dict[str, str | None]
+    aims: dict[str, str | None]
+
+    @classmethod
+    def from_json(cls, text: str) -> Undisturbed:
+        known = json.loads(text)
+        return cls(**{**known, "cuts": [Cut(**cut) for cut in known["cuts"]]})
+
+
+@dataclass(frozen=True)
 class Converging:
     """The machine of a seed, once converged: it is not started again, because its cuts stand on its disk."""
 
@@ -62,29 +79,33 @@ class Converging:
     def _result(self) -> Path:
         return self.machine.folder / "cuts.json"
 
-    def provide(self, say: t.Callable[[str], None]) -> tuple[list[Cut], dict[str, str]]:
-        """The cuts, and what the undisturbed run left: of an earlier run, or of one that is made now."""
+    def provide(self, say: t.Callable[[str], None]) -> Undisturbed:
+        """Of an earlier run, or of one that is made now."""
         known = self._known()
-        if known.get("code") != code():
-            self._make(say)
-            known = self._known()
-        return [Cut(**cut) for cut in known["cuts"]], known["contents"]
+        if known is None or known.code != code():
+            known = self._made(say)
+            write_atomic(self._result, json.dumps(asdict(known)))
+        return known
 
-    def _known(self) -> dict[str, t.Any]:
-        found: dict[str, t.Any] = json.loads(self._result.read_text(encoding="utf-8")) if self._result.is_file() else {}
-        return found
+    def _known(self) -> Undisturbed | None:
+        return Undisturbed.from_json(self._result.read_text(encoding="utf-8")) if self._result.is_file() else None
 
-    def _make(self, say: t.Callable[[str], None]) -> None:
+    def _made(self, say: t.Callable[[str], None]) -> Undisturbed:
         playbooks = Playbooks(self.name, self.cache.root / "power-cuts" / self.name)
         say(f"starting the machine {self.name}")
         playbooks.machine(fresh=True)
         try:
+            connection = self.machine.connection()
+            owners = contents.owners(connection)
+            before = contents.read(connection, images=False)
+            say("converging it")
             cuts = self._converged(playbooks)
             say(f"converged; {len(cuts)} cuts in {cuts[-1].seconds:.0f} s")
-            found = contents.read(self.machine.connection())
+            after = contents.read(connection, images=True)
+            aims = contents.owners(connection)
         finally:
             self.machine.kill()
-        write_atomic(self._result, json.dumps({"code": code(), "cuts": [asdict(cut) for cut in cuts], "contents": found}))
+        return Undisturbed(code(), cuts, before, after, owners, aims)
 
     def _converged(self, playbooks: Playbooks) -> list[Cut]:
         cutter = _Cutter(self.machine.folder, random.Random(self.seed))  # noqa: S311

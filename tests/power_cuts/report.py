@@ -12,7 +12,10 @@ from pathlib import Path
 from ansible_collections.vfio.variants.tests.faults.report import PAGE, with_table
 
 BEGIN, END = "<!-- power cuts: written by tests/power_cuts/run -->", "<!-- end of power cuts -->"
-HEAD = "| the power was cut while | cuts | came up | owner as predicted, devices | wrong |"
+HEAD = (
+    "| the power was cut while | cuts | came up | owners predicted as certain | of these right | reported as unfinished "
+    "| same files after the next run | wrong |"
+)
 Row = Mapping[str, t.Any]
 
 
@@ -36,9 +39,16 @@ def table(found: Sequence[Row]) -> str:
     """A line for each task of the playbook in which the power was cut."""
     tasks = dict.fromkeys(row["task"] for row in sorted(found, key=lambda row: row["at"]))
     lines = [_line(task.rpartition(" : ")[2] or "before the first task", [row for row in found if row["task"] == task]) for task in tasks]
-    return "\n".join([HEAD, "|---|--:|--:|--:|--:|", *lines, _line("**all**", found), ""])
+    return "\n".join([HEAD, "|---|" + "--:|" * (1 + len(_COUNTS)), *lines, _line("**all**", found), ""])
+
+
+_COUNTS = ("booted", "certain", "right", "unfinished", "same", "wrong")
 
 
 def _line(name: str, found: Sequence[Row]) -> str:
-    came_up = sum(row["booted"] for row in found)
-    return f"| {name} | {len(found)} | {came_up} | {sum(row['certain'] for row in found)} | {sum(bool(row['wrong']) for row in found)} |"
+    return f"| {' | '.join([name, str(len(found)), *(str(sum(_number(row[count]) for row in found)) for count in _COUNTS)])} |"
+
+
+def _number(value: object) -> int:
+    """A number itself, and for anything else whether there is something."""
+    return value if isinstance(value, int) else int(bool(value))
