@@ -19,14 +19,13 @@ from ansible_collections.vfio.variants.tests.power_cuts.contents import LISTING,
 from ansible_collections.vfio.variants.tests.power_cuts.converging import Cut, Undisturbed
 from ansible_collections.vfio.variants.tests.power_cuts.trial import wrong_owners
 
-
 CARD = "0000:01:00.0"
 UNDISTURBED = Undisturbed("c", [Cut(1, "disk.qcow2", 1.5, "Write")], {}, {}, {CARD: "nouveau"}, {CARD: "vfio-pci"})
 RIGHT = {"booted": True, "certain": 3, "right": 3, "unfinished": [], "same": True, "wrong": []}
 
 
 def row(number: int, task: str, **more: object) -> dict[str, object]:
-    return {"seed": 1, "number": number, "at": float(number), "task": task, **RIGHT, **more}
+    return {"seed": 1, "code": "c0de", "number": number, "at": float(number), "task": task, **RIGHT, **more}
 
 
 def test_the_page_shows_the_recorded_cuts() -> None:
@@ -40,6 +39,8 @@ def test_cuts_are_counted_by_the_task_that_ran() -> None:
         "| Build | 1 | 1 | 3 | 3 | 0 | 1 | 0 |",
         "| Write | 2 | 1 | 3 | 2 | 1 | 1 | 1 |",
         "| **all** | 3 | 2 | 6 | 5 | 1 | 2 | 1 |",
+        "",
+        "By the digest of what runs on the host, and of its playbook: 3 of the collection `c0de`.",
     ]
 
 
@@ -49,6 +50,8 @@ def test_rows_are_kept_in_a_file(tmp_path: Path) -> None:
     report.add(place, row(1, "a"))
     report.add(place, row(2, "b"))
     assert [found["number"] for found in report.rows(place)] == [1, 2]
+    assert report.found(place, {"seed": 1, "code": "c0de", "number": 2, "at": 2.0}) == row(2, "b")
+    assert report.found(place, {"seed": 1, "code": "other", "number": 2, "at": 2.0}) is None
 
 
 OLD = {"/etc/default/grub": "a", "/boot/initrd.img-6.12": "there"}
