@@ -79,7 +79,9 @@ options:
     type: bool
     default: false
   timeout:
-    description: Time limit for building one image in seconds, from 1 to 86400.
+    description:
+      - Time limit for building one image in seconds, from 1 to 86400.
+      - As long does it wait for other programs that build modules or images, such as a package's hooks, before it begins.
     type: int
     default: 600
 notes:

@@ -45,7 +45,9 @@ options:
     choices: [present, absent]
     default: present
   timeout:
-    description: Time limit for each command in seconds, from 1 to 86400.
+    description:
+      - Time limit for each command in seconds, from 1 to 86400.
+      - As long does it wait for other programs that build modules or images, such as a package's hooks, before it begins.
     type: int
     default: 600
 notes:

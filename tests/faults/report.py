@@ -9,6 +9,8 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from ansible_collections.vfio.variants.tests import marked_page
+
 ROOT = Path(__file__).resolve().parents[2]
 SOURCE = Path(__file__)
 COUNTS = ROOT / "tests/faults/observed/counts.json"
@@ -44,14 +46,7 @@ def record(name: str, kind: str, row: Mapping[str, int]) -> None:
 
 def page(shown: Counts, text: str) -> str:
     """The page with the table of these counts in place of the old one."""
-    return with_table(text, BEGIN, END, table(shown))
-
-
-def with_table(text: str, begin: str, end: str, new: str) -> str:
-    """A page's text with a table between its two marks in place of what is there."""
-    head, _begin, rest = text.partition(begin)
-    _old, _end, tail = rest.partition(end)
-    return f"{head}{begin}\n\n{new}\n{end}{tail}"
+    return marked_page.replaced(text, BEGIN, END, f"\n{table(shown)}")
 
 
 def table(shown: Counts) -> str:

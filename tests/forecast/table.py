@@ -12,6 +12,8 @@ import machine
 from comparison_result import DeviceResult, Status
 from config_builder import Case
 
+from ansible_collections.vfio.variants.tests import marked_page
+
 BEGIN = "<!-- counts: written by tests/forecast/run --table -->"
 END = "<!-- end of counts -->"
 COLUMNS = ("configurations", "devices judged", "right", "race shown", "race, one side seen", "unknown", "wrong")
@@ -82,23 +84,6 @@ def _version(text: str) -> tuple[tuple[int, ...], str]:
     return (tuple(int(part) for part in parts) if all(part.isdecimal() for part in parts) else (), text)
 
 
-def write(path: Path, results: Sequence[Result]) -> None:
-    """Put the counts between the markers of a document, or at its end where it has none yet."""
-    text = path.read_text(encoding="utf-8") if path.exists() else _EMPTY
-    before, begin, rest = text.partition(BEGIN)
-    after = rest.partition(END)[2] if begin else "\n"
-    path.write_text(f"{before}{BEGIN}\n\n{rendered(results)}\n{END}{after}", encoding="utf-8")
-
-
-_EMPTY = """<!--
-SPDX-FileCopyrightText: The vfio.variants authors
-SPDX-License-Identifier: GPL-3.0-or-later
--->
-# Who wins at boot
-
-## How often the forecast was right
-
-Each configuration was applied to a guest and booted, and what the guest reported was compared with the forecast for each of its
-PCI functions. A configuration counts under each directive that it uses.
-
-"""
+def write(page: Path, results: Sequence[Result]) -> None:
+    """Put the counts between the marks of a page.  Raises ValueError without them."""
+    marked_page.rewrite(page, BEGIN, END, f"\n{rendered(results)}")

@@ -7,6 +7,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ansible_collections.vfio.variants.tests import marked_page
+
 BEGIN, END = "<!-- fuzz: written by tests/fuzz/run --table -->", "<!-- end of fuzz -->"
 WORDS = {
     "inputs": "inputs of {parsers} parsers, guided by coverage",
@@ -49,13 +51,9 @@ class Figures:
 
 def write(page: Path, figures: Figures) -> None:
     """Replace what stands between the two marks.  Rows that this run did not make stay.  Raises ValueError without the marks."""
-    text = page.read_text(encoding="utf-8")
-    before, mark, rest = text.partition(BEGIN)
-    old, end, after = rest.partition(END)
-    if not mark or not end:
-        raise ValueError(f"{page} has no place for the figures: {BEGIN} and {END}")
+    _before, old, _after = marked_page.parted(page.read_text(encoding="utf-8"), BEGIN, END)
     made = {row.kind: row.line() for row in figures.rows}
     kept = [line for line in old.splitlines() if line.startswith("| ") and not line.startswith("| what")]
     lines = [made.get(kind) or next((line for line in kept if WORDS[kind].rpartition("}")[2] in line), None) for kind in WORDS]
     table = "\n".join(["| what | tried | answered wrongly |", "|---|---|---|", *(line for line in lines if line)])
-    page.write_text(f"{before}{BEGIN}\n{table}\n{END}{after}", encoding="utf-8")
+    marked_page.rewrite(page, BEGIN, END, table)

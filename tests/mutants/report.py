@@ -8,6 +8,7 @@ import typing as t
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from ansible_collections.vfio.variants.tests import marked_page
 from ansible_collections.vfio.variants.tests.mutants.campaign import UNREACHED
 from ansible_collections.vfio.variants.tests.mutants.source import Mutant
 from ansible_collections.vfio.variants.tests.mutants.trial import SURVIVED, Outcome
@@ -56,13 +57,7 @@ def table(outcomes: Outcomes, command: str, commit: str) -> str:
 
 def write_table(path: Path, rendered: str) -> None:
     """Put the table in the place of the one before it, between its two marks.  Raises ValueError where these are missing."""
-    before, begin, rest = path.read_text(encoding="utf-8").partition(BEGIN)
-    _old, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"{path} lacks the lines {BEGIN} and {END}.")
-    new = path.with_name(f"{path.name}.new")
-    new.write_text(f"{before}{BEGIN}\n{rendered}\n{END}{after}", encoding="utf-8")
-    new.replace(path)
+    marked_page.rewrite(path, BEGIN, END, rendered)
 
 
 def stale(left_out: Sequence[str], known: Sequence[Mutant]) -> list[str]:

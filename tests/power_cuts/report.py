@@ -9,7 +9,8 @@ import typing as t
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from ansible_collections.vfio.variants.tests.faults.report import PAGE, with_table
+from ansible_collections.vfio.variants.tests import marked_page
+from ansible_collections.vfio.variants.tests.faults.report import PAGE
 
 BEGIN, END = "<!-- power cuts: written by tests/power_cuts/run -->", "<!-- end of power cuts -->"
 HEAD = (
@@ -37,7 +38,7 @@ def add(path: Path, row: Row) -> None:
 
 def write(shown: Sequence[Row]) -> None:
     """The page with the table of these cuts in place of the old one."""
-    PAGE.write_text(with_table(PAGE.read_text(encoding="utf-8"), BEGIN, END, table(shown)), encoding="utf-8")
+    marked_page.rewrite(PAGE, BEGIN, END, f"\n{table(shown)}")
 
 
 def table(shown: Sequence[Row]) -> str:

@@ -72,14 +72,16 @@ def _parsed(text: str) -> ast.Module:
     return ast.parse(text)
 
 
-def imported(tree: ast.AST) -> Iterator[str]:
+@functools.cache
+def imported(tree: ast.AST) -> frozenset[str]:
     """Full names of what a module imports, at run time or for types only."""
+    found: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            yield from (name.name for name in node.names)
+            found.update(name.name for name in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{name.name}" for name in node.names)
+            found.update((node.module, *(f"{node.module}.{name.name}" for name in node.names)))
+    return frozenset(found)
 
 
 def own_imports(tree: ast.AST, modules: Modules) -> set[str]:
@@ -131,9 +133,14 @@ def _system(modules: Modules) -> Iterator[str]:
     for module, tree in modules.items():
         if KINDS.get(room_of(module)) == DOOR:
             continue
-        yield from (f"{module} imports {name}; only the door does." for name in sorted(set(imported(tree)) & SYSTEM))
-        if any(isinstance(node, ast.Call) and ast.unparse(node.func) in ("open", "io.open") for node in ast.walk(tree)):
+        yield from (f"{module} imports {name}; only the door does." for name in sorted(imported(tree) & SYSTEM))
+        if _opens_files(tree):
             yield f"{module} opens a file; only the door does."
+
+
+@functools.cache
+def _opens_files(tree: ast.Module) -> bool:
+    return any(isinstance(node, ast.Call) and ast.unparse(node.func) in ("open", "io.open") for node in ast.walk(tree))
 
 
 def _impure(modules: Modules) -> Iterator[str]:
@@ -152,7 +159,7 @@ def _impure(modules: Modules) -> Iterator[str]:
 def _door(modules: Modules) -> set[str]:
     """The files of the door that reach the system, by themselves or through others that they import at run time."""
     own = {module for module in modules if KINDS.get(room_of(module)) == DOOR}
-    found = {module for module in own if set(imported(_at_run_time(modules[module]))) & SYSTEM}
+    found = {module for module in own if imported(_at_run_time(modules[module])) & SYSTEM}
     while True:
         more = {module for module in own - found if own_imports(_at_run_time(modules[module]), modules) & found}
         if not more:
@@ -160,11 +167,13 @@ def _door(modules: Modules) -> set[str]:
         found |= more
 
 
+@functools.cache
 def _at_run_time(tree: ast.Module) -> ast.Module:
     kept = [node for node in tree.body if not (isinstance(node, ast.If) and ast.unparse(node.test).endswith("TYPE_CHECKING"))]
     return ast.Module(kept, [])
 
 
+@functools.cache
 def _methods_of_host(tree: ast.Module) -> set[str]:
     """What is called on something that is named like a host."""
     calls = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]

@@ -14,6 +14,8 @@ import world_judgement
 from world_configuration import World
 from world_judgement import BAD, Judged, JudgedHost
 
+from ansible_collections.vfio.variants.tests import marked_page
+
 BEGIN = "<!-- mechanisms: written by tests/world/run --replay --table -->"
 END = "<!-- end of mechanisms -->"
 COLUMNS = ("hosts", "functions", "certain", "race", "unknown", "wrong")
@@ -158,10 +160,5 @@ def _row(title: str, count: Counter[str], how: str) -> str:
 
 
 def write(path: Path, hosts: Sequence[JudgedHost]) -> None:
-    """Put the table between the markers of a page."""
-    text = path.read_text(encoding="utf-8")
-    before, begin, rest = text.partition(BEGIN)
-    _old, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"{path} has no place for the table: {BEGIN} and {END}")
-    path.write_text(f"{before}{BEGIN}\n\n{rendered(hosts)}\n{END}{after}", encoding="utf-8")
+    """Put the table between the marks of a page.  Raises ValueError without them."""
+    marked_page.rewrite(path, BEGIN, END, f"\n{rendered(hosts)}")

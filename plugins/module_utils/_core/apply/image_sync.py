@@ -14,6 +14,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.apply.image_pl
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.initramfs_build import rebuild
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.recovery import recover
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import next_boot
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.builders import locked_for_building
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.time_limit import checked_timeout
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.generator import AUTO, choose
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
@@ -85,7 +86,7 @@ def sync_images(host: Host, request: SyncRequest, check_mode: bool) -> ImageSync
 
     Raises HostError; the image of that kernel is unchanged, those of kernels before it have been rebuilt.
     """
-    with contextlib.nullcontext() if check_mode else host.lock():
+    with contextlib.nullcontext() if check_mode else locked_for_building(host, request.timeout):
         recovery = recover(host, check_mode)
         host = recovery.host
         releases = chosen_releases(host, request.kernels)

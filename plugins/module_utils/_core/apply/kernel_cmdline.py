@@ -14,6 +14,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader im
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.distribution import ENTRIES, GRUBBY
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.editable import KERNEL_INSTALL as LINE
 from ansible_collections.vfio.variants.plugins.module_utils._core.host import file_transaction
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.builders import locked_for_building
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_change import FileChange, FileState, diff, needed
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.interruption import uninterrupted
@@ -68,7 +69,7 @@ def apply(host: Host, request: CmdlineRequest, check_mode: bool) -> Result:
     checked_timeout(request.timeout)
     if not host.is_root:
         raise HostError("Changing kernel arguments, or predicting it, requires root.", "Set `become: true`.")
-    with contextlib.nullcontext() if check_mode else host.lock():
+    with contextlib.nullcontext() if check_mode else locked_for_building(host, request.timeout):
         recovery = recover(host, check_mode)
         return recovery.added_to(_apply(recovery.host, request, check_mode))
 

@@ -10,6 +10,7 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.package import DkmsPackage
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.recovery import recover
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.request import PackageRequest, read_wanted
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.builders import locked_for_building
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.package_report import PackageReport
@@ -53,7 +54,7 @@ def run(host: Host, request: PackageRequest, check_mode: bool) -> PackageResult:
 
 def look(host: Host, request: PackageRequest) -> PackageReport | WorkLeft:
     """The first step: the report if there is nothing to do, else what is to be done, if the host has everything for it."""
-    with host.lock():
+    with locked_for_building(host, request.timeout):
         recovery = recover(host, check_mode=False)
         package = DkmsPackage(recovery.host, read_wanted(host, request))
         if not package.plan.changed:
@@ -64,7 +65,7 @@ def look(host: Host, request: PackageRequest) -> PackageReport | WorkLeft:
 
 def build(host: Host, request: PackageRequest) -> KernelBuilt:
     """The build for one kernel, in a hidden folder."""
-    with host.lock():
+    with locked_for_building(host, request.timeout):
         recover(host, check_mode=False, staged=True)
         package = DkmsPackage(host, read_wanted(host, request))
         package.check()
@@ -74,7 +75,7 @@ def build(host: Host, request: PackageRequest) -> KernelBuilt:
 
 def finish(host: Host, request: PackageRequest) -> PackageReport:
     """Everything that is left to do."""
-    with host.lock():
+    with locked_for_building(host, request.timeout):
         recovery = recover(host, check_mode=False, staged=True)
         package = DkmsPackage(recovery.host, read_wanted(host, request))
         if not package.plan.changed:

@@ -19,6 +19,7 @@ def result(seed: int, *statuses: Status) -> Result:
 
 def test_the_table_counts_by_kernel(tmp_path: Path) -> None:
     document = tmp_path / "who-wins.md"
+    document.write_text(f"{table.BEGIN}\n{table.END}\n")
     table.write(document, [result(0, Status.RIGHT, Status.SHOWN), result(1, Status.RIGHT, Status.UNKNOWN)])
     lines = document.read_text().splitlines()
     assert "| `6.1` | 1 | 2 | 1 | 1 | 0 | 0 | 0 |" in lines

@@ -47,7 +47,7 @@ def test_the_table_takes_the_place_of_the_one_before(tmp_path: Path) -> None:
 
 def test_a_page_without_the_marks_is_refused(tmp_path: Path) -> None:
     (tmp_path / "page.md").write_text("text\n")
-    with pytest.raises(ValueError, match="lacks the lines"):
+    with pytest.raises(ValueError, match="no place between"):
         report.write_table(tmp_path / "page.md", "table")
 
 
