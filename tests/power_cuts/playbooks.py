@@ -77,9 +77,13 @@ def lines_of(process: subprocess.Popen[str]) -> Iterator[str]:
     """What a playbook prints, as it comes.  Raises HostError with the end of it if the playbook fails."""
     tail = ""
     with process:
-        for line in process.stdout or ():
-            tail = (tail + line)[-_LONGEST_TAIL:]
-            yield line
+        try:
+            for line in process.stdout or ():
+                tail = (tail + line)[-_LONGEST_TAIL:]
+                yield line
+        except BaseException:
+            process.terminate()
+            raise
     if process.returncode:
         raise HostError(f"The playbook ended with {process.returncode}:\n{tail}")
 

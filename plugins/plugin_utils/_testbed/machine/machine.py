@@ -236,7 +236,9 @@ class Machine:
             if not self.running:
                 raise self._failed("ended during its boot")
             if self._lost_its_timer():
-                raise _LostTimerError(f"The test machine {self.name} got no timer interrupts, which is the emulation's fault.", self._look_at())
+                raise _LostTimerError(
+                    f"The test machine {self.name} got no timer interrupts, which is the emulation's fault.", self._look_at()
+                )
             if connection.answers():
                 answer = connection.ask(_READY, max(_SETTLE_SECONDS, timeout))
                 if answer and answer.strip() != before:
