@@ -24,6 +24,9 @@ _ENVIRONMENT = {
     "ANSIBLE_LOCALHOST_WARNING": "0",
     "ANSIBLE_DEPRECATION_WARNINGS": "0",
     "ANSIBLE_HOST_KEY_CHECKING": "1",
+    # An emulated machine among other work may take long to let somebody in.
+    "ANSIBLE_TIMEOUT": "120",
+    "ANSIBLE_SSH_RETRIES": "3",
 }
 _LONGEST_TAIL = 3000
 

@@ -8,7 +8,7 @@ import json
 import shutil
 import typing as t
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache, write_atomic
@@ -22,6 +22,7 @@ from ansible_collections.vfio.variants.tests.power_cuts.playbooks import SITE, P
 NAME = "power-cut"
 CLAIMED = "10de:1db1"
 _MOST_NAMES = 8
+_LONGEST = 800
 
 
 @dataclass(frozen=True)
@@ -52,13 +53,19 @@ def tried(converging: Converging, cut: Cut, undisturbed: Undisturbed, cache: Cac
         try:
             playbooks.machine(fresh=False)
         except HostError as error:
-            return Trial(False, wrong=[f"the machine does not come up: {error}"])
+            return Trial(False, wrong=[f"the machine does not come up: {shortened(error, cache)}"])
         try:
-            return _judged(playbooks, machine, undisturbed)
+            trial = _judged(playbooks, machine, undisturbed)
+            return replace(trial, wrong=[shortened(what, cache) for what in trial.wrong])
         except HostError as error:
-            return Trial(True, wrong=[str(error)])
+            return Trial(True, wrong=[shortened(error, cache)])
     finally:
         machine.kill()
+
+
+def shortened(what: object, cache: Cache) -> str:
+    """The end of an error in one line, without where this machine keeps its cache."""
+    return " ".join(str(what).replace(str(cache.root), "CACHE").split())[-_LONGEST:]
 
 
 def _lay_out(machine: Machine, original: Machine, cut: Cut, qemu: Qemu) -> None:

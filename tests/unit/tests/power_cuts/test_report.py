@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache
 from ansible_collections.vfio.variants.tests.faults.report import PAGE
 from ansible_collections.vfio.variants.tests.power_cuts import report
 from ansible_collections.vfio.variants.tests.power_cuts.command import RECORD
 from ansible_collections.vfio.variants.tests.power_cuts.contents import LISTING, differences, wrong_after_cut
 from ansible_collections.vfio.variants.tests.power_cuts.converging import Cut, Undisturbed
-from ansible_collections.vfio.variants.tests.power_cuts.trial import wrong_owners
+from ansible_collections.vfio.variants.tests.power_cuts.trial import shortened, wrong_owners
 
 CARD = "0000:01:00.0"
 UNDISTURBED = Undisturbed("c", [Cut(1, "disk.qcow2", 1.5, "Write")], {}, {}, {CARD: "nouveau"}, {CARD: "vfio-pci"})
@@ -105,6 +106,12 @@ def test_a_card_without_a_driver_is_wrong_even_if_that_was_predicted() -> None:
 
 def test_the_run_that_nothing_disturbed_is_read_as_it_was_written() -> None:
     assert Undisturbed.from_json(json.dumps(asdict(UNDISTURBED))) == UNDISTURBED
+
+
+def test_an_error_is_kept_as_one_line_that_names_no_folder_of_this_machine(tmp_path: Path) -> None:
+    found = shortened(f"It failed:\n  Its logs are in {tmp_path}/machines/box.", Cache(tmp_path))
+    assert found == "It failed: Its logs are in CACHE/machines/box."
+    assert len(shortened("x" * 5000, Cache(tmp_path))) == 800
 
 
 def test_a_machine_lists_its_files_links_and_folders(tmp_path: Path) -> None:
