@@ -30,6 +30,9 @@ _LONGEST_WAIT = 7.0
 _SHARE = 15
 """Or to that part of the time that has passed: a slow machine would have more layers than it can read through."""
 _TASK = "TASK ["
+FIRST_WRITE = "Build and install each driver package"
+"""The task before which the playbook only reads: a cut there leaves the disk as it was, so that a few of them are enough."""
+_LONGEST_WAIT_BEFORE = 60.0
 _CODE = ("plugins", "roles", "files", "playbooks/demo")
 
 
@@ -136,6 +139,7 @@ class _Cutter:
         self._folder, self._drawn = folder, drawn
         self.cuts: list[Cut] = []
         self.task = ""
+        self._writing = False
         self.stop = threading.Event()
         self.error: BaseException | None = None
 
@@ -145,9 +149,15 @@ class _Cutter:
         except BaseException as error:
             self.error = error
 
+    def _longest_wait(self, seconds: float) -> float:
+        if not self._writing:
+            self._writing = FIRST_WRITE in self.task
+            return _LONGEST_WAIT_BEFORE
+        return max(_LONGEST_WAIT, seconds / _SHARE)
+
     def _cut_until_stopped(self) -> None:
         began, layer = time.monotonic(), command_line.DISK
-        while not self.stop.wait(self._drawn.uniform(0, max(_LONGEST_WAIT, (time.monotonic() - began) / _SHARE))):
+        while not self.stop.wait(self._drawn.uniform(0, self._longest_wait(time.monotonic() - began))):
             following = f"after-{len(self.cuts) + 1}.qcow2"
             with Control(self._folder / command_line.CONTROL_SOCKET) as control:
                 control.ask("blockdev-snapshot-sync", device=_DISK, format="qcow2", **{"snapshot-file": str(self._folder / following)})

@@ -17,7 +17,8 @@ from ansible_collections.vfio.variants.tests.faults.report import PAGE
 from ansible_collections.vfio.variants.tests.power_cuts import report
 from ansible_collections.vfio.variants.tests.power_cuts.command import RECORD
 from ansible_collections.vfio.variants.tests.power_cuts.contents import LISTING, differences, wrong_after_cut
-from ansible_collections.vfio.variants.tests.power_cuts.converging import Cut, Undisturbed
+from ansible_collections.vfio.variants.tests.power_cuts.converging import FIRST_WRITE, Cut, Undisturbed
+from ansible_collections.vfio.variants.tests.power_cuts.playbooks import ROOT
 from ansible_collections.vfio.variants.tests.power_cuts.trial import shortened, wrong_owners
 
 CARD = "0000:01:00.0"
@@ -112,6 +113,10 @@ def test_an_error_is_kept_as_one_line_that_names_no_folder_of_this_machine(tmp_p
     found = shortened(f"It failed:\n  Its logs are in {tmp_path}/machines/box.", Cache(tmp_path))
     assert found == "It failed: Its logs are in CACHE/machines/box."
     assert len(shortened("x" * 5000, Cache(tmp_path))) == 800
+
+
+def test_the_playbook_has_the_task_from_which_on_it_writes() -> None:
+    assert f"- name: {FIRST_WRITE}\n" in (ROOT / "roles/vfio_drivers/tasks/present.yml").read_text(encoding="utf-8")
 
 
 def test_a_machine_lists_its_files_links_and_folders(tmp_path: Path) -> None:
