@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
@@ -50,14 +50,17 @@ def wrong_after_cut(before: Files, after: Files, now: Files, *, reported: bool) 
     """A sentence for each step whose files are torn, or half written without a report of that."""
     for step, places in STEPS.items():
         names = {name for files in (before, after, now) for name in files if name.startswith(places) and ":" not in name}
-        torn = [name for name in names if now.get(name) not in (before.get(name), after.get(name))]
+        known = before.keys() | after.keys()
+        torn = [name for name in names & known if now.get(name) not in (before.get(name), after.get(name))]
         new = [name for name in names if before.get(name) != after.get(name)]
         done = [name for name in new if now.get(name) == after.get(name)]
         if torn and (step == "policy" or not reported):
             yield f"{step}: neither as before nor as after: {_some(torn)}"
+        if names - known and not reported:
+            yield f"{step}: left over, and nothing is reported: {_some(names - known)}"
         if 0 < len(done) < len(new) and not reported:
             yield f"{step}: only {len(done)} of {len(new)} files are new, and nothing is reported: {_some(done)}"
 
 
-def _some(names: list[str]) -> str:
+def _some(names: Iterable[str]) -> str:
     return ", ".join(sorted(names)[:_MOST_NAMES])

@@ -73,9 +73,10 @@ def test_a_part_of_a_step_has_to_be_reported() -> None:
 
 
 def test_what_is_left_over_has_to_be_reported() -> None:
-    now = {**OLD, "/boot/initrd.img-6.12.new": "there"}
-    assert list(wrong_after_cut(OLD, NEW, now, reported=True)) == []
-    assert list(wrong_after_cut(OLD, NEW, now, reported=False)) == ["image: neither as before nor as after: /boot/initrd.img-6.12.new"]
+    for step, name in (("image", "/boot/initrd.img-6.12.new"), ("policy", "/etc/udev/rules.d/.temporary")):
+        now = {**OLD, name: "there"}
+        assert list(wrong_after_cut(OLD, NEW, now, reported=True)) == []
+        assert list(wrong_after_cut(OLD, NEW, now, reported=False)) == [f"{step}: left over, and nothing is reported: {name}"]
 
 
 @pytest.mark.parametrize("now", [{**OLD, "/etc/default/grub": "torn"}, {**NEW, "/etc/udev/rules.d/policy.rules": ""}])
