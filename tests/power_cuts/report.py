@@ -25,7 +25,7 @@ def rows(path: Path) -> list[dict[str, t.Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
 
 
-def found(path: Path, named: Row) -> Row | None:
+def found(path: Path, named: Row) -> dict[str, t.Any] | None:
     """The recorded row of a cut."""
     return next((row for row in rows(path) if named.items() <= row.items()), None)
 
