@@ -30,6 +30,9 @@ _LONGEST_WAIT = 7.0
 _SHARE = 15
 """Or to that part of the time that has passed: a slow machine would have more layers than it can read through."""
 _TASK = "TASK ["
+FIRST_WRITE = "Build and install each driver package"
+"""The task before which the playbook only reads: a cut there leaves the disk as it was, so that a few of them are enough."""
+_LONGEST_WAIT_BEFORE = 60.0
 _CODE = ("plugins", "roles", "files", "playbooks/demo")
 
 
@@ -41,6 +44,23 @@ class Cut:
     layer: str
     seconds: float
     task: str
+
+
+@dataclass(frozen=True)
+class Undisturbed:
+    """The run that nothing disturbed: its cuts, the files before and after it, and whose the devices were and were to be."""
+
+    code: str
+    cuts: list[Cut]
+    before: dict[str, str]
+    after: dict[str, str]
+    owners: dict[str, str | None]
+    aims: dict[str, str | None]
+
+    @classmethod
+    def from_json(cls, text: str) -> Undisturbed:
+        known = json.loads(text)
+        return cls(**{**known, "cuts": [Cut(**cut) for cut in known["cuts"]]})
 
 
 @dataclass(frozen=True)
@@ -62,29 +82,33 @@ class Converging:
     def _result(self) -> Path:
         return self.machine.folder / "cuts.json"
 
-    def provide(self, say: t.Callable[[str], None]) -> tuple[list[Cut], dict[str, str]]:
-        """The cuts, and what the undisturbed run left: of an earlier run, or of one that is made now."""
+    def provide(self, say: t.Callable[[str], None]) -> Undisturbed:
+        """Of an earlier run, or of one that is made now."""
         known = self._known()
-        if known.get("code") != code():
-            self._make(say)
-            known = self._known()
-        return [Cut(**cut) for cut in known["cuts"]], known["contents"]
+        if known is None or known.code != code():
+            known = self._made(say)
+            write_atomic(self._result, json.dumps(asdict(known)))
+        return known
 
-    def _known(self) -> dict[str, t.Any]:
-        found: dict[str, t.Any] = json.loads(self._result.read_text(encoding="utf-8")) if self._result.is_file() else {}
-        return found
+    def _known(self) -> Undisturbed | None:
+        return Undisturbed.from_json(self._result.read_text(encoding="utf-8")) if self._result.is_file() else None
 
-    def _make(self, say: t.Callable[[str], None]) -> None:
+    def _made(self, say: t.Callable[[str], None]) -> Undisturbed:
         playbooks = Playbooks(self.name, self.cache.root / "power-cuts" / self.name)
         say(f"starting the machine {self.name}")
         playbooks.machine(fresh=True)
         try:
+            connection = self.machine.connection()
+            owners = contents.owners(connection)
+            before = contents.read(connection, images=False)
+            say("converging it")
             cuts = self._converged(playbooks)
             say(f"converged; {len(cuts)} cuts in {cuts[-1].seconds:.0f} s")
-            found = contents.read(self.machine.connection())
+            after = contents.read(connection, images=True)
+            aims = contents.owners(connection)
         finally:
             self.machine.kill()
-        write_atomic(self._result, json.dumps({"code": code(), "cuts": [asdict(cut) for cut in cuts], "contents": found}))
+        return Undisturbed(code(), cuts, before, after, owners, aims)
 
     def _converged(self, playbooks: Playbooks) -> list[Cut]:
         cutter = _Cutter(self.machine.folder, random.Random(self.seed))  # noqa: S311
@@ -115,6 +139,7 @@ class _Cutter:
         self._folder, self._drawn = folder, drawn
         self.cuts: list[Cut] = []
         self.task = ""
+        self._writing = False
         self.stop = threading.Event()
         self.error: BaseException | None = None
 
@@ -124,9 +149,15 @@ class _Cutter:
         except BaseException as error:
             self.error = error
 
+    def _longest_wait(self, seconds: float) -> float:
+        if not self._writing:
+            self._writing = FIRST_WRITE in self.task
+            return _LONGEST_WAIT_BEFORE
+        return max(_LONGEST_WAIT, seconds / _SHARE)
+
     def _cut_until_stopped(self) -> None:
         began, layer = time.monotonic(), command_line.DISK
-        while not self.stop.wait(self._drawn.uniform(0, max(_LONGEST_WAIT, (time.monotonic() - began) / _SHARE))):
+        while not self.stop.wait(self._drawn.uniform(0, self._longest_wait(time.monotonic() - began))):
             following = f"after-{len(self.cuts) + 1}.qcow2"
             with Control(self._folder / command_line.CONTROL_SOCKET) as control:
                 control.ask("blockdev-snapshot-sync", device=_DISK, format="qcow2", **{"snapshot-file": str(self._folder / following)})

@@ -8,7 +8,7 @@ import json
 import os
 import subprocess
 import typing as t
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors im
 
 ROOT = Path(__file__).resolve().parents[2]
 DEMO = ROOT / "playbooks/demo"
+SITE = DEMO / "site.yml"
 JUDGE = Path(__file__).with_name("judge.yml")
 _ENVIRONMENT = {
     "ANSIBLE_NOCOLOR": "1",
@@ -23,6 +24,9 @@ _ENVIRONMENT = {
     "ANSIBLE_LOCALHOST_WARNING": "0",
     "ANSIBLE_DEPRECATION_WARNINGS": "0",
     "ANSIBLE_HOST_KEY_CHECKING": "1",
+    # An emulated machine among other work may take long to let somebody in.
+    "ANSIBLE_TIMEOUT": "120",
+    "ANSIBLE_SSH_RETRIES": "3",
 }
 _LONGEST_TAIL = 3000
 
@@ -36,28 +40,34 @@ class Playbooks:
 
     def machine(self, *, fresh: bool) -> None:
         """Start the machine on a new disk, or on the one that it has."""
-        _finish(self._start(DEMO / "machine.yml", "localhost,", {"demo_fresh": fresh}))
+        _finish(self._start([DEMO / "machine.yml"], "localhost,", {"demo_fresh": fresh}))
 
     def converge(self) -> subprocess.Popen[str]:
         """The running playbook, whose output is to be read."""
-        return self._start(DEMO / "site.yml", str(self.folder / "inventory.json"), {})
+        return self._start([SITE], self._inventory, {})
 
-    def converged(self) -> str:
-        """Run the playbook to its end; its output."""
-        return _finish(self.converge())
-
-    def judged(self) -> dict[str, t.Any]:
-        """What the modules say of the host now."""
+    def judged(self, *following: Path) -> dict[str, t.Any]:
+        """What the modules say of the host now, before the following playbooks run.  `failed` is why one of all of them failed."""
         answers = self.folder / "answers.json"
-        _finish(self._start(JUDGE, str(self.folder / "inventory.json"), {"power_answers": str(answers)}))
+        answers.unlink(missing_ok=True)
+        try:
+            output, failed = _finish(self._start([JUDGE, *following], self._inventory, {"power_answers": str(answers)})), None
+        except HostError as error:
+            if not answers.is_file():
+                raise
+            output, failed = "", str(error)
         found: dict[str, t.Any] = json.loads(answers.read_text(encoding="utf-8"))
-        return found
+        return {**found, "output": output, "failed": failed}
 
-    def _start(self, playbook: Path, inventory: str, variables: Mapping[str, t.Any]) -> subprocess.Popen[str]:
+    @property
+    def _inventory(self) -> str:
+        return str(self.folder / "inventory.json")
+
+    def _start(self, playbooks: Sequence[Path], inventory: str, variables: Mapping[str, t.Any]) -> subprocess.Popen[str]:
         self.folder.mkdir(parents=True, exist_ok=True)
         extra = json.dumps({"demo_name": self.name, "demo_folder": str(self.folder), **variables})
         return subprocess.Popen(
-            ["ansible-playbook", "-i", inventory, "-e", extra, str(playbook)],
+            ["ansible-playbook", "-i", inventory, "-e", extra, *map(str, playbooks)],
             env={**os.environ, **_ENVIRONMENT},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
@@ -70,9 +80,13 @@ def lines_of(process: subprocess.Popen[str]) -> Iterator[str]:
     """What a playbook prints, as it comes.  Raises HostError with the end of it if the playbook fails."""
     tail = ""
     with process:
-        for line in process.stdout or ():
-            tail = (tail + line)[-_LONGEST_TAIL:]
-            yield line
+        try:
+            for line in process.stdout or ():
+                tail = (tail + line)[-_LONGEST_TAIL:]
+                yield line
+        except BaseException:
+            process.terminate()
+            raise
     if process.returncode:
         raise HostError(f"The playbook ended with {process.returncode}:\n{tail}")
 

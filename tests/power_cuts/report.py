@@ -13,7 +13,10 @@ from ansible_collections.vfio.variants.tests import marked_page
 from ansible_collections.vfio.variants.tests.faults.report import PAGE
 
 BEGIN, END = "<!-- power cuts: written by tests/power_cuts/run -->", "<!-- end of power cuts -->"
-HEAD = "| the power was cut while | cuts | came up | owner as predicted, devices | wrong |"
+HEAD = (
+    "| the power was cut while | cuts | came up | owners predicted as certain | of these right | reported as unfinished "
+    "| same files after the next run | wrong |"
+)
 Row = Mapping[str, t.Any]
 
 
@@ -22,24 +25,42 @@ def rows(path: Path) -> list[dict[str, t.Any]]:
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()] if path.is_file() else []
 
 
+def found(path: Path, named: Row) -> dict[str, t.Any] | None:
+    """The recorded row of a cut."""
+    return next((row for row in rows(path) if named.items() <= row.items()), None)
+
+
 def add(path: Path, row: Row) -> None:
     path.parent.mkdir(exist_ok=True)
     with path.open("a", encoding="utf-8") as file:
         file.write(json.dumps(row) + "\n")
 
 
-def write(found: Sequence[Row]) -> None:
+def write(shown: Sequence[Row]) -> None:
     """The page with the table of these cuts in place of the old one."""
-    marked_page.rewrite(PAGE, BEGIN, END, f"\n{table(found)}")
+    marked_page.rewrite(PAGE, BEGIN, END, f"\n{table(shown)}")
 
 
-def table(found: Sequence[Row]) -> str:
+def table(shown: Sequence[Row]) -> str:
     """A line for each task of the playbook in which the power was cut."""
-    tasks = dict.fromkeys(row["task"] for row in sorted(found, key=lambda row: row["at"]))
-    lines = [_line(task.rpartition(" : ")[2] or "before the first task", [row for row in found if row["task"] == task]) for task in tasks]
-    return "\n".join([HEAD, "|---|--:|--:|--:|--:|", *lines, _line("**all**", found), ""])
+    tasks = dict.fromkeys(row["task"] for row in sorted(shown, key=lambda row: row["at"]))
+    lines = [_line(task.rpartition(" : ")[2] or "before the first task", [row for row in shown if row["task"] == task]) for task in tasks]
+    codes = [f"{len(of)} of the collection `{code}`" for code, of in _by_code(shown).items()]
+    below = ["", f"By the digest of what runs on the host, and of its playbook: {', '.join(codes)}."] if codes else []
+    return "\n".join([HEAD, "|---|" + "--:|" * (1 + len(_COUNTS)), *lines, _line("**all**", shown), *below, ""])
+
+
+def _by_code(found: Sequence[Row]) -> dict[str, list[Row]]:
+    return {code: [row for row in found if row["code"] == code] for code in dict.fromkeys(row["code"] for row in found)}
+
+
+_COUNTS = ("booted", "certain", "right", "unfinished", "same", "wrong")
 
 
 def _line(name: str, found: Sequence[Row]) -> str:
-    came_up = sum(row["booted"] for row in found)
-    return f"| {name} | {len(found)} | {came_up} | {sum(row['certain'] for row in found)} | {sum(bool(row['wrong']) for row in found)} |"
+    return f"| {' | '.join([name, str(len(found)), *(str(sum(_number(row[count]) for row in found)) for count in _COUNTS)])} |"
+
+
+def _number(value: object) -> int:
+    """A number itself, and for anything else whether there is something."""
+    return value if isinstance(value, int) else int(bool(value))

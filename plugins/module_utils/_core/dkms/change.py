@@ -48,6 +48,7 @@ class PackageChange:
         try:
             self._replace()
             verify()
+            self._undo.settle()
         except BaseException as error:
             stuck = self._rollback.undo()
             if stuck and isinstance(error, HostError):

@@ -53,6 +53,7 @@ def _complete(host: Host, interrupted: Interrupted) -> None:
                     f"What an earlier run of {OPERATION} has begun with {interrupted.undo.name} cannot be undone: {' '.join(stuck)}",
                     "See `dkms status`, and run this again.",
                 )
+        interrupted.undo.settle()
         # The old version lies in these, so they go last.
         for folder in staged_folders(host, interrupted.undo.paths):
             host.remove_tree(folder)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree import DkmsCommand, DkmsPaths, run_depmod
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree import SECONDS, DkmsCommand, DkmsPaths, run_depmod
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.interruption import uninterrupted
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.journal import UNREADABLE, Journal
@@ -59,6 +59,16 @@ class Undo:
         with uninterrupted():
             outcomes = [self._outcome(step) for step in reversed(steps)]
         return tuple(outcome for outcome in outcomes if outcome is not None)
+
+    def settle(self) -> None:
+        """Have the disk store what DKMS, compilers and depmod have written.  Raises HostError.
+
+        None of them synchronizes anything: without this a power failure soon afterwards leaves empty modules, which no journal names.
+        """
+        folders = dict.fromkeys((self.paths.tree, self.paths.source, self.paths.install))
+        there = [self.host.path(folder) for folder in folders if self.host.is_dir(folder)]
+        if there:
+            self.host.run(["sync", "--file-system", *there], SECONDS)
 
     def _outcome(self, step: Step) -> str | None:
         try:
@@ -122,9 +132,18 @@ class Rollback:
         """Undo all steps, the last one first, even if some cannot be undone; returns the errors of those."""
         stuck = self._undo.take_all(self._steps)
         if self._steps and not stuck:
+            stuck = self._settled()
+        if self._steps and not stuck:
             self._journal.close()
         self._steps = []
         return stuck
+
+    def _settled(self) -> tuple[str, ...]:
+        try:
+            self._undo.settle()
+        except HostError as error:
+            return (error.msg,)
+        return ()
 
     def commit(self, removes: t.Sequence[str]) -> None:
         """What was done stays; these versions are going to be removed, and the next run finishes that."""

@@ -192,7 +192,7 @@ def _ata_generic(setting: Setting, match: Match) -> Refusal | None:
     if entry is None or setting.number("all_generic_ide", 0):
         return None
     if (entry.vendor, entry.device) == (INTEL, ANY):
-        # is_intel_ider() asks the device for its registers; what another driver knows by its number is no IDE redirection.
+        # is_intel_ider() asks the device for its registers; what another driver knows by its number does not redirect IDE.
         known = bool(match.natives - {"ata_generic"})
         return _of("ata_generic", "it takes no controller of Intel's but IDE redirection, unless all_generic_ide=1", certain=known)
     if entry.vendor != ANY:

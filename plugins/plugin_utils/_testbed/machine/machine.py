@@ -29,7 +29,10 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.opt
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.qemu_program import Qemu
 
 _PORT_TAKEN = "Could not set up host forwarding rule"
-_PORT_TRIES = 5
+_TRIES = 5
+#: How Linux ends when the emulated timer's interrupts do not arrive in time, before it has looked at any disk. On an overloaded machine
+#: that happens now and then: a fault of the emulation, which says nothing about the guest.
+_LOST_TIMER = ("timer doesn't work through Interrupt-remapped IO-APIC", "IO-APIC + timer doesn't work!")
 _SETTLE_SECONDS = 120
 #: Native drivers may bind long after ssh answers.
 _READY = f"udevadm settle --timeout={_SETTLE_SECONDS}; cat /proc/sys/kernel/random/boot_id"
@@ -46,6 +49,10 @@ _STOPPED = "end Kernel panic"
 
 class _PortTakenError(Exception):
     """Somebody took the port between our looking and QEMU's binding."""
+
+
+class _LostTimerError(HostError):
+    """The emulation lost the timer's interrupts, so that the guest's kernel stopped."""
 
 
 @dataclass(frozen=True)
@@ -118,13 +125,18 @@ class Machine:
         port = None if fresh else int(self.facts()["port"])
         self._prepare(options, image, qemu)
         try:
-            for _attempt in range(_PORT_TRIES):
+            for _attempt in range(_TRIES):
                 port = free_port(port)
                 try:
                     return self._boot(options, image, qemu, accelerator, port, progress, timeout)
                 except _PortTakenError:
-                    port = None
-            raise HostError(f"The test machine {self.name} found no free port in {_PORT_TRIES} tries.")
+                    port, failure = None, HostError(f"The test machine {self.name} found no free port in {_TRIES} tries.")
+                except _LostTimerError as error:
+                    failure = error
+                    progress(f"{error} Starting it again")
+                    self.kill()
+                    self._prepare(options, image, qemu)
+            raise failure
         except BaseException:
             self.kill()
             if fresh:
@@ -229,6 +241,10 @@ class Machine:
         while not deadline.passed():
             if not self.running:
                 raise self._failed("ended during its boot")
+            if self._lost_its_timer():
+                raise _LostTimerError(
+                    f"The test machine {self.name} got no timer interrupts, which is the emulation's fault.", self._look_at()
+                )
             if connection.answers():
                 answer = connection.ask(_READY, max(_SETTLE_SECONDS, timeout))
                 if answer and answer.strip() != before:
@@ -241,6 +257,10 @@ class Machine:
                 progress(f"waiting for ssh; console: {said}" if said else "waiting for ssh")
             time.sleep(0.25)
         raise self._failed(f"did not answer within {deadline.seconds:.0f} s")
+
+    def _lost_its_timer(self) -> bool:
+        text = _tail(self.console)
+        return any(words in text for words in _LOST_TIMER)
 
     def _addresses(self) -> dict[str, str]:
         with Control(self.folder / command_line.CONTROL_SOCKET) as control:

@@ -23,7 +23,7 @@ from ansible_collections.vfio.variants.tests.unit.plugins.module_utils._core.dkm
     sources,
     wanted,
 )
-from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_12, DEBIAN_13, V100_VARIANT
+from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_12, DEBIAN_13, V100_VARIANT, Tree
 
 if t.TYPE_CHECKING:
     from pathlib import Path
@@ -38,15 +38,48 @@ CHANGES: dict[str, t.Callable[[], WantedPackage]] = {
 }
 
 
+class ForgetfulDkms(ModelDkms):
+    """What commands have written is in memory only until `sync` has run."""
+
+    def __init__(self, tree: Tree) -> None:
+        super().__init__(tree)
+        self.in_memory: set[int] = set()
+
+    def __call__(self, args: list[str], **options: t.Any) -> tuple[int, str, str]:
+        before = self._files()
+        found = super().__call__(args, **options)
+        self.in_memory |= {status.st_ino for status in self._files().values() if status not in before.values()}
+        if "sync" in args:
+            assert {"--file-system", *map(str, self._places())} <= {*args}
+            self.in_memory.clear()
+        return found
+
+    def lose_power(self) -> None:
+        for path, status in self._files().items():
+            if status.st_ino in self.in_memory:
+                os.truncate(path, 0)
+
+    def _places(self) -> list[Path]:
+        places = (self.tree.place(path) for path in ("/var/lib/dkms", "/usr/src", "/lib/modules"))
+        return [place for place in places if place.is_dir()]
+
+    def _files(self) -> dict[Path, os.stat_result]:
+        paths = (path for place in self._places() for path in place.rglob("*") if path.is_file() and not path.is_symlink())
+        return {path: path.stat() for path in paths}
+
+
 class KilledHost(Host):
-    """A host whose process is killed before its change number ``at``."""
+    """A host whose process is killed before its change number ``at``, by a power cut if ``dkms`` is forgetful."""
 
     at = 0
+    dkms: ModelDkms
     _count = 0
 
     def _change(self) -> None:
         self._count += 1
         if self._count == self.at:
+            if isinstance(self.dkms, ForgetfulDkms):
+                self.dkms.lose_power()
             os.kill(os.getpid(), signal.SIGKILL)
 
     def run(self, argv: t.Sequence[str], *args: t.Any, **options: t.Any) -> t.Any:
@@ -93,15 +126,18 @@ def killed_at(dkms: ModelDkms, package: WantedPackage, at: int) -> bool:
     if child == 0:
         try:
             host = KilledHost(str(dkms.tree.root), dkms)
-            host.at = at
+            host.at, host.dkms = at, dkms
             applied(host, package)
         finally:
             os._exit(0)
     return os.WIFSIGNALED(os.waitpid(child, 0)[1])
 
 
+@pytest.mark.parametrize("model", [ModelDkms, ForgetfulDkms])
 @pytest.mark.parametrize("change", CHANGES)
-def test_after_a_kill_at_any_step_the_next_run_undoes_or_finishes_and_the_same_run_converges(tmp_path: Path, change: str) -> None:
+def test_after_a_kill_or_power_cut_at_any_step_the_next_run_undoes_or_finishes_and_the_same_run_converges(
+    tmp_path: Path, change: str, model: type[ModelDkms]
+) -> None:
     installed = change != "the first version"
     whole = laid_out(tmp_path / "whole", installed)
     applied(whole.host, CHANGES[change]())
@@ -110,7 +146,7 @@ def test_after_a_kill_at_any_step_the_next_run_undoes_or_finishes_and_the_same_r
         at += 1
         dkms = laid_out(tmp_path / f"{at}", installed)
         before = everything(dkms)
-        if not killed_at(dkms, CHANGES[change](), at):
+        if not killed_at(model(dkms.tree), CHANGES[change](), at):
             break
         outcomes = {item.operation: item.outcome for item in recover(dkms.host, check_mode=True).done}
         reported = bool(unfinished(dkms.host))

@@ -27,6 +27,8 @@ DEFAULTS: dict[str, t.Any] = {"name": "box", "memory": "2G", "cpus": 2, "iommu":
 #: In qemu-img's place: makes its last argument.
 DISK_TOOL = ("sh", "-c", 'for last; do :; done; touch "$last"', "disk-tool")
 TAKEN = "Could not set up host forwarding rule"
+#: Debian's 6.12 in QEMU with `-machine q35,pit=off,hpet=off`, with and without an IOMMU that remaps interrupts.
+LOST_TIMERS = sorted(Path(__file__).with_name("consoles").glob("lost-timer*.txt"))
 
 
 @pytest.fixture(name="image")
@@ -135,6 +137,21 @@ def test_a_port_that_somebody_took_meanwhile_is_replaced_by_another(machine: Mac
 def test_a_machine_for_which_every_port_is_taken_fails(machine: Machine, image: Image) -> None:
     with pytest.raises(HostError, match="no free port in 5 tries"):
         start(machine, image, f'echo "{TAKEN}" >&2; exit 1')
+
+
+@pytest.mark.parametrize("console", LOST_TIMERS, ids=lambda path: path.stem)
+def test_a_guest_whose_timer_the_emulation_lost_is_started_again(machine: Machine, image: Image, console: Path) -> None:
+    script = f"echo x >> tries; test $(wc -l < tries) -gt 2 || cp {console} console.log; exec sleep 300"
+    with pytest.raises(HostError, match="did not answer within"):
+        start(machine, image, script, timeout=3.0)
+    assert (machine.folder / "tries").read_text().split() == ["x"] * 3
+
+
+def test_a_guest_whose_timer_is_always_lost_is_given_up(machine: Machine, image: Image) -> None:
+    assert len(LOST_TIMERS) == 2
+    with pytest.raises(HostError, match="box got no timer interrupts"):
+        start(machine, image, f"echo x >> tries; cp {LOST_TIMERS[0]} console.log; exec sleep 300")
+    assert (machine.folder / "tries").read_text().split() == ["x"] * 5
 
 
 def test_an_interrupted_start_does_not_count_as_started(machine: Machine, image: Image) -> None:
