@@ -10,7 +10,7 @@ export TESTS TARGET COUNT SECONDS SEED TABLE SCENARIO ROTATE CAMPAIGN KEEP_GOING
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup test test-all demo vm vm-destroy docs bench mutants fuzz faults clean $(phases)
+.PHONY: help setup test test-all demo vm vm-destroy docs consumer changelog release bench mutants fuzz faults clean $(phases)
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 22
@@ -48,6 +48,15 @@ vm-destroy: setup ## throw the demo's machine away
 
 docs: setup ## the documentation site in dist/docs, without a warning
 	@tools/run tools/docs
+
+consumer: setup ## the repository in tests/consumer with the built archive alone, its scenario on a virtual machine
+	@tools/run tools/consumer
+
+changelog: setup ## the release notes of the version in galaxy.yml, from the fragments
+	@tools/run tools/release changelog
+
+release: setup ## the archive of a release in dist/, the same bytes each time, and the way from the release before it
+	@tools/run tools/release
 
 bench: setup ## how long things take
 	@tools/run tests/bench/run

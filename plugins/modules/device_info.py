@@ -164,8 +164,8 @@ devices:
       sample: certain
     because:
       description:
-        - The fact that decides the driver after the next boot, with its file and line; with RV(devices[].certainty=race) those of two
-          outcomes, with RV(devices[].certainty=unknown) what cannot be determined.
+        - The fact that decides the driver after the next boot, with its file and line; with RV(devices[].certainty=race) each
+          outcome with its fact, with RV(devices[].certainty=unknown) what cannot be determined.
         - RV(devices[].next_boot.because) has all of them.
       returned: with O(forecast)
       type: str

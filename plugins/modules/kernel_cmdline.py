@@ -8,7 +8,7 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 module: kernel_cmdline
 short_description: Add arguments to the kernel's command line, or remove them
-version_added: 0.2.0
+version_added: 0.1.0
 author:
   - The vfio.variants authors (@vfio-variants)
 description:

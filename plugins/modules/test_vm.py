@@ -77,6 +77,14 @@ options:
         description: Name of the function. Letters, digits and hyphens.
         type: str
         required: true
+      preset:
+        description:
+          - A card by its name, with the IDs, class, subsystem and BARs of a real one, or several functions at once. The
+            L(table, https://github.com/vfio-variants/vfio.variants/blob/main/docs/testbed.md) has what each is, and its sources.
+          - V(two-v100) and V(connectx7-two-ports) are two functions, and their names end in V(-1) and V(-2), V(-port0) and V(-port1).
+          - Instead of O(functions[].emulate), O(functions[].qemu) and O(functions[].options).
+        type: str
+        choices: [a100, connectx7, connectx7-two-ports, connectx7-vf, gh200, h100, mi300x, nvme, pm9a3, two-v100, v100]
       emulate:
         description:
           - A function that this collection emulates; each access to it is logged.
@@ -204,6 +212,16 @@ EXAMPLES = r"""
         qemu: e1000e
   register: machine
 
+- name: Start a machine with an A100 and two identical cards
+  vfio.variants.test_vm:
+    name: three-cards
+    image: "{{ image.path }}"
+    functions:
+      - id: gpu
+        preset: a100
+      - id: same
+        preset: two-v100
+
 - name: Add it to the inventory
   ansible.builtin.add_host:
     name: gpu-host
@@ -299,6 +317,9 @@ import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
+# The names in plugin_utils, which a module cannot import.
+PRESETS = ["a100", "connectx7", "connectx7-two-ports", "connectx7-vf", "gh200", "h100", "mi300x", "nvme", "pm9a3", "two-v100", "v100"]
+
 
 def argument_spec() -> dict[str, t.Any]:
     return {
@@ -315,6 +336,7 @@ def argument_spec() -> dict[str, t.Any]:
             "default": [],
             "options": {
                 "id": {"type": "str", "required": True},
+                "preset": {"type": "str", "choices": PRESETS},
                 "emulate": {"type": "dict", "options": emulated_function_spec()},
                 "qemu": {"type": "str"},
                 "options": {"type": "dict"},

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -52,13 +53,13 @@ def main(arguments: Sequence[str]) -> int:
     # Leaving by the way of an exception ends the children too.
     signal.signal(signal.SIGTERM, lambda number, _frame: sys.exit(128 + number))
     try:
-        return _run(options)
+        return _run(options, shlex.join(["tests/mutants/run", *arguments]))
     except (TrialError, ValueError) as error:
         print(f"FAILED: {error}", file=sys.stderr)
         return 2
 
 
-def _run(options: argparse.Namespace) -> int:
+def _run(options: argparse.Namespace, command: str) -> int:
     files = texts(options.room)
     if options.file:
         files = {file: text for file, text in files.items() if any(part in file for part in options.file)}
@@ -75,7 +76,6 @@ def _run(options: argparse.Namespace) -> int:
     for room, tried, left in report.rows(outcomes):
         say(f"{room}: {tried} mutants, {left} survived")
     if options.table:
-        command = f"tests/mutants/run --count {options.count} --seed {options.seed}"
         report.write_table(options.table, report.table(outcomes, command, _commit()))
     stale = _stale(left_out)
     for name in stale:

@@ -23,7 +23,7 @@ def named() -> list[tuple[str, str]]:
 
 @pytest.mark.parametrize(("path", "name"), named())
 def test_what_the_page_names_exists(path: str, name: str) -> None:
-    base = ROOT if path.startswith(("plugins/", "roles/", "tests/", "docs/", "playbooks/")) else CORE
+    base = ROOT if path.startswith(("plugins/", "roles/", "tests/", "docs/", "playbooks/", "tools/")) else CORE
     file = base / path
     assert file.exists()
     if name:

@@ -4,64 +4,42 @@
 
 from __future__ import annotations
 
-import json
 import re
 import subprocess
 import textwrap
 import typing as t
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import yaml
-from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 
-ROOT = Path(__file__).resolve().parents[2]
-COLLECTION = "vfio.variants"
-SPEC_KEYS = ("aliases", "choices", "default", "elements", "required", "type")
-FENCED = re.compile(r"^```ya?ml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+from ansible_collections.vfio.variants.tests.unit.documented_options import (
+    COLLECTION,
+    FILTERS,
+    MODULES,
+    ROLES,
+    ROOT,
+    module_refusals,
+    refusals,
+    role_refusals,
+    specification,
+)
 
-Options = dict[str, t.Any]
+# Within a list as well, where a block is indented.
+FENCED = re.compile(r"^ *```ya?ml\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
+PAGES = ("*.md", "docs/*.md", "docs/site/*.md", "roles/*/README.md")
+PLAYBOOKS = ("playbooks/**/*.yml", "tests/consumer/**/*.yml")
 
-
-def ansible_doc(kind: str) -> dict[str, t.Any]:
-    names = [f"{COLLECTION}.{path.stem}" for path in sorted((ROOT / "plugins" / kind).glob("*.py"))]
-    kind = {"modules": "module"}.get(kind, kind)
-    ran = subprocess.run(["ansible-doc", "--json", "--type", kind, *names], capture_output=True, check=True, timeout=120)
-    documented: dict[str, t.Any] = json.loads(ran.stdout)
-    return documented
-
-
-MODULES = ansible_doc("modules")
-FILTERS = ansible_doc("filter")
-ROLES: dict[str, Options] = {
-    path.parts[-3]: yaml.safe_load(path.read_text(encoding="utf-8"))["argument_specs"]["main"]["options"]
-    for path in sorted((ROOT / "roles").glob("*/meta/argument_specs.yml"))
-}
 SHOWN = {
     **{name: [said["examples"]] for name, said in {**MODULES, **FILTERS}.items()},
     **{
         str(path.relative_to(ROOT)): [textwrap.dedent(found) for found in FENCED.findall(path.read_text(encoding="utf-8"))]
-        for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), *sorted((ROOT / "roles").glob("*/README.md")))
-        if path.is_file()
+        for pattern in PAGES
+        for path in sorted(ROOT.glob(pattern))
     },
-    **{str(path.relative_to(ROOT)): [path.read_text(encoding="utf-8")] for path in sorted((ROOT / "playbooks").glob("*/*.yml"))},
+    **{str(path.relative_to(ROOT)): [path.read_text(encoding="utf-8")] for pattern in PLAYBOOKS for path in sorted(ROOT.glob(pattern))},
 }
 JOBS = sorted((ROOT / "playbooks/examples").glob("*.yml"))
-
-
-def specification(options: Options) -> Options:
-    """Documented options as Ansible's own validation takes them; validate-modules holds them equal to the module's."""
-    return {
-        name: {key: option[key] for key in SPEC_KEYS if key in option} | {"options": specification(option["suboptions"])}
-        if "suboptions" in option
-        else {key: option[key] for key in (*SPEC_KEYS, "options") if key in option}
-        for name, option in options.items()
-    }
-
-
-def partly(options: Options) -> Options:
-    return {name: {**option, "required": False} for name, option in options.items()}
 
 
 def mappings(value: object) -> Iterator[dict[str, t.Any]]:
@@ -72,29 +50,55 @@ def mappings(value: object) -> Iterator[dict[str, t.Any]]:
         yield from mappings(inner)
 
 
-def refusals(specified: Options, given: dict[str, t.Any]) -> list[str]:
-    # A template may become anything: whether the option exists is all there is to say about it.
-    told = {name: value for name, value in given.items() if "{{" not in str(value)}
-    validator = ArgumentSpecValidator(specified)
-    unknown = sorted(given.keys() - specified.keys() - {alias for option in specified.values() for alias in option.get("aliases", ())})
-    templated = [f"missing required arguments: {name}" for name in given.keys() - told.keys()]
-    found = [message for message in validator.validate(told).error_messages if message not in templated]
-    return [*found, *(f"there is no option {name}" for name in unknown)]
-
-
 @pytest.mark.parametrize("place", SHOWN)
 def test_examples_give_options_that_exist(place: str) -> None:
     found: list[str] = []
     for mapping in [mapping for shown in SHOWN[place] for mapping in mappings(yaml.safe_load(shown))]:
         for module in MODULES.keys() & mapping.keys():
-            specified = specification(MODULES[module]["doc"].get("options", {}))
-            found += [f"{mapping.get('name')}: {message}" for message in refusals(specified, mapping[module] or {})]
-        for role, options in ROLES.items():
+            found += [f"{mapping.get('name')}: {message}" for message in module_refusals(module, mapping[module] or {})]
+        for role in ROLES:
             variables = {name: value for name, value in mapping.items() if str(name).startswith(f"{role}_")}
-            found += [f"{role}: {message}" for message in refusals(partly(options), variables)] if variables else []
-        if "emulate" in mapping:
+            found += [f"{role}: {message}" for message in role_refusals(role, variables)] if variables else []
+        if {"emulate", "preset"} & mapping.keys():
             found += refusals(specification(MODULES[f"{COLLECTION}.test_vm"]["doc"]["options"]["functions"]["suboptions"]), mapping)
     assert found == []
+
+
+@pytest.mark.parametrize("place", SHOWN)
+def test_examples_name_roles_and_playbooks_that_exist(place: str) -> None:
+    named = [mapping for shown in SHOWN[place] for mapping in mappings(yaml.safe_load(shown))]
+    roles = [name for mapping in named for name in (mapping.get("role"), *(mapping.get("roles") or ())) if isinstance(name, str)]
+    own = [name.removeprefix(f"{COLLECTION}.") for name in roles if name.startswith(f"{COLLECTION}.")]
+    playbooks = [str(mapping[key]) for mapping in named for key in ("import_playbook", "ansible.builtin.import_playbook") if key in mapping]
+    files = [name.removeprefix(f"{COLLECTION}.").replace(".", "/") for name in playbooks if name.startswith(f"{COLLECTION}.")]
+    assert sorted(set(own) - ROLES.keys()) == []
+    assert [name for name in files if not (ROOT / "playbooks" / f"{name}.yml").is_file()] == []
+
+
+def test_options_of_the_action_group_are_those_of_a_module() -> None:
+    defaults = [
+        mapping["module_defaults"][f"group/{COLLECTION}.vfio"]
+        for texts in SHOWN.values()
+        for shown in texts
+        for mapping in mappings(yaml.safe_load(shown))
+        if f"group/{COLLECTION}.vfio" in mapping.get("module_defaults", {})
+    ]
+    known = {option for said in MODULES.values() for option in said["doc"].get("options", {})}
+    assert defaults
+    assert [option for options in defaults for option in options if option not in known] == []
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"devices": "10de:1db1", "expect": "winner"}, "expect"),
+        ({"devices": "10de:1db1", "require": "winning"}, "value of require must be one of"),
+        ({"devices": "10de:1db"}, "is not an ID"),
+    ],
+)
+def test_a_value_that_the_module_would_refuse_is_noticed(given: dict[str, t.Any], said: str) -> None:
+    assert [message for message in module_refusals(f"{COLLECTION}.claim_info", given) if said in message]
+    assert role_refusals("vfio_host", {"vfio_host_claims": [given]}) != []
 
 
 def test_every_module_filter_and_role_shows_how_it_is_used() -> None:
@@ -107,8 +111,8 @@ def test_a_role_in_a_playbook_gets_all_that_it_requires() -> None:
     missing: list[str] = []
     for path in JOBS:
         for given in [mapping for mapping in mappings(yaml.safe_load(path.read_text(encoding="utf-8"))) if "role" in mapping]:
-            options = ROLES[given["role"].removeprefix(f"{COLLECTION}.")]
-            missing += [f"{path.name}: {message}" for message in refusals(options, given["vars"])]
+            role = given["role"].removeprefix(f"{COLLECTION}.")
+            missing += [f"{path.name}: {message}" for message in role_refusals(role, given["vars"], whole=True)]
     assert JOBS
     assert missing == []
 

@@ -121,11 +121,10 @@ def documentation(bench: Workbench) -> Iterator[Check]:
 
 
 def build(bench: Workbench) -> Iterator[Check]:
-    copy = bench.copied("build")
     dist = bench.checkout.root / "dist"
     installed = bench.checkout.place / "installed"
     shutil.rmtree(installed, ignore_errors=True)
-    yield bench.check("collection archive", "ansible-galaxy", "collection", "build", "--force", "--output-path", str(dist), cwd=copy)
+    yield bench.check("collection archive", "tools/release", "archive")
     for archive in sorted(dist.glob("vfio-variants-*.tar.gz")):
         argv = ("collection", "install", "--offline", "--force", "--collections-path", str(installed), str(archive))
         yield bench.check(f"{archive.name} installs", "ansible-galaxy", *argv)

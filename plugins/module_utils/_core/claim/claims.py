@@ -161,7 +161,7 @@ def _is_named(claim: Claim, device: Device) -> bool:
 
 def _is_ignored(device: Device) -> bool:
     """Whether wildcards and classes ignore the device: all bridges but the "other" ones, such as an NVSwitch."""
-    return device.is_bridge or (device.class_code >> 16 == BASE_CLASS_BRIDGE and device.class_code >> 8 != CLASS_BRIDGE_OTHER)
+    return device.class_code >> 16 == BASE_CLASS_BRIDGE and device.class_code >> 8 != CLASS_BRIDGE_OTHER
 
 
 def _refuse_bridge_by_name(claim: Claim, device: Device, option: str) -> None:

@@ -19,17 +19,29 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver imp
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.refusals import Setting
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
-    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import PciDriver
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import PciDriver, PciId
 
 NVIDIA, AMD, INTEL, MARVELL, LSI, RENESAS, REALTEK = 0x10DE, 0x1002, 0x8086, 0x11AB, 0x1000, 0x1912, 0x10EC
 RTL8139, FIRST_PLUS = 0x8139, 0x20
 """The network chip, and the revision from which on it is a C+ one."""
+VIRTIO, VIRTIO_NUMBERS = 0x1AF4, range(0x1000, 0x1080)
 VGA, OTHER_DISPLAY, IDE = 0x0300, 0x0380, 0x0101
 FIRST_TURING, FIRST_BLACKWELL = 0x1E00, 0x2900
+GA100, HOPPER, ADA = range(0x2080, 0x2100), range(0x2300, 0x2400), range(0x2600, 0x2900)
 """NVIDIA's device numbers rise with the generation: TU102 is 0x1e02, GB100 0x2901 (open modules' README: supported GPUs)."""
 # include/drm/drm_pciids.h and amdgpu_drv.c: Southern Islands; Sea Islands.
-SI = frozenset((*range(0x6600, 0x6640), *range(0x6660, 0x6680), *range(0x6780, 0x67A0), *range(0x6800, 0x6840)))
+SI = frozenset((*range(0x6600, 0x6640), *range(0x6660, 0x6680), *range(0x6780, 0x67A0), *range(0x6800, 0x6840), 0x684C))
 CIK = frozenset((*range(0x1304, 0x131E), *range(0x6640, 0x6660), *range(0x67A0, 0x67C0), *range(0x9830, 0x9840), *range(0x9850, 0x9860)))
+# amdgpu_unsupported_pciidlist in amdgpu_drv.c: older GPUs, which it matches by their class alone. No number between is one of its own.
+_OLD_RADEONS = (
+    "3150-3155 3171 3e50-3e54 3e70 4136-4173 4237-4242 4336-4337 4354-4358 4437 4554 4742-475a 4966-496e 4a48-4a54 4a69-4a74 "
+    "4b48-4b4c 4b69-4b6c 4c42-4c6e 4d46-4d4c 4e44-4e71 4f73 5041-5058 5144-515e 5245-524c 534d 5446-5464 5548-5554 5569-5571 "
+    "564a-5657 5834-5835 5854 5874 5940-5941 5954-5975 5a41-5a42 5a61-5a62 5b60-5b75 5c61-5c63 5d44-5d57 5d6d-5d77 5e48-5e4f "
+    "5e6b-5e6d 6700-677b 6840-6859 6880-68fe 7100-710f 7120-712f 7140-71a7 71bb-7211 7240-724f 7269-726e 7280-72b3 7834-7835 "
+    "791e-791f 793f-7942 796c-796f 9400-940f 9440-94cd 9500-9519 9540-955f 9580-959b 95c0-95cf 9610-9616 9640-964f 9710-9715 "
+    "9802-980a 9900-9919 9990-99a4"
+)
+OLD_RADEONS = tuple((int(first, 16), int(last or first, 16)) for first, _dash, last in (one.partition("-") for one in _OLD_RADEONS.split()))
 # include/drm/intel/i915_pciids.h: DG1 and ATS-M have require_force_probe in i915_pci.c.
 I915_ON_REQUEST = frozenset((0x4905, 0x4906, 0x4907, 0x4908, 0x4909, 0x56C0, 0x56C1, 0x56C2))
 # drivers/scsi/mpt3sas/mpi/mpi2_cnfg.h: what _scsih_determine_hba_mpi_version() takes for SAS 2.
@@ -54,11 +66,20 @@ def _of(module: str, fact: str, certain: bool = True) -> Refusal:
     return Refusal(module, fact, certain)
 
 
+def _matching(match: Match) -> PciId | None:
+    """The entry of the driver's table that the device is found by."""
+    return next((entry for entry in match.driver.ids if entry.matches(match.device)), None)
+
+
 def _amdgpu(setting: Setting, match: Match) -> Refusal | None:
     """amdgpu_pci_probe() in drivers/gpu/drm/amd/amdgpu/amdgpu_drv.c."""
     display = match.device.class_code >> 8 in (VGA, OTHER_DISPLAY)
     if setting.nomodeset is not None and display and setting.number("modeset", -1) == -1:
         return Refusal(setting.nomodeset, "nomodeset: amdgpu does not take display adapters")
+    entry = _matching(match)
+    by_class = match.device.vendor == AMD and entry is not None and entry.device == ANY
+    if by_class and any(first <= match.device.device <= last for first, last in OLD_RADEONS):
+        return _of("amdgpu", "it drives no GPU of radeon's, though it matches AMD's display adapters by their class")
     return _islands(setting, match, newer=True)
 
 
@@ -138,7 +159,14 @@ def _nova_core(_setting: Setting, match: Match) -> Refusal | None:
 
 def _nouveau(setting: Setting, match: Match) -> Refusal | None:
     """It matches every NVIDIA display function by its class; Blackwell's chips are known since 6.18 (nvkm/engine/device/base.c)."""
-    if match.device.device >= FIRST_BLACKWELL and not setting.since("6.18"):
+    number = match.device.device
+    if match.device.vendor != NVIDIA:
+        return None
+    if number in GA100 or number in HOPPER:
+        # GA100 with the option NvEnableUnsupportedChipsets alone, Hopper not at all (6.12).
+        certain = not setting.since("6.13") and "config" not in setting.values
+        return _of("nouveau", f"{'it does not know' if certain else f'Linux {setting.release} may not know'} this GPU", certain)
+    if (number in ADA and not setting.since("6.7")) or (number >= FIRST_BLACKWELL and not setting.since("6.18")):
         return _of("nouveau", f"Linux {setting.release} may not know this GPU", certain=False)
     return None
 
@@ -160,8 +188,14 @@ def _ahci(setting: Setting, match: Match) -> Refusal | None:
 
 def _ata_generic(setting: Setting, match: Match) -> Refusal | None:
     """ata_generic_init_one(): what matches by its class alone is taken on request only (drivers/ata/ata_generic.c)."""
-    entry = next((entry for entry in match.driver.ids if entry.matches(match.device)), None)
-    if entry is None or entry.vendor != ANY or setting.number("all_generic_ide", 0):
+    entry = _matching(match)
+    if entry is None or setting.number("all_generic_ide", 0):
+        return None
+    if (entry.vendor, entry.device) == (INTEL, ANY):
+        # is_intel_ider() asks the device for its registers; what another driver knows by its number does not redirect IDE.
+        known = bool(match.natives - {"ata_generic"})
+        return _of("ata_generic", "it takes no controller of Intel's but IDE redirection, unless all_generic_ide=1", certain=known)
+    if entry.vendor != ANY:
         return None
     return _of("ata_generic", "it takes a device of this class only with all_generic_ide=1")
 
@@ -182,6 +216,12 @@ def _8139(setting: Setting, match: Match) -> Refusal | None:
         return None
     chip, other = ("a C+ chip", "8139cp") if is_plus else ("no C+ chip", "8139too")
     return _of(setting.module, f"revision {device.revision:02x} is {chip}, which it leaves to {other}")
+
+
+def _virtio(_setting: Setting, match: Match) -> Refusal | None:
+    """It matches every device of the vendor; vp_modern_probe() and vp_legacy_probe() leave other numbers (drivers/virtio)."""
+    other = match.device.vendor == VIRTIO and match.device.device not in VIRTIO_NUMBERS
+    return _of("virtio_pci", "it matches every device of this vendor, and takes those of virtio") if other else None
 
 
 # -- sound
@@ -238,6 +278,7 @@ PROBES: t.Mapping[str, Rule] = {
     "nova_core": _nova_core,
     "nvidia": _nvidia,
     "radeon": _radeon,
+    "virtio_pci": _virtio,
     "xe": _xe,
     "xhci_pci": _xhci,
 }

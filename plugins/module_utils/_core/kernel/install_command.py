@@ -98,7 +98,7 @@ def _words(text: str) -> list[str] | None:
         return None
     plain = (word for word in words if word not in CMDLINE_OPTIONS)
     silent = _without_silencing(words)
-    if any(re.search(r"[`$*?\[{]", word) and word not in CMDLINE_OPTIONS for word in plain):
+    if any(re.search(r"[`$*?\[{]", word) for word in plain):
         return None
     return None if any(re.fullmatch(r"[;&|<>()]+", word) and word not in SEPARATORS for word in silent) else silent
 

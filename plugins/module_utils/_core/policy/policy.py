@@ -19,7 +19,7 @@ NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,63}")
 HEADER = "# Managed by the vfio.variants collection"
 _OWNER = re.compile(rb"^" + HEADER.encode() + rb" \(policy ([a-z0-9_-]+)\)", re.MULTILINE)
 OWNER_WITHIN = 400
-_MODULES = re.compile(r"^# modules:(.*)$", re.MULTILINE)
+_MODULES = re.compile(r"^# modules:(.*)", re.MULTILINE)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -17,6 +17,7 @@ Detail = t.Literal["brief", "full"]
 DEVICE = ("address", "id", "name", "driver", "next_driver", "certainty", "because", "iommu_group", "variant_driver", "warnings")
 HOST = ("next_boot", "policy_warnings", "warnings")
 OR = "or "
+NO_DRIVER = "no driver"
 SKIPPED = f"{NOT_KNOWN}: "
 
 
@@ -44,8 +45,18 @@ def decisive(boot: Result) -> str | None:
     if boot["certainty"] == UNKNOWN:
         return next((reason[len(SKIPPED) :] for reason in reasons if reason.startswith(SKIPPED)), None)
     own = [reason for reason in reasons if not reason.startswith(OR)]
-    if boot["certainty"] == RACE:
-        other = next((reason for reason in reasons if reason.startswith(OR)), None)
-        return "; ".join(reason for reason in (*own[:1], other) if reason is not None) or None
     # What comes first makes a driver match; what comes last kept the device without one.
-    return next(iter(own if boot["winner"] is not None else own[::-1]), None)
+    first = next(iter(own if boot["winner"] is not None else own[::-1]), None)
+    return first if boot["certainty"] != RACE else "; ".join(_outcomes(boot["winner"], first, reasons, own))
+
+
+def _outcomes(winner: str | None, first: str | None, reasons: t.Sequence[str], own: t.Sequence[str]) -> t.Iterator[str]:
+    """Each outcome of a race, with the reason that tells it from the likeliest one."""
+    yield f"{winner or NO_DRIVER}{'' if first is None else f': {first}'}"
+    others: dict[str, list[str]] = {}
+    for reason in reasons:
+        if reason.startswith(OR):
+            outcome, _colon, fact = reason.partition(": ")
+            others.setdefault(outcome, []).append(fact)
+    for outcome, facts in others.items():
+        yield f"{outcome}: {next((fact for fact in facts if fact not in own), facts[0])}"

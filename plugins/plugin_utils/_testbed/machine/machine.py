@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import time
@@ -13,7 +14,7 @@ import typing as t
 from dataclasses import dataclass
 from pathlib import Path
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, cut
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.image.image import Image
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.image.ssh_key import KeyPair
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local import python_path
@@ -39,6 +40,11 @@ _POWER_OFF_PATIENCE = 90.0
 _END_PATIENCE = 20.0
 _LAUNCH_PATIENCE = 120.0
 _TELL_EVERY = 15.0
+_CONSOLE_BYTES = 4096
+# ECMA-48: what a boot loader and a login send to move the cursor and to choose colours.
+_CONTROL = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[@-_c])")
+#: Linux says this where it will not reboot by itself after a panic.
+_STOPPED = "end Kernel panic"
 
 
 class _PortTakenError(Exception):
@@ -245,7 +251,10 @@ class Machine:
                     return answer.strip()
             if time.monotonic() > told + _TELL_EVERY:
                 told = time.monotonic()
-                progress("waiting for ssh")
+                said = last_words(self.console)
+                if _STOPPED in said:
+                    raise self._failed("has stopped")
+                progress(f"waiting for ssh; console: {said}" if said else "waiting for ssh")
             time.sleep(0.25)
         raise self._failed(f"did not answer within {deadline.seconds:.0f} s")
 
@@ -270,6 +279,18 @@ class Machine:
 
     def _write(self, facts: t.Mapping[str, t.Any]) -> None:
         write_atomic(self._description, json.dumps(facts, indent=1))
+
+
+def last_words(console: Path) -> str:
+    """The last line of the serial console that has something to read, without what moves a terminal's cursor."""
+    try:
+        with console.open("rb") as file:
+            file.seek(max(0, console.stat().st_size - _CONSOLE_BYTES))
+            text = file.read().decode("utf-8", "replace")
+    except FileNotFoundError:
+        return ""
+    lines = ("".join(one for one in _CONTROL.sub("", line) if one.isprintable()).strip() for line in text.splitlines())
+    return cut(next((line for line in reversed(list(lines)) if line), ""))
 
 
 def _tail(path: Path) -> str:

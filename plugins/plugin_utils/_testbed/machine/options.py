@@ -11,7 +11,7 @@ from dataclasses import asdict, dataclass, fields
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, shown
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.quantity import parse_size
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.topology import Function, place
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.topology import Function, functions_of, place
 
 _LEAST_MEMORY = 256 << 20
 
@@ -45,7 +45,7 @@ class MachineOptions:
             raise HostError(f"memory: {shown(options['memory'])} is too little for Linux.", f"Give at least {_LEAST_MEMORY >> 20}M.")
         if not 1 <= options["cpus"] <= 64:
             raise HostError(f"cpus: {shown(options['cpus'])} is not usable.", "Give 1 to 64.")
-        functions = tuple(Function.from_mapping(given) for given in options["functions"] or ())
+        functions = tuple(function for given in options["functions"] or () for function in functions_of(given))
         place(functions)
         name = machine_name(options["name"])
         arguments = tuple(str(word) for word in options["arguments"] or ())

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, shown
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.emulated.function import FunctionError, PciFunction
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.emulated.presets import PRESETS, Member
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 _FIRST_PORT_SLOT = 0x10
@@ -33,14 +34,10 @@ class Function:
 
     @classmethod
     def from_mapping(cls, given: t.Mapping[str, t.Any]) -> Function:
-        name = str(given["id"])
-        if not _NAME.fullmatch(name):
-            raise HostError(
-                f"functions: the id {shown(name)} is not usable.", "Use lower-case letters, digits and hyphens, a letter first."
-            )
+        name = _checked_name(str(given["id"]))
         emulate, model = given.get("emulate"), given.get("qemu") or ""
         if (emulate is None) == (not model):
-            raise HostError(f"functions: {name} needs either emulate or qemu.", "Give exactly one of the two.")
+            raise HostError(f"functions: {name} needs either emulate or qemu, or preset.", "Give exactly one of them.")
         if emulate is not None and given.get("options"):
             raise HostError(f"functions: {name} has options, which belong to qemu.", "Describe an emulated function in emulate.")
         try:
@@ -49,6 +46,32 @@ class Function:
             raise HostError(f"functions: {name}: {error}") from error
         options = tuple(sorted((str(key), _scalar(name, key, value)) for key, value in (given.get("options") or {}).items()))
         return cls(name, emulated, model, options, bool(given.get("behind_root_port", True)), str(given.get("slot") or name))
+
+
+def _checked_name(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise HostError(f"functions: the id {shown(name)} is not usable.", "Use lower-case letters, digits and hyphens, a letter first.")
+    return name
+
+
+def functions_of(given: t.Mapping[str, t.Any]) -> tuple[Function, ...]:
+    """What one element of the option asks for: one function, or those of a preset, whose ids begin with the element's."""
+    preset = given.get("preset")
+    if preset is None:
+        return (Function.from_mapping(given),)
+    name = _checked_name(str(given["id"]))
+    if any(given.get(other) for other in ("emulate", "qemu", "options")):
+        raise HostError(f"functions: {name} has a preset and emulate, qemu or options.", "A preset says all of these.")
+    if preset not in PRESETS:
+        raise HostError(f"functions: {name}: preset is {shown(preset)}; allowed are {', '.join(sorted(PRESETS))}.")
+    slot = str(given.get("slot") or (name if PRESETS[preset].one_device else ""))
+    behind = bool(given.get("behind_root_port", True))
+    return tuple(_of_preset(name, member, behind, slot) for member in PRESETS[preset].members)
+
+
+def _of_preset(name: str, member: Member, behind_root_port: bool, slot: str) -> Function:
+    own = _checked_name(f"{name}-{member.suffix}" if member.suffix else name)
+    return Function(own, None if member.model else member.emulated, member.model, (), behind_root_port, slot or own)
 
 
 def _given(emulate: t.Any) -> t.Any:

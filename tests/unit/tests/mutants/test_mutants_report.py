@@ -41,6 +41,7 @@ def test_the_table_takes_the_place_of_the_one_before(tmp_path: Path) -> None:
     report.write_table(page, report.table(FOUND, "run --seed 1", "abc"))
     text = page.read_text()
     assert "| udev | 1 | 1 | 100.0 |" in text
+    assert "`run --seed 1` at commit `abc`:" in text
     assert "old" not in text
     assert (text.splitlines()[0], text.splitlines()[-1]) == ("before", "behind")
 

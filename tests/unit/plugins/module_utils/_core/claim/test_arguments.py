@@ -6,7 +6,13 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.claim.arguments import CLAIM_EXCLUSIVE, claims_of, pending_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim.arguments import (
+    CLAIM_ARGUMENTS,
+    CLAIM_EXCLUSIVE,
+    CLAIM_FIELDS,
+    claims_of,
+    pending_of,
+)
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import PendingModule
 
@@ -48,3 +54,8 @@ def test_each_option_of_the_shorthand_is_taken_and_stands_beside_no_list() -> No
     for option, value in (("driver", "vfio-pci"), ("expect", "10de:1db1"), ("allow_missing", False)):
         with pytest.raises(HostError, match=f"^{option}: "):
             claims_of({option: value})
+
+
+def test_of_a_claim_in_a_list_the_devices_alone_are_needed() -> None:
+    assert [name for name, field in CLAIM_FIELDS.items() if field.get("required")] == ["devices"]
+    assert [name for name, field in CLAIM_ARGUMENTS.items() if field.get("required")] == []

@@ -21,6 +21,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims i
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel, PendingModule
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
+from ansible_collections.vfio.variants.tests.unit import boots
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13, V100_VARIANT, Tree, stock_debian
 
 GPU, SECOND, NIC, PORT, ISA = "0000:3b:00.0", "0000:5e:00.0", "0000:02:00.0", "0000:00:01.0", "0000:00:1f.0"
@@ -317,3 +318,11 @@ def test_what_a_claim_does_not_say_is_left_as_usual() -> None:
         False,
         "claims[0].driver",
     )
+
+
+def test_a_built_in_driver_whose_devices_are_not_known_is_taken_for_the_device_that_it_has() -> None:
+    """Its name has a dash where its module's has an underscore."""
+    card = boots.device(driver="dwc3-pci")
+    kernel = boots.kernel(builtin=["dwc3_pci"])
+    (found,) = assign(parse([{"devices": card.address, "driver": "dwc3-pci"}]), Inventory((card,), {}), kernel, {"dwc3_pci": "dwc3-pci"})
+    assert (found.module, found.driver) == ("dwc3_pci", "dwc3-pci")

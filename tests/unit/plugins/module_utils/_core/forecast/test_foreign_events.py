@@ -225,3 +225,8 @@ def test_rules_that_only_compare_make_others_match_or_not() -> None:
     assert influences(f'SUBSYSTEM=="pci", GOTO="end"\nSUBSYSTEM=="net", RUN+="/x"{end}') != []
     found = influences(f'GOTO="end"\nSUBSYSTEM=="net", RUN+="/x"{end}\nSUBSYSTEM=="net", RUN+="/y"')
     assert [one.fact.split(" (")[0] for one in found] == ["runs /y"]
+
+
+def test_a_rule_for_all_subsystems_but_some_is_for_those_that_no_rule_names() -> None:
+    assert influences('SUBSYSTEM!="net", RUN+="/x"') != []
+    assert influences('SUBSYSTEM=="*", RUN+="/x"') != []

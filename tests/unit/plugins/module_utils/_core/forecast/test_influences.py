@@ -252,3 +252,12 @@ def test_a_device_whose_module_something_removes_can_be_taken_by_what_acts_on_un
     for both in ((removes, takes), (takes, removes)):
         winner = forecast(HOST, boot(rules=COLDPLUG, modules=MODULES, later=Later(influences=both)))[CARD.address]
         assert set(winner.outcomes) == {"nouveau", "vfio-pci", None}
+
+
+def test_a_program_that_may_load_anything_may_load_any_module_that_matches() -> None:
+    """The answer is the same in each run, whatever the order in which Python keeps names."""
+    names = ["f", "b", "d", "a", "e", "c"]
+    whole = boot(rules=COLDPLUG, modules=dict.fromkeys(names, STOCK["nouveau"]))
+    (root,) = whole.stages
+    reach = Reach(Registrar(whole, HOST), root, Modprobe(whole, root, frozenset()))
+    assert reach.of(influence("load"), CARD, (FREE,)) == ("a", "b", "c", "d", "e", "f")

@@ -169,6 +169,11 @@ def test_what_an_install_line_loads_in_a_module_s_place_comes_by_that_line() -> 
     assert list(request.why("other")) == []
 
 
+def test_what_an_install_line_of_a_softdep_s_module_loads_comes_by_both() -> None:
+    request = one(kmod("softdep e1000e pre: other\ninstall other modprobe top\n"), "e1000e")
+    assert list(map(str, request.why("top"))) == [f"{SITE}:1: softdep e1000e pre: other", f"{SITE}:2: install other modprobe top"]
+
+
 def test_what_a_softdep_names_is_tried_and_no_obstacle() -> None:
     request = one(kmod("softdep other pre: nouveau post: bottom\n", cmdline="module_blacklist=nouveau,bottom"), "other")
     assert (request.insertions, request.failed) == (("other",), False)
@@ -299,3 +304,20 @@ def test_kmod_gives_up_at_the_first_module_that_it_needs_and_cannot_load() -> No
     assert (request.insertions, told(request)) == (("bottom", "middle"), ["/proc/cmdline: module_blacklist=top"])
     first = one(kmod("softdep top post: other\n", cmdline="module_blacklist=bottom"), "top")
     assert (first.insertions, told(first)) == ((), ["/proc/cmdline: module_blacklist=bottom"])
+
+
+def test_what_keeps_a_dependency_out_keeps_out_the_module_that_was_asked_for() -> None:
+    """A device's answer names what keeps out the modules that match it, and a dependency matches nothing."""
+    request = one(kmod(cmdline="module_blacklist=bottom"), "top")
+    assert [(refused.module, str(refused)) for refused in request.refused] == [("top", "/proc/cmdline: module_blacklist=bottom")]
+
+
+def test_what_a_softdep_names_is_kept_out_under_its_own_name() -> None:
+    request = one(kmod("softdep top pre: other\n", cmdline="module_blacklist=other"), "top")
+    assert [refused.module for refused in request.refused] == ["other"]
+    assert request.insertions == ("bottom", "middle", "top")
+
+
+def test_a_command_is_quoted_without_the_blanks_around_it() -> None:
+    (doubt,) = one(kmod("install other  /usr/local/bin/load it \n"), "other").influences
+    assert "runs `/usr/local/bin/load it` in place" in str(doubt)

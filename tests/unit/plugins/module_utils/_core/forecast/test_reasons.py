@@ -110,6 +110,15 @@ CONFIGURATIONS: dict[str, tuple[dict[str, t.Any], str | None, list[str]]] = {
         None,
         [f'{RULES}:1: GOTO="end": udev does not load nouveau by the device\'s alias'],
     ),
+    "a rule without which udev does something else": (
+        {
+            "rules": 'ATTR{vendor}=="0x10de", GOTO="on"\nSUBSYSTEM=="pci", RUN+="/usr/local/bin/other"\nLABEL="on"\n'
+            f'ATTR{{vendor}}=="0x10de", GOTO="end"\n{STOCK_RULES[DRIVERS_RULES]}LABEL="end"\n',
+            "stock": "",
+        },
+        None,
+        [f'{RULES}:4: GOTO="end": udev does not load nouveau by the device\'s alias'],
+    ),
     "a rule that forgets what was to run": (
         {"rules": 'SUBSYSTEM=="pci", ATTR{vendor}=="0x10de", RUN{builtin}:="hwdb"\n'},
         None,

@@ -25,7 +25,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.effec
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.events import Events
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import LoadRequest, Modprobe
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.rule_effects import new_id_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.rule_effects import RuleEffects, new_id_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import ANY, PciId
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import ACTS, Influence
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import Rules, parse
@@ -352,3 +352,12 @@ def test_what_depends_on_the_driver_is_done_under_that_condition() -> None:
 def test_an_id_is_read_as_new_id_store_reads_it(text: str, found: PciId | None) -> None:
     """sscanf("%x %x %x %x %x %x %lx") in drivers/pci/pci-driver.c."""
     assert new_id_of(text) == found
+
+
+def test_a_program_that_is_known_to_do_nothing_is_inert_unless_it_is_modprobe() -> None:
+    known: dict[str, tuple[Influence, ...]] = {"/bin/true": (), "/sbin/modprobe nouveau": ()}
+    whole = boot(programs=known)
+    (stage,) = whole.stages
+    found = RuleEffects(stage, Modprobe(whole, stage, frozenset()), OTHERS)
+    rules = parse('RUN+="/bin/true"\nRUN+="/sbin/modprobe nouveau"\nRUN+="/bin/other"\n', "/x.rules")
+    assert [found.is_inert(key) for rule in rules for key in rule.keys] == [True, False, False]

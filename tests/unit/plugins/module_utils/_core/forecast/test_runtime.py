@@ -65,3 +65,10 @@ def test_the_device_that_its_file_names_is_meant() -> None:
     vfio = Later(driverctl={CARD.address: Assigned("vfio-pci", FILE)}, driverctl_adds_ids=True)
     (job,) = jobs_of(vfio, Modprobe(whole, whole.stages[0], frozenset()), {CARD.address: CARD})
     assert [(one.driver, one.id) for one in job.effects if isinstance(one, NewId)] == [("vfio-pci", PciId(0x10DE, 0x1DB1))]
+
+
+def test_a_driver_that_its_file_names_is_named() -> None:
+    whole = boot()
+    later = Later(driverctl={CARD.address: Assigned("vfio-pci", FILE)})
+    (job,) = jobs_of(later, Modprobe(whole, whole.stages[0], frozenset()), {CARD.address: CARD})
+    assert [str(one.because) for one in job.effects if isinstance(one, ProbeNow)] == [f"{FILE}: driverctl binds {CARD.address} to vfio-pci"]

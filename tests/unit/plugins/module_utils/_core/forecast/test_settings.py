@@ -183,3 +183,8 @@ def test_cards_are_counted_that_a_driver_matches() -> None:
         return kind(settings.probe(settings.of(found.stages[0], "snd_x"), GPU, first))
 
     assert (declined(first), declined(first, other), declined(first, second)) == (True, True, False)
+
+
+def test_a_built_in_module_is_given_no_word_of_a_file_though_a_stage_is_asked_for() -> None:
+    found = made("options gpu x=1\n", "gpu.x=4", built_in=True, loadable=False)
+    assert [one.written for one in Settings(found).given(found.stages[0], "gpu")] == ["gpu.x=4"]

@@ -287,3 +287,24 @@ def test_the_attribute_that_keeps_virtual_functions_from_drivers_is_the_reason()
     found = boot(modules=modules, rules={**COLDPLUG, "/etc/udev/rules.d/90-site.rules": site})
     won = forecast([physical, function], found)[OTHER]
     assert (won.driver, told(won)) == (None, ["/etc/udev/rules.d/90-site.rules:1: sriov_drivers_autoprobe=0"])
+
+
+def test_a_vfio_that_was_loaded_without_it_knows_no_unsafe_mode_later() -> None:
+    """The parameter is read when the module is loaded."""
+    modules = {**STOCK, "vfio": []}
+    on = "options vfio enable_unsafe_noiommu_mode=1\n"
+    claimed = override("vfio-pci", "vfio-pci")
+    root = stage(ROOT, modules=modules, rules=claimed, modprobe=on)
+    early = stage(INITRAMFS, modules={"vfio": []}, load=["vfio"], rules={})
+    assert winner(boot(root, cmdline="iommu=off")).driver == "vfio-pci"
+    assert winner(boot(early, root, cmdline="iommu=off")).driver is None
+
+
+def test_doubts_about_modules_come_in_the_order_of_their_names() -> None:
+    """The answer is the same in each run, whatever the order in which Python keeps names."""
+    names = "fedcba"
+    ran = "".join(f'SUBSYSTEM=="module", KERNEL=="{name}", RUN+="/usr/local/sbin/{name}"\n' for name in names)
+    rules = {**COLDPLUG, "/etc/udev/rules.d/90-site.rules": ran}
+    won = winner(boot(rules=rules, modules={name: [NVIDIA_DISPLAY] for name in names}))
+    assert (won.driver, won.certainty) == ("f", UNKNOWN)
+    assert [doubt.split(" (")[0].rpartition("/")[2] for doubt in won.doubts] == list("abcdef")

@@ -52,6 +52,8 @@ def test_an_argument_is_added_where_the_kernel_does_not_have_it(text: str, words
         ("ro quiet iommu=pt", ["iommu=pt"], "ro quiet"),
         ("iommu=pt ro", ["iommu=pt"], "ro"),
         ("iommu=pt\n", ["iommu=pt"], "\n"),
+        ("iommu=pt\tro", ["iommu=pt"], "ro"),
+        (" iommu=pt", ["iommu=pt"], ""),
         ("ro  quiet  iommu=pt", ["iommu=pt"], "ro  quiet "),
         ("ro iommu=pt -- iommu=pt", ["iommu=pt"], "ro -- iommu=pt"),
         ("ro iommu=off", ["iommu=pt"], "ro iommu=off"),
@@ -117,3 +119,10 @@ def test_foreign_arguments_are_the_others_in_their_order() -> None:
     cmdline = Cmdline.parse("b iommu=pt a -- iommu=pt")
 
     assert wanted("iommu=pt").foreign(cmdline) == ("b", "a", "--", "iommu=pt")
+
+
+def test_a_name_alone_that_shall_be_there_is_no_other_value_of_it() -> None:
+    cmdline = Cmdline.parse("iommu=off iommu")
+
+    assert wanted("iommu").foreign(cmdline) == ("iommu=off",)
+    assert unwanted("iommu").foreign(cmdline) == ()

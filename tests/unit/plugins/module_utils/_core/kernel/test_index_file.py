@@ -19,6 +19,8 @@ MODULES = {
     "nvlink2gpu-vfio-pci": [V100_VARIANT],
     "vfio-pci": [ANY_VFIO],
 }
+# One name is the beginning of another, so that a node of the index has both a value and children.
+BUILT_IN = ("pci/pcieport", "ata/libata", "usb/host/xhci-pci", "usb/host/xhci-pci-renesas")
 
 
 @pytest.fixture
@@ -29,7 +31,7 @@ def home(tmp_path: Path) -> Path:
         path = place / "kernel" / f"{name}.ko"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(driver_file(DEBIAN_13, [Driver(name.encode(), (Entry(0x10DE, ANY),))], aliases=aliases))
-    (place / "modules.builtin").write_text("kernel/drivers/pci/pcieport.ko\nkernel/drivers/ata/libata.ko\n", encoding="utf-8")
+    (place / "modules.builtin").write_text("".join(f"kernel/drivers/{name}.ko\n" for name in BUILT_IN), encoding="utf-8")
     (place / "modules.order").write_text("".join(f"kernel/{name}.ko\n" for name in MODULES), encoding="utf-8")
     subprocess.run(["depmod", "-b", str(tmp_path), DEBIAN_13], check=True, capture_output=True)
     return place
@@ -53,7 +55,12 @@ def test_the_dependencies_and_the_built_in_modules_are_those_of_the_texts(home: 
         f"kernel/{name}.ko:" for name in MODULES
     ]
     read = lines(index_file.text_of("modules.builtin.bin", (home / "modules.builtin.bin").read_bytes()))
-    assert sorted(line.rpartition("/")[2] for line in read) == ["libata.ko", "pcieport.ko"]
+    assert sorted(line.rpartition("/")[2] for line in read) == [
+        "libata.ko",
+        "pcieport.ko",
+        "xhci_pci.ko",
+        "xhci_pci_renesas.ko",
+    ]
 
 
 def test_the_machine_s_own_index_begins_with_the_mark_that_is_looked_for(home: Path) -> None:

@@ -69,6 +69,21 @@ xhci_pci_renesas xhci_renesas_pci_driver_init
 yenta_socket yenta_cardbus_driver_init
 """
 
+# Of modules that Debian builds in, the line of the kernel's own source that registers them.
+OF_SOURCES = {
+    "8250_pci": "module_pci_driver(serial_pci_driver)",  # drivers/tty/serial/8250/8250_pci.c
+    "8250_pericom": "module_pci_driver(pericom8250_pci_driver)",  # drivers/tty/serial/8250/8250_pericom.c
+    "8250_mid": "module_pci_driver(mid8250_pci_driver)",  # drivers/tty/serial/8250/8250_mid.c
+    "iosf_mbi": "module_init(iosf_mbi_init)",  # arch/x86/platform/intel/iosf_mbi.c
+    "intel_agp": "module_init(agp_intel_init)",  # drivers/char/agp/intel-agp.c
+    "amd64_agp": "module_init(agp_amd64_mod_init)",  # drivers/char/agp/amd64-agp.c
+    "via_agp": "module_init(agp_via_init)",  # drivers/char/agp/via-agp.c
+    "sis_agp": "module_init(agp_sis_init)",  # drivers/char/agp/sis-agp.c
+    "shpchp": "module_init(shpcd_init)",  # drivers/pci/hotplug/shpchp_core.c
+    "pcieport": "device_initcall(pcie_portdrv_init)",  # drivers/pci/pcie/portdrv.c
+    "virtio_pci": "module_pci_driver(virtio_pci_driver)",  # drivers/virtio/virtio_pci_common.c
+}
+
 
 def test_the_running_kernel_tells_its_functions_by_module() -> None:
     assert functions_of(SYMBOLS) == {
@@ -109,3 +124,10 @@ def test_other_symbols_are_no_functions_that_start_anything() -> None:
 def test_some_functions_start_no_driver(function: str) -> None:
     assert function in OF_NO_DRIVER
     assert unexplained((function, "x")) == ("x",)
+
+
+@pytest.mark.parametrize("module", OF_SOURCES)
+def test_a_module_that_is_built_in_has_the_function_that_its_source_registers(module: str) -> None:
+    """module_driver() in include/linux/device/driver.h makes one of the driver's name and `_init`."""
+    macro, _bracket, name = OF_SOURCES[module].rstrip(")").partition("(")
+    assert of_built_in(module) == frozenset((f"{name}_init" if macro == "module_pci_driver" else name,))

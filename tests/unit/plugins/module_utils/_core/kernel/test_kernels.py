@@ -19,6 +19,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels
     unknown_module_error,
     version_key,
 )
+from ansible_collections.vfio.variants.tests.unit import boots
 from ansible_collections.vfio.variants.tests.unit.trees import (
     ANY_VFIO,
     DEBIAN_12,
@@ -284,3 +285,7 @@ def test_chosen_kernels_are_each_told_once_in_the_order_of_the_choice(tmp_path: 
     assert chosen_releases(host, [DEBIAN_13, "all"]) == (DEBIAN_12, DEBIAN_13)
     with pytest.raises(HostError, match=r"^natives: kernel 9 is not installed"):
         chosen_releases(host, ["9"], "natives")
+
+
+def test_the_nearest_name_is_looked_for_with_underscores() -> None:
+    assert boots.kernel({"a_b": [], "axb": []}).nearest("a-b") == "a_b"

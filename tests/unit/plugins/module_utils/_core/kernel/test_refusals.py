@@ -9,7 +9,7 @@ import typing as t
 import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import SourceLine
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameter_types import ParameterType
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameter_types import Objection, ParameterType
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameters import Parameter
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.refusals import (
     IGNORED,
@@ -147,6 +147,13 @@ OWN = ParameterType("")
 def test_some_modules_read_values_by_rules_of_their_own(module: str, kind: ParameterType, word: str, answer_: bool | None) -> None:
     found = objection_of(module, kind, given(word))
     assert (True if found is None else None if not found.certain else False) is answer_
+
+
+def test_a_policy_of_newer_kernels_may_be_taken_and_any_other_word_is_refused() -> None:
+    """nvme_set_iopolicy() compares the beginning; queue-depth came with Linux 6.11."""
+    answers = [objection_of("nvme_core", OWN, given(f"iopolicy={word}")) for word in ("numa", "round-robin", "queue-depth", "x", "a numa")]
+    refused = Objection("is none of numa, round-robin")
+    assert answers == [None, None, Objection("is a policy of newer kernels alone", certain=False), refused, refused]
 
 
 def test_some_parameters_belong_to_every_module() -> None:

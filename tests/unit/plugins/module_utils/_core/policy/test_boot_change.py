@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
 import pytest
@@ -11,6 +12,7 @@ import pytest
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import ROOT, Boot, Coldplug, LoadList
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.forecast import forecast
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import CMDLINE
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import SourceLine, blacklisting
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.boot_change import (
     removals,
     with_listed,
@@ -78,3 +80,12 @@ def test_an_argument_loses_names_and_what_kmod_made_of_it_goes_with_them(argumen
     assert change.boot.cmdline.arguments == (f"{key}=snd", "quiet")
     kept = [line.arguments[0] for line in change.boot.stages[-1].config.directives if line.command == "blacklist"]
     assert kept == (["other", "snd"] if key == "modprobe.blacklist" else ["other"])
+
+
+def test_what_dracut_made_of_an_argument_goes_with_the_name_and_stays_with_the_others() -> None:
+    argument = "rd.driver.blacklist=nouveau,snd"
+    made = [blacklisting(name, SourceLine(CMDLINE, 0), argument) for name in ("nouveau", "snd")]
+    root = stage(ROOT)
+    found = boot(dataclasses.replace(root, config=root.config.with_more(made)), cmdline=argument)
+    (change,) = without_names(found, {"nouveau"})
+    assert [line.arguments[0] for line in change.boot.stages[-1].config.directives] == ["snd"]

@@ -8,7 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.vfio.variants.tests.unit import images, initramfs_files
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import CERTAIN, ROOT, Boot, Later, Reason, Winner
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import Claim
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import Selector
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy import outcome
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import Choice, Decision
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.facts import PolicyFacts
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.plan import make_plan
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.request import PolicyRequest
+from ansible_collections.vfio.variants.tests.unit import boots, images, initramfs_files
 from ansible_collections.vfio.variants.tests.unit.boot_menus import debian_grub
 from ansible_collections.vfio.variants.tests.unit.policy_hosts import (
     BUILT,
@@ -254,3 +264,36 @@ def test_a_card_whose_native_another_event_may_load_wins_by_the_rule_for_any_eve
     tree = gpu_host(tmp_path)
     run(tree, V100)
     assert early_rule("0000:3b:00.0") in tree.place(RULES).read_text()
+
+
+CARD = boots.device()
+BY_ADDRESS = Selector(CARD.address, address=CARD.address)
+DECISION = Decision(CARD, Claim((BY_ADDRESS,), "vfio-pci"), (BY_ADDRESS,), "override", (Choice(DEBIAN_13, "vfio_pci", "vfio-pci"),))
+OVERRIDES = f'KERNEL=="{CARD.address}", ATTR{{driver_override}}="vfio-pci", RUN{{builtin}}+="kmod load vfio-pci"\n'
+
+
+def checked(boot: Boot) -> tuple[str, ...]:
+    """What is said of a boot in which the card's rule is there already, where nobody asks for certainty."""
+    config = {DEBIAN_13: boot.stages[-1].config}
+    facts = PolicyFacts(
+        Inventory((CARD,), {}), (boots.kernel(),), config, {}, {}, initramfs_tools=False, dracut=False, ids_modules=frozenset()
+    )
+    return outcome.check(make_plan(PolicyRequest(), [DECISION], facts), [boot], facts)
+
+
+def test_everything_that_is_not_known_is_said_a_sentence_each() -> None:
+    (warning,) = checked(boots.boot(rules=OVERRIDES, doubts=("One thing is not known.", "Nor is another.")))
+    start = f"Whether {CARD.address} will be bound to vfio-pci on kernel {DEBIAN_13} cannot be determined: "
+    assert warning == f"{start}One thing is not known. Nor is another."
+
+
+def test_what_is_not_known_of_units_makes_nothing_win_that_loses_by_what_is_known() -> None:
+    blacklisted = boots.boot(rules=OVERRIDES, modprobe="blacklist vfio-pci\n", later=Later(doubts=("A unit cannot be read.",)))
+    with pytest.raises(HostError, match=r"blacklist vfio-pci"):
+        checked(blacklisted)
+
+
+def test_of_the_reasons_three_are_named_and_none_of_our_own_files() -> None:
+    because = [Reason("/ours", "a line"), *(Reason(place, "a fact") for place in "abcd"), Reason("or vfio-pci", "a chance")]
+    lost = outcome.Outcome(DECISION, "vfio-pci", boots.boot(), Winner("nouveau", CERTAIN, ROOT, tuple(because), ("nouveau",)), ())
+    assert lost.reasons(["/ours"]) == "a: a fact; b: a fact; c: a fact"

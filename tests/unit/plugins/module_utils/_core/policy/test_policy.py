@@ -112,6 +112,21 @@ def test_a_file_of_somebody_else_s_is_left_alone_even_where_nothing_is_to_be_the
         absent("gpus").changes({RULES: FileState(content)})
 
 
+def test_the_header_lies_within_the_first_400_bytes_or_does_not_count() -> None:
+    line = b"# Managed by the vfio.variants collection (policy gpus)"
+    before = b"x" * (399 - len(line)) + b"\n"
+    assert owner_of(before + line) == "gpus"
+    assert owner_of(b"x" + before + line) is None
+
+
+def test_in_between_a_file_has_one_header_and_the_old_lines_before_the_new_ones() -> None:
+    """The same header twice would be read as the file's, so it stays where readers look for it."""
+    rules = {RULES: header("gpus") + "kept\nnew\n"}
+    old = FileState((header("gpus") + "old\nkept\n").encode())
+    written = [change.after.content.decode() for change in Policy("gpus", rules, frozenset()).steps({RULES: old}) if change.after]
+    assert written == [header("gpus") + "old\nkept\nnew\n", header("gpus") + "kept\nnew\n"]
+
+
 @pytest.mark.parametrize("name", ["a", "0", "gpu-1_x", "a" * 64])
 def test_a_name_of_small_letters_digits_dashes_and_underscores_is_taken(name: str) -> None:
     assert check_name(name) == name

@@ -185,3 +185,20 @@ def test_where_one_change_is_not_enough_two_are_named_in_their_order() -> None:
 def test_what_cannot_be_determined_is_not_settled_by_a_policy_of_our_own() -> None:
     doubtful = f'KERNEL=="{CARD.address}", PROGRAM=="/bin/ask", ATTR{{driver_override}}="nouveau"\n'
     assert advice(boot(rules=rules(doubtful))) is None
+
+
+def test_cards_that_have_to_be_claimed_together_are_named_by_their_id_and_no_other_card_of_the_maker_comes_along() -> None:
+    """The second card waits for a driver that nobody loads; where the first one's claim loads it, that comes by chance in time."""
+    cards = [CARD, device(SECOND), device("0000:03:00.0", "10de:1c82")]
+    found = boot(rules=rules(f'KERNEL=="{SECOND}", ATTR{{driver_override}}="vfio-pci"\n'))
+    search = Search(cards, found, dict.fromkeys((CARD.address, SECOND), "vfio-pci"))
+    now = forecast(cards, found)[CARD.address]
+    assert would_change(CARD, "vfio-pci", cards, found, now, search) == "Claim 10de:1db1 for vfio-pci with boot_policy."
+
+
+def test_a_device_of_another_group_and_a_bridge_are_no_company() -> None:
+    card, bridge = device(iommu_group=1), device("0000:00:01.0", "8086:1901", class_code=0x060400, iommu_group=1)
+    cards = [card, bridge, device("0000:03:00.0", "10de:1c82", iommu_group=2)]
+    found = boot(rules=STOCK_RULES)
+    now = forecast(cards, found)[card.address]
+    assert would_change(card, "vfio-pci", cards, found, now) == "Claim 0000:01:00.0 for vfio-pci with boot_policy."

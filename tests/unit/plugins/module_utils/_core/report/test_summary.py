@@ -73,7 +73,18 @@ def test_without_a_forecast_nothing_is_said_about_the_next_boot(tmp_path: Path) 
             entry(winner=None, because=["a:1: driver_override=x", "x.ko: was built for another kernel"]),
             "x.ko: was built for another kernel",
         ),
-        (entry(certainty="race", because=["a:1: fast", "b:2: too", "or no driver: c:3: slow"]), "a:1: fast; or no driver: c:3: slow"),
+        (
+            entry(certainty="race", because=["a:1: fast", "b:2: too", "or no driver: c:3: slow"]),
+            "nouveau: a:1: fast; or no driver: c:3: slow",
+        ),
+        (
+            entry(
+                certainty="race",
+                winner=None,
+                because=["a:1: override", "or vfio-pci: a:1: override", "or vfio-pci: a:5: load", "or nouveau: m: alias"],
+            ),
+            "no driver: a:1: override; or vfio-pci: a:5: load; or nouveau: m: alias",
+        ),
         (entry(certainty="unknown", winner=None, because=["a:1: x", "not known: b cannot be read."]), "b cannot be read."),
         (entry(release=None, winner=None, certainty="unknown", reason="No boot loader was found."), "No boot loader was found."),
         (entry(), None),

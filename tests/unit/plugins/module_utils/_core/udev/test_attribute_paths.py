@@ -62,6 +62,7 @@ def target(path: str, subject: Subject | None = None) -> Target:
         ("[drivers/pci:nouveau]unbind", Target("driver", "nouveau", "unbind")),
         ("[drivers/pci:nouveau]0000:00:02.0/driver_override", Target("device", "0000:00:02.0", "driver_override")),
         ("[drivers/pci:nouveau]module/x", Target("unknown", "", "x")),
+        ("[drivers/pci:nouveau]module/parameters/y", Target("unknown", "", "y")),
         ("[drivers/usb:nouveau]unbind", Target("unknown", "", "unbind")),
         ("[net/eth0]device/driver_override", Target("unknown", "", "driver_override")),
     ],

@@ -143,3 +143,8 @@ def test_only_an_attribute_of_a_pci_function_is_one_of_another_function() -> Non
     assert attribute_of_another(key('ATTR{[drivers/pci:nouveau]bind}="x"')) is None
     assert attribute_of_another(key('ATTRS{[pci/0000:3b:00.0]vendor}=="x"')) is None
     assert attribute_of_another(key('ATTR{vendor}=="x"')) is None
+
+
+def test_a_key_minds_upper_and_lower_case_unless_its_rule_says_otherwise() -> None:
+    assert Key("KERNEL", None, "==", "a").agrees("A") is False
+    assert Key("KERNEL", None, "==", "a", True).agrees("A") is True

@@ -358,6 +358,22 @@ def test_only_files_that_mention_one_of_the_words_are_read(tmp_path: Path) -> No
     assert len(Rules.read(tree.host()).rules) == 2
 
 
+@pytest.mark.parametrize(
+    ("asks", "sets"),
+    [
+        ('TAG=="mine"', 'TAG+="mine"'),
+        ('TAGS!="mine"', 'TAG+="mine"'),
+        ('ENV{WHO}=="x"', 'ENV{WHO}="x"'),
+        ('ATTR{mtu}="$env{WHO}"', 'ENV{WHO}="x"'),
+        ('ATTR{mtu}="%E{WHO}"', 'ENV{WHO}="x"'),
+    ],
+)
+def test_files_that_set_what_such_a_file_asks_for_are_read_as_well(tmp_path: Path, asks: str, sets: str) -> None:
+    tree = Tree(tmp_path).file("/etc/udev/rules.d/a.rules", f"{sets}\n").file("/etc/udev/rules.d/b.rules", f'{asks}, NAME="two"\n')
+    tree.file("/etc/udev/rules.d/c.rules", 'ENV{OTHER}="x"\n')
+    assert [rule.path[-7:] for rule in Rules.read(tree.host(), (b"two",)).rules] == ["a.rules", "b.rules"]
+
+
 def test_lines_have_the_number_of_their_first_part() -> None:
     text = '\n# c\nNAME="a"\n  \nNAME="b", \\\n  # between\n  OWNER="c"\n   # last\nNAME="d"\nNAME="e", \\\n'
     assert [(rule.line, len(rule.keys)) for rule in parse(text, RULE)] == [(3, 1), (5, 2), (9, 1)]

@@ -55,6 +55,9 @@ def test_every_rule_of_the_repository_is_taken_without_an_objection() -> None:
         ('ACTION="add", NAME="x"', "dropped", "has ACTION=, but ACTION is compared only, with == or !="),
         ('BUS=="pci", NAME="x"', "dropped", "has the unknown key BUS"),
         ("NAME='x'", "dropped", "has no value in double quotes at \"NAME='x'\""),
+        # What is quoted begins where udev stops.
+        ('KERNEL=="a", ENV{x', "dropped", "has a brace that is not closed at 'ENV{x'"),
+        ('TEST=="", NAME="x"', "ignored", "has TEST with an empty value"),
         ('ATTR{driver_override}=="vfio-pci"', "dropped", "assigns nothing, and so has no effect"),
         ('ATTR{driver_override}+="vfio-pci"', "corrected", "has ATTR+=, which udev takes for ="),
         ('ATTR{driver_override}="$drive"', "ignored", "has '$drive' in ATTR, which is not a substitution that udev knows"),

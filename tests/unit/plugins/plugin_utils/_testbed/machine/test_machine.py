@@ -18,6 +18,7 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.image.image
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.process import Process
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.progress import Progress, silent
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine import machine as machines
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.machine import Machine
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.options import MachineOptions
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.qemu_program import Qemu
@@ -56,6 +57,11 @@ def start(machine: Machine, image: Image, script: str, timeout: float = 60.0, **
     machine.start(options(image, **changes), image, qemu, "tcg", Progress("box", silent), timeout)
 
 
+def start_saying(machine: Machine, image: Image, script: str, said: list[str]) -> None:
+    qemu = Qemu(("sh", "-c", script, "qemu"), DISK_TOOL, "stand-in")
+    machine.start(options(image), image, qemu, "tcg", Progress("box", said.append), 3.0)
+
+
 def interrupted(machine: Machine, image: Image) -> dict[str, Process]:
     """A machine whose start ended before it answered: it exists and its processes run."""
     with pytest.MonkeyPatch.context() as patch:
@@ -80,6 +86,32 @@ def test_a_qemu_that_fails_is_quoted_and_its_machine_undone(machine: Machine, im
 def test_the_serial_consoles_last_words_are_quoted(machine: Machine, image: Image) -> None:
     with pytest.raises(HostError, match="Kernel panic"):
         start(machine, image, "echo Kernel panic > console.log; exit 0")
+
+
+def test_what_the_console_says_is_shown_while_it_boots(machine: Machine, image: Image, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machines, "_TELL_EVERY", 0.0)
+    said: list[str] = []
+    script = r"printf 'Loading Linux\r\n\033[?7h\033[6n\n' > console.log; exec sleep 300"
+    with pytest.raises(HostError, match="did not answer within"):
+        start_saying(machine, image, script, said)
+    assert any("waiting for ssh; console: Loading Linux (" in line for line in said), said
+
+
+def test_a_guest_whose_kernel_has_stopped_is_not_waited_for(machine: Machine, image: Image, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machines, "_TELL_EVERY", 0.0)
+    script = "echo '[    0.02] ---[ end Kernel panic - not syncing: no timer ]---' > console.log; exec sleep 300"
+    with pytest.raises(HostError, match="box has stopped") as caught:
+        start(machine, image, script, timeout=300.0)
+    assert "not syncing: no timer" in str(caught.value)
+
+
+def test_a_long_line_of_the_console_is_cut_and_an_absent_console_says_nothing(tmp_path: Path) -> None:
+    console = tmp_path / "console.log"
+    assert machines.last_words(console) == ""
+    console.write_bytes(b"x" * 9000 + b"\n \x00\xff\n"[:3])
+    assert len(machines.last_words(console)) < 200
+    console.write_bytes(b"one\n\x1b[0m\x1b[2J\n")
+    assert machines.last_words(console) == "one"
 
 
 def test_an_emulated_function_that_does_not_start_is_named(machine: Machine, image: Image, monkeypatch: pytest.MonkeyPatch) -> None:
