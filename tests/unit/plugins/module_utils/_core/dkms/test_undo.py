@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import typing as t
 
@@ -120,6 +121,11 @@ def laid_out(root: Path, installed: bool = True) -> ModelDkms:
     return dkms
 
 
+def copied(dkms: ModelDkms, root: Path) -> ModelDkms:
+    shutil.copytree(dkms.tree.root, root, symlinks=True)
+    return ModelDkms(Tree(root))
+
+
 def killed_at(dkms: ModelDkms, package: WantedPackage, at: int) -> bool:
     """Make the change in a process of its own; returns whether it was killed before it was complete."""
     child = os.fork()
@@ -140,12 +146,14 @@ def test_after_a_kill_or_power_cut_at_any_step_the_next_run_undoes_or_finishes_a
 ) -> None:
     installed = change != "the first version"
     whole = laid_out(tmp_path / "whole", installed)
+    start = copied(whole, tmp_path / "start")
+    before = everything(start)
     applied(whole.host, CHANGES[change]())
+    afterwards = everything(whole)
     at = 0
     while True:
         at += 1
-        dkms = laid_out(tmp_path / f"{at}", installed)
-        before = everything(dkms)
+        dkms = copied(start, tmp_path / f"{at}")
         if not killed_at(model(dkms.tree), CHANGES[change](), at):
             break
         outcomes = {item.operation: item.outcome for item in recover(dkms.host, check_mode=True).done}
@@ -154,10 +162,10 @@ def test_after_a_kill_or_power_cut_at_any_step_the_next_run_undoes_or_finishes_a
         assert reported is any(operation != "temporary files" for operation in outcomes)
         undone = outcomes.get("dkms_package") == "undone"
         now = everything(dkms)
-        assert now == before or (now == everything(whole) and not undone), f"killed before change {at}"
+        assert now == before or (now == afterwards and not undone), f"killed before change {at}"
         assert unfinished(dkms.host) == ()
         applied(dkms.host, CHANGES[change]())
-        assert everything(dkms) == everything(whole), f"killed before change {at}"
+        assert everything(dkms) == afterwards, f"killed before change {at}"
         assert not dkms.tree.place(DIRECTORY).exists()
     assert at > 10
 
