@@ -7,7 +7,6 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
-import tarfile
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -80,8 +79,7 @@ def check_upgrade(root: Path, tag: str, built: Path, programs: Programs) -> None
         library.mkdir()
         files = folder / "files.tar"
         capture(["git", "archive", "--format=tar", f"--output={files}", tag], cwd=root)
-        with tarfile.open(files) as packed:
-            packed.extractall(source, filter="data")
+        capture(["tar", "-xf", str(files), "-C", str(source)], cwd=root)
         install(archive.build(source, folder / "before", programs.galaxy, programs.env), library, programs)
         before = installed(library, programs.doc, programs.env)
         install(built, library, programs)
