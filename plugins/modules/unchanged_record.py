@@ -47,7 +47,6 @@ options:
           allow_missing:
             description: Do not fail if nothing matches.
             type: bool
-            default: false
           guards:
             description: Guards that are ignored.
             type: dict

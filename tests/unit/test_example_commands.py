@@ -10,12 +10,8 @@ from ansible_collections.vfio.variants.tests.unit.documented_commands import com
 from ansible_collections.vfio.variants.tests.unit.documented_options import ROOT
 
 PLACES = ("*.md", "docs/*.md", "docs/site/*.md", "roles/*/README.md", "playbooks/**/*.yml", "plugins/modules/*.py")
-FOUND = {
-    str(path.relative_to(ROOT)): found
-    for pattern in PLACES
-    for path in sorted(ROOT.glob(pattern))
-    if (found := commands(path.read_text(encoding="utf-8")))
-}
+PATHS = [path for pattern in PLACES for path in sorted(ROOT.glob(pattern))]
+FOUND = {str(path.relative_to(ROOT)): commands(path.read_text(encoding="utf-8")) for path in PATHS}
 
 
 @pytest.mark.parametrize(("place", "command"), [(place, command) for place, found in FOUND.items() for command in found])

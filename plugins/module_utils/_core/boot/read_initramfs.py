@@ -23,6 +23,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot.read_root
     drivers_rules_doubt,
     old_suffix_doubt,
     rules_of,
+    udev_version_doubt,
     with_listed_options,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
@@ -84,7 +85,8 @@ def read_stage(
     config, unsure = with_listed_options(config_of(view, image.release, cmdline, source), flow.steps, kernel)
     config = config.with_more(flow.blacklisted)
     loads_lists = read_dracut.is_made_by(view) and read_dracut.loads_lists(view, cmdline)
-    rules = rules_of(view)
+    rules = rules_of(view, host)
+    doubts += udev_version_doubt(view, host)
     stage = Stage(
         INITRAMFS,
         image.path,

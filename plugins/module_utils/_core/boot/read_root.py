@@ -16,6 +16,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprob
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import read as startup
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import systemd_version
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev import rules as udev
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev import syntax
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import Rules
 
 if t.TYPE_CHECKING:
@@ -76,7 +77,7 @@ def read_stage(
     programs = rule_programs.judged(tree, rules, kernel, inventory)
     none = read_systemd.why_no_coldplug(tree, cmdline, source, in_initrd=False) if init_is_systemd(tree) else None
     whole = config.with_more(from_initramfs)
-    about = (*doubts, *old_suffix_doubt(tree), *unsure)
+    about = (*doubts, *old_suffix_doubt(tree), *udev_version_doubt(tree), *unsure)
     return Stage(ROOT, "/", steps, kernel, whole, rules, about, no_coldplug=none, programs=programs)
 
 
@@ -94,9 +95,30 @@ def old_suffix_doubt(tree: FileTree) -> tuple[str, ...]:
     return (f"{tree.shown(path)}: kmod reads such files up to version 32, and the version of this kmod cannot be determined.",)
 
 
-def rules_of(tree: FileTree) -> Rules:
-    """The rules that may affect which driver a device is bound to."""
-    return Rules.read(tree, DECIDING, directories=lasting(udev.DIRECTORIES), version=systemd_version.version(tree))
+def rules_of(tree: FileTree, made_on: FileTree | None = None) -> Rules:
+    """The rules that may affect which driver a device is bound to; ``made_on`` is the root that an image was made on."""
+    return _rules(tree, _udev_version(tree, made_on))
+
+
+def _rules(tree: FileTree, version: int | None) -> Rules:
+    return Rules.read(tree, DECIDING, directories=lasting(udev.DIRECTORIES), version=version)
+
+
+def _udev_version(tree: FileTree, made_on: FileTree | None) -> int | None:
+    """systemd's version; an image whose udev is linked with all that it needs has it from its root."""
+    found = systemd_version.version(tree)
+    return found if found is not None or made_on is None else systemd_version.version(made_on)
+
+
+def udev_version_doubt(tree: FileTree, made_on: FileTree | None = None) -> tuple[str, ...]:
+    """A doubt if versions of udev read a rule differently, and the version is not known."""
+    if _udev_version(tree, made_on) is not None:
+        return ()
+    old, new = (_rules(tree, version).rules for version in syntax.VERSIONS)
+    line = next((rule for rules, others in ((old, set(new)), (new, set(old))) for rule in rules if rule not in others), None)
+    if line is None:
+        return ()
+    return (f"{line.path}:{line.line}: versions of udev read this differently, and the version of this udev cannot be determined.",)
 
 
 def drivers_rules_doubt(tree: FileTree) -> tuple[str, ...]:

@@ -172,6 +172,7 @@ class _Simulation:
         before: t.Mapping[str, tuple[DeviceState, ...]],
     ) -> None:
         """What is not simulated acts at any time between the states ``before`` and those of now."""
+        influences = reach.with_commands(influences)
         for device in self._followed(devices) if influences else ():
             outcomes = self._outcomes[device.address]
             states = (*before.get(device.address, ()), *outcomes.states)
@@ -234,17 +235,17 @@ class _Simulation:
         self._settle(step)
 
     def _settle(self, step: BootStep) -> None:
-        """When a step ends, everything that its jobs load is loaded, in whatever order."""
+        """When a step ends, everything that its jobs load for certain is loaded, in whatever order; a Noticed says what may be."""
         for job in step.jobs:
             for effect in job.effects:
-                self._settle_effect(step, plain(effect))
+                self._settle_effect(step, effect)
 
     def _settle_effect(self, step: BootStep, effect: Effect) -> None:
         if isinstance(effect, LoadRequest):
             self._noticed += (one for one in effect.influences if one not in self._noticed)
             for module in self._insert(effect, step.stage):
                 for caused in () if self._events is None else self._events.of_module(module):
-                    self._settle_effect(step, plain(caused))
+                    self._settle_effect(step, caused)
         elif isinstance(effect, (NewId, RemoveId)):
             self._registered = [with_id(registration, effect) for registration in self._registered]
 

@@ -111,6 +111,24 @@ class Reach:
             self._loaded[name] = tuple(dict.fromkeys(module for request in self.requests(name) for module in request.insertions))
         return self._loaded[name]
 
+    def with_commands(self, influences: t.Sequence[Influence]) -> tuple[Influence, ...]:
+        """The influences, and those of the `install` commands that run in place of the modules that they may load."""
+        found = dict.fromkeys(influences)
+        waiting = list(found)
+        while waiting:
+            one = waiting.pop()
+            for caused in self._of_commands(one) if "load" in one.acts else ():
+                if caused not in found:
+                    found[caused] = None
+                    waiting.append(caused)
+        return tuple(found)
+
+    def _of_commands(self, influence: Influence) -> t.Iterator[Influence]:
+        if influence.modules is None:
+            yield from (one for judged in self._stage.install_commands.values() for one in judged)
+            return
+        yield from (one for name in sorted(influence.modules) for request in self.requests(name) for one in request.influences)
+
     def requests(self, name: str) -> tuple[LoadRequest, ...]:
         return (*self.modprobe.ask(name, False, None), *self.modprobe.ask_ignoring(name))
 

@@ -191,6 +191,8 @@ _KERNEL_S_LATER = frozenset(
     "SYNTH_UUID DEVPATH_OLD MODALIAS DEVMODE DEVUID DEVGID DISKSEQ PARTN INTERFACE INTERFACE_OLD CURRENT_TAGS".split()
     + "USEC_INITIALIZED UDEV_DATABASE_VERSION".split()
 )
+VERSIONS: t.Final = (252, 262)
+"""The first and the last systemd whose grammar this is."""
 PROTECTED_SINCE = 258
 """The first systemd whose udev lets no rule set MODALIAS and other properties of the kernel's."""
 _OPTION = re.compile(r"string_escape=(?:none|replace)|db_persist|(?:no)?watch|static_node=.*|link_priority=.*|log_level=.*", re.DOTALL)

@@ -106,7 +106,7 @@ PRESETS: dict[str, Preset] = {
 
 def bars_text(function: PciFunction) -> str:
     """Its BARs as a person reads them, such as "0: 16M, 1: 16G"."""
-    return ", ".join(f"{bar.index}: {size_text(bar.size)}" for bar in function.bars)
+    return ", ".join(f"{region.index}: {size_text(region.size)}" for region in function.bars)
 
 
 def rows() -> Iterator[tuple[str, ...]]:

@@ -89,8 +89,9 @@ def device(driver: str | None, *outcomes: str | None, certainty: str = "certain"
 
 
 @pytest.mark.parametrize("driver", ["nouveau", "vfio-pci"])
-def test_an_old_or_new_owner_that_was_predicted_is_right(driver: str) -> None:
-    assert list(wrong_owners([device(driver, driver)], UNDISTURBED)) == []
+def test_an_old_or_new_owner_that_was_predicted_is_right(owner: str) -> None:
+    as_predicted = device(owner, owner)
+    assert list(wrong_owners([as_predicted], UNDISTURBED)) == []
 
 
 def test_an_owner_that_was_not_predicted_is_wrong() -> None:

@@ -66,10 +66,10 @@ def test_a_subsystem_that_the_database_lists_is_that_card() -> None:
 @pytest.mark.parametrize(("name", "member"), MEMBERS)
 def test_a_bar_is_a_power_of_two_that_can_be_emulated(name: str, member: Member) -> None:
     assert member.model or member.emulated.bars, name
-    for bar in member.emulated.bars:
-        least, most = BAR_SIZES[bar.kind]
-        assert bar.size & (bar.size - 1) == 0
-        assert least <= bar.size <= most
+    for region in member.emulated.bars:
+        least, most = BAR_SIZES[region.kind]
+        assert region.size & (region.size - 1) == 0
+        assert least <= region.size <= most
     assert PciFunction.from_json(member.emulated.to_json()) == member.emulated
 
 
