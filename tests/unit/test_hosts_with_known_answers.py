@@ -97,6 +97,20 @@ KNOWN: dict[str, Known] = {
         {"/etc/udev/rules.d/50-gone.rules": f'{ADDED}, KERNEL=="{CARD}", RUN+="/bin/sh -c \'echo 1 > /sys$devpath/remove\'"\n'},
         opened="50-gone.rules:1",
     ),
+    "an install command takes a card when a unit loads another module": Known(
+        {CARD: None, SAME: "nouveau"},
+        {
+            "/etc/modprobe.d/site.conf": f"install vfio_pci {MOVER}\n",
+            MOVER: (
+                "#!/bin/sh\n"
+                f"echo pci-stub >/sys/bus/pci/devices/{CARD}/driver_override\n"
+                f"echo {CARD} >/sys/bus/pci/devices/{CARD}/driver/unbind\n"
+            ),
+            "/etc/systemd/system/prepare.service": "[Service]\nExecStart=/sbin/modprobe vfio-pci\n",
+        },
+        {f"{MULTI_USER}/prepare.service": "../prepare.service"},
+        opened=MOVER,
+    ),
     "a rule has the kernel run a program to load modules": Known(
         {CARD: "vfio-pci", SAME: "nouveau", NIC: "e1000e"},
         {"/etc/udev/rules.d/50-load.rules": f'SUBSYSTEM=="net", SYSCTL{{kernel/modprobe}}="{MOVER}"\n', MOVER: MOVES},

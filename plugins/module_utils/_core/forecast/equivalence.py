@@ -61,5 +61,6 @@ def _written_addresses(devices: t.Sequence[Device], boot: Boot, rules: t.Iterabl
     yield from (*boot.later.driverctl, *boot.later.may_take, *boot.later.virtual_functions)
     influences = (*boot.influences, *boot.later.influences, *(one for stage in boot.stages for one in stage.influences))
     yield from (address for influence in influences for address in influence.addresses or ())
-    judged = (one for stage in boot.stages for found in stage.programs.values() for one in found)
+    programs = (found for stage in boot.stages for found in (*stage.programs.values(), *stage.install_commands.values()))
+    judged = (one for found in programs for one in found)
     yield from (address for influence in judged for address in influence.addresses or ())

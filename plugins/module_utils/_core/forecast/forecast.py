@@ -43,7 +43,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.equiv
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.influences import Reach, Unclear
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.jobs import list_jobs, refusals_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.no_driver import why_none
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.outcomes import Outcomes, unless_same
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.outcomes import Outcomes, unless_locked, unless_same
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.possible_loads import PossibleLoads
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import LoadRequest, Modprobe
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.registration import Registrar
@@ -236,9 +236,8 @@ class _Simulation:
 
     def _settle(self, step: BootStep) -> None:
         """When a step ends, everything that its jobs load for certain is loaded, in whatever order; a Noticed says what may be."""
-        for job in step.jobs:
-            for effect in job.effects:
-                self._settle_effect(step, effect)
+        for effect in (effect for job in step.jobs for effect in job.effects):
+            self._settle_effect(step, effect)
 
     def _settle_effect(self, step: BootStep, effect: Effect) -> None:
         if isinstance(effect, LoadRequest):
@@ -278,8 +277,7 @@ class _Simulation:
             self._run_driverctl(root, Modprobe(self._boot, root, frozenset(self._loaded), self._registrar.settings), virtual)
         for address, taken in self._boot.later.may_take.items():
             if address in self._outcomes:
-                outcomes = self._outcomes[address]
-                self._outcomes[address] = outcomes.also(*unless_same(outcomes, taken))
+                self._outcomes[address] = self._outcomes[address].also(*unless_same(self._outcomes[address], taken))
         self._influence(reach, (*self._boot.influences, *self._boot.later.influences, *self._noticed), self._devices, before)
 
     def _run_driverctl(self, root: Stage, modprobe: Modprobe, devices: t.Sequence[Device]) -> None:
@@ -288,8 +286,10 @@ class _Simulation:
         those = {address: device for address, device in self._by_address.items() if device.is_virtual == is_virtual}
         assigned = jobs_of(self._boot.later, modprobe, those)
         if assigned:
+            before, loaded = self._states(), {one.driver.name for one in self._registered}
             self._events = StageEvents(self._boot, root, modprobe, self._by_address)
             self._run_step(root, RUNTIME, assigned, dict(self._unbind_events(root, modprobe, those)), devices)
+            self._outcomes.update(unless_locked(self._boot, before, self._outcomes, loaded))
             self._events = None
 
     def _unbind_events(self, root: Stage, modprobe: Modprobe, those: t.Mapping[str, Device]) -> t.Iterator[tuple[str, tuple[Effect, ...]]]:

@@ -11,7 +11,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.devic
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.influences import Unclear
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Assigned, Reason
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Assigned, Boot, Reason
 
 
 @dataclasses.dataclass(frozen=True)
@@ -35,3 +35,18 @@ def unless_same(outcomes: Outcomes, taken: Assigned) -> t.Iterator[Unclear]:
     if any(state.driver != taken.driver for state in outcomes.states):
         sentence = f"{taken.source} makes {taken.driver} the device's driver {taken.when}; whether that happens cannot be determined."
         yield Unclear(sentence, (taken.driver, None))
+
+
+def unless_locked(
+    boot: Boot, before: t.Mapping[str, tuple[DeviceState, ...]], outcomes: t.Mapping[str, Outcomes], loaded: t.Container[str]
+) -> t.Iterator[tuple[str, Outcomes]]:
+    """What driverctl leaves where something may forbid to load modules first: then it fails, and the device keeps its driver.
+
+    ``loaded`` are the drivers that were there ``before``.
+    """
+    influences = (*boot.influences, *(one for stage in boot.stages for one in stage.influences), *boot.later.influences)
+    locks = [one for one in influences if "lock" in one.acts]
+    for address in boot.later.driverctl if locks else ():
+        if address in outcomes and any(state.driver not in loaded for state in outcomes[address].states):
+            owners = tuple(dict.fromkeys((*(state.driver for state in before[address]), None)))
+            yield address, outcomes[address].also(*(Unclear(str(one), owners) for one in locks))

@@ -88,7 +88,7 @@ def device(driver: str | None, *outcomes: str | None, certainty: str = "certain"
     return {"address": CARD, "driver": driver, "next_boot": {"certainty": certainty, "outcomes": list(outcomes)}}
 
 
-@pytest.mark.parametrize("driver", ["nouveau", "vfio-pci"])
+@pytest.mark.parametrize("owner", ["nouveau", "vfio-pci"])
 def test_an_old_or_new_owner_that_was_predicted_is_right(owner: str) -> None:
     as_predicted = device(owner, owner)
     assert list(wrong_owners([as_predicted], UNDISTURBED)) == []

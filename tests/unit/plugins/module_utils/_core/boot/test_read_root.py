@@ -225,3 +225,28 @@ def test_an_init_that_nobody_knows_is_a_doubt(tmp_path: Path) -> None:
     assert stage(tree.file("/sbin/openrc-init", b"\x7fELF")).doubts == (
         "/sbin/init is not systemd: what it loads, and when, cannot be determined.",
     )
+
+
+LETS_NO_DRIVER_LOAD = 'SUBSYSTEM=="pci", ENV{MODALIAS}="pci:none"\n'
+
+
+@pytest.mark.parametrize(("version", "rules"), [(257, 1), (258, 0)])
+def test_a_rule_that_one_udev_keeps_and_another_drops_is_read_as_by_the_one_here(tree: Tree, version: int, rules: int) -> None:
+    tree.file("/etc/udev/rules.d/10-gpu.rules", LETS_NO_DRIVER_LOAD).file(f"/usr/lib/systemd/libsystemd-shared-{version}.so", "")
+    found = [rule for rule in read_root.rules_of(tree.host()).rules if rule.path.endswith("10-gpu.rules")]
+    assert (len(found), read_root.udev_version_doubt(tree.host())) == (rules, ())
+
+
+def test_an_image_without_udevs_library_has_the_version_of_its_root(tmp_path: Path) -> None:
+    image = Tree(tmp_path / "image").file("/etc/udev/rules.d/10-gpu.rules", LETS_NO_DRIVER_LOAD)
+    old, new = (Tree(tmp_path / f"{version}").file(f"/usr/lib/systemd/libsystemd-shared-{version}.so", "") for version in (252, 261))
+    assert [len(read_root.rules_of(image.host(), root.host()).rules) for root in (old, new)] == [1, 0]
+    assert read_root.udev_version_doubt(image.host(), old.host()) == ()
+
+
+def test_where_no_version_is_known_a_rule_that_versions_read_differently_is_a_doubt(tmp_path: Path) -> None:
+    tree = Tree(tmp_path).file("/etc/udev/rules.d/10-gpu.rules", LETS_NO_DRIVER_LOAD)
+    (doubt,) = read_root.udev_version_doubt(tree.host())
+    assert doubt.startswith("/etc/udev/rules.d/10-gpu.rules:1: versions of udev read this differently")
+    tree.file("/etc/udev/rules.d/10-gpu.rules", 'SUBSYSTEM=="pci", ATTR{driver_override}="vfio-pci"\n')
+    assert read_root.udev_version_doubt(tree.host()) == ()
