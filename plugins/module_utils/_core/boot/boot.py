@@ -178,6 +178,11 @@ class Boot:
     assumes: tuple[str, ...] = ()
     """What is taken as harmless without having been simulated, a short sentence each."""
 
+    @property
+    def all_influences(self) -> tuple[Influence, ...]:
+        """Those of any time, of each stage, and of what comes later."""
+        return (*self.influences, *(one for stage in self.stages for one in stage.influences), *self.later.influences)
+
 
 NOT_KNOWN = "not known"
 """The source of what a forecast could not see."""

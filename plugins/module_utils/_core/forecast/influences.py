@@ -37,7 +37,7 @@ class Reach:
         self._registrar = registrar
         self._stage = stage
         self.modprobe = modprobe
-        self._loaded: dict[str, tuple[str, ...]] = {}
+        self._requests: dict[str, tuple[LoadRequest, ...]] = {}
 
     def of(self, influence: Influence, device: Device, states: t.Sequence[DeviceState], may_be_free: bool = False) -> tuple[Owner, ...]:
         """The possible owners; empty if the influence cannot touch the device.
@@ -107,9 +107,7 @@ class Reach:
 
     def _insertions(self, name: str) -> tuple[str, ...]:
         """What `modprobe` of a name inserts, with its softdeps and dependencies; `modprobe -i` and `insmod` run no install line."""
-        if name not in self._loaded:
-            self._loaded[name] = tuple(dict.fromkeys(module for request in self.requests(name) for module in request.insertions))
-        return self._loaded[name]
+        return tuple(dict.fromkeys(module for request in self.requests(name) for module in request.insertions))
 
     def with_commands(self, influences: t.Sequence[Influence]) -> tuple[Influence, ...]:
         """The influences, and those of the `install` commands that run in place of the modules that they may load."""
@@ -130,7 +128,9 @@ class Reach:
         yield from (one for name in sorted(influence.modules) for request in self.requests(name) for one in request.influences)
 
     def requests(self, name: str) -> tuple[LoadRequest, ...]:
-        return (*self.modprobe.ask(name, False, None), *self.modprobe.ask_ignoring(name))
+        if name not in self._requests:
+            self._requests[name] = (*self.modprobe.ask(name, False, None), *self.modprobe.ask_ignoring(name))
+        return self._requests[name]
 
     def _drivers_for(self, device: Device, modules: t.Iterable[str], states: t.Sequence[DeviceState]) -> t.Iterator[str]:
         overrides = {state.override for state in states if state.driver is None} or {None}

@@ -44,8 +44,7 @@ def unless_locked(
 
     ``loaded`` are the drivers that were there ``before``.
     """
-    influences = (*boot.influences, *(one for stage in boot.stages for one in stage.influences), *boot.later.influences)
-    locks = [one for one in influences if "lock" in one.acts]
+    locks = [one for one in boot.all_influences if "lock" in one.acts]
     for address in boot.later.driverctl if locks else ():
         if address in outcomes and any(state.driver not in loaded for state in outcomes[address].states):
             owners = tuple(dict.fromkeys((*(state.driver for state in before[address]), None)))

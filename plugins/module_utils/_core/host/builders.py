@@ -19,8 +19,11 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
 BUILDERS: t.Final = frozenset(
-    ("booster", "dkms", "dracut", "kernel-install", "mkinitcpio", "mkinitrd", "mkinitramfs", "proxmox-boot-tool", "sdbootutil", "ukify")
-) | {"update-initramfs"}
+    (
+        *("booster", "dkms", "dracut", "kernel-install", "mkinitcpio", "mkinitrd", "mkinitramfs"),
+        *("proxmox-boot-tool", "sdbootutil", "ukify", "update-initramfs"),
+    )
+)
 _INTERPRETERS: t.Final = frozenset(("bash", "busybox", "dash", "ksh", "perl", "python", "python3", "sh", "zsh"))
 _PROCESSES: t.Final = "/proc"
 _LONGEST_COMMAND: t.Final = 1 << 16

@@ -23,13 +23,11 @@ class CacheDirectory:
 
     def read(self, name: str) -> bytes | None:
         """The content of a file; None if there is none, or if another user owns it or can write to it."""
-        try:
-            # Without O_NONBLOCK a FIFO of that name would block the open.
-            handle = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=self._handle)
-        except OSError:
+        file = self._open(name)
+        if file is None:
             return None
-        with os.fdopen(handle, "rb") as file:
-            status = os.fstat(handle)
+        with file:
+            status = os.fstat(file.fileno())
             return file.read() if stat_bits.S_ISREG(status.st_mode) and is_private(status) else None
 
     def read_exclusive(self, name: str, most: int) -> bytes | None:
@@ -39,14 +37,21 @@ class CacheDirectory:
         """
         if stat_bits.S_IMODE(os.fstat(self._handle).st_mode) != DIRECTORY_MODE:
             return None
+        file = self._open(name)
+        if file is None:
+            return None
+        with file:
+            status = os.fstat(file.fileno())
+            is_ours = status.st_uid == os.geteuid() and status.st_nlink == 1 and status.st_mode == stat_bits.S_IFREG | FILE_MODE
+            return file.read() if is_ours and status.st_size <= most else None
+
+    def _open(self, name: str) -> t.BinaryIO | None:
         try:
+            # Without O_NONBLOCK a FIFO of that name would block the open.
             handle = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, dir_fd=self._handle)
         except OSError:
             return None
-        with os.fdopen(handle, "rb") as file:
-            status = os.fstat(handle)
-            is_ours = status.st_uid == os.geteuid() and status.st_nlink == 1 and status.st_mode == stat_bits.S_IFREG | FILE_MODE
-            return file.read() if is_ours and status.st_size <= most else None
+        return os.fdopen(handle, "rb")
 
     def write(self, name: str, data: bytes) -> None:
         """Replace a file atomically.  Raises OSError."""
@@ -69,6 +74,19 @@ class CacheDirectory:
         written = {name: os.stat(name, dir_fd=self._handle, follow_symlinks=False).st_mtime_ns for name in names}
         for name in sorted(names, key=written.__getitem__)[: len(names) - count]:
             os.unlink(name, dir_fd=self._handle)
+
+
+@contextlib.contextmanager
+def opened_private(place: str, create: bool) -> t.Iterator[CacheDirectory | None]:
+    """The directory's files; None and raises as `open_private()` does."""
+    handle = open_private(place, create)
+    if handle is None:
+        yield None
+        return
+    try:
+        yield CacheDirectory(handle)
+    finally:
+        os.close(handle)
 
 
 def open_private(place: str, create: bool) -> int | None:

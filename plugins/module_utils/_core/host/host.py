@@ -13,7 +13,7 @@ import time
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.block_device import exclusively_open
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache_dir import CacheDirectory, open_private
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache_dir import CacheDirectory, opened_private
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.command import Completed, ModuleLike, Runner, run_bounded
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.durable import (
     is_leftover,
@@ -220,20 +220,12 @@ class Host(Root):
             log.record_all(SLOW_ATTRIBUTE, {path: found.get(path) for path in paths})
         return found
 
-    @contextlib.contextmanager
-    def cache_directory(self, path: str, create: bool = False) -> t.Iterator[CacheDirectory | None]:
+    def cache_directory(self, path: str, create: bool = False) -> contextlib.AbstractContextManager[CacheDirectory | None]:
         """A directory that only this process's user can write to; None if there is none, or if others could have written to it.
 
         Raises OSError if it cannot be created.
         """
-        handle = open_private(self.path(path), create)
-        if handle is None:
-            yield None
-            return
-        try:
-            yield CacheDirectory(handle)
-        finally:
-            os.close(handle)
+        return opened_private(self.path(path), create)
 
     def _open_directory(self, path: str) -> int:
         flags = os.O_RDONLY | os.O_CLOEXEC | os.O_DIRECTORY

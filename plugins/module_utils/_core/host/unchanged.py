@@ -11,11 +11,10 @@ import contextlib
 import dataclasses
 import hashlib
 import json
-import os
 import time
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache_dir import CacheDirectory, open_private
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache_dir import CacheDirectory, opened_private
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.kept_facts import KeptFacts
 
@@ -104,17 +103,9 @@ def _boot_id() -> str | None:
         return None
 
 
-@contextlib.contextmanager
-def _folder(create: bool = False) -> t.Iterator[CacheDirectory | None]:
+def _folder(create: bool = False) -> contextlib.AbstractContextManager[CacheDirectory | None]:
     """Always on this machine, whatever the root is.  Raises OSError if it cannot be created."""
-    handle = open_private(DIRECTORY, create)
-    if handle is None:
-        yield None
-        return
-    try:
-        yield CacheDirectory(handle)
-    finally:
-        os.close(handle)
+    return opened_private(DIRECTORY, create)
 
 
 def _clock() -> float:
