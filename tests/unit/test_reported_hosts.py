@@ -77,6 +77,11 @@ def grub(tree: Tree, words: str = "", image: str = IMAGE, kernel: str = f"/boot/
     return tree.file("/boot/grub/grub.cfg", f'set default="0"\n{entry}').cmdline(f"BOOT_IMAGE={kernel} {arguments}")
 
 
+def booting(root: Path) -> Tree:
+    """A Debian host with two functions of a card, whose next boot is known."""
+    return grub(with_image(debian(host(root))))
+
+
 def _mkinitcpio(modules: t.Mapping[str, t.Sequence[str]]) -> dict[str, t.Any]:
     """With the hook `udev`: its early script starts udevd and has it replay the events."""
     return {

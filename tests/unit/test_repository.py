@@ -5,17 +5,25 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import subprocess
+import sys
+import typing as t
 from pathlib import Path, PurePosixPath
 
 import pytest
 import yaml
 
 from ansible_collections.vfio.variants.tests.unit.rooms import imported
+from devtool.phases import TARGET_TESTS
 
 ROOT = Path(__file__).resolve().parents[2]
 CORE = "plugins/module_utils/_core"
+
+COLLECTION = "ansible_collections.vfio.variants"
+HOSTS_OWN = ("ansible.module_utils", *(f"{COLLECTION}.{folder}" for folder in ("plugins.modules", "plugins.module_utils", "tests")))
+"""Beginnings of what can be imported where a managed host's code runs, besides Python's own library."""
 
 LONGEST_FILE = 500
 LONGEST_FUNCTION = 70
@@ -38,13 +46,18 @@ def text(path: PurePosixPath) -> str:
     return (ROOT / path).read_text(encoding="utf-8")
 
 
+@functools.cache
+def parsed(path: PurePosixPath) -> ast.Module:
+    return ast.parse(text(path))
+
+
 def below(*folders: str) -> list[PurePosixPath]:
     return [path for path in PYTHON if str(path).startswith(folders)]
 
 
 def test_no_managed_host_code_starts_programs_by_itself() -> None:
     sides = below("plugins/modules/", "plugins/module_utils/")
-    found = [str(path) for path in sides if {"subprocess", "pty", "multiprocessing"} & set(imported(ast.parse(text(path))))]
+    found = [str(path) for path in sides if {"subprocess", "pty", "multiprocessing"} & set(imported(parsed(path)))]
     assert not found, "\n".join(found)
 
 
@@ -69,7 +82,7 @@ EDGES = (f"{CORE}/claim/arguments.py",)
 
 
 def test_the_core_takes_requests_and_never_a_modules_options() -> None:
-    found = [f"{path}:{line}" for path in below(f"{CORE}/") if str(path) not in EDGES for line in reads_of_options(ast.parse(text(path)))]
+    found = [f"{path}:{line}" for path in below(f"{CORE}/") if str(path) not in EDGES for line in reads_of_options(parsed(path))]
     assert not found, "\n".join(found)
 
 
@@ -90,7 +103,7 @@ def test_an_option_that_is_read_in_the_core_is_noticed(line: str) -> None:
 
 def test_each_module_reads_its_options_in_one_function() -> None:
     for path in below("plugins/modules/"):
-        tree = ast.parse(text(path))
+        tree = parsed(path)
         request = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "request"]
         inside = {line for node in request for line in reads_of_options(node)}
         # The host's root is not part of the request.
@@ -102,7 +115,7 @@ def test_nothing_goes_through_a_shell() -> None:
     found = [
         f"{path}:{node.lineno}"
         for path in PYTHON
-        for node in ast.walk(ast.parse(text(path)))
+        for node in ast.walk(parsed(path))
         if isinstance(node, ast.keyword)
         and node.arg in ("shell", "use_unsafe_shell")
         and not (isinstance(node.value, ast.Constant) and node.value.value is False)
@@ -115,8 +128,30 @@ def test_managed_host_code_is_grammar_of_python_3_9() -> None:
         ast.parse(text(path), filename=str(path), feature_version=(3, 9))
 
 
+def needed(names: t.Iterable[str], seen: set[PurePosixPath]) -> t.Iterator[tuple[PurePosixPath, str]]:
+    """What files with these names below the root import, and what the tests' own files that they import do, by file."""
+    for path in map(PurePosixPath, names):
+        if path in seen or path not in PYTHON:
+            continue
+        seen.add(path)
+        for name in imported(parsed(path)):
+            yield path, name
+            inner = name.removeprefix(f"{COLLECTION}.").replace(".", "/")
+            yield from needed((f"{inner}.py", f"{inner}/__init__.py"), seen)
+
+
+def test_what_tests_the_managed_hosts_code_needs_nothing_that_a_managed_host_lacks() -> None:
+    allowed = {*sys.stdlib_module_names, "pytest", "_pytest"}
+    found = [
+        f"{path} imports {name}"
+        for path, name in needed(map(str, below(*TARGET_TESTS)), set())
+        if name.partition(".")[0] not in allowed and not name.startswith(HOSTS_OWN)
+    ]
+    assert not found, "\n".join(found)
+
+
 def test_every_python_file_defers_its_annotations() -> None:
-    found = [str(path) for path in PYTHON if text(path).strip() and "__future__.annotations" not in set(imported(ast.parse(text(path))))]
+    found = [str(path) for path in PYTHON if text(path).strip() and "__future__.annotations" not in set(imported(parsed(path)))]
     assert not found, "\n".join(found)
 
 
@@ -135,7 +170,7 @@ def test_no_function_needs_scrolling() -> None:
     found = [
         f"{path}:{node.lineno}: {node.name} has {length} lines"
         for path in PYTHON
-        for node in ast.walk(ast.parse(text(path)))
+        for node in ast.walk(parsed(path))
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
         and (length := (node.end_lineno or node.lineno) - node.lineno + 1) > LONGEST_FUNCTION
     ]

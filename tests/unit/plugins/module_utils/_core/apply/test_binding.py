@@ -212,7 +212,9 @@ def test_once_the_kernel_is_done_absent_counts_the_card_as_ours_and_the_native_d
     with pytest.raises(HostError) as caught:
         device_claim(hanging, devices=GPU, timeout=5, state="present" if before == "native" else "absent")
     # The user of the device has ended, and the kernel completes the unbind.
-    os.kill(left_behind(caught), signal.SIGKILL)
+    process = left_behind(caught)
+    os.kill(process, signal.SIGKILL)
+    assert Host.wait_until(lambda: not Host.start_time(process), seconds=10)
     tree.place(f"/sys/bus/pci/devices/{GPU}/driver").unlink()
     result = claim(tree, devices=GPU, state="absent")
     assert (result["changed"], state(tree)[GPU]) == (True, ("nouveau", None))
