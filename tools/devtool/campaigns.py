@@ -4,18 +4,18 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from devtool import interpreters
 from devtool.check import Check, Result, run
 from devtool.checkout import Checkout
 from devtool.console import duration, say
 from devtool.errors import DevtoolError
-from devtool.phases import managed_hosts, molecule_check, scenarios
+from devtool.phases import managed_host, molecule_check, sanity_check, scenarios
 from devtool.process import capture
 from devtool.workbench import Workbench
 
@@ -84,8 +84,9 @@ def campaigns(bench: Workbench) -> dict[str, Check]:
         "remedies": bench.check("every remedy, tried on its host", "tests/forecast/run", "--remedies", seconds=7200, counts=True),
         "forecast mistakes": bench.check("broken forecasts are noticed", "tests/forecast/run", "--mutations", seconds=3600, counts=True),
     }
-    # The oldest one is a part of `make test`.
-    found |= {check.name: check for check in itertools.islice(managed_hosts(bench), 1, None)}
+    # `make test` asks the oldest Python of managed hosts, and of these tests the controller's.
+    found["sanity"] = sanity_check(bench, bench.copied("sanity-all"))
+    found |= {check.name: check for check in (managed_host(bench, one) for one in interpreters.targets()[1:])}
     return found | {f"scenario {name}": molecule_check(bench, name) for name in scenarios(bench.checkout)}
 
 

@@ -4,10 +4,10 @@
 
 from __future__ import annotations
 
-import itertools
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from devtool import interpreters
 from devtool.ansible_test import ansible_test_variables
@@ -16,6 +16,7 @@ from devtool.checkout import COLLECTION, Checkout
 from devtool.console import say
 from devtool.environment import provide
 from devtool.errors import DevtoolError
+from devtool.interpreters import Interpreter
 from devtool.process import capture
 from devtool.variables import variables
 from devtool.workbench import Workbench, chosen
@@ -70,26 +71,28 @@ def _types(bench: Workbench) -> Iterator[Check]:
 
 def unit(bench: Workbench) -> Iterator[Check]:
     asked = chosen("TESTS")
-    # One test file alone is quicker in one process.
-    both = () if asked else BOTH_CORES
     python = bench.main.program("python")
     name = f"unit tests, Python {interpreters.controller().name}"
-    yield bench.check(name, python, "-m", "pytest", *QUIET, *both, *(asked or ["tests/unit"]), counts=True)
-    if not asked:
-        yield from itertools.islice(managed_hosts(bench), 1)
+    if asked:
+        # One test file alone is quicker in one process.
+        yield bench.check(name, python, "-m", "pytest", *QUIET, *asked, counts=True)
+        return
+    # What runs on a managed host is tested once, on the Python that has least of what it may not use.
+    oldest = interpreters.targets()[0]
+    apart = oldest.minor < interpreters.controller().minor
+    ignored = [f"--ignore={folder}" for folder in TARGET_TESTS] if apart else []
+    yield bench.check(name, python, "-m", "pytest", *QUIET, *BOTH_CORES, *ignored, "tests/unit", counts=True)
+    if apart:
+        yield managed_host(bench, oldest)
 
 
-def managed_hosts(bench: Workbench) -> Iterator[Check]:
-    """The unit tests of what runs on a managed host, on each Python of one that is here besides the controller's, oldest first."""
-    library = _target_library(bench)
-    for interpreter in interpreters.targets():
-        if interpreter.minor == interpreters.controller().minor:
-            continue
-        environment = provide(bench.checkout, "target", interpreter)
-        inherited = variables(bench.checkout, environment)
-        env = inherited | {"PYTHONPATH": f"{bench.checkout.tree}:{library}"}
-        argv = (environment.program("python"), "-m", "pytest", *QUIET, *BOTH_CORES, *TARGET_TESTS)
-        yield Check(f"managed host's unit tests, Python {interpreter.name}", argv, bench.checkout.root, env, counts=True)
+def managed_host(bench: Workbench, interpreter: Interpreter) -> Check:
+    """The unit tests of what runs on a managed host, on a Python that it may have."""
+    environment = provide(bench.checkout, "target", interpreter)
+    inherited = variables(bench.checkout, environment)
+    env = inherited | {"PYTHONPATH": f"{bench.checkout.tree}:{_target_library(bench)}"}
+    argv = (environment.program("python"), "-m", "pytest", *QUIET, *BOTH_CORES, *TARGET_TESTS)
+    return Check(f"managed host's unit tests, Python {interpreter.name}", argv, bench.checkout.root, env, counts=True)
 
 
 def _target_library(bench: Workbench) -> str:
@@ -106,10 +109,18 @@ def _target_library(bench: Workbench) -> str:
 
 
 def sanity(bench: Workbench) -> Iterator[Check]:
+    """Every test on the controller's Python, and on the oldest one of managed hosts those that run on each."""
     copy = bench.copied("sanity")
+    yield sanity_check(bench, copy, "--python", interpreters.controller().name)
+    oldest = interpreters.targets()[0]
+    if not chosen("TESTS") and oldest.minor < interpreters.controller().minor:
+        yield sanity_check(bench, copy, "--python", oldest.name, "--test", "compile", "--test", "import")
+
+
+def sanity_check(bench: Workbench, copy: Path, *words: str) -> Check:
     env = ansible_test_variables(bench.checkout, bench.main)
-    argv = (bench.main.program("ansible-test"), "sanity", "--local", "--color", "no", *chosen("TESTS"))
-    yield Check("ansible-test sanity", argv, copy, env, seconds=3600, downloads=True)
+    argv = (bench.main.program("ansible-test"), "sanity", "--local", "--color", "no", *words, *chosen("TESTS"))
+    return Check(" ".join(("ansible-test sanity", *words)), argv, copy, env, seconds=3600, downloads=True)
 
 
 def documentation(bench: Workbench) -> Iterator[Check]:
