@@ -43,11 +43,11 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.equiv
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.influences import Reach, Unclear
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.jobs import list_jobs, refusals_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.no_driver import why_none
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.outcomes import Before, Outcomes, unless_same
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.outcomes import Before, Outcomes, unless_failed, unless_same
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.possible_loads import PossibleLoads
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import LoadRequest, Modprobe
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.registration import Registrar
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.runtime import jobs_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.runtime import jobs_of, may_fail
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.stage_events import StageEvents, depend_on_driver, stage_events
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import ANOTHER
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import UNBIND
@@ -284,9 +284,13 @@ class _Simulation:
         those = {address: device for address, device in self._by_address.items() if device.is_virtual == is_virtual}
         assigned = jobs_of(self._boot.later, modprobe, those)
         if assigned:
+            before = self._now()
             self._events = StageEvents(self._boot, root, modprobe, self._by_address)
             self._run_step(root, RUNTIME, assigned, dict(self._unbind_events(root, modprobe, those)), devices)
             self._events = None
+            for address in self._boot.later.driverctl.keys() & those.keys() & self._outcomes.keys():
+                found = may_fail(self._boot.later, modprobe, address)
+                self._outcomes[address] = unless_failed(before, address, self._outcomes[address], found)
 
     def _unbind_events(self, root: Stage, modprobe: Modprobe, those: t.Mapping[str, Device]) -> t.Iterator[tuple[str, tuple[Effect, ...]]]:
         """The "unbind" events of devices that driverctl may unbind: a rule that is not limited to "add" writes its override again.

@@ -13,6 +13,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.influ
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Assigned, Reason
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,6 +46,12 @@ class Before:
     def lacks_driver_of(self, outcomes: Outcomes) -> bool:
         """Whether a module had to be loaded since then for one of these outcomes."""
         return any(state.driver is not None and state.driver not in self.drivers for state in outcomes.states)
+
+
+def unless_failed(before: Before, address: str, outcomes: Outcomes, influences: t.Iterable[Influence]) -> Outcomes:
+    """What driverctl leaves where the command that is to load the driver may fail: then the device keeps the driver that it had."""
+    owners = tuple(dict.fromkeys(state.driver for state in before.states.get(address, ())))
+    return outcomes.also(*(Unclear(str(one), owners) for one in influences))
 
 
 def unless_same(outcomes: Outcomes, taken: Assigned) -> t.Iterator[Unclear]:

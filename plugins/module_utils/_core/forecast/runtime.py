@@ -16,8 +16,16 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.effects import Effect
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import Modprobe
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
 
 NO_DRIVER = "none"
+
+
+def may_fail(later: Later, modprobe: Modprobe, address: str) -> tuple[Influence, ...]:
+    """Commands of `install` lines whose exit status decides whether driverctl goes on."""
+    assigned = later.driverctl[address].driver
+    requests = () if assigned in ("", NO_DRIVER) else modprobe.ask(assigned, False, None)
+    return tuple(one for request in requests if not request.failed for one in request.influences)
 
 
 def jobs_of(later: Later, modprobe: Modprobe, devices: t.Mapping[str, Device]) -> list[Job]:

@@ -8,12 +8,13 @@ import typing as t
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Assigned, Later
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import INITRAMFS, Assigned, Later
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.effects import NewId, ProbeNow, SetOverride, Unbind
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.forecast import forecast
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import LoadRequest, Modprobe
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.runtime import jobs_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import PciId
-from ansible_collections.vfio.variants.tests.unit.boots import boot, device
+from ansible_collections.vfio.variants.tests.unit.boots import boot, device, stage
 
 CARD = device()
 FILE = "/etc/driverctl.d/pci-0000:01:00.0"
@@ -72,3 +73,24 @@ def test_a_driver_that_its_file_names_is_named() -> None:
     later = Later(driverctl={CARD.address: Assigned("vfio-pci", FILE)})
     (job,) = jobs_of(later, Modprobe(whole, whole.stages[0], frozenset()), {CARD.address: CARD})
     assert [str(one.because) for one in job.effects if isinstance(one, ProbeNow)] == [f"{FILE}: driverctl binds {CARD.address} to vfio-pci"]
+
+
+COLDPLUG = {"/usr/lib/udev/rules.d/80-drivers.rules": 'ACTION=="add", ENV{MODALIAS}=="?*", RUN{builtin}+="kmod load"\n'}
+
+
+@pytest.mark.parametrize(
+    ("install", "keeps"),
+    [
+        ("/usr/local/sbin/prepare", True),
+        ("/sbin/modprobe vfio-pci; /sbin/modprobe --ignore-install vfio_pci", True),
+        ("/bin/sh -c 'echo 0000:02:00.0 >/sys/bus/pci/drivers/nouveau/unbind'", True),
+        ("/bin/false", True),
+        ("/bin/true", False),
+    ],
+)
+def test_where_the_command_that_loads_the_driver_may_fail_the_device_may_keep_the_one_that_it_had(install: str, keeps: bool) -> None:
+    first = stage(INITRAMFS, rules=COLDPLUG)
+    second = stage(rules=COLDPLUG, modprobe=f"install vfio_pci {install}\n")
+    later = Later(driverctl={CARD.address: Assigned("vfio-pci", FILE)})
+    winner = forecast((CARD,), boot(first, second, later=later))[CARD.address]
+    assert ("nouveau" in winner.outcomes) is keeps
