@@ -36,6 +36,8 @@ DIRECTORIES = ("/etc/udev/rules.d", "/run/udev/rules.d", "/usr/local/lib/udev/ru
 SUFFIX = ".rules"
 LARGEST = 4 << 20
 """Bytes of all files of rules together: distributions have a third of that."""
+LARGEST_PARSED = 1 << 20
+"""Bytes of those that are parsed, of which three hundred times as much is made."""
 # Words of keys that bring in properties whose names do not stand in the rule.
 _BRINGS_ANY = (b"{program}", b"{file}", b"{db}", b"{parent}")
 _TAG = "TAG"
@@ -79,10 +81,15 @@ class Rules:
         contents = dict(together.contents(tree, chosen_files(tree, directories), LARGEST))
         taken: dict[str, list[Rule]] = {}
         problems: list[Problem] = []
-        words = tuple(mentioning)
+        words, left = tuple(mentioning), LARGEST_PARSED
         while True:
             more = [path for path, content in contents.items() if path not in taken and any(word in content for word in words)]
             for path in more:
+                taken[path] = []
+                left -= len(contents[path])
+                if left < 0:
+                    tree.leave_out(path, f"the rules that can matter have more than {LARGEST_PARSED >> 10} KiB with it")
+                    continue
                 parsed = parse_file(contents[path].decode("utf-8", "surrogateescape"), tree.shown(path), version)
                 taken[path] = list(parsed.rules)
                 problems += parsed.problems

@@ -85,3 +85,14 @@ def test_an_image_with_too_much_of_a_kind_is_refused_by_the_name_of_both(tmp_pat
     view = ImageView(Image.read(Tree(tmp_path).file(IMAGE, held).host(), IMAGE, DEBIAN_13))
     with pytest.raises(HostError, match=f"^{re.escape(IMAGE)}:{re.escape(kind.folder)}/\\d\\.{kind.ending} cannot be read: "):
         kind.read(view)
+
+
+def test_rules_that_can_matter_have_a_limit_of_their_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rules, "LARGEST_PARSED", LIMIT)
+    found = {"0": 'KERNEL=="x", NAME="y"\n' * 300, "1": 'RUN+="/a"\n' * 50, "2": 'RUN+="/b"\n' * 80}
+    tree = laid_out(tmp_path, {f"/etc/udev/rules.d/{name}.rules": text for name, text in found.items()})
+    with pytest.raises(HostError, match=r"^/etc/udev/rules\.d/2\.rules cannot be read: the rules that can matter have more than "):
+        Rules.read(tree.host(), (b"RUN",))
+    tolerant = TolerantHost(tree.host())
+    assert {rule.path for rule in Rules.read(tolerant, (b"RUN",)).rules} == {"/etc/udev/rules.d/1.rules"}
+    assert list(tolerant.unread) == ["/etc/udev/rules.d/2.rules"]
