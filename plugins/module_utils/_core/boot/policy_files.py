@@ -12,6 +12,7 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot import masks
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import ROOT, Listed
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.masks import NO_MASKS, Masks
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.together import lines_of_lists
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import MODULES, PENDING
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import DIRECTORIES
@@ -180,7 +181,7 @@ def _strays(host: Host) -> t.Iterator[PolicyFile]:
 def _generator_lists(host: Host) -> t.Iterator[Listed]:
     """initramfs-tools' modules, one per line, with options; dracut's add_drivers and force_drivers."""
     if host.is_file(INITRAMFS_MODULES):
-        for number, line in enumerate(host.read_text(INITRAMFS_MODULES).splitlines(), 1):
+        for _path, number, line in lines_of_lists(host, (INITRAMFS_MODULES,)):
             words = line.split("#", 1)[0].split()
             if words:
                 yield Listed(words[0], f"{INITRAMFS_MODULES}:{number}")

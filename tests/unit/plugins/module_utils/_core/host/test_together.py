@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host import together
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.together import contents
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.together import contents, lines_of_lists
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.tolerant_host import TolerantHost
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image import Image
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image_view import ImageView
@@ -96,3 +97,11 @@ def test_rules_that_can_matter_have_a_limit_of_their_own(tmp_path: Path, monkeyp
     tolerant = TolerantHost(tree.host())
     assert {rule.path for rule in Rules.read(tolerant, (b"RUN",)).rules} == {"/etc/udev/rules.d/1.rules"}
     assert list(tolerant.unread) == ["/etc/udev/rules.d/2.rules"]
+
+
+def test_lists_of_modules_have_one_limit_and_keep_their_lines_numbers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(together, "LARGEST_LISTS", LIMIT)
+    tree = Tree(tmp_path).file("/a", "one\n\ntwo").file("/b", "x\n" * 500).directory("/c")
+    assert list(lines_of_lists(tree.host(), ("/a", "/c", "/nothing"))) == [("/a", 1, "one"), ("/a", 2, ""), ("/a", 3, "two")]
+    with pytest.raises(HostError, match=r"^/b cannot be read: the files of its kind have more than "):
+        list(lines_of_lists(tree.host(), ("/a", "/b")))
