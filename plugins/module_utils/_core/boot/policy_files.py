@@ -12,6 +12,7 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot import masks
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import ROOT, Listed
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.masks import NO_MASKS, Masks
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.together import lines_of_lists
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import MODULES, PENDING
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import DIRECTORIES
@@ -37,7 +38,7 @@ LOOK_ALIKE: t.Mapping[str, tuple[str, ...]] = {
 """Names that are taken for those of directories that are read."""
 NEIGHBOURS = ("modules", "modulefiles")
 """Of other programs."""
-MOST_FILES, LARGEST_FILE = 1000, 1 << 20
+MOST_FILES, LARGEST_FILE, LARGEST_TOGETHER = 1000, 1 << 20, 2 << 20
 OTHER_GENERATORS: t.Mapping[str, str] = {"mkinitcpio": "mkinitcpio -P", "booster": "/usr/lib/booster/regenerate_images"}
 """By program, what their packages' hooks run after an update."""
 DRACUT = ("/etc/dracut.conf", "/etc/dracut.conf.d")
@@ -142,11 +143,15 @@ def read_policy_files(host: Host, boots: t.Sequence[Boot], kernels: t.Sequence[K
 
 
 def _modprobe_files(host: Host) -> t.Iterator[PolicyFile]:
+    left = LARGEST_TOGETHER
     for directory in DIRECTORIES:
         for name in sorted(host.names(directory)):
             path = f"{directory}/{name}"
             if not host.is_dir(path):
-                yield PolicyFile(path, host.read_text(path) if host.is_file(path) else None)
+                content = host.read_text(path) if host.is_file(path) else None
+                left -= len(content or "")
+                if left >= 0:
+                    yield PolicyFile(path, content)
 
 
 def _files_of(host: Host, directories: t.Sequence[str]) -> t.Iterator[PolicyFile]:
@@ -155,10 +160,12 @@ def _files_of(host: Host, directories: t.Sequence[str]) -> t.Iterator[PolicyFile
 
 
 def _files(host: Host, paths: t.Iterable[str]) -> t.Iterator[PolicyFile]:
-    """Regular files of a size that a person writes."""
+    """Regular files of a size that a person writes, alone and together."""
+    left = LARGEST_TOGETHER
     for path in paths:
         status = host.stat(path) if host.is_file(path) else None
-        if status is not None and status.st_size <= LARGEST_FILE:
+        if status is not None and status.st_size <= min(LARGEST_FILE, left):
+            left -= status.st_size
             yield PolicyFile(path, host.read_text(path))
 
 
@@ -174,7 +181,7 @@ def _strays(host: Host) -> t.Iterator[PolicyFile]:
 def _generator_lists(host: Host) -> t.Iterator[Listed]:
     """initramfs-tools' modules, one per line, with options; dracut's add_drivers and force_drivers."""
     if host.is_file(INITRAMFS_MODULES):
-        for number, line in enumerate(host.read_text(INITRAMFS_MODULES).splitlines(), 1):
+        for _path, number, line in lines_of_lists(host, (INITRAMFS_MODULES,)):
             words = line.split("#", 1)[0].split()
             if words:
                 yield Listed(words[0], f"{INITRAMFS_MODULES}:{number}")

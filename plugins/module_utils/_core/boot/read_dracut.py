@@ -11,6 +11,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot import read_systemd
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Coldplug, Flow, Listed, LoadList
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.together import lines_of_lists
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import SourceLine, blacklisting
@@ -87,9 +88,7 @@ def _arguments(tree: FileTree, cmdline: Cmdline, source: str) -> tuple[Argument,
     files = [f"{CMDLINE_FOLDER}/{name}" for name in tree.names(CMDLINE_FOLDER) if name.endswith(".conf")] + [CMDLINE_FILE]
     own = [
         (word, f"{tree.shown(path)}:{number}")
-        for path in files
-        if tree.is_file(path)
-        for number, line in enumerate(tree.read_text(path).split("\n"), 1)
+        for path, number, line in lines_of_lists(tree, files)
         for word in Cmdline.parse(line).arguments
     ]
     return (*own, *((word, source) for word in cmdline.arguments))

@@ -11,6 +11,7 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Coldplug, Flow, Listed, LoadList
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.together import lines_of_lists
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import SourceLine, blacklisting
 
@@ -61,8 +62,7 @@ def _order(tree: FileTree, folder: str) -> tuple[str, ...]:
 
 def _listed(tree: FileTree) -> t.Iterator[Listed]:
     """As load_modules() in scripts/functions: `modprobe` with the words of each line, and MODPROBE_OPTIONS=-qb."""
-    text = tree.read_text(MODULES) if tree.is_file(MODULES) else ""
-    for number, line in enumerate(text.split("\n"), 1):
+    for _path, number, line in lines_of_lists(tree, (MODULES,)):
         words = line.split()
         if words and not words[0].startswith("#"):
             yield Listed(normalize_module_name(words[0]), f"{tree.shown(MODULES)}:{number}", " ".join(words[1:]), words[0])
@@ -73,9 +73,7 @@ def _blacklisted(tree: FileTree, cmdline: Cmdline, source: str) -> tuple[Directi
     files = [f"{CONFIGURATIONS}/{name}" for name in tree.names(CONFIGURATIONS)]
     assigned = [
         (match[1], SourceLine(tree.shown(path), number), line.strip())
-        for path in files
-        if tree.is_file(path)
-        for number, line in enumerate(tree.read_text(path).split("\n"), 1)
+        for path, number, line in lines_of_lists(tree, files)
         for match in ASSIGNED_BLACKLIST.finditer(line)
     ]
     on_cmdline = [(value, SourceLine(source, 0), cmdline.last("blacklist") or "") for value in cmdline.values("blacklist")]

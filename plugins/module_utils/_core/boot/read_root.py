@@ -10,6 +10,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot import read_systemd, rule_programs
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import ROOT, Coldplug, Listed, LoadList, Stage, Step
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.together import lines_of_lists
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import modprobe
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import Directive, ModprobeConfig, SourceLine
@@ -179,12 +180,11 @@ def _sysvinit_list(tree: FileTree) -> t.Iterator[Listed]:
     paths = list(chosen.values())
     if not any(_leads_to_etc_modules(tree, path) for path in paths):
         paths.append(ETC_MODULES)
-    for path in paths:
-        for number, line in enumerate(tree.read_text(path).split("\n") if tree.is_file(path) else (), 1):
-            words = line.split(None, 1)
-            if words and not re.match(r"#", line) and not words[0].startswith("#"):
-                options = words[1].strip() if len(words) > 1 else ""
-                yield Listed(normalize_module_name(words[0]), f"{tree.shown(path)}:{number}", options, words[0])
+    for path, number, line in lines_of_lists(tree, paths):
+        words = line.split(None, 1)
+        if words and not re.match(r"#", line) and not words[0].startswith("#"):
+            options = words[1].strip() if len(words) > 1 else ""
+            yield Listed(normalize_module_name(words[0]), f"{tree.shown(path)}:{number}", options, words[0])
 
 
 def _leads_to_etc_modules(tree: FileTree, path: str) -> bool:

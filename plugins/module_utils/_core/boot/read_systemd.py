@@ -9,6 +9,7 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Coldplug, Listed, LoadList, Reason
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.together import lines_of_lists
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import systemd_version
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import mask_of
@@ -101,18 +102,14 @@ def _from_files(tree: FileTree) -> t.Iterator[Listed]:
         for name in tree.names(folder):
             if name.endswith(".conf"):
                 chosen.setdefault(name, f"{folder}/{name}")
-    for name in sorted(chosen):
-        path = chosen[name]
-        if not tree.is_file(path):
-            continue
-        target = tree.link(path)
-        # Debian's modules.conf is a link to /etc/modules, which is the better known name.
-        said = path if target is None else posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
-        for number, line in enumerate(tree.read_text(path).split("\n"), 1):
-            module = line.strip()
-            # systemd takes the whole line as the name, so one with options is not a module.
-            if module and module[0] not in "#;" and not re.search(r"\s", module):
-                yield Listed(normalize_module_name(module), f"{tree.shown(said)}:{number}", written=module)
+    for path, number, line in lines_of_lists(tree, (chosen[name] for name in sorted(chosen))):
+        module = line.strip()
+        # systemd takes the whole line as the name, so one with options is not a module.
+        if module and module[0] not in "#;" and not re.search(r"\s", module):
+            target = tree.link(path)
+            # Debian's modules.conf is a link to /etc/modules, which is the better known name.
+            said = path if target is None else posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
+            yield Listed(normalize_module_name(module), f"{tree.shown(said)}:{number}", written=module)
 
 
 def _masked(tree: FileTree, cmdline: Cmdline, in_initrd: bool) -> frozenset[str]:

@@ -10,6 +10,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.stale_mod
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree import DkmsCommand, built_modules
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.undo import Rollback, Step, Undo, forget
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_file import is_same_file
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.module_check import StagedBuild
@@ -94,7 +95,7 @@ class PackageChange:
         return module_files(self._host, self._paths, self._plan.name, release, modules)
 
     def _is_one_of(self, path: str, others: t.Iterable[str]) -> bool:
-        return self._host.is_file(path) and any(self._host.read_large(path) == self._host.read_large(other) for other in others)
+        return self._host.is_file(path) and any(is_same_file(self._host, path, other) for other in others)
 
     def _set_aside(self, paths: t.Iterable[str], backup: str | None = None) -> None:
         """Move files to where DKMS does not find them."""

@@ -24,6 +24,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree impo
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf_module import ModuleInfo
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_file import is_same_file
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
@@ -202,7 +203,7 @@ def check_installation(
             raise HostError(
                 f"DKMS did not install module {name} for kernel {release}.", "Run the module again with -vvv to see the output of DKMS."
             )
-        if host.read_large(path) != host.read_large(built):
+        if not is_same_file(host, path, built):
             raise HostError(
                 f"Kernel {release} would load {path}, which is not the module {name} that DKMS built ({built}).",
                 "Another package has a module of that name. Remove it, or change depmod's search order in /etc/depmod.d.",

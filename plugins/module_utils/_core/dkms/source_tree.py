@@ -18,8 +18,8 @@ if t.TYPE_CHECKING:
 # Files of version control and caches are not part of a package.
 IGNORED_FOLDERS = frozenset((".git", ".hg", ".svn", "__pycache__"))
 
-LARGEST = 512 << 20
-"""Bytes of a package's sources: proprietary drivers, with their objects, have a fifth of that."""
+LARGEST = 192 << 20
+"""Bytes of a package's sources: proprietary drivers, with their objects, have half of that."""
 
 
 @dataclasses.dataclass(frozen=True)

@@ -20,7 +20,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.conf impo
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.source_tree import digest, read_files
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.shell_assignments import Assignments
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_file import FILE_NAME
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_file import FILE_NAME, is_same_file
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.command import Completed
@@ -164,7 +164,7 @@ def _read_active(host: Host, paths: DkmsPaths, version: Version | None, parts: t
         return Active(parts[0], parts[1], parts[2], {}, False)
     modules = installed_modules(host, paths, build.release, build.modules)
     sound = len(modules) == len(build.modules) and all(
-        host.is_file(path) and host.read_large(path) == host.read_large(build.modules[module]) for module, path in modules.items()
+        host.is_file(path) and is_same_file(host, path, build.modules[module]) for module, path in modules.items()
     )
     return Active(parts[0], parts[1], parts[2], modules, sound)
 

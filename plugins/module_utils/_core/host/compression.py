@@ -26,6 +26,8 @@ LARGEST_STREAM = 2 << 30
 """Bytes that a compressed stream may unpack to: an initramfs with every driver and all firmware has a quarter of that."""
 LARGEST_DICTIONARY = 160 << 20
 """Bytes of memory for a stream's dictionary."""
+LARGEST_PACKED = 64 << 20
+"""Bytes of a compressed module, which is in memory beside what it unpacks to."""
 TOO_LARGE = "it unpacks to more than {} MiB"
 LONGEST_MAGIC = 6
 COMMAND_TIMEOUT = 300
@@ -211,9 +213,14 @@ def unpacked(host: Host, file: t.BinaryIO, most: int = LARGEST_STREAM) -> t.Iter
 
 
 def unpacked_bytes(host: Host, data: bytes) -> bytes:
-    """The data, decompressed if it is compressed.  Raises as `unpacked()` does, also for more than `LARGEST_FILE` bytes."""
+    """The data, decompressed if it is compressed.
+
+    Raises as `unpacked()` does, also for more than `LARGEST_PACKED` bytes that unpack to more than `LARGEST_FILE`.
+    """
     if kind(data[:LONGEST_MAGIC]) is None:
         return data
+    if len(data) > LARGEST_PACKED:
+        raise CorruptFileError(f"it has more than {LARGEST_PACKED >> 20} MiB and is compressed")
     whole = io.BytesIO()
     with unpacked(host, io.BytesIO(data), LARGEST_FILE) as reader:
         while piece := reader.read(CHUNK):
@@ -235,7 +242,8 @@ def _unpack_by_command(host: Host, name: str, file: t.BinaryIO, directory: str, 
     if done.rc in TIMED_OUT:
         raise CorruptFileError(f"{name} did not unpack it within {COMMAND_TIMEOUT} s")
     if done.rc != 0:
-        last = done.stderr.strip().splitlines()[-1:] or [f"exit code {done.rc}"]
-        raise CorruptFileError(f"{name} cannot unpack it ({last[0].replace(packed, 'the stream')})")
+        last = (done.stderr.strip().splitlines() or [f"exit code {done.rc}"])[-1]
+        # zstd shows only the end of a long path.
+        raise CorruptFileError(f"{name} cannot unpack it ({last.rpartition('packed : ')[2].replace(packed, 'the stream')})")
     os.unlink(packed)
     return plain

@@ -36,3 +36,6 @@ class FileTree(t.Protocol):
         """At most the first ``most`` bytes of a regular file; None if it is not one, or cannot be read."""
 
     def text_or_none(self, path: str) -> str | None: ...
+
+    def leave_out(self, path: str, why: str) -> None:
+        """Raises HostError: the file exists and is not read.  A tree that goes on without such files notes it instead."""

@@ -130,6 +130,10 @@ class Host(Root):
         """How messages name a file: by its path on that machine."""
         return path
 
+    def leave_out(self, path: str, why: str) -> None:
+        """Raises HostError: the file exists and is not read."""
+        raise HostError(f"{path} cannot be read: {why}.")
+
     # -- reading
 
     def read_bytes(self, path: str, most: int = LARGEST_TEXT) -> bytes:

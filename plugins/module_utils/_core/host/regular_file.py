@@ -14,8 +14,8 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 
-LARGEST_TEXT = 16 << 20
-"""Bytes of a file of text: the longest of a distribution, dpkg's status, has half of that."""
+LARGEST_TEXT = 8 << 20
+"""Bytes of a file of text, of which thirty times as much can be made: the longest of a kernel, modules.alias, has a fifth of that."""
 LARGEST_FILE = 256 << 20
 """Bytes of any file that is read as a whole, and of a module once it is unpacked: ten times the largest stripped module."""
 PIECE = 1 << 16

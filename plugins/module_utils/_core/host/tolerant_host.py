@@ -39,6 +39,9 @@ class TolerantHost(Host):
     def of(cls, host: Host) -> TolerantHost:
         return host if isinstance(host, TolerantHost) else cls(host)
 
+    def leave_out(self, path: str, why: str) -> None:
+        self._note(path, why)
+
     def _note(self, path: str, why: str) -> None:
         self.unread.setdefault(path, why)
 

@@ -39,10 +39,17 @@ SCRIPT = b"#!"
 LARGEST_SCRIPT = 256 << 10
 LARGEST_KEPT = 8 << 20
 LONGEST_LINK = 4096
-LARGEST_KEPT_IN_ALL = 256 << 20
-"""Bytes of memory for all names and contents that are kept of an image; the largest images need a tenth."""
-COST_OF_NAME = 256
-"""Bytes that a name costs besides its own."""
+LARGEST_NAMES = 96 << 20
+"""Bytes of memory for all names, folders and links; an image with every driver and all firmware needs a fifth."""
+LARGEST_TEXTS = 16 << 20
+"""Bytes of all configuration and scripts that are kept of an image, of which many times their size is made; depmod's files are four MiB."""
+LARGEST_MODULES = 96 << 20
+"""Bytes of all modules that are compared with the host's."""
+COST_OF_NAME, COST_OF_FOLDER, COPIES = 400, 150, 3
+"""Bytes that a name and a folder cost besides their own, and how often a name is in memory, with its links resolved and for the cache."""
+NAMES, TEXTS, MODULES = "its names need", "its configuration has", "the modules that are compared have"
+WIDEST = 4
+"""Bytes of a character of a text that has any but ASCII."""
 MAX_LINKS = 40
 # dracut's squash modules put the whole tree into one of these.
 NESTED = ("squash-root.img", "squashfs-root.img", "erofs-root.img")
@@ -114,7 +121,9 @@ class _Tree:
         self.links: dict[str, str] = {}
         self.contents: dict[str, bytes] = {}
         self._fingerprint = fingerprint
-        self._left = LARGEST_KEPT_IN_ALL
+        self._folders: set[str] = set()
+        self._left = {NAMES: LARGEST_NAMES, TEXTS: LARGEST_TEXTS, MODULES: LARGEST_MODULES}
+        self._most = dict(self._left)
 
     def add_archive(self, reader: Reader) -> None:
         # Of a file's hard links, only the last one has the content.
@@ -122,14 +131,15 @@ class _Tree:
         for member in members(reader):
             if not member.name or member.name == ".":
                 continue
-            self._take(COST_OF_NAME + len(member.name))
+            self._take_name(member.name)
             self.names.add(member.name)
             # What comes later replaces what is there.
             self.links.pop(member.name, None)
             self.contents.pop(member.name, None)
             if member.is_link:
-                target = self._content(reader, min(member.size, LONGEST_LINK)).rstrip(b"\0")
-                self.links[member.name] = target.decode("utf-8", "surrogateescape")
+                target = self._content(reader, min(member.size, LONGEST_LINK), NAMES).rstrip(b"\0").decode("utf-8", "surrogateescape")
+                self._take(NAMES, COST_OF_NAME + COPIES * _memory(target))
+                self.links[member.name] = target
             elif member.is_file:
                 self._add_file(reader, member, waiting)
 
@@ -141,7 +151,8 @@ class _Tree:
             return
         kept += waiting.pop(member.inode, []) if member.links > 1 else []
         if kept:
-            content = self._content(reader, member.size)
+            is_module = module_name(member.name) in self._fingerprint
+            content = self._content(reader, member.size, MODULES if is_module else TEXTS)
             self.contents.update((name, content) for name in kept)
 
     def _is_kept(self, member: Member) -> bool:
@@ -153,13 +164,22 @@ class _Tree:
     def _is_script(reader: Reader, member: Member) -> bool:
         return 0 < member.size <= LARGEST_SCRIPT and reader.peek(len(SCRIPT)) == SCRIPT
 
-    def _take(self, size: int) -> None:
-        self._left -= size
-        if self._left < 0:
-            raise CorruptFileError(f"its names and configuration have more than {LARGEST_KEPT_IN_ALL >> 20} MiB")
+    def _take(self, what: str, size: int) -> None:
+        self._left[what] -= size
+        if self._left[what] < 0:
+            raise CorruptFileError(f"{what} more than {self._most[what] >> 20} MiB")
 
-    def _content(self, reader: Reader, size: int) -> bytes:
-        self._take(size)
+    def _take_name(self, name: str) -> None:
+        self._take(NAMES, COST_OF_NAME + COPIES * _memory(name))
+        folder = name.rpartition("/")[0]
+        # A deep path names as many folders, each by its own path; an archive need not have entries for them.
+        while folder and folder not in self._folders:
+            self._take(NAMES, COST_OF_FOLDER + COPIES * _memory(folder))
+            self._folders.add(folder)
+            folder = folder.rpartition("/")[0]
+
+    def _content(self, reader: Reader, size: int, what: str) -> bytes:
+        self._take(what, size)
         content = reader.read(size)
         if len(content) < size:
             raise CorruptFileError("it ends in the middle of a file")
@@ -179,6 +199,10 @@ class _Tree:
             modules=modules,
             fingerprints={name: Fingerprint.of(host, content, modules[name]) for name, content in chosen.items()},
         )
+
+
+def _memory(text: str) -> int:
+    return len(text) * (1 if text.isascii() else WIDEST)
 
 
 class Kept(t.NamedTuple):

@@ -78,6 +78,9 @@ class ImageView:
     def read_text(self, path: str) -> str:
         return self.read_bytes(path).decode("utf-8", "surrogateescape")
 
+    def leave_out(self, path: str, why: str) -> None:
+        raise HostError(f"{self.shown(path)} cannot be read: {why}.")
+
     def head(self, path: str, most: int) -> bytes | None:
         content = self.image.texts.get(self._place(path))
         return None if content is None else content[:most]

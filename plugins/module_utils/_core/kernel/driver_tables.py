@@ -20,6 +20,8 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver imp
 POINTER = 8
 MOST_TABLES, MOST_ENTRIES = 1024, 4096
 """Tables of a module's file, and devices in one: ten times what the largest driver has."""
+MOST_DEVICES = 1 << 16
+"""Devices of all drivers of a module: each is an object, and many drivers can refer to one table."""
 # MODULE_DEVICE_TABLE() before Linux 6.14; since 6.14; and since 6.16, with the module's name.
 TABLE_SYMBOL = re.compile(r"__mod_(?:pci__\w+_device_table|device_table__(?:kmod_\w+?__)?pci__\w+)")
 # Bytes of struct pci_device_id with `override_only` (Linux 5.15 and later, and RHEL 9) and without it.
@@ -55,8 +57,12 @@ def read_tables(elf: Elf, aliases: t.Iterable[str]) -> Tables:
     announced = frozenset(_plain(entry) for alias in aliases for entry in (PciId.from_alias(alias),) if entry is not None)
     if not announced:
         return Tables()
-    exported = {place for name, place, _size in elf.symbols("__mod_") if TABLE_SYMBOL.fullmatch(name)}
-    tables = {place: entries for place in exported for entries in (_entries(elf, place, announced),) if entries is not None}
+    tables: dict[Place, tuple[PciId, ...]] = {}
+    left = _Left(MOST_DEVICES)
+    for place in _exported(elf):
+        found = _entries(elf, place, announced)
+        if found is not None:
+            tables[place] = left.take(found)
     drivers: list[PciDriver] = []
     synchronous: set[str] = set()
     for index, section in enumerate(elf.sections):
@@ -64,12 +70,37 @@ def read_tables(elf: Elf, aliases: t.Iterable[str]) -> Tables:
             continue
         for offset, name, entries in _candidates(elf, index, tables, announced):
             kind = _probe_type(elf, Place(index, offset))
-            drivers.append(PciDriver(name, entries, kind == PREFER_ASYNCHRONOUS))
+            drivers.append(PciDriver(name, left.take(entries), kind == PREFER_ASYNCHRONOUS))
             if kind == FORCE_SYNCHRONOUS:
                 synchronous.add(name)
     wanted = {_plain(entry) for driver in drivers for entry in driver.ids}
     complete = announced <= wanted or bool(drivers and tables) or not any(map(REGISTERS.fullmatch, elf.undefined()))
     return Tables(tuple(drivers), frozenset(synchronous), complete)
+
+
+class _Left:
+    """How many devices may still be kept."""
+
+    def __init__(self, most: int) -> None:
+        self._left = most
+
+    def take(self, entries: tuple[PciId, ...]) -> tuple[PciId, ...]:
+        """The entries.  Raises NotElfError if they are too many."""
+        self._left -= len(entries) + 1
+        if self._left < 0:
+            raise NotElfError(f"its drivers have more than {MOST_DEVICES} devices")
+        return entries
+
+
+def _exported(elf: Elf) -> frozenset[Place]:
+    """The tables that have a symbol."""
+    found: set[Place] = set()
+    for name, place, _size in elf.symbols("__mod_"):
+        if TABLE_SYMBOL.fullmatch(name):
+            found.add(place)
+        if len(found) > MOST_TABLES:
+            raise NotElfError(f"it has more than {MOST_TABLES} tables of devices")
+    return frozenset(found)
 
 
 def _candidates(

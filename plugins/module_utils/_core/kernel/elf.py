@@ -24,6 +24,16 @@ LONGEST_NAME = 4096
 """Bytes of a section's or symbol's name: eight times the kernel's KSYM_NAME_LEN."""
 MOST_ROWS = 1 << 20
 """Symbols of a file, or relocations of a section: the largest drivers have a fifth of that."""
+MOST_POINTERS = 1 << 18
+"""Pointers of a section of data, and places of symbols that are kept: both are in memory as objects, which take many times their size."""
+MOST_FOUND = 1 << 14
+"""Names that contain a text: `__mod_` is in one for each table of devices."""
+LONGEST_CONTENT = 1 << 20
+"""Bytes of a section that is read as a whole: .modinfo of a driver with a thousand aliases has a tenth of that."""
+MOST_NAMED = 256 << 10
+"""Bytes of a section whose pointers are named: six thousand parameters of a module."""
+SECTION_NAMES = 16 << 20
+"""Bytes of all sections' names."""
 MAPPING = (".L", "L0", "$")
 """How the names begin that kallsyms passes over (is_mapping_symbol() in include/linux/module_symbol.h)."""
 
@@ -81,7 +91,12 @@ class Elf:
         if table + size * count > len(data) or (count and size < header.size):
             raise NotElfError("its section table is incomplete")
         headers = [header.unpack_from(data, table + size * index) for index in range(count)]
-        names = headers[names_index][4]
+        names, left = headers[names_index][4], SECTION_NAMES
+        for row in headers:
+            # Before any is made: each may be the whole of a long name's end.
+            left -= max(data.find(b"\0", names + row[0], names + row[0] + LONGEST_NAME) - names - row[0], 0)
+        if left < 0:
+            raise NotElfError(f"its sections' names have more than {SECTION_NAMES >> 20} MiB")
         sections = tuple(
             Section(_string(data, names + name), kind, flags, start, length, link, info)
             for name, kind, flags, _address, start, length, link, info in headers
@@ -98,9 +113,11 @@ class Elf:
         """The index of the first section of that name."""
         return next((index for index, section in enumerate(self.sections) if section.name == name), None)
 
-    def content(self, name: str) -> bytes | None:
-        """The content of the section of that name; None if there is none."""
+    def content(self, name: str, most: int = LONGEST_CONTENT) -> bytes | None:
+        """The content of the section of that name; None if there is none.  Raises NotElfError for more than ``most`` bytes."""
         index = self.index(name)
+        if index is not None and self.sections[index].size > most:
+            raise NotElfError(f"its section {name} has more than {most >> 10} KiB")
         return None if index is None else self.section_content(index)
 
     def section_content(self, index: int) -> bytes:
@@ -129,30 +146,26 @@ class Elf:
 
     def symbols(self, part: str) -> t.Iterator[tuple[str, Place, int]]:
         """Name, place and size of the defined symbols whose names contain ``part``."""
-        for table in self.sections:
-            if table.name != ".symtab":
-                continue
-            names = self.section_content(table.link)
-            wanted = dict(_names_with(names, part.encode()))
-            if not wanted:
-                return
-            symbol = struct.Struct(self._symbol)
-            for row in self._rows(table, symbol):
-                if row[0] in wanted:
-                    name, section, value, size = self._fields(row)
-                    if UNDEFINED < section < RESERVED:
-                        yield wanted[name], Place(section, value), size
+        table = self._symbol_table
+        wanted = {} if table is None else dict(self._names_with(self._section(table.link), part.encode()))
+        if table is None or not wanted:
+            return
+        for row in self._rows(table, struct.Struct(self._symbol)):
+            if row[0] in wanted:
+                name, section, value, size = self._fields(row)
+                if UNDEFINED < section < RESERVED:
+                    yield wanted[name], Place(section, value), size
 
     def undefined(self) -> t.Iterator[str]:
         """The names of undefined symbols, which the kernel or other modules provide."""
-        for table in self.sections:
-            if table.name == ".symtab":
-                names = self._section(table.link).start
-                symbol = struct.Struct(self._symbol)
-                for row in self._rows(table, symbol):
-                    name, section, _value, _size = self._fields(row)
-                    if name and section == UNDEFINED:
-                        yield _string(self.data, names + name)
+        table = self._symbol_table
+        if table is None:
+            return
+        names = self._section(table.link).start
+        for row in self._rows(table, struct.Struct(self._symbol)):
+            name, section, _value, _size = self._fields(row)
+            if name and section == UNDEFINED:
+                yield _string(self.data, names + name)
 
     def pointers(self, section: int) -> dict[int, Place]:
         """The targets of the pointers in a section, by their offset in it.  For 64-bit files of known machines only."""
@@ -160,12 +173,17 @@ class Elf:
         for table, offset, symbol, addend in self._addresses(section):
             place = self._symbol_place(table, symbol)
             if place is not None:
+                if len(found) >= MOST_POINTERS:
+                    raise NotElfError(f"{self._section(section).name} has more than {MOST_POINTERS} pointers")
                 found[offset] = Place(place.section, place.offset + addend)
         return found
 
     def pointer_names(self, section: int) -> dict[int, str]:
         """The names of the symbols that the pointers in a section refer to, by offset: also those that others define."""
-        return {offset: self._symbol_name(table, symbol) for table, offset, symbol, _addend in self._addresses(section)}
+        if self._section(section).size > MOST_NAMED:
+            raise NotElfError(f"{self._section(section).name} has more than {MOST_NAMED >> 10} KiB")
+        size = self._section(section).size
+        return {offset: self._symbol_name(table, symbol) for table, offset, symbol, _addend in self._addresses(section) if offset < size}
 
     def _symbol_name(self, table: int, number: int) -> str:
         try:
@@ -180,9 +198,7 @@ class Elf:
         if wanted is None or not self.wide:
             return
         relocation = struct.Struct(f"{self.order}QQq")
-        for table in self.sections:
-            if table.kind != RELA or table.info != section:
-                continue
+        for table in self._relocations.get(section, ()):
             for offset, info, addend in self._rows(table, relocation):
                 if info & 0xFFFFFFFF == wanted:
                     yield table.link, offset, info >> 32, addend
@@ -192,24 +208,58 @@ class Elf:
 
         (find_kallsyms_symbol() in kernel/module/kallsyms.c)  None if there is no such symbol.
         """
+        table = self._symbol_table
+        if table is None:
+            return None
+        strings = self._section(table.link)
+        # Names may share their ends in the table of strings.
+        called = set(self._occurrences(strings, name.encode() + b"\0"))
+        symbol = struct.Struct(self._symbol)
+        wanted = next((self._place_of(row) for row in self._rows(table, symbol) if row[0] in called), None)
+        same = (row for row in self._rows(table, symbol) if row[0] and wanted is not None and self._place_of(row) == wanted)
+        texts = (_string(self.data, strings.start + row[0]) for row in same)
+        return next((text for text in texts if not text.startswith(MAPPING)), None)
+
+    @functools.cached_property
+    def _symbol_table(self) -> Section | None:
+        """The kernel refuses a module with more than one (elf_validity_cache_index_sym() in kernel/module/main.c)."""
+        return next((section for section in self.sections if section.name == ".symtab"), None)
+
+    @functools.cached_property
+    def _relocations(self) -> t.Mapping[int, t.Sequence[Section]]:
+        """The tables of relocations of each section."""
+        found: dict[int, list[Section]] = {}
         for table in self.sections:
-            if table.name == ".symtab":
-                names = self._section(table.link).start
-                rows = list(self._rows(table, struct.Struct(self._symbol)))
-                # Names may share their ends in the table of strings.
-                called = set(_occurrences(self.section_content(table.link), name.encode() + b"\0"))
-                wanted = next((self._place_of(row) for row in rows if row[0] in called), None)
-                same = (row for row in rows if row[0] and wanted is not None and self._place_of(row) == wanted)
-                texts = (_string(self.data, names + row[0]) for row in same)
-                return next((text for text in texts if not text.startswith(MAPPING)), None)
-        return None
+            if table.kind == RELA:
+                found.setdefault(table.info, []).append(table)
+        return found
+
+    def _names_with(self, strings: Section, part: bytes) -> t.Iterator[tuple[int, str]]:
+        """Each name in a string table that contains ``part``, with its offset."""
+        first, last = strings.start, strings.start + strings.size
+        for at in self._occurrences(strings, part):
+            start = self.data.rfind(b"\0", max(first, first + at - LONGEST_NAME), first + at) + 1 or first
+            end = self.data.find(b"\0", first + at, min(last, start + LONGEST_NAME))
+            if end >= 0:
+                yield start - first, self.data[start:end].decode("utf-8", "surrogateescape")
+
+    def _occurrences(self, strings: Section, part: bytes) -> t.Iterator[int]:
+        """Where a string table contains ``part``, relative to its start.  Raises NotElfError if that is everywhere."""
+        last = strings.start + strings.size
+        at = self.data.find(part, strings.start, last)
+        for _found in range(MOST_FOUND):
+            if at < 0:
+                return
+            yield at - strings.start
+            at = self.data.find(part, at + 1, last)
+        raise NotElfError(f"more than {MOST_FOUND} of its names contain {part.decode().rstrip(chr(0))}")
 
     def _rows(self, table: Section, row: struct.Struct) -> t.Iterator[tuple[t.Any, ...]]:
         """The rows of a table of symbols or relocations; an incomplete one at its end is left out."""
         count = table.size // row.size
         if count > MOST_ROWS:
             raise NotElfError(f"{table.name} has more than {MOST_ROWS} entries")
-        return row.iter_unpack(self.data[table.start : table.start + count * row.size])
+        return row.iter_unpack(memoryview(self.data)[table.start : table.start + count * row.size])
 
     def _place_of(self, row: tuple[t.Any, ...]) -> tuple[int, int] | None:
         """Section and value of a symbol; None if it is not defined in the file."""
@@ -227,6 +277,8 @@ class Elf:
                 row = struct.unpack_from(self._symbol, self.data, self._symbol_at(table, number))
             except (struct.error, OverflowError) as error:
                 raise NotElfError(str(error)) from error
+            if len(known) >= MOST_POINTERS:
+                known.clear()
             place = self._place_of(row)
             known[table, number] = None if place is None else Place(*place)
         return known[table, number]
@@ -257,21 +309,3 @@ def _string(data: bytes, at: int) -> str:
     if end < 0:
         raise NotElfError("a name in it does not end")
     return data[at:end].decode("utf-8", "surrogateescape")
-
-
-def _names_with(names: bytes, part: bytes) -> t.Iterator[tuple[int, str]]:
-    """Each name in a string table that contains ``part``, with its offset."""
-    at = names.find(part)
-    while at >= 0:
-        start, end = names.rfind(b"\0", 0, at) + 1, names.find(b"\0", at)
-        if end < 0:
-            return
-        yield start, names[start:end].decode("utf-8", "surrogateescape")
-        at = names.find(part, end)
-
-
-def _occurrences(text: bytes, part: bytes) -> t.Iterator[int]:
-    at = text.find(part)
-    while at >= 0:
-        yield at
-        at = text.find(part, at + 1)

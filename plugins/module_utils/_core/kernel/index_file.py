@@ -13,6 +13,10 @@ MAGIC = b"\xb0\x07\xf4\x57"
 MOST_NODES = 1_000_000
 MOST_VALUES = 1_000_000
 LONGEST_KEY = 4096
+LARGEST = 96 << 20
+"""Bytes of memory for all keys, on the way too: several parents can have one child, whose keys are then as many."""
+COST = 150
+"""Bytes that a key costs besides its own."""
 _VERSION = 2
 _PREFIX, _VALUES, _CHILDREN, _OFFSET = 0x80000000, 0x40000000, 0x20000000, 0x0FFFFFFF
 Entry = tuple[int, str, str]
@@ -23,12 +27,18 @@ def entries(content: bytes) -> tuple[Entry, ...] | None:
     if content[:4] != MAGIC or len(content) < 12 or struct.unpack_from(">H", content, 4)[0] != _VERSION:
         return None
     found: list[Entry] = []
-    pending = [(struct.unpack_from(">I", content, 8)[0], "")]
+    pending, left = [(struct.unpack_from(">I", content, 8)[0], "")], LARGEST
     try:
         for _node in range(MOST_NODES):
             if not pending:
                 return tuple(sorted(found))
-            pending += _visited(content, *pending.pop(), found)
+            known, (offset, key) = len(found), pending.pop()
+            children = _visited(content, offset, key, found)
+            left -= sum(COST + 3 * (len(key) + len(value)) for _priority, key, value in found[known:])
+            left -= sum(COST + len(key) for _offset, key in children)
+            if left < 0:
+                return None
+            pending += children
     except (struct.error, ValueError):
         return None
     return None

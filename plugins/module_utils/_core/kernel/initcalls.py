@@ -15,8 +15,8 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
 KALLSYMS = "/proc/kallsyms"
-LARGEST = 128 << 20
-"""Bytes of it: a kernel for debugging, with all its modules, has a fifth of that."""
+LARGEST = 48 << 20
+"""Bytes of it: a kernel for debugging, with all its modules, has half of that."""
 SYMBOL = re.compile(r"__initcall__kmod_(\w+?)__\d+_\d+_(\w+?)(?:[0-7]s?|early|rootfs|con)$", re.MULTILINE)
 # Of modules that distributions build in, the same in Linux 6.1, 6.12 and 7.3.
 FUNCTIONS: t.Mapping[str, str] = {
@@ -90,7 +90,8 @@ OF_NO_DRIVER = frozenset(
 def functions_of(symbols: str) -> dict[str, frozenset[str]]:
     """By module, from the text of /proc/kallsyms; empty where the kernel does not tell."""
     found: dict[str, set[str]] = {}
-    for module, function in SYMBOL.findall(symbols):
+    for line in SYMBOL.finditer(symbols):
+        module, function = line.groups()
         found.setdefault(module, set()).add(function)
     return {module: frozenset(functions) for module, functions in found.items()}
 

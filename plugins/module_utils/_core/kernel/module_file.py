@@ -11,6 +11,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.compression import unpacked_bytes
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import CorruptFileError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.regular_file import LARGEST_FILE
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf import Elf, NotElfError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf_module import MAGIC
 
@@ -21,12 +22,23 @@ FILE_NAME = re.compile(r"(?P<name>[^/]+)\.ko(?:\.(?:xz|gz|zst))?")
 BUILD_ID_SECTION = ".note.gnu.build-id"
 # Sizes of name and content, type, and "GNU" with its NUL (elf(5)).
 NOTE_HEADER = 16
+LONGEST_NOTE = 1 << 10
+PIECE = 1 << 20
 
 
 def module_name(path: str) -> str | None:
     """The name of the module in a file (`vfio_pci` for `…/vfio-pci.ko.xz`); None if it is not a module's file."""
     found = FILE_NAME.fullmatch(path.rpartition("/")[2])
     return None if found is None else found["name"].replace("-", "_")
+
+
+def is_same_file(host: Host, one: str, other: str) -> bool:
+    """Whether two files have the same content; neither is in memory as a whole.  Raises HostError if one cannot be read."""
+    with host.open(one, LARGEST_FILE) as left, host.open(other, LARGEST_FILE) as right:
+        while piece := left.read(PIECE):
+            if piece != right.read(PIECE):
+                return False
+        return not right.read(1)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +72,7 @@ class Fingerprint:
 def _build_id(module: bytes) -> str | None:
     """The linker's build ID; None if there is none."""
     try:
-        note = Elf.parse(module).content(BUILD_ID_SECTION)
+        note = Elf.parse(module).content(BUILD_ID_SECTION, LONGEST_NOTE)
     except NotElfError:
         return None
     return note[NOTE_HEADER:].hex() if note else None

@@ -22,9 +22,11 @@ DPKG, DPKG_STATUS = "/var/lib/dpkg/info", "/var/lib/dpkg/status"
 PACMAN = "/var/lib/pacman/local"
 RPM = ("/usr/lib/sysimage/rpm/rpmdb.sqlite", "/var/lib/rpm/rpmdb.sqlite")
 PLACES = (DPKG, DPKG_STATUS, PACMAN, *RPM)
-LARGEST = 64 << 20
+LARGEST = 32 << 20
 LARGEST_LIST = 16 << 20
 MOST_PACKAGES = 20_000
+MOST_KEPT, LARGEST_KEPT = 300_000, 64 << 20
+"""Files of all packages together, and bytes of their paths; a desktop has a third of that.  Of what is beyond, no package is known."""
 # What nothing runs at boot: leaving it out keeps the index small.
 _UNASKED = re.compile(
     r"(?:usr/)?(?:share/(?!initramfs-tools/|dracut/|mdadm/|netfilter|vfio|libvirt|ovs|openvswitch)"
@@ -38,31 +40,36 @@ _ESCAPED = re.compile(r"\\([0-7]{3})")
 
 def read(host: Host) -> dict[str, frozenset[str]] | None:
     """The digests by path (`plain()`); None if there is no database that can be read."""
-    found: dict[str, set[str]] = {}
-    readable = False
+    found: dict[str, frozenset[str]] = {}
+    left = LARGEST_KEPT
     for one in (_dpkg, _pacman, _rpm):
         for path, digest in one(host):
-            readable = True
-            found.setdefault(plain(path), set()).add(digest)
-    return {path: frozenset(digests) for path, digests in found.items()} if readable else None
+            left -= len(path) + len(digest)
+            if left < 0 or len(found) >= MOST_KEPT:
+                return found
+            name = plain(path)
+            found[name] = found[name].union((digest,)) if name in found else frozenset((digest,))
+    return found or None
 
 
 def _dpkg(host: Host) -> t.Iterator[tuple[str, str]]:
     names = [name for name in host.names(DPKG) if name.endswith(".md5sums")]
     for name in names[:MOST_PACKAGES]:
         content = host.head(f"{DPKG}/{name}", LARGEST_LIST) or b""
-        for digest, path in _SUM.findall(content.decode("utf-8", "surrogateescape")):
+        for line in _SUM.finditer(content.decode("utf-8", "surrogateescape")):
+            digest, path = line.groups()
             if not _UNASKED.match(path):
                 yield f"/{path}", digest
     status = host.head(DPKG_STATUS, LARGEST) or b""
-    for path, digest in _CONFFILE.findall(status.decode("utf-8", "surrogateescape")):
-        yield path, digest
+    for line in _CONFFILE.finditer(status.decode("utf-8", "surrogateescape")):
+        yield line[1], line[2]
 
 
 def _pacman(host: Host) -> t.Iterator[tuple[str, str]]:
     for name in host.names(PACMAN)[:MOST_PACKAGES]:
         packed = host.head(f"{PACMAN}/{name}/mtree", LARGEST_LIST)
-        for path, digest in _MTREE.findall(_unpacked(packed)) if packed else ():
+        for line in _MTREE.finditer(_unpacked(packed)) if packed else ():
+            path, digest = line.groups()
             if not _UNASKED.match(path):
                 yield "/" + _ESCAPED.sub(lambda match: chr(int(match[1], 8)), path), digest
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host import together
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev import syntax
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.evaluation import Evaluation
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.key import Key, attribute_of_another
@@ -34,7 +35,9 @@ __all__ = ("ADD", "BIND", "UNBIND", "Key", "Problem", "Rule", "Rules", "attribut
 DIRECTORIES = ("/etc/udev/rules.d", "/run/udev/rules.d", "/usr/local/lib/udev/rules.d", "/usr/lib/udev/rules.d", "/lib/udev/rules.d")
 SUFFIX = ".rules"
 LARGEST = 4 << 20
-"""No file of rules is as large: what is longer is not read."""
+"""Bytes of all files of rules together: distributions have a third of that."""
+LARGEST_PARSED = 1 << 20
+"""Bytes of those that are parsed, of which three hundred times as much is made."""
 # Words of keys that bring in properties whose names do not stand in the rule.
 _BRINGS_ANY = (b"{program}", b"{file}", b"{db}", b"{parent}")
 _TAG = "TAG"
@@ -75,13 +78,18 @@ class Rules:
         Of files with the same name, the one in the first directory counts; files are sorted by name, whatever their directory.
         ``version`` is systemd's, if it is known.
         """
-        contents = {path: _content(tree, path) for path in chosen_files(tree, directories)}
+        contents = dict(together.contents(tree, chosen_files(tree, directories), LARGEST))
         taken: dict[str, list[Rule]] = {}
         problems: list[Problem] = []
-        words = tuple(mentioning)
+        words, left = tuple(mentioning), LARGEST_PARSED
         while True:
             more = [path for path, content in contents.items() if path not in taken and any(word in content for word in words)]
             for path in more:
+                taken[path] = []
+                left -= len(contents[path])
+                if left < 0:
+                    tree.leave_out(path, f"the rules that can matter have more than {LARGEST_PARSED >> 10} KiB with it")
+                    continue
                 parsed = parse_file(contents[path].decode("utf-8", "surrogateescape"), tree.shown(path), version)
                 taken[path] = list(parsed.rules)
                 problems += parsed.problems
@@ -144,14 +152,6 @@ def _by_name(tree: FileTree, directories: t.Sequence[str]) -> tuple[str, ...]:
             if name.endswith(SUFFIX):
                 chosen.setdefault(name, f"{directory}/{name}")
     return tuple(chosen[name] for name in sorted(chosen))
-
-
-def _content(tree: FileTree, path: str) -> bytes:
-    content = tree.read_bytes(path)
-    if len(content) > LARGEST:
-        # Whoever notes what was not read, notes it here.
-        tree.head(path, LARGEST)
-    return content[:LARGEST]
 
 
 def _asked_words(files: t.Iterable[t.Sequence[Rule]]) -> tuple[bytes, ...]:

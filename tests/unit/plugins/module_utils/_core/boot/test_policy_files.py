@@ -8,6 +8,9 @@ import hashlib
 import os
 import typing as t
 
+import pytest
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot import policy_files
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import ROOT, Boot, Coldplug, Stage
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.policy_files import PolicyFiles, read_policy_files
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
@@ -16,13 +19,12 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprob
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.findings import find
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import Rules
-from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13, stock_debian
+from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13, Tree, stock_debian
 
 if t.TYPE_CHECKING:
     from pathlib import Path
 
     from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import Finding
-    from ansible_collections.vfio.variants.tests.unit.trees import Tree
 
 # As Debian 12 and 13 ship them: fbdev-blacklist.conf of kmod or udev, aliases.conf of kmod, systemd.conf of udev.
 BLACKLIST = "# This file blacklists most old-style PCI framebuffer drivers.\n\nblacklist arkfb\nblacklist aty128fb\nblacklist vt8623fb\n"
@@ -125,3 +127,14 @@ def test_files_that_are_no_files_are_read_as_none(tmp_path: Path) -> None:
     assert {file.path: file.text for file in files.modprobe}["/etc/modprobe.d/fbdev-blacklist.conf"] is None
     assert "/etc/modprobe.d/old.d" not in {file.path for file in files.modprobe}
     assert found(tree) == ()
+
+
+def test_files_that_nobody_reads_at_boot_do_not_fill_memory_either(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(policy_files, "LARGEST_TOGETHER", 1000)
+    tree = Tree(tmp_path)
+    for number in range(9):
+        tree.file(f"/etc/modprobe.d/{number}.bak", "#" * 300).file(f"/etc/udev/rules.d/{number}.bak", "#" * 300)
+    tree.file("/etc/modprobe.d/9.bak", "").link("/etc/modprobe.d/a.bak", "/dev/null")
+    files = read_policy_files(tree.host(), (), (), Inventory((), {}))
+    assert [file.path[-5:] for file in files.rules] == ["0.bak", "1.bak", "2.bak"]
+    assert [file.path[-5:] for file in files.modprobe] == ["0.bak", "1.bak", "2.bak"]

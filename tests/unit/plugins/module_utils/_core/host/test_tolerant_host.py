@@ -25,7 +25,7 @@ def test_a_fifo_and_a_file_that_is_too_large_are_noted_and_read_as_empty(tmp_pat
     os.truncate(tree.place("/etc/udev/rules.d/1.rules"), 1 << 30)
     host = TolerantHost.of(tree.host())
     assert (host.read_text(FILE), host.text_or_none(FILE), host.read_text("/etc/udev/rules.d/1.rules")) == ("", "", "")
-    assert host.unread == {FILE: "it is a FIFO", "/etc/udev/rules.d/1.rules": "it has more than 16 MiB"}
+    assert host.unread == {FILE: "it is a FIFO", "/etc/udev/rules.d/1.rules": "it has more than 8 MiB"}
 
 
 def test_a_fifo_is_noted_as_soon_as_somebody_asks_what_it_is(tmp_path: Path) -> None:

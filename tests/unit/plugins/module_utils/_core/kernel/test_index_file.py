@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import struct
 import subprocess
 from pathlib import Path
 
@@ -77,3 +78,18 @@ def test_a_damaged_index_is_read_to_nothing_and_in_bounded_time(home: Path) -> N
     # A node that is its own child.
     circle = index_file.MAGIC + b"\0\2\0\1" + (0x20000000 | 12).to_bytes(4, "big") + b"aa" + (0x20000000 | 12).to_bytes(4, "big")
     assert index_file.entries(circle) is None
+
+
+def test_a_child_of_many_parents_has_no_more_keys_than_fit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Twenty nodes in a row, each with one child under two characters: a million keys in a few hundred bytes."""
+    content = bytearray(struct.pack(">IIIII", 0xB007F457, 0x00020001, 0, 1, 7) + b"vfio\0")
+    child = 12 | 0x40000000
+    for _level in range(20):
+        at = len(content)
+        content += struct.pack(">BBII", ord("a"), ord("b"), child, child)
+        child = at | 0x20000000
+    for root, count in ((12 | 0x40000000, 1), (len(content) - 10 | 0x20000000, None)):
+        content[8:12] = struct.pack(">I", root)
+        monkeypatch.setattr(index_file, "LARGEST", 1 << 20)
+        found = index_file.entries(bytes(content))
+        assert (None if found is None else len(found)) == count

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup import package_databases
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.ownership import Ownership
 from ansible_collections.vfio.variants.tests.forecast.tar_files import unpack
 from ansible_collections.vfio.variants.tests.unit.trees import Tree
@@ -70,3 +71,24 @@ def test_rpm_s_database_may_lie_where_it_lay_before(tmp_path: Path) -> None:
     old.parent.mkdir(parents=True)
     tree.place("/usr/lib/sysimage/rpm/rpmdb.sqlite").rename(old)
     assert Ownership.of(tree.host()).is_intact(FILES[0])
+
+
+@pytest.mark.parametrize(("limit", "most"), [("MOST_KEPT", 20), ("LARGEST_KEPT", 20 * (len("/usr/bin/a000") + 32))])
+def test_of_files_beyond_a_limit_for_all_packages_no_package_is_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, limit: str, most: int
+) -> None:
+    monkeypatch.setattr(package_databases, limit, most)
+    tree = Tree(tmp_path)
+    for package in range(5):
+        sums = "".join(f"{number:032x}  usr/bin/a{package * 10 + number:03}\n" for number in range(10))
+        tree.file(f"/var/lib/dpkg/info/p{package}.md5sums", sums)
+    found = package_databases.read(tree.host())
+    assert found is not None
+    assert (len(found), min(found), max(found)) == (20, "/bin/a000", "/bin/a019")
+
+
+def test_a_path_in_two_packages_is_intact_as_either_has_brought_it(tmp_path: Path) -> None:
+    tree = Tree(tmp_path)
+    for package, digest in (("a", "0" * 32), ("b", "1" * 32)):
+        tree.file(f"/var/lib/dpkg/info/{package}.md5sums", f"{digest}  usr/bin/x\n")
+    assert package_databases.read(tree.host()) == {"/bin/x": frozenset(("0" * 32, "1" * 32))}
