@@ -55,6 +55,7 @@ class RuleEffects:
 
     def __init__(self, stage: Stage, modprobe: Modprobe, others: Devices) -> None:
         self._programs = stage.programs
+        self._absent = stage.absent_programs
         self._modprobe = modprobe
         self._others = others
         self._removes = any(acts(key) and (key.attribute or "").endswith("remove") for rule in stage.rules.rules for key in rule.keys)
@@ -213,6 +214,8 @@ class RuleEffects:
 
     def _program(self, done: Done) -> t.Iterator[Plain]:
         key = done.key
+        if key.value in self._absent:
+            return
         command = ModprobeCommand.parse(key.value if done.value is None else done.value)
         if command is not None and done.value is not None:
             yield from self._run_modprobe(done, command)
