@@ -79,8 +79,8 @@ def by_dracut(**files: str) -> t.Callable[[Tree], object]:
     return image_of({**initramfs_files.dracut(DISK), **files})
 
 
-def in_folder(name: str) -> t.Callable[[Tree], object]:
-    return by_initramfs_tools(**{f"scripts/{name}/ORDER": f'/scripts/{name}/card "$@"\n', f"scripts/{name}/card": SCRIPT})
+def in_folder(name: str, **files: str) -> t.Callable[[Tree], object]:
+    return by_initramfs_tools(**files, **{f"scripts/{name}/ORDER": f'/scripts/{name}/card "$@"\n', f"scripts/{name}/card": SCRIPT})
 
 
 def installed(*programs: str) -> t.Callable[[Tree], object]:
@@ -262,6 +262,12 @@ HOSTS: dict[str, Drawn] = {
     # initramfs
     "a script of a network boot": Drawn(NATIVE, then=in_folder("nfs-premount")),
     "a script of a network boot, which it is": Drawn(GUEST, cmdline="boot=nfs", then=in_folder("nfs-premount"), open=(CARD,)),
+    "a script of a network boot, which the image is for": Drawn(
+        GUEST, then=in_folder("nfs-premount", **{"conf/initramfs.conf": "MODULES=most\nBOOT=nfs\n"}), open=(CARD,)
+    ),
+    "a script of a network boot, which the image is not for": Drawn(
+        NATIVE, then=in_folder("nfs-premount", **{"conf/initramfs.conf": "MODULES=most\nBOOT=local\n"})
+    ),
     "a script of a boot that has failed": Drawn(NATIVE, then=in_folder("panic")),
     "a script at the end of an initramfs": Drawn(GUEST, then=in_folder("init-bottom"), open=(CARD,)),
     "a script that no order names": Drawn(NATIVE, then=by_initramfs_tools(**{"scripts/init-top/card": SCRIPT})),

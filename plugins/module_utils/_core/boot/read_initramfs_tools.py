@@ -104,8 +104,9 @@ def scripts(tree: FileTree, cmdline: Cmdline) -> tuple[str, ...]:
 
 
 def _mounts_nfs(tree: FileTree, cmdline: Cmdline) -> bool:
-    """Whether the root is mounted by scripts/nfs: `boot=nfs`, `root=/dev/nfs`, or BOOT=nfs in the image's configuration."""
+    """Whether scripts/nfs may mount the root: `boot=nfs`, `root=/dev/nfs`, or BOOT=nfs in the image's configuration, if it can be read."""
     if "nfs" in cmdline.values("boot") or "/dev/nfs" in cmdline.values("root"):
         return True
     files = (CONFIGURATION, *(f"{CONFIGURATIONS}/{name}" for name in tree.names(CONFIGURATIONS)))
-    return any(_NFS.search(tree.read_text(path)) for path in files if tree.is_file(path))
+    texts = (tree.text_or_none(path) for path in files if tree.is_file(path))
+    return any(text is None or _NFS.search(text) for text in texts)

@@ -135,7 +135,7 @@ class RuleEffects:
         elif target.attribute == "rescan":
             yield from self._rescan(done)
 
-    def _of_device(self, done: Done, target: Target, value: str, because: Reason, own: str) -> t.Iterator[Plain]:
+    def _of_device(self, done: Done, target: Target, value: str, because: Reason, own: str | None) -> t.Iterator[Plain]:
         address = target.name
         if target.attribute == "driver_override":
             yield does.SetOverride(address, value.partition("\n")[0] or None, because)

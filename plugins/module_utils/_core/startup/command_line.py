@@ -51,7 +51,7 @@ class Words:
 def target_of(cmdline: Cmdline, in_initrd: bool = False) -> tuple[str, str] | None:
     """The unit that systemd starts in place of default.target, and the word that asks for it; None if none does.
 
-    As parse_proc_cmdline_item() in src/core/main.c: the last one counts, and what is no name of a unit is ignored.
+    As parse_proc_cmdline_item() in src/core/main.c: the last one counts, and a name without a suffix is ignored.
     """
     asked, prefix = None, "rd." if in_initrd else ""
     for word in cmdline.arguments:
