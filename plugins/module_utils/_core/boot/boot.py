@@ -93,6 +93,8 @@ class Stage:
     programs: t.Mapping[str, tuple[Influence, ...]] = dataclasses.field(default_factory=dict)
     """By command line as a rule has it, what a program that a rule runs may do: empty if nothing.  In an address, `%k` is the device whose
     event runs it."""
+    absent_programs: frozenset[str] = frozenset()
+    """Command lines, as a rule has them, of programs that are not at the path which the line gives."""
 
 
 @dataclasses.dataclass(frozen=True)

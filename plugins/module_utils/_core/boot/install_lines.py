@@ -6,26 +6,45 @@ from __future__ import annotations
 
 import dataclasses
 import posixpath
+import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import install_command
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup import modprobe_path
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.programs import judge
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Stage
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import Directive
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
 
+_MODPROBE = re.compile(r"(?<![\w./-])(?:/usr)?/s?bin/modprobe(?![\w./-])")
 MOST = 100
 """So many commands are judged; distributions have none, a host's guide one or two."""
 
 
 def with_judged_commands(stage: Stage, tree: FileTree, inventory: Inventory | None = None) -> Stage:
     """The stage with what such commands may do, which run programs of ``tree``."""
+    stage = _with_wrong_paths(stage, tree)
     lines = [line for line in stage.config.directives if line.command == "install" and not _is_read(line.arguments)]
     found = {str(line.source): _judged(line.arguments[1].strip(), str(line.source), stage, tree, inventory) for line in lines[:MOST]}
     return dataclasses.replace(stage, install_commands=found) if found else stage
+
+
+def _with_wrong_paths(stage: Stage, tree: FileTree) -> Stage:
+    """The stage with `false` in place of a modprobe that is not where a line seeks it: to the shell one is as good as the other."""
+
+    def corrected(line: Directive) -> Directive:
+        if line.command != "install":
+            return line
+        text = _MODPROBE.sub(lambda found: "false" if modprobe_path.is_wrong(tree, found[0]) else found[0], line.arguments[1])
+        return line if text == line.arguments[1] else dataclasses.replace(line, arguments=(line.arguments[0], text))
+
+    directives = tuple(map(corrected, stage.config.directives))
+    changed = directives != stage.config.directives
+    return dataclasses.replace(stage, config=dataclasses.replace(stage.config, directives=directives)) if changed else stage
 
 
 def _judged(command: str, source: str, stage: Stage, tree: FileTree, inventory: Inventory | None) -> tuple[Influence, ...]:

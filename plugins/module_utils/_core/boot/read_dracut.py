@@ -21,7 +21,10 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
 
 HOMES = ("/usr/lib/dracut", "/lib/dracut")
-HOOKS = "/lib/dracut/hooks"
+HOOKS = ("/lib/dracut/hooks", "/var/lib/dracut/hooks")
+"""dracut-ng keeps them in the second, to which the first is a link."""
+# The hooks of a shutdown, and of a boot that has failed.
+_NOT_AT_BOOT = ("shutdown", "shutdown-emergency", "emergency")
 SYSTEMD = ("/usr/lib/systemd/systemd", "/lib/systemd/systemd")
 PRE_UDEV = "/usr/bin/dracut-pre-udev"
 CMDLINE_FOLDER = "/etc/cmdline.d"
@@ -34,7 +37,8 @@ Argument = tuple[str, str]
 
 def is_made_by(tree: FileTree) -> bool:
     """Whether dracut built the image."""
-    return any(tree.exists(f"{home}/{name}") for home in HOMES for name in ("hooks", "modules.txt", "build-parameter.txt"))
+    made = (f"{home}/{name}" for home in HOMES for name in ("hooks", "modules.txt", "build-parameter.txt"))
+    return any(map(tree.exists, (*made, *HOOKS)))
 
 
 def has_systemd(tree: FileTree) -> bool:
@@ -72,7 +76,8 @@ def _script(tree: FileTree, with_systemd: bool) -> str | None:
     if with_systemd:
         places = [PRE_UDEV, "/bin/dracut-pre-udev"]
     else:
-        places = [f"{HOOKS}/{hook}/{name}" for hook in ("cmdline", "pre-udev") for name in tree.names(f"{HOOKS}/{hook}")]
+        folders = [f"{home}/{hook}" for home in _hooks(tree) for hook in ("cmdline", "pre-udev")]
+        places = [f"{folder}/{name}" for folder in folders for name in tree.names(folder)]
     texts = (tree.read_text(path) for path in places if tree.is_file(path))
     return next((text for text in texts if PRE in text), None)
 
@@ -80,7 +85,11 @@ def _script(tree: FileTree, with_systemd: bool) -> str | None:
 def _starts(tree: FileTree, cmdline: Cmdline) -> bool:
     """The conditions of dracut-pre-udev.service, of which one is enough."""
     requested = any(word.partition("=")[0] in (PRE, BLACKLIST, POST) for word in cmdline.arguments)
-    return requested or bool(tree.names(f"{HOOKS}/pre-udev")) or any(name.endswith(".conf") for name in tree.names(CMDLINE_FOLDER))
+    return (
+        requested
+        or any(tree.names(f"{home}/pre-udev") for home in _hooks(tree))
+        or any(name.endswith(".conf") for name in tree.names(CMDLINE_FOLDER))
+    )
 
 
 def _arguments(tree: FileTree, cmdline: Cmdline, source: str) -> tuple[Argument, ...]:
@@ -143,7 +152,14 @@ def _breaks(arguments: t.Sequence[Argument]) -> t.Iterator[str]:
 
 def scripts(tree: FileTree) -> tuple[str, ...]:
     """The hooks, without the one that implements rd.driver.*, which flow() evaluates."""
-    return tuple(path for path in _below(tree, HOOKS) if PRE not in (tree.read_text(path) if tree.is_file(path) else PRE))
+    folders = [f"{home}/{name}" for home in _hooks(tree) for name in tree.names(home) if name not in _NOT_AT_BOOT]
+    paths = (path for folder in folders for path in _below(tree, folder))
+    return tuple(path for path in paths if PRE not in (tree.read_text(path) if tree.is_file(path) else PRE))
+
+
+def _hooks(tree: FileTree) -> tuple[str, ...]:
+    """The folder of the hooks, if there is one."""
+    return tuple(home for home in HOOKS if tree.is_dir(home))[:1]
 
 
 def _below(tree: FileTree, folder: str) -> t.Iterator[str]:

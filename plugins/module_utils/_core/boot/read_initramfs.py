@@ -98,6 +98,7 @@ def read_stage(
         loads_lists=loads_lists,
         influences=_influences(view, kernel, host, inventory, cmdline),
         programs=rule_programs.judged(view, rules, kernel, inventory),
+        absent_programs=rule_programs.absent(view, rules),
     )
     stage = with_judged_commands(stage, view)
     return Early(stage, flow.blacklisted if flow.blacklist_lasts else ())
@@ -118,7 +119,7 @@ def _flow(view: ImageView, cmdline: Cmdline, source: str) -> Flow:
 def _influences(view: ImageView, kernel: Kernel, host: Host | None, inventory: Inventory | None, cmdline: Cmdline) -> tuple[Influence, ...]:
     """What the image's scripts, and the units that no package has brought, may do."""
     if read_initramfs_tools.is_made_by(view):
-        scripts, with_systemd = read_initramfs_tools.scripts(view), False
+        scripts, with_systemd = read_initramfs_tools.scripts(view, cmdline), False
     elif read_dracut.is_made_by(view):
         scripts, with_systemd = read_dracut.scripts(view), read_dracut.has_systemd(view)
     elif read_mkinitcpio.is_made_by(view):

@@ -23,9 +23,12 @@ if t.TYPE_CHECKING:
 
 INIT_TOP = "/scripts/init-top"
 MODULES = "/conf/modules"
-CONFIGURATIONS = "/conf/conf.d"
+CONFIGURATION, CONFIGURATIONS = "/conf/initramfs.conf", "/conf/conf.d"
 IN_ORDER = re.compile(r"^/scripts/[^\s\"]+/([^\s/\"]+)", re.MULTILINE)
 ASSIGNED_BLACKLIST = re.compile(r"^\s*(?:export\s+)?blacklist=[\"']?([^\"'\s#]*)", re.MULTILINE)
+_NFS = re.compile(r"^\s*(?:export\s+)?BOOT=[\"']?nfs\b", re.MULTILINE)
+# Run where the boot has failed (panic() in scripts/functions), and where the root is mounted over the network (scripts/nfs).
+_PANIC, _OF_NFS = "panic", ("nfs-top", "nfs-premount", "nfs-bottom")
 # maybe_break() in scripts/functions
 BREAKS = frozenset("top modules premount mount mountroot bottom init".split())
 
@@ -91,6 +94,17 @@ def _breaks(cmdline: Cmdline, source: str) -> t.Iterator[str]:
             yield f"{source}: {word} opens a shell in the initramfs, where anything may happen."
 
 
-def scripts(tree: FileTree) -> tuple[str, ...]:
+def scripts(tree: FileTree, cmdline: Cmdline) -> tuple[str, ...]:
     """The scripts that run, by the files that give their order."""
-    return tuple(f"{folder}/{name}" for folder in (f"/scripts/{name}" for name in tree.names("/scripts")) for name in _order(tree, folder))
+    unused = (_PANIC,) if _mounts_nfs(tree, cmdline) else (_PANIC, *_OF_NFS)
+    folders = [f"/scripts/{name}" for name in tree.names("/scripts") if name not in unused]
+    return tuple(f"{folder}/{name}" for folder in folders for name in _order(tree, folder))
+
+
+def _mounts_nfs(tree: FileTree, cmdline: Cmdline) -> bool:
+    """Whether scripts/nfs may mount the root: `boot=nfs`, `root=/dev/nfs`, or BOOT=nfs in the image's configuration, if it can be read."""
+    if "nfs" in cmdline.values("boot") or "/dev/nfs" in cmdline.values("root"):
+        return True
+    files = (CONFIGURATION, *(f"{CONFIGURATIONS}/{name}" for name in tree.names(CONFIGURATIONS)))
+    texts = (tree.text_or_none(path) for path in files if tree.is_file(path))
+    return any(text is None or _NFS.search(text) for text in texts)

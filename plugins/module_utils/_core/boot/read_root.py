@@ -13,6 +13,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot impo
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.together import lines_of_lists
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import modprobe
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import Directive, ModprobeConfig, SourceLine
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import read as startup
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import systemd_version
@@ -22,7 +23,6 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules imp
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
-    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
 
@@ -49,6 +49,8 @@ def _place(source: str) -> SourceLine:
     return SourceLine(path, int(line)) if line.isdecimal() else SourceLine(source, 0)
 
 
+_ROOT = re.compile(r"((?:[A-Za-z]+=)+|zfs:|/dev/(?:disk/by-\w+/|mapper/)?)(.+)")
+_SUBVOLUME = re.compile(r"(?:.*,)?(subvol=)/?([^,]*)")
 INITS = ("/sbin/init", "/usr/sbin/init")
 LARGEST_INIT = 64 << 10
 ETC_MODULES = "/etc/modules"
@@ -78,8 +80,32 @@ def read_stage(
     programs = rule_programs.judged(tree, rules, kernel, inventory)
     none = read_systemd.why_no_coldplug(tree, cmdline, source, in_initrd=False) if init_is_systemd(tree) else None
     whole = config.with_more(from_initramfs)
-    about = (*doubts, *old_suffix_doubt(tree), *udev_version_doubt(tree), *unsure)
-    return Stage(ROOT, "/", steps, kernel, whole, rules, about, no_coldplug=none, programs=programs)
+    about = (*doubts, *_other_files_doubt(tree, cmdline, source), *old_suffix_doubt(tree), *udev_version_doubt(tree), *unsure)
+    absent = rule_programs.absent(tree, rules)
+    return Stage(ROOT, "/", steps, kernel, whole, rules, about, no_coldplug=none, programs=programs, absent_programs=absent)
+
+
+def _other_files_doubt(tree: FileTree, cmdline: Cmdline, source: str) -> tuple[str, ...]:
+    """A doubt if the boot does not use these files: it mounts another root than the running system, or starts without an /etc.
+
+    systemd.volatile= is of systemd-volatile-root(8).  Names of different kinds, as UUID= and /dev, can be of one root.
+    """
+    word = cmdline.last("systemd.volatile") or ""
+    if word and word.partition("=")[2].lower() in ("", "1", "y", "yes", "t", "true", "on"):
+        return (f"{source}: {word} boots without what is in /etc; what is loaded then cannot be determined.",)
+    now = Cmdline.read(tree)
+    for name, named in (("root", _ROOT), ("rootflags", _SUBVOLUME)):
+        own, other = (_named(named, one.values(name)) for one in (now, cmdline))
+        if own is not None and other is not None and own[0] == other[0] and own[1] != other[1]:
+            said = f"{cmdline.last(name)} is not the running system's ({now.last(name)})"
+            return (f"{source}: {said}; what another root loads cannot be determined.",)
+    return ()
+
+
+def _named(pattern: re.Pattern[str], values: t.Sequence[str]) -> tuple[str, str] | None:
+    """The kind of name that the last value has, and the name."""
+    found = pattern.match(values[-1]) if values else None
+    return None if found is None else (found[1].lower(), found[2])
 
 
 def config_of(tree: FileTree, release: str, cmdline: Cmdline, source: str) -> ModprobeConfig:

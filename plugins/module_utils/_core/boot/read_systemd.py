@@ -12,6 +12,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot impo
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.together import lines_of_lists
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import systemd_version
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.command_line import EMERGENCY, target_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import mask_of
 
 if t.TYPE_CHECKING:
@@ -43,6 +44,7 @@ def steps(tree: FileTree, cmdline: Cmdline, source: str, in_initrd: bool) -> tup
     order, doubts = _order(
         tree, [unit for unit in (LIST_UNIT, *UDEV_UNITS) if unit not in off and (loading is not None or unit != LIST_UNIT)]
     )
+    doubts += _emergency_doubt(cmdline, source, in_initrd)
     if loading is None or coldplug is None:
         works = tuple(work for work in (loading, coldplug) if work is not None)
         return ((works,) if works else ()), doubts
@@ -51,6 +53,14 @@ def steps(tree: FileTree, cmdline: Cmdline, source: str, in_initrd: bool) -> tup
     if order == LAST:
         return ((coldplug,), (loading,)), doubts
     return ((loading, coldplug),), doubts
+
+
+def _emergency_doubt(cmdline: Cmdline, source: str, in_initrd: bool) -> tuple[str, ...]:
+    """A doubt if a shell comes before the units that load drivers, which are started only if somebody goes on from there."""
+    asked = target_of(cmdline, in_initrd)
+    if asked is None or asked[0] != EMERGENCY:
+        return ()
+    return (f"{source}: {asked[1]} starts a shell before any driver is loaded for a device; what is loaded then cannot be determined.",)
 
 
 def why_no_coldplug(tree: FileTree, cmdline: Cmdline, source: str, in_initrd: bool) -> Reason | None:
@@ -116,7 +126,9 @@ def _masked(tree: FileTree, cmdline: Cmdline, in_initrd: bool) -> frozenset[str]
     """The masked units: linked to /dev/null, or in `systemd.mask=` (systemd-debug-generator)."""
     units = (LIST_UNIT, *UDEV_UNITS)
     linked = [unit for unit in units if mask_of(tree, unit, UNITS) is not None]
-    if not any(tree.exists(f"{home}/{DEBUG_GENERATOR}") for home in ("/usr/lib", "/lib")):
+    # A root in which no generator can be seen is taken to have it; images are made without.
+    seen = in_initrd or any(tree.names(f"{home}/{posixpath.dirname(DEBUG_GENERATOR)}") for home in ("/usr/lib", "/lib"))
+    if seen and not any(tree.exists(f"{home}/{DEBUG_GENERATOR}") for home in ("/usr/lib", "/lib")):
         return frozenset(linked)
     given = cmdline.values("rd.systemd.mask" if in_initrd else "systemd.mask")
     return frozenset((*linked, *(unit if "." in unit else f"{unit}.service" for unit in given)))

@@ -8,6 +8,7 @@ import dataclasses
 import re
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup import modprobe_path
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.kernel_programs import HARMLESS, PROGRAMS
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.programs import EVENT_DEVICE, Judge
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.read import judge_unit
@@ -36,6 +37,12 @@ def judged(tree: FileTree, rules: Rules, kernel: Kernel, inventory: Inventory | 
             if _runs_program(key) and key.value not in found and len(found) < MOST:
                 found[key.value] = judge.of_event(_with_place(tree, key.value), str(rule))
     return found
+
+
+def absent(tree: FileTree, rules: Rules) -> frozenset[str]:
+    """Command lines of which udev finds no program: of modprobe, as another path of it exists, which shows that it can be seen."""
+    found = (key.value for rule in rules.rules for key in rule.keys if _runs_program(key))
+    return frozenset(command for command in found if modprobe_path.is_wrong(tree, command.partition(" ")[0].strip("'\"")))
 
 
 def of_units(

@@ -5,10 +5,12 @@
 from __future__ import annotations
 
 import dataclasses
+import posixpath
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.distinctions import Distinctions
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.events import around_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.attribute_paths import acts
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.key import attribute_of_another
 
 if t.TYPE_CHECKING:
@@ -30,12 +32,14 @@ class DeviceClasses:
         others = {device.address: device for device in devices}
         rules = [rule for stage in boot.stages for rule in stage.rules.rules]
         written = frozenset(_written_addresses(devices, boot, rules))
+        # With a device, all that is below it is removed.
+        removes = any(acts(key) and (key.attribute or "").endswith("remove") for rule in rules for key in rule.keys)
         names = [Distinctions.of(stage.rules.rules, around_of(boot, stage, others), written) for stage in boot.stages]
         classes: dict[tuple[t.Hashable, ...], list[Device]] = {}
         for device in devices:
             address = device.address
             holder, declined = boot.held_by_built_in.get(address), boot.declined.get(address)
-            apart = address if address in written else None
+            apart = address if address in written else posixpath.dirname(device.path or "") if removes else None
             identity = (device.modalias, device.revision, apart, *(one.key(device) for one in names))
             key = (*identity, device.physical_function, holder, declined, address in boot.maybe_built_in)
             classes.setdefault(key, []).append(device)

@@ -55,6 +55,7 @@ class RuleEffects:
 
     def __init__(self, stage: Stage, modprobe: Modprobe, others: Devices) -> None:
         self._programs = stage.programs
+        self._absent = stage.absent_programs
         self._modprobe = modprobe
         self._others = others
         self._removes = any(acts(key) and (key.attribute or "").endswith("remove") for rule in stage.rules.rules for key in rule.keys)
@@ -65,8 +66,9 @@ class RuleEffects:
     def of(self, done: Done, subject: Subject, modalias: str | None) -> tuple[Effect, ...]:
         """The effects of one key; ``modalias`` is the event's property in the end, None if it cannot be determined."""
         known = (id(done.rule), id(done.key), done.value, done.certain, done.drivers, modalias)
-        # What a key does depends on its device where a value or a path is relative to it, which `OWN` stands for.
-        if done.value == subject.name or done.key.name != "ATTR" or (done.key.attribute or "").startswith(".."):
+        # What a key does depends on its device where a value or a path is relative to it, which `OWN` stands for, or what is below it.
+        attribute = done.key.attribute or ""
+        if done.value == subject.name or done.key.name != "ATTR" or attribute.startswith("..") or attribute.endswith("remove"):
             return tuple(self._effects(done, subject, modalias))
         if known not in self._known:
             self._known[known] = tuple(self._effects(done, subject, modalias))
@@ -121,7 +123,7 @@ class RuleEffects:
         because = Reason(str(done.rule), f"{done.key.attribute}={value.strip()}")
         named = OWN if value.strip() == subject.name else value.strip()
         if target.kind == "device":
-            yield from self._of_device(done, target, value, because)
+            yield from self._of_device(done, target, value, because, subject.name)
         elif target.kind == "own driver":
             yield from self._of_own_driver(done, target, named, because)
         elif target.kind == "driver":
@@ -133,7 +135,7 @@ class RuleEffects:
         elif target.attribute == "rescan":
             yield from self._rescan(done)
 
-    def _of_device(self, done: Done, target: Target, value: str, because: Reason) -> t.Iterator[Plain]:
+    def _of_device(self, done: Done, target: Target, value: str, because: Reason, own: str | None) -> t.Iterator[Plain]:
         address = target.name
         if target.attribute == "driver_override":
             yield does.SetOverride(address, value.partition("\n")[0] or None, because)
@@ -141,7 +143,8 @@ class RuleEffects:
             yield does.SetAutoprobe(address, value.strip() not in _OFF, because)
         elif target.attribute == "remove" and _is_true(value):
             yield does.Remove(address, because)
-            below = [other.address for other in self._others.values() if address and f"/{address}/" in (other.path or "")]
+            inside = f"/{own if address == OWN else address}/"
+            below = [other.address for other in self._others.values() if inside in (other.path or "")]
             yield from (does.Remove(other, because) for other in below)
         elif target.attribute == "rescan":
             yield from self._rescan(done)
@@ -211,6 +214,8 @@ class RuleEffects:
 
     def _program(self, done: Done) -> t.Iterator[Plain]:
         key = done.key
+        if key.value in self._absent:
+            return
         command = ModprobeCommand.parse(key.value if done.value is None else done.value)
         if command is not None and done.value is not None:
             yield from self._run_modprobe(done, command)

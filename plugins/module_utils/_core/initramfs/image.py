@@ -28,7 +28,7 @@ if t.TYPE_CHECKING:
 KEPT = re.compile(
     r"(?:etc|run|lib|usr/lib|usr/local/lib)/(?:modprobe\.d|udev/rules\.d|modules-load\.d)/[^/]+"
     r"|etc/(?:modules|cmdline|(?:cmdline|conf)\.d/[^/]+)"
-    r"|conf/(?:modules|param\.conf|conf\.d/[^/]+)"
+    r"|conf/(?:modules|initramfs\.conf|param\.conf|conf\.d/[^/]+)"
     r"|scripts/.+|hooks/[^/]+|config|usr/lib/modules/booster\.alias|etc/booster\.init\.yaml"
     r"|(?:usr/|var/)?lib/dracut/hooks/.+|(?:usr/)?bin/dracut-pre-udev"
     r"|(?:etc|usr/lib|lib)/systemd/system/(?:dracut-pre-udev|systemd-(?:modules-load|udev-trigger|udevd))\.service(?:\.d/[^/]+)?"

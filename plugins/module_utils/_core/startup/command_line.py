@@ -8,12 +8,17 @@ import dataclasses
 import re
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import name_and_value
+
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
 
+EMERGENCY = "emergency.target"
+"""It starts a shell and nothing else: no unit of sysinit.target, which replay the devices' events."""
 # rlmap in src/core/main.c.
 _RUN_LEVELS = {
-    **dict.fromkeys(("emergency", "-b"), "emergency.target"),
+    **dict.fromkeys(("emergency", "-b"), EMERGENCY),
     **dict.fromkeys(("rescue", "single", "-s", "s", "S", "1"), "rescue.target"),
     **dict.fromkeys(("2", "3", "4"), "multi-user.target"),
     "5": "graphical.target",
@@ -33,18 +38,29 @@ class Words:
 
     @classmethod
     def of(cls, cmdline: Cmdline) -> Words:
-        target = None
-        for word in cmdline.arguments:
-            if word in _RUN_LEVELS:
-                target = _RUN_LEVELS[word]
-        units = cmdline.values("systemd.unit")
+        asked = target_of(cmdline)
         return cls(
-            units[-1] if units else target,
+            None if asked is None else asked[0],
             tuple(map(with_suffix, cmdline.values("systemd.wants"))),
             tuple(map(with_suffix, cmdline.values("systemd.mask"))),
             cmdline.values("systemd.run"),
             cmdline.values("liveupdate")[-1:] in (("on",), ("1",), ("y",), ("yes",), ("true",)),
         )
+
+
+def target_of(cmdline: Cmdline, in_initrd: bool = False) -> tuple[str, str] | None:
+    """The unit that systemd starts in place of default.target, and the word that asks for it; None if none does.
+
+    As parse_proc_cmdline_item() in src/core/main.c: the last one counts, and a name without a suffix is ignored.
+    """
+    asked, prefix = None, "rd." if in_initrd else ""
+    for word in cmdline.arguments:
+        name, value = name_and_value(word)
+        if value is None and name.startswith(prefix) and name[len(prefix) :] in _RUN_LEVELS:
+            asked = _RUN_LEVELS[name[len(prefix) :]], word
+        elif value is not None and normalize_module_name(name) == f"{prefix}systemd.unit" and with_suffix(value) == value:
+            asked = value, word
+    return asked
 
 
 def with_suffix(unit: str) -> str:

@@ -29,6 +29,14 @@ _CONFIGURED: t.Final[tuple[tuple[tuple[str, ...], tuple[str, ...], str], ...]] =
         ("/etc/lightdm/lightdm.conf", "/etc/lightdm/lightdm.conf.d/*.conf", "/usr/share/lightdm/lightdm.conf.d/*.conf"),
         r"(?:display-setup|greeter-setup|session-setup)-script\s*=",
     ),
+    (("greetd.service", "display-manager.service"), ("/etc/greetd/config.toml",), r"command\s*="),
+    (
+        ("openvpn.service", "openvpn@*.service", "openvpn-client@*.service", "openvpn-server@*.service"),
+        ("/etc/openvpn/*.conf", "/etc/openvpn/client/*.conf", "/etc/openvpn/server/*.conf"),
+        r"(?:route-)?up\s",
+    ),
+    (("keepalived.service",), ("/etc/keepalived/keepalived.conf", "/etc/keepalived/conf.d/*.conf"), r"(?:notify(?:_\w+)?|script)\s"),
+    (("mdmonitor.service",), ("/etc/mdadm/mdadm.conf", "/etc/mdadm.conf"), r"PROGRAM\s"),
     (("sddm.service", "display-manager.service"), ("/etc/sddm.conf", "/etc/sddm.conf.d/*.conf"), r"DisplayCommand\s*="),
 )
 # Scripts that daemons run where they are.

@@ -11,6 +11,7 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import (
     agents,
+    asked_units,
     commands_of_daemons,
     credentials,
     early_modules,
@@ -139,6 +140,7 @@ class _Reader:
         self._units = _Units(host, kernel, inventory, cmdline, dataclasses.replace(words, masked=masked))
         self._judge = self._units.judge
         wants = [(unit, source) for unit in words.wants] if has_debug else []
+        wants += [*asked_units.of_presets(host, self._units.files), *asked_units.of_mounts(host)]
         self._started = StartedUnits.at_boot(self._units.files, words.target, wants)
         self._ownership = Ownership.of(host)
 

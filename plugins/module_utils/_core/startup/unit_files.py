@@ -25,6 +25,7 @@ KINDS = (".service", ".socket", ".target", ".timer", ".path", ".mount", ".automo
 LARGEST = 256 << 10
 MOST_DROP_INS = 64
 MASK = "/dev/null"
+_FOLDERS_OF_UNIT = (".d", ".wants", ".requires", ".upholds")
 _CONTINUED = re.compile(r"\\\n(?:[#;][^\n]*\n)*")
 _SPECIFIER = re.compile(r"%([%a-zA-Z])")
 
@@ -79,6 +80,7 @@ class UnitFiles:
         self.folders = tuple(folders)
         self._names = {folder: frozenset(tree.names(folder)) if tree.is_dir(folder) else frozenset() for folder in self.folders}
         self._masked = frozenset(masked)
+        self._aliases = self._aliases_with_folders()
         self._loaded: dict[str, Unit | None] = {}
 
     def names(self) -> frozenset[str]:
@@ -126,6 +128,7 @@ class UnitFiles:
         content = self._tree.head(path, LARGEST)
         if not content:
             return None
+        names += [alias for known in tuple(names) for alias in self._aliases.get(known, ()) if alias not in names]
         settings = [*parsed(content.decode("utf-8", "surrogateescape"), self._tree.shown(path), base)]
         if base in self._masked:
             return None
@@ -133,6 +136,15 @@ class UnitFiles:
             text = self._tree.head(drop_in, LARGEST) or b""
             settings += parsed(text.decode("utf-8", "surrogateescape"), self._tree.shown(drop_in), base)
         return Unit(base, tuple(names), path, tuple(settings))
+
+    def _aliases_with_folders(self) -> dict[str, list[str]]:
+        """By unit, its other names that have drop-ins or links of their own, which count however the unit is started."""
+        found: dict[str, list[str]] = {}
+        for base in dict.fromkeys(name.rpartition(".")[0] for name in sorted(self.names()) if name.endswith(_FOLDERS_OF_UNIT)):
+            target = self.linked_name(base) if base.endswith(KINDS) else None
+            if target is not None and target != base and target.endswith(KINDS):
+                found.setdefault(target, []).append(base)
+        return found
 
     def linked_name(self, name: str) -> str | None:
         """The unit that a unit's file is a link to, whether that exists or not; None if it is not a link."""

@@ -1,0 +1,29 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Where modprobe is: Debian has it in sbin alone, Fedora from 42 on and Arch have one folder for all programs."""
+
+from __future__ import annotations
+
+import posixpath
+import typing as t
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
+
+_FAMILIES = (("/usr/sbin", "/sbin"), ("/usr/bin", "/bin"))
+
+
+def is_wrong(tree: FileTree, program: str) -> bool:
+    """Whether a path of modprobe is not there while another one is, so that whoever runs it gets "not found".
+
+    What /usr has is taken to be outside of it too, and the other way round: distributions have merged the two.
+    """
+    folder, name = posixpath.split(program)
+    own = next((family for family in _FAMILIES if folder in family), None)
+    if name != "modprobe" or own is None or _has(tree, own):
+        return False
+    return any(_has(tree, family) for family in _FAMILIES)
+
+
+def _has(tree: FileTree, folders: t.Sequence[str]) -> bool:
+    return any(tree.exists(f"{folder}/modprobe") for folder in folders)
