@@ -3,8 +3,9 @@
 """Files of Linux and of the programs of a boot, as Debian's packages have them, for facts that the core has from them.
 
 `LINUX`: Linux 6.12 from the package linux-source-6.12, 6.12.117-1~deb12u1.  What is below `excerpts` is of larger files only the lines
-about a PCI driver, and how it is registered.  `PROGRAMS`: in one folder each, named by package and version, files of the sources of
-systemd and kmod, of the binary package dracut-core, and manual pages of systemd and udev.
+about a PCI driver and how it is registered.  `PROGRAMS`: in one folder each, named by package and version, files of the sources of
+systemd and kmod, of the binary package dracut-core, and of the binary packages systemd and udev of Debian's unstable release manual pages
+and what NEWS says of udev, its rules, modules and credentials.
 
 To make an archive again, unpack these packages and run `tools/run python tests/unit/sources.py linux FOLDER`, or `programs FOLDER` for
 the folder that has theirs; further names of files are added.
@@ -26,6 +27,11 @@ _REGISTRATION = re.compile(
     r"^static struct pci_driver\s+\w+ = \{\n[\s\S]*?^\};\n|^#define\s+\w+\s+\"[^\"\n]*\".*\n"
     r"|^(?:static |const )*char \w+\[\]\s*=\s*\"[^\"\n]*\";\n"
     r"|^\s*(?:module_init|\w*_initcall(?:_sync)?|__initcall|cpufreq_governor_init|\w*module_\w*driver\w*|builtin_\w*driver)\([^;{]*\);?\n",
+    re.MULTILINE,
+)
+
+_NEWS = re.compile(
+    r"^CHANGES WITH \d+.*\n|^ +\* (?:(?!\n\n)[\s\S])*?(?:udev rules? |udev builtin|modules-load|credentials? )(?:(?!\n\n)[\s\S])*\n",
     re.MULTILINE,
 )
 
@@ -81,7 +87,8 @@ def _content(folder: Path, name: str) -> bytes:
     content = (folder / name.removeprefix(EXCERPTS)).read_bytes()
     if name.endswith(".gz"):
         content = gzip.decompress(content)
-    return "".join(_REGISTRATION.findall(content.decode())).encode() if name.startswith(EXCERPTS) else content
+    wanted = _NEWS if "/NEWS" in name else _REGISTRATION
+    return "".join(wanted.findall(content.decode())).encode() if name.startswith(EXCERPTS) else content
 
 
 def _pack(sources: Sources, folder: Path, more: t.Sequence[str]) -> None:
