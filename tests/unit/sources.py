@@ -4,7 +4,7 @@
 
 `LINUX`: Linux 6.12 from the package linux-source-6.12, 6.12.117-1~deb12u1.  What is below `excerpts` is of larger files only the lines
 about a PCI driver and how it is registered.  `PROGRAMS`: in one folder each, named by package and version, files of the sources of
-systemd and kmod, of the binary package dracut-core, and of the binary packages systemd and udev of Debian's unstable release manual pages
+systemd and kmod, of the binary package dracut-core, and of the binary packages systemd, udev and dbus-daemon manual pages
 and what NEWS says of udev, its rules, modules and credentials.
 
 To make an archive again, unpack these packages and run `tools/run python tests/unit/sources.py linux FOLDER`, or `programs FOLDER` for
