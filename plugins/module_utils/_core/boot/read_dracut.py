@@ -20,7 +20,8 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
 
 HOMES = ("/usr/lib/dracut", "/lib/dracut")
-HOOKS = "/lib/dracut/hooks"
+HOOKS = ("/var/lib/dracut/hooks", "/etc/dracut/hooks", "/lib/dracut/hooks")
+"""dracut 112 reads all three; of those before it has one, to which the others are links."""
 SYSTEMD = ("/usr/lib/systemd/systemd", "/lib/systemd/systemd")
 PRE_UDEV = "/usr/bin/dracut-pre-udev"
 CMDLINE_FOLDER = "/etc/cmdline.d"
@@ -71,7 +72,8 @@ def _script(tree: FileTree, with_systemd: bool) -> str | None:
     if with_systemd:
         places = [PRE_UDEV, "/bin/dracut-pre-udev"]
     else:
-        places = [f"{HOOKS}/{hook}/{name}" for hook in ("cmdline", "pre-udev") for name in tree.names(f"{HOOKS}/{hook}")]
+        folders = [f"{place}/{hook}" for hook in ("cmdline", "pre-udev") for place in _hooks(tree)]
+        places = [f"{folder}/{name}" for folder in folders for name in tree.names(folder)]
     texts = (tree.read_text(path) for path in places if tree.is_file(path))
     return next((text for text in texts if PRE in text), None)
 
@@ -79,7 +81,8 @@ def _script(tree: FileTree, with_systemd: bool) -> str | None:
 def _starts(tree: FileTree, cmdline: Cmdline) -> bool:
     """The conditions of dracut-pre-udev.service, of which one is enough."""
     requested = any(word.partition("=")[0] in (PRE, BLACKLIST, POST) for word in cmdline.arguments)
-    return requested or bool(tree.names(f"{HOOKS}/pre-udev")) or any(name.endswith(".conf") for name in tree.names(CMDLINE_FOLDER))
+    hooked = any(tree.names(f"{place}/pre-udev") for place in _hooks(tree))
+    return requested or hooked or any(name.endswith(".conf") for name in tree.names(CMDLINE_FOLDER))
 
 
 def _arguments(tree: FileTree, cmdline: Cmdline, source: str) -> tuple[Argument, ...]:
@@ -144,7 +147,13 @@ def _breaks(arguments: t.Sequence[Argument]) -> t.Iterator[str]:
 
 def scripts(tree: FileTree) -> tuple[str, ...]:
     """The hooks, without the one that implements rd.driver.*, which flow() evaluates."""
-    return tuple(path for path in _below(tree, HOOKS) if PRE not in (tree.read_text(path) if tree.is_file(path) else PRE))
+    paths = (path for place in _hooks(tree) for path in _below(tree, place))
+    return tuple(path for path in paths if PRE not in (tree.read_text(path) if tree.is_file(path) else PRE))
+
+
+def _hooks(tree: FileTree) -> tuple[str, ...]:
+    """The folders of hooks, each under one of its names."""
+    return tuple(place for place in HOOKS if tree.link(place) is None)
 
 
 def _below(tree: FileTree, folder: str) -> t.Iterator[str]:

@@ -182,7 +182,7 @@ def test_the_boot_configuration_s_mark_is_linux_s() -> None:
     assert (1 << LINUX.macro(header, "BOOTCONFIG_ALIGN_SHIFT")) - 1 == image_file.MOST_PADDING
     given = dict(re.findall(r"^#define (XBC_VALUE|XBC_DATA_MAX)\s+\(([^)]*)\)", LINUX.text(header), re.MULTILINE))
     assert given == {"XBC_VALUE": "1 << 15", "XBC_DATA_MAX": "XBC_VALUE - 1"}
-    assert (1 << 15) - 1 == image_file.LONGEST
+    assert image_file.LONGEST == (1 << 15) - 1
 
 
 def test_marks_of_compression_are_those_by_which_linux_unpacks() -> None:
