@@ -43,7 +43,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.equiv
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.influences import Reach, Unclear
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.jobs import list_jobs, refusals_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.no_driver import why_none
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.outcomes import Outcomes, unless_locked, unless_same
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.outcomes import Before, Outcomes, unless_same
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.possible_loads import PossibleLoads
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import LoadRequest, Modprobe
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.registration import Registrar
@@ -91,6 +91,7 @@ class _Simulation:
         self._no_iommu = matching.why_off(devices, boot)
         self._registrar = Registrar(boot, devices)
         self._noticed: list[Influence] = []
+        self._locks: dict[Influence, None] = {}
         self._noiommu = bool(boot.stages) and VFIO in boot.stages[-1].kernel.builtins and self._registrar.is_set(None, VFIO, NO_IOMMU_MODE)
         self._registered: list[Registration] = []
         self._loaded: dict[str, None] = {}
@@ -146,7 +147,7 @@ class _Simulation:
     def _stage(self, stage: Stage, present: t.Sequence[Device]) -> None:
         for doubt in stage.doubts:
             self._doubt(present, doubt)
-        before = self._states()
+        before = self._now()
         reach = self._reach(stage)
         events = stage_events(self._boot, stage, reach.modprobe, self._by_address)
         self._events = events
@@ -161,23 +162,20 @@ class _Simulation:
     def _reach(self, stage: Stage) -> Reach:
         return Reach(self._registrar, stage, Modprobe(self._boot, stage, frozenset(self._loaded), self._registrar.settings))
 
-    def _states(self) -> t.Mapping[str, tuple[DeviceState, ...]]:
-        return {address: outcomes.states for address, outcomes in self._outcomes.items()}
+    def _now(self) -> Before:
+        states = {address: outcomes.states for address, outcomes in self._outcomes.items()}
+        return Before(states, frozenset(one.driver.name for one in self._registered))
 
-    def _influence(
-        self,
-        reach: Reach,
-        influences: t.Sequence[Influence],
-        devices: t.Sequence[Device],
-        before: t.Mapping[str, tuple[DeviceState, ...]],
-    ) -> None:
-        """What is not simulated acts at any time between the states ``before`` and those of now."""
-        influences = reach.with_commands(influences)
+    def _influence(self, reach: Reach, influences: t.Sequence[Influence], devices: t.Sequence[Device], before: Before) -> None:
+        """What is not simulated acts at any time between the states ``before`` and those of now; a lock stays."""
+        influences = reach.with_commands((*influences, *self._locks))
+        self._locks.update((one.only("lock"), None) for one in influences if "lock" in one.acts)
         for device in self._followed(devices) if influences else ():
             outcomes = self._outcomes[device.address]
-            states = (*before.get(device.address, ()), *outcomes.states)
+            states = (*before.of(device), *outcomes.states)
             may_be_free = bool(outcomes.unclear) or any(reach.frees(one, device, states) for one in influences)
-            owners = ((one, reach.of(one, device, states, may_be_free)) for one in influences)
+            needs_module = before.lacks_driver_of(outcomes)
+            owners = ((one, reach.of(one, device, states, may_be_free, needs_module)) for one in influences)
             self._outcomes[device.address] = outcomes.also(*(Unclear(str(one), found) for one, found in owners if found))
 
     def _step(self, stage: Stage, name: StageName, step: Step, devices: t.Sequence[Device]) -> None:
@@ -186,7 +184,7 @@ class _Simulation:
         plugged = devices if any(isinstance(work, Coldplug) for work in step) else ()
         events = stage_events(self._boot, stage, modprobe, self._by_address)
         self._events = events
-        before = self._states()
+        before = self._now()
         loaded = frozenset(self._loaded)
         if events is not None:
             self._may_load.note(self._reach(stage), (one for device in plugged for one in events.uncertain(device)))
@@ -202,13 +200,13 @@ class _Simulation:
         stage: Stage,
         events: StageEvents,
         devices: tuple[t.Sequence[Device], t.Sequence[Device]],
-        before: t.Mapping[str, tuple[DeviceState, ...]],
+        before: Before,
         loaded: t.Collection[str],
     ) -> None:
         """What is not simulated of the events of the ``devices`` that are plugged, and of the modules that were loaded."""
         plugged, concerned = devices
-        now = self._states()
-        states = {address: (*before.get(address, ()), *found) for address, found in now.items()}
+        now = self._now()
+        states = {device.address: (*before.of(device), *now.of(device)) for device in self._followed(plugged)}
         found = (one for device in plugged for one in events.noticed(device, states.get(device.address)))
         influences = dict.fromkeys((*found, *events.noticed_of_modules(sorted(loaded))))
         if influences:
@@ -264,7 +262,7 @@ class _Simulation:
         root = self._boot.stages[-1]
         for doubt in self._boot.later.doubts:
             self._doubt(present, doubt)
-        before, reach = self._states(), self._reach(root)
+        before, reach = self._now(), self._reach(root)
         modprobe = Modprobe(self._boot, root, frozenset(self._loaded), self._registrar.settings)
         self._events = None
         self._run_driverctl(root, modprobe, present)
@@ -286,10 +284,8 @@ class _Simulation:
         those = {address: device for address, device in self._by_address.items() if device.is_virtual == is_virtual}
         assigned = jobs_of(self._boot.later, modprobe, those)
         if assigned:
-            before, loaded = self._states(), {one.driver.name for one in self._registered}
             self._events = StageEvents(self._boot, root, modprobe, self._by_address)
             self._run_step(root, RUNTIME, assigned, dict(self._unbind_events(root, modprobe, those)), devices)
-            self._outcomes.update(unless_locked(self._boot, before, self._outcomes, loaded))
             self._events = None
 
     def _unbind_events(self, root: Stage, modprobe: Modprobe, those: t.Mapping[str, Device]) -> t.Iterator[tuple[str, tuple[Effect, ...]]]:

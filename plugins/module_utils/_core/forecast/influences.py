@@ -39,10 +39,18 @@ class Reach:
         self.modprobe = modprobe
         self._requests: dict[str, tuple[LoadRequest, ...]] = {}
 
-    def of(self, influence: Influence, device: Device, states: t.Sequence[DeviceState], may_be_free: bool = False) -> tuple[Owner, ...]:
+    def of(
+        self,
+        influence: Influence,
+        device: Device,
+        states: t.Sequence[DeviceState],
+        may_be_free: bool = False,
+        needs_module: bool = False,
+    ) -> tuple[Owner, ...]:
         """The possible owners; empty if the influence cannot touch the device.
 
-        ``states`` are those in which the device can be while the influence acts; ``may_be_free`` if something else may have unbound it.
+        ``states`` are those in which the device can be while the influence acts; ``may_be_free`` if something else may have unbound it;
+        ``needs_module`` if a driver in them is loaded while the influence acts.
         """
         if not influence.about(device.address):
             return ()
@@ -53,6 +61,9 @@ class Reach:
         may_be_free = may_be_free or any(state.driver is None for state in states)
         if may_be_free:
             found.update(dict.fromkeys(self._of_free_device(influence, device, states)))
+        if "lock" in influence.acts and needs_module:
+            # What needs the module stops before it unbinds the device, or after.
+            found.update(dict.fromkeys((*(state.driver for state in states), None, *self.matching(device))))
         return tuple(found)
 
     def frees(self, influence: Influence, device: Device, states: t.Sequence[DeviceState]) -> bool:

@@ -11,7 +11,8 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.devic
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.influences import Unclear
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Assigned, Boot, Reason
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Assigned, Reason
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,21 +32,22 @@ class Outcomes:
         return dataclasses.replace(self, unclear=tuple(dict.fromkeys((*self.unclear, *unclear)))) if unclear else self
 
 
+@dataclasses.dataclass(frozen=True)
+class Before:
+    """The devices' states, and the drivers that had registered, when something began to act."""
+
+    states: t.Mapping[str, tuple[DeviceState, ...]]
+    drivers: t.Container[str]
+
+    def of(self, device: Device) -> tuple[DeviceState, ...]:
+        return self.states.get(device.address, ())
+
+    def lacks_driver_of(self, outcomes: Outcomes) -> bool:
+        """Whether a module had to be loaded since then for one of these outcomes."""
+        return any(state.driver is not None and state.driver not in self.drivers for state in outcomes.states)
+
+
 def unless_same(outcomes: Outcomes, taken: Assigned) -> t.Iterator[Unclear]:
     if any(state.driver != taken.driver for state in outcomes.states):
         sentence = f"{taken.source} makes {taken.driver} the device's driver {taken.when}; whether that happens cannot be determined."
         yield Unclear(sentence, (taken.driver, None))
-
-
-def unless_locked(
-    boot: Boot, before: t.Mapping[str, tuple[DeviceState, ...]], outcomes: t.Mapping[str, Outcomes], loaded: t.Container[str]
-) -> t.Iterator[tuple[str, Outcomes]]:
-    """What driverctl leaves where something may forbid to load modules first: then it fails, and the device keeps its driver.
-
-    ``loaded`` are the drivers that were there ``before``.
-    """
-    locks = [one for one in boot.all_influences if "lock" in one.acts]
-    for address in boot.later.driverctl if locks else ():
-        if address in outcomes and any(state.driver not in loaded for state in outcomes[address].states):
-            owners = tuple(dict.fromkeys((*(state.driver for state in before[address]), None)))
-            yield address, outcomes[address].also(*(Unclear(str(one), owners) for one in locks))

@@ -38,6 +38,8 @@ DICTIONARIES = (
     "pending_modules[]",
     "modules[]",
     "functions[]",
+    "functions[].emulate",
+    "functions[].emulate.bars[]",
     "policy",
     "_run",
     "_run.packages[]",

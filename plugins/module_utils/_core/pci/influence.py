@@ -49,3 +49,7 @@ class Influence:
     def about(self, address: str) -> bool:
         """Whether it can touch the device at this address."""
         return self.addresses is None or address in self.addresses
+
+    def only(self, *acts: Act) -> Influence:
+        """That part of it."""
+        return dataclasses.replace(self, acts=frozenset(acts))
