@@ -59,6 +59,13 @@ def _files() -> t.Mapping[tuple[str, str], t.Sequence[tuple[str, int, bytes | No
     return found
 
 
+def texts(release: str, package: str) -> t.Iterator[tuple[str, str]]:
+    """Each file of a package that is a text, with its path."""
+    for path, _mode, content, _target in _files()[release, package]:
+        if content is not None:
+            yield path, content.decode("utf-8", "replace")
+
+
 def install(tree: Tree, release: str, groups: t.Iterable[str], known: bool = True) -> Tree:
     """Lay the packages of some groups into a tree, and enable each of their units; with dpkg's database, if they are ``known``."""
     units: dict[str, str] = {}

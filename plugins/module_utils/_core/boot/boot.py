@@ -52,7 +52,7 @@ class LoadList:
     program: str
     modules: tuple[Listed, ...]
     in_order: bool = True
-    """False if the program loads several modules at a time (systemd-modules-load since systemd 262)."""
+    """False if the program loads several modules at a time (systemd-modules-load since systemd 259)."""
     honours_blacklist: bool = True
     """False if the program runs a plain `modprobe name`: dracut's rd.driver.pre and rd.driver.post, sysvinit's kmod."""
 

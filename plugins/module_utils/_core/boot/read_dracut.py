@@ -21,8 +21,8 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
 
 HOMES = ("/usr/lib/dracut", "/lib/dracut")
-HOOKS = ("/lib/dracut/hooks", "/var/lib/dracut/hooks")
-"""dracut-ng keeps them in the second, to which the first is a link."""
+HOOKS = ("/var/lib/dracut/hooks", "/etc/dracut/hooks", "/lib/dracut/hooks")
+"""dracut 112 reads all three; of those before it has one, to which the others are links."""
 # The hooks of a shutdown, and of a boot that has failed.
 _NOT_AT_BOOT = ("shutdown", "shutdown-emergency", "emergency")
 SYSTEMD = ("/usr/lib/systemd/systemd", "/lib/systemd/systemd")
@@ -76,7 +76,7 @@ def _script(tree: FileTree, with_systemd: bool) -> str | None:
     if with_systemd:
         places = [PRE_UDEV, "/bin/dracut-pre-udev"]
     else:
-        folders = [f"{home}/{hook}" for home in _hooks(tree) for hook in ("cmdline", "pre-udev")]
+        folders = [f"{place}/{hook}" for hook in ("cmdline", "pre-udev") for place in _hooks(tree)]
         places = [f"{folder}/{name}" for folder in folders for name in tree.names(folder)]
     texts = (tree.read_text(path) for path in places if tree.is_file(path))
     return next((text for text in texts if PRE in text), None)
@@ -85,11 +85,8 @@ def _script(tree: FileTree, with_systemd: bool) -> str | None:
 def _starts(tree: FileTree, cmdline: Cmdline) -> bool:
     """The conditions of dracut-pre-udev.service, of which one is enough."""
     requested = any(word.partition("=")[0] in (PRE, BLACKLIST, POST) for word in cmdline.arguments)
-    return (
-        requested
-        or any(tree.names(f"{home}/pre-udev") for home in _hooks(tree))
-        or any(name.endswith(".conf") for name in tree.names(CMDLINE_FOLDER))
-    )
+    hooked = any(tree.names(f"{place}/pre-udev") for place in _hooks(tree))
+    return requested or hooked or any(name.endswith(".conf") for name in tree.names(CMDLINE_FOLDER))
 
 
 def _arguments(tree: FileTree, cmdline: Cmdline, source: str) -> tuple[Argument, ...]:
@@ -158,8 +155,8 @@ def scripts(tree: FileTree) -> tuple[str, ...]:
 
 
 def _hooks(tree: FileTree) -> tuple[str, ...]:
-    """The folder of the hooks, if there is one."""
-    return tuple(home for home in HOOKS if tree.is_dir(home))[:1]
+    """The folders of hooks, each under one of its names."""
+    return tuple(place for place in HOOKS if tree.link(place) is None)
 
 
 def _below(tree: FileTree, folder: str) -> t.Iterator[str]:

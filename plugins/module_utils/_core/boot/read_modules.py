@@ -98,11 +98,11 @@ def read(machine: Machine, kernel: Kernel, stages: t.Sequence[Stage], later: Lat
 
 def _functions(machine: Machine, kernel: Kernel, names: t.Iterable[str]) -> t.Iterator[tuple[str, frozenset[str]]]:
     """By module, and by built-in driver, what starts it, as far as that is known."""
-    running = initcalls.of_running(machine.host) if machine.runs(kernel) else {}
+    runs = machine.runs(kernel)
     for name in dict.fromkeys(names):
         module = MODULES_OF_DRIVERS.get(name, normalize_module_name(name))
         path = module_path(kernel, name)
-        of_built_in = running.get(module) or initcalls.of_built_in(module)
+        of_built_in = initcalls.in_running(machine.host, module) if runs else initcalls.of_built_in(module)
         # A file that does not tell has the function that it has elsewhere.
         found = of_built_in if path is None else function_of(machine.host, path, machine.cache) or initcalls.of_built_in(module)
         if found is not None:

@@ -32,8 +32,8 @@ CHANGES_WORK = re.compile(r"^\s*(?:Exec\w+|Condition\w+|Assert\w+|Environment\w*
 # Commands before and after the work, which fail or end without a consequence for it; what they do is noticed.
 _BESIDE_WORK = re.compile(r"^\s*(?:Exec(?:StartPre|StartPost)\s*=\s*[@:+!|]*-|Exec(?:Stop|StopPost|Reload)\s*=)", re.MULTILINE)
 DEBUG_GENERATOR = "systemd/system-generators/systemd-debug-generator"
-SEVERAL_AT_A_TIME = 262
-"""Since this version systemd-modules-load uses a pool of threads."""
+SEVERAL_AT_A_TIME = 259
+"""Since this version systemd-modules-load uses a pool of threads (its NEWS: "CHANGES WITH 259")."""
 
 
 def steps(tree: FileTree, cmdline: Cmdline, source: str, in_initrd: bool) -> tuple[tuple[Step, ...], tuple[str, ...]]:

@@ -123,8 +123,11 @@ class Settings:
         own = self._boot.functions.get(name)
         source = self._boot.cmdline_source
         if own is not None:
-            out = next((one for one in functions if one in own), None)
-            return None if out is None else Refusal(source, f"initcall_blacklist={out} leaves {name} out")
+            out = [one for one in functions if one in own]
+            # Of several functions of a module it may be another one that registers the driver.
+            certain = own <= frozenset(out)
+            said = f"initcall_blacklist={','.join(out)} {'leaves' if certain else 'may leave'} {name} out"
+            return Refusal(source, said, certain) if out else None
         unknown = unexplained(functions)
         said = f"initcall_blacklist={','.join(unknown)} may leave {name} out, whose first function is not known"
         return Refusal(source, said, certain=False) if unknown else None

@@ -30,7 +30,7 @@ KEPT = re.compile(
     r"|etc/(?:modules|cmdline|(?:cmdline|conf)\.d/[^/]+)"
     r"|conf/(?:modules|initramfs\.conf|param\.conf|conf\.d/[^/]+)"
     r"|scripts/.+|hooks/[^/]+|config|usr/lib/modules/booster\.alias|etc/booster\.init\.yaml"
-    r"|(?:usr/|var/)?lib/dracut/hooks/.+|(?:usr/)?bin/dracut-pre-udev"
+    r"|(?:(?:usr/|var/)?lib|etc)/dracut/hooks/.+|(?:usr/)?bin/dracut-pre-udev"
     r"|(?:etc|usr/lib|lib)/systemd/system/(?:dracut-pre-udev|systemd-(?:modules-load|udev-trigger|udevd))\.service(?:\.d/[^/]+)?"
     r"|(?:usr/)?lib/modules/[^/]+/modules\.(?:alias|builtin|builtin\.modinfo|dep|order|softdep|weakdep|(?:alias|dep|builtin)\.bin)"
 )

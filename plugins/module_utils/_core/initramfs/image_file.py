@@ -24,7 +24,8 @@ PROGRAM = b"MZ"
 MAGIC = b"#BOOTCONFIG\n"
 HEAD = 8
 MOST_PADDING = 3
-LONGEST = 1 << 15
+LONGEST = (1 << 15) - 1
+"""XBC_DATA_MAX: the kernel takes none that is longer."""
 # Documentation/arch/x86/microcode.rst, Documentation/admin-guide/acpi/initrd_table_override.rst; mkinitcpio marks such an archive.
 EARLY = re.compile(r"\.|early_cpio|kernel(?:/x86(?:/microcode(?:/[^/]+)?)?|/firmware(?:/acpi(?:/[^/]+)?)?)?")
 MOST_ARCHIVES, MOST_NAMES = 16, 64

@@ -74,7 +74,8 @@ FUNCTIONS: t.Mapping[str, str] = {
     "vmd": "vmd_drv_init",
     "vmxnet3": "vmxnet3_init_module",
     "xe": "xe_init",
-    "xen_pciback": "xen_pcibk_init",
+    # It has two; this one registers the driver.
+    "xen_pciback": "pcistub_init",
     "xhci_pci": "xhci_pci_init",
     "xhci_pci_renesas": "xhci_renesas_pci_driver_init",
     "yenta_socket": "yenta_cardbus_driver_init",
@@ -83,7 +84,7 @@ FUNCTIONS: t.Mapping[str, str] = {
 OF_NO_DRIVER = frozenset(
     "acpi_cpufreq_init af_alg_init algif_aead_init algif_hash_init algif_rng_init algif_skcipher_init amd_pstate_init"
     " cpufreq_gov_performance_init efifb_driver_init efifb_init intel_pstate_init intel_rapl_init io_uring_init"
-    " simpledrm_platform_driver_init simplefb_driver_init simplefb_init sysfb_init vesafb_driver_init vesafb_init".split()
+    " simpledrm_platform_driver_init simplefb_driver_init simplefb_init sysfb_init vesafb_driver_init vesafb_init xen_pcibk_init".split()
 )
 
 
@@ -104,6 +105,12 @@ def of_running(host: Host) -> t.Mapping[str, frozenset[str]]:
 def of_built_in(module: str) -> frozenset[str] | None:
     """The functions of a built-in module; None if they are not known."""
     return frozenset((FUNCTIONS[module],)) if module in FUNCTIONS else None
+
+
+def in_running(host: Host, module: str) -> frozenset[str] | None:
+    """The functions of a module that is built into the running kernel: of several the one that registers the driver, if that is known."""
+    present, known = of_running(host).get(module, frozenset()), of_built_in(module)
+    return (present & (known or frozenset())) or present or known
 
 
 def unexplained(functions: t.Iterable[str]) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ if t.TYPE_CHECKING:
 STORES = ("/etc/credstore", "/usr/local/lib/credstore", "/usr/lib/credstore")
 SEALED = (
     "/etc/credstore.encrypted",
+    "/usr/local/lib/credstore.encrypted",
     "/usr/lib/credstore.encrypted",
     *(f"{one}/loader/credentials" for one in ("/boot", "/efi", "/boot/efi")),
 )

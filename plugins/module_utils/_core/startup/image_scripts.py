@@ -26,7 +26,7 @@ INITRAMFS_TOOLS = "/usr/share/initramfs-tools"
 DRACUT = ("/usr/lib/dracut/modules.d", "/usr/share/dracut/modules.d")
 MKINITCPIO = "/usr/lib/initcpio"
 LARGEST = 512 << 10
-_HOOK = re.compile(r"/(?:usr/|var/)?lib/dracut/hooks/[^/]+/(?:\d+-?)?(.+)")
+_HOOK = re.compile(r"/(?:(?:usr/|var/)?lib|etc)/dracut/hooks/[^/]+/(?:\d+-?)?(.+)")
 # What makes the script act, and is simulated: it is given as a word of the command line (scripts/init-top/all_generic_ide).
 _ON_REQUEST = {"all_generic_ide": "ata_generic"}
 

@@ -40,7 +40,7 @@ if t.TYPE_CHECKING:
 
 GENERATORS = ("/etc/systemd/system-generators", "/usr/local/lib/systemd/system-generators", "/usr/lib/systemd/system-generators")
 OF_ENVIRONMENT = tuple(folder.replace("system-generators", "system-environment-generators") for folder in GENERATORS)
-BUS_SERVICES = ("/usr/local/share/dbus-1/system-services", "/usr/share/dbus-1/system-services")
+BUS_SERVICES = tuple(f"{folder}/dbus-1/system-services" for folder in ("/etc", "/usr/local/share", "/usr/share", "/lib"))
 DEBUG_GENERATOR = "systemd-debug-generator"
 RUN_GENERATOR = "systemd-run-generator"
 INITS = ("/sbin/init", "/usr/sbin/init", "/lib/systemd/systemd", "/usr/lib/systemd/systemd")

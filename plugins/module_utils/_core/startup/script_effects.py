@@ -217,6 +217,7 @@ class _Script:
             "remove",
             "rescan",
             "reset",
+            "reset_subordinate",
             "unbind",
             "sriov_numvfs",
             "sriov_drivers_autoprobe",

@@ -24,7 +24,9 @@ _ATTRIBUTES: t.Final[tuple[tuple[str, tuple[Act, ...]], ...]] = (
     (r"(?:new_id|remove_id)", ("new_id",)),
     (r"(?<=/)unbind", ("unbind",)),
     (r"(?<=/)bind", ("bind",)),
-    (r"(?<=/)(?:remove|rescan|reset|reset_method)", ("remove",)),
+    (r"(?<=/)(?:remove|rescan|reset|reset_method|reset_subordinate)", ("remove",)),
+    # A function loses its driver with the power of its slot.
+    (r"slots/[^/\s\"']+/power", ("remove",)),
 )
 _ATTRIBUTE = re.compile("|".join(rf"(?P<a{index}>(?<![\w.-]){name}(?![\w./-]))" for index, (name, _acts) in enumerate(_ATTRIBUTES)))
 _ALL: t.Final[tuple[Act, ...]] = ("override", "unbind", "bind", "new_id", "remove")
@@ -87,7 +89,7 @@ _NAMES = (
     *("driver_override", "drivers_probe", "drivers_autoprobe", "sriov_drivers_autoprobe", "sriov_numvfs", "new_id", "remove_id"),
     *("bind", "unbind", "remove", "rescan", "reset"),
 )
-_PLAIN_WORDS = ("bind", "unbind", "remove", "rescan", "reset", "reset_method")
+_PLAIN_WORDS = ("bind", "unbind", "remove", "rescan", "reset", "reset_method", "reset_subordinate")
 
 
 def globbed(target: str) -> frozenset[Act]:

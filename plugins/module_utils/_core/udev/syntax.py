@@ -179,12 +179,12 @@ _CONSTANTS = ("arch", "virt")
 CONFIDENTIAL_SINCE = 258
 """The first systemd whose udev knows CONST{cvm}."""
 _IMPORTS = ("file", "program", "builtin", "db", "cmdline", "parent")
-# udev_builtin_lookup() of 252; systemd 254 brought net_driver, 257 what is in the second group.
+# udev_builtin_lookup() of 252, and what systemd has brought since.
 BUILTINS = frozenset(
     "blkid btrfs hwdb input_id keyboard kmod net_driver net_id net_setup_link path_id uaccess usb_id".split()
     + "dissect_image factory_reset tpm2_id".split()
 )
-_BUILTINS_SINCE: t.Mapping[str, int] = {"net_driver": 257, "dissect_image": 258, "factory_reset": 258, "tpm2_id": 258}
+_BUILTINS_SINCE: t.Mapping[str, int] = {"net_driver": 257, "dissect_image": 258, "factory_reset": 258, "tpm2_id": 260}
 # device_property_can_set()
 _KERNEL_S = frozenset("ACTION DEVLINKS DEVNAME DEVPATH DEVTYPE DRIVER IFINDEX MAJOR MINOR SEQNUM SUBSYSTEM TAGS".split())
 _KERNEL_S_LATER = frozenset(
@@ -195,7 +195,10 @@ VERSIONS: t.Final = (252, 262)
 """The first and the last systemd whose grammar this is."""
 PROTECTED_SINCE = 258
 """The first systemd whose udev lets no rule set MODALIAS and other properties of the kernel's."""
-_OPTION = re.compile(r"string_escape=(?:none|replace)|db_persist|(?:no)?watch|static_node=.*|link_priority=.*|log_level=.*", re.DOTALL)
+_OPTION = re.compile(
+    r"string_escape=(?:none|replace)|db_persist|(?:no)?watch|dump(?:-json)?|static_node=.*|link_priority=.*|log_level=.*", re.DOTALL
+)
+_OPTIONS_SINCE: t.Mapping[str, int] = {"dump": 258, "dump-json": 259}
 _PRIORITY = re.compile(r"link_priority=\s*[-+]?(?:0[xX][0-9a-fA-F]+|0[oO]?[0-7]+|0[bB][01]+|[0-9]+)")
 _LOG_LEVEL = re.compile(r"log_level=(?:reset|emerg|alert|crit|err|error|warning|warn|notice|info|debug|null|[0-7])")
 _MODE = re.compile(r"\s*0*[0-7]{1,4}")
@@ -244,7 +247,7 @@ def _of_value(token: Token, grammar: _Grammar, version: int | None) -> t.Iterato
     name, attribute, value = token.name, token.attribute or "", token.value
     _check_value(token, version)
     if name == "OPTIONS":
-        yield from _of_options(value)
+        yield from _of_options(value, version)
     if name in ("ATTR", "ATTRS", "SYSCTL"):
         yield from _of_substitutions(attribute, f"{name}{{{attribute}}}", name)
     if grammar.checks == "filled" and not (token.is_match and name == "TAG"):
@@ -289,8 +292,8 @@ def _is_builtin(value: str, version: int | None) -> bool:
     return name in BUILTINS and (version is None or version >= _BUILTINS_SINCE.get(name, 0))
 
 
-def _of_options(value: str) -> t.Iterator[Note]:
-    if _OPTION.fullmatch(value) is None:
+def _of_options(value: str, version: int | None) -> t.Iterator[Note]:
+    if _OPTION.fullmatch(value) is None or (version is not None and version < _OPTIONS_SINCE.get(value, 0)):
         yield "ignored", f"has the unknown OPTIONS={value!r}", "OPTIONS"
     elif value.startswith("link_priority=") and _PRIORITY.fullmatch(value) is None:
         raise DroppedError(f"has OPTIONS={value!r}, which is not a number", "OPTIONS")

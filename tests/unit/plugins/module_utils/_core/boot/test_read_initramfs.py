@@ -258,7 +258,15 @@ def test_a_hook_that_meddles_with_drivers_is_noticed(tmp_path: Path) -> None:
     hook = "var/lib/dracut/hooks/pre-trigger/20-vfio.sh"
     entries = dracut() | {"usr/lib/dracut/hooks": Link("/var/lib/dracut/hooks"), hook: "echo vfio-pci > $d/driver_override\n"}
     (influence,) = stage(tmp_path, entries).influences
-    assert (influence.source, influence.fact) == (f"{IMAGE}:/lib/dracut/hooks/pre-trigger/20-vfio.sh:1", "writes to driver_override")
+    assert (influence.source, influence.fact) == (f"{IMAGE}:/var/lib/dracut/hooks/pre-trigger/20-vfio.sh:1", "writes to driver_override")
+
+
+@pytest.mark.parametrize("place", ["var/lib", "etc", "usr/lib"])
+def test_a_hook_in_each_folder_of_dracut_112_is_noticed(tmp_path: Path, place: str) -> None:
+    """list_hooks() in dracut-lib.sh."""
+    hook = f"{place}/dracut/hooks/pre-udev/20-vfio.sh"
+    (influence,) = stage(tmp_path, dracut() | {hook: "echo vfio-pci > $d/driver_override\n"}).influences
+    assert influence.source == f"{IMAGE}:/{hook.removeprefix('usr/')}:1"
 
 
 def test_what_the_generator_s_own_script_writes_of_blacklist_is_simulated_and_not_noticed(tmp_path: Path) -> None:

@@ -86,7 +86,7 @@ def test_what_lies_in_run_now_is_gone_at_the_next_boot(tree: Tree) -> None:
     assert {rule.path for rule in one.rules.rules} == {DRIVERS_RULES}
 
 
-@pytest.mark.parametrize(("version", "in_order"), [(252, True), (261, True), (262, False)])
+@pytest.mark.parametrize(("version", "in_order"), [(252, True), (258, True), (259, False), (262, False)])
 def test_newer_systemd_loads_several_modules_at_a_time(tmp_path: Path, version: int, in_order: bool) -> None:
     tree = stock_debian(tmp_path).systemd(version).file("/etc/modules-load.d/a.conf", "e1000e\nvfio-pci\n")
     place = "/etc/modules-load.d/a.conf"

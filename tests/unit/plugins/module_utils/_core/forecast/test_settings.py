@@ -149,8 +149,9 @@ def test_a_function_that_is_left_out_is_one_that_the_module_has() -> None:
 
     known = {"gpu": frozenset(("gpu_init", "gpu_late_init"))}
     assert left_out("quiet", known) is None
-    assert left_out("initcall_blacklist=gpu_init", known) is True
-    assert left_out("initcall_blacklist=other,gpu_late_init", known) is True
+    assert left_out("initcall_blacklist=gpu_init", {"gpu": frozenset(("gpu_init",))}) is True
+    assert left_out("initcall_blacklist=gpu_init,gpu_late_init", known) is True
+    assert left_out("initcall_blacklist=other,gpu_late_init", known) is False
     assert left_out("initcall_blacklist=other", known) is None
     assert left_out("initcall_blacklist=other", {}) is False
     assert left_out("initcall_blacklist=sysfb_init", {}) is None

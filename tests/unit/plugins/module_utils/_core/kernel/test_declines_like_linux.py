@@ -16,8 +16,8 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprob
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameters import Parameter
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.refusals import Setting
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import PciDriver, PciId
-from ansible_collections.vfio.variants.tests.unit import linux_sources
 from ansible_collections.vfio.variants.tests.unit.boots import device
+from ansible_collections.vfio.variants.tests.unit.sources import LINUX
 
 AMDGPU = "drivers/gpu/drm/amd/amdgpu/amdgpu_drv.c"
 RADEON = "include/drm/drm_pciids.h"
@@ -28,7 +28,7 @@ SOUTHERN, SEA = ("TAHITI", "PITCAIRN", "VERDE", "OLAND", "HAINAN"), ("BONAIRE", 
 
 
 def family(names: tuple[str, ...]) -> set[int]:
-    rows = re.findall(r"\{0x1002, 0x([0-9A-Fa-f]{4}),[^}]*CHIP_(\w+)", linux_sources.text(RADEON))
+    rows = re.findall(r"\{0x1002, 0x([0-9A-Fa-f]{4}),[^}]*CHIP_(\w+)", LINUX.text(RADEON))
     return {int(number, 16) for number, chip in rows if chip in names}
 
 
@@ -39,13 +39,13 @@ def answer(module: str, driver: PciDriver, id: str, class_code: int = 0x030000, 
 
 
 def test_amdgpu_leaves_every_gpu_that_linux_lists_for_that() -> None:
-    listed = linux_sources.numbers(AMDGPU, "amdgpu_unsupported_pciidlist[]", "};")
+    listed = LINUX.numbers(AMDGPU, "amdgpu_unsupported_pciidlist[]", "};")
     assert len(listed) > 600
     assert [hex(one) for one in sorted(listed) if answer("amdgpu", BY_CLASS, f"1002:{one:04x}") is not False] == []
 
 
 def test_amdgpu_takes_every_gpu_of_its_table_however_it_matches() -> None:
-    rows = linux_sources.text(AMDGPU, "static const struct pci_device_id pciidlist[]", "};")
+    rows = LINUX.text(AMDGPU, "static const struct pci_device_id pciidlist[]", "};")
     own = {int(one, 16) for one in re.findall(r"\{0x1002, 0x([0-9A-Fa-f]{4})", rows)}
     assert len(own) > 200
     assert [hex(one) for one in sorted(own) if answer("amdgpu", BY_CLASS, f"1002:{one:04x}") is False] == []
@@ -65,7 +65,7 @@ def test_both_families_of_islands_have_the_numbers_of_radeon_s_table(names: tupl
 
 def test_nouveau_knows_neither_ga100_nor_hopper() -> None:
     """A100 and H100: their chips are 0x170 and 0x180 (`case` in nvkm_device_ctor())."""
-    chips = {int(one, 16) for one in re.findall(r"^\tcase (0x1[0-9a-f]{2}): device->chip", linux_sources.text(NOUVEAU), re.MULTILINE)}
+    chips = {int(one, 16) for one in re.findall(r"^\tcase (0x1[0-9a-f]{2}): device->chip", LINUX.text(NOUVEAU), re.MULTILINE)}
     assert {0x140, 0x164, 0x172, 0x192} <= chips
     assert {0x170, 0x180} & chips == set()
     driver = PciDriver("nouveau", (PciId(0x10DE, class_code=0x030000, class_mask=0xFF0000),))
@@ -77,7 +77,7 @@ def test_nouveau_knows_neither_ga100_nor_hopper() -> None:
 
 
 def test_nouveau_can_be_told_to_take_chips_that_it_does_not_support() -> None:
-    assert "NvEnableUnsupportedChipsets" in linux_sources.text(NOUVEAU)
+    assert "NvEnableUnsupportedChipsets" in LINUX.text(NOUVEAU)
     given = Parameter("config", "NvEnableUnsupportedChipsets=1", "config=NvEnableUnsupportedChipsets=1", SourceLine("a.conf", 1))
     match = Match(device(id="10de:20b0", class_code=0x030200), PciDriver("nouveau"), frozenset())
     found = refusal(Setting("nouveau", "6.12.1", {"config": given}), match)
@@ -86,7 +86,7 @@ def test_nouveau_can_be_told_to_take_chips_that_it_does_not_support() -> None:
 
 
 def test_virtio_takes_its_own_numbers_and_leaves_the_vendor_s_others() -> None:
-    first, last = sorted(linux_sources.numbers("drivers/virtio/virtio_pci_modern_dev.c", "We only own devices", "return -ENODEV"))
+    first, last = sorted(LINUX.numbers("drivers/virtio/virtio_pci_modern_dev.c", "We only own devices", "return -ENODEV"))
     assert (declines.VIRTIO_NUMBERS[0], declines.VIRTIO_NUMBERS[-1]) == (first, last)
     driver = PciDriver("virtio-pci", (PciId(0x1AF4),))
     found = [answer("virtio_pci", driver, f"1af4:{one:04x}") for one in (first - 1, first, last, last + 1, 0x1110)]
@@ -101,22 +101,22 @@ def test_ata_generic_leaves_intel_s_controllers_to_the_driver_that_knows_them() 
 
 def test_vfio_pci_s_list_of_devices_and_the_length_of_its_ids() -> None:
     source = "drivers/vfio/pci/vfio_pci.c"
-    names = re.findall(r"case (PCI_DEVICE_ID_\w+)", linux_sources.text(source, "vfio_pci_dev_in_denylist", "default:"))
-    assert {(0x8086, linux_sources.macro(NUMBERS, name)) for name in names} == matching.DENYLIST
-    assert f"char ids[{parameters.LONGEST_IDS + 1}]" in linux_sources.text(source)
+    names = re.findall(r"case (PCI_DEVICE_ID_\w+)", LINUX.text(source, "vfio_pci_dev_in_denylist", "default:"))
+    assert {(0x8086, LINUX.macro(NUMBERS, name)) for name in names} == matching.DENYLIST
+    assert f"char ids[{parameters.LONGEST_IDS + 1}]" in LINUX.text(source)
 
 
 def test_i915_s_devices_on_request_are_those_of_linux() -> None:
-    table, chips = "include/drm/intel/i915_pciids.h", linux_sources.text("drivers/gpu/drm/i915/i915_pci.c")
+    table, chips = "include/drm/intel/i915_pciids.h", LINUX.text("drivers/gpu/drm/i915/i915_pci.c")
     on_request = re.findall(r"(\w+)_info = \{(?:(?!\n\};)[\s\S])*?\.require_force_probe = 1", chips)
     assert sorted(on_request) == ["ats_m", "dg1"]
-    found = linux_sources.numbers(table, "INTEL_DG1_IDS(", "/*") | linux_sources.numbers(table, "INTEL_ATS_M150_IDS(", "/*")
+    found = LINUX.numbers(table, "INTEL_DG1_IDS(", "/*") | LINUX.numbers(table, "INTEL_ATS_M150_IDS(", "/*")
     assert found == declines.I915_ON_REQUEST
 
 
 def test_adapters_of_sas_2_are_those_of_linux() -> None:
     source = "drivers/scsi/mpt3sas/mpi/mpi2_cnfg.h"
-    rows = re.findall(r"^#define (MPI2_MFGPAGE_DEVID_\w+)\s+\(0x([0-9A-F]{4})\)", linux_sources.text(source), re.MULTILINE)
+    rows = re.findall(r"^#define (MPI2_MFGPAGE_DEVID_\w+)\s+\(0x([0-9A-F]{4})\)", LINUX.text(source), re.MULTILINE)
     assert {int(number, 16) for _name, number in rows} >= declines.SAS2
     assert {int(number, 16) for name, number in rows if "_SAS2" in name} <= declines.SAS2
 
@@ -124,23 +124,23 @@ def test_adapters_of_sas_2_are_those_of_linux() -> None:
 def test_numbers_of_vendors_classes_and_sound_are_those_of_linux() -> None:
     vendors = {"NVIDIA": "NVIDIA", "AMD": "ATI", "INTEL": "INTEL", "MARVELL": "MARVELL", "LSI": "LSI_LOGIC", "RENESAS": "RENESAS"}
     for ours, name in {**vendors, "REALTEK": "REALTEK"}.items():
-        assert getattr(declines, ours) == linux_sources.macro(NUMBERS, f"PCI_VENDOR_ID_{name}")
+        assert getattr(declines, ours) == LINUX.macro(NUMBERS, f"PCI_VENDOR_ID_{name}")
     for number, name in ((declines.VGA, "DISPLAY_VGA"), (declines.OTHER_DISPLAY, "DISPLAY_OTHER"), (declines.IDE, "STORAGE_IDE")):
-        assert number == linux_sources.macro(NUMBERS, f"PCI_CLASS_{name}")
+        assert number == LINUX.macro(NUMBERS, f"PCI_CLASS_{name}")
     sound = ("BDW", "HSW_0", "HSW_2", "HSW_3", "BYT", "BSW")
-    assert {linux_sources.macro(NUMBERS, f"PCI_DEVICE_ID_INTEL_HDA_{name}") for name in sound} == declines.HDMI_ONLY
-    bridges = {linux_sources.macro(NUMBERS, f"PCI_CLASS_BRIDGE_{name}") for name in ("PCI", "CARDBUS")}
+    assert {LINUX.macro(NUMBERS, f"PCI_DEVICE_ID_INTEL_HDA_{name}") for name in sound} == declines.HDMI_ONLY
+    bridges = {LINUX.macro(NUMBERS, f"PCI_CLASS_BRIDGE_{name}") for name in ("PCI", "CARDBUS")}
     assert bridges < set(matching.BRIDGE_HEADERS)
 
 
 def test_lengths_of_nvme_s_queues_are_those_of_linux() -> None:
     source = "drivers/nvme/host/pci.c"
-    found = [linux_sources.macro(source, f"NVME_PCI_{which}_QUEUE_SIZE") for which in ("MIN", "MAX")]
+    found = [LINUX.macro(source, f"NVME_PCI_{which}_QUEUE_SIZE") for which in ("MIN", "MAX")]
     assert found == [refusals.SMALLEST_QUEUE, refusals.LARGEST_QUEUE]
 
 
 def test_loaders_have_the_numbers_that_linux_assigns() -> None:
-    part = linux_sources.text("Documentation/arch/x86/boot.rst", "Assigned boot loader ids", "Please contact")
+    part = LINUX.text("Documentation/arch/x86/boot.rst", "Assigned boot loader ids", "Please contact")
     names = {int(number, 16): name.lower() for number, name in re.findall(r"^\t([0-9A-F]{1,2})  (\S+)", part, re.MULTILINE)}
     said = {3: "syslinux", 4: "etherboot/gpxe/ipxe", 7: "grub", 8: "u-boot", 0xB: "qemu"}
     assert {number: names[number] for number in in_charge.STARTERS} == said
@@ -148,6 +148,6 @@ def test_loaders_have_the_numbers_that_linux_assigns() -> None:
 
 def test_vendors_of_efi_variables_are_those_of_linux() -> None:
     for ours, name in ((efi_variables.GLOBAL, "EFI_GLOBAL_VARIABLE_GUID"), (efi_variables.LOADER, "LINUX_EFI_LOADER_ENTRY_GUID")):
-        line = linux_sources.text("include/linux/efi.h", f"#define {name}", "\n").partition("EFI_GUID(")[2]
+        line = LINUX.text("include/linux/efi.h", f"#define {name}", "\n").partition("EFI_GUID(")[2]
         digits = "".join(re.findall(r"0x([0-9a-f]+)", line))
         assert digits == ours.replace("-", "")
