@@ -32,6 +32,7 @@ Draw = random.Random
 SECONDS, WALL = 10, 600
 """Of processor time for each question, and until a process that waits for something counts as hanging."""
 MEBIBYTES = 500
+LARGEST_KEPT = 64 << 20
 MODULES_FOLDER = f"/lib/modules/{DEBIAN_13}"
 PLACES = (
     "/etc/modprobe.d/x.conf", "/etc/udev/rules.d/10-x.rules", "/usr/lib/udev/rules.d/80-drivers.rules", "/etc/modules",
@@ -103,7 +104,7 @@ def spoil(tree: Tree, draw: Draw) -> str:
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         # A link may have been put there, to what blocks.
-        before = place.read_bytes() if place.is_file() and not place.is_symlink() else b""
+        before = _beginning(place) if place.is_file() and not place.is_symlink() else b""
         if place.is_dir() and not place.is_symlink():
             shutil.rmtree(place)
         else:
@@ -113,6 +114,12 @@ def spoil(tree: Tree, draw: Draw) -> str:
         # An earlier file is in the way of this one.
         return f"{path}: {way.__name__} ({error.strerror})"
     return f"{path}: {way.__name__}"
+
+
+def _beginning(place: Path) -> bytes:
+    """What is in the file, of a gigabyte that was put there before only a part."""
+    with place.open("rb") as file:
+        return file.read(LARGEST_KEPT)
 
 
 Way = t.Callable[[Path, bytes, Draw], object]
