@@ -129,7 +129,7 @@ def _collect(downloads: Path) -> None:
             for package in sorted({name for group in GROUPS.values() for name in group.split()}):
                 for download in sorted((downloads / release).glob(f"{package}_*.deb")):
                     with tempfile.TemporaryDirectory() as folder:
-                        subprocess.run(["dpkg-deb", "-x", download, folder], check=True)
+                        subprocess.run(["dpkg-deb", "-x", download, folder], check=True, timeout=120)
                         _add(archive, f"{release}/{package}", Path(folder))
 
 

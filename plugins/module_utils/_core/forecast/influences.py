@@ -61,9 +61,10 @@ class Reach:
         may_be_free = may_be_free or any(state.driver is None for state in states)
         if may_be_free:
             found.update(dict.fromkeys(self._of_free_device(influence, device, states)))
-        if "lock" in influence.acts and needs_module:
+        if "lock" in influence.acts and (may_be_free or needs_module):
             # What needs the module stops before it unbinds the device, or after.
-            found.update(dict.fromkeys((*(state.driver for state in states), None, *self.matching(device))))
+            kept = (state.driver for state in states) if needs_module else ()
+            found.update(dict.fromkeys((None, *self.matching(device), *kept)))
         return tuple(found)
 
     def frees(self, influence: Influence, device: Device, states: t.Sequence[DeviceState]) -> bool:
@@ -91,8 +92,6 @@ class Reach:
             wanted = self._candidates(device, states)
             if influence.modules is None or not wanted.isdisjoint(influence.modules):
                 yield from (None, *self.matching(device))
-        if "lock" in influence.acts:
-            yield from (None, *self.matching(device))
         if "create" in influence.acts and device.is_virtual:
             yield from (None, *self.matching(device))
 

@@ -126,7 +126,9 @@ def test_a_machine_lists_its_files_links_and_folders(tmp_path: Path) -> None:
     (tmp_path / "folder/file").write_text("text", encoding="utf-8")
     (tmp_path / "link").symlink_to("folder")
     program = f"import listing; print(listing.json.dumps(listing.states({str(tmp_path)!r}, {str(tmp_path)!r})))"
-    found = json.loads(subprocess.run([sys.executable, "-c", program], cwd=LISTING.parent, capture_output=True, check=True).stdout)
+    found = json.loads(
+        subprocess.run([sys.executable, "-c", program], cwd=LISTING.parent, capture_output=True, check=True, timeout=60).stdout
+    )
     assert {path: state.split()[0] for path, state in found.items()} == {
         "/folder": "drwxr-xr-x",
         "/folder/file": "-rw-r--r--",

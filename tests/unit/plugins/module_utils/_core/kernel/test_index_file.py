@@ -34,7 +34,7 @@ def home(tmp_path: Path) -> Path:
         path.write_bytes(driver_file(DEBIAN_13, [Driver(name.encode(), (Entry(0x10DE, ANY),))], aliases=aliases))
     (place / "modules.builtin").write_text("".join(f"kernel/drivers/{name}.ko\n" for name in BUILT_IN), encoding="utf-8")
     (place / "modules.order").write_text("".join(f"kernel/{name}.ko\n" for name in MODULES), encoding="utf-8")
-    subprocess.run(["depmod", "-b", str(tmp_path), DEBIAN_13], check=True, capture_output=True)
+    subprocess.run(["depmod", "-b", str(tmp_path), DEBIAN_13], check=True, timeout=60, capture_output=True)
     return place
 
 

@@ -167,7 +167,7 @@ def test_the_symbol_of_a_function_is_as_linux_s_macros_make_it(tmp_path: Path) -
     source = tmp_path / "a.c"
     given = "#define __PASTE_(a, b) a##b\n#define __PASTE(a, b) __PASTE_(a, b)\n#define __KBUILD_MODNAME kmod_pcie_x\n"
     source.write_text(given + macros + "".join(f"{level}(f_{level})\n" for level in levels))
-    made = subprocess.run(["gcc", "-E", "-P", source], check=True, capture_output=True, text=True).stdout
+    made = subprocess.run(["gcc", "-E", "-P", source], check=True, timeout=60, capture_output=True, text=True).stdout
     symbols = [f"ffffffff81000000 d {name}\n" for name in re.findall(r"\b__initcall__\w+", made)]
     assert len(symbols) == len(levels)
     assert [functions_of(symbol) for symbol in symbols] == [{"pcie_x": {f"f_{level}"}} for level in levels]

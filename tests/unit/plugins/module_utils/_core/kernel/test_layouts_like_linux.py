@@ -46,8 +46,8 @@ def numbers(folder: Path, declarations: str, *expressions: str) -> list[int]:
     source = folder / "a.c"
     shown = "".join(f'printf("%lu\\n", (unsigned long)({one}));' for one in expressions)
     source.write_text(f"{TYPES}{declarations}\nint main(void) {{ {shown} return 0; }}\n")
-    subprocess.run(["gcc", "-w", "-o", folder / "a", source], check=True)
-    return [int(one) for one in subprocess.run([folder / "a"], check=True, capture_output=True, text=True).stdout.split()]
+    subprocess.run(["gcc", "-w", "-o", folder / "a", source], check=True, timeout=60)
+    return [int(one) for one in subprocess.run([folder / "a"], check=True, timeout=60, capture_output=True, text=True).stdout.split()]
 
 
 def struct(path: str, name: str) -> str:
@@ -113,8 +113,8 @@ def test_numbers_of_elf_are_those_of_the_c_library_s_header(tmp_path: Path) -> N
 def test_a_compiler_s_file_has_the_sections_and_symbols_that_binutils_see(tmp_path: Path) -> None:
     source, made = tmp_path / "a.c", tmp_path / "a.o"
     source.write_text("int x = 1; int zeros[8]; extern int other; int f(void) { return other + x; }\n")
-    subprocess.run(["gcc", "-c", "-ffunction-sections", "-o", made, source], check=True)
-    shown = subprocess.run(["readelf", "-SW", made], check=True, capture_output=True, text=True).stdout
+    subprocess.run(["gcc", "-c", "-ffunction-sections", "-o", made, source], check=True, timeout=60)
+    shown = subprocess.run(["readelf", "-SW", made], check=True, timeout=60, capture_output=True, text=True).stdout
     rows = re.findall(r"^\s*\[\s*\d+\] (\S+)\s+(\w+)\s+[0-9a-f]+ ([0-9a-f]+) ([0-9a-f]+)", shown, re.MULTILINE)
     read = elf.Elf.parse(made.read_bytes())
     assert [(one.name, one.start, one.size) for one in read.sections if one.name] == [
@@ -205,7 +205,7 @@ def test_marks_of_compression_are_those_by_which_linux_unpacks() -> None:
     ],
 )
 def test_what_a_program_packs_begins_with_its_mark(command: list[str], name: str) -> None:
-    made = subprocess.run(command, input=b"abc" * 100, check=True, capture_output=True).stdout
+    made = subprocess.run(command, input=b"abc" * 100, check=True, timeout=60, capture_output=True).stdout
     assert compression.kind(made[: compression.LONGEST_MAGIC]) == name
 
 
@@ -215,7 +215,7 @@ def test_marks_of_archives_are_those_of_linux_and_of_cpio(tmp_path: Path) -> Non
     assert f'strcmp(collected, "{archive.TRAILER.decode()}")' in source
     assert f"read_into(header_buf, {archive.HEADER_SIZE}, GotHeader)" in source
     (tmp_path / "a").write_text("x")
-    made = subprocess.run(["cpio", "-o", "-H", "newc"], input=b"a\n", cwd=tmp_path, check=True, capture_output=True).stdout
+    made = subprocess.run(["cpio", "-o", "-H", "newc"], input=b"a\n", cwd=tmp_path, check=True, timeout=60, capture_output=True).stdout
     assert archive.HEADER.match(made)
     assert made[archive.HEADER_SIZE :].startswith(b"a\0")
     assert archive.TRAILER in made
