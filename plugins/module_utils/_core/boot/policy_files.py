@@ -144,7 +144,13 @@ def read_policy_files(host: Host, boots: t.Sequence[Boot], kernels: t.Sequence[K
 
 def _modprobe_files(host: Host) -> t.Iterator[PolicyFile]:
     left = LARGEST_TOGETHER
+    seen: set[tuple[int, int]] = set()
     for directory in DIRECTORIES:
+        stat = host.stat(directory)
+        # With a merged /usr, /lib/modprobe.d is /usr/lib/modprobe.d.
+        if stat is None or (stat.st_dev, stat.st_ino) in seen:
+            continue
+        seen.add((stat.st_dev, stat.st_ino))
         for name in sorted(host.names(directory)):
             path = f"{directory}/{name}"
             if not host.is_dir(path):

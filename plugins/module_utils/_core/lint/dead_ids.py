@@ -137,7 +137,7 @@ def _vfio_before(entry: Directive, host: HostPolicy) -> t.Iterator[str]:
     for word in entry.arguments[1:]:
         if word.endswith(":"):
             place = word
-        elif place == "pre:" and normalize_module_name(word) in host.vfio_modules:
+        elif place == "pre:" and normalize_module_name(word) in host.vfio_modules - {entry.arguments[0]}:
             yield normalize_module_name(word)
 
 

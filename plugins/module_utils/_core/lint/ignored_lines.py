@@ -8,6 +8,7 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.policy_files import named_modules
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import install_command
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import (
     WORDS,
@@ -51,7 +52,9 @@ def installs_beside_softdeps(host: HostPolicy) -> t.Iterator[Finding]:
                 # kmod counts a softdep that names no module as none.
                 continue
             said = f"{entry.source}: kmod ignores `{entry}` because of the softdep at {softdeps[0].source}."
-            advice = f"Remove one of the two; `blacklist {entry.spelt(module)}` keeps devices from loading it."
+            keeps_out = install_command.loads_nothing(entry, module)
+            further = f"; `blacklist {entry.spelt(module)}` keeps devices from loading it" if keeps_out else ""
+            advice = f"Remove one of the two{further}."
             yield Finding("install-beside-softdep", str(entry.source), f"{said} {advice}")
 
 

@@ -145,3 +145,7 @@ def test_other_devices_of_the_native_are_never_added_to_a_list() -> None:
         said = sentence("softdep-without-ids", boot(modprobe=before + softdep, modules=modules), devices=sound)
         assert "8086:7ad0" not in said
         assert where in said
+
+
+def test_a_softdep_of_vfio_pci_on_itself_is_not_about_a_device() -> None:
+    assert "softdep-without-ids" not in kinds(boot(modprobe="softdep vfio-pci pre: vfio-pci\n"))

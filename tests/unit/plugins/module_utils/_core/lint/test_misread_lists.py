@@ -54,6 +54,7 @@ def test_a_list_without_its_suffix_is_named_if_it_matters_here() -> None:
     assert "Rename it to /etc/modules-load.d/vfio.conf" in told("/etc/modules-load.d/vfio", "vfio-pci\n")["no-conf-suffix"]
     assert "Rename it to /etc/modules-load.d/vfio.conf" in told("/etc/modules-load.d/vfio.list", "vfio-pci\n")["no-conf-suffix"]
     assert told("/etc/modules-load.d/README", "loop\n") == {}
+    assert told("/etc/modules-load.d/vfio.conf.off", "vfio-pci\n") == {}
 
 
 def test_line_ends_matter_to_the_shell_and_not_to_systemd() -> None:
