@@ -24,6 +24,7 @@ GENERAL = frozenset(
     (
         *("unknown-module", "unknown-listed-module", "ignored-line", "wildcard-name", "ids-malformed"),
         *("softdep-without-place", "softdep-two-blanks"),
+        *("ids-without-value", "rule-without-device", "override-for-absent-device", "softdep-without-ids"),
     )
 )
 """Kinds that say that something is not understood; of the same line another kind says why."""

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import typing as t
 
@@ -165,6 +166,8 @@ def lines_that_kmod_ignores(host: HostPolicy) -> t.Iterator[Finding]:
                 advice = "Complete it, or remove it."
             else:
                 why = f"{words[0]} is not a command of modprobe.d"
-                near = words[0].lower() if words[0].lower() in WORDS else None
-                advice = f"Write {near}." if near else f"Commands are {', '.join(sorted(WORDS))}."
+                named, equals, name = words[0].partition("=")
+                near = next(iter(difflib.get_close_matches(named.lower(), sorted(WORDS), 1, 0.85)), None)
+                meant = f"`{' '.join((str(near), name, *words[1:]))}`" if equals and name else near
+                advice = f"Write {meant}." if near else f"Commands are {', '.join(sorted(WORDS))}."
             yield Finding("ignored-line", str(source), f"{source}: kmod ignores `{line.strip()}`: {why}. {advice}")

@@ -80,7 +80,7 @@ def saved_overrides_that_are_not_read(host: HostPolicy) -> t.Iterator[Finding]:
     """driverctl's rule asks for a file by bus and address, `pci-0000:01:00.0` (05-driverctl.rules)."""
     for file in host.files.saved:
         bus, dash, address = file.name.partition("-")
-        named = address if dash and bus == "pci" else file.name
+        named = re.sub(r"\.(?:cfg|conf|rules|txt)$", "", address if dash and bus == "pci" else file.name)
         match = ADDRESS.fullmatch(named)
         if match is None or (dash and bus == "pci" and FULL.fullmatch(address)):
             continue

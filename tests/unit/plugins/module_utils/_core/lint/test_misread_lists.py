@@ -70,6 +70,10 @@ def test_a_saved_override_under_another_name_is_named_with_the_right_one(name: s
     assert found["saved-override-unread"].endswith("Rename it to /etc/driverctl.d/pci-0000:01:00.0.")
 
 
+def test_a_saved_override_with_an_ending_is_named_with_the_right_one() -> None:
+    assert "Rename it to /etc/driverctl.d/pci-0000:01:00.0." in saved("pci-0000:01:00.0.conf")["saved-override-unread"]
+
+
 @pytest.mark.parametrize("name", ["pci-0000:01:00.0", "vmbus-1234", "pci-10000:e1:00.0"])
 def test_a_saved_override_with_a_right_name_is_fine(name: str) -> None:
     assert saved(name) == {}
