@@ -42,7 +42,10 @@ MOST_FILES, LARGEST_FILE, LARGEST_TOGETHER = 1000, 1 << 20, 2 << 20
 OTHER_GENERATORS: t.Mapping[str, str] = {"mkinitcpio": "mkinitcpio -P", "booster": "/usr/lib/booster/regenerate_images"}
 """By program, what their packages' hooks run after an update."""
 DRACUT = ("/etc/dracut.conf", "/etc/dracut.conf.d")
+MKINITCPIO = ("/etc/mkinitcpio.conf", "/etc/mkinitcpio.conf.d")
+TMPFILES = "/etc/tmpfiles.d"
 IMAGES = ("/boot/initrd.img-{0}", "/boot/initramfs-{0}.img", "/boot/initrd-{0}")
+_MKINITCPIO_MODULES = re.compile(r"^\s*MODULES\+?=\(([^)#]*)\)", re.MULTILINE)
 _DRACUT_MODULES = re.compile(r"^\s*(?:add_drivers|force_drivers)\+?=[\"']?([^\"'#\n]*)", re.MULTILINE)
 # Aliases with a bus prefix are left out: nobody writes such a name for a module.
 _ALIAS = re.compile(r"^alias ([^\s:]+) (\S+)$", re.MULTILINE)
@@ -85,6 +88,8 @@ class PolicyFiles:
     """All files in the administrator's modules-load.d, /etc/modules and /etc/initramfs-tools/modules."""
     saved: tuple[PolicyFile, ...] = ()
     """All files in /etc/driverctl.d."""
+    settings: tuple[PolicyFile, ...] = ()
+    """Those of dracut and mkinitcpio, and /etc/tmpfiles.d."""
     strays: tuple[PolicyFile, ...] = ()
     """Files in directories of /etc and /etc/udev whose names resemble those that are read, and are not."""
     for_image: tuple[Listed, ...] = ()
@@ -122,6 +127,7 @@ def read_policy_files(host: Host, boots: t.Sequence[Boot], kernels: t.Sequence[K
         rules=rules_files,
         lists=(*_files_of(host, SITE_LISTS), *_files(host, ("/etc/modules", INITRAMFS_MODULES))),
         saved=tuple(_files_of(host, ("/etc/driverctl.d",))),
+        settings=(*_files(host, (DRACUT[0], MKINITCPIO[0])), *_files_of(host, (DRACUT[1], MKINITCPIO[1], TMPFILES))),
         strays=tuple(_strays(host)),
         for_image=for_image,
         mtimes={path: stat.st_mtime for path in sorted(copied) for stat in (host.stat(path),) if stat is not None},
@@ -144,7 +150,13 @@ def read_policy_files(host: Host, boots: t.Sequence[Boot], kernels: t.Sequence[K
 
 def _modprobe_files(host: Host) -> t.Iterator[PolicyFile]:
     left = LARGEST_TOGETHER
+    seen: set[tuple[int, int]] = set()
     for directory in DIRECTORIES:
+        stat = host.stat(directory)
+        # With a merged /usr, /lib/modprobe.d is /usr/lib/modprobe.d.
+        if stat is None or (stat.st_dev, stat.st_ino) in seen:
+            continue
+        seen.add((stat.st_dev, stat.st_ino))
         for name in sorted(host.names(directory)):
             path = f"{directory}/{name}"
             if not host.is_dir(path):
@@ -179,19 +191,20 @@ def _strays(host: Host) -> t.Iterator[PolicyFile]:
 
 
 def _generator_lists(host: Host) -> t.Iterator[Listed]:
-    """initramfs-tools' modules, one per line, with options; dracut's add_drivers and force_drivers."""
+    """initramfs-tools' modules, one per line, with options; dracut's add_drivers and force_drivers; mkinitcpio's MODULES."""
     if host.is_file(INITRAMFS_MODULES):
         for _path, number, line in lines_of_lists(host, (INITRAMFS_MODULES,)):
             words = line.split("#", 1)[0].split()
             if words:
                 yield Listed(words[0], f"{INITRAMFS_MODULES}:{number}")
-    directory = DRACUT[1]
-    found = [DRACUT[0], *(f"{directory}/{name}" for name in sorted(host.names(directory)) if name.endswith(".conf"))]
-    for path in found:
-        text = host.read_text(path) if host.is_file(path) else ""
-        for match in _DRACUT_MODULES.finditer(text):
-            place = f"{path}:{text.count(chr(10), 0, match.start(1)) + 1}"
-            yield from (Listed(word, place) for word in match[1].split() if not word.startswith(("=", "$")))
+    for (single, directory), pattern in ((DRACUT, _DRACUT_MODULES), (MKINITCPIO, _MKINITCPIO_MODULES)):
+        found = [single, *(f"{directory}/{name}" for name in sorted(host.names(directory)) if name.endswith(".conf"))]
+        for path in found:
+            text = host.read_text(path) if host.is_file(path) else ""
+            for match in pattern.finditer(text):
+                words = [word.strip("\"'") for word in match[1].split()]
+                place = f"{path}:{text.count(chr(10), 0, match.start(1)) + 1}"
+                yield from (Listed(word, place) for word in words if word and not word.startswith(("=", "$")))
 
 
 def _image(host: Host, release: str) -> ImageFile | None:

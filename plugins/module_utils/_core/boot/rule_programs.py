@@ -24,6 +24,7 @@ if t.TYPE_CHECKING:
 
 UDEV_FOLDERS = ("/usr/lib/udev", "/lib/udev")
 """Where udev seeks a program that is named without its path."""
+_NAME = re.compile(r"[\w.+-]+")
 MOST = 256
 """So many command lines are judged; the rules of distributions have some fifty."""
 
@@ -40,9 +41,19 @@ def judged(tree: FileTree, rules: Rules, kernel: Kernel, inventory: Inventory | 
 
 
 def absent(tree: FileTree, rules: Rules) -> frozenset[str]:
-    """Command lines of which udev finds no program: of modprobe, as another path of it exists, which shows that it can be seen."""
-    found = (key.value for rule in rules.rules for key in rule.keys if _runs_program(key))
-    return frozenset(command for command in found if modprobe_path.is_wrong(tree, command.partition(" ")[0].strip("'\"")))
+    """Command lines of which udev finds no program.
+
+    Without a path it looks into its own folder alone, if that can be seen.  Of modprobe another path exists, so that it can be seen.
+    """
+    has_folder = any(tree.is_dir(folder) for folder in UDEV_FOLDERS)
+
+    def is_absent(command: str) -> bool:
+        name = command.partition(" ")[0].strip("'\"")
+        if name.startswith("/"):
+            return modprobe_path.is_wrong(tree, name)
+        return has_folder and _NAME.fullmatch(name) is not None and not any(tree.exists(f"{folder}/{name}") for folder in UDEV_FOLDERS)
+
+    return frozenset(key.value for rule in rules.rules for key in rule.keys if _runs_program(key) and is_absent(key.value))
 
 
 def of_units(

@@ -15,6 +15,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader im
     stale_settings,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import BootFiles, candidates
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.other_loaders import MAY_BOOT_WITH
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import CMDLINE, Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import OSRELEASE
@@ -163,4 +164,6 @@ def _running(host: Host, doubts: tuple[str, ...], is_hidden: bool) -> NextBoot:
     release = host.text_or_none(OSRELEASE)
     about = (HIDDEN,) if is_hidden else ()
     entries = {release: BootEntry(release, Cmdline.read(host), CMDLINE, (), about)} if release and host.is_file(CMDLINE) else {}
-    return NextBoot(None, doubt, entries, (doubt, *doubts))
+    # Where another loader's files were found, that none was found would be wrong.
+    named = next((one for one in doubts if MAY_BOOT_WITH in one), None)
+    return NextBoot(None, named or doubt, entries, doubts if named else (doubt, *doubts))

@@ -11,6 +11,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.ef
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import BootFiles
 
+MAY_BOOT_WITH = "this host may boot with"
 KEXEC_LOADED = "/sys/kernel/kexec_loaded"
 PETITBOOT = "/sys/firmware/opal"
 FIRMWARE_OF_BOARDS = {
@@ -35,7 +36,7 @@ def beside(files: BootFiles, is_known: bool) -> t.Iterator[str]:
         yield "This host boots with petitboot, which interprets the boot loader's configuration in its own way."
     for place, name in (FIRMWARE_OF_BOARDS if is_known else {**FIRMWARE_OF_BOARDS, **LEFT_OVER, **_refind()}).items():
         if files.host.is_file(place):
-            yield f"{place}: this host may boot with {name}, whose default entry cannot be determined."
+            yield f"{place}: {MAY_BOOT_WITH} {name}, whose default entry cannot be determined."
 
 
 def _refind() -> dict[str, str]:

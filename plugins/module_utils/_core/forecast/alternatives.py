@@ -87,7 +87,7 @@ class Trial:
             return states, ()
         found, reasons = list(states), list[str]()
         for names in (frozenset(doubtful), *(frozenset((name,)) for name in (list(doubtful)[:MOST] if len(doubtful) > 1 else ()))):
-            other = distinct(run(dataclasses.replace(self.context, declined=self.context.declined | names)))
+            other = distinct(run(dataclasses.replace(self.context, left_out=names)))
             if {state.driver for state in other} != {state.driver for state in states}:
                 reasons += (doubtful[name] for name in names)
             found += other

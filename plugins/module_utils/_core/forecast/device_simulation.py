@@ -43,6 +43,7 @@ TAKE_ANYTHING = frozenset(("pci-stub", "pci-pf-stub", "pciback"))
 """Drivers without an ID table that accept any device, as VFIO drivers do."""
 ALL_ORDERS = 3
 """The largest number of jobs that are tried in every order."""
+DECLINED = "it matches the device, and has not bound to it in the running kernel"
 MOST_EVENTS = 4
 """So many events in a row are followed that rules cause by what they do in the one before."""
 
@@ -110,6 +111,7 @@ class ProbeContext:
     denylist_disabled: bool
     autoprobe: bool = True
     declined: frozenset[str] = frozenset()
+    """The drivers that could have the device in the running kernel, and have not."""
     declines: t.Callable[[Registration], Refusal | None] = lambda _registration: None
     """Returns why a driver that matches the device declines it, or may."""
     on_bind: tuple[Effect, ...] = ()
@@ -117,6 +119,8 @@ class ProbeContext:
     on_unbind: tuple[Effect, ...] = ()
     on_load: t.Callable[[str], tuple[Effect, ...]] = lambda _module: ()
     """What udev does at the events of a module that is loaded, and of the drivers that it registers."""
+    left_out: frozenset[str] = frozenset()
+    """The drivers of which it is tried out what comes if they decline the device."""
 
     @property
     def has_further_events(self) -> bool:
@@ -314,7 +318,10 @@ class DeviceSimulation:
         if refusal is not None:
             self.state = dataclasses.replace(state, because=(*state.because, Reason(driver.name, refusal)))
             return
+        if driver.name in context.left_out:
+            return
         if driver.name in context.declined:
+            self.state = dataclasses.replace(state, because=(*state.because, Reason(driver.name, DECLINED)))
             return
         declines = context.declines(registration)
         if declines is not None and declines.certain:

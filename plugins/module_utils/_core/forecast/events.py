@@ -41,7 +41,7 @@ class Events:
         rules = tuple(settled(stage.rules.rules, self._around, Subject(None, "pci", is_event_s=True), action))
         self._rules = _RulesByAddress(rules)
         self._names = Distinctions.of(rules, self._around)
-        self._effects = RuleEffects(stage, modprobe, others)
+        self._effects = RuleEffects(stage, modprobe, others, action == ADD)
         self._known: dict[tuple[t.Hashable, ...], tuple[Effect, ...]] = {}
         self._by_address: dict[str, tuple[Effect, ...]] = {}
         self.is_idle = not any(_does_something(rule) for rule in rules)

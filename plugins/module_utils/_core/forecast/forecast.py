@@ -5,12 +5,12 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import (
     CERTAIN,
     KERNEL,
-    NOT_KNOWN,
     RACE,
     RUNTIME,
     UNKNOWN,
@@ -46,6 +46,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.no_dr
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.outcomes import Before, Outcomes, unless_failed, unless_same
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.possible_loads import PossibleLoads
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import LoadRequest, Modprobe
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.reasons import Loaded, because_of, why_override_waits
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.registration import Registrar
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.runtime import jobs_of, may_fail
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.stage_events import StageEvents, depend_on_driver, stage_events
@@ -448,17 +449,14 @@ class _Simulation:
         unclear = self._what_is_unclear(device, outcomes)
         possible = tuple(dict.fromkeys((*owners, *(owner for one in unclear for owner in one.owners))))
         certainty: Certainty = UNKNOWN if unclear else RACE if len(owners) > 1 else CERTAIN
-        because = list(state.because)
-        if state.driver is None:
-            because = [*state.override_because, *because, *outcomes.refused] or [self._no_driver(device)]
-        elif state.driver not in {refusal.fact for refusal in outcomes.refused}:
-            because += outcomes.refused
-        for other in outcomes.states[1:]:
-            if other.driver != state.driver:
-                facts = other.because if other.driver is not None else (*other.override_because, *other.because)
-                because += [Reason(f"or {other.driver or 'no driver'}", str(fact)) for fact in facts or other.override_because]
-        because += [Reason(NOT_KNOWN, one.sentence) for one in unclear]
-        return Winner(state.driver, certainty, state.stage, tuple(dict.fromkeys(because)), possible, self._assumes(device, state))
+        missing = functools.partial(self._missing, device, outcomes)
+        because = because_of(outcomes, unclear, self._boot, missing, lambda: self._no_driver(device))
+        return Winner(state.driver, certainty, state.stage, because, possible, self._assumes(device, state))
+
+    def _missing(self, device: Device, outcomes: Outcomes, state: DeviceState) -> t.Iterator[Reason]:
+        loaded = Loaded(self._loaded, {one.driver.name for one in self._registered})
+        kept = device.is_virtual and self._is_kept_from_drivers(device)
+        return iter(()) if kept else why_override_waits(state, outcomes.refused, self._boot, self._registrar, loaded)
 
     def _assumes(self, device: Device, state: DeviceState) -> tuple[str, ...]:
         """What a certain answer takes for granted."""

@@ -19,6 +19,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.udev.key import Key
     from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rule import Rule
     from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import Devices
+    from ansible_collections.vfio.variants.plugins.module_utils._core.udev.surroundings import Surroundings
 
 DRIVERS_RULES = "/80-drivers.rules"
 MOST = 64
@@ -36,7 +37,10 @@ def why_none(device: Device, boot: Boot, others: Devices) -> Reason:
     root = boot.stages[-1]
     if not any(isinstance(work, Coldplug) for step in root.steps for work in step):
         return root.no_coldplug or Reason(root.place, f"udev does not replay the devices' events, by which {native} is loaded")
-    return _rule(device, boot, root, others, native) or _missing_rule(root, native)
+    around = around_of(boot, root, others)
+    if _loads(device, root.rules.rules, around, others):
+        return Reason(f"modules.alias of {boot.release}", f"{native} matches the device, and registers no driver that takes it")
+    return _rule(device, root, around, others, native) or _missing_rule(root, native)
 
 
 def _missing_rule(root: Stage, native: str) -> Reason:
@@ -46,19 +50,23 @@ def _missing_rule(root: Stage, native: str) -> Reason:
     return Reason("udev rules", f"none of them loads {native}, which matches the device, by `kmod load`")
 
 
-def _rule(device: Device, boot: Boot, stage: Stage, others: Devices, native: str) -> Reason | None:
+def _rule(device: Device, stage: Stage, around: Surroundings, others: Devices, native: str) -> Reason | None:
     """The rule without which udev would load by the device's alias."""
     rules = stage.rules.rules
     deciding = [(place, key) for place, rule in enumerate(rules) for key in [_deciding(rule)] if key is not None]
-    around = around_of(boot, stage, others)
     for place, key in deciding[:MOST]:
-        evaluation = Evaluation((*rules[:place], *rules[place + 1 :]), around, Subject.of(device, others), ADD)
-        done = evaluation.done()
-        modalias = evaluation.state.properties.get(MODALIAS, device.modalias)
-        values = ((one.value or "").split() for one in done if one.certain)
-        if any(words[:2] == ["kmod", "load"] and device.modalias in (words[2:] or (modalias,)) for words in values):
+        if _loads(device, (*rules[:place], *rules[place + 1 :]), around, others):
             return Reason(str(rules[place]), f"{key.written}: udev does not load {native} by the device's alias")
     return None
+
+
+def _loads(device: Device, rules: t.Iterable[Rule], around: Surroundings, others: Devices) -> bool:
+    """Whether it is certain that udev loads by the device's alias."""
+    evaluation = Evaluation(rules, around, Subject.of(device, others), ADD)
+    done = evaluation.done()
+    modalias = evaluation.state.properties.get(MODALIAS, device.modalias)
+    values = ((one.value or "").split() for one in done if one.certain)
+    return any(words[:2] == ["kmod", "load"] and device.modalias in (words[2:] or (modalias,)) for words in values)
 
 
 def _deciding(rule: Rule) -> Key | None:

@@ -53,11 +53,12 @@ NOBODY: frozenset[str] = frozenset()
 class RuleEffects:
     """What the keys of one stage's rules do."""
 
-    def __init__(self, stage: Stage, modprobe: Modprobe, others: Devices) -> None:
+    def __init__(self, stage: Stage, modprobe: Modprobe, others: Devices, of_add: bool = True) -> None:
         self._programs = stage.programs
         self._absent = stage.absent_programs
         self._modprobe = modprobe
         self._others = others
+        self._of_add = of_add
         self._removes = any(acts(key) and (key.attribute or "").endswith("remove") for rule in stage.rules.rules for key in rule.keys)
         self._known: dict[tuple[t.Hashable, ...], tuple[Effect, ...]] = {}
         self.notices = False
@@ -209,8 +210,8 @@ class RuleEffects:
         if not names and modalias is None:
             yield self._unclear(done, frozenset(("load",)), "may load a module", None)
         for name in names or ([modalias] if modalias else []):
-            # Stock rules load by the modalias: not worth reporting; the alias that is found is.
-            yield from self._modprobe.ask(name, True, None if name == modalias else source)
+            # Stock rules load by the modalias of what was added: not worth reporting; the alias that is found is.
+            yield from self._modprobe.ask(name, True, None if name == modalias and self._of_add else source)
 
     def _program(self, done: Done) -> t.Iterator[Plain]:
         key = done.key

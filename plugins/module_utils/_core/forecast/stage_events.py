@@ -168,10 +168,12 @@ def _noticed(effect: Effect, device: Device, states: t.Sequence[DeviceState] | N
         return
     one = plain(effect)
     if isinstance(one, LoadRequest):
-        modules = frozenset((one.module, *one.insertions))
-        yield Influence(
-            one.because[0].source if one.because else "udev", "loads a module when a driver comes", frozenset(("load",)), None, modules
-        )
+        # What is loaded already, or blacklisted, brings no driver.
+        if one.insertions:
+            source = one.because[0].source if one.because else "udev"
+            fact = f"loads {', '.join(one.insertions)} when a driver comes"
+            yield Influence(source, fact, frozenset(("load",)), None, frozenset(one.insertions))
+        yield from one.influences
     elif isinstance(one, Noticed):
         found = one.influence
         if found.addresses is not None and OWN in found.addresses:

@@ -121,6 +121,41 @@ def softdeps_on_a_module_without_ids(host: HostPolicy) -> t.Iterator[Finding]:
                 yield Finding("softdep-without-ids", str(entry.source), f"{said} {advice}", tuple(device.address for device in devices))
 
 
+def softdeps_that_load_too_late(host: HostPolicy) -> t.Iterator[Finding]:
+    """`softdep native post: vfio-pci`, or `softdep vfio-pci pre: native`: the native driver has the devices before vfio-pci comes."""
+    for boot, root in host.roots:
+        claims = [claim for claim in host.claims(boot, root) if claim.by == IDS]
+        for entry in root.config.directives:
+            if entry.command != "softdep" or not host.is_site(entry.source.path):
+                continue
+            own = entry.arguments[0]
+            for place, word in _placed(entry):
+                native, module = (own, word) if place == "post:" else (word, own)
+                if module not in host.vfio_modules or native == module or ("pre:", module) in _placed(entry):
+                    continue
+                natives = {device.address for device in host.devices_of_native(root.kernel, native)}
+                taken = [
+                    claim.device.address
+                    for claim in claims
+                    if claim.device.address in natives and host.module_of(boot, claim.driver) == module
+                ]
+                if taken:
+                    said = f"{entry.source} loads {entry.spelt(module)} after {entry.spelt(native)}, which has {listed(taken)} by then."
+                    meant = f"Write `softdep {entry.spelt(native)} pre: {entry.spelt(module)}`."
+                    yield Finding("softdep-too-late", str(entry.source), f"{said} {meant}", tuple(taken))
+
+
+def _placed(entry: Directive) -> tuple[tuple[str, str], ...]:
+    """The modules of a softdep, each with `pre:` or `post:`."""
+    found, place = [], ""
+    for word in entry.arguments[1:]:
+        if word.endswith(":"):
+            place = word
+        else:
+            found.append((place, normalize_module_name(word)))
+    return tuple(found)
+
+
 def _way_to_bind(module: str, spelt: str, root: Stage, devices: t.Sequence[Device]) -> str:
     """The devices of one native may be for different purposes: an ID is named only if it is the only one, and no list exists."""
     ids = tuple(dict.fromkeys(device.id for device in devices))
@@ -137,7 +172,7 @@ def _vfio_before(entry: Directive, host: HostPolicy) -> t.Iterator[str]:
     for word in entry.arguments[1:]:
         if word.endswith(":"):
             place = word
-        elif place == "pre:" and normalize_module_name(word) in host.vfio_modules:
+        elif place == "pre:" and normalize_module_name(word) in host.vfio_modules - {entry.arguments[0]}:
             yield normalize_module_name(word)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Coldplug, LoadList
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.module_drivers import BUILT_IN_NAMES
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.policy_files import INITRAMFS_MODULES, named_modules
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameters import every_ids, in_lines
@@ -24,6 +25,10 @@ NO_MODULE = ("off", "null")
 """Names that an alias uses for "no module", since module-init-tools."""
 GONE = {"vfio_virqfd": "Linux 6.2 made it a part of vfio"}
 """Modules that older kernels had, and what replaced them."""
+OF_NVIDIA = ("nvidia", "nvidia_drm", "nvidia_modeset", "nvidia_peermem", "nvidia_uvm")
+OF_LINUX = ("cirrus", "i2c_nvidia_gpu", "nvidiafb", "rivafb", "snd_hda_codec_hdmi", "ucsi_ccg", "vfio", "vfio_iommu_type1", "vfio_pci_core")
+REAL = frozenset((*BUILT_IN_NAMES, *OF_NVIDIA, *OF_LINUX))
+"""Modules that not every kernel has: their names are no mistakes, and lines that keep them out are a precaution."""
 
 
 def unknown_modules(host: HostPolicy) -> t.Iterator[Finding]:
@@ -43,7 +48,12 @@ def unknown_modules(host: HostPolicy) -> t.Iterator[Finding]:
                 name = normalize_module_name(word)
                 takes_synonyms = entry.command != "blacklist"
                 is_defined = name in aliases or (name in installs and entry.command != "install")
-                if _is_known(name, entry, host) or name in GONE or (takes_synonyms and (name in host.files.synonyms or is_defined)):
+                if (
+                    _is_known(name, entry, host)
+                    or name in GONE
+                    or _is_precaution(name, entry, host)
+                    or (takes_synonyms and (name in host.files.synonyms or is_defined))
+                ):
                     continue
                 yield _unknown(entry.spelt(word), entry, host)
 
@@ -64,6 +74,12 @@ def _is_known(name: str, entry: Directive, host: HostPolicy) -> bool:
     return takes_patterns and any(matches(module, name) for module in host.modules)
 
 
+def _is_precaution(name: str, entry: Directive, host: HostPolicy) -> bool:
+    """Whether a line is there for the case that a module is installed, as guides have `blacklist nvidia`."""
+    is_own = name in host.vfio_modules or "vfio" in name
+    return name in REAL and not is_own and entry.command != "alias" and name == entry.arguments[0]
+
+
 def _unknown(word: str, entry: Directive, host: HostPolicy) -> Finding:
     source = str(entry.source)
     line = f"{source}: {_quoted(entry)}"
@@ -76,12 +92,19 @@ def _unknown(word: str, entry: Directive, host: HostPolicy) -> Finding:
         said = f"{line} has no effect: {word} is an alias, and kmod blacklists modules by their own names. Write {names}."
         return Finding("blacklisted-alias", source, said)
     nearest = host.nearest(word)
-    advice = f"Did you mean {nearest}?" if nearest else "Check the spelling, or remove it."
+    advice = _advice(word, nearest)
     where = listed(host.releases)
     effect = "the devices that it matches get no driver from it" if entry.command == "alias" else "it has no effect"
     if entry.command == "softdep" and normalize_module_name(word) != entry.arguments[0]:
         effect = f"kmod ignores {word}"
     return Finding("unknown-module", source, f"{line} names the module {word}, which no installed kernel has ({where}): {effect}. {advice}")
+
+
+def _advice(word: str, nearest: str | None) -> str:
+    """Another name is not suggested for one that is right, and only missing here."""
+    if normalize_module_name(word) in REAL:
+        return "Install that module for the kernel, or remove the line."
+    return f"Did you mean {nearest}?" if nearest else "Check the spelling, or remove it."
 
 
 def _quoted(entry: Directive) -> str:
@@ -113,7 +136,7 @@ def refused_by_the_kernel_but_unknown(host: HostPolicy) -> t.Iterator[Finding]:
             if "-" not in name and name not in host.modules:
                 nearest = host.nearest(name)
                 said = f"{boot.cmdline_source}: no installed kernel has the module in `module_blacklist={name}` ({listed(host.releases)})."
-                advice = f"Did you mean {nearest}?" if nearest else "Check the spelling, or remove it."
+                advice = _advice(name, nearest)
                 yield Finding("unknown-module", boot.cmdline_source, f"{said} {advice}")
 
 
@@ -182,7 +205,7 @@ def unknown_modules_in_lists(host: HostPolicy) -> t.Iterator[Finding]:
         if name in host.modules or name in GONE or name in host.files.synonyms or not _is_site(one, host):
             continue
         nearest = host.nearest(name)
-        advice = f"Did you mean {nearest}?" if nearest else "Check the spelling, or remove it."
+        advice = _advice(one.name, nearest)
         said = f"{one.source} names the module {one.said}, which no installed kernel has ({listed(host.releases)})."
         yield Finding("unknown-listed-module", one.source, f"{said} {advice}")
 

@@ -31,6 +31,14 @@ IDENTITY = {
     **{("ATTR", name): name for name in ("vendor", "device", "subsystem_vendor", "subsystem_device", "class", "revision", "modalias")},
     **{("ENV", name): name for name in ("PCI_ID", "PCI_SUBSYS_ID", "PCI_CLASS", "MODALIAS")},
 }
+ABOUT_DEVICE = frozenset(
+    (
+        *((name, attribute) for name in ("ATTR", "ATTRS") for attribute in ("vendor", "device", "class")),
+        *(("SUBSYSTEM", None), ("KERNEL", None), ("ENV", "PCI_ID"), ("ENV", "PCI_SLOT_NAME"), ("ENV", "PCI_CLASS")),
+    )
+)
+"""Keys by which a rule chooses a function, by name and attribute."""
+MOST_RULES = 64
 NO_DRIVER = ("none", "")
 """Names that are used to keep a device from being bound to any driver."""
 NOT_COPIED = ("/usr/lib/", "/lib/", "/run/", "/usr/local/")
@@ -47,6 +55,27 @@ def rules_for_absent_devices(host: HostPolicy) -> t.Iterator[Finding]:
             if address is not None and host.device(address) is None and not _may_become_virtual(host, boot, address):
                 said = f"{source} is for {address}, and this host has no device there: it has no effect."
                 yield Finding("override-for-absent-device", source, f"{said} Correct the address (lspci -D), or remove it.", (address,))
+
+
+def rules_for_no_device(host: HostPolicy) -> t.Iterator[Finding]:
+    """A driver_override rule whose keys about identity agree with no device of this host, nor with one that may still appear."""
+    waiting = [device for device in host.inventory.devices if device.max_virtual_functions > len(device.virtual_functions)]
+    for _boot, root in host.roots if host.inventory.devices else ():
+        unpinned = [(rule, driver) for rule, driver in host.setting_overrides(root) if pinned_address(rule) is None]
+        for rule, driver in unpinned[:MOST_RULES]:
+            asked = tuple(key for key in rule.keys if key.operator == "==" and (key.name, key.attribute) in ABOUT_DEVICE)
+            makers = tuple(key for key in asked if key.attribute == "vendor")
+            may_appear = any(_agrees(rule, makers, device) for device in waiting)
+            if not asked or not host.is_site(rule.path) or may_appear or any(_agrees(rule, asked, one) for one in host.inventory.devices):
+                continue
+            wrong = next((key for key in asked if not any(_agrees(rule, (key,), one) for one in host.inventory.devices)), None)
+            why = "its keys agree with none together" if wrong is None else f"`{wrong.written}` agrees with none"
+            said = f"{rule} sets driver_override={driver} for no device of this host: {why}."
+            yield Finding("rule-without-device", str(rule), f"{said} Correct it (lspci -Dnn), or remove the rule.")
+
+
+def _agrees(rule: Rule, keys: tuple[Key, ...], device: Device) -> bool:
+    return Rule(rule.path, rule.line, keys).matches(device) is not False
 
 
 def _may_become_virtual(host: HostPolicy, boot: Boot, address: str) -> bool:

@@ -17,10 +17,14 @@ ALIKE = 3
 OF_ONE_KIND = 10
 """Of more findings of one kind only the first is a sentence of its own."""
 VARIABLE = re.compile(r"(?:[0-9a-f]{4,}:)?[0-9a-f]{2}:[01][0-9a-f]\.[0-7]|\b[0-9a-f]{4}:[0-9a-f]{4}\b|(?<=:)\d+\b", re.IGNORECASE)
+QUOTED = re.compile(r"`[^`]*`")
+ONE_NAME = "unknown-module"
+"""A kind whose sentences about one name differ in the quoted lines."""
 GENERAL = frozenset(
     (
         *("unknown-module", "unknown-listed-module", "ignored-line", "wildcard-name", "ids-malformed"),
         *("softdep-without-place", "softdep-two-blanks"),
+        *("ids-without-value", "rule-without-device", "override-for-absent-device", "softdep-without-ids"),
     )
 )
 """Kinds that say that something is not understood; of the same line another kind says why."""
@@ -53,7 +57,9 @@ def sentences(findings: t.Iterable[Finding]) -> list[str]:
     """One sentence for each group of findings, in order."""
     groups: dict[tuple[str, str], list[Finding]] = {}
     for finding in dict.fromkeys(findings):
-        groups.setdefault((finding.kind, VARIABLE.sub("*", finding.sentence[:LONGEST])), []).append(finding)
+        said = finding.sentence[:LONGEST]
+        said = QUOTED.sub("`*`", said) if finding.kind == ONE_NAME else said
+        groups.setdefault((finding.kind, VARIABLE.sub("*", said)), []).append(finding)
     by_kind: dict[str, list[list[Finding]]] = {}
     for (kind, _template), group in groups.items():
         by_kind.setdefault(kind, []).extend([group] if len(group) >= ALIKE else [[one] for one in group])

@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.policy_files import named_modules
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import install_command
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import (
     WORDS,
@@ -51,7 +53,9 @@ def installs_beside_softdeps(host: HostPolicy) -> t.Iterator[Finding]:
                 # kmod counts a softdep that names no module as none.
                 continue
             said = f"{entry.source}: kmod ignores `{entry}` because of the softdep at {softdeps[0].source}."
-            advice = f"Remove one of the two; `blacklist {entry.spelt(module)}` keeps devices from loading it."
+            keeps_out = install_command.loads_nothing(entry, module)
+            further = f"; `blacklist {entry.spelt(module)}` keeps devices from loading it" if keeps_out else ""
+            advice = f"Remove one of the two{further}."
             yield Finding("install-beside-softdep", str(entry.source), f"{said} {advice}")
 
 
@@ -162,6 +166,8 @@ def lines_that_kmod_ignores(host: HostPolicy) -> t.Iterator[Finding]:
                 advice = "Complete it, or remove it."
             else:
                 why = f"{words[0]} is not a command of modprobe.d"
-                near = words[0].lower() if words[0].lower() in WORDS else None
-                advice = f"Write {near}." if near else f"Commands are {', '.join(sorted(WORDS))}."
+                named, equals, name = words[0].partition("=")
+                near = next(iter(difflib.get_close_matches(named.lower(), sorted(WORDS), 1, 0.85)), None)
+                meant = f"`{' '.join((str(near), name, *words[1:]))}`" if equals and name else near
+                advice = f"Write {meant}." if near else f"Commands are {', '.join(sorted(WORDS))}."
             yield Finding("ignored-line", str(source), f"{source}: kmod ignores `{line.strip()}`: {why}. {advice}")

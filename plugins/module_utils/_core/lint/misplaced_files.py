@@ -28,8 +28,7 @@ def rules_that_udev_does_not_read(host: HostPolicy) -> t.Iterator[Finding]:
         if file.name.endswith(SUFFIX) or PUT_ASIDE.search(file.name) or not _has_rules(file.text or ""):
             continue
         said = f"{file.path}: udev does not read it, because its name does not end in {SUFFIX}."
-        stem = file.path[: -len(".conf")] if file.path.endswith((".conf", ".rule")) else file.path
-        stem = file.path[: -len(".rule")] if file.path.endswith(".rule") else stem
+        stem = re.sub(r"(?:\.rules?)?(?:\.(?:conf|rule))?$", "", file.path)
         yield Finding("no-rules-suffix", file.path, f"{said} Rename it to {stem}{SUFFIX}, or remove it.")
 
 
@@ -50,7 +49,7 @@ def files_in_misspelt_directories(host: HostPolicy) -> t.Iterator[Finding]:
 
 
 def _meant(text: str, path: str, host: HostPolicy) -> str | None:
-    if "ctl" in posixpath.basename(posixpath.dirname(path)):
+    if re.search(r"ctr?l", posixpath.basename(posixpath.dirname(path))):
         return SAVED if text.strip() else None
     if DIRECTIVE.search(text):
         return MODPROBE

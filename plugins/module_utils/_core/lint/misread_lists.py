@@ -9,6 +9,7 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import Finding
+from ansible_collections.vfio.variants.plugins.module_utils._core.lint.ignored_lines import PUT_ASIDE
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.udev_values import ADDRESS
 
 if t.TYPE_CHECKING:
@@ -61,9 +62,12 @@ def lists_that_are_not_read(host: HostPolicy) -> t.Iterator[Finding]:
         text = (file.text or "").strip()
         if LIST_DIRECTORY not in file.path or file.name.endswith(".conf") or not re.fullmatch(r"[\w.-]+", file.name) or not text:
             continue
+        if PUT_ASIDE.search(file.name):
+            continue
         if names_a_module(text, host):
             said = f"{file.path}: systemd-modules-load does not read it, because its name does not end in .conf."
-            yield Finding("no-conf-suffix", file.path, f"{said} Rename it to {posixpath.splitext(file.path)[0]}.conf, or remove it.")
+            stem = file.path.partition(".conf.")[0] if ".conf." in file.name else posixpath.splitext(file.path)[0]
+            yield Finding("no-conf-suffix", file.path, f"{said} Rename it to {stem}.conf, or remove it.")
 
 
 def names_a_module(text: str, host: HostPolicy) -> bool:
@@ -76,7 +80,7 @@ def saved_overrides_that_are_not_read(host: HostPolicy) -> t.Iterator[Finding]:
     """driverctl's rule asks for a file by bus and address, `pci-0000:01:00.0` (05-driverctl.rules)."""
     for file in host.files.saved:
         bus, dash, address = file.name.partition("-")
-        named = address if dash and bus == "pci" else file.name
+        named = re.sub(r"\.(?:cfg|conf|rules|txt)$", "", address if dash and bus == "pci" else file.name)
         match = ADDRESS.fullmatch(named)
         if match is None or (dash and bus == "pci" and FULL.fullmatch(address)):
             continue

@@ -8,6 +8,7 @@ import difflib
 import re
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.off_word import ARGUMENT, OFF, WORD
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import Finding
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.misread_lines import IDENTIFIER
@@ -18,13 +19,26 @@ if t.TYPE_CHECKING:
 
 READ = (
     *("modprobe.blacklist", "module_blacklist", "initcall_blacklist", "modules_load", "rd.modules_load", "vfio_pci.ids", "pci_stub.ids"),
-    *(WORD, "intel_iommu", "amd_iommu", "iommu", "rd.driver.pre", "rd.driver.post", "rd.driver.blacklist", "driver_async_probe"),
+    *(
+        WORD,
+        "pcie_acs_override",
+        "intel_iommu",
+        "amd_iommu",
+        "iommu",
+        "rd.driver.pre",
+        "rd.driver.post",
+        "rd.driver.blacklist",
+        "driver_async_probe",
+    ),
 )
 """Words about drivers that are read; those of a module with `_` or `-`."""
+FLAGS = ("nomodeset", "nomodule")
+"""Words without a value."""
 EXACT = ("modprobe.blacklist", "rd.driver.pre", "rd.driver.post", "rd.driver.blacklist")
 """Of these no program takes a `_` for the dot, or a `-`."""
 OUTDATED = {"rdblacklist": "modprobe.blacklist", "rdloaddriver": "rd.driver.pre", "rdinsmodpost": "rd.driver.post"}
 """dracut's words before version 008, which it no longer reads."""
+LISTS = ("modprobe.blacklist", "module_blacklist", "rd.driver.blacklist", "rd.driver.pre", "modules_load", "modules-load")
 OF_DRACUT = ("rd.driver.pre", "rd.driver.post", "rd.driver.blacklist")
 OF_INITRAMFS_TOOLS = "blacklist"
 WRONG = {
@@ -58,11 +72,25 @@ def other_values_of_our_word(host: HostPolicy) -> t.Iterator[Finding]:
 def _misspelt(argument: str) -> tuple[str, str] | None:
     key, equals, value = argument.strip('"').partition("=")
     if not equals:
-        return None
+        return _without_value(argument.strip('"'))
+    of_module = re.fullmatch(r"([\w-]+)\.blacklist", key)
+    if of_module is not None and value.lower() in ("1", "on", "true", "y", "yes") and of_module[1] not in ("modprobe", "module"):
+        return "nothing reads", f"modprobe.blacklist={of_module[1].replace('-', '_')}"
+    if key.replace("-", "_") == "intel_iommu" and value.lower() in ("1", "enable", "enabled", "true", "y", "yes"):
+        return "the kernel does not know the value in", f"{key}=on"
     if key in OUTDATED:
         return "no current program reads", f"{OUTDATED[key]}={value}"
     name = WRONG.get(key.replace("-", "_"), "") or _meant(key)
     return ("nothing reads", f"{name}={value}") if name else None
+
+
+def _without_value(argument: str) -> tuple[str, str] | None:
+    """A colon in place of the equals sign, or a flag that is misspelt."""
+    word, colon, value = argument.partition(":")
+    if colon and word.replace("-", "_") in (*READ, *FLAT) and value:
+        return "nothing reads", f"{word}={value}"
+    near = next(iter(difflib.get_close_matches(argument, FLAGS, 1, 0.85)), None)
+    return ("nothing reads", near) if near and near != argument else None
 
 
 def _meant(key: str) -> str:
@@ -74,7 +102,8 @@ def _meant(key: str) -> str:
     near = next(iter(difflib.get_close_matches(flat, sorted(FLAT), 1, 0.9)), None)
     # A parameter of a module by its whole name is that module's, and a module that does not exist is another finding.
     if near is None or (flat != near and "." in key and "blacklist" not in key):
-        return "vfio-pci.ids" if re.fullmatch(r"vfio[-_]pci\.ids?", key, re.IGNORECASE) and plain != "vfio_pci.ids" else ""
+        single = re.fullmatch(r"(vfio[-_]pci|pci[-_]stub)\.ids?", key, re.IGNORECASE)
+        return f"{single[1].lower()}.ids" if single and plain not in ("vfio_pci.ids", "pci_stub.ids") else ""
     return FLAT[near].replace("vfio_pci", "vfio-pci").replace("pci_stub", "pci-stub")
 
 
@@ -101,7 +130,10 @@ def stray_words(host: HostPolicy) -> t.Iterator[Finding]:
     """An ID that stands alone on the command line: after a blank it does not belong to ids=."""
     for boot in host.boots:
         for before, argument in zip(("", *boot.cmdline.arguments), boot.cmdline.arguments):
-            if IDENTIFIER.fullmatch(argument):
+            if before.endswith(",") and before.partition("=")[0] in LISTS and normalize_module_name(argument) in host.modules:
+                said = f"{boot.cmdline_source}: `{argument}` after `{before}` stands alone, so it belongs to no list, and has no effect."
+                yield Finding("stray-id", boot.cmdline_source, f"{said} Write `{before}{argument}`, without a blank.")
+            elif IDENTIFIER.fullmatch(argument):
                 said = f"{boot.cmdline_source}: `{argument}` after `{before}` stands alone, so it belongs to no list, and has no effect."
                 joined = f"{before.rstrip(',')}{',' if '=' in before else '='}{argument}"
                 yield Finding("stray-id", boot.cmdline_source, f"{said} Write `{joined}`, without a blank.")

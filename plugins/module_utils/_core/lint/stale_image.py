@@ -21,7 +21,7 @@ if t.TYPE_CHECKING:
 MODPROBE = "/etc/modprobe.d/"
 RULES = "/etc/udev/rules.d/"
 LOADER = "systemd-modules-load"
-ANOTHER = "has another version of it"
+ANOTHER = "has another version of {it}"
 Content = tuple[t.Any, ...]
 """The lines of a file about modules and devices that matter, in order, parsed."""
 
@@ -29,19 +29,30 @@ Content = tuple[t.Any, ...]
 def images_without_the_policy(host: HostPolicy) -> t.Iterator[Finding]:
     """Files of /etc/modprobe.d, and rules that set driver_override, that are missing or different in an image."""
     for boot, image, root in host.images:
-        wanted = {**_modprobe(root, host), **_rules(root, host)}
-        held = {**_modprobe(image, host), **_rules(image, host)}
-        for path, content in wanted.items():
-            if held.get(path, content) != content:
-                yield _stale(path, ANOTHER, boot.release, image, host)
-            # A package's file below /usr/lib need not be in an image.
-            elif path not in held and (path.startswith(MODPROBE) or any(rule.path == path for rule in root.rules.rules)):
-                yield _stale(path, "does not have it", boot.release, image, host)
-        there = {file.path for file in host.files.modprobe} | {rule.path for rule in root.rules.rules}
-        names = {path.rpartition("/")[2] for path in there}
-        for path in sorted(held.keys() - wanted.keys()):
-            state = ANOTHER if path.rpartition("/")[2] in names else "still has it, although the host does not"
-            yield _stale(path, state, boot.release, image, host)
+        paths: dict[str, list[str]] = {}
+        for path, state in _differences(image, root, host):
+            paths.setdefault(state, []).append(path)
+        yield from (_stale(found, state, boot.release, image, host) for state, found in paths.items())
+
+
+def _differences(image: Stage, root: Stage, host: HostPolicy) -> t.Iterator[tuple[str, str]]:
+    """Each file that is another one in the image, with what the image has."""
+    wanted = {**_modprobe(root, host), **_rules(root, host)}
+    held = {**_modprobe(image, host), **_rules(image, host)}
+    for path, content in wanted.items():
+        if held.get(path, content) != content:
+            yield path, ANOTHER
+        # A package's file below /usr/lib need not be in an image.
+        elif path not in held and (path.startswith(MODPROBE) or any(rule.path == path for rule in root.rules.rules)):
+            yield path, "does not have {it}"
+    there = {file.path for file in host.files.modprobe} | {rule.path for rule in root.rules.rules}
+    names = {path.rpartition("/")[2] for path in there}
+    masked = {path.rpartition("/")[2] for path in root.rules.masked}
+    for path in sorted(held.keys() - wanted.keys()):
+        name = path.rpartition("/")[2]
+        # A file that masks another one, or is empty, is the host's own; what is missing in the image is that.
+        hides = "has the rules that {it} masks on the host" if name in masked else "still has {it}, although the host does not"
+        yield path, ANOTHER if name in names else hides
 
 
 def image_lists_without_the_policy(host: HostPolicy) -> t.Iterator[Finding]:
@@ -125,9 +136,11 @@ def _inside(path: str, stage: Stage) -> str:
     return path[len(stage.place) + 1 :] if path.startswith(f"{stage.place}:") else path
 
 
-def _stale(path: str, state: str, release: str, image: Stage, host: HostPolicy) -> Finding:
-    said = f"{image.place} does not match {path}: it {state}."
-    return Finding("stale-image", path, f"{said} {_rebuild(release, image.place, host)}")
+def _stale(paths: t.Sequence[str], state: str, release: str, image: Stage, host: HostPolicy) -> Finding:
+    what = state.format(it="it" if len(paths) == 1 else "them")
+    what = what if len(paths) == 1 else what.replace("them masks", "they mask")
+    said = f"{image.place} does not match {listed(list(paths))}: it {what}."
+    return Finding("stale-image", paths[0], f"{said} {_rebuild(release, image.place, host)}")
 
 
 def _rebuild(release: str, image: str, host: HostPolicy) -> str:

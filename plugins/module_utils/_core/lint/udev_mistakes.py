@@ -36,6 +36,7 @@ OF_USB = {"idVendor": "vendor", "idProduct": "device", "bInterfaceClass": "class
 PROPERTIES = ("PCI_ID", "PCI_SUBSYS_ID", "PCI_CLASS", "PCI_SLOT_NAME")
 LIMITS = frozenset((*(("ATTR", name) for name in IDENTITY), *(("ENV", name) for name in PROPERTIES)))
 """What rules compare to choose a device; nothing reads it if a rule assigns it."""
+NEVER_REMOVED = frozenset(("ATTR", "ENV", "RUN", "SYSCTL"))
 AT_BOOT = ("add", "bind")
 """Actions of the events that a device has at boot, if a driver takes it."""
 BUILT_IN = re.compile(r"kmod\s+load\b")
@@ -63,7 +64,10 @@ def _mistakes(line: UdevLine, written: t.Collection[str]) -> t.Iterator[Mistake]
     for check in CHECKS:
         yield from check(line)
     yield from _compared_override(line, written)
-    if not _is_understood(line):
+    if re.match(r"#", line.rest):
+        comment = "a comment is a line of its own, so udev does not understand this one and ignores all of it"
+        yield "udev-line-refused", f"{comment}: {_shown(line.text)}. Put `{line.rest}` into a line before it."
+    elif not _is_understood(line):
         yield "udev-line-refused", f"udev does not understand this line and ignores all of it: {_shown(line.text)}."
 
 
@@ -100,7 +104,10 @@ def _names(line: UdevLine) -> t.Iterator[Mistake]:
 
 def _operators(line: UdevLine) -> t.Iterator[Mistake]:
     for key in line.keys:
-        if key.name in ASKED_ONLY and not key.is_match:
+        if key.operator == "-=" and key.name in NEVER_REMOVED:
+            said = f"`{key.text}`: nothing can be removed from {key.name}, so udev ignores the whole line."
+            yield "udev-assigns", f"{said} Write `{key.said('+=' if key.name == 'RUN' else '=')}`."
+        elif key.name in ASKED_ONLY and not key.is_match:
             asked = f"`{key.text}` assigns, and {key.name} can only be compared, so udev ignores the whole line."
             yield "udev-assigns", f"{asked} Write `{key.said('==')}`."
         elif key.name in ASSIGNED_ONLY and key.is_match:

@@ -16,6 +16,7 @@ HEXADECIMAL = re.compile(r"(?:0x)?([0-9a-f]+)h?", re.IGNORECASE)
 PAIR = re.compile(r"(?:0x)?([0-9a-f]{1,4})[:.\s-](?:0x)?([0-9a-f]{1,4})", re.IGNORECASE)
 DIGITS = {"vendor": 4, "device": 4, "subsystem_vendor": 4, "subsystem_device": 4, "class": 6, "revision": 2}
 """Of the numbers in sysfs, which begin with 0x (drivers/pci/pci-sysfs.c)."""
+MEANS_PCI = re.compile(r"pci(?:[-_]?e|[-_ ]?(?:bus|device|devices|express))?|bus/pci", re.IGNORECASE)
 Wrong = tuple[str, str]
 """Why a value never matches, and the value that does."""
 
@@ -40,6 +41,8 @@ def wrong_value(key: Written) -> Wrong | None:
 def _check_of(key: Written) -> t.Callable[[str], Wrong | None] | None:
     if key.name in ("KERNEL", "KERNELS") or (key.name, key.attribute) == ("ENV", "PCI_SLOT_NAME"):
         return _address
+    if key.name in ("SUBSYSTEM", "SUBSYSTEMS"):
+        return lambda value: ("the subsystem of PCI functions is pci", "pci") if MEANS_PCI.fullmatch(value) and value != "pci" else None
     if key.name in ("ATTR", "ATTRS") and key.attribute in DIGITS:
         digits = DIGITS[key.attribute]
         return lambda value: _number(value, digits)

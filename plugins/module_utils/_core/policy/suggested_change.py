@@ -15,6 +15,7 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import CERTAIN, INITRAMFS, KERNEL
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.policy_files import SITE
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.forecast import forecast
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.reasons import LACKS
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.registration import Registrar
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import off_word
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
@@ -203,7 +204,7 @@ def would_change(
     if _is_certain(now, driver):
         return None
     if _module_of(driver, boot) is None:
-        return f"Kernel {boot.release} has no module with a driver {driver}: install or build it for that kernel first."
+        return f"Kernel {boot.release} {LACKS} {driver}: install or build it for that kernel first."
     if now.stage == KERNEL and now.certainty == CERTAIN:
         return f"{now.driver} is built into kernel {boot.release} and has the device before any file is read; move it after the boot."
     found = (search or Search(devices, boot)).remedy(device, driver)

@@ -8,6 +8,7 @@ import dataclasses
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import CERTAIN, NOT_KNOWN, RACE, UNKNOWN
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.reasons import LACKS
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.boot_forecast import NOT_SEARCHED, winner_result
 
@@ -54,6 +55,9 @@ class AfterBoot:
         return f"{subject} {will}{race} {others}, not {self.claimed}, on kernel {kernels}{self._reason()}"
 
     def _reason(self) -> str:
+        # That there is no such driver says all, and stands in the remedy.
+        if LACKS in (self.would_change or ""):
+            return ""
         known = [str(because) for because in self.winner.because if because.source != NOT_KNOWN]
         return f" ({'; '.join(known[:LONGEST_REASON]).rstrip('.')})" if known else ""
 

@@ -60,9 +60,16 @@ def of_mounts(host: Host) -> tuple[Asked, ...]:
     found = []
     for number, line in enumerate(_text(host, FSTAB).split("\n"), 1):
         words = line.split()
-        if len(words) > 3 and not words[0].startswith("#") and "noauto" not in words[3].split(","):
-            found += [(unit, f"{FSTAB}:{number}") for unit in _REQUIRES.findall(words[3]) if with_suffix(unit) == unit]
+        if len(words) > 3 and not words[0].startswith("#"):
+            found += [(unit, f"{FSTAB}:{number}") for unit in units_of_options(words[3])]
     return tuple(found)
+
+
+def units_of_options(options: str) -> tuple[str, ...]:
+    """The units that a file system's options in fstab have started with it."""
+    if "noauto" in options.split(","):
+        return ()
+    return tuple(unit for unit in _REQUIRES.findall(options) if with_suffix(unit) == unit)
 
 
 def _text(host: Host, path: str) -> str:

@@ -138,3 +138,10 @@ def test_files_that_nobody_reads_at_boot_do_not_fill_memory_either(tmp_path: Pat
     files = read_policy_files(tree.host(), (), (), Inventory((), {}))
     assert [file.path[-5:] for file in files.rules] == ["0.bak", "1.bak", "2.bak"]
     assert [file.path[-5:] for file in files.modprobe] == ["0.bak", "1.bak", "2.bak"]
+
+
+def test_a_directory_that_is_a_link_to_one_that_is_read_is_not_read_again(tmp_path: Path) -> None:
+    tree = Tree(tmp_path).file("/usr/lib/modprobe.d/gpu.conf", "blacklist nouveau\n").file("/etc/modprobe.d/gpu.conf", "blacklist nvidia\n")
+    tree.link("/lib", "usr/lib")
+    files = read_policy_files(tree.host(), (), (), Inventory((), {}))
+    assert [file.path for file in files.modprobe] == ["/etc/modprobe.d/gpu.conf", "/usr/lib/modprobe.d/gpu.conf"]

@@ -283,6 +283,8 @@ def test_limine_beside_grub_is_a_doubt_and_none_where_the_firmware_starts_one_of
 def test_a_loader_whose_choice_is_its_own_is_a_doubt_where_nothing_else_is_known(tmp_path: Path, place: str) -> None:
     tree = Tree(tmp_path).file(place).running(NEW).cmdline("ro").directory("/sys/firmware/efi")
     assert any(doubt.startswith(f"{place}: ") for doubt in read(tree).doubts)
+    # It is named, and not that no loader was found.
+    assert read(tree).why.startswith(f"{place}: this host may boot with ")
     assert read(tree).entries[NEW].doubts
 
 

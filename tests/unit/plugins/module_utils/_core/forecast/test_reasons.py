@@ -11,6 +11,7 @@ import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import INITRAMFS, ROOT, Reason
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.forecast import forecast
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import PciDriver, PciId
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.boot_change import _lines, _without_line
 from ansible_collections.vfio.variants.tests.unit.boots import STOCK, boot, device, stage
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13, NVIDIA_DISPLAY
@@ -124,6 +125,29 @@ CONFIGURATIONS: dict[str, tuple[dict[str, t.Any], str | None, list[str]]] = {
         None,
         [f'{RULES}:1: RUN{{builtin}}:="hwdb": udev does not load nouveau by the device\'s alias'],
     ),
+    "an override without its driver": (
+        {"rules": 'SUBSYSTEM=="pci", ATTR{driver_override}="nvlink2gpu_vfio_pci"\n'},
+        None,
+        [f"{RULES}:1: driver_override=nvlink2gpu_vfio_pci", f"kernel {DEBIAN_13}: has no module with a driver nvlink2gpu_vfio_pci"],
+    ),
+    "an override whose driver nothing loads": (
+        {"rules": 'SUBSYSTEM=="pci", ATTR{driver_override}="vfio-pci"\n'},
+        None,
+        [f"{RULES}:1: driver_override=vfio-pci", f"kernel {DEBIAN_13}: nothing loads vfio_pci, which has the driver vfio-pci"],
+    ),
+    "an override whose driver a blacklist keeps out": (
+        {
+            "rules": 'SUBSYSTEM=="pci", ATTR{driver_override}="vfio-pci", RUN{builtin}+="kmod load vfio-pci"\n',
+            "modprobe": "blacklist vfio-pci\n",
+        },
+        None,
+        [f"{RULES}:1: driver_override=vfio-pci", f"{SITE}:1: blacklist vfio-pci"],
+    ),
+    "an override after its driver has registered": (
+        {"rules": 'SUBSYSTEM=="pci", ATTR{driver_override}="vfio-pci", IMPORT{builtin}="kmod load vfio-pci"\n'},
+        None,
+        [f"{RULES}:1: driver_override=vfio-pci", f"{RULES}:1: vfio-pci registers before that, and nothing offers the device to it again"],
+    ),
     "ids= that are refused": (
         {"modprobe": "options vfio-pci ids\nsoftdep nouveau pre: vfio-pci\n"},
         "nouveau",
@@ -163,3 +187,50 @@ def test_where_udev_replays_nothing_that_is_the_reason() -> None:
 def test_a_module_that_only_an_image_keeps_out_is_named_with_the_image() -> None:
     found = boot(stage(INITRAMFS, rules=STOCK_RULES, modprobe="blacklist nouveau\n"), stage(ROOT, rules={}))
     assert [str(one) for one in of(found).because] == [f"/boot/initrd.img-{DEBIAN_13}:{SITE}:1: blacklist nouveau"]
+
+
+@pytest.mark.parametrize("modprobe", ["blacklist nouveau\n", "install nouveau /bin/false\n", "alias pci:v000010DE* off\n"])
+def test_an_image_s_copy_of_a_line_is_no_second_reason(modprobe: str) -> None:
+    found = boot(stage(INITRAMFS, rules=STOCK_RULES, modprobe=modprobe), stage(ROOT, rules=STOCK_RULES, modprobe=modprobe))
+    said = [str(one) for one in of(found).because]
+    assert f"{SITE}:1: {modprobe.strip()}" in said
+    assert not [one for one in said if one.startswith("/boot/") and SITE in one]
+
+
+def test_what_an_image_alone_does_not_say_stays_a_reason() -> None:
+    both = "blacklist nouveau\n"
+    found = boot(stage(INITRAMFS, rules=STOCK_RULES, modprobe=both), stage(ROOT, rules=STOCK_RULES, modprobe=f"# changed\n{both}"))
+    assert [str(one) for one in of(found).because] == [
+        f"/boot/initrd.img-{DEBIAN_13}:{SITE}:1: blacklist nouveau",
+        f"{SITE}:2: blacklist nouveau",
+    ]
+
+
+def test_a_bridge_that_its_driver_leaves_alone_now_is_left_alone_for_that_reason() -> None:
+    bridge = device(class_code=0x060000)
+    plain = made(modprobe="alias pci:v000010DE* nouveau\n")
+    takes_all = PciDriver("nouveau", (PciId(0x10DE, 0x1DB1),))
+    modules = {**plain.modules, "nouveau": dataclasses.replace(plain.modules["nouveau"], drivers=(takes_all,))}
+    found = dataclasses.replace(plain, modules=modules, declined={bridge.address: frozenset(("nouveau",))})
+    won = forecast([bridge], found)[bridge.address]
+    assert (won.driver, won.certainty) == (None, "certain")
+    assert [str(one) for one in won.because] == ["nouveau: it matches the device, and has not bound to it in the running kernel"]
+
+
+def test_a_module_that_is_loaded_and_takes_nothing_is_named_and_no_rule_that_has_no_part_in_it() -> None:
+    found = made(rules='SUBSYSTEM=="nothing", GOTO="end"\nLABEL="end"\n')
+    (root,) = found.stages
+    nothing = {**found.modules, "nouveau": dataclasses.replace(found.modules["nouveau"], drivers=())}
+    won = of(dataclasses.replace(found, modules=nothing))
+    assert (won.driver, [str(one) for one in won.because]) == (
+        None,
+        [f"modules.alias of {root.kernel.release}: nouveau matches the device, and registers no driver that takes it"],
+    )
+
+
+@pytest.mark.parametrize("keeps_out", ["blacklist nouveau\n", ""])
+def test_a_rule_that_loads_again_what_is_there_or_kept_out_changes_nothing(keeps_out: str) -> None:
+    modprobe = f"options vfio-pci ids=10de:1db1\nsoftdep nouveau pre: vfio-pci\n{keeps_out}"
+    loads = {"modprobe": modprobe, "load": ["vfio-pci"], "rules": 'ACTION=="bind", ENV{MODALIAS}=="?*", RUN{builtin}+="kmod load"\n'}
+    won = of(made(**loads))
+    assert (won.driver, won.certainty) == ("vfio-pci", "certain")

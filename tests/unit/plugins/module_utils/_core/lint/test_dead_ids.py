@@ -145,3 +145,21 @@ def test_other_devices_of_the_native_are_never_added_to_a_list() -> None:
         said = sentence("softdep-without-ids", boot(modprobe=before + softdep, modules=modules), devices=sound)
         assert "8086:7ad0" not in said
         assert where in said
+
+
+def test_a_softdep_of_vfio_pci_on_itself_is_not_about_a_device() -> None:
+    assert "softdep-without-ids" not in kinds(boot(modprobe="softdep vfio-pci pre: vfio-pci\n"))
+
+
+@pytest.mark.parametrize("line", ["softdep nouveau post: vfio-pci", "softdep vfio-pci pre: nouveau"])
+def test_a_softdep_that_loads_vfio_pci_after_the_native_is_named_with_the_right_one(line: str) -> None:
+    gpu = device("0000:3b:00.0", driver="nouveau")
+    said = sentence("softdep-too-late", boot(modprobe=f"options vfio-pci ids=10de:1db1\n{line}\n"), devices=[gpu])
+    assert said.endswith("which has 0000:3b:00.0 by then. Write `softdep nouveau pre: vfio-pci`.")
+    other = boot(modprobe=f"options vfio-pci ids=8086:10d3\n{line}\n")
+    assert "softdep-too-late" not in kinds(other, devices=[gpu])
+
+
+def test_a_softdep_with_vfio_pci_on_both_sides_is_fine() -> None:
+    text = "options vfio-pci ids=10de:1db1\nsoftdep nouveau pre: vfio-pci post: vfio-pci\n"
+    assert kinds(boot(modprobe=text), devices=[device("0000:3b:00.0", driver="nouveau")]) == []

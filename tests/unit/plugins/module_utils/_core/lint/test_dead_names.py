@@ -166,3 +166,20 @@ def test_vfio_pci_in_the_image_is_fine_where_nothing_comes_before_it() -> None:
 
 def test_vfio_pci_without_a_device_of_its_own_is_too_late_for_nobody() -> None:
     assert kinds(boot(stage(INITRAMFS, load=["vfio-pci"]), stage()), devices=[V100]) == []
+
+
+@pytest.mark.parametrize(
+    "line", ["blacklist nvidia", "install nvidia_drm /bin/false", "softdep nvidia pre: vfio-pci", "options i915 modeset=0"]
+)
+def test_a_precaution_against_a_module_that_is_not_installed_is_no_mistake(line: str) -> None:
+    assert "unknown-module" not in kinds(boot(modprobe=f"{line}\n", cmdline="vfio-pci.ids=10de:1db1"))
+
+
+@pytest.mark.parametrize("line", ["softdep nouveau pre: nvidia", "alias pci:v000010DE* i915"])
+def test_another_name_is_not_suggested_for_a_module_that_is_only_missing(line: str) -> None:
+    assert sentence("unknown-module", boot(modprobe=f"{line}\n")).endswith("Install that module for the kernel, or remove the line.")
+
+
+def test_virtio_pci_is_not_suggested_for_vfio_pci() -> None:
+    without = boot(modprobe="options vfio-pci ids=10de:1db1\n", modules={"nouveau": [], "virtio_pci": []})
+    assert sentence("unknown-module", without).endswith("Install that module for the kernel, or remove the line.")

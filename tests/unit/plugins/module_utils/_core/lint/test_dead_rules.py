@@ -31,6 +31,35 @@ def test_a_rule_for_an_empty_slot_is_told() -> None:
     assert kinds(boot(rules=rule()), devices=HOST) == []
 
 
+@pytest.mark.parametrize(
+    ("keys", "why"),
+    [
+        ('ATTR{vendor}=="0x1db1", ATTR{device}=="0x10de"', '`ATTR{vendor}=="0x1db1"` agrees with none.'),
+        ('ATTR{vendor}=="0x10de", ATTR{device}=="0x1db5"', '`ATTR{device}=="0x1db5"` agrees with none.'),
+        ('ATTR{vendor}=="0x8086", ATTR{class}=="0x0302*"', "its keys agree with none together."),
+        ('ENV{PCI_ID}=="10DE:1DB5"', '`ENV{PCI_ID}=="10DE:1DB5"` agrees with none.'),
+    ],
+)
+def test_a_rule_that_agrees_with_no_device_is_named_with_the_key(keys: str, why: str) -> None:
+    said = sentence("rule-without-device", boot(rules=rule(keys)), devices=HOST)
+    assert f"/etc/udev/rules.d/90-site.rules:1 sets driver_override=vfio-pci for no device of this host: {why}" in said
+
+
+@pytest.mark.parametrize(
+    "keys", ['ATTR{vendor}=="0x10de", ATTR{device}=="0x1db[1-9]"', 'ATTR{vendor}=="0x10de"', 'ENV{MINE}=="1"', 'ATTR{class}=="0x02*"']
+)
+def test_a_rule_that_agrees_with_a_device_or_may_is_fine(keys: str) -> None:
+    assert kinds(boot(rules=rule(keys)), devices=HOST) == []
+
+
+def test_a_rule_for_functions_that_may_still_be_made_is_fine() -> None:
+    virtual = rule('ATTR{vendor}=="0x8086", ATTR{device}=="0x1520"')
+    parent = device("0000:02:00.0", "8086:1521", class_code=0x020000, max_virtual_functions=8)
+    assert kinds(boot(rules=virtual), devices=[parent]) == []
+    assert kinds(boot(rules=virtual), devices=HOST) == ["rule-without-device"]
+    assert kinds(boot(rules=virtual)) == []
+
+
 def test_driverctls_file_for_an_empty_slot_is_told() -> None:
     assert kinds(boot(later=saved("vfio-pci", "0000:af:00.0")), devices=HOST) == ["override-for-absent-device"]
     assert kinds(boot(later=saved("vfio-pci")), devices=HOST) == []

@@ -16,7 +16,7 @@ def absent(number: int) -> Finding:
 
 def unknown(number: int) -> Finding:
     source = f"/etc/modprobe.d/a.conf:{number}"
-    return Finding("unknown-module", source, f"{source}: `blacklist gone{chr(97 + number)}` names a module that no kernel has.")
+    return Finding("unknown-module", source, f"{source}: `blacklist gone{chr(97 + number)}` names the module gone{chr(97 + number)}.")
 
 
 def test_a_hundred_and_ten_devices_share_one_sentence() -> None:
@@ -33,6 +33,16 @@ def test_many_of_one_kind_with_different_names_are_counted() -> None:
     (said,) = sentences(unknown(number) for number in range(1, 21))
     assert said.endswith("There are 20 findings of this kind, at /etc/modprobe.d/a.conf:1, /etc/modprobe.d/a.conf:2 and 18 more.")
     assert len(sentences(unknown(number) for number in range(1, 6))) == 5
+
+
+def test_three_lines_about_one_name_that_nothing_has_are_one_sentence() -> None:
+    lines = ("blacklist gone", "options gone a=1", "softdep gone pre: vfio-pci")
+    source = "/etc/modprobe.d/a.conf"
+    found = [
+        Finding("unknown-module", f"{source}:{n}", f"{source}:{n}: `{line}` names the module gone.") for n, line in enumerate(lines, 1)
+    ]
+    assert sentences(found) == [f"{found[0].sentence} There are 3 findings of this kind, at {source}:1, {source}:2 and 1 more."]
+    assert len(sentences(found[:2])) == 2
 
 
 def test_what_follows_from_a_plainer_mistake_is_not_said() -> None:

@@ -98,3 +98,26 @@ def test_lines_that_kmod_drops_are_named() -> None:
     assert [finding.source for finding in found] == [f"/etc/modprobe.d/gpu.conf:{line}" for line in (5, 6, 7, 8)]
     assert "Write blacklist." in found[0].sentence
     assert "incomplete" in found[1].sentence
+
+
+@pytest.mark.parametrize(
+    ("command", "advice"),
+    [("/bin/false", "; `blacklist nouveau` keeps devices from loading it."), ("/sbin/modprobe -i nouveau", "."), ("/opt/x", ".")],
+)
+def test_a_blacklist_is_advised_only_in_place_of_a_line_that_keeps_out(command: str, advice: str) -> None:
+    text = f"install nouveau {command}\nsoftdep nouveau pre: e1000e\n"
+    assert sentence("install-beside-softdep", boot(modprobe=text)).endswith(f"Remove one of the two{advice}")
+
+
+@pytest.mark.parametrize(
+    ("line", "meant"),
+    [
+        ("blacklist=nouveau", "`blacklist nouveau`"),
+        ("options=vfio-pci ids=10de:1db1", "`options vfio-pci ids=10de:1db1`"),
+        ("option vfio-pci ids=10de:1db1", "options"),
+        ("blaclist nouveau", "blacklist"),
+        ("soft-dep nouveau pre: vfio-pci", "softdep"),
+    ],
+)
+def test_a_command_that_is_misspelt_is_named_with_the_one_that_is_meant(line: str, meant: str) -> None:
+    assert sentence("ignored-line", boot(), files=files(**{"/etc/modprobe.d/a.conf": f"{line}\n"})).endswith(f" Write {meant}.")

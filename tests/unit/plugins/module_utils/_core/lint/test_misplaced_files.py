@@ -62,7 +62,10 @@ def test_other_files_of_such_names_are_left_alone(path: str, text: str, tmp_path
     assert path not in told(host(tmp_path).file(path, text))
 
 
-@pytest.mark.parametrize(("name", "meant"), [("90-gpu", "90-gpu.rules"), ("90-gpu.conf", "90-gpu.rules"), ("90-gpu.rule", "90-gpu.rules")])
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [("90-gpu", "90-gpu.rules"), ("90-gpu.rules.conf", "90-gpu.rules"), ("90-gpu.conf", "90-gpu.rules"), ("90-gpu.rule", "90-gpu.rules")],
+)
 def test_rules_in_a_file_without_their_suffix_are_named(name: str, meant: str, tmp_path: Path) -> None:
     said = told(host(tmp_path).file(f"/etc/udev/rules.d/{name}", RULE))
     assert f"/etc/udev/rules.d/{name}: udev does not read it" in said

@@ -54,6 +54,7 @@ def test_a_list_without_its_suffix_is_named_if_it_matters_here() -> None:
     assert "Rename it to /etc/modules-load.d/vfio.conf" in told("/etc/modules-load.d/vfio", "vfio-pci\n")["no-conf-suffix"]
     assert "Rename it to /etc/modules-load.d/vfio.conf" in told("/etc/modules-load.d/vfio.list", "vfio-pci\n")["no-conf-suffix"]
     assert told("/etc/modules-load.d/README", "loop\n") == {}
+    assert told("/etc/modules-load.d/vfio.conf.off", "vfio-pci\n") == {}
 
 
 def test_line_ends_matter_to_the_shell_and_not_to_systemd() -> None:
@@ -67,6 +68,10 @@ def test_a_saved_override_under_another_name_is_named_with_the_right_one(name: s
     found = saved(name)
     assert found["saved-override-unread"].startswith(f"/etc/driverctl.d/{name}: driverctl does not read it")
     assert found["saved-override-unread"].endswith("Rename it to /etc/driverctl.d/pci-0000:01:00.0.")
+
+
+def test_a_saved_override_with_an_ending_is_named_with_the_right_one() -> None:
+    assert "Rename it to /etc/driverctl.d/pci-0000:01:00.0." in saved("pci-0000:01:00.0.conf")["saved-override-unread"]
 
 
 @pytest.mark.parametrize("name", ["pci-0000:01:00.0", "vmbus-1234", "pci-10000:e1:00.0"])

@@ -39,6 +39,14 @@ def told(cmdline: str, files: PolicyFiles = TOOLS) -> list[str]:
         ("inteliommu=on", "intel_iommu=on"),
         ("rd.driver-pre=vfio-pci", "rd.driver.pre=vfio-pci"),
         ("vfio.variants=off", "vfio_variants=off"),
+        ("nouveau.blacklist=1", "modprobe.blacklist=nouveau"),
+        ("snd-hda-intel.blacklist=yes", "modprobe.blacklist=snd_hda_intel"),
+        ("pci-stub.id=10de:1db1", "pci-stub.ids=10de:1db1"),
+        ("vfio-pci.ids:10de:1db1", "vfio-pci.ids=10de:1db1"),
+        ("modprobe.blacklist:nouveau", "modprobe.blacklist=nouveau"),
+        ("intel_iommu=enable", "intel_iommu=on"),
+        ("nomodset", "nomodeset"),
+        ("pcie_acs_overide=downstream", "pcie_acs_override=downstream"),
         ("vfio_variant=off", "vfio_variants=off"),
     ],
 )
@@ -58,6 +66,7 @@ def test_a_word_that_nothing_reads_is_named_with_the_one_that_is_meant(word: str
         "intel_iommu=on intel-iommu=on amd_iommu=on iommu=pt iommu.strict=0 iommu.passthrough=1",
         "modules_load=vfio modules-load=vfio rd.modules_load=vfio blacklist=nouveau pci-stub.ids=10de:1db1",
         "vfio_variants=off vfio-variants=off",
+        "nomodeset nomodule pcie_acs_override=downstream intel_iommu=on,sm_on intel_iommu=off console=ttyS0,115200 nosmt",
         "nouveau.modeset=0 video=efifb:off kvm.ignore_msrs=1 isolcpus=1-3 default_hugepagesz=1G initcall_debug",
     ],
 )
@@ -85,3 +94,9 @@ def test_an_id_after_a_blank_is_named(words: str) -> None:
 def test_another_value_of_the_word_that_switches_policies_off_has_no_effect(word: str) -> None:
     (sentence,) = told(f"root=/dev/sda1 {word}")
     assert sentence == f"/proc/cmdline: `{word}` has no effect, as `vfio_variants=off` alone has one. Write that, or remove it."
+
+
+def test_a_module_after_a_comma_and_a_blank_is_named() -> None:
+    (sentence,) = told("modprobe.blacklist=nouveau, e1000e quiet")
+    assert sentence.endswith("Write `modprobe.blacklist=nouveau,e1000e`, without a blank.")
+    assert told("modprobe.blacklist=nouveau e1000e") == []

@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import INITRAMFS, Coldplug, Listed
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.policy_files import ImageFile, PolicyFile, PolicyFiles
 from ansible_collections.vfio.variants.tests.unit.boots import boot, device, image_path, load_list, stage
@@ -105,3 +107,17 @@ def test_a_file_that_the_host_has_emptied_is_still_heard_in_the_image() -> None:
     there = PolicyFiles(modprobe=(PolicyFile("/etc/modprobe.d/site.conf", "# emptied\n"),))
     said = sentence("stale-image", boot(stage(INITRAMFS, modprobe="blacklist nouveau\n"), stage()), files=there)
     assert "has another version of it" in said
+
+
+def test_all_files_that_an_image_lacks_are_one_sentence() -> None:
+    more = {"/etc/modprobe.d/a.conf": "blacklist nouveau\n", "/etc/modprobe.d/b.conf": "options vfio-pci ids=10de:1db1\n"}
+    said = sentence("stale-image", boot(stage(INITRAMFS), stage(modprobe=more, rules=RULE)), devices=[V100])
+    files = "/etc/modprobe.d/a.conf, /etc/modprobe.d/b.conf and /etc/udev/rules.d/90-site.rules"
+    assert said.startswith(f"{IMAGE} does not match {files}: it does not have them. ")
+
+
+def test_rules_that_the_host_masks_and_the_image_does_not_are_said_to_be_that() -> None:
+    root = stage()
+    masked = dataclasses.replace(root, rules=dataclasses.replace(root.rules, masked=("/etc/udev/rules.d/90-site.rules",)))
+    said = sentence("stale-image", boot(stage(INITRAMFS, rules={"/usr/lib/udev/rules.d/90-site.rules": RULE}), masked), devices=[V100])
+    assert said.startswith(f"{IMAGE} does not match /etc/udev/rules.d/90-site.rules: it has the rules that it masks on the host. ")

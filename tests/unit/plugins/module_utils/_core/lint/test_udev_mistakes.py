@@ -60,6 +60,11 @@ def said(*lines: str) -> list[str]:
         (f'{ADD}{MINE}RUN+="kmod load vfio-pci"', 'Write `RUN{builtin}+="kmod load vfio-pci"`.'),
         (f'{ADD}{MINE}RUN+="modprobe vfio-pci"', "Write its whole path."),
         (f'{ADD}{MINE}RUN{{builtin}}+="modprobe vfio-pci"', 'Write `RUN{builtin}+="kmod load vfio-pci"`.'),
+        (f'{ADD}{MINE}ATTR{{driver_override}}-="vfio-pci"', 'Write `ATTR{driver_override}="vfio-pci"`.'),
+        (f'{ADD}{MINE}{WRITES}, RUN{{builtin}}-="kmod load vfio-pci"', 'Write `RUN{builtin}+="kmod load vfio-pci"`.'),
+        (f"{ADD}{MINE}{WRITES} # for the guest", "Put `# for the guest` into a line before it."),
+        (f'ACTION=="add", SUBSYSTEM=="pci_bus", {MINE}{WRITES}', 'Write `SUBSYSTEM=="pci"`.'),
+        (f'ACTION=="add", SUBSYSTEM=="PCI", {MINE}{WRITES}', 'Write `SUBSYSTEM=="pci"`.'),
         (f'{ADD}{MINE}RUN+="/bin/echo vfio-pci > /sys/bus/pci/devices/%k/driver_override"', "Use sh -c."),
     ],
 )

@@ -80,6 +80,16 @@ def test_a_claim_that_will_lose_fails_with_one_sentence_that_says_who_wins_and_w
     assert found[0].endswith(f"). Claim {GPU} for vfio-pci with boot_policy, then rebuild /boot/initrd.img-{DEBIAN_13}.")
 
 
+def test_a_claim_for_a_driver_that_the_kernel_lacks_says_so_and_names_no_rule(tmp_path: Path) -> None:
+    rule = f'SUBSYSTEM=="pci", KERNEL=="{GPU}", ATTR{{driver_override}}="nvlink2gpu_vfio_pci"\n'
+    tree = host(tmp_path, policy=rule).pci(GPU, V100, driver="nouveau", group=1)
+    (found,) = failures(tree, require="winner")
+    lacks = f"Kernel {DEBIAN_13} has no module with a driver nvlink2gpu_vfio_pci: install or build it for that kernel first."
+    assert found == f"{GPU} (10de:1db1) will have no driver, not nvlink2gpu_vfio_pci, on kernel {DEBIAN_13}. {lacks}"
+    (device,) = device_info(tree.host(Commands(tree.root)), devices=GPU, detail="brief")["devices"]
+    assert device["because"] == f"kernel {DEBIAN_13}: has no module with a driver nvlink2gpu_vfio_pci"
+
+
 def test_what_would_help_is_told_beside_the_failure(tmp_path: Path) -> None:
     with pytest.raises(HostError) as caught:
         asked(host(tmp_path).pci(GPU, V100, driver="nouveau", group=1), devices=GPU, require="winner")

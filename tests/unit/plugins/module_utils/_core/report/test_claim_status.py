@@ -66,3 +66,12 @@ def test_no_more_than_three_reasons_are_named() -> None:
     assert sentence(boot(NEW, "nouveau", because=reasons)) == (
         "0000:01:00.0 (10de:1db1) will be bound to nouveau, not vfio-pci, on kernel 6.12 (/etc/0: fact; /etc/1: fact; /etc/2: fact)."
     )
+
+
+@pytest.mark.parametrize("driver", ["nouveau", None])
+def test_a_kernel_that_lacks_the_claimed_module_is_all_there_is_to_say(driver: str | None) -> None:
+    because = (RULE, Reason("kernel 6.12", "has no module with a driver vfio-pci"))
+    remedy = "Kernel 6.12 has no module with a driver vfio-pci: install or build it for that kernel first."
+    found = AfterBoot(NEW, "vfio-pci", Winner(driver, CERTAIN, ROOT, because, (driver,)), remedy)
+    instead = "have no driver" if driver is None else f"be bound to {driver}"
+    assert sentence(found) == f"0000:01:00.0 (10de:1db1) will {instead}, not vfio-pci, on kernel 6.12. {remedy}"

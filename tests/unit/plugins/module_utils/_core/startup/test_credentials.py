@@ -115,3 +115,47 @@ def test_before_systemd_256_there_are_no_rules_and_units_in_credentials(tmp_path
     assert influences(tree, given("udev.rules.own", RULE)) == ()
     assert influences(tree, given("systemd.extra-unit.own.service", SERVICE)) == ()
     assert len(influences(tree, given("tmpfiles.extra", UNBIND))) == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "touched"),
+    [
+        ("/dev/sdb1 /opt ext4 defaults 0 2", True),
+        ("overlay /usr/lib/udev/rules.d overlay lowerdir=/a:/b", True),
+        ("/dev/sdb1 /home ext4 defaults 0 2", False),
+        ("/dev/sdb2 none swap sw", False),
+        ("# /dev/sdb1 /opt ext4", False),
+    ],
+)
+def test_what_a_credential_mounts_may_bring_programs_unless_it_is_data(tree: Tree, line: str, touched: bool) -> None:
+    found = influences(tree, given("fstab.extra", f"{line}\n"))
+    assert [one.addresses for one in found] == ([None] if touched else [])
+    assert all(one.source == "grub.cfg:3: systemd.set_credential=fstab.extra:1" for one in found)
+
+
+def test_a_unit_that_a_mounts_options_ask_for_is_started(tree: Tree) -> None:
+    tree.file("/etc/systemd/system/own.service", SERVICE)
+    (found,) = influences(tree, given("fstab.extra", "/dev/sdb1 /home ext4 x-systemd.wants=own.service\n"))
+    assert (set(found.acts), found.addresses) == ({"remove"}, frozenset({CARD}))
+
+
+@pytest.mark.parametrize("name", ["import.pull", "imds.endpoint"])
+def test_what_is_fetched_is_not_known(tree: Tree, name: str) -> None:
+    (found,) = influences(tree.systemd(version=262), given(name, "x"))
+    assert found.addresses is None
+
+
+@pytest.mark.parametrize("word", ["systemd.pull", "rd.systemd.pull"])
+def test_an_image_that_the_command_line_has_fetched_is_not_known(tree: Tree, word: str) -> None:
+    (found,) = influences(tree, f"{word}=tar,sysext:own:https://example.org/own.tar.xz")
+    assert (found.addresses, found.source) == (None, f"grub.cfg:3: {word}=tar,sysext:own:https://example.org/own.tar.xz")
+
+
+@pytest.mark.parametrize("name", ["fstab.extra", "import.pull"])
+def test_generators_have_the_credentials_of_the_manager_alone_and_not_those_of_a_later_systemd(tmp_path: Path, name: str) -> None:
+    text = "/dev/sdb1 /opt ext4\n"
+    tree = Tree(tmp_path).kernel(DEBIAN_13, {"vfio-pci": [ANY_VFIO]}, running=True).systemd(version=253).pci(CARD)
+    assert influences(tree, given(name, text)) == ()
+    tree.file(f"{STORE}/{name}", text).systemd(version=257)
+    assert influences(tree) == ()
+    assert len(influences(tree, given(name, text))) == 1

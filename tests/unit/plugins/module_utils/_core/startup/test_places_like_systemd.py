@@ -26,10 +26,10 @@ SOURCES = "systemd-257/src"
 MANUALS = "systemd-262/usr/share/man"
 RUN = "/run/"
 CREDENTIALS = f"{MANUALS}/man7/systemd.system-credentials.7"
-# Credentials that give passwords, names, keys and addresses, mounts, downloads and the like: none of them acts on drivers.
+# Credentials that give passwords, names, keys, addresses and the like: none of them acts on drivers.
 OTHER_CREDENTIALS = re.compile(
-    r"(?:firstboot|passwd|ssh|home|cryptsetup|vconsole|getty|journal|shell|login|vmm|userdb|fsck|quotacheck|imds)\..*|system\.(?:hostname|machine_id)"
-    r"|(?:sysusers|fstab)\.extra|import\.pull"
+    r"(?:firstboot|passwd|ssh|home|cryptsetup|vconsole|getty|journal|shell|login|vmm|userdb|fsck|quotacheck)\..*|system\.(?:hostname|machine_id)"
+    r"|sysusers\.extra"
 )
 
 
@@ -139,9 +139,14 @@ def test_each_credential_of_systemd_s_manual_is_noticed_or_has_nothing_to_do_wit
     manual = text(CREDENTIALS)
     names = [name for line in re.findall(r"^\.PP\n([a-z0-9_]+\.[\w.*, -]+)\n", manual, re.MULTILINE) for name in line.split(", ")]
     assert {"udev.rules.*", "systemd.extra-unit.*", "systemd.unit-dropin.*", "tmpfiles.extra", "network.conf.*"} <= set(names)
+
+    def added(name: str) -> int:
+        return int(re.findall(r"Added in version (\d+)", manual[manual.index(f"\n{name}\n") :])[0])
+
     assert [name for name in names if not credentials._ACTING.match(name) and not OTHER_CREDENTIALS.fullmatch(name)] == []
     for name in ("udev.conf.*, udev.rules.*", "systemd.extra-unit.*, systemd.unit-dropin.*"):
-        assert re.findall(r"Added in version (\d+)", manual[manual.index(f"\n{name}\n") :])[0] == str(credentials.WITH_RULES)
+        assert added(name) == credentials.WITH_RULES
+    assert {"fstab.extra": added("fstab.extra"), "import.pull": added("import.pull"), "imds.": added("imds.*")} == credentials.SINCE
 
 
 def test_extensions_are_taken_from_the_folders_of_systemd() -> None:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import platform
 from pathlib import Path
 
 import pytest
@@ -95,6 +96,40 @@ def test_the_architecture_has_systemds_name(tmp_path: Path, machine: str, name: 
     tree = Tree(tmp_path).file("/proc/sys/kernel/arch", f"{machine}\n")
     assert asked(tree, 'CONST{arch}=="x"').architecture == name
     assert asked(tree, 'KERNEL=="x"').architecture is None
+
+
+def elf(bits: int, order: int, machine: int) -> bytes:
+    return b"\x7fELF" + bytes((bits, order, 1)) + bytes(11) + machine.to_bytes(2, "little" if order == 1 else "big") + bytes(44)
+
+
+@pytest.mark.parametrize(
+    ("head", "name"),
+    [
+        (elf(2, 1, 62), "x86-64"),
+        (elf(2, 1, 183), "arm64"),
+        (elf(2, 2, 22), "s390x"),
+        (elf(2, 1, 21), "ppc64-le"),
+        (elf(2, 2, 21), "ppc64"),
+        # A program of 32 bits runs under kernels of either kind.
+        (elf(1, 1, 3), None),
+        (elf(1, 1, 40), None),
+        (b"\x7fELF", None),
+        (b"#!/bin/sh\nexec /usr/libexec/udevadm\n", None),
+    ],
+)
+def test_where_the_kernel_does_not_say_it_udev_s_own_file_tells_the_architecture(tmp_path: Path, head: bytes, name: str | None) -> None:
+    assert asked(Tree(tmp_path).file("/usr/bin/udevadm", head), 'CONST{arch}=="x"').architecture == name
+
+
+def test_what_the_kernel_says_comes_first(tmp_path: Path) -> None:
+    tree = Tree(tmp_path).file("/usr/bin/udevadm", elf(2, 1, 62)).file("/proc/sys/kernel/arch", "aarch64\n")
+    assert asked(tree, 'CONST{arch}=="x"').architecture == "arm64"
+
+
+def test_a_program_of_this_machine_is_of_this_machine_s_architecture(tmp_path: Path) -> None:
+    tree = Tree(tmp_path).file("/usr/bin/udevadm", Path("/bin/sh").resolve().read_bytes())
+    said = Tree(tmp_path / "said").file("/proc/sys/kernel/arch", f"{platform.machine()}\n")
+    assert asked(tree, 'CONST{arch}=="x"').architecture == asked(said, 'CONST{arch}=="x"').architecture is not None
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,57 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The programs of rules that udev finds, and those that it does not."""
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot import rule_programs
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import Rules
+from ansible_collections.vfio.variants.tests.unit.commands import Commands
+from ansible_collections.vfio.variants.tests.unit.module_calls import device_info
+from ansible_collections.vfio.variants.tests.unit.sources import PROGRAMS
+from ansible_collections.vfio.variants.tests.unit.test_reported_hosts import GPU, booting
+from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13, Tree
+
+RULES = "/etc/udev/rules.d/90-gpu.rules"
+
+
+def absent(tree: Tree, *programs: str) -> list[str]:
+    tree.file(RULES, "".join(f'SUBSYSTEM=="pci", RUN+="{program}"\n' for program in programs))
+    found = rule_programs.absent(tree.host(), Rules.read(tree.host()))
+    return [program for program in programs if program in found]
+
+
+def test_without_a_path_udev_looks_into_its_own_folder_alone(tmp_path: Path) -> None:
+    tree = Tree(tmp_path).file("/usr/lib/udev/own", "#!/bin/sh\n", 0o755).file("/usr/sbin/modprobe", b"\x7fELF", 0o755)
+    given = ("modprobe vfio-pci", "own vfio-pci", "/usr/sbin/modprobe vfio-pci", "bash -c true", "$env{X}", "/opt/x")
+    assert absent(tree, *given) == ["modprobe vfio-pci", "bash -c true"]
+
+
+def test_where_that_folder_cannot_be_seen_nothing_is_known(tmp_path: Path) -> None:
+    assert absent(Tree(tmp_path), "modprobe vfio-pci") == []
+
+
+def test_the_folder_is_the_one_that_udev_s_sources_name() -> None:
+    spawn = PROGRAMS.text("systemd-252/src/udev/udev-event.c", "/* allow programs in ", "}")
+    assert "!path_is_absolute(argv[0])" in spawn
+    assert "path_join(UDEVLIBEXECDIR, argv[0])" in spawn
+    assert spawn.partition("programs in ")[2].partition("/ to be")[0] == rule_programs.UDEV_FOLDERS[0]
+    manual = PROGRAMS.text("udev-262/usr/share/man/man7/udev.7")
+    assert f"the program is expected to live in {rule_programs.UDEV_FOLDERS[0]};" in " ".join(manual.split())
+
+
+@pytest.mark.parametrize(
+    ("program", "winner"),
+    [("modprobe vfio-pci", (None, "certain")), ("/sbin/modprobe vfio-pci", ("vfio-pci", "certain"))],
+)
+def test_a_program_that_udev_does_not_find_loads_nothing(tmp_path: Path, program: str, winner: tuple[str | None, str]) -> None:
+    rule = f'ACTION=="add", SUBSYSTEM=="pci", KERNEL=="{GPU}", ATTR{{driver_override}}="vfio-pci", RUN+="{program}"\n'
+    tree = booting(tmp_path).file(RULES, rule).file("/usr/sbin/modprobe", b"\x7fELF", 0o755)
+    (device,) = device_info(tree.host(Commands(tree.root)), devices=GPU)["devices"]
+    found: dict[str, t.Any] = device["kernels"][DEBIAN_13]
+    assert (found["winner"], found["certainty"]) == winner
