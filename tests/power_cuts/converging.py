@@ -8,12 +8,12 @@ only, and had not been told to synchronize, is lost, as when the power fails.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import random
 import threading
 import time
 import typing as t
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -22,7 +22,8 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine imp
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.control import Control
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.machine import Machine
 from ansible_collections.vfio.variants.tests.power_cuts import contents
-from ansible_collections.vfio.variants.tests.power_cuts.playbooks import ROOT, Playbooks, lines_of
+from ansible_collections.vfio.variants.tests.power_cuts.playbooks import Playbooks, lines_of
+from ansible_collections.vfio.variants.tests.power_cuts.state import code
 
 _DISK = "testbed-disk"
 _LONGEST_WAIT = 7.0
@@ -33,7 +34,6 @@ _TASK = "TASK ["
 FIRST_WRITE = "Build and install each driver package"
 """The task before which the playbook only reads: a cut there leaves the disk as it was, so that a few of them are enough."""
 _LONGEST_WAIT_BEFORE = 60.0
-_CODE = ("plugins", "roles", "files", "playbooks/demo")
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,8 @@ class Cut:
     layer: str
     seconds: float
     task: str
+    written: int
+    """Bytes of the layer; the least of all is one in which nothing was written."""
 
 
 @dataclass(frozen=True)
@@ -85,13 +87,15 @@ class Converging:
     def provide(self, say: t.Callable[[str], None]) -> Undisturbed:
         """Of an earlier run, or of one that is made now."""
         known = self._known()
-        if known is None or known.code != code():
+        if known is None:
             known = self._made(say)
             write_atomic(self._result, json.dumps(asdict(known)))
         return known
 
     def _known(self) -> Undisturbed | None:
-        return Undisturbed.from_json(self._result.read_text(encoding="utf-8")) if self._result.is_file() else None
+        """The run of the code as it is now, if there is one."""
+        text = self._result.read_text(encoding="utf-8") if self._result.is_file() else "{}"
+        return Undisturbed.from_json(text) if json.loads(text).get("code") == code() else None
 
     def _made(self, say: t.Callable[[str], None]) -> Undisturbed:
         playbooks = Playbooks(self.name, self.cache.root / "power-cuts" / self.name)
@@ -102,15 +106,15 @@ class Converging:
             owners = contents.owners(connection)
             before = contents.read(connection, images=False)
             say("converging it")
-            cuts = self._converged(playbooks)
-            say(f"converged; {len(cuts)} cuts in {cuts[-1].seconds:.0f} s")
+            cuts = self._converged(playbooks, say)
+            say(f"converged; {len(cuts)} cuts in {cuts[-1].seconds:.0f} s, {len(drawn(cuts, self.seed))} with different disks")
             after = contents.read(connection, images=True)
             aims = contents.owners(connection)
         finally:
             self.machine.kill()
         return Undisturbed(code(), cuts, before, after, owners, aims)
 
-    def _converged(self, playbooks: Playbooks) -> list[Cut]:
+    def _converged(self, playbooks: Playbooks, say: t.Callable[[str], None]) -> list[Cut]:
         cutter = _Cutter(self.machine.folder, random.Random(self.seed))  # noqa: S311
         thread = threading.Thread(target=cutter.run)
         thread.start()
@@ -118,6 +122,7 @@ class Converging:
             for line in lines_of(playbooks.converge()):
                 if line.startswith(_TASK):
                     cutter.task = line[len(_TASK) :].partition("]")[0]
+                    say(f"{len(cutter.cuts)} cuts; {cutter.task}")
         finally:
             cutter.stop.set()
             thread.join()
@@ -126,12 +131,14 @@ class Converging:
         return cutter.cuts
 
 
-def code() -> str:
-    """A digest of the collection: what another one leaves need not be the same."""
-    found = hashlib.sha256()
-    for path in sorted(path for folder in _CODE for path in (ROOT / folder).rglob("*") if path.is_file() and path.suffix != ".pyc"):
-        found.update(f"{path.relative_to(ROOT)}\0".encode() + hashlib.sha256(path.read_bytes()).digest())
-    return found.hexdigest()[:16]
+def drawn(cuts: Sequence[Cut], seed: int) -> list[Cut]:
+    """All cuts whose disks differ, in the order in which they are tried.
+
+    Where the machine wrote nothing after the cut before, the disk is that of the cut before, and is not tried a second time.
+    """
+    nothing = min((cut.written for cut in cuts), default=0)
+    different = [cut for cut in cuts if cut.number == 1 or cut.written > nothing]
+    return random.Random(seed).sample(different, len(different))  # noqa: S311
 
 
 class _Cutter:
@@ -161,5 +168,6 @@ class _Cutter:
             following = f"after-{len(self.cuts) + 1}.qcow2"
             with Control(self._folder / command_line.CONTROL_SOCKET) as control:
                 control.ask("blockdev-snapshot-sync", device=_DISK, format="qcow2", **{"snapshot-file": str(self._folder / following)})
-            self.cuts.append(Cut(len(self.cuts) + 1, layer, round(time.monotonic() - began, 1), self.task))
+            written = (self._folder / layer).stat().st_size
+            self.cuts.append(Cut(len(self.cuts) + 1, layer, round(time.monotonic() - began, 1), self.task, written))
             layer = following

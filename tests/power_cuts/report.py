@@ -17,6 +17,7 @@ HEAD = (
     "| the power was cut while | cuts | came up | owners predicted as certain | of these right | reported as unfinished "
     "| same files after the next run | wrong |"
 )
+STATES = "| digest of the code | commit | day | machines | cuts | wrong |"
 Row = Mapping[str, t.Any]
 
 
@@ -42,16 +43,28 @@ def write(shown: Sequence[Row]) -> None:
 
 
 def table(shown: Sequence[Row]) -> str:
-    """A line for each task of the playbook in which the power was cut."""
+    """A line for each task of the playbook in which the power was cut, and one for each state of the code that was tried."""
     tasks = dict.fromkeys(row["task"] for row in sorted(shown, key=lambda row: row["at"]))
     lines = [_line(task.rpartition(" : ")[2] or "before the first task", [row for row in shown if row["task"] == task]) for task in tasks]
-    codes = [f"{len(of)} of the collection `{code}`" for code, of in _by_code(shown).items()]
-    below = ["", f"By the digest of what runs on the host, and of its playbook: {', '.join(codes)}."] if codes else []
+    states = _by_code(shown)
+    summary = f"{_counted(len(shown), 'cut')} at {_counted(len(states), 'state')} of the collection's code, the oldest first:"
+    below = ["", summary, "", STATES, "|---|---|---|--:|--:|--:|", *(_state(code, of) for code, of in states.items())]
     return "\n".join([HEAD, "|---|" + "--:|" * (1 + len(_COUNTS)), *lines, _line("**all**", shown), *below, ""])
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _by_code(found: Sequence[Row]) -> dict[str, list[Row]]:
     return {code: [row for row in found if row["code"] == code] for code in dict.fromkeys(row["code"] for row in found)}
+
+
+def _state(code: str, found: Sequence[Row]) -> str:
+    commits = ", ".join(f"`{one}`" for one in dict.fromkeys(row["commit"] for row in found))
+    days = ", ".join(dict.fromkeys(row["day"] for row in found))
+    machines = len({row["seed"] for row in found})
+    return f"| `{code}` | {commits} | {days} | {machines} | {len(found)} | {sum(bool(row['wrong']) for row in found)} |"
 
 
 _COUNTS = ("booted", "certain", "right", "unfinished", "same", "wrong")

@@ -45,17 +45,20 @@ class Trial:
     wrong: list[str] = field(default_factory=list)
 
 
-def tried(converging: Converging, cut: Cut, undisturbed: Undisturbed, cache: Cache, qemu: Qemu) -> Trial:
+def tried(
+    converging: Converging, cut: Cut, undisturbed: Undisturbed, cache: Cache, qemu: Qemu, say: t.Callable[[str], None] = lambda _line: None
+) -> Trial:
     """Boot the disk of a cut, compare its owners with the prediction, converge it, and compare its files with the undisturbed run's."""
     machine, playbooks = Machine(cache, NAME), Playbooks(NAME, cache.root / "power-cuts" / NAME)
     _lay_out(machine, converging.machine, cut, qemu)
     try:
+        say("booting")
         try:
             playbooks.machine(fresh=False)
         except HostError as error:
             return Trial(False, wrong=[f"the machine does not come up: {shortened(error, cache)}"])
         try:
-            trial = _judged(playbooks, machine, undisturbed)
+            trial = _judged(playbooks, machine, undisturbed, say)
             return replace(trial, wrong=[shortened(what, cache) for what in trial.wrong])
         except HostError as error:
             return Trial(True, wrong=[shortened(error, cache)])
@@ -80,7 +83,8 @@ def _lay_out(machine: Machine, original: Machine, cut: Cut, qemu: Qemu) -> None:
     qemu.create_overlay(machine.folder / command_line.DISK, original.folder / cut.layer, "qcow2")
 
 
-def _judged(playbooks: Playbooks, machine: Machine, undisturbed: Undisturbed) -> Trial:
+def _judged(playbooks: Playbooks, machine: Machine, undisturbed: Undisturbed, say: t.Callable[[str], None]) -> Trial:
+    say("booted; listing its files, asking it, converging it")
     now = contents.read(machine.connection(), images=False)
     answers = playbooks.judged(SITE)
     devices = answers["devices"]
@@ -90,6 +94,7 @@ def _judged(playbooks: Playbooks, machine: Machine, undisturbed: Undisturbed) ->
         *contents.wrong_after_cut(undisturbed.before, undisturbed.after, now, reported=bool(unfinished)),
     ]
     left: list[str] = []
+    say("the next run fails" if answers["failed"] else "converged; listing its files")
     if answers["failed"]:
         wrong.append(f"the next run fails: {answers['failed']}")
     else:

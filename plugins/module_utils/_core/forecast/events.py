@@ -66,8 +66,7 @@ class Events:
         evaluation = Evaluation(rules, self._around, subject, self._action)
         done = evaluation.done()
         loaded = evaluation.state.properties.get(MODALIAS, modalias)
-        for one in done:
-            yield from self._effects.of(one, subject, loaded)
+        yield from self._effects.of_all(done, subject, loaded)
 
 
 def around_of(boot: Boot, stage: Stage, others: Devices) -> Surroundings:

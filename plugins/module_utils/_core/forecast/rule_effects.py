@@ -10,7 +10,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Reason
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast import effects as does
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.effects import OWN, IfDriver, Noticed, address_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.effects import OWN, IfDriver, Noticed, address_of, plain
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.modprobe_command import ModprobeCommand
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import LoadRequest
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
@@ -48,6 +48,8 @@ _ACTS: t.Mapping[str, frozenset[Act]] = {
     "sriov_drivers_autoprobe": frozenset(("create",)),
 }
 NOBODY: frozenset[str] = frozenset()
+MOST_EFFECTS = 256
+"""Of one event on one device, or on none in particular: all of them are tried in each order. Ordinary events have less than ten."""
 
 
 class RuleEffects:
@@ -63,6 +65,19 @@ class RuleEffects:
         self._known: dict[tuple[t.Hashable, ...], tuple[Effect, ...]] = {}
         self.notices = False
         """Whether any effect so far is not simulated."""
+
+    def of_all(self, everything: t.Iterable[Done], subject: Subject, modalias: str | None) -> t.Iterator[Effect]:
+        """The effects of an event in order, up to those that are too many."""
+        counts: dict[str | None, int] = {}
+        for done in everything:
+            for effect in self.of(done, subject, modalias):
+                about = address_of(effect)
+                counts[about] = counts.get(about, 0) + (not isinstance(plain(effect), Noticed))
+                if counts[about] > MOST_EFFECTS:
+                    self.notices = True
+                    yield self._unclear(done, ACTS, f"follows more than {MOST_EFFECTS} other effects of one event", None)
+                    return
+                yield effect
 
     def of(self, done: Done, subject: Subject, modalias: str | None) -> tuple[Effect, ...]:
         """The effects of one key; ``modalias`` is the event's property in the end, None if it cannot be determined."""

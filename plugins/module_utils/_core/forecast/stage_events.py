@@ -97,8 +97,7 @@ class StageEvents:
 
     def _of_subject(self, subject: Subject) -> t.Iterator[Effect]:
         rules = self._rules_about(subject.subsystem or "")
-        for done in Evaluation(rules, self._around, subject, ADD).done() if rules else ():
-            yield from self._effects.of(done, subject, "")
+        yield from self._effects.of_all(Evaluation(rules, self._around, subject, ADD).done() if rules else (), subject, "")
 
     def _rules_about(self, subsystem: str) -> tuple[Rule, ...]:
         """Empty unless one of them can do something."""

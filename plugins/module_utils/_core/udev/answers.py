@@ -11,6 +11,7 @@ import dataclasses
 import re
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pattern import matches
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.key import PARENTS, PCI, Key
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import ADD, MISSING, UNKNOWN_PROPERTIES, Missing, Subject
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.values import substitutions
@@ -24,6 +25,9 @@ BROUGHT_BY_BUILTINS = "ID_"
 """How the names of properties begin that IMPORT{builtin} and hwdb bring."""
 _DIGITS = re.compile(r"[0-9]*$")
 _LONGEST_VALUE = 512
+_MOST_COMPARED = 64
+"""Names that rules have set and that are compared with one pattern; a few times as many as the rules of distributions set."""
+_GLOB = re.compile(r"[*?\[]")
 
 
 @dataclasses.dataclass
@@ -41,10 +45,45 @@ class State:
     result: str | None = ""
     """What PROGRAM has written."""
 
+    _known: set[str] = dataclasses.field(default_factory=set)
+    """The properties that may have a value: forgetting all again and again takes no longer than setting them."""
+    _sure: set[str] = dataclasses.field(default_factory=set)
+    """The tags that may be there for certain."""
+
+    def __post_init__(self) -> None:
+        self._known.update(self.properties)
+        self._sure.update(self.tags)
+
+    def set_property(self, name: str, value: str | None) -> None:
+        """A value that rules have made longer than udev takes cannot be determined."""
+        self.properties[name] = value if value is None or len(value) < _LONGEST_VALUE else None
+        self._known.add(name)
+
     def forget(self) -> None:
         """Something may have set any property that is not the kernel's."""
         self.all_known = False
-        self.properties = dict.fromkeys(self.properties)
+        self._forget(self._known)
+
+    def forget_matching(self, pattern: str) -> None:
+        """Others may have set the properties with these names."""
+        if len(self._known) > _MOST_COMPARED:
+            self.forget()
+        else:
+            self._forget({name for name in self._known if matches(name, pattern)})
+
+    def _forget(self, names: set[str]) -> None:
+        self.properties.update(dict.fromkeys(names))
+        self._known = self._known - names if names is not self._known else set()
+
+    def set_tag(self, tag: str, certain: bool) -> None:
+        self.tags[tag] = certain or self.tags.get(tag, False)
+        if certain:
+            self._sure.add(tag)
+
+    def clear_tags(self, certain: bool) -> None:
+        self.tags = {} if certain else self.tags
+        self.tags.update(dict.fromkeys(() if certain else self._sure, False))
+        self._sure = set()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -241,7 +280,12 @@ def _about_attribute(key: Key, value: Attribute) -> Answer:
 
 def _about_tags(key: Key, around: Surroundings, state: State) -> Answer:
     plain = Key(key.name, None, "==", key.value, key.ignores_case)
-    found = [certain for tag, certain in state.tags.items() if plain.agrees(tag)]
+    if _GLOB.search(key.value) is None and not key.ignores_case:
+        found = [state.tags[tag] for tag in key.value.split("|") if tag in state.tags]
+    elif len(state.tags) > _MOST_COMPARED:
+        return None
+    else:
+        found = [certain for tag, certain in state.tags.items() if plain.agrees(tag)]
     if any(found):
         return not key.is_negated
     return key.is_negated if not found and around.complete and state.tags_known else None

@@ -8,10 +8,8 @@ As udev_rules_apply_to_event() in udev-rules.c.  A device's driver is not known 
 from __future__ import annotations
 
 import dataclasses
-import operator
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pattern import matches
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.answers import (
     Agreement,
     Answer,
@@ -20,6 +18,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.udev.answers i
     expanded,
     property_of,
 )
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.pending import Jumps, RunList
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rule import Done, Rule
 
 if t.TYPE_CHECKING:
@@ -32,15 +31,6 @@ YES = Agreement(True)
 _REMOVES = "-="
 
 
-@dataclasses.dataclass
-class _Jump:
-    """A GOTO that may be taken; with ``unless``, it is taken if this key about the driver does not hold."""
-
-    path: str
-    label: str
-    unless: Key | None = None
-
-
 class Evaluation:
     """One event."""
 
@@ -49,9 +39,9 @@ class Evaluation:
         self._around = around
         self._subject = subject
         self._state = State(action)
-        self._jumps: list[_Jump] = []
+        self._jumps = Jumps()
         self._done: list[Done] = []
-        self._run: list[Done] = []
+        self._run = RunList()
         self._is_final = False
         self._may_be_final = False
 
@@ -64,7 +54,7 @@ class Evaluation:
         """What udev does, in order: while it compares, then what it runs."""
         for _matched in self._matched():
             pass
-        return (*self._done, *self._run)
+        return (*self._done, *self._run.all())
 
     @property
     def state(self) -> State:
@@ -76,7 +66,7 @@ class Evaluation:
         name = self._subject.name
         for rule in self._rules:
             if rule.label is not None:
-                self._jumps = [jump for jump in self._jumps if (jump.path, jump.label) != (rule.path, rule.label)]
+                self._jumps.end(rule.path, rule.label)
                 skip_to = None if skip_to == (rule.path, rule.label) else skip_to
             if skip_to is not None and skip_to[0] == rule.path:
                 continue
@@ -98,10 +88,10 @@ class Evaluation:
                 skip_to = self._jump(rule, rule.target, found) or skip_to
 
     def _within_jumps(self, rule: Rule, found: Agreement) -> Agreement:
-        here = [jump for jump in self._jumps if jump.path == rule.path]
+        here = self._jumps.within(rule.path)
         if not here or found.holds is False:
             return found
-        unless = tuple(jump.unless for jump in here if jump.unless is not None)
+        unless = tuple(key for key in here if key is not None)
         return Agreement(found.holds if len(unless) == len(here) else None, (*found.drivers, *unless))
 
     def _jump(self, rule: Rule, target: str, found: Agreement) -> tuple[str, str] | None:
@@ -111,7 +101,7 @@ class Evaluation:
         if found.holds is True and len(found.drivers) == 1:
             key = found.drivers[0]
             unless = dataclasses.replace(key, operator="==" if key.is_negated else "!=")
-        self._jumps.append(_Jump(rule.path, target, unless))
+        self._jumps.add(rule.path, target, unless)
         return None
 
     # -- what a rule does
@@ -160,7 +150,7 @@ class Evaluation:
 
     def _import_parent(self, key: Key) -> Answer:
         state = self._state
-        state.properties.update({name: None for name in state.properties if matches(name, key.value)})
+        state.forget_matching(key.value)
         state.all_known = state.all_known and key.value.startswith("ID_")
         return not key.is_negated
 
@@ -171,7 +161,7 @@ class Evaluation:
             return None
         word = self._around.word(key.value)
         if word is not None:
-            state.properties[key.value] = word if certain else None
+            state.set_property(key.value, word if certain else None)
         return (word is not None) != key.is_negated
 
     def _import_file(self, key: Key, certain: bool) -> Answer:
@@ -181,7 +171,7 @@ class Evaluation:
             return None
         found = self._around.files.imported[path]
         for name, value in found or ():
-            self._state.properties[name] = value if certain else None
+            self._state.set_property(name, value if certain else None)
         return (found is not None) != key.is_negated
 
     def _assign(self, rule: Rule, key: Key, found: Agreement) -> None:
@@ -204,18 +194,18 @@ class Evaluation:
         if value is not None and key.operator == "+=":
             before = property_of(name, self._subject, self._around, state)
             value = None if before is None else f"{before} {value}" if before else value
-        state.properties[name] = value
+        state.set_property(name, value)
 
     def _set_tag(self, key: Key, certain: bool) -> None:
         tag = expanded(key.value, self._subject, self._around, self._state)
         tags = self._state.tags
         if key.operator in CLEARS:
-            self._state.tags = {} if certain else dict.fromkeys(tags, False)
+            self._state.clear_tags(certain)
             tags = self._state.tags
         if tag is None:
             self._state.tags_known = False
         elif key.operator != _REMOVES:
-            tags[tag] = certain or tags.get(tag, False)
+            self._state.set_tag(tag, certain)
         elif certain:
             tags.pop(tag, None)
         elif tag in tags:
@@ -228,12 +218,12 @@ class Evaluation:
         certain = found.holds is True and not found.drivers
         if self._may_be_final:
             found = Agreement(None, found.drivers)
-        if key.operator in CLEARS:
-            self._run = [] if certain and not self._may_be_final else [dataclasses.replace(one, certain=False) for one in self._run]
+        if key.operator in CLEARS and certain and not self._may_be_final:
+            self._run.clear()
+        elif key.operator in CLEARS:
+            self._run.may_be_cleared()
         if key.operator == FINAL:
             self._is_final, self._may_be_final = certain, True
         added: list[Done] = []
         self._note(added, rule, key, found)
-        same = operator.attrgetter("key.attribute", "key.value", "value", "certain", "drivers")
-        if not any(one.value is not None and same(one) == same(added[0]) for one in self._run):
-            self._run += added
+        self._run.add(added[0])

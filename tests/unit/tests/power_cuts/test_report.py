@@ -22,12 +22,13 @@ from ansible_collections.vfio.variants.tests.power_cuts.playbooks import ROOT
 from ansible_collections.vfio.variants.tests.power_cuts.trial import shortened, wrong_owners
 
 CARD = "0000:01:00.0"
-UNDISTURBED = Undisturbed("c", [Cut(1, "disk.qcow2", 1.5, "Write")], {}, {}, {CARD: "nouveau"}, {CARD: "vfio-pci"})
+UNDISTURBED = Undisturbed("c", [Cut(1, "disk.qcow2", 1.5, "Write", 9)], {}, {}, {CARD: "nouveau"}, {CARD: "vfio-pci"})
 RIGHT = {"booted": True, "certain": 3, "right": 3, "unfinished": [], "same": True, "wrong": []}
 
 
 def row(number: int, task: str, **more: object) -> dict[str, object]:
-    return {"seed": 1, "code": "c0de", "number": number, "at": float(number), "task": task, **RIGHT, **more}
+    of_state = {"code": "c0de", "commit": "abc", "day": "2026-01-02"}
+    return {"seed": 1, **of_state, "number": number, "at": float(number), "task": task, **RIGHT, **more}
 
 
 def test_the_page_shows_the_recorded_cuts() -> None:
@@ -42,8 +43,19 @@ def test_cuts_are_counted_by_the_task_that_ran() -> None:
         "| Write | 2 | 1 | 3 | 2 | 1 | 1 | 1 |",
         "| **all** | 3 | 2 | 6 | 5 | 1 | 2 | 1 |",
         "",
-        "By the digest of what runs on the host, and of its playbook: 3 of the collection `c0de`.",
+        "3 cuts at 1 state of the collection's code, the oldest first:",
+        "",
+        report.STATES,
+        "|---|---|---|--:|--:|--:|",
+        "| `c0de` | `abc` | 2026-01-02 | 1 | 3 | 1 |",
     ]
+
+
+def test_each_state_of_the_code_is_counted_for_itself() -> None:
+    later = {"code": "new", "commit": "def", "day": "2026-02-03"}
+    found = report.table([row(1, "a"), row(2, "a", **later), row(3, "a", **{**later, "seed": 2, "commit": "def+", "wrong": ["x"]})])
+    assert found.splitlines()[-2:] == ["| `c0de` | `abc` | 2026-01-02 | 1 | 1 | 0 |", "| `new` | `def`, `def+` | 2026-02-03 | 2 | 2 | 1 |"]
+    assert "3 cuts at 2 states of the collection's code" in found
 
 
 def test_rows_are_kept_in_a_file(tmp_path: Path) -> None:

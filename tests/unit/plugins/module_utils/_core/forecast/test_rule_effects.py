@@ -25,7 +25,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.effec
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.events import Events
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import LoadRequest, Modprobe
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.rule_effects import RuleEffects, new_id_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.rule_effects import MOST_EFFECTS, RuleEffects, new_id_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import ANY, PciId
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import ACTS, Influence
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import Rules, parse
@@ -361,3 +361,17 @@ def test_a_program_that_is_known_to_do_nothing_is_inert_unless_it_is_modprobe() 
     found = RuleEffects(stage, Modprobe(whole, stage, frozenset()), OTHERS)
     rules = parse('RUN+="/bin/true"\nRUN+="/sbin/modprobe nouveau"\nRUN+="/bin/other"\n', "/x.rules")
     assert [found.is_inert(key) for rule in rules for key in rule.keys] == [True, False, False]
+
+
+def test_very_many_effects_of_one_event_are_not_simulated() -> None:
+    lines = "".join(f'ATTR{{driver_override}}="v{number}"\n' for number in range(MOST_EFFECTS + 50))
+    found = effects(lines)
+    assert len(found) == MOST_EFFECTS + 1
+    assert isinstance(found[-1], Noticed)
+    assert found[-1].influence.acts == ACTS
+    assert "more than 256 other effects" in found[-1].influence.fact
+
+
+def test_effects_on_many_devices_are_counted_for_each() -> None:
+    lines = "".join(f'ATTR{{[pci/0000:{bus:02x}:00.0]driver_override}}="a"\n' for bus in range(1, 255) for _twice in range(2))
+    assert not any(isinstance(effect, Noticed) and "other effects" in effect.influence.fact for effect in effects(lines))

@@ -178,7 +178,42 @@ def test_after_something_that_sets_any_property_only_the_kernels_are_known() -> 
     assert (state.properties, state.all_known) == ({"X": None}, False)
 
 
+def test_what_others_may_have_set_is_not_known() -> None:
+    state = State(properties={"ID_X": "1", "Y": "2"})
+    state.forget_matching("ID_*")
+    assert (state.properties, state.all_known) == ({"ID_X": None, "Y": "2"}, True)
+
+
+def test_of_very_many_properties_all_are_forgotten_at_once() -> None:
+    state = State()
+    for number in range(100):
+        state.set_property(f"X{number}", "1")
+    state.forget_matching("ID_*")
+    assert set(state.properties.values()) == {None}
+    assert not state.all_known
+
+
+def test_a_value_that_is_longer_than_udev_takes_is_not_known() -> None:
+    state = State()
+    state.set_property("X", "a" * 600)
+    assert state.properties == {"X": None}
+
+
 # -- tags
+
+
+def test_very_many_tags_are_not_compared_with_a_pattern() -> None:
+    state = State(tags={f"t{number}": True for number in range(100)})
+    assert [answer(f'TAG=="{value}"', state=state) for value in ("t7", "x|t7", "t*")] == [True, True, None]
+
+
+def test_tags_that_may_be_cleared_are_no_longer_certain() -> None:
+    state = State()
+    state.set_tag("seat", True)
+    state.clear_tags(False)
+    assert state.tags == {"seat": False}
+    state.clear_tags(True)
+    assert state.tags == {}
 
 
 def test_a_tag_is_there_if_one_that_was_set_for_sure_agrees() -> None:

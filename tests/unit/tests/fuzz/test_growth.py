@@ -1,0 +1,50 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.vfio.variants.tests.fuzz.growth import MOST, growth, instructions, repeated
+from ansible_collections.vfio.variants.tests.fuzz.targets import BY_NAME
+
+REPEATED: t.Mapping[str, tuple[int, tuple[str, ...]]] = {
+    "udev rules": (
+        30,
+        (
+            'SUBSYSTEM=="pci", RUN+="/bin/a{n}"\n',
+            'RUN{{builtin}}+="kmod load a{n}"\n',
+            'PROGRAM=="x", RUN="t{n}"\n',
+            'PROGRAM=="x", GOTO="l{n}"\n',
+            'PROGRAM=="x", TAG="t{n}"\n',
+            'ENV{{a{n}}}="b", IMPORT{{program}}="z"\n',
+            'GOTO="a{n}"\nLABEL="a{n}"\n',
+            'ATTR{{driver_override}}="v{n}"\n',
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize(
+    ("target", "unit", "times"), [(target, unit, times) for target, (times, units) in REPEATED.items() for unit in units]
+)
+def test_four_times_as_much_takes_about_four_times_as_long(target: str, unit: str, times: int) -> None:
+    assert growth(BY_NAME[target].parse, unit, times) < MOST
+
+
+def test_work_with_the_square_of_the_input_is_noticed() -> None:
+    def pairs(data: bytes) -> int:
+        return sum(1 for _one in data for _other in data)
+
+    assert growth(pairs, "a", 50) > 10
+    assert growth(len, "a", 50) == 1
+
+
+def test_the_same_work_is_counted_alike() -> None:
+    assert instructions(lambda: sorted("cab")) == instructions(lambda: sorted("cab"))
+
+
+def test_each_repetition_has_its_number() -> None:
+    assert repeated("a{n}\n", 2) == b"a0\na1\n"
+    assert repeated("${", 2) == b"${${"
