@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is measured beside something else, and how many times as much it may take."""
+"""What is measured beside something else, and how many times as much it may take; and pages, by bytes and seconds."""
 
 from __future__ import annotations
 
@@ -11,6 +11,9 @@ LIMITS = {
     "a run with nothing to do, in plays of one module that does nothing": 1.3,
     "bytes that a run with nothing to do sends beyond a module that does nothing": 60_000.0,
     "imports of a run with nothing to do, in those of ansible.module_utils.basic": 0.5,
+    "bytes of the page of 1000 hosts": 5_000_000.0,
+    "seconds to open the page of 1000 hosts": 2.0,
+    "opening the page of 1000 hosts, in that of a page of as many bytes of text": 5.0,
 }
 #: What is aimed at and not reached yet: shown, and no failure.
 AIMS = {"imports of the largest module, in those of ansible.module_utils.basic": 2.0}

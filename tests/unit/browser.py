@@ -148,8 +148,13 @@ class Browser:
 
     # -- what a person does
 
-    def open(self, page: Path, anchor: str = "") -> float:
-        """Open a file; the seconds until it was loaded."""
+    @property
+    def pid(self) -> int:
+        """The browser's first process, from which its others descend."""
+        return self._process.pid
+
+    def open(self, page: Path, anchor: str = "", then: str = "0") -> float:
+        """Open a file; the seconds until it was loaded, and what the expression `then` waits for."""
         self.say("Page.navigate", url="about:blank")
         self._events.clear()
         self.requests.clear()
@@ -158,6 +163,7 @@ class Browser:
         self.say("Page.navigate", url=page.as_uri() + anchor)
         while self.run("document.URL + document.readyState") != f"{page.as_uri()}{anchor}complete":
             time.sleep(0.01)
+        self.run(then)
         return time.monotonic() - start
 
     def run(self, script: str) -> t.Any:

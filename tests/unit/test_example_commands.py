@@ -8,9 +8,10 @@ import pytest
 
 from ansible_collections.vfio.variants.tests.unit.documented_commands import commands, faults
 from ansible_collections.vfio.variants.tests.unit.documented_options import ROOT
+from ansible_collections.vfio.variants.tests.unit.documented_pages import pages
 
-PLACES = ("*.md", "docs/*.md", "docs/site/*.md", "roles/*/README.md", "playbooks/**/*.yml", "plugins/modules/*.py")
-PATHS = [path for pattern in PLACES for path in sorted(ROOT.glob(pattern))]
+PLACES = ("playbooks/**/*.yml", "plugins/modules/*.py")
+PATHS = [*pages(), *(path for pattern in PLACES for path in sorted(ROOT.glob(pattern)))]
 FOUND = {str(path.relative_to(ROOT)): commands(path.read_text(encoding="utf-8")) for path in PATHS}
 
 
@@ -27,6 +28,7 @@ def test_a_command_can_be_typed(place: str, command: str) -> None:
         ("docs/start.md", "site.yml -e vfio_host_state=absent"),
         ("docs/testbed.md", "test_vm -a 'name=gpu-host state=absent'"),
         ("docs/fleet.md", "vfio.variants.deploy --check --diff"),
+        ("docs/tasks/unknown.md", "claim_info -a 'devices=10de:1db1 require=satisfied'"),
         ("docs/who-wins.md", "device_info -a 'devices=10de:1db1'"),
         ("playbooks/show.yml", "-e show_devices=class:03"),
     ],

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import re
 import subprocess
-import textwrap
 import typing as t
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import yaml
@@ -24,22 +24,20 @@ from ansible_collections.vfio.variants.tests.unit.documented_options import (
     role_refusals,
     specification,
 )
+from ansible_collections.vfio.variants.tests.unit.documented_pages import blocks, in_yaml, pages
 
-# Within a list as well, where a block is indented.
-FENCED = re.compile(r"^ *```ya?ml\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
-PAGES = ("*.md", "docs/*.md", "docs/site/*.md", "roles/*/README.md")
 PLAYBOOKS = ("playbooks/**/*.yml", "tests/consumer/**/*.yml")
 
 SHOWN = {
     **{name: [said["examples"]] for name, said in {**MODULES, **FILTERS}.items()},
-    **{
-        str(path.relative_to(ROOT)): [textwrap.dedent(found) for found in FENCED.findall(path.read_text(encoding="utf-8"))]
-        for pattern in PAGES
-        for path in sorted(ROOT.glob(pattern))
-    },
+    **{str(path.relative_to(ROOT)): in_yaml(path.read_text(encoding="utf-8")) for path in pages()},
     **{str(path.relative_to(ROOT)): [path.read_text(encoding="utf-8")] for pattern in PLAYBOOKS for path in sorted(ROOT.glob(pattern))},
 }
 JOBS = sorted((ROOT / "playbooks/examples").glob("*.yml"))
+# A block of YAML that is called something else would not be looked at.
+LANGUAGES = {"", "c", "console", "diff", "ini", "makefile", "sh", "text", "xml", "yaml", "{toctree}"}
+IN_YAML = re.compile(r"^[ -]*(?:role|hosts|roles|tasks|vfio\.variants\.\w+|(?:vfio|report)_\w+): *(?:$|\S)", re.MULTILINE)
+COPIED = re.compile(r"^<!-- (playbooks/\S+\.yml) -->\n```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
 
 def mappings(value: object) -> Iterator[dict[str, t.Any]]:
@@ -132,3 +130,26 @@ def test_ansible_reads_the_playbook_of_each_job() -> None:
 def test_the_page_of_the_role_names_the_playbook_of_each_job() -> None:
     page = (ROOT / "roles/vfio_host/README.md").read_text(encoding="utf-8")
     assert re.findall(r"\(\.\./\.\./playbooks/examples/(\w+\.yml)\)", page) == [path.name for path in JOBS]
+
+
+@pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(ROOT)))
+def test_no_example_of_a_page_is_passed_over(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    found = blocks(text)
+    # A fence of another kind, or one that is not closed, would hide what is in it.
+    assert len(re.findall(r"^ *(?:```|~~~)", text, re.MULTILINE)) == 2 * len(found)
+    assert {language for language, _content in found} - LANGUAGES == set()
+    assert [content for language, content in found if language != "yaml" and IN_YAML.search(content)] == []
+
+
+def test_a_playbook_in_a_block_of_another_kind_is_noticed() -> None:
+    assert IN_YAML.search("- hosts: all\n  roles:\n    - role: vfio.variants.report\n")
+    assert IN_YAML.search("- vfio.variants.claim_info:\n    require: winner\n")
+    assert not IN_YAML.search("ansible all -m vfio.variants.claim_info\ngpu-1 | SUCCESS\n0000:3b:00.0: nouveau\n")
+
+
+def test_a_page_shows_each_job_as_its_playbook_has_it() -> None:
+    shown = [found for page in pages() for found in COPIED.findall(page.read_text(encoding="utf-8"))]
+    assert sorted(path for path, _content in shown) == [str(path.relative_to(ROOT)) for path in JOBS]
+    different = [path for path, content in shown if yaml.safe_load(content) != yaml.safe_load((ROOT / path).read_text(encoding="utf-8"))]
+    assert different == []

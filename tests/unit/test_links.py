@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the guides link to is there: the file, and in it the heading."""
+"""What the pages link to is there: the file, and in it the heading."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ from pathlib import Path
 
 import pytest
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
+from ansible_collections.vfio.variants.tests.unit.documented_pages import ROOT, pages
+
+# Its links are those of the built site, whose folder is that of the repository.
+FRONT = ROOT / "docs/site/index.md"
 CODE = re.compile(r"^```.*?^```$|`[^`\n]*`", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\((?!\w+:)([^)#\s]*)(?:#([^)\s]*))?\)")
 
@@ -17,8 +20,9 @@ LINK = re.compile(r"\]\((?!\w+:)([^)#\s]*)(?:#([^)\s]*))?\)")
 def links() -> list[tuple[str, str, str]]:
     """Each link to a file of the repository: the page, the path as it stands there, the heading's anchor or nothing."""
     return [
-        (page.name, *found)
-        for page in sorted(DOCS.glob("*.md"))
+        (str(page.relative_to(ROOT)), *found)
+        for page in pages()
+        if page != FRONT
         for found in sorted(set(LINK.findall(CODE.sub("", page.read_text("utf-8")))))
     ]
 
@@ -31,7 +35,7 @@ def anchors(page: Path) -> set[str]:
 
 @pytest.mark.parametrize(("page", "path", "anchor"), links())
 def test_a_link_leads_to_a_file_and_a_heading(page: str, path: str, anchor: str) -> None:
-    target = (DOCS / path).resolve() if path else DOCS / page
+    target = (ROOT / page).parent.joinpath(path).resolve() if path else ROOT / page
     assert target.exists()
     if anchor:
         assert anchor in anchors(target)

@@ -6,16 +6,25 @@ from __future__ import annotations
 
 import ast
 import re
+import typing as t
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-FOLDERS = ("plugins/module_utils/_core", "plugins/action", "plugins/filter", "plugins/plugin_utils")
+import yaml
+
+FOLDERS = ("plugins/module_utils/_core", "plugins/modules", "plugins/action", "plugins/filter", "plugins/plugin_utils")
+ROLES = ("roles/*/tasks/*.yml", "playbooks/**/*.yml")
 FEWEST_WORDS = 4
+FEWEST_IN_MESSAGES = 2
+"""What is given to an error or a warning is a message however short it is; of other strings only the longer ones are."""
+FAILS = ("fail_json",)
+# Options of ansible.builtin.fail and assert; a message with success_msg is none to look up.
+SAID_BY_TASKS = ("msg", "fail_msg")
 HOLE = "…"
 """Stands for what differs from host to host."""
 ERROR, WARNING, REASON = "error", "warning", "reason"
-WARNINGS = ("Finding",)
+WARNINGS = ("Finding", "Guard")
 
 
 @dataclass(frozen=True)
@@ -42,12 +51,34 @@ def sentences(root: Path) -> list[Sentence]:
                 known = found.setdefault((one.file, one.text), one)
                 if one.advice and not known.advice:
                     found[one.file, one.text] = replace(known, advice=one.advice)
+    for pattern in ROLES:
+        for path in sorted(root.glob(pattern)):
+            for one in in_tasks(path.read_text(encoding="utf-8"), str(path.relative_to(root))):
+                found.setdefault((one.file, one.text), one)
     return sorted(found.values(), key=lambda one: (one.file, one.text))
 
 
 def in_source(source: str, file: str) -> Iterator[Sentence]:
     tree = ast.parse(source)
     yield from _Reader(file).below(tree, REASON)
+
+
+def in_tasks(source: str, file: str) -> Iterator[Sentence]:
+    """What tasks of a role or a playbook say when they fail; a template is a hole."""
+    for mapping in _mappings(yaml.safe_load(source)):
+        for module in ("ansible.builtin.fail", "ansible.builtin.assert"):
+            options = mapping.get(module) or {}
+            for text in (str(options[name]) for name in SAID_BY_TASKS if name in options):
+                whole = _closed(re.sub(r"\{\{.*?\}\}|\{%.*?%\}", HOLE, text, flags=re.DOTALL)).strip()
+                if is_sentence(whole, FEWEST_IN_MESSAGES):
+                    yield Sentence(whole, ERROR, file)
+
+
+def _mappings(value: object) -> Iterator[dict[str, t.Any]]:
+    if isinstance(value, dict):
+        yield value
+    for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
+        yield from _mappings(inner)
 
 
 class _Reader:
@@ -62,7 +93,7 @@ class _Reader:
             return
         if isinstance(node, ast.Call):
             name = node.func.attr if isinstance(node.func, ast.Attribute) else node.func.id if isinstance(node.func, ast.Name) else ""
-            kind = ERROR if name.endswith("Error") else WARNING if name in WARNINGS else kind
+            kind = ERROR if name.endswith("Error") or name in FAILS else WARNING if name in WARNINGS else kind
             if name.endswith("Error") and len(node.args) > 1:
                 yield from self._with_advice(node)
                 return
@@ -70,7 +101,7 @@ class _Reader:
                 return
         text = template(node)
         if text is not None:
-            if is_sentence(text):
+            if is_sentence(text, FEWEST_WORDS if kind == REASON else FEWEST_IN_MESSAGES):
                 yield Sentence(text, kind, self._file)
             return
         yield from self._all(ast.iter_child_nodes(node), kind)
@@ -110,7 +141,7 @@ def _closed(text: str) -> str:
     return re.sub(f"{HOLE}+", HOLE, text)
 
 
-def is_sentence(text: str) -> bool:
+def is_sentence(text: str, fewest: int = FEWEST_WORDS) -> bool:
     """Whether it has words enough, and is prose: no line of a file, no pattern, no path."""
     words = re.findall(r"(?<![\w$/.-])[A-Za-z][a-z']*(?![\w/=(])", text)
-    return len(words) >= FEWEST_WORDS and "\n" not in text.strip() and not re.search(r"\(\?|\[\^|\\[dws]|==\"", text)
+    return len(words) >= fewest and "\n" not in text.strip() and not re.search(r"\(\?|\[\^|\\[dws]|==\"", text)

@@ -36,6 +36,7 @@ SUBJECTS = (
     Subject("startup", "What starts by itself", "docs/who-wins.md", (f"{CORE}/startup",)),
     Subject("drivers", "Drivers and DKMS", "docs/drivers.md", (f"{CORE}/dkms", "plugins/plugin_utils/source_archive.py")),
     Subject("files", "Files, commands and options", "docs/reliability.md", (f"{CORE}/host",)),
+    Subject("roles", "Roles and modules", "roles/vfio_host/README.md", ("roles", "playbooks", "plugins/modules")),
     Subject("testbed", "Test machines and reports", "docs/testbed.md", ("plugins/action", "plugins/filter", "plugins/plugin_utils")),
 )
 KINDS = {ERROR: "Errors", WARNING: "Warnings", REASON: "Warnings, reasons and parts of other sentences"}

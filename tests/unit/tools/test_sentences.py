@@ -12,7 +12,7 @@ import pytest
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.tests.unit.module_calls import device_claim, device_info
 from ansible_collections.vfio.variants.tests.unit.report_hosts import SECOND_GPU, gpu_host
-from devtool.sentences import ERROR, REASON, WARNING, in_source, is_sentence, sentences
+from devtool.sentences import ERROR, REASON, WARNING, in_source, in_tasks, is_sentence, sentences
 from devtool.troubleshooting import SUBJECTS, pages, subject_of
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -38,11 +38,33 @@ def test_an_errors_sentence_comes_with_its_advice_and_holes_for_what_differs() -
         ('x = ("the first sentence of two" if a else "the second sentence of two")', None),
         ('import re\nx = re.compile("these are words in patterns")', []),
         ('x = "two words"', []),
+        ('raise HostError(f"{path} is missing.")', [("… is missing.", ERROR, "")]),
+        ('raise HostError(f"{path} {problem}")', []),
+        ('x = Guard("in_use", "is in use", True)', [("is in use", WARNING, "")]),
+        ('module.fail_json(msg=f"{name} is missing.")', [("… is missing.", ERROR, "")]),
     ],
 )
 def test_strings_are_read_whole_and_each_once(source: str, wanted: list[tuple[str, str, str]] | None) -> None:
     both = [("the first sentence of two", REASON, ""), ("the second sentence of two", REASON, "")]
     assert read(source) == (both if wanted is None else wanted)
+
+
+def test_what_a_role_says_when_it_fails_is_a_sentence() -> None:
+    task = """
+- block:
+    - ansible.builtin.assert:
+        that: x
+        fail_msg: "After the reboot {{ names | join(', ') }} are not {% if a %}bound{% endif %} as claimed."
+        success_msg: All is as it should be.
+    - ansible.builtin.debug:
+        msg: This is not a failure of anything.
+"""
+    assert [(one.text, one.kind) for one in in_tasks(task, "a.yml")] == [("After the reboot … are not …bound… as claimed.", ERROR)]
+
+
+def test_roles_and_modules_are_read_as_well() -> None:
+    texts = {one.file: one.text for one in FOUND if one.file.startswith(("roles/", "plugins/modules/"))}
+    assert {"roles/vfio_host/tasks/reboot.yml", "plugins/modules/device_table.py"} <= texts.keys()
 
 
 def said_by_a_host(tmp_path: Path) -> list[str]:
