@@ -29,6 +29,7 @@ extends_documentation_fragment:
   - vfio.variants._attributes
   - vfio.variants._attributes.changes
   - vfio.variants._claims
+  - vfio.variants._unsupported
 options:
   state:
     description:
@@ -236,6 +237,7 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "natives": {"type": "list", "elements": "str"},
     "allow_shared_native": {"type": "bool", "default": False},
     "require_certain": {"type": "bool", "default": False},
+    "allow_unsupported": {"type": "bool", "default": False},
 }
 
 
@@ -253,6 +255,7 @@ def request(options: t.Mapping[str, t.Any]) -> PolicyRequest:
         allow_shared_native=options["allow_shared_native"],
         require_certain=options["require_certain"],
         pending=pending_of(options),
+        allow_unsupported=options["allow_unsupported"],
     )
 
 
