@@ -73,7 +73,7 @@ def gpu_host(tmp_path: Path) -> Tree:
 def run(tree: Tree, *claims: dict[str, t.Any], check: bool = False, **options: t.Any) -> dict[str, t.Any]:
     defaults = {"state": "present", "name": "vfio-variants", "strategy": "override", "kernels": ["all"], "group": "claim", "natives": None}
     allowed = dict.fromkeys(("allow_shared_native", "require_certain", "allow_unsupported"), False)
-    params = {"claims": list(claims), "pending_modules": [], **allowed, **defaults, **options}
+    params = {"claims": list(claims), "pending_modules": [], "pending_arguments": [], **allowed, **defaults, **options}
     return apply(tree.host(Commands(tree.root)), request(params), check)
 
 

@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.boot_arguments import with_pending
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.judgement import Judge
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.policy_facts import read_boots, read_facts
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.policy_reach import refuse_unreached
@@ -90,7 +91,8 @@ def _apply(host: Host, request: PolicyRequest, check_mode: bool) -> dict[str, t.
 def prepare(host: Host, request: PolicyRequest, check_mode: bool) -> tuple[PolicyPlan, PolicyFacts, tuple[Boot, ...]]:
     """The policy, what it was planned from, and the boots that it leads to.  Nothing is written but the cache."""
     refuse_distribution(host, "policy", request.allow_unsupported)
-    cache, loader = Cache(host, not check_mode), next_boot.read(host)
+    cache = Cache(host, not check_mode)
+    loader = with_pending(next_boot.read(host), request.pending_arguments if check_mode else ())
     inventory = Inventory.read(host)
     claims = with_companions(request.claims, inventory) if request.whole_groups else request.claims
     kernels = _kernels(host, request, cache, check_mode)

@@ -39,6 +39,8 @@ class CmdlineRequest:
     change: ArgumentChange
     timeout: int
     allow_unsupported: bool = False
+    for_iommu: bool = False
+    """Whether the arguments are added for the IOMMU, and taken away with it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -161,7 +163,7 @@ def _carry_out(host: Host, request: CmdlineRequest, plan: Plan, record: CmdlineR
         for path in plan.leave:
             host.remove(path)
         before = {**snapshot, **{one.path: one.before for one in plan.changes}}
-        record.finish(host, request.change, _exact(plan, before), folders)
+        record.finish(host, request.change, _exact(plan, before), folders, request.for_iommu)
     except BaseException as error:
         _undo(host, request, plan, applied, snapshot)
         record.put_back(host)
