@@ -17,7 +17,7 @@ description:
   - Where an Intel IOMMU is off by default (C(CONFIG_INTEL_IOMMU_DEFAULT_ON)), adds C(intel_iommu=on), as
     M(vfio.variants.kernel_cmdline) does. Linux switches those of AMD and Arm on by itself, so nothing is added there.
   - Nothing is changed where no argument helps, for example if the firmware's setup has it switched off, or against an argument that
-    switches it off, which is somebody's decision; RV(because) says so. Claims for VFIO drivers are refused by the modules that carry them out.
+    switches it off, which is somebody's decision; RV(because) says so. The modules that carry out claims for VFIO drivers refuse them then.
   - What was added is remembered. O(state=absent) takes that back, byte for byte, and leaves what others have set.
 extends_documentation_fragment:
   - vfio.variants._attributes
