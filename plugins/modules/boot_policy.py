@@ -29,6 +29,7 @@ extends_documentation_fragment:
   - vfio.variants._attributes
   - vfio.variants._attributes.changes
   - vfio.variants._claims
+  - vfio.variants._unsupported
 options:
   state:
     description:
@@ -91,6 +92,13 @@ options:
       - Otherwise such a device is a warning. A device that will certainly be bound to another driver is always an error.
     type: bool
     default: false
+  pending_arguments:
+    description:
+      - Kernel arguments that another task of the same play adds, as C(arguments) returned by M(vfio.variants.iommu).
+      - In check mode each kernel is judged as if it had them. Without check mode it has no effect.
+    type: list
+    elements: str
+    default: []
 notes:
   - Requires root.
   - A native driver that is built into the kernel is bound before any file is read. The module warns about it.
@@ -236,6 +244,8 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "natives": {"type": "list", "elements": "str"},
     "allow_shared_native": {"type": "bool", "default": False},
     "require_certain": {"type": "bool", "default": False},
+    "pending_arguments": {"type": "list", "elements": "str", "default": []},
+    "allow_unsupported": {"type": "bool", "default": False},
 }
 
 
@@ -253,6 +263,8 @@ def request(options: t.Mapping[str, t.Any]) -> PolicyRequest:
         allow_shared_native=options["allow_shared_native"],
         require_certain=options["require_certain"],
         pending=pending_of(options),
+        pending_arguments=tuple(options["pending_arguments"]),
+        allow_unsupported=options["allow_unsupported"],
     )
 
 

@@ -243,6 +243,13 @@ devices:
       description: The number of the IOMMU group; V(null) if there is no IOMMU.
       type: int
       sample: 15
+    group_because:
+      description:
+        - Who else is in the IOMMU group, and what does not keep them apart, such as a bridge without access control services (ACS); null
+          if nobody else is in it but bridges.
+        - The kernel parameter C(pcie_acs_override) of some patched kernels only claims that they are kept apart. Each of them can then read
+          and write the memory of the others' guests.
+      type: str
     group_devices:
       description: The addresses of all functions in the group, including this one.
       returned: with O(detail=full)
@@ -389,6 +396,26 @@ devices:
       sample:
         - "/etc/modprobe.d/gpu.conf:1 blacklists vfio_pci, but the policy assigns 0000:3b:00.0 to it: udev and systemd-modules-load will not
           load it. Remove that line."
+iommu:
+  description: The IOMMU of the running kernel. Not with O(hardware).
+  returned: with O(detail=full)
+  type: dict
+  contains:
+    enabled:
+      description: Whether there is one.
+      type: bool
+    described:
+      description: Whether the firmware describes one; null if that does not show.
+      type: bool
+    interrupt_remapping:
+      description: Whether a device cannot raise interrupts of others, without which VFIO takes none; null if that does not show.
+      type: bool
+    unsafe_interrupts:
+      description: Whether VFIO takes devices without that (C(allow_unsafe_interrupts)), so that a guest can disturb the host.
+      type: bool
+    no_iommu_mode:
+      description: Whether VFIO takes devices without an IOMMU (C(enable_unsafe_noiommu_mode)), which then reach all memory of the host.
+      type: bool
 kernels:
   description: The installed kernels, oldest first.
   returned: with O(detail=full)

@@ -21,6 +21,7 @@ description:
 extends_documentation_fragment:
   - vfio.variants._attributes
   - vfio.variants._attributes.changes
+  - vfio.variants._unsupported
 attributes:
   action:
     description: Indicates this has a corresponding action plugin so some parts of the options can be executed on the controller.
@@ -305,6 +306,7 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     },
     "keep_versions": {"type": "bool", "default": False},
     "timeout": {"type": "int", "default": 1800},
+    "allow_unsupported": {"type": "bool", "default": False},
     "_run": {
         "type": "dict",
         "options": {
@@ -333,6 +335,7 @@ def request(options: t.Mapping[str, t.Any]) -> PackageRequest:
         timeout=options["timeout"],
         step=run_options.get("step", "finish"),
         build=run_options.get("build"),
+        allow_unsupported=options["allow_unsupported"],
     )
 
 

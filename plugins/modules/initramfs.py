@@ -22,6 +22,7 @@ description:
 extends_documentation_fragment:
   - vfio.variants._attributes
   - vfio.variants._attributes.changes
+  - vfio.variants._unsupported
 attributes:
   diff_mode:
     details: Shows the reasons why an image is rebuilt, not the image itself.
@@ -70,9 +71,9 @@ options:
   generator:
     description:
       - The program that builds this host's images.
-      - V(auto) selects the one that is installed, or if both are, the one that is called when a kernel is installed.
+      - V(auto) selects the one that is installed, or if several are, the one that is called when a kernel is installed.
     type: str
-    choices: [auto, initramfs-tools, dracut]
+    choices: [auto, initramfs-tools, dracut, mkinitcpio]
     default: auto
   force:
     description: Rebuild the images of all of O(kernels), even if they match. The result is always changed.
@@ -195,6 +196,7 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "generator": {"type": "str", "choices": [AUTO, *(generator.name for generator in GENERATORS)], "default": AUTO},
     "force": {"type": "bool", "default": False},
     "timeout": {"type": "int", "default": 600},
+    "allow_unsupported": {"type": "bool", "default": False},
 }
 
 
@@ -207,6 +209,7 @@ def request(options: t.Mapping[str, t.Any]) -> SyncRequest:
         generator=options["generator"],
         force=options["force"],
         timeout=options["timeout"],
+        allow_unsupported=options["allow_unsupported"],
     )
 
 

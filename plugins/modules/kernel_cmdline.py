@@ -30,6 +30,7 @@ description:
 extends_documentation_fragment:
   - vfio.variants._attributes
   - vfio.variants._attributes.changes
+  - vfio.variants._unsupported
 options:
   arguments:
     description:
@@ -192,11 +193,13 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "arguments": {"type": "list", "elements": "str", "required": True},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "timeout": {"type": "int", "default": 600},
+    "allow_unsupported": {"type": "bool", "default": False},
 }
 
 
 def request(options: t.Mapping[str, t.Any]) -> CmdlineRequest:
-    return CmdlineRequest(ArgumentChange.parse(options["arguments"], options["state"] == "present"), options["timeout"])
+    change = ArgumentChange.parse(options["arguments"], options["state"] == "present")
+    return CmdlineRequest(change, options["timeout"], options["allow_unsupported"])
 
 
 def main() -> None:

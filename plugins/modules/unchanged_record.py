@@ -103,6 +103,14 @@ options:
         description: Time limit of each step of binding a device in seconds.
         type: int
         default: 60
+      iommu:
+        description: Whether to see to it that the next boot has an IOMMU.
+        type: bool
+        default: true
+      iommu_passthrough:
+        description: Whether the host's own devices go without translation.
+        type: bool
+        default: false
       drivers:
         description: Whether the driver packages are installed.
         type: bool
@@ -206,6 +214,8 @@ REQUEST: dict[str, dict[str, t.Any]] = {
     "live": {"type": "bool", "default": True},
     "check_winner": {"type": "bool", "default": True},
     "timeout": {"type": "int", "default": 60},
+    "iommu": {"type": "bool", "default": True},
+    "iommu_passthrough": {"type": "bool", "default": False},
     "drivers": {"type": "bool", "default": True},
     "drivers_sources": {"type": "list", "elements": "str", "default": ["vfio-variants"]},
     "drivers_kernels": {"type": "list", "elements": "str"},
@@ -247,6 +257,8 @@ def request(options: t.Mapping[str, t.Any]) -> tuple[WholeRequest, str]:
             live=wanted["live"],
             check_winner=wanted["check_winner"],
             timeout=wanted["timeout"],
+            iommu=wanted["iommu"],
+            iommu_passthrough=wanted["iommu_passthrough"],
             packages=tuple(SentSources(one["source"], one["digest"], one["conf"], one["manifest"]) for one in packages),
             packages_kernels=tuple(wanted["drivers_kernels"] or wanted["kernels"]),
             packages_timeout=wanted["drivers_timeout"],

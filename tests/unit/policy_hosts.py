@@ -28,7 +28,8 @@ SOFTDEPS = "/etc/modprobe.d/00-vfio-variants.conf"
 EARLY = "/etc/modules-load.d/vfio-variants.conf"
 HOOK = "/etc/initramfs-tools/hooks/vfio-variants"
 DRACUT = "/etc/dracut.conf.d/vfio-variants.conf"
-ALL = (SOFTDEPS, MODPROBE, RULES, EARLY, HOOK, DRACUT)
+MKINITCPIO = "/etc/mkinitcpio.conf.d/zz-vfio-variants.conf"
+ALL = (SOFTDEPS, MODPROBE, RULES, EARLY, HOOK, DRACUT, MKINITCPIO)
 
 VARIANT = "nvlink2gpu_vfio_pci"
 STOCK = {"nouveau": [NVIDIA_DISPLAY], "e1000e": [E1000E], "vfio-pci": [ANY_VFIO]}
@@ -71,7 +72,8 @@ def gpu_host(tmp_path: Path) -> Tree:
 
 def run(tree: Tree, *claims: dict[str, t.Any], check: bool = False, **options: t.Any) -> dict[str, t.Any]:
     defaults = {"state": "present", "name": "vfio-variants", "strategy": "override", "kernels": ["all"], "group": "claim", "natives": None}
-    params = {"claims": list(claims), "pending_modules": [], "allow_shared_native": False, "require_certain": False, **defaults, **options}
+    allowed = dict.fromkeys(("allow_shared_native", "require_certain", "allow_unsupported"), False)
+    params = {"claims": list(claims), "pending_modules": [], "pending_arguments": [], **allowed, **defaults, **options}
     return apply(tree.host(Commands(tree.root)), request(params), check)
 
 

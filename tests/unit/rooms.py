@@ -34,6 +34,7 @@ class Room:
 
 ROOMS = (
     Room("host", DOOR, "files, commands, errors, cache"),
+    Room("distribution", READS, "what a distribution calls things, and how it does them"),
     Room("pci", READS, "PCI functions, selectors, users"),
     Room("kernel", READS, "kernels, modules, aliases, modprobe.d"),
     Room("udev", READS, "udev rules"),

@@ -8,14 +8,17 @@ import contextlib
 import dataclasses
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.boot_arguments import with_pending
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.judgement import Judge
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.policy_facts import read_boots, read_facts
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.policy_reach import refuse_unreached
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.recovery import recover
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.kernel_cache import read_kernel
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import next_boot
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import with_companions
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guards import refuse
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guards import warnings as warnings_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.refusals import refuse as refuse_distribution
 from ansible_collections.vfio.variants.plugins.module_utils._core.host import file_transaction, made_folders
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache import Cache
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
@@ -87,10 +90,14 @@ def _apply(host: Host, request: PolicyRequest, check_mode: bool) -> dict[str, t.
 
 def prepare(host: Host, request: PolicyRequest, check_mode: bool) -> tuple[PolicyPlan, PolicyFacts, tuple[Boot, ...]]:
     """The policy, what it was planned from, and the boots that it leads to.  Nothing is written but the cache."""
-    cache, loader = Cache(host, not check_mode), next_boot.read(host)
+    refuse_distribution(host, "policy", request.allow_unsupported)
+    cache = Cache(host, not check_mode)
+    loader = with_pending(next_boot.read(host), request.pending_arguments if check_mode else ())
     inventory = Inventory.read(host)
     claims = with_companions(request.claims, inventory) if request.whole_groups else request.claims
     kernels = _kernels(host, request, cache, check_mode)
+    if request.claims:
+        refuse_unreached(host, PolicyPaths(request.name), [kernel.release for kernel in kernels], loader.entries)
     modules = needed_modules(claims, inventory, kernels)
     unnamed = decide(claims, inventory, kernels, {module: module for module in modules}, request.strategy)
     judge = Judge(host, inventory, request.claims, request.whole_groups, loader)

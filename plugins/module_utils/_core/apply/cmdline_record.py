@@ -30,6 +30,8 @@ class CmdlineRecord:
     files: t.Mapping[str, tuple[FileState | None, str]] = dataclasses.field(default_factory=dict)
     folders: tuple[str, ...] = ()
     is_pending: bool = False
+    iommu: tuple[str, ...] = ()
+    """Those of the words that were added for the IOMMU."""
 
     @classmethod
     def read(cls, host: Host) -> CmdlineRecord:
@@ -43,7 +45,9 @@ class CmdlineRecord:
             for path, entry in (entries.items() if isinstance(entries, dict) else ())
             if isinstance(entry, dict)
         }
-        return cls(texts(record.get("words")), files, texts(record.get("folders")), record.get("pending") is True)
+        return cls(
+            texts(record.get("words")), files, texts(record.get("folders")), record.get("pending") is True, texts(record.get("iommu"))
+        )
 
     def base(self, host: Host, change: ArgumentChange) -> dict[str, FileState | None]:
         """The former state of files that nobody has changed since; empty if an argument of ours stays."""
@@ -59,9 +63,16 @@ class CmdlineRecord:
             begun = dataclasses.replace(begun, words=change.words, files=files)
         begun.write(host)
 
-    def finish(self, host: Host, change: ArgumentChange, before: t.Mapping[str, FileState | None], folders: t.Sequence[str]) -> None:
+    def finish(
+        self,
+        host: Host,
+        change: ArgumentChange,
+        before: t.Mapping[str, FileState | None],
+        folders: t.Sequence[str],
+        for_iommu: bool = False,
+    ) -> None:
         """The change is made; ``before`` are the files that it may have touched."""
-        words = tuple(dict.fromkeys((*self.words, *change.words))) if change.wanted else self._left(change)
+        words = tuple(dict.fromkeys((*self.words, *change.words))) if change.wanted else self._left(change, self.words)
         if not words:
             Journal(host, OPERATION).close()
             for folder in self.folders:
@@ -77,10 +88,13 @@ class CmdlineRecord:
                 files[path] = (known[0], digest)
             elif known is None and not self.words:
                 files[path] = (state, digest)
-        CmdlineRecord(words, files, tuple(dict.fromkeys((*self.folders, *folders)))).write(host)
+        iommu = self.iommu if change.wanted else self._left(change, self.iommu)
+        iommu = tuple(dict.fromkeys((*iommu, *(word for word in change.words if for_iommu and change.wanted and word not in self.words))))
+        CmdlineRecord(words, files, tuple(dict.fromkeys((*self.folders, *folders))), iommu=iommu).write(host)
 
-    def _left(self, change: ArgumentChange) -> tuple[str, ...]:
-        return tuple(word for word in self.words if not change.means(word))
+    @staticmethod
+    def _left(change: ArgumentChange, words: tuple[str, ...]) -> tuple[str, ...]:
+        return tuple(word for word in words if not change.means(word))
 
     def put_back(self, host: Host) -> None:
         """As if the change had not begun."""
@@ -91,7 +105,13 @@ class CmdlineRecord:
 
     def write(self, host: Host) -> None:
         files = {path: {"before": recorded(before), "after": after} for path, (before, after) in self.files.items()}
-        record = {"words": list(self.words), "files": files, "folders": list(self.folders), "pending": self.is_pending}
+        record = {
+            "words": list(self.words),
+            "files": files,
+            "folders": list(self.folders),
+            "pending": self.is_pending,
+            "iommu": list(self.iommu),
+        }
         Journal(host, OPERATION).write(record)
 
 

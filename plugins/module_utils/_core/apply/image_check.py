@@ -23,7 +23,7 @@ if t.TYPE_CHECKING:
 REQUIRED = ("/etc/modprobe.d", "/etc/udev/rules.d")
 # Only systemd reads this, and not every image has systemd.
 OPTIONAL = ("/etc/modules-load.d",)
-GENERATOR_HOOKS = ("/etc/initramfs-tools/hooks", "/etc/dracut.conf.d")
+GENERATOR_HOOKS = ("/etc/initramfs-tools/hooks", "/etc/dracut.conf.d", "/etc/mkinitcpio.conf.d")
 UNCHANGED = "Pass `policy` unchanged, as boot_policy returned it."
 DIGEST = re.compile(r"[0-9a-f]{64}")
 

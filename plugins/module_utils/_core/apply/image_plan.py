@@ -9,6 +9,8 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.image_check import ImageFacts, ImagePolicy, reasons
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.initramfs_to_rebuild import initramfs_to_rebuild, refuse_program
+from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.families import family
+from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.programs import unfit_program
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import CorruptFileError, HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.journal import Journal
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.recovery import IMAGES, hooks_wait
@@ -60,10 +62,7 @@ class ImageInspector:
         if found:
             refuse_program(host, path, found[0])
         if found and self.generator is None:
-            raise HostError(
-                f"{path} does not match the policy ({found[0].rstrip('.')}), and this host has no initramfs generator.",
-                "Install initramfs-tools or dracut.",
-            )
+            raise _unbuilt(host, path, found[0])
         return KernelPlan(release, path, found, tuple(name for name in installed.missing if name not in pending))
 
     def remaining(self, host: Host, release: str, path: str) -> tuple[str, ...]:
@@ -71,6 +70,15 @@ class ImageInspector:
         installed = InstalledModules.read(host, release, self.policy.modules)
         image, unreadable = _read(host, path, release, installed)
         return reasons(ImageFacts(path, image, unreadable, installed), self.policy)
+
+
+def _unbuilt(host: Host, path: str, reason: str) -> HostError:
+    """No generator that takes the policy is there to build the image again."""
+    found = f"{path} does not match the policy ({reason.rstrip('.')})"
+    other = unfit_program(host)
+    if other is not None:
+        return HostError(f"{found}, and {other.name} builds it: {other.unfit}.", f"{other.instead[0].upper()}{other.instead[1:]}.")
+    return HostError(f"{found}, and this host has no initramfs generator.", f"Install {' or '.join(family(host).generators)}.")
 
 
 def kept_name(image: str) -> str:

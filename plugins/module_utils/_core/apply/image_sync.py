@@ -14,6 +14,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.apply.image_pl
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.initramfs_build import rebuild
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.recovery import recover
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import next_boot
+from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.refusals import refuse
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.builders import locked_for_building
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.time_limit import checked_timeout
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.generator import AUTO, choose
@@ -37,6 +38,7 @@ class SyncRequest:
     generator: str = AUTO
     force: bool = False
     timeout: int = 600
+    allow_unsupported: bool = False
 
     def __post_init__(self) -> None:
         checked_timeout(self.timeout)
@@ -86,6 +88,8 @@ def sync_images(host: Host, request: SyncRequest, check_mode: bool) -> ImageSync
 
     Raises HostError; the image of that kernel is unchanged, those of kernels before it have been rebuilt.
     """
+    # Whoever names the generator takes the risk of a layout that is not known.
+    refuse(host, "images", request.allow_unsupported or request.generator != AUTO)
     with contextlib.nullcontext() if check_mode else locked_for_building(host, request.timeout):
         recovery = recover(host, check_mode)
         host = recovery.host

@@ -8,6 +8,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.find_images import Images, images_of, images_there
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.read import without_entry
+from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.programs import unfit_program
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.generator import DRACUT
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image_file import is_microcode, is_program
@@ -16,9 +17,6 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.next_boot import BootEntry
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.generator import Generator
-
-OTHER_GENERATORS = ("mkinitcpio", "booster", "mkinitfs", "tinyramfs", "ugrd", "genkernel", "mkosi-initrd", "make-initrd")
-"""Programs that build images which this collection does not rebuild."""
 
 
 def initramfs_to_rebuild(host: Host, release: str, entry: BootEntry | None, generator: Generator | None) -> str:
@@ -56,10 +54,10 @@ def _refuse_unseen(host: Host, known: BootEntry, usual: str, generator: Generato
         )
     if generator is not None:
         return
-    other = next((name for name in OTHER_GENERATORS if host.which(name) is not None), None)
+    other = unfit_program(host)
     if other is not None:
         raise HostError(
-            f"{other} builds the initramfs images of this host, and none of kernel {known.release} was found.",
+            f"{other.name} builds the initramfs images of this host, and none of kernel {known.release} was found.",
             "Name the image in the boot loader's entry, or mount the partition that has it.",
         )
     if images.doubts:

@@ -8,23 +8,24 @@ import dataclasses
 import functools
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.boot_arguments import boot_arguments
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import firmware, next_boot
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import companions, with_companions
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guards import Finding, Loss, identical, judge
-from ansible_collections.vfio.variants.plugins.module_utils._core.claim.iommu import BootArguments, refuse_without_iommu
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim.iommu import refuse_without_iommu
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import CMDLINE, Cmdline
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import OSRELEASE
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameter_types import parse_boolean
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameters import given_to
-from ansible_collections.vfio.variants.plugins.module_utils._core.pci.iommu import Iommu, is_default
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.iommu import Iommu
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import select
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses import Arguments, HostUses
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.next_boot import NextBoot
     from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import Claim
+    from ansible_collections.vfio.variants.plugins.module_utils._core.claim.iommu import BootArguments
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device, Inventory
@@ -160,16 +161,7 @@ class Judge:
         return bool(given) and (given[-1].value is None or bool(parse_boolean(given[-1].value)))
 
     def _boots(self) -> tuple[BootArguments, ...]:
-        running = self.host.text_or_none(OSRELEASE)
-        now = Cmdline.read(self.host)
-        found, loader = [], self._next
-        for release, entry in loader.entries.items():
-            if loader.release in (None, release):
-                is_running = release == running and entry.cmdline.arguments == now.arguments
-                found.append(BootArguments(entry.cmdline, entry.cmdline_source, is_default(self.host, release), is_running))
-        if not found and running is not None:
-            found.append(BootArguments(now, CMDLINE, is_default(self.host, running), is_running=True))
-        return tuple(found)
+        return boot_arguments(self.host, self._next)
 
 
 def arguments_of(host: Host, loader: NextBoot) -> Arguments:

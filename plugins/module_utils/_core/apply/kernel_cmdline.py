@@ -11,8 +11,9 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.cmdline_record import CmdlineRecord
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.recovery import recover
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import cmdline_settings, cmdline_way, next_boot
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.distribution import ENTRIES, GRUBBY
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.editable import KERNEL_INSTALL as LINE
+from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.families import ENTRIES, GRUBBY
+from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.refusals import refuse
 from ansible_collections.vfio.variants.plugins.module_utils._core.host import file_transaction
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.builders import locked_for_building
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
@@ -33,10 +34,13 @@ PUT_BACK = "Everything was put back."
 
 @dataclasses.dataclass(frozen=True)
 class CmdlineRequest:
-    """What shall hold, and how long each program may take in seconds."""
+    """What shall hold, and how long each program may take in seconds; ``allow_unsupported`` as in `refusals.refuse()`."""
 
     change: ArgumentChange
     timeout: int
+    allow_unsupported: bool = False
+    for_iommu: bool = False
+    """Whether the arguments are added for the IOMMU, and taken away with it."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -69,6 +73,7 @@ def apply(host: Host, request: CmdlineRequest, check_mode: bool) -> Result:
     checked_timeout(request.timeout)
     if not host.is_root:
         raise HostError("Changing kernel arguments, or predicting it, requires root.", "Set `become: true`.")
+    refuse(host, "arguments", request.allow_unsupported)
     with contextlib.nullcontext() if check_mode else locked_for_building(host, request.timeout):
         recovery = recover(host, check_mode)
         return recovery.added_to(_apply(recovery.host, request, check_mode))
@@ -158,7 +163,7 @@ def _carry_out(host: Host, request: CmdlineRequest, plan: Plan, record: CmdlineR
         for path in plan.leave:
             host.remove(path)
         before = {**snapshot, **{one.path: one.before for one in plan.changes}}
-        record.finish(host, request.change, _exact(plan, before), folders)
+        record.finish(host, request.change, _exact(plan, before), folders, request.for_iommu)
     except BaseException as error:
         _undo(host, request, plan, applied, snapshot)
         record.put_back(host)

@@ -43,6 +43,7 @@ def read_facts(
         hidden={path: other for path in paths.all for other in reversed(paths.hidden_by(path)) if host.exists(other)},
         initramfs_tools=host.is_dir("/etc/initramfs-tools") and host.which("mkinitramfs") is not None,
         dracut=host.which("dracut") is not None,
+        mkinitcpio=host.which("mkinitcpio") is not None,
         ids_modules=frozenset(
             (kernel.release, module) for kernel in kernels for module in ids_candidates if _takes_ids(host, kernel, module)
         ),

@@ -13,11 +13,13 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import BootFiles
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.efi_program import PARTITIONS
+from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.families import package_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.generator import DRACUT, choose
+from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.presets import preset_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.build_requirements import kernel_config
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import CMDLINE
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import MODULES, OSRELEASE
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import OSRELEASE
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.next_boot import BootEntry
@@ -86,18 +88,23 @@ def _by_generator(host: Host, release: str) -> str | None:
     except HostError:
         generator = DRACUT
     path = generator.image_path(host, release)
-    return path if host.is_file(path) else None
+    return path if host.is_file(path) and path not in _named_by_package(host, release) else None
 
 
 def _by_package(host: Host, entry: BootEntry) -> Images | None:
-    package = host.text_or_none(f"{MODULES}/{entry.release}/pkgbase")
-    places = [] if not package or "/" in package else [name.format(package=package) for name in OF_PACKAGE]
-    path = next((place for place in places if host.is_file(place)), None)
+    path = next((place for place in _named_by_package(host, entry.release) if host.is_file(place)), None)
     if path is None:
         return None
     return Images(
         (path,), (f"{path} is taken for the initramfs of kernel {entry.release}; which one it boots with is not stated anywhere.",)
     )
+
+
+def _named_by_package(host: Host, release: str) -> tuple[str, ...]:
+    """What mkinitcpio's preset of the kernel's package names, and the usual names."""
+    package, preset = package_of(host, release), preset_of(host, release)
+    of_preset = () if preset is None else tuple(path for path in (preset.image, preset.unified) if path)
+    return (*of_preset, *(name.format(package=package) for name in OF_PACKAGE if package is not None))
 
 
 def _none(host: Host, entry: BootEntry) -> Images:

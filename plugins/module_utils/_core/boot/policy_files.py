@@ -12,6 +12,7 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot import masks
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import ROOT, Listed
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.masks import NO_MASKS, Masks
+from ansible_collections.vfio.variants.plugins.module_utils._core.distribution import programs
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.together import lines_of_lists
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import MODULES, PENDING
@@ -39,8 +40,6 @@ LOOK_ALIKE: t.Mapping[str, tuple[str, ...]] = {
 NEIGHBOURS = ("modules", "modulefiles")
 """Of other programs."""
 MOST_FILES, LARGEST_FILE, LARGEST_TOGETHER = 1000, 1 << 20, 2 << 20
-OTHER_GENERATORS: t.Mapping[str, str] = {"mkinitcpio": "mkinitcpio -P", "booster": "/usr/lib/booster/regenerate_images"}
-"""By program, what their packages' hooks run after an update."""
 DRACUT = ("/etc/dracut.conf", "/etc/dracut.conf.d")
 MKINITCPIO = ("/etc/mkinitcpio.conf", "/etc/mkinitcpio.conf.d")
 TMPFILES = "/etc/tmpfiles.d"
@@ -100,8 +99,8 @@ class PolicyFiles:
     """By release."""
     initramfs_tools: bool = False
     dracut: bool = False
-    rebuilding: str | None = None
-    """The command that rebuilds all images by another program, if there is one."""
+    rebuilding: str = "Rebuild that image."
+    """How a person has an image built again, with {release} and {image} to be filled in."""
     packaged: frozenset[str] = frozenset()
     """Files below /etc that are unchanged since their package was installed: not a decision of this host's administrator."""
     synonyms: t.Mapping[str, frozenset[str]] = dataclasses.field(default_factory=dict)
@@ -134,7 +133,7 @@ def read_policy_files(host: Host, boots: t.Sequence[Boot], kernels: t.Sequence[K
         images={kernel.release: image for kernel in kernels for image in (_image(host, kernel.release),) if image is not None},
         initramfs_tools=host.is_dir("/etc/initramfs-tools") and host.which("mkinitramfs") is not None,
         dracut=host.which("dracut") is not None,
-        rebuilding=next((command for program, command in OTHER_GENERATORS.items() if host.which(program) is not None), None),
+        rebuilding=programs.rebuilding(host),
         packaged=_packaged(host, (*modprobe, *rules_files)),
         masks=masks.read(host, boots, inventory),
         synonyms=_synonyms(host, _unknown_words(boots, kernels, for_image), kernels),

@@ -9,9 +9,10 @@ import posixpath
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import distribution, extlinux, in_charge
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import extlinux, in_charge
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import BootFiles
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.distribution import (
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.efi_program import GRUB, PARTITIONS, SYSTEMD_BOOT
+from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.families import (
     ENTRIES,
     GRUB_MKCONFIG,
     GRUBBY,
@@ -20,8 +21,10 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.di
     PROXMOX_BOOT_TOOL,
     SDBOOTUTIL,
     U_BOOT_UPDATE,
+    Family,
+    family,
 )
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.efi_program import GRUB, PARTITIONS, SYSTEMD_BOOT
+from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.programs import has_sdbootutil
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.shell_assignments import Assignments
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import efi_variables
@@ -35,8 +38,6 @@ if t.TYPE_CHECKING:
 
 FIRMWARE = "the firmware"
 PROXMOX_UUIDS = "/etc/kernel/proxmox-boot-uuids"
-BOOTLOADER = "/etc/sysconfig/bootloader"
-OF_SDBOOTUTIL = ("systemd-boot", "grub2-bls")
 PRESETS = "/etc/mkinitcpio.d"
 TOKENS = ("/etc/kernel/entry-token", "/etc/machine-id")
 BY_MKCONFIG = "### BEGIN /etc/grub.d/"
@@ -73,26 +74,23 @@ class Way:
 
 def find(host: Host) -> Way:
     """Raises HostError, in a sentence that says what was seen, unless there is exactly one."""
-    refusal = distribution.refusal(host)
-    if refusal is not None:
-        raise HostError(refusal)
     files = BootFiles(host)
-    family = distribution.family(host)
+    here = family(host)
     found = in_charge.read(files)
     if host.text_or_none(PROXMOX_UUIDS) and host.which(PROXMOX_BOOT_TOOL) is not None:
         return _of_proxmox(host, found)
     doubts = tuple(doubt for doubt in found.doubts if not doubt.startswith(HARMLESS))
     if len(found.menus) != 1 or doubts:
-        raise HostError(_unclear(found, doubts), f"Where it is clear to you which loader boots: {family.native}.")
+        raise HostError(_unclear(found, doubts), f"Where it is clear to you which loader boots: {here.native}.")
     menu = found.menus[0]
     items = tuple(item for item in menu.kernels() if not item.is_recovery and _is_of_this_host(host, files, item))
     if not items:
-        raise HostError(f"{menu.source}: {menu.loader} has no entry of a kernel that is installed here.", f"See to it: {family.native}.")
+        raise HostError(f"{menu.source}: {menu.loader} has no entry of a kernel that is installed here.", f"See to it: {here.native}.")
     makers = {item: _maker(files, menu, item) for item in items}
     methods = dict.fromkeys(makers.values())
     method = next(iter(methods))
-    if len(methods) > 1 or method is None or method not in family.methods:
-        raise HostError(_unmade(menu, makers, family), f"By hand: {family.native}.")
+    if len(methods) > 1 or method is None or method not in here.methods:
+        raise HostError(_unmade(menu, makers, here), f"By hand: {here.native}.")
     return Way(menu.loader, method, _config(menu, items), items, found.doubts)
 
 
@@ -131,7 +129,7 @@ def _config(menu: Menu, items: t.Sequence[MenuItem]) -> str:
 
 def _maker(files: BootFiles, menu: Menu, item: MenuItem) -> str | None:
     host = files.host
-    if menu.loader in (GRUB, SYSTEMD_BOOT) and (is_bls(item) or is_unified(item)) and _has_sdbootutil(host):
+    if menu.loader in (GRUB, SYSTEMD_BOOT) and (is_bls(item) or is_unified(item)) and has_sdbootutil(host):
         return SDBOOTUTIL
     if menu.loader == GRUB:
         return _maker_of_grub(files, item)
@@ -186,11 +184,6 @@ def images_of_presets(files: BootFiles) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _has_sdbootutil(host: Host) -> bool:
-    kind = Assignments.parse(host.text_or_none(BOOTLOADER) or "").get("LOADER_TYPE")
-    return kind in OF_SDBOOTUTIL and host.which(SDBOOTUTIL) is not None
-
-
 def _of_proxmox(host: Host, found: InCharge) -> Way:
     """Which loader is on its partitions, by what the running kernel was started with: the partitions are not mounted."""
     given = Cmdline.read(host)
@@ -223,11 +216,11 @@ def _unclear(found: InCharge, doubts: t.Sequence[str]) -> str:
     return " ".join((f"Which boot loader is in charge cannot be determined: there is {seen}.", *doubts[:SEEN]))
 
 
-def _unmade(menu: Menu, makers: t.Mapping[MenuItem, str | None], family: distribution.Family) -> str:
+def _unmade(menu: Menu, makers: t.Mapping[MenuItem, str | None], here: Family) -> str:
     by = {maker: [item.source for item, one in makers.items() if one == maker] for maker in dict.fromkeys(makers.values())}
     parts = [f"{', '.join(places[:SEEN])} by {maker or 'no program that is known and installed'}" for maker, places in by.items()]
-    known = ", ".join(family.methods)
-    return f"{menu.loader} boots from entries that are made {'; '.join(parts)}: on {family.name} the ways are {known}."
+    known = ", ".join(here.methods)
+    return f"{menu.loader} boots from entries that are made {'; '.join(parts)}: on {here.name} the ways are {known}."
 
 
 def running_arguments(host: Host) -> tuple[str, ...] | None:

@@ -7,13 +7,18 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameter_types import parse_boolean
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.iommu import Iommu
 
 
-BY_MODULE = " (the module kernel_cmdline does that)"
+BY_MODULE = " (the module iommu does that)"
+ON = "intel_iommu=on"
+PASSTHROUGH = {"arm": "iommu.passthrough=1"}
+"""By vendor, the argument that leaves the host's own devices untranslated; else `iommu=pt` (iommu_setup() in pci-dma.c of x86)."""
+USUAL_PASSTHROUGH = "iommu=pt"
 
 
 class BootArguments(t.NamedTuple):
@@ -26,6 +31,8 @@ class BootArguments(t.NamedTuple):
     source: str
     is_default: bool | None
     is_running: bool = False
+    running_is_switched_on: bool = False
+    """Whether the running kernel has its Intel IOMMU by an argument or by its default, which another one may lack."""
 
 
 def after(iommu: Iommu, boot: BootArguments) -> tuple[bool, str]:
@@ -33,16 +40,48 @@ def after(iommu: Iommu, boot: BootArguments) -> tuple[bool, str]:
     word = _switch(boot.cmdline, iommu.vendor)
     if word is not None and word.endswith("off"):
         return False, f"{boot.source} gives the kernel {word}"
-    if iommu.now:
+    needs_word = iommu.vendor == "intel" and word is None and not boot.is_default
+    if iommu.now and not (needs_word and boot.running_is_switched_on and not boot.is_running):
         return True, ""
     if iommu.described is False:
         return False, "the firmware describes none"
-    if iommu.vendor == "intel" and word is None and not boot.is_default:
+    if needs_word:
         known = "does not switch it on" if boot.is_default is False else "may not switch it on"
         return False, f"the kernel {known} by itself, and {boot.source} does not give it intel_iommu=on"
     if boot.is_running:
         return False, "the running kernel has the same arguments, and none"
     return (iommu.described is True or (iommu.vendor == "intel" and word is not None)), "whether the firmware describes one is not shown"
+
+
+def switched_on(cmdline: Cmdline, is_default: bool | None) -> bool:
+    """Whether an Intel IOMMU is on because of an argument or of the kernel's default; firmware may ask for one as well."""
+    return bool(is_default) or (_switch(cmdline, "intel") or "").endswith("=on")
+
+
+def needed_arguments(iommu: Iommu, boots: t.Sequence[BootArguments], passthrough: bool) -> tuple[str, ...]:
+    """The arguments without which a kernel would have no IOMMU although the machine has one.
+
+    One that switches it off is somebody's decision, against which nothing is added.
+    """
+    words = []
+    if iommu.vendor == "intel" and iommu.described is not False and any(_lacks_switch(iommu, boot) for boot in boots):
+        words.append(ON)
+    if passthrough and not all(map(_passes_through, boots)):
+        words.append(PASSTHROUGH.get(iommu.vendor, USUAL_PASSTHROUGH))
+    return tuple(words)
+
+
+def _lacks_switch(iommu: Iommu, boot: BootArguments) -> bool:
+    return not boot.is_default and _switch(boot.cmdline, iommu.vendor) is None and not after(iommu, boot)[0]
+
+
+def _passes_through(boot: BootArguments) -> bool:
+    """iommu_setup() in arch/x86/kernel/pci-dma.c; iommu_set_def_domain_type() in drivers/iommu/iommu.c."""
+    given = boot.cmdline.of_kernel
+    words = [part for value in given.values("iommu") for part in value.split(",") if part in ("pt", "nopt")]
+    state = words[-1:] == ["pt"]
+    last = given.values("iommu.passthrough")[-1:]
+    return parse_boolean(last[0]) is True if last else state
 
 
 def refuse_without_iommu(iommu: Iommu, boots: t.Sequence[BootArguments], live: bool) -> None:

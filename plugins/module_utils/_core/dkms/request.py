@@ -64,6 +64,7 @@ class PackageRequest:
     timeout: int = 1800
     step: RunStep = "finish"
     build: str | None = None
+    allow_unsupported: bool = False
 
     def __post_init__(self) -> None:
         checked_timeout(self.timeout)

@@ -12,10 +12,10 @@ import dataclasses
 import re
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.families import dkms_folder
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.conf import DkmsConf
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree import absolute, built_modules
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.shell_assignments import Assignments
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf_module import ModuleInfo
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import DEP_LINE
@@ -25,21 +25,11 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree import DkmsPaths, PackageState
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
-# override_dest_module_location() in dkms: where it installs to, by the first word of os-release's ID_LIKE or ID.
-DESTINATIONS = {
-    "fedora": "extra",
-    "rhel": "extra",
-    "ovm": "extra",
-    "sles": "updates",
-    "suse": "updates",
-    "opensuse": "updates",
-}
 OWN = "updates/dkms"
 """DKMS's folder on Debian, Ubuntu and Arch; nothing else uses it anywhere."""
 SHARED = ("extra", "updates", "weak-updates")
 """Folders that others install to as well: a file in them is a package's only if its version is one of the package's."""
 DESTINATION = re.compile(r"""^\s*DEST_MODULE_LOCATION\[\d+\]=["']?([^"'\s#$]+)""", re.MULTILINE)
-OS_RELEASE = ("/etc/os-release", "/usr/lib/os-release")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,12 +65,8 @@ def module_files(
 
 
 def destination(host: Host) -> str:
-    """The folder in a kernel's module tree that DKMS installs to on this host."""
-    text = next((text for text in map(host.text_or_none, OS_RELEASE) if text is not None), "")
-    read = Assignments.parse(text)
-    # distro_version() in dkms: Ubuntu is like Debian, and all others are what they are like.
-    words = (read.get("ID_LIKE") or read.get("ID") or "").split()
-    return next((folder for name, folder in DESTINATIONS.items() if words and words[0].startswith(name)), OWN)
+    """The folder in a kernel's module tree that DKMS installs to on this host, unless each dkms.conf says it."""
+    return dkms_folder(host) or OWN
 
 
 def _conf_folders(host: Host, paths: DkmsPaths, package: str) -> t.Iterator[str]:

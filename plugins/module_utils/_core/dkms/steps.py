@@ -7,7 +7,9 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.refusals import refuse
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.package import DkmsPackage
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.plan import ABSENT
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.recovery import recover
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.request import PackageRequest, read_wanted
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.builders import locked_for_building
@@ -47,6 +49,8 @@ PackageResult = t.Union["PackageReport", WorkLeft, KernelBuilt]
 
 def run(host: Host, request: PackageRequest, check_mode: bool) -> PackageResult:
     """Do the requested step; in check mode, predict the whole run."""
+    if request.level != ABSENT:
+        refuse(host, "drivers", request.allow_unsupported)
     if check_mode:
         return predict(host, request)
     return {"look": look, "build": build, "finish": finish}[request.step](host, request)

@@ -35,6 +35,7 @@ SWEPT = (
     "/etc/modules-load.d",
     "/etc/initramfs-tools/hooks",
     "/etc/dracut.conf.d",
+    "/etc/mkinitcpio.conf.d",
     "/etc/default",
     "/etc/default/grub.d",
     "/etc/kernel",

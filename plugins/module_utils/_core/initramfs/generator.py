@@ -7,13 +7,19 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.distribution import programs
+from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.families import package_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.shell_assignments import Assignments
+from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.presets import IMAGE, Preset, image_of, preset_of
 
 if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.programs import ImageProgram
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
 AUTO = "auto"
 MACHINE_ID = "/etc/machine-id"
+LIBALPM, PACMAN = "/usr/share/libalpm/hooks", "/etc/pacman.d/hooks"
 DEBIAN_IMAGE = "/boot/initrd.img-{release}"
 FEDORA_IMAGE = "/boot/initramfs-{release}.img"
 # dracut.sh chooses among these in its own order; an existing image is better evidence than that order.
@@ -30,38 +36,71 @@ DRACUT_IMAGES = (
 
 @dataclasses.dataclass(frozen=True)
 class Generator:
-    """A program that builds a kernel's initramfs into a given file."""
+    """A program that builds a kernel's initramfs into a given file.
 
-    name: str
-    command: str
-    companions: tuple[str, ...]
-    """Further commands of its package: if one is missing, the command itself is a leftover or belongs to something else."""
+    ``hooks`` are what runs it when a kernel is installed: files, of which the last part may be an ending after a ``*``.
+    """
+
+    program: ImageProgram
     images: tuple[str, ...]
+    hooks: tuple[str, ...]
 
-    def argv(self, release: str, target: str) -> list[str]:
+    @property
+    def name(self) -> str:
+        return self.program.name
+
+    @property
+    def command(self) -> str:
+        return self.program.command
+
+    def argv(self, host: Host, release: str, target: str) -> list[str]:
         if self.command == "dracut":
             return ["dracut", "--force", "--kver", release, target]
+        if self.command == "mkinitcpio":
+            preset = preset_of(host, release) or Preset("")
+            config = () if preset.config is None else ("-c", preset.config)
+            return ["mkinitcpio", "-k", release, *config, "-g", target, *preset.options]
         return [self.command, "-o", target, release]
 
     def is_installed(self, host: Host) -> bool:
-        return all(host.which(command) is not None for command in (self.command, *self.companions))
+        return self.program.is_installed(host)
 
-    @property
-    def kernel_hook(self) -> str:
-        """The script that runs the generator when a kernel is installed, on Debian and its derivatives."""
-        return f"/etc/kernel/postinst.d/{self.name}"
+    def is_called(self, host: Host) -> bool:
+        """Whether something runs it when a kernel is installed."""
+        return any(_is_there(host, hook) for hook in self.hooks)
 
     def image_path(self, host: Host, release: str) -> str:
         """The path of the kernel's initramfs, whether it exists or not."""
+        if self.command == "mkinitcpio":
+            return image_of(host, release) or FEDORA_IMAGE.format(release=release)
         names = [image.format(release=release, machine=host.text_or_none(MACHINE_ID) or "unknown") for image in self.images]
+        package = package_of(host, release)
+        if self.command == "dracut" and package is not None:
+            # Images by package are what Arch's loaders name; one by release would be an image that nothing boots.
+            names.append(IMAGE.format(package=package))
         default = names[0] if len(names) == 1 or host.is_dir("/etc/dpkg") else FEDORA_IMAGE.format(release=release)
         return next((name for name in names if host.is_file(name)), default)
 
 
+def _is_there(host: Host, hook: str) -> bool:
+    """A hook of pacman is masked by a link of its name to /dev/null."""
+    folder, _slash, name = hook.rpartition("/")
+    start, star, end = name.partition("*")
+    names = [name] if not star else [one for one in host.names(folder) if one.startswith(start) and one.endswith(end)]
+    return any(host.is_file(f"{folder}/{one}") and not _is_masked(host, folder, one) for one in names)
+
+
+def _is_masked(host: Host, folder: str, name: str) -> bool:
+    return folder == LIBALPM and host.exists(f"{PACMAN}/{name}") and not (host.text_or_none(f"{PACMAN}/{name}") or "")
+
+
 # Not update-initramfs, which replaces the image before the new one can be checked.
-INITRAMFS_TOOLS = Generator("initramfs-tools", "mkinitramfs", ("update-initramfs",), (DEBIAN_IMAGE,))
-DRACUT = Generator("dracut", "dracut", (), DRACUT_IMAGES)
-GENERATORS = (INITRAMFS_TOOLS, DRACUT)
+INITRAMFS_TOOLS = Generator(programs.INITRAMFS_TOOLS, (DEBIAN_IMAGE,), ("/etc/kernel/postinst.d/initramfs-tools",))
+DRACUT = Generator(programs.DRACUT, DRACUT_IMAGES, ("/etc/kernel/postinst.d/dracut", f"{LIBALPM}/*dracut-install.hook"))
+MKINITCPIO = Generator(programs.MKINITCPIO, (), (f"{LIBALPM}/*mkinitcpio-install.hook",))
+GENERATORS = (INITRAMFS_TOOLS, DRACUT, MKINITCPIO)
+SETTINGS = ("/etc/kernel/install.conf", "/run/kernel/install.conf", "/usr/local/lib/kernel/install.conf", "/usr/lib/kernel/install.conf")
+CHOSEN = "initrd_generator"
 
 
 def choose(host: Host, wanted: str = AUTO) -> Generator | None:
@@ -77,7 +116,8 @@ def choose(host: Host, wanted: str = AUTO) -> Generator | None:
         return chosen
     if len(present) < 2:
         return next(iter(present), None)
-    called = [generator for generator in present if host.is_file(generator.kernel_hook)]
+    named = next((name for place in SETTINGS for name in (Assignments.parse(host.text_or_none(place) or "").get(CHOSEN),) if name), None)
+    called = [one for one in present if one.name == named] or [one for one in present if one.is_called(host)]
     if len(called) == 1:
         return called[0]
     names = " and ".join(generator.name for generator in present)

@@ -8,13 +8,12 @@ import dataclasses
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.shell_assignments import Assignments
+from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.families import family, headers_package
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
 TARGET_PREFIX = re.compile(r"^[a-z0-9_]+(?:-[a-z0-9_]+){1,2}-(?=gcc|clang)")
-SUSE_RELEASE = re.compile(r"(.+)-([a-z0-9_]+)")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,20 +52,6 @@ def missing_for_kernel(host: Host, release: str) -> tuple[Requirement, ...]:
     return (Requirement(f"{compiler}, the compiler of kernel {release}", _compiler_package(host, compiler)),)
 
 
-def headers_package(host: Host, release: str) -> str:
-    """The package with a kernel's headers."""
-    family = _family(host)
-    if family & {"fedora", "rhel", "centos"}:
-        return f"kernel-devel-{release}"
-    if family & {"suse", "opensuse", "sles"}:
-        parts = SUSE_RELEASE.fullmatch(release)
-        return f"kernel-{parts[2]}-devel = {parts[1]}" if parts else "kernel-devel"
-    if "arch" in family:
-        base = host.text_or_none(f"/lib/modules/{release}/pkgbase")
-        return f"{base or 'linux'}-headers"
-    return f"proxmox-headers-{release}" if release.endswith("-pve") else f"linux-headers-{release}"
-
-
 def _missing_command(host: Host, name: str) -> tuple[Requirement, ...]:
     return () if host.which(name) is not None else (Requirement(f"the command {name}", name),)
 
@@ -81,11 +66,4 @@ def _compiler(config: str) -> str:
 
 def _compiler_package(host: Host, compiler: str) -> str:
     name = TARGET_PREFIX.sub("", compiler.rsplit("/", 1)[-1])
-    return name if _family(host) & {"debian", "ubuntu"} else re.sub(r"-\d+$", "", name)
-
-
-def _family(host: Host) -> frozenset[str]:
-    """ID and ID_LIKE of os-release(5)."""
-    text = host.text_or_none("/etc/os-release") or host.text_or_none("/usr/lib/os-release") or ""
-    release = Assignments.parse(text)
-    return frozenset(f"{release.get('ID') or ''} {release.get('ID_LIKE') or ''}".split())
+    return name if family(host).has_versioned_compilers else re.sub(r"-\d+$", "", name)

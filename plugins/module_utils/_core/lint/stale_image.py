@@ -144,8 +144,4 @@ def _stale(paths: t.Sequence[str], state: str, release: str, image: Stage, host:
 
 
 def _rebuild(release: str, image: str, host: HostPolicy) -> str:
-    if host.files.dracut and not host.files.initramfs_tools:
-        return f"Run `dracut --force {image} {release}`; it includes files of /etc with hostonly=yes, or with install_items+=."
-    if host.files.rebuilding is not None and not host.files.initramfs_tools:
-        return f"Run `{host.files.rebuilding}`."
-    return f"Run `update-initramfs -u -k {release}`." if host.files.initramfs_tools else "Rebuild that image."
+    return host.files.rebuilding.format(release=release, image=image)

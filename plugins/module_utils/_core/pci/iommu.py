@@ -56,6 +56,27 @@ def _is_of_iommu(host: Host, device: Device) -> bool:
     return device.iommu_group is not None and host.text_or_none(f"{GROUPS}/{device.iommu_group}/name") != NO_IOMMU
 
 
+INTERRUPTS, REMAPPED = "/proc/interrupts", b" IR-"
+PLAIN = (b"IO-APIC", b"PCI-MSI")
+UNSAFE_INTERRUPTS = ("/sys/module/vfio_iommu_type1", "/sys/module/iommufd")
+
+
+def remaps_interrupts(host: Host) -> bool | None:
+    """Whether a device cannot raise interrupts of others; None if that does not show.
+
+    The names of the chips in /proc/interrupts begin with IR- then (drivers/iommu/intel/irq_remapping.c, drivers/iommu/amd/iommu.c).
+    """
+    text = host.head(INTERRUPTS, LARGEST) or b""
+    if REMAPPED in text:
+        return True
+    return False if any(name in text for name in PLAIN) else None
+
+
+def allows_unsafe_interrupts(host: Host) -> bool:
+    """Whether VFIO takes devices although interrupts are not remapped (`allow_unsafe_interrupts`)."""
+    return any(host.text_or_none(f"{module}/parameters/allow_unsafe_interrupts") in ("Y", "1") for module in UNSAFE_INTERRUPTS)
+
+
 def is_default(host: Host, release: str) -> bool | None:
     """Whether a kernel switches an Intel IOMMU on without an argument; None if its configuration cannot be read."""
     for path in (f"/boot/config-{release}", f"/lib/modules/{release}/config", f"/usr/lib/modules/{release}/config"):

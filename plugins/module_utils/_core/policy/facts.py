@@ -28,3 +28,4 @@ class PolicyFacts:
     dracut: bool
     ids_modules: frozenset[tuple[str, str]]
     """Release and name of the modules that take an `ids` parameter, among those looked into."""
+    mkinitcpio: bool = False

@@ -54,15 +54,15 @@ def make_plan(request: PolicyRequest, decisions: t.Sequence[Decision], facts: Po
     rules = rule_lines(decisions, _sharing(decisions, facts, blacklisted), _similar(decisions, facts))
     undoing = native_lines(decisions, _blacklisted_natives(decisions, natives, blacklisted, facts))
     modules = frozenset(choice.module for decision in decisions for choice in decision.choices)
+    packed = _packed(paths, softdeps.lines, ids, blacklisted, rules)
     files = {
         paths.softdeps: texts.softdeps(request.name, softdeps.lines),
         paths.modprobe: texts.modprobe(request.name, ids, blacklisted, ids.keys() - unswitchable.keys()),
         paths.rules: texts.rules(request.name, rules, undoing),
         paths.early: texts.early(request.name, ids),
         paths.hook: texts.hook(request.name, modules) if facts.initramfs_tools else None,
-        paths.dracut: texts.dracut(request.name, modules, _packed(paths, softdeps.lines, ids, blacklisted, rules))
-        if facts.dracut
-        else None,
+        paths.dracut: texts.dracut(request.name, modules, packed) if facts.dracut else None,
+        paths.mkinitcpio: texts.mkinitcpio(request.name, modules, packed) if facts.mkinitcpio else None,
     }
     policy = Policy(request.name, {path: content for path, content in files.items() if content is not None}, modules)
     _refuse_hiding(policy, facts)
@@ -193,7 +193,7 @@ def _packed(
     blacklisted: t.Collection[object],
     rules: t.Collection[object],
 ) -> tuple[str, ...]:
-    """The files of ours that an image needs; dracut copies /etc/modprobe.d and /etc/udev/rules.d by itself for this host only."""
+    """The files of ours that an image needs; dracut copies these folders by itself for this host only, mkinitcpio no rules at all."""
     wanted = ((paths.softdeps, softdeps), (paths.modprobe, [*ids, *blacklisted]), (paths.rules, rules))
     return tuple(path for path, content in wanted if content)
 

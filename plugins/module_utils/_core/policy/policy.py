@@ -55,8 +55,13 @@ class PolicyPaths:
         return f"/etc/dracut.conf.d/{self.name}.conf"
 
     @property
+    def mkinitcpio(self) -> str:
+        """Read after all others, which may set what this one adds to."""
+        return f"/etc/mkinitcpio.conf.d/zz-{self.name}.conf"
+
+    @property
     def all(self) -> tuple[str, ...]:
-        return (self.softdeps, self.modprobe, self.rules, self.early, self.hook, self.dracut)
+        return (self.softdeps, self.modprobe, self.rules, self.early, self.hook, self.dracut, self.mkinitcpio)
 
     def mode(self, path: str) -> int:
         return 0o755 if path == self.hook else 0o644
@@ -104,7 +109,7 @@ class Policy:
         paths = self.paths
         changes = {change.path: change for change in self.changes(existing)}
         both = {path: _with_old_lines(changes[path]) for path in (paths.rules, paths.modprobe)}
-        hooks = [changes[paths.hook], changes[paths.dracut]]
+        hooks = [changes[paths.hook], changes[paths.dracut], changes[paths.mkinitcpio]]
         return needed(
             (
                 *(change for change in hooks if change.after is not None),
@@ -189,6 +194,6 @@ def modules_line(modules: t.Iterable[str]) -> str:
 
 
 def modules_in(content: str) -> tuple[str, ...]:
-    """The modules that a hook or a dracut configuration of ours packs."""
+    """The modules that a hook or a configuration of a generator of ours packs."""
     found = _MODULES.search(content)
     return () if found is None else tuple(found[1].split())

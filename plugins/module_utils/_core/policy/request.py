@@ -35,3 +35,7 @@ class PolicyRequest:
     allow_shared_native: bool = False
     require_certain: bool = False
     pending: tuple[PendingModule, ...] = ()
+    pending_arguments: tuple[str, ...] = ()
+    """Kernel arguments that another task of the play adds."""
+    allow_unsupported: bool = False
+    """Whether it may be written on a distribution that this collection does not know to the end."""

@@ -101,3 +101,28 @@ def dracut(name: str, modules: t.Collection[str], files: t.Sequence[str]) -> str
         + "done\n"
         + (f'install_items+=" {" ".join(files)} "\n' if files else "")
     )
+
+
+def mkinitcpio(name: str, modules: t.Collection[str], files: t.Sequence[str]) -> str | None:
+    """mkinitcpio copies no rules that it does not know, and /etc/modprobe.d only by the hook `modconf`, so the files are named.
+
+    It has no list of modules that are only taken in: MODULES are also loaded, in their order, before udev's events.  With a question
+    mark one that the image's kernel does not have is left out without an error.  The lists may be plain strings.
+    """
+    if not modules:
+        return None
+    quoted = " ".join(f"'{module}?'" for module in sorted(modules))
+    return (
+        header(name)
+        + modules_line(modules)
+        + f"MODULES=({quoted} ${{MODULES[@]}})\n"
+        + (
+            f"for vfio_variants_file in {' '.join(files)}; do\n"
+            '    if [[ -e "$vfio_variants_file" ]]; then\n'
+            '        FILES=(${FILES[@]} "$vfio_variants_file")\n'
+            "    fi\n"
+            "done\n"
+            if files
+            else ""
+        )
+    )

@@ -12,8 +12,8 @@ import operator
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.kernel_cache import read_kernels
+from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.families import headers_package
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.tolerant_host import TolerantHost
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.build_requirements import headers_package
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import OSRELEASE
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import DEVICES, Device

@@ -11,7 +11,9 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache import Cache
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, cut
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.acs import why_shared
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import DEVICES, Inventory
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.iommu import Iommu, allows_unsafe_interrupts, remaps_interrupts
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import select
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.cached_report import CachedReport, Wanted
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.device_report import ShownDevice
@@ -78,7 +80,22 @@ def _gather(host: Host, request: DeviceReportRequest, check_mode: bool) -> Resul
         known = {**ShownDevice(device, inventory.group_of(device)).result(), **report.of(device)}
         devices.append({**known, **summarized(known, report.names.get(device.id))})
     answer = {"devices": devices, **report.of_host()}
+    if not described:
+        answer["iommu"] = _iommu(host, inventory)
+        for known, device in zip(devices, chosen):
+            known["group_because"] = why_shared(host, device, inventory.group_of(device)) if device.iommu_group is not None else None
     return brief(answer) if request.detail == "brief" else answer
+
+
+def _iommu(host: Host, inventory: Inventory) -> Result:
+    found = Iommu.read(host, inventory)
+    return {
+        "enabled": found.now,
+        "described": found.described,
+        "interrupt_remapping": remaps_interrupts(host) if found.now else None,
+        "unsafe_interrupts": allows_unsafe_interrupts(host),
+        "no_iommu_mode": found.unsafe,
+    }
 
 
 def inventory_of(host: Host, hardware: tuple[Device, ...] | None) -> Inventory:

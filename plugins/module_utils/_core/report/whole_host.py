@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.apply import bind, boot_policy, image_sync
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply import bind, boot_policy, image_sync, iommu
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.image_check import GivenPolicy
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.unfinished import unfinished_work
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.arguments import claims_of
@@ -51,6 +51,8 @@ class WholeRequest:
     live: bool = True
     check_winner: bool = True
     timeout: int = 60
+    iommu: bool = False
+    iommu_passthrough: bool = False
     packages: tuple[SentSources, ...] = ()
     packages_kernels: tuple[str, ...] = ("all",)
     packages_timeout: int = 900
@@ -106,6 +108,7 @@ class _Run:
         modules = [module for package in request.packages for module in self._package(package)]
         if request.needs_dependencies and request.packages:
             self._dependencies()
+        self._iommu()
         policy = self._unchanged("boot_policy", boot_policy.apply(self._host, self._policy_request(), check_mode=True))
         images = self._images(policy)
         devices = self._bound() if request.live else self._waiting()
@@ -118,6 +121,7 @@ class _Run:
         gone = PolicyRequest(wanted=False)
         policy = self._unchanged("boot_policy", boot_policy.apply(self._host, gone, check_mode=True))
         images = self._images(policy)
+        self._iommu()
         devices = self._bound() if request.live else self._bound(IGNORED_IF_WAITING)
         for package in request.packages:
             self._package(package)
@@ -136,6 +140,14 @@ class _Run:
         wanted = PackageRequest(state=state, kernels=kernels, source=sources, timeout=request.packages_timeout)
         modules: list[t.Any] = self._unchanged("dkms_package", steps.run(self._host, wanted, check_mode=True).result()).get("modules", [])
         return modules
+
+    def _iommu(self) -> None:
+        request = self._request
+        if not request.iommu:
+            return
+        wanted = iommu.IommuRequest(request.state == "present", request.iommu_passthrough)
+        if self._unchanged("iommu", iommu.apply(self._host, wanted, check_mode=True))["reboot_required"]:
+            raise WouldChangeError("The next boot will have an IOMMU.")
 
     def _dependencies(self) -> None:
         chosen = chosen_releases(self._host, self._request.packages_kernels)

@@ -10,6 +10,7 @@ import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.bind import BindRequest
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.image_sync import SyncRequest
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.iommu import IommuRequest
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.kernel_cmdline import CmdlineRequest
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.arguments import claims_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.module_check import ExpectedModule
@@ -17,7 +18,15 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.request i
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.argument_change import ArgumentChange
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.claim_check import ClaimCheckRequest
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.device_facts import DeviceReportRequest
-from ansible_collections.vfio.variants.plugins.modules import claim_info, device_claim, device_info, dkms_package, initramfs, kernel_cmdline
+from ansible_collections.vfio.variants.plugins.modules import (
+    claim_info,
+    device_claim,
+    device_info,
+    dkms_package,
+    initramfs,
+    iommu,
+    kernel_cmdline,
+)
 from ansible_collections.vfio.variants.tests.unit.module_calls import options_of
 from ansible_collections.vfio.variants.tests.unit.trees import modalias
 
@@ -83,14 +92,16 @@ EDGES = {
             "generator": "dracut",
             "force": True,
             "timeout": 601,
+            "allow_unsupported": True,
         },
     ),
     "kernel_cmdline": Edge(
         kernel_cmdline,
         {"arguments": ["iommu=pt"]},
         CmdlineRequest(ArgumentChange(("iommu=pt",)), 600),
-        {"arguments": ["iommu=on"], "state": "absent", "timeout": 601},
+        {"arguments": ["iommu=on"], "state": "absent", "timeout": 601, "allow_unsupported": True},
     ),
+    "iommu": Edge(iommu, {}, IommuRequest(), {"state": "absent", "passthrough": True, "timeout": 601, "allow_unsupported": True}),
     "dkms_package": Edge(
         dkms_package,
         {"source": "gpu"},
@@ -105,6 +116,7 @@ EDGES = {
             "modules": [{"name": "gpu_vfio_pci"}],
             "keep_versions": True,
             "timeout": 1801,
+            "allow_unsupported": True,
             "_run": {"digest": "d1"},
         },
     ),

@@ -229,7 +229,8 @@ class TestOwnership:
         assert run(tree, V100, pending_modules=pending) == predicted
 
     def test_absent_removes_exactly_what_was_written(self, tmp_path: Path) -> None:
-        tree = gpu_host(tmp_path).file("/etc/modprobe.d/site.conf", "options vfio_pci disable_vga=1\n").file("/usr/bin/dracut", mode=0o755)
+        tree = gpu_host(tmp_path).file("/etc/modprobe.d/site.conf", "options vfio_pci disable_vga=1\n")
+        tree.file("/usr/bin/dracut", mode=0o755).file("/usr/bin/mkinitcpio", mode=0o755)
         before = contents(tree)
         run(tree, V100, {**NIC, "strategy": "ids"})
         assert set(contents(tree)) - set(before) == {str(tree.place(path)) for path in ALL}

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.build_requirements import (
-    headers_package,
     kernel_config,
     missing_for_build,
     missing_for_change,
@@ -20,28 +19,6 @@ from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_12, Tree
 
 def headers(tree: Tree, config: str, release: str = DEBIAN_12) -> Tree:
     return tree.kernel(release, headers=True).file(f"/usr/src/linux-headers-{release}/include/config/auto.conf", config)
-
-
-@pytest.mark.parametrize(
-    ("os_release", "release", "package"),
-    [
-        ("ID=debian", "6.1.0-50-amd64", "linux-headers-6.1.0-50-amd64"),
-        ('ID=linuxmint\nID_LIKE="ubuntu debian"', "6.8.0-60-generic", "linux-headers-6.8.0-60-generic"),
-        ("ID=debian", "6.8.12-4-pve", "proxmox-headers-6.8.12-4-pve"),
-        ("ID=fedora", "6.11.4-301.fc41.x86_64", "kernel-devel-6.11.4-301.fc41.x86_64"),
-        ('ID="rocky"\nID_LIKE="rhel centos fedora"', "5.14.0-503.el9.x86_64", "kernel-devel-5.14.0-503.el9.x86_64"),
-        ('ID="sles"\nID_LIKE="suse"', "6.4.0-150600.21-default", "kernel-default-devel = 6.4.0-150600.21"),
-        ("ID=arch", "6.12.1-arch1-1", "linux-headers"),
-        ("", "6.1", "linux-headers-6.1"),
-    ],
-)
-def test_headers_are_called_as_the_distribution_calls_them(tmp_path: Path, os_release: str, release: str, package: str) -> None:
-    assert headers_package(Tree(tmp_path).file("/etc/os-release", os_release).host(), release) == package
-
-
-def test_arch_names_headers_after_the_kernels_package(tmp_path: Path) -> None:
-    tree = Tree(tmp_path).file("/etc/os-release", "ID=arch").file("/lib/modules/6.6.1-lts/pkgbase", "linux-lts\n")
-    assert headers_package(tree.host(), "6.6.1-lts") == "linux-lts-headers"
 
 
 def test_headers_whose_link_leads_nowhere_are_missing(tmp_path: Path) -> None:

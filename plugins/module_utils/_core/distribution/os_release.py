@@ -1,0 +1,39 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What /etc/os-release says about the host (os-release(5))."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.shell_assignments import Assignments
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+
+OS_RELEASE = ("/etc/os-release", "/usr/lib/os-release")
+
+
+@dataclasses.dataclass(frozen=True)
+class Names:
+    """``like`` are the words of ID_LIKE, ``variant`` is VARIANT_ID; empty where the file does not say."""
+
+    id: str
+    like: tuple[str, ...]
+    variant: str
+    version: str = ""
+
+    @property
+    def all(self) -> tuple[str, ...]:
+        """The nearest first."""
+        return tuple(name for name in (self.id, *self.like) if name)
+
+
+def names(host: Host) -> Names:
+    """Empty where there is no such file."""
+    text = next((text for text in (host.text_or_none(place) for place in OS_RELEASE) if text is not None), "")
+    found = Assignments.parse(text)
+    return Names(
+        found.get("ID") or "", tuple((found.get("ID_LIKE") or "").split()), found.get("VARIANT_ID") or "", found.get("VERSION_ID") or ""
+    )

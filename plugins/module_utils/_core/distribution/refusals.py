@@ -1,0 +1,243 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Distributions that have ways of their own, beside which nothing is written: a change would be lost, or would break something."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.os_release import names
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.os_release import Names
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+
+FSTAB = "/etc/fstab"
+Task = t.Literal["arguments", "policy", "images", "drivers"]
+"""What a module writes: kernel arguments, a boot policy, initramfs images, drivers."""
+UNWRITTEN: t.Mapping[Task, str] = {
+    "arguments": "changes no kernel arguments",
+    "policy": "writes no boot policy",
+    "images": "rebuilds no initramfs image",
+    "drivers": "installs no drivers",
+}
+ANYWAY = "allow_unsupported"
+"""The option by which a user takes the risk."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Refused:
+    """Distributions, known by IDs or by files that only they have, and what a person does there instead.
+
+    With ``can_try`` they lack no program that is needed, so that a user may take the risk.
+    """
+
+    name: str
+    ids: tuple[str, ...]
+    files: tuple[str, ...]
+    ways: t.Mapping[Task, str]
+    can_try: bool = False
+    includes_derivatives: bool = False
+    """Whether what is like it is made alike; what is like an image need not be one."""
+
+
+def _ways(arguments: str, policy: str, images: str, drivers: str) -> dict[Task, str]:
+    return {"arguments": arguments, "policy": policy, "images": images, "drivers": drivers}
+
+
+_SNAPSHOT = "use `transactional-update {}`, which works in a new snapshot, and reboot"
+_LAYOUT = "it can be tried at one's own risk with `" + ANYWAY + ": true`; "
+
+REFUSED = (
+    Refused(
+        "an ostree or bootc image",
+        ("rhcos", "coreos", "fedora-coreos"),
+        ("/run/ostree-booted", "/ostree/repo/config", "/sysroot/ostree/repo/config"),
+        _ways(
+            "use `rpm-ostree kargs --append-if-missing=…`, or with bootc a file in /usr/lib/bootc/kargs.d of the image, and reboot",
+            "write the files to /etc/modprobe.d and /etc/udev/rules.d, track them with `rpm-ostree initramfs-etc --track=…`, and reboot, "
+            "or build them into the image",
+            "use `rpm-ostree initramfs-etc --track=…` or `rpm-ostree initramfs --enable --arg=-I --arg=…`, and reboot",
+            "build them into the image, since /usr is read-only",
+        ),
+    ),
+    Refused(
+        "NixOS",
+        ("nixos",),
+        ("/etc/NIXOS",),
+        _ways(
+            "set `boot.kernelParams` in its configuration and run `nixos-rebuild boot`",
+            "set `boot.extraModprobeConfig`, `boot.initrd.kernelModules` and `services.udev.extraRules` in its configuration and run "
+            "`nixos-rebuild boot`",
+            "set `boot.initrd.kernelModules` in its configuration and run `nixos-rebuild boot`",
+            "add a package to `boot.extraModulePackages` in its configuration and run `nixos-rebuild boot`",
+        ),
+        includes_derivatives=True,
+    ),
+    Refused(
+        "Guix",
+        ("guix",),
+        ("/run/current-system/parameters",),
+        _ways(
+            "set `kernel-arguments` in its `operating-system`",
+            "set `initrd-modules` and `udev-rules-service` in its `operating-system`",
+            "set `initrd-modules` in its `operating-system`",
+            "set `kernel-loadable-modules` in its `operating-system`",
+        ),
+    ),
+    Refused(
+        "Talos",
+        ("talos",),
+        (),
+        _ways(
+            "set `machine.install.extraKernelArgs` in the machine configuration and upgrade",
+            "set `machine.kernel.modules` and `machine.udev.rules` in the machine configuration",
+            "set `machine.kernel.modules` in the machine configuration, and build a system extension for what the initramfs needs",
+            "build a system extension with them",
+        ),
+    ),
+    Refused(
+        "Flatcar",
+        ("flatcar",),
+        (),
+        _ways(
+            "set `linux_append` in /usr/share/oem/grub.cfg, or `kernelArguments` in its Ignition file",
+            "give the files to new machines by Ignition",
+            "its initramfs is a part of the kernel's image, and cannot be changed; bind devices after boot",
+            "bring them in a systemd-sysext image that is built for its kernel",
+        ),
+    ),
+    Refused(
+        "Alpine",
+        ("alpine", "postmarketos"),
+        ("/etc/alpine-release",),
+        _ways(
+            "set `default_kernel_opts` in /etc/update-extlinux.conf and run `update-extlinux`, or edit GRUB's settings; its initramfs has "
+            "no udev, so that no boot policy of this collection holds there",
+            "its initramfs has no udev; add the modules to a file in /etc/mkinitfs/features.d and the options to /etc/modprobe.d, and run "
+            "`mkinitfs`",
+            "add what is needed to a file in /etc/mkinitfs/features.d and run `mkinitfs`",
+            "use `akms`",
+        ),
+        includes_derivatives=True,
+    ),
+    Refused(
+        "Unraid",
+        ("unraid",),
+        ("/etc/unraid-version", "/boot/config/vfio-pci.cfg"),
+        _ways(
+            "edit `append` on the page Main → Flash → Syslinux Configuration, and bind devices on Tools → System Devices",
+            "use Tools → System Devices → Bind selected to VFIO at boot",
+            "its root is unpacked from /boot/bzroot at each boot; use Tools → System Devices → Bind selected to VFIO at boot",
+            "build a plugin with them for its kernel",
+        ),
+    ),
+    Refused(
+        "MicroOS or another transactional system",
+        (
+            *("opensuse-microos", "opensuse-leap-micro", "opensuse-aeon", "opensuse-kalpa", "microos", "aeon", "kalpa"),
+            *("sle-micro", "sl-micro", "suse-microos", "sle-micro-rancher", "elemental"),
+        ),
+        (),
+        _ways(
+            "use `transactional-update run` or `transactional-update grub.cfg`, which write a new snapshot, and reboot",
+            _SNAPSHOT.format("shell"),
+            _SNAPSHOT.format("initrd"),
+            _SNAPSHOT.format("pkg install"),
+        ),
+    ),
+    Refused(
+        "Ubuntu Core",
+        ("ubuntu-core",),
+        (),
+        _ways(
+            "use `snap set system system.kernel.cmdline-append=…`",
+            "build them into the gadget and the kernel snap",
+            "build it into the kernel snap",
+            "build them into the kernel snap",
+        ),
+    ),
+    Refused(
+        "SteamOS",
+        ("steamos",),
+        (),
+        dict.fromkeys(UNWRITTEN, "its root is replaced by updates; no supported way is known"),
+    ),
+    Refused(
+        "Gentoo",
+        ("gentoo", "funtoo"),
+        (),
+        _ways(
+            f"{_LAYOUT}otherwise edit /etc/default/grub and run `grub-mkconfig -o /boot/grub/grub.cfg`",
+            f"{_LAYOUT}otherwise write the files by hand, and run `dracut --force` or `emerge --config` of the kernel's package",
+            f"{_LAYOUT}otherwise run `dracut --force`, `genkernel initramfs` or `emerge --config` of the kernel's package",
+            f"{_LAYOUT}otherwise use an ebuild of the class linux-mod-r1",
+        ),
+        can_try=True,
+        includes_derivatives=True,
+    ),
+    Refused(
+        "Void",
+        ("void",),
+        (),
+        _ways(
+            f"{_LAYOUT}otherwise edit /etc/default/grub and run `update-grub`",
+            f"{_LAYOUT}otherwise write the files by hand, and run `xbps-reconfigure -f` of the kernel's package",
+            f"{_LAYOUT}otherwise run `xbps-reconfigure -f` of the kernel's package",
+            f"{_LAYOUT}otherwise run `dkms` by hand",
+        ),
+        can_try=True,
+    ),
+)
+VARIANTS = frozenset(("coreos", "iot", "kinoite", "onyx", "sericea", "silverblue", "cosmic-atomic", "sway-atomic", "budgie-atomic"))
+"""Fedora's VARIANT_ID of ostree images."""
+
+
+def refuse(host: Host, task: Task, allow_unsupported: bool = False) -> None:
+    """Raises HostError where this collection does not do that; with ``allow_unsupported`` only where it cannot."""
+    sentence = refusal(host, task, allow_unsupported)
+    if sentence is not None:
+        raise HostError(sentence)
+
+
+def refusal(host: Host, task: Task, allow_unsupported: bool = False) -> str | None:
+    """The sentence why nothing is written on this host, and what to do instead; None if it may be."""
+    found = _find(host, names(host))
+    if found is None or (found[0].can_try and allow_unsupported):
+        return None
+    one, evidence = found
+    return f"This host is {one.name} ({evidence}), where this collection {UNWRITTEN[task]}: {one.ways[task]}."
+
+
+def native_way(host: Host, task: Task) -> str | None:
+    """What a person does there, as a sentence; None where this collection does it."""
+    found = _find(host, names(host))
+    if found is None or found[0].can_try:
+        return None
+    way = found[0].ways[task]
+    return f"{way[0].upper()}{way[1:]}."
+
+
+def _find(host: Host, known: Names) -> tuple[Refused, str] | None:
+    """Which it is, and what says so."""
+    for one in REFUSED:
+        place = next((place for place in one.files if host.exists(place)), None)
+        if place is not None:
+            return one, place
+    for name in known.all:
+        for one in REFUSED:
+            if name in one.ids and (name == known.id or one.includes_derivatives):
+                return one, f"ID={known.id}" if name == known.id else f"ID_LIKE={name}"
+    if known.variant in VARIANTS and {"fedora", "rhel", "centos"} & set(known.all):
+        return REFUSED[0], f"VARIANT_ID={known.variant}"
+    if host.which("transactional-update") is not None and _has_read_only_root(host):
+        return next(one for one in REFUSED if "microos" in one.ids), FSTAB
+    return None
+
+
+def _has_read_only_root(host: Host) -> bool:
+    lines = (re.split(r"\s+", line.strip()) for line in (host.text_or_none(FSTAB) or "").splitlines())
+    return any(len(line) > 3 and line[1] == "/" and "ro" in line[3].split(",") and not line[0].startswith("#") for line in lines)

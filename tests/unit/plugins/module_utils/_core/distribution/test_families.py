@@ -1,0 +1,131 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A host belongs to the family of its ID, or else of what it is like; its kernels' headers are called as that family calls them."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.families import (
+    FAMILIES,
+    OTHER,
+    dkms_folder,
+    family,
+    headers_package,
+)
+from ansible_collections.vfio.variants.tests.unit.trees import Tree
+
+if t.TYPE_CHECKING:
+    from pathlib import Path
+
+RHEL, ROCKY, OL = "ID=rhel\nID_LIKE=fedora", 'ID="rocky"\nID_LIKE="rhel centos fedora"', 'ID="ol"\nID_LIKE="fedora"'
+ALMA, FEDORA, AMAZON = 'ID="almalinux"\nID_LIKE="rhel centos fedora"', "ID=fedora", 'ID="amzn"\nID_LIKE="fedora"'
+UBUNTU, PROXMOX, ARCH = "ID=ubuntu\nID_LIKE=debian", "ID=debian", "ID=arch"
+
+
+@pytest.mark.parametrize(
+    ("os_release", "name"),
+    [
+        ("ID=debian\n", "Debian"),
+        ("ID=ubuntu\nID_LIKE=debian\n", "Debian"),
+        ('ID="rocky"\nID_LIKE="rhel centos fedora"\n', "RHEL and Fedora"),
+        ('ID="ol"\nID_LIKE="fedora"\n', "RHEL and Fedora"),
+        ("ID=azurelinux\n", "RHEL and Fedora"),
+        ('ID="openEuler"\n', "RHEL and Fedora"),
+        ('ID="sles"\nID_LIKE="suse"\n', "SUSE"),
+        ("ID=endeavouros\nID_LIKE=arch\n", "Arch"),
+        ('ID=somebodys\nID_LIKE="rhel centos fedora"\n', "RHEL and Fedora"),
+        ("ID=gentoo\n", "Gentoo"),
+    ],
+)
+def test_a_distribution_belongs_to_the_family_of_its_id_or_of_what_it_is_like(tmp_path: Path, os_release: str, name: str) -> None:
+    host = Tree(tmp_path).file("/usr/lib/os-release", os_release).host()
+
+    assert family(host).name == name
+    assert family(host) in FAMILIES
+
+
+@pytest.mark.parametrize("os_release", ["ID=unheardof\n", ""])
+def test_an_unknown_distribution_belongs_to_none(tmp_path: Path, os_release: str) -> None:
+    assert family(Tree(tmp_path).file("/etc/os-release", os_release).host()) is OTHER
+
+
+@pytest.mark.parametrize(
+    ("os_release", "release", "package"),
+    [
+        (RHEL, "5.14.0-503.11.1.el9_5.x86_64", "kernel-devel-5.14.0-503.11.1.el9_5.x86_64"),
+        (RHEL, "5.14.0-427.13.1.el9_4.aarch64+64k", "kernel-64k-devel-5.14.0-427.13.1.el9_4.aarch64"),
+        (RHEL, "5.14.0-427.13.1.el9_4.x86_64+rt", "kernel-rt-devel-5.14.0-427.13.1.el9_4.x86_64"),
+        (RHEL, "5.14.0-427.13.1.el9_4.x86_64+rt-debug", "kernel-rt-debug-devel-5.14.0-427.13.1.el9_4.x86_64"),
+        (RHEL, "5.14.0-427.13.1.el9_4.x86_64+debug", "kernel-debug-devel-5.14.0-427.13.1.el9_4.x86_64"),
+        (RHEL, "4.18.0-553.rt7.342.el8_10.x86_64", "kernel-rt-devel-4.18.0-553.rt7.342.el8_10.x86_64"),
+        (ALMA, "6.12.0-55.9.1.el10_0.x86_64", "kernel-devel-6.12.0-55.9.1.el10_0.x86_64"),
+        (ROCKY, "6.12.4-1.el9.elrepo.x86_64", "kernel-devel-uname-r = 6.12.4-1.el9.elrepo.x86_64"),
+        (OL, "5.14.0-503.11.1.el9_5.x86_64", "kernel-devel-5.14.0-503.11.1.el9_5.x86_64"),
+        (OL, "5.15.0-205.149.5.1.el9uek.x86_64", "kernel-uek-devel-5.15.0-205.149.5.1.el9uek.x86_64"),
+        (OL, "5.15.0-205.149.5.1.el9uek.x86_64.debug", "kernel-uek-debug-devel-5.15.0-205.149.5.1.el9uek.x86_64"),
+        (FEDORA, "6.17.7-300.fc43.x86_64", "kernel-devel-6.17.7-300.fc43.x86_64"),
+        (FEDORA, "6.17.7-400.asahi.fc43.aarch64+16k", "kernel-16k-devel-6.17.7-400.asahi.fc43.aarch64"),
+        (AMAZON, "6.1.119-129.201.amzn2023.x86_64", "kernel-devel-6.1.119-129.201.amzn2023.x86_64"),
+        (AMAZON, "6.12.20-23.97.amzn2023.aarch64", "kernel6.12-devel-6.12.20-23.97.amzn2023.aarch64"),
+        ('ID="amzn"\nID_LIKE="centos rhel fedora"', "5.10.230-223.885.amzn2.x86_64", "kernel-devel-5.10.230-223.885.amzn2.x86_64"),
+        ("ID=azurelinux", "6.6.57.1-6.azl3", "kernel-devel-6.6.57.1-6.azl3"),
+        ('ID="openEuler"', "5.10.0-216.0.0.115.oe2203sp4.x86_64", "kernel-devel-5.10.0-216.0.0.115.oe2203sp4.x86_64"),
+        ("ID=debian", "6.12.107+deb13-cloud-amd64", "linux-headers-6.12.107+deb13-cloud-amd64"),
+        (UBUNTU, "6.8.0-1020-azure", "linux-headers-6.8.0-1020-azure"),
+        (UBUNTU, "6.8.0-1021-aws", "linux-headers-6.8.0-1021-aws"),
+        (UBUNTU, "6.8.0-1019-gcp", "linux-headers-6.8.0-1019-gcp"),
+        (UBUNTU, "6.8.0-1015-nvidia-64k", "linux-headers-6.8.0-1015-nvidia-64k"),
+        (PROXMOX, "6.2.16-3-pve", "pve-headers-6.2.16-3-pve"),
+        (PROXMOX, "5.15.158-2-pve", "pve-headers-5.15.158-2-pve"),
+        (PROXMOX, "6.5.13-6-pve", "proxmox-headers-6.5.13-6-pve"),
+        (PROXMOX, "6.14.8-2-pve", "proxmox-headers-6.14.8-2-pve"),
+        ('ID="sles"\nID_LIKE="suse"', "6.4.0-150600.21-azure", "kernel-azure-devel = 6.4.0-150600.21"),
+        ('ID="opensuse-tumbleweed"\nID_LIKE="opensuse suse"', "6.6.50-1-longterm", "kernel-longterm-devel = 6.6.50-1"),
+        (ARCH, "6.12.1-arch1-1", "linux-headers"),
+        (ARCH, "6.6.60-1-lts", "linux-lts-headers"),
+        (ARCH, "6.12.1-zen1-1-zen", "linux-zen-headers"),
+        (ARCH, "6.11.9-hardened1-1-hardened", "linux-hardened-headers"),
+        ("ID=manjaro\nID_LIKE=arch", "6.12.4-1-MANJARO", "linux612-headers"),
+        ("ID=cachyos\nID_LIKE=arch", "6.12.4-2-cachyos", "linux-cachyos-headers"),
+        ("ID=alpine", "6.6.58-0-virt", "linux-virt-dev"),
+        ("ID=void", "6.6.58_1", "linux6.6-headers"),
+        ("ID=gentoo", "6.6.58-gentoo-dist", "sys-kernel/gentoo-kernel"),
+        ("", "6.1", "linux-headers-6.1"),
+    ],
+)
+def test_headers_are_called_as_the_distribution_calls_them(tmp_path: Path, os_release: str, release: str, package: str) -> None:
+    assert headers_package(Tree(tmp_path).file("/etc/os-release", os_release).host(), release) == package
+
+
+@pytest.mark.parametrize("package", ["linux", "linux-lts", "linux-custom-of-mine"])
+def test_arch_names_headers_after_the_kernels_package(tmp_path: Path, package: str) -> None:
+    tree = Tree(tmp_path).file("/etc/os-release", ARCH).file("/lib/modules/6.6.1-1/pkgbase", f"{package}\n")
+    assert headers_package(tree.host(), "6.6.1-1") == f"{package}-headers"
+
+
+@pytest.mark.parametrize(
+    ("os_release", "folder"),
+    [
+        (UBUNTU, "updates/dkms"),
+        (ROCKY, "extra"),
+        (OL, "extra"),
+        ('ID="opensuse-leap"\nID_LIKE="suse opensuse"', "updates"),
+        (ARCH, "updates/dkms"),
+        ("ID=azurelinux", None),
+        ('ID="openEuler"', None),
+        ("ID=gentoo", None),
+    ],
+)
+def test_dkms_installs_where_it_does_on_that_distribution(tmp_path: Path, os_release: str, folder: str | None) -> None:
+    assert dkms_folder(Tree(tmp_path).file("/etc/os-release", f"{os_release}\n").host()) == folder
+
+
+@pytest.mark.parametrize(
+    ("text", "folder"), [('ADDON_MODULES_DIR="weak-updates"\n', "weak-updates"), ("ADDON_MODULES_DIR=../x\n", "extra")]
+)
+def test_a_setting_gives_dkms_another_folder(tmp_path: Path, text: str, folder: str) -> None:
+    tree = Tree(tmp_path).file("/etc/os-release", FEDORA).file("/etc/sysconfig/module-init-tools", text)
+    assert dkms_folder(tree.host()) == folder
