@@ -193,7 +193,8 @@ def _unclear(found: t.Iterable[Outcome]) -> t.Iterator[str]:
     for (driver, _why), same in alike.items():
         devices = listed(list(dict.fromkeys(outcome.device.address for outcome in same)))
         releases = listed(list(dict.fromkeys(outcome.boot.release for outcome in same)))
-        yield f"Whether {devices} will be bound to {driver} on kernel {releases} cannot be determined: {' '.join(same[0].doubts)}"
+        why = " ".join(f"{doubt.rstrip('.')}." for doubt in same[0].doubts)
+        yield f"Whether {devices} will be bound to {driver} on kernel {releases} cannot be determined: {why}"
 
 
 def _overruled(plan: PolicyPlan, boots: t.Sequence[Boot], facts: PolicyFacts) -> t.Iterator[str]:
