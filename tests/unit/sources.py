@@ -5,8 +5,10 @@
 `LINUX`: Linux 6.12 from the package linux-source-6.12, 6.12.117-1~deb12u1.  What is below `excerpts` is of larger files only the lines
 about a PCI driver and how it is registered.  `PROGRAMS`: in one folder each, named by package and version, files of the sources of
 systemd and kmod; of the binary packages dracut-core and initramfs-tools-core scripts; of systemd, udev and dbus-daemon manual pages,
-and of systemd's NEWS below `excerpts` what it says of udev, its rules, modules and credentials.  They are from Debian 12 and 13; what has
-the version 262 or 112 is from Debian's unstable release.
+and of systemd's NEWS below `excerpts` what it says of udev, its rules, modules and credentials; of the sources of grub2, syslinux and
+libvirt files, and of the binary packages grub-common, grub2-common, grub-efi-amd64-bin, u-boot-menu, cron, systemd-cron, at, anacron,
+cloud-init, dkms and linux-libc-dev scripts, lists, units and manual pages.  They are from Debian 12 and 13; what has the version 262 or
+112 is from Debian's unstable release.
 
 To make an archive again, unpack these packages and run `tools/run python tests/unit/sources.py linux FOLDER`, or `programs FOLDER` for
 the folder that has theirs; further names of files are added.

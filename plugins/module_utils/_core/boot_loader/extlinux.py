@@ -13,15 +13,12 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import BootFiles
 
 NAME = "extlinux"
+NAMES = ("extlinux.conf", "syslinux.cfg")
+"""In each folder the first that is there is read (core/fs/lib/loadconfig.c)."""
+OF_EFI = ("syslx64.cfg", "syslia32.cfg", "syslinux.cfg")
 CONFIGS = (
-    "/boot/extlinux/extlinux.conf",
-    "/extlinux/extlinux.conf",
-    "/boot/extlinux.conf",
-    "/boot/syslinux/syslinux.cfg",
-    "/boot/syslinux/extlinux.conf",
-    "/boot/syslinux.cfg",
-    "/boot/efi/EFI/syslinux/syslinux.cfg",
-    "/efi/EFI/syslinux/syslinux.cfg",
+    *(f"{folder}/{name}" for folder in ("/boot/extlinux", "/extlinux", "/boot/syslinux", "/boot") for name in NAMES),
+    *(f"{partition}/EFI/syslinux/{name}" for partition in ("/boot/efi", "/efi") for name in OF_EFI),
 )
 MOST_FILES = 16
 

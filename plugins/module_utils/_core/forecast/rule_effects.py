@@ -81,7 +81,7 @@ class RuleEffects:
 
     def of(self, done: Done, subject: Subject, modalias: str | None) -> tuple[Effect, ...]:
         """The effects of one key; ``modalias`` is the event's property in the end, None if it cannot be determined."""
-        known = (id(done.rule), id(done.key), done.value, done.certain, done.drivers, modalias)
+        known = (id(done.rule), id(done.key), done.value, done.certain, done.drivers, id(done.doubt), modalias)
         # What a key does depends on its device where a value or a path is relative to it, which `OWN` stands for, or what is below it.
         attribute = done.key.attribute or ""
         if done.value == subject.name or done.key.name != "ATTR" or attribute.startswith("..") or attribute.endswith("remove"):
@@ -291,7 +291,8 @@ class RuleEffects:
             drivers = NOBODY
         elif isinstance(effect, LoadRequest):
             acts_, modules = frozenset(("load",)), frozenset((effect.module, *effect.insertions))
-        return self._unclear(done, acts_, "may match or not", addresses, modules, drivers)
+        why = "" if done.doubt is None else f", as `{done.doubt.written}` cannot be decided"
+        return self._unclear(done, acts_, f"may match or not{why}", addresses, modules, drivers)
 
 
 def _said(done: Done) -> str:

@@ -133,7 +133,7 @@ def refused_by_the_kernel_but_unknown(host: HostPolicy) -> t.Iterator[Finding]:
     """`module_blacklist=` with a module that no installed kernel has."""
     for boot in host.boots if host.kernels else ():
         for name in boot.cmdline.refused:
-            if "-" not in name and name not in host.modules:
+            if "-" not in name and name not in host.modules and (name not in REAL or "vfio" in name):
                 nearest = host.nearest(name)
                 said = f"{boot.cmdline_source}: no installed kernel has the module in `module_blacklist={name}` ({listed(host.releases)})."
                 advice = _advice(name, nearest)

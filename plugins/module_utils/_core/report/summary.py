@@ -59,4 +59,6 @@ def _outcomes(winner: str | None, first: str | None, reasons: t.Sequence[str], o
             outcome, _colon, fact = reason.partition(": ")
             others.setdefault(outcome, []).append(fact)
     for outcome, facts in others.items():
-        yield f"{outcome}: {next((fact for fact in facts if fact not in own), facts[0])}"
+        # What keeps every driver away comes last.
+        ordered = facts[::-1] if outcome == f"{OR}{NO_DRIVER}" else facts
+        yield f"{outcome}: {next((fact for fact in ordered if fact not in own), ordered[0])}"

@@ -15,6 +15,13 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.startup.programs import Judge
 
 IsStarted = t.Callable[[str], bool]
+_CLOUD_UNITS = (
+    "cloud-init.service",
+    "cloud-config.service",
+    "cloud-final.service",
+    "cloud-init-network.service",
+    "cloud-init-main.service",
+)
 # Folders (below which one more level of folders is read) and the units of which one must be started.
 _FOLDERS: t.Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("/etc/NetworkManager/dispatcher.d", ("NetworkManager.service",)),
@@ -27,6 +34,7 @@ _FOLDERS: t.Final[tuple[tuple[str, tuple[str, ...]], ...]] = (
     ("/etc/dhcp/dhclient-exit-hooks.d", ("networking.service", "NetworkManager.service")),
     ("/etc/dhcp/dhclient.d", ("networking.service", "NetworkManager.service", "network.service")),
     ("/var/lib/cloud/scripts/per-boot", ("cloud-final.service",)),
+    ("/var/lib/cloud/instance/boothooks", _CLOUD_UNITS),
     ("/etc/libvirt/hooks/daemon.d", ("libvirtd.service", "virtqemud.service")),
     ("/etc/libvirt/hooks/network.d", ("libvirtd.service", "virtnetworkd.service")),
     ("/etc/local.d", ("local.service", "openrc.service")),
@@ -45,13 +53,14 @@ CLOUD = (
     "/etc/cloud/cloud.cfg.d",
     "/var/lib/cloud/instance/cloud-config.txt",
     "/var/lib/cloud/instance/user-data.txt",
+    "/var/lib/cloud/instance/vendor-cloud-config.txt",
+    "/var/lib/cloud/instance/vendor2-cloud-config.txt",
 )
-_CLOUD_UNITS = (
-    "cloud-init.service",
-    "cloud-config.service",
-    "cloud-final.service",
-    "cloud-init-network.service",
-    "cloud-init-main.service",
+_ONCE_SCRIPTS = (
+    "/var/lib/cloud/instance/scripts",
+    "/var/lib/cloud/instance/scripts/vendor",
+    "/var/lib/cloud/scripts/per-instance",
+    "/var/lib/cloud/scripts/per-once",
 )
 _ONCE = "/var/lib/cloud/instance/sem/config_{0}"
 _TOP = re.compile(r"^[A-Za-z_][\w-]*\s*:")
@@ -104,7 +113,7 @@ def _cloud(host: Host, judge: Judge) -> t.Iterator[Influence]:
             for number, block in _blocks(text, key):
                 yield from judge.of_text(block, f"{path}:{number}")
     if not done:
-        for folder in ("/var/lib/cloud/instance/scripts", "/var/lib/cloud/scripts/per-instance", "/var/lib/cloud/scripts/per-once"):
+        for folder in _ONCE_SCRIPTS:
             for path in _scripts(host, folder, 0):
                 yield from judge.of(path, path, None)
 

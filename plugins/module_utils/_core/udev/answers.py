@@ -92,6 +92,8 @@ class Agreement:
 
     holds: Answer
     drivers: tuple[Key, ...] = ()
+    doubt: Key | None = dataclasses.field(default=None, compare=False)
+    """The first comparison that cannot be decided, where that is one of the rule's own."""
 
 
 NO = Agreement(False)
@@ -167,6 +169,7 @@ def agreement(keys: t.Sequence[Key], subject: Subject, around: Surroundings, sta
     """Whether all comparisons among the keys hold, but for PROGRAM and IMPORT, which are run, and RESULT, which is compared after these."""
     whole: Answer = True
     drivers: tuple[Key, ...] = ()
+    doubt: Key | None = None
     runs = any(key.name == "PROGRAM" for key in keys)
     about_parents = [key for key in keys if key.name in PARENTS and key.is_match]
     for key in keys:
@@ -178,13 +181,15 @@ def agreement(keys: t.Sequence[Key], subject: Subject, around: Surroundings, sta
         answer = _answer(key, subject, around, state)
         if answer is False:
             return NO
+        doubt = key if answer is None and doubt is None else doubt
         whole = whole and answer
     if about_parents:
         above = on_one_of_chain(about_parents, subject, around, state)
         if above.holds is False:
             return NO
+        doubt = about_parents[0] if above.holds is None and doubt is None else doubt
         whole, drivers = whole and above.holds, (*drivers, *above.drivers)
-    return Agreement(whole, drivers)
+    return Agreement(whole, drivers, doubt)
 
 
 def is_about_driver(key: Key) -> bool:

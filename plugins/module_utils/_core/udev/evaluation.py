@@ -92,7 +92,7 @@ class Evaluation:
         if not here or found.holds is False:
             return found
         unless = tuple(key for key in here if key is not None)
-        return Agreement(found.holds if len(unless) == len(here) else None, (*found.drivers, *unless))
+        return Agreement(found.holds if len(unless) == len(here) else None, (*found.drivers, *unless), found.doubt)
 
     def _jump(self, rule: Rule, target: str, found: Agreement) -> tuple[str, str] | None:
         if found.holds is True and not found.drivers:
@@ -112,7 +112,8 @@ class Evaluation:
             if key.is_run:
                 self._note(self._done, rule, key, found)
                 answer = self._result_of(key, found)
-                found = Agreement(False if answer is False else found.holds and answer, found.drivers)
+                doubt = found.doubt or (key if answer is None else None)
+                found = Agreement(False if answer is False else found.holds and answer, found.drivers, doubt)
             elif not key.is_match:
                 self._assign(rule, key, found)
             if found.holds is False:
@@ -121,7 +122,7 @@ class Evaluation:
 
     def _note(self, where: list[Done], rule: Rule, key: Key, found: Agreement) -> None:
         value = expanded(key.value, self._subject, self._around, self._state)
-        where.append(Done(rule, key, value, found.holds is True, found.drivers))
+        where.append(Done(rule, key, value, found.holds is True, found.drivers, found.doubt))
 
     def _result_of(self, key: Key, found: Agreement) -> Answer:
         """Whether PROGRAM or IMPORT goes well, with what it sets."""

@@ -104,3 +104,5 @@ class Done:
     value: str | None
     certain: bool
     drivers: tuple[Key, ...] = ()
+    doubt: Key | None = dataclasses.field(default=None, compare=False)
+    """The key that cannot be decided, where it is one of this rule."""

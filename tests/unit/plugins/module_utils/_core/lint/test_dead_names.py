@@ -175,6 +175,12 @@ def test_a_precaution_against_a_module_that_is_not_installed_is_no_mistake(line:
     assert "unknown-module" not in kinds(boot(modprobe=f"{line}\n", cmdline="vfio-pci.ids=10de:1db1"))
 
 
+@pytest.mark.parametrize(("name", "told"), [("i915", False), ("nvidia", False), ("vfio_pci_core", True), ("noveau", True)])
+def test_a_precaution_on_the_command_line_is_no_mistake_either(name: str, told: bool) -> None:
+    without = boot(cmdline=f"module_blacklist={name}", modules={"nouveau": [], "e1000e": []})
+    assert ("unknown-module" in kinds(without)) == told
+
+
 @pytest.mark.parametrize("line", ["softdep nouveau pre: nvidia", "alias pci:v000010DE* i915"])
 def test_another_name_is_not_suggested_for_a_module_that_is_only_missing(line: str) -> None:
     assert sentence("unknown-module", boot(modprobe=f"{line}\n")).endswith("Install that module for the kernel, or remove the line.")

@@ -73,6 +73,10 @@ def test_without_a_forecast_nothing_is_said_about_the_next_boot(tmp_path: Path) 
             ),
             "no driver: a:1: override; or vfio-pci: a:5: load; or nouveau: m: alias",
         ),
+        (
+            entry(certainty="race", because=["b.img:a:1: override", "or no driver: a:1: override", "or no driver: a:1: too late"]),
+            "nouveau: b.img:a:1: override; or no driver: a:1: too late",
+        ),
         (entry(certainty="unknown", winner=None, because=["a:1: x", "not known: b cannot be read."]), "b cannot be read."),
         (entry(release=None, winner=None, certainty="unknown", reason="No boot loader was found."), "No boot loader was found."),
         (entry(), None),

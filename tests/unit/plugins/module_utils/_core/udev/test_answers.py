@@ -421,3 +421,17 @@ def test_a_value_that_udev_would_cut_off_is_not_known() -> None:
     assert expanded("x" * 512, EVENT, AROUND, State()) is None
     assert expanded("%k" + "x" * (511 - 12), EVENT, AROUND, State()) == "0000:02:00.0" + "x" * 499
     assert expanded("%k" + "x" * (512 - 12), EVENT, AROUND, State()) is None
+
+
+@pytest.mark.parametrize(
+    ("line", "doubt"),
+    [
+        ('SUBSYSTEM=="pci", ENV{SEQNUM}=="7", CONST{virt}=="none"', 'ENV{SEQNUM}=="7"'),
+        ('SUBSYSTEM=="pci", CONST{virt}=="none"', 'CONST{virt}=="none"'),
+        ('SUBSYSTEM=="pci"', None),
+    ],
+)
+def test_the_first_comparison_that_cannot_be_decided_is_named(line: str, doubt: str | None) -> None:
+    (rule,) = parse(f'{line}, ENV{{X}}="1"\n', "/a.rules")
+    found = agreement(rule.in_order, Subject.of(CARD, {}), AROUND, State())
+    assert (None if found.doubt is None else found.doubt.written) == doubt

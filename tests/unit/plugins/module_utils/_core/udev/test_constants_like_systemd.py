@@ -18,6 +18,7 @@ from ansible_collections.vfio.variants.tests.unit.trees import Tree
 RULES = "systemd-257/src/udev/udev-rules.c"
 OLD_RULES = "systemd-252/src/udev/udev-rules.c"
 MANUAL = "udev-262/usr/share/man/man7/udev.7"
+ELF_MACHINES = "linux-libc-dev-6.1/usr/include/linux/elf-em.h"
 ARCHITECTURES = "systemd-257/src/basic/architecture"
 # The names of udev's own enumeration for what rules call otherwise.
 TOKENS = {"DEVLINK": "SYMLINK", **{f"PARENTS_{one}": f"{one}S" for one in ("KERNEL", "SUBSYSTEM", "DRIVER", "ATTR", "TAG")}}
@@ -50,6 +51,23 @@ def test_every_architecture_has_the_name_that_systemd_gives_to_the_machine(tmp_p
             found[machine] = files.architecture
     assert known <= found.keys()
     assert set(found.items()) <= said
+
+
+def test_machines_of_elf_files_have_their_numbers_from_linux_and_their_names_from_systemd() -> None:
+    numbers = {name: int(one) for name, one in re.findall(r"^#define (EM_\w+)\s+(\d+)", PROGRAMS.text(ELF_MACHINES), re.MULTILINE)}
+    named = {
+        "x86-64": "EM_X86_64",
+        "arm64": "EM_AARCH64",
+        "ppc64-le": "EM_PPC64",
+        "ppc64": "EM_PPC64",
+        "s390x": "EM_S390",
+        "riscv64": "EM_RISCV",
+        "loongarch64": "EM_LOONGARCH",
+    }
+    assert {name: machine for (_bits, _order, machine), name in surroundings._MACHINES.items()} == {
+        name: numbers[constant] for name, constant in named.items()
+    }
+    assert set(named) <= set(re.findall(r'\[ARCHITECTURE_\w+\]\s*= "([^"]+)"', PROGRAMS.text(f"{ARCHITECTURES}.c")))
 
 
 @pytest.mark.parametrize("path", [RULES, OLD_RULES])
