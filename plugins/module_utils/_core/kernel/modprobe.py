@@ -13,7 +13,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.together 
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import CMDLINE, WORD, Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import MODULES
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pattern import matches
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pattern import is_pattern, matches
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
@@ -172,16 +172,37 @@ class ModprobeConfig:
         """
         known = self._aliases
         if name not in known:
-            lines = self._by_command.get("alias", ())
-            known[name] = tuple(line for line in lines if matches(name, line.arguments[0]))
+            known[name] = self._that_match("alias", name)
         return known[name]
 
     def _about(self, command: str, module: str) -> tuple[Directive, ...]:
         return self._by_name.get((command, module if "[" in module else normalize_module_name(module)), ())
 
     def _matching(self, command: str, module: str) -> tuple[Directive, ...]:
-        name = normalize_module_name(module)
-        return tuple(entry for entry in self._by_command.get(command, ()) if matches(name, entry.arguments[0]))
+        return self._that_match(command, normalize_module_name(module))
+
+    def _that_match(self, command: str, name: str) -> tuple[Directive, ...]:
+        found = self._places.get((command, name), ())
+        patterns = self._patterns.get(command, ())
+        matching = [place for place in patterns if matches(name, self.directives[place].arguments[0])] if patterns else []
+        return tuple(self.directives[place] for place in (sorted((*found, *matching)) if matching else found))
+
+    @functools.cached_property
+    def _places(self) -> t.Mapping[tuple[str, str], t.Sequence[int]]:
+        """Of the lines whose first name is no pattern, by command and name."""
+        found: dict[tuple[str, str], list[int]] = {}
+        for place, entry in enumerate(self.directives):
+            if not is_pattern(entry.arguments[0]):
+                found.setdefault((entry.command, entry.arguments[0]), []).append(place)
+        return found
+
+    @functools.cached_property
+    def _patterns(self) -> t.Mapping[str, t.Sequence[int]]:
+        found: dict[str, list[int]] = {}
+        for place, entry in enumerate(self.directives):
+            if is_pattern(entry.arguments[0]):
+                found.setdefault(entry.command, []).append(place)
+        return found
 
     @functools.cached_property
     def _aliases(self) -> dict[str, tuple[Directive, ...]]:
