@@ -256,6 +256,10 @@ def _logical_lines(text: str) -> t.Iterator[tuple[int, str]]:
     first, line = 0, ""
     for number, physical in enumerate(text.split("\n"), 1):
         first = first or number
+        if "\\" not in physical:
+            yield first, line + physical
+            first, line = 0, ""
+            continue
         backslashes = len(physical) - len(physical.rstrip("\\"))
         continues = backslashes % 2 == 1
         line += ESCAPED.sub(r"\1", physical[:-1] if continues else physical)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.policy_files import PolicyFile, PolicyFiles
+from ansible_collections.vfio.variants.plugins.module_utils._core.lint.findings import MOST
 from ansible_collections.vfio.variants.tests.unit.boots import boot
 from ansible_collections.vfio.variants.tests.unit.judged import judged, kinds, sentence
 
@@ -98,3 +99,12 @@ def test_lines_that_kmod_drops_are_named() -> None:
     assert [finding.source for finding in found] == [f"/etc/modprobe.d/gpu.conf:{line}" for line in (5, 6, 7, 8)]
     assert "Write blacklist." in found[0].sentence
     assert "incomplete" in found[1].sentence
+
+
+def test_of_very_many_mistakes_of_a_kind_the_first_are_reported_and_that_there_are_more() -> None:
+    found = judged(boot(), files=files(**{"/etc/modprobe.d/x.conf": "oops\n" * (MOST + 5)}))
+    ignored = [one for one in found if one.kind == "ignored-line"]
+    assert len(ignored) == MOST + 1
+    assert (
+        ignored[-1].sentence == f"/etc/modprobe.d/x.conf:{MOST + 1}: there are more findings of this kind; the first {MOST} are reported."
+    )
