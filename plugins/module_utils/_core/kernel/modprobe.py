@@ -9,7 +9,7 @@ import functools
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.together import contents
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.together import contents, made_once
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import CMDLINE, WORD, Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import MODULES
@@ -21,6 +21,7 @@ if t.TYPE_CHECKING:
 DIRECTORIES = ("/etc/modprobe.d", "/run/modprobe.d", "/usr/local/lib/modprobe.d", "/usr/lib/modprobe.d", "/lib/modprobe.d")
 LARGEST = 1 << 20
 """Bytes of all files together, of which a hundred times as much is made; distributions have a tenth of that."""
+KIND = "files of modprobe.d"
 SUFFIX, OLD_SUFFIX = ".conf", ".alias"
 LIBRARY = re.compile(r"libkmod\.so\.2\.(\d+)\.\d+")
 WITHOUT_OLD_SUFFIX = 5
@@ -108,8 +109,8 @@ class ModprobeConfig:
             files.setdefault(MODULES_SOFTDEP, f"{MODULES}/{release}/{MODULES_SOFTDEP}")
         # Anything but a regular file still masks files of the same name: that is how a link to /dev/null disables one.
         chosen = [files[name] for name in sorted(files) if tree.is_file(files[name])]
-        read = ((path, content.decode("utf-8", "surrogateescape")) for path, content in contents(tree, chosen, LARGEST))
-        parsed = [cls.parse(text, tree.shown(path)) for path, text in read]
+        read = ((tree.shown(path), content.decode("utf-8", "surrogateescape")) for path, content in contents(tree, chosen, LARGEST, KIND))
+        parsed = [made_once((KIND, *file), functools.partial(cls.parse, file[1], file[0])) for file in read]
         whole = cls(tuple(directive for config in parsed for directive in config.directives))
         return whole.with_cmdline(Cmdline.read(tree) if cmdline is None else cmdline, cmdline_source)
 
