@@ -13,6 +13,8 @@ from pathlib import Path
 
 from ansible_collections.vfio.variants.tests.fuzz import corpus_files as corpus
 from ansible_collections.vfio.variants.tests.fuzz import engine, hostile_trees, option_sets, report
+from ansible_collections.vfio.variants.tests.fuzz.progress import Count, Progress
+from ansible_collections.vfio.variants.tests.power_cuts.state import code
 
 SECONDS = 600
 SETS, TREES = 2000, 300
@@ -26,7 +28,7 @@ def parser() -> argparse.ArgumentParser:
     known.add_argument("--trees", type=int, default=TREES, metavar="COUNT", help=f"hosts with hostile files ({TREES})")
     known.add_argument("--seed", type=int, default=1, help="what draws all of them (1)")
     known.add_argument("--keep", action="store_true", help="add what is found to the corpus")
-    known.add_argument("--work", type=Path, metavar="FOLDER", help="where inputs and logs stay; else they are thrown away")
+    known.add_argument("--work", type=Path, metavar="FOLDER", help="where inputs, logs and how far it came stay")
     known.add_argument("--table", type=Path, metavar="FILE", help="write the figures into FILE, between their two marks")
     known.add_argument("--list", action="store_true", help="show the parsers' names")
     return known
@@ -52,9 +54,11 @@ def _run(options: argparse.Namespace, folder: Path) -> int:
             print("\n".join(targets))
             return 0
         _fuzz(options, folder, targets, figures)
+    kept = options.work / "progress.json" if options.work else None
+    progress = Progress(kept, f"{code()} {options.seed}")
     for name, campaign, count in (("options", option_sets, options.options), ("trees", hostile_trees, options.trees)):
         if count:
-            faults = campaign.run(count, options.seed, say)
+            faults = campaign.run(Count(progress, name, count), options.seed, say)
             figures.add(name, count, faults)
     if options.table:
         report.write(options.table, figures)

@@ -24,6 +24,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors im
 from ansible_collections.vfio.variants.tests.fuzz import base_host
 from ansible_collections.vfio.variants.tests.fuzz import corpus_files as corpus
 from ansible_collections.vfio.variants.tests.fuzz.option_sets import MODULES, limited
+from ansible_collections.vfio.variants.tests.fuzz.progress import Count
 from ansible_collections.vfio.variants.tests.unit.module_calls import options_of
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13, Tree
 
@@ -76,11 +77,10 @@ QUESTIONS: t.Mapping[str, dict[str, t.Any]] = {
 }
 
 
-def run(count: int, seed: int, say: t.Callable[[str], None]) -> int:
+def run(count: Count, seed: int, say: t.Callable[[str], None]) -> int:
     """How many hosts are answered wrongly, too late, or with too much memory; each is shown."""
     vars(cache)["DIRECTORY"] = str(base_host.tree().root / "cache")
-    faults = 0
-    for number in range(count):
+    for number in count.left():
         draw = random.Random(f"{seed}-{number}")  # noqa: S311 - drawn again in the same way
         with tempfile.TemporaryDirectory(prefix="vfio-variants-tree-") as folder:
             # By links, which are taken away before something else gets their names; nothing is written to a host here.
@@ -89,11 +89,11 @@ def run(count: int, seed: int, say: t.Callable[[str], None]) -> int:
             done = [spoil(tree, draw) for _file in range(draw.randint(1, 4))]
             wrong = asked(tree)
         if wrong is not None:
-            faults += 1
+            count.faults += 1
             say(f"FAILED trees {seed}-{number}: {wrong}\n  {'; '.join(done)}")
-        if number % 50 == 49:
-            say(f"{number + 1} hosts, {faults} answered wrongly")
-    return faults
+        if count.after(number):
+            say(f"{number + 1} hosts, {count.faults} answered wrongly")
+    return count.faults
 
 
 def spoil(tree: Tree, draw: Draw) -> str:

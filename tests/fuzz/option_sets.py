@@ -35,6 +35,7 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.image.optio
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.options import MachineOptions
 from ansible_collections.vfio.variants.plugins.plugin_utils.device_table import table
 from ansible_collections.vfio.variants.tests.fuzz import base_host
+from ansible_collections.vfio.variants.tests.fuzz.progress import Count
 from ansible_collections.vfio.variants.tests.fuzz.target import LONGEST_MESSAGE, SECONDS, TooLongMessageError
 from ansible_collections.vfio.variants.tests.unit.commands import Commands
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13, modalias
@@ -104,18 +105,19 @@ BAD: t.Sequence[t.Any] = (
 DEEP = 500
 
 
-def run(count: int, seed: int, say: t.Callable[[str], None]) -> int:
+def run(count: Count, seed: int, say: t.Callable[[str], None]) -> int:
     """How many sets are answered by neither a result nor one sentence; each is shown."""
-    faults = 0
-    for number in range(count):
+    for number in count.left():
         draw = random.Random(f"{seed}-{number}")  # noqa: S311 - drawn again in the same way
         name = draw.choice(list(MODULES))
         options = drawn(MODULES[name].spec, draw)
         wrong = answer(name, options)
         if wrong is not None:
-            faults += 1
+            count.faults += 1
             say(f"FAILED options {seed}-{number}: {name}: {wrong}\n  {repr(options)[:600]}")
-    return faults
+        if count.after(number) and number % 1000 == 999:
+            say(f"{number + 1} sets of options, {count.faults} answered wrongly")
+    return count.faults
 
 
 def drawn(spec: Spec, draw: Draw) -> Options:

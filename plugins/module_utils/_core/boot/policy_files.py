@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import itertools
 import re
 import typing as t
 
@@ -13,7 +14,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot import ma
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import ROOT, Listed
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.masks import NO_MASKS, Masks
 from ansible_collections.vfio.variants.plugins.module_utils._core.distribution import programs
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.together import lines_of_lists
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.together import Allowance, fitting, lines_of_lists
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import MODULES, PENDING
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import DIRECTORIES
@@ -39,7 +40,7 @@ LOOK_ALIKE: t.Mapping[str, tuple[str, ...]] = {
 """Names that are taken for those of directories that are read."""
 NEIGHBOURS = ("modules", "modulefiles")
 """Of other programs."""
-MOST_FILES, LARGEST_FILE, LARGEST_TOGETHER = 1000, 1 << 20, 2 << 20
+MOST_FILES, LARGEST_FILE, LARGEST_TOGETHER = 1000, 1 << 20, 3 << 20
 DRACUT = ("/etc/dracut.conf", "/etc/dracut.conf.d")
 MKINITCPIO = ("/etc/mkinitcpio.conf", "/etc/mkinitcpio.conf.d")
 TMPFILES = "/etc/tmpfiles.d"
@@ -116,18 +117,19 @@ NOTHING_READ = PolicyFiles()
 
 def read_policy_files(host: Host, boots: t.Sequence[Boot], kernels: t.Sequence[Kernel], inventory: Inventory) -> PolicyFiles:
     """Read the files that the checks need.  Raises HostError if one cannot be read."""
-    modprobe = tuple(_modprobe_files(host))
+    reader = _Reader(host)
+    modprobe = tuple(reader.modprobe())
     for_image = tuple(_generator_lists(host))
     rules = {rule.path for boot in boots for stage in boot.stages if stage.name == ROOT for rule in stage.rules.rules}
     copied = {file.path for file in modprobe if file.text is not None} | rules | {INITRAMFS_MODULES}
-    rules_files = tuple(_files_of(host, SITE_RULES))
+    rules_files = tuple(reader.of(SITE_RULES))
     return PolicyFiles(
         modprobe=modprobe,
         rules=rules_files,
-        lists=(*_files_of(host, SITE_LISTS), *_files(host, ("/etc/modules", INITRAMFS_MODULES))),
-        saved=tuple(_files_of(host, ("/etc/driverctl.d",))),
-        settings=(*_files(host, (DRACUT[0], MKINITCPIO[0])), *_files_of(host, (DRACUT[1], MKINITCPIO[1], TMPFILES))),
-        strays=tuple(_strays(host)),
+        lists=(*reader.of(SITE_LISTS), *reader.files(("/etc/modules", INITRAMFS_MODULES))),
+        saved=tuple(reader.of(("/etc/driverctl.d",))),
+        settings=(*reader.files((DRACUT[0], MKINITCPIO[0])), *reader.of((DRACUT[1], MKINITCPIO[1], TMPFILES))),
+        strays=tuple(_strays(host, reader)),
         for_image=for_image,
         mtimes={path: stat.st_mtime for path in sorted(copied) for stat in (host.stat(path),) if stat is not None},
         images={kernel.release: image for kernel in kernels for image in (_image(host, kernel.release),) if image is not None},
@@ -147,46 +149,43 @@ def read_policy_files(host: Host, boots: t.Sequence[Boot], kernels: t.Sequence[K
     )
 
 
-def _modprobe_files(host: Host) -> t.Iterator[PolicyFile]:
-    left = LARGEST_TOGETHER
-    seen: set[tuple[int, int]] = set()
-    for directory in DIRECTORIES:
-        stat = host.stat(directory)
-        # With a merged /usr, /lib/modprobe.d is /usr/lib/modprobe.d.
-        if stat is None or (stat.st_dev, stat.st_ino) in seen:
-            continue
-        seen.add((stat.st_dev, stat.st_ino))
-        for name in sorted(host.names(directory)):
-            path = f"{directory}/{name}"
-            if not host.is_dir(path):
-                content = host.read_text(path) if host.is_file(path) else None
-                left -= len(content or "")
-                if left >= 0:
-                    yield PolicyFile(path, content)
+class _Reader:
+    """Reads files of sizes that a person writes, alone and all together."""
+
+    def __init__(self, host: Host) -> None:
+        self._host = host
+        self._allowance = Allowance(LARGEST_TOGETHER)
+
+    def modprobe(self) -> t.Iterator[PolicyFile]:
+        seen: set[tuple[int, int]] = set()
+        for directory in DIRECTORIES:
+            stat = self._host.stat(directory)
+            # With a merged /usr, /lib/modprobe.d is /usr/lib/modprobe.d.
+            if stat is None or (stat.st_dev, stat.st_ino) in seen:
+                continue
+            seen.add((stat.st_dev, stat.st_ino))
+            for name in sorted(self._host.names(directory)):
+                path = f"{directory}/{name}"
+                if self._host.is_file(path):
+                    yield from self.files((path,), largest=LARGEST_TOGETHER)
+                elif not self._host.is_dir(path):
+                    yield PolicyFile(path, None)
+
+    def of(self, directories: t.Sequence[str]) -> t.Iterator[PolicyFile]:
+        for directory in directories:
+            yield from self.files(f"{directory}/{name}" for name in sorted(self._host.names(directory))[:MOST_FILES])
+
+    def files(self, paths: t.Iterable[str], largest: int = LARGEST_FILE) -> t.Iterator[PolicyFile]:
+        return itertools.starmap(PolicyFile, fitting(self._host, paths, largest, self._allowance))
 
 
-def _files_of(host: Host, directories: t.Sequence[str]) -> t.Iterator[PolicyFile]:
-    for directory in directories:
-        yield from _files(host, [f"{directory}/{name}" for name in sorted(host.names(directory))[:MOST_FILES]])
-
-
-def _files(host: Host, paths: t.Iterable[str]) -> t.Iterator[PolicyFile]:
-    """Regular files of a size that a person writes, alone and together."""
-    left = LARGEST_TOGETHER
-    for path in paths:
-        status = host.stat(path) if host.is_file(path) else None
-        if status is not None and status.st_size <= min(LARGEST_FILE, left):
-            left -= status.st_size
-            yield PolicyFile(path, host.read_text(path))
-
-
-def _strays(host: Host) -> t.Iterator[PolicyFile]:
+def _strays(host: Host, reader: _Reader) -> t.Iterator[PolicyFile]:
     for parent, known in READ_FOLDERS.items():
         for name in sorted(host.names(parent)):
             path = f"{parent}/{name}"
             if name in known or name in NEIGHBOURS or not difflib.get_close_matches(name, (*known, *LOOK_ALIKE.get(parent, ())), 1, 0.8):
                 continue
-            yield from _files_of(host, (path,)) if host.is_dir(path) else _files(host, (path,))
+            yield from reader.of((path,)) if host.is_dir(path) else reader.files((path,))
 
 
 def _generator_lists(host: Host) -> t.Iterator[Listed]:

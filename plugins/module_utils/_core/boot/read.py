@@ -18,6 +18,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot.rebuilt_i
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.wanted_units import wanted_units
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import next_boot
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.next_boot import BootEntry, NextBoot
+from ansible_collections.vfio.variants.plugins.module_utils._core.host import together
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import CMDLINE, Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import read as startup
@@ -54,8 +55,9 @@ def boots(
     chosen = next_boot.read(host) if loader is None else loader
     current = next((kernel for kernel in kernels if kernel.release == running), None)
     machine = Machine(host, inventory, current, cache)
-    later, rules = LaterFacts.read(host), read_root.rules_of(host)
-    return tuple(_boot(machine, kernel, rules, chosen.entries.get(kernel.release), later, rebuilt_with) for kernel in kernels)
+    with together.of_one_run():
+        later, rules = LaterFacts.read(host), read_root.rules_of(host)
+        return tuple(_boot(machine, kernel, rules, chosen.entries.get(kernel.release), later, rebuilt_with) for kernel in kernels)
 
 
 def _boot(

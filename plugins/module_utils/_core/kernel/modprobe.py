@@ -9,11 +9,11 @@ import functools
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.together import contents
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.together import contents, made_once
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import CMDLINE, WORD, Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import MODULES
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pattern import matches
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pattern import is_pattern, matches
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
@@ -21,6 +21,7 @@ if t.TYPE_CHECKING:
 DIRECTORIES = ("/etc/modprobe.d", "/run/modprobe.d", "/usr/local/lib/modprobe.d", "/usr/lib/modprobe.d", "/lib/modprobe.d")
 LARGEST = 1 << 20
 """Bytes of all files together, of which a hundred times as much is made; distributions have a tenth of that."""
+KIND = "files of modprobe.d"
 SUFFIX, OLD_SUFFIX = ".conf", ".alias"
 LIBRARY = re.compile(r"libkmod\.so\.2\.(\d+)\.\d+")
 WITHOUT_OLD_SUFFIX = 5
@@ -108,8 +109,8 @@ class ModprobeConfig:
             files.setdefault(MODULES_SOFTDEP, f"{MODULES}/{release}/{MODULES_SOFTDEP}")
         # Anything but a regular file still masks files of the same name: that is how a link to /dev/null disables one.
         chosen = [files[name] for name in sorted(files) if tree.is_file(files[name])]
-        read = ((path, content.decode("utf-8", "surrogateescape")) for path, content in contents(tree, chosen, LARGEST))
-        parsed = [cls.parse(text, tree.shown(path)) for path, text in read]
+        read = ((tree.shown(path), content.decode("utf-8", "surrogateescape")) for path, content in contents(tree, chosen, LARGEST, KIND))
+        parsed = [made_once((KIND, *file), functools.partial(cls.parse, file[1], file[0])) for file in read]
         whole = cls(tuple(directive for config in parsed for directive in config.directives))
         return whole.with_cmdline(Cmdline.read(tree) if cmdline is None else cmdline, cmdline_source)
 
@@ -172,16 +173,37 @@ class ModprobeConfig:
         """
         known = self._aliases
         if name not in known:
-            lines = self._by_command.get("alias", ())
-            known[name] = tuple(line for line in lines if matches(name, line.arguments[0]))
+            known[name] = self._that_match("alias", name)
         return known[name]
 
     def _about(self, command: str, module: str) -> tuple[Directive, ...]:
         return self._by_name.get((command, module if "[" in module else normalize_module_name(module)), ())
 
     def _matching(self, command: str, module: str) -> tuple[Directive, ...]:
-        name = normalize_module_name(module)
-        return tuple(entry for entry in self._by_command.get(command, ()) if matches(name, entry.arguments[0]))
+        return self._that_match(command, normalize_module_name(module))
+
+    def _that_match(self, command: str, name: str) -> tuple[Directive, ...]:
+        found = self._places.get((command, name), ())
+        patterns = self._patterns.get(command, ())
+        matching = [place for place in patterns if matches(name, self.directives[place].arguments[0])] if patterns else []
+        return tuple(self.directives[place] for place in (sorted((*found, *matching)) if matching else found))
+
+    @functools.cached_property
+    def _places(self) -> t.Mapping[tuple[str, str], t.Sequence[int]]:
+        """Of the lines whose first name is no pattern, by command and name."""
+        found: dict[tuple[str, str], list[int]] = {}
+        for place, entry in enumerate(self.directives):
+            if not is_pattern(entry.arguments[0]):
+                found.setdefault((entry.command, entry.arguments[0]), []).append(place)
+        return found
+
+    @functools.cached_property
+    def _patterns(self) -> t.Mapping[str, t.Sequence[int]]:
+        found: dict[str, list[int]] = {}
+        for place, entry in enumerate(self.directives):
+            if is_pattern(entry.arguments[0]):
+                found.setdefault(entry.command, []).append(place)
+        return found
 
     @functools.cached_property
     def _aliases(self) -> dict[str, tuple[Directive, ...]]:
@@ -235,6 +257,10 @@ def _logical_lines(text: str) -> t.Iterator[tuple[int, str]]:
     first, line = 0, ""
     for number, physical in enumerate(text.split("\n"), 1):
         first = first or number
+        if "\\" not in physical:
+            yield first, line + physical
+            first, line = 0, ""
+            continue
         backslashes = len(physical) - len(physical.rstrip("\\"))
         continues = backslashes % 2 == 1
         line += ESCAPED.sub(r"\1", physical[:-1] if continues else physical)

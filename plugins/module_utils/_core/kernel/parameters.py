@@ -10,7 +10,9 @@ parameters from the command line, from the kernel itself.
 
 from __future__ import annotations
 
+import bisect
 import dataclasses
+import itertools
 import re
 import typing as t
 
@@ -49,13 +51,11 @@ class Parameter:
 
 def in_lines(lines: t.Iterable[Directive]) -> tuple[Parameter, ...]:
     """What these `options` lines of one module come to: a quote that does not end takes in what the next line says."""
-    text = ""
-    begins: list[tuple[int, Directive]] = []
-    for line in lines:
-        begins.append((len(text), line))
-        text += " ".join(line.arguments[1:]).replace("\t", " ") + " "
-    found = ((match[0], _line_at(begins, match.start())) for match in WORD.finditer(text.rstrip(" ")))
-    return tuple(_parameters((word, line.source, _said(word, line)) for word, line in found))
+    given = [(line, _said(line), " ".join(line.arguments[1:]).replace("\t", " ")) for line in lines]
+    begins = list(itertools.accumulate((len(text) + 1 for _line, _said, text in given), initial=0))
+    words = WORD.finditer(" ".join(text for _line, _said, text in given).rstrip(" "))
+    found = ((match[0], *given[bisect.bisect_right(begins, match.start()) - 1][:2]) for match in words)
+    return tuple(_parameters((word, line.source, whole or f"{before}{word}") for word, line, (before, whole) in found))
 
 
 def given_to(config: ModprobeConfig, module: str, alias: str = "") -> tuple[Parameter, ...]:
@@ -87,16 +87,10 @@ def _parameters(words: t.Iterable[tuple[str, SourceLine, str]]) -> t.Iterator[Pa
         yield Parameter(name, value, word, source, line)
 
 
-def _line_at(begins: t.Sequence[tuple[int, Directive]], position: int) -> Directive:
-    return next(line for start, line in reversed(begins) if start <= position)
-
-
-def _said(word: str, line: Directive) -> str:
-    """The word with the line's own spelling of the module."""
+def _said(line: Directive) -> tuple[str, str | None]:
+    """What stands before a word in the line's own spelling of the module; or all that is said of each word."""
     before = line.written.split(None, 2)
-    if before[:1] != [line.command]:
-        return line.written or word
-    return " ".join((*before[:2], word))
+    return (" ".join((*before[:2], "")), None) if before[:1] == [line.command] else ("", line.written or None)
 
 
 def named(parameters: t.Iterable[Parameter], name: str) -> tuple[Parameter, ...]:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.policy_files import NOTHING_READ
@@ -106,9 +107,23 @@ CHECKS: tuple[Check, ...] = (
 )
 
 
+MOST = 1000
+"""Findings of one kind."""
+
+
 def find(
     boots: t.Sequence[Boot], inventory: Inventory, kernels: t.Sequence[Kernel], files: PolicyFiles = NOTHING_READ
 ) -> tuple[Finding, ...]:
     """All findings, each once, even if it applies to several kernels."""
     host = HostPolicy(tuple(boots), inventory, tuple(kernels), files)
-    return without_consequences(list(dict.fromkeys(finding for check in CHECKS for finding in check(host))))
+    return without_consequences(list(dict.fromkeys(finding for check in CHECKS for finding in _bounded(check(host)))))
+
+
+def _bounded(findings: t.Iterable[Finding]) -> t.Iterator[Finding]:
+    """A file of nothing but mistakes has hundreds of thousands."""
+    for number, finding in enumerate(findings):
+        if number == MOST:
+            said = f"{finding.source}: there are more findings of this kind; the first {MOST} are reported."
+            yield dataclasses.replace(finding, sentence=said)
+            return
+        yield finding

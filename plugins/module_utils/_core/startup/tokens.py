@@ -58,11 +58,22 @@ _PROGRAMS: t.Final[tuple[tuple[str, tuple[Act, ...]], ...]] = (
     (_PRIVILEGED, _ALL),
     # udev and kmod read these again.
     (
-        r"(?:>>?|\b(?:tee|cp|mv|ln|install|rsync|rm)\b)[^\n;|&]*\s*[\"']?/(?:run|etc|lib|usr/lib|usr/local/lib)/(?:udev/rules|modprobe)\.d/",
+        # From the last redirection before the path: from each would take the square of the line.
+        r"(?:>[^\n;|&>]*|\b(?:tee|cp|mv|ln|install|rsync|rm)\b[^\n;|&]*)/(?:run|etc|lib|usr/lib|usr/local/lib)/(?:udev/rules|modprobe)\.d/",
         _ALL,
     ),
     (r"\bsysctl\b[^\n;|&]*\bkernel[./]modules_disabled\s*=\s*[\"']?[^0\s\"']", ("lock",)),
     (r"\bhotplugctl\b|\bnvidia-smi\b[^\n;|&]*\bdrain\b", ("remove",)),
+)
+LONGEST_LINE = 2000
+"""Characters of a line whose words are looked at with what stands around them, which takes the square of its length."""
+_BEFORE = 400
+# What may be in a longer line for it to matter.
+_MENTIONS = re.compile(
+    r"driver_override|drivers_|sriov_|modules_disabled|_id\b|/(?:un)?bind|/re(?:move|scan|set)|slots/|driverctl|devbind|nic[-_]bind|nodedev-|"
+    r"nodeDevice|ttach|detachFlags|\b(?:virsh|qm|pvesh|xl|incus|lxc)\s|vgaswitcheroo|bbswitch|acpi[/_]call|supergfxctl|optimus-manager|"
+    r"prime-select|envycontrol|setpci|pci-bind|kexec|soft-reboot|ansible-|puppet|salt-call|docker|podman|nerdctl|udev/rules\.d|modprobe\.d|"
+    r"hotplugctl|nvidia-smi|reAttach"
 )
 _PROGRAM = re.compile("|".join(f"(?P<p{index}>{pattern})" for index, (pattern, _acts) in enumerate(_PROGRAMS)))
 LOADER = re.compile(r"(?:^|[\s\"'`;&|(/=!,\[{@:+-])(modprobe|insmod|rmmod|kldload)\b([^;|&>\n)`]*)")
@@ -127,11 +138,19 @@ class Token:
 
 def acting(line: str) -> t.Iterator[Token]:
     """What a line writes to, and the programs that act in it."""
+    if len(line) > LONGEST_LINE:
+        mentioned = _MENTIONS.search(line)
+        if mentioned is not None:
+            acts: tuple[Act, ...] = (*_ALL, "create", "lock") if "modules_disabled" in line else (*_ALL, "create")
+            yield Token(f"{mentioned[0].strip()}, in a line of more than {LONGEST_LINE} characters", acts, mentioned.start())
+        return
     for match in _ATTRIBUTE.finditer(line):
         before = line[: match.start()]
         if match[0] in _PLAIN_WORDS and not _is_attribute(before, line):
             continue
-        if _READING.search(before) and not _REDIRECTS.search(before):
+        # What is cut off does not begin with a command.
+        near = before if len(before) <= _BEFORE else f"_{before[-_BEFORE:]}"
+        if _READING.search(near) and not _REDIRECTS.search(before):
             continue
         yield Token(match[0], _ATTRIBUTES[int((match.lastgroup or "a0")[1:])][1], match.start())
     for match in _PROGRAM.finditer(line):

@@ -78,17 +78,15 @@ class Rules:
         Of files with the same name, the one in the first directory counts; files are sorted by name, whatever their directory.
         ``version`` is systemd's, if it is known.
         """
-        contents = dict(together.contents(tree, chosen_files(tree, directories), LARGEST))
+        contents = dict(together.contents(tree, chosen_files(tree, directories), LARGEST, "rules of udev"))
         taken: dict[str, list[Rule]] = {}
         problems: list[Problem] = []
-        words, left = tuple(mentioning), LARGEST_PARSED
+        words, allowance = tuple(mentioning), together.Allowance(LARGEST_PARSED)
         while True:
             more = [path for path, content in contents.items() if path not in taken and any(word in content for word in words)]
             for path in more:
                 taken[path] = []
-                left -= len(contents[path])
-                if left < 0:
-                    tree.leave_out(path, f"the rules that can matter have more than {LARGEST_PARSED >> 10} KiB with it")
+                if not together.takes(tree, path, len(contents[path]), allowance, "rules that can matter"):
                     continue
                 parsed = parse_file(contents[path].decode("utf-8", "surrogateescape"), tree.shown(path), version)
                 taken[path] = list(parsed.rules)

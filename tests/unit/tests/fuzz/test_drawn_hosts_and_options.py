@@ -14,12 +14,13 @@ import pytest
 
 from ansible_collections.vfio.variants.tests.fuzz import base_host, hostile_trees, option_sets, report
 from ansible_collections.vfio.variants.tests.fuzz.option_sets import Called
+from ansible_collections.vfio.variants.tests.fuzz.progress import Count, Progress
 from ansible_collections.vfio.variants.tests.unit.trees import Tree
 
 
 def test_a_part_of_the_sets_of_options_is_answered() -> None:
     said: list[str] = []
-    assert option_sets.run(150, 11, said.append) == 0, said
+    assert option_sets.run(Count(Progress(None, ""), "options", 150), 11, said.append) == 0, said
 
 
 def test_the_same_seed_draws_the_same_options() -> None:
@@ -36,7 +37,7 @@ def test_a_traceback_of_a_module_is_noticed(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_a_part_of_the_hosts_is_answered() -> None:
     said: list[str] = []
-    assert hostile_trees.run(4, 11, said.append) == 0, said
+    assert hostile_trees.run(Count(Progress(None, ""), "trees", 4), 11, said.append) == 0, said
 
 
 def asked_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, work: t.Callable[[dict[str, t.Any]], object]) -> str | None:

@@ -9,6 +9,7 @@ import pytest
 from ansible_collections.vfio.variants.tests.fuzz.growth import MOST, growth, instructions, repeated
 from ansible_collections.vfio.variants.tests.fuzz.targets import BY_NAME
 
+PAIR = "options m{n} a=b\nsoftdep m{n} pre: x\n"
 REPEATED: t.Mapping[str, tuple[int, tuple[str, ...]]] = {
     "udev rules": (
         30,
@@ -23,6 +24,16 @@ REPEATED: t.Mapping[str, tuple[int, tuple[str, ...]]] = {
             'ATTR{{driver_override}}="v{n}"\n',
         ),
     ),
+    "script": (40, ("a{n}=b\n", "f{n}() {{ a; }}\n", "modprobe a{n}\n", "echo a > /sys/bus/pci/drivers/a{n}/unbind\n")),
+    "command": (40, ("modprobe a{n} ", "unbind ", "echo a > b; ")),
+    "modprobe.d": (40, ("\udcff\n", "blacklist m{n}\n", "options nouveau a{n}=b\n", "install m{n} x\n", "alias m{n} n\n", "\\\n", PAIR)),
+    "grub.cfg": (40, ("set a{n}=b\n", "menuentry 'a{n}' {{\n linux /a\n}}\n", "a{n}=$a{n}\n")),
+    "unit file": (40, ("[s{n}]\nx=y\n", "ExecStart=/bin/a{n}\n", "a\\\n")),
+    "crontab": (40, ("@reboot root modprobe a{n}\n", "* * * * * root a{n}\n", "a{n}=b\n")),
+    "fstab": (40, ("/dev/sda{n} /m{n} ext4 defaults 0 0\n", "UUID=a{n} /m{n} ext4 defaults 0 0\n")),
+    "dkms.conf": (40, ("BUILT_MODULE_NAME[{n}]=a\n", "a{n}=$a{n}\n")),
+    "modules.dep": (40, ("kernel/a{n}.ko: kernel/b{n}.ko\n",)),
+    "cmdline": (40, ("a{n}.b=c ", "modprobe.blacklist=a{n} ", "initcall_blacklist=f{n} ")),
 }
 
 

@@ -12,7 +12,13 @@ import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host import together
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.together import contents, lines_of_lists
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.together import (
+    Allowance,
+    contents,
+    fitting,
+    lines_of_lists,
+    of_one_run,
+)
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.tolerant_host import TolerantHost
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image import Image
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image_view import ImageView
@@ -60,17 +66,15 @@ def laid_out(root: Path, found: t.Mapping[str, str]) -> Tree:
 
 def test_files_that_have_just_the_limit_together_are_read_and_one_byte_more_is_not(tmp_path: Path) -> None:
     tree = Tree(tmp_path).file("/a", "x" * 600).file("/b", "x" * 424)
-    assert [len(content) for _path, content in contents(tree.host(), ("/a", "/b"), 1024)] == [600, 424]
-    with pytest.raises(HostError, match=r"^/b cannot be read: the files of its kind have more than 1 KiB with it\.$"):
-        list(contents(tree.file("/b", "x" * 425).host(), ("/a", "/b"), 1024))
+    assert [len(content) for _path, content in contents(tree.host(), ("/a", "/b"), 1024, "files")] == [600, 424]
+    with pytest.raises(HostError, match=r"^/b cannot be read: the .* have more than 1 KiB with it\.$"):
+        list(contents(tree.file("/b", "x" * 425).host(), ("/a", "/b"), 1024, "files"))
 
 
 @pytest.mark.parametrize("lines", [(100,), (20, 20, 20, 20)], ids=["one", "many"])
 def test_a_host_with_too_much_of_a_kind_is_refused_by_the_name_of_a_file(tmp_path: Path, kind: Kind, lines: tuple[int, ...]) -> None:
     tree = laid_out(tmp_path, files(kind, *lines))
-    with pytest.raises(
-        HostError, match=f"^{re.escape(kind.folder)}/[0-3]\\.{kind.ending} cannot be read: the files of its kind have more "
-    ):
+    with pytest.raises(HostError, match=f"^{re.escape(kind.folder)}/[0-3]\\.{kind.ending} cannot be read: the .* have more "):
         kind.read(tree.host())
     kind.read(laid_out(tmp_path / "few", files(kind, 10, 10)).host())
 
@@ -103,5 +107,29 @@ def test_lists_of_modules_have_one_limit_and_keep_their_lines_numbers(tmp_path: 
     monkeypatch.setattr(together, "LARGEST_LISTS", LIMIT)
     tree = Tree(tmp_path).file("/a", "one\n\ntwo").file("/b", "x\n" * 500).directory("/c")
     assert list(lines_of_lists(tree.host(), ("/a", "/c", "/nothing"))) == [("/a", 1, "one"), ("/a", 2, ""), ("/a", 3, "two")]
-    with pytest.raises(HostError, match=r"^/b cannot be read: the files of its kind have more than "):
+    with pytest.raises(HostError, match=r"^/b cannot be read: the .* have more than "):
         list(lines_of_lists(tree.host(), ("/a", "/b")))
+
+
+def test_what_several_kernels_read_of_a_kind_has_one_limit(tmp_path: Path) -> None:
+    host = Tree(tmp_path).file("/a", "x" * 600).file("/b", "x" * 600).file("/c", "x" * 600).host()
+    with of_one_run():
+        assert [len(list(contents(host, (path,), 1024, "files"))) for path in ("/a", "/b", "/a")] == [1, 1, 1]
+        with pytest.raises(HostError, match=r"^/c cannot be read: the files of all kernels have more than 1 KiB with it\.$"):
+            list(contents(host, ("/c",), 1024, "files"))
+        assert len(list(contents(host, ("/c",), 1024, "others"))) == 1
+    assert len(list(contents(host, ("/c",), 1024, "files"))) == 1
+
+
+def test_a_file_that_every_kernel_reads_counts_once_and_is_parsed_once(tmp_path: Path) -> None:
+    host = Tree(tmp_path).file("/etc/modprobe.d/a.conf", "blacklist nouveau\n" * 50_000).host()
+    with of_one_run():
+        first, second = (ModprobeConfig.read(host) for _kernel in range(2))
+    assert first.directives[7] is second.directives[7]
+    assert ModprobeConfig.read(host).directives[7] is not first.directives[7]
+
+
+def test_files_that_are_only_compared_are_left_out_without_a_word(tmp_path: Path) -> None:
+    host = Tree(tmp_path).file("/a", "x" * 60).file("/b", "x" * 50).file("/c", "x" * 40).directory("/d").host()
+    assert [path for path, _text in fitting(host, ("/a", "/b", "/c", "/d", "/e"), 55, Allowance(100))] == ["/b", "/c"]
+    assert [path for path, _text in fitting(host, ("/a", "/b", "/c"), 70, Allowance(100))] == ["/a", "/c"]

@@ -7,6 +7,7 @@ from __future__ import annotations
 import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.policy_files import PolicyFile, PolicyFiles
+from ansible_collections.vfio.variants.plugins.module_utils._core.lint.findings import MOST
 from ansible_collections.vfio.variants.tests.unit.boots import boot
 from ansible_collections.vfio.variants.tests.unit.judged import judged, kinds, sentence
 
@@ -121,3 +122,12 @@ def test_a_blacklist_is_advised_only_in_place_of_a_line_that_keeps_out(command: 
 )
 def test_a_command_that_is_misspelt_is_named_with_the_one_that_is_meant(line: str, meant: str) -> None:
     assert sentence("ignored-line", boot(), files=files(**{"/etc/modprobe.d/a.conf": f"{line}\n"})).endswith(f" Write {meant}.")
+
+
+def test_of_very_many_mistakes_of_a_kind_the_first_are_reported_and_that_there_are_more() -> None:
+    found = judged(boot(), files=files(**{"/etc/modprobe.d/x.conf": "oops\n" * (MOST + 5)}))
+    ignored = [one for one in found if one.kind == "ignored-line"]
+    assert len(ignored) == MOST + 1
+    assert (
+        ignored[-1].sentence == f"/etc/modprobe.d/x.conf:{MOST + 1}: there are more findings of this kind; the first {MOST} are reported."
+    )
