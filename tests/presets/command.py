@@ -1,6 +1,9 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Boots one machine that has a card of each preset, and compares what its lspci shows with the presets and with public dumps."""
+"""Boots machines that have a card of each preset, as many in one as it has addresses for.
+
+What lspci shows there is compared with the presets and with public dumps of the real cards.
+"""
 
 from __future__ import annotations
 
@@ -18,8 +21,10 @@ from ansible_collections.vfio.variants.tests.presets.dumps import DUMPS
 from ansible_collections.vfio.variants.tests.presets.seen import Seen, described, differences, functions
 
 HERE = Path(__file__).parent
-OBSERVED = HERE / "observed/machine.json"
+OBSERVED = HERE / "observed/machines.json"
 SECONDS = 1800
+WINDOW = 1 << 39
+"""The upper half of the 40 bits of addresses that QEMU's emulated processors have is what SeaBIOS has for 64-bit regions."""
 
 Answers = dict[str, t.Any]
 
@@ -29,16 +34,41 @@ def wanted() -> list[dict[str, str]]:
     return [{"id": name, "preset": name} for name in PRESETS]
 
 
+def machines() -> list[list[dict[str, str]]]:
+    """As many presets for each machine as its addresses are enough for."""
+    found: list[list[dict[str, str]]] = []
+    for one in wanted():
+        room = next((several for several in found if needed([*several, one]) <= WINDOW), None)
+        if room is None:
+            found.append([one])
+        else:
+            room.append(one)
+    return found
+
+
+def needed(several: Sequence[Mapping[str, str]]) -> int:
+    """Bytes of the window for 64-bit regions: each port's regions begin at a multiple of the largest, the largest first."""
+    members = [function.emulated for one in several for function in functions_of(one) if function.emulated is not None]
+    ports = sorted(([bar.size for bar in one.bars if bar.prefetchable] for one in members), key=lambda sizes: -max(sizes, default=0))
+    end = 0
+    for sizes in ports:
+        largest = max(sizes, default=1)
+        end = -(-end // largest) * largest + sum(sizes)
+    return end
+
+
 def emulated() -> dict[str, Function]:
     """The functions of all presets, by their ids."""
     return {function.id: function for one in wanted() for function in functions_of(one)}
 
 
-def compared(answers: Mapping[str, t.Any]) -> dict[str, list[str]]:
+def compared(machines_said: Sequence[Answers]) -> dict[str, list[str]]:
     """What is not as described, by the function's id; each function of a preset is there."""
-    seen = functions(answers["lspci"], answers["regions"])
-    places = {one["id"]: one["address"] for one in answers["functions"]}
-    return {name: list(_faults(name, function, seen.get(places.get(name, "")))) for name, function in emulated().items()}
+    seen: dict[str, Seen] = {}
+    for answers in machines_said:
+        shown = functions(answers["lspci"], answers["regions"])
+        seen |= {one["id"]: shown[one["address"]] for one in answers["functions"] if one["address"] in shown}
+    return {name: list(_faults(name, function, seen.get(name))) for name, function in emulated().items()}
 
 
 def _faults(name: str, function: Function, seen: Seen | None) -> Iterator[str]:
@@ -57,25 +87,34 @@ def _faults(name: str, function: Function, seen: Seen | None) -> Iterator[str]:
             yield f"{field} is {getattr(seen, field)}, and {getattr(dump, field)} in {dump.source if dump else ''}"
 
 
-def booted() -> Answers:
-    """What the machine says, which is started and ended."""
+def booted(cards: Sequence[Mapping[str, str]]) -> Answers:
+    """What a machine with these cards says, which is started and ended."""
     with tempfile.TemporaryDirectory() as folder:
         answers = Path(folder) / "answers.json"
-        extra = json.dumps({"presets_name": "presets", "presets_functions": wanted(), "presets_answers": str(answers)})
+        extra = json.dumps({"presets_name": "presets", "presets_functions": cards, "presets_answers": str(answers)})
         argv = ["ansible-playbook", "--inventory", "localhost,", "--extra-vars", extra, str(HERE / "machine.yml")]
         ran = subprocess.run(argv, check=False, capture_output=True, text=True, timeout=SECONDS)
         if ran.returncode:
             raise SystemExit(f"error: the machine could not be asked.\n{ran.stdout[-4000:]}{ran.stderr[-2000:]}")
         found: Answers = json.loads(answers.read_text(encoding="utf-8"))
-    # Where the logs lie is not about the cards.
-    return {**found, "functions": [{"id": one["id"], "address": one["address"]} for one in found["functions"]]}
+    return about_cards(found)
+
+
+def about_cards(said: Mapping[str, t.Any]) -> Answers:
+    """What is about the functions that were asked for; the rest of the machine, and where its logs lie, is left out."""
+    asked = {one["address"] for one in said["functions"]}
+    return {
+        "functions": [{"id": one["id"], "address": one["address"]} for one in said["functions"]],
+        "lspci": "\n\n".join(one for one in said["lspci"].split("\n\n") if one.partition(" ")[0] in asked),
+        "regions": "\n".join(line for line in said["regions"].splitlines() if line.split("/")[5] in asked),
+    }
 
 
 def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(description=__doc__, prog="tests/presets/run")
     parser.add_argument("--record", action="store_true", help=f"write {OBSERVED.relative_to(HERE.parents[1])}, which the unit tests read")
     record = parser.parse_args(arguments).record
-    answers = booted()
+    answers = [booted(cards) for cards in machines()]
     if record:
         OBSERVED.parent.mkdir(exist_ok=True)
         OBSERVED.write_text(json.dumps(answers, indent=1) + "\n", encoding="utf-8")

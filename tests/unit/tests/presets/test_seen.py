@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.emulated.presets import PRESETS
@@ -73,3 +75,35 @@ def test_a_preset_agrees_with_its_public_dump(name: str) -> None:
 def test_every_function_of_every_preset_is_asked_for() -> None:
     assert len(command.emulated()) == sum(len(preset.members) for preset in PRESETS.values())
     assert {"a100", "two-v100-1", "two-v100-2", "connectx7-two-ports-port1"} <= command.emulated().keys()
+
+
+def test_no_machine_has_more_cards_than_it_has_addresses_for() -> None:
+    machines = command.machines()
+    assert [one for several in machines for one in several if one not in command.wanted()] == []
+    assert sum(len(several) for several in machines) == len(PRESETS)
+    assert max(command.needed(several) for several in machines) <= command.WINDOW
+    # A V100 beside an H100 has to begin at a multiple of its 16 GiB.
+    assert command.needed([{"id": "a", "preset": "v100"}, {"id": "b", "preset": "h100"}]) == (144 << 30) + (16 << 30) + (32 << 20)
+
+
+def test_what_the_machines_said_last_is_as_the_presets_and_the_dumps_say() -> None:
+    said = json.loads(command.OBSERVED.read_text(encoding="utf-8"))
+    found = command.compared(said)
+    assert found.keys() == command.emulated().keys()
+    assert {name: faults for name, faults in found.items() if faults} == {}
+
+
+def test_a_card_that_a_machine_did_not_have_is_a_fault() -> None:
+    assert command.compared([])["a100"] == ["the guest has no such function"]
+
+
+def test_what_is_kept_is_about_the_cards_alone() -> None:
+    said = {
+        "functions": [{"id": "a", "address": "0000:01:00.0", "log": "/a.log"}],
+        "lspci": LSPCI,
+        "regions": RESOURCES + RESOURCES.replace(":01:", ":02:"),
+    }
+    kept = command.about_cards(said)
+    assert kept["functions"] == [{"id": "a", "address": "0000:01:00.0"}]
+    assert list(functions(kept["lspci"], kept["regions"])) == ["0000:01:00.0"]
+    assert kept["regions"].splitlines() == RESOURCES.splitlines()
