@@ -8,6 +8,7 @@ The host is a tree; Ansible, its connection, the role and the module are the rea
 from __future__ import annotations
 
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -26,6 +27,9 @@ if t.TYPE_CHECKING:
 
 ROUNDS = 7
 FLOOR, ROLE, RECORD = "floor", "role", "record"
+PEERS = {"hand_written": "five hand-written tasks", "lae_proxmox": "the steps of lae.proxmox"}
+"""Playbooks in the folder `peers` that claim the same cards, and what they are."""
+PEER_ROUNDS = 5
 CORE = "ansible_collections.vfio.variants.plugins.module_utils._core."
 BASIC = "ansible.module_utils.basic"
 IMPORTS = """
@@ -38,8 +42,11 @@ print(time.process_time() - before)
 """
 
 
+LOCAL = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+
+
 class Plays:
-    """Three plays in a folder: one module that does nothing, the role, and the record that it asks for."""
+    """Plays in a folder: one module that does nothing, the role, the record that it asks for, and what peers do."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -51,7 +58,11 @@ class Plays:
         self._write(FLOOR, tasks=[{"ansible.builtin.ping": {}}])
         self._write(ROLE, roles=[{"role": role["name"], "vars": {**variables, "vfio_host_drivers": False}}])
         self._write(RECORD, tasks=[record])
-        hosts = {"all": {"hosts": {"host": {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}}}}
+        for name in PEERS:
+            shutil.copy(Path(__file__).with_name("peers") / f"{name}.yml", folder)
+        for made in ("default/grub.d", "initramfs-tools", "modprobe.d", "modules-load.d"):
+            (folder / "peer/etc" / made).mkdir(parents=True)
+        hosts = {"all": {"hosts": {"host": {**LOCAL, "peer_root": str(folder / "peer")}}}}
         (folder / "hosts.yml").write_text(yaml.safe_dump(hosts), encoding="utf-8")
 
     def _write(self, name: str, **play: object) -> None:
@@ -75,19 +86,36 @@ def measure(folder: Path) -> Iterator[Ratio]:
         raise SystemExit(f"error: the role did not find everything done:\n{said[-2000:]}")
     for pipelining, how in (("1", "with pipelining"), ("0", "without pipelining")):
         yield _paired(plays, pipelining, how)
+    yield from _peers(plays)
     yield _bytes(plays)
     yield from _imports()
 
 
 def _paired(plays: Plays, pipelining: str, how: str) -> Ratio:
+    name = "a run with nothing to do, in plays of one module that does nothing"
+    took = _median_of_pairs(plays, ROLE, FLOOR, ROUNDS, ANSIBLE_PIPELINING=pipelining)
+    return Ratio(name, how, took.processor, took.wall)
+
+
+def _peers(plays: Plays) -> Iterator[Ratio]:
+    """How many times as long a peer takes on a host on which it has done everything."""
+    for name, what in PEERS.items():
+        plays.run(name)
+        said = plays.run(name)
+        if "changed=0" not in said:
+            raise SystemExit(f"error: {what} did not find everything done:\n{said[-2000:]}")
+        took = _median_of_pairs(plays, name, ROLE, PEER_ROUNDS, ANSIBLE_PIPELINING="1")
+        yield Ratio(f"{what} with nothing to do, in runs of the role with nothing to do", "with pipelining", took.processor, took.wall)
+
+
+def _median_of_pairs(plays: Plays, ours: str, other: str, rounds: int, **settings: str) -> Took:
     """The median of the ratios of pairs that ran one after the other, each the other way round than the one before."""
     ratios: list[Took] = []
-    for number in range(ROUNDS):
-        order = (FLOOR, ROLE) if number % 2 else (ROLE, FLOOR)
-        took = {name: timed(lambda name=name: plays.run(name, ANSIBLE_PIPELINING=pipelining)) for name in order}  # type: ignore[misc]
-        ratios.append(Took(took[ROLE].wall / took[FLOOR].wall, took[ROLE].processor / took[FLOOR].processor))
-    name = "a run with nothing to do, in plays of one module that does nothing"
-    return Ratio(name, how, statistics.median(one.processor for one in ratios), statistics.median(one.wall for one in ratios))
+    for number in range(rounds):
+        order = (other, ours) if number % 2 else (ours, other)
+        took = {name: timed(lambda name=name: plays.run(name, **settings)) for name in order}  # type: ignore[misc]
+        ratios.append(Took(took[ours].wall / took[other].wall, took[ours].processor / took[other].processor))
+    return Took(statistics.median(one.wall for one in ratios), statistics.median(one.processor for one in ratios))
 
 
 def _bytes(plays: Plays) -> Ratio:

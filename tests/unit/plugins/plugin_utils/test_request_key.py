@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible import constants
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.modules.unchanged_record import REQUEST
@@ -75,8 +77,24 @@ def test_every_option_counts(option: str) -> None:
 
 
 def test_the_options_are_those_of_the_module_and_of_the_role() -> None:
-    of_role = yaml.safe_load((ROLES / "vfio_host/vars/main.yml").read_text(encoding="utf-8"))["vfio_host_request"]
-    assert set(FULL) == set(OTHERS) == set(REQUEST) == set(of_role)
+    assert set(FULL) == set(OTHERS) == set(REQUEST) == set(of_role())
+
+
+def of_role(**variables: t.Any) -> dict[str, t.Any]:
+    """The request that the role makes of its defaults and these variables."""
+    text = yaml.safe_load((ROLES / "vfio_host/vars/main.yml").read_text(encoding="utf-8"))["vfio_host_request"]
+    defaults = yaml.safe_load((ROLES / "vfio_host/defaults/main.yml").read_text(encoding="utf-8"))
+    templar = Templar(DataLoader(), variables={**defaults, "vfio_host_claims": [], **variables})
+    request: dict[str, t.Any] = templar.template(trust_as_template(text))
+    return request
+
+
+def test_values_of_the_role_keep_their_types_and_expressions_in_them_are_evaluated() -> None:
+    claims = [{"devices": trust_as_template("{{ wanted }}"), "guards": {"in_use": "ignore"}}]
+    request = of_role(vfio_host_claims=claims, wanted=["10de:1db1"], vfio_host_live=False, vfio_drivers_timeout=7)
+    assert request["claims"] == [{"devices": ["10de:1db1"], "guards": {"in_use": "ignore"}}]
+    assert (request["live"], request["drivers"], request["drivers_timeout"], request["timeout"]) == (False, True, 7, 60)
+    assert request["drivers_sources"] == ["vfio-variants"]
 
 
 def test_every_option_of_the_role_that_decides_what_it_does_is_in_the_request() -> None:
