@@ -18,6 +18,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader im
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import with_companions
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guards import refuse
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guards import warnings as warnings_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim.virtual_functions import expanded
 from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.refusals import refuse as refuse_distribution
 from ansible_collections.vfio.variants.plugins.module_utils._core.host import file_transaction, made_folders
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache import Cache
@@ -93,14 +94,15 @@ def prepare(host: Host, request: PolicyRequest, check_mode: bool) -> tuple[Polic
     refuse_distribution(host, "policy", request.allow_unsupported)
     cache = Cache(host, not check_mode)
     loader = with_pending(next_boot.read(host), request.pending_arguments if check_mode else ())
-    inventory = Inventory.read(host)
-    claims = with_companions(request.claims, inventory) if request.whole_groups else request.claims
+    made = expanded(request.claims, Inventory.read(host))
+    inventory = made.inventory
+    claims = with_companions(made.claims, inventory) if request.whole_groups else made.claims
     kernels = _kernels(host, request, cache, check_mode)
     if request.claims:
         refuse_unreached(host, PolicyPaths(request.name), [kernel.release for kernel in kernels], loader.entries)
     modules = needed_modules(claims, inventory, kernels)
     unnamed = decide(claims, inventory, kernels, {module: module for module in modules}, request.strategy)
-    judge = Judge(host, inventory, request.claims, request.whole_groups, loader)
+    judge = Judge(host, inventory, made.claims, request.whole_groups, loader)
     judge.refuse_without_iommu(modules, kernels, live=False)
     # Before a module is loaded to learn its driver's name.
     refuse(_claimed(judge, named(unnamed, _driver_names(host, inventory, unnamed, load=False)), kernels))
@@ -109,7 +111,7 @@ def prepare(host: Host, request: PolicyRequest, check_mode: bool) -> tuple[Polic
     # To learn its driver's name a module may have been loaded.
     inventory = inventory.with_drivers_of(host)
     facts = read_facts(host, PolicyPaths(request.name), inventory, kernels, loader, with_ids)
-    plan = make_plan(request, decisions, facts)
+    plan = make_plan(request, decisions, facts, made.creations)
     running = _running(host, kernels, cache)
     boots = read_boots(host, plan.policy, inventory, kernels, running, loader, cache)
     plan = dataclasses.replace(plan, warnings=(*plan.warnings, *_judge_plan(judge, plan), *_switched_off(host, boots)))
