@@ -4,12 +4,16 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import typing as t
 
 import pytest
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory, VirtualLayout
-from ansible_collections.vfio.variants.tests.unit.module_calls import claim_info
+from ansible_collections.vfio.variants.tests.unit.module_calls import claim_info, device_claim
+from ansible_collections.vfio.variants.tests.unit.plugins.module_utils._core.apply.model_kernel import ModelKernel
 from ansible_collections.vfio.variants.tests.unit.policy_hosts import RULES, STOCK, kernel, lines, refused, run
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13, Tree
 
@@ -138,3 +142,130 @@ def test_what_the_kernel_does_not_show_is_said(tmp_path: Path) -> None:
     tree = host(tmp_path)
     tree.place(f"/sys/devices/pci0000:5e/{PF}/sriov_vf_device").unlink()
     assert "sysfs has no sriov_vf_device" in refused(tree, claim(2))
+
+
+# -- on the running kernel
+
+
+class SriovKernel(ModelKernel):
+    """Numbers of virtual functions change as sriov_numvfs_store() does it: none, then as many as are asked for."""
+
+    def write_attribute(self, path: str, value: str, timeout: float) -> None:
+        physical, attribute = path.split("/")[-2:]
+        here = f"/sys/devices/pci0000:5e/{physical}"
+        if attribute not in ("sriov_numvfs", "sriov_drivers_autoprobe"):
+            super().write_attribute(path, value, timeout)
+            return
+        self.log.append(f"{physical}/{attribute} <- {value.strip()}")
+        self.tree.file(f"{here}/{attribute}", value)
+        if attribute == "sriov_drivers_autoprobe":
+            return
+        there = self._functions(here)
+        if there and int(value):
+            raise HostError(f"The kernel refused '{value.strip()}' for {path}: Device or resource busy.")
+        for name, address in there.items():
+            self.tree.place(f"{here}/{name}").unlink()
+            self.tree.place(f"/sys/bus/pci/devices/{address}").unlink()
+            shutil.rmtree(self.tree.place(f"/sys/devices/pci0000:5e/{address}"))
+        offered = self.tree.place(f"{here}/sriov_drivers_autoprobe").read_text().strip() != "0"
+        for number in range(int(value)):
+            address = f"0000:5e:00.{2 + number}"
+            native = "mlx5_core" if offered else None
+            self.natives = {**self.natives, address: "mlx5_core"}
+            self.tree.pci(address, "15b3:101e", class_code=0x020000, driver=native, group=20 + number, physical_function=physical)
+
+    def _functions(self, here: str) -> dict[str, str]:
+        found = sorted(self.tree.place(here).glob("virtfn*"))
+        return {path.name: os.readlink(path).rpartition("/")[2] for path in found}
+
+    @property
+    def functions(self) -> list[str]:
+        return list(self._functions(f"/sys/devices/pci0000:5e/{PF}").values())
+
+
+def running(tree: Tree) -> SriovKernel:
+    loadable = {"vfio_pci": ["vfio-pci"], "mlx5_vfio_pci": ["mlx5_vfio_pci"], "mlx5_core": ["mlx5_core"]}
+    return SriovKernel(tree, {PF: "mlx5_core", OTHER: "mlx5_core"}, loadable)
+
+
+def bind(kernel: SriovKernel, count: object, check_mode: bool = False, **options: t.Any) -> dict[str, t.Any]:
+    return device_claim(kernel, check_mode, claims=[claim(count)], timeout=5, **options)
+
+
+def owners(kernel: SriovKernel) -> set[str | None]:
+    return {kernel.owner(address) for address in kernel.functions}
+
+
+def test_they_are_created_bound_and_counted(tmp_path: Path) -> None:
+    kernel = running(host(tmp_path))
+    predicted = bind(kernel, 3, check_mode=True)
+    assert kernel.functions == []
+    done = bind(kernel, 3)
+
+    assert (len(kernel.functions), owners(kernel)) == (3, {"mlx5_vfio_pci"})
+    assert kernel.owner(PF) == "mlx5_core"
+    assert [(device["address"], device["driver"], device["changed"]) for device in predicted["devices"]] == [
+        (device["address"], device["driver"], device["changed"]) for device in done["devices"]
+    ]
+    assert [device["vfio_node"] for device in done["devices"]] == ["/dev/vfio/20", "/dev/vfio/21", "/dev/vfio/22"]
+    assert kernel.log.index(f"{PF}/sriov_drivers_autoprobe <- 0") < kernel.log.index(f"{PF}/sriov_numvfs <- 3")
+    assert not bind(kernel, 3)["changed"]
+
+
+@pytest.mark.parametrize(("first", "then"), [(4, 2), (2, 4)])
+def test_fewer_or_more_are_made_later(tmp_path: Path, first: int, then: int) -> None:
+    kernel = running(host(tmp_path))
+    bind(kernel, first)
+    assert bind(kernel, then)["changed"]
+    assert (len(kernel.functions), owners(kernel)) == (then, {"mlx5_vfio_pci"})
+
+
+def test_absence_removes_those_that_were_made_for_the_claim(tmp_path: Path) -> None:
+    kernel = running(host(tmp_path))
+    bind(kernel, 2)
+    predicted = bind(kernel, 2, check_mode=True, state="absent")
+    done = bind(kernel, 2, state="absent")
+
+    assert predicted["changed"]
+    assert [device["steps"] for device in done["devices"]] == [["remove the virtual function"]] * 2
+    assert kernel.functions == []
+    assert kernel.text_or_none(f"/sys/bus/pci/devices/{PF}/sriov_drivers_autoprobe") == "1"
+    assert not bind(kernel, 2, state="absent")["changed"]
+
+
+def test_absence_leaves_functions_of_others_and_returns_them(tmp_path: Path) -> None:
+    kernel = running(host(tmp_path, made=2))
+    device_claim(kernel, claims=[{"devices": "15b3:101e"}], timeout=5)
+    assert owners(kernel) == {"mlx5_vfio_pci"}
+    kernel.natives = {**kernel.natives, **dict.fromkeys(kernel.functions, "mlx5_core")}
+    bind(kernel, 2, state="absent")
+
+    assert len(kernel.functions) == 2
+    assert owners(kernel) == {"mlx5_core"}
+
+
+def test_functions_that_somebody_uses_are_not_removed(tmp_path: Path) -> None:
+    tree = host(tmp_path)
+    kernel = running(tree)
+    bind(kernel, 2)
+    tree.file("/proc/4242/comm", "qemu-system-x86\n").link("/proc/4242/fd/7", "/dev/vfio/20")
+    for wanted in ({"count": 3}, {"count": 2, "state": "absent"}):
+        with pytest.raises(HostError, match=r"0000:5e:00\.2, which a change .* would remove, is in use"):
+            bind(kernel, wanted.pop("count"), **wanted)
+    assert len(kernel.functions) == 2
+
+
+def test_a_function_without_a_driver_cannot_have_any_yet(tmp_path: Path) -> None:
+    tree = host(tmp_path)
+    tree.place(f"/sys/devices/pci0000:5e/{PF}/driver").unlink()
+    with pytest.raises(HostError, match=r"claims\[0\]\.vfs: 0000:5e:00\.0 \(15b3:101d\) has no driver"):
+        bind(running(tree), 2, check_mode=True)
+
+
+def test_a_binding_that_fails_puts_the_number_back(tmp_path: Path) -> None:
+    kernel = running(host(tmp_path))
+    kernel.refusing.add("mlx5_vfio_pci")
+    with pytest.raises(HostError):
+        bind(kernel, 2)
+    assert kernel.functions == []
+    assert kernel.text_or_none(f"/sys/bus/pci/devices/{PF}/sriov_drivers_autoprobe") == "1"
