@@ -269,3 +269,24 @@ def test_a_binding_that_fails_puts_the_number_back(tmp_path: Path) -> None:
         bind(kernel, 2)
     assert kernel.functions == []
     assert kernel.text_or_none(f"/sys/bus/pci/devices/{PF}/sriov_drivers_autoprobe") == "1"
+
+
+# -- other programs that create them
+
+
+def test_another_program_that_creates_them_is_not_fought(tmp_path: Path) -> None:
+    tree = host(tmp_path).file("/etc/systemd/network/10-x.link", "[Match]\nDriver=mlx5_core\n[Link]\nSR-IOVVirtualFunctions=4\n")
+    said = refused(tree, claim(2))
+    assert (
+        "systemd-udevd creates virtual functions of 0000:5e:00.0 as well (SR-IOVVirtualFunctions=4 in /etc/systemd/network/10-x.link:4)"
+        in said
+    )
+
+
+def test_another_program_that_may_create_them_is_a_warning(tmp_path: Path) -> None:
+    tree = host(tmp_path).file("/etc/netplan/1.yaml", "network:\n  ethernets:\n    card:\n      virtual-function-count: 3\n")
+    warnings = run(tree, claim(2))["warnings"]
+    assert (
+        "netplan may create virtual functions as well (virtual-function-count: 3 in /etc/netplan/1.yaml:4): let only one do so." in warnings
+    )
+    assert any("makes netplan create virtual functions" in warning for warning in warnings)
