@@ -48,4 +48,5 @@ def test_the_word_is_the_one_that_the_files_ask_for() -> None:
 
 def test_the_images_are_rebuilt_by_the_generators_that_the_policy_is_written_for() -> None:
     rows = [line for line in PAGE.splitlines() if line.startswith(("| initramfs-tools", "| dracut", "| mkinitcpio"))]
-    assert [row.rpartition("| `")[2].split()[0] for row in rows] == [*INITRAMFS_TOOLS.program.companions, DRACUT.command, MKINITCPIO.command]
+    commands = [*INITRAMFS_TOOLS.program.companions, DRACUT.command, MKINITCPIO.command]
+    assert [row.rpartition("| `")[2].split()[0] for row in rows] == commands

@@ -71,7 +71,7 @@ def test_settings_of_the_old_form_are_kept(tmp_path: Path) -> None:
     assert {"etc/os-release", MODPROBE.lstrip("/")} <= held(tree).names
 
 
-def test_other_drop_ins_come_first_and_a_module_that_a_kernel_lacks_is_no_error(tmp_path: Path) -> None:
+def test_other_drop_ins_come_first_and_a_module_that_a_kernel_lacks_does_not_matter(tmp_path: Path) -> None:
     tree = arch_host(tmp_path).file("/etc/mkinitcpio.conf.d/vm.conf", "MODULES=(nouveau)\n")
     policy = run(tree, CLAIM)["policy"]
     text = tree.place(MKINITCPIO).read_text()

@@ -117,7 +117,7 @@ def test_the_physical_function_keeps_its_driver(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("count", [0, -1, 65536, True, "x"])
-def test_what_is_no_number_of_functions_is_refused(tmp_path: Path, count: object) -> None:
+def test_what_cannot_be_a_number_of_functions_is_refused(tmp_path: Path, count: object) -> None:
     assert refused(host(tmp_path), claim(count)).startswith("claims[0].vfs: ")
 
 
