@@ -83,6 +83,13 @@ options:
                 the next boot. By default this is a warning, and is refused if the host cannot run without that other card.
             type: str
             choices: [ignore]
+      vfs:
+        description:
+          - How many virtual functions (SR-IOV) each of the devices is to have. The claim is for these then, and the devices themselves
+            keep their native driver.
+          - They are created at each boot by a udev rule before any driver is offered to them, so that they need not exist when the
+            policy is written. Goes with the strategy V(override) alone.
+        type: int
   devices:
     description:
       - The devices, as an ID (V(10de:1db1), V(10de:*), with subsystem V(10de:1db1:10de:1212)), an address (V(0000:3b:00.0), or

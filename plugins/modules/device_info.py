@@ -19,13 +19,12 @@ description:
     decide it, and which kernel boots next. If something that may matter cannot be determined, the result is V(unknown).
   - Reports contradictions and lines without effect in the host's C(modprobe.d), udev rules, C(modules-load.d), C(driverctl.d), and
     kernel command line, including those that this collection did not write.
-  - Everything is read from files in C(/sys), C(/lib/modules), C(/boot), C(/etc) and similar; no device is accessed and no module is
-    loaded.
+  - Everything is read from files in C(/sys), C(/lib/modules), C(/boot), C(/etc) and similar; no module is loaded, and of
+    devices at most the configuration space of bridges is read.
   - The contents of initramfs images and modules, and results, are cached in C(/var/cache/vfio-variants) while the files they
     depend on are unchanged. Deleting the cache costs only time; in check mode it is not written. For another O(root) the cache is
     on the machine that runs the module, never in the image.
-  - With O(detail=full) also returns the directives of C(modprobe.d) and the kernel's command line that concern modules for the returned
-    devices, with file and line.
+  - O(detail=full) also returns the lines of C(modprobe.d) and the kernel's arguments that concern modules for the returned devices.
 extends_documentation_fragment:
   - vfio.variants._attributes
   - vfio.variants._attributes.reads
@@ -244,11 +243,7 @@ devices:
       type: int
       sample: 15
     group_because:
-      description:
-        - Who else is in the IOMMU group, and what does not keep them apart, such as a bridge without access control services (ACS); null
-          if nobody else is in it but bridges.
-        - The kernel parameter C(pcie_acs_override) of some patched kernels only claims that they are kept apart. Each of them can then read
-          and write the memory of the others' guests.
+      description: Who else is in the IOMMU group, and which bridge has no ACS. C(pcie_acs_override) would only claim that they are apart.
       type: str
     group_devices:
       description: The addresses of all functions in the group, including this one.
@@ -397,25 +392,11 @@ devices:
         - "/etc/modprobe.d/gpu.conf:1 blacklists vfio_pci, but the policy assigns 0000:3b:00.0 to it: udev and systemd-modules-load will not
           load it. Remove that line."
 iommu:
-  description: The IOMMU of the running kernel. Not with O(hardware).
+  description:
+    - Whether the running kernel has one, the firmware describes one, interrupts are remapped, and VFIO does without that
+      (C(allow_unsafe_interrupts)) or without an IOMMU (C(enable_unsafe_noiommu_mode)), so that a guest can reach the host. Null if unknown.
   returned: with O(detail=full)
   type: dict
-  contains:
-    enabled:
-      description: Whether there is one.
-      type: bool
-    described:
-      description: Whether the firmware describes one; null if that does not show.
-      type: bool
-    interrupt_remapping:
-      description: Whether a device cannot raise interrupts of others, without which VFIO takes none; null if that does not show.
-      type: bool
-    unsafe_interrupts:
-      description: Whether VFIO takes devices without that (C(allow_unsafe_interrupts)), so that a guest can disturb the host.
-      type: bool
-    no_iommu_mode:
-      description: Whether VFIO takes devices without an IOMMU (C(enable_unsafe_noiommu_mode)), which then reach all memory of the host.
-      type: bool
 kernels:
   description: The installed kernels, oldest first.
   returned: with O(detail=full)

@@ -87,6 +87,7 @@ options:
     default: 600
 notes:
   - Requires root.
+  - A unified kernel image is rebuilt where a preset of mkinitcpio makes it; of other programs it is an error that names them.
   - A module that a kernel does not have at all is reported in RV(kernels) and in a warning; its image is not rebuilt because of it.
   - Images whose files are in a nested squashfs or EROFS (dracut's C(squash) modules) cannot be read and are an error.
   - An image compressed with zstd, LZ4 or LZO is unpacked with the command of that name.

@@ -71,6 +71,9 @@ options:
                 description: See M(vfio.variants.device_claim).
                 type: str
                 choices: [ignore]
+          vfs:
+            description: How many virtual functions each of the devices is to have, which are claimed then.
+            type: int
       state:
         description: Whether the claims are applied, or everything is undone.
         type: str

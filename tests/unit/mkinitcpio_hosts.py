@@ -8,6 +8,7 @@ and packs FILES, and the files of MODULES that the kernel has; one without `?` t
 
 from __future__ import annotations
 
+import sys
 import typing as t
 
 from ansible_collections.vfio.variants.tests.unit.boot_menus import bzimage
@@ -38,11 +39,12 @@ GRUB = f"""menuentry 'Arch Linux' {{
 }}
 """
 PROGRAM = r"""#!/bin/bash
-root=ROOT target= release= config= builderrors=0
+root=ROOT target= unify= release= config= builderrors=0
 while (( $# )); do
     case "$1" in
         -k) release="$2"; shift ;;
         -g) target="$2"; shift ;;
+        -U) target="$2" unify=1; shift ;;
         -c) config="$root$2"; shift ;;
         -S) echo "skipped $2"; shift ;;
         *) echo "unknown option $1" >&2; exit 9 ;;
@@ -81,9 +83,26 @@ for name in "${FILES[@]}"; do
 done
 printf 'MODULES="%s"\n' "${added[*]}" > "$stage/config"
 touch "$stage/init_functions"
-(cd "$stage" && find . -mindepth 1 | cpio --quiet -o -H newc) > "$target"
+(cd "$stage" && find . -mindepth 1 | cpio --quiet -o -H newc) > "$stage.cpio"
+if [[ -n "$unify" ]]; then
+    "$root/unify.py" "$stage.cpio" "$target" "$release"
+else
+    cp "$stage.cpio" "$target"
+fi
+rm "$stage.cpio"
 rm -r "$stage" "$stage.conf"
 exit "$builderrors"
+"""
+
+
+UNIFY = """#!{python}
+import pathlib, sys
+sys.path[:0] = {path!r}
+from ansible_collections.vfio.variants.tests.unit.boot_menus import unified_image
+initrd, target, release = sys.argv[1:]
+sections = [(".osrel", b"ID=arch\\nPRETTY_NAME=Arch\\n"), (".cmdline", b"root=/dev/sda1 ro"), (".uname", release.encode())]
+sections.append((".linux", b"MZ"))
+pathlib.Path(target).write_bytes(unified_image([*sections, (".initrd", pathlib.Path(initrd).read_bytes())]))
 """
 
 
@@ -97,6 +116,7 @@ def arch_host(root: Path, settings: str = "MODULES=()\n", preset: str = PRESET_T
     tree.file(IMAGE, archive({"config": 'MODULES=""\n', "init_functions": "", "init": "#!/usr/bin/ash\n"})).file(
         "/boot/grub/grub.cfg", GRUB
     ).file(PRESET, preset).file("/etc/mkinitcpio.conf", settings)
+    tree.file("/unify.py", UNIFY.format(python=sys.executable, path=sys.path), 0o755)
     tree.file("/usr/bin/mkinitcpio", PROGRAM.replace("ROOT", str(tree.root), 1), 0o755)
     return tree
 

@@ -49,6 +49,8 @@ def test_the_modules_have_such_options() -> None:
         "cpus",
         "request.timeout",
         "request.drivers_timeout",
+        "claims[].vfs",
+        "request.claims[].vfs",
     }
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.generator import DRACUT, INITRAMFS_TOOLS
+from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.generator import DRACUT, INITRAMFS_TOOLS, MKINITCPIO
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.off_word import ARGUMENT, WORD
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import DEVICES
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.policy import DEFAULT_NAME, HEADER, PolicyPaths, header
@@ -47,5 +47,6 @@ def test_the_word_is_the_one_that_the_files_ask_for() -> None:
 
 
 def test_the_images_are_rebuilt_by_the_generators_that_the_policy_is_written_for() -> None:
-    rows = [line for line in PAGE.splitlines() if line.startswith(("| initramfs-tools", "| dracut"))]
-    assert [row.rpartition("| `")[2].split()[0] for row in rows] == [*INITRAMFS_TOOLS.companions, DRACUT.command]
+    rows = [line for line in PAGE.splitlines() if line.startswith(("| initramfs-tools", "| dracut", "| mkinitcpio"))]
+    commands = [*INITRAMFS_TOOLS.program.companions, DRACUT.command, MKINITCPIO.command]
+    assert [row.rpartition("| `")[2].split()[0] for row in rows] == commands

@@ -8,7 +8,7 @@ import contextlib
 import dataclasses
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.apply import binding
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply import binding, virtual_functions
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.bind_journal import OPERATION, Unfinished
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.judgement import Judge
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.bind_plan import Binding, is_viable, plan_bind, plan_release
@@ -20,6 +20,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims i
     with_companions,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guards import refuse
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim.virtual_functions import expanded
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.recovery import recover
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.recovery import Recovered
@@ -32,6 +33,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device imp
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import select
 
 if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.apply.virtual_functions import NumberChange
     from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import Claim, ClaimState
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.recovery import Outcome, Recovery
@@ -40,6 +42,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
 
 
+REMOVED = "remove the virtual function"
 BindGroupMode = t.Literal["claim", "check", "ignore"]
 """For the other functions of a claimed one's IOMMU group: bind them, refuse if one has a native driver, leave them alone."""
 
@@ -121,19 +124,73 @@ def ensure(host: Host, request: BindRequest, check_mode: bool) -> BindResult:
         recovery = recover(host, check_mode)
         host = recovery.host
         kernel = Kernel.read(host, running_release(host)).checked(host).with_pending(request.pending_modules)
-        inventory = Inventory.read(host)
-        earlier = Unfinished.read(host, inventory)
-        judge = Judge(host, inventory, request.claims, request.group == "claim")
+        real = Inventory.read(host)
+        earlier = Unfinished.read(host, real)
+        claims, inventory, numbers = _with_functions(host, request, real)
+        judge = Judge(host, inventory, claims, request.group == "claim")
         # Before a module is loaded to learn its driver's name.
-        planned = _bindings(host, request, inventory, kernel, earlier.ours, load=False)
+        planned = _bindings(host, request, claims, inventory, kernel, earlier.ours, load=False)
         _refuse(judge, request, planned, kernel)
         earlier.refuse_waiting({item.device.address for item in planned if item.changed})
-        bindings = _bindings(host, request, inventory, kernel, earlier.ours, load=not check_mode)
+        if not check_mode and numbers:
+            return _bind_functions(host, request, (planned, real, numbers), kernel, recovery, earlier)
+        bindings = _bindings(host, request, claims, inventory, kernel, earlier.ours, load=not check_mode)
         recovery = dataclasses.replace(recovery, done=(*recovery.done, *_settle(host, earlier, bindings, check_mode)))
         if check_mode:
-            return _result(bindings, _predicted(inventory, bindings), kernel, recovery)
+            return _with_removed(_result(bindings, _predicted(inventory, bindings), kernel, recovery), real, numbers)
         binding.apply(host, bindings, inventory, request.timeout, earlier)
         return _result(bindings, Inventory.read(host), kernel, recovery)
+
+
+def _with_functions(host: Host, request: BindRequest, real: Inventory) -> tuple[tuple[Claim, ...], Inventory, tuple[NumberChange, ...]]:
+    """The claims of virtual functions in place of their physical ones, the inventory with these, and which numbers have to change."""
+    if all(claim.vfs is None for claim in request.claims):
+        return request.claims, real, ()
+    uses = Judge(host, real, request.claims).uses
+    if request.state == "absent":
+        claims, numbers = virtual_functions.removals_of(request.claims, real)
+        virtual_functions.refuse_removal(numbers, request.claims, real, uses)
+        gone = {address for number in numbers for address in number.physical.virtual_functions}
+        left = Inventory(tuple(device for device in real.devices if device.address not in gone), real.drivers)
+        return claims, left, numbers
+    made = expanded(request.claims, real)
+    return made.claims, made.inventory, virtual_functions.changes_of(made.creations, real, uses)
+
+
+def _bind_functions(
+    host: Host,
+    request: BindRequest,
+    plan: tuple[tuple[Binding, ...], Inventory, tuple[NumberChange, ...]],
+    kernel: Kernel,
+    recovery: Recovery,
+    earlier: Unfinished,
+) -> BindResult:
+    """Change the numbers first; a binding that fails puts them back."""
+    planned, real, numbers = plan
+    virtual_functions.make(host, numbers, request.timeout)
+    try:
+        claims, inventory, _numbers = _with_functions(host, request, Inventory.read(host))
+        bindings = _bindings(host, request, claims, inventory, kernel, earlier.ours, load=True)
+        recovery = dataclasses.replace(recovery, done=(*recovery.done, *_settle(host, earlier, bindings, False)))
+        binding.apply(host, bindings, inventory, request.timeout, earlier)
+    except BaseException:
+        virtual_functions.undo(host, numbers)
+        raise
+    return _with_removed(_result(planned, Inventory.read(host), kernel, recovery), real, numbers)
+
+
+def _with_removed(result: BindResult, real: Inventory, numbers: t.Iterable[NumberChange]) -> BindResult:
+    """The virtual functions that are gone, or will be, are part of the answer."""
+    known = {device.after.address for device in result.devices}
+    addresses = [address for number in numbers for address in number.physical.virtual_functions if address not in known]
+    removed = [
+        BoundDevice(
+            device, dataclasses.replace(device, driver=None, driver_override=None, iommu_group=None), True, (REMOVED,), False, False
+        )
+        for device in map(real.get, addresses)
+        if device is not None
+    ]
+    return dataclasses.replace(result, devices=tuple(sorted((*result.devices, *removed), key=lambda device: device.after.address)))
 
 
 def _settle(host: Host, earlier: Unfinished, bindings: t.Sequence[Binding], check_mode: bool) -> tuple[Recovered, ...]:
@@ -152,9 +209,15 @@ def _settle(host: Host, earlier: Unfinished, bindings: t.Sequence[Binding], chec
 
 
 def _bindings(
-    host: Host, request: BindRequest, inventory: Inventory, kernel: Kernel, ours: t.Container[str], load: bool
+    host: Host,
+    request: BindRequest,
+    given: tuple[Claim, ...],
+    inventory: Inventory,
+    kernel: Kernel,
+    ours: t.Container[str],
+    load: bool,
 ) -> tuple[Binding, ...]:
-    claims = with_companions(request.claims, inventory) if request.group == "claim" else request.claims
+    claims = with_companions(given, inventory) if request.group == "claim" else given
     if request.state == "absent":
         named = {normalize_module_name(claim.driver) for claim in claims if claim.driver not in KEYWORDS}
         return plan_release(_selected(claims, inventory), named, inventory, kernel, ours)

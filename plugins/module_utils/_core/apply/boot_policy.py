@@ -13,11 +13,13 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.apply.judgemen
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.policy_facts import read_boots, read_facts
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.policy_reach import refuse_unreached
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.recovery import recover
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.function_makers import makers_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.kernel_cache import read_kernel
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import next_boot
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import with_companions
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guards import refuse
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guards import warnings as warnings_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim.virtual_functions import expanded
 from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.refusals import refuse as refuse_distribution
 from ansible_collections.vfio.variants.plugins.module_utils._core.host import file_transaction, made_folders
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache import Cache
@@ -58,6 +60,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.policy.policy 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot
     from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guards import Finding
+    from ansible_collections.vfio.variants.plugins.module_utils._core.claim.virtual_functions import Creation
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.policy.facts import PolicyFacts
     from ansible_collections.vfio.variants.plugins.module_utils._core.policy.request import PolicyRequest
@@ -93,14 +96,16 @@ def prepare(host: Host, request: PolicyRequest, check_mode: bool) -> tuple[Polic
     refuse_distribution(host, "policy", request.allow_unsupported)
     cache = Cache(host, not check_mode)
     loader = with_pending(next_boot.read(host), request.pending_arguments if check_mode else ())
-    inventory = Inventory.read(host)
-    claims = with_companions(request.claims, inventory) if request.whole_groups else request.claims
+    made = expanded(request.claims, Inventory.read(host))
+    inventory = made.inventory
+    makers = _other_makers(host, made.creations)
+    claims = with_companions(made.claims, inventory) if request.whole_groups else made.claims
     kernels = _kernels(host, request, cache, check_mode)
     if request.claims:
         refuse_unreached(host, PolicyPaths(request.name), [kernel.release for kernel in kernels], loader.entries)
     modules = needed_modules(claims, inventory, kernels)
     unnamed = decide(claims, inventory, kernels, {module: module for module in modules}, request.strategy)
-    judge = Judge(host, inventory, request.claims, request.whole_groups, loader)
+    judge = Judge(host, inventory, made.claims, request.whole_groups, loader)
     judge.refuse_without_iommu(modules, kernels, live=False)
     # Before a module is loaded to learn its driver's name.
     refuse(_claimed(judge, named(unnamed, _driver_names(host, inventory, unnamed, load=False)), kernels))
@@ -109,12 +114,29 @@ def prepare(host: Host, request: PolicyRequest, check_mode: bool) -> tuple[Polic
     # To learn its driver's name a module may have been loaded.
     inventory = inventory.with_drivers_of(host)
     facts = read_facts(host, PolicyPaths(request.name), inventory, kernels, loader, with_ids)
-    plan = make_plan(request, decisions, facts)
+    plan = make_plan(request, decisions, facts, made.creations)
     running = _running(host, kernels, cache)
     boots = read_boots(host, plan.policy, inventory, kernels, running, loader, cache)
-    plan = dataclasses.replace(plan, warnings=(*plan.warnings, *_judge_plan(judge, plan), *_switched_off(host, boots)))
+    plan = dataclasses.replace(plan, warnings=(*plan.warnings, *makers, *_judge_plan(judge, plan), *_switched_off(host, boots)))
     # Whoever switches policies off for a while still wants one that holds afterwards.
     return plan, facts, tuple(map(switched_on, boots))
+
+
+def _other_makers(host: Host, creations: t.Iterable[Creation]) -> tuple[str, ...]:
+    """Warnings about programs that may create virtual functions as well.  Raises HostError for one that certainly does."""
+    warnings: dict[str, None] = {}
+    for creation in creations:
+        for maker in makers_of(host, creation.physical):
+            if maker.concerns:
+                raise HostError(
+                    f"{creation.claim.option('vfs')}: {maker.program} creates virtual functions of {creation.physical.address} as well "
+                    f"({maker.setting} in {maker.source}).",
+                    "Remove it there; or leave out vfs, and claim the virtual functions by their ID.",
+                )
+            warnings[f"{maker.program} may create virtual functions as well ({maker.setting} in {maker.source}): let only one do so."] = (
+                None
+            )
+    return tuple(warnings)
 
 
 def _switched_off(host: Host, boots: t.Sequence[Boot]) -> t.Iterator[str]:

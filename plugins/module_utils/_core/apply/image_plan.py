@@ -59,7 +59,7 @@ class ImageInspector:
         found = () if absent_by_design else reasons(facts, self.policy)
         if self.force:
             found = (*found, FORCED)
-        if found:
+        if found and not (self.generator is not None and self.generator.builds_program(host, release, path)):
             refuse_program(host, path, found[0])
         if found and self.generator is None:
             raise _unbuilt(host, path, found[0])

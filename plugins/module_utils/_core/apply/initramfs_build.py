@@ -75,7 +75,7 @@ def _build(
 def _generate(host: Host, generator: Generator, plan: KernelPlan, target: str, directory: str, timeout: float) -> list[str]:
     # What a killed generator leaves behind is removed with the directory.
     environment = {"TMPDIR": directory, "NO_POST_UPDATE_HOOKS": "1"}
-    done = host.run(generator.argv(host, plan.release, host.path(target)), timeout, ok=ANY_CODE, env=environment)
+    done = host.run(generator.argv(host, plan.release, plan.image, host.path(target)), timeout, ok=ANY_CODE, env=environment)
     log = _last_lines(done)
     if done.rc in TIMED_OUT:
         raise _failed(generator, plan, f"did not finish within {timeout:g} s", "Increase the option timeout.", log)

@@ -24,6 +24,7 @@ CLAIM_FIELDS: dict[str, dict[str, t.Any]] = {
     "strategy": {"type": "str", "choices": [*claims.STRATEGIES]},
     "allow_missing": {"type": "bool"},
     "guards": {"type": "dict", "options": GUARD_FIELDS},
+    "vfs": {"type": "int"},
 }
 CLAIM_ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "claims": {"type": "list", "elements": "dict", "options": CLAIM_FIELDS},

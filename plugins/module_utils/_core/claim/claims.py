@@ -32,7 +32,9 @@ ClaimState = t.Literal["present", "absent"]
 """Whether claims are to be met, or their effects removed."""
 GroupMode = t.Literal["claim", "ignore"]
 """What happens to the other functions of a claimed one's IOMMU group: see `with_companions()`."""
-FIELDS = ("devices", "driver", "expect", "strategy", "allow_missing", "guards")
+FIELDS = ("devices", "driver", "expect", "strategy", "allow_missing", "guards", "vfs")
+MOST_FUNCTIONS = 0xFFFF
+"""NumVFs has 16 bits."""
 BASE_CLASS_BRIDGE = 0x06
 CLASS_BRIDGE_OTHER = 0x0680
 SHORTHAND = -1
@@ -53,6 +55,8 @@ class Claim:
     index: int = 0
     guards: t.Mapping[str, str] = dataclasses.field(default_factory=dict, hash=False)
     """What to do where a guard has a reason to refuse, by the guard's name."""
+    vfs: int | None = None
+    """How many virtual functions the devices are to have: these are what is claimed then."""
 
     def option(self, name: str) -> str:
         """What messages call one of the claim's options: `claims[1].driver`, or `driver` if there is no list."""
@@ -92,6 +96,7 @@ def parse_one(given: t.Mapping[str, t.Any], index: int) -> Claim:
     if strategy not in (None, *STRATEGIES):
         raise HostError(f"{claim.option('strategy')}: there is no strategy {shown(strategy)}.", f"Allowed are {', '.join(STRATEGIES)}.")
     expect = given.get("expect")
+    vfs = _parse_vfs(given.get("vfs"), claim, strategy)
     return Claim(
         selectors.parse(given["devices"], claim.option("devices")),
         driver,
@@ -100,7 +105,23 @@ def parse_one(given: t.Mapping[str, t.Any], index: int) -> Claim:
         bool(given.get("allow_missing")),
         index,
         parse_guards(given.get("guards"), claim.option("guards")),
+        vfs,
     )
+
+
+def _parse_vfs(given: object, claim: Claim, strategy: Strategy | None) -> int | None:
+    if given is None:
+        return None
+    if not isinstance(given, int) or isinstance(given, bool) or not 1 <= given <= MOST_FUNCTIONS:
+        raise HostError(
+            f"{claim.option('vfs')}: {shown(given)} is not a number of virtual functions.", f"Allowed are 1 to {MOST_FUNCTIONS}."
+        )
+    if strategy not in (None, "override"):
+        raise HostError(
+            f"{claim.option('strategy')}: {strategy} does not go with vfs, as virtual functions are bound by an override alone.",
+            "Leave strategy out, or set it to override.",
+        )
+    return given
 
 
 def assign(claims: t.Sequence[Claim], inventory: Inventory, kernel: Kernel, driver_names: t.Mapping[str, str]) -> tuple[Assignment, ...]:

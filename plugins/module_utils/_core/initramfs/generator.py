@@ -11,7 +11,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.distribution i
 from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.families import package_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.shell_assignments import Assignments
-from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.presets import IMAGE, Preset, image_of, preset_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.presets import IMAGE, Preset, image_of, preset_of, presets
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.programs import ImageProgram
@@ -53,14 +53,20 @@ class Generator:
     def command(self) -> str:
         return self.program.command
 
-    def argv(self, host: Host, release: str, target: str) -> list[str]:
+    def argv(self, host: Host, release: str, image: str, target: str) -> list[str]:
+        """The command that builds into ``target`` what is to take the place of ``image``."""
         if self.command == "dracut":
             return ["dracut", "--force", "--kver", release, target]
         if self.command == "mkinitcpio":
             preset = preset_of(host, release) or Preset("")
             config = () if preset.config is None else ("-c", preset.config)
-            return ["mkinitcpio", "-k", release, *config, "-g", target, *preset.options]
+            return ["mkinitcpio", "-k", release, *config, "-U" if image == preset.unified else "-g", target, *preset.options]
         return [self.command, "-o", target, release]
+
+    def builds_program(self, host: Host, release: str, image: str) -> bool:
+        """Whether it builds this unified kernel image, and not only an initramfs."""
+        preset = preset_of(host, release) if self.command == "mkinitcpio" else None
+        return preset is not None and image == preset.unified
 
     def is_installed(self, host: Host) -> bool:
         return self.program.is_installed(host)
@@ -118,6 +124,8 @@ def choose(host: Host, wanted: str = AUTO) -> Generator | None:
         return next(iter(present), None)
     named = next((name for place in SETTINGS for name in (Assignments.parse(host.text_or_none(place) or "").get(CHOSEN),) if name), None)
     called = [one for one in present if one.name == named] or [one for one in present if one.is_called(host)]
+    if not called and MKINITCPIO in present and presets(host):
+        called = [MKINITCPIO]
     if len(called) == 1:
         return called[0]
     names = " and ".join(generator.name for generator in present)

@@ -19,7 +19,7 @@ if t.TYPE_CHECKING:
 
 CONFIG = "/sys/bus/pci/devices/{}/config"
 FIRST, LARGEST, ID_OF_ACS = 0x100, 4096, 0x0D
-CAPABILITY, CONTROL = 4, 6
+CAPABILITY = 4
 NEEDED = 0x1D
 """Source validation, request and completion redirection, upstream forwarding; of these the ones that the function has."""
 MOST_CAPABILITIES = 64
@@ -36,8 +36,7 @@ def keeps_apart(config: bytes) -> bool | None:
         (header,) = struct.unpack_from("<I", config, place)
         if header & 0xFFFF == ID_OF_ACS:
             capable, control = struct.unpack_from("<HH", config, place + CAPABILITY)
-            wanted = NEEDED & capable
-            return control & wanted == wanted
+            return bool(control & NEEDED & capable == NEEDED & capable)
         place = header >> 20
     return False
 

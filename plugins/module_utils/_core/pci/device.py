@@ -30,6 +30,14 @@ UEVENT = re.compile(
 NVME_DISK = re.compile(r"nvme\d+n\d+")
 
 
+class VirtualLayout(t.NamedTuple):
+    """Where a physical function's virtual ones are: routing IDs from its own, and the device ID that they have."""
+
+    offset: int
+    stride: int
+    device: int
+
+
 @dataclasses.dataclass(frozen=True)
 class Device:
     """A PCI function.  Numbers are as in configuration space; ``class_code`` has 24 bits (base class, subclass, interface)."""
@@ -52,6 +60,8 @@ class Device:
     max_virtual_functions: int = 0
     drivers_autoprobe: bool = True
     """For a physical function: whether its virtual functions are offered to drivers."""
+    virtual_layout: VirtualLayout | None = None
+    """For a physical function; None where sysfs does not show it (before Linux 4.14)."""
     nodes: tuple[str, ...] = ()
     """The interfaces and device nodes of the function: ``net/enp1s0``, ``block/nvme0n1``, ``drm/card0``, ``vfio/15``."""
     handed_out: bool = False
@@ -187,10 +197,21 @@ def _device(directory: DirectoryHandle, address: str, path: str | None, override
         virtual_functions=tuple(function for function in map(directory.link_name, virtual) if function),
         max_virtual_functions=_number(directory.attribute("sriov_totalvfs")) if "sriov_totalvfs" in entries else 0,
         drivers_autoprobe="sriov_drivers_autoprobe" not in entries or directory.attribute("sriov_drivers_autoprobe") != "0",
+        virtual_layout=_layout(directory) if "sriov_vf_device" in entries else None,
         nodes=_nodes(directory, entries, group),
         handed_out=_is_handed_out(directory, entries),
         path=path,
     )
+
+
+def _layout(directory: DirectoryHandle) -> VirtualLayout | None:
+    """sriov_vf_device has no 0x before its digits (drivers/pci/iov.c)."""
+    try:
+        device = int(directory.attribute("sriov_vf_device") or "", 16)
+    except ValueError:
+        return None
+    offset, stride = (_number(directory.attribute(name)) for name in ("sriov_offset", "sriov_stride"))
+    return VirtualLayout(offset, stride, device) if offset > 0 and stride > 0 else None
 
 
 class _Identity(t.NamedTuple):

@@ -21,9 +21,10 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.policy.ids imp
     make_softdeps,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.policy import Policy, PolicyPaths
-from ansible_collections.vfio.variants.plugins.module_utils._core.policy.rules import native_lines, rule_lines
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.rules import creating_lines, native_lines, rule_lines
 
 if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.claim.virtual_functions import Creation
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
     from ansible_collections.vfio.variants.plugins.module_utils._core.policy.facts import PolicyFacts
     from ansible_collections.vfio.variants.plugins.module_utils._core.policy.request import PolicyRequest
@@ -40,8 +41,13 @@ class PolicyPlan:
     """The native modules that it blacklists."""
 
 
-def make_plan(request: PolicyRequest, decisions: t.Sequence[Decision], facts: PolicyFacts) -> PolicyPlan:
-    """The policy for these decisions.  Raises HostError where it would take what nobody claimed, or undo what others ask for."""
+def make_plan(
+    request: PolicyRequest, decisions: t.Sequence[Decision], facts: PolicyFacts, creations: t.Sequence[Creation] = ()
+) -> PolicyPlan:
+    """The policy for these decisions, and for the virtual functions that are to be created.
+
+    Raises HostError where it would take what nobody claimed, or undo what others ask for.
+    """
     paths = PolicyPaths(request.name)
     natives = _natives(request, decisions, facts)
     before, blacklisted = _by_strategy(decisions, natives)
@@ -51,7 +57,7 @@ def make_plan(request: PolicyRequest, decisions: t.Sequence[Decision], facts: Po
     softdeps = make_softdeps(before, facts.configs, paths.softdeps)
     ids = ids_by_module(decisions)
     unswitchable = dict(_unswitchable(ids, facts))
-    rules = rule_lines(decisions, _sharing(decisions, facts, blacklisted), _similar(decisions, facts))
+    rules = (*creating_lines(creations), *rule_lines(decisions, _sharing(decisions, facts, blacklisted), _similar(decisions, facts)))
     undoing = native_lines(decisions, _blacklisted_natives(decisions, natives, blacklisted, facts))
     modules = frozenset(choice.module for decision in decisions for choice in decision.choices)
     packed = _packed(paths, softdeps.lines, ids, blacklisted, rules)
@@ -153,7 +159,9 @@ def _sharing(decisions: t.Sequence[Decision], facts: PolicyFacts, blacklisted: t
     for modalias, count in collections.Counter(device.modalias for device in facts.inventory.devices).items():
         for module in {match.module for kernel in facts.kernels for match in kernel.natives(modalias)}:
             cards[module] = cards.get(module, 0) + count
-    overriding = (decision for decision in decisions if decision.strategy != "ids")
+    # A virtual function that no driver is offered waits for its own event.
+    kept = {address for device in facts.inventory.devices if not device.drivers_autoprobe for address in device.virtual_functions}
+    overriding = (decision for decision in decisions if decision.strategy != "ids" and decision.device.address not in kept)
     return frozenset(
         decision.device.address
         for decision in overriding

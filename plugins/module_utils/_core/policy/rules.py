@@ -17,6 +17,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector i
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import DEFAULT_STRATEGY, Choice, Decision
 
 if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.claim.virtual_functions import Creation
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
 
 Keys = tuple[str, ...]
@@ -31,6 +32,21 @@ def rule_lines(decisions: t.Sequence[Decision], sharing: t.Container[str] = (), 
     """
     first = (line for decision in decisions if decision.device.address in sharing for line in _lines_at_any_event(decision, similar))
     return (*first, *_lines_at_own_event(decisions, similar))
+
+
+def creating_lines(creations: t.Iterable[Creation]) -> tuple[str, ...]:
+    """One line for each physical function: its virtual ones are offered to no driver but by their override, and are created.
+
+    Only a bound function can have some: hence also the event "bind", after which the driver is there.  At an "add" before that the last
+    assignment fails, and udev goes on.
+    """
+    lines = []
+    for creation in creations:
+        device = creation.physical
+        keys = [f'KERNEL=="{device.address}"', f'ATTR{{vendor}}=="0x{device.vendor:04x}"', f'ATTR{{device}}=="0x{device.device:04x}"']
+        does = ('ATTR{sriov_drivers_autoprobe}="0"', f'ATTR{{sriov_numvfs}}="{creation.count}"')
+        lines.append(", ".join(('ACTION=="add|bind"', 'SUBSYSTEM=="pci"', *keys, *does)))
+    return tuple(lines)
 
 
 def native_lines(decisions: t.Sequence[Decision], natives: t.Mapping[str, t.Sequence[str]]) -> tuple[str, ...]:

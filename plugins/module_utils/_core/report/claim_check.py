@@ -19,6 +19,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims i
     modules_of,
     with_companions,
 )
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim.virtual_functions import expanded
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache import Cache
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, cut
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
@@ -72,7 +73,10 @@ class ClaimCheckRequest:
 
 def compare(host: Host, request: ClaimCheckRequest, check_mode: bool) -> ClaimCheck:
     """The status of each claimed device, now and after the boots."""
-    inventory = _inventory(host, request.hardware)
+    made = expanded(request.claims or (), _inventory(host, request.hardware))
+    inventory = made.inventory
+    if request.claims is not None:
+        request = dataclasses.replace(request, claims=made.claims)
     kernels = read_all(host)
     running = host.text_or_none(OSRELEASE)
     forecast = HostForecast.read(host, inventory, kernels, running, Cache(host, not check_mode), request.hardware is not None)

@@ -71,7 +71,7 @@ def test_settings_of_the_old_form_are_kept(tmp_path: Path) -> None:
     assert {"etc/os-release", MODPROBE.lstrip("/")} <= held(tree).names
 
 
-def test_other_drop_ins_come_first_and_a_module_that_a_kernel_lacks_is_no_error(tmp_path: Path) -> None:
+def test_other_drop_ins_come_first_and_a_module_that_a_kernel_lacks_does_not_matter(tmp_path: Path) -> None:
     tree = arch_host(tmp_path).file("/etc/mkinitcpio.conf.d/vm.conf", "MODULES=(nouveau)\n")
     policy = run(tree, CLAIM)["policy"]
     text = tree.place(MKINITCPIO).read_text()
@@ -167,8 +167,28 @@ def test_of_two_generators_the_one_counts_that_a_new_kernel_calls(
     assert found["generator"] == generator
 
 
-def test_two_generators_that_nothing_calls_are_refused(tmp_path: Path) -> None:
+def test_of_two_generators_that_nothing_calls_the_one_with_presets_counts_and_else_none(tmp_path: Path) -> None:
     tree = arch_host(tmp_path).file("/usr/bin/dracut", "#!/bin/sh\n", 0o755)
+    assert sync(tree, check=True)["kernels"][RELEASE]["generator"] == "mkinitcpio"
+    tree.place(PRESET).unlink()
     with pytest.raises(HostError, match="dracut and mkinitcpio are both installed"):
         sync(tree, check=True)
     assert sync(tree, check=True, generator="mkinitcpio")["kernels"][RELEASE]["generator"] == "mkinitcpio"
+
+
+UNIFIED = "/efi/EFI/Linux/arch-linux.efi"
+
+
+def test_a_unified_image_of_the_preset_is_built_again_as_one(tmp_path: Path) -> None:
+    preset = PRESET_TEXT.replace("default_image=", "#default_image=").replace("#default_uki=", "default_uki=")
+    tree = arch_host(tmp_path, preset=preset).directory("/efi/EFI/Linux")
+    tree.place("/boot/grub/grub.cfg").unlink()
+    tree.place(IMAGE).unlink()
+    host_of(tree).run(["mkinitcpio", "-k", RELEASE, "-U", str(tree.place(UNIFIED))], 60)
+    policy = run(tree, CLAIM)["policy"]
+    done = sync(tree, policy)
+
+    assert (done["kernels"][RELEASE]["image"], done["kernels"][RELEASE]["rebuilt"]) == (UNIFIED, True)
+    assert tree.place(UNIFIED).read_bytes()[:2] == b"MZ"
+    assert RULES.lstrip("/") in Image.read(host_of(tree), UNIFIED, RELEASE).names
+    assert not sync(tree, policy)["changed"]

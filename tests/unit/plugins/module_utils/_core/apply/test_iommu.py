@@ -23,7 +23,7 @@ if t.TYPE_CHECKING:
 
 TABLES = "/sys/firmware/acpi/tables"
 OFF_BY_DEFAULT = "# CONFIG_INTEL_IOMMU_DEFAULT_ON is not set\n"
-GIVEN = f"BOOT_IMAGE=/boot/vmlinuz-{NEW} {cmdline_hosts.ROOT} quiet"
+GIVEN = f"{cmdline_hosts.ROOT} quiet"
 
 
 def machine(

@@ -1,0 +1,63 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Who else creates virtual functions is seen before a policy does so as well."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.function_makers import makers_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
+from ansible_collections.vfio.variants.tests.unit.trees import Tree
+
+if t.TYPE_CHECKING:
+    from pathlib import Path
+
+PF = "0000:5e:00.0"
+CASES: list[tuple[str, str, str, bool | None]] = [
+    (
+        "/etc/systemd/network/10-x.link",
+        "[Match]\nOriginalName=ens1f0\n[Link]\nSR-IOVVirtualFunctions=4\n",
+        "SR-IOVVirtualFunctions=4",
+        True,
+    ),
+    ("/etc/systemd/network/10-x.link", "[Match]\nDriver=mlx5_*\nPath=pci-*\n[Link]\nSR-IOVVirtualFunctions=4\n", "…=4", True),
+    ("/etc/systemd/network/10-x.link", "[Match]\nMACAddress=00:11\n[Link]\nSR-IOVVirtualFunctions=4\n", "…=4", None),
+    ("/etc/systemd/network/10-x.link", "[Match]\nDriver=i40e\nMACAddress=00:11\n[Link]\nSR-IOVVirtualFunctions=4\n", "", False),
+    ("/etc/systemd/network/10-x.link", "[Match]\nOriginalName=ens1f0\n[Link]\nMTUBytes=9000\n", "", False),
+    (
+        "/etc/NetworkManager/system-connections/a.nmconnection",
+        "[connection]\ninterface-name=ens1f0\n[sriov]\ntotal-vfs=8\n",
+        "total-vfs=8",
+        True,
+    ),
+    ("/etc/NetworkManager/system-connections/a.nmconnection", "[connection]\ninterface-name=eth9\n[sriov]\ntotal-vfs=8\n", "", False),
+    ("/etc/NetworkManager/system-connections/a.nmconnection", "[sriov]\ntotal-vfs=8\n", "total-vfs=8", None),
+    (
+        "/etc/netplan/50-x.yaml",
+        "network:\n  ethernets:\n    ens1f0:\n      dhcp4: true\n      virtual-function-count: 3\n",
+        "virtual-function-count: 3",
+        True,
+    ),
+    ("/etc/netplan/50-x.yaml", "network:\n  ethernets:\n    card:\n      virtual-function-count: 3\n", "virtual-function-count: 3", None),
+    ("/etc/sysfs.d/x.conf", f"devices/pci0000:5e/{PF}/sriov_numvfs = 4\n", "sriov_numvfs = 4", True),
+    ("/etc/sysfs.d/x.conf", "devices/pci0000:5e/0000:5e:00.1/sriov_numvfs = 4\n", "", False),
+    ("/etc/tmpfiles.d/x.conf", "w /sys/class/net/ens1f0/device/sriov_numvfs - - - - 4\n", "sriov_numvfs - - - - 4", None),
+    ("/etc/tmpfiles.d/x.conf", f"# w /sys/bus/pci/devices/{PF}/sriov_numvfs - - - - 4\n", "", False),
+    ("/etc/sriov-operator/sno-state.json", "{}", "its configuration", None),
+]
+
+
+@pytest.mark.parametrize(("path", "text", "setting", "concerns"), CASES)
+def test_each_program_is_known_by_its_own_setting(tmp_path: Path, path: str, text: str, setting: str, concerns: bool | None) -> None:
+    tree = Tree(tmp_path).pci(PF, "15b3:101d", class_code=0x020000, driver="mlx5_core", max_virtual_functions=8, nodes=["net/ens1f0"])
+    physical = Inventory.read(tree.host()).get(PF)
+    assert physical is not None
+    assert makers_of(tree.host(), physical) == ()
+
+    found = makers_of(tree.file(path, text).host(), physical)
+
+    assert [maker.concerns for maker in found] == ([] if concerns is False else [concerns])
+    assert all(maker.setting.endswith(setting.lstrip("…")) and maker.source.startswith(path[:15]) for maker in found)
