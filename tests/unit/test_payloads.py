@@ -28,7 +28,7 @@ LIMITS = {
     "device_claim": (241, 1_620_000),
     "device_info": (215, 1_410_000),
     "device_table": (0, 0),
-    "dkms_package": (50, 310_000),
+    "dkms_package": (60, 372_000),
     "fleet_report": (0, 0),
     "host_report": (0, 0),
     "initramfs": (175, 1_060_000),
@@ -36,7 +36,7 @@ LIMITS = {
     "test_image": (0, 0),
     "test_vm": (0, 0),
     "unchanged_info": (10, 48_000),
-    "unchanged_record": (267, 1_790_000),
+    "unchanged_record": (275, 1_830_000),
 }
 """Files of the core, and their bytes of source, by module."""
 EXTRA = 40_000

@@ -89,3 +89,14 @@ def _family(host: Host) -> frozenset[str]:
     text = host.text_or_none("/etc/os-release") or host.text_or_none("/usr/lib/os-release") or ""
     release = Assignments.parse(text)
     return frozenset(f"{release.get('ID') or ''} {release.get('ID_LIKE') or ''}".split())
+
+
+def source_package(host: Host, version: str, package: str | None) -> str | None:
+    """The package with the source of Linux ``version``, of the distribution's ``package`` version; None if the distribution has none."""
+    family = _family(host)
+    series = ".".join(version.split(".")[:2])
+    if "ubuntu" in family:
+        return f"linux-source-{series}.0"
+    if "debian" in family:
+        return f"linux-source-{series}" + (f" (= {package})" if package else "")
+    return "kernel-source" if family & {"suse", "opensuse", "sles"} else None
