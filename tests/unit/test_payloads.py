@@ -23,10 +23,10 @@ from ansible_collections.vfio.variants.tests.unit.payloads import MODULES, packe
 
 LIMITS = {
     "boot_policy": (223, 1_490_000),
-    "claim_info": (249, 1_660_000),
-    "collect": (217, 1_430_000),
+    "claim_info": (252, 1_660_000),
+    "collect": (220, 1_430_000),
     "device_claim": (241, 1_620_000),
-    "device_info": (215, 1_410_000),
+    "device_info": (218, 1_410_000),
     "device_table": (0, 0),
     "dkms_package": (60, 372_000),
     "fleet_report": (0, 0),
