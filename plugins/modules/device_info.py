@@ -169,6 +169,12 @@ devices:
       returned: with O(forecast)
       type: str
       sample: "modules.alias in /boot/initrd.img-6.12.107+deb13-amd64: pci:v000010DEd*sv*sd*bc03sc*i* nouveau"
+    missing_variants:
+      description: A sentence for each of Linux's own variants for the device that a kernel here lacks, with the option that builds it.
+      returned: if there is one
+      type: list
+      elements: str
+      sample: ["mlx5_vfio_pci serves 15b3:101e; kernel 6.12.117+deb13-amd64 does not have it; `vfio_drivers_variants: [mlx5]` builds it"]
     variant_driver:
       description: The best variant driver that the running kernel has for the device, by its name; V(null) if it has none.
       type: str

@@ -47,6 +47,24 @@ options:
       - The package's version. The default is the one in its C(dkms.conf).
       - With O(state=absent), the version to remove; every version by default.
     type: str
+  variant:
+    description:
+      - One of the kernel's own VFIO variant drivers, which the distribution's kernels are built without, such as V(mlx5),
+        V(nvgrace_gpu), V(qat) or V(virtio). The name is that of the module without the ending C(_vfio_pci).
+      - For each of O(kernels), the driver's files are taken, unchanged, from the source that this very kernel was built from, and
+        put together as one DKMS package, C(linux-vfio-) and the variant's name. RV(sources) says where they are from and their licence.
+      - Nothing is built for a kernel that has the driver itself; O(kernels) that have it are reported in RV(skipped_kernels).
+        So is one whose source is not on the host, is of another version, or does not have the driver, and one that is built
+        without an option that the driver's C(Kconfig) depends on.
+      - What a kernel was given once is kept for it, also when the package with the source is replaced by that of a newer kernel.
+    type: str
+  kernel_sources:
+    description:
+      - Folders and archives on the managed host with the source of kernels, for O(variant).
+      - Without it, what is in C(/usr/src), as Debian's and Ubuntu's packages C(linux-source-*) put it there.
+    type: list
+    elements: path
+    default: []
   state:
     description:
       - V(present) and V(installed) both mean that the package is built and installed for each of O(kernels).
@@ -154,6 +172,23 @@ EXAMPLES = r"""
           - "vfio_pci:v00001234d00005678sv*sd*bc*sc*i*"
   become: true
 
+- name: Get the source of the running kernel of Debian 13
+  ansible.builtin.apt:
+    name: linux-source-6.12
+  become: true
+
+- name: Build the kernel's own driver for ConnectX virtual functions, which Debian's kernels lack
+  vfio.variants.dkms_package:
+    variant: mlx5
+  become: true
+
+- name: Build one from a source tree of your own
+  vfio.variants.dkms_package:
+    variant: nvgrace_gpu
+    kernels: running
+    kernel_sources: [/srv/linux]
+  become: true
+
 - name: Remove it from all kernels
   vfio.variants.dkms_package:
     name: my-driver
@@ -242,6 +277,40 @@ skipped_kernels:
   returned: success
   type: dict
   sample: {"5.10.0-32-amd64": "the kernel is built without CONFIG_VFIO_PCI_CORE"}
+sources:
+  description: Where the driver of each kernel is from.
+  returned: O(variant), unless there is nothing to build
+  type: dict
+  contains:
+    from:
+      description: The folder or the archive.
+      type: str
+    version:
+      description: The version of Linux that its Makefile states.
+      type: str
+    package:
+      description: The version of the distribution's package that the kernel is from; null if the kernel's headers do not say.
+      type: str
+    licences:
+      description: The licences that the driver's files state.
+      type: list
+      elements: str
+    without:
+      description: Options that the kernel's makers would switch on for the driver, and that the kernel is built without. What rests on
+        them, such as the tracking of written pages with C(CONFIG_IOMMUFD_DRIVER), does not work.
+      type: list
+      elements: str
+    only_compiles:
+      description: Whether the driver's devices are on another architecture, for which alone the kernel's makers offer it.
+      type: bool
+  sample:
+    6.12.117+deb13-amd64:
+      from: /usr/src/linux-source-6.12.tar.xz
+      version: 6.12.117
+      package: 6.12.117-1
+      licences: [GPL-2.0 OR Linux-OpenIB, GPL-2.0-only]
+      without: [CONFIG_IOMMUFD_DRIVER]
+      only_compiles: false
 modules:
   description: The modules and their aliases, also in check mode, for the option C(pending_modules) of other modules.
   returned: success
@@ -283,6 +352,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.module_check import ExpectedModule
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.request import (
     FolderOnHost,
+    KernelVariant,
     PackageOption,
     PackageRequest,
     RunStep,
@@ -297,6 +367,8 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "remote_src": {"type": "bool", "default": False},
     "name": {"type": "str"},
     "version": {"type": "str"},
+    "variant": {"type": "str"},
+    "kernel_sources": {"type": "list", "elements": "path", "default": []},
     "state": {"type": "str", "choices": [*t.get_args(PackageOption)], "default": "present"},
     "kernels": {"type": "list", "elements": "str", "default": ["all"]},
     "modules": {
@@ -323,19 +395,20 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
 
 def request(options: t.Mapping[str, t.Any]) -> PackageRequest:
     run_options = options["_run"] or {}
-    modules = options["modules"]
+    modules, variant = options["modules"], options["variant"]
     return PackageRequest(
         name=options["name"],
         version=options["version"],
         state=options["state"],
         kernels=tuple(options["kernels"]),
-        source=_source(options["source"], options["remote_src"], run_options),
+        source=_source(options["source"], options["remote_src"], run_options) if variant is None else KernelVariant(variant),
         modules=None if modules is None else tuple(ExpectedModule(module["name"], tuple(module["aliases"] or ())) for module in modules),
         keep_versions=options["keep_versions"],
         timeout=options["timeout"],
         step=run_options.get("step", "finish"),
         build=run_options.get("build"),
         allow_unsupported=options["allow_unsupported"],
+        kernel_sources=tuple(options["kernel_sources"] or ()),
     )
 
 
@@ -353,6 +426,7 @@ def main() -> None:
             argument_spec=ARGUMENTS,
             supports_check_mode=True,
             required_if=[("remote_src", True, ("source",))],
+            mutually_exclusive=[("variant", other) for other in ("source", "name", "version", "modules")],
         )
     run_module(module, lambda host: run(host, request(module.params), module.check_mode).result())
 

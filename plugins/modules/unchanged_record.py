@@ -123,6 +123,16 @@ options:
         type: list
         elements: str
         default: [vfio-variants]
+      drivers_variants:
+        description: The kernel's own variants that are built from its source.
+        type: list
+        elements: str
+        default: []
+      drivers_kernel_sources:
+        description: Folders and archives on the host with the source of kernels; by default those of C(/usr/src).
+        type: list
+        elements: path
+        default: []
       drivers_kernels:
         description: The kernels that the drivers are built for; by default O(request.kernels).
         type: list
@@ -202,7 +212,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.arguments import CLAIM_FIELDS
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.request import SentSources
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.request import KernelVariant, SentSources
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.module_call import readable_options
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import run_module
@@ -221,6 +231,8 @@ REQUEST: dict[str, dict[str, t.Any]] = {
     "iommu_passthrough": {"type": "bool", "default": False},
     "drivers": {"type": "bool", "default": True},
     "drivers_sources": {"type": "list", "elements": "str", "default": ["vfio-variants"]},
+    "drivers_variants": {"type": "list", "elements": "str", "default": []},
+    "drivers_kernel_sources": {"type": "list", "elements": "path", "default": []},
     "drivers_kernels": {"type": "list", "elements": "str"},
     "drivers_timeout": {"type": "int", "default": 900},
     "drivers_dependencies": {"type": "bool", "default": True},
@@ -250,6 +262,7 @@ def request(options: t.Mapping[str, t.Any]) -> tuple[WholeRequest, str]:
             "Call the module by its full name vfio.variants.unchanged_record.",
         )
     packages = run.get("packages") or () if wanted["drivers"] else ()
+    variants = wanted["drivers_variants"] if wanted["drivers"] else ()
     return (
         WholeRequest(
             claims=tuple(wanted["claims"]),
@@ -262,8 +275,12 @@ def request(options: t.Mapping[str, t.Any]) -> tuple[WholeRequest, str]:
             timeout=wanted["timeout"],
             iommu=wanted["iommu"],
             iommu_passthrough=wanted["iommu_passthrough"],
-            packages=tuple(SentSources(one["source"], one["digest"], one["conf"], one["manifest"]) for one in packages),
+            packages=(
+                *(SentSources(one["source"], one["digest"], one["conf"], one["manifest"]) for one in packages),
+                *(KernelVariant(name) for name in variants),
+            ),
             packages_kernels=tuple(wanted["drivers_kernels"] or wanted["kernels"]),
+            packages_sources=tuple(wanted["drivers_kernel_sources"]),
             packages_timeout=wanted["drivers_timeout"],
             needs_dependencies=wanted["drivers_dependencies"],
         ),

@@ -206,8 +206,9 @@ def _check_module(root: BuildRoot, path: str, name: str, aliases: set[str], targ
         raise CheckError(f"{name} was built for {field('vermagic')}, not for {target.release}")
     if field("version") != [version] or field("name") != [name]:
         raise CheckError(f"{path} says that it is {field('name')} version {field('version')}")
-    if not any(line.startswith("ids:") for line in field("parm")):
-        raise CheckError(f"{name} has no parameter ids, only {field('parm')}")
+    lacking = {"ids", "enable_sriov"} - {line.partition(":")[0] for line in field("parm")}
+    if lacking:
+        raise CheckError(f"{name} has no parameter {', '.join(sorted(lacking))}, only {field('parm')}")
     _check_machine(root, path, target)
 
 

@@ -28,7 +28,7 @@ LIMITS = {
     "device_claim": (258, 1_740_000),
     "device_info": (231, 1_520_000),
     "device_table": (0, 0),
-    "dkms_package": (54, 325_000),
+    "dkms_package": (65, 400_000),
     "fleet_report": (0, 0),
     "host_report": (0, 0),
     "initramfs": (186, 1_120_000),
@@ -37,8 +37,7 @@ LIMITS = {
     "test_image": (0, 0),
     "test_vm": (0, 0),
     "unchanged_info": (10, 48_000),
-    "unchanged_record": (290, 1_970_000),
-    "iommu": (96, 590_000),
+    "unchanged_record": (298, 2_020_000),
 }
 """Files of the core, and their bytes of source, by module."""
 EXTRA = 40_000

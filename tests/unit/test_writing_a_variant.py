@@ -46,7 +46,7 @@ def test_the_region_of_the_example_takes_the_place_of_the_templates() -> None:
     source = (TEMPLATE / "example_vfio_pci.c").read_text("utf-8")
     declared = "static int {}_add_regions(struct vfio_pci_core_device *core)\n"
     assert declared.format("example_vfio_pci") in source
-    assert declared.format("my_vfio_pci") in blocks("c")[1]
+    assert declared.format("my_vfio_pci") in blocks("c")[2]
 
 
 def test_the_emulated_function_can_be_made() -> None:

@@ -119,7 +119,9 @@
 	.err_handler		= &vfio_pci_core_err_handlers,
 #endif
 
-static inline int variant_sriov_configure(struct pci_dev *pdev, int nr_virtfn)
+/* What a PF's driver does once it is allowed to: see variant_ids.h. */
+static inline int variant_core_sriov_configure(struct pci_dev *pdev,
+					       int nr_virtfn)
 {
 #ifdef VARIANT_HAVE_SRIOV_CONFIGURE_CORE
 	return vfio_pci_core_sriov_configure(dev_get_drvdata(&pdev->dev),

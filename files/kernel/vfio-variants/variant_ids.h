@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* SPDX-FileCopyrightText: The vfio.variants authors */
 /*
- * The module parameter ids=, with the syntax, limits and messages of
- * vfio-pci's, so that documentation of that one applies. Include this once per
- * module.
+ * The module parameters ids= and enable_sriov=, with the syntax, limits and
+ * messages of vfio-pci's, so that documentation of those applies. Include this
+ * once per module.
  *
- * The entries become dynamic IDs. Unlike the driver's own table they match
- * without a driver_override, and match every device with that ID.
+ * The entries of ids= become dynamic IDs. Unlike the driver's own table they
+ * match without a driver_override, and match every device with that ID.
  */
 #ifndef VARIANT_IDS_H
 #define VARIANT_IDS_H
@@ -18,6 +18,27 @@
 #include <linux/pci.h>
 #include <linux/printk.h>
 #include <linux/string.h>
+
+#include "variant_compat.h"
+
+#ifdef CONFIG_PCI_IOV
+static bool variant_enable_sriov;
+module_param_named(enable_sriov, variant_enable_sriov, bool, 0644);
+MODULE_PARM_DESC(enable_sriov, "Enable support for SR-IOV configuration. Enabling SR-IOV on a PF typically requires support of the userspace PF driver, enabling VFs without such support may result in non-functional VFs or PF.");
+#endif
+
+/*
+ * The user of the PF controls its VFs, so that nobody is to make some without
+ * knowing it: as with vfio-pci, there are none unless that was asked for.
+ */
+static int variant_sriov_configure(struct pci_dev *pdev, int nr_virtfn)
+{
+#ifdef CONFIG_PCI_IOV
+	if (variant_enable_sriov)
+		return variant_core_sriov_configure(pdev, nr_virtfn);
+#endif
+	return -ENOENT;
+}
 
 static char variant_ids[1024] __initdata;
 module_param_string(ids, variant_ids, sizeof(variant_ids), 0);

@@ -162,6 +162,17 @@ def headers_package(host: Host, release: str) -> str:
     raise AssertionError(here.name)
 
 
+def source_package(host: Host, version: str, package: str | None) -> str | None:
+    """The package with the source of Linux ``version``, of the distribution's ``package`` version; None if the distribution has none."""
+    known = names(host).all
+    series = ".".join(version.split(".")[:2])
+    if "ubuntu" in known:
+        return f"linux-source-{series}.0"
+    if "debian" in known:
+        return f"linux-source-{series}" + (f" (= {package})" if package else "")
+    return "kernel-source" if {"suse", "opensuse", "sles"} & set(known) else None
+
+
 def package_of(host: Host, release: str) -> str | None:
     """The package that a kernel is from, where its folder says so: images and headers are named after it."""
     found = host.text_or_none(PACKAGE.format(release=release))

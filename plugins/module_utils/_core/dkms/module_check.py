@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.source_tree import SourceFile, digest, read_files, write_files
@@ -33,6 +34,9 @@ if t.TYPE_CHECKING:
 
 PREFIX = ".vfio-variants-"
 LAST_LINES = 30
+# scripts/mod/modpost.c, in the forms up to and since Linux 7.3.
+UNDEFINED = re.compile(r"ERROR: modpost: (?:\S+ symbol )?[\"'](\w+)[\"'] (?:\[\S+\] )?undefined!")
+MOST_NAMES = 5
 EXCLUDED = "its dkms.conf says that it is not for this kernel"
 
 
@@ -126,12 +130,21 @@ class StagedBuild:
         place = f"{self._paths.version(self.name, self.version)}/build/"
         text = self.host.text_or_none(f"{place}make.log") or f"{error.facts.get('stdout', '')}\n{error.facts.get('stderr', '')}"
         lines = text.replace(place, "").strip().splitlines()[-LAST_LINES:]
-        reason = next((line.strip() for line in lines if "error:" in line.lower()), error.msg)
+        reason = _not_exported(text) or next((line.strip() for line in lines if "error:" in line.lower()), error.msg)
         return HostError(
             f"{self.name} {self.version} cannot be built for kernel {release}: {reason}",
             "Nothing was changed on the host. `log` has the last lines of the build's log.",
             {"log": "\n".join(lines), "kernel": release},
         )
+
+
+def _not_exported(log: str) -> str | None:
+    """The sentence on symbols that modpost did not find."""
+    names = sorted(set(UNDEFINED.findall(log)))
+    if not names:
+        return None
+    more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
+    return f"the kernel does not export {', '.join(names[:MOST_NAMES])}{more}, which the driver uses."
 
 
 def staged_folders(host: Host, paths: DkmsPaths) -> tuple[str, ...]:

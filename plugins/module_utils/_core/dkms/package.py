@@ -77,6 +77,8 @@ class DkmsPackage:
         if not chosen:
             raise HostError("kernels: this host has no kernel with its modules and its image.", "Install a kernel, or name one.")
         self._check_excluded(chosen, excluded)
+        if wanted.source is not None and wanted.source.is_empty:
+            return dataclasses.replace(self._decide_absence(), skipped={release: excluded[release] for release in chosen})
         digest = wanted.source.digest if wanted.source is not None else None
         desired = DesiredState(wanted.name, wanted.version, digest, chosen, wanted.level, wanted.keep_versions)
         return dkms_plan.decide(desired, self._state, installed, excluded)
@@ -97,11 +99,14 @@ class DkmsPackage:
             return frozenset(known)  # only running that dkms.conf would show it
 
     def _exclusion(self, release: str) -> str | None:
+        if self._wanted.source is not None and release in self._wanted.source.skipped:
+            return self._wanted.source.skipped[release]
         return self._conf.exclusion(release, self._arch, kernel_config(self._host, release)) if self._conf is not None else None
 
     def _check_excluded(self, chosen: t.Sequence[str], excluded: t.Mapping[str, str]) -> None:
         """It is an error if a requested kernel is excluded by name, or if all kernels are excluded."""
-        refused = [release for release in chosen if release in excluded]
+        provided = self._wanted.source.provided if self._wanted.source is not None else frozenset()
+        refused = [release for release in chosen if release in excluded and release not in provided]
         named = [release for release in refused if release in self._wanted.kernels]
         if named or (refused and len(refused) == len(chosen)):
             first = (named or refused)[0]
@@ -151,7 +156,9 @@ class DkmsPackage:
             for release in releases:
                 staged.build(release, self._arch, self._wanted.timeout)
                 if staged.excluded(release) is None:
-                    check_build(self._host, release, built_modules(self._host, f"{staged.built(release)}/{self._arch}"), self._expected())
+                    check_build(
+                        self._host, release, built_modules(self._host, f"{staged.built(release)}/{self._arch}"), self._expected(release)
+                    )
         except BaseException:
             staged.clear()
             raise
@@ -181,15 +188,19 @@ class DkmsPackage:
 
     # -- reporting
 
-    def _expected(self) -> tuple[ExpectedModule, ...]:
+    def _expected(self, release: str | None = None) -> tuple[ExpectedModule, ...]:
         if self._wanted.expected is not None:
             return self._wanted.expected
-        return self._wanted.source.expected if self._wanted.source is not None else ()
+        source = self._wanted.source
+        if source is None:
+            return ()
+        return source.by_kernel.get(release, source.expected) if release is not None else source.expected
 
     def _known_modules(self) -> frozenset[str]:
         """Every module that the package is known to have, in any of its versions."""
         listed = self._conf.modules if self._conf is not None else ()
-        expected = (module.name for module in self._expected())
+        by_kernel = self._wanted.source.by_kernel.values() if self._wanted.source is not None else ()
+        expected = (module.name for modules in (self._expected(), *by_kernel) for module in modules)
         return frozenset((*listed, *expected)) | known_modules(self._host, self._paths, self._state)
 
     def _verify(self) -> None:
@@ -219,9 +230,11 @@ class DkmsPackage:
 
     def prediction(self) -> PackageReport:
         """The report as it will be: of the modules, only the expected aliases are known."""
-        modules = self._expected() or (tuple(ExpectedModule(name) for name in self._conf.modules) if self._conf is not None else ())
-        by_name = {module.name: module for module in modules}
-        kernels = {release: KernelPackage(level, by_name) for release, level in self.plan.result.items()}
+        listed = tuple(ExpectedModule(name) for name in self._conf.modules) if self._conf is not None else ()
+        kernels = {
+            release: KernelPackage(level, {module.name: module for module in self._expected(release) or listed})
+            for release, level in self.plan.result.items()
+        }
         return self._report(kernels, self.missing())
 
     def _report(self, kernels: t.Mapping[str, KernelPackage], lacking: tuple[Requirement, ...] = ()) -> PackageReport:
@@ -230,21 +243,25 @@ class DkmsPackage:
         modules.update({module.name: module.aliases for module in self._expected() if module.name in modules})
         return PackageReport(
             name=self._wanted.name,
-            version=self._wanted.version,
+            version=self._wanted.version if self._wanted.level == ABSENT else self.plan.version,
             plan=self.plan,
             kernels=kernels,
             modules=tuple(ExpectedModule(name, aliases) for name, aliases in sorted(modules.items())),
             before=before,
             after=after,
             lacking=lacking,
+            origins={release: origin for release, origin in self._origins().items() if release in kernels},
         )
+
+    def _origins(self) -> t.Mapping[str, t.Any]:
+        return self._wanted.source.origins if self._wanted.source is not None else {}
 
     def _on_kernel(self, state: PackageState, release: str, level: PresentLevel) -> KernelPackage:
         version = state.versions.get(self._wanted.version or "")
         build = version.builds.get(release) if version is not None else None
         if build is None:
             raise HostError(f"DKMS has not built {self._wanted.name} {self._wanted.version} for kernel {release}.", "Run the play again.")
-        found = check_build(self._host, release, build.modules, self._expected())
+        found = check_build(self._host, release, build.modules, self._expected(release))
         files = dict(build.modules)
         if level == INSTALLED:
             files = check_installation(self._host, self._paths, release, build.modules, found)

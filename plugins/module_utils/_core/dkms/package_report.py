@@ -64,6 +64,8 @@ class PackageReport:
     lacking: tuple[Requirement, ...] = ()
     """What the plan needs and the host lacks; only in a prediction."""
     recovery: Recovery | None = None
+    origins: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
+    """By kernel, where the files of one of the kernel's own variants are from."""
 
     def result(self) -> Result:
         result = self._result()
@@ -80,6 +82,7 @@ class PackageReport:
             "diff": {"before": self.before, "after": self.after, "before_header": header, "after_header": header},
             "kernels": {release: kernel.result() for release, kernel in self.kernels.items()},
             "modules": [{"name": module.name, "aliases": list(module.aliases)} for module in self.modules],
+            **({"sources": dict(self.origins)} if self.origins else {}),
             **self._lacking(),
         }
 

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.conf import DkmsConf, checked
@@ -24,6 +25,7 @@ PackageOption = t.Literal["present", "installed", "built", "absent"]
 RunStep = t.Literal["look", "build", "finish"]
 """Which part of a run one call of the module is: see the module's action plugin."""
 CONF, MANIFEST = "dkms.conf", "modules.json"
+VARIANT = re.compile(r"[a-z][a-z0-9_]{0,40}", re.ASCII)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -48,6 +50,20 @@ class SentSources:
 
 
 @dataclasses.dataclass(frozen=True)
+class KernelVariant:
+    """One of the kernel's own variants."""
+
+    name: str
+
+    def __post_init__(self) -> None:
+        if not VARIANT.fullmatch(self.name):
+            raise HostError(
+                f"variant: {cut(self.name)!r} cannot be a variant's name, which is that of its module without the ending _vfio_pci.",
+                "Such are mlx5, nvgrace_gpu, qat and virtio.",
+            )
+
+
+@dataclasses.dataclass(frozen=True)
 class PackageRequest:
     """What `dkms_package` should do.  ``kernels`` are releases, ``all`` or ``running``; ``timeout`` is for each build, in seconds.
 
@@ -58,16 +74,21 @@ class PackageRequest:
     version: str | None = None
     state: PackageOption = "present"
     kernels: tuple[str, ...] = (ALL,)
-    source: FolderOnHost | SentSources | None = None
+    source: FolderOnHost | SentSources | KernelVariant | None = None
     modules: tuple[ExpectedModule, ...] | None = None
     keep_versions: bool = False
     timeout: int = 1800
     step: RunStep = "finish"
     build: str | None = None
     allow_unsupported: bool = False
+    kernel_sources: tuple[str, ...] = ()
+    """Folders and archives with kernels' sources, () those of /usr/src."""
 
     def __post_init__(self) -> None:
         checked_timeout(self.timeout)
+        for place in self.kernel_sources:
+            if not place.startswith("/"):
+                raise HostError(f"kernel_sources: {cut(place)!r} is not an absolute path.", "Give folders or archives on the managed host.")
 
     @property
     def level(self) -> Level:
@@ -76,12 +97,25 @@ class PackageRequest:
 
 @dataclasses.dataclass(frozen=True)
 class PackageSource:
-    """New sources.  ``files`` returns their contents; None while only their digest is known."""
+    """New sources.  ``files`` returns their contents; None while only their digest is known.
+
+    Of a variant of the kernel's own, ``by_kernel`` has what the modules must have for each kernel; ``skipped`` why there is nothing to
+    build for others, and ``provided`` those of them that have it themselves; ``origins`` where each kernel's files are from.
+    """
 
     conf: DkmsConf
     digest: str
     expected: tuple[ExpectedModule, ...] = ()
     files: t.Callable[[], t.Sequence[SourceFile]] | None = None
+    by_kernel: t.Mapping[str, tuple[ExpectedModule, ...]] = dataclasses.field(default_factory=dict)
+    skipped: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+    provided: frozenset[str] = frozenset()
+    origins: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no kernel to build for."""
+        return bool(self.skipped) and not self.by_kernel
 
 
 @dataclasses.dataclass(frozen=True)
@@ -98,9 +132,9 @@ class WantedPackage:
     timeout: float = 1800
 
 
-def read_wanted(host: Host, request: PackageRequest) -> WantedPackage:
-    """The requested package.  Raises HostError if the request contradicts the sources."""
-    source = _source(host, request.source)
+def read_wanted(host: Host, request: PackageRequest, variant: PackageSource | None = None) -> WantedPackage:
+    """The requested package; ``variant`` is that of the request's own.  Raises HostError if the request contradicts the sources."""
+    source = _source(host, request.source) if variant is None else variant
     name, version = request.name, request.version
     if source is not None:
         name = _agreed("name", name, lambda: source.conf.name, source)
@@ -135,8 +169,8 @@ def _agreed(option: str, given: str | None, written: t.Callable[[], str], source
     return found
 
 
-def _source(host: Host, source: FolderOnHost | SentSources | None) -> PackageSource | None:
-    if source is None:
+def _source(host: Host, source: FolderOnHost | SentSources | KernelVariant | None) -> PackageSource | None:
+    if source is None or isinstance(source, KernelVariant):
         return None
     return _source_on_host(host, source.path) if isinstance(source, FolderOnHost) else _source_from_controller(host, source)
 

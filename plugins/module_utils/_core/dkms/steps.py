@@ -8,14 +8,18 @@ import dataclasses
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.refusals import refuse
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms import kernel_variant
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.package import DkmsPackage
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.plan import ABSENT
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.recovery import recover
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.request import PackageRequest, read_wanted
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.request import KernelVariant, PackageRequest, read_wanted
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.variant_package import package_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.builders import locked_for_building
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.package_report import PackageReport
+    from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.request import WantedPackage
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.recovery import Recovery
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import Result
@@ -60,7 +64,7 @@ def look(host: Host, request: PackageRequest) -> PackageReport | WorkLeft:
     """The first step: the report if there is nothing to do, else what is to be done, if the host has everything for it."""
     with locked_for_building(host, request.timeout):
         recovery = recover(host, check_mode=False)
-        package = DkmsPackage(recovery.host, read_wanted(host, request))
+        package = DkmsPackage(recovery.host, _wanted(host, request, writes=True))
         if not package.plan.changed:
             return dataclasses.replace(package.report(), recovery=recovery)
         package.check()
@@ -71,7 +75,7 @@ def build(host: Host, request: PackageRequest) -> KernelBuilt:
     """The build for one kernel, in a hidden folder."""
     with locked_for_building(host, request.timeout):
         recover(host, check_mode=False, staged=True)
-        package = DkmsPackage(host, read_wanted(host, request))
+        package = DkmsPackage(host, _wanted(host, request, writes=True))
         package.check()
         package.build([release for release in package.plan.builds if release == request.build])
     return KernelBuilt(request.build)
@@ -81,7 +85,7 @@ def finish(host: Host, request: PackageRequest) -> PackageReport:
     """Everything that is left to do."""
     with locked_for_building(host, request.timeout):
         recovery = recover(host, check_mode=False, staged=True)
-        package = DkmsPackage(recovery.host, read_wanted(host, request))
+        package = DkmsPackage(recovery.host, _wanted(host, request, writes=True))
         if not package.plan.changed:
             return dataclasses.replace(package.report(), recovery=recovery)
         package.check()
@@ -91,5 +95,18 @@ def finish(host: Host, request: PackageRequest) -> PackageReport:
 def predict(host: Host, request: PackageRequest) -> PackageReport:
     """The report as it will be, with what the host lacks: an earlier task of the play may install it."""
     recovery = recover(host, check_mode=True)
-    package = DkmsPackage(recovery.host, read_wanted(host, request))
+    package = DkmsPackage(recovery.host, _wanted(host, request, writes=False))
     return dataclasses.replace(package.prediction() if package.plan.changed else package.report(), recovery=recovery)
+
+
+def _wanted(host: Host, request: PackageRequest, writes: bool) -> WantedPackage:
+    """The requested package; what is read of a kernel's source is cached if ``writes``."""
+    variant = request.source
+    if not isinstance(variant, KernelVariant):
+        if request.kernel_sources:
+            raise HostError("kernel_sources: there is no variant to build from them.", "Set variant, or leave kernel_sources out.")
+        return read_wanted(host, request)
+    named = dataclasses.replace(request, name=package_name(variant.name))
+    if request.level == ABSENT:
+        return read_wanted(host, named)
+    return read_wanted(host, named, kernel_variant.find(host, variant, request.kernel_sources, request.kernels, writes))

@@ -14,6 +14,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.contenders import NATIVE, VARIANT, VFIO_PCI, Contender, contenders
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.variant_offers import missing_variants
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import Result
@@ -87,12 +88,15 @@ class DeviceContenders:
     variant: BestVariant | None
     running: tuple[RunningContender, ...]
     kernels: t.Mapping[str, KernelModules]
+    missing: tuple[str, ...] = ()
+    """Sentences on variants that Linux has and these kernels lack."""
 
     def result(self) -> Result:
         return {
             "variant": None if self.variant is None else self.variant.result(),
             "contenders": [contender.result() for contender in self.running],
             "kernels": {release: modules.result() for release, modules in self.kernels.items()},
+            **({"missing_variants": list(self.missing)} if self.missing else {}),
         }
 
 
@@ -192,6 +196,7 @@ def _contenders(modalias: str, context: Context) -> DeviceContenders:
         _variant(modalias, context),
         tuple(RunningContender(contender, contender.built_in or contender.module in context.loaded) for contender in now),
         {release: _modules(found) for release, found in by_kernel.items()},
+        missing_variants(modalias, context.kernels),
     )
 
 

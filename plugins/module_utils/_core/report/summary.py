@@ -14,7 +14,10 @@ if t.TYPE_CHECKING:
 Detail = t.Literal["brief", "full"]
 """Whether the fields that this file makes are all that is returned."""
 
-DEVICE = ("address", "id", "name", "driver", "next_driver", "certainty", "because", "iommu_group", "variant_driver", "warnings")
+DEVICE = (
+    *("address", "id", "name", "driver", "next_driver", "certainty", "because"),
+    *("iommu_group", "variant_driver", "missing_variants", "warnings"),
+)
 HOST = ("next_boot", "policy_warnings", "warnings")
 OR = "or "
 NO_DRIVER = "no driver"

@@ -15,7 +15,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.apply.image_ch
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.unfinished import unfinished_work
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.arguments import claims_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms import steps
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.request import PackageRequest, SentSources
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.request import KernelVariant, PackageRequest, SentSources
 from ansible_collections.vfio.variants.plugins.module_utils._core.host import unchanged
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.keep_facts import SETTLED, UnfitError, UnsettledError, keep
@@ -53,8 +53,10 @@ class WholeRequest:
     timeout: int = 60
     iommu: bool = False
     iommu_passthrough: bool = False
-    packages: tuple[SentSources, ...] = ()
+    packages: tuple[SentSources | KernelVariant, ...] = ()
     packages_kernels: tuple[str, ...] = ("all",)
+    packages_sources: tuple[str, ...] = ()
+    """Where the sources of kernels are, () for /usr/src."""
     packages_timeout: int = 900
     needs_dependencies: bool = False
     """Whether DKMS and the kernels' headers have to be installed."""
@@ -133,11 +135,12 @@ class _Run:
             raise WouldChangeError(f"{what} has something to do.")
         return result
 
-    def _package(self, sources: SentSources) -> list[t.Any]:
+    def _package(self, sources: SentSources | KernelVariant) -> list[t.Any]:
         request = self._request
         state: t.Literal["present", "absent"] = "present" if request.state == "present" else "absent"
         kernels = request.packages_kernels if request.state == "present" else ("all",)
-        wanted = PackageRequest(state=state, kernels=kernels, source=sources, timeout=request.packages_timeout)
+        places = request.packages_sources if isinstance(sources, KernelVariant) else ()
+        wanted = PackageRequest(state=state, kernels=kernels, source=sources, timeout=request.packages_timeout, kernel_sources=places)
         modules: list[t.Any] = self._unchanged("dkms_package", steps.run(self._host, wanted, check_mode=True).result()).get("modules", [])
         return modules
 

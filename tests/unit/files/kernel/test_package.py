@@ -110,8 +110,47 @@ def evaluate_kbuild(
 
 def test_kbuild_hands_the_probes_answer_and_the_version_to_the_compiler(tmp_path: Path) -> None:
     done = evaluate_kbuild(tmp_path, MODULES + VFIO_PCI_CORE)
-    flags = f'-DVARIANT_SOMETHING -DVARIANT_PROBED -DVARIANT_VERSION=\\"{dkms_setting("PACKAGE_VERSION")}\\"'
+    flags = f'-Wno-override-init -DVARIANT_SOMETHING -DVARIANT_PROBED -DVARIANT_VERSION=\\"{dkms_setting("PACKAGE_VERSION")}\\"'
     assert done.stdout == f"{flags} | {' '.join(f'{name}.o' for name in manifest())}\n"
+
+
+def objects_of(tree: Path, conf: str, **files: str) -> subprocess.CompletedProcess[str]:
+    """What the kernel's build would make of a package with this dkms.conf."""
+    shutil.copy(PACKAGE / "Kbuild", tree)
+    for name, text in {"dkms.conf": conf, "probe-kernel.sh": "echo -DVARIANT_PROBED\n", **files}.items():
+        (tree / name).write_text(text, encoding="utf-8")
+    rule = "all:\n\t@echo '$(obj-m) $(x_vfio_pci-y) $(variant-version)'\n"
+    makefile = f"{MODULES}{VFIO_PCI_CORE}src := {tree}\ninclude $(src)/Kbuild\n{rule}"
+    return subprocess.run(["make", "-s", "-f", "-"], input=makefile, capture_output=True, text=True, check=False, timeout=60)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'BUILT_MODULE_NAME[0]="x_vfio_pci"',
+        "BUILT_MODULE_NAME[0]='x_vfio_pci'",
+        "BUILT_MODULE_NAME[0]=x_vfio_pci",
+        "BUILT_MODULE_NAME=x_vfio_pci",
+        '  BUILT_MODULE_NAME[12]="x_vfio_pci"  \t',
+        'BUILT_MODULE_NAME[0]="x_vfio_pci" # the driver',
+    ],
+)
+def test_kbuild_reads_a_value_of_dkms_conf_however_bash_would_take_it(tmp_path: Path, line: str) -> None:
+    done = objects_of(tmp_path, f"PACKAGE_VERSION='1.2'\n{line}\n")
+    assert (done.stderr, done.stdout.split()) == ("", ["x_vfio_pci.o", "1.2"])
+
+
+@pytest.mark.parametrize("line", ["", 'BUILT_MODULE_NAME[0]=""', "#BUILT_MODULE_NAME[0]=x", "DEST_MODULE_NAME[0]=x"])
+def test_a_dkms_conf_that_names_no_module_is_an_error_and_no_build_of_nothing(tmp_path: Path, line: str) -> None:
+    done = objects_of(tmp_path, f'PACKAGE_VERSION="1"\n{line}\n')
+    assert done.returncode != 0
+    assert "dkms.conf has no line BUILT_MODULE_NAME[0]" in done.stderr
+
+
+def test_a_driver_of_several_files_names_them_in_a_file_of_its_own(tmp_path: Path) -> None:
+    conf = 'PACKAGE_VERSION="1"\nBUILT_MODULE_NAME[0]="x_vfio_pci"\n'
+    done = objects_of(tmp_path, conf, **{"objects.mk": "x_vfio_pci-y := main.o cmd.o\n"})
+    assert done.stdout.split() == ["x_vfio_pci.o", "main.o", "cmd.o", "1"]
 
 
 def test_kbuild_refuses_a_kernel_without_vfio_pci_core_and_names_it(tmp_path: Path) -> None:

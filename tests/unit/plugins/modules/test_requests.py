@@ -109,6 +109,8 @@ EDGES = {
         {
             "source": "other",
             "remote_src": True,
+            "variant": "mlx5",
+            "kernel_sources": ["/srv/linux"],
             "name": "gpu",
             "version": "1.0",
             "state": "built",

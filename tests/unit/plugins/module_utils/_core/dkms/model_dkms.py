@@ -19,6 +19,7 @@ from pathlib import Path
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.conf import DkmsConf
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.shell_assignments import Assignments
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf_module import ModuleInfo
 from ansible_collections.vfio.variants.tests.unit.module_files import module_file
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_12, DEBIAN_13, Tree
@@ -128,8 +129,7 @@ class _Action:
             return 77, "", "Error! BUILD_EXCLUSIVE"
         shutil.rmtree(self._here / "build", ignore_errors=True)
         modules = {}
-        for name in DkmsConf(conf, "dkms.conf").modules:
-            text = (self._source / f"{name}.c").read_text()
+        for name, text in self._sources(conf):
             if "#error" in text:
                 (self._here / "build").mkdir()
                 (self._here / "build" / "make.log").write_text(
@@ -141,6 +141,14 @@ class _Action:
         for name, content in modules.items():
             (self._built / f"{name}.ko").write_bytes(content)
         return 0, "", ""
+
+    def _sources(self, conf: str) -> list[tuple[str, str]]:
+        """Each module with what is compiled for it: a file of its name, or all that its own folder has."""
+        read = Assignments.parse(conf, {"kernelver": self._release})
+        folder = read.get("BUILT_MODULE_LOCATION")
+        if folder is None:
+            return [(name, (self._source / f"{name}.c").read_text()) for name in DkmsConf(conf, "dkms.conf").modules]
+        return [(read.get("BUILT_MODULE_NAME") or "", "".join(path.read_text() for path in sorted((self._source / folder).glob("*.c"))))]
 
     def _install(self) -> tuple[int, str, str]:
         if not self._built.is_dir():

@@ -1,0 +1,98 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From which source exactly an installed kernel was built, and which sources of kernels there are on the host."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.families import source_package
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.linux_tree import ARCHIVE, DRIVERS
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.regular_file import LARGEST_FILE
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.build_requirements import kernel_config
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+
+SOURCES = "/usr/src"
+_PACKAGES = "/var/lib/dpkg/status"
+_DEFINED = re.compile(r"^#define LINUX_VERSION_(MAJOR|PATCHLEVEL|SUBLEVEL) (\d+)$", re.MULTILINE)
+_CODE = re.compile(r"^#define LINUX_VERSION_CODE (\d+)$", re.MULTILINE)
+_PACKAGE_ID = re.compile(r'^#define LINUX_PACKAGE_ID " \w+ ([^" ]+)"', re.MULTILINE)
+_CONFIG_HEAD = re.compile(r"^# Linux/\S+ (\d+\.\d+\.\d+)\S* Kernel Configuration$", re.MULTILINE)
+_SERIES = re.compile(r"^linux-source-(\d+\.\d+)(?!\d)")
+
+
+@dataclasses.dataclass(frozen=True)
+class KernelIdentity:
+    """``version`` is Linux's own, such as 6.12.117; ``package`` the version of the distribution's package. None if not known."""
+
+    release: str
+    version: str | None
+    package: str | None
+
+    @classmethod
+    def read(cls, host: Host, release: str) -> KernelIdentity:
+        """From the kernel's headers, or what its configuration says: the release of Debian 12 does not tell the version."""
+        generated = f"/lib/modules/{release}/build/include/generated"
+        text = host.text_or_none(f"{generated}/uapi/linux/version.h") or ""
+        package = _PACKAGE_ID.search(host.text_or_none(f"{generated}/package.h") or "")
+        head = _CONFIG_HEAD.search(host.text_or_none(f"/boot/config-{release}") or kernel_config(host, release) or "")
+        return cls(release, _version(text) or (head[1] if head else None), package[1] if package else None)
+
+    @property
+    def series(self) -> str:
+        return ".".join((self.version or "").split(".")[:2])
+
+    def source_package(self, host: Host) -> str | None:
+        """The distribution's package with this kernel's source, with its version; None if none is known."""
+        return source_package(host, self.version or "", self.package) if self.version else None
+
+
+def _version(text: str) -> str | None:
+    parts = dict(_DEFINED.findall(text))
+    if len(parts) == 3:
+        return f"{parts['MAJOR']}.{parts['PATCHLEVEL']}.{parts['SUBLEVEL']}"
+    code = _CODE.search(text)
+    # KERNEL_VERSION() keeps no SUBLEVEL above 255 in it.
+    number = int(code[1]) if code and len(code[1]) < 10 else 0
+    return f"{number >> 16}.{number >> 8 & 0xFF}.{number & 0xFF}" if number & 0xFF != 0xFF and number else None
+
+
+@dataclasses.dataclass(frozen=True)
+class SourcePlace:
+    """A folder or an archive that may be a kernel's source; ``package`` is the version of the package that has it, if known."""
+
+    path: str
+    package: str | None = None
+
+    def may_be_of(self, kernel: KernelIdentity) -> bool:
+        """False if its name alone says that it is of another series, so that 150 MB need not be read."""
+        series = _SERIES.match(self.path.rsplit("/", 1)[1])
+        return series is None or not ARCHIVE.search(self.path) or series[1] == kernel.series
+
+
+def source_places(host: Host) -> tuple[SourcePlace, ...]:
+    """What distributions' packages and people put into /usr/src, folders first: they are read faster."""
+    folders, archives = [], []
+    for name in host.names(SOURCES):
+        here = f"{SOURCES}/{name}"
+        if not name.startswith("linux"):
+            continue
+        if host.is_dir(here):
+            if host.is_file(f"{here}/{DRIVERS}/Makefile"):
+                folders.append(SourcePlace(here, _package_version(host, name)))
+            archives += [SourcePlace(f"{here}/{one}", _package_version(host, name)) for one in host.names(here) if ARCHIVE.search(one)]
+        elif ARCHIVE.search(name) and host.is_file(here):
+            archives.append(SourcePlace(here, _package_version(host, ARCHIVE.sub("", name))))
+    return (*folders, *archives)
+
+
+def _package_version(host: Host, name: str) -> str | None:
+    if not host.is_file(_PACKAGES) or not re.fullmatch(r"linux-source-[\w.+-]+", name):
+        return None
+    status = host.read_bytes(_PACKAGES, LARGEST_FILE).decode("utf-8", "replace")
+    found = re.search(rf"^Package: {re.escape(name)}\n(?:(?!\n)[^\n]*\n)*?Version: (\S+)$", status, re.MULTILINE)
+    return found[1] if found else None

@@ -1,0 +1,180 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The kernel's own variants, built by the collection itself from the kernel's source package for Debian's stock kernels."""
+
+from __future__ import annotations
+
+import argparse
+import re
+import subprocess
+import tempfile
+import typing as t
+from dataclasses import dataclass
+from pathlib import Path
+
+import kernel_offers
+import layers
+from build_root import BuildRoot, become_root, build_root
+from kernel_offers import Archive, Deb
+from matrix import RELEASES, say
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms import steps
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.kernel_identity import KernelIdentity
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.request import KernelVariant, PackageRequest
+from ansible_collections.vfio.variants.plugins.module_utils._core.host import cache as machine_cache
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import version_key
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.known_variants import DEVICES
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache, write_atomic
+
+PAGE = Path(__file__).resolve().parents[2] / "docs/drivers.md"
+BEGIN, END = "<!-- own variants: written by tests/kernels/variants --table -->\n", "<!-- end of own variants -->\n"
+#: What has to build for every kernel of these series; of the others it is only said why they do not.
+BUILT = ("mlx5", "nvgrace_gpu", "qat", "virtio")
+VARIANTS = tuple(sorted({module[: -len("_vfio_pci")] for *_id, module, _since in DEVICES}))
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """``built``: how many aliases the module has. ``why``: what the collection says where nothing is built."""
+
+    kernel: str
+    variant: str
+    built: int = 0
+    why: str = ""
+    failed: bool = False
+
+
+class ChrootRunner:
+    """Runs a host's commands in its tree."""
+
+    def __init__(self, root: BuildRoot) -> None:
+        self._root = root
+
+    def __call__(
+        self,
+        args: list[str],
+        *,
+        data: bytes | None,
+        binary_data: bool,  # noqa: ARG002 - what a host hands to its runner
+        environ_update: dict[str, str] | None,
+    ) -> tuple[int, str, str]:
+        # It is given paths of this machine.
+        inside = "sync" not in args
+        words = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", f"--root={self._root.tree}", "--wd=/", "nice")
+        environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", **(environ_update or {})}
+        done = subprocess.run((*(words if inside else ()), *args), input=data, env=environment, capture_output=True, check=False)
+        return done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
+
+
+def main(arguments: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="tests/kernels/variants", description="Build the kernel's own variants from its source packages.")
+    parser.add_argument("series", nargs="*", help="only kernels of these series, for example 6.12")
+    parser.add_argument("--variant", action="append", help="only this variant")
+    parser.add_argument("--table", action="store_true", help="write the results into docs/drivers.md")
+    options = parser.parse_args(arguments)
+    become_root()
+    cache = Cache.at(None)
+    mounts = layers.own_mounts(cache)
+    outcomes: list[Outcome] = []
+    with tempfile.TemporaryDirectory() as place:
+        # The cache of this machine's own runs is not for a test.
+        machine_cache.DIRECTORY = place
+        for release in RELEASES:
+            with cache.lock(f"kernels-{release.name}"):
+                root = build_root(release, cache, say)
+            archive = kernel_offers.read(cache, say)
+            for series in (one for one in release.series if one in (options.series or release.series)):
+                for kernel in root.kernels(series)[-1:]:
+                    outcomes += Kernel(kernel, root, archive, cache, mounts).check(options.variant or VARIANTS)
+    if options.table:
+        write_table(outcomes)
+    failed = sum(outcome.failed for outcome in outcomes)
+    say(f"{len(outcomes) - failed} passed, {failed} failed")
+    return 1 if failed or not outcomes else 0
+
+
+@dataclass(frozen=True)
+class Kernel:
+    release: str
+    root: BuildRoot
+    archive: Archive
+    cache: Cache
+    mounts: Path
+
+    def check(self, variants: t.Iterable[str]) -> list[Outcome]:
+        """Each variant is built, looked at and removed again, in a copy of the root that has the kernel's source package."""
+        identity = KernelIdentity.read(Host(str(self.root.tree)), self.release)
+        name = f"linux-source-{identity.series}"
+        debs = [deb for deb in self.archive.debs_named(name, "") if deb.version == identity.package]
+        if not debs:
+            say(f"archive unavailable: {name} {identity.package}")
+            return []
+        with layers.laid_over(self.root, debs[:1], self.cache, self.mounts, say) as root:
+            host = self._host(root, debs[0])
+            return [self._shown(self._outcome(host, variant, identity.series)) for variant in variants]
+
+    @staticmethod
+    def _shown(outcome: Outcome) -> Outcome:
+        said = outcome.why or f"{outcome.built} aliases"
+        say(f"{'FAILED' if outcome.failed else 'ok'} {outcome.kernel} {outcome.variant}: {said}")
+        return outcome
+
+    def _host(self, root: BuildRoot, source: Deb) -> Host:
+        """The root as a host with this kernel: of the kernel itself, only the headers are there."""
+        (root.tree / f"boot/vmlinuz-{self.release}").write_bytes(b"")
+        modules = root.tree / "lib/modules"
+        for name in ("modules.dep", "modules.alias", "modules.builtin", "modules.order"):
+            (modules / self.release / name).write_text("", encoding="utf-8")
+        status = root.tree / "var/lib/dpkg/status"
+        entry = f"Package: {source.package}\nStatus: install ok installed\nVersion: {source.version}\n\n"
+        status.write_text(status.read_text(encoding="utf-8") + entry, encoding="utf-8")
+        return Host(str(root.tree), ChrootRunner(root))
+
+    def _outcome(self, host: Host, variant: str, series: str) -> Outcome:
+        wanted = PackageRequest(source=KernelVariant(variant), kernels=(self.release,))
+        try:
+            result = steps.run(host, wanted, check_mode=False).result()
+        except HostError as error:
+            left = list((Path(host.root) / "usr/src").glob("linux-vfio-*"))
+            return Outcome(self.release, variant, why=error.msg, failed=bool(left) or (variant in BUILT and series != "6.1"))
+        found = [set(module["aliases"]) for module in result["kernels"][self.release]["modules"].values()]
+        again = steps.run(host, wanted, check_mode=False).result()["changed"]
+        gone = PackageRequest(source=KernelVariant(variant), state="absent")
+        removed = steps.run(host, gone, check_mode=False).result()["changed"]
+        well = found == [expected_aliases(variant, series)] and not again and removed
+        return Outcome(self.release, variant, len(found[0]), "" if well else f"has {sorted(found[0])}, again {again}", failed=not well)
+
+
+def expected_aliases(variant: str, series: str) -> set[str]:
+    """What the table of known devices says that the variant serves in a kernel of this series."""
+    rows = (row for row in DEVICES if row[2] == f"{variant}_vfio_pci" and version_key(row[3]) <= version_key(series))
+    return {f"vfio_pci:v{vendor:08X}d{device:08X}sv*sd*bc*sc*i*" for vendor, device, _module, _since in rows}
+
+
+def write_table(outcomes: t.Sequence[Outcome]) -> None:
+    """The part of the page on drivers that says what was really built."""
+    kernels = list(dict.fromkeys(outcome.kernel for outcome in outcomes))
+    known = {(outcome.variant, outcome.kernel): outcome for outcome in outcomes}
+    lines = [f"| variant | {' | '.join(kernels)} |\n", f"|---|{'---|' * len(kernels)}\n"]
+    lines += [
+        f"| `{variant}` | {' | '.join(_cell(known.get((variant, kernel))) for kernel in kernels)} |\n"
+        for variant in dict.fromkeys(outcome.variant for outcome in outcomes)
+    ]
+    before, rest = PAGE.read_text(encoding="utf-8").split(BEGIN)
+    write_atomic(PAGE, before + BEGIN + "".join(lines) + END + rest.split(END)[1])
+
+
+def _cell(outcome: Outcome | None) -> str:
+    if outcome is None:
+        return ""
+    if not outcome.why:
+        return f"built, {outcome.built} device{'s' if outcome.built != 1 else ''}"
+    lacking = re.search(r"built without (.*?)\.?$", outcome.why)
+    hidden = re.search(r"does not export ([\w, ]+?)(?: and|,? which|$)", outcome.why)
+    if lacking:
+        return f"not built: the kernel lacks {lacking[1]}"
+    if hidden:
+        return f"not built: the kernel does not export `{hidden[1].split(',')[0]}`"
+    return "not in this Linux" if "has no variant" in outcome.why else "does not build"

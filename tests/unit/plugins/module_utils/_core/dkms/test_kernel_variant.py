@@ -1,0 +1,236 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A driver of the kernel's own source as a DKMS package: for which kernels it is built, from what, and why not for others."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms import steps
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.request import KernelVariant, PackageRequest
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.tests.unit.plugins.module_utils._core.dkms.kernel_sources import (
+    ACME,
+    CONFIG,
+    archive,
+    driver,
+    generated,
+    linux,
+)
+from ansible_collections.vfio.variants.tests.unit.plugins.module_utils._core.dkms.model_dkms import ModelDkms
+from ansible_collections.vfio.variants.tests.unit.trees import Tree
+
+OLD, NEW = "6.12.107+deb13-amd64", "6.12.117+deb13-amd64"
+ARCHIVE = "/usr/src/linux-source-6.12.tar.xz"
+PACKAGE = "/usr/src/linux-vfio-acme-1"
+
+
+def kernel(dkms: ModelDkms, release: str, config: str = CONFIG, **modules: t.Sequence[str]) -> None:
+    """An installed kernel of Debian's with its headers."""
+    version = release.partition("+")[0]
+    dkms.tree.kernel(release, {name.replace("_", "-"): aliases for name, aliases in modules.items()}, headers=True)
+    here = f"/usr/src/linux-headers-{release}/include"
+    dkms.tree.file(f"{here}/config/auto.conf", config)
+    for name, text in generated(version, f"{version}-1").items():
+        dkms.tree.file(f"{here}/generated/{name}", text)
+
+
+def source(dkms: ModelDkms, version: str, text: str | None = None, **more: str) -> None:
+    """Debian's package with a kernel's source."""
+    dkms.tree.file(ARCHIVE, archive(linux(version, text, **more)))
+    dkms.tree.file("/var/lib/dpkg/status", f"Package: linux-source-6.12\nStatus: install ok installed\nVersion: {version}-1\n\n")
+
+
+@pytest.fixture(name="dkms")
+def debian(tmp_path: Path) -> ModelDkms:
+    dkms = ModelDkms(Tree(tmp_path / "root"))
+    dkms.tree.file("/etc/os-release", "ID=debian\n")
+    kernel(dkms, OLD)
+    source(dkms, "6.12.107")
+    return dkms
+
+
+def files(dkms: ModelDkms) -> set[str]:
+    """Each file, except the lock that every run takes."""
+    found = (str(path.relative_to(dkms.tree.root)) for path in dkms.tree.root.rglob("*") if path.is_file())
+    return {path for path in found if not path.startswith("run/")}
+
+
+def run(dkms: ModelDkms, *, check_mode: bool = False, variant: str = "acme", places: tuple[str, ...] = (), **fields: t.Any) -> t.Any:
+    wanted = PackageRequest(source=KernelVariant(variant), kernel_sources=places, **fields)
+    return steps.run(dkms.host, wanted, check_mode).result()
+
+
+def test_the_driver_is_built_from_the_source_of_the_kernel_with_its_files_as_they_are(dkms: ModelDkms) -> None:
+    result = run(dkms)
+    assert result["changed"]
+    assert result["kernels"][OLD]["modules"]["acme-vfio-pci"]["aliases"] == [ACME]
+    assert result["modules"] == [{"name": "acme-vfio-pci", "aliases": [ACME]}]
+    for name, text in linux("6.12.107").items():
+        place = dkms.tree.place(f"{PACKAGE}/{OLD}/{name}")
+        assert place.exists() == (name == "COPYING" or name.startswith("drivers/vfio/pci/acme/"))
+        assert not place.exists() or place.read_text() == text
+
+
+def test_its_origin_and_licence_are_recorded_and_returned(dkms: ModelDkms) -> None:
+    result = run(dkms)["sources"][OLD]
+    assert result == {
+        "from": ARCHIVE,
+        "version": "6.12.107",
+        "package": "6.12.107-1",
+        "licences": ["GPL-2.0-only"],
+        "without": ["CONFIG_IOMMUFD_DRIVER"],
+        "only_compiles": False,
+    }
+    origin = json.loads(dkms.tree.place(f"{PACKAGE}/{OLD}/origin.json").read_text())
+    assert {key: origin[key] for key in result} == result
+
+
+def test_a_second_run_does_nothing_even_without_the_source(dkms: ModelDkms) -> None:
+    first = run(dkms)
+    dkms.tree.place(ARCHIVE).unlink()
+    calls = len(dkms.calls)
+    second = run(dkms)
+    assert (second["changed"], len(dkms.calls)) == (False, calls)
+    assert second["kernels"] == first["kernels"]
+
+
+def test_the_prediction_is_what_comes(dkms: ModelDkms) -> None:
+    before = files(dkms)
+    predicted = run(dkms, check_mode=True)
+    assert files(dkms) == before
+    result = run(dkms)
+    assert {key: predicted[key] for key in ("changed", "modules", "sources", "diff")} == {
+        key: result[key] for key in ("changed", "modules", "sources", "diff")
+    }
+
+
+def test_a_newer_kernel_gets_its_own_source_and_the_older_one_keeps_its(dkms: ModelDkms) -> None:
+    run(dkms)
+    more = ACME.replace("0010", "0011")
+    ids = "{ PCI_DRIVER_OVERRIDE_DEVICE_VFIO(0x1e3d, 0x10) },\n{ PCI_DRIVER_OVERRIDE_DEVICE_VFIO(0x1e3d, 0x11) },"
+    kernel(dkms, NEW)
+    source(dkms, "6.12.117", driver(ACME, more, ids=ids))
+    result = run(dkms)
+    assert result["sources"][OLD]["version"] == "6.12.107"
+    assert [result["kernels"][release]["modules"]["acme-vfio-pci"]["aliases"] for release in (OLD, NEW)] == [[ACME], [ACME, more]]
+    assert not run(dkms)["changed"]
+
+
+def test_absence_takes_everything_back(dkms: ModelDkms) -> None:
+    before = files(dkms)
+    run(dkms)
+    assert run(dkms, state="absent")["removed"] == ["1"]
+    assert files(dkms) == before
+    assert not run(dkms, state="absent")["changed"]
+
+
+def test_nothing_is_built_for_a_kernel_that_has_the_driver_itself(dkms: ModelDkms) -> None:
+    kernel(dkms, NEW, acme_vfio_pci=[ACME])
+    result = run(dkms)
+    assert list(result["kernels"]) == [OLD]
+    assert result["skipped_kernels"] == {NEW: f"kernel {NEW} has acme_vfio_pci itself"}
+    only = run(dkms, kernels=(NEW,))
+    assert only["skipped_kernels"] == {NEW: f"kernel {NEW} has acme_vfio_pci itself"}
+
+
+def test_where_every_kernel_has_it_nothing_is_done_and_what_was_built_goes(dkms: ModelDkms) -> None:
+    run(dkms)
+    kernel(dkms, OLD, acme_vfio_pci=[ACME])
+    assert run(dkms)["removed"] == ["1"]
+    result = run(dkms)
+    assert (result["changed"], result["kernels"], result["version"]) == (False, {}, None)
+    assert not dkms.tree.place(PACKAGE).exists()
+
+
+MISSING: dict[str, tuple[t.Callable[[ModelDkms], object], str]] = {
+    "the source is missing": (
+        lambda dkms: dkms.tree.place(ARCHIVE).unlink(),
+        r"built from Linux 6\.12\.107 \(6\.12\.107-1\), and its source is not on this host: install linux-source-6\.12 \(= 6\.12\.107-1\),",
+    ),
+    "the package is another version": (
+        lambda dkms: source(dkms, "6.12.117"),
+        rf"built from Linux 6\.12\.107 \(6\.12\.107-1\), and {ARCHIVE} is of 6\.12\.117-1: install linux-source-6\.12 \(= 6\.12\.107-1\)",
+    ),
+    "the source lacks the driver": (
+        lambda dkms: dkms.tree.file(ARCHIVE, archive({k: v for k, v in linux("6.12.107").items() if "acme/" not in k})),
+        r"Linux 6\.12\.107 has no variant acme; it has none",
+    ),
+    "the kernel lacks an option": (
+        lambda dkms: kernel(dkms, OLD, CONFIG.replace("CONFIG_ACME_CORE=m\n", "# CONFIG_ACME_CORE is not set\n")),
+        r"acme-vfio-pci depends on ACME_CORE && PCI_IOV, and the kernel is built without CONFIG_ACME_CORE",
+    ),
+    "the kernel lacks vfio-pci-core": (
+        lambda dkms: kernel(dkms, OLD, "CONFIG_ACME_CORE=m\nCONFIG_PCI_IOV=y\n"),
+        r"built without CONFIG_VFIO_PCI_CORE",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", MISSING)
+def test_why_it_cannot_be_built_is_one_sentence_and_nothing_is_changed(dkms: ModelDkms, case: str) -> None:
+    change, sentence = MISSING[case]
+    change(dkms)
+    before = files(dkms)
+    with pytest.raises(HostError, match=sentence):
+        run(dkms)
+    assert files(dkms) == before
+
+
+def test_a_folder_and_an_archive_anywhere_can_be_named(dkms: ModelDkms) -> None:
+    dkms.tree.place(ARCHIVE).unlink()
+    for name, text in linux("6.12.107").items():
+        dkms.tree.file(f"/srv/linux/{name}", text)
+    assert run(dkms, places=("/srv/linux",))["sources"][OLD]["from"] == "/srv/linux"
+    dkms.tree.file("/srv/linux/drivers/vfio/pci/acme/main.c", driver(ACME) + "/* changed */\n")
+    assert run(dkms, places=("/srv/linux",))["changed"], "what was named is looked at again"
+    dkms.tree.file("/srv/linux.tar.gz", archive(linux("6.12.107"), kind="w:gz"))
+    assert run(dkms, places=("/srv/linux.tar.gz",))["sources"][OLD]["from"] == "/srv/linux.tar.gz"
+
+
+def test_a_named_place_that_is_not_there_or_no_kernel_is_an_error(dkms: ModelDkms) -> None:
+    with pytest.raises(HostError, match="There is no /srv/none on this host"):
+        run(dkms, places=("/srv/none",))
+    dkms.tree.file("/srv/tree/README", "nothing")
+    with pytest.raises(HostError, match="/srv/tree is not the source of a kernel"):
+        run(dkms, places=("/srv/tree",))
+    with pytest.raises(HostError, match="not an absolute path"):
+        run(dkms, places=("linux",))
+
+
+@pytest.mark.parametrize("name", ["../mlx5", "", "ml x5", "-x", "MLX5"])
+def test_a_name_that_no_variant_has_is_refused(dkms: ModelDkms, name: str) -> None:
+    with pytest.raises(HostError, match="cannot be a variant's name"):
+        run(dkms, variant=name)
+
+
+def test_files_that_somebody_changed_are_taken_from_the_source_again(dkms: ModelDkms) -> None:
+    run(dkms)
+    dkms.tree.file(f"{PACKAGE}/{OLD}/drivers/vfio/pci/acme/main.c", "changed")
+    assert run(dkms)["changed"]
+    assert dkms.tree.place(f"{PACKAGE}/{OLD}/drivers/vfio/pci/acme/main.c").read_text() == linux("6.12.107")["drivers/vfio/pci/acme/main.c"]
+
+
+def test_options_of_the_driver_that_the_kernel_would_have_are_on(dkms: ModelDkms) -> None:
+    kernel(dkms, OLD, CONFIG + "CONFIG_ACME_LEGACY=y\n")
+    run(dkms)
+    assert dkms.tree.place(f"{PACKAGE}/{OLD}/options.mk").read_text() == (
+        "VARIANT_OPTIONS := CONFIG_ACME_VFIO_PCI=m CONFIG_ACME_VFIO_PCI_LEGACY=y\n"
+        "VARIANT_FLAGS := -DCONFIG_ACME_VFIO_PCI_MODULE=1 -DCONFIG_ACME_VFIO_PCI_LEGACY=1\n"
+    )
+
+
+def test_a_driver_that_is_made_for_other_machines_is_built_and_that_is_said(dkms: ModelDkms) -> None:
+    kernel(dkms, OLD, CONFIG + "CONFIG_64BIT=y\n")
+    other = linux("6.12.107")["drivers/vfio/pci/acme/Kconfig"].replace("ACME_CORE && PCI_IOV", "ARM64 || (COMPILE_TEST && 64BIT)")
+    source(dkms, "6.12.107", kconfig=other)
+    assert run(dkms)["sources"][OLD]["only_compiles"]
+
+
+def test_places_of_sources_without_a_variant_are_an_error(dkms: ModelDkms) -> None:
+    with pytest.raises(HostError, match="kernel_sources: there is no variant to build from them"):
+        steps.run(dkms.host, PackageRequest(name="gpu", version="1", kernel_sources=("/srv/linux",)), check_mode=True)
