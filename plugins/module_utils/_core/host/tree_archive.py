@@ -7,6 +7,7 @@ from __future__ import annotations
 import dataclasses
 import gzip
 import hashlib
+import io
 import json
 import os
 import stat as stat_bits
@@ -20,6 +21,7 @@ MOST_ENTRIES = 500_000
 DEEPEST = 64
 LARGEST = 512 << 20
 """Bytes of one file: an initramfs with everything in it has half of that."""
+LARGEST_REWRITTEN = 1 << 20
 PIECE = 1 << 20
 FILE, FOLDER, LINK = "file", "folder", "link"
 
@@ -52,11 +54,17 @@ Choice = t.Callable[[str, bool], t.Optional[bool]]
 """Of a path, and whether it is a folder: True to take it, None to leave it out silently, False to leave it out and say so."""
 
 
-class TreeList:
-    """What was found below the places that were asked for."""
+Rewrite = t.Callable[[str, bytes], bytes]
+"""What a file's content becomes; only asked for files of at most `LARGEST_REWRITTEN` bytes."""
 
-    def __init__(self, root: str, choice: Choice, most_bytes: int) -> None:
+
+class TreeList:
+    """What was found below the places that were asked for.  ``rewritten``: files that are listed with another content than they have."""
+
+    def __init__(self, root: str, choice: Choice, rewrite: Rewrite, most_bytes: int) -> None:
         self._root = root.rstrip("/")
+        self._rewrite = rewrite
+        self.rewritten: set[str] = set()
         self._choice = choice
         self._left = most_bytes
         self._most = most_bytes
@@ -126,10 +134,12 @@ class TreeList:
                 "Raise size_limit, or leave out folders that no unit, rule or hook needs with exclude.",
             )
         try:
-            digest, read = digest_of(self._root + path, path)
+            digest, read, is_rewritten = _digest_of(self._root + path, path, self._rewrite)
         except (OSError, HostError) as error:
             self.left_out.append(LeftOutFile(path, f"it cannot be read: {error}"))
             return
+        if is_rewritten:
+            self.rewritten.add(path)
         self.entries[path] = Entry(path, FILE, mode, *owner, read, digest)
 
     def _status(self, path: str) -> os.stat_result | None:
@@ -146,14 +156,19 @@ class TreeList:
             return []
 
 
-def digest_of(place: str, shown: str) -> tuple[str, int]:
-    """SHA-256 and size of a regular file.  Raises OSError, or HostError if it is none."""
+def _digest_of(place: str, path: str, rewrite: Rewrite) -> tuple[str, int, bool]:
+    """SHA-256 and size of a regular file as it is packed, and whether that is another content.  Raises OSError, or HostError."""
     digest, size = hashlib.sha256(), 0
-    with os.fdopen(open_regular(place, shown, LARGEST), "rb") as file:
-        while piece := file.read(PIECE):
+    with os.fdopen(open_regular(place, path, LARGEST), "rb") as file:
+        piece = file.read(LARGEST_REWRITTEN + 1)
+        if len(piece) <= LARGEST_REWRITTEN:
+            written = rewrite(path, piece)
+            return hashlib.sha256(written).hexdigest(), len(written), written != piece
+        while piece:
             digest.update(piece)
             size += len(piece)
-    return digest.hexdigest(), size
+            piece = file.read(PIECE)
+    return digest.hexdigest(), size, False
 
 
 def write_list(place: str, listed: TreeList, facts: t.Mapping[str, t.Any]) -> int:
@@ -168,7 +183,7 @@ def write_list(place: str, listed: TreeList, facts: t.Mapping[str, t.Any]) -> in
     return os.stat(place).st_size
 
 
-def write_piece(root: str, place: str, wanted: t.Sequence[str], first: int, most: int) -> int:
+def write_piece(root: str, place: str, wanted: t.Sequence[str], rewrite: Rewrite, first: int, most: int) -> int:
     """Write an archive (tar, gzip) of the wanted files from number ``first`` on, of about ``most`` bytes; the number of the next one.
 
     One that has vanished meanwhile is not in it.
@@ -185,7 +200,12 @@ def write_piece(root: str, place: str, wanted: t.Sequence[str], first: int, most
             with os.fdopen(handle, "rb") as content:
                 entry = tarfile.TarInfo(path.lstrip("/"))
                 entry.size = os.fstat(handle).st_size
-                archive.addfile(entry, content)
+                if entry.size <= LARGEST_REWRITTEN:
+                    written = rewrite(path, content.read(LARGEST_REWRITTEN))
+                    entry.size = len(written)
+                    archive.addfile(entry, io.BytesIO(written))
+                else:
+                    archive.addfile(entry, content)
                 left -= entry.size
     return number
 

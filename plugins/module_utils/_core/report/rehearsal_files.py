@@ -28,6 +28,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.report.secret_
     TOPS,
     choice,
     is_secret,
+    without_secrets,
 )
 
 if t.TYPE_CHECKING:
@@ -61,14 +62,14 @@ def gather(root: str, runner: Runner | None, request: FilesRequest) -> Result:
     """Write the list, or a piece of the files, and say so."""
     if request.wanted is not None:
         wanted = read_wanted(request.wanted)
-        following = write_piece(root, f"{request.folder}/{PIECE}", wanted, request.first, PIECE_BYTES)
+        following = write_piece(root, f"{request.folder}/{PIECE}", wanted, without_secrets, request.first, PIECE_BYTES)
         return {"changed": False, "path": f"{request.folder}/{PIECE}", "next": following, "wanted": len(wanted)}
     host = NotingHost(root, runner)
     answer = answer_of(host)
     noted = sorted(host.notes.whole | host.notes.contents.keys())
     plain = Host(root, runner)
     entries = _entries(plain, answer, request.kernels)
-    listed = TreeList(plain.root, choice([entry.release for entry in entries], request.exclude), request.size_limit)
+    listed = TreeList(plain.root, choice([entry.release for entry in entries], request.exclude), without_secrets, request.size_limit)
     for top in TOPS:
         if top not in listed.entries:
             listed.add_tree(top)
@@ -113,11 +114,7 @@ def _kernel(host: Host, entry: BootEntry, listed: TreeList) -> Result:
     image, initrds = _real(host, image), tuple(_real(host, path) for path in images_of(host, entry).paths)
     for path in (image, *initrds):
         listed.add_file(path)
-    names: frozenset[str] = frozenset()
-    if initrds:
-        names = frozenset(Image.read(host, initrds[0], entry.release, more=initrds[1:]).modules)
-    builtin = host.text_or_none(f"/usr/lib/modules/{entry.release}/modules.builtin") or ""
-    known = names | {line.rpartition("/")[2].partition(".")[0].replace("-", "_") for line in builtin.split("\n")}
+    known = _drivable(host, entry.release, initrds)
     return {
         "release": entry.release,
         "image": image,
@@ -127,6 +124,17 @@ def _kernel(host: Host, entry: BootEntry, listed: TreeList) -> Result:
         "storage": [name for name in STORAGE if name in known],
         "file_system": FILE_SYSTEM in known,
     }
+
+
+def _drivable(host: Host, release: str, initrds: tuple[str, ...]) -> frozenset[str]:
+    """The modules that the kernel has before its root; everything that matters where that cannot be read: the boot will show it."""
+    builtin = host.text_or_none(f"/usr/lib/modules/{release}/modules.builtin") or ""
+    names = {line.rpartition("/")[2].partition(".")[0].replace("-", "_") for line in builtin.split("\n")}
+    try:
+        image = Image.read(host, initrds[0], release, more=initrds[1:]) if initrds else None
+    except HostError:
+        return frozenset((*STORAGE, FILE_SYSTEM))
+    return frozenset(names) | (frozenset(image.modules) if image else frozenset())
 
 
 def _real(host: Host, path: str) -> str:
@@ -146,7 +154,8 @@ def _add_noted(host: Host, listed: TreeList, noted: t.Iterable[str]) -> list[Lef
                 missing.append(LeftOutFile(path, "something that starts by itself reads it, and it may hold secrets"))
             continue
         listed.add_file(path)
-    return missing
+    changed = sorted(listed.rewritten.intersection(noted))
+    return [*missing, *(LeftOutFile(path, "passwords, tokens or keys were taken out of it") for path in changed)]
 
 
 def _function(host: Host, device: Device) -> Result:
@@ -160,6 +169,7 @@ def _function(host: Host, device: Device) -> Result:
         "subsystem_vendor": device.subsystem_vendor,
         "subsystem_device": device.subsystem_device,
         "class": device.class_code,
+        "modalias": device.modalias,
         "revision": device.revision,
         "driver": device.driver,
         "physical_function": device.physical_function,

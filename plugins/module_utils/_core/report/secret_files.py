@@ -8,6 +8,8 @@ import functools
 import re
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.report.redaction import Redactor
+
 #: What a boot is made of; folders that other file systems are mounted on are walked for themselves.
 TOPS = (
     *("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/usr", "/usr/local", "/etc", "/opt"),
@@ -44,13 +46,18 @@ SECRETS: dict[str, str] = {
 }
 _SECRET = re.compile("|".join(f"(?:{pattern})" for pattern in SECRETS.values()), re.IGNORECASE)
 #: Ordinary files of packages with such names, without which programs do not run.
-_PUBLIC = re.compile(
-    r"/etc/(?:passwd|ssl/certs(?:/.*)?)|/usr/share/.*|(?:/usr)?/lib/(?:python[^/]*|modules|systemd|udev|x86_64-linux-gnu|aarch64-linux-gnu|ruby|perl[^/]*|node_modules)/.*"
-    r"|(?:/usr)?/(?:lib64|s?bin)/.*"
-    r"|/usr/lib/[^/]*|/etc/(?:apt|pki/rpm-gpg|dracut\.conf\.d|pam\.d|systemd)/.*|/usr/local/s?bin/.*"
-)
+_OF_PACKAGES = re.compile(r"(?:/usr)?/(?:lib|lib32|lib64|libx32|bin|sbin)/.*|/usr/(?:share|libexec)/.*")
+_PUBLIC = re.compile(r"/etc/(?:passwd|ssl/certs(?:/.*)?|(?:apt|pki/rpm-gpg|dracut\.conf\.d|pam\.d|systemd)/.*)|/usr/local/s?bin/.*")
 #: Places of which only what starts by itself is collected, as the forecast finds it.
+_REDACTOR = Redactor()
 MADE_BY_THE_KERNEL = re.compile(r"/(?:proc|sys|dev|run|tmp|boot)(?:/.*)?|/var/(?:run|lock|tmp|cache|lib/(?:dpkg|rpm|pacman|dkms))(?:/.*)?")
+
+
+def without_secrets(path: str, content: bytes) -> bytes:
+    """What a file is collected as: of what no package brings, passwords, tokens and keys are taken out."""
+    if _OF_PACKAGES.fullmatch(path) or b"\0" in content[:8192]:
+        return content
+    return _REDACTOR.secrets(content.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
 
 
 def is_secret(path: str) -> bool:
@@ -61,7 +68,10 @@ def is_secret(path: str) -> bool:
 
 @functools.lru_cache(100_000)
 def _is_secret_place(path: str) -> bool:
-    return _SECRET.fullmatch(path) is not None and (_PUBLIC.fullmatch(path) is None or path.endswith("/private"))
+    if _SECRET.fullmatch(path) is None:
+        return False
+    is_public = _OF_PACKAGES.fullmatch(path) is not None or _PUBLIC.fullmatch(path) is not None
+    return not is_public or path.endswith(("/private", "/credstore", "/credstore.encrypted"))
 
 
 def choice(releases: t.Collection[str], exclude: t.Collection[str]) -> t.Callable[[str, bool], bool | None]:

@@ -27,7 +27,7 @@ _ROOT = "pci0000:00"
 _ROOT_BUS = re.compile(r"pci0000:([0-9a-f]{2})")
 #: linux/ioport.h: what the file `resource` says of a BAR.
 _IO, _MEMORY, _PREFETCHABLE, _SIZE_64 = 0x100, 0x200, 0x2000, 0x100000
-_HEADER_TYPE, _BRIDGE = 0x0E, 1
+_HEADER_TYPE, _BRIDGE, _SECONDARY = 0x0E, 1, 0x19
 #: Bytes of a window: the machine's firmware has to find room for all of them, and no driver has been asked yet when it matters.
 LARGEST_WINDOW = 256 << 20
 LARGEST_WINDOW_32 = 16 << 20
@@ -36,11 +36,21 @@ _OWN_SLOTS = ("00", "1f")
 MOST_FUNCTIONS = 128
 
 
+class Port(t.NamedTuple):
+    """A root port, and the number of the bus behind it."""
+
+    name: str
+    bus: str
+    address: str
+    secondary: int
+
+
 @dataclass
 class Places:
-    """``words`` make the buses; ``placements`` are by address; ``left_out`` says by address why a function is not there."""
+    """``words`` make the buses, ``ports`` are on them; ``placements`` are by address; ``left_out`` says by address why a function is not there."""
 
     words: list[str] = field(default_factory=list)
+    ports: list[Port] = field(default_factory=list)
     placements: dict[str, Placement] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
     free_slots: list[str] = field(default_factory=list)
@@ -56,6 +66,7 @@ def place(functions: t.Sequence[t.Mapping[str, t.Any]]) -> Places:
         why = _put(places, one, buses)
         if why:
             places.left_out[str(one["address"])] = why
+    places.words += _port_words(places)
     for address in sorted(places.placements):
         first = f"{address[:-1]}0"
         if first not in places.placements and first not in buses:
@@ -86,7 +97,7 @@ def _put(places: Places, one: t.Mapping[str, t.Any], buses: dict[str, str]) -> s
     if bus is None:
         return f"the bridge {above} is not in the machine"
     if _is_bridge(one):
-        return _put_bridge(places, address, bus, on_root, buses)
+        return _put_bridge(places, one, bus, on_root, buses)
     try:
         function = emulated(one)
     except FunctionError as error:
@@ -105,18 +116,35 @@ def _add_root_bus(places: Places, root: str, buses: dict[str, str]) -> bool:
     return True
 
 
-def _put_bridge(places: Places, address: str, bus: str, on_root: bool, buses: dict[str, str]) -> str:
+def _put_bridge(places: Places, one: t.Mapping[str, t.Any], bus: str, on_root: bool, buses: dict[str, str]) -> str:
     if not on_root:
         return "it is a bridge behind a bridge, which the machine does not have"
-    name = f"port-{_name(address)}"
-    number = len(buses) + len(places.placements)
-    buses[address] = name
-    where = _place_on_bus(address)
-    places.words += [
-        "-device",
-        f"pcie-root-port,id={name},bus={bus},chassis={number % 255 + 1},slot={len(buses)},addr={where},multifunction=on",
-    ]
+    address = str(one["address"])
+    buses[address] = f"port-{_name(address)}"
+    secondary = bytes.fromhex(str(one["configuration"]))[_SECONDARY]
+    places.ports.append(Port(buses[address], bus, address, secondary))
     return ""
+
+
+def _port_words(places: Places) -> t.Iterator[str]:
+    """Root ports. The machine's firmware numbers the buses behind them in the order of their slots, and leaves out what a port reserves."""
+    chassis = 0
+    for bus in dict.fromkeys(port.bus for port in places.ports):
+        ports = sorted((port for port in places.ports if port.bus == bus), key=lambda port: port.address)
+        last = int(ports[0].address.split(":")[1], 16)
+        if ports[0].secondary > last + 1:
+            slot = next((one for one in reversed(places.free_slots) if one < _slot_of(ports[0].address)), None)
+            if slot is not None:
+                places.free_slots.remove(slot)
+                ports.insert(0, Port(f"gap-{bus.replace('.', '-')}", bus, f"{ports[0].address[:8]}{slot}.0", last + 1))
+        for number, port in enumerate(ports):
+            reserved = ports[number + 1].secondary - port.secondary - 1 if number + 1 < len(ports) else 0
+            chassis += 1
+            # SeaBIOS goes round and round where nothing is reserved in so many words.
+            reserve = f",bus-reserve={reserved}" if reserved > 0 else ""
+            where = _place_on_bus(port.address)
+            yield "-device"
+            yield f"pcie-root-port,id={port.name},bus={bus},chassis={chassis},slot={chassis},addr={where},multifunction=on{reserve}"
 
 
 def emulated(one: t.Mapping[str, t.Any]) -> PciFunction:
@@ -179,7 +207,11 @@ def _is_bridge(one: t.Mapping[str, t.Any]) -> bool:
 
 
 def _slot(one: t.Mapping[str, t.Any]) -> str:
-    return str(one["address"]).rpartition(":")[2].partition(".")[0]
+    return _slot_of(str(one["address"]))
+
+
+def _slot_of(address: str) -> str:
+    return address.rpartition(":")[2].partition(".")[0]
 
 
 def _place_on_bus(address: str) -> str:

@@ -86,6 +86,7 @@ class Rehearsal:
             )
             reports.append(machine.boot(plan, placed, self.progress, self.settings.timeout))
         self._note(reports)
+        placed.left_out.update(_elsewhere(reports, placed, self.collected.facts["functions"]))
         return {
             "release": release,
             "devices": self._rows(release, reports, placed.left_out),
@@ -153,6 +154,16 @@ class Rehearsal:
                 why = f"{missing[0]['path']} was not collected ({missing[0]['why']}), and may act on it"
             rows.append(comparison.row(address, reports, predicted, claimed, why))
         return rows
+
+
+def _elsewhere(
+    reports: t.Sequence[comparison.Report], placed: places.Places, functions: t.Sequence[t.Mapping[str, t.Any]]
+) -> t.Iterator[tuple[str, str]]:
+    """The functions that were not at their addresses in each boot: what was seen there is no answer about them."""
+    for one in functions:
+        address = str(one["address"])
+        if address in placed.placements and any(report.modaliases.get(address) != one["modalias"] for report in reports):
+            yield address, "the machine's firmware gave it another address"
 
 
 @dataclass(frozen=True)

@@ -63,6 +63,7 @@ class Report:
 
     events: tuple[Event, ...]
     owners: t.Mapping[str, str | None]
+    modaliases: t.Mapping[str, str]
     overrides: t.Mapping[str, str]
     root_from: float
     log: t.Mapping[str, tuple[str, ...]]
@@ -99,6 +100,7 @@ def parse(text: str) -> Report:
     return Report(
         events=events,
         owners={name: driver or None for name, driver in map(_pair, sections.get("owner", ()))},
+        modaliases=dict(map(_pair, sections.get("identity", ()))),
         overrides={name: value for name, value in map(_pair, sections.get("override", ())) if value not in ("", "(null)")},
         root_from=int((sections.get("root") or ["0"])[0] or 0) / 1e6,
         log={name: tuple(drivers) for name, drivers in log.items()},
