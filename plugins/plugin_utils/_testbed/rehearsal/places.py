@@ -47,7 +47,10 @@ class Port(t.NamedTuple):
 
 @dataclass
 class Places:
-    """``words`` make the buses, ``ports`` are on them; ``placements`` are by address; ``left_out`` says by address why a function is not there."""
+    """``words`` make the buses, ``ports`` are on them; ``placements`` are by address.
+
+    ``left_out`` says by address why a function is not there.
+    """
 
     words: list[str] = field(default_factory=list)
     ports: list[Port] = field(default_factory=list)
