@@ -25,12 +25,12 @@ _REMOVED = frozenset(
     (
         *("root", "rootfstype", "rootflags", "resume", "resume_offset", "nfsroot", "netroot", "ip", "cryptdevice", "cryptopts", "zfs"),
         *("console", "crashkernel", "hugepages", "hugepagesz", "default_hugepagesz", "mem", "memmap", "maxcpus", "nr_cpus", "isolcpus"),
-        *("BOOT_IMAGE", "initrd", "kprobe_event", "dyndbg", "log_buf_len", "trace_buf_size"),
+        *("BOOT_IMAGE", "initrd", "kprobe_event", "dyndbg", "log_buf_len", "trace_buf_size", "trace_clock"),
     )
 )
 _REMOVED_PREFIXES = ("rd.luks", "rd.lvm", "rd.md", "rd.dm", "rd.zfs", "rd.neednet", "luks.", "rd.znet", "hugetlb_cma")
 #: A report is longer than what a kernel keeps by default.
-_ADDED = ("noresume", "console=ttyS0", "log_buf_len=4M", 'dyndbg="file drivers/base/dd.c +p"', "trace_buf_size=4M")
+_ADDED = ("noresume", "console=ttyS0", "log_buf_len=4M", 'dyndbg="file drivers/base/dd.c +p"', "trace_buf_size=4M", "trace_clock=mono")
 _WAITING = ("systemd-networkd-wait-online.service", "NetworkManager-wait-online.service", "ifupdown-wait-online.service")
 _DISKS = {
     "virtio_blk": ("-device", "virtio-blk-pci,drive=rehearsal,bus=pcie.0,addr={slot}"),

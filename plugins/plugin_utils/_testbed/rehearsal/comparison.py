@@ -12,6 +12,7 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.t
 
 AGREES, DIFFERS, SHOWN, VARIES, ABSENT = "agrees", "differs", "shown", "varies", "not rehearsed"
 CERTAIN = "certain"
+THE_KERNEL = "the kernel"
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,8 @@ class Seen:
             return cls(None, first, None, None, None, tuple(dict.fromkeys(one.driver for one in made)))
         chosen = next(one for one in made if one.line == owner.line)
         others = dict.fromkeys(one.driver for one in made if one.driver != owner.driver)
-        return cls(owner.driver, made[0].driver, owner.who, chosen.stage, decision(report, owner), tuple(others))
+        who = THE_KERNEL if owner.process == 1 else owner.who
+        return cls(owner.driver, made[0].driver, who, chosen.stage, decision(report, owner), tuple(others))
 
 
 def row(

@@ -83,6 +83,8 @@ def adapt(root: Path, hold: int, limit: int) -> Changes:
         _replace(root / "etc/crypttab", "")
         changes.said.append("/etc/crypttab is empty: the host's encrypted disks are absent")
     for unit in sorted((root / "etc/systemd/system").glob("*.mount")):
+        if unit.is_symlink():
+            continue
         unit.unlink()
         unit.symlink_to("/dev/null")
         changes.said.append(f"{unit.name} is masked: the host's other file systems are absent")

@@ -136,8 +136,8 @@ def offers(report: Report, address: str) -> tuple[Offer, ...]:
 
 
 def stage_of(report: Report, event: Event) -> str:
-    """Before the first program there is the kernel alone, whose first thread has this name."""
-    if event.who.startswith("swapper"):
+    """The first process is the kernel's own until it becomes init, which loads no driver by itself; the trace has its later name."""
+    if event.process == 1:
         return KERNEL
     return ROOT if event.seconds >= report.root_from else INITRAMFS
 
@@ -162,13 +162,13 @@ def owner_of(report: Report, address: str) -> Event | None:
 
 
 def decision(report: Report, owner: Event) -> str:
-    """The line of the trace that decided: the load of the driver by the same process, if there was one, else the offer."""
-    loads = [
-        event
-        for event in report.events
-        if event.kind == "loading"
-        and event.process == owner.process
-        and event.seconds <= owner.seconds
-        and event.driver.replace("-", "_") == owner.driver.replace("-", "_")
-    ]
-    return (loads or [owner])[-1].line
+    """The line of the trace that decided: the load of the driver, by the same process if it can be, else the offer."""
+    loads = [event for event in report.events if _loads(event, owner)]
+    own = [event for event in loads if event.process == owner.process]
+    return (own or loads or [owner])[-1].line
+
+
+def _loads(event: Event, owner: Event) -> bool:
+    """Whether an event loads the driver's module before the offer, which a driver may have made by a thread of the kernel."""
+    same = event.driver.replace("-", "_") == owner.driver.replace("-", "_")
+    return event.kind == "loading" and same and event.seconds <= owner.seconds
