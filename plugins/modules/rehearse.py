@@ -228,6 +228,10 @@ kernels:
           type: list
           elements: str
           sample: []
+        driver_override:
+          description: The only driver that the kernel could bind to it at the end; V(null) if it was not restricted.
+          returned: if it was rehearsed
+          type: str
         why:
           description: The result in a sentence.
           type: str

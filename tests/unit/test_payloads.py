@@ -33,6 +33,8 @@ LIMITS = {
     "host_report": (0, 0),
     "initramfs": (175, 1_060_000),
     "kernel_cmdline": (87, 545_000),
+    "rehearsal_files": (223, 1_460_000),
+    "rehearse": (0, 0),
     "test_image": (0, 0),
     "test_vm": (0, 0),
     "unchanged_info": (10, 48_000),

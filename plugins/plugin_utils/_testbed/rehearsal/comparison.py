@@ -78,6 +78,7 @@ def row(
         "stage": one.stage,
         "decided_by": one.line,
         "later_offers": list(one.others),
+        "driver_override": reports[-1].overrides.get(address),
         "why": _why(address, one, result, predicted, claimed if not_claimed else None),
         "stops": result == DIFFERS or not_claimed,
     }
