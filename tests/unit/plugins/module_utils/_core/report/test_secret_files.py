@@ -18,7 +18,7 @@ from ansible_collections.vfio.variants.tests.unit.rooms import ROOT
         *("/etc/krb5.keytab", "/etc/cryptsetup-keys.d/data.key", "/etc/luks/data", "/etc/credstore/x", "/usr/lib/credstore/x"),
         *("/etc/NetworkManager/system-connections/wifi.nmconnection", "/etc/wireguard/wg0.conf", "/etc/netplan/50.yaml"),
         *("/etc/kubernetes/admin.conf", "/etc/rancher/k3s/k3s.yaml", "/etc/salt/pki/minion/minion.pem", "/etc/cloud/cloud.cfg"),
-        *("/opt/agent/token", "/etc/app/Password.txt", "/srv/.netrc", "/home/me/.aws/config", "/etc/ceph/ceph.client.admin.keyring"),
+        *("/opt/agent/token", "/etc/app/Password.txt", "/srv/.netrc", "/srv/me/.aws/config", "/etc/ceph/ceph.client.admin.keyring"),
     ],
 )
 def test_what_may_hold_secrets_stays(path: str) -> None:

@@ -28,8 +28,8 @@ def host(root: Path) -> Path:
         "etc/app/settings.conf": "password = planted-password\n",
         "etc/kubernetes/admin.conf": "planted-cluster\n",
         "etc/NetworkManager/system-connections/wifi": "psk=planted-wifi\n",
-        "root/.netrc": "planted-netrc\n",
-        "home/me/notes": "planted-notes\n",
+        "srv/.netrc": "planted-netrc\n",
+        "srv/me/notes": "planted-notes\n",
         "usr/bin/passwd": "a program\n",
         "usr/local/sbin/bind": "#!/bin/sh\n",
         "opt/agent/token": "planted-token\n",
@@ -80,7 +80,7 @@ def test_planted_secrets_do_not_leave_the_host(root: Path, store: FileStore, tmp
     assert b"blacklist nouveau" in everything
     paths = {entry.path for entry in known.entries}
     assert {"/usr/bin/passwd", "/etc/modprobe.d/gpu.conf", "/usr/local/sbin/bind"} <= paths
-    assert not paths & {"/etc/shadow", "/root/.netrc", "/home/me/notes", "/opt/agent/token", "/etc/fifo"}
+    assert not paths & {"/etc/shadow", "/srv/.netrc", "/srv/me/notes", "/opt/agent/token", "/etc/fifo"}
     left = {one["path"] for one in known.facts["left_out"]}
     assert {"/etc/shadow", "/etc/kubernetes", "/opt/agent/token"} <= left
 
