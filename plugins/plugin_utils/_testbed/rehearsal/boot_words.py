@@ -54,7 +54,8 @@ class Plan:
 
 def kernel_arguments(arguments: t.Sequence[str], masked: t.Sequence[str] = ()) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Those of the rehearsal, and those of the host's that are not among them."""
-    kept, removed = [], []
+    kept: list[str] = []
+    removed: list[str] = []
     behind = arguments.index("--") if "--" in arguments else len(arguments)
     for one in arguments[:behind]:
         name = one.partition("=")[0].strip('"')

@@ -22,6 +22,7 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.b
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.comparison import Predicted
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.file_store import Collected, FileStore
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.planned_policy import NO_POLICY, PlannedPolicy
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.trace import Report
 
 Row = dict[str, t.Any]
 _GIB = 1 << 30
@@ -129,7 +130,7 @@ class Rehearsal:
         qemu = qemu_program.provide(self.cache, lambda: self.settings.mirror or apt_sources.of_this_machine(), self.progress.say)
         return qemu, accelerator.choose(self.settings.accelerator, self.cache, qemu, _HostKernel((release,), image), self.progress.say)
 
-    def _note(self, reports: t.Sequence[comparison.Report]) -> None:
+    def _note(self, reports: t.Sequence[Report]) -> None:
         for report in reports:
             odd = comparison.not_logged(report, [str(one["address"]) for one in self.collected.facts["functions"]])
             self.different += [f"the trace and the kernel's log disagree about the first offer of {address}" for address in odd]
@@ -141,7 +142,7 @@ class Rehearsal:
         if self.collected.facts["efi"]:
             self.different.append("the machine boots its kernel directly, not by the host's UEFI firmware, and without Secure Boot")
 
-    def _rows(self, release: str, reports: t.Sequence[comparison.Report], left_out: t.Mapping[str, str]) -> list[Row]:
+    def _rows(self, release: str, reports: t.Sequence[Report], left_out: t.Mapping[str, str]) -> list[Row]:
         missing = self.collected.facts["missing"]
         rows = []
         for one in self.collected.facts["forecast"]["devices"]:
@@ -157,7 +158,7 @@ class Rehearsal:
 
 
 def _elsewhere(
-    reports: t.Sequence[comparison.Report], placed: places.Places, functions: t.Sequence[t.Mapping[str, t.Any]]
+    reports: t.Sequence[Report], placed: places.Places, functions: t.Sequence[t.Mapping[str, t.Any]]
 ) -> t.Iterator[tuple[str, str]]:
     """The functions that were not at their addresses in each boot: what was seen there is no answer about them."""
     for one in functions:
