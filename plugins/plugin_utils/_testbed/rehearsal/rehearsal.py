@@ -15,7 +15,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors im
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive import apt_sources
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.progress import Progress
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine import accelerator, qemu_program
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine import accelerator, processes, qemu_program
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal import boot_words, comparison, places, root_disk
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.boot import Machine
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.boot_words import Plan
@@ -26,6 +26,7 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.t
 
 Row = dict[str, t.Any]
 _GIB = 1 << 30
+_UNFINISHED = "boot-"
 
 
 @dataclass(frozen=True)
@@ -63,13 +64,16 @@ class Rehearsal:
             )
         with self.cache.lock("rehearsal"):
             _check_memory(self.settings.memory)
-            folder = Path(tempfile.mkdtemp(prefix="boot-", dir=self.store.folder.parent))
+            _remove_left_overs(self.store.folder.parent)
+            folder = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=self.store.folder.parent))
+            kept: dict[str, str] = {}
             try:
                 kernels = [self._kernel(kernel, folder) for kernel in self.collected.facts["kernels"]]
             finally:
-                if not self.settings.keep:
+                if self.settings.keep:
+                    kept = {"folder": str(folder.rename(folder.with_name(folder.name.replace(_UNFINISHED, "kept-"))))}
+                else:
                     shutil.rmtree(folder, ignore_errors=True)
-        kept = {"folder": str(folder)} if self.settings.keep else {}
         return {"kernels": kernels, "different": list(dict.fromkeys(self.different)), "seconds": round(self.progress.seconds, 1), **kept}
 
     def _kernel(self, kernel: t.Mapping[str, t.Any], folder: Path) -> dict[str, t.Any]:
@@ -171,6 +175,13 @@ def _elsewhere(
 class _HostKernel:
     kernels: tuple[str, ...]
     kernel: Path
+
+
+def _remove_left_overs(place: Path) -> None:
+    """What a rehearsal has left that was killed; none runs, because the lock is held."""
+    for folder in place.glob(f"{_UNFINISHED}*"):
+        processes.end(folder)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _check_memory(wanted: int) -> None:

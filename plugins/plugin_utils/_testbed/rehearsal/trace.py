@@ -20,6 +20,7 @@ EVENTS = {
     "unbinds": "unbind_store,drv=+0(+0(%di)):string,dev=+0(%si):string",
     "leaving": "driver_unregister,drv=+0(+0(%di)):string",
 }
+VFIO_PCI = "vfio-pci"
 KERNEL, INITRAMFS, ROOT = "kernel", "initramfs", "root"
 _MARK = "@rehearsal "
 _LINE = re.compile(
@@ -149,16 +150,25 @@ def owner_of(report: Report, address: str) -> Event | None:
     probe of an emulated function fails.
     """
     owner: Event | None = None
+    refusals = _refusals(report, address)
     loading = {event.process for event in report.events if event.kind == "loading"}
     for event in report.events:
         if event.kind == "offered" and event.device == address and owner is None:
-            owner = event
+            owner = event if event not in refusals else None
         elif event.kind == "unbinds" and event.device == address and owner is not None and owner.driver == event.driver:
             owner = None
         elif event.kind == "leaving" and owner is not None and event.driver == owner.driver and event.process not in loading:
             # A module whose probes have all failed may leave by itself, in the process that loads it.
             owner = None
     return owner
+
+
+def _refusals(report: Report, address: str) -> frozenset[Event]:
+    """Offers that vfio-pci has declined. It asks nothing of the card, so that it declines for reasons that the host has, too: no IOMMU."""
+    made = [event for event in report.events if event.device == address and event.kind in ("offered", "unbinds")]
+    of_vfio = [event for event in made if event.driver == VFIO_PCI]
+    was_bound = report.owners.get(address) == VFIO_PCI or any(event.kind == "unbinds" for event in of_vfio)
+    return frozenset() if was_bound else frozenset(of_vfio)
 
 
 def decision(report: Report, owner: Event) -> str:

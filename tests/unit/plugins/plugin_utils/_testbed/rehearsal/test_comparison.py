@@ -19,7 +19,8 @@ def boot(*drivers: str) -> Report:
         f'@rehearsal trace modprobe-7{number} [000] ..... {number}.0: offered: (really_probe+0x0/0x10) dev="{CARD}" drv="{driver}"'
         for number, driver in enumerate(drivers, 2)
     )
-    return parse("\n".join((*lines, "@rehearsal root 1000000", "@rehearsal end")))
+    bound = f"@rehearsal owner {CARD} {drivers[0] if drivers else ''}"
+    return parse("\n".join((*lines, bound, "@rehearsal root 1000000", "@rehearsal end")))
 
 
 def predicted(driver: str | None, certainty: str = "certain") -> Predicted:

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import pytest
@@ -31,7 +32,8 @@ def report(*lines: str) -> Report:
         who, process, kind, *rest = line.split()
         values = f'dev="{rest[0]}" drv="{rest[1]}"' if len(rest) == 2 else f'{"name" if kind == "loading" else "drv"}="{rest[0]}"'
         text.append(f"@rehearsal trace  {who}-{process}  [000] .....  {number}.000000: {kind}: (symbol+0x0/0x10) {values}")
-    return parse("\n".join((*text, "@rehearsal root 1500000", "@rehearsal end")))
+    bound = [f"@rehearsal owner {CARD} vfio-pci"] if any("vfio-pci" in line for line in lines) else []
+    return parse("\n".join((*text, *bound, "@rehearsal root 1500000", "@rehearsal end")))
 
 
 @pytest.mark.parametrize(
@@ -126,3 +128,12 @@ def test_what_was_written_with_a_line_end_is_read() -> None:
 
 def test_every_event_is_on_the_command_line() -> None:
     assert all(f"p:{name},{probe}" in command_line_word() for name, probe in EVENTS.items())
+
+
+def test_vfio_declines_for_reasons_that_the_host_has_too() -> None:
+    lines = (f"modprobe 70 offered {CARD} vfio-pci", f"modprobe 71 offered {CARD} nouveau")
+    refused = dataclasses.replace(report(*lines), owners={CARD: None})
+    owner = owner_of(refused, CARD)
+    assert owner is not None
+    assert owner.driver == "nouveau"
+    assert owner_of(dataclasses.replace(report(lines[0]), owners={CARD: None}), CARD) is None
