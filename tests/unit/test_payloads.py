@@ -34,6 +34,8 @@ LIMITS = {
     "initramfs": (186, 1_120_000),
     "iommu": (96, 590_000),
     "kernel_cmdline": (92, 570_000),
+    "rehearsal_files": (236, 1_560_000),
+    "rehearse": (0, 0),
     "test_image": (0, 0),
     "test_vm": (0, 0),
     "unchanged_info": (10, 48_000),

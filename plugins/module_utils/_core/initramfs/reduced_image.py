@@ -29,21 +29,21 @@ def reduced(host: Host, path: str, modules: t.Collection[str], rewrite: t.Callab
     written = []
     for number, name in enumerate(sorted(kept.names), 1):
         if name in kept.links:
-            written.append(_member(name, LINK, number, kept.links[name].encode("utf-8", "surrogateescape")))
+            written.append(archive_member(name, LINK, number, kept.links[name].encode("utf-8", "surrogateescape")))
         elif name in kept.contents:
             content = kept.contents[name]
-            written.append(_member(name, FILE, number, rewrite(content) if module_name(name) is None else content))
+            written.append(archive_member(name, FILE, number, rewrite(content) if module_name(name) is None else content))
         else:
-            written.append(_member(name, DIRECTORY if name in parents else FILE, number, b""))
-    written.append(_member(TRAILER.decode(), 0, 0, b""))
+            written.append(archive_member(name, DIRECTORY if name in parents else FILE, number, b""))
+    written.append(archive_member(TRAILER.decode(), 0, 0, b""))
     text = rewrite(kept.boot_config.encode())
     # Documentation/admin-guide/bootconfig.rst
     end = text + struct.pack("<II", len(text), sum(text) & 0xFFFFFFFF) + MAGIC if text else b""
     return b"".join(written) + end
 
 
-def _member(name: str, mode: int, inode: int, content: bytes) -> bytes:
-    """Documentation/driver-api/early-userspace/buffer-format.rst"""
+def archive_member(name: str, mode: int, inode: int, content: bytes) -> bytes:
+    """A file, folder or link of an archive in the format newc (Documentation/driver-api/early-userspace/buffer-format.rst)."""
     called = name.encode("utf-8", "surrogateescape") + b"\0"
     fields = (inode, mode, 0, 0, 1, 0, len(content), 0, 0, 0, 0, len(called), 0)
     head = MAGICS[0] + b"".join(b"%08X" % field for field in fields) + called

@@ -54,11 +54,11 @@ class Collection:
 def collect(root: str, runner: Runner | None) -> Collection:
     """Read the host as `device_info` does, pack what was read, and ask again about the unpacked archive."""
     host = NotingHost(root, runner)
-    answer = _answer(host)
+    answer = answer_of(host)
     redactor = Redactor(name for path in NAMES for name in _names(host.text_or_none(path)))
     snapshot = take(host, _Rewriting(Host(root, runner), redactor, host.notes.images).content, TOP)
     with unpacked(snapshot, TOP) as tree:
-        again = _answer(Host(tree, runner))
+        again = answer_of(Host(tree, runner))
     return Collection(snapshot, tuple(_differences(redactor.value(answer), redactor.value(again)))[:MOST_DIFFERENCES])
 
 
@@ -66,7 +66,7 @@ def _names(text: str | None) -> list[str]:
     return [] if not text else [text, text.partition(".")[0]]
 
 
-def _answer(host: Host) -> Result:
+def answer_of(host: Host) -> Result:
     """`device_info`'s answer, from no cache: what is remembered is not read."""
     if not host.is_dir("/"):
         raise HostError(f"root: {host.root} is not a directory.", "Give the directory that the host's file system is mounted on.")

@@ -63,14 +63,18 @@ class Redactor:
         self._names = re.compile("|".join(rf"(?<![\w-]){re.escape(name)}(?![\w-])" for name in wanted)) if wanted else None
         self._known: dict[tuple[str, str], str] = {}
 
-    def text(self, text: str) -> str:
+    def secrets(self, text: str) -> str:
+        """Without keys, passwords, hashes and tokens; addresses, names and serial numbers stay, which may decide about drivers."""
         text = _PEM.sub(lambda found: f"-----BEGIN {found[1]}-----\n{REDACTED}\n-----END {found[1]}-----", text)
         text = _URL.sub(rf"\1{REDACTED}@", text)
         text = _ISCSI.sub(rf"\1{REDACTED}@", text)
         text = _SECRET.sub(lambda found: found[1] + _in_same_quotes(found[2], REDACTED), text)
         text = _CREDENTIAL.sub(rf"\1{REDACTED}", text)
         text = _BEARER.sub(rf"\1{REDACTED}", text)
-        text = _TOKENS.sub(REDACTED, _HASH.sub(REDACTED, text))
+        return _TOKENS.sub(REDACTED, _HASH.sub(REDACTED, text))
+
+    def text(self, text: str) -> str:
+        text = self.secrets(text)
         text = _SERIAL.sub(lambda found: found[1] + _in_same_quotes(found[2], self._serial(found[2].strip("\"'"))), text)
         text = _SERIAL_PATH.sub(lambda found: found[1] + self._serial(found[2]), text)
         text = _MAC.sub(lambda found: self._mac(found[0], found[1]), text)

@@ -15,7 +15,6 @@ import typing as t
 from pathlib import Path
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.image.image import Image
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache, write_atomic
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.program import run
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.progress import Progress, Say
@@ -28,7 +27,17 @@ _PASSED = "Kernel panic - not syncing: VFS"
 _COMMAND_LINE = "console=ttyS0 panic=-1 mitigations=off"
 
 
-def choose(wish: str, cache: Cache, qemu: Qemu, image: Image, say: Say) -> str:
+class Bootable(t.Protocol):
+    """What has a kernel to try: a test image, or a host's own."""
+
+    @property
+    def kernels(self) -> tuple[str, ...]: ...
+
+    @property
+    def kernel(self) -> Path: ...
+
+
+def choose(wish: str, cache: Cache, qemu: Qemu, image: Bootable, say: Say) -> str:
     """`kvm` or `tcg`. The result of a probe holds until this machine reboots or QEMU or the kernel changes."""
     if wish == "tcg" or (wish == "auto" and not os.access(_DEVICE, os.R_OK | os.W_OK)):
         return "tcg"

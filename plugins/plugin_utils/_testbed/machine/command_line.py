@@ -13,8 +13,8 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.top
 #: Relative to the machine's folder, in which QEMU runs: a socket's path may have 107 bytes only.
 CONSOLE, CONTROL_SOCKET, DISK = "console.log", "control.sock", "disk.qcow2"
 #: Without this a root port shows no active link, and each bus reset fails after a second.
-_NATIVE_HOTPLUG = ("-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off")
-_IOMMUS = {
+NATIVE_HOTPLUG = ("-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off")
+IOMMUS = {
     "none": (),
     "intel": ("-device", "intel-iommu,intremap=on,caching-mode=on"),
     "amd": ("-device", "amd-iommu,intremap=on,dma-remap=on"),
@@ -40,15 +40,15 @@ def arguments(options: MachineOptions, accelerator: str, port: int) -> tuple[str
         *("-smp", str(options.cpus), "-m", f"{options.memory >> 20}M"),
         *("-nodefaults", "-no-user-config", "-display", "none", "-rtc", "base=utc"),
         *("-serial", f"file:{CONSOLE}", "-qmp", f"unix:{CONTROL_SOCKET},server=on,wait=off"),
-        *_IOMMUS[options.iommu],
+        *IOMMUS[options.iommu],
         *("-drive", f"file={DISK},if=none,id=testbed-disk,format=qcow2,cache=unsafe,discard=unmap"),
         *("-device", "virtio-blk-pci,drive=testbed-disk,bus=pcie.0,addr=2,bootindex=0"),
         *("-netdev", f"user,id=testbed-net,restrict=on,hostfwd=tcp:127.0.0.1:{port}-:22"),
         *("-device", "virtio-net-pci,netdev=testbed-net,romfile=,bus=pcie.0,addr=3"),
         *("-device", "virtio-rng-pci,bus=pcie.0,addr=4"),
-        *_NATIVE_HOTPLUG,
+        *NATIVE_HOTPLUG,
         *_root_ports(placements),
-        *(word for placement in placements for word in ("-device", _device(placement))),
+        *(word for placement in placements for word in ("-device", device_word(placement))),
         *options.arguments,
     )
 
@@ -60,7 +60,7 @@ def _root_ports(placements: t.Sequence[Placement]) -> t.Iterator[str]:
         yield f"pcie-root-port,id={name},bus=pcie.0,chassis={number},addr={address},multifunction=on"
 
 
-def _device(placement: Placement) -> str:
+def device_word(placement: Placement) -> str:
     function = placement.function
     place_words: dict[str, Scalar] = {"id": function.id, "bus": placement.bus, "addr": placement.address}
     if placement.shares_slot:

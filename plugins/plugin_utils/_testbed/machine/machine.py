@@ -5,10 +5,8 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
-import subprocess
 import time
 import typing as t
 from dataclasses import dataclass
@@ -17,12 +15,11 @@ from pathlib import Path
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, cut
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.image.image import Image
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.image.ssh_key import KeyPair
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local import python_path
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache, write_atomic
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.deadline import Deadline
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.process import Process
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.progress import Progress
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine import command_line, supervisor
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine import command_line, processes
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.connection import Connection, free_port
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.control import Control, addresses
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.options import MachineOptions
@@ -37,8 +34,6 @@ _SETTLE_SECONDS = 120
 #: Native drivers may bind long after ssh answers.
 _READY = f"udevadm settle --timeout={_SETTLE_SECONDS}; cat /proc/sys/kernel/random/boot_id"
 _POWER_OFF_PATIENCE = 90.0
-_END_PATIENCE = 20.0
-_LAUNCH_PATIENCE = 120.0
 _TELL_EVERY = 15.0
 _CONSOLE_BYTES = 4096
 # ECMA-48: what a boot loader and a login send to move the cursor and to choose colours.
@@ -77,16 +72,11 @@ class Machine:
         return self.folder / "machine.json"
 
     def access_log(self, function: str) -> Path:
-        return self.folder / f"{function}.log"
+        return processes.access_log(self.folder, function)
 
     def processes(self) -> dict[str, Process]:
         """Those of our processes that run, by name."""
-        try:
-            text = (self.folder / supervisor.RUNNING).read_text(encoding="utf-8")
-        except (FileNotFoundError, NotADirectoryError):
-            return {}
-        found = {name: Process(**facts) for name, facts in json.loads(text).items()}
-        return {name: process for name, process in found.items() if process.alive()}
+        return processes.running(self.folder)
 
     @property
     def running(self) -> bool:
@@ -172,13 +162,7 @@ class Machine:
 
     def kill(self) -> None:
         """End every process of the machine at once."""
-        processes = self.processes()
-        owner = processes.pop("supervisor", None)
-        if owner is not None:
-            owner.stop(_END_PATIENCE)
-        for process in processes.values():
-            process.stop(1)
-        (self.folder / supervisor.RUNNING).unlink(missing_ok=True)
+        processes.end(self.folder)
 
     def remove(self) -> None:
         self.kill()
@@ -190,12 +174,8 @@ class Machine:
         if not self.exists:
             disk.unlink(missing_ok=True)
             qemu.create_overlay(disk, image.disk)
-        python_path.link(self.folder / "python")
-        for old in (*self.folder.glob("*.log"), *self.folder.glob("*.sock"), *self.folder.glob(supervisor.RUNNING.name)):
-            old.unlink()
-        for function in options.functions:
-            if function.emulated is not None:
-                write_atomic(self.folder / f"{function.id}.json", function.emulated.to_json())
+        emulated = {function.id: function.emulated for function in options.functions if function.emulated is not None}
+        processes.prepare(self.folder, emulated)
 
     def _boot(
         self, options: MachineOptions, image: Image, qemu: Qemu, accelerator: str, port: int, progress: Progress, timeout: float
@@ -210,29 +190,9 @@ class Machine:
         self._write({**facts, "boot_id": boot, "boot_seconds": round(time.monotonic() - began, 1), "addresses": self._addresses()})
 
     def _launch(self, options: MachineOptions, qemu: Qemu, accelerator: str, port: int) -> None:
-        servers = [self._server(function.id) for function in options.functions if function.emulated is not None]
-        argv = (*qemu.emulator, *command_line.arguments(options, accelerator, port))
-        launch = {"servers": servers, "qemu": argv, "environment": dict(qemu.environment), "errors": "qemu.log"}
-        write_atomic(self.folder / supervisor.LAUNCH, json.dumps(launch, indent=1))
-        with (self.folder / "supervisor.log").open("wb") as log:
-            done = subprocess.run(
-                python_path.command("machine.supervisor"),
-                cwd=self.folder,
-                env={**os.environ, "PYTHONPATH": str(self.folder / "python")},
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                timeout=_LAUNCH_PATIENCE,
-                check=False,
-            )
-        if done.returncode != 0:
+        functions = [function.id for function in options.functions if function.emulated is not None]
+        if not processes.start(self.folder, functions, qemu, command_line.arguments(options, accelerator, port)):
             raise self._failed("did not start")
-
-    def _server(self, function: str) -> dict[str, t.Any]:
-        socket = command_line.socket_name(function)
-        files = ("--socket", socket, "--log", str(self.access_log(function)), "--function", f"{function}.json")
-        argv = (*python_path.command("vfio_user"), *files)
-        return {"name": function, "argv": argv, "socket": socket, "errors": f"{function}.errors.log"}
 
     def _await_boot(self, connection: Connection, progress: Progress, timeout: float, before: str) -> str:
         """The boot_id of the boot that answers and is not `before`."""

@@ -23,6 +23,7 @@ ROOMS = {
     "emulated": "the description of an emulated function, and the log of accesses to it",
     "vfio_user": "the server of an emulated function",
     "machine": "QEMU, the machine that it runs, and the way into it",
+    "rehearsal": "a host's own boot in a machine with the host's functions, and what was seen of it",
     "action": "what Ansible's action plugins share",
 }
 ORDER = tuple(ROOMS)

@@ -1,0 +1,145 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Controller side of rehearse: asks the host for what its boot is made of, and boots that here."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+import typing as t
+from pathlib import Path
+
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.time_limit import checked_timeout
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.usable_options import refuse_unusable
+from ansible_collections.vfio.variants.plugins.modules.rehearse import argument_spec
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.progress import Progress
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.quantity import parse_size
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.file_store import Collected, FileStore
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.planned_policy import NO_POLICY, PlannedPolicy
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.rehearsal import Rehearsal, Settings
+
+Result = dict[str, t.Any]
+_MODULE = "vfio.variants.rehearsal_files"
+_LEAST_MEMORY, _MOST = 1 << 30, {"repeat": 20, "cpus": 64, "hold": 3600}
+
+
+class ActionModule(ActionBase):
+    TRANSFERS_FILES = True
+    _supports_check_mode = True
+    _supports_diff = False
+
+    def run(self, tmp: str | None = None, task_vars: Result | None = None) -> Result:
+        result: Result = super().run(tmp, task_vars)
+        self._facts = task_vars or {}
+        try:
+            refuse_unusable(self._task.args)
+            _validation, options = self.validate_argument_spec(argument_spec())
+            return {**result, "changed": False, **self._rehearse(options)}
+        except HostError as error:
+            return {**result, "failed": True, "msg": str(error)}
+        finally:
+            self._remove_tmp_path(self._connection._shell.tmpdir)
+
+    def _rehearse(self, options: Result) -> Result:
+        settings = _settings(options)
+        progress = Progress(f"rehearsal of {self._facts.get('inventory_hostname', 'host')}", Display().display)
+        cache = Cache.at(options["cache"])
+        store = FileStore.of(cache)
+        policy = self._planned(options)
+        progress("asking the host what its boot is made of")
+        with tempfile.TemporaryDirectory(dir=store.folder.parent) as folder:
+            collected, sent = self._collect(options, store, Path(folder), progress)
+        try:
+            found = Rehearsal(cache, store, collected, settings, progress, policy).run()
+        finally:
+            if not options["keep"]:
+                store.forget(collected.entries)
+        return _judged({**found, "sent_bytes": sent, "files": len(collected.entries)}, options["require"])
+
+    def _planned(self, options: Result) -> PlannedPolicy:
+        if not options["claims"]:
+            return NO_POLICY
+        arguments = {"claims": options["claims"], "kernels": ["all"], **{name: options[name] for name in ("strategy", "group")}}
+        before, self._task.check_mode = self._task.check_mode, True
+        try:
+            return PlannedPolicy.of(self._ask("vfio.variants.boot_policy", arguments))
+        finally:
+            self._task.check_mode = before
+
+    def _collect(self, options: Result, store: FileStore, folder: Path, progress: Progress) -> tuple[Collected, int]:
+        """What the host lists, with the files in the store; and how many bytes the host has sent."""
+        if not self._connection._shell.tmpdir:
+            self._make_tmp_path()
+        there = str(self._connection._shell.tmpdir)
+        arguments = {"folder": there, **{name: options[name] for name in ("kernels", "size_limit", "exclude", "root")}}
+        answer = self._ask(_MODULE, arguments)
+        listed = folder / "list"
+        self._connection.fetch_file(answer["path"], str(listed))
+        collected, sent = Collected.read(listed), listed.stat().st_size
+        lacking = store.lacks(collected.entries)
+        size = sum(entry.size for entry in lacking)
+        progress(f"fetching {len(lacking)} of {len(collected.entries)} files, {size >> 20} MiB before compression")
+        if not lacking:
+            return collected, sent
+        wanted = folder / "wanted"
+        wanted.write_text(json.dumps([entry.path for entry in lacking]), encoding="utf-8")
+        remote = self._connection._shell.join_path(there, "wanted.json")
+        self._connection.put_file(str(wanted), remote)
+        following = 0
+        while following < len(lacking):
+            answer = self._ask(_MODULE, {**arguments, "wanted": remote, "first": following})
+            piece = folder / "piece"
+            self._connection.fetch_file(answer["path"], str(piece))
+            store.take(piece)
+            sent += piece.stat().st_size
+            following = answer["next"]
+            progress(f"fetched {following} of {len(lacking)} files")
+        return collected, sent
+
+    def _ask(self, module: str, arguments: Result) -> Result:
+        # The temporary directory is needed once more.
+        answer: Result = self._execute_module(module_name=module, module_args=arguments, task_vars=self._facts, delete_remote_tmp=False)
+        if answer.get("failed"):
+            raise HostError(str(answer.get("msg") or f"{module} has failed."))
+        return answer
+
+
+def _settings(options: Result) -> Settings:
+    checked_timeout(options["timeout"])
+    memory = parse_size("memory", options["memory"])
+    if memory < _LEAST_MEMORY:
+        raise HostError(f"memory: {options['memory']} is too little to boot a host.", "Give at least 1G.")
+    for name, most in _MOST.items():
+        if not 1 <= options[name] <= most:
+            raise HostError(f"{name}: {options[name]} is not usable.", f"Allowed are 1 to {most}.")
+    return Settings(
+        memory=memory,
+        cpus=options["cpus"],
+        repeat=options["repeat"],
+        hold=options["hold"],
+        timeout=options["timeout"],
+        accelerator=options["accelerator"],
+        keep=options["keep"],
+        mirror=options["mirror"],
+    )
+
+
+def _judged(found: Result, require: str) -> Result:
+    """Failed where a device's row stops the play."""
+    rows = [(kernel["release"], row) for kernel in found["kernels"] for row in kernel["devices"]]
+    stops = [f"{release}: {row['why']}" for release, row in rows if row["stops"]]
+    absent = [f"{release}: {row['address']} was not rehearsed: {row['why']}." for release, row in rows if _is_missed(row)]
+    if require == "rehearsed":
+        stops += absent
+    result = {**found, "warnings": [] if require == "rehearsed" else absent}
+    return {**result, "failed": True, "msg": " ".join(stops)} if stops and require != "nothing" else result
+
+
+def _is_missed(row: Result) -> bool:
+    return row["result"] == "not rehearsed" and row["claimed"] is not None

@@ -1,0 +1,178 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""All that a host's boot needs elsewhere: what is predicted of it, its PCI functions, its kernels, and the files that decide."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.find_images import images_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import next_boot
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.noting_host import NotingHost
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.root_path import followed
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.tree_archive import (
+    LeftOutFile,
+    TreeList,
+    read_wanted,
+    write_list,
+    write_piece,
+)
+from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image import Image
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import DEVICES, Inventory
+from ansible_collections.vfio.variants.plugins.module_utils._core.report.collection import answer_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.report.secret_files import (
+    MADE_BY_THE_KERNEL,
+    TOPS,
+    choice,
+    is_secret,
+    without_secrets,
+)
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.next_boot import BootEntry
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.command import Runner
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import Result
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
+
+LIST, PIECE = "files.json.gz", "files.tar.gz"
+PIECE_BYTES = 64 << 20
+CONFIGURATION_BYTES = 256
+_KERNELS = ("/boot/vmlinuz-{0}", "/boot/vmlinux-{0}", "/usr/lib/modules/{0}/vmlinuz", "/boot/kernel-{0}")
+#: By which the root file system can be shown to an initramfs, and the file system that it must know.
+STORAGE = ("virtio_blk", "ahci", "nvme")
+FILE_SYSTEM = "ext4"
+
+
+@dataclasses.dataclass(frozen=True)
+class FilesRequest:
+    """``folder``: an existing one on the host, for the list, or for the piece of the files that ``wanted`` there names."""
+
+    folder: str
+    kernels: tuple[str, ...]
+    size_limit: int
+    exclude: tuple[str, ...] = ()
+    wanted: str | None = None
+    first: int = 0
+
+
+def gather(root: str, runner: Runner | None, request: FilesRequest) -> Result:
+    """Write the list, or a piece of the files, and say so."""
+    if request.wanted is not None:
+        wanted = read_wanted(request.wanted)
+        following = write_piece(root, f"{request.folder}/{PIECE}", wanted, without_secrets, request.first, PIECE_BYTES)
+        return {"changed": False, "path": f"{request.folder}/{PIECE}", "next": following, "wanted": len(wanted)}
+    host = NotingHost(root, runner)
+    answer = answer_of(host)
+    noted = sorted(host.notes.whole | host.notes.contents.keys())
+    plain = Host(root, runner)
+    entries = _entries(plain, answer, request.kernels)
+    listed = TreeList(plain.root, choice([entry.release for entry in entries], request.exclude), without_secrets, request.size_limit)
+    for top in TOPS:
+        if top not in listed.entries:
+            listed.add_tree(top)
+    missing = _add_noted(plain, listed, noted)
+    kernels = [_kernel(plain, entry, listed) for entry in entries]
+    facts = {
+        "forecast": answer,
+        "functions": [_function(plain, device) for device in Inventory.read(plain).devices],
+        "kernels": kernels,
+        "missing": [dataclasses.asdict(one) for one in missing],
+        "cpu": plain.text_or_none("/proc/cpuinfo") or "",
+        "efi": plain.is_dir("/sys/firmware/efi"),
+    }
+    size = write_list(f"{request.folder}/{LIST}", listed, facts)
+    return {"changed": False, "path": f"{request.folder}/{LIST}", "size": size, "files": len(listed.entries)}
+
+
+def _entries(host: Host, answer: Result, kernels: t.Sequence[str]) -> list[BootEntry]:
+    """Those of the kernels that are asked for: `next`, `all`, or releases."""
+    found = next_boot.read(host).entries
+    chosen = answer["next_boot"]["release"]
+    names = list(found) if "all" in kernels else [chosen if name == "next" else name for name in kernels]
+    if None in names:
+        raise HostError(
+            f"kernels: which kernel boots next cannot be determined. {answer['next_boot']['reason']}", "Name the release of the kernel."
+        )
+    unknown = [name for name in names if name not in found]
+    if unknown:
+        raise HostError(
+            f"kernels: the boot loader starts no kernel {unknown[0]}.", f"Allowed are next, all, and {', '.join(sorted(found))}."
+        )
+    return [found[str(name)] for name in dict.fromkeys(names)]
+
+
+def _kernel(host: Host, entry: BootEntry, listed: TreeList) -> Result:
+    """A kernel's file, images and arguments; the files are added to the list."""
+    image = next((path for path in (name.format(entry.release) for name in _KERNELS) if host.is_file(path)), None)
+    if image is None:
+        raise HostError(
+            f"The image of kernel {entry.release} was not found.", f"It is sought as {_KERNELS[0].format(entry.release)} and the like."
+        )
+    image, initrds = _real(host, image), tuple(_real(host, path) for path in images_of(host, entry).paths)
+    for path in (image, *initrds):
+        listed.add_file(path)
+    known = _drivable(host, entry.release, initrds)
+    return {
+        "release": entry.release,
+        "image": image,
+        "initrds": list(initrds),
+        "arguments": list(entry.cmdline.arguments),
+        "doubts": list(entry.doubts),
+        "storage": [name for name in STORAGE if name in known],
+        "file_system": FILE_SYSTEM in known,
+    }
+
+
+def _drivable(host: Host, release: str, initrds: tuple[str, ...]) -> frozenset[str]:
+    """The modules that the kernel has before its root; everything that matters where that cannot be read: the boot will show it."""
+    builtin = host.text_or_none(f"/usr/lib/modules/{release}/modules.builtin") or ""
+    names = {line.rpartition("/")[2].partition(".")[0].replace("-", "_") for line in builtin.split("\n")}
+    try:
+        image = Image.read(host, initrds[0], release, more=initrds[1:]) if initrds else None
+    except HostError:
+        return frozenset((*STORAGE, FILE_SYSTEM))
+    return frozenset(names) | (frozenset(image.modules) if image else frozenset())
+
+
+def _real(host: Host, path: str) -> str:
+    """The place of a file whose path may lead through links."""
+    root = host.root.rstrip("/")
+    return followed(host.root, path)[len(root) :]
+
+
+def _add_noted(host: Host, listed: TreeList, noted: t.Iterable[str]) -> list[LeftOutFile]:
+    """What starts by itself, or is read by that, outside of what is collected anyway; returned is what cannot be collected."""
+    missing = []
+    for path in noted:
+        if MADE_BY_THE_KERNEL.fullmatch(path) or path in listed.entries or not host.is_file(path):
+            continue
+        if is_secret(path):
+            if not path.startswith("/etc/"):
+                missing.append(LeftOutFile(path, "something that starts by itself reads it, and it may hold secrets"))
+            continue
+        listed.add_file(path)
+    changed = sorted(listed.rewritten.intersection(noted))
+    return [*missing, *(LeftOutFile(path, "passwords, tokens or keys were taken out of it") for path in changed)]
+
+
+def _function(host: Host, device: Device) -> Result:
+    """A PCI function as its configuration space and sysfs show it."""
+    place = f"{DEVICES}/{device.address}"
+    return {
+        "address": device.address,
+        "path": device.path,
+        "vendor": device.vendor,
+        "device": device.device,
+        "subsystem_vendor": device.subsystem_vendor,
+        "subsystem_device": device.subsystem_device,
+        "class": device.class_code,
+        "modalias": device.modalias,
+        "revision": device.revision,
+        "driver": device.driver,
+        "physical_function": device.physical_function,
+        "resource": host.text_or_none(f"{place}/resource") or "",
+        "configuration": (host.head(f"{place}/config", CONFIGURATION_BYTES) or b"").hex(),
+    }

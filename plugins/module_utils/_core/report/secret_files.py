@@ -1,0 +1,89 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which files of a host decide its boot, and which of them may hold secrets and stay where they are."""
+
+from __future__ import annotations
+
+import functools
+import re
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.report.redaction import Redactor
+
+#: What a boot is made of; folders that other file systems are mounted on are walked for themselves.
+TOPS = (
+    *("/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32", "/usr", "/usr/local", "/etc", "/opt"),
+    *("/var/spool/cron", "/var/spool/anacron", "/var/lib/systemd", "/var/lib/dbus", "/var/lib/alternatives"),
+)
+#: Nothing that starts by itself needs them, and they are most of a host. Firmware is loaded by a driver after a device was offered to it.
+_USELESS = re.compile(
+    r"/usr/(?:local/)?(?:share/(?:doc|man|info|locale|icons|fonts|help|gtk-doc|javascript|themes|sounds|backgrounds|wallpapers)"
+    r"|include|src|games|lib/(?:gcc|gcc-cross|debug|firmware|llvm-[^/]+|jvm|locale)|libexec/gcc)"
+    r"|(?:/usr)?/lib/firmware|.*/__pycache__|.*\.(?:a|pyc)|/opt/.*/(?:doc|docs|include|samples)|/var/lib/systemd/(?:coredump|credential\.secret)"
+)
+_MODULES = re.compile(r"(?:/usr)?/lib/modules/([^/]+)")
+#: `docs/rehearsal.md` has the same list.
+SECRETS: dict[str, str] = {
+    "passwords of users": r"/etc/(?:g?shadow.*|opasswd|security/opasswd|master\.passwd|samba/(?:smbpasswd|secrets\.tdb)|\.pwd\.lock)",
+    "keys of ssh": r"/etc/(?:ssh|dropbear|initramfs-tools/root|dropbear-initramfs)/.*(?:_key|authorized_keys)",
+    "private keys and key stores": (
+        r".*\.(?:key|pem|p12|pfx|jks|keystore|kdbx|gpg|asc|ppk|secret|psk|priv)"
+        r"|.*/(?:private|\.ssh|\.gnupg|\.aws|\.kube|\.docker|\.config)"
+    ),
+    "Kerberos": r".*\.keytab|/etc/krb5kdc",
+    "keys of disks": r"/etc/(?:cryptsetup-keys\.d|keys|luks|luks-keys|clevis|zfs/keys|iscsi|dmcrypt)|.*\.(?:luks|keyfile)",
+    "credentials of systemd": r"(?:/etc|/usr/lib)/credstore(?:\.encrypted)?",
+    "networks": (
+        r"/etc/(?:NetworkManager/system-connections|wpa_supplicant|wireguard|openvpn|strongswan|swanctl|ipsec\..*|racoon|ppp|netplan"
+        r"|nebula|tinc)"
+    ),
+    "agents of management and clusters": (
+        r"/etc/(?:kubernetes|rancher|docker/key\.json|containers/auth\.json|salt|puppetlabs|puppet/ssl|chef|teleport.*|vault.*|consul.*"
+        r"|nomad.*|zabbix|gitlab-runner|cloud|ceph|munge|slurm/jwt.*|corosync/authkey|pacemaker/authkey|pve/priv|datadog-agent|newrelic.*"
+        r"|telegraf|filebeat|letsencrypt|ansible|bareos|bacula|restic|borgmatic|duply|smbcredentials.*|nut|msmtprc|postfix/sasl|exim4/passwd.*)"
+    ),
+    "files of which the name says it": r".*/[^/]*(?:passw|secret|credential|token|apikey|api_key|netrc|htpasswd|pgpass|\.my\.cnf)[^/]*",
+}
+_SECRET = re.compile("|".join(f"(?:{pattern})" for pattern in SECRETS.values()), re.IGNORECASE)
+#: Ordinary files of packages with such names, without which programs do not run.
+_OF_PACKAGES = re.compile(r"(?:/usr)?/(?:lib|lib32|lib64|libx32|bin|sbin)/.*|/usr/(?:share|libexec)/.*")
+_PUBLIC = re.compile(r"/etc/(?:passwd|ssl/certs(?:/.*)?|(?:apt|pki/rpm-gpg|dracut\.conf\.d|pam\.d|systemd)/.*)|/usr/local/s?bin/.*")
+#: Places of which only what starts by itself is collected, as the forecast finds it.
+_REDACTOR = Redactor()
+MADE_BY_THE_KERNEL = re.compile(r"/(?:proc|sys|dev|run|tmp|boot)(?:/.*)?|/var/(?:run|lock|tmp|cache|lib/(?:dpkg|rpm|pacman|dkms))(?:/.*)?")
+
+
+def without_secrets(path: str, content: bytes) -> bytes:
+    """What a file is collected as: of what no package brings, passwords, tokens and keys are taken out."""
+    if _OF_PACKAGES.fullmatch(path) or b"\0" in content[:8192]:
+        return content
+    return _REDACTOR.secrets(content.decode("utf-8", "surrogateescape")).encode("utf-8", "surrogateescape")
+
+
+def is_secret(path: str) -> bool:
+    """Whether a file or folder stays on the host, by its own name or that of a folder above it."""
+    parts = path.split("/")
+    return any(_is_secret_place("/".join(parts[:number])) for number in range(2, len(parts) + 1))
+
+
+@functools.lru_cache(100_000)
+def _is_secret_place(path: str) -> bool:
+    if _SECRET.fullmatch(path) is None:
+        return False
+    is_public = _OF_PACKAGES.fullmatch(path) is not None or _PUBLIC.fullmatch(path) is not None
+    return not is_public or path.endswith(("/private", "/credstore", "/credstore.encrypted"))
+
+
+def choice(releases: t.Collection[str], exclude: t.Collection[str]) -> t.Callable[[str, bool], bool | None]:
+    """What of the tops is collected; modules are those of the kernels ``releases``."""
+    places = frozenset(path.rstrip("/") for path in exclude)
+
+    def chosen(path: str, _is_folder: bool) -> bool | None:
+        if path in places or _USELESS.fullmatch(path):
+            return None
+        modules = _MODULES.fullmatch(path)
+        if modules is not None and modules[1] not in releases:
+            return None
+        return not is_secret(path)
+
+    return chosen

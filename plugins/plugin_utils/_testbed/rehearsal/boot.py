@@ -1,0 +1,71 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""One rehearsed boot: the machine's start, its report, and its end, which comes in any case."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.deadline import Deadline
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.progress import Progress
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine import processes
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.command_line import CONSOLE
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.machine import last_words
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.qemu_program import Qemu
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.boot_words import REPORT, Plan, emulator_arguments
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.places import Places
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.trace import Report, UnfinishedError, parse
+
+_SAY_EVERY = 20.0
+_LARGEST_REPORT = 64 << 20
+
+
+@dataclass(frozen=True)
+class Machine:
+    """``folder`` has the disk and the joined initramfs, and gets the console and the report."""
+
+    folder: Path
+    qemu: Qemu
+    accelerator: str
+    initrd: Path | None
+
+    def boot(self, plan: Plan, places: Places, progress: Progress, timeout: float) -> Report:
+        """Boot and wait for the report.  Raises HostError when none has come within ``timeout`` seconds of an idle machine."""
+        functions = {one.function.id: one.function.emulated for one in places.placements.values() if one.function.emulated is not None}
+        processes.prepare(self.folder, functions)
+        try:
+            if not processes.start(self.folder, functions, self.qemu, emulator_arguments(plan, places, self.accelerator, self.initrd)):
+                raise HostError(f"The machine of the rehearsal did not start: {self._tail('supervisor.log')} {self._tail('qemu.log')}")
+            self._await_end(progress, timeout)
+        finally:
+            processes.end(self.folder)
+        try:
+            return parse(self._read(REPORT))
+        except UnfinishedError:
+            said = last_words(self.folder / CONSOLE)
+            raise HostError(
+                f"The machine of the rehearsal did not come to its report within {timeout:.0f} s."
+                f" Its console ends with: {said or 'nothing'}",
+                "Raise timeout, or look at the whole console: keep=true says where it is.",
+            ) from None
+
+    def _await_end(self, progress: Progress, timeout: float) -> None:
+        deadline, said = Deadline(timeout), time.monotonic()
+        while "qemu" in processes.running(self.folder) and not deadline.passed():
+            if time.monotonic() > said + _SAY_EVERY:
+                said = time.monotonic()
+                progress(f"booting; console: {last_words(self.folder / CONSOLE)}")
+            time.sleep(0.25)
+
+    def _read(self, name: str) -> str:
+        try:
+            with (self.folder / name).open("rb") as file:
+                return file.read(_LARGEST_REPORT).decode("utf-8", "replace")
+        except FileNotFoundError:
+            return ""
+
+    def _tail(self, name: str) -> str:
+        return " ".join(self._read(name).strip().splitlines()[-5:])

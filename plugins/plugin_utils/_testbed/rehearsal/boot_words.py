@@ -1,0 +1,88 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The words for QEMU and for the kernel by which a host's boot is rehearsed, and in what they differ from the host's."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass
+from pathlib import Path
+
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.command_line import (
+    CONSOLE,
+    IOMMUS,
+    NATIVE_HOTPLUG,
+    accelerator_words,
+    device_word,
+)
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.places import Places
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.trace import command_line_word
+
+REPORT, DISK = "report.log", "disk.img"
+LABEL = "rehearsal"
+#: They name the host's storage, network and consoles, or want more memory than the machine has.
+_REMOVED = frozenset(
+    (
+        *("root", "rootfstype", "rootflags", "resume", "resume_offset", "nfsroot", "netroot", "ip", "cryptdevice", "cryptopts", "zfs"),
+        *("console", "crashkernel", "hugepages", "hugepagesz", "default_hugepagesz", "mem", "memmap", "maxcpus", "nr_cpus", "isolcpus"),
+        *("BOOT_IMAGE", "initrd", "kprobe_event", "dyndbg", "log_buf_len", "trace_buf_size", "trace_clock"),
+    )
+)
+_REMOVED_PREFIXES = ("rd.luks", "rd.lvm", "rd.md", "rd.dm", "rd.zfs", "rd.neednet", "luks.", "rd.znet", "hugetlb_cma")
+#: A report is longer than what a kernel keeps by default.
+_ADDED = ("noresume", "console=ttyS0", "log_buf_len=4M", 'dyndbg="file drivers/base/dd.c +p"', "trace_buf_size=4M", "trace_clock=mono")
+_WAITING = ("systemd-networkd-wait-online.service", "NetworkManager-wait-online.service", "ifupdown-wait-online.service")
+_DISKS = {
+    "virtio_blk": ("-device", "virtio-blk-pci,drive=rehearsal,bus=pcie.0,addr={slot}"),
+    "ahci": ("-device", "ide-hd,drive=rehearsal,bus=ide.0"),
+    "nvme": ("-device", "nvme,drive=rehearsal,serial=rehearsal,bus=pcie.0,addr={slot}"),
+}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One boot: of which kernel, in which machine.  ``memory`` is in bytes."""
+
+    kernel: Path
+    initrds: tuple[Path, ...]
+    arguments: tuple[str, ...]
+    storage: str
+    iommu: str
+    memory: int
+    cpus: int
+
+
+def kernel_arguments(arguments: t.Sequence[str], masked: t.Sequence[str] = ()) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Those of the rehearsal, and those of the host's that are not among them."""
+    kept: list[str] = []
+    removed: list[str] = []
+    behind = arguments.index("--") if "--" in arguments else len(arguments)
+    for one in arguments[:behind]:
+        name = one.partition("=")[0].strip('"')
+        (removed if name in _REMOVED or name.startswith(_REMOVED_PREFIXES) else kept).append(one)
+    masks = (f"systemd.mask={unit}" for unit in (*_WAITING, *masked))
+    added = (f"root=LABEL={LABEL}", *_ADDED, command_line_word(), *masks)
+    return (*kept, *added, *arguments[behind:]), tuple(removed)
+
+
+def emulator_arguments(plan: Plan, places: Places, accelerator: str, initrd: Path | None) -> tuple[str, ...]:
+    """QEMU's arguments; without any network.  The first serial port is the console, the second one has the report."""
+    slot = places.free_slots[-1] if places.free_slots else ""
+    disk = [word.format(slot=slot) for word in _DISKS[plan.storage]]
+    return (
+        *accelerator_words(accelerator),
+        *("-smp", str(plan.cpus), "-m", f"{plan.memory >> 20}M"),
+        *("-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-rtc", "base=utc"),
+        *("-serial", f"file:{CONSOLE}", "-serial", f"file:{REPORT}"),
+        *IOMMUS[plan.iommu],
+        *("-drive", f"file={DISK},if=none,id=rehearsal,format=raw,snapshot=on,cache=unsafe", *disk),
+        *NATIVE_HOTPLUG,
+        *places.words,
+        *(word for placement in places.placements.values() for word in ("-device", device_word(placement))),
+        *("-kernel", str(plan.kernel), *(("-initrd", str(initrd)) if initrd else ()), "-append", " ".join(plan.arguments)),
+    )
+
+
+def iommu_of(cpu: str) -> str:
+    """The kind of IOMMU that the host's processor has, by /proc/cpuinfo."""
+    return "amd" if "AuthenticAMD" in cpu else "intel"

@@ -1,0 +1,129 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What rehearsed boots show of each device, beside what is claimed and predicted."""
+
+from __future__ import annotations
+
+import typing as t
+from collections import Counter
+from dataclasses import dataclass
+
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.trace import Report, decision, offers, owner_of
+
+AGREES, DIFFERS, SHOWN, VARIES, ABSENT = "agrees", "differs", "shown", "varies", "not rehearsed"
+CERTAIN = "certain"
+THE_KERNEL = "the kernel"
+
+
+@dataclass(frozen=True)
+class Predicted:
+    """Of one device and kernel, as `device_info` predicts it."""
+
+    driver: str | None
+    certainty: str
+    because: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Of one device in one boot: who would own it, who was offered it first, and why."""
+
+    owner: str | None
+    first: str | None
+    program: str | None
+    stage: str | None
+    line: str | None
+    others: tuple[str, ...]
+
+    @classmethod
+    def of(cls, report: Report, address: str) -> Seen:
+        made = offers(report, address)
+        owner = owner_of(report, address)
+        if owner is None:
+            first = made[0].driver if made else None
+            return cls(None, first, None, None, None, tuple(dict.fromkeys(one.driver for one in made)))
+        chosen = next(one for one in made if one.line == owner.line)
+        others = dict.fromkeys(one.driver for one in made if one.driver != owner.driver)
+        who = THE_KERNEL if owner.process == 1 else owner.who
+        return cls(owner.driver, made[0].driver, who, chosen.stage, decision(report, owner), tuple(others))
+
+
+def row(
+    address: str, reports: t.Sequence[Report], predicted: Predicted | None, claimed: str | None, left_out: str | None
+) -> dict[str, t.Any]:
+    """A device's row of the result."""
+    basis: dict[str, t.Any] = {
+        "address": address,
+        "claimed": claimed,
+        "predicted": predicted.driver if predicted else None,
+        "certainty": predicted.certainty if predicted else None,
+    }
+    if left_out is not None:
+        return {**basis, "result": ABSENT, "why": left_out, "rehearsed": None, "outcomes": [], "stops": False}
+    seen = [Seen.of(report, address) for report in reports]
+    counts = Counter(one.owner for one in seen)
+    common = counts.most_common(1)[0][0]
+    one = next(one for one in seen if one.owner == common)
+    result = _result(counts, predicted)
+    not_claimed = claimed is not None and any(
+        _driver(one.owner) != _driver(claimed) or _driver(one.first) != _driver(claimed) for one in seen
+    )
+    return {
+        **basis,
+        "result": result,
+        "rehearsed": common,
+        "outcomes": [{"driver": driver, "boots": number} for driver, number in counts.most_common()],
+        "first_offer": one.first,
+        "program": one.program,
+        "stage": one.stage,
+        "decided_by": one.line,
+        "later_offers": list(one.others),
+        "driver_override": reports[-1].overrides.get(address),
+        "why": _why(address, one, result, predicted, claimed if not_claimed else None),
+        "stops": result == DIFFERS or not_claimed,
+    }
+
+
+def _result(counts: Counter[str | None], predicted: Predicted | None) -> str:
+    certain = predicted is not None and predicted.certainty == CERTAIN
+    if certain and predicted is not None and any(_driver(driver) != _driver(predicted.driver) for driver in counts):
+        return DIFFERS
+    if len(counts) > 1:
+        return VARIES
+    return AGREES if certain else SHOWN
+
+
+def _why(address: str, seen: Seen, result: str, predicted: Predicted | None, claimed: str | None) -> str:
+    """One sentence."""
+    offered = f"{address} is offered to {seen.owner or 'no driver'}"
+    by = f" by {seen.program} in the stage {seen.stage}" if seen.owner else ""
+    if claimed is not None:
+        first = f", first to {seen.first}" if seen.first != seen.owner else ""
+        return f"{offered}{first}{by}; it is claimed for {claimed}. {_line(seen)}"
+    if result == DIFFERS and predicted is not None:
+        return f"{offered}{by}; the forecast was {predicted.driver or 'no driver'}, certain. {_line(seen)}"
+    if result == SHOWN and predicted is not None:
+        return (
+            f"{offered}{by}; the forecast was {predicted.certainty}: {predicted.because[0] if predicted.because else 'no reason is known'}"
+        )
+    return f"{offered}{by}."
+
+
+def _line(seen: Seen) -> str:
+    return f"The trace: {seen.line}" if seen.line else "The trace has no offer."
+
+
+def _driver(name: str | None) -> str | None:
+    """Drivers' names as modules have them: vfio-pci and vfio_pci are the same."""
+    return None if name is None else name.replace("-", "_")
+
+
+def not_logged(report: Report, addresses: t.Iterable[str]) -> list[str]:
+    """The devices whose first offer in the trace is not the first that the driver core has logged."""
+    found = []
+    for address in addresses:
+        made = offers(report, address)
+        logged = report.log.get(address, ())
+        if made and logged and made[0].driver != logged[0]:
+            found.append(address)
+    return found

@@ -1,0 +1,154 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Files of hosts by their digests: what one host has sent is not sent again, by that host or another one."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import os
+import shutil
+import tarfile
+import typing as t
+from dataclasses import dataclass
+from pathlib import Path
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache
+
+LARGEST_LIST = 512 << 20
+PIECE = 1 << 20
+#: What packages bring is the same on many hosts, and stays; everything else is one host's own, and is deleted after the rehearsal.
+_OF_PACKAGES = ("/usr/", "/lib/", "/bin/", "/sbin/")
+_NOT_OF_PACKAGES = ("/usr/local/",)
+FILE, FOLDER, LINK = "file", "folder", "link"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """As `rehearsal_files` lists it."""
+
+    path: str
+    kind: str
+    mode: int
+    uid: int
+    gid: int
+    size: int
+    content: str
+
+    @property
+    def is_of_host(self) -> bool:
+        return not self.path.startswith(_OF_PACKAGES) or self.path.startswith(_NOT_OF_PACKAGES)
+
+
+@dataclass(frozen=True)
+class Collected:
+    """What a host has sent about itself."""
+
+    entries: tuple[Entry, ...]
+    facts: t.Mapping[str, t.Any]
+
+    @classmethod
+    def read(cls, place: Path) -> Collected:
+        """From the list that `rehearsal_files` wrote.  Raises HostError."""
+        try:
+            with gzip.open(place) as file:
+                text = file.read(LARGEST_LIST)
+            document = json.loads(text.decode("utf-8", "surrogateescape"))
+            entries = tuple(Entry(*fields) for fields in document.pop("entries"))
+        except (OSError, EOFError, ValueError, TypeError, KeyError) as error:
+            raise HostError(f"The list of the host's files cannot be read: {error}.") from error
+        return cls(tuple(entry for entry in entries if _is_inside(entry.path)), document)
+
+
+def _is_inside(path: str) -> bool:
+    return path.startswith("/") and not {"..", ".", ""} & set(path.split("/")[1:])
+
+
+@dataclass(frozen=True)
+class FileStore:
+    """Below the cache, for its owner alone."""
+
+    folder: Path
+
+    @classmethod
+    def of(cls, cache: Cache) -> FileStore:
+        store = cls(cache.root / "rehearsals" / "files")
+        store.folder.mkdir(parents=True, exist_ok=True)
+        store.folder.parent.chmod(0o700)
+        return store
+
+    def place(self, digest: str) -> Path:
+        return self.folder / digest[:2] / digest
+
+    def lacks(self, entries: t.Iterable[Entry]) -> list[Entry]:
+        """Those files whose content is not here, each content once."""
+        wanted: dict[str, Entry] = {}
+        for entry in entries:
+            if entry.kind == FILE and entry.content not in wanted and not self.place(entry.content).is_file():
+                wanted[entry.content] = entry
+        return list(wanted.values())
+
+    def take(self, archive: Path) -> None:
+        """Store the files of an archive under the digests that they really have.  Raises HostError if it is none."""
+        try:
+            with tarfile.open(archive, "r:gz") as opened:
+                for member in opened:
+                    content = opened.extractfile(member) if member.isreg() else None
+                    if content is not None:
+                        self._store(content)
+        except (OSError, EOFError, tarfile.TarError) as error:
+            raise HostError(f"The archive of the host's files cannot be read: {error}.") from error
+
+    def _store(self, content: t.IO[bytes]) -> None:
+        partial = self.folder / f".{os.getpid()}"
+        digest = hashlib.sha256()
+        with partial.open("wb") as file:
+            while piece := content.read(PIECE):
+                digest.update(piece)
+                file.write(piece)
+        place = self.place(digest.hexdigest())
+        place.parent.mkdir(exist_ok=True)
+        partial.replace(place)
+
+    def forget(self, entries: t.Iterable[Entry]) -> None:
+        """Delete what is a host's own."""
+        entries = tuple(entries)
+        kept = {entry.content for entry in entries if entry.kind == FILE and not entry.is_of_host}
+        for entry in entries:
+            if entry.kind == FILE and entry.is_of_host and entry.content not in kept:
+                self.place(entry.content).unlink(missing_ok=True)
+
+    def lay_out(self, entries: t.Sequence[Entry], root: Path) -> list[str]:
+        """The files, folders and links below ``root`` with their owners and modes; the paths of those that the host did not send."""
+        absent = []
+        for entry in sorted(entries, key=lambda one: one.path):
+            place = root / entry.path.lstrip("/")
+            if place.is_symlink() or (place.exists() and entry.kind != FOLDER):
+                continue
+            if not _make_parents(root, place):
+                continue
+            if entry.kind == FOLDER:
+                place.mkdir(exist_ok=True)
+            elif entry.kind == LINK:
+                place.symlink_to(entry.content)
+            elif self.place(entry.content).is_file():
+                shutil.copyfile(self.place(entry.content), place)
+            else:
+                absent.append(entry.path)
+                continue
+            os.chown(place, entry.uid, entry.gid, follow_symlinks=False)
+            if entry.kind != LINK:
+                place.chmod(entry.mode)
+        return absent
+
+
+def _make_parents(root: Path, place: Path) -> bool:
+    """False where a link is above it: what is behind it is listed by its real path, and nothing is written outside of ``root``."""
+    for above in (*reversed(place.relative_to(root).parents),):
+        step = root / above
+        if step.is_symlink():
+            return False
+        step.mkdir(exist_ok=True)
+    return True

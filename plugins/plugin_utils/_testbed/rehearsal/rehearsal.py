@@ -1,0 +1,196 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""From what a host has sent to a row for each of its devices: the disk, the boots, and the comparison."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import typing as t
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive import apt_sources
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.progress import Progress
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine import accelerator, processes, qemu_program
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal import boot_words, comparison, places, root_disk
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.boot import Machine
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.boot_words import Plan
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.comparison import Predicted
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.file_store import Collected, FileStore
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.planned_policy import NO_POLICY, PlannedPolicy
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.trace import Report
+
+Row = dict[str, t.Any]
+_GIB = 1 << 30
+_UNFINISHED = "boot-"
+
+
+@dataclass(frozen=True)
+class Settings:
+    """As the options of `rehearse` say; sizes in bytes, times in seconds."""
+
+    memory: int
+    cpus: int
+    repeat: int
+    hold: int
+    timeout: int
+    accelerator: str
+    keep: bool
+    mirror: str | None
+
+
+@dataclass
+class Rehearsal:
+    """``policy``: one that is planned, which is laid over the host's files."""
+
+    cache: Cache
+    store: FileStore
+    collected: Collected
+    settings: Settings
+    progress: Progress
+    policy: PlannedPolicy = NO_POLICY
+    different: list[str] = field(default_factory=list)
+
+    def run(self) -> dict[str, t.Any]:
+        """All kernels, one after the other, and never beside another rehearsal on this machine.  Raises HostError."""
+        if os.geteuid() != 0:
+            raise HostError(
+                "A rehearsal needs root on the machine that it runs on: the host's files belong to several users.",
+                "Run Ansible as root there.",
+            )
+        with self.cache.lock("rehearsal"):
+            _check_memory(self.settings.memory)
+            _remove_left_overs(self.store.folder.parent)
+            folder = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=self.store.folder.parent))
+            kept: dict[str, str] = {}
+            try:
+                kernels = [self._kernel(kernel, folder) for kernel in self.collected.facts["kernels"]]
+            finally:
+                if self.settings.keep:
+                    kept = {"folder": str(folder.rename(folder.with_name(folder.name.replace(_UNFINISHED, "kept-"))))}
+                else:
+                    shutil.rmtree(folder, ignore_errors=True)
+        return {"kernels": kernels, "different": list(dict.fromkeys(self.different)), "seconds": round(self.progress.seconds, 1), **kept}
+
+    def _kernel(self, kernel: t.Mapping[str, t.Any], folder: Path) -> dict[str, t.Any]:
+        release = str(kernel["release"])
+        placed = places.place(self.collected.facts["functions"])
+        try:
+            plan, machine = self._prepare(kernel, folder)
+        except HostError as error:
+            everything = {str(one["address"]): str(error) for one in self.collected.facts["functions"]}
+            return {"release": release, "devices": self._rows(release, [], everything), "boots": 0}
+        reports = []
+        for number in range(self.settings.repeat):
+            self.progress(
+                f"{release}: boot {number + 1} of {self.settings.repeat}, {len(placed.placements)} functions, {machine.accelerator}"
+            )
+            reports.append(machine.boot(plan, placed, self.progress, self.settings.timeout))
+        self._note(reports)
+        placed.left_out.update(_elsewhere(reports, placed, self.collected.facts["functions"]))
+        return {
+            "release": release,
+            "devices": self._rows(release, reports, placed.left_out),
+            "boots": len(reports),
+            "boot_seconds": [round(report.seconds, 1) for report in reports],
+            "refused": sorted({line for report in reports for line in report.refused}),
+        }
+
+    def _prepare(self, kernel: t.Mapping[str, t.Any], folder: Path) -> tuple[Plan, Machine]:
+        if not kernel["file_system"]:
+            raise HostError("The kernel and its initramfs have no ext4, which the machine's root file system is.")
+        if not kernel["storage"]:
+            raise HostError("The kernel and its initramfs drive none of the disks that the machine can have: virtio, AHCI, NVMe.")
+        tree = folder / "root"
+        shutil.rmtree(tree, ignore_errors=True)
+        tree.mkdir()
+        self.progress("laying out the host's files")
+        absent = self.store.lay_out(self.collected.entries, tree)
+        self.different += [f"{path} was not sent" for path in absent[:20]]
+        images = [tree / str(path).lstrip("/") for path in kernel["initrds"]]
+        initrd = root_disk.joined(images, folder / "initrd")
+        if initrd is not None:
+            with initrd.open("ab") as file:
+                file.write(self.policy.initramfs(tree, str(kernel["release"])))
+        self.different += root_disk.adapt(tree, self.settings.hold, self.settings.timeout // 2).said
+        root_disk.lay_over(tree, self.policy.files)
+        image = folder / "kernel"
+        shutil.copyfile(tree / str(kernel["image"]).lstrip("/"), image)
+        self.progress("writing the disk")
+        (folder / boot_words.DISK).unlink(missing_ok=True)
+        root_disk.write(folder / boot_words.DISK, tree, self.settings.timeout)
+        shutil.rmtree(tree)
+        arguments, removed = boot_words.kernel_arguments(kernel["arguments"])
+        self.different += [f"the kernel is not given {one}" for one in removed]
+        iommu = boot_words.iommu_of(self.collected.facts["cpu"])
+        plan = Plan(image, (), arguments, kernel["storage"][0], iommu, self.settings.memory, self.settings.cpus)
+        return plan, Machine(folder, *self._emulator(str(kernel["release"]), image), initrd)
+
+    def _emulator(self, release: str, image: Path) -> tuple[qemu_program.Qemu, str]:
+        qemu = qemu_program.provide(self.cache, lambda: self.settings.mirror or apt_sources.of_this_machine(), self.progress.say)
+        return qemu, accelerator.choose(self.settings.accelerator, self.cache, qemu, _HostKernel((release,), image), self.progress.say)
+
+    def _note(self, reports: t.Sequence[Report]) -> None:
+        for report in reports:
+            odd = comparison.not_logged(report, [str(one["address"]) for one in self.collected.facts["functions"]])
+            self.different += [f"the trace and the kernel's log disagree about the first offer of {address}" for address in odd]
+            self.different += [f"the unit {name} failed in the machine" for name in report.failed_units]
+        self.different.append(
+            "the host's storage, network, firmware, ACPI and DMI are absent; functions have nothing behind their registers"
+        )
+        self.different.append(f"what starts later than {self.settings.hold} s after the boot is not seen")
+        if self.collected.facts["efi"]:
+            self.different.append("the machine boots its kernel directly, not by the host's UEFI firmware, and without Secure Boot")
+
+    def _rows(self, release: str, reports: t.Sequence[Report], left_out: t.Mapping[str, str]) -> list[Row]:
+        missing = self.collected.facts["missing"]
+        rows = []
+        for one in self.collected.facts["forecast"]["devices"]:
+            address = str(one["address"])
+            known = one["kernels"].get(release)
+            predicted = Predicted(known["winner"], known["certainty"], tuple(known["because"])) if known and not self.policy.files else None
+            claimed = self.policy.drivers.get(address) if self.policy.files else (known or {}).get("claimed")
+            why = left_out.get(address)
+            if why is None and missing and (predicted is None or predicted.certainty != comparison.CERTAIN):
+                why = f"{missing[0]['path']} was not collected ({missing[0]['why']}), and may act on it"
+            rows.append(comparison.row(address, reports, predicted, claimed, why))
+        return rows
+
+
+def _elsewhere(
+    reports: t.Sequence[Report], placed: places.Places, functions: t.Sequence[t.Mapping[str, t.Any]]
+) -> t.Iterator[tuple[str, str]]:
+    """The functions that were not at their addresses in each boot: what was seen there is no answer about them."""
+    for one in functions:
+        address = str(one["address"])
+        if address in placed.placements and any(report.modaliases.get(address) != one["modalias"] for report in reports):
+            yield address, "the machine's firmware gave it another address"
+
+
+@dataclass(frozen=True)
+class _HostKernel:
+    kernels: tuple[str, ...]
+    kernel: Path
+
+
+def _remove_left_overs(place: Path) -> None:
+    """What a rehearsal has left that was killed; none runs, because the lock is held."""
+    for folder in place.glob(f"{_UNFINISHED}*"):
+        processes.end(folder)
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _check_memory(wanted: int) -> None:
+    """HostError where this machine would have to swap."""
+    for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
+        if line.startswith("MemAvailable:"):
+            available = int(line.split()[1]) << 10
+            if available < wanted + _GIB:
+                raise HostError(
+                    f"memory: a machine of {wanted >> 20} MiB does not fit beside what runs here: {available >> 20} MiB are available.",
+                    "Give it less, from 1G on, or run Ansible elsewhere.",
+                )

@@ -1,0 +1,60 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which files of a host stay where they are when its boot is rehearsed elsewhere."""
+
+from __future__ import annotations
+
+import pytest
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.report.secret_files import SECRETS, choice, is_secret, without_secrets
+from ansible_collections.vfio.variants.tests.unit.rooms import ROOT
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/passwd-", "/etc/security/opasswd", "/etc/ssh/ssh_host_rsa_key"),
+        *("/etc/ssl/private", "/etc/ssl/private/site.txt", "/opt/app/tls/server.pem", "/usr/local/etc/app/tls.key", "/root/.ssh/id_rsa"),
+        *("/etc/krb5.keytab", "/etc/cryptsetup-keys.d/data.key", "/etc/luks/data", "/etc/credstore/x", "/usr/lib/credstore/x"),
+        *("/etc/NetworkManager/system-connections/wifi.nmconnection", "/etc/wireguard/wg0.conf", "/etc/netplan/50.yaml"),
+        *("/etc/kubernetes/admin.conf", "/etc/rancher/k3s/k3s.yaml", "/etc/salt/pki/minion/minion.pem", "/etc/cloud/cloud.cfg"),
+        *("/opt/agent/token", "/etc/app/Password.txt", "/srv/.netrc", "/srv/me/.aws/config", "/etc/ceph/ceph.client.admin.keyring"),
+    ],
+)
+def test_what_may_hold_secrets_stays(path: str) -> None:
+    assert is_secret(path)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/etc/passwd", "/etc/pam.d/passwd", "/usr/bin/passwd", "/usr/lib/x86_64-linux-gnu/libsecret-1.so.0", "/etc/modprobe.d/gpu.conf"),
+        *("/etc/ssl/certs/ca-certificates.crt", "/usr/lib/python3/dist-packages/token.py", "/etc/udev/rules.d/70-gpu.rules"),
+        *("/usr/local/sbin/token-bind", "/etc/ssh/sshd_config", "/etc/systemd/system/secret-agent.service", "/root/bind.sh"),
+    ],
+)
+def test_what_decides_a_boot_is_collected(path: str) -> None:
+    assert not is_secret(path)
+
+
+def test_modules_of_other_kernels_and_what_no_boot_reads_are_left_out_silently() -> None:
+    chosen = choice(["6.12.1"], ["/opt/large"])
+    assert chosen("/usr/lib/modules/6.12.1", True)
+    for path in ("/usr/lib/modules/6.1.0", "/usr/share/doc", "/usr/lib/firmware", "/usr/src", "/opt/large"):
+        assert chosen(path, True) is None
+    assert chosen("/etc/kubernetes", True) is False
+
+
+def test_texts_lose_passwords_and_keep_what_decides() -> None:
+    text = b'password=planted\nATTR{serial}=="abc"\nblacklist nouveau\naddress 10.1.2.3\n'
+    assert without_secrets("/etc/x.conf", text) == b'password=REDACTED\nATTR{serial}=="abc"\nblacklist nouveau\naddress 10.1.2.3\n'
+
+
+@pytest.mark.parametrize("path", ["/usr/bin/x", "/lib/systemd/y", "/usr/share/z"])
+def test_what_packages_bring_stays_as_it_is(path: str) -> None:
+    assert without_secrets(path, b"password=example\n") == b"password=example\n"
+
+
+@pytest.mark.parametrize("kind", SECRETS)
+def test_the_guide_lists_each_kind(kind: str) -> None:
+    assert f"| {kind} |" in (ROOT / "docs/rehearsal.md").read_text(encoding="utf-8")

@@ -1,0 +1,33 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a rehearsed kernel is given: the host's arguments, without those that name its storage, network and consoles."""
+
+from __future__ import annotations
+
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.boot_words import iommu_of, kernel_arguments
+
+
+def test_what_decides_about_drivers_stays_and_what_names_storage_goes() -> None:
+    given = ["root=UUID=1", "ro", "intel_iommu=on", "vfio-pci.ids=10de:1db1", "rd.lvm.lv=vg/root", "hugepages=900", "console=tty0", "quiet"]
+    kept, removed = kernel_arguments(given)
+    assert kept[:4] == ("ro", "intel_iommu=on", "vfio-pci.ids=10de:1db1", "quiet")
+    assert removed == ("root=UUID=1", "rd.lvm.lv=vg/root", "hugepages=900", "console=tty0")
+    assert "root=LABEL=rehearsal" in kept
+
+
+def test_what_is_for_init_stays_behind_the_kernels_own() -> None:
+    kept, removed = kernel_arguments(["ro", "--", "root=mine"])
+    assert kept[-2:] == ("--", "root=mine")
+    assert removed == ()
+
+
+def test_the_kernel_is_told_to_trace_offers() -> None:
+    kept, _removed = kernel_arguments([])
+    (word,) = [one for one in kept if one.startswith("kprobe_event=")]
+    assert "p:offered,really_probe," in word
+    assert " " not in word
+
+
+def test_the_iommu_is_that_of_the_processors_vendor() -> None:
+    assert iommu_of("vendor_id\t: AuthenticAMD\n") == "amd"
+    assert iommu_of("vendor_id\t: GenuineIntel\n") == "intel"

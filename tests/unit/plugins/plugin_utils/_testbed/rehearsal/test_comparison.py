@@ -1,0 +1,67 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A device's row: what agrees, what differs, what only the rehearsal says, what varies, and what was not rehearsed."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.comparison import Predicted, row
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.trace import Report, parse
+
+CARD = "0000:3b:00.0"
+
+
+def boot(*drivers: str) -> Report:
+    lines = (
+        f'@rehearsal trace modprobe-7{number} [000] ..... {number}.0: offered: (really_probe+0x0/0x10) dev="{CARD}" drv="{driver}"'
+        for number, driver in enumerate(drivers, 2)
+    )
+    bound = f"@rehearsal owner {CARD} {drivers[0] if drivers else ''}"
+    return parse("\n".join((*lines, bound, "@rehearsal root 1000000", "@rehearsal end")))
+
+
+def predicted(driver: str | None, certainty: str = "certain") -> Predicted:
+    return Predicted(driver, certainty, ("/etc/x:1 decides",))
+
+
+@pytest.mark.parametrize(
+    ("boots", "forecast", "claimed", "result", "stops"),
+    [
+        ([boot("vfio-pci")], predicted("vfio-pci"), "vfio-pci", "agrees", False),
+        ([boot("vfio-pci")], predicted("vfio_pci"), "vfio_pci", "agrees", False),
+        ([boot("nouveau")], predicted("vfio-pci"), None, "differs", True),
+        ([boot()], predicted(None), None, "agrees", False),
+        ([boot()], predicted("vfio-pci"), None, "differs", True),
+        ([boot("nouveau")], predicted(None, "unknown"), None, "shown", False),
+        ([boot("nouveau")], predicted(None, "unknown"), "vfio-pci", "shown", True),
+        ([boot("vfio-pci"), boot("nouveau")], predicted("vfio-pci", "race"), None, "varies", False),
+        ([boot("vfio-pci"), boot("nouveau")], predicted("vfio-pci", "race"), "vfio-pci", "varies", True),
+        ([boot("vfio-pci"), boot("nouveau")], predicted("vfio-pci"), None, "differs", True),
+        ([boot("nouveau")], None, "vfio-pci", "shown", True),
+    ],
+)
+def test_the_result(boots: list[Report], forecast: Predicted | None, claimed: str | None, result: str, stops: bool) -> None:
+    found = row(CARD, boots, forecast, claimed, None)
+    assert (found["result"], found["stops"]) == (result, stops)
+
+
+def test_a_difference_names_the_line_that_decided() -> None:
+    found: dict[str, t.Any] = row(CARD, [boot("nouveau", "vfio-pci")], predicted("vfio-pci"), "vfio-pci", None)
+    assert "really_probe" in found["why"]
+    assert "modprobe-72" in found["why"]
+    assert "it is claimed for vfio-pci" in found["why"]
+    assert found["later_offers"] == ["vfio-pci"]
+
+
+def test_each_outcome_has_its_count() -> None:
+    found = row(CARD, [boot("nouveau"), boot("vfio-pci"), boot("nouveau")], predicted("nouveau", "race"), None, None)
+    assert found["outcomes"] == [{"driver": "nouveau", "boots": 2}, {"driver": "vfio-pci", "boots": 1}]
+    assert found["rehearsed"] == "nouveau"
+
+
+def test_what_was_not_rehearsed_has_no_driver_and_does_not_stop() -> None:
+    found = row(CARD, [boot("nouveau")], predicted("nouveau"), "vfio-pci", "it is a virtual function")
+    assert (found["result"], found["rehearsed"], found["stops"]) == ("not rehearsed", None, False)
