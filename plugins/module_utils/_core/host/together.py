@@ -81,9 +81,9 @@ def made_once(key: t.Hashable, make: t.Callable[[], T]) -> T:
     return made
 
 
-def takes(tree: FileTree, path: str, size: int, allowance: Allowance, kind: str) -> bool:
+def takes(tree: FileTree, path: str, size: int, allowance: Allowance, kind: str, is_kept: bool = True) -> bool:
     """Whether a file of this size fits in what its purpose, and what its kind of all kernels, has left; raises as `contents()` if not."""
-    run = _RUN.get()
+    run = _RUN.get() if is_kept else None
     if not allowance.takes(size):
         tree.leave_out(path, f"the {kind} have more than {allowance.most >> 10} KiB with it")
         return False
@@ -94,15 +94,16 @@ def takes(tree: FileTree, path: str, size: int, allowance: Allowance, kind: str)
     return True
 
 
-def contents(tree: FileTree, paths: t.Iterable[str], most: int, kind: str) -> t.Iterator[tuple[str, bytes]]:
+def contents(tree: FileTree, paths: t.Iterable[str], most: int, kind: str, is_kept: bool = True) -> t.Iterator[tuple[str, bytes]]:
     """Each file and its content, in the order of ``paths``, without those with which all of the kind have more than ``most`` bytes.
 
+    Of files of which nothing ``is_kept`` once they are read, those of other kernels do not count.
     Raises HostError, naming the first of these, except in a tree that only notes what was not read.
     """
     allowance = Allowance(most)
     for path in paths:
         content = tree.read_bytes(path)
-        if takes(tree, path, len(content), allowance, kind):
+        if takes(tree, path, len(content), allowance, kind, is_kept):
             yield path, content
 
 

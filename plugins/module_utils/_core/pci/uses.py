@@ -16,7 +16,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device imp
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_console import console_uses
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_network import Network
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_processes import Processes, nvidia_nodes, nvidia_persistence
-from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_storage import Storage
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_storage import ANY_PORT, Storage
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_tree import Below, Node, read_below
 
 if t.TYPE_CHECKING:
@@ -26,7 +26,6 @@ if t.TYPE_CHECKING:
 
 UseGuard = t.Literal["root", "boot", "swap", "route", "connection", "console", "data_mounts", "in_use"]
 """The guard that keeps the function for the sake of a use; `claim/guards.py` says what each is."""
-NETWORK_CLASS = 0x02
 OPEN_TIMEOUT = 5.0
 VSOCK = ("vmw_vsock_virtio_transport", "virtio_vsock")
 
@@ -102,8 +101,9 @@ class HostUses:
                 yield from self._nvidia(function)
             if function.driver == "cxl_pci" and any(name.startswith("region") for name in self._host.names("/sys/bus/cxl/devices")):
                 yield Use("memory of the host may be on it (CXL)")
-            if function.driver is not None and function.class_code >> 16 == NETWORK_CLASS and below.hidden_interfaces:
-                yield Use("it has a network interface in another network namespace")
+        # A USB card is behind a controller that is no network device itself.
+        if below.hidden_interfaces and any(function.driver is not None for function in functions):
+            yield Use("it has a network interface in another network namespace")
 
     def _nodes_of_driver(self, function: Device) -> t.Iterator[str]:
         if function.driver is not None and function.iommu_group is not None:
@@ -133,14 +133,17 @@ class HostUses:
 
     def _disks(self, below: Below) -> t.Iterator[Use]:
         known: set[str] = set()
-        for entry in self._entries if below.disks or below.virtio else ():
+        for entry in self._entries if below.disks or below.virtio or below.ports else ():
             node = self._storage.holds(entry, below)
+            ports = self._storage.backing(entry).ports
             if node is not None:
                 sure = node.name in self._storage.backing(entry).names or node.number in self._storage.backing(entry).numbers
                 known.add(node.name)
                 yield Use(entry.what if sure else f"{entry.what}, and {node.name} may be a part of it", entry.guard)
             elif self._storage.backing(entry).tags and self._has_shared_folder(below, self._storage.backing(entry).tags):
                 yield Use(entry.what, entry.guard)
+            elif below.ports and (ANY_PORT in ports or ports.intersection(below.ports)):
+                yield Use(f"{entry.what}, over Fibre Channel", entry.guard)
         for node in below.disks:
             # A disk with partitions is always held.
             holders = self._host.names(f"{node.folder}/holders")

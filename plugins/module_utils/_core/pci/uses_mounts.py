@@ -24,6 +24,12 @@ ROOT_PLACES = frozenset(("/", "/usr", "/var", "/etc", "/lib", "/nix", "/nix/stor
 BOOT_PLACES = frozenset(("/efi", "/esp", "/bootefi"))
 ESCAPE = re.compile(r"\\([0-7]{3})")
 
+_EARLY = frozenset(("x-initrd.attach", "initramfs"))
+"""Options of what the initramfs unlocks."""
+# A file on a disk that is not mounted: crypttab(5) of systemd `/path:device`, of Debian `device:/path`.
+_ON_A_DISK = re.compile(r"(?:/[^:]*:)?((?:/dev/|UUID=|LABEL=|PARTUUID=|PARTLABEL=|ID=)[^:]*)")
+_NO_DISKS = ("/dev/urandom", "/dev/random", "/dev/hw_random", "/dev/zero", "/dev/null", "/dev/tty", "/dev/console")
+
 MountGuard = t.Literal["root", "boot", "swap", "data_mounts"]
 
 
@@ -59,12 +65,13 @@ def read_entries(host: Host, roots: t.Sequence[tuple[str, str]] = (), partitions
 
     ``roots`` are pairs of where a kernel's arguments name a disk, and its name; ``partitions`` of a boot option and its partition.
     """
+    mounted, at_boot = tuple(mounts(host)), tuple(_fstab(host))
     found = (
-        *mounts(host),
+        *mounted,
         *_swaps(host),
-        *_fstab(host),
+        *at_boot,
         *_units(host),
-        *_crypttab(host),
+        *_crypttab(host, {entry.source for entry in (*mounted, *at_boot) if entry.guard in ("root", "boot")}),
         *(Entry(f"{source} is named by {where}", "root", source) for where, source in roots),
         *(Entry(f"the firmware has started this host from {source} ({option})", "boot", source) for option, source in partitions),
         *(
@@ -133,14 +140,24 @@ def _units(host: Host) -> t.Iterator[Entry]:
                 yield Entry(f"{source} is needed for {place or 'swap'} ({path})", guard, source, "", options, None, place)
 
 
-def _crypttab(host: Host) -> t.Iterator[Entry]:
+def _crypttab(host: Host, needed: t.Collection[str]) -> t.Iterator[Entry]:
+    """What is unlocked at boot, and the disks with the keys and headers for that; ``needed`` are disks of the system."""
     for number, line in enumerate(_raw_lines(host, CRYPTTAB), 1):
         fields = line.split()
         if len(fields) < 2 or fields[0].startswith("#"):
             continue
-        options = set(fields[3].split(",")) if len(fields) > 3 else set()
-        if not options & {"nofail", "noauto"}:
-            yield Entry(f"{fields[1]} is unlocked at boot ({CRYPTTAB}:{number})", "data_mounts", fields[1])
+        options = fields[3].split(",") if len(fields) > 3 else []
+        if {"nofail", "noauto"}.intersection(options):
+            continue
+        where = f"({CRYPTTAB}:{number})"
+        yield Entry(f"{fields[1]} is unlocked at boot {where}", "data_mounts", fields[1])
+        is_needed = f"/dev/mapper/{_plain(fields[0])}" in needed or bool(_EARLY.intersection(options))
+        guard: MountGuard = "root" if is_needed else "data_mounts"
+        files = [fields[2] if len(fields) > 2 else "", *(option[len("header=") :] for option in options if option.startswith("header="))]
+        for file in map(_plain, files):
+            on_disk = _ON_A_DISK.match(file)
+            if on_disk is not None and on_disk[1] not in _NO_DISKS:
+                yield Entry(f"{on_disk[1]} is needed to unlock {fields[0]} at boot {where}", guard, on_disk[1])
 
 
 def _names(host: Host, folder: str) -> tuple[str, ...]:

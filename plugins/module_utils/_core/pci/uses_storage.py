@@ -33,6 +33,10 @@ REMOTE = re.compile(
 LAYERED = ("overlay", "aufs", "unionfs", "fuse.unionfs", "fuse.mergerfs", "fuse.overlayfs", "fuse-overlayfs")
 PATH_OPTIONS = ("lowerdir", "upperdir", "workdir", "br", "dirs", "lowerdir+", "datadir+")
 TRADDR = re.compile(r"(?:traddr|host_traddr)=([^,\s]+)")
+FC_PORT = re.compile(r"host_traddr=[^,\s]*pn-(0x[0-9a-f]+)", re.IGNORECASE)
+ANY_PORT = ""
+# Disks without a device that have none below them either; every other one is a program's, a server's or a file's.
+_OF_MEMORY = re.compile(r"(?:ram|zram|nullb|md|dm-|loop|zd|bcache)\d")
 HOST_INTERFACE = re.compile(r"host_iface=([^,\s]+)")
 
 
@@ -49,6 +53,8 @@ class Backing:
     """It is on a server whose address cannot be determined."""
     tags: set[str] = dataclasses.field(default_factory=set)
     """The tags of virtiofs and 9p."""
+    ports: set[str] = dataclasses.field(default_factory=set)
+    """The names of Fibre Channel's ports on this host over which it is reached by NVMe; `ANY_PORT` if they cannot be determined."""
     unknown: bool = False
 
 
@@ -208,6 +214,9 @@ class Storage:
                     backing.unknown = True
             elif base.startswith("zd") and base[2:3].isdigit():
                 backing.pools.add("")
+            elif base.startswith("zram"):
+                # What does not fit into memory, or is idle, is written there (drivers/block/zram).
+                self._collect_disk(self._host.text_or_none(f"{here}/backing_dev") or "", backing)
             else:
                 self._collect_transport(base, backing)
         # A swap file, a file that is mounted as a loop device, a folder that is mounted elsewhere.
@@ -232,6 +241,9 @@ class Storage:
                 self._collect_local(found, backing)
             elif base.startswith("etherd"):
                 backing.interfaces |= set((self._host.text_or_none(f"/sys/class/block/{base}/netif") or "").replace(",", " ").split())
+            elif "/virtual/" in path and not _OF_MEMORY.match(base):
+                # ublk, DRBD without a disk, rnbd: of a program or a server.
+                backing.unknown = backing.any_interface = True
 
     def _collect_local(self, address: str, backing: Backing) -> None:
         match = re.match(r"\[?([0-9a-f.:]+?)\]?:\d+", address)
@@ -261,9 +273,13 @@ class Storage:
             controllers = [name for name in names if re.fullmatch(r"nvme\d+", name)]
         for controller in controllers:
             here = f"/sys/class/nvme/{controller}"
-            if self._host.text_or_none(f"{here}/transport") in (None, "pcie", "loop"):
+            transport = self._host.text_or_none(f"{here}/transport")
+            if transport in (None, "pcie", "loop"):
                 continue
             address = self._host.text_or_none(f"{here}/address") or ""
+            if transport == "fc":
+                backing.ports |= {port.lower() for port in FC_PORT.findall(address)} or {ANY_PORT}
+                continue
             backing.interfaces |= set(HOST_INTERFACE.findall(address))
             backing.servers |= set(TRADDR.findall(address))
             backing.any_interface = backing.any_interface or not TRADDR.search(address)

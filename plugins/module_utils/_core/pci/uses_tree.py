@@ -49,6 +49,8 @@ class Below:
     """The UUIDs of its mediated devices."""
     virtio: list[str] = dataclasses.field(default_factory=list)
     """The folders of its virtio devices."""
+    ports: list[str] = dataclasses.field(default_factory=list)
+    """The names of its ports of Fibre Channel, by which disks that are elsewhere in sysfs say that they are behind it."""
     complete: bool = True
 
     @property
@@ -88,6 +90,8 @@ def _look(host: Host, folder: str, found: Below) -> None:
         found.terminals.append(name)
     elif kind == "graphics":
         found.framebuffers.append(name)
+    elif kind == "fc_host":
+        found.ports.append((host.text_or_none(f"{folder}/port_name") or "").lower())
     elif name.startswith("virtio") and name[6:].isdecimal():
         found.virtio.append(folder)
     elif MDEV.fullmatch(name):

@@ -78,7 +78,7 @@ class Rules:
         Of files with the same name, the one in the first directory counts; files are sorted by name, whatever their directory.
         ``version`` is systemd's, if it is known.
         """
-        contents = dict(together.contents(tree, chosen_files(tree, directories), LARGEST, "rules of udev"))
+        contents = dict(together.contents(tree, chosen_files(tree, directories), LARGEST, "rules of udev", is_kept=False))
         taken: dict[str, list[Rule]] = {}
         problems: list[Problem] = []
         words, allowance = tuple(mentioning), together.Allowance(LARGEST_PARSED)

@@ -12,6 +12,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guard_ta
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses import UseGuard
 from ansible_collections.vfio.variants.tests.unit.lockout_hosts import CARD, OTHER, Case, Host
+from ansible_collections.vfio.variants.tests.unit.lockout_machines import MACHINES
 from ansible_collections.vfio.variants.tests.unit.lockout_others import OTHERS
 from ansible_collections.vfio.variants.tests.unit.lockout_storage import STORAGE
 from ansible_collections.vfio.variants.tests.unit.module_calls import claim_info, device_claim
@@ -21,7 +22,7 @@ if t.TYPE_CHECKING:
     from pathlib import Path
 
 EVERYTHING = dict.fromkeys(OPTIONAL, IGNORE)
-REFUSED = {**STORAGE, **OTHERS}
+REFUSED = {**STORAGE, **OTHERS, **MACHINES}
 
 
 @pytest.fixture(params=REFUSED)
@@ -87,4 +88,4 @@ def test_a_card_beside_it_may_go(case: Case, host: Host) -> None:
 
 def test_each_guard_of_a_use_has_hosts() -> None:
     assert {case.guard for case in REFUSED.values()} == set(t.get_args(UseGuard))
-    assert len(REFUSED) == len(STORAGE) + len(OTHERS)
+    assert len(REFUSED) == len(STORAGE) + len(OTHERS) + len(MACHINES)

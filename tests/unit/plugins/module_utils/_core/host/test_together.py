@@ -118,6 +118,7 @@ def test_what_several_kernels_read_of_a_kind_has_one_limit(tmp_path: Path) -> No
         with pytest.raises(HostError, match=r"^/c cannot be read: the files of all kernels have more than 1 KiB with it\.$"):
             list(contents(host, ("/c",), 1024, "files"))
         assert len(list(contents(host, ("/c",), 1024, "others"))) == 1
+        assert len(list(contents(host, ("/c",), 1024, "files", is_kept=False))) == 1
     assert len(list(contents(host, ("/c",), 1024, "files"))) == 1
 
 
