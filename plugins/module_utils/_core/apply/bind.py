@@ -86,7 +86,7 @@ class BoundDevice:
             "kind": self.kind,
             "driver_override": device.driver_override,
             "iommu_group": device.iommu_group,
-            "vfio_node": f"/dev/vfio/{device.iommu_group}" if self.can_be_opened else None,
+            "vfio_node": f"/dev/vfio/{device.iommu_group}" if self.can_be_opened and device.iommu_group is not None else None,
             "viable": self.is_viable,
             "changed": self.is_changed,
             "steps": list(self.steps),
@@ -137,7 +137,8 @@ def ensure(host: Host, request: BindRequest, check_mode: bool) -> BindResult:
         bindings = _bindings(host, request, claims, inventory, kernel, earlier.ours, load=not check_mode)
         recovery = dataclasses.replace(recovery, done=(*recovery.done, *_settle(host, earlier, bindings, check_mode)))
         if check_mode:
-            return _with_removed(_result(bindings, _predicted(inventory, bindings), kernel, recovery), real, numbers)
+            predicted = _without_new_groups(_result(bindings, _predicted(inventory, bindings), kernel, recovery), real)
+            return _with_removed(predicted, real, numbers)
         binding.apply(host, bindings, inventory, request.timeout, earlier)
         return _result(bindings, Inventory.read(host), kernel, recovery)
 
@@ -177,6 +178,15 @@ def _bind_functions(
         virtual_functions.undo(host, numbers)
         raise
     return _with_removed(_result(planned, Inventory.read(host), kernel, recovery), real, numbers)
+
+
+def _without_new_groups(result: BindResult, real: Inventory) -> BindResult:
+    """Which IOMMU group a function gets shows once it exists."""
+    devices = tuple(
+        device if real.get(device.after.address) else dataclasses.replace(device, after=dataclasses.replace(device.after, iommu_group=None))
+        for device in result.devices
+    )
+    return dataclasses.replace(result, devices=devices)
 
 
 def _with_removed(result: BindResult, real: Inventory, numbers: t.Iterable[NumberChange]) -> BindResult:

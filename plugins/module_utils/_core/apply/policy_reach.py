@@ -34,7 +34,8 @@ def refuse_unreached(host: Host, paths: PolicyPaths, releases: t.Iterable[str], 
         raise HostError(
             f"{preset.path} has kernel {release}'s image built from {preset.config} alone, so that mkinitcpio ignores {paths.mkinitcpio} "
             "and the policy would reach no image.",
-            f"Remove that setting, with which mkinitcpio reads no drop-ins, or end {preset.config} with `. {paths.mkinitcpio}`.",
+            f"Remove that setting, with which mkinitcpio reads no drop-ins, or end {preset.config} with "
+            f"`if [[ -e {paths.mkinitcpio} ]]; then . {paths.mkinitcpio}; fi`.",
         )
 
 

@@ -207,6 +207,7 @@ def test_they_are_created_bound_and_counted(tmp_path: Path) -> None:
     assert [(device["address"], device["driver"], device["changed"]) for device in predicted["devices"]] == [
         (device["address"], device["driver"], device["changed"]) for device in done["devices"]
     ]
+    assert {device["vfio_node"] for device in predicted["devices"]} == {None}
     assert [device["vfio_node"] for device in done["devices"]] == ["/dev/vfio/20", "/dev/vfio/21", "/dev/vfio/22"]
     assert kernel.log.index(f"{PF}/sriov_drivers_autoprobe <- 0") < kernel.log.index(f"{PF}/sriov_numvfs <- 3")
     assert not bind(kernel, 3)["changed"]
