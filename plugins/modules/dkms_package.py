@@ -64,6 +64,13 @@ options:
     type: list
     elements: path
     default: []
+  ignore_kconfig:
+    description:
+      - Whether to build O(variant) also for a kernel that is built without an option that the driver's C(Kconfig) depends on.
+      - Whether it builds is then decided by what the kernel exports. V(qat), for example, builds for Debian's kernels, which lack only the
+        driver of the cards' physical functions.
+    type: bool
+    default: false
   state:
     description:
       - V(present) and V(installed) both mean that the package is built and installed for each of O(kernels).
@@ -295,7 +302,7 @@ sources:
       type: list
       elements: str
     without:
-      description: Options that the kernel's makers would switch on for the driver, and that the kernel is built without. What rests on
+      description: Options that the driver depends on or would switch on, and that the kernel is built without. What rests on
         them, such as the tracking of written pages with C(CONFIG_IOMMUFD_DRIVER), does not work.
       type: list
       elements: str
@@ -368,6 +375,7 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "version": {"type": "str"},
     "variant": {"type": "str"},
     "kernel_sources": {"type": "list", "elements": "path", "default": []},
+    "ignore_kconfig": {"type": "bool", "default": False},
     "state": {"type": "str", "choices": [*t.get_args(PackageOption)], "default": "present"},
     "kernels": {"type": "list", "elements": "str", "default": ["all"]},
     "modules": {
@@ -406,6 +414,7 @@ def request(options: t.Mapping[str, t.Any]) -> PackageRequest:
         step=run_options.get("step", "finish"),
         build=run_options.get("build"),
         kernel_sources=tuple(options["kernel_sources"] or ()),
+        ignore_kconfig=options["ignore_kconfig"],
     )
 
 
