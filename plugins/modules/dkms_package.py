@@ -323,6 +323,14 @@ modules:
   type: list
   elements: dict
   sample: [{"name": "nvlink2gpu_vfio_pci", "aliases": ["vfio_pci:v000010DEd00001DB1sv*sd*bc*sc*i*"]}]
+old_in_use:
+  description:
+    - Modules of which the running kernel has loaded another version than is installed, by the checksums of their sources. Each is a
+      warning.
+    - The installed one is used once the module is loaded again, or after a reboot. In check mode only what is installed already is known.
+  returned: unless O(state=absent)
+  type: list
+  elements: str
 replaced:
   description: Versions that were replaced by this one.
   returned: unless O(state=absent)
