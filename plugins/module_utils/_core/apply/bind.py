@@ -11,6 +11,7 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply import binding
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.bind_journal import OPERATION, Unfinished
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.judgement import Judge
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.lost_options import lost_options
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.bind_plan import Binding, is_viable, plan_bind, plan_release
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import (
     KEYWORDS,
@@ -28,7 +29,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.contenders import kind_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import driver_names
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel, running_release
-from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import CDEV, Inventory
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import select
 
 if t.TYPE_CHECKING:
@@ -84,6 +85,7 @@ class BoundDevice:
             "driver_override": device.driver_override,
             "iommu_group": device.iommu_group,
             "vfio_node": f"/dev/vfio/{device.iommu_group}" if self.can_be_opened else None,
+            "vfio_cdev": next((f"/dev/{node}" for node in device.nodes if node.startswith(CDEV)), None) if self.can_be_opened else None,
             "viable": self.is_viable,
             "changed": self.is_changed,
             "steps": list(self.steps),
@@ -96,6 +98,7 @@ class BindResult:
 
     devices: tuple[BoundDevice, ...]
     recovery: Recovery
+    warnings: tuple[str, ...] = ()
 
     def result(self) -> Result:
         changed = [device for device in self.devices if device.is_changed]
@@ -109,7 +112,7 @@ class BindResult:
                 "after_header": "owners",
             },
         }
-        return self.recovery.added_to(result)
+        return self.recovery.added_to({**result, "warnings": list(self.warnings)} if self.warnings else result)
 
 
 def ensure(host: Host, request: BindRequest, check_mode: bool) -> BindResult:
@@ -130,10 +133,11 @@ def ensure(host: Host, request: BindRequest, check_mode: bool) -> BindResult:
         earlier.refuse_waiting({item.device.address for item in planned if item.changed})
         bindings = _bindings(host, request, inventory, kernel, earlier.ours, load=not check_mode)
         recovery = dataclasses.replace(recovery, done=(*recovery.done, *_settle(host, earlier, bindings, check_mode)))
+        warnings = lost_options(host, bindings, kernel) if request.state != "absent" else ()
         if check_mode:
-            return _result(bindings, _predicted(inventory, bindings), kernel, recovery)
+            return dataclasses.replace(_result(bindings, _predicted(inventory, bindings), kernel, recovery), warnings=warnings)
         binding.apply(host, bindings, inventory, request.timeout, earlier)
-        return _result(bindings, Inventory.read(host), kernel, recovery)
+        return dataclasses.replace(_result(bindings, Inventory.read(host), kernel, recovery), warnings=warnings)
 
 
 def _settle(host: Host, earlier: Unfinished, bindings: t.Sequence[Binding], check_mode: bool) -> tuple[Recovered, ...]:
