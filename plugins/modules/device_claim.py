@@ -175,6 +175,10 @@ devices:
       description: The device node of the group for user space; V(null) if the device is not bound to a VFIO driver.
       type: str
       sample: /dev/vfio/15
+    vfio_cdev:
+      description: The device node of the function alone, for iommufd; V(null) in check mode before it exists, and on a kernel without it.
+      type: str
+      sample: /dev/vfio/devices/vfio0
     reclaimed_by:
       description:
         - The line of the host's policy by which the next boot will bind the device to the claimed driver again, or may do so; V(null) if

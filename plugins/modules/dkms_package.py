@@ -65,6 +65,13 @@ options:
     type: list
     elements: path
     default: []
+  ignore_kconfig:
+    description:
+      - Whether to build O(variant) also for a kernel that is built without an option that the driver's C(Kconfig) depends on.
+      - Whether it builds is then decided by what the kernel exports. V(qat), for example, builds for Debian's kernels, which lack only the
+        driver of the cards' physical functions.
+    type: bool
+    default: false
   state:
     description:
       - V(present) and V(installed) both mean that the package is built and installed for each of O(kernels).
@@ -296,7 +303,7 @@ sources:
       type: list
       elements: str
     without:
-      description: Options that the kernel's makers would switch on for the driver, and that the kernel is built without. What rests on
+      description: Options that the driver depends on or would switch on, and that the kernel is built without. What rests on
         them, such as the tracking of written pages with C(CONFIG_IOMMUFD_DRIVER), does not work.
       type: list
       elements: str
@@ -317,6 +324,14 @@ modules:
   type: list
   elements: dict
   sample: [{"name": "nvlink2gpu_vfio_pci", "aliases": ["vfio_pci:v000010DEd00001DB1sv*sd*bc*sc*i*"]}]
+old_in_use:
+  description:
+    - Modules of which the running kernel has loaded another version than is installed, by the checksums of their sources. Each is a
+      warning.
+    - The installed one is used once the module is loaded again, or after a reboot. In check mode only what is installed already is known.
+  returned: unless O(state=absent)
+  type: list
+  elements: str
 replaced:
   description: Versions that were replaced by this one.
   returned: unless O(state=absent)
@@ -369,6 +384,7 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "version": {"type": "str"},
     "variant": {"type": "str"},
     "kernel_sources": {"type": "list", "elements": "path", "default": []},
+    "ignore_kconfig": {"type": "bool", "default": False},
     "state": {"type": "str", "choices": [*t.get_args(PackageOption)], "default": "present"},
     "kernels": {"type": "list", "elements": "str", "default": ["all"]},
     "modules": {
@@ -409,6 +425,7 @@ def request(options: t.Mapping[str, t.Any]) -> PackageRequest:
         build=run_options.get("build"),
         allow_unsupported=options["allow_unsupported"],
         kernel_sources=tuple(options["kernel_sources"] or ()),
+        ignore_kconfig=options["ignore_kconfig"],
     )
 
 

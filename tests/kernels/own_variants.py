@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import json
 import re
 import subprocess
 import tempfile
@@ -37,13 +39,38 @@ VARIANTS = tuple(sorted({module[: -len("_vfio_pci")] for *_id, module, _since in
 
 @dataclass(frozen=True)
 class Outcome:
-    """``built``: how many aliases the module has. ``why``: what the collection says where nothing is built."""
+    """What came of one variant for one kernel.
+
+    ``built``: how many aliases the module has. ``why``: what the collection says where nothing is built.
+    """
 
     kernel: str
     variant: str
     built: int = 0
     why: str = ""
     failed: bool = False
+    refusal: str = ""
+    """Why it is built only with `ignore_kconfig`."""
+
+
+@dataclass(frozen=True)
+class Results:
+    """The last outcome of each variant and kernel, so that what parts of the matrix gave can be shown together."""
+
+    cache: Cache
+
+    @property
+    def _place(self) -> Path:
+        return self.cache.root / "kernels" / "own-variants.json"
+
+    def all(self) -> list[Outcome]:
+        known = json.loads(self._place.read_text(encoding="utf-8")) if self._place.exists() else []
+        return [Outcome(**outcome) for outcome in known]
+
+    def add(self, outcome: Outcome) -> None:
+        others = [one for one in self.all() if (one.kernel, one.variant) != (outcome.kernel, outcome.variant)]
+        found = sorted([*others, outcome], key=lambda one: (version_key(one.kernel), one.variant))
+        write_atomic(self._place, json.dumps([dataclasses.asdict(one) for one in found], indent=1))
 
 
 class ChrootRunner:
@@ -72,7 +99,7 @@ def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="tests/kernels/variants", description="Build the kernel's own variants from its source packages.")
     parser.add_argument("series", nargs="*", help="only kernels of these series, for example 6.12")
     parser.add_argument("--variant", action="append", help="only this variant")
-    parser.add_argument("--table", action="store_true", help="write the results into docs/drivers.md")
+    parser.add_argument("--table", action="store_true", help="write the last results, of other runs too, into docs/drivers.md")
     options = parser.parse_args(arguments)
     become_root()
     cache = Cache.at(None)
@@ -89,7 +116,7 @@ def main(arguments: list[str]) -> int:
                 for kernel in root.kernels(series)[-1:]:
                     outcomes += Kernel(kernel, root, archive, cache, mounts).check(options.variant or VARIANTS)
     if options.table:
-        write_table(outcomes)
+        write_table(Results(cache).all())
     failed = sum(outcome.failed for outcome in outcomes)
     say(f"{len(outcomes) - failed} passed, {failed} failed")
     return 1 if failed or not outcomes else 0
@@ -113,12 +140,12 @@ class Kernel:
             return []
         with layers.laid_over(self.root, debs[:1], self.cache, self.mounts, say) as root:
             host = self._host(root, debs[0])
-            return [self._shown(self._outcome(host, variant, identity.series)) for variant in variants]
+            return [self._noted(self._outcome(host, variant, identity.series)) for variant in variants]
 
-    @staticmethod
-    def _shown(outcome: Outcome) -> Outcome:
+    def _noted(self, outcome: Outcome) -> Outcome:
         said = outcome.why or f"{outcome.built} aliases"
         say(f"{'FAILED' if outcome.failed else 'ok'} {outcome.kernel} {outcome.variant}: {said}")
+        Results(self.cache).add(outcome)
         return outcome
 
     def _host(self, root: BuildRoot, source: Deb) -> Host:
@@ -132,11 +159,13 @@ class Kernel:
         status.write_text(status.read_text(encoding="utf-8") + entry, encoding="utf-8")
         return Host(str(root.tree), ChrootRunner(root))
 
-    def _outcome(self, host: Host, variant: str, series: str) -> Outcome:
-        wanted = PackageRequest(source=KernelVariant(variant), kernels=(self.release,))
+    def _outcome(self, host: Host, variant: str, series: str, ignores_kconfig: bool = False) -> Outcome:
+        wanted = PackageRequest(source=KernelVariant(variant), kernels=(self.release,), ignore_kconfig=ignores_kconfig)
         try:
             result = steps.run(host, wanted, check_mode=False).result()
         except HostError as error:
+            if "Kconfig" in error.msg and variant in BUILT and not ignores_kconfig:
+                return dataclasses.replace(self._outcome(host, variant, series, ignores_kconfig=True), refusal=error.msg)
             left = list((Path(host.root) / "usr/src").glob("linux-vfio-*"))
             return Outcome(self.release, variant, why=error.msg, failed=bool(left) or (variant in BUILT and series != "6.1"))
         found = [set(module["aliases"]) for module in result["kernels"][self.release]["modules"].values()]
@@ -170,7 +199,8 @@ def _cell(outcome: Outcome | None) -> str:
     if outcome is None:
         return ""
     if not outcome.why:
-        return f"built, {outcome.built} device{'s' if outcome.built != 1 else ''}"
+        how = " with `ignore_kconfig`" if outcome.refusal else ""
+        return f"built{how}, {outcome.built} device{'s' if outcome.built != 1 else ''}"
     lacking = re.search(r"built without (.*?)\.?$", outcome.why)
     hidden = re.search(r"does not export ([\w, ]+?)(?: and|,? which|$)", outcome.why)
     if lacking:

@@ -11,6 +11,7 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply import binding, virtual_functions
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.bind_journal import OPERATION, Unfinished
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.judgement import Judge
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.lost_options import lost_options
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.bind_plan import Binding, is_viable, plan_bind, plan_release
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import (
     KEYWORDS,
@@ -29,7 +30,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.contenders import kind_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import driver_names
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel, running_release
-from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import CDEV, Inventory
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import select
 
 if t.TYPE_CHECKING:
@@ -87,6 +88,7 @@ class BoundDevice:
             "driver_override": device.driver_override,
             "iommu_group": device.iommu_group,
             "vfio_node": f"/dev/vfio/{device.iommu_group}" if self.can_be_opened and device.iommu_group is not None else None,
+            "vfio_cdev": next((f"/dev/{node}" for node in device.nodes if node.startswith(CDEV)), None) if self.can_be_opened else None,
             "viable": self.is_viable,
             "changed": self.is_changed,
             "steps": list(self.steps),
@@ -99,6 +101,7 @@ class BindResult:
 
     devices: tuple[BoundDevice, ...]
     recovery: Recovery
+    warnings: tuple[str, ...] = ()
 
     def result(self) -> Result:
         changed = [device for device in self.devices if device.is_changed]
@@ -112,7 +115,7 @@ class BindResult:
                 "after_header": "owners",
             },
         }
-        return self.recovery.added_to(result)
+        return self.recovery.added_to({**result, "warnings": list(self.warnings)} if self.warnings else result)
 
 
 def ensure(host: Host, request: BindRequest, check_mode: bool) -> BindResult:
@@ -136,11 +139,12 @@ def ensure(host: Host, request: BindRequest, check_mode: bool) -> BindResult:
             return _bind_functions(host, request, (planned, real, numbers), kernel, recovery, earlier)
         bindings = _bindings(host, request, claims, inventory, kernel, earlier.ours, load=not check_mode)
         recovery = dataclasses.replace(recovery, done=(*recovery.done, *_settle(host, earlier, bindings, check_mode)))
+        warnings = lost_options(host, bindings, kernel) if request.state != "absent" else ()
         if check_mode:
             predicted = _without_new_groups(_result(bindings, _predicted(inventory, bindings), kernel, recovery), real)
-            return _with_removed(predicted, real, numbers)
+            return dataclasses.replace(_with_removed(predicted, real, numbers), warnings=warnings)
         binding.apply(host, bindings, inventory, request.timeout, earlier)
-        return _result(bindings, Inventory.read(host), kernel, recovery)
+        return dataclasses.replace(_result(bindings, Inventory.read(host), kernel, recovery), warnings=warnings)
 
 
 def _with_functions(host: Host, request: BindRequest, real: Inventory) -> tuple[tuple[Claim, ...], Inventory, tuple[NumberChange, ...]]:
@@ -177,7 +181,8 @@ def _bind_functions(
     except BaseException:
         virtual_functions.undo(host, numbers)
         raise
-    return _with_removed(_result(planned, Inventory.read(host), kernel, recovery), real, numbers)
+    found = _with_removed(_result(planned, Inventory.read(host), kernel, recovery), real, numbers)
+    return dataclasses.replace(found, warnings=lost_options(host, bindings, kernel))
 
 
 def _without_new_groups(result: BindResult, real: Inventory) -> BindResult:

@@ -10,7 +10,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.dkms import kc
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.conf import DkmsConf
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.kernel_identity import KernelIdentity, SourcePlace, source_places
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.linux_tree import LinuxTree, read_tree
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.request import KernelVariant, PackageSource
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.request import KernelVariant, PackageRequest, PackageSource
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree import DkmsPaths
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.variant_package import (
     RELEASE,
@@ -40,13 +40,10 @@ class NoVariantError(Exception):
         self.provided = provided
 
 
-def find(host: Host, wanted: KernelVariant, places: t.Sequence[str], kernels: t.Sequence[str], writes: bool) -> PackageSource:
-    """The package for the chosen ``kernels``, and for those that have it.
-
-    ``places`` are folders and archives with sources, () those of /usr/src; ``writes`` says whether what is read may be cached.
-    """
-    chosen = chosen_releases(host, kernels)
-    finder = _Finder(host, wanted, places, writes)
+def find(host: Host, wanted: KernelVariant, request: PackageRequest, writes: bool) -> PackageSource:
+    """The package for the requested kernels, and for those that have it; ``writes`` says whether what is read may be cached."""
+    chosen = chosen_releases(host, request.kernels)
+    finder = _Finder(host, wanted, request, writes)
     answers = {release: finder.answer(release, release in chosen) for release in installed_releases(host)}
     found = [answer for answer in answers.values() if isinstance(answer, VariantForKernel)]
     refusals = {release: answer for release, answer in answers.items() if isinstance(answer, NoVariantError)}
@@ -77,14 +74,15 @@ def _conf_of_none(wanted: KernelVariant) -> DkmsConf:
 class _Finder:
     """Looks for the source of each kernel, and reads each place once."""
 
-    def __init__(self, host: Host, wanted: KernelVariant, places: t.Sequence[str], writes: bool) -> None:
+    def __init__(self, host: Host, wanted: KernelVariant, request: PackageRequest, writes: bool) -> None:
         self._host = host
         self._wanted = wanted
         self._cache = Cache(host, writes)
         self._package = DkmsPaths.read(host).sources(package_name(wanted.name), VERSION)
         self._trees: dict[str, LinuxTree] = {}
-        self._named = bool(places)
-        self._places = tuple(map(SourcePlace, places)) if places else source_places(host)
+        self._ignores_kconfig = request.ignore_kconfig
+        self._named = bool(request.kernel_sources)
+        self._places = tuple(map(SourcePlace, request.kernel_sources)) if self._named else source_places(host)
 
     def answer(self, release: str, is_chosen: bool) -> VariantForKernel | NoVariantError:
         """The driver for a kernel, or why there is nothing to build for it."""
@@ -131,7 +129,7 @@ class _Finder:
         if config is None:
             raise NoVariantError(f"there is no configuration of kernel {kernel.release}, neither in its headers nor in /boot")
         options = kconfig.enabled(config)
-        lacking = variant.lacks(options)
+        lacking = variant.lacks(options, self._ignores_kconfig)
         if lacking is not None:
             raise NoVariantError(lacking)
         return VariantForKernel.of(variant, tree, kernel, options)

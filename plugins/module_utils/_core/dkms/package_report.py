@@ -64,6 +64,8 @@ class PackageReport:
     lacking: tuple[Requirement, ...] = ()
     """What the plan needs and the host lacks; only in a prediction."""
     recovery: Recovery | None = None
+    old_in_use: tuple[str, ...] = ()
+    """Modules of which the running kernel has loaded another version than is installed."""
     origins: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
     """By kernel, where the files of one of the kernel's own variants are from."""
 
@@ -83,7 +85,8 @@ class PackageReport:
             "kernels": {release: kernel.result() for release, kernel in self.kernels.items()},
             "modules": [{"name": module.name, "aliases": list(module.aliases)} for module in self.modules],
             **({"sources": dict(self.origins)} if self.origins else {}),
-            **self._lacking(),
+            **({"old_in_use": list(self.old_in_use)} if self.plan.version is not None else {}),
+            **self._warnings(),
         }
 
     def _removals(self) -> Result:
@@ -91,7 +94,10 @@ class PackageReport:
             return {"replaced": list(self.plan.removes)}
         return {"removed": list(self.plan.removes), "removed_files": [module.path for module in self.plan.stale_modules]}
 
-    def _lacking(self) -> Result:
+    def _warnings(self) -> Result:
         fails = "outside of check mode this would fail unless an earlier task installs"
-        warnings = [f"This host lacks {found.what}; {fails} {found.package}." for found in self.lacking]
-        return {"missing_packages": [found.package for found in self.lacking], "warnings": warnings} if self.lacking else {}
+        lacking = [f"This host lacks {found.what}; {fails} {found.package}." for found in self.lacking]
+        until = "old version in use until the module is loaded again or the host is rebooted"
+        old = [f"The running kernel has loaded another version of {name} than is installed: {until}." for name in self.old_in_use]
+        missing: Result = {"missing_packages": [found.package for found in self.lacking]} if self.lacking else {}
+        return {**missing, "warnings": [*lacking, *old]} if lacking or old else missing

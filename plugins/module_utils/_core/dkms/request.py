@@ -83,6 +83,8 @@ class PackageRequest:
     allow_unsupported: bool = False
     kernel_sources: tuple[str, ...] = ()
     """Folders and archives with kernels' sources, () those of /usr/src."""
+    ignore_kconfig: bool = False
+    """Whether to build a variant for a kernel without an option that its Kconfig depends on."""
 
     def __post_init__(self) -> None:
         checked_timeout(self.timeout)

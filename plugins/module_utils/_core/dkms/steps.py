@@ -103,10 +103,11 @@ def _wanted(host: Host, request: PackageRequest, writes: bool) -> WantedPackage:
     """The requested package; what is read of a kernel's source is cached if ``writes``."""
     variant = request.source
     if not isinstance(variant, KernelVariant):
-        if request.kernel_sources:
-            raise HostError("kernel_sources: there is no variant to build from them.", "Set variant, or leave kernel_sources out.")
+        alone = "kernel_sources" if request.kernel_sources else "ignore_kconfig" if request.ignore_kconfig else None
+        if alone is not None:
+            raise HostError(f"{alone}: there is no variant to build.", f"Set variant, or leave {alone} out.")
         return read_wanted(host, request)
     named = dataclasses.replace(request, name=package_name(variant.name))
     if request.level == ABSENT:
         return read_wanted(host, named)
-    return read_wanted(host, named, kernel_variant.find(host, variant, request.kernel_sources, request.kernels, writes))
+    return read_wanted(host, named, kernel_variant.find(host, variant, request, writes))

@@ -62,16 +62,24 @@ class Variant:
     def kconfig(self) -> str:
         return f"{self.folder}/Kconfig"
 
-    def lacks(self, options: t.AbstractSet[str]) -> str | None:
-        """Why it cannot be built for a kernel with these options, None if it can."""
-        buildable = options | {kconfig.COMPILE_TEST}
+    def lacks(self, options: t.AbstractSet[str], ignores_kconfig: bool = False) -> str | None:
+        """Why it is not built for a kernel with these options, None if it is."""
         if NEEDED not in options:
             return f"the kernel is built without CONFIG_{NEEDED}, which each VFIO variant driver needs"
-        for expression in self._main.depends:
-            if not kconfig.holds(expression, buildable):
-                missing = ", ".join(f"CONFIG_{name}" for name in kconfig.named(expression) if name not in buildable)
-                return f"{self.kconfig} says that {self.module} depends on {expression}, and the kernel is built without {missing}"
-        return None
+        unmet = () if ignores_kconfig else self._unmet(options)
+        if not unmet:
+            return None
+        missing = ", ".join(self._off(unmet[0], options))
+        return f"{self.kconfig} says that {self.module} depends on {unmet[0]}, and the kernel is built without {missing}"
+
+    def _unmet(self, options: t.AbstractSet[str]) -> tuple[str, ...]:
+        buildable = options | {kconfig.COMPILE_TEST}
+        return tuple(expression for expression in self._main.depends if not kconfig.holds(expression, buildable))
+
+    @staticmethod
+    def _off(expression: str, options: t.AbstractSet[str]) -> tuple[str, ...]:
+        known = options | {kconfig.COMPILE_TEST}
+        return tuple(f"CONFIG_{name}" for name in kconfig.named(expression) if name not in known)
 
     def only_compiles(self, options: t.AbstractSet[str]) -> bool:
         """Whether the kernel's makers build it for such a kernel only to see that it compiles: its devices are on other machines."""
@@ -79,7 +87,8 @@ class Variant:
 
     def selected(self, options: t.AbstractSet[str]) -> tuple[str, ...]:
         """The options that would be on beside it, and that the kernel is built without: what rests on them does not work."""
-        return tuple(f"CONFIG_{name}" for name in self._main.selects if name not in options)
+        needed = (name for expression in self._unmet(options) for name in self._off(expression, options))
+        return (*needed, *(f"CONFIG_{name}" for name in self._main.selects if name not in options))
 
     def parts(self, options: t.AbstractSet[str]) -> tuple[str, ...]:
         """Its further options that would be on in such a kernel."""

@@ -15,6 +15,8 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.sysfs import DirectoryHandle
 
+CDEV = "vfio/devices/"
+"""Below /dev, the nodes of single functions of VFIO (drivers/vfio/device_cdev.c)."""
 DEVICES = "/sys/bus/pci/devices"
 # driver_override_show() in drivers/pci/pci-sysfs.c waits for the device's lock, which a driver holds that does not let the device go.
 OVERRIDE_TIMEOUT = 5.0
@@ -271,4 +273,7 @@ def _nodes(directory: DirectoryHandle, entries: frozenset[str], group: str | Non
         nodes += [f"block/{name}" for name in directory.names(f"nvme/{controller}") if NVME_DISK.fullmatch(name)]
     if group is not None and "vfio-dev" in entries:
         nodes.append(f"vfio/{group}")
+    # With CONFIG_VFIO_DEVICE_CDEV (6.6 and newer) the function has a node of its own, too.
+    for name in directory.names("vfio-dev") if "vfio-dev" in entries else ():
+        nodes += [f"{CDEV}{name}"] if "dev" in directory.names(f"vfio-dev/{name}") else []
     return tuple(nodes)

@@ -111,6 +111,7 @@ EDGES = {
             "remote_src": True,
             "variant": "mlx5",
             "kernel_sources": ["/srv/linux"],
+            "ignore_kconfig": True,
             "name": "gpu",
             "version": "1.0",
             "state": "built",

@@ -54,6 +54,13 @@ def test_a_gpu_goes_to_its_variant_and_the_other_card_stays(tree: Tree) -> None:
     assert device["kind"] == "variant"
 
 
+def test_the_node_of_the_function_alone_is_named_where_the_kernel_has_one(tree: Tree) -> None:
+    tree.pci(GPU, driver=VARIANT, group=15).file(f"/sys/bus/pci/devices/{GPU}/vfio-dev/vfio3/uevent", "")
+    assert claim(kernel_of(tree), GPU)["devices"][0]["vfio_cdev"] is None
+    tree.file(f"/sys/bus/pci/devices/{GPU}/vfio-dev/vfio3/dev", "511:0\n")
+    assert claim(kernel_of(tree), GPU)["devices"][0]["vfio_cdev"] == "/dev/vfio/devices/vfio3"
+
+
 @pytest.mark.parametrize("check_mode", [True, False])
 def test_vfio_pci_is_not_a_variant(tree: Tree, check_mode: bool) -> None:
     assert claim(kernel_of(tree), NIC, check_mode)["devices"][0]["kind"] == "generic"

@@ -232,5 +232,16 @@ def test_a_driver_that_is_made_for_other_machines_is_built_and_that_is_said(dkms
 
 
 def test_places_of_sources_without_a_variant_are_an_error(dkms: ModelDkms) -> None:
-    with pytest.raises(HostError, match="kernel_sources: there is no variant to build from them"):
+    with pytest.raises(HostError, match="kernel_sources: there is no variant to build"):
         steps.run(dkms.host, PackageRequest(name="gpu", version="1", kernel_sources=("/srv/linux",)), check_mode=True)
+    with pytest.raises(HostError, match="ignore_kconfig: there is no variant to build"):
+        steps.run(dkms.host, PackageRequest(name="gpu", version="1", ignore_kconfig=True), check_mode=True)
+
+
+def test_a_kernel_without_an_option_can_be_built_for_all_the_same_and_the_option_is_named(dkms: ModelDkms) -> None:
+    kernel(dkms, OLD, CONFIG.replace("CONFIG_ACME_CORE=m\n", ""))
+    assert run(dkms, ignore_kconfig=True)["sources"][OLD]["without"] == ["CONFIG_ACME_CORE", "CONFIG_IOMMUFD_DRIVER"]
+    kernel(dkms, OLD, "CONFIG_ACME_CORE=m\n")
+    run(dkms, state="absent")
+    with pytest.raises(HostError, match="without CONFIG_VFIO_PCI_CORE"):
+        run(dkms, ignore_kconfig=True)

@@ -83,6 +83,20 @@ def test_a_second_run_calls_nothing_and_writes_nothing(dkms: ModelDkms) -> None:
     assert result["kernels"][DEBIAN_12]["modules"]["gpu_vfio_pci"]["aliases"] == [V100_VARIANT]
 
 
+def test_a_loaded_module_of_other_sources_is_named_until_it_is_the_installed_one(dkms: ModelDkms) -> None:
+    make(dkms, sources())
+    path = dkms.tree.place(f"/lib/modules/{DEBIAN_12}/{KO}")
+    path.write_bytes(module_file(DEBIAN_12, [V100_VARIANT], srcversion="B"))
+    dkms.tree.place(f"/var/lib/dkms/gpu/1.0/{DEBIAN_12}/x86_64/module/gpu_vfio_pci.ko").write_bytes(path.read_bytes())
+    assert make(dkms, sources())["old_in_use"] == []
+    dkms.tree.file("/sys/module/gpu_vfio_pci/srcversion", "A\n")
+    result = make(dkms, sources())
+    assert (result["changed"], result["old_in_use"]) == (False, ["gpu_vfio_pci"])
+    assert "old version in use until the module is loaded again" in result["warnings"][0]
+    dkms.tree.file("/sys/module/gpu_vfio_pci/srcversion", "B\n")
+    assert "warnings" not in make(dkms, sources())
+
+
 def test_depmod_runs_once_for_each_kernel(dkms: ModelDkms) -> None:
     make(dkms, sources())
     make(dkms, sources(code=f"{V100_VARIANT}\nmore"))
