@@ -28,6 +28,7 @@ if t.TYPE_CHECKING:
 # Drivers without device aliases, which bind only by ids=, new_id or driver_override.
 GENERIC = frozenset(("vfio_pci", "pci_stub", "pci_pf_stub", "xen_pciback"))
 MODULES_OF_DRIVERS: t.Mapping[str, str] = {driver: module for module, driver in BUILT_IN_NAMES.items()}
+COMPRESSIONS = ("", ".xz", ".zst", ".gz")
 ALIASES_OF_BUILT_INS = "6.18"
 """The first Linux whose modules.builtin.modinfo has PCI aliases."""
 
@@ -82,6 +83,9 @@ def read(machine: Machine, kernel: Kernel, stages: t.Sequence[Stage], later: Lat
         facts = module_facts(machine.host, place, name, cmdline, registered, machine.cache)
         if name in stale and facts.doubt is None:
             facts = dataclasses.replace(facts, doubt=f"{stale[name]} has another build of {name} than {MODULES}/{kernel.release}")
+        for stage, path in _other_files(stages, kernel, name):
+            as_there = module_facts(machine.host, _with_file(machine.host, stage.kernel, name), name, cmdline, registered, machine.cache)
+            facts = facts if _is_alike(facts, as_there) else _doubted(facts, f"{stage.place} has {path} as {name}", kernel.modules[name])
         modules[name] = facts
     known = _built_ins_known(kernel)
     held = dict(_held(machine, kernel))
@@ -194,6 +198,40 @@ def _stale(machine: Machine, stages: t.Sequence[Stage], kernel: Kernel) -> dict[
                     differing = (set(here) ^ set(there)) & stage.kernel.modules.keys() & kernel.modules.keys()
                     found.update((name, stage.place) for name in differing)
     return found
+
+
+def _other_files(stages: t.Sequence[Stage], kernel: Kernel, name: str) -> t.Iterator[tuple[Stage, str]]:
+    """The initramfs images that have the module from another place than the root would take it from, such as updates/."""
+    own = kernel.modules.get(name)
+    for stage in stages:
+        path = stage.kernel.modules.get(name)
+        if stage.place == "/" or not own or not path or _uncompressed(own) == _uncompressed(path):
+            continue
+        # A kernel has one module of a name in its own tree.
+        if not (own.startswith("kernel/") and path.startswith("kernel/")):
+            yield stage, path
+
+
+def _with_file(host: Host, kernel: Kernel, name: str) -> Kernel:
+    """The image's kernel with the path of that module as the root has it, where its copy came from."""
+    start = _uncompressed(kernel.modules[name])
+    paths = (f"{start}.ko{ending}" for ending in COMPRESSIONS)
+    found = next((path for path in paths if host.is_file(f"{MODULES}/{kernel.release}/{path}")), None)
+    return kernel if found is None else dataclasses.replace(kernel, modules={**kernel.modules, name: found})
+
+
+def _uncompressed(path: str) -> str:
+    """An image may have files without the compression that they have in the root, and the other way round."""
+    return path.rsplit(".ko", 1)[0]
+
+
+def _is_alike(one: ModuleFacts, other: ModuleFacts) -> bool:
+    return (one.drivers, one.doubt, one.refused is None) == (other.drivers, other.doubt, other.refused is None)
+
+
+def _doubted(facts: ModuleFacts, elsewhere: str, own: str) -> ModuleFacts:
+    why = "" if facts.refused is None else f": {facts.refused}"
+    return dataclasses.replace(facts, refused=None, doubt=f"{elsewhere}, and the root has {own}{why}")
 
 
 def _built_in_names(machine: Machine, kernel: Kernel) -> tuple[str, ...]:

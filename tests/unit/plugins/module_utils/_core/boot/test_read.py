@@ -21,6 +21,7 @@ from ansible_collections.vfio.variants.tests.unit.driver_files import Driver, dr
 from ansible_collections.vfio.variants.tests.unit.driver_files import Entry as IdEntry
 from ansible_collections.vfio.variants.tests.unit.images import archive
 from ansible_collections.vfio.variants.tests.unit.initramfs_files import IMAGE, dracut, initramfs_tools
+from ansible_collections.vfio.variants.tests.unit.module_files import signed
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_12, DEBIAN_13, E1000E, NVIDIA_DISPLAY, Tree, stock_debian
 
 if t.TYPE_CHECKING:
@@ -259,3 +260,35 @@ def test_a_dracut_blacklist_reaches_into_the_root(real: Tree) -> None:
     real.file(IMAGE, archive(dracut()))
     assert winners(real, the_boot(real, "intel_iommu=on", initrds=(IMAGE,)))[CARD] == "nouveau"
     assert winners(real, the_boot(real, "intel_iommu=on rd.driver.blacklist=nouveau", initrds=(IMAGE,)))[CARD] is None
+
+
+# -- a module that the image has from elsewhere
+
+
+def with_newer_driver(tree: Tree, old: bytes, new: bytes) -> Boot:
+    """A driver was installed to updates/ under lockdown, and the image still has the kernel's own."""
+    path = "kernel/drivers/e1000e"
+    tree.kernel(DEBIAN_13, {"updates/e1000e": [E1000E]}, running=True)
+    tree.file(f"/lib/modules/{DEBIAN_13}/{path}.ko", old).file(f"/lib/modules/{DEBIAN_13}/updates/e1000e.ko", new)
+    tree.file(IMAGE, archive(initramfs_tools({"e1000e": [E1000E]})))
+    return the_boot(tree, "ro intel_iommu=on lockdown=integrity", initrds=(IMAGE,))
+
+
+def nic_driver(name: bytes = b"e1000e", **more: t.Any) -> bytes:
+    return driver_file(DEBIAN_13, [Driver(name, (IdEntry(0x8086, 0x10D3),))], **more)
+
+
+def test_a_driver_that_the_kernel_refuses_may_be_loaded_from_an_image_with_an_older_one(tree: Tree) -> None:
+    boot = with_newer_driver(tree, signed(nic_driver(), "Debian"), nic_driver())
+    found = forecast(Inventory.read(tree.host()).devices, boot)[NIC]
+    assert found.certainty == "unknown"
+    assert set(found.outcomes) >= {"e1000e", None}
+    assert f"{IMAGE} has kernel/drivers/e1000e.ko as e1000e, and the root has updates/e1000e.ko" in str(boot.modules["e1000e"].doubt)
+    assert "is not signed" in str(boot.modules["e1000e"].doubt)
+
+
+def test_an_older_driver_in_the_image_that_is_taken_as_the_newer_one_is_no_doubt(tree: Tree) -> None:
+    old = signed(nic_driver(), "Debian")
+    assert the_boot(tree).modules["e1000e"].doubt is None
+    assert with_newer_driver(tree, nic_driver(), nic_driver()).modules["e1000e"].refused is not None
+    assert with_newer_driver(tree, old, signed(nic_driver(b"other"), "DKMS")).modules["e1000e"].doubt is not None
