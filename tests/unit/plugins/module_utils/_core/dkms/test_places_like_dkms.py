@@ -28,6 +28,6 @@ def test_settings_are_read_from_the_files_that_dkms_reads_in_its_order(tmp_path:
     assert (paths.tree, paths.source) == ("/c", "/b")
 
 
-def test_what_is_no_kernel_in_a_version_s_folder_is_what_dkms_leaves_out() -> None:
+def test_names_in_a_version_s_folder_beside_kernels_are_those_that_dkms_leaves_out() -> None:
     (names,) = re.findall(r'grep -Eqv "\(([\w|]+)\)\$"', PROGRAMS.text(DKMS))
     assert set(names.split("|")) == tree.NOT_KERNELS

@@ -190,7 +190,7 @@ def test_a_module_that_only_an_image_keeps_out_is_named_with_the_image() -> None
 
 
 @pytest.mark.parametrize("modprobe", ["blacklist nouveau\n", "install nouveau /bin/false\n", "alias pci:v000010DE* off\n"])
-def test_an_image_s_copy_of_a_line_is_no_second_reason(modprobe: str) -> None:
+def test_an_image_s_copy_of_a_line_does_not_count_as_another_reason(modprobe: str) -> None:
     found = boot(stage(INITRAMFS, rules=STOCK_RULES, modprobe=modprobe), stage(ROOT, rules=STOCK_RULES, modprobe=modprobe))
     said = [str(one) for one in of(found).because]
     assert f"{SITE}:1: {modprobe.strip()}" in said
@@ -231,6 +231,5 @@ def test_a_module_that_is_loaded_and_takes_nothing_is_named_and_no_rule_that_has
 @pytest.mark.parametrize("keeps_out", ["blacklist nouveau\n", ""])
 def test_a_rule_that_loads_again_what_is_there_or_kept_out_changes_nothing(keeps_out: str) -> None:
     modprobe = f"options vfio-pci ids=10de:1db1\nsoftdep nouveau pre: vfio-pci\n{keeps_out}"
-    loads = {"modprobe": modprobe, "load": ["vfio-pci"], "rules": 'ACTION=="bind", ENV{MODALIAS}=="?*", RUN{builtin}+="kmod load"\n'}
-    won = of(made(**loads))
+    won = of(made(modprobe, rules='ACTION=="bind", ENV{MODALIAS}=="?*", RUN{builtin}+="kmod load"\n', load=["vfio-pci"]))
     assert (won.driver, won.certainty) == ("vfio-pci", "certain")

@@ -171,12 +171,12 @@ def test_vfio_pci_without_a_device_of_its_own_is_too_late_for_nobody() -> None:
 @pytest.mark.parametrize(
     "line", ["blacklist nvidia", "install nvidia_drm /bin/false", "softdep nvidia pre: vfio-pci", "options i915 modeset=0"]
 )
-def test_a_precaution_against_a_module_that_is_not_installed_is_no_mistake(line: str) -> None:
+def test_a_precaution_against_a_module_that_is_not_installed_is_left_alone(line: str) -> None:
     assert "unknown-module" not in kinds(boot(modprobe=f"{line}\n", cmdline="vfio-pci.ids=10de:1db1"))
 
 
 @pytest.mark.parametrize(("name", "told"), [("i915", False), ("nvidia", False), ("vfio_pci_core", True), ("noveau", True)])
-def test_a_precaution_on_the_command_line_is_no_mistake_either(name: str, told: bool) -> None:
+def test_a_precaution_on_the_command_line_is_left_alone_too(name: str, told: bool) -> None:
     without = boot(cmdline=f"module_blacklist={name}", modules={"nouveau": [], "e1000e": []})
     assert ("unknown-module" in kinds(without)) == told
 
