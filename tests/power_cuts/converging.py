@@ -100,8 +100,9 @@ class Converging:
     def _made(self, say: t.Callable[[str], None]) -> Undisturbed:
         playbooks = Playbooks(self.name, self.cache.root / "power-cuts" / self.name)
         say(f"starting the machine {self.name}")
-        playbooks.machine(fresh=True)
         try:
+            # Also one that is only half started is not left behind.
+            playbooks.machine(fresh=True)
             connection = self.machine.connection()
             owners = contents.owners(connection)
             before = contents.read(connection, images=False)

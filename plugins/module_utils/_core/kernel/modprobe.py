@@ -190,7 +190,7 @@ class ModprobeConfig:
 
     @functools.cached_property
     def _places(self) -> t.Mapping[tuple[str, str], t.Sequence[int]]:
-        """Of the lines whose first name is no pattern, by command and name."""
+        """Of the lines whose first name is not a pattern, by command and name."""
         found: dict[tuple[str, str], list[int]] = {}
         for place, entry in enumerate(self.directives):
             if not is_pattern(entry.arguments[0]):

@@ -101,7 +101,7 @@ class HostUses:
                 yield from self._nvidia(function)
             if function.driver == "cxl_pci" and any(name.startswith("region") for name in self._host.names("/sys/bus/cxl/devices")):
                 yield Use("memory of the host may be on it (CXL)")
-        # A USB card is behind a controller that is no network device itself.
+        # A USB card is behind a controller whose class is another.
         if below.hidden_interfaces and any(function.driver is not None for function in functions):
             yield Use("it has a network interface in another network namespace")
 

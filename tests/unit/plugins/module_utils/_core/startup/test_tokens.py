@@ -32,7 +32,7 @@ def test_a_redirection_into_the_rules_is_found_after_others() -> None:
     assert not list(acting("a > b; cat /etc/udev/rules.d/x.rules"))
 
 
-def test_a_long_path_before_an_attribute_is_no_command_that_reads_it() -> None:
+def test_a_long_path_before_an_attribute_does_not_count_as_a_command_that_reads_it() -> None:
     folders = "/".join(["catalogue"] * 80)
     assert list(acting(f"echo 1 > /sys/{folders}/unbind"))
     assert not list(acting(f"cat {folders[:300]}/driver_override"))
