@@ -20,8 +20,6 @@ def listed() -> list[str]:
 
 def test_the_front_page_leads_to_each_page_once_and_to_nothing_else() -> None:
     there = {str(page.relative_to(ROOT).with_suffix("")) for page in pages() if page != FRONT}
-    # Its reader has the folder, not this site.
-    there.remove("tests/consumer/README")
     own = [name for name in listed() if not name.startswith(WRITTEN_LATER) and name != "CHANGELOG"]
     assert sorted(own) == sorted(there)
 
