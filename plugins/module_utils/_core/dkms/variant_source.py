@@ -20,7 +20,7 @@ if t.TYPE_CHECKING:
 SUFFIX = "_vfio_pci"
 NEEDED = "VFIO_PCI_CORE"
 _OBJECT = re.compile(r"^obj-\$\(CONFIG_(\w+)\)[ \t]*[+:]?=[ \t]*([\w-]+)\.o[ \t]*$", re.MULTILINE)
-_LICENCE = re.compile(rb"SPDX-License-Identifier:[ \t]*([^*\r\n]+)")
+_LICENCE = re.compile(rb"SPDX-License-[I]dentifier:[ \t]*([^*\r\n]+)")
 _INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]+"\.\./([\w.-]+\.h)"', re.MULTILINE)
 _COMMENT = re.compile(r"/\*[\s\S]*?\*/|//[^\n]*")
 _TABLE = re.compile(r"struct\s+pci_device_id\s+(\w+)\s*\[\s*\]\s*=\s*\{([\s\S]*?)\}\s*;")
