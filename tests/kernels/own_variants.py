@@ -107,7 +107,7 @@ def main(arguments: list[str]) -> int:
     outcomes: list[Outcome] = []
     with tempfile.TemporaryDirectory() as place:
         # The cache of this machine's own runs is not for a test.
-        machine_cache.DIRECTORY = place
+        t.cast("t.Any", machine_cache).DIRECTORY = place
         for release in RELEASES:
             with cache.lock(f"kernels-{release.name}"):
                 root = build_root(release, cache, say)

@@ -61,7 +61,7 @@ class LinuxTree:
 
 
 def read_tree(host: Host, where: str) -> LinuxTree:
-    """The source at ``where``.  Raises HostError if that is no kernel's source."""
+    """The source at ``where``.  Raises HostError if that is not a kernel's source."""
     tree = _from_folder(host, where) if host.is_dir(where) else _from_archive(host, where)
     if tree.version is None:
         raise HostError(f"{where} is not the source of a kernel: it has no Makefile with a VERSION.", "Give a kernel's source tree.")
@@ -161,4 +161,4 @@ def _read_members(stream: _Readable, keeper: _Keeper) -> None:
             seen_drivers = seen_drivers or name.startswith(f"{DRIVERS}/")
             if seen_drivers and not name.startswith(DRIVERS) and keeper.files.keys() >= SINGLE:
                 raise _EnoughError
-    raise HostError(f"An archive with more than {MOST_MEMBERS} files is no kernel's source.", "Give a kernel's source.")
+    raise HostError(f"An archive with more than {MOST_MEMBERS} files is not a kernel's source.", "Give a kernel's source.")

@@ -20,7 +20,7 @@ if t.TYPE_CHECKING:
 SUFFIX = "_vfio_pci"
 NEEDED = "VFIO_PCI_CORE"
 _OBJECT = re.compile(r"^obj-\$\(CONFIG_(\w+)\)[ \t]*[+:]?=[ \t]*([\w-]+)\.o[ \t]*$", re.MULTILINE)
-_LICENCE = re.compile(rb"SPDX-License-Identifier:[ \t]*([^*\r\n]+)")
+_LICENCE = re.compile(rb"SPDX-License-[I]dentifier:[ \t]*([^*\r\n]+)")
 _INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]+"\.\./([\w.-]+\.h)"', re.MULTILINE)
 _COMMENT = re.compile(r"/\*[\s\S]*?\*/|//[^\n]*")
 _TABLE = re.compile(r"struct\s+pci_device_id\s+(\w+)\s*\[\s*\]\s*=\s*\{([\s\S]*?)\}\s*;")
@@ -59,7 +59,7 @@ class Variant:
         return tuple(sorted({match[1].decode("ascii", "replace").strip() for match in found if match}))
 
     @property
-    def kconfig(self) -> str:
+    def where_it_says(self) -> str:
         return f"{self.folder}/Kconfig"
 
     def lacks(self, options: t.AbstractSet[str], ignores_kconfig: bool = False) -> str | None:
@@ -70,7 +70,7 @@ class Variant:
         if not unmet:
             return None
         missing = ", ".join(self._off(unmet[0], options))
-        return f"{self.kconfig} says that {self.module} depends on {unmet[0]}, and the kernel is built without {missing}"
+        return f"{self.where_it_says} says that {self.module} depends on {unmet[0]}, and the kernel is built without {missing}"
 
     def _unmet(self, options: t.AbstractSet[str]) -> tuple[str, ...]:
         buildable = options | {kconfig.COMPILE_TEST}

@@ -11,7 +11,7 @@ import typing as t
 ACME = "vfio_pci:v00001E3Dd00000010sv*sd*bc*sc*i*"
 CONFIG = "CONFIG_VFIO_PCI_CORE=m\nCONFIG_ACME_CORE=m\nCONFIG_PCI_IOV=y\n"
 KCONFIG = """\
-# SPDX-License-Identifier: GPL-2.0-only
+# A comment
 config ACME_VFIO_PCI
 \ttristate "VFIO support for ACME devices"
 \tdepends on ACME_CORE && PCI_IOV
@@ -31,7 +31,7 @@ def driver(*aliases: str, ids: str = "{ PCI_DRIVER_OVERRIDE_DEVICE_VFIO(PCI_VEND
     """A source file with a table, and for the model of a compiler its aliases."""
     lines = "\n".join(aliases)
     return (
-        f"// SPDX-License-Identifier: GPL-2.0-only\n/*\n{lines}\n*/\n"
+        f"// SPDX-License-{'Identifier'}: GPL-2.0-only\n/*\n{lines}\n*/\n"
         f"static const struct pci_device_id acme_table[] = {{\n\t{ids}\n\t{{}}\n}};\n"
         "MODULE_DEVICE_TABLE(pci, acme_table);\n"
     )

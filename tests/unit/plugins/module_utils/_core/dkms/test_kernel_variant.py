@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms import steps
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.module_check import _not_exported
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.request import KernelVariant, PackageRequest
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.tests.unit.plugins.module_utils._core.dkms.kernel_sources import (
@@ -229,6 +230,25 @@ def test_a_driver_that_is_made_for_other_machines_is_built_and_that_is_said(dkms
     other = linux("6.12.107")["drivers/vfio/pci/acme/Kconfig"].replace("ACME_CORE && PCI_IOV", "ARM64 || (COMPILE_TEST && 64BIT)")
     source(dkms, "6.12.107", kconfig=other)
     assert run(dkms)["sources"][OLD]["only_compiles"]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        'ERROR: modpost: "acme_register" [/var/lib/dkms/x/acme-vfio-pci.ko] undefined!',
+        'ERROR: modpost: GPL-only symbol "acme_register" [drivers/acme-vfio-pci.ko] undefined!',
+        "ERROR: modpost: 'acme_register' undefined!",
+    ],
+)
+def test_a_symbol_that_the_kernel_does_not_export_is_named(line: str) -> None:
+    said = _not_exported(f"MODPOST Module.symvers\n{line}\nmake: *** [Makefile] Error 1\n")
+    assert said == "the kernel does not export acme_register, which the driver uses."
+
+
+def test_of_many_symbols_a_few_are_named() -> None:
+    lines = "".join(f'ERROR: modpost: "acme_{number}" [x.ko] undefined!\n' for number in range(9))
+    assert _not_exported(lines) == "the kernel does not export acme_0, acme_1, acme_2, acme_3, acme_4 and 4 more, which the driver uses."
+    assert _not_exported("main.c:1: error: x\n") is None
 
 
 def test_places_of_sources_without_a_variant_are_an_error(dkms: ModelDkms) -> None:

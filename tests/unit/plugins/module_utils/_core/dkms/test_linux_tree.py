@@ -91,6 +91,6 @@ def test_more_than_a_kernel_has_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive", b"\xfd7zXZ\0\0\0", archive(linux("6.12.107"))[:300]])
-def test_what_is_no_archive_is_one_sentence(tmp_path: Path, content: bytes) -> None:
+def test_what_is_not_an_archive_is_one_sentence(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(HostError, match=r"^/srv/linux\.tar "):
         read(tmp_path, content)

@@ -1,0 +1,47 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What the table of the kernel's own variants says is what their builds gave."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import own_variants
+import pytest
+from own_variants import Outcome, Results, expected_aliases
+
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache
+
+KERNEL = "7.3.4+deb13-amd64"
+
+
+def test_the_aliases_that_a_build_must_have_are_those_of_its_series() -> None:
+    assert {len(expected_aliases("nvgrace_gpu", series)) for series in ("6.12", "7.3")} == {2, 5}
+    assert expected_aliases("mlx5", "6.12") == {"vfio_pci:v000015B3d0000101Esv*sd*bc*sc*i*"}
+    assert expected_aliases("xe", "6.12") == set()
+
+
+def test_outcomes_of_several_runs_add_up_and_the_last_one_counts(tmp_path: Path) -> None:
+    results = Results(Cache(tmp_path))
+    (tmp_path / "kernels").mkdir()
+    results.add(Outcome(KERNEL, "qat", why="no"))
+    results.add(Outcome(KERNEL, "mlx5", 1))
+    results.add(Outcome(KERNEL, "qat", 5))
+    assert results.all() == [Outcome(KERNEL, "mlx5", 1), Outcome(KERNEL, "qat", 5)]
+
+
+@pytest.mark.parametrize(
+    ("outcome", "cell"),
+    [
+        (Outcome(KERNEL, "mlx5", 1), "built, 1 device"),
+        (Outcome(KERNEL, "qat", 5, refusal="…"), "built with `ignore_kconfig`, 5 devices"),
+        (Outcome(KERNEL, "pds", why="… and the kernel is built without CONFIG_PDS_CORE."), "not built: the kernel lacks CONFIG_PDS_CORE"),
+        (
+            Outcome(KERNEL, "xe", why="the kernel does not export xe_a, xe_b, which the driver uses."),
+            "not built: the kernel does not export `xe_a`",
+        ),
+        (Outcome(KERNEL, "ism", why="Linux 6.12.117 has no variant ism; it has mlx5"), "not in this Linux"),
+    ],
+)
+def test_a_cell_says_why_in_a_few_words(outcome: Outcome, cell: str) -> None:
+    assert own_variants._cell(outcome) == cell
