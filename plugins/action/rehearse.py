@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import tempfile
 import typing as t
@@ -48,18 +49,20 @@ class ActionModule(ActionBase):
 
     def _rehearse(self, options: Result) -> Result:
         settings = _settings(options)
-        progress = Progress(f"rehearsal of {self._facts.get('inventory_hostname', 'host')}", Display().display)
+        name = str(self._facts.get("inventory_hostname", "host"))
+        progress = Progress(f"rehearsal of {name}", Display().display)
         cache = Cache.at(options["cache"])
-        store = FileStore.of(cache)
         policy = self._planned(options)
-        progress("asking the host what its boot is made of")
-        with tempfile.TemporaryDirectory(dir=store.folder.parent) as folder:
-            collected, sent = self._collect(options, store, Path(folder), progress)
-        try:
-            found = Rehearsal(cache, store, collected, settings, progress, policy).run()
-        finally:
-            if not options["keep"]:
-                store.forget(collected.entries)
+        with cache.lock(f"rehearsal-{hashlib.sha256(name.encode()).hexdigest()[:16]}"):
+            store = FileStore.of(cache, name)
+            try:
+                progress("asking the host what its boot is made of")
+                with tempfile.TemporaryDirectory(dir=store.own) as folder:
+                    collected, sent = self._collect(options, store, Path(folder), progress)
+                found = Rehearsal(cache, store, collected, settings, progress, policy).run()
+            finally:
+                if not options["keep"]:
+                    store.forget()
         return _judged({**found, "sent_bytes": sent, "files": len(collected.entries)}, options["require"])
 
     def _planned(self, options: Result) -> PlannedPolicy:
