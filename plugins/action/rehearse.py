@@ -49,6 +49,9 @@ class ActionModule(ActionBase):
 
     def _rehearse(self, options: Result) -> Result:
         settings = _settings(options)
+        if not self._connection._shell.tmpdir:
+            # One that was there before a module stays until the end.
+            self._make_tmp_path()
         name = str(self._facts.get("inventory_hostname", "host"))
         progress = Progress(f"rehearsal of {name}", Display().display)
         cache = Cache.at(options["cache"])
@@ -77,8 +80,6 @@ class ActionModule(ActionBase):
 
     def _collect(self, options: Result, store: FileStore, folder: Path, progress: Progress) -> tuple[Collected, int]:
         """What the host lists, with the files in the store; and how many bytes the host has sent."""
-        if not self._connection._shell.tmpdir:
-            self._make_tmp_path()
         there = str(self._connection._shell.tmpdir)
         arguments = {"folder": there, **{name: options[name] for name in ("kernels", "size_limit", "exclude", "root")}}
         answer = self._ask(_MODULE, arguments)
@@ -106,8 +107,7 @@ class ActionModule(ActionBase):
         return collected, sent
 
     def _ask(self, module: str, arguments: Result) -> Result:
-        # The temporary directory is needed once more.
-        answer: Result = self._execute_module(module_name=module, module_args=arguments, task_vars=self._facts, delete_remote_tmp=False)
+        answer: Result = self._execute_module(module_name=module, module_args=arguments, task_vars=self._facts)
         if answer.get("failed"):
             raise HostError(str(answer.get("msg") or f"{module} has failed."))
         return answer
