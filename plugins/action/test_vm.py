@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 import typing as t
+from pathlib import Path
 
 from ansible.utils.display import Display
 
@@ -17,8 +19,8 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.action.cont
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive import apt_sources
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.image.image import Image
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.progress import Progress
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine import accelerator, connection, qemu_program
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.progress import Progress, Say
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine import accelerator, connection, firmware, qemu_program
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.machine import Machine
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.options import MachineOptions, machine_name
 
@@ -50,8 +52,27 @@ def _started(machine: Machine, options: dict[str, t.Any], check_mode: bool) -> d
         return {"changed": True}
     qemu = qemu_program.provide(machine.cache, lambda: options["mirror"] or apt_sources.of_this_machine(), say)
     chosen = accelerator.choose(options["accelerator"], machine.cache, qemu, image, say)
+    if wanted.firmware != firmware.BIOS:
+        qemu = qemu.with_words(_uefi(machine, wanted, image, options["mirror"], say))
     machine.start(wanted, image, qemu, chosen, Progress(machine.name, say), options["timeout"])
     return {"changed": True, **_facts(machine)}
+
+
+def _uefi(machine: Machine, wanted: MachineOptions, image: Image, mirror: str | None, say: Say) -> tuple[str, ...]:
+    """QEMU's arguments for the firmware, whose variables are made for a new machine, and when other keys are to be enrolled."""
+    partition = image.system_partition
+    if partition is None:
+        raise HostError(f"firmware: the image {image.path.name} boots by BIOS alone.", "Build it with test_image and firmware=uefi.")
+    uefi = firmware.provide(machine.cache, lambda: mirror or apt_sources.of_this_machine(), say)
+    store = machine.folder / firmware.STORE
+    if (
+        not store.exists()
+        or not machine.exists
+        or {"firmware", "enrolled"} & set(wanted.differences(json.dumps(machine.facts()["options"])))
+    ):
+        machine.folder.mkdir(parents=True, exist_ok=True)
+        uefi.write_variables(store, wanted.firmware == firmware.SECURE_BOOT, owner=[Path(path) for path in wanted.enrolled])
+    return (*uefi.words(firmware.STORE), *firmware.partition_words(partition))
 
 
 def _restarted(machine: Machine, options: dict[str, t.Any], check_mode: bool) -> dict[str, t.Any]:

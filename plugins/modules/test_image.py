@@ -12,7 +12,7 @@ short_description: Build a Debian image for test machines
 version_added: "0.1.0"
 author: "The vfio.variants authors (@vfio-variants)"
 description:
-  - Builds a disk image with a bootable Debian system (BIOS, GRUB, its own initramfs), for M(vfio.variants.test_vm).
+  - Builds a disk image with a bootable Debian system (BIOS or UEFI, GRUB, its own initramfs), for M(vfio.variants.test_vm).
   - It contains what is needed to build kernel modules (DKMS, a compiler, kernel headers), Python, and an SSH server that
     accepts a key of this machine.
   - Runs on the controller, without a loop device. Building requires root, because an image has files of several users and its
@@ -81,6 +81,13 @@ options:
         for Linux 6.1, the kernel argument C(nouveau.config=sec2=0).
     type: bool
     default: true
+  firmware:
+    description:
+      - V(uefi) adds what UEFI firmware starts, also with Secure Boot, Debian's signed shim and GRUB.
+      - Such an image boots by BIOS as well.
+    type: str
+    choices: [bios, uefi]
+    default: bios
   size:
     description: Size of the disk. The file is sparse; a new image takes about 1 GiB.
     type: str
@@ -160,6 +167,7 @@ def argument_spec() -> dict[str, t.Any]:
         "initramfs_modules": {"type": "str", "choices": ["most", "dep"], "default": "most"},
         "kernel_arguments": {"type": "list", "elements": "str", "default": []},
         "nouveau_fixtures": {"type": "bool", "default": True},
+        "firmware": {"type": "str", "choices": ["bios", "uefi"], "default": "bios"},
         "size": {"type": "str", "default": "8G"},
         "name": {"type": "str"},
         "cache": {"type": "path"},

@@ -62,6 +62,22 @@ options:
     type: str
     choices: [intel, amd, none]
     default: intel
+  firmware:
+    description:
+      - What starts the machine. V(uefi) and V(secure_boot) need an image with the same O(vfio.variants.test_image#module:firmware), which
+        they start by shim and GRUB as Debian has signed them.
+      - With V(secure_boot) Secure Boot is on with Microsoft's keys, so that Debian's kernel accepts only signed modules.
+    type: str
+    choices: [bios, uefi, secure_boot]
+    default: bios
+  enrolled:
+    description:
+      - Certificates on the controller, in PEM or DER, that are enrolled as the machine owner's keys (MOK) before it starts, as if they had
+        been confirmed in shim's menu. Only with O(firmware=secure_boot).
+      - The firmware's variables are made again when the list has changed; the machine has to be stopped for that.
+    type: list
+    elements: path
+    default: []
   accelerator:
     description: V(auto) is V(kvm) if a stock kernel boots in it, else V(tcg), which emulates the processor.
     type: str
@@ -329,6 +345,8 @@ def argument_spec() -> dict[str, t.Any]:
         "memory": {"type": "str", "default": "2G"},
         "cpus": {"type": "int", "default": 2},
         "iommu": {"type": "str", "choices": ["intel", "amd", "none"], "default": "intel"},
+        "firmware": {"type": "str", "choices": ["bios", "uefi", "secure_boot"], "default": "bios"},
+        "enrolled": {"type": "list", "elements": "path", "default": [], "no_log": False},
         "accelerator": {"type": "str", "choices": ["auto", "kvm", "tcg"], "default": "auto"},
         "functions": {
             "type": "list",

@@ -9,18 +9,22 @@ import tempfile
 import typing as t
 from pathlib import Path
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import efi_variables, next_boot
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import next_boot
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image import Image
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import efi_variables, elf_module, trusted_keys
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import AliasIndex
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive import apt_sources
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine import qemu_program
-from ansible_collections.vfio.variants.tests.uefi import disk, guest_run, materials, observed_boots, scenario
+from ansible_collections.vfio.variants.tests.uefi import disk, guest_run, materials, observed_boots, observed_signed, scenario, signed_boot
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.tests.uefi.materials import Materials
     from ansible_collections.vfio.variants.tests.uefi.observed_boots import SeenBoot
+    from ansible_collections.vfio.variants.tests.uefi.observed_signed import Signed
 
 MARK = "loaded-"
 
@@ -50,10 +54,13 @@ def _run(folder: Path, record: bool) -> int:
         found = (path for path in sorted(esp.rglob("*")) if path.suffix.lower() == ".efi" and path.is_file())
         programs = {str(path.relative_to(esp)): observed_boots.sections_of(path) for path in found}
         observed_boots.write(observed_boots.Observed(parts.release, scenario.TEXTS, programs, boots))
-    faults = list(_vendors(parts))
+    signed = signed_boot.boot(qemu, parts, folder)
+    if record:
+        observed_signed.write(signed)
+    faults = [*_vendors(parts), *_wrong_trust(folder, signed)]
     faults += [fault for number in range(1, len(boots)) for fault in _faults(folder, esp, boots[number - 1], boots[number])]
     print("\n".join(faults))
-    print(f"{len(boots) + 1 - len(faults)} passed, {len(faults)} failed")
+    print(f"{len(boots) + 1 + len(signed.taken) - len(faults)} passed, {len(faults)} failed")
     return 1 if faults else 0
 
 
@@ -63,6 +70,19 @@ def _vendors(parts: Materials) -> t.Iterator[str]:
     for vendor in (efi_variables.LOADER, efi_variables.GLOBAL):
         if vendor.encode() not in library:
             yield f"systemd does not know the vendor {vendor}"
+
+
+def _wrong_trust(folder: Path, signed: Signed) -> t.Iterator[str]:
+    """Modules that the kernel has taken although their key was not said to be trusted, or the other way round."""
+    root = Path(tempfile.mkdtemp(dir=folder))
+    signed.lay_out(root)
+    kernel = Kernel(signed.release, {}, frozenset(), has_headers=False, index=AliasIndex.parse("", ""))
+    for name, taken in signed.taken.items():
+        who = elf_module.signer(signed.signatures[name])
+        # What the kernel brings is signed by a key within it, which no file tells of.
+        doubt = None if who is None or name == observed_signed.VENDOR else trusted_keys.doubt(Host(str(root)), kernel, who)
+        if taken != (who is not None and doubt is None):
+            yield f"A module signed by {name} was {'taken' if taken else 'refused'}: {doubt}"
 
 
 def _faults(folder: Path, esp: Path, before: SeenBoot, after: SeenBoot) -> t.Iterator[str]:

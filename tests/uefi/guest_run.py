@@ -5,12 +5,12 @@
 from __future__ import annotations
 
 import base64
-import shutil
 import typing as t
 from pathlib import Path
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.program import run
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.firmware import Firmware
 from ansible_collections.vfio.variants.tests.uefi.materials import Materials
 from ansible_collections.vfio.variants.tests.uefi.observed_boots import SeenBoot
 
@@ -18,21 +18,23 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.qemu_program import Qemu
 
 TIMEOUT = 1500.0
-_FIRMWARE = "usr/share/OVMF"
 
 
 def boot(qemu: Qemu, materials: Materials, disk: Path, folder: Path) -> tuple[SeenBoot, ...]:
     """All boots, in order."""
-    store, report, console = folder / "vars.fd", folder / "report", folder / "console"
-    shutil.copy(materials.root / _FIRMWARE / "OVMF_VARS_4M.fd", store)
+    store = folder / "vars.fd"
+    Firmware(materials.root).write_variables(store, secure_boot=False)
+    return parse(reported(qemu, materials, disk, store, folder))
+
+
+def reported(qemu: Qemu, materials: Materials, disk: Path, store: Path, folder: Path) -> str:
+    """What the guest wrote to its second console until it was off.  ``store`` has the firmware's variables."""
+    report, console = folder / "report", folder / "console"
     words = (
         *qemu.emulator,
-        *("-accel", "tcg,thread=multi,tb-size=512", "-machine", "q35,kernel-irqchip=off,smbus=off,usb=off,vmport=off,graphics=off,smm=on"),
-        # The build with Secure Boot, which is off as long as the variables hold no key: so its variable is there.
-        *("-global", "driver=cfi.pflash01,property=secure,value=on"),
+        *("-accel", "tcg,thread=multi,tb-size=512", "-machine", "q35,kernel-irqchip=off,smbus=off,usb=off,vmport=off,graphics=off"),
         *("-cpu", "Nehalem-v1", "-smp", "1", "-m", "768M", "-nodefaults", "-no-user-config", "-display", "none"),
-        *("-drive", f"if=pflash,format=raw,unit=0,readonly=on,file={materials.root / _FIRMWARE / 'OVMF_CODE_4M.secboot.fd'}"),
-        *("-drive", f"if=pflash,format=raw,unit=1,file={store}"),
+        *Firmware(materials.root).words(store),
         *("-drive", f"file={disk},if=none,id=esp,format=raw,cache=unsafe", "-device", "virtio-blk-pci,drive=esp,bootindex=0"),
         *("-serial", f"file:{console}", "-serial", f"file:{report}"),
     )
@@ -41,7 +43,7 @@ def boot(qemu: Qemu, materials: Materials, disk: Path, folder: Path) -> tuple[Se
     except HostError as error:
         shown = console.read_text(errors="replace")[-1500:] if console.exists() else ""
         raise HostError(f"{error.msg}\n{shown}") from error
-    return parse(report.read_text(encoding="utf-8", errors="replace"))
+    return report.read_text(encoding="utf-8", errors="replace")
 
 
 def parse(report: str) -> tuple[SeenBoot, ...]:

@@ -23,6 +23,7 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.progr
 SUITE = Suite("trixie")
 PACKAGES = (
     *("busybox-static", "dosfstools", "grub-efi-amd64-signed", "linux-image-amd64", "mtools", "ovmf", "systemd-boot-efi", "systemd-ukify"),
+    *("python3-virt-firmware", "shim-signed"),
 )
 _SECONDS = 1800
 _LIBRARIES = "usr/lib/x86_64-linux-gnu"
@@ -49,10 +50,9 @@ class Materials:
     def release(self) -> str:
         return self.kernel.name.removeprefix("vmlinuz-")
 
-    @property
-    def variables_module(self) -> bytes:
-        """The module of efivarfs."""
-        return lzma.decompress(self.path(f"usr/lib/modules/{self.release}/kernel/fs/efivarfs/efivarfs.ko.xz").read_bytes())
+    def module(self, name: str) -> bytes:
+        """A module's file without its compression."""
+        return lzma.decompress(self.path(f"usr/lib/modules/{self.release}/{name}").read_bytes())
 
     def run(self, program: str, *words: str | Path, env: t.Mapping[str, str] | None = None) -> str:
         """A program of the packages, by its own dynamic loader."""

@@ -42,14 +42,14 @@ TEXTS = {
 def lay_out(materials: Materials, folder: Path, partition: Partition) -> None:
     """The partition's files below `folder`."""
     for place, text in TEXTS.items():
-        _write(folder / place, text.encode())
+        write_file(folder / place, text.encode())
     loader = materials.root / "usr/lib/systemd/boot/efi/systemd-bootx64.efi"
     for place in (SYSTEMD_BOOT, "EFI/BOOT/BOOTX64.EFI"):
-        _write(folder / place, loader.read_bytes())
-    _write(folder / GRUB, (materials.root / "usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed").read_bytes())
-    _write(folder / "linux", materials.kernel.read_bytes())
-    _write(folder / "base.img", _base(materials, partition))
-    _write(folder / "more.img", _marker("more"))
+        write_file(folder / place, loader.read_bytes())
+    write_file(folder / GRUB, (materials.root / "usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed").read_bytes())
+    write_file(folder / "linux", materials.kernel.read_bytes())
+    write_file(folder / "base.img", _base(materials, partition))
+    write_file(folder / "more.img", _marker("more"))
     unified = folder / UNIFIED
     unified.parent.mkdir(parents=True)
     words = (f"--linux={materials.kernel}", f"--initrd={folder / 'base.img'}", f"--uname={materials.release}")
@@ -86,15 +86,8 @@ def changes(partition: Partition) -> tuple[dict[str, bytes], ...]:
 
 
 def _base(materials: Materials, partition: Partition) -> bytes:
-    archive = Archive()
-    for name in ("dev", "proc", "sys", "usr/bin", "changes"):
-        archive.folder(f"/{name}")
-    archive.link("/bin", "usr/bin")
-    archive.file("/init", (_HERE / "guest/init").read_bytes(), 0o755)
-    archive.file("/usr/bin/busybox", (materials.root / "usr/bin/busybox").read_bytes(), 0o755)
-    for name in ("base64", "cat", "dd", "grep", "insmod", "ls", "mount", "poweroff", "printf", "reboot", "sh", "sync"):
-        archive.link(f"/usr/bin/{name}", "busybox")
-    archive.file("/efivarfs.ko", materials.variables_module)
+    archive = started_by(materials, "init")
+    archive.folder("/changes")
     archive.file("/loaded-base", "")
     for number, written in enumerate(changes(partition)):
         archive.folder(f"/changes/{number}")
@@ -103,13 +96,28 @@ def _base(materials: Materials, partition: Partition) -> bytes:
     return archive.content()
 
 
+def started_by(materials: Materials, program: str) -> Archive:
+    """An initramfs in the making, with busybox, efivarfs, and that file of `guest` as its init."""
+    archive = Archive()
+    for name in ("dev", "proc", "sys", "usr/bin"):
+        archive.folder(f"/{name}")
+    archive.link("/bin", "usr/bin")
+    archive.file("/init", (_HERE / "guest" / program).read_bytes(), 0o755)
+    archive.file("/usr/bin/busybox", (materials.root / "usr/bin/busybox").read_bytes(), 0o755)
+    for name in ("base64", "cat", "dd", "grep", "insmod", "ls", "mount", "poweroff", "printf", "reboot", "rmmod", "sh", "sync"):
+        archive.link(f"/usr/bin/{name}", "busybox")
+    archive.file("/efivarfs.ko", materials.module("kernel/fs/efivarfs/efivarfs.ko.xz"))
+    return archive
+
+
 def _marker(name: str) -> bytes:
     archive = Archive()
     archive.file(f"/loaded-{name}", "")
     return archive.content()
 
 
-def _write(path: Path, content: bytes) -> None:
+def write_file(path: Path, content: bytes) -> None:
+    """A file of the partition, with its folder."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(content)
 

@@ -10,6 +10,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import ModuleFacts
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import trusted_keys
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import CMDLINE
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.driver_tables import Tables
@@ -88,7 +89,8 @@ def module_facts(
     loaded = tuple((registered or {}).get(module, ()))
     if kernel.modules.get(module) == PENDING:
         # The task that installs it builds it for this kernel; whether it takes `ids=` only its file will tell.
-        return dataclasses.replace(_unseen(kernel, module, loaded), takes_ids=True, doubt=None)
+        doubt = _pending_doubt(host, kernel, module, cmdline)
+        return dataclasses.replace(_unseen(kernel, module, loaded), takes_ids=True, doubt=doubt)
     if path is None:
         # A driver that cannot be a module, such as shpchp, is not in modules.builtin, but it is in modules.builtin.modinfo.
         built_in = module in kernel.builtins or (module not in kernel.modules and module in _built_in(host, kernel.release))
@@ -206,12 +208,22 @@ def _refusal(host: Host, kernel: Kernel, path: str, content: ModuleContent, cmdl
         return None, None
     if info.signer is None:
         return f"{path} is not signed, and {kernel.release} accepts only signed modules ({enforced})", None
-    return None, f"{path} is signed by {info.signer}; whether {kernel.release} trusts that key cannot be determined ({enforced})"
+    reason = trusted_keys.doubt(host, kernel, info.signer)
+    if reason is None:
+        return None, None
+    return None, f"{path} is signed by {info.signer.name}; {reason} ({enforced})"
 
 
 def _base(release: str) -> str:
     """`5.14.0` of `5.14.0-427.el9.x86_64`."""
     return re.split(r"[^0-9.]", release, maxsplit=1)[0]
+
+
+def _pending_doubt(host: Host, kernel: Kernel, module: str, cmdline: Cmdline) -> str | None:
+    """DKMS will sign what it builds, and a kernel that asks for signatures may not trust that key."""
+    enforced = enforced_by(host, kernel.release, cmdline)
+    reason = None if enforced is None else trusted_keys.doubt_of_dkms(host, kernel)
+    return None if reason is None else f"{module} will be signed by DKMS; {reason} ({enforced})"
 
 
 def _scheduled(

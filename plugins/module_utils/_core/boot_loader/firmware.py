@@ -12,7 +12,7 @@ import struct
 import typing as t
 import uuid
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import efi_variables
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import efi_variables
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host

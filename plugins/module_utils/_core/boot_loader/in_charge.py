@@ -10,7 +10,6 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import (
     direct_start,
     efi_program,
-    efi_variables,
     extlinux,
     firmware,
     grub,
@@ -19,6 +18,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader im
     systemd_boot,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.efi_program import GRUB, PARTITIONS, SYSTEMD_BOOT, Program
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import efi_variables
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
 
 if t.TYPE_CHECKING:

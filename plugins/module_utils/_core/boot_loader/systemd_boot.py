@@ -12,13 +12,13 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import (
     bls,
     direct_start,
-    efi_variables,
     kernel_image,
     unified_entry,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.efi_program import PARTITIONS
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.menu import Menu, MenuItem
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.versions import uapi_compare
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import efi_variables
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import MODULES
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pattern import matches
 

@@ -7,9 +7,10 @@ from __future__ import annotations
 import posixpath
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import efi_variables, kernel_image
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import kernel_image
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.efi_program import PARTITIONS
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.menu import MenuItem
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import efi_variables
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import BootFiles

@@ -33,7 +33,7 @@ class FoundModule:
             "vermagic": self.info.vermagic,
             "version": self.info.version,
             "srcversion": self.info.srcversion,
-            "signer": self.info.signer,
+            "signer": None if self.info.signer is None else self.info.signer.name,
             "aliases": list(self.info.aliases),
         }
 

@@ -10,6 +10,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.compression import unpacked_bytes
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import CorruptFileError, HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import der
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf import Elf, NotElfError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameter_table import read_types
 
@@ -25,12 +26,26 @@ MAGIC = b"~Module signature appended~\n"
 TRAILER = struct.Struct(">BBBBB3xI")
 PKCS7 = 2
 
-SEQUENCE = 0x30
-COMMON_NAME = bytes((0x55, 0x04, 0x03))
+
+@dataclasses.dataclass(frozen=True)
+class Signer:
+    """Who signed a module: the name of the certificate's issuer and its serial number, as they stand in DER, or the key's identifier.
+
+    ``name`` is what people are shown.  The others are empty where the signature does not have them.
+    """
+
+    name: str
+    issuer: bytes = b""
+    serial: bytes = b""
+    key_id: bytes = b""
+
+    @property
+    def key(self) -> tuple[bytes, bytes, bytes]:
+        return self.issuer, self.serial, self.key_id
 
 
-def signer(module: bytes) -> str | None:
-    """The common name of the signer's certificate, else the key identifier; None if the module is not signed."""
+def signer(module: bytes) -> Signer | None:
+    """None if the module is not signed."""
     if not module.endswith(MAGIC):
         return None
     end = len(module) - len(MAGIC) - TRAILER.size
@@ -42,46 +57,24 @@ def signer(module: bytes) -> str | None:
     start = end - length - key_length - name_length
     if kind != PKCS7:
         # Before Linux 4.3 this was the signer's name in plain text.
-        return module[start : start + name_length].decode("utf-8", "replace") or None
+        name = module[start : start + name_length].decode("utf-8", "replace")
+        return Signer(name) if name else None
     try:
         return _pkcs7_signer(module[end - length : end])
-    except (IndexError, StopIteration):
+    except (IndexError, StopIteration, ValueError):
         return None
 
 
-class _Element(t.NamedTuple):
-    tag: int
-    content: bytes
-
-    def children(self) -> list[_Element]:
-        return list(_elements(self.content))
-
-
-def _elements(data: bytes) -> t.Iterator[_Element]:
-    """The DER elements that ``data`` consists of.  Raises IndexError if it is truncated."""
-    at = 0
-    while at < len(data):
-        tag, length, at = data[at], data[at + 1], at + 2
-        if length & 0x80:
-            width = length & 0x7F
-            length, at = int.from_bytes(data[at : at + width], "big"), at + width
-        if at + length > len(data):
-            raise IndexError("truncated")
-        yield _Element(tag, data[at : at + length])
-        at += length
-
-
-def _pkcs7_signer(message: bytes) -> str | None:
+def _pkcs7_signer(message: bytes) -> Signer | None:
     # ContentInfo: type, [0] SignedData.  SignedData ends with the set of SignerInfo: version, identifier, …  (RFC 5652)
-    content_info = next(_elements(message)).children()
+    content_info = next(der.elements(message)).children()
     signed_data = content_info[1].children()[0].children()
     signer_info = signed_data[-1].children()[0].children()
     identifier = signer_info[1]
-    if identifier.tag != SEQUENCE:
-        return identifier.content.hex(":")
-    name = identifier.children()[0]
-    parts = [attribute.children() for group in name.children() for attribute in group.children()]
-    return next((value.content.decode("utf-8", "replace") for oid, value in parts if oid.content == COMMON_NAME), None)
+    if identifier.tag != der.SEQUENCE:
+        return Signer(identifier.content.hex(":"), key_id=identifier.content)
+    issuer, serial = identifier.children()
+    return Signer(der.shown_name(issuer) or serial.content.hex(":"), issuer.whole, serial.content)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,7 +85,7 @@ class ModuleInfo:
     version: str | None
     srcversion: str | None
     aliases: tuple[str, ...]
-    signer: str | None
+    signer: Signer | None
     types: Types = dataclasses.field(default_factory=dict)
     """The types of its parameters, by normalized name."""
     versioned: bool = False

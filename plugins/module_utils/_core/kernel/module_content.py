@@ -12,7 +12,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.compressi
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import CorruptFileError, HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.driver_tables import Tables, read_tables
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf import Elf, NotElfError
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf_module import ModuleInfo
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf_module import ModuleInfo, Signer
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import BUILTIN_LINE, MODULES, Kernel
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_file import Fingerprint, module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameter_types import ParameterType
@@ -53,7 +53,9 @@ class ModuleContent:
 
     def to_cache(self) -> dict[str, t.Any]:
         """A representation in JSON."""
-        info = {**vars(self.info), "types": {name: [kind.kind, kind.limit] for name, kind in self.info.types.items()}}
+        signer = self.info.signer and [self.info.signer.name, *(part.hex() for part in self.info.signer.key)]
+        types = {name: [kind.kind, kind.limit] for name, kind in self.info.types.items()}
+        info = {**vars(self.info), "signer": signer, "types": types}
         drivers = [
             [driver.name, driver.asynchronous, [list(vars(entry).values()) for entry in driver.ids]] for driver in self.tables.drivers
         ]
@@ -63,7 +65,8 @@ class ModuleContent:
     def from_cache(cls, kept: t.Any) -> ModuleContent:
         """Raises TypeError, KeyError or ValueError for a value that `to_cache()` did not write."""
         types = {name: ParameterType(*kind) for name, kind in kept["info"]["types"].items()}
-        info = {**kept["info"], "aliases": tuple(kept["info"]["aliases"]), "types": types}
+        signer = kept["info"]["signer"] and Signer(kept["info"]["signer"][0], *map(bytes.fromhex, kept["info"]["signer"][1:]))
+        info = {**kept["info"], "aliases": tuple(kept["info"]["aliases"]), "signer": signer, "types": types}
         drivers = tuple(PciDriver(name, tuple(PciId(*entry) for entry in ids), asynchronous) for name, asynchronous, ids in kept["drivers"])
         return cls(ModuleInfo(**info), Tables(drivers, frozenset(kept["synchronous"]), kept["complete"]))
 

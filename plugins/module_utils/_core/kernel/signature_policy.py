@@ -7,6 +7,8 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import efi_variables
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import CMDLINE, Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import MODULES, OSRELEASE
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameters import given_to_built_in, named
@@ -15,13 +17,19 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
 LOCKDOWN = "/sys/kernel/security/lockdown"
-SECURE_BOOT = "/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c"
 # Debian, Fedora and SUSE; Fedora and rpm-ostree.
 CONFIGS = ("/boot/config-{0}", f"{MODULES}/{{0}}/config")
-ENFORCED = re.compile(
-    r"^CONFIG_(MODULE_SIG_FORCE|LOCK_DOWN_IN_EFI_SECURE_BOOT|LOCK_DOWN_KERNEL_FORCE_(?:INTEGRITY|CONFIDENTIALITY))=y$", re.M
+OPTION = re.compile(
+    r"^CONFIG_(MODULE_SIG|MODULE_SIG_FORCE|LOCK_DOWN_IN_EFI_SECURE_BOOT|LOCK_DOWN_KERNEL_FORCE_(?:INTEGRITY|CONFIDENTIALITY)|IMA_ARCH_POLICY"
+    r"|INTEGRITY_(?:CA_)?MACHINE_KEYRING|INTEGRITY_PLATFORM_KEYRING|SECONDARY_TRUSTED_KEYRING)=y$",
+    re.M,
 )
+# The second makes arch_get_ima_policy() call set_module_sig_enforced() (security/integrity/ima/ima_efi.c).
+UNDER_SECURE_BOOT = (("LOCK_DOWN_IN_EFI_SECURE_BOOT",), ("IMA_ARCH_POLICY", "MODULE_SIG"))
 LEVELS = ("integrity", "confidentiality")
+DEBIAN = "debian-kernel@lists.debian.org"
+SETUP = 0x10000
+"""The part of a kernel's image on x86 that is not compressed."""
 # kstrtobool() in lib/kstrtox.c
 YES = ("", "1", "y", "Y", "t", "T", "on", "On", "ON", "oN")
 
@@ -33,14 +41,15 @@ def enforced_by(host: Host, release: str, cmdline: Cmdline) -> str | None:
     level = next((value for value in cmdline.of_kernel.values("lockdown")[-1:] if value in LEVELS), None)
     if level is not None:
         return f"lockdown={level} on its command line"
-    config, options = _config(host, release)
+    place, options = config(host, release)
     if "MODULE_SIG_FORCE" in options:
-        return f"CONFIG_MODULE_SIG_FORCE=y in {config}"
+        return f"CONFIG_MODULE_SIG_FORCE=y in {place}"
     forced = next((option for option in sorted(options) if option.startswith("LOCK_DOWN_KERNEL_FORCE")), None)
     if forced is not None:
-        return f"CONFIG_{forced}=y in {config}"
-    if "LOCK_DOWN_IN_EFI_SECURE_BOOT" in options and _secure_boot(host):
-        return f"Secure Boot, with CONFIG_LOCK_DOWN_IN_EFI_SECURE_BOOT=y in {config}"
+        return f"CONFIG_{forced}=y in {place}"
+    under_secure_boot = next((needed[0] for needed in UNDER_SECURE_BOOT if options.issuperset(needed)), None)
+    if under_secure_boot is not None and _secure_boot(host):
+        return f"Secure Boot, with CONFIG_{under_secure_boot}=y in {place}"
     return _running_lockdown(host, release)
 
 
@@ -59,18 +68,28 @@ def _running_lockdown(host: Host, release: str) -> str | None:
     return None if level is None else f"lockdown [{level}] in {LOCKDOWN}"
 
 
-def _config(host: Host, release: str) -> tuple[str, frozenset[str]]:
-    """The kernel's configuration file, and its options that enforce signatures."""
+def config(host: Host, release: str) -> tuple[str, frozenset[str]]:
+    """The kernel's configuration file, and its options about signatures and keys that are on, without `CONFIG_`."""
     places = [path.format(release) for path in CONFIGS]
 
     def read() -> tuple[str, frozenset[str]]:
         path = next(filter(host.is_file, places), None)
         text = None if path is None else host.text_or_none(path)
-        return path or places[0], frozenset(ENFORCED.findall(text or ""))
+        return path or places[0], frozenset(OPTION.findall(text or ""))
 
-    return host.once("what enforces signatures", places, read)
+    return host.once("options about signatures", places, read)
+
+
+def is_debians(host: Host, release: str) -> bool:
+    """Whether Debian's kernel team has built the kernel: its image says so (Documentation/arch/x86/boot.rst: kernel_version)."""
+    path = f"/boot/vmlinuz-{release}"
+    try:
+        with host.open(path) as file:
+            start = file.read(SETUP)
+    except (HostError, OSError):
+        return False
+    return f"{release} ({DEBIAN})".encode() in start
 
 
 def _secure_boot(host: Host) -> bool:
-    """efivarfs: four bytes of attributes precede the variable's value."""
-    return host.is_file(SECURE_BOOT) and host.read_bytes(SECURE_BOOT)[4:5] == b"\1"
+    return efi_variables.value(host, "SecureBoot", efi_variables.GLOBAL) == b"\1"

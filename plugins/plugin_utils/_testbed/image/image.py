@@ -16,7 +16,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors im
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive import root_tree
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.guest_file import GuestFile
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.recipe import Recipe
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.image import disk, gpt, grub, system
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.image import disk, esp, gpt, grub, system
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.image.options import ImageOptions
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.image.ssh_key import KeyPair
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache
@@ -39,6 +39,12 @@ class Image:
     @property
     def disk(self) -> Path:
         return self.path / "disk.raw"
+
+    @property
+    def system_partition(self) -> Path | None:
+        """The folder with the files of the EFI system partition; None if the image boots by BIOS alone."""
+        folder = self.path / esp.FOLDER
+        return folder if folder.is_dir() else None
 
     @property
     def kernel(self) -> Path:
@@ -123,6 +129,8 @@ class ImageBuilder:
         configuration = grub.first_configuration(releases, disk.file_system_uuid(disk.seed(key)), recipe.kernel_arguments)
         (tree / "boot/grub/grub.cfg").write_text(configuration, encoding="utf-8")
         shutil.copy(tree / f"boot/vmlinuz-{releases[0]}", folder / "vmlinuz")
+        if options.firmware == "uefi":
+            esp.lay_out(folder / esp.FOLDER, tree, disk.file_system_uuid(disk.seed(key)))
         progress("writing the disk")
         disk.write_disk(folder / "disk.raw", tree, options.size, disk.seed(key), timeout)
         (folder / "disk.raw").chmod(0o444)
@@ -141,7 +149,8 @@ class ImageBuilder:
 
     @staticmethod
     def _key(recipe: Recipe) -> str:
-        return recipe.key(inspect.getsource(module).encode() for module in (disk, gpt, grub))
+        modules = (disk, gpt, grub, *((esp,) if set(esp.PACKAGES) <= set(recipe.packages) else ()))
+        return recipe.key(inspect.getsource(module).encode() for module in modules)
 
 
 def machines_using(cache: Cache, image: Path) -> list[str]:

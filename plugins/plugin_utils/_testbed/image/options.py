@@ -29,6 +29,7 @@ class ImageOptions:
     initramfs_modules: str
     kernel_arguments: tuple[str, ...]
     nouveau_fixtures: bool
+    firmware: str
     size: int
 
     @classmethod
@@ -48,6 +49,7 @@ class ImageOptions:
             initramfs_modules=options["initramfs_modules"],
             kernel_arguments=tuple(options["kernel_arguments"] or ()),
             nouveau_fixtures=options["nouveau_fixtures"],
+            firmware=options["firmware"],
             size=size,
         )
 

@@ -8,7 +8,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.guest_file import GuestFile
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.recipe import Recipe
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.image import grub
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.image import esp, grub
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.image.options import IMAGE_PREFIX, ImageOptions
 
 HOST_KEY = "/etc/ssh/ssh_host_ed25519_key"
@@ -59,13 +59,17 @@ def recipe_of(options: ImageOptions, public_key: str) -> Recipe:
     arguments = _kernel_arguments(options)
     return Recipe(
         sources=options.suite.sources(options.mirror),
-        packages=(*_PACKAGES, options.initramfs, *_with_headers(options.kernels), *options.packages),
+        packages=(*_PACKAGES, *_loader_packages(options), options.initramfs, *_with_headers(options.kernels), *options.packages),
         files_before_packages=(*_system_files(options, public_key), _grub_defaults(arguments)),
         files_after_packages=_files_after_packages(options),
         commands=(*_COMMANDS, *_grub_commands()),
         kernel_arguments=arguments,
         size=options.size,
     )
+
+
+def _loader_packages(options: ImageOptions) -> tuple[str, ...]:
+    return esp.PACKAGES if options.firmware == "uefi" else ()
 
 
 def _with_headers(kernels: tuple[str, ...]) -> tuple[str, ...]:
@@ -111,7 +115,7 @@ def _system_files(options: ImageOptions, public_key: str) -> tuple[GuestFile, ..
     return (
         GuestFile("/etc/hostname", "testbed\n"),
         GuestFile("/etc/hosts", "127.0.0.1 localhost testbed\n"),
-        GuestFile("/etc/fstab", "LABEL=root / ext4 defaults,noatime 0 1\n"),
+        GuestFile("/etc/fstab", "LABEL=root / ext4 defaults,noatime 0 1\n" + (esp.FSTAB if options.firmware == "uefi" else "")),
         GuestFile("/etc/systemd/network/10-management.network", _NETWORK),
         GuestFile("/etc/systemd/system/serial-getty@ttyS0.service.d/autologin.conf", _AUTOLOGIN),
         GuestFile("/etc/systemd/system.conf.d/testbed.conf", _PATIENCE),

@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import typing as t
 from dataclasses import asdict, dataclass, fields
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, shown
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.quantity import parse_size
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine import firmware
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.topology import Function, functions_of, place
 
 _LEAST_MEMORY = 256 << 20
@@ -36,6 +38,8 @@ class MachineOptions:
     iommu: str
     functions: tuple[Function, ...]
     arguments: tuple[str, ...]
+    firmware: str = firmware.BIOS
+    enrolled: tuple[str, ...] = ()
 
     @classmethod
     def from_mapping(cls, options: t.Mapping[str, t.Any], image: str) -> MachineOptions:
@@ -49,7 +53,13 @@ class MachineOptions:
         place(functions)
         name = machine_name(options["name"])
         arguments = tuple(str(word) for word in options["arguments"] or ())
-        return cls(name, image, memory, options["cpus"], options["iommu"], functions, arguments)
+        enrolled = tuple(str(path) for path in options["enrolled"] or ())
+        if enrolled and options["firmware"] != firmware.SECURE_BOOT:
+            raise HostError("enrolled: certificates are of use only with firmware=secure_boot.", "Leave it out, or ask for that firmware.")
+        absent = next((path for path in enrolled if not os.path.isfile(path)), None)
+        if absent is not None:
+            raise HostError(f"enrolled: {shown(absent)} is not a file.", "Give the paths of certificates on the controller.")
+        return cls(name, image, memory, options["cpus"], options["iommu"], functions, arguments, options["firmware"], enrolled)
 
     def to_json(self) -> str:
         return json.dumps(asdict(self), indent=1, sort_keys=True, default=str)

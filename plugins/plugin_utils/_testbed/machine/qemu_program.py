@@ -37,6 +37,10 @@ class Qemu:
     version: str
     environment: t.Mapping[str, str] = field(default_factory=dict)
 
+    def with_words(self, words: t.Sequence[str]) -> Qemu:
+        """The same with arguments that stand before all others."""
+        return replace(self, emulator=(*self.emulator, *words))
+
     def create_overlay(self, overlay: Path, base: Path, base_format: str = "raw") -> None:
         arguments = ("create", "-q", "-f", "qcow2", "-F", base_format, "-b", str(base), str(overlay))
         run((*self.disk_tool, *arguments), timeout=60, env=self.environment)

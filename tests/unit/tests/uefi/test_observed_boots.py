@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.find_images import EXTENDED_RAMDISK_SIZE, RAMDISK_SIZE
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import efi_variables, firmware, next_boot
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import firmware, next_boot
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image import Image
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import efi_variables
 from ansible_collections.vfio.variants.tests.uefi import observed_boots
 from ansible_collections.vfio.variants.tests.uefi.observed_boots import PARAMETERS, SeenBoot
 from ansible_collections.vfio.variants.tests.unit.boot_menus import bzimage, unified_image

@@ -204,6 +204,15 @@ def test_secure_boot_refuses_where_the_kernel_locks_itself_down_for_it(tmp_path:
     assert ("Secure Boot" in str(facts(tree).refused)) == refused
 
 
+@pytest.mark.parametrize(
+    ("options", "refused"), [("CONFIG_IMA_ARCH_POLICY=y\nCONFIG_MODULE_SIG=y\n", True), ("CONFIG_IMA_ARCH_POLICY=y\n", False)]
+)
+def test_secure_boot_refuses_where_the_integrity_architecture_asks_for_signatures(tmp_path: Path, options: str, refused: bool) -> None:
+    """arch_get_ima_policy() in security/integrity/ima/ima_efi.c"""
+    tree = machine(tmp_path).file(SECURE_BOOT, b"\6\0\0\0\1").file(f"/boot/config-{DEBIAN_13}", options)
+    assert ("IMA_ARCH_POLICY" in str(facts(tree).refused)) == refused
+
+
 def test_the_running_kernels_lockdown_counts_for_it_unless_its_own_command_line_made_it(tmp_path: Path) -> None:
     tree = machine(tmp_path).file(LOCKDOWN, "none [integrity] confidentiality\n")
     assert f"lockdown [integrity] in {LOCKDOWN}" in str(facts(tree).refused)
@@ -217,7 +226,16 @@ def test_a_signed_module_of_the_kernel_is_let_in_and_a_foreign_signature_is_a_do
     assert (own.refused, own.doubt) == (None, None)
     foreign = facts(machine(tmp_path / "foreign", content, "updates/dkms/gpu"), cmdline="lockdown=integrity")
     assert foreign.refused is None
-    assert "is signed by DKMS module signing key; whether" in str(foreign.doubt)
+    assert "is signed by DKMS module signing key; its key is none of the machine owner's" in str(foreign.doubt)
+
+
+@pytest.mark.parametrize(("cmdline", "doubted"), [("lockdown=integrity", True), ("", False)])
+def test_a_module_that_is_to_be_built_is_doubted_where_its_key_is_not_enrolled(tmp_path: Path, cmdline: str, doubted: bool) -> None:
+    host = machine(tmp_path).host()
+    pending = [PendingModule("nvlink2gpu_vfio_pci", (CARD.alias,))]
+    kernel = Kernel.read(host, DEBIAN_13).with_pending(pending)
+    found = str(module_facts(host, kernel, "nvlink2gpu_vfio_pci", Cmdline.parse(cmdline)).doubt)
+    assert ("nvlink2gpu_vfio_pci will be signed by DKMS; it makes a key for that at its first build" in found) == doubted
 
 
 # -- asynchronous probing

@@ -8,9 +8,9 @@ import re
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import efi_variables, in_charge
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import in_charge
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast import matching
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import declines, parameters, refusals
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import declines, efi_variables, parameters, refusals
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.declines import Match, refusal
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import SourceLine
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameters import Parameter

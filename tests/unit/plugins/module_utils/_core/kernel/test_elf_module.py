@@ -11,9 +11,14 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf_module import ModuleInfo, signer
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf_module import ModuleInfo, Signer, signer
 from ansible_collections.vfio.variants.tests.unit.module_files import elf, module_file, signed
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_12, V100_VARIANT, Tree
+
+
+def name(of: Signer | None) -> str | None:
+    return None if of is None else of.name
+
 
 ALIASES = (V100_VARIANT, "pci:v00001234d*sv*sd*bc*sc*i*")
 
@@ -38,7 +43,7 @@ def test_a_module_without_fields_fits_no_kernel() -> None:
 
 def test_the_signer_is_named() -> None:
     info = ModuleInfo.parse(signed(module_file(DEBIAN_12, ALIASES), "DKMS module signing key"), "gpu.ko")
-    assert (info.signer, info.aliases) == ("DKMS module signing key", ALIASES)
+    assert (name(info.signer), info.aliases) == ("DKMS module signing key", ALIASES)
 
 
 def test_a_damaged_signature_names_nobody() -> None:
@@ -96,13 +101,13 @@ def test_a_signature_that_does_not_fit_into_the_file_names_nobody(content: bytes
 def test_a_signature_whose_parts_reach_beyond_the_file_is_not_read_though_its_message_could_be() -> None:
     whole = signed(b"", "somebody")
     length = len(whole) - len(trailer(2))
-    assert signer(whole[:length] + trailer(2, length=length)) == "somebody"
+    assert name(signer(whole[:length] + trailer(2, length=length))) == "somebody"
     assert signer(whole[:length] + trailer(2, name=1, length=length)) is None
     assert signer(whole[:length] + trailer(2, key=1, length=length)) is None
 
 
 def test_an_old_signature_has_the_signers_name_as_it_is() -> None:
-    assert signer(b"module" + b"My Key" + b"id" + b"signature" + trailer(1, name=6, key=2, length=9)) == "My Key"
+    assert name(signer(b"module" + b"My Key" + b"id" + b"signature" + trailer(1, name=6, key=2, length=9))) == "My Key"
     assert signer(b"module" + b"id" + b"signature" + trailer(1, key=2, length=9)) is None
 
 
@@ -115,7 +120,7 @@ def test_a_signer_that_is_named_by_its_key_alone_is_told_by_that() -> None:
     info = der(0x30, der(0x02, b"\3") + der(0x80, bytes.fromhex("a1b2c3")))
     data = der(0x30, der(0x02, b"\1") + der(0x31, b"") + der(0x30, b"") + der(0x31, info))
     message = der(0x30, der(0x06, b"\x2a") + der(0xA0, data))
-    assert signer(b"module" + message + trailer(2, length=len(message))) == "a1:b2:c3"
+    assert name(signer(b"module" + message + trailer(2, length=len(message)))) == "a1:b2:c3"
     for cut in range(1, len(message)):
         assert signer(b"module" + message[:-cut] + trailer(2, length=len(message) - cut)) is None
 

@@ -5,11 +5,13 @@
 from __future__ import annotations
 
 import typing as t
+from pathlib import Path
 
 import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.recipe import Recipe
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.image import esp
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.image.options import ImageOptions
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.image.system import recipe_of
 
@@ -21,6 +23,7 @@ DEFAULTS: dict[str, t.Any] = {
     "initramfs_modules": "most",
     "kernel_arguments": [],
     "nouveau_fixtures": True,
+    "firmware": "bios",
     "size": "8G",
 }
 KEY = "ssh-ed25519 AAAA"
@@ -47,6 +50,7 @@ def content(of: Recipe, path: str) -> str:
         {"initramfs_modules": "dep"},
         {"kernel_arguments": ["iommu=pt"]},
         {"nouveau_fixtures": False},
+        {"firmware": "uefi"},
         {"size": "9G"},
         {"public_key": "ssh-ed25519 BBBB"},
     ],
@@ -128,3 +132,17 @@ def test_a_wrong_option_is_named(changes: dict[str, t.Any], message: str) -> Non
     with pytest.raises(HostError) as caught:
         recipe(**changes)
     assert message in str(caught.value)
+
+
+def test_firmware_finds_shim_and_grub_on_a_partition_that_the_system_sees_too(tmp_path: Path) -> None:
+    made = recipe(firmware="uefi")
+    assert set(esp.PACKAGES) <= set(made.packages)
+    assert not set(esp.PACKAGES) & set(recipe().packages)
+    assert esp.FSTAB in content(made, "/etc/fstab")
+    tree = tmp_path / "tree"
+    for place in ("usr/lib/shim/shimx64.efi.signed", "usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed"):
+        (tree / place).parent.mkdir(parents=True)
+        (tree / place).write_text(place)
+    esp.lay_out(tmp_path / "esp", tree, "0f0f")
+    assert "shim" in (tmp_path / "esp/EFI/BOOT/BOOTX64.EFI").read_text()
+    assert "search.fs_uuid 0f0f root" in (tmp_path / "esp/EFI/debian/grub.cfg").read_text()

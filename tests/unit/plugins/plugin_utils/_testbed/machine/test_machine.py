@@ -23,7 +23,16 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.mac
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.options import MachineOptions
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.qemu_program import Qemu
 
-DEFAULTS: dict[str, t.Any] = {"name": "box", "memory": "2G", "cpus": 2, "iommu": "intel", "functions": [], "arguments": []}
+DEFAULTS: dict[str, t.Any] = {
+    "name": "box",
+    "memory": "2G",
+    "cpus": 2,
+    "iommu": "intel",
+    "functions": [],
+    "arguments": [],
+    "firmware": "bios",
+    "enrolled": [],
+}
 #: In qemu-img's place: makes its last argument.
 DISK_TOOL = ("sh", "-c", 'for last; do :; done; touch "$last"', "disk-tool")
 TAKEN = "Could not set up host forwarding rule"
