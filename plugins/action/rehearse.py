@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import tempfile
 import typing as t
@@ -48,18 +49,23 @@ class ActionModule(ActionBase):
 
     def _rehearse(self, options: Result) -> Result:
         settings = _settings(options)
-        progress = Progress(f"rehearsal of {self._facts.get('inventory_hostname', 'host')}", Display().display)
+        if not self._connection._shell.tmpdir:
+            # One that was there before a module stays until the end.
+            self._make_tmp_path()
+        name = str(self._facts.get("inventory_hostname", "host"))
+        progress = Progress(f"rehearsal of {name}", Display().display)
         cache = Cache.at(options["cache"])
-        store = FileStore.of(cache)
         policy = self._planned(options)
-        progress("asking the host what its boot is made of")
-        with tempfile.TemporaryDirectory(dir=store.folder.parent) as folder:
-            collected, sent = self._collect(options, store, Path(folder), progress)
-        try:
-            found = Rehearsal(cache, store, collected, settings, progress, policy).run()
-        finally:
-            if not options["keep"]:
-                store.forget(collected.entries)
+        with cache.lock(f"rehearsal-{hashlib.sha256(name.encode()).hexdigest()[:16]}"):
+            store = FileStore.of(cache, name)
+            try:
+                progress("asking the host what its boot is made of")
+                with tempfile.TemporaryDirectory(dir=store.own) as folder:
+                    collected, sent = self._collect(options, store, Path(folder), progress)
+                found = Rehearsal(cache, store, collected, settings, progress, policy).run()
+            finally:
+                if not options["keep"]:
+                    store.forget()
         return _judged({**found, "sent_bytes": sent, "files": len(collected.entries)}, options["require"])
 
     def _planned(self, options: Result) -> PlannedPolicy:
@@ -74,8 +80,6 @@ class ActionModule(ActionBase):
 
     def _collect(self, options: Result, store: FileStore, folder: Path, progress: Progress) -> tuple[Collected, int]:
         """What the host lists, with the files in the store; and how many bytes the host has sent."""
-        if not self._connection._shell.tmpdir:
-            self._make_tmp_path()
         there = str(self._connection._shell.tmpdir)
         arguments = {"folder": there, **{name: options[name] for name in ("kernels", "size_limit", "exclude", "root")}}
         answer = self._ask(_MODULE, arguments)
@@ -103,8 +107,7 @@ class ActionModule(ActionBase):
         return collected, sent
 
     def _ask(self, module: str, arguments: Result) -> Result:
-        # The temporary directory is needed once more.
-        answer: Result = self._execute_module(module_name=module, module_args=arguments, task_vars=self._facts, delete_remote_tmp=False)
+        answer: Result = self._execute_module(module_name=module, module_args=arguments, task_vars=self._facts)
         if answer.get("failed"):
             raise HostError(str(answer.get("msg") or f"{module} has failed."))
         return answer

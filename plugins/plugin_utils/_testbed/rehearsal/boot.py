@@ -20,6 +20,10 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.p
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.trace import Report, UnfinishedError, parse
 
 _SAY_EVERY = 20.0
+#: systemctl(1), is-system-running: no job is left.
+_ENDED = ("running", "degraded")
+#: By which a deadline grows at most, on a machine that is as busy as can be.
+LONGEST_STRETCH = 6
 _LARGEST_REPORT = 64 << 20
 
 
@@ -43,7 +47,7 @@ class Machine:
         finally:
             processes.end(self.folder)
         try:
-            return parse(self._read(REPORT))
+            report = parse(self._read(REPORT))
         except UnfinishedError:
             said = last_words(self.folder / CONSOLE)
             raise HostError(
@@ -51,6 +55,9 @@ class Machine:
                 f" Its console ends with: {said or 'nothing'}",
                 "Raise timeout, or look at the whole console: keep=true says where it is.",
             ) from None
+        if report.state not in _ENDED:
+            raise HostError("The boot in the machine of the rehearsal had not ended when it reported.", "Raise timeout.")
+        return report
 
     def _await_end(self, progress: Progress, timeout: float) -> None:
         deadline, said = Deadline(timeout), time.monotonic()

@@ -25,7 +25,7 @@ _REMOVED = frozenset(
     (
         *("root", "rootfstype", "rootflags", "resume", "resume_offset", "nfsroot", "netroot", "ip", "cryptdevice", "cryptopts", "zfs"),
         *("console", "crashkernel", "hugepages", "hugepagesz", "default_hugepagesz", "mem", "memmap", "maxcpus", "nr_cpus", "isolcpus"),
-        *("BOOT_IMAGE", "initrd", "kprobe_event", "dyndbg", "log_buf_len", "trace_buf_size", "trace_clock"),
+        *("initrd", "kprobe_event", "dyndbg", "log_buf_len", "trace_buf_size", "trace_clock"),
     )
 )
 _REMOVED_PREFIXES = ("rd.luks", "rd.lvm", "rd.md", "rd.dm", "rd.zfs", "rd.neednet", "luks.", "rd.znet", "hugetlb_cma")

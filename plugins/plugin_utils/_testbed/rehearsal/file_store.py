@@ -37,10 +37,6 @@ class Entry:
     size: int
     content: str
 
-    @property
-    def is_of_host(self) -> bool:
-        return not self.path.startswith(_OF_PACKAGES) or self.path.startswith(_NOT_OF_PACKAGES)
-
 
 @dataclass(frozen=True)
 class Collected:
@@ -66,28 +62,37 @@ def _is_inside(path: str) -> bool:
     return path.startswith("/") and not {"..", ".", ""} & set(path.split("/")[1:])
 
 
+def _is_of_host(path: str) -> bool:
+    return not path.startswith(_OF_PACKAGES) or path.startswith(_NOT_OF_PACKAGES)
+
+
 @dataclass(frozen=True)
 class FileStore:
-    """Below the cache, for its owner alone."""
+    """Below the cache, for its owner alone: what packages bring, of all hosts, in ``folder``, and what is one host's own in ``own``."""
 
     folder: Path
+    own: Path
 
     @classmethod
-    def of(cls, cache: Cache) -> FileStore:
-        store = cls(cache.root / "rehearsals" / "files")
+    def of(cls, cache: Cache, host: str) -> FileStore:
+        place = cache.root / "rehearsals"
+        store = cls(place / "files", place / "hosts" / hashlib.sha256(host.encode()).hexdigest()[:16])
         store.folder.mkdir(parents=True, exist_ok=True)
-        store.folder.parent.chmod(0o700)
+        store.own.mkdir(parents=True, exist_ok=True)
+        place.chmod(0o700)
         return store
 
-    def place(self, digest: str) -> Path:
-        return self.folder / digest[:2] / digest
+    def place(self, path: str, digest: str) -> Path:
+        """Where the content of the file ``path`` is kept."""
+        return (self.own if _is_of_host(path) else self.folder) / digest[:2] / digest
 
     def lacks(self, entries: t.Iterable[Entry]) -> list[Entry]:
         """Those files whose content is not here, each content once."""
-        wanted: dict[str, Entry] = {}
+        wanted: dict[Path, Entry] = {}
         for entry in entries:
-            if entry.kind == FILE and entry.content not in wanted and not self.place(entry.content).is_file():
-                wanted[entry.content] = entry
+            place = self.place(entry.path, entry.content)
+            if entry.kind == FILE and place not in wanted and not place.is_file():
+                wanted[place] = entry
         return list(wanted.values())
 
     def take(self, archive: Path) -> None:
@@ -97,28 +102,24 @@ class FileStore:
                 for member in opened:
                     content = opened.extractfile(member) if member.isreg() else None
                     if content is not None:
-                        self._store(content)
+                        self._store(f"/{member.name}", content)
         except (OSError, EOFError, tarfile.TarError) as error:
             raise HostError(f"The archive of the host's files cannot be read: {error}.") from error
 
-    def _store(self, content: t.IO[bytes]) -> None:
-        partial = self.folder / f".{os.getpid()}"
+    def _store(self, path: str, content: t.IO[bytes]) -> None:
+        partial = self.own / f".{os.getpid()}"
         digest = hashlib.sha256()
         with partial.open("wb") as file:
             while piece := content.read(PIECE):
                 digest.update(piece)
                 file.write(piece)
-        place = self.place(digest.hexdigest())
+        place = self.place(path, digest.hexdigest())
         place.parent.mkdir(exist_ok=True)
         partial.replace(place)
 
-    def forget(self, entries: t.Iterable[Entry]) -> None:
-        """Delete what is a host's own."""
-        entries = tuple(entries)
-        kept = {entry.content for entry in entries if entry.kind == FILE and not entry.is_of_host}
-        for entry in entries:
-            if entry.kind == FILE and entry.is_of_host and entry.content not in kept:
-                self.place(entry.content).unlink(missing_ok=True)
+    def forget(self) -> None:
+        """Delete what is the host's own."""
+        shutil.rmtree(self.own, ignore_errors=True)
 
     def lay_out(self, entries: t.Sequence[Entry], root: Path) -> list[str]:
         """The files, folders and links below ``root`` with their owners and modes; the paths of those that the host did not send."""
@@ -133,8 +134,8 @@ class FileStore:
                 place.mkdir(exist_ok=True)
             elif entry.kind == LINK:
                 place.symlink_to(entry.content)
-            elif self.place(entry.content).is_file():
-                shutil.copyfile(self.place(entry.content), place)
+            elif self.place(entry.path, entry.content).is_file():
+                shutil.copyfile(self.place(entry.path, entry.content), place)
             else:
                 absent.append(entry.path)
                 continue

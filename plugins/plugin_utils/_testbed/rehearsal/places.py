@@ -126,7 +126,7 @@ def _put_bridge(places: Places, one: t.Mapping[str, t.Any], bus: str, on_root: b
     buses[address] = f"port-{_name(address)}"
     secondary = bytes.fromhex(str(one["configuration"]))[_SECONDARY]
     places.ports.append(Port(buses[address], bus, address, secondary))
-    return ""
+    return "the machine has a bridge of its own there"
 
 
 def _port_words(places: Places) -> t.Iterator[str]:

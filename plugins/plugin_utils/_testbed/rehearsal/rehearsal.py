@@ -17,7 +17,7 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.progress import Progress
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine import accelerator, processes, qemu_program
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal import boot_words, comparison, places, root_disk
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.boot import Machine
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.boot import LONGEST_STRETCH, Machine
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.boot_words import Plan
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.comparison import Predicted
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.file_store import Collected, FileStore
@@ -116,7 +116,7 @@ class Rehearsal:
         if initrd is not None:
             with initrd.open("ab") as file:
                 file.write(self.policy.initramfs(tree, str(kernel["release"])))
-        self.different += root_disk.adapt(tree, self.settings.hold, self.settings.timeout // 2).said
+        self.different += root_disk.adapt(tree, self.settings.hold, self.settings.timeout * LONGEST_STRETCH).said
         root_disk.lay_over(tree, self.policy.files)
         image = folder / "kernel"
         shutil.copyfile(tree / str(kernel["image"]).lstrip("/"), image)

@@ -36,13 +36,14 @@ DefaultTimeoutStartSec=60s
 #: The second serial port is its own: a getty takes the first one away from whoever writes there.
 _REPORTER_TEXT = """#!/bin/sh
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin
-timeout {limit} systemctl is-system-running --wait >/dev/null 2>&1
+state=$(timeout {limit} systemctl is-system-running --wait 2>/dev/null)
 sleep {hold}
 udevadm settle -t 120
 mount -t tracefs tracefs /sys/kernel/tracing 2>/dev/null
 exec >/dev/ttyS1 2>&1
 say() {{ sed "s/^/@rehearsal $1 /"; }}
 cat /proc/uptime | say uptime
+echo "@rehearsal state $state"
 systemctl show -p UserspaceTimestampMonotonic --value | say root
 for device in /sys/bus/pci/devices/*; do
   name=${{device##*/}}

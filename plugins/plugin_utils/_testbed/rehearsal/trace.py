@@ -71,6 +71,7 @@ class Report:
     refused: tuple[str, ...]
     failed_units: tuple[str, ...]
     seconds: float
+    state: str = ""
 
 
 class UnfinishedError(Exception):
@@ -107,6 +108,7 @@ def parse(text: str) -> Report:
         log={name: tuple(drivers) for name, drivers in log.items()},
         refused=tuple(sections.get("refused", ())),
         failed_units=tuple(line.split()[0] for line in sections.get("failed", ()) if line.split()),
+        state=(sections.get("state") or [""])[0].strip(),
         seconds=float((sections.get("uptime") or ["0"])[0].split()[0]),
     )
 

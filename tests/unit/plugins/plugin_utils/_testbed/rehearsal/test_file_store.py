@@ -68,13 +68,13 @@ def root(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def store(tmp_path: Path) -> FileStore:
-    return FileStore.of(Cache.at(str(tmp_path / "cache")))
+    return FileStore.of(Cache.at(str(tmp_path / "cache")), "host")
 
 
 def test_planted_secrets_do_not_leave_the_host(root: Path, store: FileStore, tmp_path: Path) -> None:
     known = collected(root, tmp_path)
     store.take(sent(root, tmp_path, store.lacks(known.entries)))
-    everything = b"".join(path.read_bytes() for path in store.folder.rglob("*") if path.is_file())
+    everything = b"".join(path.read_bytes() for path in store.folder.parent.rglob("*") if path.is_file())
     assert b"planted" not in everything
     assert b"c2VjcmV0LWtleQ" not in everything
     assert b"blacklist nouveau" in everything
@@ -107,17 +107,28 @@ def test_the_tree_is_laid_out_with_modes_and_links(root: Path, store: FileStore,
 def test_a_hosts_own_files_do_not_stay(root: Path, store: FileStore, tmp_path: Path) -> None:
     known = collected(root, tmp_path)
     store.take(sent(root, tmp_path, store.lacks(known.entries)))
-    store.forget(known.entries)
-    contents = {path.read_text() for path in store.folder.rglob("*") if path.is_file()}
+    store.forget()
+    contents = {path.read_text() for path in store.folder.parent.rglob("*") if path.is_file()}
     assert contents == {"a program\n"}
+
+
+def test_another_host_keeps_its_own_when_one_is_forgotten(root: Path, store: FileStore, tmp_path: Path) -> None:
+    known = collected(root, tmp_path)
+    piece = sent(root, tmp_path, store.lacks(known.entries))
+    other = FileStore.of(Cache.at(str(tmp_path / "cache")), "other")
+    store.take(piece)
+    assert all(entry.path.startswith(("/etc/", "/usr/local/")) for entry in other.lacks(known.entries))
+    other.take(piece)
+    store.forget()
+    assert other.lacks(known.entries) == []
 
 
 def test_a_list_cannot_write_outside_of_the_tree(store: FileStore, tmp_path: Path) -> None:
     tree = tmp_path / "tree"
     tree.mkdir()
     (tmp_path / "outside").mkdir()
-    store.place("0" * 64).parent.mkdir()
-    store.place("0" * 64).write_text("content")
+    store.place("/etc/passwd", "0" * 64).parent.mkdir()
+    store.place("/etc/passwd", "0" * 64).write_text("content")
     link = Entry("/etc", "link", 0o777, os.getuid(), os.getgid(), 0, str(tmp_path / "outside"))
     store.lay_out([link, Entry("/etc/passwd", "file", 0o644, os.getuid(), os.getgid(), 7, "0" * 64)], tree)
     assert list((tmp_path / "outside").iterdir()) == []

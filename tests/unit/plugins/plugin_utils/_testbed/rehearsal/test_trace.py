@@ -137,3 +137,8 @@ def test_vfio_declines_for_reasons_that_the_host_has_too() -> None:
     assert owner is not None
     assert owner.driver == "nouveau"
     assert owner_of(dataclasses.replace(report(lines[0]), owners={CARD: None}), CARD) is None
+
+
+@pytest.mark.parametrize("state", ["running", "degraded", "starting", ""])
+def test_whether_the_boot_had_ended_is_read(state: str) -> None:
+    assert parse(f"@rehearsal state {state}\n@rehearsal end").state == state
