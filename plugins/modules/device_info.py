@@ -250,6 +250,7 @@ devices:
       sample: 15
     group_because:
       description: Who else is in the IOMMU group, and which bridge has no ACS. C(pcie_acs_override) would only claim that they are apart.
+      returned: with O(detail=full)
       type: str
     group_devices:
       description: The addresses of all functions in the group, including this one.
@@ -409,18 +410,12 @@ kernels:
   type: list
   elements: dict
   contains:
-    release:
-      description: The kernel's release.
-      type: str
-    running:
-      description: Whether it is the running kernel.
-      type: bool
+    release: {description: The kernel's release., type: str}
+    running: {description: Whether it is the running kernel., type: bool}
     headers_package:
       description: The package with the kernel's headers on this host's distribution.
       type: str
-    headers:
-      description: Whether its headers are installed.
-      type: bool
+    headers: {description: Whether its headers are installed., type: bool}
 next_boot:
   description: The kernel that boots by default.
   returned: with O(forecast)
@@ -448,9 +443,7 @@ modprobe:
   type: list
   elements: dict
   contains:
-    command:
-      description: The directive.
-      type: str
+    command: {description: The directive., type: str}
     module:
       description: The module that it applies to, with underscores.
       type: str
@@ -458,9 +451,7 @@ modprobe:
       description: The directive's other words.
       type: list
       elements: str
-    source:
-      description: File and line.
-      type: str
+    source: {description: File and line., type: str}
 """
 
 import typing as t

@@ -45,7 +45,7 @@ class Key:
 
 
 def made() -> dict[str, Key]:
-    """One key of each kind, by its name; that of `owner-leaf` is no authority's."""
+    """One key of each kind, by its name; that of `owner-leaf` is not an authority's."""
     return {name: _made(f"test {name}", is_authority=name != LEAF) for name in (OWNER, LEAF, FIRMWARE, STRANGER)}
 
 

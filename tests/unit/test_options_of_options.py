@@ -51,6 +51,9 @@ def test_the_modules_have_such_options() -> None:
         "request.drivers_timeout",
         "claims[].vfs",
         "request.claims[].vfs",
+        "repeat",
+        "hold",
+        "first",
     }
 
 

@@ -39,7 +39,7 @@ LIMITS = {
     "test_image": (0, 0),
     "test_vm": (0, 0),
     "unchanged_info": (10, 48_000),
-    "unchanged_record": (298, 2_020_000),
+    "unchanged_record": (299, 2_040_000),
 }
 """Files of the core, and their bytes of source, by module."""
 EXTRA = 40_000

@@ -29,7 +29,7 @@ SUBJECTS = (
     Subject("policy", "The boot policy", "docs/who-wins.md", (f"{CORE}/policy",)),
     Subject("configuration", "Warnings about the configuration", "docs/who-wins.md", (f"{CORE}/lint",)),
     Subject("forecast", "Forecasts of a boot", "docs/who-wins.md", (f"{CORE}/forecast", f"{CORE}/boot", f"{CORE}/report")),
-    Subject("loader", "Boot loaders", "docs/who-wins.md", (f"{CORE}/boot_loader",)),
+    Subject("loader", "Boot loaders", "docs/who-wins.md", (f"{CORE}/boot_loader", f"{CORE}/distribution")),
     Subject("initramfs", "The initramfs", "docs/who-wins.md", (f"{CORE}/initramfs",)),
     Subject("kernel", "Kernels, modules and modprobe.d", "docs/who-wins.md", (f"{CORE}/kernel",)),
     Subject("udev", "udev rules", "docs/who-wins.md", (f"{CORE}/udev",)),

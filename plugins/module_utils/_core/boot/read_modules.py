@@ -83,8 +83,8 @@ def read(machine: Machine, kernel: Kernel, stages: t.Sequence[Stage], later: Lat
         facts = module_facts(machine.host, place, name, cmdline, registered, machine.cache)
         if name in stale and facts.doubt is None:
             facts = dataclasses.replace(facts, doubt=f"{stale[name]} has another build of {name} than {MODULES}/{kernel.release}")
-        for stage, path in _other_files(stages, kernel, name):
-            as_there = module_facts(machine.host, _with_file(machine.host, stage.kernel, name), name, cmdline, registered, machine.cache)
+        for stage, path, its in _other_files(machine.host, stages, kernel, name):
+            as_there = module_facts(machine.host, its, name, cmdline, registered, machine.cache)
             facts = facts if _is_alike(facts, as_there) else _doubted(facts, f"{stage.place} has {path} as {name}", kernel.modules[name])
         modules[name] = facts
     known = _built_ins_known(kernel)
@@ -200,24 +200,24 @@ def _stale(machine: Machine, stages: t.Sequence[Stage], kernel: Kernel) -> dict[
     return found
 
 
-def _other_files(stages: t.Sequence[Stage], kernel: Kernel, name: str) -> t.Iterator[tuple[Stage, str]]:
-    """The initramfs images that have the module from another place than the root would take it from, such as updates/."""
+def _other_files(host: Host, stages: t.Sequence[Stage], kernel: Kernel, name: str) -> t.Iterator[tuple[Stage, str, Kernel]]:
+    """The initramfs images that have the module from another place than the root would take it from, such as updates/.
+
+    With each its path there, and the image's kernel with the file of the root that its copy came from.
+    """
     own = kernel.modules.get(name)
     for stage in stages:
         path = stage.kernel.modules.get(name)
         if stage.place == "/" or not own or not path or _uncompressed(own) == _uncompressed(path):
             continue
-        # A kernel has one module of a name in its own tree.
-        if not (own.startswith("kernel/") and path.startswith("kernel/")):
-            yield stage, path
-
-
-def _with_file(host: Host, kernel: Kernel, name: str) -> Kernel:
-    """The image's kernel with the path of that module as the root has it, where its copy came from."""
-    start = _uncompressed(kernel.modules[name])
-    paths = (f"{start}.ko{ending}" for ending in COMPRESSIONS)
-    found = next((path for path in paths if host.is_file(f"{MODULES}/{kernel.release}/{path}")), None)
-    return kernel if found is None else dataclasses.replace(kernel, modules={**kernel.modules, name: found})
+        start = _uncompressed(path)
+        paths = (f"{start}.ko{ending}" for ending in COMPRESSIONS)
+        found = next((one for one in paths if host.is_file(f"{MODULES}/{kernel.release}/{one}")), None)
+        if found is not None:
+            yield stage, path, dataclasses.replace(stage.kernel, modules={**stage.kernel.modules, name: found})
+        elif not path.startswith("kernel/"):
+            # It was removed from the root, or is somewhere else now.
+            yield stage, path, stage.kernel
 
 
 def _uncompressed(path: str) -> str:

@@ -49,7 +49,10 @@ DICTIONARIES = (
     "request.claims.guards",
 )
 """Options with options of their own: Ansible's look for these fails in what is none."""
-WHOLE_NUMBERS = ("timeout", "cpus", "request.timeout", "request.drivers_timeout", "claims[].vfs", "request.claims[].vfs")
+WHOLE_NUMBERS = (
+    *("timeout", "cpus", "request.timeout", "request.drivers_timeout", "claims[].vfs", "request.claims[].vfs"),
+    *("repeat", "hold", "first"),
+)
 """Options that Ansible makes a number of, even of the text `inf`: that is an error of its own conversion."""
 
 Place = tuple[t.Union[str, int], ...]

@@ -38,7 +38,7 @@ class Certificate:
 
 
 def parse(content: bytes) -> Certificate | None:
-    """None if it is no certificate.  (RFC 5280, section 4.1)"""
+    """None if it is not a certificate.  (RFC 5280, section 4.1)"""
     try:
         return _parse(next(der.elements(content)))
     except (IndexError, StopIteration, ValueError):

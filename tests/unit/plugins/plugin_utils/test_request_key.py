@@ -33,6 +33,8 @@ FULL: dict[str, t.Any] = {
     "iommu_passthrough": False,
     "drivers": True,
     "drivers_sources": ["vfio-variants"],
+    "drivers_variants": [],
+    "drivers_kernel_sources": [],
     "drivers_kernels": "all",
     "drivers_timeout": 900,
     "drivers_dependencies": True,
@@ -50,6 +52,8 @@ OTHERS: dict[str, t.Any] = {
     "iommu_passthrough": True,
     "drivers": False,
     "drivers_sources": ["vfio-variants", "files/other"],
+    "drivers_variants": ["mlx5"],
+    "drivers_kernel_sources": ["/srv/linux"],
     "drivers_kernels": ["6.12.107+deb13-amd64"],
     "drivers_timeout": 901,
     "drivers_dependencies": False,
@@ -100,8 +104,8 @@ def test_values_of_the_role_keep_their_types_and_expressions_in_them_are_evaluat
 def test_every_option_of_the_role_that_decides_what_it_does_is_in_the_request() -> None:
     specs = yaml.safe_load((ROLES / "vfio_host/meta/argument_specs.yml").read_text(encoding="utf-8"))
     options = {name.removeprefix("vfio_host_") for name in specs["argument_specs"]["main"]["options"]}
-    # Whether and how long to wait for a reboot: a run that needs one leaves no record.
-    assert options - set(REQUEST) == {"reboot", "reboot_timeout", "use_record", "root"}
+    # Whether to rehearse a reboot, and whether and how long to wait for one: a run that needs one leaves no record.
+    assert options - set(REQUEST) == {"reboot", "reboot_timeout", "rehearse", "use_record", "root"}
 
 
 def test_the_defaults_of_the_drivers_role_are_those_that_the_request_takes() -> None:

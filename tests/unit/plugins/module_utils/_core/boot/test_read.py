@@ -287,7 +287,7 @@ def test_a_driver_that_the_kernel_refuses_may_be_loaded_from_an_image_with_an_ol
     assert "is not signed" in str(boot.modules["e1000e"].doubt)
 
 
-def test_an_older_driver_in_the_image_that_is_taken_as_the_newer_one_is_no_doubt(tree: Tree) -> None:
+def test_an_older_driver_in_the_image_that_is_taken_as_the_newer_one_makes_nothing_uncertain(tree: Tree) -> None:
     old = signed(nic_driver(), "Debian")
     assert the_boot(tree).modules["e1000e"].doubt is None
     assert with_newer_driver(tree, nic_driver(), nic_driver()).modules["e1000e"].refused is not None

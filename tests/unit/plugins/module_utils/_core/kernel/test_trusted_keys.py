@@ -215,5 +215,5 @@ def test_a_list_that_gives_itself_an_impossible_size_is_not_read(size: int) -> N
 
 
 @pytest.mark.parametrize("content", [b"", b"\x30", b"\x30\x80", b"\x30\x03\x02\x01\x01", b"\x30\x84\xff\xff\xff\xff", bytes(64)])
-def test_what_is_no_certificate_is_none(content: bytes) -> None:
+def test_what_is_not_a_certificate_is_none(content: bytes) -> None:
     assert certificate.parse(content) is None
