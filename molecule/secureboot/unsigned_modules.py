@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Install copies of kernel modules without their signatures where modprobe prefers them: unsigned_modules.py NAME..."""

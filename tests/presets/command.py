@@ -49,7 +49,8 @@ def machines() -> list[list[dict[str, str]]]:
 def needed(several: Sequence[Mapping[str, str]]) -> int:
     """Bytes of the window for 64-bit regions: each port's regions begin at a multiple of the largest, the largest first."""
     members = [function.emulated for one in several for function in functions_of(one) if function.emulated is not None]
-    ports = sorted(([bar.size for bar in one.bars if bar.prefetchable] for one in members), key=lambda sizes: -max(sizes, default=0))
+    regions = ([region.size for region in one.bars if region.prefetchable] for one in members)
+    ports = sorted(regions, key=lambda sizes: -max(sizes, default=0))
     end = 0
     for sizes in ports:
         largest = max(sizes, default=1)
@@ -75,7 +76,7 @@ def _faults(name: str, function: Function, seen: Seen | None) -> Iterator[str]:
     if seen is None:
         yield "the guest has no such function"
         return
-    description = function.emulated or next(member.emulated for member in PRESETS[name].members)
+    description = function.emulated or PRESETS[name].members[0].emulated
     if function.emulated is not None:
         yield from differences(described(description, seen.name), seen)
     elif (seen.id, seen.class_code) != (f"{description.vendor:04x}:{description.device:04x}", f"{description.class_code:06x}"):

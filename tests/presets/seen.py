@@ -80,8 +80,8 @@ def described(function: PciFunction, name: str) -> Seen:
     return Seen(identity, name, f"{function.class_code:06x}", subsystem, f"{function.revision:02x}", bars)
 
 
-def _kind(bar: Bar) -> str:
-    return f"{'64' if bar.kind == 'mem64' else '32'}{'p' if bar.prefetchable else ''}"
+def _kind(region: Bar) -> str:
+    return f"{'64' if region.kind == 'mem64' else '32'}{'p' if region.prefetchable else ''}"
 
 
 def differences(wanted: Seen, seen: Seen) -> Iterator[str]:

@@ -58,11 +58,11 @@ KDIR ?= /lib/modules/$(KVER)/build
 -include $(KVER)/options.mk
 
 modules:
-	$(MAKE) -C $(KDIR) M=$(CURDIR)/$(KVER)/{folder} $(VARIANT_OPTIONS) KCFLAGS="$(VARIANT_FLAGS)" modules
+\t$(MAKE) -C $(KDIR) M=$(CURDIR)/$(KVER)/{folder} $(VARIANT_OPTIONS) KCFLAGS="$(VARIANT_FLAGS)" modules
 
 clean:
-	find . -type f '(' -name '*.o' -o -name '*.ko' -o -name '*.mod' -o -name '*.mod.c' -o -name '.*.cmd' -o -name '.*.d' \\
-		-o -name modules.order -o -name Module.symvers ')' -delete
+\tfind . -type f '(' -name '*.o' -o -name '*.ko' -o -name '*.mod' -o -name '*.mod.c' -o -name '.*.cmd' -o -name '.*.d' \\
+\t\t-o -name modules.order -o -name Module.symvers ')' -delete
 
 .PHONY: modules clean
 """

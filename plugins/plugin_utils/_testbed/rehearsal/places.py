@@ -196,7 +196,7 @@ def _capability_places(configuration: bytes) -> dict[int, int]:
     if len(configuration) < 64 or not struct.unpack_from("<H", configuration, STATUS)[0] & STATUS_HAS_CAPABILITIES:
         return found
     at = configuration[CAPABILITY_POINTER] & 0xFC
-    for _ in range(48):
+    for _capability in range(48):
         if at < 0x40 or at + 2 > len(configuration):
             break
         found.setdefault(configuration[at], at)

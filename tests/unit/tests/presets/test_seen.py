@@ -40,7 +40,7 @@ RESOURCES = "".join(
 
 
 def test_a_function_is_read_with_sizes_of_regions_that_have_no_place() -> None:
-    card, disk = functions(LSPCI, RESOURCES).values()
+    card, disk = list(functions(LSPCI, RESOURCES).values())
     assert (card.id, card.class_code, card.subsystem, card.revision) == ("10de:20f1", "030200", "10de:145f", "a1")
     assert card.bars == {0: "32 16M", 1: "64p 64G", 3: "64p 32M"}
     assert (disk.name, disk.class_code, disk.bars) == ("Red Hat, Inc. QEMU NVM Express Controller", "010802", {})

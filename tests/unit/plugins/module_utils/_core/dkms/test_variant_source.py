@@ -20,7 +20,9 @@ def acme(ids: str, more: str = "", **files: str) -> Variant:
 
 
 def test_a_variant_is_known_by_its_makefile_and_named_by_its_module() -> None:
-    (found,) = variants_of(tree(linux("7.3.4"))).values()
+    variants = variants_of(tree(linux("7.3.4")))
+    found = variants["acme"]
+    assert list(variants) == ["acme"]
     assert (found.name, found.module, found.folder, found.option) == ("acme", "acme-vfio-pci", "drivers/vfio/pci/acme", "ACME_VFIO_PCI")
     assert found.aliases == (ACME,)
     assert found.licences == ("GPL-2.0-only",)
