@@ -36,7 +36,7 @@ if t.TYPE_CHECKING:
 
 # The last format of marshal that does not distinguish one object from two equal ones.
 VALUES_ONLY = 2
-_all_fields = operator.attrgetter(*(field.name for field in dataclasses.fields(Device)))
+_all_fields = operator.attrgetter(*(field.name for field in dataclasses.fields(Device) if field.name != "virtual_layout"))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -179,4 +179,6 @@ def _warnings(host: Host, described: bool, running: str | None, installed: t.Seq
 def _fingerprint(inventory: Inventory) -> str:
     """Of all that is known about the devices and drivers."""
     drivers = sorted((driver.name, driver.module or "") for driver in inventory.drivers.values())
-    return hashlib.sha256(marshal.dumps([list(map(_all_fields, inventory.devices)), drivers], VALUES_ONLY)).hexdigest()
+    # marshal takes no class of ours.
+    layouts = [(device.address, tuple(device.virtual_layout)) for device in inventory.devices if device.virtual_layout is not None]
+    return hashlib.sha256(marshal.dumps([list(map(_all_fields, inventory.devices)), layouts, drivers], VALUES_ONLY)).hexdigest()

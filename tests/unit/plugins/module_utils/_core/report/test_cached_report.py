@@ -67,6 +67,18 @@ def test_it_is_made_once_and_told_alike_ever_after(machine: Machine) -> None:
     assert machine.made == 1
 
 
+def test_a_card_with_virtual_functions_is_remembered_and_told_from_one_with_others(machine: Machine) -> None:
+    card, here = "0000:5e:00.0", "/sys/devices/pci0000:5e/0000:5e:00.0"
+    machine.tree.pci(card, "8086:1592", class_code=0x020000, max_virtual_functions=8)
+    for name, value in (("sriov_offset", 8), ("sriov_stride", 1), ("sriov_numvfs", 0), ("sriov_vf_device", "1889")):
+        machine.tree.file(f"{here}/{name}", f"{value}\n")
+    assert machine.look() == machine.look()
+    assert machine.made == 1
+    machine.tree.file(f"{here}/sriov_offset", "16\n")
+    machine.look()
+    assert machine.made == 2
+
+
 def _assign(tree: Tree) -> None:
     tree.driverctl().file(f"/etc/driverctl.d/pci-{GPU}", "vfio-pci\n")
 
