@@ -24,6 +24,7 @@ class Workbench:
 
     checkout: Checkout
     stack: ExitStack = field(default_factory=ExitStack)
+    _copies: dict[str, Path] = field(default_factory=dict)
 
     @cached_property
     def main(self) -> Environment:
@@ -36,7 +37,10 @@ class Workbench:
 
     def copied(self, purpose: str) -> Path:
         """A copy of the collection that stays ours until the workbench is left."""
-        return self.stack.enter_context(self.checkout.copied(purpose))
+        if purpose not in self._copies:
+            # A second lock of the same file would wait for the first one for ever.
+            self._copies[purpose] = self.stack.enter_context(self.checkout.copied(purpose))
+        return self._copies[purpose]
 
     def check(self, name: str, *argv: str, cwd: Path | None = None, seconds: float = 1800, counts: bool = False) -> Check:
         """A check that runs one of the main environment's programs, by default in the checkout."""

@@ -37,3 +37,9 @@ def bench(tmp_path: Path) -> Workbench:
 def test_programs_go_by_the_interpreter_that_their_first_line_names(bench: Workbench) -> None:
     assert sorted(bench.shell_scripts()) == ["add-kernel", "run", "sourced.sh"]
     assert sorted(bench.python_programs()) == ["build", "demo"]
+
+
+def test_a_copy_that_is_asked_for_twice_is_the_one_that_is_there(bench: Workbench) -> None:
+    """Its lock would be waited for by the process that has it."""
+    with bench.stack:
+        assert bench.copied("sanity") == bench.copied("sanity")
