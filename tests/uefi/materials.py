@@ -16,14 +16,16 @@ from pathlib import Path
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive import apt_sources, root_tree
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.suite import Suite
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.image import esp
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.program import run
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.progress import Progress, Say
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine import firmware
 
 SUITE = Suite("trixie")
 PACKAGES = (
-    *("busybox-static", "dosfstools", "grub-efi-amd64-signed", "linux-image-amd64", "mtools", "ovmf", "systemd-boot-efi", "systemd-ukify"),
-    *("python3-virt-firmware", "shim-signed"),
+    *("busybox-static", "dosfstools", "linux-image-amd64", "mtools", "systemd-boot-efi", "systemd-ukify"),
+    *(*esp.PACKAGES, *firmware.PACKAGES),
 )
 _SECONDS = 1800
 _LIBRARIES = "usr/lib/x86_64-linux-gnu"

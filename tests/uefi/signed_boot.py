@@ -8,6 +8,7 @@ import base64
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.image import esp as loaders
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.firmware import Firmware
 from ansible_collections.vfio.variants.tests.uefi import disk, guest_run, keys
 from ansible_collections.vfio.variants.tests.uefi.observed_signed import UNSIGNED, VENDOR, Signed
@@ -55,17 +56,14 @@ def _version_part(image: bytes) -> bytes:
     return bytes(0x202) + image[0x202:0x210] + bytes(offset - 0x210) + image[offset : end + 1]
 
 
-def _lay_out(materials: Materials, modules: t.Mapping[str, bytes], esp: Path) -> None:
+def _lay_out(materials: Materials, modules: t.Mapping[str, bytes], folder: Path) -> None:
     archive = started_by(materials, "signed-init")
     archive.folder("/modules")
     for name, content in modules.items():
         archive.file(f"/modules/{name}", content)
-    menu = f"linux /linux {CONSOLE}\ninitrd /base.img\nboot\n"
-    write_file(esp / "EFI/debian/grub.cfg", menu.encode())
-    write_file(esp / "EFI/BOOT/BOOTX64.EFI", materials.path("usr/lib/shim/shimx64.efi.signed").read_bytes())
-    write_file(esp / "EFI/BOOT/grubx64.efi", (materials.root / "usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed").read_bytes())
-    write_file(esp / "linux", materials.kernel.read_bytes())
-    write_file(esp / "base.img", archive.content())
+    loaders.write(folder, materials.root, f"linux /linux {CONSOLE}\ninitrd /base.img\nboot\n")
+    write_file(folder / "linux", materials.kernel.read_bytes())
+    write_file(folder / "base.img", archive.content())
 
 
 def parse(report: str) -> tuple[dict[str, bool], dict[str, bytes]]:

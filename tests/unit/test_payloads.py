@@ -23,10 +23,10 @@ from ansible_collections.vfio.variants.tests.unit.payloads import MODULES, packe
 
 LIMITS = {
     "boot_policy": (240, 1_590_000),
-    "claim_info": (265, 1_770_000),
-    "collect": (231, 1_530_000),
+    "claim_info": (268, 1_780_000),
+    "collect": (234, 1_540_000),
     "device_claim": (258, 1_740_000),
-    "device_info": (231, 1_520_000),
+    "device_info": (234, 1_530_000),
     "device_table": (0, 0),
     "dkms_package": (65, 400_000),
     "fleet_report": (0, 0),

@@ -9,12 +9,16 @@ from __future__ import annotations
 
 import dataclasses
 import fnmatch
+import posixpath
 import re
 import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import parsed
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
+    from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import Setting
 
 LINKS = ("/etc/systemd/network", "/run/systemd/network", "/usr/local/lib/systemd/network", "/usr/lib/systemd/network")
 CONNECTIONS = (
@@ -25,8 +29,6 @@ NETPLAN = ("/etc/netplan", "/run/netplan", "/lib/netplan")
 OPERATOR = ("/etc/sriov-operator", "/etc/systemd/system/sriov-config.service", "/etc/sriov-network-operator")
 SYSFS = ("/etc/sysfs.conf", "/etc/sysfs.d", "/etc/tmpfiles.d", "/etc/rc.local")
 MOST_FILES = 500
-_SECTION = re.compile(r"^\[([^\]]*)\]\s*$")
-_SETTING = re.compile(r"^\s*([A-Za-z0-9-]+)\s*=\s*(.*?)\s*$")
 _OF_NETPLAN = re.compile(r"^(\s*)virtual-function-count:\s*(\S*)")
 _KEY = re.compile(r"^(\s*)([^\s:#][^:]*):")
 _ADDRESS = re.compile(r"[0-9a-f]{4}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7]")
@@ -62,49 +64,41 @@ def _texts(host: Host, folders: t.Iterable[str], ending: str) -> t.Iterator[tupl
         yield from ((path, (host.text_or_none(path) or "").split("\n")) for path in paths if host.is_file(path))
 
 
-def _settings(lines: t.Iterable[str]) -> t.Iterator[tuple[int, str, str, str]]:
-    """Line, section, key and value of each setting of an ini file; in all of these case does not count in NetworkManager's only."""
-    section = ""
-    for number, line in enumerate(lines, 1):
-        head = _SECTION.match(line)
-        if head is not None:
-            section = head[1]
-        found = _SETTING.match(line)
-        if found is not None:
-            yield number, section, found[1], found[2]
+def _settings(path: str, lines: t.Iterable[str]) -> list[Setting]:
+    """The settings of an ini file; NetworkManager's have the form of units' files."""
+    return list(parsed("\n".join(lines), path, posixpath.basename(path)))
 
 
 def _of_links(host: Host, physical: Device, names: frozenset[str]) -> t.Iterator[Maker]:
     for path, lines in _texts(host, LINKS, ".link"):
-        settings = list(_settings(lines))
-        asked = [
-            (number, value) for number, section, key, value in settings if section == "Link" and key == "SR-IOVVirtualFunctions" and value
-        ]
-        for number, value in asked:
-            yield Maker("systemd-udevd", f"{path}:{number}", f"SR-IOVVirtualFunctions={value}", _agrees(settings, physical, names))
+        settings = _settings(path, lines)
+        for one in settings:
+            if (one.section, one.key) == ("Link", "SR-IOVVirtualFunctions") and one.value:
+                agrees = _agrees(settings, physical, names)
+                yield Maker("systemd-udevd", one.source, f"SR-IOVVirtualFunctions={one.value}", agrees)
 
 
-def _agrees(settings: t.Iterable[tuple[int, str, str, str]], physical: Device, names: frozenset[str]) -> bool | None:
+def _agrees(settings: t.Iterable[Setting], physical: Device, names: frozenset[str]) -> bool | None:
     """Whether a [Match] section is for the function's interface (systemd.link(5)): all of its settings must agree."""
     known = {"OriginalName": names, "Driver": {physical.driver or ""}, "Path": {f"pci-{physical.address}"}}
     answer: bool | None = True
-    for _number, section, key, value in settings:
-        if section != "Match":
+    for one in settings:
+        if one.section != "Match":
             continue
-        if key not in known:
+        if one.key not in known:
             answer = None if answer else answer
-        elif not any(fnmatch.fnmatchcase(name, pattern) for name in known[key] for pattern in value.split()):
+        elif not any(fnmatch.fnmatchcase(name, pattern) for name in known[one.key] for pattern in one.value.split()):
             return False
     return answer
 
 
 def _of_connections(host: Host, names: frozenset[str]) -> t.Iterator[Maker]:
     for path, lines in _texts(host, CONNECTIONS, ".nmconnection"):
-        settings = list(_settings(lines))
-        interface = next((value for _number, section, key, value in settings if (section, key) == ("connection", "interface-name")), None)
-        for number, section, key, value in settings:
-            if (section, key) == ("sriov", "total-vfs") and value not in ("", "0"):
-                yield Maker("NetworkManager", f"{path}:{number}", f"total-vfs={value}", None if interface is None else interface in names)
+        settings = _settings(path, lines)
+        interface = next((one.value for one in settings if (one.section, one.key) == ("connection", "interface-name")), None)
+        for one in settings:
+            if (one.section, one.key) == ("sriov", "total-vfs") and one.value not in ("", "0"):
+                yield Maker("NetworkManager", one.source, f"total-vfs={one.value}", None if interface is None else interface in names)
 
 
 def _of_netplan(host: Host, names: frozenset[str]) -> t.Iterator[Maker]:

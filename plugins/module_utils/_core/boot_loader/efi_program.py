@@ -10,6 +10,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import kernel_image
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import image_header
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import BootFiles
@@ -85,5 +86,5 @@ def by_content(host: Host, place: str) -> str | None:
     found = next((kind for name, kind in COMPONENTS if any(one == name or one.startswith(f"{name}.") for one in listed)), None)
     if found is None and GRUB_MODULES in sections:
         return GRUB
-    is_kernel = start[kernel_image.HEADER] == b"HdrS" or start[ARM64[0]] == ARM64[1]
+    is_kernel = start[image_header.HEADER] == image_header.MAGIC or start[ARM64[0]] == ARM64[1]
     return found or (KERNEL if is_kernel else None)

@@ -14,6 +14,7 @@ import struct
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import image_header
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import MODULES
 
 if t.TYPE_CHECKING:
@@ -23,15 +24,13 @@ if t.TYPE_CHECKING:
 NAME = re.compile(r"^(?:vmlinu[zx]|kernel|linux|[bz]?Image|uImage)(?:\.gz)?-(.+?)(?:\.efi)?(?:\.signed)?(?:\.gz)?$")
 # A directory that kernel-install creates: /<machine ID or token>/<release>/linux.
 FOLDER = re.compile(r"/([^/]+)/(?:linux|vmlinuz|kernel)(?:\.efi)?$")
-HEADER = slice(0x202, 0x206)
-SETUP = 0x10000
 
 
 def release(host: Host, path: str) -> str | None:
     """The release of the kernel image at ``path``; None if neither the image nor its name shows it."""
     try:
         with host.open(path) as file:
-            own = x86_release(file.read(SETUP))
+            own = x86_release(file.read(image_header.SETUP))
     except (HostError, OSError):
         own = None
     return own or name_release(host, posixpath.basename(path), path)
@@ -39,11 +38,8 @@ def release(host: Host, path: str) -> str | None:
 
 def x86_release(start: bytes) -> str | None:
     """The release in a bzImage's header (Documentation/arch/x86/boot.rst: kernel_version); None if there is none."""
-    if start[HEADER] != b"HdrS":
-        return None
-    offset = struct.unpack_from("<H", start, 0x20E)[0] + 0x200
-    words = start[offset : offset + 256].split(b"\0", 1)[0].split()
-    return words[0].decode("ascii", "replace") if offset > 0x200 and words else None
+    words = (image_header.version(start) or "").split()
+    return words[0] if words else None
 
 
 def name_release(host: Host, name: str, path: str = "") -> str | None:
@@ -152,7 +148,7 @@ def _read(file: t.BinaryIO) -> UnifiedImage | None:
 
 def _own_release(file: t.BinaryIO, offset: int, size: int) -> str | None:
     file.seek(offset)
-    return x86_release(file.read(min(SETUP, size)))
+    return x86_release(file.read(min(image_header.SETUP, size)))
 
 
 def sections(file: t.BinaryIO) -> t.Iterator[tuple[str, int, int]]:

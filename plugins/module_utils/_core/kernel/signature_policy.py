@@ -8,7 +8,7 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import efi_variables
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import efi_variables, image_header
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import CMDLINE, Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import MODULES, OSRELEASE
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameters import given_to_built_in, named
@@ -28,8 +28,6 @@ OPTION = re.compile(
 UNDER_SECURE_BOOT = (("LOCK_DOWN_IN_EFI_SECURE_BOOT",), ("IMA_ARCH_POLICY", "MODULE_SIG"))
 LEVELS = ("integrity", "confidentiality")
 DEBIAN = "debian-kernel@lists.debian.org"
-SETUP = 0x10000
-"""The part of a kernel's image on x86 that is not compressed."""
 # kstrtobool() in lib/kstrtox.c
 YES = ("", "1", "y", "Y", "t", "T", "on", "On", "ON", "oN")
 
@@ -81,14 +79,14 @@ def config(host: Host, release: str) -> tuple[str, frozenset[str]]:
 
 
 def is_debians(host: Host, release: str) -> bool:
-    """Whether Debian's kernel team has built the kernel: its image says so (Documentation/arch/x86/boot.rst: kernel_version)."""
+    """Whether Debian's kernel team has built the kernel: its image says so."""
     path = f"/boot/vmlinuz-{release}"
     try:
         with host.open(path) as file:
-            start = file.read(SETUP)
+            start = file.read(image_header.SETUP)
     except (HostError, OSError):
         return False
-    return f"{release} ({DEBIAN})".encode() in start
+    return (image_header.version(start) or "").startswith(f"{release} ({DEBIAN})")
 
 
 def _secure_boot(host: Host) -> bool:

@@ -24,8 +24,13 @@ _CONFIGURATION = "EFI/debian/grub.cfg"
 
 def lay_out(folder: Path, tree: Path, file_system: str) -> None:
     """The partition's files, from the packages in ``tree``; GRUB goes on with the configuration on the root of that UUID."""
+    write(folder, tree, "".join(_lines(file_system)))
+
+
+def write(folder: Path, tree: Path, configuration: str) -> None:
+    """The loaders, from the packages in ``tree``, with GRUB's configuration."""
     contents = {path: (tree / source).read_bytes() for path, source in _FILES.items()}
-    for path, content in {**contents, _CONFIGURATION: "".join(_lines(file_system)).encode()}.items():
+    for path, content in {**contents, _CONFIGURATION: configuration.encode()}.items():
         place = folder / path
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(content)

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.tree_archive import FILE, FOLDER, LINK, Entry
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache
 
 LARGEST_LIST = 512 << 20
@@ -22,20 +23,6 @@ PIECE = 1 << 20
 #: What packages bring is the same on many hosts, and stays; everything else is one host's own, and is deleted after the rehearsal.
 _OF_PACKAGES = ("/usr/", "/lib/", "/bin/", "/sbin/")
 _NOT_OF_PACKAGES = ("/usr/local/",)
-FILE, FOLDER, LINK = "file", "folder", "link"
-
-
-@dataclass(frozen=True)
-class Entry:
-    """As `rehearsal_files` lists it."""
-
-    path: str
-    kind: str
-    mode: int
-    uid: int
-    gid: int
-    size: int
-    content: str
 
 
 @dataclass(frozen=True)

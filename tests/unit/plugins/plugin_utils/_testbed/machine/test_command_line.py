@@ -13,17 +13,8 @@ import pytest
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.command_line import accelerator_words, arguments
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.options import MachineOptions
+from ansible_collections.vfio.variants.tests.unit.machine_defaults import DEFAULTS
 
-DEFAULTS: dict[str, t.Any] = {
-    "name": "box",
-    "memory": "2G",
-    "cpus": 2,
-    "iommu": "intel",
-    "functions": [],
-    "arguments": [],
-    "firmware": "bios",
-    "enrolled": [],
-}
 GPU = {"profile": "v100-sxm2-16gb"}
 
 

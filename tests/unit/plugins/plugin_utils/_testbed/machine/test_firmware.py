@@ -12,12 +12,11 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine imp
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.firmware import Firmware
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.options import MachineOptions
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.qemu_program import Qemu
-
-GIVEN: dict[str, t.Any] = {"name": "host", "memory": "2G", "cpus": 1, "iommu": "intel", "functions": [], "arguments": []}
+from ansible_collections.vfio.variants.tests.unit.machine_defaults import DEFAULTS
 
 
 def options(**given: t.Any) -> MachineOptions:
-    return MachineOptions.from_mapping({**GIVEN, "firmware": "bios", "enrolled": [], **given}, "/image")
+    return MachineOptions.from_mapping({**DEFAULTS, **given}, "/image")
 
 
 def test_a_machine_with_other_keys_is_another_machine(tmp_path: Path) -> None:

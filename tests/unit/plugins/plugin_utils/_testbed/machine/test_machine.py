@@ -22,17 +22,8 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine imp
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.machine import Machine
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.options import MachineOptions
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.qemu_program import Qemu
+from ansible_collections.vfio.variants.tests.unit.machine_defaults import DEFAULTS
 
-DEFAULTS: dict[str, t.Any] = {
-    "name": "box",
-    "memory": "2G",
-    "cpus": 2,
-    "iommu": "intel",
-    "functions": [],
-    "arguments": [],
-    "firmware": "bios",
-    "enrolled": [],
-}
 #: In qemu-img's place: makes its last argument.
 DISK_TOOL = ("sh", "-c", 'for last; do :; done; touch "$last"', "disk-tool")
 TAKEN = "Could not set up host forwarding rule"

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.tree_archive import TreeList, write_list, write_piece
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.tree_archive import Entry, TreeList, write_list, write_piece
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.secret_files import TOPS, choice, without_secrets
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.file_store import Collected, Entry, FileStore
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.file_store import Collected, FileStore
 
 KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nc2VjcmV0LWtleQ==\n-----END OPENSSH PRIVATE KEY-----\n"
 
