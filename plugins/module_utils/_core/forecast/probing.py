@@ -271,7 +271,7 @@ class Modprobe:
             return Reason(source, cmdline.last("module_blacklist") or "")
         if module not in self._kernel.modules:
             return Reason(f"modules.dep of {self._kernel.release}", f"there is no module {module}")
-        facts = self._boot.modules.get(module)
+        facts = self._boot.facts(module, self._stage)
         if facts is not None and facts.refused is not None:
             return Reason(f"{module} of {self._kernel.release}", facts.refused)
         found = self._settings.load(self._stage, module, alias)
