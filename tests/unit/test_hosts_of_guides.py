@@ -69,12 +69,14 @@ LIBVIRT_LINK = {f"{MULTI_USER}/libvirtd.service": f"{LIB}/libvirtd.service"}
 AUTOSTART = {"/etc/libvirt/qemu/autostart/guest.xml": "/etc/libvirt/qemu/guest.xml"}
 
 
-def said(text: str, truth: Truth, cmdline: str = "", **files: str) -> Drawn:
+def said(text: str, truth: Truth, cmdline: str = "", **files: t.Any) -> Drawn:
     """With these lines in modprobe.d."""
     return Drawn(truth, {**files, CONF: text}, cmdline=cmdline)
 
 
-def unit(truth: Truth, body: str = f"ExecStart={MOVER}", head: str = "", *, enabled: bool = True, cmdline: str = "", **more: str) -> Drawn:
+def unit(
+    truth: Truth, body: str = f"ExecStart={MOVER}", head: str = "", *, enabled: bool = True, cmdline: str = "", **more: t.Any
+) -> Drawn:
     """With a unit of the host's own; a path of ``more`` with a target in `<…>` is a link."""
     links = {path: text[1:-1] for path, text in more.items() if text.startswith("<")}
     files = {path: text for path, text in more.items() if path not in links}
@@ -110,6 +112,15 @@ HOSTS: dict[str, Drawn] = {
         "install nouveau /sbin/modprobe vfio-pci || /sbin/modprobe --ignore-install nouveau\n", BOTH, **IDS
     ),
     "an install line that fails first": said("install nouveau /bin/false && /sbin/modprobe --ignore-install nouveau\n", NEITHER),
+    "an install line that loads another by an alias, which is blacklisted": said(
+        "alias guest vfio-pci\nblacklist vfio-pci\ninstall nouveau /sbin/modprobe guest; /sbin/modprobe -i nouveau\n", NATIVE, **IDS
+    ),
+    "an install line that loads another by its name, which is blacklisted": said(
+        "blacklist vfio-pci\ninstall nouveau /sbin/modprobe vfio-pci; /sbin/modprobe -i nouveau\n", BOTH, **IDS
+    ),
+    "an install line that asks for the blacklist": said(
+        "blacklist vfio-pci\ninstall nouveau /sbin/modprobe -qb vfio-pci; /sbin/modprobe -i nouveau\n", NATIVE, **IDS
+    ),
     "an install line with a wildcard": said("install nou* /bin/false\n", NEITHER),
     "a blacklist with a wildcard": said("blacklist nou*\n", NATIVE),
     "a blacklist of a file": said("blacklist nouveau.ko\n", NATIVE),

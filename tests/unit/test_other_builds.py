@@ -33,7 +33,7 @@ UPDATE = f"Run `update-initramfs -u -k {DEBIAN_13}`"
 NOTE = b"\x04\0\0\0\x14\0\0\0\x03\0\0\0GNU\0"
 
 
-def nouveau(*ids: Entry, build: str = "", release: str = DEBIAN_13, **fields: str) -> bytes:
+def nouveau(*ids: Entry, build: str = "", release: str = DEBIAN_13, **fields: t.Any) -> bytes:
     sections = {".note.gnu.build-id": NOTE + build.encode().ljust(20)} if build else {}
     return driver_file(release, [Driver(b"nouveau", ids)], sections=sections, **fields)
 
@@ -43,7 +43,7 @@ def packed(content: bytes, program: str) -> bytes:
     return subprocess.run([program, *options], input=content, stdout=subprocess.PIPE, check=True).stdout
 
 
-def host(root: Path, path: str, in_root: bytes | None, ids: t.Sequence[Entry] = (V100,), **files: str) -> Tree:
+def host(root: Path, path: str, in_root: bytes | None, ids: t.Sequence[Entry] = (V100,), **files: t.Any) -> Tree:
     """A Debian with nouveau at this path below its modules, or without it."""
     tree = Known({}, files).tree(root)
     here = f"/lib/modules/{DEBIAN_13}"
@@ -58,7 +58,7 @@ def host(root: Path, path: str, in_root: bytes | None, ids: t.Sequence[Entry] = 
 def with_image(tree: Tree, path: str, content: bytes | None, ids: t.Sequence[Entry] = (V100,), **more: t.Any) -> Tree:
     """An image of initramfs-tools with nouveau at this path; without a content its modules.dep alone has it."""
     entries = initramfs_files.initramfs_tools({"e1000e": [E1000E]})
-    entries[f"{HERE}/modules.dep"] = f"{entries[f'{HERE}/modules.dep']}{path}:\n"
+    entries[f"{HERE}/modules.dep"] = "".join([str(entries[f"{HERE}/modules.dep"]), f"{path}:\n"])
     entries[f"{HERE}/modules.alias"] = "".join([str(entries[f"{HERE}/modules.alias"]), *(f"alias {one.alias} nouveau\n" for one in ids)])
     entries.update({} if content is None else {f"{HERE}/{path}": content})
     early = images.archive({"kernel": b"", "kernel/x86/microcode/GenuineIntel.bin": b"microcode"})
@@ -83,7 +83,7 @@ def test_the_same_build_in_another_compression_is_no_difference(tmp_path: Path, 
 
 
 def test_a_module_that_was_only_stripped_is_no_difference(tmp_path: Path) -> None:
-    tree = host(tmp_path, OWN, nouveau(V100, build="one", code=b"\x90" * 64))  # type: ignore[arg-type]
+    tree = host(tmp_path, OWN, nouveau(V100, build="one", code=b"\x90" * 64))
     assert answer(with_image(tree, OWN, nouveau(V100, build="one"))) == ("certain", "nouveau", "initramfs", [])
 
 
@@ -111,7 +111,7 @@ def test_a_driver_that_the_image_has_without_the_id_and_does_not_load_is_loaded_
     ("in_root", "in_image", "stage"), [("charp", "int", "root"), ("int", "charp", "initramfs"), ("charp", "charp", "initramfs")]
 )
 def test_a_value_counts_by_the_parameter_that_the_stages_own_file_has(tmp_path: Path, in_root: str, in_image: str, stage: str) -> None:
-    conf = {"/etc/modprobe.d/site.conf": "options nouveau runpm=off\n"}
+    conf: dict[str, t.Any] = {"/etc/modprobe.d/site.conf": "options nouveau runpm=off\n"}
     tree = host(tmp_path, BUILT_HERE, nouveau(V100, parmtype=f"runpm:{in_root}"), **conf)
     with_image(tree, BUILT_HERE, nouveau(V100, parmtype=f"runpm:{in_image}"), **{name[1:]: text for name, text in conf.items()})
     assert answer(tree)[:3] == ("certain", "nouveau", stage)

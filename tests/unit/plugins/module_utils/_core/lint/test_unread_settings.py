@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import typing as t
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,7 @@ GRUB = "/etc/default/grub"
 DEFAULT = "GRUB_CMDLINE_LINUX_DEFAULT"
 
 
-def told(root: Path, cmdline: str = "root=/dev/sda1 ro quiet", **files: str | tuple[str, int]) -> list[str]:
+def told(root: Path, cmdline: str = "root=/dev/sda1 ro quiet", **files: t.Any) -> list[str]:
     tree = stock_debian(root).systemd().pci(CARD, driver="nouveau", group=1).cmdline(cmdline)
     for path, given in files.items():
         text, mode = (given, 0o644) if isinstance(given, str) else given
