@@ -137,7 +137,7 @@ HOSTS: dict[str, Drawn] = {
     ),
     # parameters
     "zero in another base": said("options nouveau modeset=0x0\n", NEITHER),
-    "a value that is no number": said("options nouveau modeset=off\n", NEITHER),
+    "a value that is not a number": said("options nouveau modeset=off\n", NEITHER),
     "a value after blanks": said("options nouveau modeset = 0\n", NEITHER),
     "no value": said("options nouveau modeset\n", NEITHER),
     "a value that is too large": said("options nouveau runpm=99999999999\n", NEITHER),
@@ -256,7 +256,7 @@ HOSTS: dict[str, Drawn] = {
     "a table of Debian's cron without one": Drawn(
         GUEST, {"/etc/cron.d/card": f"@reboot root {MOVER}\n", MOVER: MOVES, **CRON}, CRON_LINK, open=(CARD,)
     ),
-    "a table of nobody's": Drawn(NATIVE, {"/etc/cron.d/card": f"@reboot nobody {MOVER}\n", MOVER: MOVES, **CRON}, CRON_LINK),
+    "a table of the user nobody": Drawn(NATIVE, {"/etc/cron.d/card": f"@reboot nobody {MOVER}\n", MOVER: MOVES, **CRON}, CRON_LINK),
     "a guest that is not started": Drawn(NATIVE, LIBVIRT, LIBVIRT_LINK),
     "a guest that is started with the host": Drawn(GUEST, LIBVIRT, {**LIBVIRT_LINK, **AUTOSTART}, open=(CARD,)),
     "a guest that would be started by what is not": Drawn(NATIVE, LIBVIRT, AUTOSTART),

@@ -40,7 +40,7 @@ def files_that_are_put_aside(host: HostPolicy) -> t.Iterator[Finding]:
 
 
 def _about(file: PolicyFile, reader: str, host: HostPolicy) -> str | None:
-    """The first line that gives devices to VFIO; in a text file, which is nobody's way to put something aside, that is about drivers."""
+    """The first line that gives devices to VFIO; in a text file, which nobody writes to put something aside, that is about drivers."""
     text = file.text or ""
     if reader == "udev":
         found = (line.text for line in lines_of(text, file.path) if line.keys and line.is_about_drivers and not line.is_of_another_bus)
