@@ -16,12 +16,13 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs impo
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image_view import ImageView, read_image
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
+from ansible_collections.vfio.variants.plugins.module_utils._core.report.collection import collect
 from ansible_collections.vfio.variants.tests.unit import images, initramfs_files
 from ansible_collections.vfio.variants.tests.unit.commands import Commands
 from ansible_collections.vfio.variants.tests.unit.driver_files import Driver, Entry, driver_file
 from ansible_collections.vfio.variants.tests.unit.module_calls import device_info
 from ansible_collections.vfio.variants.tests.unit.test_hosts_with_known_answers import CARD, Known
-from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13, E1000E, Tree
+from ansible_collections.vfio.variants.tests.unit.trees import ANY_VFIO, DEBIAN_13, E1000E, Tree
 
 if t.TYPE_CHECKING:
     from pathlib import Path
@@ -172,3 +173,24 @@ def test_a_packages_own_lines_that_the_image_has_in_an_older_version_are_named(t
     certainty, winner, stage, (said,) = answer(tree)
     assert (certainty, winner, stage) == ("certain", "nouveau", "initramfs")
     assert "does not match /usr/lib/modprobe.d/gpu.conf: it has another version of it" in said
+
+
+@pytest.mark.parametrize("in_image", [nouveau(V100), nouveau(OTHER)])
+def test_what_is_collected_for_a_report_has_the_images_own_files(tmp_path: Path, in_image: bytes) -> None:
+    tree = with_image(host(tmp_path, BUILT_HERE, nouveau(OTHER), [OTHER]), BUILT_HERE, in_image)
+    assert collect(str(tmp_path), Commands(tree.root)).differences == ()
+
+
+def test_a_softdep_that_only_the_images_build_has_counts_in_its_stage(tmp_path: Path) -> None:
+    ids = {"etc/modprobe.d/ids.conf": "options vfio-pci ids=10de:1db1\n"}
+    of_images = {f"{HERE}/modules.softdep": "softdep nouveau pre: vfio-pci\n", f"{HERE}/kernel/drivers/vfio-pci.ko": b""}
+    tree = host(tmp_path, BUILT_HERE, nouveau(V100), **{f"/{path}": text for path, text in ids.items()})
+    with_image(tree, BUILT_HERE, nouveau(V100, softdep="pre: vfio-pci"), **ids, **of_images)
+    image = initramfs_files.IMAGE
+    assert answer(tree)[:3] == ("certain", "nouveau", "initramfs")
+    entries = {**initramfs_files.initramfs_tools({"e1000e": [E1000E], "vfio-pci": [ANY_VFIO]}), **ids, **of_images}
+    entries[f"{HERE}/modules.dep"] = "".join([str(entries[f"{HERE}/modules.dep"]), f"{BUILT_HERE}:\n"])
+    entries[f"{HERE}/modules.alias"] = "".join([str(entries[f"{HERE}/modules.alias"]), f"alias {V100.alias} nouveau\n"])
+    entries[f"{HERE}/{BUILT_HERE}"] = nouveau(V100, softdep="pre: vfio-pci")
+    tree.file(image, images.packed(images.archive(entries), "zstd"))
+    assert answer(tree)[:3] == ("certain", "vfio-pci", "initramfs")

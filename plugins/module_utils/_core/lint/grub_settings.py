@@ -11,7 +11,7 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.stale_settings import FOLDER, VARIABLES
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import Finding
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.joined_words import is_word
-from ansible_collections.vfio.variants.plugins.module_utils._core.lint.put_aside import SUFFIXES
+from ansible_collections.vfio.variants.plugins.module_utils._core.lint.put_aside import SUFFIXES, is_put_aside
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.udev_line import CURLY
 
 if t.TYPE_CHECKING:
@@ -83,12 +83,13 @@ def settings_that_are_not_read(host: HostPolicy) -> t.Iterator[Finding]:
     for file in host.files.grub:
         if file.directory != FOLDER or file.name.endswith(".cfg") or not _is_about_drivers(file):
             continue
+        ending = SUFFIXES.search(file.name)
+        stem = file.path[: -len(ending[0])] if ending is not None else re.sub(r"\.c\w*$", "", file.path)
+        meant = stem if stem.endswith(".cfg") else f"{stem}.cfg"
+        if (ending is None and is_put_aside(file.name)) or any(other.path == meant for other in host.files.grub):
+            continue
         said = f"{file.path}: grub-mkconfig does not read it, because its name does not end in .cfg."
-        stem = re.sub(r"\.(?:conf|cnf|txt|bak|disabled|old)$|~$", "", file.path)
-        if not SUFFIXES.search(file.name) or not any(other.path == f"{stem.removesuffix('.cfg')}.cfg" for other in host.files.grub):
-            yield Finding(
-                "no-cfg-suffix", file.path, f"{said} Rename it to {stem if stem.endswith('.cfg') else f'{stem}.cfg'}, or remove it."
-            )
+        yield Finding("no-cfg-suffix", file.path, f"{said} Rename it to {meant}, or remove it.")
 
 
 def _is_about_drivers(file: PolicyFile) -> bool:

@@ -31,8 +31,11 @@ def joined_words(host: HostPolicy) -> t.Iterator[Finding]:
         for argument in boot.cmdline.arguments:
             plain = argument.replace('"', "")
             first, *others = [part for part in SEPARATOR.split(plain) if part] or [""]
+            # A text between quotes can be any program's, with words of its own.
+            if "=" in first and not is_word(first):
+                others = re.split(r"[,;]", plain)[1:]
             lost = [part for part in others if is_word(part)]
-            if lost and (is_word(first) or "=" not in first):
+            if lost:
                 meant = re.sub(rf"[,;\s]+(?={'|'.join(map(re.escape, lost))})", " ", plain)
                 said = f"{boot.cmdline_source}: `{argument}` is one word for the kernel, so `{lost[0]}` in it has no effect."
                 yield Finding("joined-words", boot.cmdline_source, f"{said} Write `{meant}`, with blanks.")

@@ -9,7 +9,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.start_files import CRON, HOOKS, IMAGE_SCRIPTS, RC_LOCAL, UNITS
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import Finding
-from ansible_collections.vfio.variants.plugins.module_utils._core.lint.put_aside import SUFFIXES
+from ansible_collections.vfio.variants.plugins.module_utils._core.lint.put_aside import is_put_aside
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.schedules import is_named_for_cron
 
 if t.TYPE_CHECKING:
@@ -36,7 +36,7 @@ def files_that_nothing_runs(host: HostPolicy) -> t.Iterator[Finding]:
 
 
 def _why_not(file: StartFile, host: HostPolicy) -> tuple[str, str] | None:
-    if file.folder == CRON and host.files.start.cron_skips_dots and not is_named_for_cron(file.path) and not SUFFIXES.search(file.name):
+    if file.folder == CRON and host.files.start.cron_skips_dots and not is_named_for_cron(file.path) and not is_put_aside(file.name):
         meant = re.sub(r"[^A-Za-z0-9_-]", "-", re.sub(r"\.(?:sh|cron|conf|txt)$", "", file.name))
         return "cron does not read it, because its name has other characters than letters, digits, _ and -", f"Rename it to {CRON}/{meant}"
     if file.path == RC_LOCAL and not file.is_executable:
@@ -46,7 +46,7 @@ def _why_not(file: StartFile, host: HostPolicy) -> tuple[str, str] | None:
     if (
         file.folder == UNITS
         and not UNIT.search(file.name)
-        and not SUFFIXES.search(file.name)
+        and not is_put_aside(file.name)
         and re.search(r"^\[Service\]", file.text, re.MULTILINE)
     ):
         stem = re.sub(r"\.(?:service\.)?(?:txt|conf|sh|unit|serv\w*)$", "", file.name)

@@ -11,6 +11,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot.policy_fi
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import Finding
+from ansible_collections.vfio.variants.plugins.module_utils._core.lint.ignored_lines import PUT_ASIDE
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.udev_line import lines_of
 
 if t.TYPE_CHECKING:
@@ -19,6 +20,11 @@ if t.TYPE_CHECKING:
 
 SUFFIXES = re.compile(r"(?:\.(?:bak|backup|disabled|old|orig|save|txt)|~)$")
 KINDS = (("/modprobe.d/", ".conf", "kmod"), ("/udev/rules.d/", ".rules", "udev"), ("/modules-load.d/", ".conf", "systemd-modules-load"))
+
+
+def is_put_aside(name: str) -> bool:
+    """Whether a file's name shows that it is not meant to be read, which `.txt` does not."""
+    return PUT_ASIDE.search(name) is not None and not name.endswith(".txt")
 
 
 def files_that_are_put_aside(host: HostPolicy) -> t.Iterator[Finding]:

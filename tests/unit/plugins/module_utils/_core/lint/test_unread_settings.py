@@ -46,6 +46,7 @@ def said(tree: Tree) -> list[str]:
         ("amd_iommu=on,iommu=pt,vfio-pci.ids=10de:1db1,10de:10f0", "amd_iommu=on iommu=pt vfio-pci.ids=10de:1db1,10de:10f0"),
         ("iommu=pt,modprobe.blacklist=nouveau,nvidia", "iommu=pt modprobe.blacklist=nouveau,nvidia"),
         ("splash,nouveau.modeset=0", "splash nouveau.modeset=0"),
+        ("console=ttyS0,115200,iommu=pt", "console=ttyS0,115200 iommu=pt"),
     ],
 )
 def test_words_that_are_joined_are_named(tmp_path: Path, word: str, meant: str) -> None:
@@ -69,6 +70,7 @@ def test_a_value_of_another_word_is_named(tmp_path: Path, word: str, meant: str)
     [
         "intel_iommu=on,sm_on iommu=pt console=ttyS0,115200n8 modprobe.blacklist=nouveau,nvidiafb isolcpus=domain,managed_irq,1-3",
         "video=efifb:off,vesafb:off pci=realloc,noaer initcall_blacklist=sysfb_init,simpledrm_platform_driver_init iommu=pt,merge",
+        'systemd.setenv="WORDS=a intel_iommu=on" root=/dev/sda1',
         'dyndbg="file drivers/vfio/* +p; module vfio_pci +p" rd.luks.options=discard,tpm2-device=auto systemd.unit=multi-user.target',
         "zfs.zfs_arc_max=1 memmap=64K$0x18690000,nn ip=:::::eth0:dhcp,foo crashkernel=1G-4G:192M,4G-64G:256M",
     ],
@@ -166,6 +168,7 @@ def test_usual_settings_are_left_alone(tmp_path: Path) -> None:
         ("/etc/rc.local", SCRIPT, "it is not executable. Run `chmod +x /etc/rc.local`, or remove it."),
         ("/etc/initramfs-tools/scripts/init-top/vfio.sh", SCRIPT, "mkinitramfs leaves it out, because it is not executable."),
         ("/etc/systemd/system/vfio-bind", f"[Service]\nExecStart=/bin/sh -c '{DRIVER[:-1]}'\n", "/etc/systemd/system/vfio-bind.service."),
+        ("/etc/systemd/system/vfio.service.txt", f"[Service]\nExecStart=/bin/sh -c '{DRIVER[:-1]}'\n", "/etc/systemd/system/vfio.service."),
         ("/etc/systemd/system/vfio.conf", f"[Service]\nExecStart=/bin/sh -c '{DRIVER[:-1]}'\n", "/etc/systemd/system/vfio.service."),
         ("/etc/systemd/system/vfio.service", f"[Service]\nExecStart={DRIVER}", f"Write `ExecStart=/bin/sh -c '{DRIVER[:-1]}'`."),
     ],
@@ -179,6 +182,9 @@ def test_what_nothing_runs_is_named(tmp_path: Path, path: str, text: str, said: 
     ("path", "given"),
     [
         ("/etc/cron.d/vfio", CRON),
+        ("/etc/cron.d/vfio.dpkg-old", CRON),
+        ("/etc/default/grub.d/vfio.dpkg-dist", f'{DEFAULT}="intel_iommu=on"\n'),
+        ("/etc/systemd/system/vfio.service.bak", f"[Service]\nExecStart=/bin/sh -c '{DRIVER[:-1]}'\n"),
         ("/etc/cron.d/.placeholder", "# DO NOT EDIT OR REMOVE\n"),
         ("/etc/cron.d/zfs.sh", "24 0 8-14 * * root zpool scrub rpool\n"),
         ("/etc/rc.local", (SCRIPT, 0o755)),
