@@ -38,8 +38,7 @@ def modules_of(release: str, modules: t.Mapping[str, t.Sequence[str]]) -> Entrie
     aliases = "".join(f"alias {pattern} {name.replace('-', '_')}\n" for name, patterns in modules.items() for pattern in patterns)
     return {
         "lib": Link("usr/lib"),
-        # Without a content, which has to be the root's: as in the copy of an image for a report.
-        **dict.fromkeys((f"{here}/{path}" for path in paths.values()), b""),
+        **{f"{here}/{path}": b"\x7fELF" for path in paths.values()},
         f"{here}/modules.dep": "".join(f"{path}:\n" for path in paths.values()),
         f"{here}/modules.alias": aliases,
         f"{here}/modules.alias.bin": b"\xb0\x07\xf4\x57",

@@ -52,6 +52,8 @@ WIDEST = 4
 """Bytes of a character of a text that has any but ASCII."""
 MAX_LINKS = 40
 PIECE = 1 << 20
+SMALLEST_MODULE = 64
+"""The header of an ELF file (elf(5)): what is shorter stands for a module, as an empty file does in the copy of an image for a report."""
 # dracut's squash modules put the whole tree into one of these.
 NESTED = ("squash-root.img", "squashfs-root.img", "erofs-root.img")
 
@@ -72,7 +74,7 @@ class Image:
     boot_config: str = ""
     """The boot configuration behind the archives, from which the kernel may take arguments."""
     digests: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
-    """What identifies each module's file as it is in the image, by name; an empty one, as a reduced image has it, is left out."""
+    """What identifies each module's file as it is in the image, by name; what is too short for a module is left out."""
 
     @classmethod
     def read(cls, host: Host, path: str, release: str, fingerprint: t.Collection[str] = (), more: t.Sequence[str] = ()) -> Image:
@@ -157,7 +159,7 @@ class _Tree:
             return
         linked = waiting.pop(member.inode, []) if member.links > 1 else []
         kept += [name for name in linked if module_name(name) is None or module_name(name) in self._fingerprint]
-        same = [name for name in (member.name, *linked) if module_name(name) is not None] if member.size else []
+        same = [name for name in (member.name, *linked) if module_name(name) is not None] if member.size >= SMALLEST_MODULE else []
         if kept:
             is_module = module in self._fingerprint
             content = self._content(reader, member.size, MODULES if is_module else TEXTS)
