@@ -49,6 +49,7 @@ if t.TYPE_CHECKING:
 BLACKLIST = {CONF: "blacklist nouveau\n"}
 LIST = "/etc/modules-load.d/guest.conf"
 IN_IMAGE = {"etc/modprobe.d/ids.conf": IDS["/etc/modprobe.d/ids.conf"]}
+NOTHING: t.Mapping[str, str] = {}
 PASSWD = {"/etc/passwd": "root:x:0:0::/root:/bin/sh\n"}
 MACHINE = {"/etc/machine-id": "0123456789abcdef0123456789abcdef\n"}
 CRON = {
@@ -197,47 +198,49 @@ HOSTS: dict[str, Drawn] = {
     "a unit that the command line wants": unit(GUEST, enabled=False, cmdline="systemd.wants=card.service"),
     "a unit that the command line wants in the initramfs": unit(NATIVE, enabled=False, cmdline="rd.systemd.wants=card.service"),
     "a unit that the command line masks": unit(NATIVE, cmdline="systemd.mask=card.service"),
-    "a mask of a unit that is gone with /run": unit(GUEST, **{"/run/systemd/system/card.service": "</dev/null>"}),
+    "a mask of a unit that is gone with /run": unit(GUEST, more={"/run/systemd/system/card.service": "</dev/null>"}),
     "a timer with another unit's name": unit(
         GUEST,
         enabled=False,
-        **{f"{OWN}/go.timer": "[Timer]\nOnStartupSec=1\nUnit=card.service\n", f"{OWN}/timers.target.wants/go.timer": "<../go.timer>"},
+        more={f"{OWN}/go.timer": "[Timer]\nOnStartupSec=1\nUnit=card.service\n", f"{OWN}/timers.target.wants/go.timer": "<../go.timer>"},
     ),
     "a condition that an empty one takes back": unit(GUEST, head="ConditionPathExists=/etc/never\nConditionPathExists=\n"),
     "a condition that an empty one of another name takes back": unit(GUEST, head="ConditionPathExists=/etc/never\nConditionUser=\n"),
     "a condition that an empty assertion leaves": unit(NATIVE, head="ConditionPathExists=/etc/never\nAssertPathExists=\n"),
     "a condition after an empty one": unit(NATIVE, head="ConditionPathExists=\nConditionPathExists=/etc/never\n"),
-    "an alternative that holds": unit(GUEST, head="ConditionPathExists=|/etc/never\nConditionPathExists=|/etc/passwd\n", **PASSWD),
-    "alternatives of which none holds": unit(NATIVE, head="ConditionPathExists=|/etc/never\nConditionPathExists=|!/etc/passwd\n", **PASSWD),
-    "a condition in a drop-in": unit(NATIVE, **{f"{OWN}/card.service.d/no.conf": "[Unit]\nConditionPathExists=/etc/never\n"}),
+    "an alternative that holds": unit(GUEST, head="ConditionPathExists=|/etc/never\nConditionPathExists=|/etc/passwd\n", more=PASSWD),
+    "alternatives of which none holds": unit(
+        NATIVE, head="ConditionPathExists=|/etc/never\nConditionPathExists=|!/etc/passwd\n", more=PASSWD
+    ),
+    "a condition in a drop-in": unit(NATIVE, more={f"{OWN}/card.service.d/no.conf": "[Unit]\nConditionPathExists=/etc/never\n"}),
     "a word of the command line as a condition": unit(NATIVE, head="ConditionKernelCommandLine=guest\n"),
-    "a first boot as a condition": unit(NATIVE, head="ConditionFirstBoot=yes\n", **MACHINE),
+    "a first boot as a condition": unit(NATIVE, head="ConditionFirstBoot=yes\n", more=MACHINE),
     "a first boot as a condition, which it is": unit(GUEST, head="ConditionFirstBoot=yes\n"),
     "a first boot as a condition, by the command line": unit(
-        GUEST, head="ConditionFirstBoot=yes\n", cmdline="systemd.condition_first_boot=1", **MACHINE
+        GUEST, head="ConditionFirstBoot=yes\n", cmdline="systemd.condition_first_boot=1", more=MACHINE
     ),
-    "a later boot as a condition": unit(GUEST, head="ConditionFirstBoot=no\n", **MACHINE),
+    "a later boot as a condition": unit(GUEST, head="ConditionFirstBoot=no\n", more=MACHINE),
     "another user as a condition": unit(NATIVE, head="ConditionUser=!root\n"),
     "the user as a condition": unit(GUEST, head="ConditionUser=@system\n"),
     "a command of nobody": unit(NATIVE, body=f"User=nobody\nExecStart={MOVER}"),
     "a command of nobody with all rights": unit(GUEST, body=f"User=nobody\nExecStart=+{MOVER}"),
     "a redirection without a shell": unit(NATIVE, body=f"ExecStart=/bin/echo vfio-pci > /sys/bus/pci/devices/{CARD}/driver_override"),
     "a command that a drop-in takes back": unit(
-        NATIVE, **{f"{OWN}/card.service.d/no.conf": "[Service]\nExecStart=\nExecStart=/usr/bin/true\n"}
+        NATIVE, more={f"{OWN}/card.service.d/no.conf": "[Service]\nExecStart=\nExecStart=/usr/bin/true\n"}
     ),
     "a drop-in for all services": unit(
-        GUEST, body="ExecStart=/usr/bin/true", **{f"{OWN}/service.d/all.conf": f"[Service]\nExecStartPre={MOVER}\n"}
+        GUEST, body="ExecStart=/usr/bin/true", more={f"{OWN}/service.d/all.conf": f"[Service]\nExecStartPre={MOVER}\n"}
     ),
     "a command for the stop of a unit that stays": unit(NATIVE, body=f"RemainAfterExit=yes\nExecStart=/usr/bin/true\nExecStop={MOVER}"),
     "a command for the stop of a unit that ends": unit(GUEST, body=f"ExecStart=/usr/bin/true\nExecStop={MOVER}"),
-    "a unit that another needs": unit(GUEST, enabled=False, **other("BindsTo")),
-    "a unit that another one's success starts": unit(GUEST, enabled=False, **other("OnSuccess")),
-    "a unit that another waits for": unit(NATIVE, enabled=False, **other("After")),
-    "a unit that another is a part of": unit(NATIVE, enabled=False, **other("PartOf")),
-    "a target that nothing wants": unit(NATIVE, enabled=False, **{f"{OWN}/gpu.target.wants/card.service": "<../card.service>"}),
+    "a unit that another needs": unit(GUEST, enabled=False, more=other("BindsTo")),
+    "a unit that another one's success starts": unit(GUEST, enabled=False, more=other("OnSuccess")),
+    "a unit that another waits for": unit(NATIVE, enabled=False, more=other("After")),
+    "a unit that another is a part of": unit(NATIVE, enabled=False, more=other("PartOf")),
+    "a target that nothing wants": unit(NATIVE, enabled=False, more={f"{OWN}/gpu.target.wants/card.service": "<../card.service>"}),
     "another default target": unit(
         NATIVE,
-        **{
+        more={
             f"{OWN}/default.target": f"<{LIB}/rescue.target>",
             f"{LIB}/rescue.target": "[Unit]\nRequires=sysinit.target\n",
             f"{LIB}/multi-user.target": "[Unit]\nRequires=basic.target\n",

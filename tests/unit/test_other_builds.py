@@ -168,8 +168,9 @@ def test_modules_that_need_too_much_memory_are_open(tmp_path: Path, monkeypatch:
 
 
 def test_a_packages_own_lines_that_the_image_has_in_an_older_version_are_named(tmp_path: Path) -> None:
-    tree = host(tmp_path, OWN, nouveau(V100), **{"/usr/lib/modprobe.d/gpu.conf": "blacklist nouveau\n"})
-    with_image(tree, OWN, nouveau(V100), **{"usr/lib/modprobe.d/gpu.conf": "options nouveau modeset=1\n"})
+    older: dict[str, t.Any] = {"usr/lib/modprobe.d/gpu.conf": "options nouveau modeset=1\n"}
+    newer: dict[str, t.Any] = {"/usr/lib/modprobe.d/gpu.conf": "blacklist nouveau\n"}
+    tree = with_image(host(tmp_path, OWN, nouveau(V100), **newer), OWN, nouveau(V100), **older)
     certainty, winner, stage, (said,) = answer(tree)
     assert (certainty, winner, stage) == ("certain", "nouveau", "initramfs")
     assert "does not match /usr/lib/modprobe.d/gpu.conf: it has another version of it" in said
@@ -182,9 +183,9 @@ def test_what_is_collected_for_a_report_has_the_images_own_files(tmp_path: Path,
 
 
 def test_a_softdep_that_only_the_images_build_has_counts_in_its_stage(tmp_path: Path) -> None:
-    ids = {"etc/modprobe.d/ids.conf": "options vfio-pci ids=10de:1db1\n"}
-    of_images = {f"{HERE}/modules.softdep": "softdep nouveau pre: vfio-pci\n", f"{HERE}/kernel/drivers/vfio-pci.ko": b""}
-    tree = host(tmp_path, BUILT_HERE, nouveau(V100), **{f"/{path}": text for path, text in ids.items()})
+    ids: dict[str, t.Any] = {"etc/modprobe.d/ids.conf": "options vfio-pci ids=10de:1db1\n"}
+    of_images: dict[str, t.Any] = {f"{HERE}/modules.softdep": "softdep nouveau pre: vfio-pci\n", f"{HERE}/kernel/drivers/vfio-pci.ko": b""}
+    tree = host(tmp_path, BUILT_HERE, nouveau(V100), **{f"/{path}": t.cast("t.Any", text) for path, text in ids.items()})
     with_image(tree, BUILT_HERE, nouveau(V100, softdep="pre: vfio-pci"), **ids, **of_images)
     image = initramfs_files.IMAGE
     assert answer(tree)[:3] == ("certain", "nouveau", "initramfs")

@@ -122,7 +122,7 @@ def test_what_was_put_aside_and_gives_nothing_to_guests_is_left_alone(tmp_path: 
         ),
         (f'{DEFAULT} = "intel_iommu=on"', "there is a blank beside `=`", f'{DEFAULT}="intel_iommu=on"'),
         (f"{DEFAULT}=quiet intel_iommu=on", "has no quotes, so that its first word alone counts", f'{DEFAULT}="quiet intel_iommu=on"'),
-        (f"{DEFAULT}=“intel_iommu=on”", "has typographic quotes", f'{DEFAULT}="intel_iommu=on"'),
+        (f"{DEFAULT}=\u201cintel_iommu=on\u201d", "has typographic quotes", f'{DEFAULT}="intel_iommu=on"'),
         ('GRUB_CMDLINE_LINUX_DEAFULT="iommu=pt"', "sets a variable that grub-mkconfig does not read", f'{DEFAULT}="iommu=pt"'),
         ('GRUB_CMD_LINE_LINUX="iommu=pt"', "sets a variable that grub-mkconfig does not read", 'GRUB_CMDLINE_LINUX="iommu=pt"'),
     ],
@@ -196,8 +196,8 @@ def test_what_nothing_runs_is_named(tmp_path: Path, path: str, text: str, said: 
     ],
 )
 def test_what_runs_or_is_about_something_else_is_left_alone(tmp_path: Path, path: str, given: str | tuple[str, int]) -> None:
-    tree = told(tmp_path, **{path: given, CRON_LIST: "/.\n"})
-    assert [one for one in tree if path in one] == []
+    files: dict[str, t.Any] = {path: given, CRON_LIST: "/.\n"}
+    assert [one for one in told(tmp_path, **files) if path in one] == []
 
 
 def test_a_table_of_another_cron_may_have_a_dot(tmp_path: Path) -> None:
