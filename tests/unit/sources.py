@@ -10,6 +10,8 @@ libvirt files, and of the binary packages grub-common, grub2-common, grub-efi-am
 cloud-init, dkms and linux-libc-dev scripts, lists, units and manual pages.  They are from Debian 12 and 13; what has the version 262 or
 112 is from Debian's unstable release.
 
+`LOADERS`: lines that are quoted from the sources of proxmox-boot-tool and Limine, which Debian does not have, with the commits.
+
 To make an archive again, unpack these packages and run `tools/run python tests/unit/sources.py linux FOLDER`, or `programs FOLDER` for
 the folder that has theirs; further names of files are added.
 """
@@ -79,8 +81,27 @@ class Sources:
         return int(found[1], 0)
 
 
+class Facts:
+    """Lines that are quoted from files of programs that no package of Debian has, by program and file."""
+
+    def __init__(self, name: str) -> None:
+        self._text = (FILES / name).read_text()
+
+    def lines(self, program: str, path: str) -> tuple[str, ...]:
+        """The lines of a program's file, whatever its version."""
+        found = re.findall(rf"^== {re.escape(program)}[^:\n]*: {re.escape(path)} .*\n((?:(?!==|\n).*\n)*)", self._text, re.MULTILINE)
+        assert found, (program, path)
+        return tuple(line for part in found for line in part.splitlines())
+
+    def variable(self, program: str, path: str, name: str) -> str:
+        """What a shell's line assigns."""
+        (value,) = (line.partition("=")[2].strip('"') for line in self.lines(program, path) if line.startswith(f"{name}="))
+        return value
+
+
 LINUX = Sources("linux-sources.tar.xz")
 PROGRAMS = Sources("program-sources.tar.xz")
+LOADERS = Facts("loader-facts.txt")
 
 
 # -- making the archives

@@ -95,6 +95,10 @@ class Stage:
     event runs it."""
     absent_programs: frozenset[str] = frozenset()
     """Command lines, as a rule has them, of programs that are not at the path which the line gives."""
+    own_modules: t.Mapping[str, ModuleFacts] = dataclasses.field(default_factory=dict)
+    """The modules whose files are others in this initramfs than in the root, by normalized name."""
+    other_builds: tuple[str, ...] = ()
+    """Those of them that were built another time than the root's, or that the root no longer has."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -179,6 +183,11 @@ class Boot:
     """What may act at any time of the boot."""
     assumes: tuple[str, ...] = ()
     """What is taken as harmless without having been simulated, a short sentence each."""
+
+    def facts(self, module: str, stage: Stage | None) -> ModuleFacts | None:
+        """The facts about a module as a stage has it."""
+        own = None if stage is None else stage.own_modules.get(module)
+        return self.modules.get(module) if own is None else own
 
     @property
     def all_influences(self) -> tuple[Influence, ...]:

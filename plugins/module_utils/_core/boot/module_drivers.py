@@ -90,22 +90,29 @@ def module_facts(
     if kernel.modules.get(module) == PENDING:
         # The task that installs it builds it for this kernel; whether it takes `ids=` only its file will tell.
         doubt = _pending_doubt(host, kernel, module, cmdline)
-        return dataclasses.replace(_unseen(kernel, module, loaded), takes_ids=True, doubt=doubt)
+        return dataclasses.replace(facts_of_aliases(kernel, module, loaded), takes_ids=True, doubt=doubt)
     if path is None:
         # A driver that cannot be a module, such as shpchp, is not in modules.builtin, but it is in modules.builtin.modinfo.
         built_in = module in kernel.builtins or (module not in kernel.modules and module in _built_in(host, kernel.release))
-        facts = _built_in_facts(host, kernel, module, loaded) if built_in else _unseen(kernel, module, loaded)
+        facts = _built_in_facts(host, kernel, module, loaded) if built_in else facts_of_aliases(kernel, module, loaded)
         return dataclasses.replace(facts, drivers=_scheduled(facts.drivers, frozenset(), kernel, None if built_in else module, cmdline))
     try:
         content = ModuleContent.read(host, path, cache)
     except NoModuleError as error:
-        facts = _unseen(kernel, module, loaded)
+        facts = facts_of_aliases(kernel, module, loaded)
         if not host.exists(path) and not _is_listed(host, kernel, module):
             return dataclasses.replace(facts, doubt=f"{module} exists only in an initramfs of {kernel.release}, where its file is not read")
         return dataclasses.replace(facts, refused=error.msg.rstrip("."), doubt=None)
     except HostError as error:
-        facts = _unseen(kernel, module, loaded)
+        facts = facts_of_aliases(kernel, module, loaded)
         return dataclasses.replace(facts, doubt=error.msg.rstrip("."))
+    return facts_of_content(host, kernel, module, path, content, cmdline, loaded)
+
+
+def facts_of_content(
+    host: Host, kernel: Kernel, module: str, path: str, content: ModuleContent, cmdline: Cmdline, loaded: tuple[str, ...] = ()
+) -> ModuleFacts:
+    """The facts about a module's file, which is or would be at ``path``; ``loaded`` are the drivers that the running kernel has of it."""
     drivers, doubt = _drivers(content.tables, content.info.aliases, module, loaded)
     refused, distrust = _refusal(host, kernel, path, content, cmdline)
     drivers = _scheduled(drivers, content.tables.synchronous, kernel, module, cmdline)
@@ -143,7 +150,7 @@ def _by_aliases(aliases: t.Iterable[str], module: str, loaded: tuple[str, ...], 
     return (PciDriver(known or module, ids),), None if known else doubt
 
 
-def _unseen(kernel: Kernel, module: str, loaded: tuple[str, ...]) -> ModuleFacts:
+def facts_of_aliases(kernel: Kernel, module: str, loaded: tuple[str, ...]) -> ModuleFacts:
     """A module whose file does not exist (yet): only its aliases in the kernel's index are known."""
     lines = ((bus, line.rpartition(" ")) for bus, known in kernel.index.buses.items() for line in (*known.built_in, *known.loadable))
     aliases = [f"{bus}:{pattern}" for bus, (pattern, _blank, owner) in lines if normalize_module_name(owner) == module]

@@ -10,9 +10,11 @@ import itertools
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot import masks
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot import masks, start_files
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import ROOT, Listed
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.masks import NO_MASKS, Masks
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.start_files import NO_START_FILES, StartFiles
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.stale_settings import FOLDER, SETTINGS
 from ansible_collections.vfio.variants.plugins.module_utils._core.distribution import programs
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.together import Allowance, fitting, lines_of_lists
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
@@ -106,6 +108,9 @@ class PolicyFiles:
     """Files below /etc that are unchanged since their package was installed: not a decision of this host's administrator."""
     synonyms: t.Mapping[str, frozenset[str]] = dataclasses.field(default_factory=dict)
     """The modules that a name in the policy is an alias of, for names that are not modules."""
+    grub: tuple[PolicyFile, ...] = ()
+    """The settings of grub-mkconfig, in the order in which it reads them, and other files in their folder."""
+    start: StartFiles = NO_START_FILES
     masks: Masks = NO_MASKS
     """What is in the policy and switched off."""
     absent: frozenset[tuple[str, str]] = frozenset()
@@ -137,6 +142,8 @@ def read_policy_files(host: Host, boots: t.Sequence[Boot], kernels: t.Sequence[K
         dracut=host.which("dracut") is not None,
         rebuilding=programs.rebuilding(host),
         packaged=_packaged(host, (*modprobe, *rules_files)),
+        grub=(*reader.files((SETTINGS,)), *reader.of((FOLDER,))),
+        start=start_files.read(host),
         masks=masks.read(host, boots, inventory),
         synonyms=_synonyms(host, _unknown_words(boots, kernels, for_image), kernels),
         absent=frozenset(

@@ -80,17 +80,18 @@ def _boot(
     early = None if image.early is None else image.early.stage
     if early is not None and rebuilt_with is not None:
         early = rebuilt(early, root, rebuilt_with)
+    files = image.files if rebuilt_with is None else None
     stages = (root,) if early is None else (early, root)
     later = facts.for_kernel(kernel, machine.inventory, rules, _driver_of(machine))
     units = wanted_units(rules, kernel.release, entry.cmdline, machine.inventory)
     wanted = rule_programs.of_units(machine.host, rules, units, kernel, machine.inventory)
     later = dataclasses.replace(later, influences=(*later.influences, *starting.later, *wanted))
-    about = read_modules.read(machine, kernel, stages, later, entry.cmdline)
+    about = read_modules.read(machine, kernel, stages, later, entry.cmdline, files)
     return Boot(
         release=kernel.release,
         cmdline=entry.cmdline,
         cmdline_source=entry.cmdline_source,
-        stages=stages,
+        stages=about.stages,
         modules=about.modules,
         built_in=about.built_in,
         held_by_built_in=about.held_by_built_in,

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import posixpath
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot import (
@@ -16,6 +17,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot import (
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import INITRAMFS, Coldplug, Flow, Stage
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.find_images import boot_config_doubts, images_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.image_modules import ImageFiles
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.install_lines import with_judged_commands
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.kernel_cache import read_kernel_of_image
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.read_root import (
@@ -69,8 +71,7 @@ def read_stage(
     home = f"{MODULES}/{image.release}"
     has_modules = view.is_file(f"{home}/modules.dep")
     kernel = read_kernel_of_image(view, cache) if has_modules else dataclasses.replace(NO_KERNEL, release=image.release)
-    if read_booster.is_made_by(view):
-        kernel = read_booster.with_modules(view, kernel)
+    kernel = read_booster.with_modules(view, kernel) if read_booster.is_made_by(view) else _without_absent(view, kernel)
     flow = _flow(view, cmdline, source)
     doubts = list(flow.doubts)
     works = [work for step in flow.steps for work in step]
@@ -102,6 +103,13 @@ def read_stage(
     )
     stage = with_judged_commands(stage, view)
     return Early(stage, flow.blacklisted if flow.blacklist_lasts else ())
+
+
+def _without_absent(view: ImageView, kernel: Kernel) -> Kernel:
+    """The kernel without modules that the image's modules.dep names and whose files the image does not have."""
+    here = f"{MODULES}/{kernel.release}"
+    held = {name: path for name, path in kernel.modules.items() if name in view.image.modules or view.exists(posixpath.join(here, path))}
+    return kernel if len(held) == len(kernel.modules) else dataclasses.replace(kernel, modules=held)
 
 
 def _flow(view: ImageView, cmdline: Cmdline, source: str) -> Flow:
@@ -136,6 +144,7 @@ class Found:
 
     early: Early | None = None
     doubts: tuple[str, ...] = ()
+    files: ImageFiles | None = None
 
 
 def find(host: Host, entry: BootEntry, cache: Cache | None = None, inventory: Inventory | None = None) -> Found:
@@ -152,6 +161,7 @@ def find(host: Host, entry: BootEntry, cache: Cache | None = None, inventory: In
         essential = [path for path in paths if not is_microcode(host, path)] or list(paths[:1])
         image = read_image(host, essential[0], entry.release, cache, essential[1:])
         about = boot_config_doubts(host, image, entry)
-        return Found(read_stage(image, entry.cmdline, entry.cmdline_source, cache, host, inventory), (*doubts, *about))
+        early = read_stage(image, entry.cmdline, entry.cmdline_source, cache, host, inventory)
+        return Found(early, (*doubts, *about), ImageFiles(host, image, tuple(essential), early.stage.kernel, cache))
     except HostError as error:
         return Found(doubts=(*doubts, error.msg))

@@ -8,7 +8,8 @@ import dataclasses
 import functools
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import LoadList, ModuleFacts
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import INITRAMFS, LoadList, ModuleFacts
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.image_modules import ImageModules
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.module_drivers import BUILT_IN_NAMES, function_of, module_facts
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import initcalls
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
@@ -18,6 +19,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.paramet
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Later, Stage
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.image_modules import ImageFiles
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache import Cache
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
@@ -70,17 +72,27 @@ class KernelModules:
     maybe_built_in: frozenset[str]
     declined: t.Mapping[str, frozenset[str]]
     functions: t.Mapping[str, frozenset[str]] = dataclasses.field(default_factory=dict)
+    stages: tuple[Stage, ...] = ()
+    """The stages, with the modules of which an initramfs has its own."""
 
 
-def read(machine: Machine, kernel: Kernel, stages: t.Sequence[Stage], later: Later, cmdline: Cmdline) -> KernelModules:
-    """The modules of a boot.  ``kernel`` is the one that boots."""
+def read(
+    machine: Machine, kernel: Kernel, stages: t.Sequence[Stage], later: Later, cmdline: Cmdline, files: ImageFiles | None = None
+) -> KernelModules:
+    """The modules of a boot.  ``kernel`` is the one that boots; ``files`` are those of its initramfs."""
     registered = machine.registered if machine.runs(kernel) else None
     built_in_names = _built_in_names(machine, kernel)
+    names = sorted({*concerned(machine, kernel, stages, later), *built_in_names})
+    of_image = ImageModules() if files is None else files.compared(names, kernel, cmdline, registered)
     stale = _stale(machine, stages, kernel)
     modules: dict[str, ModuleFacts] = {}
-    for name in sorted({*concerned(machine, kernel, stages, later), *built_in_names}):
+    for name in names:
         place = next((one for one in (kernel, *(stage.kernel for stage in stages)) if one.has(name)), kernel)
-        facts = module_facts(machine.host, place, name, cmdline, registered, machine.cache)
+        facts = of_image.facts.get(name) if place is not kernel else None
+        facts = module_facts(machine.host, place, name, cmdline, registered, machine.cache) if facts is None else facts
+        if name in of_image.seen:
+            modules[name] = facts
+            continue
         if name in stale and facts.doubt is None:
             facts = dataclasses.replace(facts, doubt=f"{stale[name]} has another build of {name} than {MODULES}/{kernel.release}")
         for stage, path, its in _other_files(machine.host, stages, kernel, name):
@@ -96,11 +108,16 @@ def read(machine: Machine, kernel: Kernel, stages: t.Sequence[Stage], later: Lat
         held_by_built_in=held,
         maybe_built_in=frozenset() if known else frozenset(_maybe_built_in(machine, kernel)),
         declined=dict(_declined(machine, kernel, modules)) if machine.runs(kernel) else {},
-        functions=dict(_functions(machine, kernel, (*modules, *held.values()))) if cmdline.refused_functions else {},
+        functions=dict(_functions(machine, kernel, (*modules, *held.values()), of_image)) if cmdline.refused_functions else {},
+        stages=tuple(_with_own(stage, of_image) if stage.name == INITRAMFS else stage for stage in stages),
     )
 
 
-def _functions(machine: Machine, kernel: Kernel, names: t.Iterable[str]) -> t.Iterator[tuple[str, frozenset[str]]]:
+def _with_own(stage: Stage, of_image: ImageModules) -> Stage:
+    return dataclasses.replace(stage, own_modules=of_image.facts, other_builds=of_image.other_builds)
+
+
+def _functions(machine: Machine, kernel: Kernel, names: t.Iterable[str], of_image: ImageModules) -> t.Iterator[tuple[str, frozenset[str]]]:
     """By module, and by built-in driver, what starts it, as far as that is known."""
     runs = machine.runs(kernel)
     for name in dict.fromkeys(names):
@@ -109,6 +126,8 @@ def _functions(machine: Machine, kernel: Kernel, names: t.Iterable[str]) -> t.It
         of_built_in = initcalls.in_running(machine.host, module) if runs else initcalls.of_built_in(module)
         # A file that does not tell has the function that it has elsewhere.
         found = of_built_in if path is None else function_of(machine.host, path, machine.cache) or initcalls.of_built_in(module)
+        init = of_image.inits.get(name)
+        found = found if found is None or init is None else found | {init}
         if found is not None:
             yield name, found
 

@@ -42,7 +42,8 @@ def rebuilt(image: Stage, root: Stage, modules: t.Iterable[str]) -> Stage:
     steps = _steps(image, root)
     programs = {**root.programs, **image.programs}
     doubts = (*image.doubts, *_unordered(image, steps))
-    return dataclasses.replace(image, kernel=kernel, config=config, rules=rules, steps=steps, programs=programs, doubts=doubts)
+    copied = dataclasses.replace(image, kernel=kernel, config=config, rules=rules, own_modules={}, other_builds=())
+    return dataclasses.replace(copied, steps=steps, programs=programs, doubts=doubts)
 
 
 def _unordered(image: Stage, steps: tuple[Step, ...]) -> t.Iterator[str]:

@@ -10,10 +10,10 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import extlinux
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import BootFiles
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.cmdline_way import MKCONFIG
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.editable import KERNEL_INSTALL as LINE
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.editable import PARTS
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.efi_program import GRUB
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.stale_settings import FOLDER, SETTINGS, VARIABLES
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.stale_settings import KERNEL_INSTALL as LINE
 from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.families import (
     ENTRIES,
     GRUB_MKCONFIG,

@@ -197,13 +197,14 @@ def _of_proxmox(host: Host, found: InCharge) -> Way:
             "Boot once by it.",
         )
     loader = GRUB if is_grub else SYSTEMD_BOOT
-    mounted = tuple(menu for menu in found.menus if menu.loader == loader and any(map(_is_copy, menu.kernels())))
+    mounted = tuple(menu for menu in found.menus if menu.loader == loader and any(is_copy(item.kernel or "") for item in menu.kernels()))
     items = tuple(item for menu in mounted for item in menu.kernels() if not item.is_recovery)
     return Way(loader, PROXMOX_BOOT_TOOL, mounted[0].source if mounted else PROXMOX_UUIDS, items, found.doubts)
 
 
-def _is_copy(item: MenuItem) -> bool:
-    return any((item.kernel or "").startswith(f"{partition}/EFI/proxmox/") for partition in PARTITIONS)
+def is_copy(kernel: str) -> bool:
+    """Whether a kernel is where proxmox-boot-tool copies kernels to."""
+    return any(kernel.startswith(f"{partition}/EFI/proxmox/") for partition in PARTITIONS)
 
 
 # -- what was seen

@@ -7,15 +7,19 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.stale_settings import FOLDER, SETTINGS, VARIABLES
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.stale_settings import (
+    FOLDER,
+    KERNEL_INSTALL,
+    SETTINGS,
+    VARIABLES,
+)
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import BootFiles
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.menu import Menu, MenuItem
 
-# kernel-install's, ukify's, proxmox-boot-tool's; mkinitcpio's for unified kernel images.
-KERNEL_INSTALL = "/etc/kernel/cmdline"
+# mkinitcpio's for unified kernel images.
 PARTS = "/etc/cmdline.d"
 ASSIGNMENT = re.compile(rf"^\s*(?:export\s+)?(?:{'|'.join(VARIABLES)})\+?=(.*)$")
 # Words that nearly every line has, and that decide nothing about drivers.

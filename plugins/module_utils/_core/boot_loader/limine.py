@@ -9,6 +9,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.efi_program import LIMINE, PARTITIONS
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.menu import Menu, MenuItem
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import efi_variables
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import BootFiles
@@ -24,6 +25,8 @@ USED_MACRO = re.compile(r"\$\{(\w+)\}")
 OPTION = re.compile(r"^([A-Za-z_][\w. ]*?)\s*:\s*(.*)$")
 # `boot():/vmlinuz`, with a checksum behind `#`.  Other volumes than the one of the configuration are named otherwise.
 PLACE = re.compile(r"^boot\(\):/?([^#]*)(?:#[0-9a-fA-F]*)?$")
+HIDING = ("if_fw_type", "if_arch", "if_loader_arch")
+ONE_SHOT, DEFAULT = "LoaderEntryOneShot", "LoaderEntryDefault"
 LONGEST_NUMBER = 6
 PROTOCOLS = ("linux", "limine-linux")
 
@@ -56,21 +59,47 @@ def menu(files: BootFiles) -> Menu | None:
     if reader.settings.get("remember_last_entry", "no") == "yes":
         why = f"{config}: Limine boots the entry that was booted last, which it keeps to itself."
         return Menu(LIMINE, config, items, None, why, (*doubts, why))
+    asked = _asked_by_variables(files, "default_entry" in reader.settings)
+    if asked is not None:
+        return Menu(LIMINE, config, items, None, asked, (*doubts, asked))
     wanted = reader.settings.get("default_entry", "1")
     chosen = _chosen(items, reader.entries, wanted)
     if chosen is None:
         why = f"{config}: the default entry, {wanted}, is none that boots a system."
         return Menu(LIMINE, config, items, None, why, (*doubts, why))
+    hiding = next((entry for entry in reader.entries for name in HIDING if name in entry.given), None)
+    if hiding is not None:
+        doubts.append(
+            f"{hiding.source}: Limine hides this entry on some machines, so which one it counts as {wanted} cannot be determined."
+        )
     return Menu(LIMINE, config, items, chosen, f"{config}: the default entry is {wanted}", tuple(doubts))
 
 
+def _asked_by_variables(files: BootFiles, has_default: bool) -> str | None:
+    """What the Boot Loader Interface's variables ask for, which newer versions of Limine obey."""
+    for name in (ONE_SHOT, *(() if has_default else (DEFAULT,))):
+        value = efi_variables.text(files.host, name)
+        if value:
+            return f"The EFI variable {name} asks for {value}, which newer versions of Limine boot."
+    return None
+
+
 def _chosen(items: t.Sequence[MenuItem], entries: t.Sequence[_Entry], wanted: str) -> MenuItem | None:
-    """By title, or by number: those count that are shown at first, with the folders that they are in."""
-    named = next((item for item in items if wanted == item.title), None)
+    """By its path of titles, by title, or by number: those count that are shown at first, with the folders that they are in."""
+    paths = dict(_paths(entries))
+    named = next((item for item in items if wanted in (paths.get(item.source), item.title)), None)
     number = int(wanted) if wanted.isdecimal() and len(wanted) < LONGEST_NUMBER else 0
     shown = list(_shown(entries))
     counted = shown[number - 1] if 0 < number <= len(shown) else None
     return named or next((item for item in items if counted is not None and item.source == counted.source), None)
+
+
+def _paths(entries: t.Sequence[_Entry]) -> t.Iterator[tuple[str, str]]:
+    """Each entry's file and line, and its title behind those of the folders that it is in."""
+    titles: list[str] = []
+    for entry in entries:
+        titles = [*titles[: entry.depth - 1], re.sub(r"([/\\#])", r"\\\1", entry.title)]
+        yield entry.source, "/".join(titles)
 
 
 def _shown(entries: t.Sequence[_Entry]) -> t.Iterator[_Entry]:
@@ -114,12 +143,14 @@ class _Reader:
     def _option(self, key: str, value: str, here: str) -> None:
         if USED_MACRO.search(value):
             self.doubts.append(f"{here} has a macro that is known only to Limine.")
+        # Of options that are for all entries the first one of the file counts, wherever it stands (config_get_value()).
+        self.settings.setdefault(key, value)
         if not self.entries:
-            self.settings[key] = value
-        elif key in ("module_path", "initrd"):
+            return
+        if key in ("module_path", "initrd"):
             self.entries[-1].modules.append(value)
         else:
-            self.entries[-1].given[key] = value
+            self.entries[-1].given.setdefault(key, value)
 
 
 def _bootable(entries: t.Sequence[_Entry]) -> t.Iterator[_Entry]:
@@ -142,7 +173,7 @@ def _item(entry: _Entry, partition: str) -> MenuItem:
         id=entry.title,
         source=entry.source,
         kernel=paths[0],
-        arguments=given.get("cmdline") or given.get("kernel_cmdline") or "",
+        arguments=given.get("kernel_cmdline") or given.get("cmdline") or "",
         initrds=tuple(paths[1:]),
         doubts=tuple(doubts),
     )

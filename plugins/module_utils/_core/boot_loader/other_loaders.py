@@ -34,12 +34,13 @@ def beside(files: BootFiles, is_known: bool) -> t.Iterator[str]:
         yield "A kernel is loaded for kexec: a reboot may start that one and bypass the boot loader."
     if files.host.is_dir(PETITBOOT):
         yield "This host boots with petitboot, which interprets the boot loader's configuration in its own way."
-    for place, name in (FIRMWARE_OF_BOARDS if is_known else {**FIRMWARE_OF_BOARDS, **LEFT_OVER, **_on_partitions()}).items():
+    for place, name in (FIRMWARE_OF_BOARDS if is_known else {**FIRMWARE_OF_BOARDS, **LEFT_OVER, **on_partitions()}).items():
         if files.host.is_file(place):
             yield f"{place}: {MAY_BOOT_WITH} {name}, whose default entry cannot be determined."
 
 
-def _on_partitions() -> dict[str, str]:
+def on_partitions() -> dict[str, str]:
+    """The files by which other loaders on the partitions are known."""
     refind = {f"{partition}/EFI/{folder}/refind.conf": "rEFInd" for partition in PARTITIONS for folder in ("refind", "BOOT")}
     # Before Limine 8 the file had another name and another syntax.
     folders = ("", "limine/", "boot/", "boot/limine/", "EFI/BOOT/")

@@ -1,12 +1,13 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Kernel arguments that were added to /etc/default/grub, but are not yet in grub.cfg."""
+"""Kernel arguments in settings that the next boot does not have: grub.cfg is older, or another loader starts the host."""
 
 from __future__ import annotations
 
 import re
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.efi_program import GRUB, SYSTEMD_BOOT
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.shell_assignments import Assignments
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
 
@@ -17,13 +18,23 @@ if t.TYPE_CHECKING:
 SETTINGS = "/etc/default/grub"
 FOLDER = "/etc/default/grub.d"
 VARIABLES = ("GRUB_CMDLINE_LINUX", "GRUB_CMDLINE_LINUX_DEFAULT")
+KERNEL_INSTALL = "/etc/kernel/cmdline"
+"""Of kernel-install, ukify and proxmox-boot-tool."""
+ABOUT_DRIVERS = re.compile(
+    r"(?:intel_iommu|amd_iommu|iommu|modprobe\.blacklist|module_blacklist|initcall_blacklist|vfio[\w-]*\.\w+|pci[-_]stub\.ids|rd\.driver\.\w+)=.+"
+)
 
 
 def warnings(files: BootFiles, menu: Menu, item: MenuItem) -> tuple[str, ...]:
     """A sentence for each variable that was changed after grub.cfg was generated and is not contained in the default entry."""
     generated = item.source.rpartition(":")[0]
-    if menu.loader != "GRUB" or item.is_recovery or "xen" in item.id:
+    if item.is_recovery or "xen" in item.id:
         return ()
+    # GRUB's entries in files of their own are of kernel-install, which reads its own settings.
+    is_of_kernel_install = menu.loader == GRUB and ".conf:" in item.source
+    other = None if is_of_kernel_install else _of_another_loader(files, menu, item)
+    if other is not None or menu.loader != GRUB:
+        return () if other is None else (other,)
     texts = dict(_changed_settings(files, generated))
     assignments = Assignments.parse("\n".join(texts.values()))
     given = {_plain(word) for word in Cmdline.parse(item.arguments).arguments}
@@ -40,9 +51,40 @@ def warnings(files: BootFiles, menu: Menu, item: MenuItem) -> tuple[str, ...]:
     return tuple(found)
 
 
+def _of_another_loader(files: BootFiles, menu: Menu, item: MenuItem) -> str | None:
+    """A sentence about arguments for drivers in the settings that the loader in charge does not read."""
+    given = {_plain(word) for word in Cmdline.parse(item.arguments).arguments}
+    if menu.loader == SYSTEMD_BOOT:
+        text, place = "\n".join(files.text(path) or "" for path in _settings(files)), SETTINGS
+        assignments = Assignments.parse(text)
+        values = [assignments.get(name) or "" for name in VARIABLES if name not in assignments.unknown]
+        there = KERNEL_INSTALL if files.host.is_file(KERNEL_INSTALL) else item.source.rpartition(":")[0]
+    elif menu.loader == GRUB:
+        values, place, there = [files.text(KERNEL_INSTALL) or ""], KERNEL_INSTALL, SETTINGS
+    else:
+        return None
+    words = [word for value in values for word in Cmdline.parse(value).arguments if ABOUT_DRIVERS.fullmatch(_plain(word))]
+    missing = " ".join(word for word in dict.fromkeys(words) if _plain(word) not in given)
+    if not missing:
+        return None
+    command = _refresh_command(files, menu) if there in (KERNEL_INSTALL, SETTINGS) else ""
+    said = f"{place} has {missing}, but {menu.loader} starts this host, which takes its arguments from elsewhere"
+    return f"{said}: write them into {there}{f' and run `{command}`' if command else ''}."
+
+
+def _refresh_command(files: BootFiles, menu: Menu) -> str:
+    if menu.loader == GRUB:
+        return "update-grub" if files.host.which("update-grub") is not None else f"grub-mkconfig -o {menu.source}"
+    return "proxmox-boot-tool refresh" if files.host.which("proxmox-boot-tool") is not None else "kernel-install add-all"
+
+
+def _settings(files: BootFiles) -> list[str]:
+    return [SETTINGS, *(f"{FOLDER}/{name}" for name in files.names(FOLDER) if name.endswith(".cfg"))]
+
+
 def _changed_settings(files: BootFiles, generated: str) -> t.Iterator[tuple[str, str]]:
     """The settings files and their texts, in the order in which grub-mkconfig reads them; empty if none is newer than its output."""
-    places = [SETTINGS, *(f"{FOLDER}/{name}" for name in files.names(FOLDER) if name.endswith(".cfg"))]
+    places = _settings(files)
     result = files.host.stat(generated)
     changes = [status.st_mtime_ns for status in map(files.host.stat, places) if status is not None]
     if result is None or not changes or max(changes) <= result.st_mtime_ns:

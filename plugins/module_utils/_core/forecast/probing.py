@@ -100,7 +100,7 @@ class Modprobe:
         self._place = f"{MODULES_ALIAS} {f'of {stage.kernel.release}' if stage.place == '/' else f'in {stage.place}'}"
         self._loaded = loaded
         self._asked: dict[tuple[str, bool], tuple[LoadRequest, ...]] = {}
-        self._ignoring: dict[str, tuple[LoadRequest, ...]] = {}
+        self._ignoring: dict[tuple[str, bool], tuple[LoadRequest, ...]] = {}
         self._loadable: dict[tuple[str, str], Reason | None] = {}
 
     def ask(self, text: str, honours_blacklist: bool, source: Reason | None = None) -> tuple[LoadRequest, ...]:
@@ -159,13 +159,20 @@ class Modprobe:
     # -- insertion
 
     def _request(self, found: Found, honours_blacklist: bool) -> LoadRequest:
-        """As kmod_module_probe_insert_module(): a blacklist applies to the requested module, not to its dependencies and softdeps."""
+        """As kmod_module_probe_insert_module(): a blacklist applies to the requested module, not to its dependencies and softdeps.
+
+        What is requested by an alias is always held against it.
+        """
+        return self._kept_out(found, honours_blacklist) or self._insert(found)
+
+    def _kept_out(self, found: Found, honours_blacklist: bool) -> LoadRequest | None:
+        """The request if nothing is inserted for it: the module is there, or blacklisted."""
         if self._is_in_kernel(found.module):
             return LoadRequest(found.module, (), self._known_by(found))
-        blacklisted = self._blacklist_of(found.module) if honours_blacklist else None
-        if blacklisted is not None:
-            return LoadRequest(found.module, (), self._known_by(found), self._led_to(found, [Refused(found.module, blacklisted)]))
-        return self._insert(found)
+        blacklisted = self._blacklist_of(found.module) if honours_blacklist or found.alias else None
+        if blacklisted is None:
+            return None
+        return LoadRequest(found.module, (), self._known_by(found), self._led_to(found, [Refused(found.module, blacklisted)]))
 
     def _blacklist_of(self, module: str) -> Reason | None:
         return next(map(said, self._config.blacklists(module)), None)
@@ -271,7 +278,7 @@ class Modprobe:
             return Reason(source, cmdline.last("module_blacklist") or "")
         if module not in self._kernel.modules:
             return Reason(f"modules.dep of {self._kernel.release}", f"there is no module {module}")
-        facts = self._boot.modules.get(module)
+        facts = self._boot.facts(module, self._stage)
         if facts is not None and facts.refused is not None:
             return Reason(f"{module} of {self._kernel.release}", facts.refused)
         found = self._settings.load(self._stage, module, alias)
@@ -335,10 +342,11 @@ class Modprobe:
         for name in step.names:
             if name == module:
                 loads = self.unloadable(name) is None
-                ran.inserted += [name] if loads else []
-                status = status and loads
+                is_left_out = step.honours_blacklist and self._blacklist_of(name) is not None
+                ran.inserted += [name] if loads and not is_left_out else []
+                status = status and (loads or is_left_out)
                 continue
-            requests = self.ask_ignoring(name) if step.ignores_install else self.ask(name, honours_blacklist=False)
+            requests = self.ask_ignoring(name, step.honours_blacklist) if step.ignores_install else self.ask(name, step.honours_blacklist)
             for request in requests:
                 ran.inserted.extend(other for other in request.insertions if other not in ran.inserted)
                 ran.influences += request.influences
@@ -346,15 +354,14 @@ class Modprobe:
             status = status and bool(requests) and not any(request.failed for request in requests)
         return status
 
-    def ask_ignoring(self, name: str) -> tuple[LoadRequest, ...]:
+    def ask_ignoring(self, name: str, honours_blacklist: bool = False) -> tuple[LoadRequest, ...]:
         """`modprobe -i`: the named module's own install line and softdeps do not count."""
-        if name not in self._ignoring:
-            self._ignoring[name] = ()
-            self._ignoring[name] = tuple(
-                LoadRequest(found.module, (), self._known_by(found)) if self._is_in_kernel(found.module) else self._insert(found, True)
-                for found in self.lookup(name)
-            )
-        return self._ignoring[name]
+        key = (name, honours_blacklist)
+        if key not in self._ignoring:
+            self._ignoring[key] = ()
+            found = self.lookup(name)
+            self._ignoring[key] = tuple(self._kept_out(one, honours_blacklist) or self._insert(one, True) for one in found)
+        return self._ignoring[key]
 
 
 def softdep_words(line: Directive | None, wanted: str) -> tuple[str, ...]:

@@ -40,9 +40,11 @@ class Registrar:
         self.settings = Settings(boot, devices)
         self._vfio = frozenset().union(*(stage.kernel.vfio_modules for stage in boot.stages)) | {VFIO_PCI}
         self._modules: dict[str, list[str]] = {}
-        for module, facts in boot.modules.items():
+        of_stages = (stage.own_modules for stage in boot.stages)
+        for module, facts in (pair for found in (boot.modules, *of_stages) for pair in found.items()):
             for driver in facts.drivers:
-                self._modules.setdefault(driver.name, []).append(module)
+                modules = self._modules.setdefault(driver.name, [])
+                modules += [module] if module not in modules else []
         self._known: dict[tuple[int, str, str], tuple[Registration, ...]] = {}
         self._dynamic: dict[int, tuple[tuple[str, tuple[PciId, ...]], ...]] = {}
         self._in_stage: dict[int, t.Callable[[str, str], tuple[Registration, ...]]] = {}
@@ -60,7 +62,7 @@ class Registrar:
 
     def registers(self, stage: Stage | None, module: str, alias: str = "") -> tuple[Registration, ...]:
         """The drivers that inserting the module in a stage registers; ``alias`` is what it was found by, if options are given to that."""
-        facts = self._boot.modules.get(module)
+        facts = self._boot.facts(module, stage)
         if facts is None or stage is None:
             return ()
         key = (id(stage), module, alias)
@@ -159,8 +161,8 @@ class Registrar:
     def kept_out(self, stage: Stage, device: Device) -> t.Iterator[str]:
         """The modules whose `ids=` are refused, or match the device though another option keeps the module out."""
         for module in sorted(self._boot.modules.keys() & stage.config.modules_with_options):
-            facts = self._boot.modules[module]
-            given = every_ids(parameters.given_to(stage.config, module)) if facts.takes_ids else ()
+            facts = self._boot.facts(module, stage)
+            given = every_ids(parameters.given_to(stage.config, module)) if facts is not None and facts.takes_ids else ()
             if not given or self.registers(stage, module):
                 continue
             refused = any(parameters.why_refused(one) is not None for one in given)
@@ -198,9 +200,8 @@ class Registrar:
         """Doubts about these drivers."""
         for name in sorted(drivers):
             for module in self.modules_of(name):
-                doubt = self._boot.modules[module].doubt
-                if doubt is not None:
-                    yield doubt
+                every = (self._boot.modules.get(module), *(stage.own_modules.get(module) for stage in self._boot.stages))
+                yield from (facts.doubt for facts in every if facts is not None and facts.doubt is not None)
 
 
 def _parsed(given: t.Iterable[Parameter]) -> _Ids:

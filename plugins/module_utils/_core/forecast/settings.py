@@ -39,7 +39,7 @@ class Settings:
         """A module's setting in a stage; ``alias`` is what it was found by.  Without a stage that of a built-in module."""
         key = (id(stage), module, alias)
         if key not in self._known:
-            facts = self._boot.modules.get(module)
+            facts = self._boot.facts(module, stage)
             self._known[key] = Setting(
                 module=module,
                 release=self._boot.release,
@@ -68,7 +68,7 @@ class Settings:
 
     def _values(self, stage: Stage | None, module: str, alias: str = "") -> dict[str, Parameter]:
         given = self.given(stage, module, alias)
-        facts = self._boot.modules.get(module)
+        facts = self._boot.facts(module, stage)
         types = None if facts is None else facts.types
         if types is None:
             types = {normalize_module_name(one.name): UNKNOWN_TYPE for one in given}
@@ -84,7 +84,7 @@ class Settings:
 
     def _why_not(self, stage: Stage, module: str, alias: str) -> t.Iterator[Refusal | None]:
         yield self.left_out(module)
-        facts = self._boot.modules.get(module)
+        facts = self._boot.facts(module, stage)
         if facts is not None:
             for one in parameters.given_to(stage.config, module, alias):
                 yield self._objection(module, one, facts.types, facts.takes_ids)

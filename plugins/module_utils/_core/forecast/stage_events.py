@@ -69,7 +69,7 @@ class StageEvents:
     def of_module(self, module: str) -> tuple[Effect, ...]:
         """What udev does at the events of a module and of the drivers that it registers."""
         if module not in self._of_modules:
-            facts = self._boot.modules.get(module)
+            facts = self._boot.facts(module, self._stage)
             found = [*self._of_subject(of_module(module))]
             for driver in facts.drivers if facts is not None else ():
                 found += self._of_subject(of_driver(driver.name))

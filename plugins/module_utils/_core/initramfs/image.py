@@ -18,7 +18,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors im
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.archive import MAGICS, Member, Reader, members, skip_padding
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image_file import opened
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import index_file
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_file import Fingerprint, module_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_file import Fingerprint, digest_of, module_name
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
@@ -51,6 +51,9 @@ NAMES, TEXTS, MODULES = "its names need", "its configuration has", "the modules 
 WIDEST = 4
 """Bytes of a character of a text that has any but ASCII."""
 MAX_LINKS = 40
+PIECE = 1 << 20
+SMALLEST_MODULE = 64
+"""The header of an ELF file (elf(5)): what is shorter stands for a module, as an empty file does in the copy of an image for a report."""
 # dracut's squash modules put the whole tree into one of these.
 NESTED = ("squash-root.img", "squashfs-root.img", "erofs-root.img")
 
@@ -70,6 +73,8 @@ class Image:
     """The fingerprints of the modules that the caller asked for, by name."""
     boot_config: str = ""
     """The boot configuration behind the archives, from which the kernel may take arguments."""
+    digests: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """What identifies each module's file as it is in the image, by name; what is too short for a module is left out."""
 
     @classmethod
     def read(cls, host: Host, path: str, release: str, fingerprint: t.Collection[str] = (), more: t.Sequence[str] = ()) -> Image:
@@ -120,6 +125,7 @@ class _Tree:
         self.names: set[str] = set()
         self.links: dict[str, str] = {}
         self.contents: dict[str, bytes] = {}
+        self.digests: dict[str, str] = {}
         self._fingerprint = fingerprint
         self._folders: set[str] = set()
         self._left = {NAMES: LARGEST_NAMES, TEXTS: LARGEST_TEXTS, MODULES: LARGEST_MODULES}
@@ -136,6 +142,7 @@ class _Tree:
             # What comes later replaces what is there.
             self.links.pop(member.name, None)
             self.contents.pop(member.name, None)
+            self.digests.pop(member.name, None)
             if member.is_link:
                 target = self._content(reader, min(member.size, LONGEST_LINK), NAMES).rstrip(b"\0").decode("utf-8", "surrogateescape")
                 self._take(NAMES, COST_OF_NAME + COPIES * _memory(target))
@@ -144,16 +151,23 @@ class _Tree:
                 self._add_file(reader, member, waiting)
 
     def _add_file(self, reader: Reader, member: Member, waiting: dict[tuple[int, int, int], list[str]]) -> None:
+        module = module_name(member.name)
         kept = [member.name] if self._is_kept(member) or self._is_script(reader, member) else []
         if member.size == 0 and member.links > 1:
-            if kept:
-                waiting.setdefault(member.inode, []).extend(kept)
+            if kept or module is not None:
+                waiting.setdefault(member.inode, []).append(member.name)
             return
-        kept += waiting.pop(member.inode, []) if member.links > 1 else []
+        linked = waiting.pop(member.inode, []) if member.links > 1 else []
+        kept += [name for name in linked if module_name(name) is None or module_name(name) in self._fingerprint]
+        same = [name for name in (member.name, *linked) if module_name(name) is not None] if member.size >= SMALLEST_MODULE else []
         if kept:
-            is_module = module_name(member.name) in self._fingerprint
+            is_module = module in self._fingerprint
             content = self._content(reader, member.size, MODULES if is_module else TEXTS)
             self.contents.update((name, content) for name in kept)
+            self.digests.update((name, digest_of((content,))) for name in same)
+        elif same:
+            digest = digest_of(_pieces(reader, member.size))
+            self.digests.update((name, digest) for name in same)
 
     def _is_kept(self, member: Member) -> bool:
         if module_name(member.name) in self._fingerprint:
@@ -198,7 +212,28 @@ class _Tree:
             texts=_with_texts_of_indexes({name: content for name, content in contents.items() if module_name(name) is None}),
             modules=modules,
             fingerprints={name: Fingerprint.of(host, content, modules[name]) for name, content in chosen.items()},
+            digests=self._digests(real, modules),
         )
+
+    def _digests(self, real: t.Mapping[str, str], modules: t.Mapping[str, str]) -> dict[str, str]:
+        found = {real[name]: digest for name, digest in self.digests.items()}
+        return {name: found[place] for name, place in modules.items() if place in found}
+
+    def of_modules(self, release: str) -> dict[str, bytes]:
+        """The contents of the modules that were asked for."""
+        real = {name: resolved(name, self.links, follow_last=False) for name in self.names}
+        contents = {real[name]: content for name, content in self.contents.items()}
+        modules = _modules(real.values(), release)
+        return {name: contents[place] for name, place in modules.items() if name in self._fingerprint and place in contents}
+
+
+def _pieces(reader: Reader, size: int) -> t.Iterator[bytes]:
+    while size:
+        piece = reader.read(min(size, PIECE))
+        if not piece:
+            raise CorruptFileError("it ends in the middle of a file")
+        size -= len(piece)
+        yield piece
 
 
 def _memory(text: str) -> int:
@@ -219,6 +254,18 @@ def kept_of(host: Host, path: str, fingerprint: t.Collection[str]) -> Kept:
     tree = _Tree(frozenset(fingerprint))
     boot_config = _read_file(host, path, tree)
     return Kept(tree.names, tree.links, tree.contents, boot_config)
+
+
+def module_contents(host: Host, paths: t.Sequence[str], release: str, names: t.Collection[str]) -> dict[str, bytes]:
+    """The files of these modules, by normalized name, as they are in an initramfs, of which ``paths`` are the images.
+
+    Raises what `Image.read()` does.
+    """
+    tree = _Tree(frozenset(names))
+    for path in paths:
+        host.note_image(path, names)
+        _read_file(host, path, tree)
+    return tree.of_modules(release)
 
 
 def _with_texts_of_indexes(texts: t.Mapping[str, bytes]) -> dict[str, bytes]:

@@ -116,10 +116,12 @@ def to_cache(image: Image) -> dict[str, t.Any]:
         "texts": {name: content.decode("utf-8", "surrogateescape") for name, content in image.texts.items()},
         "modules": dict(image.modules),
         "boot_config": image.boot_config,
+        "digests": dict(image.digests),
     }
 
 
 def from_cache(kept: t.Any, path: str, release: str) -> Image:
     """Raises AttributeError, KeyError or TypeError for a value that `to_cache()` did not write."""
     texts = {name: content.encode("utf-8", "surrogateescape") for name, content in kept["texts"].items()}
-    return Image(path, release, frozenset(kept["names"]), dict(kept["links"]), texts, dict(kept["modules"]), {}, kept["boot_config"])
+    names, links, modules, digests = frozenset(kept["names"]), dict(kept["links"]), dict(kept["modules"]), dict(kept["digests"])
+    return Image(path, release, names, links, texts, modules, {}, kept["boot_config"], digests)

@@ -22,6 +22,7 @@ LOADS_ALL = re.compile(r"-\w*a\w*|--all")
 SEPARATORS = (";", "&&", "||")
 IGNORES_INSTALL = re.compile(r"--ignore-install|-[qbav]*i[qbavi]*")
 QUIET = re.compile(r"-[qbav]+|--(?:quiet|use-blacklist|all|verbose|)")
+HONOURS_BLACKLIST = re.compile(r"-\w*b\w*|--use-blacklist")
 CMDLINE_OPTIONS = ("$CMDLINE_OPTS", "${CMDLINE_OPTS}")
 """What modprobe's caller gave as options: kmod sets it for the command (command_do() in libkmod-module.c)."""
 DEEPEST = 3
@@ -36,6 +37,7 @@ class Step:
     names: tuple[str, ...] = ()
     ignores_install: bool = False
     """Whether the install lines of these names do not count."""
+    honours_blacklist: bool = False
     succeeds: bool = True
     is_known: bool = True
     """False if what it does cannot be determined."""
@@ -161,4 +163,4 @@ def _modprobe(link: str, words: t.Sequence[str], module: str) -> Command:
     asked = tuple(map(normalize_module_name, plain if loads_all else plain[:1]))
     if any(word.startswith("-") for word in plain) or len(plain) > len(asked) or not asked or (module in asked and not ignores):
         return None
-    return (Step(link, asked, ignores),)
+    return (Step(link, asked, ignores, any(HONOURS_BLACKLIST.fullmatch(word) for word in words)),)

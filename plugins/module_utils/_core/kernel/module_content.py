@@ -14,7 +14,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.driver_
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf import Elf, NotElfError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf_module import ModuleInfo, Signer
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import BUILTIN_LINE, MODULES, Kernel
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_file import Fingerprint, module_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_file import Fingerprint, build_id, digest_of, module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameter_types import ParameterType
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import PciDriver, PciId
 
@@ -33,6 +33,9 @@ class ModuleContent:
 
     info: ModuleInfo
     tables: Tables
+    build_id: str | None = None
+    digests: tuple[str, ...] = ()
+    """What identifies the file as it is, and without its compression, if that differs."""
 
     @classmethod
     def parse(cls, module: bytes, where: str) -> ModuleContent:
@@ -40,9 +43,25 @@ class ModuleContent:
         try:
             elf = Elf.parse(module)
             info = ModuleInfo.of(elf)
-            return cls(info, read_tables(elf, info.aliases))
+            return cls(info, read_tables(elf, info.aliases), build_id(elf))
         except NotElfError as error:
             raise NoModuleError(f"{where} is not a kernel module: {error}.") from error
+
+    @classmethod
+    def of_file(cls, host: Host, content: bytes, where: str) -> ModuleContent:
+        """Of a module's file, compressed or not.  Raises NoModuleError, naming the file ``where``."""
+        try:
+            plain = unpacked_bytes(host, content)
+        except CorruptFileError as error:
+            raise NoModuleError(f"{where} is not a kernel module: {error.msg}.") from error
+        digests = [digest_of((one,)) for one in ((content,) if plain is content else (content, plain))]
+        return dataclasses.replace(cls.parse(plain, where), digests=tuple(digests))
+
+    def is_same_build(self, other: ModuleContent) -> bool:
+        """Whether both are from one run of the compiler: what was stripped or signed afterwards keeps the linker's build ID."""
+        if not {*self.digests}.isdisjoint(other.digests):
+            return True
+        return self.build_id is not None and self.build_id == other.build_id
 
     @classmethod
     def read(cls, host: Host, path: str, cache: Cache | None = None) -> ModuleContent:
@@ -59,7 +78,8 @@ class ModuleContent:
         drivers = [
             [driver.name, driver.asynchronous, [list(vars(entry).values()) for entry in driver.ids]] for driver in self.tables.drivers
         ]
-        return {"info": info, "drivers": drivers, "synchronous": sorted(self.tables.synchronous), "complete": self.tables.complete}
+        tables = {"drivers": drivers, "synchronous": sorted(self.tables.synchronous), "complete": self.tables.complete}
+        return {"info": info, **tables, "build_id": self.build_id, "digests": list(self.digests)}
 
     @classmethod
     def from_cache(cls, kept: t.Any) -> ModuleContent:
@@ -68,7 +88,8 @@ class ModuleContent:
         signer = kept["info"]["signer"] and Signer(kept["info"]["signer"][0], *map(bytes.fromhex, kept["info"]["signer"][1:]))
         info = {**kept["info"], "aliases": tuple(kept["info"]["aliases"]), "signer": signer, "types": types}
         drivers = tuple(PciDriver(name, tuple(PciId(*entry) for entry in ids), asynchronous) for name, asynchronous, ids in kept["drivers"])
-        return cls(ModuleInfo(**info), Tables(drivers, frozenset(kept["synchronous"]), kept["complete"]))
+        tables = Tables(drivers, frozenset(kept["synchronous"]), kept["complete"])
+        return cls(ModuleInfo(**info), tables, kept["build_id"], tuple(kept["digests"]))
 
 
 def _read(host: Host, path: str, cache: Cache | None) -> ModuleContent:
@@ -78,10 +99,7 @@ def _read(host: Host, path: str, cache: Cache | None) -> ModuleContent:
 
 
 def _parsed(host: Host, path: str) -> ModuleContent:
-    try:
-        return ModuleContent.parse(unpacked_bytes(host, host.read_large(path)), path)
-    except CorruptFileError as error:
-        raise NoModuleError(f"{path} is not a kernel module: {error.msg}.") from error
+    return ModuleContent.of_file(host, host.read_large(path), path)
 
 
 def module_path(kernel: Kernel, name: str) -> str | None:

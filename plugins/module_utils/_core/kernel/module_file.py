@@ -24,12 +24,21 @@ BUILD_ID_SECTION = ".note.gnu.build-id"
 NOTE_HEADER = 16
 LONGEST_NOTE = 1 << 10
 PIECE = 1 << 20
+DIGEST_BYTES = 16
 
 
 def module_name(path: str) -> str | None:
     """The name of the module in a file (`vfio_pci` for `…/vfio-pci.ko.xz`); None if it is not a module's file."""
     found = FILE_NAME.fullmatch(path.rpartition("/")[2])
     return None if found is None else found["name"].replace("-", "_")
+
+
+def digest_of(pieces: t.Iterable[bytes]) -> str:
+    """What identifies a content, which comes in pieces."""
+    found = hashlib.blake2b(digest_size=DIGEST_BYTES)
+    for piece in pieces:
+        found.update(piece)
+    return found.hexdigest()
 
 
 def is_same_file(host: Host, one: str, other: str) -> bool:
@@ -70,9 +79,13 @@ class Fingerprint:
 
 
 def _build_id(module: bytes) -> str | None:
-    """The linker's build ID; None if there is none."""
     try:
-        note = Elf.parse(module).content(BUILD_ID_SECTION, LONGEST_NOTE)
+        return build_id(Elf.parse(module))
     except NotElfError:
         return None
+
+
+def build_id(elf: Elf) -> str | None:
+    """The linker's build ID; None if there is none.  Raises NotElfError if the file is inconsistent."""
+    note = elf.content(BUILD_ID_SECTION, LONGEST_NOTE)
     return note[NOTE_HEADER:].hex() if note else None

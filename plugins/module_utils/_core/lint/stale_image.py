@@ -7,11 +7,13 @@ The contents of the files are compared; times count only if an image cannot be r
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import LoadList
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.policy_files import INITRAMFS_MODULES, named_modules
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import MODULES
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import Finding, listed
 
 if t.TYPE_CHECKING:
@@ -19,6 +21,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import HostPolicy
 
 MODPROBE = "/etc/modprobe.d/"
+OF_PACKAGES = "/usr/lib/modprobe.d/"
 RULES = "/etc/udev/rules.d/"
 LOADER = "systemd-modules-load"
 ANOTHER = "has another version of {it}"
@@ -45,6 +48,8 @@ def _differences(image: Stage, root: Stage, host: HostPolicy) -> t.Iterator[tupl
         # A package's file below /usr/lib need not be in an image.
         elif path not in held and (path.startswith(MODPROBE) or any(rule.path == path for rule in root.rules.rules)):
             yield path, "does not have {it}"
+    theirs, ours = _modprobe(image, host, OF_PACKAGES), _modprobe(root, host, OF_PACKAGES)
+    yield from ((path, ANOTHER) for path, content in theirs.items() if ours.get(path, content) != content)
     there = {file.path for file in host.files.modprobe} | {rule.path for rule in root.rules.rules}
     names = {path.rpartition("/")[2] for path in there}
     masked = {path.rpartition("/")[2] for path in root.rules.masked}
@@ -97,6 +102,21 @@ def images_without_the_modules_to_load(host: HostPolicy) -> t.Iterator[Finding]:
                 yield Finding("stale-image", one.source, f"{said} {_rebuild(boot.release, image.place, host)}")
 
 
+def images_with_other_modules(host: HostPolicy) -> t.Iterator[Finding]:
+    """Modules that were built again, or removed, after an image was made, which loads those that it has."""
+    for boot, image, root in host.images:
+        here = f"{MODULES}/{boot.release}"
+        names = [name for name in image.other_builds if name in host.contenders]
+        gone = [name for name in names if not root.kernel.has(name)]
+        for found, said in (
+            ([name for name in names if name not in gone], f"has another version of {{}} than {here}, and loads that one"),
+            (gone, f"still has {{}}, which {here} does not have"),
+        ):
+            if found:
+                sentence = f"{image.place} {said.format(listed(found))}. {_rebuild(boot.release, image.place, host)}"
+                yield Finding("stale-image", image.place, sentence)
+
+
 def unreadable_images_older_than_the_policy(host: HostPolicy) -> t.Iterator[Finding]:
     """For an image that cannot be read: policy files that were changed after it was built."""
     read = {boot.release for boot, _image, _root in host.images}
@@ -112,11 +132,11 @@ def unreadable_images_older_than_the_policy(host: HostPolicy) -> t.Iterator[Find
             yield Finding("stale-image", newer[0], f"{said} {_rebuild(boot.release, image.path, host)}")
 
 
-def _modprobe(stage: Stage, host: HostPolicy) -> dict[str, Content]:
+def _modprobe(stage: Stage, host: HostPolicy, folder: str = MODPROBE) -> dict[str, Content]:
     found: dict[str, list[t.Any]] = {}
     for entry in stage.config.directives:
-        path = _inside(entry.source.path, stage)
-        if path.startswith(MODPROBE) and any(
+        path = re.sub(r"^/lib/", "/usr/lib/", _inside(entry.source.path, stage))
+        if path.startswith(folder) and any(
             normalize_module_name(name) in host.contenders for name in named_modules(entry.command, entry.arguments)
         ):
             found.setdefault(path, []).append((entry.command, entry.arguments))

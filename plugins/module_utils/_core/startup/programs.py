@@ -23,6 +23,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.startup.called
     with_folder,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.loadable import Loadable
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.output_programs import only_writes_out
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.ownership import Ownership
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.shell_text import Line, Variables, lines_of, with_environment
 
@@ -91,9 +92,11 @@ class Judge:
 
     def of_event(self, command: str, source: str) -> tuple[Influence, ...]:
         """What a command does that a udev rule runs, with the variables that udev sets for it."""
+        if not command.strip() or only_writes_out(command):
+            return ()
         plain = re.sub(r"\$(?:kernel|name)\b", EVENT_DEVICE, command)
         plain = re.sub(r"\$devpath\b|%p", OF_EVENT["DEVPATH"], re.sub(r"\$sys\b|%S", "/sys", plain))
-        return _Judgement(self, source, None, OF_EVENT).of(plain) if command.strip() else ()
+        return _Judgement(self, source, None, OF_EVENT).of(plain)
 
     def of_file(self, path: str, source: str) -> tuple[Influence, ...]:
         """As `judge_file()`."""

@@ -22,7 +22,8 @@ CRON_UNITS = (
     "cron.target",
 )
 TABLES = ("/var/spool/cron/crontabs", "/var/spool/cron", "/var/spool/cron/tabs")
-SYSTEM_TABLES = ("/etc/crontab", "/etc/cron.d")
+CRON_FOLDER = "/etc/cron.d"
+SYSTEM_TABLES = ("/etc/crontab", CRON_FOLDER)
 ANACRON = "/etc/anacrontab"
 JOBS = ("/var/spool/cron/atjobs", "/var/spool/at")
 INIT_SCRIPTS = "/etc/init.d"
@@ -38,6 +39,9 @@ RC_LOCAL = (
     "/etc/init.d/after.local",
 )
 LARGEST = 256 << 10
+DEBIAN_CRON, CRON_OPTIONS = "/var/lib/dpkg/info/cron.list", "/etc/default/cron"
+_NAMED_FOR_CRON = re.compile(r"[A-Za-z0-9_-]+")
+_LSB_NAMES = re.compile(r"^\s*EXTRA_OPTS=[\"']?[^#\"']*-\w*l", re.MULTILINE)
 # Its hour is any.
 _WITHIN_THE_HOUR = re.compile(r"\S+\s+(?:\*|\*/1|0-23)\s+\S+\s+\S+\s+\S+$")
 _VARIABLE = re.compile(r"^\s*[A-Za-z_]\w*\s*=")
@@ -54,14 +58,26 @@ class Job:
 
 def at_reboot(host: Host) -> t.Iterator[Job]:
     """The lines of crontabs that run at the start of cron, `@reboot`, or within the hour after it; with a user in the system's tables."""
+    skips_dots = cron_skips_dots(host)
     for folder in SYSTEM_TABLES:
         for path in _files(host, folder):
+            if path.startswith(f"{CRON_FOLDER}/") and skips_dots and not is_named_for_cron(path):
+                continue
             yield from _lines(host, path, with_user=True)
     for folder in TABLES:
         for path in _files(host, folder):
             user = path.rpartition("/")[2]
             for job in _lines(host, path, with_user=False):
                 yield dataclasses.replace(job, user="" if user == "root" else user)
+
+
+def cron_skips_dots(host: Host) -> bool:
+    """Whether it is Debian's cron, which leaves out files of other names, as it does not without `-l` (cron(8)); cronie reads them."""
+    return host.is_file(DEBIAN_CRON) and _LSB_NAMES.search(_text(host, CRON_OPTIONS)) is None
+
+
+def is_named_for_cron(path: str) -> bool:
+    return _NAMED_FOR_CRON.fullmatch(path.rpartition("/")[2]) is not None
 
 
 def _lines(host: Host, path: str, with_user: bool) -> t.Iterator[Job]:

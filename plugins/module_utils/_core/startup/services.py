@@ -8,6 +8,8 @@ import dataclasses
 import re
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.output_programs import only_writes_out
+
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
@@ -22,6 +24,8 @@ _OPEN = ("/run/", "/sys/", "/proc/", "/dev/", "/tmp/", "/var/run/")  # noqa: S10
 _MODULE = re.compile(r"CAP_SYS_(?:ADMIN|MODULE|RAWIO)|CAP_DAC_OVERRIDE|^~")
 _ASKS_FOR_ROOT = re.compile(r"(?<![\w.-])(?:sudo|doas|pkexec|run0)\s")
 LARGEST_ENVIRONMENT = 64 << 10
+_MACHINE_ID = "/etc/machine-id"
+_YES = ("1", "yes", "y", "true", "t", "on")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,7 +56,7 @@ def commands(unit: Unit, tree: FileTree, wanted: t.Sequence[str] = KEYS) -> tupl
                 prefixes = _PREFIXES.match(part)
                 privileged = prefixes is not None and ("+" in prefixes[0] or "!" in prefixes[0])
                 text = part[prefixes.end() :] if prefixes is not None else part
-                if text.strip() and (privileged or not confined or _becomes_root(unit, section, text, tree)):
+                if text.strip() and not only_writes_out(text) and (privileged or not confined or _becomes_root(unit, section, text, tree)):
                     inside = f"{root}{text.strip()}" if root and tree.is_file(f"{root}{text.split(maxsplit=1)[0]}") else text.strip()
                     found.append(
                         Command(inside, setting.source, environment, folder.lstrip("-") if folder.startswith(("/", "-/")) else None)
@@ -80,19 +84,19 @@ def _becomes_root(unit: Unit, section: str, text: str, tree: FileTree) -> bool:
 
 def may_run(unit: Unit, tree: FileTree, cmdline: Cmdline | None) -> bool:
     """Whether the unit's conditions can hold at boot, as far as files outside of /run, /sys, /proc and the command line tell."""
-    alternatives: list[bool] = []
+    kept: dict[str, list[Setting]] = {"Condition": [], "Assert": []}
     for setting in unit.settings:
-        if setting.section != "Unit" or not setting.key.startswith(("Condition", "Assert")):
-            continue
-        if not setting.value:
-            alternatives = []
-            continue
-        holds = _holds(setting, tree, cmdline)
-        if setting.value.startswith("|"):
-            alternatives.append(holds is not False)
-        elif holds is False:
-            return False
-    return not alternatives or any(alternatives)
+        kind = next((kind for kind in kept if setting.key.startswith(kind)), None)
+        if setting.section == "Unit" and kind is not None:
+            # An empty one, of whatever name, takes back all before it.
+            kept[kind] = [*kept[kind], setting] if setting.value else []
+    return all(_may_hold(settings, tree, cmdline) for settings in kept.values())
+
+
+def _may_hold(settings: t.Sequence[Setting], tree: FileTree, cmdline: Cmdline | None) -> bool:
+    alternatives = [_holds(one, tree, cmdline) is not False for one in settings if one.value.startswith("|")]
+    needed = (_holds(one, tree, cmdline) is not False for one in settings if not one.value.startswith("|"))
+    return all(needed) and (not alternatives or any(alternatives))
 
 
 def _holds(setting: Setting, tree: FileTree, cmdline: Cmdline | None) -> bool | None:
@@ -105,9 +109,22 @@ def _holds(setting: Setting, tree: FileTree, cmdline: Cmdline | None) -> bool | 
         found = None if cmdline is None else _has_word(cmdline, value)
     elif key.startswith(("Path", "File", "Directory")):
         found = None if not value.startswith("/") or f"{value}/".startswith(_OPEN) or "%" in value else _file_holds(key, value, tree)
+    elif key == "User":
+        # The system's own manager is root's.
+        found = None if "%" in value else value in ("root", "0", "@system")
+    elif key == "FirstBoot":
+        found = _is_first_boot(tree, cmdline)
+        found = found if found is None else found == (value.lower() in _YES)
     else:
         found = None
     return None if found is None else found != negated
+
+
+def _is_first_boot(tree: FileTree, cmdline: Cmdline | None) -> bool | None:
+    """machine-id(5); a word of the command line can say otherwise."""
+    if cmdline is None or cmdline.values("systemd.condition_first_boot") or "systemd.condition_first_boot" in cmdline.arguments:
+        return None
+    return (tree.text_or_none(_MACHINE_ID) or "uninitialized") == "uninitialized"
 
 
 def _has_word(cmdline: Cmdline, wanted: str) -> bool:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What GRUB, Syslinux and U-Boot's menu call their files and commands, by their own sources."""
+"""What GRUB, Syslinux, U-Boot's menu, proxmox-boot-tool and Limine call their files and commands, by their own sources."""
 
 from __future__ import annotations
 
@@ -16,9 +16,15 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader im
     grub_loading,
     grub_shell,
     in_charge,
+    limine,
     next_boot,
+    other_loaders,
+    stale_settings,
 )
-from ansible_collections.vfio.variants.tests.unit.sources import PROGRAMS
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.efi_program import PARTITIONS
+from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.families import PROXMOX_BOOT_TOOL
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci import uses_mounts
+from ansible_collections.vfio.variants.tests.unit.sources import LOADERS, PROGRAMS
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_12, DEBIAN_13, Tree
 
 COMMANDS = "grub-efi-amd64-bin-2.06/usr/lib/grub/x86_64-efi/command.lst"
@@ -97,3 +103,46 @@ def test_of_two_names_in_a_folder_extlinux_conf_is_read(tmp_path: Path, folder: 
 def test_a_limine_of_before_its_new_syntax_is_named(tmp_path: Path, place: str) -> None:
     tree = Tree(tmp_path).file(place, ":Linux\nPROTOCOL=linux\n").running(DEBIAN_13).cmdline("ro")
     assert next_boot.read(tree.host()).why == f"{place}: this host may boot with an old Limine, whose default entry cannot be determined."
+
+
+HELPER, SHARED, HOOK = "proxmox-kernel-helper", "src/proxmox-boot/functions", "src/proxmox-boot/zz-proxmox-boot"
+
+
+def test_proxmox_boot_tool_names_its_partitions_and_copies_kernels_there() -> None:
+    listed = LOADERS.variable(HELPER, SHARED, "ESP_LIST")
+    assert {in_charge.PROXMOX, cmdline_way.PROXMOX_UUIDS, uses_mounts.PROXMOX_ESPS} == {listed}
+    folder = LOADERS.variable(HELPER, SHARED, "PMX_ESP_DIR")
+    hook = LOADERS.lines(HELPER, HOOK)
+    (kernel,) = (line.split()[1] for line in hook if line.startswith("linux "))
+    copy = kernel.replace("${KERNEL_ESP_DIR}", f"{folder}/{DEBIAN_13}").replace("${kver}", DEBIAN_13)
+    assert cmdline_way.is_copy(f"/boot/efi{copy}")
+    assert any(f"/{folder}/grubx64.efi" in line for line in hook)
+    assert any("refresh" in line for line in LOADERS.lines(HELPER, f"src/bin/{PROXMOX_BOOT_TOOL}"))
+
+
+def test_proxmox_boot_tool_takes_its_arguments_from_kernel_install_s_file() -> None:
+    (line,) = (line for line in LOADERS.lines(HELPER, HOOK) if line.startswith("CMDLINE="))
+    assert f"get_first_line {stale_settings.KERNEL_INSTALL})" in line
+
+
+@pytest.mark.parametrize(("ending", "places"), [("conf", limine.CONFIGS), ("cfg", tuple(other_loaders.on_partitions()))])
+def test_limine_seeks_its_configuration_in_these_folders(ending: str, places: tuple[str, ...]) -> None:
+    source = [re.search(r'"(/[^"]*)"', line) for line in LOADERS.lines("Limine", "common/lib/config.c")]
+    sought = [found[1] for found in source if found is not None and found[1].endswith(f".{ending}")]
+    assert len(sought) == 5
+    documented = re.findall(r"`(/EFI/[^`]*)`", "".join(LOADERS.lines("Limine", "CONFIG.md"))) if ending == "conf" else []
+    wanted = {f"{partition}{path}" for partition in PARTITIONS for path in (*sought, *documented)}
+    assert wanted == {place for place in places if f"limine.{ending}" in place}
+
+
+def test_limine_has_these_options() -> None:
+    known = {option for line in LOADERS.lines("Limine", "CONFIG.md") for option in re.findall(r"^\* `(\w+)`", line)}
+    asked = {"default_entry", "remember_last_entry", "path", "kernel_path", "module_path", "cmdline", "kernel_cmdline", *limine.HIDING}
+    assert asked <= known
+    text = " ".join(LOADERS.lines("Limine", "CONFIG.md"))
+    assert all(f"`{name}`" in text for name in (limine.ONE_SHOT, limine.DEFAULT))
+    (place,) = re.findall(r"E\.g\.: `([^`]*)`", text)
+    found = limine.PLACE.match(place.replace("...", ""))
+    assert found is not None
+    assert found[1] == "somemodule.tar"
+    assert limine.USED_MACRO.findall(text) == ["MY_MACRO"]

@@ -272,6 +272,37 @@ def test_limine_counts_what_it_shows_at_first(limine: Tree) -> None:
     assert read(limine.file("/boot/limine.conf", closed.replace("/Linux", f"{first}/Linux").replace(": 2", ": 1"))).release == OLD
 
 
+def test_the_first_of_limine_s_options_counts_wherever_it_stands(limine: Tree) -> None:
+    text = LIMINE.format(new=NEW, old=OLD)
+    rest = text.replace("default_entry: 2\n", "")
+    assert rest != text
+    assert read(limine.file("/boot/limine.conf", f"{rest}default_entry: 3\n")).release == OLD
+    assert read(limine.file("/boot/limine.conf", f"{text}default_entry: 3\n")).release == NEW
+    twice = text.replace("kernel_cmdline: root=UUID=1 ro", "kernel_cmdline: root=UUID=1 ro\n    kernel_cmdline: root=UUID=2")
+    assert read(limine.file("/boot/limine.conf", twice)).entries[OLD].cmdline.arguments == ("root=UUID=1", "ro")
+
+
+def test_limine_s_default_can_be_a_path_of_titles(limine: Tree) -> None:
+    text = LIMINE.format(new=NEW, old=OLD)
+    assert read(limine.file("/boot/limine.conf", text.replace("default_entry: 2", "default_entry: Linux/Older"))).release == OLD
+    assert read(limine.file("/boot/limine.conf", text.replace("default_entry: 2", "default_entry: Linux"))).release is None
+
+
+@pytest.mark.parametrize(("name", "has_default", "known"), [("OneShot", True, False), ("Default", True, True), ("Default", False, False)])
+def test_what_variables_ask_limine_for_is_unknown(limine: Tree, name: str, has_default: bool, known: bool) -> None:
+    text = LIMINE.format(new=NEW, old=OLD)
+    limine.file("/boot/limine.conf", text if has_default else text.replace("default_entry: 2\n", ""))
+    efi_variable(started_by(limine, "\\EFI\\limine\\limine_x64.efi"), f"LoaderEntry{name}", "Older")
+    boot = read(limine)
+    assert (boot.release is not None) is known
+    assert any(f"LoaderEntry{name} asks for Older" in doubt for doubt in boot.doubts) is not known
+
+
+def test_entries_that_limine_may_hide_make_the_count_a_doubt(limine: Tree) -> None:
+    text = LIMINE.format(new=NEW, old=OLD).replace("/Windows\n", "/Windows\n    if_fw_type: UEFI\n")
+    assert any("hides this entry on some machines" in doubt for doubt in read(limine.file("/boot/limine.conf", text)).doubts)
+
+
 def test_limine_beside_grub_is_a_doubt_and_none_where_the_firmware_starts_one_of_them(limine: Tree) -> None:
     limine.file(GRUB_CFG, debian_grub([OLD])).file(f"/boot/initrd.img-{OLD}")
     assert read(limine).release is None

@@ -226,6 +226,24 @@ def test_an_argument_that_is_not_in_the_entry_is_a_warning(edited: Tree) -> None
     assert boot.warnings == (warning,)
 
 
+def test_arguments_for_another_loader_are_a_warning(tmp_path: Path) -> None:
+    tree = kernels(Tree(tmp_path), NEW).file("/usr/sbin/proxmox-boot-tool", mode=0o755).file("/boot/loader/loader.conf", "timeout 3\n")
+    tree.file("/boot/loader/entries/a.conf", f"title Linux\nlinux /vmlinuz-{NEW}\noptions root=ZFS=rpool quiet iommu=pt\n")
+    tree.file("/etc/default/grub", 'GRUB_CMDLINE_LINUX_DEFAULT="quiet splash intel_iommu=on iommu=pt"\n')
+    said = "/etc/default/grub has intel_iommu=on, but systemd-boot starts this host, which takes its arguments from elsewhere"
+    assert read(tree).warnings == (f"{said}: write them into /boot/loader/entries/a.conf.",)
+    tree.file("/etc/kernel/cmdline", "root=ZFS=rpool quiet iommu=pt\n")
+    assert read(tree).warnings == (f"{said}: write them into /etc/kernel/cmdline and run `proxmox-boot-tool refresh`.",)
+    assert read(tree.file("/etc/default/grub", 'GRUB_CMDLINE_LINUX_DEFAULT="quiet splash"\n')).warnings == ()
+
+
+def test_arguments_for_kernel_install_are_a_warning_where_grub_starts_the_host(edited: Tree) -> None:
+    edited.file("/etc/kernel/cmdline", "root=/dev/sda1 quiet intel_iommu=on iommu=pt\n")
+    said = "/etc/kernel/cmdline has iommu=pt, but GRUB starts this host, which takes its arguments from elsewhere"
+    assert read(edited).warnings == (f"{said}: write them into /etc/default/grub and run `update-grub`.",)
+    assert read(edited.file("/etc/kernel/cmdline", "root=/dev/sda1 quiet intel_iommu=on splash\n")).warnings == ()
+
+
 def test_settings_older_than_the_configuration_are_no_warning(edited: Tree) -> None:
     edited.file("/etc/default/grub", 'GRUB_CMDLINE_LINUX="debug"\n')
     assert len(read(edited).warnings) == 1

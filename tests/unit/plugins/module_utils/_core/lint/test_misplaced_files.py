@@ -54,7 +54,7 @@ def test_a_file_in_a_misspelt_directory_is_named(path: str, text: str, meant: st
         ("/etc/modules-load/other.conf", "loop\n"),
         ("/etc/udev/rules/50-usb.rules", USB),
         ("/etc/udev/rules.d/50-usb.conf", USB),
-        ("/etc/udev/rules.d/90-gpu.rules.bak", RULE),
+        ("/etc/udev/rules.d/50-usb.rules.bak", USB),
         ("/etc/udev/rules.d/README", RULE),
     ],
 )

@@ -1,0 +1,69 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Scripts, units and tables of cron about drivers that nothing runs, or that do nothing, because of their names, modes or redirections."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.start_files import CRON, HOOKS, IMAGE_SCRIPTS, RC_LOCAL, UNITS
+from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import Finding
+from ansible_collections.vfio.variants.plugins.module_utils._core.lint.put_aside import is_put_aside
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.schedules import is_named_for_cron
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.boot.start_files import StartFile
+    from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import HostPolicy
+
+ABOUT_DRIVERS = re.compile(r"/sys/bus/pci/|driver_override|\b(?:modprobe|insmod|rmmod|driverctl|vfio-pci)\b")
+COMMENT = re.compile(r"^\s*[#;].*$", re.MULTILINE)
+UNIT = re.compile(r"\.(?:service|socket|timer|path|target|mount|automount|swap|slice|scope|device)$")
+EXEC = re.compile(r"^\s*(?P<key>Exec\w+)\s*=\s*(?P<command>.*)$", re.MULTILINE)
+SHELL = re.compile(r"(?:^|/)(?:ba|da|z|k)?sh\s+-\w*c\b|(?:^|/)(?:busybox|env)\s")
+REDIRECTION = re.compile(r"\s(?:>>?|\||&&|\|\|)\s|>\s*/sys/")
+
+
+def files_that_nothing_runs(host: HostPolicy) -> t.Iterator[Finding]:
+    """By their names or their modes."""
+    for file in host.files.start.files:
+        if not ABOUT_DRIVERS.search(COMMENT.sub("", file.text)):
+            continue
+        found = _why_not(file, host)
+        if found is not None:
+            why, advice = found
+            yield Finding("never-run", file.path, f"{file.path}: {why}. {advice}.")
+
+
+def _why_not(file: StartFile, host: HostPolicy) -> tuple[str, str] | None:
+    if file.folder == CRON and host.files.start.cron_skips_dots and not is_named_for_cron(file.path) and not is_put_aside(file.name):
+        meant = re.sub(r"[^A-Za-z0-9_-]", "-", re.sub(r"\.(?:sh|cron|conf|txt)$", "", file.name))
+        return "cron does not read it, because its name has other characters than letters, digits, _ and -", f"Rename it to {CRON}/{meant}"
+    if file.path == RC_LOCAL and not file.is_executable:
+        return "systemd does not run it, because it is not executable", f"Run `chmod +x {RC_LOCAL}`, or remove it"
+    if file.path.startswith((f"{IMAGE_SCRIPTS}/", f"{HOOKS}/")) and not file.is_executable and file.text.startswith("#!"):
+        return "mkinitramfs leaves it out, because it is not executable", f"Run `chmod +x {file.path}` and `update-initramfs -u`"
+    if (
+        file.folder == UNITS
+        and not UNIT.search(file.name)
+        and not is_put_aside(file.name)
+        and re.search(r"^\[Service\]", file.text, re.MULTILINE)
+    ):
+        stem = re.sub(r"\.(?:service\.)?(?:txt|conf|sh|unit|serv\w*)$", "", file.name)
+        return "systemd does not read it, because its name does not end in .service", f"Rename it to {UNITS}/{stem}.service"
+    return None
+
+
+def redirections_without_a_shell(host: HostPolicy) -> t.Iterator[Finding]:
+    """systemd.service(5): the command is not given to a shell."""
+    for file in host.files.start.files:
+        if file.folder != UNITS or not UNIT.search(file.name):
+            continue
+        for match in EXEC.finditer(file.text):
+            command = match["command"].strip()
+            if SHELL.search(command.lstrip("-@:+!|")) or not REDIRECTION.search(command) or not ABOUT_DRIVERS.search(command):
+                continue
+            source = f"{file.path}:{file.text.count(chr(10), 0, match.start('key')) + 1}"
+            said = f"{source}: systemd runs `{command}` without a shell, so `>`, `|` and `&&` in it are mere arguments."
+            plain = command.lstrip("-@:+!|")
+            yield Finding("without-shell", source, f"{said} Write `{match['key']}=/bin/sh -c '{plain}'`.")
