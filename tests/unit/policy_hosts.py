@@ -29,7 +29,8 @@ EARLY = "/etc/modules-load.d/vfio-variants.conf"
 HOOK = "/etc/initramfs-tools/hooks/vfio-variants"
 DRACUT = "/etc/dracut.conf.d/vfio-variants.conf"
 MKINITCPIO = "/etc/mkinitcpio.conf.d/zz-vfio-variants.conf"
-ALL = (SOFTDEPS, MODPROBE, RULES, EARLY, HOOK, DRACUT, MKINITCPIO)
+LIMITS = "/etc/security/limits.d/zz-vfio-variants.conf"
+ALL = (SOFTDEPS, MODPROBE, RULES, EARLY, HOOK, DRACUT, MKINITCPIO, LIMITS)
 
 VARIANT = "nvlink2gpu_vfio_pci"
 STOCK = {"nouveau": [NVIDIA_DISPLAY], "e1000e": [E1000E], "vfio-pci": [ANY_VFIO]}

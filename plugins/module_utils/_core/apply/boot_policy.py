@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.accounts import check_accounts
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.boot_arguments import with_pending
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.judgement import Judge
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.policy_facts import read_boots, read_facts
@@ -16,6 +17,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.apply.recovery
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.function_makers import makers_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.kernel_cache import read_kernel
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import next_boot
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim.asked_nodes import nodes_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import with_companions
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guards import refuse
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guards import warnings as warnings_of
@@ -100,6 +102,8 @@ def prepare(host: Host, request: PolicyRequest, check_mode: bool) -> tuple[Polic
     inventory = made.inventory
     makers = _other_makers(host, made.creations)
     claims = with_companions(made.claims, inventory) if request.whole_groups else made.claims
+    nodes = nodes_of(claims, inventory)
+    check_accounts(host, claims)
     kernels = _kernels(host, request, cache, check_mode)
     if request.claims:
         refuse_unreached(host, PolicyPaths(request.name), [kernel.release for kernel in kernels], loader.entries)
@@ -114,7 +118,7 @@ def prepare(host: Host, request: PolicyRequest, check_mode: bool) -> tuple[Polic
     # To learn its driver's name a module may have been loaded.
     inventory = inventory.with_drivers_of(host)
     facts = read_facts(host, PolicyPaths(request.name), inventory, kernels, loader, with_ids)
-    plan = make_plan(request, decisions, facts, made.creations)
+    plan = make_plan(request, decisions, facts, made.creations, nodes)
     running = _running(host, kernels, cache)
     boots = read_boots(host, plan.policy, inventory, kernels, running, loader, cache)
     plan = dataclasses.replace(plan, warnings=(*plan.warnings, *makers, *_judge_plan(judge, plan), *_switched_off(host, boots)))

@@ -9,12 +9,14 @@ import dataclasses
 import gc
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.accounts import Accounts
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache import Cache
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, cut
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.acs import why_shared
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import DEVICES, Inventory
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.iommu import Iommu, allows_unsafe_interrupts, remaps_interrupts
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import select
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.vfio_nodes import described as described_nodes
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.cached_report import CachedReport, Wanted
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.device_report import ShownDevice
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.summary import brief, summarized
@@ -82,8 +84,10 @@ def _gather(host: Host, request: DeviceReportRequest, check_mode: bool) -> Resul
     answer = {"devices": devices, **report.of_host()}
     if not described:
         answer["iommu"] = _iommu(host, inventory)
+        accounts = Accounts.read(host)
         for known, device in zip(devices, chosen):
             known["group_because"] = why_shared(host, device, inventory.group_of(device)) if device.iommu_group is not None else None
+            known["vfio_nodes"] = described_nodes(host, device, accounts)
     return brief(answer) if request.detail == "brief" else answer
 
 
