@@ -22,24 +22,24 @@ import pytest
 from ansible_collections.vfio.variants.tests.unit.payloads import MODULES, packed_with, size
 
 LIMITS = {
-    "boot_policy": (250, 1_620_000),
+    "boot_policy": (254, 1_640_000),
     "claim_info": (272, 1_790_000),
     "collect": (234, 1_540_000),
     "device_claim": (268, 1_770_000),
     "device_info": (238, 1_540_000),
     "device_table": (0, 0),
-    "dkms_package": (65, 400_000),
+    "dkms_package": (82, 510_000),
     "fleet_report": (0, 0),
     "host_report": (0, 0),
-    "initramfs": (188, 1_135_000),
-    "iommu": (98, 596_000),
-    "kernel_cmdline": (94, 577_000),
+    "initramfs": (190, 1_145_000),
+    "iommu": (99, 600_000),
+    "kernel_cmdline": (97, 590_000),
     "rehearsal_files": (238, 1_570_000),
     "rehearse": (0, 0),
     "test_image": (0, 0),
     "test_vm": (0, 0),
     "unchanged_info": (10, 48_000),
-    "unchanged_record": (308, 2_070_000),
+    "unchanged_record": (312, 2_060_000),
 }
 """Files of the core, and their bytes of source, by module."""
 EXTRA = 40_000

@@ -28,12 +28,12 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.contend
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN, driver_names
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import ALL, OSRELEASE, chosen_releases, read_all
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import DEVICES, VGPU
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.hardware import inventory_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import selector_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.vfio_nodes import described
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import supplemented
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.boot_forecast import HostForecast
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.claim_status import AfterBoot, ClaimCheck, ClaimStatus
-from ansible_collections.vfio.variants.plugins.module_utils._core.report.device_facts import inventory_of
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import Assignment, GroupMode
