@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import takes
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import select
 
@@ -27,6 +28,8 @@ def nodes_of(claims: t.Iterable[Claim], inventory: Inventory) -> dict[str, Node]
         if node is None:
             continue
         for device in select(inventory, claim.selectors, allow_missing=True):
+            if not takes(claim, device):
+                continue
             earlier, first = found.setdefault(device.address, (claim, node))
             if first != node:
                 raise _contradiction(device, (earlier, first), (claim, node))

@@ -175,6 +175,11 @@ def devices_of(claim: Claim, inventory: Inventory) -> t.Iterator[tuple[Device, s
         raise HostError(f"{option}: only bridges match, and a bridge cannot be bound to a VFIO driver.", "Name a function behind them.")
 
 
+def takes(claim: Claim, device: Device) -> bool:
+    """Whether a claim that matches a function is for it: a wildcard is not for a bridge."""
+    return not device.is_bridge and (_is_named(claim, device) or not _is_ignored(device))
+
+
 def _matching(claim: Claim, device: Device) -> selectors.Selector:
     """The first of the claim's selectors that matches the device."""
     return next(selector for selector in claim.selectors if selector.matches(device))

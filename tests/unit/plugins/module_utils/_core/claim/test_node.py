@@ -79,6 +79,13 @@ def test_each_device_of_a_claim_has_the_node_of_its_claim(tmp_path: Path) -> Non
     assert asked == dict.fromkeys((GPU, AUDIO), Node("qemu"))
 
 
+@pytest.mark.parametrize("class_code", [0x060400, 0x060100])
+def test_a_bridge_that_a_wildcard_matches_has_no_node(tmp_path: Path, class_code: int) -> None:
+    tree = Tree(tmp_path).pci(GPU, group=1).pci("0000:00:01.0", "10de:0001", class_code=class_code, group=2)
+    claims = parse([{"devices": "10de:*", "node": {"owner": "qemu"}}])
+    assert set(nodes_of(claims, Inventory.read(tree.host()))) == {GPU}
+
+
 def test_two_claims_may_agree_about_a_group(tmp_path: Path) -> None:
     same = {"node": {"group": "kvm"}}
     assert set(found(tmp_path, {"devices": GPU, **same}, {"devices": AUDIO, **same})) == {GPU, AUDIO}
