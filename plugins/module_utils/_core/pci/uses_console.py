@@ -99,6 +99,6 @@ def _firmware_framebuffer(host: Host, device: Device) -> tuple[str, str] | None:
         elif inside and len(line) - len(line.lstrip()) <= depth:
             inside = False
         elif inside and IOMEM_FIRMWARE.match(line):
-            place, _colon, holder = line.strip().partition(" : ")
-            return place, holder
+            named, _colon, holder = line.strip().partition(" : ")
+            return named, holder
     return None
