@@ -13,7 +13,7 @@ options:
     description:
       - The devices to claim, and the driver for each.
       - A device that matches several claims must have the same driver in all of them.
-      - Mutually exclusive with O(devices), O(driver), O(allow_missing), O(guards), and O(expect), which define a single claim.
+      - Mutually exclusive with O(devices), O(driver), O(allow_missing), O(guards), O(node), and O(expect), which define a single claim.
     type: list
     elements: dict
     suboptions:
@@ -90,6 +90,34 @@ options:
           - They are created at each boot by a udev rule before any driver is offered to them, so that they need not exist when the
             policy is written. Goes with the strategy V(override) alone.
         type: int
+      node: &node
+        description:
+          - To whom the device nodes are handed by which user space opens the devices through VFIO, C(/dev/vfio/N) of the IOMMU group and
+            C(/dev/vfio/devices/vfioN) of the device. Without it they are left as they are, which is root's alone.
+          - M(vfio.variants.boot_policy) writes a udev rule for it, M(vfio.variants.device_claim) does it at once, and makes the nodes
+            root's again with V(absent). The numbers of IOMMU groups can change; the rule is for the devices at their addresses.
+          - Libvirt hands the nodes to its guests by itself. This is for QEMU, Cloud Hypervisor, DPDK and others that run without root.
+          - The same for all devices of an IOMMU group, which have one node together.
+        type: dict
+        suboptions:
+          owner:
+            description: The user, by a name in C(/etc/passwd) or a number. The default is C(root).
+            type: str
+          group:
+            description: The group, by a name in C(/etc/group) or a number. The default is C(root).
+            type: str
+          mode:
+            description:
+              - The mode in octal digits, in quotes, at most V('0666').
+              - The default is V('0660') with O(claims[].node.group), else V('0600').
+            type: raw
+          memlock:
+            description:
+              - How much memory the O(claims[].node.owner), or where that is root the O(claims[].node.group), may lock, as V(64G) or
+                V(unlimited). A guest with VFIO locks all of its memory.
+              - M(vfio.variants.boot_policy) writes it to C(/etc/security/limits.d), which holds from the account's next login on. A systemd
+                service takes C(LimitMEMLOCK=) of its own unit instead.
+            type: str
   devices:
     description:
       - The devices, as an ID (V(10de:1db1), V(10de:*), with subsystem V(10de:1db1:10de:1212)), an address (V(0000:3b:00.0), or
@@ -112,6 +140,7 @@ options:
       - Whether it is not an error if O(devices) matches nothing; see O(claims[].allow_missing).
     type: bool
   guards: *guards
+  node: *node
   pending_modules:
     description:
       - Kernel modules that another task of the same play installs, as M(vfio.variants.dkms_package) returns them.

@@ -29,6 +29,7 @@ extends_documentation_fragment:
   - vfio.variants._attributes
   - vfio.variants._attributes.changes
   - vfio.variants._claims
+  - vfio.variants._image
   - vfio.variants._unsupported
 options:
   state:
@@ -92,6 +93,12 @@ options:
       - Otherwise such a device is a warning. A device that will certainly be bound to another driver is always an error.
     type: bool
     default: false
+  hardware:
+    description:
+      - With O(root), the devices of the machines that the image is for; see O(vfio.variants.device_info#module:hardware).
+      - Whether these machines need a device is not known, so nothing is refused to keep it; C(claim_info) on such a machine says it.
+    type: list
+    elements: dict
   pending_arguments:
     description:
       - Kernel arguments that another task of the same play adds, as C(arguments) returned by M(vfio.variants.iommu).
@@ -230,8 +237,10 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.claim.argument
     claims_of,
     pending_of,
 )
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.image_host import host_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.module_call import readable_options
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import run_module
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.hardware import parse as parse_hardware
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.request import PolicyRequest
 
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
@@ -244,6 +253,8 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "natives": {"type": "list", "elements": "str"},
     "allow_shared_native": {"type": "bool", "default": False},
     "require_certain": {"type": "bool", "default": False},
+    "root": {"type": "path", "default": "/"},
+    "hardware": {"type": "list", "elements": "dict"},
     "pending_arguments": {"type": "list", "elements": "str", "default": []},
     "allow_unsupported": {"type": "bool", "default": False},
 }
@@ -264,6 +275,7 @@ def request(options: t.Mapping[str, t.Any]) -> PolicyRequest:
         require_certain=options["require_certain"],
         pending=pending_of(options),
         pending_arguments=tuple(options["pending_arguments"]),
+        hardware=None if options.get("hardware") is None else parse_hardware(options["hardware"]),
         allow_unsupported=options["allow_unsupported"],
     )
 
@@ -276,7 +288,7 @@ def main() -> None:
             required_if=[("state", "present", ("claims", "devices"), True)],
             supports_check_mode=True,
         )
-    run_module(module, lambda host: apply(host, request(module.params), module.check_mode))
+    run_module(module, lambda host: apply(host, request(module.params), module.check_mode), module.params["root"], host_of)
 
 
 if __name__ == "__main__":

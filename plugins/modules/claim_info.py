@@ -163,6 +163,12 @@ devices:
       type: list
       elements: str
       sample: []
+    vfio_nodes:
+      description:
+        - The device nodes of VFIO for the device, each with C(path), C(owner), C(group) and C(mode); an account without a name is a number.
+      type: list
+      elements: dict
+      sample: [{path: /dev/vfio/15, owner: root, group: kvm, mode: '0660'}]
     guards:
       description:
         - What keeps the device with its driver while it is not bound as claimed; M(vfio.variants.device_claim) and

@@ -179,6 +179,13 @@ devices:
       description: The device node of the function alone, for iommufd; V(null) in check mode before it exists, and on a kernel without it.
       type: str
       sample: /dev/vfio/devices/vfio0
+    vfio_nodes:
+      description:
+        - The device nodes of VFIO for the device, each with C(path), C(owner), C(group) and C(mode); an account without a name is a number.
+        - In check mode without the nodes of single devices that do not exist yet.
+      type: list
+      elements: dict
+      sample: [{path: /dev/vfio/15, owner: root, group: kvm, mode: '0660'}]
     reclaimed_by:
       description:
         - The line of the host's policy by which the next boot will bind the device to the claimed driver again, or may do so; V(null) if

@@ -179,14 +179,8 @@ devices:
       description: The best variant driver that the running kernel has for the device, by its name; V(null) if it has none.
       type: str
       sample: nvlink2gpu_vfio_pci
-    vendor:
-      description: The vendor, four digits.
-      returned: with O(detail=full)
-      type: str
-    device:
-      description: The device, four digits.
-      returned: with O(detail=full)
-      type: str
+    vendor: {description: "The vendor, four digits.", returned: with O(detail=full), type: str}
+    device: {description: "The device, four digits.", returned: with O(detail=full), type: str}
     subsystem_vendor:
       description: The subsystem's vendor, four digits.
       returned: with O(detail=full)
@@ -262,6 +256,11 @@ devices:
       returned: with O(detail=full)
       type: list
       elements: str
+    vfio_nodes:
+      description: Those of VFIO, each with C(path), C(owner), C(group) and C(mode), without O(hardware).
+      returned: with O(detail=full)
+      type: list
+      elements: dict
     handed_out:
       description:
         - Whether VFIO offers the device to guests now, by a VFIO driver, or, as with virtual functions of NVIDIA's vGPU, by the card's own.

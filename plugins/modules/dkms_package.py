@@ -21,6 +21,7 @@ description:
 extends_documentation_fragment:
   - vfio.variants._attributes
   - vfio.variants._attributes.changes
+  - vfio.variants._image
   - vfio.variants._unsupported
 attributes:
   action:
@@ -332,6 +333,17 @@ old_in_use:
   returned: unless O(state=absent)
   type: list
   elements: str
+mok_enrolment_required:
+  description:
+    - What a person has to do before a kernel that takes signed modules only (Secure Boot, lockdown) loads these, in one sentence with the
+      command; V(null) if nothing is left to do. It is a warning as well.
+    - In check mode, of the key that DKMS would sign with.
+  returned: unless O(state=absent)
+  type: str
+  sample: "Kernel 6.12.107+deb13-amd64 takes signed modules only (Secure Boot, with CONFIG_LOCK_DOWN_IN_EFI_SECURE_BOOT=y in
+    /boot/config-6.12.107+deb13-amd64): of nvlink2gpu_vfio_pci, its key is none of the machine owner's (MokListRT), and whether
+    6.12.107+deb13-amd64 trusts it cannot be determined; to enrol it, run `mokutil --import /var/lib/dkms/mok.pub`, and confirm it in the
+    menu of the next boot."
 replaced:
   description: Versions that were replaced by this one.
   returned: unless O(state=absent)
@@ -374,6 +386,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.request i
     SentSources,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.steps import run
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.image_host import host_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.module_call import readable_options
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import run_module
 
@@ -394,6 +407,7 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     },
     "keep_versions": {"type": "bool", "default": False},
     "timeout": {"type": "int", "default": 1800},
+    "root": {"type": "path", "default": "/"},
     "allow_unsupported": {"type": "bool", "default": False},
     "_run": {
         "type": "dict",
@@ -445,7 +459,7 @@ def main() -> None:
             required_if=[("remote_src", True, ("source",))],
             mutually_exclusive=[("variant", other) for other in ("source", "name", "version", "modules")],
         )
-    run_module(module, lambda host: run(host, request(module.params), module.check_mode).result())
+    run_module(module, lambda host: run(host, request(module.params), module.check_mode).result(), module.params["root"], host_of)
 
 
 if __name__ == "__main__":

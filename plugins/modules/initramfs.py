@@ -22,6 +22,7 @@ description:
 extends_documentation_fragment:
   - vfio.variants._attributes
   - vfio.variants._attributes.changes
+  - vfio.variants._image
   - vfio.variants._unsupported
 attributes:
   diff_mode:
@@ -183,6 +184,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.image_check import GivenPolicy
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.image_sync import SyncRequest, sync_images
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.arguments import CLAIM_ARGUMENTS, pending_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.image_host import host_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.module_call import readable_options
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import run_module
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.generator import AUTO, GENERATORS
@@ -197,6 +199,7 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "generator": {"type": "str", "choices": [AUTO, *(generator.name for generator in GENERATORS)], "default": AUTO},
     "force": {"type": "bool", "default": False},
     "timeout": {"type": "int", "default": 600},
+    "root": {"type": "path", "default": "/"},
     "allow_unsupported": {"type": "bool", "default": False},
 }
 
@@ -217,7 +220,7 @@ def request(options: t.Mapping[str, t.Any]) -> SyncRequest:
 def main() -> None:
     with readable_options():
         module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    run_module(module, lambda host: sync_images(host, request(module.params), module.check_mode).result())
+    run_module(module, lambda host: sync_images(host, request(module.params), module.check_mode).result(), module.params["root"], host_of)
 
 
 if __name__ == "__main__":

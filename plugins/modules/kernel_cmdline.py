@@ -30,6 +30,7 @@ description:
 extends_documentation_fragment:
   - vfio.variants._attributes
   - vfio.variants._attributes.changes
+  - vfio.variants._image
   - vfio.variants._unsupported
 options:
   arguments:
@@ -185,6 +186,7 @@ import typing as t
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.kernel_cmdline import CmdlineRequest, apply
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.image_host import host_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.module_call import readable_options
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import run_module
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.argument_change import ArgumentChange
@@ -193,6 +195,7 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "arguments": {"type": "list", "elements": "str", "required": True},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
     "timeout": {"type": "int", "default": 600},
+    "root": {"type": "path", "default": "/"},
     "allow_unsupported": {"type": "bool", "default": False},
 }
 
@@ -205,7 +208,7 @@ def request(options: t.Mapping[str, t.Any]) -> CmdlineRequest:
 def main() -> None:
     with readable_options():
         module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    run_module(module, lambda host: apply(host, request(module.params), module.check_mode))
+    run_module(module, lambda host: apply(host, request(module.params), module.check_mode), module.params["root"], host_of)
 
 
 if __name__ == "__main__":

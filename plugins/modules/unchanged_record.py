@@ -74,6 +74,14 @@ options:
           vfs:
             description: How many virtual functions each of the devices is to have, which are claimed then.
             type: int
+          node:
+            description: To whom the device nodes are handed; see M(vfio.variants.device_claim).
+            type: dict
+            suboptions:
+              owner: {description: The user., type: str}
+              group: {description: The group., type: str}
+              mode: {description: The mode., type: raw}
+              memlock: {description: How much memory may be locked., type: str}
       state:
         description: Whether the claims are applied, or everything is undone.
         type: str

@@ -29,7 +29,8 @@ EARLY = "/etc/modules-load.d/vfio-variants.conf"
 HOOK = "/etc/initramfs-tools/hooks/vfio-variants"
 DRACUT = "/etc/dracut.conf.d/vfio-variants.conf"
 MKINITCPIO = "/etc/mkinitcpio.conf.d/zz-vfio-variants.conf"
-ALL = (SOFTDEPS, MODPROBE, RULES, EARLY, HOOK, DRACUT, MKINITCPIO)
+LIMITS = "/etc/security/limits.d/zz-vfio-variants.conf"
+ALL = (SOFTDEPS, MODPROBE, RULES, EARLY, HOOK, DRACUT, MKINITCPIO, LIMITS)
 
 VARIANT = "nvlink2gpu_vfio_pci"
 STOCK = {"nouveau": [NVIDIA_DISPLAY], "e1000e": [E1000E], "vfio-pci": [ANY_VFIO]}
@@ -43,9 +44,20 @@ def kernel(
     builtin: t.Sequence[str] = (),
     running: bool = True,
 ) -> Tree:
-    """A kernel whose modules' files say what they drive, on a machine with systemd and an IOMMU; vfio-pci takes ids=."""
-    tree.kernel(release, modules, builtin, running=running).systemd().cmdline("root=/dev/sda1 ro")
-    tree.pci("0000:00:00.0", "8086:1237", class_code=0x060000, group=0)
+    """The same on a machine with systemd and an IOMMU, by default the kernel that runs there."""
+    installed(tree, release, modules, builtin, running).systemd().cmdline("root=/dev/sda1 ro")
+    return tree.pci("0000:00:00.0", "8086:1237", class_code=0x060000, group=0)
+
+
+def installed(
+    tree: Tree,
+    release: str = DEBIAN_13,
+    modules: t.Mapping[str, t.Sequence[str]] = BUILT,
+    builtin: t.Sequence[str] = (),
+    running: bool = False,
+) -> Tree:
+    """A kernel whose modules' files say what they drive; vfio-pci takes ids=."""
+    tree.kernel(release, modules, builtin, running=running)
     for name, aliases in modules.items():
         place = name if "/" in name else f"kernel/drivers/{name}"
         parameters: dict[str, t.Any] = {"parmtype": "ids:string"} if name == "vfio-pci" else {}

@@ -28,7 +28,7 @@ LIMITS = {
     "device_claim": (265, 1_780_000),
     "device_info": (239, 1_570_000),
     "device_table": (0, 0),
-    "dkms_package": (65, 400_000),
+    "dkms_package": (82, 510_000),
     "fleet_report": (0, 0),
     "host_report": (0, 0),
     "initramfs": (187, 1_150_000),

@@ -8,7 +8,7 @@ import contextlib
 import dataclasses
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.apply import binding, virtual_functions
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply import binding, nodes, virtual_functions
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.bind_journal import OPERATION, Unfinished
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.judgement import Judge
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.lost_options import lost_options
@@ -23,6 +23,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims i
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guards import refuse
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.virtual_functions import expanded
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.recovery import recover
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.accounts import Accounts
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.recovery import Recovered
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.time_limit import checked_timeout
@@ -32,6 +33,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel, running_release
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import CDEV, Inventory
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import select
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.vfio_nodes import described
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.apply.virtual_functions import NumberChange
@@ -76,6 +78,8 @@ class BoundDevice:
     is_viable: bool
     kind: str | None = None
     """Of the driver that it has then: see `kind_of()`."""
+    nodes: tuple[dict[str, str], ...] = ()
+    """Of VFIO, each with its owner and mode, as far as they exist."""
 
     def result(self) -> Result:
         device = self.after
@@ -89,6 +93,7 @@ class BoundDevice:
             "iommu_group": device.iommu_group,
             "vfio_node": f"/dev/vfio/{device.iommu_group}" if self.can_be_opened and device.iommu_group is not None else None,
             "vfio_cdev": next((f"/dev/{node}" for node in device.nodes if node.startswith(CDEV)), None) if self.can_be_opened else None,
+            "vfio_nodes": list(self.nodes),
             "viable": self.is_viable,
             "changed": self.is_changed,
             "steps": list(self.steps),
@@ -135,16 +140,39 @@ def ensure(host: Host, request: BindRequest, check_mode: bool) -> BindResult:
         planned = _bindings(host, request, claims, inventory, kernel, earlier.ours, load=False)
         _refuse(judge, request, planned, kernel)
         earlier.refuse_waiting({item.device.address for item in planned if item.changed})
+        handed = nodes.planned(host, _whole(request, claims, inventory), inventory, request.state == "absent")
+        steps = handed.steps(host, planned)
         if not check_mode and numbers:
-            return _bind_functions(host, request, (planned, real, numbers), kernel, recovery, earlier)
+            return _bind_functions(host, request, (planned, real, numbers, steps), kernel, recovery, earlier)
         bindings = _bindings(host, request, claims, inventory, kernel, earlier.ours, load=not check_mode)
         recovery = dataclasses.replace(recovery, done=(*recovery.done, *_settle(host, earlier, bindings, check_mode)))
         warnings = lost_options(host, bindings, kernel) if request.state != "absent" else ()
         if check_mode:
             predicted = _without_new_groups(_result(bindings, _predicted(inventory, bindings), kernel, recovery), real)
+            predicted = _with_nodes(host, predicted, steps, handed)
             return dataclasses.replace(_with_removed(predicted, real, numbers), warnings=warnings)
-        binding.apply(host, bindings, inventory, request.timeout, earlier)
-        return dataclasses.replace(_result(bindings, Inventory.read(host), kernel, recovery), warnings=warnings)
+        binding.apply(host, bindings, inventory, request.timeout, earlier, lambda: handed.carry_out(host))
+        done = _with_nodes(host, _result(bindings, Inventory.read(host), kernel, recovery), steps)
+        return dataclasses.replace(done, warnings=warnings)
+
+
+def _whole(request: BindRequest, claims: tuple[Claim, ...], inventory: Inventory) -> tuple[Claim, ...]:
+    return with_companions(claims, inventory) if request.group == "claim" else claims
+
+
+def _with_nodes(host: Host, result: BindResult, steps: t.Mapping[str, str], planned: nodes.Handed | None = None) -> BindResult:
+    """With each device's nodes, and with the step that hands them over; ``planned`` in place of what has not been done."""
+    accounts = Accounts.read(host)
+    found = []
+    for one in result.devices:
+        step = steps.get(one.after.address)
+        shown: t.Sequence[dict[str, str]] = ()
+        if one.can_be_opened:
+            after = one.after
+            shown = described(host, after, accounts, True) if planned is None else nodes.predicted(host, after, accounts, planned)
+        more = () if step is None else (step,)
+        found.append(dataclasses.replace(one, nodes=tuple(shown), steps=(*one.steps, *more), is_changed=one.is_changed or bool(more)))
+    return dataclasses.replace(result, devices=tuple(found))
 
 
 def _with_functions(host: Host, request: BindRequest, real: Inventory) -> tuple[tuple[Claim, ...], Inventory, tuple[NumberChange, ...]]:
@@ -165,23 +193,24 @@ def _with_functions(host: Host, request: BindRequest, real: Inventory) -> tuple[
 def _bind_functions(
     host: Host,
     request: BindRequest,
-    plan: tuple[tuple[Binding, ...], Inventory, tuple[NumberChange, ...]],
+    plan: tuple[tuple[Binding, ...], Inventory, tuple[NumberChange, ...], t.Mapping[str, str]],
     kernel: Kernel,
     recovery: Recovery,
     earlier: Unfinished,
 ) -> BindResult:
     """Change the numbers first; a binding that fails puts them back."""
-    planned, real, numbers = plan
+    planned, real, numbers, steps = plan
     virtual_functions.make(host, numbers, request.timeout)
     try:
         claims, inventory, _numbers = _with_functions(host, request, Inventory.read(host))
         bindings = _bindings(host, request, claims, inventory, kernel, earlier.ours, load=True)
         recovery = dataclasses.replace(recovery, done=(*recovery.done, *_settle(host, earlier, bindings, False)))
-        binding.apply(host, bindings, inventory, request.timeout, earlier)
+        handed = nodes.planned(host, _whole(request, claims, inventory), inventory, request.state == "absent")
+        binding.apply(host, bindings, inventory, request.timeout, earlier, lambda: handed.carry_out(host))
     except BaseException:
         virtual_functions.undo(host, numbers)
         raise
-    found = _with_removed(_result(planned, Inventory.read(host), kernel, recovery), real, numbers)
+    found = _with_removed(_with_nodes(host, _result(planned, Inventory.read(host), kernel, recovery), steps), real, numbers)
     return dataclasses.replace(found, warnings=lost_options(host, bindings, kernel))
 
 
@@ -232,7 +261,7 @@ def _bindings(
     ours: t.Container[str],
     load: bool,
 ) -> tuple[Binding, ...]:
-    claims = with_companions(given, inventory) if request.group == "claim" else given
+    claims = _whole(request, given, inventory)
     if request.state == "absent":
         named = {normalize_module_name(claim.driver) for claim in claims if claim.driver not in KEYWORDS}
         return plan_release(_selected(claims, inventory), named, inventory, kernel, ours)

@@ -67,8 +67,15 @@ class Left:
         }
 
 
-def apply(host: Host, bindings: t.Sequence[Binding], inventory: Inventory, timeout: float, earlier: Unfinished = NOTHING) -> None:
-    """Carry out every binding; each single step has ``timeout`` seconds.
+def apply(
+    host: Host,
+    bindings: t.Sequence[Binding],
+    inventory: Inventory,
+    timeout: float,
+    earlier: Unfinished = NOTHING,
+    finish: t.Callable[[], None] | None = None,
+) -> None:
+    """Carry out every binding, each single step in ``timeout`` seconds at most, and then ``finish``, which undoes itself.
 
     Whatever ends it before its end, a signal too, every touched function is bound to its former driver again.  Raises HostError then,
     which says for each of them how it is left.  What an ``earlier`` run has left is bound to the driver that it had before that run.
@@ -78,6 +85,8 @@ def apply(host: Host, bindings: t.Sequence[Binding], inventory: Inventory, timeo
     if not changing:
         if earlier.is_recorded:
             _end(host, progress.waiting)
+        if finish is not None:
+            finish()
         return
     try:
         _load_all(host, changing, timeout)
@@ -87,6 +96,8 @@ def apply(host: Host, bindings: t.Sequence[Binding], inventory: Inventory, timeo
             progress.touched.append(binding)
             progress.overrides[binding.device.address] = binding.device.driver_override
             _bind(host, binding, timeout, progress)
+        if finish is not None:
+            finish()
         _end(host, progress.waiting)
     except BaseException as error:
         with uninterrupted():

@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.accounts import check_accounts
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.boot_arguments import with_pending
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.judgement import Judge
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.policy_facts import read_boots, read_facts
@@ -15,7 +16,9 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.apply.policy_r
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.recovery import recover
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.function_makers import makers_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.kernel_cache import read_kernel
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.read import of_described
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import next_boot
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim.asked_nodes import nodes_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import with_companions
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guards import refuse
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guards import warnings as warnings_of
@@ -43,7 +46,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.lint.switched_
     running_sentence,
     switchable_files,
 )
-from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.hardware import inventory_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.boot_change import switched_on
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import Decision, decide, named, needed_modules
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.outcome import check
@@ -62,6 +65,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guards import Finding
     from ansible_collections.vfio.variants.plugins.module_utils._core.claim.virtual_functions import Creation
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
     from ansible_collections.vfio.variants.plugins.module_utils._core.policy.facts import PolicyFacts
     from ansible_collections.vfio.variants.plugins.module_utils._core.policy.request import PolicyRequest
 
@@ -96,30 +100,49 @@ def prepare(host: Host, request: PolicyRequest, check_mode: bool) -> tuple[Polic
     refuse_distribution(host, "policy", request.allow_unsupported)
     cache = Cache(host, not check_mode)
     loader = with_pending(next_boot.read(host), request.pending_arguments if check_mode else ())
-    made = expanded(request.claims, Inventory.read(host))
+    made = expanded(request.claims, _inventory(host, request))
     inventory = made.inventory
     makers = _other_makers(host, made.creations)
     claims = with_companions(made.claims, inventory) if request.whole_groups else made.claims
+    nodes = nodes_of(claims, inventory)
+    check_accounts(host, claims)
     kernels = _kernels(host, request, cache, check_mode)
     if request.claims:
         refuse_unreached(host, PolicyPaths(request.name), [kernel.release for kernel in kernels], loader.entries)
     modules = needed_modules(claims, inventory, kernels)
     unnamed = decide(claims, inventory, kernels, {module: module for module in modules}, request.strategy)
     judge = Judge(host, inventory, made.claims, request.whole_groups, loader)
-    judge.refuse_without_iommu(modules, kernels, live=False)
-    # Before a module is loaded to learn its driver's name.
-    refuse(_claimed(judge, named(unnamed, _driver_names(host, inventory, unnamed, load=False)), kernels))
-    decisions = named(unnamed, _driver_names(host, inventory, unnamed, load=not check_mode))
+    if not host.is_image:
+        judge.refuse_without_iommu(modules, kernels, live=False)
+        # Before a module is loaded to learn its driver's name.
+        refuse(_claimed(judge, named(unnamed, _driver_names(host, inventory, unnamed, load=False)), kernels))
+    decisions = named(unnamed, _driver_names(host, inventory, unnamed, load=not (check_mode or host.is_image)))
     with_ids = {module for decision in decisions if decision.strategy == "ids" for module in decision.modules}
     # To learn its driver's name a module may have been loaded.
-    inventory = inventory.with_drivers_of(host)
+    inventory = inventory if host.is_image else inventory.with_drivers_of(host)
     facts = read_facts(host, PolicyPaths(request.name), inventory, kernels, loader, with_ids)
-    plan = make_plan(request, decisions, facts, made.creations)
+    plan = make_plan(request, decisions, facts, made.creations, nodes)
     running = _running(host, kernels, cache)
     boots = read_boots(host, plan.policy, inventory, kernels, running, loader, cache)
-    plan = dataclasses.replace(plan, warnings=(*plan.warnings, *makers, *_judge_plan(judge, plan), *_switched_off(host, boots)))
+    if host.is_image:
+        # Whose disks and network the machines will need is not known, nor what the firmware says of their IOMMU.
+        boots = of_described(boots, inventory)
+    judged = () if host.is_image else _judge_plan(judge, plan)
+    plan = dataclasses.replace(plan, warnings=(*plan.warnings, *makers, *judged, *_switched_off(host, boots)))
     # Whoever switches policies off for a while still wants one that holds afterwards.
     return plan, facts, tuple(map(switched_on, boots))
+
+
+def _inventory(host: Host, request: PolicyRequest) -> Inventory:
+    """The host's devices; of an image those of the machines that it is for.  Raises HostError where the one is given for the other."""
+    if request.hardware is not None and not host.is_image:
+        raise HostError("hardware: it describes the devices of an image, and this is a running host.", "Leave it out, or set root.")
+    if host.is_image and request.hardware is None and request.claims:
+        raise HostError(
+            f"hardware: {host.root} is an image, which has no devices.",
+            "Describe those of the machines that it is for, as device_info with detail: full returns them there.",
+        )
+    return inventory_of(host, request.hardware)
 
 
 def _other_makers(host: Host, creations: t.Iterable[Creation]) -> tuple[str, ...]:

@@ -35,7 +35,7 @@ def rebuild(host: Host, generator: Generator, plan: KernelPlan, remaining: t.Cal
     build's output in ``facts["log"]``; the old image is unchanged then.
     """
     _check_space(host, plan.image)
-    with host.scratch_directory() as directory:
+    with host.directory_for_commands() as directory:
         # The generator of a run that was killed may still be writing to its file: each run has a name of its own.
         new = f"{plan.image}.vfio-variants-new-{directory.rpartition('-')[2]}"
         journal = Journal(host, f"{IMAGES}{plan.release}")
@@ -68,14 +68,14 @@ def _build(
             f"{plan.image} is unchanged. Run boot_policy, which configures {generator.name}; `log` has the last lines of its output.",
             {"log": output},
         )
-    host.run(["sync", host.path(new)], COMMAND_TIMEOUT)
+    host.run(["sync", host.argument(new)], COMMAND_TIMEOUT)
     _put_in_place(host, plan, new)
 
 
 def _generate(host: Host, generator: Generator, plan: KernelPlan, target: str, directory: str, timeout: float) -> list[str]:
     # What a killed generator leaves behind is removed with the directory.
     environment = {"TMPDIR": directory, "NO_POST_UPDATE_HOOKS": "1"}
-    done = host.run(generator.argv(host, plan.release, plan.image, host.path(target)), timeout, ok=ANY_CODE, env=environment)
+    done = host.run(generator.argv(host, plan.release, plan.image, host.argument(target)), timeout, ok=ANY_CODE, env=environment)
     log = _last_lines(done)
     if done.rc in TIMED_OUT:
         raise _failed(generator, plan, f"did not finish within {timeout:g} s", "Increase the option timeout.", log)
@@ -99,7 +99,7 @@ def _check_space(host: Host, image: str) -> None:
     folder = image.rpartition("/")[0]
     if not host.is_dir(folder):
         raise HostError(f"{image} cannot be built: {folder} does not exist.", "Is its file system mounted?")
-    answer = host.run(["stat", "--file-system", "--format=%S %f", host.path(folder)], COMMAND_TIMEOUT).stdout.split()
+    answer = host.run(["stat", "--file-system", "--format=%S %f", host.argument(folder)], COMMAND_TIMEOUT).stdout.split()
     free = int(answer[0]) * int(answer[1])
     sizes = [status.st_size for status in (host.stat(path) for path in _images_like(host, image)) if status is not None]
     needed = int(max(sizes, default=0) * GROWTH) + SPARE_BYTES
@@ -151,8 +151,8 @@ def _hooks(host: Host) -> tuple[str, ...]:
 
 def _keep(host: Host, image: str, kept: str) -> None:
     # FAT, as on an EFI system partition, has no hard links.
-    if host.run(["ln", "--force", host.path(image), host.path(kept)], COMMAND_TIMEOUT, ok=ANY_CODE).rc != 0:
-        host.run(["cp", "--force", "--preserve=timestamps", host.path(image), host.path(kept)], COMMAND_TIMEOUT)
+    if host.run(["ln", "--force", host.argument(image), host.argument(kept)], COMMAND_TIMEOUT, ok=ANY_CODE).rc != 0:
+        host.run(["cp", "--force", "--preserve=timestamps", host.argument(image), host.argument(kept)], COMMAND_TIMEOUT)
 
 
 def _run_loader_hooks(host: Host, plan: KernelPlan, ok: t.Container[int]) -> None:

@@ -14,10 +14,13 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims i
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guards import Finding, Loss, identical, judge
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.iommu import refuse_without_iommu
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.build_requirements import kernel_config
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import CMDLINE, Cmdline
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import OSRELEASE
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameter_types import parse_boolean
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameters import given_to
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.boot_display import BootDisplay
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.iommu import Iommu
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import select
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses import Arguments, HostUses
@@ -180,4 +183,15 @@ def arguments_of(host: Host, loader: NextBoot) -> Arguments:
     servers = [value.partition(":/")[0].rpartition(":")[2] for value in nfs]
     started = firmware.current(host)
     partitions = () if started is None or not started.partition else ((str(started), f"PARTUUID={started.partition}"),)
-    return Arguments(tuple(dict.fromkeys(consoles)), tuple(dict.fromkeys(roots)), tuple(dict.fromkeys(servers)), partitions)
+    return Arguments(
+        tuple(dict.fromkeys(consoles)),
+        tuple(dict.fromkeys(roots)),
+        tuple(dict.fromkeys(servers)),
+        partitions,
+        functools.partial(_boot_display, host),
+    )
+
+
+def _boot_display(host: Host) -> BootDisplay | None:
+    release = host.text_or_none(OSRELEASE)
+    return None if release is None else BootDisplay.of(release, kernel_config(host, release))

@@ -60,6 +60,13 @@ def boots(
         return tuple(_boot(machine, kernel, rules, chosen.entries.get(kernel.release), later, rebuilt_with) for kernel in kernels)
 
 
+def of_described(found: tuple[Boot, ...], inventory: Inventory) -> tuple[Boot, ...]:
+    """The boots of a machine that is only described: a description without IOMMU groups does not mean that there is no IOMMU."""
+    if any(device.iommu_group is not None for device in inventory.devices):
+        return found
+    return tuple(dataclasses.replace(boot, has_iommu=None) for boot in found)
+
+
 def _boot(
     machine: Machine,
     kernel: Kernel,

@@ -15,8 +15,14 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guard_ta
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import PendingModule
 
-SHORTHAND = ("devices", "driver", "expect", "allow_missing", "guards")
+SHORTHAND = ("devices", "driver", "expect", "allow_missing", "guards", "node")
 GUARD_FIELDS: dict[str, dict[str, t.Any]] = {name: {"type": "str", "choices": [IGNORE]} for name in OPTIONAL}
+NODE_FIELDS: dict[str, dict[str, t.Any]] = {
+    "owner": {"type": "str"},
+    "group": {"type": "str"},
+    "mode": {"type": "raw"},
+    "memlock": {"type": "str"},
+}
 CLAIM_FIELDS: dict[str, dict[str, t.Any]] = {
     "devices": {"type": "raw", "required": True},
     "driver": {"type": "str", "default": claims.AUTO},
@@ -25,6 +31,7 @@ CLAIM_FIELDS: dict[str, dict[str, t.Any]] = {
     "allow_missing": {"type": "bool"},
     "guards": {"type": "dict", "options": GUARD_FIELDS},
     "vfs": {"type": "int"},
+    "node": {"type": "dict", "options": NODE_FIELDS},
 }
 CLAIM_ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "claims": {"type": "list", "elements": "dict", "options": CLAIM_FIELDS},
@@ -33,6 +40,7 @@ CLAIM_ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "expect": {"type": "str"},
     "allow_missing": {"type": "bool"},
     "guards": {"type": "dict", "options": GUARD_FIELDS},
+    "node": {"type": "dict", "options": NODE_FIELDS},
     "pending_modules": {
         "type": "list",
         "elements": "dict",

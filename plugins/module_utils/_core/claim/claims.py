@@ -9,6 +9,7 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guard_table import parse_guards
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim.node import Node, parse_node
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, cut, shown
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.contenders import ANY_DEVICE, VFIO_CORE, VFIO_PCI
@@ -32,7 +33,7 @@ ClaimState = t.Literal["present", "absent"]
 """Whether claims are to be met, or their effects removed."""
 GroupMode = t.Literal["claim", "ignore"]
 """What happens to the other functions of a claimed one's IOMMU group: see `with_companions()`."""
-FIELDS = ("devices", "driver", "expect", "strategy", "allow_missing", "guards", "vfs")
+FIELDS = ("devices", "driver", "expect", "strategy", "allow_missing", "guards", "vfs", "node")
 MOST_FUNCTIONS = 0xFFFF
 """NumVFs has 16 bits."""
 BASE_CLASS_BRIDGE = 0x06
@@ -57,6 +58,8 @@ class Claim:
     """What to do where a guard has a reason to refuse, by the guard's name."""
     vfs: int | None = None
     """How many virtual functions the devices are to have: these are what is claimed then."""
+    node: Node | None = None
+    """To whom their device nodes are handed."""
 
     def option(self, name: str) -> str:
         """What messages call one of the claim's options: `claims[1].driver`, or `driver` if there is no list."""
@@ -106,6 +109,7 @@ def parse_one(given: t.Mapping[str, t.Any], index: int) -> Claim:
         index,
         parse_guards(given.get("guards"), claim.option("guards")),
         vfs,
+        parse_node(given.get("node"), claim.option("node")),
     )
 
 
@@ -169,6 +173,11 @@ def devices_of(claim: Claim, inventory: Inventory) -> t.Iterator[tuple[Device, s
         yield device, _matching(claim, device)
     if matching and not found and not claim.allow_missing:
         raise HostError(f"{option}: only bridges match, and a bridge cannot be bound to a VFIO driver.", "Name a function behind them.")
+
+
+def takes(claim: Claim, device: Device) -> bool:
+    """Whether a claim that matches a function is for it: a wildcard is not for a bridge."""
+    return not device.is_bridge and (_is_named(claim, device) or not _is_ignored(device))
 
 
 def _matching(claim: Claim, device: Device) -> selectors.Selector:

@@ -10,6 +10,7 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms import plan as dkms_plan
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.change import PackageChange
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.conf import DkmsConf
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.enrolment import required
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.module_check import (
     ExpectedModule,
     StagedBuild,
@@ -252,6 +253,7 @@ class DkmsPackage:
             after=after,
             lacking=lacking,
             old_in_use=self._old_in_use(kernels),
+            enrolment=None if self.plan.version is None else required(self._host, kernels),
             origins={release: origin for release, origin in self._origins().items() if release in kernels},
         )
 

@@ -68,6 +68,8 @@ class PackageReport:
     """Modules of which the running kernel has loaded another version than is installed."""
     origins: t.Mapping[str, t.Any] = dataclasses.field(default_factory=dict)
     """By kernel, where the files of one of the kernel's own variants are from."""
+    enrolment: str | None = None
+    """What has to be done before a kernel trusts the key of these modules."""
 
     def result(self) -> Result:
         result = self._result()
@@ -85,6 +87,7 @@ class PackageReport:
             "kernels": {release: kernel.result() for release, kernel in self.kernels.items()},
             "modules": [{"name": module.name, "aliases": list(module.aliases)} for module in self.modules],
             **({"sources": dict(self.origins)} if self.origins else {}),
+            **({"mok_enrolment_required": self.enrolment} if self.plan.version is not None else {}),
             **({"old_in_use": list(self.old_in_use)} if self.plan.version is not None else {}),
             **self._warnings(),
         }
@@ -99,5 +102,6 @@ class PackageReport:
         lacking = [f"This host lacks {found.what}; {fails} {found.package}." for found in self.lacking]
         until = "old version in use until the module is loaded again or the host is rebooted"
         old = [f"The running kernel has loaded another version of {name} than is installed: {until}." for name in self.old_in_use]
+        enrol = [] if self.enrolment is None else [self.enrolment]
         missing: Result = {"missing_packages": [found.package for found in self.lacking]} if self.lacking else {}
-        return {**missing, "warnings": [*lacking, *old]} if lacking or old else missing
+        return {**missing, "warnings": [*lacking, *old, *enrol]} if lacking or old or enrol else missing

@@ -11,7 +11,7 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.conf import DkmsConf, checked
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.module_check import ExpectedModule, parse_manifest
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.plan import ABSENT, INSTALLED, Level
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.source_tree import LARGEST, digest, read_files, unpack
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.source_tree import digest, read_files, unpack
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, cut
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.time_limit import checked_timeout
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import ALL
@@ -192,7 +192,7 @@ def _source_from_controller(host: Host, sent: SentSources) -> PackageSource:
             "Call the module by its full name vfio.variants.dkms_package, or set remote_src.",
         )
     archive = sent.archive
-    files = None if archive is None else lambda: unpack(host.read_bytes(archive, LARGEST))
+    files = None if archive is None else lambda: unpack(host.read_sent(archive))
     return _described(sent.path, sent.conf, sent.manifest, sent.digest, files)
 
 

@@ -66,7 +66,7 @@ class Undo:
         None of them synchronizes anything: without this a power failure soon afterwards leaves empty modules, which no journal names.
         """
         folders = dict.fromkeys((self.paths.tree, self.paths.source, self.paths.install))
-        there = [self.host.path(folder) for folder in folders if self.host.is_dir(folder)]
+        there = [self.host.argument(folder) for folder in folders if self.host.is_dir(folder)]
         if there:
             self.host.run(["sync", "--file-system", *there], SECONDS)
 

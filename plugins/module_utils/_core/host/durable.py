@@ -92,10 +92,10 @@ def is_leftover(place: str) -> bool:
 
 
 @contextlib.contextmanager
-def scratch() -> t.Iterator[str]:
+def scratch(folder: str | None = None) -> t.Iterator[str]:
     """A temporary directory that is locked while it is used, so that `remove_scratch()` can tell which are not."""
     while True:
-        directory = tempfile.mkdtemp(prefix=SCRATCH, dir=LARGE if os.path.isdir(LARGE) else None)
+        directory = tempfile.mkdtemp(prefix=SCRATCH, dir=folder or (LARGE if os.path.isdir(LARGE) else None))
         handle = _locked(directory)
         if handle is not None:
             break

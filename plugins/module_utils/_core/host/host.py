@@ -69,7 +69,7 @@ class Host(Root):
 
     def __init__(self, root: str = "/", runner: Runner | None = None, relabel: t.Callable[[str], object] | None = None) -> None:
         super().__init__(root)
-        self._runner = runner
+        self._runner = self._own_runner = runner
         self._relabel = relabel
         self._read_log: ReadLog | None = None
         self._read_once: dict[tuple[str, ...], tuple[object, t.Any]] = {}
@@ -361,6 +361,14 @@ class Host(Root):
 
     # -- commands
 
+    def directory_for_commands(self) -> contextlib.AbstractContextManager[str]:
+        """A `scratch_directory()` that the host's commands can reach by that path."""
+        return self.scratch_directory()
+
+    def read_sent(self, path: str) -> bytes:
+        """A file that the controller has sent for this run."""
+        return self.read_large(path)
+
     def run(
         self,
         argv: t.Sequence[str],
@@ -369,16 +377,19 @@ class Host(Root):
         stdin: bytes | None = None,
         env: dict[str, str] | None = None,
         largest_file: int | None = None,
+        here: bool = False,
     ) -> Completed:
         """Run a command for ``timeout`` seconds at most; it cannot write a file of more than ``largest_file`` bytes.
 
-        Raises HostError if it cannot start, does not end in time, or ends with a code that is not in ``ok``.
+        ``here`` is on this machine also where the host is an image, whose programs are run in it.  Raises HostError if it cannot
+        start, does not end in time, or ends with a code that is not in ``ok``.
         """
-        if self._runner is None:
+        runner = self._own_runner if here else self._runner
+        if runner is None:
             raise HostError(f"{argv[0]} cannot be run: this host is read-only.")
         if self._read_log is not None:
             self._read_log.record_command()
-        return run_bounded(self._runner, argv, timeout, ok, stdin, env, largest_file)
+        return run_bounded(runner, argv, timeout, ok, stdin, env, largest_file)
 
     # -- writing
 

@@ -101,7 +101,7 @@ def _is_shipped(host: Host, folder: str) -> bool:
     if not any(host.is_dir(place) and host.names(place) for place in RPM):
         return False
     try:
-        host.run(["rpm", "--root", host.path("/"), "--query", "--file", folder], TIMEOUT)
+        host.run(["rpm", "--root", host.path("/"), "--query", "--file", folder], TIMEOUT, here=True)
     except HostError as error:
         return NOT_OWNED not in str(error.facts.get("stdout", ""))
     return True

@@ -24,6 +24,7 @@ class PlannedHost(Host):
 
     def __init__(self, host: Host, planned: t.Mapping[str, bytes | None], modes: t.Mapping[str, int] | None = None) -> None:
         super().__init__(host.root, host._runner)
+        self.is_image, self._own_runner = host.is_image, host._own_runner
         # What was read from files that do not change here is as good there.
         self._read_once = host._read_once
         # So is what is read from them; what is planned is not the host's, and is not recorded.

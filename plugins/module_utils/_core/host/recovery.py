@@ -36,6 +36,7 @@ SWEPT = (
     "/etc/initramfs-tools/hooks",
     "/etc/dracut.conf.d",
     "/etc/mkinitcpio.conf.d",
+    "/etc/security/limits.d",
     "/etc/default",
     "/etc/default/grub.d",
     "/etc/kernel",

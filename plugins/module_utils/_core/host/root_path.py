@@ -15,6 +15,9 @@ MAX_LINKS = 40
 class Root:
     """A file system's root: ``/``, a mounted image, or a test tree.  Below another one than ``/`` links never lead out of it."""
 
+    is_image: bool = False
+    """Whether this is an image that is being baked, on which nothing runs and no device is."""
+
     def __init__(self, root: str = "/") -> None:
         self.root = os.path.realpath(root)
 
@@ -28,6 +31,10 @@ class Root:
             return path
         head, tail = os.path.split(path.rstrip("/"))
         return os.path.join(followed(self.root, head), tail) if tail else self.root
+
+    def argument(self, path: str) -> str:
+        """How the commands of this host are given a file."""
+        return self.path(path)
 
     def whole(self, path: str) -> str:
         """As `path()`, with every link resolved below the root, the last one too."""

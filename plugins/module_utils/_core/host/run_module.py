@@ -21,6 +21,11 @@ Result = dict[str, t.Any]
 """What a module returns, or a part of it: JSON values only."""
 
 
-def run_module(module: AnsibleModule, work: t.Callable[[Host], t.Mapping[str, t.Any]], root: str = "/") -> None:
-    """Do a module's work on its host; see `conclude()`."""
-    conclude(module, lambda: work(Host.from_module(module, root)))
+def run_module(
+    module: AnsibleModule,
+    work: t.Callable[[Host], t.Mapping[str, t.Any]],
+    root: str = "/",
+    opened: t.Callable[[AnsibleModule, str], Host] = Host.from_module,
+) -> None:
+    """Do a module's work on its host, as ``opened`` gives it; see `conclude()`."""
+    conclude(module, lambda: work(opened(module, root)))

@@ -35,6 +35,9 @@ DICTIONARIES = (
     "claims[].guards",
     "claims.guards",
     "guards",
+    "claims[].node",
+    "claims.node",
+    "node",
     "pending_modules[]",
     "modules[]",
     "functions[]",
@@ -47,6 +50,8 @@ DICTIONARIES = (
     "request.claims[]",
     "request.claims[].guards",
     "request.claims.guards",
+    "request.claims[].node",
+    "request.claims.node",
 )
 """Options with options of their own: Ansible's look for these fails in what is none."""
 WHOLE_NUMBERS = (

@@ -21,6 +21,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_tree 
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.boot_display import BootDisplay
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device, Inventory
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_mounts import Entry
 
@@ -48,6 +49,8 @@ class Arguments:
     """Of a root file system on NFS."""
     partitions: tuple[tuple[str, str], ...] = ()
     """Those that the firmware has started the host from, as PARTUUID=, with the boot option."""
+    display: t.Callable[[], BootDisplay | None] = lambda: None
+    """Reads what the running kernel does about the firmware's framebuffer."""
 
 
 class HostUses:
@@ -66,7 +69,9 @@ class HostUses:
         functions = [device, *(found for address in device.virtual_functions for found in (self._inventory.get(address),) if found)]
         below = read_below(self._host, [f"{DEVICES}/{function.address}" for function in functions])
         found = [*self._below(below), *self._functions(device, functions, below)]
-        found += [Use(clause, "console") for clause in console_uses(self._host, device, below, self._arguments.consoles)]
+        found += [
+            Use(clause, "console") for clause in console_uses(self._host, device, below, self._arguments.consoles, self._arguments.display)
+        ]
         return tuple(dict.fromkeys(found))
 
     def below(self, folder: str) -> tuple[Use, ...]:
@@ -75,7 +80,7 @@ class HostUses:
 
     def console_only(self, device: Device) -> tuple[Use, ...]:
         """Of a function without a driver: the console, which the firmware may have put on it."""
-        clauses = console_uses(self._host, device, Below(), ())
+        clauses = console_uses(self._host, device, Below(), (), self._arguments.display)
         return tuple(Use(clause, "console") for clause in clauses)
 
     # --

@@ -9,20 +9,29 @@ import typing as t
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.boot_display import BootDisplay
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_tree import Below
 
 CONSOLES = "/sys/class/vtconsole"
-IOMEM_FIRMWARE = re.compile(r"^\s*([0-9a-f]+)-([0-9a-f]+) : (?:BOOTFB|efifb|vesafb|simplefb|simpledrm|simple-framebuffer)", re.MULTILINE)
+IOMEM_FIRMWARE = re.compile(r"^\s*([0-9a-f]+)-([0-9a-f]+) : (BOOTFB|efifb|vesafb|simplefb|simpledrm|simple-framebuffer)", re.MULTILINE)
 ADDRESS_OPTION = re.compile(r"(?:uart\w*|pl011|8250),(?:mmio\d*\w*|io),(0x[0-9a-f]+)|(?:pl011),(0x[0-9a-f]+)", re.IGNORECASE)
 VIRTIO_CONSOLE = "virtio_console"
 
 
-def console_uses(host: Host, device: Device, below: Below, consoles: t.Sequence[str]) -> t.Iterator[str]:
-    """Clauses about a function.  ``consoles`` are the values of `console=` now and at the next boot."""
+def console_uses(
+    host: Host, device: Device, below: Below, consoles: t.Sequence[str], display: t.Callable[[], BootDisplay | None] = lambda: None
+) -> t.Iterator[str]:
+    """Clauses about a function.
+
+    ``consoles`` are the values of `console=` now and at the next boot; ``display`` reads the running kernel's.
+    """
     shown = _firmware_framebuffer(host, device)
     if shown is not None:
-        yield f"the console's framebuffer, which the firmware set up ({shown}), is in its memory"
+        place, holder = shown
+        kernel = display()
+        known = "" if kernel is None else f", {kernel.says(holder, device.class_code)}"
+        yield f"the console's framebuffer, which the firmware set up ({place}), is in its memory{known}"
     elif device.boot_vga and not _has_no_screen(host):
         yield "it is the display that the firmware shows (boot_vga), so the console may be on it"
     elif below.framebuffers and not _has_no_screen(host):
@@ -72,14 +81,17 @@ def _is_in_memory(host: Host, device: Device, place: int) -> bool:
     return any(start <= place <= end for start, end in _ranges(host, device))
 
 
-def _firmware_framebuffer(host: Host, device: Device) -> str | None:
-    """The range of the framebuffer that the firmware set up, if it is in a BAR of the function: VFIO cannot reserve that BAR."""
+def _firmware_framebuffer(host: Host, device: Device) -> tuple[str, str] | None:
+    """The range of the framebuffer that the firmware set up, and as what it is reserved, if it is in a BAR of the function.
+
+    VFIO cannot reserve that BAR then.
+    """
     text = host.text_or_none("/proc/iomem") or ""
     for found in IOMEM_FIRMWARE.finditer(text):
         # Without root all addresses are shown as zero.
         place = int(found[1], 16)
         if place and _is_in_memory(host, device, place):
-            return f"{found[1]}-{found[2]}"
+            return f"{found[1]}-{found[2]}", found[3]
     inside = False
     for line in text.splitlines():
         if line.strip().endswith(device.address):
@@ -87,5 +99,6 @@ def _firmware_framebuffer(host: Host, device: Device) -> str | None:
         elif inside and len(line) - len(line.lstrip()) <= depth:
             inside = False
         elif inside and IOMEM_FIRMWARE.match(line):
-            return line.strip().partition(" : ")[0]
+            named, _colon, holder = line.strip().partition(" : ")
+            return named, holder
     return None

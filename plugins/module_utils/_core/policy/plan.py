@@ -20,10 +20,12 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.policy.ids imp
     ids_by_module,
     make_softdeps,
 )
+from ansible_collections.vfio.variants.plugins.module_utils._core.policy.node_rules import limit_lines, node_lines
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.policy import Policy, PolicyPaths
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.rules import creating_lines, native_lines, rule_lines
 
 if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.claim.node import Node
     from ansible_collections.vfio.variants.plugins.module_utils._core.claim.virtual_functions import Creation
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
     from ansible_collections.vfio.variants.plugins.module_utils._core.policy.facts import PolicyFacts
@@ -42,9 +44,13 @@ class PolicyPlan:
 
 
 def make_plan(
-    request: PolicyRequest, decisions: t.Sequence[Decision], facts: PolicyFacts, creations: t.Sequence[Creation] = ()
+    request: PolicyRequest,
+    decisions: t.Sequence[Decision],
+    facts: PolicyFacts,
+    creations: t.Sequence[Creation] = (),
+    nodes: t.Mapping[str, Node] | None = None,
 ) -> PolicyPlan:
-    """The policy for these decisions, and for the virtual functions that are to be created.
+    """The policy for these decisions, for the virtual functions that are to be created, and for device nodes, by address.
 
     Raises HostError where it would take what nobody claimed, or undo what others ask for.
     """
@@ -58,17 +64,19 @@ def make_plan(
     ids = ids_by_module(decisions)
     unswitchable = dict(_unswitchable(ids, facts))
     rules = (*creating_lines(creations), *rule_lines(decisions, _sharing(decisions, facts, blacklisted), _similar(decisions, facts)))
+    handing = node_lines(decisions, nodes or {})
     undoing = native_lines(decisions, _blacklisted_natives(decisions, natives, blacklisted, facts))
     modules = frozenset(choice.module for decision in decisions for choice in decision.choices)
-    packed = _packed(paths, softdeps.lines, ids, blacklisted, rules)
+    packed = _packed(paths, softdeps.lines, ids, blacklisted, (*rules, *handing))
     files = {
         paths.softdeps: texts.softdeps(request.name, softdeps.lines),
         paths.modprobe: texts.modprobe(request.name, ids, blacklisted, ids.keys() - unswitchable.keys()),
-        paths.rules: texts.rules(request.name, rules, undoing),
+        paths.rules: texts.rules(request.name, rules, undoing, handing),
         paths.early: texts.early(request.name, ids),
         paths.hook: texts.hook(request.name, modules) if facts.initramfs_tools else None,
         paths.dracut: texts.dracut(request.name, modules, packed) if facts.dracut else None,
         paths.mkinitcpio: texts.mkinitcpio(request.name, modules, packed) if facts.mkinitcpio else None,
+        paths.limits: texts.limits(request.name, limit_lines((nodes or {}).values())),
     }
     policy = Policy(request.name, {path: content for path, content in files.items() if content is not None}, modules)
     _refuse_hiding(policy, facts)

@@ -60,8 +60,13 @@ class PolicyPaths:
         return f"/etc/mkinitcpio.conf.d/zz-{self.name}.conf"
 
     @property
+    def limits(self) -> str:
+        """Read after all others of its folder, the last line about an account wins (pam_limits)."""
+        return f"/etc/security/limits.d/zz-{self.name}.conf"
+
+    @property
     def all(self) -> tuple[str, ...]:
-        return (self.softdeps, self.modprobe, self.rules, self.early, self.hook, self.dracut, self.mkinitcpio)
+        return (self.softdeps, self.modprobe, self.rules, self.early, self.hook, self.dracut, self.mkinitcpio, self.limits)
 
     def mode(self, path: str) -> int:
         return 0o755 if path == self.hook else 0o644
@@ -117,6 +122,7 @@ class Policy:
                 FileChange(paths.modprobe, existing.get(paths.modprobe), both[paths.modprobe]),
                 changes[paths.softdeps],
                 changes[paths.early],
+                changes[paths.limits],
                 FileChange(paths.modprobe, both[paths.modprobe], changes[paths.modprobe].after),
                 FileChange(paths.rules, both[paths.rules], changes[paths.rules].after),
                 *(change for change in hooks if change.after is None),

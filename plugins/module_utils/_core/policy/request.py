@@ -14,6 +14,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.policy.policy 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import Claim, Strategy
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import PendingModule
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
 
 
 @dataclasses.dataclass(frozen=True)
@@ -37,5 +38,7 @@ class PolicyRequest:
     pending: tuple[PendingModule, ...] = ()
     pending_arguments: tuple[str, ...] = ()
     """Kernel arguments that another task of the play adds."""
+    hardware: tuple[Device, ...] | None = None
+    """The devices of the machines that an image is for."""
     allow_unsupported: bool = False
     """Whether it may be written on a distribution that this collection does not know to the end."""

@@ -40,24 +40,31 @@ def modprobe(
     return header(name) + "".join([*lines, *(f"blacklist {native}\n" for native in blacklisted)])
 
 
-def rules(name: str, lines: t.Sequence[str], undoing: t.Sequence[str] = ()) -> str | None:
+def rules(name: str, lines: t.Sequence[str], undoing: t.Sequence[str] = (), nodes: t.Sequence[str] = ()) -> str | None:
     """The rule number does not matter: udev writes attributes while it reads the rules, and loads modules afterwards.
 
     ``undoing`` are for a boot in which the policy is switched off.  udev sorts the keys of a rule, so that an import comes after
     all comparisons of its line: hence a line of its own.  No earlier rule can have set the property once it is emptied.
+    ``nodes`` are about the devices of VFIO.
     """
-    if not lines:
+    if not lines and not nodes:
         return None
+    subsystems = "pci|vfio|vfio-dev" if nodes else "pci"
     is_off = f'ENV{{{off_word.WORD}}}=="{off_word.OFF}"'
     ahead = (
         f"# {off_word.ARGUMENT} on the kernel's command line: none of this for one boot.",
-        f'SUBSYSTEM!="pci", GOTO="{END}"',
+        f'SUBSYSTEM!="{subsystems}", GOTO="{END}"',
         f'ENV{{{off_word.WORD}}}=""',
         f'IMPORT{{cmdline}}="{off_word.WORD}"',
         *(f"{is_off}, {line}" for line in undoing),
         f'{is_off}, GOTO="{END}"',
     )
-    return header(name) + "".join(f"{line}\n" for line in (*ahead, *lines, f'LABEL="{END}"'))
+    return header(name) + "".join(f"{line}\n" for line in (*ahead, *lines, *nodes, f'LABEL="{END}"'))
+
+
+def limits(name: str, lines: t.Sequence[str]) -> str | None:
+    """What pam_limits allows an account at its next login."""
+    return header(name) + "".join(f"{line}\n" for line in lines) if lines else None
 
 
 def early(name: str, ids: t.Collection[str]) -> str | None:

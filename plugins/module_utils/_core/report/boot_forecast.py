@@ -110,9 +110,8 @@ class HostForecast:
         boots = reading.boots(tolerant, inventory, kernels, running, loader, cache)
         boots = unread_files.noticed(boots, tolerant.unread, inventory)
         files = read_policy_files(tolerant, boots, kernels, inventory)
-        if described and all(device.iommu_group is None for device in inventory.devices):
-            # A description without IOMMU groups does not mean that there is no IOMMU.
-            boots = tuple(dataclasses.replace(boot, has_iommu=None) for boot in boots)
+        if described:
+            boots = reading.of_described(boots, inventory)
         found = cls.from_boots(inventory, kernels, boots, loader, files)
         sentence = None if described else running_sentence(Cmdline.read(host), boots)
         return found if sentence is None else dataclasses.replace(found, running_warnings=(sentence,))

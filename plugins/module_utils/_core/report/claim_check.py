@@ -20,6 +20,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims i
     with_companions,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.virtual_functions import expanded
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.accounts import Accounts
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache import Cache
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, cut
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
@@ -27,11 +28,12 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.contend
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN, driver_names
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import ALL, OSRELEASE, chosen_releases, read_all
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import DEVICES, VGPU
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.hardware import inventory_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import selector_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.vfio_nodes import described
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import supplemented
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.boot_forecast import HostForecast
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.claim_status import AfterBoot, ClaimCheck, ClaimStatus
-from ansible_collections.vfio.variants.plugins.module_utils._core.report.device_facts import inventory_of
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import Assignment, GroupMode
@@ -90,7 +92,7 @@ def compare(host: Host, request: ClaimCheckRequest, check_mode: bool) -> ClaimCh
         on_running = {} if running is None else claimed.get(running)
         now = _without_modules(claims, inventory) if on_running is None else on_running
     statuses = _statuses(claimed, now, releases, forecast)
-    statuses = _guarded(host, request, statuses, inventory, kernels)
+    statuses = _with_nodes(host, _guarded(host, request, statuses, inventory, kernels))
     failures = _failures(request.require, statuses, running)
     unfinished = unfinished_work(host, inventory)
     return ClaimCheck(statuses, forecast.next_kernel, tuple(forecast.policy_warnings), failures, check_mode, request.assumes, unfinished)
@@ -202,6 +204,11 @@ def _guarded(
         dataclasses.replace(status, guards=tuple(finding for finding in found if finding.loss.address == status.device.address))
         for status in statuses
     )
+
+
+def _with_nodes(host: Host, statuses: tuple[ClaimStatus, ...]) -> tuple[ClaimStatus, ...]:
+    accounts = Accounts.read(host)
+    return tuple(dataclasses.replace(status, nodes=tuple(described(host, status.device, accounts))) for status in statuses)
 
 
 def _failures(require: Requirement, statuses: t.Sequence[ClaimStatus], running: str | None) -> tuple[str, ...]:

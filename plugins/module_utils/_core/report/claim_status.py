@@ -73,6 +73,9 @@ class ClaimStatus:
     guards: tuple[Finding, ...] | None = None
     """What keeps the device with its driver; None if it is not known, as of a device that is only described."""
 
+    nodes: tuple[t.Mapping[str, str], ...] = ()
+    """The device's nodes of VFIO that exist now, with owner and mode."""
+
     @property
     def drivers(self) -> frozenset[str]:
         """The drivers that the device is claimed for, now and after the boots."""
@@ -101,6 +104,7 @@ class ClaimStatus:
             "will_be_satisfied": self.will_be_satisfied,
             "kernels": {boot.release: boot.result(assumes) for boot in self.boots},
             "warnings": list(self.warnings),
+            "vfio_nodes": [dict(node) for node in self.nodes],
             "guards": None if self.guards is None else [finding.result() for finding in self.guards],
         }
 

@@ -9,12 +9,15 @@ import dataclasses
 import gc
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.accounts import Accounts
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache import Cache
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, cut
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.acs import why_shared
-from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import DEVICES, Inventory
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import DEVICES
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.hardware import inventory_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.iommu import Iommu, allows_unsafe_interrupts, remaps_interrupts
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import select
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.vfio_nodes import described as described_nodes
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.cached_report import CachedReport, Wanted
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.device_report import ShownDevice
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.summary import brief, summarized
@@ -22,7 +25,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.report.summary
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import Result
-    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device, Inventory
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import Selector
     from ansible_collections.vfio.variants.plugins.module_utils._core.report.summary import Detail
 
@@ -82,8 +85,10 @@ def _gather(host: Host, request: DeviceReportRequest, check_mode: bool) -> Resul
     answer = {"devices": devices, **report.of_host()}
     if not described:
         answer["iommu"] = _iommu(host, inventory)
+        accounts = Accounts.read(host)
         for known, device in zip(devices, chosen):
             known["group_because"] = why_shared(host, device, inventory.group_of(device)) if device.iommu_group is not None else None
+            known["vfio_nodes"] = described_nodes(host, device, accounts)
     return brief(answer) if request.detail == "brief" else answer
 
 
@@ -96,10 +101,3 @@ def _iommu(host: Host, inventory: Inventory) -> Result:
         "unsafe_interrupts": allows_unsafe_interrupts(host),
         "no_iommu_mode": found.unsafe,
     }
-
-
-def inventory_of(host: Host, hardware: tuple[Device, ...] | None) -> Inventory:
-    """What the host has, or the described devices in place of it."""
-    if hardware is None:
-        return Inventory.read(host)
-    return Inventory(hardware, Inventory.read(host).drivers if host.is_dir(DEVICES) else {})

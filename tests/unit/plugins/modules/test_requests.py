@@ -38,6 +38,7 @@ CLAIM = {
     "expect": "10de:1db1",
     "allow_missing": True,
     "guards": {"in_use": "ignore"},
+    "node": {"owner": "qemu"},
     "claims": [{"devices": "8086:10d3"}],
 }
 HARDWARE = [{"modalias": modalias("10de:1db1")}]

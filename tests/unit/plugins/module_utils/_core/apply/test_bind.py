@@ -30,6 +30,9 @@ def tree(tmp_path: Path) -> Tree:
         .pci(GPU, driver="nouveau", group=15)
         .pci(SECOND, driver="nouveau", group=16)
         .pci(NIC, id="8086:10d3", class_code=0x020000, driver="e1000e", group=17)
+        .file("/dev/vfio/15")
+        .file("/dev/vfio/16")
+        .file("/dev/vfio/17")
     )
 
 

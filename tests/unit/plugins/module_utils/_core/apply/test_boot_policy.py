@@ -231,8 +231,9 @@ class TestOwnership:
     def test_absent_removes_exactly_what_was_written(self, tmp_path: Path) -> None:
         tree = gpu_host(tmp_path).file("/etc/modprobe.d/site.conf", "options vfio_pci disable_vga=1\n")
         tree.file("/usr/bin/dracut", mode=0o755).file("/usr/bin/mkinitcpio", mode=0o755)
+        tree.file("/etc/group", "kvm:x:107:\n")
         before = contents(tree)
-        run(tree, V100, {**NIC, "strategy": "ids"})
+        run(tree, {**V100, "node": {"group": "kvm", "memlock": "1G"}}, {**NIC, "strategy": "ids"})
         assert set(contents(tree)) - set(before) == {str(tree.place(path)) for path in ALL}
         assert run(tree, state="absent")["changed"]
         assert contents(tree) == before

@@ -50,7 +50,7 @@ def test_pending_modules_are_read() -> None:
 def test_each_option_of_the_shorthand_is_taken_and_stands_beside_no_list() -> None:
     (claim,) = claims_of({"devices": "10de:1db1", "driver": "vfio-pci", "expect": "10de:1db1", "allow_missing": True})
     assert (claim.driver, claim.expect, claim.allow_missing) == ("vfio-pci", (0x10DE, 0x1DB1), True)
-    assert set(CLAIM_EXCLUSIVE) == {("claims", option) for option in ("devices", "driver", "expect", "allow_missing", "guards")}
+    assert set(CLAIM_EXCLUSIVE) == {("claims", option) for option in ("devices", "driver", "expect", "allow_missing", "guards", "node")}
     for option, value in (("driver", "vfio-pci"), ("expect", "10de:1db1"), ("allow_missing", False)):
         with pytest.raises(HostError, match=f"^{option}: "):
             claims_of({option: value})

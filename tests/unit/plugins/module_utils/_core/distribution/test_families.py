@@ -4,17 +4,21 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
 import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.families import (
+    DKMS_FOLDERS,
+    DKMS_SETTINGS,
     FAMILIES,
     OTHER,
     dkms_folder,
     family,
     headers_package,
 )
+from ansible_collections.vfio.variants.tests.unit.sources import PROGRAMS
 from ansible_collections.vfio.variants.tests.unit.trees import Tree
 
 if t.TYPE_CHECKING:
@@ -129,3 +133,20 @@ def test_dkms_installs_where_it_does_on_that_distribution(tmp_path: Path, os_rel
 def test_a_setting_gives_dkms_another_folder(tmp_path: Path, text: str, folder: str) -> None:
     tree = Tree(tmp_path).file("/etc/os-release", FEDORA).file("/etc/sysconfig/module-init-tools", text)
     assert dkms_folder(tree.host()) == folder
+
+
+def test_the_folders_are_those_of_the_real_dkms() -> None:
+    """override_dest_module_location() of dkms 3.0: `debian* | ubuntu*) echo "/updates/dkms"`."""
+    function = PROGRAMS.text("dkms-3.0/usr/sbin/dkms", "override_dest_module_location()", "\n}\n")
+    cases = re.findall(r"^ *([a-z]+\*(?: \| [a-z]+\*)*)\)\n\s*echo \"/([^\"]+)\" && return$", function, re.MULTILINE)
+    theirs = {name.rstrip("*"): folder for names, folder in cases for name in names.split(" | ")}
+    assert len(theirs) >= 9
+    assert {name: folder for name, folder in DKMS_FOLDERS.items() if name in theirs} == theirs
+    # CentOS is like RHEL by its ID_LIKE; a copy without that field is not told apart by dkms 3.0.
+    assert DKMS_FOLDERS.keys() - theirs.keys() == {"centos"}
+
+
+def test_the_setting_that_comes_before_them_is_that_of_the_real_dkms() -> None:
+    program = PROGRAMS.texts["dkms-3.0/usr/sbin/dkms"]
+    assert DKMS_SETTINGS in program
+    assert 'echo "/${addon_modules_dir}" && return' in program

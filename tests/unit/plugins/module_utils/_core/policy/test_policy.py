@@ -69,8 +69,9 @@ def test_each_file_lies_where_its_program_looks_and_only_the_hook_can_be_run() -
         "/etc/initramfs-tools/hooks/gpus",
         "/etc/dracut.conf.d/gpus.conf",
         "/etc/mkinitcpio.conf.d/zz-gpus.conf",
+        "/etc/security/limits.d/zz-gpus.conf",
     )
-    assert [paths.mode(path) for path in paths.all] == [0o644, 0o644, 0o644, 0o644, 0o755, 0o644, 0o644]
+    assert [paths.mode(path) for path in paths.all] == [0o644, 0o644, 0o644, 0o644, 0o755, 0o644, 0o644, 0o644]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,53 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The users and groups of a host's own files, which are all that udev knows while a host boots."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing as t
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+
+USERS, GROUPS = "/etc/passwd", "/etc/group"
+
+
+@dataclasses.dataclass(frozen=True)
+class Accounts:
+    """Numbers by name."""
+
+    users: t.Mapping[str, int]
+    groups: t.Mapping[str, int]
+
+    @classmethod
+    def read(cls, host: Host) -> Accounts:
+        return cls(_numbers(host, USERS), _numbers(host, GROUPS))
+
+    def user(self, name: str) -> int | None:
+        """The number of a user by its name, or of one that is given as a number; None if there is none."""
+        return int(name) if name.isdecimal() else self.users.get(name)
+
+    def group(self, name: str) -> int | None:
+        return int(name) if name.isdecimal() else self.groups.get(name)
+
+    def user_name(self, number: int) -> str:
+        """The name of a user, or the number where it has none."""
+        return _name(number, self.users)
+
+    def group_name(self, number: int) -> str:
+        return _name(number, self.groups)
+
+
+def _name(number: int, known: t.Mapping[str, int]) -> str:
+    return next((name for name, own in known.items() if own == number), str(number))
+
+
+def _numbers(host: Host, path: str) -> dict[str, int]:
+    """The third field of each line by the first; the first of equal names counts, as for getpwnam().  root is everywhere."""
+    found = {"root": 0}
+    for line in (host.text_or_none(path) or "").splitlines():
+        fields = line.split(":")
+        if len(fields) > 3 and fields[2].isdecimal():
+            found.setdefault(fields[0], int(fields[2]))
+    return found

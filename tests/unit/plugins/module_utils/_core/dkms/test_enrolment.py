@@ -1,0 +1,66 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a person still has to enrol is said with the command, on the host that a guest with Secure Boot was."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.enrolment import required
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.module_check import ExpectedModule
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.package_report import FoundModule, KernelPackage
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import efi_variables
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf_module import ModuleInfo, signer
+from ansible_collections.vfio.variants.tests.uefi import observed_signed
+from ansible_collections.vfio.variants.tests.unit.trees import Tree
+
+if t.TYPE_CHECKING:
+    from pathlib import Path
+
+    from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.plan import PresentLevel
+
+OBSERVED = observed_signed.read()
+SECURE_BOOT = f"{efi_variables.VARIABLES}/SecureBoot-{efi_variables.GLOBAL}"
+
+
+def host(root: Path, secure_boot: bool = True) -> Tree:
+    tree = Tree(root).kernel(OBSERVED.release)
+    OBSERVED.lay_out(root)
+    return tree.file(SECURE_BOOT, bytes(4) + (b"\1" if secure_boot else b"\0"))
+
+
+def package(key: str | None, level: PresentLevel = "installed") -> dict[str, KernelPackage]:
+    """A module that is signed with that key of the guest's."""
+    signed = None if key is None else signer(OBSERVED.signatures[key])
+    info = ModuleInfo(vermagic="", version=None, srcversion=None, signer=signed, aliases=())
+    return {OBSERVED.release: KernelPackage(level, {"gpu_vfio_pci": FoundModule("/lib/modules/x.ko", info)})}
+
+
+@pytest.mark.parametrize("key", ["owner", "firmware", "stranger"])
+def test_something_is_left_to_do_exactly_where_the_kernel_refused_such_a_module(tmp_path: Path, key: str) -> None:
+    assert (required(host(tmp_path).host(), package(key)) is None) is OBSERVED.taken[key]
+
+
+def test_the_sentence_names_what_asks_for_it_and_the_command(tmp_path: Path) -> None:
+    said = required(host(tmp_path).host(), package(None))
+    assert said is not None
+    assert said.startswith(f"Kernel {OBSERVED.release} takes signed modules only (Secure Boot, with CONFIG_")
+    assert "gpu_vfio_pci is not signed" in said
+    assert "`dkms generate_mok`" in said
+
+
+def test_without_secure_boot_nothing_is_asked(tmp_path: Path) -> None:
+    assert required(host(tmp_path, secure_boot=False).host(), package(None)) is None
+
+
+def test_what_is_only_built_waits_for_no_key(tmp_path: Path) -> None:
+    assert required(host(tmp_path).host(), package(None, level="built")) is None
+
+
+def test_a_prediction_is_about_the_key_that_dkms_will_sign_with(tmp_path: Path) -> None:
+    found = {OBSERVED.release: KernelPackage("installed", {"gpu_vfio_pci": ExpectedModule("gpu_vfio_pci")})}
+    said = required(host(tmp_path).host(), found)
+    assert said is not None
+    assert "run `dkms generate_mok` before" in said
