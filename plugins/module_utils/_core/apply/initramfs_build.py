@@ -13,7 +13,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.image_plan import KernelPlan, kept_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.cmdline_settings import kernel_install
-from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.families import KERNEL_INSTALL
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.cmdline_way import is_copied_by_kernel_install
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.command import TIMED_OUT
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.interruption import uninterrupted
@@ -159,7 +159,7 @@ def _follow(host: Host, plan: KernelPlan, remaining: t.Callable[[str], tuple[str
     """
     if plan.source is None or (remaining is not None and not remaining(plan.image)):
         return
-    if host.which(KERNEL_INSTALL) is not None:
+    if plan.is_unified or is_copied_by_kernel_install(host, plan.image, plan.release):
         with contextlib.nullcontext() if remaining is not None else contextlib.suppress(HostError):
             host.run(list(kernel_install(host, plan.release)), max(LOADER_TIMEOUT, timeout))
     _check_made(plan, remaining)
@@ -186,8 +186,8 @@ def _check_made(plan: KernelPlan, remaining: t.Callable[[str], tuple[str, ...]] 
     wrong = () if remaining is None else remaining(plan.image)
     if wrong:
         raise HostError(
-            f"{plan.image}, which boots, was made again for kernel {plan.release} and does not match the policy: {' '.join(wrong)}",
-            "It was made again from the image before. Make it with `kernel-install add`, and look at what that says.",
+            f"{plan.image}, which boots, does not match the policy after it should have been made again: {' '.join(wrong)}",
+            "The image before was put back. Run the boot loader's own program, such as `kernel-install add`, and look at what it says.",
         )
 
 

@@ -176,8 +176,18 @@ def _is_by_kernel_install(files: BootFiles, item: MenuItem) -> bool:
 def is_named_by_kernel_install(host: Host, path: str, release: str | None) -> bool:
     """Whether an entry or a unified image of a kernel has the name that kernel-install, which is here, gives to it."""
     name = posixpath.basename(path).rpartition(".")[0]
-    named = {f"{token}-{release}" for token in map(host.text_or_none, TOKENS) if token and release}
+    named = {f"{token}-{release}" for token in _tokens(host) if release}
     return COUNTED.sub("", name) in named and host.which(KERNEL_INSTALL) is not None
+
+
+def is_copied_by_kernel_install(host: Host, path: str, release: str) -> bool:
+    """Whether a file is in the folder of a kernel that kernel-install, which is here, copies its files into."""
+    folders = tuple(f"/{token}/{release}" for token in _tokens(host))
+    return posixpath.dirname(path).endswith(folders) and host.which(KERNEL_INSTALL) is not None
+
+
+def _tokens(host: Host) -> tuple[str, ...]:
+    return tuple(token for token in map(host.text_or_none, TOKENS) if token)
 
 
 def images_of_presets(files: BootFiles) -> tuple[str, ...]:

@@ -151,7 +151,7 @@ def test_what_was_made_of_something_else_is_an_error_and_made_of_the_image_befor
     machine.boots_unified(old).will_build(machine.content())
     machine.tree.file("/usr/bin/kernel-install", "#!/bin/sh\nexit 0\n", 0o755)
 
-    with pytest.raises(HostError, match=r"which boots, was made again .* /etc/udev/rules\.d/70-gpus\.rules is not in it"):
+    with pytest.raises(HostError, match=r"which boots, does not match the policy after .* /etc/udev/rules\.d/70-gpus\.rules is not in it"):
         machine.sync()
     assert machine.booted == machine.held(UNIFIED) == old
 
@@ -188,3 +188,20 @@ def test_a_unified_image_of_another_maker_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(HostError, match=r"own\.efi is a unified kernel image whose initramfs does not match the policy"):
         machine.sync(check_mode=True)
+
+
+def test_copies_of_another_program_are_left_to_its_hook(tmp_path: Path) -> None:
+    """Proxmox VE's, where its partition is mounted."""
+    machine = MadeMachine(tmp_path, hook=False)
+    old = machine.content(rules=None)
+    machine.boots_copy(old).will_build(machine.content())
+    folder = "/boot/efi/EFI/proxmox"
+    machine.tree.directory(folder)
+    machine.tree.place(f"/boot/efi/{MACHINE}/{DEBIAN_13}").rename(machine.tree.place(f"{folder}/{DEBIAN_13}"))
+    entry = machine.tree.place(f"/boot/efi/loader/entries/{MACHINE}-{DEBIAN_13}.conf")
+    entry.write_text(entry.read_text().replace(f"/{MACHINE}/", "/EFI/proxmox/"))
+
+    with pytest.raises(HostError, match=r"which boots, does not match the policy after .* is not in it"):
+        machine.sync()
+    assert machine.told == []
+    assert machine.booted == machine.held(f"{folder}/{DEBIAN_13}/initrd.img-{DEBIAN_13}") == old
