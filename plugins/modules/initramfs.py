@@ -88,7 +88,10 @@ options:
     default: 600
 notes:
   - Requires root.
-  - A unified kernel image is rebuilt where a preset of mkinitcpio makes it; of other programs it is an error that names them.
+  - Where what boots is a copy of the generator's image, as on an EFI system partition, or a unified kernel image that C(kernel-install)
+    makes with C(ukify) or C(dracut), the generator's image is built and what boots is made again from it, by the hooks or by
+    C(kernel-install add), and read back. If it does not match then, it is made again from the old image.
+  - A unified kernel image is also rebuilt where a preset of mkinitcpio makes it; of other programs it is an error that says so.
   - A module that a kernel does not have at all is reported in RV(kernels) and in a warning; its image is not rebuilt because of it.
   - Images whose files are in a nested squashfs or EROFS (dracut's C(squash) modules) cannot be read and are an error.
   - An image compressed with zstd, LZ4 or LZO is unpacked with the command of that name.
@@ -146,7 +149,7 @@ kernels:
   type: dict
   contains:
     image:
-      description: The image's path.
+      description: The path of the image that boots, which may be a unified kernel image.
       type: str
     generator:
       description: The program that builds the image; null if the host has none and does not need one.

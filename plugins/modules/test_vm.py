@@ -182,8 +182,17 @@ options:
         description: A device that QEMU emulates, such as V(e1000e), V(igb), V(nvme), V(edu) or V(bochs-display).
         type: str
       options:
-        description: Options of the device O(functions[].qemu).
+        description:
+          - Options of the device O(functions[].qemu).
+          - C(sriov_max_vfs) of C(nvme) brings the NVM subsystem, queues and interrupts along that its virtual functions need.
         type: dict
+      size:
+        description:
+          - Size of a disk, such as V(300M), that the device O(functions[].qemu) has, which has to be one for disks, such as
+            C(virtio-blk-pci) or C(nvme).
+          - It is empty at first, and lasts as long as the machine. With UEFI firmware and a C(bootindex) from 1 to 8 among the
+            O(functions[].options) it is looked into before the partition that the image brings.
+        type: str
       behind_root_port:
         description:
           - Whether it is behind its own PCI Express root port, or directly on the root bus.
@@ -358,6 +367,7 @@ def argument_spec() -> dict[str, t.Any]:
                 "emulate": {"type": "dict", "options": emulated_function_spec()},
                 "qemu": {"type": "str"},
                 "options": {"type": "dict"},
+                "size": {"type": "str"},
                 "behind_root_port": {"type": "bool", "default": True},
                 "slot": {"type": "str"},
             },

@@ -8,7 +8,12 @@ import dataclasses
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.image_check import ImageFacts, ImagePolicy, reasons
-from ansible_collections.vfio.variants.plugins.module_utils._core.apply.initramfs_to_rebuild import initramfs_to_rebuild, refuse_program
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.initramfs_to_rebuild import (
+    initramfs_to_rebuild,
+    makes_by_kernel_install,
+    refuse_program,
+    source_of,
+)
 from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.families import family
 from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.programs import unfit_program
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import CorruptFileError, HostError
@@ -34,6 +39,14 @@ class KernelPlan:
     reasons: tuple[str, ...]
     missing_modules: tuple[str, ...]
     """Modules of the policy that this kernel has neither as a file nor built in, so that no image can contain them."""
+    source: str | None = None
+    """What the generator builds, where ``image``, which boots, is a copy of it or a unified kernel image that is made of it."""
+    is_unified: bool = False
+    """Whether ``image`` is a unified kernel image that kernel-install makes."""
+
+    @property
+    def built(self) -> str:
+        return self.source or self.image
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,20 +63,24 @@ class ImageInspector:
     def plan(self, host: Host, release: str) -> KernelPlan:
         """Compare a kernel's image and modules with the policy.  Raises HostError if that is impossible."""
         path = initramfs_to_rebuild(host, release, self.entries.get(release), self.generator)
+        source = source_of(host, path, release, self.generator)
         installed = InstalledModules.read(host, release, self.policy.modules)
         pending = self.pending & frozenset(installed.missing)
         image, unreadable = _read(host, path, release, installed)
-        facts = ImageFacts(path, image, unreadable, installed, pending, _is_interrupted(host, release, path))
+        facts = ImageFacts(path, image, unreadable, installed, pending, _is_interrupted(host, release, source or path))
         # A host without a generator boots without an initramfs: there is no earlier stage in which a native driver could win.
         absent_by_design = self.generator is None and not host.is_file(path)
         found = () if absent_by_design else reasons(facts, self.policy)
+        if not found and source is not None and self.remaining(host, release, source):
+            found = (f"It matches, but {source}, of which it is made, does not.",)
         if self.force:
             found = (*found, FORCED)
         if found and not (self.generator is not None and self.generator.builds_program(host, release, path)):
-            refuse_program(host, path, found[0])
+            refuse_program(host, path, release, found[0])
         if found and self.generator is None:
             raise _unbuilt(host, path, found[0])
-        return KernelPlan(release, path, found, tuple(name for name in installed.missing if name not in pending))
+        missing = tuple(name for name in installed.missing if name not in pending)
+        return KernelPlan(release, path, found, missing, source, makes_by_kernel_install(host, path, release))
 
     def remaining(self, host: Host, release: str, path: str) -> tuple[str, ...]:
         """How a newly built image still differs from the policy."""

@@ -106,7 +106,7 @@ def sync_images(host: Host, request: SyncRequest, check_mode: bool) -> ImageSync
 
 def _with_rebuilt(recovery: Recovery, plans: t.Sequence[KernelPlan]) -> Recovery:
     """What waits for this module is finished by it, for the kernels whose images it rebuilds."""
-    rebuilt = [plan.image for plan in plans if plan.reasons]
+    rebuilt = [plan.built for plan in plans if plan.reasons]
     done = tuple(
         dataclasses.replace(
             item, outcome="finished", what=tuple(f"{image} is rebuilt, and the boot loader's hooks run." for image in found)

@@ -1,12 +1,19 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Rebuild an initramfs: the present one is replaced, atomically, only by one that has been read and matches the policy."""
+"""Rebuild an initramfs: the present one is replaced, atomically, only by one that has been read and matches the policy.
+
+What boots may be made of it by others: a copy, or a unified kernel image.  They make it again, by the loader's hooks or by
+kernel-install, and if that does not match the policy, once more from the image before.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.image_plan import KernelPlan, kept_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.cmdline_settings import kernel_install
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.cmdline_way import is_copied_by_kernel_install
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.command import TIMED_OUT
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.interruption import uninterrupted
@@ -34,19 +41,22 @@ def rebuild(host: Host, generator: Generator, plan: KernelPlan, remaining: t.Cal
     ``remaining`` reads an image and returns its differences from the policy.  Raises HostError, with the last lines of the
     build's output in ``facts["log"]``; the old image is unchanged then.
     """
-    _check_space(host, plan.image)
+    if plan.is_unified and plan.source is None:
+        _unify(host, plan, remaining, timeout)
+        return
+    _check_space(host, plan.built)
     with host.directory_for_commands() as directory:
         # The generator of a run that was killed may still be writing to its file: each run has a name of its own.
-        new = f"{plan.image}.vfio-variants-new-{directory.rpartition('-')[2]}"
+        new = f"{plan.built}.vfio-variants-new-{directory.rpartition('-')[2]}"
+        kept, follows = kept_name(plan.built), bool(_hooks(host)) or plan.source is not None
         journal = Journal(host, f"{IMAGES}{plan.release}")
-        record = {"release": plan.release, "image": plan.image, "new": new, "kept": kept_name(plan.image), "hooks": bool(_hooks(host))}
         try:
-            journal.write(record)
+            journal.write({"release": plan.release, "image": plan.built, "new": new, "kept": kept, "hooks": follows})
             _build(host, generator, plan, (new, directory), remaining, timeout)
         finally:
             with uninterrupted():
                 host.remove(new)
-                if not host.is_file(kept_name(plan.image)):
+                if not host.is_file(kept):
                     journal.close()
 
 
@@ -65,17 +75,17 @@ def _build(
     if wrong:
         raise HostError(
             f"The image that {generator.name} built for kernel {plan.release} does not match the policy: {' '.join(wrong)}",
-            f"{plan.image} is unchanged. Run boot_policy, which configures {generator.name}; `log` has the last lines of its output.",
+            f"{plan.built} is unchanged. Run boot_policy, which configures {generator.name}; `log` has the last lines of its output.",
             {"log": output},
         )
     host.run(["sync", host.argument(new)], COMMAND_TIMEOUT)
-    _put_in_place(host, plan, new)
+    _put_in_place(host, plan, new, remaining, timeout)
 
 
 def _generate(host: Host, generator: Generator, plan: KernelPlan, target: str, directory: str, timeout: float) -> list[str]:
     # What a killed generator leaves behind is removed with the directory.
     environment = {"TMPDIR": directory, "NO_POST_UPDATE_HOOKS": "1"}
-    done = host.run(generator.argv(host, plan.release, plan.image, host.argument(target)), timeout, ok=ANY_CODE, env=environment)
+    done = host.run(generator.argv(host, plan.release, plan.built, host.argument(target)), timeout, ok=ANY_CODE, env=environment)
     log = _last_lines(done)
     if done.rc in TIMED_OUT:
         raise _failed(generator, plan, f"did not finish within {timeout:g} s", "Increase the option timeout.", log)
@@ -87,7 +97,7 @@ def _generate(host: Host, generator: Generator, plan: KernelPlan, target: str, d
 
 def _failed(generator: Generator, plan: KernelPlan, what: str, hint: str, log: list[str]) -> HostError:
     return HostError(
-        f"{generator.command} for kernel {plan.release} {what.rstrip('.')}.", f"{plan.image} is unchanged. {hint}", {"log": log}
+        f"{generator.command} for kernel {plan.release} {what.rstrip('.')}.", f"{plan.built} is unchanged. {hint}", {"log": log}
     )
 
 
@@ -117,27 +127,68 @@ def _images_like(host: Host, image: str) -> list[str]:
     return [f"{folder}/{name}" for name in host.names(folder) if name.startswith("init")]
 
 
-def _put_in_place(host: Host, plan: KernelPlan, new: str) -> None:
-    kept = kept_name(plan.image)
-    if not _hooks(host):
-        host.rename(new, plan.image)
+def _put_in_place(host: Host, plan: KernelPlan, new: str, remaining: t.Callable[[str], tuple[str, ...]], timeout: float) -> None:
+    kept = kept_name(plan.built)
+    if not _hooks(host) and plan.source is None:
+        host.rename(new, plan.built)
         _forget(host, kept)
         return
-    had = host.is_file(plan.image)
+    had = host.is_file(plan.built)
     if had:
-        _keep(host, plan.image, kept)
+        _keep(host, plan.built, kept)
     try:
-        host.rename(new, plan.image)
+        host.rename(new, plan.built)
         _run_loader_hooks(host, plan, (0,))
+        _follow(host, plan, remaining, timeout)
     except BaseException:
         with uninterrupted():
             if had:
-                host.rename(kept, plan.image)
+                host.rename(kept, plan.built)
                 _run_loader_hooks(host, plan, ANY_CODE)
+                _follow(host, plan, None, timeout)
             else:
-                host.remove(plan.image)
+                host.remove(plan.built)
         raise
     _forget(host, kept)
+
+
+def _follow(host: Host, plan: KernelPlan, remaining: t.Callable[[str], tuple[str, ...]] | None, timeout: float) -> None:
+    """See to it that what boots is made of the new image; without ``remaining`` of the one before.
+
+    Raises HostError if what boots does not match the policy then.
+    """
+    if plan.source is None or (remaining is not None and not remaining(plan.image)):
+        return
+    if plan.is_unified or is_copied_by_kernel_install(host, plan.image, plan.release):
+        with contextlib.nullcontext() if remaining is not None else contextlib.suppress(HostError):
+            host.run(list(kernel_install(host, plan.release)), max(LOADER_TIMEOUT, timeout))
+    _check_made(plan, remaining)
+
+
+def _unify(host: Host, plan: KernelPlan, remaining: t.Callable[[str], tuple[str, ...]], timeout: float) -> None:
+    """kernel-install's own plugins build the initramfs as well; what was there before is put back if the result does not match."""
+    kept = kept_name(plan.image)
+    if not host.is_file(kept):
+        _check_space(host, plan.image)
+        # No link: the new one is written into the file that is there.
+        _copy(host, plan.image, kept)
+    try:
+        host.run(list(kernel_install(host, plan.release)), max(LOADER_TIMEOUT, timeout))
+        _check_made(plan, remaining)
+    except BaseException:
+        with uninterrupted():
+            host.rename(kept, plan.image)
+        raise
+    _forget(host, kept)
+
+
+def _check_made(plan: KernelPlan, remaining: t.Callable[[str], tuple[str, ...]] | None) -> None:
+    wrong = () if remaining is None else remaining(plan.image)
+    if wrong:
+        raise HostError(
+            f"{plan.image}, which boots, does not match the policy after it should have been made again: {' '.join(wrong)}",
+            "The image before was put back. Run the boot loader's own program, such as `kernel-install add`, and look at what it says.",
+        )
 
 
 def _forget(host: Host, kept: str) -> None:
@@ -152,8 +203,14 @@ def _hooks(host: Host) -> tuple[str, ...]:
 def _keep(host: Host, image: str, kept: str) -> None:
     # FAT, as on an EFI system partition, has no hard links.
     if host.run(["ln", "--force", host.argument(image), host.argument(kept)], COMMAND_TIMEOUT, ok=ANY_CODE).rc != 0:
-        host.run(["cp", "--force", "--preserve=timestamps", host.argument(image), host.argument(kept)], COMMAND_TIMEOUT)
+        _copy(host, image, kept)
+
+
+def _copy(host: Host, image: str, kept: str) -> None:
+    host.run(["cp", "--force", "--preserve=timestamps", host.argument(image), host.argument(kept)], COMMAND_TIMEOUT)
 
 
 def _run_loader_hooks(host: Host, plan: KernelPlan, ok: t.Container[int]) -> None:
-    host.run(["run-parts", f"--arg={plan.release}", f"--arg={plan.image}", LOADER_HOOKS], LOADER_TIMEOUT, ok=ok)
+    if not _hooks(host):
+        return
+    host.run(["run-parts", f"--arg={plan.release}", f"--arg={plan.built}", LOADER_HOOKS], LOADER_TIMEOUT, ok=ok)

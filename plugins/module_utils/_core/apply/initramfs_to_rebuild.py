@@ -4,13 +4,15 @@
 
 from __future__ import annotations
 
+import posixpath
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.find_images import Images, images_of, images_there
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.read import without_entry
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.cmdline_way import is_named_by_kernel_install
 from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.programs import unfit_program
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.generator import DRACUT
+from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.generator import DRACUT, INITRAMFS_TOOLS
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image_file import is_microcode, is_program
 
 if t.TYPE_CHECKING:
@@ -70,10 +72,29 @@ def _belong_to_others(host: Host, seen: t.Iterable[str]) -> bool:
     return all(is_microcode(host, path) or any(release in path for release in releases) for path in seen)
 
 
-def refuse_program(host: Host, path: str, reason: str) -> None:
-    """Raises HostError if the image is a part of a program, which no generator of initramfs images writes."""
-    if is_program(host, path):
+def makes_by_kernel_install(host: Host, path: str, release: str) -> bool:
+    """Whether the image is a unified kernel image that kernel-install makes."""
+    return is_named_by_kernel_install(host, path, release) and is_program(host, path)
+
+
+def source_of(host: Host, path: str, release: str, generator: Generator | None) -> str | None:
+    """The image that the generator builds, where ``path``, which boots, is made of it: a copy, or a unified kernel image.
+
+    None where the generator builds what boots; kernel-install's own plugins call it without a file besides.
+    """
+    usual = None if generator is None else generator.image_path(host, release)
+    if usual is None or path == usual or not host.is_file(path):
+        return None
+    if posixpath.basename(path) == posixpath.basename(usual):
+        return usual
+    is_used = generator is INITRAMFS_TOOLS or host.is_file(usual)
+    return usual if is_used and makes_by_kernel_install(host, path, release) else None
+
+
+def refuse_program(host: Host, path: str, release: str, reason: str) -> None:
+    """Raises HostError if the image is a part of a program that neither a generator of initramfs images nor kernel-install builds."""
+    if is_program(host, path) and not makes_by_kernel_install(host, path, release):
         raise HostError(
             f"{path} is a unified kernel image whose initramfs does not match the policy ({reason.rstrip('.')}).",
-            "Build it again with the program that made it: kernel-install, mkinitcpio, dracut --uefi or ukify.",
+            "Build it again with the program that made it, such as dracut --uefi or ukify.",
         )

@@ -372,7 +372,7 @@ def commands(
     }
     if way.method in fixed:
         return (fixed[way.method],)
-    return () if way.method == ENTRIES else tuple(_kernel_install(host, release) for release in releases)
+    return () if way.method == ENTRIES else tuple(kernel_install(host, release) for release in releases)
 
 
 def _mkconfig(host: Host, way: Way) -> tuple[str, ...]:
@@ -382,7 +382,8 @@ def _mkconfig(host: Host, way: Way) -> tuple[str, ...]:
     return (program, "-o", way.config)
 
 
-def _kernel_install(host: Host, release: str) -> tuple[str, ...]:
+def kernel_install(host: Host, release: str) -> tuple[str, ...]:
+    """The command that makes a kernel's entry, or its unified image, again.  Raises HostError if its kernel's image is not found."""
     places = (f"/usr/lib/modules/{release}/vmlinuz", f"/lib/modules/{release}/vmlinuz", f"/boot/vmlinuz-{release}")
     image = next((place for place in places if host.is_file(place)), None)
     if image is None:

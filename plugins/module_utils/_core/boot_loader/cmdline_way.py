@@ -167,12 +167,27 @@ def _maker_of_unified(files: BootFiles, item: MenuItem) -> str | None:
 
 def _is_by_kernel_install(files: BootFiles, item: MenuItem) -> bool:
     """By what it writes into an entry, or by the name that it gives to entries and unified images."""
-    if files.host.which("kernel-install") is None:
-        return False
-    name = posixpath.basename(item.kernel or "" if is_unified(item) else place_of(item.source)).rpartition(".")[0]
-    named = {f"{token}-{item.release}" for token in map(files.host.text_or_none, TOKENS) if token and item.release}
-    is_named = COUNTED.sub("", name) in named
-    return is_named if is_unified(item) else is_named or BY_KERNEL_INSTALL.search(files.text(place_of(item.source)) or "") is not None
+    is_named = is_named_by_kernel_install(files.host, item.kernel or "" if is_unified(item) else place_of(item.source), item.release)
+    if is_named or is_unified(item) or files.host.which(KERNEL_INSTALL) is None:
+        return is_named
+    return BY_KERNEL_INSTALL.search(files.text(place_of(item.source)) or "") is not None
+
+
+def is_named_by_kernel_install(host: Host, path: str, release: str | None) -> bool:
+    """Whether an entry or a unified image of a kernel has the name that kernel-install, which is here, gives to it."""
+    name = posixpath.basename(path).rpartition(".")[0]
+    named = {f"{token}-{release}" for token in _tokens(host) if release}
+    return COUNTED.sub("", name) in named and host.which(KERNEL_INSTALL) is not None
+
+
+def is_copied_by_kernel_install(host: Host, path: str, release: str) -> bool:
+    """Whether a file is in the folder of a kernel that kernel-install, which is here, copies its files into."""
+    folders = tuple(f"/{token}/{release}" for token in _tokens(host))
+    return posixpath.dirname(path).endswith(folders) and host.which(KERNEL_INSTALL) is not None
+
+
+def _tokens(host: Host) -> tuple[str, ...]:
+    return tuple(token for token in map(host.text_or_none, TOKENS) if token)
 
 
 def images_of_presets(files: BootFiles) -> tuple[str, ...]:

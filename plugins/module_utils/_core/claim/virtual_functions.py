@@ -14,7 +14,7 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import devices_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
-from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import Selector
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import Selector, select
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import Claim
@@ -59,7 +59,7 @@ def expanded(claims: t.Sequence[Claim], inventory: Inventory) -> Expanded:
         if claim.vfs is None:
             found.append(claim)
             continue
-        made = [_creation(claim, device, inventory) for device, _selector in devices_of(claim, inventory)]
+        made = [_creation(claim, device, inventory) for device, _selector in devices_of(claim, _without_own(claim, inventory))]
         for creation in made:
             earlier = creations.setdefault(creation.physical.address, creation)
             if earlier.count != creation.count:
@@ -73,6 +73,12 @@ def expanded(claims: t.Sequence[Claim], inventory: Inventory) -> Expanded:
             selectors = tuple(Selector(text=address, address=address) for address in addresses)
             found.append(dataclasses.replace(claim, selectors=selectors, vfs=None, expect=None))
     return Expanded(tuple(found), _with(inventory, tuple(creations.values())), tuple(creations.values()))
+
+
+def _without_own(claim: Claim, inventory: Inventory) -> Inventory:
+    """Without the virtual functions of what the claim matches: those of a disk may have its ID, and a class or a wildcard fits both."""
+    matched = {device.address for device in select(inventory, claim.selectors, allow_missing=True)}
+    return Inventory(tuple(device for device in inventory.devices if device.physical_function not in matched), inventory.drivers)
 
 
 def _creation(claim: Claim, physical: Device, inventory: Inventory) -> Creation:

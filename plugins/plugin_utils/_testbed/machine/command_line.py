@@ -8,12 +8,14 @@ import json
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.options import MachineOptions
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.topology import Placement, Scalar, place
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.topology import Function, Placement, Scalar, place
 
 #: Relative to the machine's folder, in which QEMU runs: a socket's path may have 107 bytes only.
 CONSOLE, CONTROL_SOCKET, DISK = "console.log", "control.sock", "disk.qcow2"
 #: Without this a root port shows no active link, and each bus reset fails after a second.
 NATIVE_HOTPLUG = ("-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off")
+#: The option of QEMU's nvme that gives it the SR-IOV capability.
+MOST_FUNCTIONS = "sriov_max_vfs"
 IOMMUS = {
     "none": (),
     "intel": ("-device", "intel-iommu,intremap=on,caching-mode=on"),
@@ -48,7 +50,7 @@ def arguments(options: MachineOptions, accelerator: str, port: int) -> tuple[str
         *("-device", "virtio-rng-pci,bus=pcie.0,addr=4"),
         *NATIVE_HOTPLUG,
         *_root_ports(placements),
-        *(word for placement in placements for word in ("-device", device_word(placement))),
+        *(word for placement in placements for word in (*_beside(placement.function), "-device", device_word(placement))),
         *options.arguments,
     )
 
@@ -69,12 +71,50 @@ def device_word(placement: Placement) -> str:
         socket = {"type": "unix", "path": socket_name(function.id)}
         return json.dumps({"driver": "vfio-user-pci", **place_words, "socket": socket})
     # No option ROM unless asked for: SeaBIOS would run it, which costs seconds and serves no test.
-    settings = {"romfile": "", **_needed(function.model, function.id), **dict(function.options), **place_words}
+    settings = {"romfile": "", **_needed(function), **dict(function.options), **place_words}
     return ",".join((function.model, *(f"{name}={_word(value)}" for name, value in settings.items())))
 
 
-def _needed(model: str, name: str) -> dict[str, Scalar]:
-    return {"serial": name} if model == "nvme" else {}
+def _needed(function: Function) -> dict[str, Scalar]:
+    """What a model cannot do without; an nvme gives each virtual function two queues and an interrupt (nvme_check_params() in QEMU)."""
+    disk: dict[str, Scalar] = {"drive": _drive_name(function)} if function.size else {}
+    if function.model != "nvme":
+        return disk
+    given = str(dict(function.options).get(MOST_FUNCTIONS, ""))
+    most = int(given) if given.isdecimal() else 0
+    if not most:
+        return {"serial": function.id, **disk}
+    return {
+        **disk,
+        "serial": function.id,
+        "subsys": _subsystem_name(function),
+        "sriov_vq_flexible": 2 * most,
+        "sriov_vi_flexible": most,
+        "max_ioqpairs": 2 * most + 2,
+        "msix_qsize": most + 2,
+    }
+
+
+def _beside(function: Function) -> t.Iterator[str]:
+    """What stands before the device: its disk, and the NVM subsystem that QEMU's nvme has to be part of to have virtual functions."""
+    if function.size:
+        yield from ("-drive", f"file={disk_name(function.id)},if=none,id={_drive_name(function)},format=raw,cache=unsafe,discard=unmap")
+    if "subsys" in _needed(function) and "subsys" not in dict(function.options):
+        yield from ("-device", f"nvme-subsys,id={_subsystem_name(function)}")
+
+
+def disk_name(function: str) -> str:
+    """The file with the disk of a function, in the machine's folder."""
+    return f"{function}.raw"
+
+
+def _subsystem_name(function: Function) -> str:
+    """No function has an underscore in its name."""
+    return f"{function.id}_subsystem"
+
+
+def _drive_name(function: Function) -> str:
+    return f"{function.id}_disk"
 
 
 def _word(value: Scalar) -> str:

@@ -65,9 +65,10 @@ class Firmware:
 
 
 def partition_words(folder: Path) -> tuple[str, ...]:
-    """QEMU's arguments for a disk with the files of that folder, which the firmware looks into where the root disk has nothing for it."""
+    """QEMU's arguments for a disk with the files of that folder, which the firmware looks into where neither the root disk nor another one
+    with a lower bootindex has anything for it."""
     # The slot is the one between those of root ports and those of the board's own functions.
-    device = "virtio-blk-pci,drive=testbed-esp,bus=pcie.0,addr=1e,bootindex=1"
+    device = "virtio-blk-pci,drive=testbed-esp,bus=pcie.0,addr=1e,bootindex=9"
     return ("-drive", f"file=fat:{folder},if=none,id=testbed-esp,format=raw,readonly=on", "-device", device)
 
 

@@ -25,6 +25,9 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.con
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.options import MachineOptions
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.qemu_program import Qemu
 
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.topology import Function
+
 _PORT_TAKEN = "Could not set up host forwarding rule"
 _TRIES = 5
 #: How Linux ends when the emulated timer's interrupts do not arrive in time, before it has looked at any disk. On an overloaded machine
@@ -174,8 +177,16 @@ class Machine:
         if not self.exists:
             disk.unlink(missing_ok=True)
             qemu.create_overlay(disk, image.disk)
+            for function in options.functions:
+                self._create_disk(function)
         emulated = {function.id: function.emulated for function in options.functions if function.emulated is not None}
         processes.prepare(self.folder, emulated)
+
+    def _create_disk(self, function: Function) -> None:
+        """Empty, and as sparse as the file system allows."""
+        if function.size:
+            with (self.folder / command_line.disk_name(function.id)).open("wb") as file:
+                file.truncate(function.size)
 
     def _boot(
         self, options: MachineOptions, image: Image, qemu: Qemu, accelerator: str, port: int, progress: Progress, timeout: float

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, shown
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.emulated.function import FunctionError, PciFunction
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.emulated.presets import PRESETS, Member
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.quantity import parse_size
 
 _NAME = re.compile(r"[a-z][a-z0-9-]{0,30}")
 _FIRST_PORT_SLOT = 0x10
@@ -23,7 +24,10 @@ Scalar = str | int | bool
 
 @dataclass(frozen=True)
 class Function:
-    """One function. Either `emulated` (by our own server) or `model`, a device of QEMU's own, with its `options`."""
+    """One function. Either `emulated` (by our own server) or `model`, a device of QEMU's own, with its `options`.
+
+    `size` in bytes is that of the model's own disk, which begins empty; 0 if it has none.
+    """
 
     id: str
     emulated: PciFunction | None
@@ -31,6 +35,7 @@ class Function:
     options: tuple[tuple[str, Scalar], ...]
     behind_root_port: bool
     slot: str
+    size: int = 0
 
     @classmethod
     def from_mapping(cls, given: t.Mapping[str, t.Any]) -> Function:
@@ -38,14 +43,15 @@ class Function:
         emulate, model = given.get("emulate"), given.get("qemu") or ""
         if (emulate is None) == (not model):
             raise HostError(f"functions: {name} needs either emulate or qemu, or preset.", "Give exactly one of them.")
-        if emulate is not None and given.get("options"):
-            raise HostError(f"functions: {name} has options, which belong to qemu.", "Describe an emulated function in emulate.")
+        if emulate is not None and (given.get("options") or given.get("size")):
+            raise HostError(f"functions: {name} has options or a size, which belong to qemu.", "Describe an emulated function in emulate.")
         try:
             emulated = PciFunction.from_options(_given(emulate)) if emulate is not None else None
         except FunctionError as error:
             raise HostError(f"functions: {name}: {error}") from error
         options = tuple(sorted((str(key), _scalar(name, key, value)) for key, value in (given.get("options") or {}).items()))
-        return cls(name, emulated, model, options, bool(given.get("behind_root_port", True)), str(given.get("slot") or name))
+        size = parse_size("functions: size", given["size"]) if given.get("size") else 0
+        return cls(name, emulated, model, options, bool(given.get("behind_root_port", True)), str(given.get("slot") or name), size)
 
 
 def _checked_name(name: str) -> str:
@@ -60,8 +66,8 @@ def functions_of(given: t.Mapping[str, t.Any]) -> tuple[Function, ...]:
     if preset is None:
         return (Function.from_mapping(given),)
     name = _checked_name(str(given["id"]))
-    if any(given.get(other) for other in ("emulate", "qemu", "options")):
-        raise HostError(f"functions: {name} has a preset and emulate, qemu or options.", "A preset says all of these.")
+    if any(given.get(other) for other in ("emulate", "qemu", "options", "size")):
+        raise HostError(f"functions: {name} has a preset and emulate, qemu, options or size.", "A preset says all of these.")
     if preset not in PRESETS:
         raise HostError(f"functions: {name}: preset is {shown(preset)}; allowed are {', '.join(sorted(PRESETS))}.")
     slot = str(given.get("slot") or (name if PRESETS[preset].one_device else ""))

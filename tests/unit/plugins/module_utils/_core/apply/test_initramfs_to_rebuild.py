@@ -83,8 +83,8 @@ def test_an_image_of_a_generator_that_is_not_known_is_not_taken_for_none(arch: T
 def test_a_unified_image_is_not_overwritten_by_a_plain_one(arch: Tree) -> None:
     arch.file("/efi/EFI/Linux/own.efi", unified_image([(".linux", b"x"), (".initrd", b"070701")]))
     with pytest.raises(HostError, match="is a unified kernel image whose initramfs does not match"):
-        refuse_program(arch.host(), "/efi/EFI/Linux/own.efi", "It lacks the policy.")
-    refuse_program(arch.host(), ARCH, "It lacks the policy.")
+        refuse_program(arch.host(), "/efi/EFI/Linux/own.efi", RELEASE, "It lacks the policy.")
+    refuse_program(arch.host(), ARCH, RELEASE, "It lacks the policy.")
 
 
 @pytest.mark.parametrize("generator", [DRACUT, None])

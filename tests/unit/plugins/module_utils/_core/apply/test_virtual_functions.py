@@ -138,6 +138,30 @@ def test_two_numbers_for_one_function_are_refused(tmp_path: Path) -> None:
     assert "gets 3 virtual functions here and 2 by claims[0].vfs" in refused(host(tmp_path), claim(2), claim(3))
 
 
+def disk_host(root: Path, made: int = 0) -> Tree:
+    """A disk whose virtual functions have its own ID, as QEMU's and Samsung's have."""
+    tree = kernel(Tree(root), DEBIAN_13, {**STOCK, "nvme": ["pci:v*d*sv*sd*bc01sc08i02*"]})
+    tree.pci("0000:02:00.0", "1b36:0010", class_code=0x010802, driver="nvme", group=30, max_virtual_functions=4)
+    for name, value in {"sriov_offset": "1", "sriov_stride": "1", "sriov_numvfs": "0", "sriov_vf_device": "10"}.items():
+        tree.file(f"/sys/devices/pci0000:02/0000:02:00.0/{name}", f"{value}\n")
+    for number in range(made):
+        address = f"0000:02:00.{1 + number}"
+        tree.pci(address, "1b36:0010", class_code=0x010802, group=40 + number, physical_function="0000:02:00.0")
+    return tree.directory("/etc/modprobe.d")
+
+
+@pytest.mark.parametrize("devices", ["1b36:0010", "1b36:*", "class:0108", "0000:02:00.*"])
+@pytest.mark.parametrize("made", [0, 2, 4])
+def test_what_matches_a_card_and_its_virtual_functions_is_for_the_card(tmp_path: Path, devices: str, made: int) -> None:
+    result = run(disk_host(tmp_path, made), {"devices": devices, "vfs": 2})
+    assert [row["device"] for row in result["assignments"]] == ["0000:02:00.1", "0000:02:00.2"]
+
+
+def test_a_virtual_function_alone_cannot_have_any(tmp_path: Path) -> None:
+    said = refused(disk_host(tmp_path, 2), {"devices": "0000:02:00.2", "vfs": 2})
+    assert "0000:02:00.2 (1b36:0010) cannot have virtual functions" in said
+
+
 def test_what_the_kernel_does_not_show_is_said(tmp_path: Path) -> None:
     tree = host(tmp_path)
     tree.place(f"/sys/devices/pci0000:5e/{PF}/sriov_vf_device").unlink()

@@ -106,8 +106,8 @@ def test_the_disk_that_works_is_qemus() -> None:
     ("given", "said"),
     [
         ({"preset": "voodoo"}, "functions: gpu: preset is 'voodoo'; allowed are a100, "),
-        ({"preset": "a100", "qemu": "edu"}, "functions: gpu has a preset and emulate, qemu or options."),
-        ({"preset": "a100", "emulate": {"vendor": 1, "device": 2}}, "functions: gpu has a preset and emulate, qemu or options."),
+        ({"preset": "a100", "qemu": "edu"}, "functions: gpu has a preset and emulate, qemu, options or size."),
+        ({"preset": "a100", "emulate": {"vendor": 1, "device": 2}}, "functions: gpu has a preset and emulate, qemu, options or size."),
         ({"preset": "two-v100", "id": "g" * 30}, "is not usable"),
     ],
 )

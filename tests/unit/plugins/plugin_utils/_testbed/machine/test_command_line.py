@@ -67,6 +67,39 @@ def test_an_nvme_gets_the_serial_number_it_cannot_do_without() -> None:
     assert ",serial=mine," in devices({"id": "ssd0", "qemu": "nvme", "options": {"serial": "mine"}})[-1]
 
 
+def test_an_nvme_with_virtual_functions_gets_a_subsystem_and_what_each_of_them_needs() -> None:
+    _port, subsystem, disk = devices({"id": "ssd0", "qemu": "nvme", "options": {"sriov_max_vfs": 64, "msix_qsize": 200}})[-3:]
+    assert subsystem == "nvme-subsys,id=ssd0_subsystem"
+    assert dict(word.split("=") for word in disk.split(",")[1:]) == {
+        "romfile": "",
+        "serial": "ssd0",
+        "subsys": "ssd0_subsystem",
+        "sriov_max_vfs": "64",
+        "id": "ssd0",
+        "bus": "port-ssd0",
+        "addr": "0.0",
+        "sriov_vq_flexible": "128",
+        "sriov_vi_flexible": "64",
+        "max_ioqpairs": "130",
+        "msix_qsize": "200",
+    }
+
+
+def test_an_nvme_may_be_of_another_subsystem_and_one_without_virtual_functions_is_of_none() -> None:
+    own = devices({"id": "ssd0", "qemu": "nvme", "options": {"sriov_max_vfs": 1, "subsys": "mine"}})
+    assert own[-1].count("subsys=mine") == 1
+    assert not [word for word in (*own, *devices({"id": "ssd0", "qemu": "nvme"})) if word.startswith("nvme-subsys")]
+
+
+@pytest.mark.parametrize("model", ["virtio-blk-pci", "nvme"])
+def test_a_function_for_a_disk_can_have_one_of_its_own(model: str) -> None:
+    line = words(functions=[{"id": "esp", "qemu": model, "size": "300M", "options": {"bootindex": 1}}])
+    drive, device = line[-3], line[-1]
+    assert drive == "file=esp.raw,if=none,id=esp_disk,format=raw,cache=unsafe,discard=unmap"
+    assert device.startswith(f"{model},romfile=,")
+    assert {"drive=esp_disk", "bootindex=1"} <= set(device.split(","))
+
+
 def test_a_function_can_sit_on_the_root_bus() -> None:
     vga = devices({"id": "vga", "qemu": "secondary-vga", "behind_root_port": False})[-1]
     assert vga.endswith("bus=pcie.0,addr=5.0")
@@ -108,6 +141,9 @@ def test_kvm_can_remap_interrupts() -> None:
         ({"memory": "64M"}, "memory: '64M'"),
         ({"cpus": 0}, "cpus: 0"),
         ({"functions": [{"id": "GPU 0", "qemu": "edu"}]}, "'GPU 0'"),
+        ({"functions": [{"id": "esp", "qemu": "nvme", "size": "much"}]}, "functions: size: 'much' is not a size"),
+        ({"functions": [{"id": "gpu", "emulate": GPU, "size": "1G"}]}, "gpu has options or a size, which belong to qemu"),
+        ({"functions": [{"id": "gpu", "preset": "v100", "size": "1G"}]}, "gpu has a preset and emulate, qemu, options or size"),
         ({"functions": [{"id": "a", "qemu": "edu"}, {"id": "a", "qemu": "edu"}]}, "a occurs twice"),
         ({"functions": [{"id": "a"}]}, "a needs either emulate or qemu"),
         ({"functions": [{"id": "a", "qemu": "edu", "emulate": GPU}]}, "a needs either emulate or qemu"),
