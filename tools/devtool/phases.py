@@ -31,18 +31,20 @@ TARGET_TESTS = ("tests/unit/plugins/module_utils", "tests/unit/plugins/modules")
 
 @dataclass(frozen=True)
 class Phase:
-    """A named part of the run. `costly` phases run only if all before them were green."""
+    """A named part of the run. `costly` phases run only if all before them were green; `lanes`: those of its checks run side by side."""
 
     name: str
     does: str
     checks: Callable[[Workbench], Iterator[Check]]
     costly: bool = False
+    lanes: bool = False
 
 
 def lint(bench: Workbench) -> Iterator[Check]:
     yield bench.check("ruff check", "ruff", "check", "--no-cache", ".")
     yield bench.check("ruff format", "ruff", "format", "--no-cache", "--check", ".")
-    yield from _types(bench)
+    # One lane, since they share a cache; most of the rest is ansible-lint, which uses one processor too.
+    yield from (replace(check, lane="types") for check in _types(bench))
     yield bench.check("yamllint", "yamllint", "--strict", ".")
     yield bench.check("ansible-lint", "ansible-lint", "--offline", "--profile", "production", "--strict", "-q")
     yield bench.check("shellcheck", "shellcheck", "--external-sources", *sorted(bench.shell_scripts()))
@@ -207,7 +209,7 @@ def molecule(bench: Workbench) -> Iterator[Check]:
 
 
 PHASES = (
-    Phase("lint", "style, types, licences, changelog", lint),
+    Phase("lint", "style, types, licences, changelog", lint, lanes=True),
     Phase("unit", "unit tests, and those of the managed host's code on the oldest Python here (TESTS=path)", unit),
     Phase("sanity", "ansible-test sanity (TESTS=path)", sanity),
     Phase("docs-check", "the documentation of modules, plugins and roles", documentation),
