@@ -23,6 +23,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host import un
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.whole_host import record
 from ansible_collections.vfio.variants.tests.bench.nothing_to_do import LOCAL
+from ansible_collections.vfio.variants.tests.bench.page import Run
 from ansible_collections.vfio.variants.tests.bench.ratios import Ratio
 from ansible_collections.vfio.variants.tests.unit.converged_hosts import CLAIM, converged, request
 
@@ -35,20 +36,6 @@ FORKS = 4
 ROLE, SKELETON, PING, RECORD = "role", "skeleton", "ping", "record"
 VARIABLES = {"vfio_host_claims": [CLAIM], "vfio_host_drivers": False}
 DONE = re.compile(r"^gpu-\d+ +: ok=\d+ +changed=0 +unreachable=0 +failed=0 ", re.MULTILINE)
-
-
-class Ran(t.NamedTuple):
-    """A run on so many hosts: seconds of processors and by the clock, and the most memory that a process of Ansible's had, in MiB."""
-
-    hosts: int
-    processor: float
-    wall: float
-    memory: float
-
-    @property
-    def each(self) -> float:
-        """Milliseconds of processors for a host."""
-        return self.processor * 1000 / self.hosts
 
 
 class Fleet:
@@ -94,7 +81,7 @@ class Fleet:
             if not said["recorded"]:
                 raise SystemExit(f"error: there is no record of a host of the fleet: {said['because']}")
 
-    def run(self, name: str, count: int) -> Ran:
+    def run(self, name: str, count: int) -> Run:
         """A run on the first hosts; all of them must say that nothing was changed."""
         argv = [str(Path(sys.executable).with_name("ansible-playbook")), "-i", f"{count}.yml", "-f", str(FORKS), f"{name}.yml"]
         settings = {"ANSIBLE_PIPELINING": "1", "ANSIBLE_REMOTE_TMP": str(self.folder / "remote"), "ANSIBLE_NOCOLOR": "1"}
@@ -108,7 +95,7 @@ class Fleet:
         said = log.read_text(encoding="utf-8")
         if process.returncode or len(DONE.findall(said)) != count or (name == ROLE and "Bind the devices" in said):
             raise SystemExit(f"error: the play {name} on {count} hosts did something:\n{said[-2000:]}")
-        return Ran(count, used.ru_utime + used.ru_stime, time.perf_counter() - begun, used.ru_maxrss / 1024)
+        return Run(count, used.ru_utime + used.ru_stime, time.perf_counter() - begun, used.ru_maxrss / 1024)
 
 
 def _key_of(root: Path) -> str:
@@ -121,7 +108,7 @@ def _about(path: Path) -> list[t.Any]:
     return list(json.loads(path.read_bytes().partition(b"\n")[2])["about"])
 
 
-def measure(folder: Path) -> Iterator[Ratio | Ran]:
+def measure(folder: Path) -> Iterator[Ratio | Run]:
     """The runs, for the table of the page, and what has a limit."""
     fleet = Fleet(folder)
     ratios: dict[str, list[tuple[float, float]]] = {PING: [], SKELETON: []}
