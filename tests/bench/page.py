@@ -63,12 +63,26 @@ class Pair(t.NamedTuple):
     took_other: float
 
 
+class Run(t.NamedTuple):
+    """A run on so many hosts: seconds of processors and by the clock, and the most memory that a process of Ansible's had, in MiB."""
+
+    hosts: int
+    processor: float
+    wall: float
+    memory: float
+
+    @property
+    def each(self) -> float:
+        """Milliseconds of processors for a host."""
+        return self.processor * 1000 / self.hosts
+
+
 def rows(figures: Sequence[limits.Figure], measured: Sequence[ratios.Ratio]) -> list[Row]:
     found = [Row(one.name, f"{one.limit}, ms", one.processor, one.wall, limits.LIMITS[one.limit], "limit") for one in figures]
     return [*found, *(Row(one.name, one.how, one.processor, one.wall, *ratios.bound(one.name)) for one in measured)]
 
 
-def text(found: Sequence[Row], pairs: Sequence[Pair], commit: str) -> str:
+def text(found: Sequence[Row], pairs: Sequence[Pair], runs: Sequence[Run], commit: str) -> str:
     head = HEAD.format(
         machine=machine(),
         load=f"{os.getloadavg()[0]:.1f}",
@@ -83,7 +97,19 @@ def text(found: Sequence[Row], pairs: Sequence[Pair], commit: str) -> str:
         lines.append(f"| {one.what} | {one.how} | {number(one.figure)} | {clock} | {bound} |")
     beside = ["", "## Beside other programs", "", "| ours | ms | theirs | ms | ratio |", "|---|---:|---|---:|---:|"]
     beside += [f"| {one.ours} | {one.took:.1f} | {one.other} | {one.took_other:.1f} | {one.took / one.took_other:.2f} |" for one in pairs]
-    return head + "\n".join(lines + beside) + "\n"
+    return head + "\n".join(lines + beside + fleet(runs)) + "\n"
+
+
+def fleet(runs: Sequence[Run]) -> list[str]:
+    """The role on more and more hosts on which nothing has changed."""
+    head = [
+        "",
+        "## More and more hosts with nothing to do",
+        "",
+        "| hosts | s | s by the clock | ms for each | MiB |",
+        "|---:|---:|---:|---:|---:|",
+    ]
+    return [*head, *(f"| {one.hosts:,} | {one.processor:.1f} | {one.wall:.1f} | {one.each:.0f} | {one.memory:.0f} |" for one in runs)]
 
 
 def picture(found: Sequence[Row]) -> str:
@@ -117,6 +143,6 @@ def machine() -> str:
     return f"{len(names) or os.cpu_count()} processors ({names[0] if names else platform.machine()})"
 
 
-def write(root: Path, found: Sequence[Row], pairs: Sequence[Pair], commit: str) -> None:
+def write(root: Path, found: Sequence[Row], pairs: Sequence[Pair], runs: Sequence[Run], commit: str) -> None:
     (root / PICTURE).write_text(picture(found), encoding="utf-8")
-    (root / PAGE).write_text(text(found, pairs, commit), encoding="utf-8")
+    (root / PAGE).write_text(text(found, pairs, runs, commit), encoding="utf-8")

@@ -4,11 +4,40 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host import cache
+
+MEMORY = "/dev/shm"
+LEAST = 4 << 30
+"""Bytes that have to be free there; all tests together leave a fraction of that."""
+_made = pytest.StashKey[str]()
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """Tests write thousands of small trees, and each change of a host waits for its disk: they are in memory, if there is room."""
+    if config.option.basetemp is None and _has_room():
+        config.stash[_made] = config.option.basetemp = tempfile.mkdtemp(prefix="vfio-variants-tests-", dir=MEMORY)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    made = config.stash.get(_made, None)
+    if made is not None:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def _has_room() -> bool:
+    try:
+        found = os.statvfs(MEMORY)
+    except OSError:
+        return False
+    return not found.f_flag & os.ST_NOEXEC and found.f_bavail * found.f_frsize >= LEAST
 
 
 @pytest.fixture(autouse=True)

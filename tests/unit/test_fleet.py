@@ -32,10 +32,11 @@ def documents() -> list[t.Any]:
 
 
 def test_every_example_is_what_it_looks_like() -> None:
-    inventory, variables, pull, job = documents()
+    inventory, variables, pull, environment, job = documents()
     assert "vfio_host_claims" in inventory["all"]["children"]["gpu_hosts"]["vars"]
     assert pull[0]["roles"][0]["role"] == "vfio.variants.vfio_host"
     assert set(job[0]["tasks"][0]["awx.awx.job_template"]["extra_vars"]) <= set(variables)
+    assert environment["dependencies"]["galaxy"]["collections"] == ["vfio.variants"]
     unit = configparser.ConfigParser()
     unit.read_string(blocks("ini")[0])
     assert unit["Service"]["Type"] == "oneshot"

@@ -44,9 +44,8 @@ def run(bench: Workbench, phases: list[Phase]) -> int:
 
 def replace_by(bench: Workbench, argv: list[str]) -> None:
     """Become a program that runs in the main environment, with the terminal as its own."""
-    os.environ.update(bench.variables)
     try:
-        os.execvp(argv[0], argv)
+        os.execvpe(argv[0], argv, bench.variables)
     except OSError as problem:
         raise DevtoolError(f"{argv[0]} cannot be run: {problem.strerror}") from problem
 

@@ -58,6 +58,7 @@ def campaigns(bench: Workbench) -> dict[str, Check]:
         "consumer": bench.check("somebody else's repository with the built archive", "tools/consumer", seconds=5400, counts=True),
         "galaxy importer": bench.check("the archive as Galaxy imports it, without a warning", "tools/importer", seconds=1800, counts=True),
         "Mitogen": bench.check("the role under Mitogen's strategy", "tools/mitogen", seconds=1800, counts=True),
+        "fleet examples": bench.check("the examples of the guide to fleets, run", "tools/fleet-examples", seconds=1800, counts=True),
         "presets": bench.check("a card of each preset, as lspci shows it", "tests/presets/run", seconds=3600, counts=True),
         "recorded boots": bench.check("every recorded boot, judged", "tests/forecast/run", "--replay", seconds=3600, counts=True),
         "whole hosts": bench.check("every recorded boot of a whole host, judged", "tests/world/run", "--replay", seconds=3600, counts=True),

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,7 +33,7 @@ class Check:
 
     `counts` says that its closing line counts tests, as in "12 passed, 1 failed"; otherwise it is one test itself.
     `cleanup` is run when the program was cut off and could not clean up after itself. `downloads`: it runs pip, whose messages are
-    in its output.
+    in its output. `lane`: checks of different lanes can run side by side.
     """
 
     name: str
@@ -44,6 +44,7 @@ class Check:
     counts: bool = False
     cleanup: tuple[str, ...] = ()
     downloads: bool = False
+    lane: str = ""
 
 
 @dataclass(frozen=True)
@@ -95,14 +96,14 @@ def _to_blame(check: Check, lines: tuple[str, ...]) -> tuple[str, ...]:
     return missing or (tuple(str(one) for one in in_pip_output("\n".join(lines))) if check.downloads else ())
 
 
-def run(check: Check) -> Result:
-    """Run a check with its output on the screen."""
-    say(f"-- {check.name}")
+def run(check: Check, show: Callable[[str], None] = say) -> Result:
+    """Run a check with its output on the screen, or where `show` puts it."""
+    show(f"-- {check.name}")
     start = time.monotonic()
-    ended = stream(check.argv, cwd=check.cwd, env=check.env, seconds=check.seconds)
+    ended = stream(check.argv, cwd=check.cwd, env=check.env, seconds=check.seconds, show=show)
     if ended.code == TIMED_OUT and check.cleanup:
-        stream(check.cleanup, cwd=check.cwd, env=check.env, seconds=300)
+        stream(check.cleanup, cwd=check.cwd, env=check.env, seconds=300, show=show)
     result = judge(check, ended.code, ended.output, time.monotonic() - start)
     ending = f"FAILED, {result.why}" if result.failed else result.why if result.short else "ok"
-    say(f"-- {check.name}: {ending} ({duration(result.seconds)})")
+    show(f"-- {check.name}: {ending} ({duration(result.seconds)})")
     return result

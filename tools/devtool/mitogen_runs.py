@@ -48,7 +48,7 @@ def outcomes(folder: Path, main: Environment, mitogen: Environment, variables: M
 
 
 def found_everything_done(output: str) -> bool:
-    return bool(re.search(r"^host +: ok=3 +changed=0 .* failed=0", output, re.MULTILINE))
+    return bool(re.search(r"^(?:local)?host +: ok=3 +changed=0 .* failed=0", output, re.MULTILINE))
 
 
 def noticed(output: str, path: str) -> bool:
@@ -72,15 +72,19 @@ def _variables(folder: Path, mitogen: Environment, variables: Mapping[str, str])
     }
 
 
+def record_playbook(hosts: str, given: Mapping[str, object]) -> str:
+    """A play that does the role's last task alone."""
+    role = {"name": "vfio.variants.vfio_host", "tasks_from": "record"}
+    return _play(hosts, tasks=[{"ansible.builtin.include_role": role, "vars": dict(given)}])
+
+
+def _play(hosts: str, **play: object) -> str:
+    return yaml.safe_dump([{"hosts": hosts, "gather_facts": False, **play}])
+
+
 def _write(folder: Path, root: Path, python: str) -> None:
     given = {"vfio_host_claims": [CLAIM], "vfio_host_root": str(root), "vfio_host_drivers": False}
-    role = {"name": "vfio.variants.vfio_host", "tasks_from": "record"}
-    plays: dict[str, object] = {
-        ROLE: {"roles": [{"role": "vfio.variants.vfio_host", "vars": given}]},
-        RECORD: {"tasks": [{"ansible.builtin.include_role": role, "vars": given}]},
-    }
-    for name, play in plays.items():
-        text = yaml.safe_dump([{"hosts": "all", "gather_facts": False, **play}])  # type: ignore[dict-item]
-        (folder / name).write_text(text, encoding="utf-8")
+    (folder / ROLE).write_text(_play("all", roles=[{"role": "vfio.variants.vfio_host", "vars": given}]), encoding="utf-8")
+    (folder / RECORD).write_text(record_playbook("all", given), encoding="utf-8")
     hosts = {"all": {"hosts": {"host": {"ansible_connection": "local", "ansible_python_interpreter": python}}}}
     (folder / "hosts.yml").write_text(yaml.safe_dump(hosts), encoding="utf-8")

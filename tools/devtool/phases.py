@@ -26,23 +26,27 @@ MAIN_SCENARIO = "default"
 CONTROLLER = ("--python-version", "3.11")
 QUIET = ("-q", "-p", "no:cacheprovider")
 BOTH_CORES = ("-n", "2", "--dist", "loadfile")
+SANITY_APART = ("pylint", "validate-modules")
+"""What takes about as long as all other tests on the controller's Python."""
 TARGET_TESTS = ("tests/unit/plugins/module_utils", "tests/unit/plugins/modules")
 
 
 @dataclass(frozen=True)
 class Phase:
-    """A named part of the run. `costly` phases run only if all before them were green."""
+    """A named part of the run. `costly` phases run only if all before them were green; `lanes`: those of its checks run side by side."""
 
     name: str
     does: str
     checks: Callable[[Workbench], Iterator[Check]]
     costly: bool = False
+    lanes: bool = False
 
 
 def lint(bench: Workbench) -> Iterator[Check]:
     yield bench.check("ruff check", "ruff", "check", "--no-cache", ".")
     yield bench.check("ruff format", "ruff", "format", "--no-cache", "--check", ".")
-    yield from _types(bench)
+    # One lane, since they share a cache; most of the rest is ansible-lint, which uses one processor too.
+    yield from (replace(check, lane="types") for check in _types(bench))
     yield bench.check("yamllint", "yamllint", "--strict", ".")
     yield bench.check("ansible-lint", "ansible-lint", "--offline", "--profile", "production", "--strict", "-q")
     yield bench.check("shellcheck", "shellcheck", "--external-sources", *sorted(bench.shell_scripts()))
@@ -109,12 +113,22 @@ def _target_library(bench: Workbench) -> str:
 
 
 def sanity(bench: Workbench) -> Iterator[Check]:
-    """Every test on the controller's Python, and on the oldest one of managed hosts those that run on each."""
+    """Every test on the controller's Python, and on the oldest one of managed hosts those that run on each.
+
+    In two copies at once: most of the tests use one processor.
+    """
+    controller, oldest = interpreters.controller(), interpreters.targets()[0]
     copy = bench.copied("sanity")
-    yield sanity_check(bench, copy, "--python", interpreters.controller().name)
-    oldest = interpreters.targets()[0]
-    if not chosen("TESTS") and oldest.minor < interpreters.controller().minor:
-        yield sanity_check(bench, copy, "--python", oldest.name, "--test", "compile", "--test", "import")
+    if chosen("TESTS"):
+        yield sanity_check(bench, copy, "--python", controller.name)
+        return
+    skipped, alone = ([part for name in SANITY_APART for part in (word, name)] for word in ("--skip-test", "--test"))
+    yield sanity_check(bench, copy, "--python", controller.name, *skipped)
+    other = bench.copied("sanity-apart")
+    yield replace(sanity_check(bench, other, "--python", controller.name, *alone), lane="apart")
+    if oldest.minor < controller.minor:
+        on_each = ("--python", oldest.name, "--test", "compile", "--test", "import")
+        yield replace(sanity_check(bench, other, *on_each), lane="apart")
 
 
 def sanity_check(bench: Workbench, copy: Path, *words: str) -> Check:
@@ -207,9 +221,9 @@ def molecule(bench: Workbench) -> Iterator[Check]:
 
 
 PHASES = (
-    Phase("lint", "style, types, licences, changelog", lint),
+    Phase("lint", "style, types, licences, changelog", lint, lanes=True),
     Phase("unit", "unit tests, and those of the managed host's code on the oldest Python here (TESTS=path)", unit),
-    Phase("sanity", "ansible-test sanity (TESTS=path)", sanity),
+    Phase("sanity", "ansible-test sanity (TESTS=path)", sanity, lanes=True),
     Phase("docs-check", "the documentation of modules, plugins and roles", documentation),
     Phase("build", "the collection's archive, built and installed", build),
     Phase("integration", "ansible-test integration on this machine (TARGET=name)", integration),

@@ -20,6 +20,7 @@ from devtool.errors import DevtoolError
 GRACE_SECONDS = 30
 STRAGGLER_SECONDS = 3
 TIMED_OUT = 124
+_RUNNING: set[subprocess.Popen[str]] = set()
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,12 @@ def end_group(process: subprocess.Popen[str]) -> None:
             time.sleep(0.2)
 
 
+def end_running() -> None:
+    """End whatever other threads run."""
+    for process in list(_RUNNING):
+        end_group(process)
+
+
 def stream(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], seconds: float, show: Callable[[str], None] = say) -> Ended:
     """Run a program and show its output line by line while it runs.
 
@@ -64,6 +71,7 @@ def stream(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], seconds: f
         )
     except OSError as problem:
         raise DevtoolError(f"{argv[0]} cannot be run: {problem.strerror or problem}") from problem
+    _RUNNING.add(process)
     lines: list[str] = []
     reader = Thread(target=_read, args=(process, lines, show), daemon=True)
     reader.start()
@@ -75,6 +83,8 @@ def stream(argv: Sequence[str], *, cwd: Path, env: Mapping[str, str], seconds: f
     except BaseException:
         end_group(process)
         raise
+    finally:
+        _RUNNING.discard(process)
     # What the program left in the background may hold the pipe open; its output is not needed any more.
     reader.join(STRAGGLER_SECONDS)
     if code == TIMED_OUT:

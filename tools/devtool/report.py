@@ -17,6 +17,7 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.una
 from devtool.check import SHORT, Result, run
 from devtool.console import duration, say, table
 from devtool.errors import DevtoolError
+from devtool.lanes import run_in_lanes
 from devtool.phases import Phase
 from devtool.workbench import Workbench
 
@@ -53,7 +54,7 @@ def run_phase(phase: Phase, bench: Workbench) -> Outcome:
     start = time.monotonic()
     results: list[Result] = []
     try:
-        results.extend(run(check) for check in phase.checks(bench))
+        results.extend(run_in_lanes(phase.checks(bench)) if phase.lanes else (run(check) for check in phase.checks(bench)))
     except ArchiveUnavailableError as problem:
         names = named_in(problem.lines())
         for line in problem.lines():

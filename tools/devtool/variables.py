@@ -43,6 +43,8 @@ def variables(checkout: Checkout, environment: Environment) -> dict[str, str]:
         "ANSIBLE_COLLECTIONS_PATH": str(checkout.tree),
         "PATH": search_path(checkout, environment),
         "PYTHONPATH": str(checkout.tree),
+        # Whoever forbids bytecode wants a clean tree; without any, each process compiles all tests for several seconds.
+        "PYTHONPYCACHEPREFIX": str(checkout.place / "bytecode"),
         "PYTHONUNBUFFERED": "1",
         "VIRTUAL_ENV": str(environment.path),
     }
@@ -51,4 +53,5 @@ def variables(checkout: Checkout, environment: Environment) -> dict[str, str]:
     # Ansible refuses to start under a locale that is not UTF-8; cron and some runners have none at all.
     if "UTF-8" not in (os.environ.get("LC_ALL") or os.environ.get("LANG") or "").upper().replace("UTF8", "UTF-8"):
         own["LC_ALL"] = "C.UTF-8"
-    return {key: value for key, value in os.environ.items() if key not in ("PYTHONHOME", "PYTHON")} | own
+    dropped = ("PYTHONDONTWRITEBYTECODE", "PYTHONHOME", "PYTHON")
+    return {key: value for key, value in os.environ.items() if key not in dropped} | own

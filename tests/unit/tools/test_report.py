@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
+
+import pytest
 
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.unavailable import ArchiveUnavailableError, Missing
 from devtool.check import Check, Result
@@ -116,3 +119,43 @@ def test_phases_go_on_after_one_that_an_archive_left_too_little(tmp_path: Path) 
         ("docs", "unavailable", 0, 0),
         ("molecule", "ok", 1, 0),
     ]
+
+
+def lanes(tmp_path: Path, *programs: tuple[str, str]) -> Phase:
+    def checks(_bench: Workbench) -> Iterator[Check]:
+        for number, (lane, program) in enumerate(programs):
+            yield Check(str(number), (sys.executable, "-c", program), tmp_path, dict(os.environ), 60, lane=lane)
+
+    return Phase("lint", "tried out", checks, lanes=True)
+
+
+def test_lanes_run_side_by_side_and_each_in_order(tmp_path: Path) -> None:
+    """The second lane waits for what the first one's second check writes, and it for what the second one's first check writes."""
+    waits = "import pathlib, time\nwhile not pathlib.Path({0!r}).exists(): time.sleep(0.01)\n"
+    writes = "import pathlib; pathlib.Path({0!r}).write_text('')\n"
+    one = ("one", ""), ("one", waits.format("a") + writes.format("b"))
+    two = ("two", writes.format("a") + waits.format("b")), ("two", "raise SystemExit(3)")
+    assert results(tmp_path, lanes(tmp_path, *one, *two)) == [("lint", "FAILED", 3, 1)]
+
+
+def test_what_a_check_prints_in_a_lane_is_not_mixed_with_others(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    program = "import time\nfor number in range(5): print({0!r}, flush=True); time.sleep(0.05)"
+    results(tmp_path, lanes(tmp_path, ("one", program.format("from one")), ("two", program.format("from two"))))
+    said = [line for line in capsys.readouterr().out.splitlines() if line.startswith("from")]
+    assert sorted(said) == ["from one"] * 5 + ["from two"] * 5
+    assert said in (sorted(said), sorted(said, reverse=True))
+
+
+def test_an_error_in_a_lane_ends_what_the_others_run(tmp_path: Path) -> None:
+    def checks(_bench: Workbench) -> Iterator[Check]:
+        program = f"import os, pathlib, time; pathlib.Path({str(tmp_path / 'pid')!r}).write_text(str(os.getpid())); time.sleep(300)"
+        waits = f"import pathlib, time\nwhile not pathlib.Path({str(tmp_path / 'pid')!r}).exists(): time.sleep(0.01)"
+        yield Check("waits", (sys.executable, "-c", waits), Path("/"), dict(os.environ), lane="one")
+        yield Check("cannot run", ("/nonexistent",), Path("/"), dict(os.environ), lane="one")
+        yield Check("long", (sys.executable, "-c", program), Path("/"), dict(os.environ), lane="two")
+        yield Check("is not begun", (sys.executable, "-c", "raise SystemExit(1)"), Path("/"), dict(os.environ), lane="two")
+
+    begun = time.monotonic()
+    assert results(tmp_path, Phase("lint", "tried out", checks, lanes=True)) == [("lint", "FAILED", 0, 1)]
+    assert time.monotonic() - begun < 60
+    assert not Path(f"/proc/{(tmp_path / 'pid').read_text()}").exists()

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from pathlib import Path
 
@@ -12,12 +13,20 @@ import pytest
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.tests.unit.module_calls import device_claim, device_info
 from ansible_collections.vfio.variants.tests.unit.report_hosts import SECOND_GPU, gpu_host
-from devtool.sentences import ERROR, REASON, WARNING, in_source, in_tasks, is_sentence, sentences
+from devtool.sentences import ERROR, REASON, WARNING, Sentence, in_source, in_tasks, is_sentence, sentences
 from devtool.troubleshooting import SUBJECTS, pages, subject_of
 
 ROOT = Path(__file__).resolve().parents[3]
-FOUND = sentences(ROOT)
-PAGES = pages(FOUND)
+
+
+@functools.cache
+def found() -> list[Sentence]:
+    return sentences(ROOT)
+
+
+@functools.cache
+def all_pages() -> dict[str, str]:
+    return pages(found())
 
 
 def read(source: str) -> list[tuple[str, str, str]]:
@@ -63,7 +72,7 @@ def test_what_a_role_says_when_it_fails_is_a_sentence() -> None:
 
 
 def test_roles_and_modules_are_read_as_well() -> None:
-    texts = {one.file: one.text for one in FOUND if one.file.startswith(("roles/", "plugins/modules/"))}
+    texts = {one.file: one.text for one in found() if one.file.startswith(("roles/", "plugins/modules/"))}
     assert {"roles/vfio_host/tasks/reboot.yml", "plugins/modules/device_table.py"} <= texts.keys()
 
 
@@ -84,19 +93,19 @@ def said_by_a_host(tmp_path: Path) -> list[str]:
 def test_every_sentence_that_a_host_with_faults_brings_about_is_among_them(tmp_path: Path) -> None:
     said = said_by_a_host(tmp_path)
     assert len(said) > 6
-    patterns = [one.pattern for one in FOUND if len(one.text) > 15]
+    patterns = [one.pattern for one in found() if len(one.text) > 15]
     assert [sentence for sentence in said if not any(pattern.search(sentence) for pattern in patterns)] == []
 
 
 def test_every_sentence_is_on_a_page_and_can_be_found_by_its_words() -> None:
-    shown = {name: re.sub(r"\\(.)", r"\1", text) for name, text in PAGES.items()}
-    missing = [one.text for one in FOUND if re.sub(r"\s+", " ", one.text).strip() not in shown[subject_of(one).name]]
+    shown = {name: re.sub(r"\\(.)", r"\1", text) for name, text in all_pages().items()}
+    missing = [one.text for one in found() if re.sub(r"\s+", " ", one.text).strip() not in shown[subject_of(one).name]]
     assert missing == []
-    assert {subject.name for subject in SUBJECTS} | {"index"} == set(PAGES)
+    assert {subject.name for subject in SUBJECTS} | {"index"} == set(all_pages())
 
 
 def test_advice_is_shown_below_its_error() -> None:
-    shown = re.sub(r"\\(.)", r"\1", PAGES["devices"])
+    shown = re.sub(r"\\(.)", r"\1", all_pages()["devices"])
     assert "matches no PCI device of this host.\n\n…Set allow_missing if this is intentional.\n" in shown
 
 

@@ -12,6 +12,7 @@ import stat as stat_bits
 import time
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.attribute_writer import AttributeWriter
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.block_device import exclusively_open
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache_dir import CacheDirectory, opened_private
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.command import Completed, ModuleLike, Runner, run_bounded
@@ -73,6 +74,7 @@ class Host(Root):
         self._relabel = relabel
         self._read_log: ReadLog | None = None
         self._read_once: dict[tuple[str, ...], tuple[object, t.Any]] = {}
+        self._writer: AttributeWriter | None = None
 
     @classmethod
     def from_module(cls, module: ModuleLike, root: str = "/") -> Host:
@@ -450,7 +452,8 @@ class Host(Root):
         A driver's remove() can wait forever for a user of the device, and a process in uninterruptible sleep cannot be
         killed.  So a child process does the write, and this one goes on without it.  Raises HostError, with ``facts["errno"]``.
         """
-        code = write_with_timeout(self.whole(path), value.encode(), timeout)
+        write = write_with_timeout if self._writer is None else self._writer.write
+        code = write(self.whole(path), value.encode(), timeout)
         if isinstance(code, Unfinished):
             raise HostError(
                 f"The kernel did not finish writing '{value}' to {path} within {timeout:g} s: {code}.",
@@ -463,10 +466,15 @@ class Host(Root):
     def lock(self, timeout: float = LOCK_TIMEOUT) -> t.Iterator[None]:
         """Lock this host against other runs of the collection.
 
-        Raises HostError without root, and if another run holds the lock for more than ``timeout`` seconds.
+        Raises HostError without root, and if another run holds the lock for more than ``timeout`` seconds.  One child process writes
+        all attributes meanwhile.
         """
-        with locked(self.path(LOCK_DIRECTORY), timeout):
-            yield
+        with locked(self.path(LOCK_DIRECTORY), timeout), contextlib.closing(AttributeWriter()) as writer:
+            self._writer = writer
+            try:
+                yield
+            finally:
+                self._writer = None
 
     @contextlib.contextmanager
     def scratch_directory(self) -> t.Iterator[str]:

@@ -24,6 +24,8 @@ AFTER_SIGNAL = 5.0
 SHOWN_FUNCTIONS = 4
 MOST_STUCK = 3
 """After so many attributes that the kernel does not show no more is read: each costs a whole time limit."""
+ANSWER = struct.Struct("i")
+"""An errno, 0 if all went well."""
 # "[<0>] vfio_unregister_group_dev+0x12d/0x230 [vfio]": proc_pid_stack() in fs/proc/base.c
 _FUNCTION = re.compile(r"\[<[0-9a-f]*>\] ([^+\s]+)")
 
@@ -121,16 +123,16 @@ def in_child(work: t.Callable[[], object], timeout: float) -> int | Unfinished:
                 os._exit(0)
     os.close(writer)
     try:
-        answer = _answer(reader, timeout)
+        answer = answer_within(reader, timeout)
     finally:
         os.close(reader)
     if answer is None:
-        return Unfinished(child, _kernel_stack(child))
+        return Unfinished(child, kernel_stack(child))
     os.waitpid(child, 0)
-    return int(struct.unpack("i", answer)[0]) if len(answer) == 4 else errno.EIO
+    return int(ANSWER.unpack(answer)[0]) if len(answer) == ANSWER.size else errno.EIO
 
 
-def _answer(reader: int, timeout: float) -> bytes | None:
+def answer_within(reader: int, timeout: float) -> bytes | None:
     """What the child answers; None if it does not in time.  Whoever undoes the work after a signal must find it done or not begun."""
     try:
         ready = select.select([reader], [], [], timeout)[0]
@@ -138,10 +140,10 @@ def _answer(reader: int, timeout: float) -> bytes | None:
         with uninterrupted():
             select.select([reader], [], [], min(timeout, AFTER_SIGNAL))
         raise
-    return os.read(reader, 4) if ready else None
+    return os.read(reader, ANSWER.size) if ready else None
 
 
-def _kernel_stack(process: int) -> tuple[str, ...]:
+def kernel_stack(process: int) -> tuple[str, ...]:
     """The kernel functions that a process waits in; empty if the kernel does not say, as without root."""
     try:
         with open(f"/proc/{process}/stack", encoding="ascii", errors="replace") as file:
@@ -153,23 +155,28 @@ def _kernel_stack(process: int) -> tuple[str, ...]:
 def _do_and_report(work: t.Callable[[], object], writer: int) -> None:
     code = 0
     try:
-        os.setsid()
-        null = os.open(os.devnull, os.O_RDWR)
-        for stream in (0, 1, 2):
-            os.dup2(null, stream)
-        _keep_only(writer)
+        detach(writer)
         work()
     except OSError as error:
         code = error.errno or errno.EIO
     # The caller has closed its end if the write took longer than its timeout.
     with contextlib.suppress(BrokenPipeError):
-        os.write(writer, struct.pack("i", code))
+        os.write(writer, ANSWER.pack(code))
 
 
-def _keep_only(handle: int) -> None:
-    """Close every open file of this process but the standard streams and ``handle``."""
+def detach(*handles: int) -> None:
+    """Make this process one that nothing waits for, with nothing open but ``handles``."""
+    os.setsid()
+    null = os.open(os.devnull, os.O_RDWR)
+    for stream in (0, 1, 2):
+        os.dup2(null, stream)
+    _keep_only(*handles)
+
+
+def _keep_only(*handles: int) -> None:
+    """Close every open file of this process but the standard streams and ``handles``."""
     for name in os.listdir("/proc/self/fd"):
-        if int(name) > 2 and int(name) != handle:
+        if int(name) > 2 and int(name) not in handles:
             with contextlib.suppress(OSError):
                 os.close(int(name))
 

@@ -178,12 +178,15 @@ class Network:
 
     # -- this connection
 
+    @functools.cached_property
+    def _connection(self) -> tuple[str, str] | None:
+        return _ssh_connection(self._host)
+
     def connection_interfaces(self) -> tuple[str | None, ...]:
         """The interfaces of the SSH connection that this process descends from; None in it if one cannot be determined."""
-        connection = _ssh_connection(self._host)
-        if connection is None:
+        if self._connection is None:
             return ()
-        client, local = connection
+        client, local = self._connection
         _host_part, _percent, scope = local.partition("%")
         scope = scope or client.partition("%")[2]
         if scope:
@@ -197,13 +200,11 @@ class Network:
     @property
     def may_be_no_network(self) -> bool:
         """Whether this process descends from an SSH connection without IP addresses: sshd calls both ends UNKNOWN."""
-        found = _ssh_connection(self._host)
-        return found is not None and _address(found[1]) is None
+        return self._connection is not None and _address(self._connection[1]) is None
 
     def connection_address(self) -> str:
         """This host's address in that connection."""
-        found = _ssh_connection(self._host)
-        return "" if found is None else found[1]
+        return "" if self._connection is None else self._connection[1]
 
     def _ask_ip(self, words: t.Sequence[str]) -> tuple[dict[str, t.Any], ...]:
         if self._host.which("ip") is None:

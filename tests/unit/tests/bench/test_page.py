@@ -19,11 +19,12 @@ def rows(limited: float, beside: float = 2.0, aimed: float = 9.0) -> list[page.R
 
 
 def test_the_page_has_each_figure_beside_what_is_allowed() -> None:
-    text = page.text(rows(1.21), [page.Pair("ours", 10.0, "theirs", 40.0)], "abc1234")
+    text = page.text(rows(1.21), [page.Pair("ours", 10.0, "theirs", 40.0)], [page.Run(1000, 250.0, 140.0, 99.5)], "abc1234")
     assert f"| {LIMITED} | how | 1.21 | 1.25 | at most {ratios.LIMITS[LIMITED]:.2f} |" in text
     assert f"| {BESIDE} | how | 2.00 |  | at least {LEAST[BESIDE]:.2f} |" in text
     assert f"| {AIMED} | how | 9.00 |  | at most {AIMS[AIMED]:.2f} (aim) |" in text
     assert "| ours | 10.0 | theirs | 40.0 | 0.25 |" in text
+    assert "| 1,000 | 250.0 | 140.0 | 250 | 100 |" in text
     assert "at commit `abc1234`" in text
 
 
@@ -45,6 +46,6 @@ def test_a_peer_that_is_quicker_is_a_miss() -> None:
 
 def test_page_and_picture_are_written_together(tmp_path: Path) -> None:
     (tmp_path / "docs/images").mkdir(parents=True)
-    page.write(tmp_path, rows(1.1), [], "abc1234")
+    page.write(tmp_path, rows(1.1), [], [], "abc1234")
     assert (tmp_path / page.PAGE).read_text(encoding="utf-8").count(LIMITED) == 1
     assert (tmp_path / page.PICTURE).read_text(encoding="utf-8").startswith("<!--")

@@ -45,6 +45,23 @@ def test_a_write_that_is_left_behind_does_not_keep_the_lock(tmp_path: Path) -> N
     assert (tmp_path / "unbind").read_bytes() == b"x"
 
 
+def test_while_the_lock_is_held_one_process_writes_and_it_does_not_keep_the_lock(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "unbind")
+    host = Tree(tmp_path).file("/bind", "").host()
+    with host.lock():
+        processes = set()
+        for _write in range(3):
+            host.write_attribute("/bind", "x", timeout=10)
+            processes.add(host._writer and host._writer._child)
+        assert len(processes) == 1
+        with pytest.raises(HostError, match="still waits"):
+            host.write_attribute("/unbind", "x", timeout=0.2)
+    begun = time.monotonic()
+    with host.lock(timeout=5):
+        assert time.monotonic() - begun < 2
+    assert (tmp_path / "unbind").read_bytes() == b"x"
+
+
 def test_a_process_that_is_forked_while_the_lock_is_held_does_not_keep_it(tmp_path: Path) -> None:
     reader, writer = os.pipe()
     with locked(str(tmp_path / "lock"), 5):

@@ -1,0 +1,71 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How often dkms_package calls its module on the host, and what is shown meanwhile."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.vfio.variants.plugins.action.dkms_package import ActionModule
+
+DONE = {"changed": True, "kernels": {}}
+Answer = dict[str, t.Any]
+
+
+class Host(ActionModule):
+    """The plugin with a host that has these kernels to build for, or nothing to do."""
+
+    def __init__(self, builds: list[str] | None, fails: str = "") -> None:
+        self.calls: list[tuple[str, str | None]] = []
+        self._builds = builds
+        self._fails = fails
+
+    def _call(self, arguments: Answer, run: Answer, facts: Answer) -> Answer:  # noqa: ARG002 - as the plugin calls it
+        self.calls.append((run["step"], run.get("build")))
+        if run["step"] == "look":
+            return {"changed": False} if self._builds is None else {"changed": False, "_todo": {"sources": False, "builds": self._builds}}
+        if self._fails and run.get("build", (self._builds or [""])[-1]) == self._fails:
+            return {"failed": True, "msg": f"cannot be built for {self._fails}"}
+        return dict(DONE)
+
+    def outcome(self) -> Answer:
+        return self._work({"name": "x", "_run": {}}, None, {"inventory_hostname": "gpu"})
+
+
+@pytest.mark.parametrize(
+    ("builds", "calls"),
+    [
+        (None, [("look", None)]),
+        ([], [("look", None), ("finish", None)]),
+        (["6.1"], [("look", None), ("finish", None)]),
+        (["6.1", "6.12"], [("look", None), ("build", "6.1"), ("finish", None)]),
+        (["6.1", "6.12", "7.3"], [("look", None), ("build", "6.1"), ("build", "6.12"), ("finish", None)]),
+    ],
+)
+def test_nothing_to_do_is_one_call_and_the_last_call_builds_for_the_last_kernel(
+    builds: list[str] | None, calls: list[tuple[str, str | None]]
+) -> None:
+    host = Host(builds)
+    assert host.outcome()["changed"] is (builds is not None)
+    assert host.calls == calls
+
+
+def test_each_kernel_is_shown_when_its_build_begins_and_when_it_has_ended(capsys: pytest.CaptureFixture[str]) -> None:
+    Host(["6.1", "6.12"]).outcome()
+    said = capsys.readouterr().out
+    places = [
+        said.index(f"[gpu] kernel {kernel} ({number}/2): {what}")
+        for number, kernel in ((1, "6.1"), (2, "6.12"))
+        for what in ("building …", "built after")
+    ]
+    assert places == sorted(places)
+
+
+@pytest.mark.parametrize("fails", ["6.1", "6.12"])
+def test_a_build_that_fails_ends_the_task(fails: str, capsys: pytest.CaptureFixture[str]) -> None:
+    host = Host(["6.1", "6.12"], fails)
+    assert host.outcome() == {"failed": True, "msg": f"cannot be built for {fails}"}
+    assert len(host.calls) == (2 if fails == "6.1" else 3)
+    assert f"kernel {fails} " in capsys.readouterr().out.splitlines()[-1]

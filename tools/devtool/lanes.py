@@ -1,0 +1,43 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Runs checks in lanes: those of a lane one after the other, the lanes side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from threading import Event, Lock
+
+from devtool.check import Check, Result, run
+from devtool.console import say
+from devtool.process import end_running
+
+
+def run_in_lanes(checks: Iterable[Check]) -> list[Result]:
+    """The results in the order of the checks.  What a check prints is shown when it ends, so that nothing is mixed."""
+    lanes: dict[str, list[Check]] = {}
+    for check in checks:
+        lanes.setdefault(check.lane, []).append(check)
+    ended, screen = Event(), Lock()
+
+    def work(lane: Sequence[Check]) -> list[Result]:
+        results: list[Result] = []
+        for check in lane:
+            if ended.is_set():
+                break
+            lines: list[str] = []
+            try:
+                results.append(run(check, lines.append))
+            finally:
+                with screen:
+                    say("\n".join(lines))
+        return results
+
+    with ThreadPoolExecutor(max(1, len(lanes))) as pool:
+        try:
+            found = list(pool.map(work, lanes.values()))
+        except BaseException:
+            ended.set()
+            end_running()
+            raise
+    return [result for lane in found for result in lane]
