@@ -166,6 +166,13 @@ kernels:
           description: The function's address.
           type: str
           sample: "0000:3b:00.0"
+        machine_address:
+          description:
+            - The function's address in the machine. It is another one for a function in another PCI domain, and for one whose place the
+              machine needs for itself; RV(different) says why. V(null) if it was not rehearsed.
+            - What names the address on the host does not act on it there. So a row with another address never fails the task.
+          type: str
+          sample: "0000:3b:00.0"
         claimed:
           description: The driver that it is claimed for; V(null) if there is no claim.
           type: str

@@ -67,8 +67,7 @@ def kernel_arguments(arguments: t.Sequence[str], masked: t.Sequence[str] = ()) -
 
 def emulator_arguments(plan: Plan, places: Places, accelerator: str, initrd: Path | None) -> tuple[str, ...]:
     """QEMU's arguments; without any network.  The first serial port is the console, the second one has the report."""
-    slot = places.free_slots[-1] if places.free_slots else ""
-    disk = [word.format(slot=slot) for word in _DISKS[plan.storage]]
+    disk = [word.format(slot=places.disk_slot) for word in _DISKS[plan.storage]]
     return (
         *accelerator_words(accelerator),
         *("-smp", str(plan.cpus), "-m", f"{plan.memory >> 20}M"),

@@ -21,6 +21,7 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.b
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.boot_words import Plan
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.comparison import Predicted
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.file_store import Collected, FileStore
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.located import located
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.planned_policy import NO_POLICY, PlannedPolicy
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.trace import Report
 
@@ -83,18 +84,23 @@ class Rehearsal:
             plan, machine = self._prepare(kernel, folder)
         except HostError as error:
             everything = {str(one["address"]): str(error) for one in self.collected.facts["functions"]}
-            return {"release": release, "devices": self._rows(release, [], everything), "boots": 0}
+            return {"release": release, "devices": self._rows(release, [], everything, {}), "boots": 0}
         reports = []
         for number in range(self.settings.repeat):
             self.progress(
                 f"{release}: boot {number + 1} of {self.settings.repeat}, {len(placed.placements)} functions, {machine.accelerator}"
             )
             reports.append(machine.boot(plan, placed, self.progress, self.settings.timeout))
+        found = [located(report, placed, self.collected.facts["functions"]) for report in reports]
+        reports = [one.report for one in found]
+        moved = {address: where for one in found for address, where in one.moved.items()}
         self._note(reports)
-        placed.left_out.update(_elsewhere(reports, placed, self.collected.facts["functions"]))
+        self.different += [f"{address} is {where} in the machine: {why}" for address, (where, why) in moved.items()]
+        for one in found:
+            placed.left_out.update(one.absent)
         return {
             "release": release,
-            "devices": self._rows(release, reports, placed.left_out),
+            "devices": self._rows(release, reports, placed.left_out, moved),
             "boots": len(reports),
             "boot_seconds": [round(report.seconds, 1) for report in reports],
             "refused": sorted({line for report in reports for line in report.refused}),
@@ -146,7 +152,9 @@ class Rehearsal:
         if self.collected.facts["efi"]:
             self.different.append("the machine boots its kernel directly, not by the host's UEFI firmware, and without Secure Boot")
 
-    def _rows(self, release: str, reports: t.Sequence[Report], left_out: t.Mapping[str, str]) -> list[Row]:
+    def _rows(
+        self, release: str, reports: t.Sequence[Report], left_out: t.Mapping[str, str], moved: t.Mapping[str, tuple[str, str]]
+    ) -> list[Row]:
         missing = self.collected.facts["missing"]
         rows = []
         for one in self.collected.facts["forecast"]["devices"]:
@@ -157,18 +165,8 @@ class Rehearsal:
             why = left_out.get(address)
             if why is None and missing and (predicted is None or predicted.certainty != comparison.CERTAIN):
                 why = f"{missing[0]['path']} was not collected ({missing[0]['why']}), and may act on it"
-            rows.append(comparison.row(address, reports, predicted, claimed, why))
+            rows.append(comparison.row(address, reports, predicted, claimed, why, moved.get(address)))
         return rows
-
-
-def _elsewhere(
-    reports: t.Sequence[Report], placed: places.Places, functions: t.Sequence[t.Mapping[str, t.Any]]
-) -> t.Iterator[tuple[str, str]]:
-    """The functions that were not at their addresses in each boot: what was seen there is no answer about them."""
-    for one in functions:
-        address = str(one["address"])
-        if address in placed.placements and any(report.modaliases.get(address) != one["modalias"] for report in reports):
-            yield address, "the machine's firmware gave it another address"
 
 
 @dataclass(frozen=True)

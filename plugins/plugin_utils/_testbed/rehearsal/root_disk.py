@@ -49,6 +49,7 @@ for device in /sys/bus/pci/devices/*; do
   name=${{device##*/}}
   driver=$(readlink "$device/driver")
   echo "@rehearsal owner $name ${{driver##*/}}"
+  echo "@rehearsal path $name $(readlink -f "$device")"
   echo "@rehearsal identity $name $(cat "$device/modalias")"
   echo "@rehearsal override $name $(cat "$device/driver_override")"
 done
