@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The buses of a machine, as QEMU has them, and the numbers that its firmware gives to them.
 
-SeaBIOS goes through a bus in the order of its slots, and through what is behind a bridge before it goes on: each bus has the number after the
-last one.  Where the host has left numbers out, a port reserves them, or a bridge with nothing behind it takes them.
+SeaBIOS goes through a bus in the order of its slots, and through what is behind a bridge before it goes on: each bus has the number
+after the last one.  Where the host has left numbers out, a port reserves them, or a bridge with nothing behind it takes them.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ class Bus:
         return [slot for slot in range(low + 1, high) if slot not in self.slots]
 
     def order(self) -> None:
-        """Bridges on further root buses get slots in the order of their numbers: what would be the first function of a slot is not there."""
+        """Bridges on further root buses get slots in the order of their numbers: the first function of their own may not be there."""
         self.below.sort(key=lambda one: (one.number if self.kind == FURTHER else 0, one.place))
         if self.kind == FURTHER:
             self.slots = {2 * index + 1 for index in range(len(self.below))}
@@ -92,7 +92,7 @@ class Words:
         """The words for what is on the bus, and the last number that is given below it; ``last`` is the one before."""
         words: list[str] = []
         slot = -1
-        for one, following in zip(bus.below, [*bus.below[1:], None]):
+        for one, following in zip(bus.below, [*bus.below[1:], None], strict=True):
             filling, last = self._gap(bus, bus.free_between(slot, one.slot), one.number - last - 1, last)
             its_number = last + 1
             inner, last = self._below(one, its_number)
@@ -118,6 +118,8 @@ class Words:
 
     def _bridge(self, bus: Bus, name: str, kind: str, place: str, reserved: int) -> list[str]:
         self.chassis += 1
-        number = {UPSTREAM: "", CONVENTIONAL: f",chassis_nr={self.chassis},shpc=off"}.get(kind, f",chassis={self.chassis},slot={self.chassis}")
+        number = {UPSTREAM: "", CONVENTIONAL: f",chassis_nr={self.chassis},shpc=off"}.get(
+            kind, f",chassis={self.chassis},slot={self.chassis}"
+        )
         reserve = f",bus-reserve={reserved}" if reserved > 0 else ""
         return ["-device", f"{kind},id={name},bus={bus.name},addr={place},multifunction=on{number}{reserve}"]

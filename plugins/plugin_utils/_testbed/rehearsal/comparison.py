@@ -63,7 +63,8 @@ def row(
     elsewhere = f"In the machine it is {moved[0]}, because {moved[1]}"
     if not found["stops"]:
         return {**found, "machine_address": moved[0], "why": f"{found['why']} {elsewhere}."}
-    why = f"there it is {moved[0]}, because {moved[1]}, and was offered to {found['rehearsed'] or 'no driver'}: what names {address} did not act"
+    offered = f"was offered to {found['rehearsed'] or 'no driver'}"
+    why = f"there it is {moved[0]}, because {moved[1]}, and {offered}: what names {address} did not act"
     return {**_row(address, reports, predicted, claimed, why), "machine_address": moved[0]}
 
 

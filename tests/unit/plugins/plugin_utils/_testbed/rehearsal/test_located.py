@@ -64,5 +64,7 @@ def test_one_with_the_address_of_another_of_the_host_says_nothing() -> None:
 
 def test_one_that_is_not_there_or_is_something_else_is_absent() -> None:
     assert "did not find it" in find(seen(), AT_PORT).absent[CARD]
-    other_card = parse(f"@rehearsal path {CARD} /sys/devices/pci0000:00/0000:00:01.0/{CARD}\n@rehearsal identity {CARD} pci:v0000\n@rehearsal end")
+    other_card = parse(
+        f"@rehearsal path {CARD} /sys/devices/pci0000:00/0000:00:01.0/{CARD}\n@rehearsal identity {CARD} pci:v0000\n@rehearsal end"
+    )
     assert "did not find it" in find(other_card, AT_PORT).absent[CARD]

@@ -1,12 +1,11 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""QEMU and SeaBIOS: every function of a host of several kinds of buses is where it was put, at the host's own address unless that is said."""
+"""QEMU and SeaBIOS: each function of a host with several kinds of buses has the host's own address, unless it is said to have another."""
 
 from __future__ import annotations
 
 import shutil
 import time
-import typing as t
 from pathlib import Path
 
 import pytest
@@ -88,10 +87,10 @@ def found_by_firmware(places: Places, folder: Path) -> dict[str, str]:
 
 
 @pytest.fixture(name="booted", scope="module")
-def fixture_booted(tmp_path_factory: pytest.TempPathFactory) -> t.Iterator[tuple[Places, dict[str, str]]]:
+def fixture_booted(tmp_path_factory: pytest.TempPathFactory) -> tuple[Places, dict[str, str]]:
     places = place([{**one, "resource": SMALL} for one in host()])
     found = found_by_firmware(places, tmp_path_factory.mktemp("m"))
-    yield places, {address: found[one.function.id] for address, one in places.placements.items()}
+    return places, {address: found[one.function.id] for address, one in places.placements.items()}
 
 
 def test_what_is_not_said_to_be_elsewhere_is_at_its_own_address(booted: tuple[Places, dict[str, str]]) -> None:

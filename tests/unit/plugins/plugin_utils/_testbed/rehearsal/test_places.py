@@ -108,7 +108,9 @@ def test_cards_behind_a_switch_have_their_addresses() -> None:
 
 def test_a_bridge_to_conventional_pci_has_all_slots() -> None:
     port, inner = "pci0000:00/0000:00:1c.0", "pci0000:00/0000:00:1c.0/0000:03:00.0"
-    places = place([bridge(port, 3), bridge(inner, 4, EXPRESS_TO_CONVENTIONAL), function(f"{inner}/0000:04:00.0"), function(f"{inner}/0000:04:05.0")])
+    places = place(
+        [bridge(port, 3), bridge(inner, 4, EXPRESS_TO_CONVENTIONAL), function(f"{inner}/0000:04:00.0"), function(f"{inner}/0000:04:05.0")]
+    )
     assert bridges(places)["port-f0000-03-00-0"].startswith("pci-bridge,")
     assert {address: one.address for address, one in places.placements.items()} == {"0000:04:00.0": "00.0", "0000:04:05.0": "05.0"}
 
@@ -117,7 +119,11 @@ def test_a_bridge_to_conventional_pci_has_all_slots() -> None:
     ("functions", "address", "why"),
     [
         ([function("pci0001:00/0001:00:01.0")], "0001:00:01.0", "further root buses of the machine have bridges alone"),
-        ([bridge("pci0001:00/0001:00:01.0", 1), function("pci0001:00/0001:00:01.0/0001:01:00.0")], "0001:01:00.0", "the PCI domain 0000 alone"),
+        (
+            [bridge("pci0001:00/0001:00:01.0", 1), function("pci0001:00/0001:00:01.0/0001:01:00.0")],
+            "0001:01:00.0",
+            "the PCI domain 0000 alone",
+        ),
         (
             [
                 function("pci0000:00/0000:00:0e.0"),
