@@ -24,6 +24,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.tree_arch
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image import Image
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import DEVICES, Inventory
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.collection import answer_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.report.rehearsal_signatures import signatures
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.secret_files import (
     MADE_BY_THE_KERNEL,
     TOPS,
@@ -124,6 +125,7 @@ def _kernel(host: Host, entry: BootEntry, listed: TreeList) -> Result:
         "doubts": list(entry.doubts),
         "storage": [name for name in STORAGE if name in known],
         "file_system": FILE_SYSTEM in known,
+        "signatures": signatures(host, entry),
     }
 
 

@@ -130,7 +130,9 @@ class Rehearsal:
         (folder / boot_words.DISK).unlink(missing_ok=True)
         root_disk.write(folder / boot_words.DISK, tree, self.settings.timeout)
         shutil.rmtree(tree)
-        arguments, removed = boot_words.kernel_arguments(kernel["arguments"])
+        enforced, said = boot_words.enforcement(kernel["signatures"])
+        self.different += said
+        arguments, removed = boot_words.kernel_arguments(kernel["arguments"], enforced)
         self.different += [f"the kernel is not given {one}" for one in removed]
         iommu = boot_words.iommu_of(self.collected.facts["cpu"])
         plan = Plan(image, (), arguments, kernel["storage"][0], iommu, self.settings.memory, self.settings.cpus)
@@ -150,7 +152,9 @@ class Rehearsal:
         )
         self.different.append(f"what starts later than {self.settings.hold} s after the boot is not seen")
         if self.collected.facts["efi"]:
-            self.different.append("the machine boots its kernel directly, not by the host's UEFI firmware, and without Secure Boot")
+            self.different.append(
+                "the machine boots the kernel of the host's entry directly, not by UEFI firmware, and without Secure Boot's keys"
+            )
 
     def _rows(
         self, release: str, reports: t.Sequence[Report], left_out: t.Mapping[str, str], moved: t.Mapping[str, tuple[str, str]]
