@@ -16,7 +16,13 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive imp
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.progress import Progress
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine import accelerator, processes, qemu_program
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal import boot_images, boot_words, comparison, places, root_disk
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal import (
+    boot_words,
+    comparison,
+    kernel_parts,
+    places,
+    root_disk,
+)
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.boot import LONGEST_STRETCH, Machine
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.boot_words import Plan
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.comparison import Predicted
@@ -118,14 +124,14 @@ class Rehearsal:
         absent = self.store.lay_out(self.collected.entries, tree)
         self.different += [f"{path} was not sent" for path in absent[:20]]
         images = [tree / str(path).lstrip("/") for path in kernel["initrds"]]
-        initrd = boot_images.joined(images, folder / "initrd")
+        initrd = kernel_parts.joined(images, folder / "initrd")
         if initrd is not None:
             with initrd.open("ab") as file:
                 file.write(self.policy.initramfs(tree, str(kernel["release"])))
         self.different += root_disk.adapt(tree, self.settings.hold, self.settings.timeout * LONGEST_STRETCH).said
         root_disk.lay_over(tree, self.policy.files)
         image = folder / "kernel"
-        boot_images.copy_kernel(tree / str(kernel["image"]).lstrip("/"), image)
+        kernel_parts.copy_kernel(tree / str(kernel["image"]).lstrip("/"), image)
         self.progress("writing the disk")
         (folder / boot_words.DISK).unlink(missing_ok=True)
         root_disk.write(folder / boot_words.DISK, tree, self.settings.timeout)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.boot_images import copy_kernel, joined
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.kernel_parts import copy_kernel, joined
 from ansible_collections.vfio.variants.tests.unit.boot_menus import bzimage, unified_image
 
 
