@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import typing as t
 from dataclasses import dataclass, field
+from itertools import zip_longest
 
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.host_function import (
     DOWNSTREAM_PORT,
@@ -92,7 +93,7 @@ class Words:
         """The words for what is on the bus, and the last number that is given below it; ``last`` is the one before."""
         words: list[str] = []
         slot = -1
-        for one, following in zip(bus.below, [*bus.below[1:], None], strict=True):
+        for one, following in zip_longest(bus.below, bus.below[1:]):
             filling, last = self._gap(bus, bus.free_between(slot, one.slot), one.number - last - 1, last)
             its_number = last + 1
             inner, last = self._below(one, its_number)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive import apt_sources
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache, one_of
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.progress import Progress
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine import accelerator, processes, qemu_program
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal import (
@@ -42,6 +42,7 @@ class Settings:
 
     memory: int
     cpus: int
+    forks: int
     repeat: int
     hold: int
     timeout: int
@@ -63,16 +64,18 @@ class Rehearsal:
     different: list[str] = field(default_factory=list)
 
     def run(self) -> dict[str, t.Any]:
-        """All kernels, one after the other, and never beside another rehearsal on this machine.  Raises HostError."""
+        """All kernels, one after the other, beside no more than ``forks`` rehearsals on this machine.  Raises HostError."""
         if os.geteuid() != 0:
             raise HostError(
                 "A rehearsal needs root on the machine that it runs on: the host's files belong to several users.",
                 "Run Ansible as root there.",
             )
-        with self.cache.lock("rehearsal"):
+        _check_total(self.settings.memory, self.settings.forks)
+        with one_of(self.cache, "rehearsal-place", self.settings.forks) as number:
             _check_memory(self.settings.memory)
-            _remove_left_overs(self.store.folder.parent)
-            folder = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=self.store.folder.parent))
+            unfinished = f"{_UNFINISHED}{number}-"
+            _remove_left_overs(self.store.folder.parent, unfinished)
+            folder = Path(tempfile.mkdtemp(prefix=unfinished, dir=self.store.folder.parent))
             kept: dict[str, str] = {}
             try:
                 kernels = [self._kernel(kernel, folder) for kernel in self.collected.facts["kernels"]]
@@ -185,20 +188,34 @@ class _HostKernel:
     kernel: Path
 
 
-def _remove_left_overs(place: Path) -> None:
-    """What a rehearsal has left that was killed; none runs, because the lock is held."""
-    for folder in place.glob(f"{_UNFINISHED}*"):
+def _remove_left_overs(place: Path, prefix: str) -> None:
+    """What a rehearsal at the same place has left that was killed; none runs there, because its lock is held."""
+    for folder in place.glob(f"{prefix}*"):
         processes.end(folder)
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _check_total(each: int, machines: int) -> None:
+    """HostError where so many machines never fit into this one's memory."""
+    total = _memory("MemTotal")
+    if machines > 1 and total is not None and machines * each + _GIB > total:
+        raise HostError(
+            f"forks: {machines} machines of {each >> 20} MiB do not fit: this machine has {total >> 20} MiB, of which 1024 MiB stay free.",
+            f"Allowed are up to {max(1, (total - _GIB) // each)} with this memory.",
+        )
+
+
 def _check_memory(wanted: int) -> None:
     """HostError where this machine would have to swap."""
-    for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
-        if line.startswith("MemAvailable:"):
-            available = int(line.split()[1]) << 10
-            if available < wanted + _GIB:
-                raise HostError(
-                    f"memory: a machine of {wanted >> 20} MiB does not fit beside what runs here: {available >> 20} MiB are available.",
-                    "Give it less, from 1G on, or run Ansible elsewhere.",
-                )
+    available = _memory("MemAvailable")
+    if available is not None and available < wanted + _GIB:
+        raise HostError(
+            f"memory: a machine of {wanted >> 20} MiB does not fit beside what runs here: {available >> 20} MiB are available.",
+            "Give it less, from 1G on, or run Ansible elsewhere.",
+        )
+
+
+def _memory(name: str) -> int | None:
+    """In bytes, as /proc/meminfo has it."""
+    lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    return next((int(line.split()[1]) << 10 for line in lines if line.startswith(f"{name}:")), None)
