@@ -27,7 +27,7 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.r
 
 Result = dict[str, t.Any]
 _MODULE = "vfio.variants.rehearsal_files"
-_LEAST_MEMORY, _MOST = 1 << 30, {"repeat": 20, "cpus": 64, "hold": 3600}
+_LEAST_MEMORY, _MOST = 1 << 30, {"repeat": 20, "cpus": 64, "hold": 3600, "forks": 64}
 
 
 class ActionModule(ActionBase):
@@ -124,6 +124,7 @@ def _settings(options: Result) -> Settings:
     return Settings(
         memory=memory,
         cpus=options["cpus"],
+        forks=options["forks"],
         repeat=options["repeat"],
         hold=options["hold"],
         timeout=options["timeout"],

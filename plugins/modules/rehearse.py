@@ -20,7 +20,7 @@ description:
     unknown, such as what a site's own program does, is shown.
   - C(docs/rehearsal.md) says what leaves the host, what a rehearsal costs, and what it cannot show.
   - Requires root on the controller, the Debian package C(e2fsprogs), and the requirements of M(vfio.variants.test_vm) for QEMU.
-  - On one controller one rehearsal runs at a time. The others wait.
+  - On one controller O(forks) rehearsals run at a time. The others wait.
 extends_documentation_fragment:
   - vfio.variants._attributes
   - vfio.variants._attributes.controller
@@ -94,6 +94,13 @@ options:
     description: Processors of the machine, from 1 to 64.
     type: int
     default: 2
+  forks:
+    description:
+      - How many machines may run at a time on this controller, from 1 to 64, when several hosts are rehearsed. Each host's kernels and
+        repeats come one after the other.
+      - Together they have O(memory) that many times, and 1 GiB stays free; more than the controller has is refused.
+    type: int
+    default: 1
   accelerator:
     description: V(auto) for KVM where it works, else emulation.
     type: str
@@ -164,6 +171,13 @@ kernels:
       contains:
         address:
           description: The function's address.
+          type: str
+          sample: "0000:3b:00.0"
+        machine_address:
+          description:
+            - The function's address in the machine. It is another one for a function in another PCI domain, and for one whose place the
+              machine needs for itself; RV(different) says why. V(null) if it was not rehearsed.
+            - What names the address on the host does not act on it there. So a row with another address never fails the task.
           type: str
           sample: "0000:3b:00.0"
         claimed:
@@ -284,6 +298,7 @@ def argument_spec() -> dict[str, t.Any]:
         "exclude": {"type": "list", "elements": "path", "default": []},
         "memory": {"type": "str", "default": "2G"},
         "cpus": {"type": "int", "default": 2},
+        "forks": {"type": "int", "default": 1},
         "accelerator": {"type": "str", "choices": ["auto", "kvm", "tcg"], "default": "auto"},
         "keep": {"type": "bool", "default": False},
         "mirror": {"type": "str"},

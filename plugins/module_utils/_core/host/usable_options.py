@@ -56,7 +56,7 @@ DICTIONARIES = (
 """Options with options of their own: Ansible's look for these fails in what is none."""
 WHOLE_NUMBERS = (
     *("timeout", "cpus", "request.timeout", "request.drivers_timeout", "claims[].vfs", "request.claims[].vfs"),
-    *("repeat", "hold", "first"),
+    *("repeat", "hold", "first", "forks"),
 )
 """Options that Ansible makes a number of, even of the text `inf`: that is an error of its own conversion."""
 

@@ -5,10 +5,11 @@
 from __future__ import annotations
 
 import dataclasses
+import posixpath
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.find_images import images_of
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import next_boot
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import kernel_image, next_boot
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.noting_host import NotingHost
@@ -23,6 +24,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.tree_arch
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image import Image
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import DEVICES, Inventory
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.collection import answer_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.report.rehearsal_signatures import signatures
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.secret_files import (
     MADE_BY_THE_KERNEL,
     TOPS,
@@ -106,7 +108,7 @@ def _entries(host: Host, answer: Result, kernels: t.Sequence[str]) -> list[BootE
 
 def _kernel(host: Host, entry: BootEntry, listed: TreeList) -> Result:
     """A kernel's file, images and arguments; the files are added to the list."""
-    image = next((path for path in (name.format(entry.release) for name in _KERNELS) if host.is_file(path)), None)
+    image = _image(host, entry)
     if image is None:
         raise HostError(
             f"The image of kernel {entry.release} was not found.", f"It is sought as {_KERNELS[0].format(entry.release)} and the like."
@@ -123,7 +125,17 @@ def _kernel(host: Host, entry: BootEntry, listed: TreeList) -> Result:
         "doubts": list(entry.doubts),
         "storage": [name for name in STORAGE if name in known],
         "file_system": FILE_SYSTEM in known,
+        "signatures": signatures(host, entry),
     }
+
+
+def _image(host: Host, entry: BootEntry) -> str | None:
+    """The file with the entry's kernel: a unified image, which is the entry's source, or the release's own."""
+    unified = next((path for path in (entry.source, *entry.initrds) if kernel_image.read(host, path) is not None), None)
+    # kernel-install has the kernel beside its initramfs.
+    beside = [f"{posixpath.dirname(path)}/linux" for path in entry.initrds]
+    places = (*(name.format(entry.release) for name in _KERNELS), *beside)
+    return unified or next((path for path in places if host.is_file(path)), None)
 
 
 def _drivable(host: Host, release: str, initrds: tuple[str, ...]) -> frozenset[str]:

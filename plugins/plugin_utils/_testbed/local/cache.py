@@ -9,11 +9,13 @@ import fcntl
 import os
 import shutil
 import tempfile
+import time
 import typing as t
 from dataclasses import dataclass
 from pathlib import Path
 
 _BUILDING = ".building-"
+_LOOK_EVERY = 1.0
 
 
 def default_root() -> Path:
@@ -75,13 +77,14 @@ class Cache:
     def _remove_left_overs(self, target: Path) -> None:
         for left_over in target.parent.glob(f"{_BUILDING}*"):
             builds = left_over.name.removeprefix(_BUILDING).rpartition("-")[0]
-            with contextlib.nullcontext(True) if builds == target.name else self._lock_at_once(builds) as dead:
+            with contextlib.nullcontext(True) if builds == target.name else self.lock_at_once(builds) as dead:
                 if dead:
                     shutil.rmtree(left_over)
 
     @contextlib.contextmanager
-    def _lock_at_once(self, name: str) -> t.Iterator[bool]:
+    def lock_at_once(self, name: str) -> t.Iterator[bool]:
         """Whether the lock was free, and held meanwhile if so."""
+        (self.root / "locks").mkdir(parents=True, exist_ok=True)
         with (self.root / "locks" / f"{name}.lock").open("w") as handle:
             try:
                 fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -89,6 +92,18 @@ class Cache:
                 yield False
             else:
                 yield True
+
+
+@contextlib.contextmanager
+def one_of(cache: Cache, name: str, most: int) -> t.Iterator[int]:
+    """One of so many places, which no other holder of one has meanwhile; waits until one is free."""
+    while True:
+        for number in range(most):
+            with cache.lock_at_once(f"{name}-{number}") as is_free:
+                if is_free:
+                    yield number
+                    return
+        time.sleep(_LOOK_EVERY)
 
 
 def write_atomic(path: Path, content: str) -> None:

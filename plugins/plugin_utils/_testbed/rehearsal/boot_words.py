@@ -31,6 +31,8 @@ _REMOVED = frozenset(
 _REMOVED_PREFIXES = ("rd.luks", "rd.lvm", "rd.md", "rd.dm", "rd.zfs", "rd.neednet", "luks.", "rd.znet", "hugetlb_cma")
 #: A report is longer than what a kernel keeps by default.
 _ADDED = ("noresume", "console=ttyS0", "log_buf_len=4M", 'dyndbg="file drivers/base/dd.c +p"', "trace_buf_size=4M", "trace_clock=mono")
+_ENFORCED = "module.sig_enforce=1"
+_MOST_NAMED = 5
 _WAITING = ("systemd-networkd-wait-online.service", "NetworkManager-wait-online.service", "ifupdown-wait-online.service")
 _DISKS = {
     "virtio_blk": ("-device", "virtio-blk-pci,drive=rehearsal,bus=pcie.0,addr={slot}"),
@@ -52,23 +54,37 @@ class Plan:
     cpus: int
 
 
-def kernel_arguments(arguments: t.Sequence[str], masked: t.Sequence[str] = ()) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Those of the rehearsal, and those of the host's that are not among them."""
+def kernel_arguments(arguments: t.Sequence[str], more: t.Sequence[str] = ()) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Those of the rehearsal, with ``more``, and those of the host's that are not among them."""
     kept: list[str] = []
     removed: list[str] = []
     behind = arguments.index("--") if "--" in arguments else len(arguments)
     for one in arguments[:behind]:
         name = one.partition("=")[0].strip('"')
         (removed if name in _REMOVED or name.startswith(_REMOVED_PREFIXES) else kept).append(one)
-    masks = (f"systemd.mask={unit}" for unit in (*_WAITING, *masked))
-    added = (f"root=LABEL={LABEL}", *_ADDED, command_line_word(), *masks)
+    masks = (f"systemd.mask={unit}" for unit in _WAITING)
+    added = (f"root=LABEL={LABEL}", *_ADDED, command_line_word(), *masks, *more)
     return (*kept, *added, *arguments[behind:]), tuple(removed)
+
+
+def enforcement(signatures: t.Mapping[str, t.Any]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The argument by which the kernel refuses unsigned modules as it does on the host, and what is to be said about it.
+
+    The machine's firmware has none of the host's keys: with it the kernel would also refuse what these have signed.
+    """
+    enforced, signed_here = signatures["enforced_by"], signatures["signed_here"]
+    if not enforced:
+        return (), ()
+    if signed_here:
+        names = ", ".join(signed_here[:_MOST_NAMED]) + (" and others" if len(signed_here) > _MOST_NAMED else "")
+        refused = f"unsigned modules load: on the host the kernel refuses them ({enforced}), but {names} are signed with keys of the host"
+        return (), (f"{refused}, which the machine does not have",)
+    return (_ENFORCED,), (f"the kernel is given {_ENFORCED}: on the host it refuses unsigned modules, too ({enforced})",)
 
 
 def emulator_arguments(plan: Plan, places: Places, accelerator: str, initrd: Path | None) -> tuple[str, ...]:
     """QEMU's arguments; without any network.  The first serial port is the console, the second one has the report."""
-    slot = places.free_slots[-1] if places.free_slots else ""
-    disk = [word.format(slot=slot) for word in _DISKS[plan.storage]]
+    disk = [word.format(slot=places.disk_slot) for word in _DISKS[plan.storage]]
     return (
         *accelerator_words(accelerator),
         *("-smp", str(plan.cpus), "-m", f"{plan.memory >> 20}M"),

@@ -49,14 +49,34 @@ class Seen:
 
 
 def row(
+    address: str,
+    reports: t.Sequence[Report],
+    predicted: Predicted | None,
+    claimed: str | None,
+    left_out: str | None,
+    moved: tuple[str, str] | None = None,
+) -> dict[str, t.Any]:
+    """A device's row of the result; ``moved``: its address in the machine where that is another one, and why."""
+    found = _row(address, reports, predicted, claimed, left_out)
+    if moved is None or left_out is not None:
+        return found
+    elsewhere = f"In the machine it is {moved[0]}, because {moved[1]}"
+    if not found["stops"]:
+        return {**found, "machine_address": moved[0], "why": f"{found['why']} {elsewhere}."}
+    offered = f"was offered to {found['rehearsed'] or 'no driver'}"
+    why = f"there it is {moved[0]}, because {moved[1]}, and {offered}: what names {address} did not act"
+    return {**_row(address, reports, predicted, claimed, why), "machine_address": moved[0]}
+
+
+def _row(
     address: str, reports: t.Sequence[Report], predicted: Predicted | None, claimed: str | None, left_out: str | None
 ) -> dict[str, t.Any]:
-    """A device's row of the result."""
     basis: dict[str, t.Any] = {
         "address": address,
         "claimed": claimed,
         "predicted": predicted.driver if predicted else None,
         "certainty": predicted.certainty if predicted else None,
+        "machine_address": None if left_out else address,
     }
     if left_out is not None:
         return {**basis, "result": ABSENT, "why": left_out, "rehearsed": None, "outcomes": [], "stops": False}

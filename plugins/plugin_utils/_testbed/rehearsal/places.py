@@ -1,224 +1,255 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A host's PCI functions, each at its own address in a machine that QEMU can make, and which of them it cannot."""
+"""Where each PCI function of a host is in a machine that QEMU can make: at its own address, at another one, or nowhere, and why."""
 
 from __future__ import annotations
 
-import re
-import struct
 import typing as t
 from dataclasses import dataclass, field
 
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.emulated.function import FunctionError, PciFunction
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.emulated.parts import BAR_SIZES, Bar, Capabilities, Msix
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.emulated.function import FunctionError
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.topology import Function, Placement
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.vfio_user.config_space import (
-    CAP_MSI,
-    CAP_MSIX,
-    CAP_PCIE,
-    CAP_PM,
-    CAPABILITY_POINTER,
-    STATUS,
-    STATUS_HAS_CAPABILITIES,
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.bridges import (
+    FIRST,
+    FURTHER,
+    ROOT_PORT,
+    UPSTREAM,
+    Bus,
+    Words,
+    model,
+)
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.host_function import (
+    Listed,
+    chain_of,
+    emulated,
+    is_bridge,
+    place_on_bus,
+    port_kind,
+    root_number,
+    secondary,
 )
 
-_ADDRESS = re.compile(r"([0-9a-f]{4,}):([0-9a-f]{2}):([0-9a-f]{2})\.([0-7])")
-_ROOT = "pci0000:00"
-_ROOT_BUS = re.compile(r"pci0000:([0-9a-f]{2})")
-#: linux/ioport.h: what the file `resource` says of a BAR.
-_IO, _MEMORY, _PREFETCHABLE, _SIZE_64 = 0x100, 0x200, 0x2000, 0x100000
-_HEADER_TYPE, _BRIDGE, _SECONDARY = 0x0E, 1, 0x19
-#: Bytes of a window: the machine's firmware has to find room for all of them, and no driver has been asked yet when it matters.
-LARGEST_WINDOW = 256 << 20
-LARGEST_WINDOW_32 = 16 << 20
-#: q35 has a host bridge at slot 00 and a chipset at slot 1f.
-_OWN_SLOTS = ("00", "1f")
+MACHINE_ROOT = "pci0000:00"
+_MACHINE_DOMAIN = "0000"
+#: What q35 has there: its host bridge, and the functions of its chipset.
+_OWN_PLACES = frozenset((*(f"00.{number}" for number in range(8)), "1f.0", "1f.2", "1f.3"))
+_OWN_SLOTS = (0x00, 0x1F)
+_LAST_SLOT = 0x1F
+#: PCI's classes of bridges from the processor, and to ISA: the machine has both of its own.
+_CHIPSET_BRIDGES = (0x0600, 0x0601)
+#: Of which a host can have hundreds that nothing claims: memory, bridges, parts of the board, and counters of the processor.
+_CHIPSET_CLASSES = (0x05, 0x06, 0x08, 0x11)
 MOST_FUNCTIONS = 128
-
-
-class Port(t.NamedTuple):
-    """A root port, and the number of the bus behind it."""
-
-    name: str
-    bus: str
-    address: str
-    secondary: int
+_MOST_BUSES = 256
+_FUNCTIONS = 8
 
 
 @dataclass
 class Places:
-    """``words`` make the buses, ``ports`` are on them; ``placements`` are by address.
+    """``words`` make the buses; ``placements`` are by the host's address, and ``paths`` say where each is in the machine.
 
-    ``left_out`` says by address why a function is not there.
+    ``left_out`` says by address why a function is not there, ``moved`` why it is at another address than on the host. ``disk_slot`` is one
+    of the first bus that nothing else has.
     """
 
     words: list[str] = field(default_factory=list)
-    ports: list[Port] = field(default_factory=list)
     placements: dict[str, Placement] = field(default_factory=dict)
+    paths: dict[str, tuple[str, ...]] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
-    free_slots: list[str] = field(default_factory=list)
+    moved: dict[str, str] = field(default_factory=dict)
+    disk_slot: str | None = None
 
 
-def place(functions: t.Sequence[t.Mapping[str, t.Any]]) -> Places:
+def place(functions: t.Sequence[Listed]) -> Places:
     """Where each function goes; ``functions`` are those of the list that `rehearsal_files` writes."""
-    places = Places()
-    taken = {_slot(one) for one in functions if str(one["path"] or "").count("/") == 3 and _ROOT in str(one["path"])}
-    places.free_slots = [f"{slot:02x}" for slot in range(0x1E, 0, -1) if f"{slot:02x}" not in taken]
-    buses: dict[str, str] = {_ROOT: "pcie.0"}
-    for one in sorted(functions, key=lambda one: (str(one["path"]).count("/"), str(one["address"]))):
-        why = _put(places, one, buses)
+    plan = _Plan.of(functions)
+    for one in sorted(functions, key=lambda one: (not _has_domain(one), len(_chain(one)), str(one["address"]))):
+        why = plan.put(one)
         if why:
-            places.left_out[str(one["address"])] = why
-    places.words += _port_words(places)
-    for address in sorted(places.placements):
-        first = f"{address[:-1]}0"
-        if first not in places.placements and first not in buses:
-            # Nobody looks at the other functions of a device that has no first one.
-            del places.placements[address]
-            places.left_out[address] = f"{first} is not in the machine, without which the others of its slot are not found"
-    return places
+            plan.places.left_out[str(one["address"])] = why
+    return plan.done()
 
 
-def _put(places: Places, one: t.Mapping[str, t.Any], buses: dict[str, str]) -> str:
-    """Put it in its place, or say why not."""
-    address, chain = str(one["address"]), str(one["path"] or "").strip("/").split("/")[1:]
-    if one["physical_function"]:
-        return "it is a virtual function, which something makes while the host runs"
-    if not address.startswith("0000:"):
-        return "it is in another PCI domain than 0000, which the machine does not have"
-    if len(chain) < 2 or not _ROOT_BUS.fullmatch(chain[0]):
-        return "it is not below a PCI root bus"
-    if len(places.placements) >= MOST_FUNCTIONS:
-        return f"the machine has {MOST_FUNCTIONS} functions already"
-    root, above = chain[0], chain[-2]
-    on_root = len(chain) == 2
-    if on_root and root == _ROOT and _slot(one) in _OWN_SLOTS:
-        return f"the machine has a device of its own at slot {_slot(one)} of the first bus"
-    if root not in buses and not _add_root_bus(places, root, buses):
-        return "the machine has no slot left for another root bus"
-    bus = buses.get(root if on_root else above)
-    if bus is None:
-        return f"the bridge {above} is not in the machine"
-    if _is_bridge(one):
-        return _put_bridge(places, one, bus, on_root, buses)
-    try:
-        function = emulated(one)
-    except FunctionError as error:
-        return f"it cannot be emulated: {error}"
-    placement = Placement(Function(_name(address), function, "", (), True, ""), bus, "", _place_on_bus(address), True)
-    places.placements[address] = placement
-    return ""
+def machine_path(path: str) -> tuple[str, ...]:
+    """A path in the machine's sysfs in the terms of `Places.paths`: its root bus and the place on each bus below."""
+    chain = chain_of(path)
+    return (*chain[:1], *(place_on_bus(one) for one in chain[1:]))
 
 
-def _add_root_bus(places: Places, root: str, buses: dict[str, str]) -> bool:
-    if not places.free_slots:
-        return False
-    number = root[-2:]
-    buses[root] = f"root-{number}"
-    places.words += ["-device", f"pxb-pcie,id=root-{number},bus_nr=0x{number},bus=pcie.0,addr={places.free_slots.pop()}"]
-    return True
+def _chain(one: Listed) -> tuple[str, ...]:
+    return chain_of(str(one["path"] or ""))
 
 
-def _put_bridge(places: Places, one: t.Mapping[str, t.Any], bus: str, on_root: bool, buses: dict[str, str]) -> str:
-    if not on_root:
-        return "it is a bridge behind a bridge, which the machine does not have"
-    address = str(one["address"])
-    buses[address] = f"port-{_name(address)}"
-    secondary = bytes.fromhex(str(one["configuration"]))[_SECONDARY]
-    places.ports.append(Port(buses[address], bus, address, secondary))
-    return "the machine has a bridge of its own there"
+def _has_domain(one: Listed) -> bool:
+    return str(one["address"]).startswith(f"{_MACHINE_DOMAIN}:")
 
 
-def _port_words(places: Places) -> t.Iterator[str]:
-    """Root ports. The machine's firmware numbers the buses behind them in the order of their slots, and leaves out what a port reserves."""
-    chassis = 0
-    for bus in dict.fromkeys(port.bus for port in places.ports):
-        ports = sorted((port for port in places.ports if port.bus == bus), key=lambda port: port.address)
-        last = int(ports[0].address.split(":")[1], 16)
-        if ports[0].secondary > last + 1:
-            slot = next((one for one in reversed(places.free_slots) if one < _slot_of(ports[0].address)), None)
-            if slot is not None:
-                places.free_slots.remove(slot)
-                ports.insert(0, Port(f"gap-{bus.replace('.', '-')}", bus, f"{ports[0].address[:8]}{slot}.0", last + 1))
-        for number, port in enumerate(ports):
-            reserved = ports[number + 1].secondary - port.secondary - 1 if number + 1 < len(ports) else 0
-            chassis += 1
-            # SeaBIOS goes round and round where nothing is reserved in so many words.
-            reserve = f",bus-reserve={reserved}" if reserved > 0 else ""
-            where = _place_on_bus(port.address)
-            yield "-device"
-            yield f"pcie-root-port,id={port.name},bus={bus},chassis={chassis},slot={chassis},addr={where},multifunction=on{reserve}"
+def _is_on_first_bus(one: Listed) -> bool:
+    return len(_chain(one)) == 2 and _chain(one)[0] == MACHINE_ROOT
 
 
-def emulated(one: t.Mapping[str, t.Any]) -> PciFunction:
-    """The same identity, class, windows and kinds of capabilities, with nothing behind them.  Raises FunctionError."""
-    bars = tuple(_bars(str(one["resource"])))
-    return PciFunction(
-        vendor=one["vendor"],
-        device=one["device"],
-        subsystem_vendor=one["subsystem_vendor"],
-        subsystem_device=one["subsystem_device"],
-        class_code=one["class"],
-        revision=one["revision"],
-        bars=bars,
-        capabilities=_capabilities(bytes.fromhex(str(one["configuration"])), bars),
-    )
+def _slot(address: str) -> int:
+    return int(place_on_bus(address).partition(".")[0], 16)
 
 
-def _bars(resource: str) -> t.Iterator[Bar]:
-    """From the first six lines of `resource`: start, end and flags of each."""
-    for index, line in enumerate(resource.split("\n")[:6]):
-        words = line.split()
-        if len(words) != 3:
-            continue
-        start, end, flags = (int(word, 16) for word in words)
-        if not end or not flags & (_IO | _MEMORY):
-            continue
-        kind = "io" if flags & _IO else ("mem64" if flags & _SIZE_64 else "mem32")
-        least, most = BAR_SIZES[kind]
-        most = min(most, LARGEST_WINDOW if kind == "mem64" else LARGEST_WINDOW_32)
-        size = min(max(1 << (end - start).bit_length(), least), most)
-        yield Bar(index, size, kind, bool(flags & _PREFETCHABLE) and kind != "io")
+def _spans(functions: t.Sequence[Listed]) -> dict[str, int]:
+    """The last bus number in use below each root bus of the host."""
+    spans: dict[str, int] = {MACHINE_ROOT: 0}
+    for one in functions:
+        if _chain(one):
+            own = int(str(one["address"]).split(":")[1], 16)
+            spans[_chain(one)[0]] = max(spans.get(_chain(one)[0], 0), own, secondary(one) if is_bridge(one) else 0)
+    return spans
 
 
-def _capabilities(configuration: bytes, bars: tuple[Bar, ...]) -> Capabilities:
-    found = _capability_places(configuration)
-    msix = None
-    memory = next((one for one in bars if one.kind != "io" and one.size >= 0x2000), None)
-    if CAP_MSIX in found and memory is not None:
-        msix = Msix(vectors=1, in_bar=memory.index, table=0, pending=0x1000)
-    return Capabilities(pm=CAP_PM in found, msi=1 if CAP_MSI in found else 0, msix=msix, pcie=CAP_PCIE in found)
+def _too_many(functions: t.Sequence[Listed]) -> frozenset[str]:
+    """Those for which there is no room; parts of the chipset that are not on the first bus are the last to get some."""
+    wanted = [one for one in functions if not is_bridge(one) and not one["physical_function"]]
+    wanted.sort(key=lambda one: (int(one["class"]) >> 16 in _CHIPSET_CLASSES and not _is_on_first_bus(one), str(one["address"])))
+    return frozenset(str(one["address"]) for one in wanted[MOST_FUNCTIONS:])
 
 
-def _capability_places(configuration: bytes) -> dict[int, int]:
-    """Where each capability is, as pci_find_capability() goes through them."""
-    found: dict[int, int] = {}
-    if len(configuration) < 64 or not struct.unpack_from("<H", configuration, STATUS)[0] & STATUS_HAS_CAPABILITIES:
-        return found
-    at = configuration[CAPABILITY_POINTER] & 0xFC
-    for _capability in range(48):
-        if at < 0x40 or at + 2 > len(configuration):
-            break
-        found.setdefault(configuration[at], at)
-        at = configuration[at + 1] & 0xFC
-    return found
+@dataclass
+class _Plan:
+    """``buses`` by the name of the root bus or the bridge on the host; ``where``: the bus in the machine of each function."""
 
+    places: Places
+    spans: dict[str, int]
+    buses: dict[str, Bus]
+    roots: list[Bus]
+    too_many: frozenset[str]
+    where: dict[str, Bus] = field(default_factory=dict)
+    extra: list[str] = field(default_factory=list)
+    spare: Bus | None = None
+    spare_places: int = 0
 
-def _is_bridge(one: t.Mapping[str, t.Any]) -> bool:
-    configuration = bytes.fromhex(str(one["configuration"]))
-    return len(configuration) > _HEADER_TYPE and configuration[_HEADER_TYPE] & 0x7F == _BRIDGE
+    @classmethod
+    def of(cls, functions: t.Sequence[Listed]) -> _Plan:
+        first = Bus("pcie.0", FIRST, 0, slots=set(_OWN_SLOTS))
+        first.slots |= {_slot(str(one["address"])) for one in functions if _is_on_first_bus(one)}
+        for_disk = first.free_between(0, _LAST_SLOT)[-1:]
+        first.slots |= set(for_disk)
+        places = Places(disk_slot=f"{for_disk[0]:02x}" if for_disk else None)
+        return cls(places, _spans(functions), {MACHINE_ROOT: first}, [first], _too_many(functions))
 
+    def put(self, one: Listed) -> str:
+        """Put it in its place, or say why not."""
+        address, chain = str(one["address"]), _chain(one)
+        if one["physical_function"]:
+            return f"it is a virtual function, which the driver of {one['physical_function']} makes while the host runs"
+        if not chain:
+            return "it is not below a PCI root bus"
+        if address in self.too_many:
+            return f"the machine has {MOST_FUNCTIONS} functions already"
+        if chain[0] not in self.buses and not self._add_host_root(chain[0]):
+            return "the machine has no slot or number left for another root bus"
+        if chain[-2] not in self.buses:
+            return f"the bridge {chain[-2]} is not in the machine"
+        return self._put_bridge(one, self.buses[chain[-2]]) if is_bridge(one) else self._put_function(one, self.buses[chain[-2]])
 
-def _slot(one: t.Mapping[str, t.Any]) -> str:
-    return _slot_of(str(one["address"]))
+    def _put_function(self, one: Listed, bus: Bus) -> str:
+        address, where = str(one["address"]), place_on_bus(str(one["address"]))
+        is_own = bus.kind == FIRST and where in _OWN_PLACES
+        if (is_own or bus.kind == FURTHER) and int(one["class"]) >> 8 in _CHIPSET_BRIDGES:
+            return "the machine has bridges of the chipset of its own"
+        if is_own:
+            return self._put_elsewhere(one, f"the machine has a device of its own at {where} of the first bus")
+        if bus.kind == FURTHER:
+            return self._put_elsewhere(one, "further root buses of the machine have bridges alone")
+        if bus.has_one_slot and _slot(address):
+            return self._put_elsewhere(one, "behind a port the kernel looks at slot 00 alone")
+        return self._emulate(one, bus, where, "" if _has_domain(one) else f"the machine has the PCI domain {_MACHINE_DOMAIN} alone")
 
+    def _emulate(self, one: Listed, bus: Bus, where: str, moved: str) -> str:
+        address = str(one["address"])
+        try:
+            function = emulated(one)
+        except FunctionError as error:
+            return f"it cannot be emulated: {error}"
+        self.places.placements[address] = Placement(Function(_name(address), function, "", (), True, ""), bus.name, "", where, True)
+        self.where[address] = bus
+        if moved:
+            self.places.moved[address] = moved
+        return ""
 
-def _slot_of(address: str) -> str:
-    return address.rpartition(":")[2].partition(".")[0]
+    def _put_elsewhere(self, one: Listed, moved: str) -> str:
+        """On a bus between the ports of a switch, where all slots are looked at."""
+        if self.spare is None:
+            root = self._add_root(self._free_number(3))
+            if root is None:
+                return f"{moved}, and no slot or number is left for another bus"
+            port = self._bridge("spare-port", ROOT_PORT, root.number + 1, root, "")
+            self.spare = self._bridge("spare", UPSTREAM, root.number + 2, port, "00.0")
+        if self.spare_places == (_LAST_SLOT + 1) * _FUNCTIONS:
+            return f"{moved}, and no place is left"
+        slot, number = divmod(self.spare_places, _FUNCTIONS)
+        why = self._emulate(one, self.spare, f"{slot:02x}.{number}", moved)
+        self.spare_places += not why
+        return why
 
+    def _add_host_root(self, root: str) -> bool:
+        domain, number = root_number(root)
+        wanted = number if domain == _MACHINE_DOMAIN else self._free_number(self.spans[root] - number + 1)
+        bus = self._add_root(wanted)
+        if bus is not None:
+            self.buses[root] = bus
+            if domain != _MACHINE_DOMAIN:
+                self.spans[f"pci{_MACHINE_DOMAIN}:{bus.number:02x}"] = bus.number + self.spans[root] - number
+        return bus is not None
 
-def _place_on_bus(address: str) -> str:
-    return address.rpartition(":")[2]
+    def _add_root(self, number: int | None) -> Bus | None:
+        free = self.roots[0].free_between(0, _LAST_SLOT)
+        if number is None or not free:
+            return None
+        # The last ones: lower ones may be wanted for numbers that the host leaves out.
+        self.roots[0].slots.add(free[-1])
+        bus = Bus(f"root-{number:02x}", FURTHER, number)
+        self.extra += ["-device", f"{FURTHER},id={bus.name},bus_nr=0x{number:02x},bus=pcie.0,addr={free[-1]:02x}"]
+        self.roots.append(bus)
+        self.spans.setdefault(f"pci{_MACHINE_DOMAIN}:{number:02x}", number + 2)
+        return bus
+
+    def _free_number(self, length: int) -> int | None:
+        """The highest number behind which as many are free."""
+        own = {root: last for root, last in self.spans.items() if root_number(root)[0] == _MACHINE_DOMAIN}
+        taken = {number for root, last in own.items() for number in range(root_number(root)[1], last + 1)}
+        free = (number for number in range(_MOST_BUSES - length, 0, -1) if not taken.intersection(range(number, number + length)))
+        return next(free, None)
+
+    def _put_bridge(self, one: Listed, bus: Bus) -> str:
+        address, where = str(one["address"]), place_on_bus(str(one["address"]))
+        kind = model(port_kind(one), bus.kind)
+        if kind is None or (bus.has_one_slot and _slot(address)):
+            return "the machine has no bridge of its kind at such a place"
+        if bus.kind == FIRST and where in _OWN_PLACES:
+            return f"the machine has a device of its own at {where} of the first bus"
+        bus.slots.add(_slot(address))
+        root = _chain(one)[0]
+        number = secondary(one) + self.buses[root].number - root_number(root)[1]
+        self.buses[address] = self._bridge(f"port-{_name(address)}", kind, number, bus, where)
+        return "the machine has a bridge of its own there"
+
+    def _bridge(self, name: str, kind: str, number: int, above: Bus, where: str) -> Bus:
+        behind = Bus(name, kind, number, above, where)
+        above.below.append(behind)
+        return behind
+
+    def done(self) -> Places:
+        words = Words()
+        self.places.words = [*self.extra, *(word for bus in self.roots for word in words.of(bus))]
+        self.places.paths = {address: (*bus.path, self.places.placements[address].address) for address, bus in self.where.items()}
+        self._remove_unreachable()
+        return self.places
+
+    def _remove_unreachable(self) -> None:
+        """Nobody looks at the other functions of a device that has no first one."""
+        there = {*self.places.paths.values(), *(bus.path for bus in self.buses.values())}
+        for address, path in sorted(self.places.paths.items()):
+            first = (*path[:-1], f"{path[-1][:-1]}0")
+            if first not in there and first != (MACHINE_ROOT, "1f.0"):
+                del self.places.placements[address], self.places.paths[address]
+                self.places.moved.pop(address, None)
+                self.places.left_out[address] = f"{address[:-1]}0 is not in the machine, without which the others of its slot are not found"
 
 
 def _name(address: str) -> str:

@@ -13,14 +13,21 @@ from pathlib import Path
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive import apt_sources
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache, one_of
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.progress import Progress
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine import accelerator, processes, qemu_program
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal import boot_words, comparison, places, root_disk
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal import (
+    boot_words,
+    comparison,
+    kernel_parts,
+    places,
+    root_disk,
+)
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.boot import LONGEST_STRETCH, Machine
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.boot_words import Plan
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.comparison import Predicted
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.file_store import Collected, FileStore
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.located import located
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.planned_policy import NO_POLICY, PlannedPolicy
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.trace import Report
 
@@ -35,6 +42,7 @@ class Settings:
 
     memory: int
     cpus: int
+    forks: int
     repeat: int
     hold: int
     timeout: int
@@ -56,16 +64,18 @@ class Rehearsal:
     different: list[str] = field(default_factory=list)
 
     def run(self) -> dict[str, t.Any]:
-        """All kernels, one after the other, and never beside another rehearsal on this machine.  Raises HostError."""
+        """All kernels, one after the other, beside no more than ``forks`` rehearsals on this machine.  Raises HostError."""
         if os.geteuid() != 0:
             raise HostError(
                 "A rehearsal needs root on the machine that it runs on: the host's files belong to several users.",
                 "Run Ansible as root there.",
             )
-        with self.cache.lock("rehearsal"):
+        _check_total(self.settings.memory, self.settings.forks)
+        with one_of(self.cache, "rehearsal-place", self.settings.forks) as number:
             _check_memory(self.settings.memory)
-            _remove_left_overs(self.store.folder.parent)
-            folder = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=self.store.folder.parent))
+            unfinished = f"{_UNFINISHED}{number}-"
+            _remove_left_overs(self.store.folder.parent, unfinished)
+            folder = Path(tempfile.mkdtemp(prefix=unfinished, dir=self.store.folder.parent))
             kept: dict[str, str] = {}
             try:
                 kernels = [self._kernel(kernel, folder) for kernel in self.collected.facts["kernels"]]
@@ -83,18 +93,23 @@ class Rehearsal:
             plan, machine = self._prepare(kernel, folder)
         except HostError as error:
             everything = {str(one["address"]): str(error) for one in self.collected.facts["functions"]}
-            return {"release": release, "devices": self._rows(release, [], everything), "boots": 0}
+            return {"release": release, "devices": self._rows(release, [], everything, {}), "boots": 0}
         reports = []
         for number in range(self.settings.repeat):
             self.progress(
                 f"{release}: boot {number + 1} of {self.settings.repeat}, {len(placed.placements)} functions, {machine.accelerator}"
             )
             reports.append(machine.boot(plan, placed, self.progress, self.settings.timeout))
+        found = [located(report, placed, self.collected.facts["functions"]) for report in reports]
+        reports = [one.report for one in found]
+        moved = {address: where for one in found for address, where in one.moved.items()}
         self._note(reports)
-        placed.left_out.update(_elsewhere(reports, placed, self.collected.facts["functions"]))
+        self.different += [f"{address} is {where} in the machine: {why}" for address, (where, why) in moved.items()]
+        for one in found:
+            placed.left_out.update(one.absent)
         return {
             "release": release,
-            "devices": self._rows(release, reports, placed.left_out),
+            "devices": self._rows(release, reports, placed.left_out, moved),
             "boots": len(reports),
             "boot_seconds": [round(report.seconds, 1) for report in reports],
             "refused": sorted({line for report in reports for line in report.refused}),
@@ -112,19 +127,21 @@ class Rehearsal:
         absent = self.store.lay_out(self.collected.entries, tree)
         self.different += [f"{path} was not sent" for path in absent[:20]]
         images = [tree / str(path).lstrip("/") for path in kernel["initrds"]]
-        initrd = root_disk.joined(images, folder / "initrd")
+        initrd = kernel_parts.joined(images, folder / "initrd")
         if initrd is not None:
             with initrd.open("ab") as file:
                 file.write(self.policy.initramfs(tree, str(kernel["release"])))
         self.different += root_disk.adapt(tree, self.settings.hold, self.settings.timeout * LONGEST_STRETCH).said
         root_disk.lay_over(tree, self.policy.files)
         image = folder / "kernel"
-        shutil.copyfile(tree / str(kernel["image"]).lstrip("/"), image)
+        kernel_parts.copy_kernel(tree / str(kernel["image"]).lstrip("/"), image)
         self.progress("writing the disk")
         (folder / boot_words.DISK).unlink(missing_ok=True)
         root_disk.write(folder / boot_words.DISK, tree, self.settings.timeout)
         shutil.rmtree(tree)
-        arguments, removed = boot_words.kernel_arguments(kernel["arguments"])
+        enforced, said = boot_words.enforcement(kernel["signatures"])
+        self.different += said
+        arguments, removed = boot_words.kernel_arguments(kernel["arguments"], enforced)
         self.different += [f"the kernel is not given {one}" for one in removed]
         iommu = boot_words.iommu_of(self.collected.facts["cpu"])
         plan = Plan(image, (), arguments, kernel["storage"][0], iommu, self.settings.memory, self.settings.cpus)
@@ -144,9 +161,13 @@ class Rehearsal:
         )
         self.different.append(f"what starts later than {self.settings.hold} s after the boot is not seen")
         if self.collected.facts["efi"]:
-            self.different.append("the machine boots its kernel directly, not by the host's UEFI firmware, and without Secure Boot")
+            self.different.append(
+                "the machine boots the kernel of the host's entry directly, not by UEFI firmware, and without Secure Boot's keys"
+            )
 
-    def _rows(self, release: str, reports: t.Sequence[Report], left_out: t.Mapping[str, str]) -> list[Row]:
+    def _rows(
+        self, release: str, reports: t.Sequence[Report], left_out: t.Mapping[str, str], moved: t.Mapping[str, tuple[str, str]]
+    ) -> list[Row]:
         missing = self.collected.facts["missing"]
         rows = []
         for one in self.collected.facts["forecast"]["devices"]:
@@ -157,18 +178,8 @@ class Rehearsal:
             why = left_out.get(address)
             if why is None and missing and (predicted is None or predicted.certainty != comparison.CERTAIN):
                 why = f"{missing[0]['path']} was not collected ({missing[0]['why']}), and may act on it"
-            rows.append(comparison.row(address, reports, predicted, claimed, why))
+            rows.append(comparison.row(address, reports, predicted, claimed, why, moved.get(address)))
         return rows
-
-
-def _elsewhere(
-    reports: t.Sequence[Report], placed: places.Places, functions: t.Sequence[t.Mapping[str, t.Any]]
-) -> t.Iterator[tuple[str, str]]:
-    """The functions that were not at their addresses in each boot: what was seen there is no answer about them."""
-    for one in functions:
-        address = str(one["address"])
-        if address in placed.placements and any(report.modaliases.get(address) != one["modalias"] for report in reports):
-            yield address, "the machine's firmware gave it another address"
 
 
 @dataclass(frozen=True)
@@ -177,20 +188,34 @@ class _HostKernel:
     kernel: Path
 
 
-def _remove_left_overs(place: Path) -> None:
-    """What a rehearsal has left that was killed; none runs, because the lock is held."""
-    for folder in place.glob(f"{_UNFINISHED}*"):
+def _remove_left_overs(place: Path, prefix: str) -> None:
+    """What a rehearsal at the same place has left that was killed; none runs there, because its lock is held."""
+    for folder in place.glob(f"{prefix}*"):
         processes.end(folder)
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def _check_total(each: int, machines: int) -> None:
+    """HostError where so many machines never fit into this one's memory."""
+    total = _memory("MemTotal")
+    if machines > 1 and total is not None and machines * each + _GIB > total:
+        raise HostError(
+            f"forks: {machines} machines of {each >> 20} MiB do not fit: this machine has {total >> 20} MiB, of which 1024 MiB stay free.",
+            f"Allowed are up to {max(1, (total - _GIB) // each)} with this memory.",
+        )
+
+
 def _check_memory(wanted: int) -> None:
     """HostError where this machine would have to swap."""
-    for line in Path("/proc/meminfo").read_text(encoding="ascii").splitlines():
-        if line.startswith("MemAvailable:"):
-            available = int(line.split()[1]) << 10
-            if available < wanted + _GIB:
-                raise HostError(
-                    f"memory: a machine of {wanted >> 20} MiB does not fit beside what runs here: {available >> 20} MiB are available.",
-                    "Give it less, from 1G on, or run Ansible elsewhere.",
-                )
+    available = _memory("MemAvailable")
+    if available is not None and available < wanted + _GIB:
+        raise HostError(
+            f"memory: a machine of {wanted >> 20} MiB does not fit beside what runs here: {available >> 20} MiB are available.",
+            "Give it less, from 1G on, or run Ansible elsewhere.",
+        )
+
+
+def _memory(name: str) -> int | None:
+    """In bytes, as /proc/meminfo has it."""
+    lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    return next((int(line.split()[1]) << 10 for line in lines if line.startswith(f"{name}:")), None)

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 import typing as t
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,6 +48,7 @@ for device in /sys/bus/pci/devices/*; do
   name=${{device##*/}}
   driver=$(readlink "$device/driver")
   echo "@rehearsal owner $name ${{driver##*/}}"
+  echo "@rehearsal path $name $(readlink -f "$device")"
   echo "@rehearsal identity $name $(cat "$device/modalias")"
   echo "@rehearsal override $name $(cat "$device/driver_override")"
 done
@@ -135,16 +135,3 @@ def _locked(passwd: Path) -> str:
     text = passwd.read_text(encoding="utf-8", errors="replace") if passwd.is_file() else "root:x:0:0::/root:/bin/sh\n"
     names = (line.partition(":")[0] for line in text.split("\n"))
     return "".join(f"{name}:*:19000:0:99999:7:::\n" for name in names if re.fullmatch(r"[\w.-]+\$?", name))
-
-
-def joined(images: t.Sequence[Path], target: Path) -> Path | None:
-    """All initramfs images in one file, as a boot loader hands them over; None if there is none."""
-    if not images:
-        return None
-    with target.open("wb") as file:
-        for image in images:
-            with image.open("rb") as one:
-                shutil.copyfileobj(one, file)
-            # Each one begins at a multiple of four bytes.
-            file.write(bytes(-file.tell() % 4))
-    return target

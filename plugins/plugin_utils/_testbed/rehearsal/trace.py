@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 #: Kprobe events, on the kernel's command line: `struct device` begins with its kobject, which begins with the name's address, and `struct
 #: device_driver` with the name's; `struct module` has its name behind an integer and a list head.
@@ -60,7 +60,8 @@ class Offer:
 
 @dataclass(frozen=True)
 class Report:
-    """``root_from``: when the init of the root started.  ``log`` are the kernel's own lines about offers, by device."""
+    """``root_from``: when the init of the root started.  ``log`` are the kernel's own lines about offers, by device, as are ``paths``, each
+    function's directory in sysfs."""
 
     events: tuple[Event, ...]
     owners: t.Mapping[str, str | None]
@@ -72,6 +73,7 @@ class Report:
     failed_units: tuple[str, ...]
     seconds: float
     state: str = ""
+    paths: t.Mapping[str, str] = field(default_factory=dict)
 
 
 class UnfinishedError(Exception):
@@ -109,6 +111,7 @@ def parse(text: str) -> Report:
         refused=tuple(sections.get("refused", ())),
         failed_units=tuple(line.split()[0] for line in sections.get("failed", ()) if line.split()),
         state=(sections.get("state") or [""])[0].strip(),
+        paths={name: path.removeprefix("/sys") for name, path in map(_pair, sections.get("path", ()))},
         seconds=float((sections.get("uptime") or ["0"])[0].split()[0]),
     )
 

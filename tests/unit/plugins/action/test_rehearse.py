@@ -19,7 +19,7 @@ DEFAULTS = {name: spec.get("default") for name, spec in argument_spec().items()}
 @pytest.mark.parametrize(
     ("option", "value"),
     [
-        *(("repeat", 0), ("repeat", 21), ("cpus", 0), ("cpus", 65), ("hold", 0), ("hold", 3601)),
+        *(("repeat", 0), ("repeat", 21), ("cpus", 0), ("cpus", 65), ("hold", 0), ("hold", 3601), ("forks", 0), ("forks", 65)),
         *(("memory", "512M"), ("memory", "much"), ("timeout", 0), ("timeout", 86401)),
     ],
 )

@@ -7,12 +7,13 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from pathlib import Path
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache, default_root, write_atomic
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache, default_root, one_of, write_atomic
 
 
 def build_slowly(root: str, built: str) -> None:
@@ -104,3 +105,21 @@ def test_the_cache_lies_where_the_xdg_variable_says(monkeypatch: pytest.MonkeyPa
     assert default_root() == tmp_path / "vfio-variants"
     monkeypatch.setenv("XDG_CACHE_HOME", "relative/is/invalid")
     assert default_root() == Path.home() / ".cache/vfio-variants"
+
+
+def test_so_many_have_a_place_and_the_next_one_waits(tmp_path: Path) -> None:
+    cache, got = Cache(tmp_path), []
+
+    def third() -> None:
+        with one_of(cache, "place", 2) as number:
+            got.append(number)
+
+    waiting = threading.Thread(target=third)
+    with one_of(cache, "place", 2) as first:
+        with one_of(cache, "place", 2) as second:
+            assert (first, second) == (0, 1)
+            waiting.start()
+            waiting.join(0.5)
+            assert got == []
+        waiting.join(60)
+        assert got == [1]

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.boot_words import iommu_of, kernel_arguments
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.boot_words import enforcement, iommu_of, kernel_arguments
 
 
 def test_what_decides_about_drivers_stays_and_what_names_storage_goes() -> None:
@@ -31,3 +31,22 @@ def test_the_kernel_is_told_to_trace_offers() -> None:
 def test_the_iommu_is_that_of_the_processors_vendor() -> None:
     assert iommu_of("vendor_id\t: AuthenticAMD\n") == "amd"
     assert iommu_of("vendor_id\t: GenuineIntel\n") == "intel"
+
+
+def test_unsigned_modules_are_refused_where_the_host_refuses_them() -> None:
+    words, said = enforcement({"enforced_by": "Secure Boot", "signed_here": []})
+    assert words == ("module.sig_enforce=1",)
+    assert "Secure Boot" in said[0]
+    kept, _removed = kernel_arguments(["ro", "--", "single"], words)
+    assert kept[-3:] == ("module.sig_enforce=1", "--", "single")
+
+
+def test_what_the_host_accepts_by_its_own_keys_is_not_refused_and_that_is_said() -> None:
+    words, said = enforcement({"enforced_by": "Secure Boot", "signed_here": ["nvidia", "zfs"]})
+    assert words == ()
+    assert "unsigned modules load" in said[0]
+    assert "nvidia, zfs are signed with keys of the host" in said[0]
+
+
+def test_nothing_is_said_where_unsigned_modules_load() -> None:
+    assert enforcement({"enforced_by": None, "signed_here": []}) == ((), ())

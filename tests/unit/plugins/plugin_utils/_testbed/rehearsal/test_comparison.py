@@ -65,3 +65,20 @@ def test_each_outcome_has_its_count() -> None:
 def test_what_was_not_rehearsed_has_no_driver_and_does_not_stop() -> None:
     found = row(CARD, [boot("nouveau")], predicted("nouveau"), "vfio-pci", "it is a virtual function")
     assert (found["result"], found["rehearsed"], found["stops"]) == ("not rehearsed", None, False)
+
+
+ELSEWHERE = ("0000:fd:00.0", "the machine has one domain")
+
+
+def test_one_at_another_address_that_agrees_says_where_it_was() -> None:
+    found = row(CARD, [boot("vfio-pci")], predicted("vfio-pci"), "vfio-pci", None, ELSEWHERE)
+    assert (found["result"], found["machine_address"], found["stops"]) == ("agrees", "0000:fd:00.0", False)
+    assert found["why"].endswith("In the machine it is 0000:fd:00.0, because the machine has one domain.")
+
+
+@pytest.mark.parametrize(("forecast", "claimed"), [(predicted("vfio-pci"), None), (predicted(None, "unknown"), "vfio-pci")])
+def test_one_at_another_address_is_never_the_reason_to_stop(forecast: Predicted, claimed: str | None) -> None:
+    """A rule for its address on the host has not acted there."""
+    found = row(CARD, [boot("nouveau")], forecast, claimed, None, ELSEWHERE)
+    assert (found["result"], found["rehearsed"], found["stops"]) == ("not rehearsed", None, False)
+    assert "was offered to nouveau: what names 0000:3b:00.0 did not act" in found["why"]

@@ -73,12 +73,3 @@ def test_the_disk_has_the_tree(tree: Path, tmp_path: Path) -> None:
     )
     assert shown.stdout == (tree / "etc/fstab").read_bytes()
     assert (tmp_path / "disk.img").stat().st_mode & 0o077 == 0
-
-
-def test_images_are_joined_at_multiples_of_four(tmp_path: Path) -> None:
-    for name, content in {"first": b"12345", "second": b"6"}.items():
-        (tmp_path / name).write_bytes(content)
-    joined = root_disk.joined([tmp_path / "first", tmp_path / "second"], tmp_path / "all")
-    assert joined is not None
-    assert joined.read_bytes() == b"12345\0\0\x006\0\0\0"
-    assert root_disk.joined([], tmp_path / "none") is None

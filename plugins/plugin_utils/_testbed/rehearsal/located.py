@@ -1,0 +1,56 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which of the machine's functions are which of the host's: by their places, whatever numbers the machine's firmware gave to the buses."""
+
+from __future__ import annotations
+
+import typing as t
+from dataclasses import dataclass, replace
+
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.host_function import Listed
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.places import Places, machine_path
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.trace import Report
+
+_OTHER_NUMBER = "the machine's firmware gave its bus another number"
+
+
+@dataclass(frozen=True)
+class Located:
+    """``report`` names the host's addresses. ``moved``: the address in the machine of those that have another one there, and why.
+
+    ``absent`` says why a function that was given a place is not in the machine.
+    """
+
+    report: Report
+    moved: t.Mapping[str, tuple[str, str]]
+    absent: t.Mapping[str, str]
+
+
+def located(report: Report, places: Places, functions: t.Sequence[Listed]) -> Located:
+    there = {machine_path(path): address for address, path in report.paths.items()}
+    on_host = {str(one["address"]): str(one["modalias"]) for one in functions}
+    moved: dict[str, tuple[str, str]] = {}
+    absent: dict[str, str] = {}
+    for address, path in places.paths.items():
+        found = there.get(path)
+        if found is None or report.modaliases.get(found) != on_host[address]:
+            absent[address] = "the machine's kernel did not find it at its place"
+        elif found in on_host and found != address:
+            absent[address] = f"the machine's firmware gave it {found}, the address of another device of the host"
+        elif found != address:
+            moved[address] = (found, places.moved.get(address, _OTHER_NUMBER))
+    return Located(_renamed(report, {found: address for address, (found, _why) in moved.items()}), moved, absent)
+
+
+def _renamed(report: Report, addresses: t.Mapping[str, str]) -> Report:
+    def by_device(values: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+        return {addresses.get(name, name): value for name, value in values.items()}
+
+    return replace(
+        report,
+        events=tuple(replace(event, device=addresses.get(event.device, event.device)) for event in report.events),
+        owners=by_device(report.owners),
+        modaliases=by_device(report.modaliases),
+        overrides=by_device(report.overrides),
+        log=by_device(report.log),
+    )

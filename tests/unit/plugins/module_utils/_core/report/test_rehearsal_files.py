@@ -1,0 +1,64 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a host lists of its kernels is what its boot loader starts."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import typing as t
+from pathlib import Path
+
+import pytest
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.report.rehearsal_files import LIST, FilesRequest, gather
+from ansible_collections.vfio.variants.tests.unit.boot_menus import bzimage, unified_image
+from ansible_collections.vfio.variants.tests.unit.cmdline_hosts import ARCH, ROOT, arch_unified
+from ansible_collections.vfio.variants.tests.unit.module_files import module_file, signed
+from ansible_collections.vfio.variants.tests.unit.trees import Tree
+
+IMAGE = "/boot/EFI/Linux/arch-linux.efi"
+
+
+def listed(root: Path, folder: Path) -> dict[str, t.Any]:
+    gather(str(root), None, FilesRequest(str(folder), ("next",), 1 << 30))
+    found: dict[str, t.Any] = json.loads(gzip.decompress((folder / LIST).read_bytes()))
+    return found
+
+
+def unified(tree: Tree, cmdline: str) -> None:
+    sections = [(".uname", ARCH.encode()), (".cmdline", cmdline.encode()), (".linux", bzimage(ARCH)), (".initrd", b"x")]
+    tree.file(IMAGE, unified_image(sections))
+
+
+def test_a_unified_image_has_the_kernel_its_initramfs_and_its_arguments(tmp_path: Path) -> None:
+    host = arch_unified(tmp_path / "root")
+    unified(host.tree, f"{ROOT} quiet")
+    found = listed(host.tree.root, tmp_path)
+    (kernel,) = found["kernels"]
+    assert (kernel["image"], kernel["initrds"], kernel["arguments"][-1]) == (IMAGE, [IMAGE], "quiet")
+    assert IMAGE in {entry[0] for entry in found["entries"]}
+
+
+@pytest.mark.parametrize(
+    ("word", "enforced", "signed_here"),
+    [
+        ("quiet", None, []),
+        ("module.sig_enforce=1", "module.sig_enforce on its command line", ["mine"]),
+        ("lockdown=integrity", "lockdown=integrity on its command line", ["mine"]),
+    ],
+)
+def test_it_says_what_refuses_unsigned_modules_and_which_others_have_signed(
+    tmp_path: Path, word: str, enforced: str | None, signed_here: list[str]
+) -> None:
+    host = arch_unified(tmp_path / "root")
+    host.tree.kernel(ARCH, {"kernel/drivers/own": [], "updates/dkms/mine": [], "extra/plain": []}, running=True, image=False)
+    for name, content in {
+        "kernel/drivers/own": signed(module_file(ARCH), "The distribution"),
+        "updates/dkms/mine": signed(module_file(ARCH), "DKMS"),
+        "extra/plain": module_file(ARCH),
+    }.items():
+        host.tree.file(f"/lib/modules/{ARCH}/{name}.ko", content)
+    unified(host.tree, f"{ROOT} {word}")
+    (kernel,) = listed(host.tree.root, tmp_path)["kernels"]
+    assert kernel["signatures"] == {"enforced_by": enforced, "signed_here": signed_here}

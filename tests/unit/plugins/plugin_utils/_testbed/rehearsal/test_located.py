@@ -1,0 +1,70 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What was seen of a function in the machine is said of the host's function, whatever its number there; and of no other one."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.located import Located, located
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.places import Places
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.trace import Report, offers, parse
+
+CARD, OTHER = "0000:02:00.0", "0000:03:00.0"
+MODALIAS = "pci:v000010DEd00001DB1"
+
+
+def seen(*devices: tuple[str, str]) -> Report:
+    """Each device at its path, offered to nouveau."""
+    lines = []
+    for address, path in devices:
+        lines += [
+            f"@rehearsal path {address} /sys/devices/{path}",
+            f"@rehearsal identity {address} {MODALIAS}",
+            f"@rehearsal override {address} vfio-pci",
+            f'@rehearsal trace modprobe-72 [000] ..... 2.0: offered: (really_probe+0x0/0x10) dev="{address}" drv="nouveau"',
+            f"@rehearsal log bus: 'pci': really_probe: probing driver nouveau with device {address}",
+        ]
+    return parse("\n".join((*lines, "@rehearsal end")))
+
+
+def find(report: Report, paths: t.Mapping[str, tuple[str, ...]], moved: t.Mapping[str, str] | None = None) -> Located:
+    places = Places(paths=dict(paths), moved=dict(moved or {}))
+    return located(report, places, [{"address": address, "modalias": MODALIAS} for address in (CARD, OTHER)])
+
+
+AT_PORT = {CARD: ("pci0000:00", "01.0", "00.0")}
+
+
+def test_a_function_at_its_address_is_that_function() -> None:
+    found = find(seen((CARD, "pci0000:00/0000:00:01.0/0000:02:00.0")), AT_PORT)
+    assert (found.moved, found.absent) == ({}, {})
+    assert offers(found.report, CARD)[0].driver == "nouveau"
+
+
+def test_what_was_seen_at_another_number_is_said_of_the_hosts_function() -> None:
+    found = find(seen(("0000:0a:00.0", "pci0000:00/0000:00:01.0/0000:0a:00.0")), AT_PORT)
+    assert found.moved == {CARD: ("0000:0a:00.0", "the machine's firmware gave its bus another number")}
+    assert offers(found.report, CARD)[0].driver == "nouveau"
+    assert found.report.overrides == {CARD: "vfio-pci"}
+    assert found.report.log == {CARD: ("nouveau",)}
+
+
+def test_the_reason_is_the_one_for_which_it_was_put_elsewhere() -> None:
+    found = find(seen(("0000:0a:00.0", "pci0000:00/0000:00:01.0/0000:0a:00.0")), AT_PORT, {CARD: "there is one domain"})
+    assert found.moved[CARD][1] == "there is one domain"
+
+
+def test_one_with_the_address_of_another_of_the_host_says_nothing() -> None:
+    """A rule for that other one would act on it."""
+    found = find(seen((OTHER, "pci0000:00/0000:00:01.0/0000:03:00.0")), AT_PORT)
+    assert found.moved == {}
+    assert "the address of another device of the host" in found.absent[CARD]
+
+
+def test_one_that_is_not_there_or_is_something_else_is_absent() -> None:
+    assert "did not find it" in find(seen(), AT_PORT).absent[CARD]
+    other_card = parse(
+        f"@rehearsal path {CARD} /sys/devices/pci0000:00/0000:00:01.0/{CARD}\n@rehearsal identity {CARD} pci:v0000\n@rehearsal end"
+    )
+    assert "did not find it" in find(other_card, AT_PORT).absent[CARD]
