@@ -30,6 +30,8 @@ beside it. A ratio is the median of those of pairs that ran one after the other.
 ![What was measured, as a share of what is allowed](images/performance.svg)
 
 """
+FLEET_BEGIN, FLEET_END = "<!-- figures: written by tests/bench/fleet -->", "<!-- end of figures -->"
+"""In the guide to fleets."""
 WIDTH, ROW, LEFT, BAR = 1000, 44, 20, 600.0
 STYLE = (
     "text{font:14px sans-serif;fill:#1d2430}.bar{fill:#2f6fb5}.missed{fill:#b3261e}.limit{stroke:#1d2430;stroke-dasharray:4 3}"
@@ -82,7 +84,7 @@ def rows(figures: Sequence[limits.Figure], measured: Sequence[ratios.Ratio]) -> 
     return [*found, *(Row(one.name, one.how, one.processor, one.wall, *ratios.bound(one.name)) for one in measured)]
 
 
-def text(found: Sequence[Row], pairs: Sequence[Pair], runs: Sequence[Run], commit: str) -> str:
+def text(found: Sequence[Row], pairs: Sequence[Pair], commit: str) -> str:
     head = HEAD.format(
         machine=machine(),
         load=f"{os.getloadavg()[0]:.1f}",
@@ -90,14 +92,24 @@ def text(found: Sequence[Row], pairs: Sequence[Pair], runs: Sequence[Run], commi
         day=time.strftime("%Y-%m-%d", time.gmtime()),
         commit=commit,
     )
+    return head + "\n".join([*table(found), "", "## Beside other programs", *beside(pairs)]) + "\n"
+
+
+def table(found: Sequence[Row]) -> list[str]:
     lines = ["| what | how | measured | by the clock | allowed |", "|---|---|---:|---:|---|"]
     for one in found:
         clock = "" if one.clock is None else number(one.clock)
         bound = f"{'at least' if one.word == 'least' else 'at most'} {number(one.bound)}{' (aim)' if one.word == 'aim' else ''}"
         lines.append(f"| {one.what} | {one.how} | {number(one.figure)} | {clock} | {bound} |")
-    beside = ["", "## Beside other programs", "", "| ours | ms | theirs | ms | ratio |", "|---|---:|---|---:|---:|"]
-    beside += [f"| {one.ours} | {one.took:.1f} | {one.other} | {one.took_other:.1f} | {one.took / one.took_other:.2f} |" for one in pairs]
-    return head + "\n".join(lines + beside + fleet(runs)) + "\n"
+    return lines
+
+
+def beside(pairs: Sequence[Pair]) -> list[str]:
+    head = ["", "| ours | ms | theirs | ms | ratio |", "|---|---:|---|---:|---:|"]
+    return [
+        *head,
+        *(f"| {one.ours} | {one.took:.1f} | {one.other} | {one.took_other:.1f} | {one.took / one.took_other:.2f} |" for one in pairs),
+    ]
 
 
 def fleet(runs: Sequence[Run]) -> list[str]:
@@ -143,6 +155,6 @@ def machine() -> str:
     return f"{len(names) or os.cpu_count()} processors ({names[0] if names else platform.machine()})"
 
 
-def write(root: Path, found: Sequence[Row], pairs: Sequence[Pair], runs: Sequence[Run], commit: str) -> None:
+def write(root: Path, found: Sequence[Row], pairs: Sequence[Pair], commit: str) -> None:
     (root / PICTURE).write_text(picture(found), encoding="utf-8")
-    (root / PAGE).write_text(text(found, pairs, runs, commit), encoding="utf-8")
+    (root / PAGE).write_text(text(found, pairs, commit), encoding="utf-8")

@@ -16,6 +16,27 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host import ca
 MEMORY = "/dev/shm"
 LEAST = 4 << 30
 """Bytes that have to be free there; all tests together leave a fraction of that."""
+FIRST = (
+    "test_lockout.py",
+    "test_release.py",
+    "test_replay.py",
+    "test_ordinary_hosts.py",
+    "test_recorded_boots.py",
+    "test_undo.py",
+    "test_tags.py",
+    "test_consumer.py",
+    "test_environment.py",
+    "test_policies.py",
+    "test_report.py",
+    "test_fleet.py",
+    "test_remedies.py",
+    "test_whole_host.py",
+    "test_repository.py",
+    "test_trial.py",
+    "test_binding.py",
+    "test_reliability.py",
+)
+"""Files of tests, those that take the most processor time first."""
 _made = pytest.StashKey[str]()
 
 
@@ -24,6 +45,11 @@ def pytest_configure(config: pytest.Config) -> None:
     """Tests write thousands of small trees, and each change of a host waits for its disk: they are in memory, if there is room."""
     if config.option.basetemp is None and _has_room():
         config.stash[_made] = config.option.basetemp = tempfile.mkdtemp(prefix="vfio-variants-tests-", dir=MEMORY)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What takes long in one piece comes first: with two processes, a long file at the end leaves one of them with nothing to do."""
+    items.sort(key=lambda item: FIRST.index(item.path.name) if item.path.name in FIRST else len(FIRST))
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:

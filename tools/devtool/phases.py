@@ -25,9 +25,8 @@ MAIN_SCENARIO = "default"
 # The Python that controller code is written for; the settings name the oldest one of managed hosts that mypy knows.
 CONTROLLER = ("--python-version", "3.11")
 QUIET = ("-q", "-p", "no:cacheprovider")
-BOTH_CORES = ("-n", "2", "--dist", "loadfile")
-SANITY_APART = ("pylint", "validate-modules")
-"""What takes about as long as all other tests on the controller's Python."""
+# In the order of tests/unit/conftest.py, not by the number of tests in a file.
+BOTH_CORES = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
 TARGET_TESTS = ("tests/unit/plugins/module_utils", "tests/unit/plugins/modules")
 
 
@@ -113,22 +112,12 @@ def _target_library(bench: Workbench) -> str:
 
 
 def sanity(bench: Workbench) -> Iterator[Check]:
-    """Every test on the controller's Python, and on the oldest one of managed hosts those that run on each.
-
-    In two copies at once: most of the tests use one processor.
-    """
-    controller, oldest = interpreters.controller(), interpreters.targets()[0]
+    """Every test on the controller's Python, and on the oldest one of managed hosts those that run on each."""
     copy = bench.copied("sanity")
-    if chosen("TESTS"):
-        yield sanity_check(bench, copy, "--python", controller.name)
-        return
-    skipped, alone = ([part for name in SANITY_APART for part in (word, name)] for word in ("--skip-test", "--test"))
-    yield sanity_check(bench, copy, "--python", controller.name, *skipped)
-    other = bench.copied("sanity-apart")
-    yield replace(sanity_check(bench, other, "--python", controller.name, *alone), lane="apart")
-    if oldest.minor < controller.minor:
-        on_each = ("--python", oldest.name, "--test", "compile", "--test", "import")
-        yield replace(sanity_check(bench, other, *on_each), lane="apart")
+    yield sanity_check(bench, copy, "--python", interpreters.controller().name)
+    oldest = interpreters.targets()[0]
+    if not chosen("TESTS") and oldest.minor < interpreters.controller().minor:
+        yield sanity_check(bench, copy, "--python", oldest.name, "--test", "compile", "--test", "import")
 
 
 def sanity_check(bench: Workbench, copy: Path, *words: str) -> Check:
@@ -223,7 +212,7 @@ def molecule(bench: Workbench) -> Iterator[Check]:
 PHASES = (
     Phase("lint", "style, types, licences, changelog", lint, lanes=True),
     Phase("unit", "unit tests, and those of the managed host's code on the oldest Python here (TESTS=path)", unit),
-    Phase("sanity", "ansible-test sanity (TESTS=path)", sanity, lanes=True),
+    Phase("sanity", "ansible-test sanity (TESTS=path)", sanity),
     Phase("docs-check", "the documentation of modules, plugins and roles", documentation),
     Phase("build", "the collection's archive, built and installed", build),
     Phase("integration", "ansible-test integration on this machine (TARGET=name)", integration),
