@@ -237,6 +237,12 @@ next_boot:
       description: Why this kernel boots next, or why that cannot be determined.
       type: str
       sample: /boot/grub/grub.cfg default="0", 'Debian GNU/Linux'
+old_in_use:
+  description: VFIO drivers of which the running kernel has loaded another version than is installed. A claimed device can be bound to one.
+  returned: if there are any
+  type: list
+  elements: str
+  sample: [nvlink2gpu_vfio_pci]
 policy_warnings:
   description: Contradictions and lines without effect in the host's policy that are not about one of its devices, each with file and line.
   returned: success or unmet requirement

@@ -186,6 +186,14 @@ devices:
       type: list
       elements: dict
       sample: [{path: /dev/vfio/15, owner: root, group: kvm, mode: '0660'}]
+    choice:
+      description: What that driver adds to C(vfio-pci) on this machine, and what it costs.
+      returned: if O(driver=auto) has chosen a variant
+      type: str
+      sample: >-
+        nvlink2gpu_vfio_pci has the alias with the fewest wildcards for this device; it adds nothing to vfio-pci here: no NVLink2 link is
+        described; it is not part of the kernel, which it taints, it is built again for each new one, and where modules must be signed, its
+        key has to be trusted; `driver: vfio-pci` takes the kernel's driver for any device, `driver: variant` insists on a variant.
     reclaimed_by:
       description:
         - The line of the host's policy by which the next boot will bind the device to the claimed driver again, or may do so; V(null) if

@@ -411,10 +411,13 @@ kernels:
   contains:
     release: {description: The kernel's release., type: str}
     running: {description: Whether it is the running kernel., type: bool}
-    headers_package:
-      description: The package with the kernel's headers on this host's distribution.
-      type: str
+    headers_package: {description: The package with the kernel's headers on this host's distribution., type: str}
     headers: {description: Whether its headers are installed., type: bool}
+old_in_use:
+  description: VFIO drivers of which the running kernel has loaded another version than is installed. A warning says so too.
+  returned: if there are any
+  type: list
+  elements: str
 next_boot:
   description: The kernel that boots by default.
   returned: with O(forecast)

@@ -23,6 +23,8 @@ _COUNTER = "leak_counter.h"
 _ORIGIN = "nvlink2gpu_vfio_pci.c"
 #: What another vendor's variant is made of; its module takes a device that no other driver here has in its table.
 TEMPLATE = Package(PACKAGE.folder.parent / "template")
+#: The same with migration. Its module has the name of the other one's.
+MIGRATION = Package(PACKAGE.folder.parent / "migration-template")
 _FOLDER = "/tmp/drivers"
 _SECONDS = 600
 #: A function of the guest that has a native driver: e1000e's 82574L.
@@ -36,7 +38,7 @@ def digest() -> str:
     text = hashlib.sha256(repr(WITH_NATIVE).encode())
     for program in (__file__, variants.__file__):
         text.update(Path(program).read_bytes())
-    for folder in (PACKAGE.folder, TEMPLATE.folder, _MODULES, _CLIENT):
+    for folder in (PACKAGE.folder, TEMPLATE.folder, MIGRATION.folder, _MODULES, _CLIENT):
         for path in sorted(folder.iterdir()):
             text.update(path.name.encode() + b"\0" + path.read_bytes())
     return text.hexdigest()[:16]
@@ -45,6 +47,7 @@ def digest() -> str:
 def build(root: BuildRoot, kernel: str) -> dict[str, bytes]:
     """By name below the guest's folder, for a kernel whose headers the root has: all that the cases want."""
     template = _make(root, kernel, TEMPLATE.folder, lambda _place: None)
+    template |= {f"migration/{name}": content for name, content in _make(root, kernel, MIGRATION.folder, lambda _place: None).items()}
     return {**client(root), **drivers(root, kernel, PACKAGE.folder), **drivers_with_counter(root, kernel, PACKAGE.folder), **template}
 
 
@@ -58,10 +61,15 @@ def drivers_with_counter(root: BuildRoot, kernel: str, package: Path) -> dict[st
     return {f"counted/{name}": content for name, content in _make(root, kernel, package, _add_counter).items()}
 
 
-def _make(root: BuildRoot, kernel: str, package: Path, add: t.Callable[[Path], None]) -> dict[str, bytes]:
+def on_top_of(root: BuildRoot, kernel: str, words: t.Sequence[str]) -> dict[str, bytes]:
+    """``*.ko``: the drivers, with these words for make, such as those that name another VFIO."""
+    return _make(root, kernel, PACKAGE.folder, lambda _place: None, words)
+
+
+def _make(root: BuildRoot, kernel: str, package: Path, add: t.Callable[[Path], None], words: t.Sequence[str] = ()) -> dict[str, bytes]:
     with _copy_of(root, package) as place:
         add(place)
-        done = root.run("make", f"KDIR=/lib/modules/{kernel}/build", "modules", folder=_FOLDER, seconds=_SECONDS)
+        done = root.run("make", f"KDIR=/lib/modules/{kernel}/build", *words, "modules", folder=_FOLDER, seconds=_SECONDS)
         if done.status:
             raise HostError(f"The modules for {kernel} cannot be built: {(done.output + done.errors)[-2000:]}")
         root.run("strip", "-g", *(path.name for path in place.glob("*.ko")), folder=_FOLDER)
@@ -72,7 +80,9 @@ def client(root: BuildRoot) -> dict[str, bytes]:
     """``client``, static, so that the guest needs nothing for it."""
     with _copy_of(root, _CLIENT) as place:
         sources = [path.name for path in sorted(place.glob("*.c"))]
-        done = root.run("gcc", "-static", "-O1", "-Wall", "-Wextra", "-Werror", "-o", "client", *sources, folder=_FOLDER, seconds=_SECONDS)
+        done = root.run(
+            "gcc", "-static", "-pthread", "-O1", "-Wall", "-Wextra", "-Werror", "-o", "client", *sources, folder=_FOLDER, seconds=_SECONDS
+        )
         if done.status:
             raise HostError(f"The client cannot be built: {done.errors[-2000:]}")
         root.run("strip", "client", folder=_FOLDER)

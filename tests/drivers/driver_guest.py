@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The guest that the drivers are put to work in: the fast guest's machine, with an emulated GPU and an emulated NPU."""
+"""The guests that drivers are put to work in: the fast guest's machine, with emulated functions in root ports of their own."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import subprocess
 import tempfile
 import time
 import typing as t
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import machine
@@ -19,23 +19,79 @@ from guest_pool import GuestPool
 from kernel import Kernel
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.emulated.function import PROFILES
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.emulated.function import PROFILES, PciFunction
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.emulated.parts import Bar
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.emulated.presets import PRESETS
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.emulated.values import GIB, MIB
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local import python_path
+from ansible_collections.vfio.variants.tests.drivers import acpi_table
 
 _HERE = Path(__file__).resolve().parent
 TIMEOUT = 240.0
-#: Emulated functions by the profile of each, in root ports of their own.
-_EMULATED = {"gpu": ("v100-sxm2-16gb", "12.0"), "npu": ("npu2", "13.0")}
 #: What stands for the GPU's memory: kept from the kernel, a half of it described.
 _MEMORY, _MEMORY_MEBIBYTES = 0x1000_0000, 32
 #: So that objects can be counted exactly, each cache by itself (leak_series.py); up to Linux 6.7 by its older name alone.
 _EXACT_CACHES = ("slab_debug=F", "slub_debug=F", "slab_nomerge")
-_CMDLINE = (*machine.CMDLINE, f"memmap={_MEMORY_MEBIBYTES}M${_MEMORY:#x}", *_EXACT_CACHES)
+_CMDLINE = (*machine.CMDLINE, f"memmap={_MEMORY_MEBIBYTES}M${_MEMORY:#x}")
+_SETTINGS = f"memory={_MEMORY:#x}\nmemory_size={_MEMORY_MEBIBYTES // 2 << 20:#x}\n"
 #: Without this a root port shows no active link, and no reset through the slot succeeds.
 _NATIVE_HOTPLUG = ("-global", "ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off")
 _CONSOLE, _REPORT, _INITRD = "console", "report", "initrd"
+_SSDT = "properties"
 _SOCKET_PATIENCE = 60.0
 _END_PATIENCE = 10.0
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What a guest consists of beside its kernel and its files, and where the cases for it are.
+
+    ``functions``: emulated ones by name, each with the slot of its root port. ``properties``: of one of them, as ACPI gives them.
+    """
+
+    name: str
+    cases: str
+    functions: t.Mapping[str, tuple[PciFunction, int]]
+    arguments: tuple[str, ...] = ()
+    cmdline: tuple[str, ...] = _CMDLINE
+    settings: str = _SETTINGS
+    properties: tuple[str, t.Mapping[str, int]] | None = None
+
+    def table(self) -> bytes:
+        name, properties = self.properties or ("", {})
+        return acpi_table.properties_behind_port(self.functions[name][1], properties) if self.properties else b""
+
+    def all_cases(self) -> dict[str, Path]:
+        """All there are, in the order in which they are run."""
+        return {path.name: path for path in sorted((_HERE / self.cases).iterdir())}
+
+    def repeated(self, case: str, times: int) -> dict[str, Path]:
+        """One case, to be run so many times."""
+        return {f"{case}.{number:03}": self.all_cases()[case] for number in range(1, times + 1)}
+
+
+_V100 = PROFILES["v100-sxm2-16gb"]
+#: The collection's drivers, built for the stock kernel.
+OWN = Bench("", "cases", {"gpu": (_V100, 0x12), "npu": (PROFILES["npu2"], 0x13)}, cmdline=(*_CMDLINE, *_EXACT_CACHES))
+#: Kept from the kernel as well. nvgrace_gpu_vfio_pci sets 1 GiB of it aside. QEMU's DSDT has revision 1, with which ACPI has 32 bits only.
+_GRACE_MEMORY, _GRACE_USABLE, _GRACE_RESERVED = 0x3000_0000, 512 * MIB, GIB
+_GRACE_SIZE = _GRACE_USABLE + _GRACE_RESERVED
+#: The chip's registers that say that the link to the processor and the memory are ready, and BARs that the driver has no emulation for.
+_GRACE = replace(PRESETS["gh200"].members[0].emulated, bars=(Bar(0, 16 * MIB, "mem64"),), registers={0: {0x1498: 0xFF, 0x200BC: 0xFF}})
+_VF = replace(PRESETS["connectx7-vf"].members[0].emulated, registers={0: {0: 0x101E15B3}})
+#: What is built from the kernel's source: its own variants, and VFIO with iommufd.
+FROM_SOURCE = Bench(
+    "source",
+    "source_cases",
+    {"gpu": (_V100, 0x12), "grace": (_GRACE, 0x13), "vf": (_VF, 0x14)},
+    arguments=("-m", f"{_GRACE_SIZE // MIB + GIB // MIB}M", "-device", "virtio-net-pci,disable-legacy=on,romfile=,bus=pcie.0,addr=15.0"),
+    cmdline=(*_CMDLINE, f"memmap={_GRACE_SIZE // MIB}M${_GRACE_MEMORY:#x}"),
+    settings=f"{_SETTINGS}usable={_GRACE_USABLE:#x}\nreserved={_GRACE_RESERVED:#x}\n",
+    properties=(
+        "grace",
+        {"nvidia,gpu-mem-base-pa": _GRACE_MEMORY, "nvidia,gpu-mem-size": _GRACE_SIZE},
+    ),
+)
 
 
 @dataclass(frozen=True)
@@ -51,38 +107,43 @@ class Outcome:
 class DriverGuest(GuestPool):
     """``prepare`` comes first."""
 
-    def work(self, series: str, files: t.Mapping[str, bytes], chosen: t.Mapping[str, Path], timeout: float = TIMEOUT) -> Outcome:
+    def work(
+        self, series: str, files: t.Mapping[str, bytes], chosen: t.Mapping[str, Path], timeout: float = TIMEOUT, bench: Bench = OWN
+    ) -> Outcome:
         """Boot the kernel of a series with `files` and run the cases, by the names that they are to have."""
         kernel = self.kernel(series)
         with tempfile.TemporaryDirectory(prefix="drivers-") as place:
             folder = Path(place)
-            (folder / _INITRD).write_bytes(padded(kernel.base.read_bytes()) + _archive(kernel, files, chosen))
+            (folder / _INITRD).write_bytes(padded(kernel.base.read_bytes()) + _archive(kernel, files, chosen, bench))
+            (folder / _SSDT).write_bytes(bench.table())
             start = time.monotonic()
-            with _emulated(folder):
-                problem = self._emulate(self._command(kernel, folder), timeout)
+            with _emulated(folder, bench):
+                problem = self._emulate(self._command(kernel, folder, bench), timeout)
             seconds = time.monotonic() - start
             texts = [(folder / name).read_text(encoding="utf-8", errors="replace") for name in (_REPORT, _CONSOLE)]
         return Outcome(texts[0], texts[1], problem, seconds)
 
-    def _command(self, kernel: Kernel, folder: Path) -> list[str]:
+    def _command(self, kernel: Kernel, folder: Path, bench: Bench) -> list[str]:
         if self._qemu is None:
             raise HostError("The guests are not prepared.")
         return [
             *self._qemu.emulator,
             *machine.arguments(),
             *_NATIVE_HOTPLUG,
-            *(word for name in _EMULATED for word in _plugged_in(name, folder)),
-            *("-kernel", str(kernel.started), "-initrd", str(folder / _INITRD), "-append", " ".join(_CMDLINE)),
+            *bench.arguments,
+            *(("-acpitable", f"sig=SSDT,rev=2,data={folder / _SSDT}") if bench.properties else ()),
+            *(word for name, (_function, slot) in bench.functions.items() for word in _plugged_in(name, slot, folder)),
+            *("-kernel", str(kernel.started), "-initrd", str(folder / _INITRD), "-append", " ".join(bench.cmdline)),
             *("-serial", f"file:{folder / _CONSOLE}", "-serial", f"file:{folder / _REPORT}"),
         ]
 
 
-def _archive(kernel: Kernel, files: t.Mapping[str, bytes], chosen: t.Mapping[str, Path]) -> bytes:
+def _archive(kernel: Kernel, files: t.Mapping[str, bytes], chosen: t.Mapping[str, Path], bench: Bench) -> bytes:
     """Comes after the fast guest's own, and replaces its init."""
     made = Archive()
     made.file("/init", (_HERE / "guest/init").read_bytes(), 0o755)
     made.file("/drivers/words", (_HERE / "guest/words").read_bytes())
-    made.file("/drivers/settings", f"memory={_MEMORY:#x}\nmemory_size={_MEMORY_MEBIBYTES // 2 << 20:#x}\n")
+    made.file("/drivers/settings", bench.settings)
     for name, case in chosen.items():
         made.file(f"/drivers/cases/{name}", case.read_bytes())
     for name, content in files.items():
@@ -93,36 +154,25 @@ def _archive(kernel: Kernel, files: t.Mapping[str, bytes], chosen: t.Mapping[str
     return made.content()
 
 
-def cases() -> dict[str, Path]:
-    """All there are, in the order in which they are run."""
-    return {path.name: path for path in sorted((_HERE / "cases").iterdir())}
-
-
-def repeated(case: str, times: int) -> dict[str, Path]:
-    """One case, to be run so many times."""
-    return {f"{case}.{number:03}": cases()[case] for number in range(1, times + 1)}
-
-
-def _plugged_in(name: str, folder: Path) -> tuple[str, ...]:
-    port = _EMULATED[name][1]
+def _plugged_in(name: str, slot: int, folder: Path) -> tuple[str, ...]:
     return (
-        *("-device", f"pcie-root-port,id={name}-port,bus=pcie.0,chassis={port.partition('.')[0]},addr={port}"),
+        *("-device", f"pcie-root-port,id={name}-port,bus=pcie.0,chassis={slot:x},addr={slot:x}.0"),
         *("-device", f'{{"driver":"vfio-user-pci","bus":"{name}-port","socket":{{"type":"unix","path":"{folder / name}.sock"}}}}'),
     )
 
 
 @contextlib.contextmanager
-def _emulated(folder: Path) -> t.Iterator[None]:
+def _emulated(folder: Path, bench: Bench) -> t.Iterator[None]:
     """The servers of the emulated functions, which end with the block, or with this program."""
     environment = {**os.environ, "PYTHONPATH": str(python_path.link(folder / "python"))}
     servers: list[subprocess.Popen[bytes]] = []
     try:
-        for name, (profile, _port) in _EMULATED.items():
-            (folder / f"{name}.json").write_text(PROFILES[profile].to_json(), encoding="utf-8")
+        for name, (function, _slot) in bench.functions.items():
+            (folder / f"{name}.json").write_text(function.to_json(), encoding="utf-8")
             files = ("--socket", f"{folder / name}.sock", "--log", f"{folder / name}.log", "--function", f"{folder / name}.json")
             words = (*python_path.command("vfio_user"), *files, "--exit-with", str(os.getpid()))
             servers.append(subprocess.Popen(words, env=environment, stdin=subprocess.DEVNULL, start_new_session=True))
-        _await([folder / f"{name}.sock" for name in _EMULATED], servers)
+        _await([folder / f"{name}.sock" for name in bench.functions], servers)
         yield
     finally:
         for server in servers:

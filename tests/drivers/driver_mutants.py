@@ -60,6 +60,13 @@ MUTANTS: t.Final = (
     Mutant("a mapping's offset is forgotten", "30-memory", _GPU, r"PHYS_PFN\(gpu->ram\) \+ page", "PHYS_PFN(gpu->ram)"),
     Mutant("a mapping is as long as one likes", "30-memory", _GPU, r"if \(first >= pages [^{]*?- first\)", "if (0)"),
     Mutant("a child inherits the mapping", "30-memory", _GPU, r" \| VM_DONTCOPY", ""),
+    Mutant("a reset leaves the mapping", "30-memory", _GPU, r"\tif \(gpu->space\)\n\t\tunmap_mapping_range\(.*?true\);", ""),
+    Mutant("a fault does not wait for a reset", "30-memory", _GPU, r"barred = gpu->barred;", "barred = false;"),
+    Mutant(
+        "low power leaves the mapping", "30-memory", _GPU, r"nvlink2gpu_bar\(gpu\);(\n\tret = vfio_pci_core_ioctl)", r"gpu->barred++;\1"
+    ),
+    Mutant("D3hot leaves the mapping", "30-memory", _GPU, r"if \(variant_is_asleep\(&gpu->core\)\) \{", "if (0) {"),
+    Mutant("a sleeping GPU is mapped", "30-memory", _GPU, r"!barred && variant_is_asleep\(&gpu->core\)", "0"),
     Mutant("the GPU's address is forgotten", "30-memory", _GPU, r"\.tgt\t\t= nvlink2gpu_of\(core\)->tgt", ".tgt = 0"),
     Mutant("each link takes the first register", "40-registers", _NPU, r"if \(link >= count\)", "if (1)"),
     Mutant("a bridge of fewer registers has none", "40-registers", _NPU, r"\t\tlink = 0;", "\t\tgoto out_free;"),

@@ -28,6 +28,8 @@ REFUSED_SUITE = "bullseye"
 SECURITY = ("bookworm-security", "trixie-security")
 #: The kernel flavours built for, by Debian's architecture.
 FLAVOURS = {"amd64": ("amd64",), "ppc64el": ("powerpc64le", "powerpc64le-64k")}
+#: Of whose kernels only the configurations are of interest.
+CONFIGURED = ("arm64",)
 #: What Debian's cross compilers for an architecture are named after.
 CROSS = "powerpc64le-linux-gnu"
 
@@ -35,7 +37,9 @@ _OLDEST = (5, 15)
 _KERNEL_PACKAGE = r"linux-headers-\d[^\n]*-(?:common|amd64|powerpc64le(?:-64k)?)|linux-kbuild-\d[^\n]*"
 _CROSS_PACKAGE = rf"(?:gcc|cpp)-\d+-{CROSS}|binutils-{CROSS}"
 _CHECKER_PACKAGE = r"sparse|linux-source-\d[\d.]*"
-_STANZA = re.compile(rf"^Package: (?:{_KERNEL_PACKAGE}|{_CROSS_PACKAGE}|{_CHECKER_PACKAGE})\n(?:.+\n)*", re.MULTILINE)
+#: For modules that a guest needs beside those of its own devices, and for the configurations of kernels.
+_KERNEL_FILES = r"linux-(?:image|modules)-\d[^\n]*-amd64|linux-config-\d[\d.]*"
+_STANZA = re.compile(rf"^Package: (?:{_KERNEL_PACKAGE}|{_CROSS_PACKAGE}|{_CHECKER_PACKAGE}|{_KERNEL_FILES})\n(?:.+\n)*", re.MULTILINE)
 _FIELD = re.compile(r"^(Package|Version|Depends|Filename|SHA256): (.*)$", re.MULTILINE)
 _ASKED_AGAIN_AFTER = 24 * 3600
 _INCOMPLETE_ASKED_AGAIN_AFTER = 3600
@@ -43,7 +47,7 @@ _INCOMPLETE_ASKED_AGAIN_AFTER = 3600
 _RENEWED_AFTER = 600
 _UPDATE_SECONDS = 900
 #: What an earlier answer was an answer to.
-QUESTION = f"{SUITES} {SECURITY} {FLAVOURS} {_STANZA.pattern}"
+QUESTION = f"{SUITES} {SECURITY} {FLAVOURS} {CONFIGURED} {_STANZA.pattern}"
 
 
 @dataclass(frozen=True)
@@ -122,7 +126,7 @@ class Archive:
 
     def _offer(self, deb: Deb) -> Offer | None:
         release = deb.package.removeprefix("linux-headers-")
-        ends = FLAVOURS[deb.architecture]
+        ends = FLAVOURS.get(deb.architecture, ())
         common = re.search(r"linux-headers-(\S+-common)(?= |$)", deb.depends)
         kbuild = re.search(r"linux-kbuild-[^ ,]+", deb.depends)
         compiler = re.search(r"gcc-\d+", deb.depends)
@@ -150,7 +154,7 @@ def read(cache: Cache, say: t.Callable[[str], None], *, renewed: bool = False) -
         say("asking the archive which kernels it has")
         debs: list[Deb] = []
         unread: list[str] = []
-        for architecture in FLAVOURS:
+        for architecture in (*FLAVOURS, *CONFIGURED):
             found, missing = _ask(architecture)
             debs += found
             unread += missing
@@ -245,6 +249,8 @@ def parse(index: str, suite: str, architecture: str, place: str) -> list[Deb]:
     found = []
     for stanza in _STANZA.findall(index):
         field = dict(_FIELD.findall(stanza))
+        if architecture in CONFIGURED and not field["Package"].startswith("linux-config-"):
+            continue
         address = f"{place}/{field['Filename']}"
         found.append(Deb(field["Package"], field["Version"], suite, architecture, field.get("Depends", ""), address, field["SHA256"]))
     return found

@@ -38,6 +38,7 @@ RELEASES = (
 COMPILERS = (Release("forky", Suite("forky"), "gcc-16"),)
 PACKAGE = Package(Path(__file__).resolve().parents[2] / "files/kernel/vfio-variants")
 TEMPLATE = Package(PACKAGE.folder.parent / "template")
+MIGRATION = Package(PACKAGE.folder.parent / "migration-template")
 
 _STYLE: tuple[Check, ...] = (driver_package.has_kernel_style,)
 _BUILDS: tuple[Check, ...] = (driver_package.probes_its_headers, driver_package.builds_without_warning)
@@ -176,7 +177,8 @@ class Matrix:
         if release.refused and series == release.refused[0]:
             return _each(PACKAGE, TEMPLATE, checks=_REFUSALS)
         own = _each(PACKAGE, checks=(*_BUILDS, *_IOMMUFD, *_INSTALLS))
-        template = _each(TEMPLATE, checks=(driver_package.builds_without_warning, *_INSTALLS))
+        template = _each(TEMPLATE, checks=(driver_package.builds_without_warning, driver_package.makes_other_drivers, *_INSTALLS))
+        template += _each(MIGRATION, checks=(driver_package.builds_without_warning,))
         root = self._roots[release.compiler]
         if not (root.tree / "usr/bin/sparse").exists():
             self._counts.lack(root.shortages.of("sparse"), f"Linux {series} of {release.name}", about=[("amd64", series)])
@@ -186,7 +188,7 @@ class Matrix:
         if not (root.tree / "usr/share/checkpatch").exists():
             self._counts.lack(root.shortages.of(f"linux-source-{series}"), "the style of the sources")
             return own + template
-        return _each(PACKAGE, TEMPLATE, checks=_STYLE) + own + template
+        return _each(PACKAGE, TEMPLATE, MIGRATION, checks=_STYLE) + own + template
 
     def _offered_jobs(self, own: t.Sequence[Option]) -> list[Job]:
         """A job for each suite's newest kernel of each series and flavour."""

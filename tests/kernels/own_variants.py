@@ -5,8 +5,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import json
+import lzma
 import re
 import subprocess
 import tempfile
@@ -28,10 +30,12 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors im
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import version_key
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.known_variants import DEVICES
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.unavailable import ArchiveUnavailableError, Missing
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache, write_atomic
+from ansible_collections.vfio.variants.tests import marked_page
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/drivers.md"
-BEGIN, END = "<!-- own variants: written by tests/kernels/variants --table -->\n", "<!-- end of own variants -->\n"
+_BEGIN, _END = "<!-- own variants: written by tests/kernels/variants --table -->", "<!-- end of own variants -->"
 #: What has to build for every kernel of these series; of the others it is only said why they do not.
 BUILT = ("mlx5", "nvgrace_gpu", "qat", "virtio")
 VARIANTS = tuple(sorted({module[: -len("_vfio_pci")] for *_id, module, _since in DEVICES}))
@@ -51,6 +55,8 @@ class Outcome:
     failed: bool = False
     refusal: str = ""
     """Why it is built only with `ignore_kconfig`."""
+    suite: str = ""
+    in_kernel: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,6 +77,21 @@ class Results:
         others = [one for one in self.all() if (one.kernel, one.variant) != (outcome.kernel, outcome.variant)]
         found = sorted([*others, outcome], key=lambda one: (version_key(one.kernel), one.variant))
         write_atomic(self._place, json.dumps([dataclasses.asdict(one) for one in found], indent=1))
+
+    @property
+    def _runs(self) -> Path:
+        return self._place.with_name("own-variants-run.json")
+
+    def ran(self) -> set[tuple[str, str]]:
+        """Kernels and variants that a guest with the kernel has bound a function to, the last time that one was asked."""
+        known = json.loads(self._runs.read_text(encoding="utf-8")) if self._runs.exists() else []
+        return {(kernel, variant) for kernel, variant in known}
+
+    def note_run(self, kernel: str, variants: t.Iterable[str], well: bool) -> None:
+        """Whether these variants have worked on the kernel."""
+        runs = {(kernel, variant) for variant in variants}
+        found = self.ran() | runs if well else self.ran() - runs
+        write_atomic(self._runs, json.dumps(sorted(found), indent=1))
 
 
 class ChrootRunner:
@@ -116,7 +137,7 @@ def main(arguments: list[str]) -> int:
                 for kernel in root.kernels(series)[-1:]:
                     outcomes += Kernel(kernel, root, archive, cache, mounts).check(options.variant or VARIANTS)
     if options.table:
-        write_table(Results(cache).all())
+        write_table(Results(cache))
     failed = sum(outcome.failed for outcome in outcomes)
     say(f"{len(outcomes) - failed} passed, {failed} failed")
     return 1 if failed or not outcomes else 0
@@ -131,16 +152,41 @@ class Kernel:
     mounts: Path
 
     def check(self, variants: t.Iterable[str]) -> list[Outcome]:
-        """Each variant is built, looked at and removed again, in a copy of the root that has the kernel's source package."""
+        """Each variant is built, looked at and removed again."""
+        try:
+            with self.with_source() as (host, _root):
+                series = KernelIdentity.read(host, self.release).series
+                return [self._noted(self._about(self._outcome(host, variant, series))) for variant in variants]
+        except ArchiveUnavailableError as error:
+            say("\n".join(error.lines()))
+            return []
+
+    @contextlib.contextmanager
+    def with_source(self) -> t.Iterator[tuple[Host, BuildRoot]]:
+        """A copy of the root that has the kernel's source package, as a host and as a root; ArchiveUnavailableError where there is none."""
         identity = KernelIdentity.read(Host(str(self.root.tree)), self.release)
         name = f"linux-source-{identity.series}"
         debs = [deb for deb in self.archive.debs_named(name, "") if deb.version == identity.package]
         if not debs:
-            say(f"archive unavailable: {name} {identity.package}")
-            return []
+            raise ArchiveUnavailableError([Missing(f"{name} {identity.package}", "no index names it")])
         with layers.laid_over(self.root, debs[:1], self.cache, self.mounts, say) as root:
-            host = self._host(root, debs[0])
-            return [self._noted(self._outcome(host, variant, identity.series)) for variant in variants]
+            yield self._host(root, debs[0]), root
+
+    def modules(self, host: Host, variants: t.Iterable[str]) -> dict[str, bytes]:
+        """``*.ko``: the modules of these variants, as the collection has installed them on the host."""
+        for variant in variants:
+            steps.run(host, PackageRequest(source=KernelVariant(variant), kernels=(self.release,)), check_mode=False)
+        installed = Path(host.root) / "lib/modules" / self.release / "updates/dkms"
+        return {
+            path.name.removesuffix(".xz"): lzma.decompress(path.read_bytes()) if path.suffix == ".xz" else path.read_bytes()
+            for path in sorted(installed.iterdir())
+        }
+
+    def _about(self, outcome: Outcome) -> Outcome:
+        """With what is known of the kernel: the suite that has it, and whether it was built with the variant."""
+        options = (self.root.tree / f"usr/src/linux-headers-{self.release}/include/config/auto.conf").read_text(encoding="utf-8")
+        in_kernel = f"\n{option_of(outcome.variant)}=" in options
+        return dataclasses.replace(outcome, suite=self.root.suite_of(self.release), in_kernel=in_kernel)
 
     def _noted(self, outcome: Outcome) -> Outcome:
         said = outcome.why or f"{outcome.built} aliases"
@@ -176,35 +222,42 @@ class Kernel:
         return Outcome(self.release, variant, len(found[0]), "" if well else f"has {sorted(found[0])}, again {again}", failed=not well)
 
 
+def option_of(variant: str) -> str:
+    """The option of the kernel that its own variant is built by."""
+    return f"CONFIG_{variant.upper()}_VFIO_PCI"
+
+
 def expected_aliases(variant: str, series: str) -> set[str]:
     """What the table of known devices says that the variant serves in a kernel of this series."""
     rows = (row for row in DEVICES if row[2] == f"{variant}_vfio_pci" and version_key(row[3]) <= version_key(series))
     return {f"vfio_pci:v{vendor:08X}d{device:08X}sv*sd*bc*sc*i*" for vendor, device, _module, _since in rows}
 
 
-def write_table(outcomes: t.Sequence[Outcome]) -> None:
-    """The part of the page on drivers that says what was really built."""
-    kernels = list(dict.fromkeys(outcome.kernel for outcome in outcomes))
-    known = {(outcome.variant, outcome.kernel): outcome for outcome in outcomes}
-    lines = [f"| variant | {' | '.join(kernels)} |\n", f"|---|{'---|' * len(kernels)}\n"]
-    lines += [
-        f"| `{variant}` | {' | '.join(_cell(known.get((variant, kernel))) for kernel in kernels)} |\n"
-        for variant in dict.fromkeys(outcome.variant for outcome in outcomes)
-    ]
-    before, rest = PAGE.read_text(encoding="utf-8").split(BEGIN)
-    write_atomic(PAGE, before + BEGIN + "".join(lines) + END + rest.split(END)[1])
+def rows(outcomes: t.Iterable[Outcome], ran: t.Container[tuple[str, str]]) -> list[str]:
+    """Of the table, one for each variant and kernel. `ran`: kernels and variants that have been put to work in a guest."""
+    lines = []
+    for one in sorted(outcomes, key=lambda outcome: (outcome.variant, version_key(outcome.kernel))):
+        built = f"{one.built} device{'s' if one.built != 1 else ''}" if one.built and not one.why else "no"
+        run = "yes" if (one.kernel, one.variant) in ran else "no"
+        cells = (f"`{one.variant}`", one.kernel, f"Debian {one.suite}", "yes" if one.in_kernel else "no", buildable(one), built, run)
+        lines.append(f"| {' | '.join(cells)} |")
+    return lines
 
 
-def _cell(outcome: Outcome | None) -> str:
-    if outcome is None:
-        return ""
+def write_table(results: Results) -> None:
+    """The part of the page on drivers that says what was really built and run."""
+    head = ["| variant | kernel | distribution | in the kernel | can be built | built here | run here |", f"|{'---|' * 7}"]
+    marked_page.rewrite(PAGE, _BEGIN, _END, "\n".join([*head, *rows(results.all(), results.ran())]))
+
+
+def buildable(outcome: Outcome) -> str:
+    """In a few words."""
     if not outcome.why:
-        how = " with `ignore_kconfig`" if outcome.refusal else ""
-        return f"built{how}, {outcome.built} device{'s' if outcome.built != 1 else ''}"
+        return "with `ignore_kconfig`" if outcome.refusal else "yes"
     lacking = re.search(r"built without (.*?)\.?$", outcome.why)
     hidden = re.search(r"does not export ([\w, ]+?)(?: and|,? which|$)", outcome.why)
     if lacking:
-        return f"not built: the kernel lacks {lacking[1]}"
+        return f"no: the kernel lacks {lacking[1]}"
     if hidden:
-        return f"not built: the kernel does not export `{hidden[1].split(',')[0]}`"
-    return "not in this Linux" if "has no variant" in outcome.why else "does not build"
+        return f"no: the kernel does not export `{hidden[1].split(',')[0]}`"
+    return "not in this Linux" if "has no variant" in outcome.why else "no"

@@ -33,6 +33,10 @@ _SPARSE_HEADER = "/usr/share/for-sparse.h"
 _CHECKED = ("W=1", "C=1", f"CF=-include {_SPARSE_HEADER}")
 #: The code of the checks, as this program began with it.
 _CHECKS = b"".join(Path(__file__).with_name(name).read_bytes() for name in ("imitation.py", "package.py", "target.py"))
+#: A driver of somebody else's, with all that the guide promises.
+_MADE = "made_vfio_pci"
+_MADE_IDS = ("10ee:9048", "10ee:9049:10EE:0007", "10ee:914f:ffffffff:ffffffff:020000:ffff00")
+_MADE_PARTS = Path(__file__).with_name("made_driver")
 _SWITCH = re.compile(r"\bVARIANT_HAVE_\w+")
 _EXCLUDED = 77
 
@@ -66,8 +70,8 @@ class Package:
 
     @property
     def switches(self) -> frozenset[str]:
-        """What the compatibility header chooses by."""
-        return switches_in((self.folder / "variant_compat.h").read_text(encoding="utf-8"))
+        """What the compatibility header and the drivers choose by."""
+        return switches_in("".join((self.folder / name).read_text(encoding="utf-8") for name in ("variant_compat.h", "probe-kernel.sh")))
 
     def digest(self) -> str:
         """Changes when any file of the package, or a check made here, does."""
@@ -89,6 +93,7 @@ def builds_without_warning(package: Package, root: BuildRoot, target: Target) ->
         _make(root, folder, target, "-Werror", expected)
         for module, aliases in package.modules.items():
             _check_module(root, f"{folder}/{module}.ko", module, aliases, target, package.version)
+        _check_switches(package, root, folder, target)
         cleaned = root.run("make", "clean", folder=folder)
         left = {path.name for path in (root.tree / folder.lstrip("/")).iterdir()} - {path.name for path in package.folder.iterdir()}
         if cleaned.status or left:
@@ -107,6 +112,16 @@ def probes_its_headers(package: Package, root: BuildRoot, target: Target) -> str
     if target.imitated and found != target.imitated.switches:
         raise CheckError(f"the imitated headers turn on {sorted(found)}, and Linux {target.name} has {sorted(target.imitated.switches)}")
     return " ".join((f"{len(found)} of {len(package.switches)} switches", *sorted(found)))
+
+
+def _check_switches(package: Package, root: BuildRoot, folder: str, target: Target) -> None:
+    """What the compiler was told is what the headers' text says, where no macro wraps their declarations."""
+    told = root.tree / folder.lstrip("/")
+    switches = frozenset().union(*(switches_in(path.read_text(encoding="utf-8")) for path in told.glob(".*_vfio_pci.o.cmd")))
+    include = target.common(root) / "include"
+    done = root.run("sh", f"{folder}/probe-kernel.sh", f"/{include.relative_to(root.tree)}")
+    if done.status or switches != switches_in(done.output):
+        raise CheckError(f"the compiler finds {sorted(switches)} in the headers, and their text has {sorted(switches_in(done.output))}")
 
 
 def switches_in(text: str) -> frozenset[str]:
@@ -166,6 +181,31 @@ def installs_with_dkms(package: Package, root: BuildRoot, target: Target) -> str
         if done.status or left:
             raise CheckError(f"dkms remove ended with {done.status} and left {[str(path) for path in left]}:\n{_tail(done)}")
     return root.run("dkms", "--version").output.strip().replace("dkms-", "DKMS ")
+
+
+def makes_other_drivers(package: Package, root: BuildRoot, target: Target) -> str:
+    """What new-variant makes of IDs of each form builds as it is described: of two files, with a parameter and an operation of its own."""
+    made = "/tmp/made"
+    place = root.tree / made.lstrip("/")
+    shutil.rmtree(place, ignore_errors=True)
+    with _copy(package, root, "/tmp/build") as folder:
+        done = root.run("sh", f"{folder}/new-variant", _MADE, *_MADE_IDS, made)
+        if done.status:
+            raise CheckError(f"new-variant ended with {done.status}:\n{_tail(done)}")
+        source = place / f"{_MADE}.c"
+        own = source.read_text(encoding="utf-8").replace("\tVARIANT_CORE_OPS\n", "\tVARIANT_CORE_OPS\n\t.read\t\t\t= made_read,\n")
+        operations = "/* All others are the core's"
+        read = (_MADE_PARTS / "read.c").read_text(encoding="utf-8")
+        (place / "main.c").write_text(own.replace(operations, read + operations), encoding="utf-8")
+        source.unlink()
+        for name in ("made.h", "made_command.c"):
+            shutil.copy(_MADE_PARTS / name, place)
+        (place / "objects.mk").write_text(f"{_MADE}-y := main.o made_command.o\n", encoding="utf-8")
+        _make(root, made, target, "-Werror", frozenset())
+        other = Package(place)
+        _check_module(root, f"{made}/{_MADE}.ko", _MADE, other.modules[_MADE], target, other.version)
+    shutil.rmtree(place)
+    return f"a driver of two files for {len(_MADE_IDS)} IDs"
 
 
 def is_refused_by_make(package: Package, root: BuildRoot, target: Target) -> str:

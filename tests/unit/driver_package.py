@@ -43,7 +43,8 @@ class DriverPackage:
 
     def objects(self, headers: Path) -> list[str]:
         """What the kernel's build makes of it, its Kbuild being read by make; `headers` is the kernel's include folder."""
-        makefile = f"{_KERNEL}srctree := {headers.parent}\nsrc := {self.folder}\ninclude $(src)/Kbuild\nall:\n\t@echo $(obj-m)\n"
+        kernel = f"{_KERNEL}srctree := {headers.parent}\nLINUXINCLUDE := -I{headers}\n"
+        makefile = f"{kernel}src := {self.folder}\ninclude $(src)/Kbuild\nall:\n\t@echo $(obj-m)\n"
         done = subprocess.run(["make", "-s", "-f", "-"], input=makefile, capture_output=True, text=True, check=False, timeout=60)
         assert done.returncode == 0, done.stderr
         return done.stdout.split()

@@ -11,18 +11,23 @@
  *
  * It binds only to a device whose driver_override names it or whose ID is in
  * the module's parameter ids=. Runtime power management, reset, SR-IOV and
- * error recovery are those of the core.
+ * error recovery are those of the core; the mapping of the memory is taken away
+ * for the time of a reset, and while the device sleeps.
  */
 #define pr_fmt(fmt) KBUILD_MODNAME ": " fmt
 
 #include <linux/atomic.h>
+#include <linux/delay.h>
 #include <linux/err.h>
+#include <linux/fs.h>
 #include <linux/io.h>
 #include <linux/minmax.h>
 #include <linux/mm.h>
 #include <linux/module.h>
+#include <linux/mutex.h>
 #include <linux/pci.h>
 #include <linux/pfn.h>
+#include <linux/rwsem.h>
 #include <linux/sched.h>
 #include <linux/uaccess.h>
 #include <linux/vfio.h>
@@ -34,9 +39,9 @@
 
 /*
  * The state of the GPU's memory is part of the device and not of the region,
- * so that no open can leak it and no registration move it. It is written only
- * by open_device, which VFIO calls when the device is not open, and can
- * therefore be read without a lock. The exception is @mappings.
+ * so that no open can leak it and no registration move it. What is above
+ * @mappings is written only by open_device, which VFIO calls when the device is
+ * not open, and can therefore be read without a lock.
  */
 struct nvlink2gpu_device {
 	struct vfio_pci_core_device core;
@@ -44,6 +49,12 @@ struct nvlink2gpu_device {
 	size_t ram_size;	/* the aperture, more than there is memory */
 	u64 tgt;		/* the same place as the NPU compresses it */
 	atomic_t mappings;	/* the pieces that the one mapping is in */
+	/* Protects what follows; is taken inside the core's memory_lock. */
+	struct mutex lock;
+	unsigned int barred;	/* who keeps the memory from being mapped */
+	struct address_space *space;	/* that the mapping is in, or NULL */
+	loff_t space_start;
+	loff_t space_size;
 };
 
 static struct nvlink2gpu_device *
@@ -125,13 +136,52 @@ static void nvlink2gpu_ram_vm_close(struct vm_area_struct *vma)
 	atomic_dec(&gpu->mappings);
 }
 
+/*
+ * A reset by VFIO holds memory_lock for writing, so that a fault waits for its
+ * end. One that does not, such as that of sysfs, and the way into low power have
+ * the mapping barred: the access is then tried again until that is over.
+ */
 static vm_fault_t nvlink2gpu_ram_vm_fault(struct vm_fault *vmf)
 {
 	struct nvlink2gpu_device *gpu = vmf->vma->vm_private_data;
 	unsigned long page = vmf->pgoff & (VFIO_PCI_OFFSET_MASK >> PAGE_SHIFT);
+	vm_fault_t ret = VM_FAULT_NOPAGE;
+	bool barred;
 
-	return vmf_insert_pfn(vmf->vma, vmf->address,
-			      PHYS_PFN(gpu->ram) + page);
+	down_read(&gpu->core.memory_lock);
+	mutex_lock(&gpu->lock);
+
+	barred = gpu->barred;
+	if (!barred && variant_is_asleep(&gpu->core))
+		ret = VM_FAULT_SIGBUS;
+	else if (!barred)
+		ret = vmf_insert_pfn(vmf->vma, vmf->address,
+				     PHYS_PFN(gpu->ram) + page);
+
+	mutex_unlock(&gpu->lock);
+	up_read(&gpu->core.memory_lock);
+
+	if (barred)
+		usleep_range(1000, 2000);
+	return ret;
+}
+
+/* Nothing of the memory is mapped from here to nvlink2gpu_admit(). */
+static void nvlink2gpu_bar(struct nvlink2gpu_device *gpu)
+{
+	mutex_lock(&gpu->lock);
+	gpu->barred++;
+	if (gpu->space)
+		unmap_mapping_range(gpu->space, gpu->space_start,
+				    gpu->space_size, true);
+	mutex_unlock(&gpu->lock);
+}
+
+static void nvlink2gpu_admit(struct nvlink2gpu_device *gpu)
+{
+	mutex_lock(&gpu->lock);
+	gpu->barred--;
+	mutex_unlock(&gpu->lock);
 }
 
 static const struct vm_operations_struct nvlink2gpu_ram_vm_ops = {
@@ -163,6 +213,12 @@ static int nvlink2gpu_ram_mmap(struct vfio_pci_core_device *core,
 			     VM_DONTDUMP | VM_DONTCOPY);
 	vma->vm_private_data = gpu;
 	vma->vm_ops = &nvlink2gpu_ram_vm_ops;
+
+	mutex_lock(&gpu->lock);
+	gpu->space = vma->vm_file->f_mapping;
+	gpu->space_start = (loff_t)vma->vm_pgoff << PAGE_SHIFT;
+	gpu->space_size = vma->vm_end - vma->vm_start;
+	mutex_unlock(&gpu->lock);
 	return 0;
 }
 
@@ -187,7 +243,12 @@ static int nvlink2gpu_ram_caps(struct vfio_pci_core_device *core,
 static void nvlink2gpu_ram_release(struct vfio_pci_core_device *core,
 				   struct vfio_pci_region *region)
 {
-	atomic_set(&nvlink2gpu_of(core)->mappings, 0);
+	struct nvlink2gpu_device *gpu = nvlink2gpu_of(core);
+
+	atomic_set(&gpu->mappings, 0);
+	mutex_lock(&gpu->lock);
+	gpu->space = NULL;
+	mutex_unlock(&gpu->lock);
 }
 
 static const struct vfio_pci_regops nvlink2gpu_ram_ops = {
@@ -259,10 +320,56 @@ static int nvlink2gpu_open_device(struct vfio_device *vdev)
 	return variant_open_device(core, nvlink2gpu_add_ram_region);
 }
 
+/*
+ * The core unmaps BARs when the device goes to sleep, not a driver's regions.
+ * Once the core has taken note of it, faults find the device asleep.
+ */
+#ifdef VARIANT_HAVE_DEVICE_FEATURE
+static int nvlink2gpu_device_feature(struct vfio_device *vdev, u32 flags,
+				     void __user *arg, size_t argsz)
+{
+	struct nvlink2gpu_device *gpu =
+		container_of(vdev, struct nvlink2gpu_device, core.vdev);
+	int ret;
+
+	if (!variant_is_low_power(flags))
+		return vfio_pci_core_ioctl_feature(vdev, flags, arg, argsz);
+
+	nvlink2gpu_bar(gpu);
+	ret = vfio_pci_core_ioctl_feature(vdev, flags, arg, argsz);
+	nvlink2gpu_admit(gpu);
+	return ret;
+}
+#endif
+
+/* A user can also put the device to sleep by its configuration space. */
+static ssize_t nvlink2gpu_write(struct vfio_device *vdev,
+				const char __user *buf, size_t count,
+				loff_t *ppos)
+{
+	struct nvlink2gpu_device *gpu =
+		container_of(vdev, struct nvlink2gpu_device, core.vdev);
+	ssize_t ret;
+
+	if (VFIO_PCI_OFFSET_TO_INDEX(*ppos) != VFIO_PCI_CONFIG_REGION_INDEX)
+		return vfio_pci_core_write(vdev, buf, count, ppos);
+
+	ret = vfio_pci_core_write(vdev, buf, count, ppos);
+	if (variant_is_asleep(&gpu->core)) {
+		nvlink2gpu_bar(gpu);
+		nvlink2gpu_admit(gpu);
+	}
+	return ret;
+}
+
 static const struct vfio_device_ops nvlink2gpu_ops = {
 	.open_device		= nvlink2gpu_open_device,
 	.close_device		= vfio_pci_core_close_device,
 	VARIANT_CORE_OPS
+	.write			= nvlink2gpu_write,
+#ifdef VARIANT_HAVE_DEVICE_FEATURE
+	.device_feature		= nvlink2gpu_device_feature,
+#endif
 };
 
 static int nvlink2gpu_probe(struct pci_dev *pdev,
@@ -275,6 +382,7 @@ static int nvlink2gpu_probe(struct pci_dev *pdev,
 	if (IS_ERR(gpu))
 		return PTR_ERR(gpu);
 
+	mutex_init(&gpu->lock);
 	return variant_register_device(&gpu->core);
 }
 
@@ -291,14 +399,32 @@ static const struct pci_device_id nvlink2gpu_table[] = {
 };
 MODULE_DEVICE_TABLE(pci, nvlink2gpu_table);
 
+/* Before and after every reset, whoever asked for it. */
+static void nvlink2gpu_reset_prepare(struct pci_dev *pdev)
+{
+	nvlink2gpu_bar(nvlink2gpu_of(dev_get_drvdata(&pdev->dev)));
+}
+
+static void nvlink2gpu_reset_done(struct pci_dev *pdev)
+{
+	nvlink2gpu_admit(nvlink2gpu_of(dev_get_drvdata(&pdev->dev)));
+}
+
+/* The core's, with these two: see nvlink2gpu_init(). */
+static struct pci_error_handlers nvlink2gpu_err_handlers;
+
 static struct pci_driver nvlink2gpu_driver = {
 	.id_table		= nvlink2gpu_table,
 	.probe			= nvlink2gpu_probe,
 	VARIANT_CORE_DRIVER
+	.err_handler		= &nvlink2gpu_err_handlers,
 };
 
 static int __init nvlink2gpu_init(void)
 {
+	nvlink2gpu_err_handlers = vfio_pci_core_err_handlers;
+	nvlink2gpu_err_handlers.reset_prepare = nvlink2gpu_reset_prepare;
+	nvlink2gpu_err_handlers.reset_done = nvlink2gpu_reset_done;
 	return variant_register_driver(&nvlink2gpu_driver);
 }
 module_init(nvlink2gpu_init);

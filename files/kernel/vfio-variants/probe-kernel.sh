@@ -2,15 +2,19 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # SPDX-FileCopyrightText: The vfio.variants authors
 #
-# Usage: sh <this file> <include directory of a kernel>
+# Usage: sh <this file> <include directory of a kernel> [<compiler> <flag>...]
 #
 # Prints one -D switch for each interface that the kernel's headers declare,
 # for variant_compat.h. Kernel versions do not matter: distributions and stable
 # trees back-port, so the version does not tell which interfaces exist.
+# With a compiler, the declarations are looked for in what it makes of the
+# headers, because distributions wrap additions in macros of their own, such as
+# RH_KABI_FILL_HOLE(bool driver_managed_dma).
 # The last word is -DVARIANT_PROBED; if it is missing, something failed.
 set -eu
 
 include=$1/linux
+shift
 
 for header in vfio.h vfio_pci_core.h pci.h mm.h; do
 	if [ ! -r "$include/$header" ]; then
@@ -65,10 +69,24 @@ op() {
 	has "$vfio" "\( ?\* ?$1 ?\)" "$2"
 }
 
-vfio=$(declarations "$include/vfio.h")
-core=$(declarations "$include/vfio_pci_core.h")
-pci=$(declarations "$include/pci.h")
-mm=$(declarations "$include/mm.h")
+# What the compiler, given with its flags, makes of the headers, on one line.
+preprocessed() {
+	text=$(printf '#include <linux/%s>\n' mm.h pci.h vfio.h vfio_pci_core.h |
+		"$@" -E -P -x c -) || exit 1
+	printf '%s' "$text" | tr -s '[:space:]' ' '
+}
+
+if [ $# -gt 0 ]; then
+	vfio=$(preprocessed "$@")
+	core=$vfio
+	pci=$vfio
+	mm=$vfio
+else
+	vfio=$(declarations "$include/vfio.h")
+	core=$(declarations "$include/vfio_pci_core.h")
+	pci=$(declarations "$include/pci.h")
+	mm=$(declarations "$include/mm.h")
+fi
 
 # v5.18
 op device_feature VARIANT_HAVE_DEVICE_FEATURE
@@ -80,8 +98,10 @@ has "$core" 'vfio_pci_core_sriov_configure ?\( ?struct vfio_pci_core_device ' \
 has "$vfio" '[ *]_vfio_alloc_device ?\(' VARIANT_HAVE_ALLOC_DEVICE
 has "$core" ' vfio_pci_core_register_dev_region ?\(' \
 	VARIANT_HAVE_CORE_REGISTER_REGION
+has "$core" ' pm_runtime_engaged ?[;:]' VARIANT_HAVE_LOW_POWER
 # v6.2
 op bind_iommufd VARIANT_HAVE_BIND_IOMMUFD
+op migration_get_data_size VARIANT_HAVE_MIGRATION_DATA_SIZE
 # v6.3
 has "$mm" ' vm_flags_set ?\( ?struct vm_area_struct ' VARIANT_HAVE_VM_FLAGS_SET
 # v6.6

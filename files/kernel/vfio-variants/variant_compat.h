@@ -252,6 +252,32 @@ variant_open_device(struct vfio_pci_core_device *core,
 	return 0;
 }
 
+/* Whether the device is in a state in which nothing of it may be accessed. */
+static inline bool variant_is_asleep(const struct vfio_pci_core_device *core)
+{
+	pci_power_t state = core->pdev->current_state;
+
+#ifdef VARIANT_HAVE_LOW_POWER
+	if (core->pm_runtime_engaged)
+		return true;
+#endif
+	return state == PCI_D3hot || state == PCI_D3cold;
+}
+
+/* Whether these flags of a VFIO_DEVICE_FEATURE put the device to sleep. */
+static inline bool variant_is_low_power(u32 flags)
+{
+#ifdef VARIANT_HAVE_LOW_POWER
+	u32 feature = flags & VFIO_DEVICE_FEATURE_MASK;
+
+	return (flags & VFIO_DEVICE_FEATURE_SET) &&
+	       (feature == VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY ||
+		feature == VFIO_DEVICE_FEATURE_LOW_POWER_ENTRY_WITH_WAKEUP);
+#else
+	return false;
+#endif
+}
+
 /* Since v6.3 changes of a VMA's flags must be visible to walkers of VMAs. */
 static inline void variant_vm_flags_set(struct vm_area_struct *vma,
 					unsigned long flags)

@@ -30,6 +30,7 @@ def host_data(name: str, examined_at: int, device_info: Result, claim_info: Resu
         next_reason=_text(next_boot.get("reason")) or "",
         warnings=(*_texts(device_info.get("policy_warnings")), *_texts(device_info.get("warnings"))),
         failures=_texts((claim_info or {}).get("failures")),
+        old_in_use=_texts(device_info.get("old_in_use")),
     )
 
 

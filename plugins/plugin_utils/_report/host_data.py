@@ -76,3 +76,5 @@ class HostData:
     warnings: tuple[str, ...] = ()
     failures: tuple[str, ...] = ()
     """One sentence for each device that is not, or will not be, bound as claimed."""
+    old_in_use: tuple[str, ...] = ()
+    """VFIO drivers of which another version is loaded than is installed."""

@@ -46,6 +46,7 @@ def _families(hosts: Sequence[Summary], examined: Sequence[Summary]) -> Iterator
         ("vfio_host_devices_changing", "Devices that are certain to have another driver after the next boot than now.", "changing"),
         ("vfio_host_devices_uncertain", "Devices whose driver after the next boot is a race or cannot be determined.", "uncertain"),
         ("vfio_host_warnings", "Contradictions and lines without effect in the host's policy.", "warnings"),
+        ("vfio_host_old_drivers", "VFIO drivers of which another version is loaded than is installed.", "old_in_use"),
         ("vfio_host_examined_timestamp_seconds", "When the host was examined.", "examined_at"),
     ):
         yield name, about, [({"host": host.name}, float(getattr(host, field))) for host in examined]

@@ -23,6 +23,7 @@ STATES = {
 MOST_SHOWN = 6
 """Devices and sentences of a host that a fleet's table names; the others are counted."""
 MOST_CLAIMS = 4096
+COUNTED = ("changing", "uncertain", "warnings", "old_in_use", "sentences")
 LONGEST_NAME = 255
 
 
@@ -51,6 +52,8 @@ class Summary:
     changing: int = 0
     uncertain: int = 0
     warnings: int = 0
+    old_in_use: int = 0
+    """VFIO drivers of which another version is loaded than is installed."""
     sentences: int = 0
     """All that could be said: `changes` and `remarks` have the first few."""
     claims: tuple[ClaimedDevice, ...] = ()
@@ -80,7 +83,7 @@ class Summary:
         """KeyError, TypeError or ValueError if `plain()` did not return it."""
         claims = tuple(ClaimedDevice(**claim) for claim in given.get("claims", ()))
         texts = {name: tuple(map(str, given.get(name, ()))) for name in ("changes", "remarks")}
-        counts = {name: int(given.get(name, 0)) for name in ("examined_at", "devices", "changing", "uncertain", "warnings", "sentences")}
+        counts = {name: int(given.get(name, 0)) for name in ("examined_at", "devices", *COUNTED)}
         found = cls(**{**given, **texts, **counts, "claims": claims})
         if found.state not in STATES:
             raise ValueError(found.state)
@@ -108,6 +111,7 @@ def summarise(host: HostData, page: str | None = None) -> Summary:
         changing=len(changing),
         uncertain=len(uncertain),
         warnings=len(warnings),
+        old_in_use=len(host.old_in_use),
         sentences=len(changes) + len(host.failures) + len(warnings),
         claims=claims,
         changes=tuple(changes[:MOST_SHOWN]),

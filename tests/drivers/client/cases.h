@@ -16,6 +16,10 @@ void show_interrupts(char **words);
 void show_openings(char **words);
 void show_unbinding(char **words);
 void show_faults(char **words);
+void show_migration(char **words);
+void show_cdev(char **words);
+void show_absences(char **words);
+void show_memory_of_bars(char **words);
 
 /* Of the command line: decimal, or hexadecimal after 0x. */
 unsigned long long number(const char *word);

@@ -1,12 +1,13 @@
 /* SPDX-FileCopyrightText: The vfio.variants authors */
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* A user of VFIO, one case a run: client CASE [WORD ...] */
+/* A user of VFIO, one case a run: client [--cdev] CASE [WORD ...] */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "cases.h"
+#include "function.h"
 #include "tap.h"
 
 static const struct {
@@ -27,6 +28,10 @@ static const struct {
 	{ "openings", 2, show_openings, "ADDRESS ROUNDS" },
 	{ "unbinding", 2, show_unbinding, "ADDRESS DRIVER" },
 	{ "faults", 3, show_faults, "ADDRESS DRIVER TASK" },
+	{ "migration", 1, show_migration, "EDU" },
+	{ "cdev", 1, show_cdev, "ADDRESS" },
+	{ "absences", 1, show_absences, "GPU" },
+	{ "memory-of-bars", 3, show_memory_of_bars, "GPU USABLE RESERVED" },
 };
 
 unsigned long long number(const char *word)
@@ -45,6 +50,11 @@ int main(int argc, char **argv)
 {
 	size_t i;
 
+	if (argc > 1 && !strcmp(argv[1], "--cdev")) {
+		by_cdev = 1;
+		argc--;
+		argv++;
+	}
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		if (argc < 2 || strcmp(argv[1], cases[i].name))
 			continue;

@@ -27,7 +27,7 @@ void show_plain_device(char **words)
 		refused += function_region(&function, index, &region) != 0 && index != VFIO_PCI_VGA_REGION_INDEX;
 	}
 	check_equal(refused, 0, "each region of a PCI function is described");
-	check_equal(function_open(&second, words[0]), EBUSY, "a group is open for one user only");
+	check_equal(function_open(&second, words[0]), by_cdev ? EINVAL : EBUSY, "a device is open for one user only");
 	function_close(&function);
 }
 

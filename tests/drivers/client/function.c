@@ -11,7 +11,10 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "cdev.h"
 #include "tap.h"
+
+int by_cdev;
 
 static int group_number(const char *address)
 {
@@ -56,9 +59,9 @@ int function_device(struct function *function)
 
 int function_open(struct function *function, const char *address)
 {
-	int error = function_group(function, address);
+	int error = by_cdev ? cdev_open(function, address) : function_group(function, address);
 
-	if (!error)
+	if (!error && !by_cdev)
 		error = function_device(function);
 	if (error)
 		function_close(function);

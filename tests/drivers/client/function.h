@@ -1,12 +1,15 @@
 /* SPDX-FileCopyrightText: The vfio.variants authors */
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* A PCI function, opened through VFIO's groups as a hypervisor does it. */
+/* A PCI function, opened through VFIO's groups as a hypervisor does it, or by its own node (cdev.h). */
 #ifndef FUNCTION_H
 #define FUNCTION_H
 
 #include <linux/vfio.h>
 #include <stddef.h>
 #include <stdint.h>
+
+/* Whether function_open() takes the function's own node, and not its group. */
+extern int by_cdev;
 
 struct function {
 	const char *address;

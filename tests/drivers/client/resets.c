@@ -30,7 +30,8 @@ static int reset_hot(const struct function *function)
 	if (info->count != 1)
 		return EXDEV;
 	reset->argsz = sizeof(bytes);
-	reset->count = 1;
+	/* By its node, it is the iommufd that says which functions are the caller's. */
+	reset->count = !by_cdev;
 	memcpy(reset->group_fds, &function->group, sizeof(int32_t));
 	return ioctl(function->device, VFIO_DEVICE_PCI_HOT_RESET, reset) ? errno : 0;
 }

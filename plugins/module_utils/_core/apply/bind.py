@@ -10,6 +10,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply import binding, nodes, virtual_functions
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.bind_journal import OPERATION, Unfinished
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.chosen_variant import explained
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.judgement import Judge
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.lost_options import lost_options
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.bind_plan import Binding, is_viable, plan_bind, plan_release
@@ -28,7 +29,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors im
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.recovery import Recovered
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.time_limit import checked_timeout
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.contenders import kind_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.contenders import VARIANT, kind_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import driver_names
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel, running_release
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import CDEV, Inventory
@@ -80,6 +81,8 @@ class BoundDevice:
     """Of the driver that it has then: see `kind_of()`."""
     nodes: tuple[dict[str, str], ...] = ()
     """Of VFIO, each with its owner and mode, as far as they exist."""
+    choice: str | None = None
+    """On a variant driver that `driver: auto` has chosen: what it adds, and what it costs."""
 
     def result(self) -> Result:
         device = self.after
@@ -97,6 +100,7 @@ class BoundDevice:
             "viable": self.is_viable,
             "changed": self.is_changed,
             "steps": list(self.steps),
+            **({} if self.choice is None else {"choice": self.choice}),
         }
 
 
@@ -305,15 +309,18 @@ def _predicted(inventory: Inventory, bindings: t.Sequence[Binding]) -> Inventory
 
 
 def _result(bindings: t.Sequence[Binding], now: Inventory, kernel: Kernel, recovery: Recovery) -> BindResult:
-    return BindResult(tuple(_bound(item, now.get(item.device.address) or item.device, now, kernel) for item in bindings), recovery)
+    devices = (_bound(recovery.host, item, now.get(item.device.address) or item.device, now, kernel) for item in bindings)
+    return BindResult(tuple(devices), recovery)
 
 
-def _bound(item: Binding, device: Device, now: Inventory, kernel: Kernel) -> BoundDevice:
+def _bound(host: Host, item: Binding, device: Device, now: Inventory, kernel: Kernel) -> BoundDevice:
     grouped = device.iommu_group is not None
     registered = now.drivers.get(device.driver or "")
     module = (registered and registered.module) or device.driver
     if item.rebind and item.modules and device.driver == item.driver:
         module = item.modules[0]
+    module = None if module is None else normalize_module_name(module)
+    kind = None if module is None else kind_of(module, kernel)
     return BoundDevice(
         before=item.device,
         after=device,
@@ -321,7 +328,8 @@ def _bound(item: Binding, device: Device, now: Inventory, kernel: Kernel) -> Bou
         steps=item.steps if item.changed else (),
         can_be_opened=grouped and device.driver is not None and is_viable((device,), now, kernel),
         is_viable=grouped and is_viable(now.group_of(device), now, kernel),
-        kind=None if module is None else kind_of(normalize_module_name(module), kernel),
+        kind=kind,
+        choice=explained(host, kernel, module, device.address) if module is not None and item.is_auto and kind == VARIANT else None,
     )
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import AUTO
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 
 if t.TYPE_CHECKING:
@@ -28,6 +29,8 @@ class Binding:
     override: str | None
     modules: tuple[str, ...]
     rebind: bool
+    is_auto: bool = False
+    """Whether the driver is the best one that there is, and not one that was asked for."""
 
     @property
     def set_override(self) -> bool:
@@ -61,13 +64,15 @@ def plan_bind(assignments: t.Sequence[Assignment]) -> tuple[Binding, ...]:
     A function that is already bound to it needs no override, as after a boot that an ``ids`` option decided; but an override
     with another driver's name would take effect at the next probe.
     """
-    return tuple(_bind(assignment.device, assignment.module, assignment.driver) for assignment in assignments)
+    return tuple(
+        _bind(assignment.device, assignment.module, assignment.driver, assignment.claim.driver == AUTO) for assignment in assignments
+    )
 
 
-def _bind(device: Device, module: str, driver: str) -> Binding:
+def _bind(device: Device, module: str, driver: str, is_auto: bool) -> Binding:
     rebind = device.driver != driver
     override = driver if rebind or device.driver_override is not None else None
-    return Binding(device=device, driver=driver, override=override, modules=(module,), rebind=rebind)
+    return Binding(device=device, driver=driver, override=override, modules=(module,), rebind=rebind, is_auto=is_auto)
 
 
 def plan_release(

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms import kconfig
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.conf import DkmsConf
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.kernel_identity import KernelIdentity, SourcePlace, source_places
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.linux_tree import LinuxTree, read_tree
@@ -21,6 +20,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.variant_p
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.variant_source import SUFFIX, variants_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache import Cache
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import kconfig
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.build_requirements import kernel_config
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel, chosen_releases, installed_releases
 

@@ -29,7 +29,6 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.stale_mod
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree import DkmsPaths, PackageState, built_modules
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.interruption import uninterrupted
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.build_requirements import (
     Requirement,
     kernel_config,
@@ -38,6 +37,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.build_r
     missing_for_kernel,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import OSRELEASE, chosen_releases, installed_releases
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.loaded_modules import is_other
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.plan import PresentLevel
@@ -258,13 +258,11 @@ class DkmsPackage:
         )
 
     def _old_in_use(self, kernels: t.Mapping[str, KernelPackage]) -> tuple[str, ...]:
-        """By the checksums of their sources, which a module has if the kernel was built so or if it states a version."""
         running = kernels.get(self._host.text_or_none(OSRELEASE) or "")
         if running is None or running.level != INSTALLED:
             return ()
         installed = {name: module.info.srcversion for name, module in running.modules.items() if isinstance(module, FoundModule)}
-        loaded = {name: self._host.text_or_none(f"/sys/module/{normalize_module_name(name)}/srcversion") for name in installed}
-        return tuple(name for name, found in loaded.items() if found and installed[name] and found != installed[name])
+        return tuple(name for name, source in installed.items() if is_other(self._host, name, source))
 
     def _origins(self) -> t.Mapping[str, t.Any]:
         return self._wanted.source.origins if self._wanted.source is not None else {}

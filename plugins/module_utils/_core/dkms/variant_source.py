@@ -11,8 +11,8 @@ import dataclasses
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms import kconfig
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.linux_tree import DRIVERS, ID_LISTS
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import kconfig
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.linux_tree import LinuxTree
@@ -61,6 +61,11 @@ class Variant:
     @property
     def where_it_says(self) -> str:
         return f"{self.folder}/Kconfig"
+
+    @property
+    def depends(self) -> tuple[str, ...]:
+        """The expressions of Kconfig that must hold for it."""
+        return self._main.depends
 
     def lacks(self, options: t.AbstractSet[str], ignores_kconfig: bool = False) -> str | None:
         """Why it is not built for a kernel with these options, None if it is."""

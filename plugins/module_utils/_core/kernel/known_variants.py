@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The devices of the kernel's own variants.  Written by tests/unit/variant_table.py from the ID tables of kernels' sources."""
+"""The devices of the kernel's own variants.  Written by tests/unit/variant_table.py from ID tables and Kconfig of kernels' sources."""
 
 from __future__ import annotations
 
@@ -54,3 +54,30 @@ DEVICES = (
     (0x8086, 0xFD81, "xe_vfio_pci", "7.2"),
 )
 """Vendor, device, module, and the first series of those versions whose driver has the ID."""
+NEEDS = (
+    ("hisi_acc_vfio_pci", "6.1", "ARM64 || (COMPILE_TEST && 64BIT)"),
+    ("hisi_acc_vfio_pci", "6.1", "VFIO_PCI_CORE"),
+    ("hisi_acc_vfio_pci", "6.1", "PCI_MSI"),
+    ("hisi_acc_vfio_pci", "6.1", "CRYPTO_DEV_HISI_QM"),
+    ("hisi_acc_vfio_pci", "6.1", "CRYPTO_DEV_HISI_HPRE"),
+    ("hisi_acc_vfio_pci", "6.1", "CRYPTO_DEV_HISI_SEC2"),
+    ("hisi_acc_vfio_pci", "6.1", "CRYPTO_DEV_HISI_ZIP"),
+    ("hisi_acc_vfio_pci", "6.12", "ARM64 || (COMPILE_TEST && 64BIT)"),
+    ("hisi_acc_vfio_pci", "6.12", "PCI_MSI"),
+    ("hisi_acc_vfio_pci", "6.12", "CRYPTO_DEV_HISI_QM"),
+    ("hisi_acc_vfio_pci", "6.12", "CRYPTO_DEV_HISI_HPRE"),
+    ("hisi_acc_vfio_pci", "6.12", "CRYPTO_DEV_HISI_SEC2"),
+    ("hisi_acc_vfio_pci", "6.12", "CRYPTO_DEV_HISI_ZIP"),
+    ("ism_vfio_pci", "7.2", "S390"),
+    ("mlx5_vfio_pci", "6.1", "MLX5_CORE"),
+    ("mlx5_vfio_pci", "6.1", "VFIO_PCI_CORE"),
+    ("mlx5_vfio_pci", "6.12", "MLX5_CORE"),
+    ("nvgrace_gpu_vfio_pci", "6.12", "ARM64 || (COMPILE_TEST && 64BIT)"),
+    ("pds_vfio_pci", "6.12", "PDS_CORE && PCI_IOV"),
+    ("qat_vfio_pci", "6.12", "CRYPTO_DEV_QAT_4XXX"),
+    ("qat_vfio_pci", "7.2", "CRYPTO_DEV_QAT_4XXX || CRYPTO_DEV_QAT_420XX || CRYPTO_DEV_QAT_6XXX"),
+    ("virtio_vfio_pci", "6.12", "VIRTIO_PCI && VIRTIO_PCI_ADMIN_LEGACY"),
+    ("virtio_vfio_pci", "7.2", "VIRTIO_PCI"),
+    ("xe_vfio_pci", "7.2", "DRM_XE && PCI_IOV"),
+)
+"""Module, series, and one of the expressions that its Kconfig depends on from that series of those versions on; all of a series count."""

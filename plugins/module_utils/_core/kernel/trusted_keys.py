@@ -17,6 +17,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.shell_ass
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import certificate, efi_variables, signature_policy
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf_module import ModuleInfo, Signer
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import OSRELEASE
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.loaded_modules import LOADED, loaded_source
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_content import module_path
 
 if t.TYPE_CHECKING:
@@ -37,7 +38,6 @@ PLATFORM_KEYRING = "INTEGRITY_PLATFORM_KEYRING"
 # What DKMS and Ubuntu's shim-signed make, and enter with mokutil; DKMS's setting for another place.
 CERTIFICATES = ("/var/lib/dkms/mok.pub", "/var/lib/shim-signed/mok/MOK.der")
 FRAMEWORK = "/etc/dkms/framework.conf"
-LOADED = "/sys/module"
 # TAINT_UNSIGNED_MODULE is set where the signature could not be verified, TAINT_FORCED_MODULE where it was not asked for.
 UNVERIFIED = frozenset("EF")
 OUT_OF_TREE = "O"
@@ -166,8 +166,8 @@ def _signed_what_runs(host: Host, kernel: Kernel, signer: Signer) -> bool:
             info = ModuleInfo.read(host, path) if path and host.is_file(path) else None
         except HostError:
             continue
-        running = host.text_or_none(f"{LOADED}/{name}/srcversion")
-        if info is not None and info.signer == signer and running is not None and info.srcversion == running.strip():
+        running = loaded_source(host, name)
+        if info is not None and info.signer == signer and running is not None and info.srcversion == running:
             return True
     return False
 

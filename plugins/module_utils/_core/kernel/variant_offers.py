@@ -8,14 +8,17 @@ import functools
 import re
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import kconfig
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import version_key
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.known_variants import DEVICES
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.known_variants import DEVICES, NEEDS
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
 
 _ID = re.compile(r"^(?:vfio_)?pci:v([0-9A-F]{8})d([0-9A-F]{8})sv")
 _SUFFIX = "_vfio_pci"
+Configuration = t.Callable[[str], t.Optional[str]]
+"""What a kernel was built with, by its release; None if that is not known."""
 
 
 @functools.cache
@@ -26,23 +29,57 @@ def _known() -> dict[tuple[int, int], tuple[tuple[str, str], ...]]:
     return found
 
 
-def missing_variants(modalias: str, kernels: t.Sequence[Kernel]) -> tuple[str, ...]:
+def missing_variants(modalias: str, kernels: t.Sequence[Kernel], configuration: Configuration) -> tuple[str, ...]:
     """A sentence for each variant driver of the kernel's own that serves the device and that kernels here do not have."""
     match = _ID.match(modalias)
     key = (int(match[1], 16), int(match[2], 16)) if match else (-1, -1)
-    sentences = (_sentence(key, module, since, kernels) for module, since in _known().get(key, ()))
+    sentences = (_sentence(key, module, since, kernels, configuration) for module, since in _known().get(key, ()))
     return tuple(sentence for sentence in sentences if sentence is not None)
 
 
-def _sentence(key: tuple[int, int], module: str, since: str, kernels: t.Sequence[Kernel]) -> str | None:
+def _sentence(key: tuple[int, int], module: str, since: str, kernels: t.Sequence[Kernel], configuration: Configuration) -> str | None:
     lacking = [kernel.release for kernel in kernels if not kernel.has(module)]
     if not lacking:
         return None
     served = f"{module} serves {key[0]:04x}:{key[1]:04x}; kernel {', '.join(lacking)} {'does' if len(lacking) == 1 else 'do'} not have it"
-    # A release candidate has the drivers of its version.
-    buildable = [release for release in lacking if version_key(since) <= version_key(release.replace("~", "-").partition("-")[0])]
-    if not buildable:
+    new_enough = [release for release in lacking if _is_since(since, release)]
+    if not new_enough:
         return f"{served}; Linux has that driver for the device since {since}"
+    unmet = {release: _unmet(module, release, configuration) for release in new_enough}
+    buildable = [release for release in new_enough if not unmet[release]]
+    if not buildable:
+        return f"{served}, and {_without(unmet)}, which it depends on"
     name = module[: -len(_SUFFIX)] if module.endswith(_SUFFIX) else module
     where = "" if len(buildable) == len(lacking) else f" for {', '.join(buildable)}"
     return f"{served}; `vfio_drivers_variants: [{name}]` builds it{where} from the kernel's source"
+
+
+def _version(release: str) -> str:
+    """A release candidate has the drivers of its version."""
+    return release.replace("~", "-").partition("-")[0]
+
+
+def _is_since(series: str, release: str) -> bool:
+    return version_key(series) <= version_key(_version(release))
+
+
+def _unmet(module: str, release: str, configuration: Configuration) -> tuple[str, ...]:
+    """The options that the driver's Kconfig asks for, as it was in the newest version read that is not newer, and that are off."""
+    config = configuration(release)
+    if config is None:
+        return ()
+    fitting = [(series, expression) for name, series, expression in NEEDS if name == module and _is_since(series, release)]
+    options = kconfig.enabled(config) | {kconfig.COMPILE_TEST}
+    wanted = (expression for series, expression in fitting if series == fitting[-1][0])
+    unmet = (expression for expression in wanted if not kconfig.holds(expression, options))
+    return tuple(f"CONFIG_{name}" for expression in unmet for name in kconfig.named(expression) if name not in options)
+
+
+def _without(unmet: t.Mapping[str, tuple[str, ...]]) -> str:
+    """What each kernel is built without, those without the same together."""
+    releases: dict[tuple[str, ...], list[str]] = {}
+    for release, options in unmet.items():
+        releases.setdefault(options, []).append(release)
+    if len(releases) == 1:
+        return f"{'is' if len(unmet) == 1 else 'are'} built without {', '.join(next(iter(releases)))}"
+    return " and ".join(f"{', '.join(having)} without {', '.join(options)}" for options, having in releases.items())

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import json
 import marshal
@@ -14,8 +15,10 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.kernel_cache import read_kernels
 from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.families import headers_package
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.tolerant_host import TolerantHost
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.build_requirements import kernel_config
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import OSRELEASE
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.old_modules import old_in_use, warning_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import DEVICES, Device
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.names import read_names
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.boot_forecast import NO_FORECAST, HostForecast
@@ -98,6 +101,7 @@ class CachedReport:
     kernels: list[Result]
     modprobe: list[Result]
     warnings: list[str]
+    old_in_use: list[str]
     contenders: t.Mapping[str, Result]
     """By modalias."""
     names: t.Mapping[str, str]
@@ -114,13 +118,16 @@ class CachedReport:
         kernels = read_kernels(host, cache)
         config = ModprobeConfig.read(host)
         host_forecast = HostForecast.read(host, inventory, kernels, running, cache, described) if wanted.forecast else None
-        context = Context(inventory, kernels, running, config, frozenset(host.names("/sys/module")))
+        configuration = functools.cache(functools.partial(kernel_config, host))
+        context = Context(inventory, kernels, running, config, frozenset(host.names("/sys/module")), configuration)
         contenders = device_contenders(devices, context)
+        old = [] if described else list(old_in_use(host, kernels))
         return cls(
             [kernel.result() for kernel in _installed(host, kernels, running)],
             # A root without devices is asked about its configuration.
             [found.result() for found in configured_modules(config, kernels, contenders.values() if inventory.devices else None)],
-            _warnings(host, described, running, [kernel.release for kernel in kernels]),
+            _warnings(host, described, running, [kernel.release for kernel in kernels]) + list(map(warning_of, old)),
+            old,
             {modalias: found.result() for modalias, found in contenders.items()},
             read_names(host, devices),
             None if host_forecast is None else Forecasts.make(host_forecast, devices, wanted.assumes),
@@ -155,7 +162,7 @@ class CachedReport:
 
     def of_host(self) -> Result:
         """The result for the host."""
-        found: Result = {"kernels": self.kernels, "modprobe": self.modprobe}
+        found: Result = {"kernels": self.kernels, "modprobe": self.modprobe, **({"old_in_use": self.old_in_use} if self.old_in_use else {})}
         if self.forecasts is not None:
             found |= {"next_boot": self.forecasts.next_kernel, "policy_warnings": self.forecasts.policy_warnings}
         return {**found, "warnings": self.warnings} if self.warnings else found

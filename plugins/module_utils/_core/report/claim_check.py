@@ -27,6 +27,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.contenders import kind_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN, driver_names
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import ALL, OSRELEASE, chosen_releases, read_all
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.old_modules import old_in_use
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import DEVICES, VGPU
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.hardware import inventory_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import selector_of
@@ -95,7 +96,9 @@ def compare(host: Host, request: ClaimCheckRequest, check_mode: bool) -> ClaimCh
     statuses = _with_nodes(host, _guarded(host, request, statuses, inventory, kernels))
     failures = _failures(request.require, statuses, running)
     unfinished = unfinished_work(host, inventory)
-    return ClaimCheck(statuses, forecast.next_kernel, tuple(forecast.policy_warnings), failures, check_mode, request.assumes, unfinished)
+    old = () if request.hardware is not None else old_in_use(host, kernels)
+    policy_warnings = tuple(forecast.policy_warnings)
+    return ClaimCheck(statuses, forecast.next_kernel, policy_warnings, failures, check_mode, request.assumes, unfinished, old)
 
 
 def _inventory(host: Host, hardware: tuple[Device, ...] | None) -> Inventory:

@@ -146,6 +146,8 @@ class ClaimCheck:
     assumes: bool = False
     """Whether the result says what each forecast takes for granted."""
     unfinished: tuple[UnfinishedWork, ...] = ()
+    old_in_use: tuple[str, ...] = ()
+    """VFIO drivers of which another version is loaded than is installed."""
 
     def result(self) -> Result:
         """Raises HostError, with the whole result, if a device does not meet the requirement."""
@@ -156,6 +158,7 @@ class ClaimCheck:
             "failures": list(self.failures),
             "unfinished": [work.result() for work in self.unfinished],
             "check_mode": self.check_mode,
+            **({"old_in_use": list(self.old_in_use)} if self.old_in_use else {}),
         }
         if self.failures:
             raise HostError("\n".join(self.failures), None, result)

@@ -31,6 +31,8 @@ class Context:
     running: str | None
     config: ModprobeConfig
     loaded: frozenset[str]
+    configuration: t.Callable[[str], str | None]
+    """What a kernel was built with, which is read for those devices only that Linux has a variant for."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -196,7 +198,7 @@ def _contenders(modalias: str, context: Context) -> DeviceContenders:
         _variant(modalias, context),
         tuple(RunningContender(contender, contender.built_in or contender.module in context.loaded) for contender in now),
         {release: _modules(found) for release, found in by_kernel.items()},
-        missing_variants(modalias, context.kernels),
+        missing_variants(modalias, context.kernels, context.configuration),
     )
 
 

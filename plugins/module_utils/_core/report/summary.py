@@ -18,7 +18,7 @@ DEVICE = (
     *("address", "id", "name", "driver", "next_driver", "certainty", "because"),
     *("iommu_group", "variant_driver", "missing_variants", "warnings"),
 )
-HOST = ("next_boot", "policy_warnings", "warnings")
+HOST = ("next_boot", "policy_warnings", "warnings", "old_in_use")
 OR = "or "
 NO_DRIVER = "no driver"
 SKIPPED = f"{NOT_KNOWN}: "

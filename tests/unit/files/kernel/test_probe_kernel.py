@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -29,8 +30,8 @@ def headers(tree: Path, vfio: str = "", core: str = V5_15_SRIOV, pci: str = "", 
     return tree
 
 
-def probe(include: Path) -> list[str]:
-    done = subprocess.run(["sh", str(PROBE), str(include)], capture_output=True, text=True, check=True, timeout=60)
+def probe(include: Path, compiler_words: Sequence[str] = ()) -> list[str]:
+    done = subprocess.run(["sh", str(PROBE), str(include), *compiler_words], capture_output=True, text=True, check=True, timeout=60)
     return [word.removeprefix("-DVARIANT_") for word in done.stdout.split()]
 
 
@@ -113,3 +114,34 @@ def test_a_tree_without_one_of_the_headers_is_an_error_that_names_it(tmp_path: P
     assert done.returncode == 1
     assert done.stdout == ""
     assert f"linux/{missing}" in done.stderr
+
+
+KABI = "#define RH_KABI_FILL_HOLE(_new) _new;\nstruct pci_driver {\n\tRH_KABI_FILL_HOLE(bool driver_managed_dma)\n};"
+
+
+def compiler(include: Path) -> list[str]:
+    return ["gcc", "-nostdinc", f"-I{include}"]
+
+
+def test_a_declaration_that_a_distribution_wraps_in_a_macro_is_found_in_what_the_compiler_makes_of_it(tmp_path: Path) -> None:
+    include = headers(tmp_path, pci=KABI)
+    assert probe(include, compiler(include)) == ["HAVE_DRIVER_MANAGED_DMA", "PROBED"]
+
+
+def test_a_declaration_that_the_configuration_leaves_out_is_not_found_by_the_compiler(tmp_path: Path) -> None:
+    include = headers(tmp_path, pci="#ifdef CONFIG_X\nstruct pci_driver {\n\tbool driver_managed_dma;\n};\n#endif")
+    assert probe(include, compiler(include)) == ["PROBED"]
+    assert probe(include, [*compiler(include), "-DCONFIG_X"]) == ["HAVE_DRIVER_MANAGED_DMA", "PROBED"]
+
+
+def test_headers_that_the_compiler_cannot_read_do_not_count_as_probed(tmp_path: Path) -> None:
+    include = headers(tmp_path, pci="#error these need something else first")
+    done = subprocess.run(["sh", str(PROBE), str(include), *compiler(include)], capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode != 0
+    assert "PROBED" not in done.stdout
+
+
+@pytest.mark.parametrize(("declared", "switches"), [("bool pm_runtime_engaged;", ["HAVE_LOW_POWER"]), ("bool needs_pm_restore;", [])])
+def test_low_power_is_known_by_what_the_core_notes_of_it(tmp_path: Path, declared: str, switches: list[str]) -> None:
+    core = f"{V5_15_SRIOV}\nstruct vfio_pci_core_device {{\n\t{declared}\n}};"
+    assert probe(headers(tmp_path, core=core)) == [*switches, "PROBED"]

@@ -109,6 +109,20 @@ def test_a_new_variant_has_the_ids_in_the_order_given_and_in_the_kernels_spellin
     assert package.manifest["my_vfio_pci"][0] == "vfio_pci:v000010EEd0000914Fsv*sd*bc*sc*i*"
 
 
+def test_an_id_can_have_a_subsystem_and_a_class_as_the_parameter_ids_has_them(tmp_path: Path) -> None:
+    package = made(tmp_path, ids=("10ee:9048:10EE:0007", "10ee:914f:ffffffff:ffffffff:020000:ffff00", "10ee:0001:1af4:ffffffff:0c0330"))
+    assert package.manifest["my_vfio_pci"] == [
+        "vfio_pci:v000010EEd00009048sv000010EEsd00000007bc*sc*i*",
+        "vfio_pci:v000010EEd0000914Fsv*sd*bc02sc00i*",
+        "vfio_pci:v000010EEd00000001sv00001AF4sd*bc0Csc03i30",
+    ]
+    text = (package.folder / "my_vfio_pci.c").read_text(encoding="utf-8")
+    table = text[text.index("_table[] = {") :]
+    assert table[: table.index("\t{}\n")].count(".override_only = PCI_ID_F_VFIO_DRIVER_OVERRIDE }") == 3
+    assert "{ PCI_DEVICE_SUB(0x10ee, 0x914f, PCI_ANY_ID, PCI_ANY_ID),\n\t  .class = 0x020000, .class_mask = 0xffff00,\n" in table
+    assert "{ PCI_DEVICE_SUB(0x10ee, 0x0001, 0x1af4, PCI_ANY_ID),\n\t  .class = 0x0c0330, .class_mask = 0xffffff,\n" in table
+
+
 def test_the_templates_own_id_can_be_asked_for(tmp_path: Path) -> None:
     assert made(tmp_path, ids=("10ee:9048", "1234:11e8")).table == [(0x10EE, 0x9048), TEST_ID]
 
@@ -142,8 +156,8 @@ def test_new_variant_works_from_a_copy_of_the_template_without_links(tmp_path: P
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        pytest.param((), "wanted: new-variant NAME VENDOR:DEVICE... FOLDER", id="nothing"),
-        pytest.param(("my_vfio_pci", "package"), "wanted: new-variant NAME VENDOR:DEVICE... FOLDER", id="no ID"),
+        pytest.param((), "wanted: new-variant NAME ID... FOLDER", id="nothing"),
+        pytest.param(("my_vfio_pci", "package"), "wanted: new-variant NAME ID... FOLDER", id="no ID"),
         pytest.param(("my_vfio_pci", "10ee:9048", "10ee:9049"), "'10ee:9049' is where the folder belongs", id="no folder"),
         pytest.param(("my-vfio-pci", "10ee:9048", "package"), "'my-vfio-pci' is not made of small letters", id="dashes"),
         pytest.param(("My_vfio_pci", "10ee:9048", "package"), "'My_vfio_pci' is not made of small letters", id="capital"),
@@ -161,6 +175,11 @@ def test_new_variant_works_from_a_copy_of_the_template_without_links(tmp_path: P
         pytest.param(("my_vfio_pci", "10ee:9048:1:2", "package"), "'10ee:9048:1:2' is not a VENDOR:DEVICE", id="subsystem"),
         pytest.param(("my_vfio_pci", "FFFF:9048", "package"), "'FFFF:9048' is the ID of no device", id="any vendor"),
         pytest.param(("my_vfio_pci", "10ee:904f", "10EE:904F", "package"), "'10EE:904F' is named twice", id="twice"),
+        pytest.param(("my_vfio_pci", "1:2:ffffffff:ffffffff", "p"), "'1:2:ffffffff:ffffffff' is not a VENDOR:DEVICE", id="short"),
+        pytest.param(("my_vfio_pci", "10ee:1:10ee", "p"), "'10ee:1:10ee' is not a VENDOR:DEVICE", id="half a subsystem"),
+        pytest.param(("my_vfio_pci", "10ee:0001:10ee:0001:02", "p"), "'10ee:0001:10ee:0001:02' is not a VENDOR:DEVICE", id="half a class"),
+        pytest.param(("my_vfio_pci", "10ee:0001:10ee:0001:020000:0f0000", "p"), "whose bytes are not all ff or 00", id="half a byte"),
+        pytest.param(("my_vfio_pci", "10ee:0001", "10ee:0001:ffffffff:ffffffff", "p"), "is named twice", id="twice in other words"),
         pytest.param(("my_vfio_pci", "10ee:9048", "there"), "there is a 'there' already", id="a folder that exists"),
         pytest.param(("my_vfio_pci", "10ee:9048", "dangling"), "there is a 'dangling' already", id="a dangling link"),
         pytest.param(("my_vfio_pci", "10ee:9048", "no/where"), "the folder 'no/where' cannot be made", id="no parent folder"),

@@ -33,15 +33,33 @@ def test_outcomes_of_several_runs_add_up_and_the_last_one_counts(tmp_path: Path)
 @pytest.mark.parametrize(
     ("outcome", "cell"),
     [
-        (Outcome(KERNEL, "mlx5", 1), "built, 1 device"),
-        (Outcome(KERNEL, "qat", 5, refusal="…"), "built with `ignore_kconfig`, 5 devices"),
-        (Outcome(KERNEL, "pds", why="… and the kernel is built without CONFIG_PDS_CORE."), "not built: the kernel lacks CONFIG_PDS_CORE"),
+        (Outcome(KERNEL, "mlx5", 1), "yes"),
+        (Outcome(KERNEL, "qat", 5, refusal="…"), "with `ignore_kconfig`"),
+        (Outcome(KERNEL, "pds", why="… and the kernel is built without CONFIG_PDS_CORE."), "no: the kernel lacks CONFIG_PDS_CORE"),
         (
             Outcome(KERNEL, "xe", why="the kernel does not export xe_a, xe_b, which the driver uses."),
-            "not built: the kernel does not export `xe_a`",
+            "no: the kernel does not export `xe_a`",
         ),
         (Outcome(KERNEL, "ism", why="Linux 6.12.117 has no variant ism; it has mlx5"), "not in this Linux"),
     ],
 )
 def test_a_cell_says_why_in_a_few_words(outcome: Outcome, cell: str) -> None:
-    assert own_variants._cell(outcome) == cell
+    assert own_variants.buildable(outcome) == cell
+
+
+def test_a_row_has_what_the_kernel_has_what_was_built_and_what_was_run() -> None:
+    mlx5 = Outcome(KERNEL, "mlx5", 1, suite="trixie-backports")
+    pds = Outcome("6.12.117+deb13-amd64", "pds", why="… is built without CONFIG_PDS_CORE.", suite="trixie", in_kernel=True)
+    assert own_variants.rows([pds, mlx5], {(KERNEL, "mlx5")}) == [
+        f"| `mlx5` | {KERNEL} | Debian trixie-backports | no | yes | 1 device | yes |",
+        "| `pds` | 6.12.117+deb13-amd64 | Debian trixie | yes | no: the kernel lacks CONFIG_PDS_CORE | no | no |",
+    ]
+
+
+def test_a_variant_has_run_on_a_kernel_until_it_fails_there(tmp_path: Path) -> None:
+    results = Results(Cache(tmp_path))
+    (tmp_path / "kernels").mkdir()
+    results.note_run(KERNEL, ("mlx5", "virtio"), well=True)
+    results.note_run("6.12.117+deb13-amd64", ("mlx5",), well=True)
+    results.note_run(KERNEL, ("mlx5",), well=False)
+    assert results.ran() == {(KERNEL, "virtio"), ("6.12.117+deb13-amd64", "mlx5")}

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from ansible_collections.vfio.variants.plugins.plugin_utils._report.host_data import HostData
 from ansible_collections.vfio.variants.plugins.plugin_utils._report.metrics import metrics
 from ansible_collections.vfio.variants.plugins.plugin_utils._report.summary import ClaimedDevice, Summary, not_examined, summarise
 from ansible_collections.vfio.variants.tests.unit.policy_hosts import VARIANT
@@ -47,6 +48,12 @@ def test_claims_that_are_given_are_judged_by_claim_info(tmp_path: Path) -> None:
     found = read(metrics([summarise(examined(tree, claims=[{"devices": SECOND_GPU, "driver": "nouveau"}]))]))
     claims = {dict(names)["address"]: value for (name, names), value in found.items() if name == "vfio_claim_satisfied"}
     assert claims == {SECOND_GPU: 1.0}
+
+
+def test_drivers_of_another_version_than_is_installed_are_counted_and_survive_a_fleets_file() -> None:
+    data = HostData("gpu-1", WHEN, old_in_use=("nvlink2gpu_vfio_pci", "npu2_vfio_pci"))
+    kept = Summary.from_plain(summarise(data).plain())
+    assert read(metrics([kept]))["vfio_host_old_drivers", labels(host="gpu-1")] == 2
 
 
 @pytest.mark.parametrize("text", ['a"b', "a\\b", "a\nb", 'a\\"\n{}', "é→\U0001f600", "\udcff", ""])

@@ -261,3 +261,33 @@ def test_giving_back_a_device_without_a_native_driver_leaves_it_without_one(tree
     kernel = kernel_of(tree)
     result = claim(kernel, "0000:05:00.0", state="absent")
     assert (result["devices"][0]["driver"], kernel.override("0000:05:00.0")) == (None, None)
+
+
+@pytest.mark.parametrize(
+    ("driver", "said"),
+    [
+        ("auto", "it adds nothing to vfio-pci here: no NVLink2 link is described"),
+        ("variant", None),
+        (VARIANT, None),
+        ("vfio-pci", None),
+    ],
+)
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_a_variant_that_was_not_asked_for_is_returned_with_what_it_adds_and_costs(
+    tree: Tree, driver: str, said: str | None, check_mode: bool
+) -> None:
+    (device,) = claim(kernel_of(tree), GPU, check_mode=check_mode, driver=driver)["devices"]
+    assert ("choice" in device) == (said is not None)
+    if said is not None:
+        assert said in device["choice"]
+        assert "it comes with the kernel" in device["choice"]
+        assert "`driver: vfio-pci`" in device["choice"]
+
+
+def test_a_link_that_firmware_describes_and_a_driver_from_outside_of_the_kernel_are_named(tmp_path: Path) -> None:
+    tree = Tree(tmp_path).kernel(DEBIAN_13, {"vfio-pci": [ANY_VFIO], f"updates/dkms/{VARIANT}": [V100_VARIANT]}, running=True)
+    tree.pci(GPU, group=15, driver=VARIANT).file(f"/sys/bus/pci/devices/{GPU}/of_node/ibm,npu", b"\0\0\0\1")
+    (device,) = claim(kernel_of(tree), GPU)["devices"]
+    assert "firmware describes an NVLink2 link" in device["choice"]
+    assert "it is not part of the kernel, which it taints" in device["choice"]
+    assert "its key has to be trusted" in device["choice"]

@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.tests.unit.module_calls import device_info
+from ansible_collections.vfio.variants.tests.unit.module_calls import claim_info, device_info
+from ansible_collections.vfio.variants.tests.unit.module_files import module_file
 from ansible_collections.vfio.variants.tests.unit.trees import (
     ANY_VFIO,
     DEBIAN_12,
@@ -149,3 +150,23 @@ def test_a_running_kernel_without_modules_is_told(tmp_path: Path) -> None:
 def test_what_is_told_is_json(tmp_path: Path) -> None:
     told = device_info(stock_debian(tmp_path).pci(GPU, driver="nouveau").host())
     assert json.loads(json.dumps(told)) == told
+
+
+@pytest.mark.parametrize(("loaded", "old"), [("A", ["gpu_vfio_pci"]), ("B", None), (None, None)])
+def test_a_driver_of_which_another_version_runs_than_is_installed_is_named_and_warned_of(
+    tmp_path: Path, loaded: str | None, old: list[str] | None
+) -> None:
+    tree = Tree(tmp_path).kernel(DEBIAN_13, {"updates/dkms/gpu_vfio_pci": [V100_VARIANT], "vfio-pci": [ANY_VFIO]}, running=True)
+    tree.file(f"/lib/modules/{DEBIAN_13}/updates/dkms/gpu_vfio_pci.ko", module_file(DEBIAN_13, [V100_VARIANT], srcversion="B"))
+    # What cannot be read as a module says nothing.
+    tree.file("/sys/module/vfio_pci/srcversion", "C\n").pci(GPU, driver="gpu_vfio_pci", group=15)
+    if loaded:
+        tree.file("/sys/module/gpu_vfio_pci/srcversion", f"{loaded}\n")
+    for detail in ("brief", "full"):
+        answer = device_info(tree.host(), detail=detail)
+        assert answer.get("old_in_use") == old
+        assert any("another version of gpu_vfio_pci" in warning for warning in answer.get("warnings", ())) == bool(old)
+    checked = claim_info(tree.host(), devices=GPU, driver="gpu_vfio_pci")
+    assert checked.get("old_in_use") == old
+    described = device_info(tree.host(), hardware=[{"modalias": "pci:v000010DEd00001DB1sv000010DEsd00001212bc03sc02i00"}])
+    assert "old_in_use" not in described

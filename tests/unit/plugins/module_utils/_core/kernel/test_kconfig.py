@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms import kconfig
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import kconfig
 from ansible_collections.vfio.variants.tests.unit.plugins.module_utils._core.dkms.kernel_sources import KCONFIG
 
 ON = frozenset(("A", "B"))

@@ -1,0 +1,1 @@
+../vfio-variants/probe-kernel.sh

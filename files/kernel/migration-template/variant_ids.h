@@ -1,0 +1,1 @@
+../vfio-variants/variant_ids.h
