@@ -15,6 +15,7 @@ from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.interruption import Interrupted, interruptible
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.time_limit import checked_timeout
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.usable_options import refuse_unusable
 from ansible_collections.vfio.variants.plugins.modules.rehearse import argument_spec
@@ -41,7 +42,7 @@ class ActionModule(ActionBase):
         try:
             refuse_unusable(self._task.args)
             _validation, options = self.validate_argument_spec(argument_spec())
-            return {**result, "changed": False, **self._rehearse(options)}
+            return {**result, "changed": False, **_unless_ended(lambda: self._rehearse(options))}
         except HostError as error:
             return {**result, "failed": True, "msg": str(error)}
         finally:
@@ -111,6 +112,15 @@ class ActionModule(ActionBase):
         if answer.get("failed"):
             raise HostError(str(answer.get("msg") or f"{module} has failed."))
         return answer
+
+
+def _unless_ended(work: t.Callable[[], Result]) -> Result:
+    """A signal that would end this process ends the work, which removes what it has made: the machine and the host's files."""
+    try:
+        with interruptible():
+            return work()
+    except Interrupted as ended:
+        raise HostError(f"The rehearsal was ended by {ended.name}, and its machine with it.") from None
 
 
 def _settings(options: Result) -> Settings:

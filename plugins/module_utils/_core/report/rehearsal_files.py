@@ -162,12 +162,18 @@ def _add_noted(host: Host, listed: TreeList, noted: t.Iterable[str]) -> list[Lef
         if MADE_BY_THE_KERNEL.fullmatch(path) or path in listed.entries or not host.is_file(path):
             continue
         if is_secret(path):
-            if not path.startswith("/etc/"):
+            if not path.startswith("/etc/") or _is_program(host, path):
                 missing.append(LeftOutFile(path, "something that starts by itself reads it, and it may hold secrets"))
             continue
         listed.add_file(path)
     changed = sorted(listed.rewritten.intersection(noted))
     return [*missing, *(LeftOutFile(path, "passwords, tokens or keys were taken out of it") for path in changed)]
+
+
+def _is_program(host: Host, path: str) -> bool:
+    """Settings below /etc that hold secrets bind no driver; a program there may."""
+    status = host.stat(path)
+    return status is not None and status.st_mode & 0o111 != 0
 
 
 def _function(host: Host, device: Device) -> Result:

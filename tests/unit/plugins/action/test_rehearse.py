@@ -4,11 +4,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import tempfile
+import time
 import typing as t
+from pathlib import Path
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.action.rehearse import _judged, _settings
+from ansible_collections.vfio.variants.plugins.action.rehearse import _judged, _settings, _unless_ended
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.modules.rehearse import argument_spec
 
@@ -55,3 +60,16 @@ def test_what_stops_the_play(row: Row, require: str, fails: bool) -> None:
 def test_a_claimed_device_that_was_not_rehearsed_is_a_warning() -> None:
     (warning,) = _judged(found(result="not rehearsed", claimed="vfio-pci", why="it is a virtual function"), "agreement")["warnings"]
     assert "0000:3b:00.0 was not rehearsed: it is a virtual function" in warning
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_what_was_made_is_removed_when_a_signal_ends_it(tmp_path: Path, number: signal.Signals) -> None:
+    def work() -> dict[str, t.Any]:
+        with tempfile.TemporaryDirectory(dir=tmp_path):
+            os.kill(os.getpid(), number)
+            time.sleep(60)
+        return {}
+
+    with pytest.raises(HostError, match=f"was ended by {number.name}"):
+        _unless_ended(work)
+    assert list(tmp_path.iterdir()) == []

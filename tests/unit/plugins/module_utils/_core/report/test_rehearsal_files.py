@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.rehearsal_files import LIST, FilesRequest, gather
 from ansible_collections.vfio.variants.tests.unit.boot_menus import bzimage, unified_image
 from ansible_collections.vfio.variants.tests.unit.cmdline_hosts import ARCH, ROOT, arch_unified
@@ -62,3 +63,29 @@ def test_it_says_what_refuses_unsigned_modules_and_which_others_have_signed(
     unified(host.tree, f"{ROOT} {word}")
     (kernel,) = listed(host.tree.root, tmp_path)["kernels"]
     assert kernel["signatures"] == {"enforced_by": enforced, "signed_here": signed_here}
+
+
+def test_what_a_unit_runs_is_collected_or_listed_as_missing(tmp_path: Path) -> None:
+    tree = arch_unified(tmp_path / "root").tree
+    unified(tree, ROOT)
+    programs = {"/root/site-setup": True, "/root/.config/bind": False, "/etc/salt/bind": False, "/home/me/bind": True}
+    for path in programs:
+        tree.file(path, "#!/bin/sh\necho cGxhbnRlZA== | base64 -d | sh\n", 0o755)
+    tree.file("/etc/salt/minion.pem", "planted").file("/root/.bash_history", "planted").file("/root/notes", "planted")
+    started = "".join(f"ExecStart={path}\n" for path in programs)
+    tree.file("/etc/systemd/system/site.service", f"[Service]\nType=oneshot\n{started}[Install]\nWantedBy=multi-user.target\n")
+    tree.link("/etc/systemd/system/multi-user.target.wants/site.service", "/etc/systemd/system/site.service")
+    found = listed(tree.root, tmp_path)
+    paths, missing = {entry[0] for entry in found["entries"]}, {one["path"] for one in found["missing"]}
+    assert {path: path in paths for path in programs} == programs
+    assert missing == {path for path, is_collected in programs.items() if not is_collected}
+    assert not paths & {"/etc/salt/minion.pem", "/root/.bash_history", "/root/notes"}
+
+
+def test_more_than_the_limit_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    tree = arch_unified(tmp_path / "root").tree
+    unified(tree, ROOT)
+    tree.file("/usr/bin/large", bytes(2 << 20))
+    with pytest.raises(HostError, match=r"^size_limit: "):
+        gather(str(tree.root), None, FilesRequest(str(tmp_path), ("next",), 1 << 20))
+    assert not (tmp_path / LIST).exists()
