@@ -76,11 +76,18 @@ def said(text: str, truth: Truth, cmdline: str = "", **files: t.Any) -> Drawn:
 
 
 def unit(
-    truth: Truth, body: str = f"ExecStart={MOVER}", head: str = "", *, enabled: bool = True, cmdline: str = "", **more: t.Any
+    truth: Truth,
+    body: str = f"ExecStart={MOVER}",
+    head: str = "",
+    *,
+    enabled: bool = True,
+    cmdline: str = "",
+    more: t.Mapping[str, str] | None = None,
 ) -> Drawn:
     """With a unit of the host's own; a path of ``more`` with a target in `<…>` is a link."""
-    links = {path: text[1:-1] for path, text in more.items() if text.startswith("<")}
-    files = {path: text for path, text in more.items() if path not in links}
+    others = more or {}
+    links = {path: text[1:-1] for path, text in others.items() if text.startswith("<")}
+    files = {path: text for path, text in others.items() if path not in links}
     links |= {f"{MULTI_USER}/card.service": "../card.service"} if enabled else {}
     own = {f"{OWN}/card.service": f"[Unit]\n{head}[Service]\nType=oneshot\n{body}\n", MOVER: MOVES}
     return Drawn(truth, {**own, **files}, links, cmdline, open=() if truth is NATIVE else (CARD,))

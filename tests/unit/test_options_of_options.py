@@ -54,6 +54,7 @@ def test_the_modules_have_such_options() -> None:
         "repeat",
         "hold",
         "first",
+        "forks",
     }
 
 

@@ -23,10 +23,10 @@ from ansible_collections.vfio.variants.tests.unit.payloads import MODULES, packe
 
 LIMITS = {
     "boot_policy": (254, 1_670_000),
-    "claim_info": (273, 1_820_000),
-    "collect": (244, 1_600_000),
+    "claim_info": (276, 1_820_000),
+    "collect": (247, 1_600_000),
     "device_claim": (277, 1_830_000),
-    "device_info": (247, 1_600_000),
+    "device_info": (250, 1_600_000),
     "device_table": (0, 0),
     "dkms_package": (82, 510_000),
     "fleet_report": (0, 0),
@@ -34,12 +34,12 @@ LIMITS = {
     "initramfs": (197, 1_220_000),
     "iommu": (100, 620_000),
     "kernel_cmdline": (98, 610_000),
-    "rehearsal_files": (248, 1_620_000),
+    "rehearsal_files": (251, 1_620_000),
     "rehearse": (0, 0),
     "test_image": (0, 0),
     "test_vm": (0, 0),
     "unchanged_info": (10, 48_000),
-    "unchanged_record": (311, 2_100_000),
+    "unchanged_record": (314, 2_100_000),
 }
 """Files of the core, and their bytes of source, by module."""
 EXTRA = 40_000

@@ -452,8 +452,7 @@ class Host(Root):
         A driver's remove() can wait forever for a user of the device, and a process in uninterruptible sleep cannot be
         killed.  So a child process does the write, and this one goes on without it.  Raises HostError, with ``facts["errno"]``.
         """
-        write = write_with_timeout if self._writer is None else self._writer.write
-        code = write(self.whole(path), value.encode(), timeout)
+        code = (write_with_timeout if self._writer is None else self._writer.write)(self.whole(path), value.encode(), timeout)
         if isinstance(code, Unfinished):
             raise HostError(
                 f"The kernel did not finish writing '{value}' to {path} within {timeout:g} s: {code}.",
@@ -464,10 +463,9 @@ class Host(Root):
 
     @contextlib.contextmanager
     def lock(self, timeout: float = LOCK_TIMEOUT) -> t.Iterator[None]:
-        """Lock this host against other runs of the collection.
+        """Lock this host against other runs of the collection; one child process writes all attributes meanwhile.
 
-        Raises HostError without root, and if another run holds the lock for more than ``timeout`` seconds.  One child process writes
-        all attributes meanwhile.
+        Raises HostError without root, and if another run holds the lock for more than ``timeout`` seconds.
         """
         with locked(self.path(LOCK_DIRECTORY), timeout), contextlib.closing(AttributeWriter()) as writer:
             self._writer = writer
@@ -476,14 +474,12 @@ class Host(Root):
             finally:
                 self._writer = None
 
-    @contextlib.contextmanager
-    def scratch_directory(self) -> t.Iterator[str]:
+    def scratch_directory(self) -> contextlib.AbstractContextManager[str]:
         """A temporary directory on this machine's disk for what a command unpacks; removed afterwards.
 
         Only this process's user can enter it.  Check mode may use it: it is not part of the host's state.
         """
-        with scratch() as directory:
-            yield directory
+        return scratch()
 
     def sweep(self, folders: t.Iterable[str]) -> tuple[str, ...]:
         """Remove the temporary files in these folders that runs which were killed have left, and their scratch directories.
@@ -498,8 +494,6 @@ class Host(Root):
 
     def leftovers(self, folder: str) -> tuple[str, ...]:
         """The temporary files in a folder that a run which was killed has left, if no other run is writing there now."""
-        try:
-            names = self.names(folder)
-        except (HostError, OSError):
-            return ()
-        return tuple(f"{folder}/{name}" for name in names if is_leftover(self.path(f"{folder}/{name}")))
+        with contextlib.suppress(HostError, OSError):
+            return tuple(f"{folder}/{name}" for name in self.names(folder) if is_leftover(self.path(f"{folder}/{name}")))
+        return ()

@@ -27,7 +27,8 @@ LISTS = ("virtual_functions", "nodes")
 DERIVED = ("id", "vendor", "device", "subsystem_vendor", "subsystem_device", "class")
 # Properties of the host that device_info ran on, not of the card.
 IGNORED = (
-    *("bridge", "parent", "handed_out", "group_devices", "group_because", "variant", "contenders", "kernels", "next_boot", "warnings"),
+    *("bridge", "parent", "handed_out", "group_devices", "group_because", "variant", "contenders", "kernels", "next_boot"),
+    *("warnings", "vfio_nodes"),
     *("name", "next_driver", "certainty", "because", "variant_driver"),
 )
 MOST = 8192

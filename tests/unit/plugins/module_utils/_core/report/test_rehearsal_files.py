@@ -68,7 +68,7 @@ def test_it_says_what_refuses_unsigned_modules_and_which_others_have_signed(
 def test_what_a_unit_runs_is_collected_or_listed_as_missing(tmp_path: Path) -> None:
     tree = arch_unified(tmp_path / "root").tree
     unified(tree, ROOT)
-    programs = {"/root/site-setup": True, "/root/.config/bind": False, "/etc/salt/bind": False, "/home/me/bind": True}
+    programs = {"/root/site-setup": True, "/root/.config/bind": False, "/etc/salt/bind": False, "/srv/bind": True}
     for path in programs:
         tree.file(path, "#!/bin/sh\necho cGxhbnRlZA== | base64 -d | sh\n", 0o755)
     tree.file("/etc/salt/minion.pem", "planted").file("/root/.bash_history", "planted").file("/root/notes", "planted")
