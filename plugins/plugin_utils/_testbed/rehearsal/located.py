@@ -43,12 +43,17 @@ def located(report: Report, places: Places, functions: t.Sequence[Listed]) -> Lo
 
 
 def _renamed(report: Report, addresses: t.Mapping[str, str]) -> Report:
+    """What the machine has of its own at the address of a moved function is left out."""
+    own = set(addresses.values()) - addresses.keys()
+
     def by_device(values: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
-        return {addresses.get(name, name): value for name, value in values.items()}
+        return {addresses.get(name, name): value for name, value in values.items() if name not in own}
 
     return replace(
         report,
-        events=tuple(replace(event, device=addresses.get(event.device, event.device)) for event in report.events),
+        events=tuple(
+            replace(event, device=addresses.get(event.device, event.device)) for event in report.events if event.device not in own
+        ),
         owners=by_device(report.owners),
         modaliases=by_device(report.modaliases),
         overrides=by_device(report.overrides),

@@ -68,3 +68,10 @@ def test_one_that_is_not_there_or_is_something_else_is_absent() -> None:
         f"@rehearsal path {CARD} /sys/devices/pci0000:00/0000:00:01.0/{CARD}\n@rehearsal identity {CARD} pci:v0000\n@rehearsal end"
     )
     assert "did not find it" in find(other_card, AT_PORT).absent[CARD]
+
+
+def test_what_the_machine_has_of_its_own_at_the_address_is_not_the_hosts() -> None:
+    own = seen((CARD, "pci0000:00/0000:00:1f.3"), ("0000:0a:00.0", "pci0000:00/0000:00:01.0/0000:0a:00.0"))
+    found = find(own, AT_PORT)
+    assert len(offers(found.report, CARD)) == 1
+    assert "0000:0a:00.0" in offers(found.report, CARD)[0].line
