@@ -33,9 +33,12 @@ def drawn(files: Mapping[str, str], seed: str, count: int | None, left_out: Coll
 
 
 def shares(weights: Mapping[str, int], limits: Mapping[str, int], count: int) -> dict[str, int]:
-    """``count`` split by weight, largest remainders first, nobody getting more than there is; the rest goes to the others."""
-    given = dict.fromkeys(weights, 0)
-    left = min(count, sum(limits[name] for name in weights))
+    """``count`` split by weight, largest remainders first, nobody getting more than there is; the rest goes to the others.
+
+    Each gets one at the least, if there are enough.
+    """
+    given = {name: int(count >= len(weights) and limits[name] > 0) for name in weights}
+    left = min(count, sum(limits[name] for name in weights)) - sum(given.values())
     while left:
         open_ones = {name: weight for name, weight in weights.items() if given[name] < limits[name]}
         total = sum(open_ones.values())

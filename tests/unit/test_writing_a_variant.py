@@ -17,6 +17,8 @@ from ansible_collections.vfio.variants.tests.unit.driver_package import PACKAGES
 
 PAGE = (PACKAGES.parents[1] / "docs/writing-a-variant.md").read_text("utf-8")
 SHARED_HEADERS = ("variant_compat.h", "variant_ids.h")
+PROBE = "probe-kernel.sh"
+"""Its lines `op OPERATION NAME` define names for the operations that a kernel has."""
 
 
 def blocks(language: str) -> list[str]:
@@ -38,7 +40,7 @@ def test_the_first_commands_make_a_package_with_the_names_that_the_page_uses_fro
 
 @pytest.mark.parametrize("name", sorted(set(re.findall(r"\b(?:variant_\w+|VARIANT_\w+)(?=[`(])", PAGE))))
 def test_a_name_of_the_shared_headers_is_defined_in_one_of_them(name: str) -> None:
-    texts = "".join((TEMPLATE / header).read_text("utf-8") for header in SHARED_HEADERS)
+    texts = "".join((TEMPLATE / file).read_text("utf-8") for file in (*SHARED_HEADERS, PROBE))
     assert re.search(rf"^(?:#define |[\w ]*\**){name}\b", texts, re.MULTILINE)
 
 
