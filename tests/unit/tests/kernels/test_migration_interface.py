@@ -8,15 +8,15 @@ import migration_interface
 
 INTERNAL = """\
 struct vfio_device_ops {
-	int	(*open_device)(struct vfio_device *vdev);
+    int    (*open_device)(struct vfio_device *vdev);
 };
 struct vfio_migration_ops {
-	struct file *(*migration_set_state)(
-		struct vfio_device *device,
-		enum vfio_device_mig_state new_state);
-	int (*migration_get_state)(struct vfio_device *device);
+    struct file *(*migration_set_state)(
+        struct vfio_device *device,
+        enum vfio_device_mig_state new_state);
+    int (*migration_get_state)(struct vfio_device *device);
 };
-"""
+""".replace("    ", "\t")
 PUBLIC = "#define VFIO_MIGRATION_P2P\t\t(1 << 1)\n#define VFIO_DEVICE_FEATURE_MIGRATION 1\n#define VFIO_DEVICE_FEATURE_LOW_POWER_EXIT 5\n"
 
 
