@@ -85,7 +85,7 @@ class Results:
     def ran(self) -> set[tuple[str, str]]:
         """Kernels and variants that a guest with the kernel has bound a function to, the last time that one was asked."""
         known = json.loads(self._runs.read_text(encoding="utf-8")) if self._runs.exists() else []
-        return {(kernel, variant) for kernel, variant in known}
+        return {(str(kernel), str(variant)) for kernel, variant in known}
 
     def note_run(self, kernel: str, variants: t.Iterable[str], well: bool) -> None:
         """Whether these variants have worked on the kernel."""

@@ -30,8 +30,8 @@ def test_they_have_the_addresses_and_owners_that_were_predicted_before_they_exis
 
 def test_each_can_be_given_to_a_guest(host: t.Any, physical: dict[str, str], owners: t.Callable[[str], dict[str, str]]) -> None:
     functions = [*owners(physical["nic"]), *owners(physical["disk"])]
-    lines = host.check_output("cd /sys/bus/pci/devices && readlink %s", " ".join(f"{function}/iommu_group" for function in functions))
-    groups = [line.rpartition("/")[2] for line in lines.split()]
+    links = " ".join(f"{function}/iommu_group" for function in functions)
+    groups = [line.rpartition("/")[2] for line in host.check_output(f"cd /sys/bus/pci/devices && readlink {links}").split()]
     nodes = set(host.check_output("ls /dev/vfio").split()) - {"vfio", "devices"}
     assert len(set(groups)) == len(functions)
     assert nodes == set(groups)
