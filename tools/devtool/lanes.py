@@ -4,13 +4,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import typing as t
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from threading import Event, Lock
 
 from devtool.check import Check, Result, run
 from devtool.console import say
 from devtool.process import end_running
+
+T = t.TypeVar("T")
+
+
+def side_by_side(works: Sequence[Callable[[], T]], ended: Event | None = None) -> list[T]:
+    """What each of these returns, in their order.  An interruption sets `ended` and ends the programs that they run."""
+    with ThreadPoolExecutor(max(1, len(works))) as pool:
+        try:
+            return [running.result() for running in [pool.submit(work) for work in works]]
+        except BaseException:
+            if ended is not None:
+                ended.set()
+            end_running()
+            raise
 
 
 def run_in_lanes(checks: Iterable[Check]) -> list[Result]:
@@ -33,11 +49,5 @@ def run_in_lanes(checks: Iterable[Check]) -> list[Result]:
                     say("\n".join(lines))
         return results
 
-    with ThreadPoolExecutor(max(1, len(lanes))) as pool:
-        try:
-            found = list(pool.map(work, lanes.values()))
-        except BaseException:
-            ended.set()
-            end_running()
-            raise
+    found = side_by_side([partial(work, lane) for lane in lanes.values()], ended)
     return [result for lane in found for result in lane]

@@ -32,13 +32,18 @@ TARGET_TESTS = ("tests/unit/plugins/module_utils", "tests/unit/plugins/modules")
 
 @dataclass(frozen=True)
 class Phase:
-    """A named part of the run. `costly` phases run only if all before them were green; `lanes`: those of its checks run side by side."""
+    """A named part of the run.
+
+    `costly` phases run only if all before them were green. `lanes`: those of its checks run side by side. `beside`: it runs at the
+    same time as the phase before it, because each of the two leaves a processor idle for part of its time.
+    """
 
     name: str
     does: str
     checks: Callable[[Workbench], Iterator[Check]]
     costly: bool = False
     lanes: bool = False
+    beside: bool = False
 
 
 def lint(bench: Workbench) -> Iterator[Check]:
@@ -212,7 +217,7 @@ def molecule(bench: Workbench) -> Iterator[Check]:
 PHASES = (
     Phase("lint", "style, types, licences, changelog", lint, lanes=True),
     Phase("unit", "unit tests, and those of the managed host's code on the oldest Python here (TESTS=path)", unit),
-    Phase("sanity", "ansible-test sanity (TESTS=path)", sanity),
+    Phase("sanity", "ansible-test sanity (TESTS=path)", sanity, beside=True),
     Phase("docs-check", "the documentation of modules, plugins and roles", documentation),
     Phase("build", "the collection's archive, built and installed", build),
     Phase("integration", "ansible-test integration on this machine (TARGET=name)", integration),

@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.unavailable import (
     EXIT_STATUS,
@@ -17,7 +18,7 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.una
 from devtool.check import SHORT, Result, run
 from devtool.console import duration, say, table
 from devtool.errors import DevtoolError
-from devtool.lanes import run_in_lanes
+from devtool.lanes import run_in_lanes, side_by_side
 from devtool.phases import Phase
 from devtool.workbench import Workbench
 
@@ -48,36 +49,63 @@ class Outcome:
         return "not run" if not self.results else "FAILED" if self.failed else "unavailable" if self.short else "ok"
 
 
-def run_phase(phase: Phase, bench: Workbench) -> Outcome:
+def run_phase(phase: Phase, bench: Workbench, show: Callable[[str], None] = say) -> Outcome:
     """Run all checks of a phase, whether or not one of them fails."""
-    say(f"\n== {phase.name}: {phase.does}")
+    show(f"\n== {phase.name}: {phase.does}")
     start = time.monotonic()
     results: list[Result] = []
     try:
-        results.extend(run_in_lanes(phase.checks(bench)) if phase.lanes else (run(check) for check in phase.checks(bench)))
+        results.extend(run_in_lanes(phase.checks(bench)) if phase.lanes else (run(check, show) for check in phase.checks(bench)))
     except ArchiveUnavailableError as problem:
         names = named_in(problem.lines())
         for line in problem.lines():
-            say(line)
+            show(line)
         results.append(Result(phase.name, 0, 0, why=SHORT, unavailable=names, short=True))
     except DevtoolError as problem:
-        say(str(problem))
+        show(str(problem))
         results.append(Result(phase.name, 0, 1, why=str(problem).splitlines()[0]))
     if not results:
         results.append(Result(phase.name, 0, 1, why="there is nothing to check"))
     outcome = Outcome(phase.name, tuple(results), time.monotonic() - start)
-    say(f"== {phase.name}: {outcome.status}, {outcome.passed} passed, {outcome.failed} failed ({duration(outcome.seconds)})")
+    show(f"== {phase.name}: {outcome.status}, {outcome.passed} passed, {outcome.failed} failed ({duration(outcome.seconds)})")
     return outcome
 
 
 def run_phases(phases: Sequence[Phase], bench: Workbench, *, keep_going: bool) -> list[Outcome]:
     """Run phases in order. Minutes of virtual machines are not spent on what a linter has already refused."""
     outcomes: list[Outcome] = []
-    for phase in phases:
-        if phase.costly and not keep_going and any(outcome.failed for outcome in outcomes):
-            outcomes.append(Outcome(phase.name))
+    for group in grouped(phases):
+        if group[0].costly and not keep_going and any(outcome.failed for outcome in outcomes):
+            outcomes.extend(Outcome(phase.name) for phase in group)
         else:
-            outcomes.append(run_phase(phase, bench))
+            outcomes.extend(_run_group(group, bench))
+    return outcomes
+
+
+def grouped(phases: Sequence[Phase]) -> Iterator[list[Phase]]:
+    """The phases, those together that run at the same time."""
+    group: list[Phase] = []
+    for phase in phases:
+        if group and not phase.beside:
+            yield group
+            group = []
+        group.append(phase)
+    if group:
+        yield group
+
+
+def _run_group(group: Sequence[Phase], bench: Workbench) -> list[Outcome]:
+    """What the first one prints is shown at once, what those beside it print when all have ended, so that nothing is mixed."""
+    if len(group) == 1:
+        return [run_phase(group[0], bench)]
+    first, *others = group
+    beside: list[list[str]] = [[] for _other in others]
+    say(f"\nat the same time: {', '.join(phase.name for phase in group)}; what the first one prints comes first")
+    works = [partial(run_phase, first, bench)]
+    works += [partial(run_phase, phase, bench, lines.append) for phase, lines in zip(others, beside, strict=True)]
+    outcomes = side_by_side(works)
+    for lines in beside:
+        say("\n".join(lines))
     return outcomes
 
 
