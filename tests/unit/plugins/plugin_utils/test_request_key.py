@@ -4,6 +4,8 @@
 
 from __future__ import annotations
 
+import itertools
+import re
 import shutil
 import typing as t
 from pathlib import Path
@@ -13,6 +15,7 @@ import yaml
 from ansible import constants
 from ansible.parsing.dataloader import DataLoader
 from ansible.template import Templar, trust_as_template
+from jinja2 import Environment, nodes
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.modules.unchanged_record import REQUEST
@@ -109,13 +112,27 @@ def test_every_option_of_the_role_that_decides_what_it_does_is_in_the_request() 
 
 
 def test_the_defaults_of_the_drivers_role_are_those_that_the_request_takes() -> None:
-    text = (ROLES / "vfio_host/vars/main.yml").read_text(encoding="utf-8")
-    defaults = yaml.safe_load((ROLES / "vfio_drivers/defaults/main.yml").read_text(encoding="utf-8"))
-    for name in ("sources", "timeout", "dependencies"):
-        value = defaults[f"vfio_drivers_{name}"]
-        shown = str(value).lower() if isinstance(value, bool) else str(value)
-        assert f"vfio_drivers_{name} | default({shown})" in text
-        assert REQUEST[f"drivers_{name}"]["default"] == value
+    own, theirs = (
+        yaml.safe_load((ROLES / role / "defaults/main.yml").read_text(encoding="utf-8")) for role in ("vfio_host", "vfio_drivers")
+    )
+    taken = {name for name in own if name.startswith("vfio_drivers_")}
+    named = {f"vfio_{name}" for name in REQUEST if name.startswith("drivers_")} - {"vfio_drivers_kernels"}
+    assert taken == named
+    assert {name: own[name] for name in taken} == {name: theirs[name] for name in taken}
+    for name in taken & {f"vfio_{name}" for name, option in REQUEST.items() if "default" in option}:
+        assert REQUEST[name.removeprefix("vfio_")]["default"] == theirs[name]
+
+
+def test_a_run_with_nothing_to_do_makes_ansible_import_no_filters() -> None:
+    variables = yaml.safe_load((ROLES / "vfio_host/vars/main.yml").read_text(encoding="utf-8"))["vfio_host_request"]
+    tasks = yaml.safe_load((ROLES / "vfio_host/tasks/main.yml").read_text(encoding="utf-8"))
+    before_its_end = str([*itertools.takewhile(lambda task: "ansible.builtin.include_tasks" not in task, tasks)])
+    assert "end_role" in before_its_end
+    environment = Environment(autoescape=True)
+    found = [environment.parse(text) for text in (variables, *re.findall(r"{{.*?}}", before_its_end))]
+    found += [environment.parse(f"{{{{ {task['when']} }}}}") for task in tasks if "when" in task]
+    assert len(found) >= 6
+    assert [node for tree in found for node in tree.find_all((nodes.Filter, nodes.Test))] == []
 
 
 @pytest.fixture
