@@ -369,7 +369,7 @@ static int example_init_dev(struct vfio_device *vdev)
 	/* Without STOP_COPY the core refuses a device that has mig_ops. */
 	vdev->migration_flags = VFIO_MIGRATION_STOP_COPY;
 	vdev->mig_ops = &example_migration_ops;
-	return vfio_pci_core_init_dev(vdev);
+	return variant_init_dev(vdev);
 }
 
 static void example_end_migration(struct vfio_device *vdev)

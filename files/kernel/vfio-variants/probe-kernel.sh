@@ -113,5 +113,7 @@ op match_token_uuid VARIANT_HAVE_MATCH_TOKEN_UUID
 # v6.19
 op get_region_info_caps VARIANT_HAVE_GET_REGION_INFO_CAPS
 has "$core" '\( ?\* ?get_dmabuf_phys ?\)' VARIANT_HAVE_PCI_DEVICE_OPS
+# v7.2; disable_idle_d3 alone is also in v6.12.117, where the core sets it
+has "$core" 'bool nointxmask ?(: ?1 ?)?;' VARIANT_HAVE_DEVICE_OPTIONS
 
 echo -DVARIANT_PROBED

@@ -21,7 +21,7 @@
 /* Since v6.1 VFIO manages the lifetime of the structure. */
 #ifdef VARIANT_HAVE_ALLOC_DEVICE
 #define VARIANT_OPS_LIFETIME						\
-	.init			= vfio_pci_core_init_dev,		\
+	.init			= variant_init_dev,			\
 	.release		= vfio_pci_core_release_dev,
 #else
 #define VARIANT_OPS_LIFETIME

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /* SPDX-FileCopyrightText: The vfio.variants authors */
 /*
- * The module parameters ids= and enable_sriov=, with the syntax, limits and
- * messages of vfio-pci's, so that documentation of those applies. Include this
- * once per module.
+ * The module parameters of vfio-pci, with their syntax, limits and messages, so
+ * that documentation of those applies. Include this once per module.
  *
  * The entries of ids= become dynamic IDs. Unlike the driver's own table they
  * match without a driver_override, and match every device with that ID.
@@ -39,6 +38,44 @@ static int variant_sriov_configure(struct pci_dev *pdev, int nr_virtfn)
 #endif
 	return -ENOENT;
 }
+
+/*
+ * Before v7.2 what vfio-pci was loaded with holds for the devices of every
+ * driver, and a driver that set it would set it for all of them.
+ */
+#ifdef VARIANT_HAVE_DEVICE_OPTIONS
+static bool variant_nointxmask;
+module_param_named(nointxmask, variant_nointxmask, bool, 0644);
+MODULE_PARM_DESC(nointxmask, "Disable support for PCI 2.3 style INTx masking.  If this resolves problems for specific devices, report lspci -vvvxxx to linux-pci@vger.kernel.org so the device can be fixed automatically via the broken_intx_masking flag.");
+
+static bool variant_disable_idle_d3;
+module_param_named(disable_idle_d3, variant_disable_idle_d3, bool, 0644);
+MODULE_PARM_DESC(disable_idle_d3, "Disable using the PCI D3 low power state for idle, unused devices");
+
+#ifdef CONFIG_VFIO_PCI_VGA
+static bool variant_disable_vga;
+module_param_named(disable_vga, variant_disable_vga, bool, 0444);
+MODULE_PARM_DESC(disable_vga, "Disable VGA resource access through the driver");
+#endif
+#endif /* VARIANT_HAVE_DEVICE_OPTIONS */
+
+#ifdef VARIANT_HAVE_ALLOC_DEVICE
+/* The .init of a variant, or the end of its own. A later write is for later devices. */
+static inline int variant_init_dev(struct vfio_device *vdev)
+{
+#ifdef VARIANT_HAVE_DEVICE_OPTIONS
+	struct vfio_pci_core_device *core =
+		container_of(vdev, struct vfio_pci_core_device, vdev);
+
+	core->nointxmask = variant_nointxmask;
+	core->disable_idle_d3 = variant_disable_idle_d3;
+#ifdef CONFIG_VFIO_PCI_VGA
+	core->disable_vga = variant_disable_vga;
+#endif
+#endif
+	return vfio_pci_core_init_dev(vdev);
+}
+#endif /* VARIANT_HAVE_ALLOC_DEVICE */
 
 static char variant_ids[1024] __initdata;
 module_param_string(ids, variant_ids, sizeof(variant_ids), 0);

@@ -39,6 +39,18 @@ def ops(*members: str) -> str:
     return "struct vfio_device_ops {\n" + "".join(f"\tint\t(*{member})(struct vfio_device *vdev);\n" for member in members) + "};"
 
 
+@pytest.mark.parametrize("member", ["bool\t\t\tnointxmask:1;", "bool nointxmask;"])
+def test_the_options_of_each_device_are_members_of_the_core_s_structure(tmp_path: Path, member: str) -> None:
+    core = f"struct vfio_pci_core_device {{\n\t{member}\n}};"
+    assert probe(headers(tmp_path, core=core)) == ["HAVE_DEVICE_OPTIONS", "PROBED"]
+
+
+def test_the_options_of_all_devices_are_not_those_of_one(tmp_path: Path) -> None:
+    core = "struct vfio_pci_core_device {\n\tbool disable_idle_d3:1;\n};\n"
+    core += "void vfio_pci_core_set_params(bool nointxmask, bool is_disable_vga,\n\t\t\t      bool is_disable_idle_d3);"
+    assert probe(headers(tmp_path, core=core)) == ["PROBED"]
+
+
 def test_the_oldest_kernel_with_vfio_pci_core_has_nothing_but_the_closing_word(tmp_path: Path) -> None:
     assert probe(headers(tmp_path)) == ["PROBED"]
 
