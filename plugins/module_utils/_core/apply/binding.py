@@ -11,6 +11,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply import bind_journal
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.bind_journal import NOTHING
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.attribute_writer import WriteError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.interruption import Interrupted, uninterrupted
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import load_module, registered_drivers
@@ -163,26 +164,47 @@ def _load_natives(host: Host, modalias: str, timeout: float) -> None:
 
 
 def _bind(host: Host, binding: Binding, timeout: float, progress: Progress) -> None:
-    address = binding.device.address
-    # A function that is released keeps the override by which it is known to be ours until its driver has let it go.
-    releases = binding.rebind and binding.driver is None
-    if binding.set_override and not releases:
-        _override(host, binding, timeout, progress)
     if not binding.rebind:
-        return
-    _unbind(host, binding.device, timeout)
-    if releases:
         if binding.set_override:
             _override(host, binding, timeout, progress)
-        _offer_to_natives(host, binding, timeout)
-        return
-    host.write_attribute(PROBE, address, timeout)
+    elif binding.driver is None:
+        _release(host, binding, timeout, progress)
+    else:
+        _take(host, binding, timeout, progress)
+
+
+def _take(host: Host, binding: Binding, timeout: float, progress: Progress) -> None:
+    """From its driver to another one, in one step: each time that a process has to wait for the other one costs more than the writes."""
+    address = binding.device.address
+    holder = owner(host, address)
+    writes = [] if holder is None else [(f"{DRIVERS}/{holder}/unbind", address)]
+    if binding.set_override:
+        writes.insert(0, (f"{DEVICES}/{address}/driver_override", f"{binding.override or ''}\n"))
+    try:
+        host.write_attributes([*writes, (PROBE, address)], timeout)
+    except WriteError as error:
+        if error.done and binding.set_override:
+            progress.overrides[address] = binding.override
+        raise
+    if binding.set_override:
+        progress.overrides[address] = binding.override
     found = _settled_owner(host, address, binding.driver)
-    if found != binding.driver:
-        raise HostError(
-            f"{address} ({binding.device.id}) is owned by {found or 'no driver'} after it was offered to {binding.driver}.",
-            f"`dmesg` says why {binding.driver} did not take it.",
-        )
+    if found == binding.driver:
+        return
+    if found == holder and holder is not None:
+        raise _still_owned(address, holder)
+    raise HostError(
+        f"{address} ({binding.device.id}) is owned by {found or 'no driver'} after it was offered to {binding.driver}.",
+        f"`dmesg` says why {binding.driver} did not take it.",
+    )
+
+
+def _release(host: Host, binding: Binding, timeout: float, progress: Progress) -> None:
+    """To its native driver.  It keeps the override by which it is known to be ours until its driver has let it go."""
+    _unbind(host, binding.device, timeout)
+    if binding.set_override:
+        _override(host, binding, timeout, progress)
+    _offer_to_natives(host, binding, timeout)
 
 
 def _override(host: Host, binding: Binding, timeout: float, progress: Progress) -> None:
@@ -197,7 +219,11 @@ def _unbind(host: Host, device: Device, timeout: float) -> None:
         return
     host.write_attribute(f"{DRIVERS}/{holder}/unbind", device.address, timeout)
     if owner(host, device.address) is not None:
-        raise HostError(f"{device.address} is still owned by {owner(host, device.address)} after it was unbound from {holder}.")
+        raise _still_owned(device.address, holder)
+
+
+def _still_owned(address: str, holder: str) -> HostError:
+    return HostError(f"{address} is still owned by {holder} after it was unbound from it.")
 
 
 def _offer_to_natives(host: Host, binding: Binding, timeout: float) -> None:

@@ -12,7 +12,7 @@ import stat as stat_bits
 import time
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.attribute_writer import AttributeWriter
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.attribute_writer import AttributeWriter, write_all
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.block_device import exclusively_open
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache_dir import CacheDirectory, opened_private
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.command import Completed, ModuleLike, Runner, run_bounded
@@ -49,10 +49,8 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.regular_f
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.root_path import Root
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.sysfs import (
     DirectoryHandle,
-    Unfinished,
     read_attributes,
     start_time,
-    write_with_timeout,
 )
 
 T = t.TypeVar("T")
@@ -452,14 +450,11 @@ class Host(Root):
         A driver's remove() can wait forever for a user of the device, and a process in uninterruptible sleep cannot be
         killed.  So a child process does the write, and this one goes on without it.  Raises HostError, with ``facts["errno"]``.
         """
-        code = (write_with_timeout if self._writer is None else self._writer.write)(self.whole(path), value.encode(), timeout)
-        if isinstance(code, Unfinished):
-            raise HostError(
-                f"The kernel did not finish writing '{value}' to {path} within {timeout:g} s: {code}.",
-                facts={"errno": errno.ETIMEDOUT, "waiting": {"process": code.process, "stack": list(code.stack)}},
-            )
-        if code:
-            raise HostError(f"The kernel refused '{value}' for {path}: {os.strerror(code)}.", facts={"errno": code})
+        self.write_attributes([(path, value)], timeout)
+
+    def write_attributes(self, writes: t.Sequence[tuple[str, str]], timeout: float) -> None:
+        """Write several in this order, as `write_attribute()` does each.  Raises WriteError for the first that fails."""
+        write_all(self._writer, [(self.whole(path), path, value) for path, value in writes], timeout)
 
     @contextlib.contextmanager
     def lock(self, timeout: float = LOCK_TIMEOUT) -> t.Iterator[None]:

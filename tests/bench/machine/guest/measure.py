@@ -104,9 +104,9 @@ def writes() -> dict[str, Moment]:
         first: Moment | None = None
         last: Moment = (0.0, 0.0)
 
-        def write_attribute(self, path: str, value: str, timeout: float) -> None:
+        def write_attributes(self, writes: t.Sequence[tuple[str, str]], timeout: float) -> None:
             self.first = self.first or now()
-            super().write_attribute(path, value, timeout)
+            super().write_attributes(writes, timeout)
             type(self).last = now()
 
     def command(args: list[str], **_options: object) -> tuple[int, str, str]:

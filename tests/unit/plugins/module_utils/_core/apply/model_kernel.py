@@ -13,6 +13,7 @@ import os
 import time
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.attribute_writer import WriteError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 from ansible_collections.vfio.variants.tests.unit.trees import Tree
@@ -69,6 +70,17 @@ class ModelKernel(Host):
             else:
                 return 1, "", f"modprobe: FATAL: Module {name} not found."
         return 0, "", ""
+
+    def write_attributes(self, writes: t.Sequence[tuple[str, str]], timeout: float) -> None:
+        done = 0
+        try:
+            for path, value in writes:
+                self.write_attribute(path, value, timeout)
+                done += 1
+        except HostError as error:
+            refused = WriteError(error.msg, error.hint, error.facts)
+            refused.done = done
+            raise refused from error
 
     def write_attribute(self, path: str, value: str, timeout: float) -> None:
         value = value.strip()

@@ -10,6 +10,7 @@ import typing as t
 
 import pytest
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.attribute_writer import WriteError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.journal import DIRECTORY
@@ -156,10 +157,14 @@ class Hanging(Host):
         self.kernel = kernel_of(tree)
         super().__init__(str(tree.root), self.kernel._run)
 
-    def write_attribute(self, path: str, value: str, timeout: float) -> None:
-        if path.endswith(("/nouveau/unbind", f"/{VARIANT}/unbind")):
-            super().write_attribute(path, value, min(timeout, 0.3))
-        else:
+    def write_attributes(self, writes: t.Sequence[tuple[str, str]], timeout: float) -> None:
+        for done, (path, value) in enumerate(writes):
+            if path.endswith(("/nouveau/unbind", f"/{VARIANT}/unbind")):
+                try:
+                    super().write_attributes(writes[done:], min(timeout, 0.3))
+                except WriteError as error:
+                    error.done += done
+                    raise
             self.kernel.write_attribute(path, value, timeout)
 
 

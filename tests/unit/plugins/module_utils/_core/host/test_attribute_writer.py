@@ -10,6 +10,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 import typing as t
 from pathlib import Path
@@ -52,6 +53,47 @@ def test_what_is_refused_says_so_and_the_next_write_is_done(tmp_path: Path, writ
     assert writer.write(str(tmp_path / "missing"), b"x", timeout=10) == errno.ENOENT
     assert writer.write(str(tmp_path / "bind"), b"x", timeout=10) == 0
     assert (tmp_path / "bind").read_bytes() == b"x"
+
+
+def test_writes_that_are_asked_for_together_end_with_the_first_that_is_refused(tmp_path: Path, writer: AttributeWriter) -> None:
+    for name in ("driver_override", "drivers_probe"):
+        (tmp_path / name).write_text("")
+    override, probe = (str(tmp_path / "driver_override"), b"vfio-pci"), (str(tmp_path / "drivers_probe"), b"x")
+    assert writer.write_all([override, (str(tmp_path / "unbind"), b"x"), probe], timeout=10) == (1, errno.ENOENT)
+    assert ((tmp_path / "driver_override").read_bytes(), (tmp_path / "drivers_probe").read_bytes()) == (b"vfio-pci", b"")
+    assert writer.write_all([override, probe], timeout=10) == (2, 0)
+    assert (tmp_path / "drivers_probe").read_bytes() == b"x"
+
+
+def test_after_one_that_does_not_end_in_time_the_others_are_not_done_when_it_ends(tmp_path: Path, writer: AttributeWriter) -> None:
+    os.mkfifo(tmp_path / "unbind")
+    (tmp_path / "driver_override").write_text("")
+    (tmp_path / "drivers_probe").write_text("")
+    asked = [(str(tmp_path / name), b"x") for name in ("driver_override", "unbind", "drivers_probe")]
+    done, left = writer.write_all(asked, timeout=0.2)
+    assert done == 1
+    assert isinstance(left, Unfinished)
+    assert (tmp_path / "unbind").read_bytes() == b"x"
+    assert os.waitpid(left.process, 0)[1] == 0
+    assert (tmp_path / "drivers_probe").read_bytes() == b""
+
+
+def test_the_time_limit_is_that_of_each_write_and_not_of_all(tmp_path: Path, writer: AttributeWriter) -> None:
+    names = [str(tmp_path / name) for name in "abc"]
+    for name in names:
+        os.mkfifo(name)
+
+    def take_slowly() -> None:
+        for name in names:
+            time.sleep(0.6)
+            Path(name).read_bytes()
+
+    reader = threading.Thread(target=take_slowly)
+    reader.start()
+    try:
+        assert writer.write_all([(name, b"x") for name in names], timeout=1.2) == (3, 0)
+    finally:
+        reader.join()
 
 
 def test_after_a_write_that_does_not_end_another_child_does_the_next(tmp_path: Path, writer: AttributeWriter) -> None:
