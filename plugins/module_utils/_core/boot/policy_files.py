@@ -16,6 +16,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot.masks imp
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.start_files import NO_START_FILES, StartFiles
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.stale_settings import FOLDER, SETTINGS
 from ansible_collections.vfio.variants.plugins.module_utils._core.distribution import programs
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.numbered_matches import numbered_matches
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.together import Allowance, fitting, lines_of_lists
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import MODULES, PENDING
@@ -206,9 +207,9 @@ def _generator_lists(host: Host) -> t.Iterator[Listed]:
         found = [single, *(f"{directory}/{name}" for name in sorted(host.names(directory)) if name.endswith(".conf"))]
         for path in found:
             text = host.read_text(path) if host.is_file(path) else ""
-            for match in pattern.finditer(text):
+            for line_number, match in numbered_matches(pattern, text, 1):
                 words = [word.strip("\"'") for word in match[1].split()]
-                place = f"{path}:{text.count(chr(10), 0, match.start(1)) + 1}"
+                place = f"{path}:{line_number}"
                 yield from (Listed(word, place) for word in words if word and not word.startswith(("=", "$")))
 
 

@@ -9,6 +9,7 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.stale_settings import FOLDER, VARIABLES
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.numbered_matches import numbered_matches
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import Finding
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.joined_words import is_word
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.put_aside import SUFFIXES, is_put_aside
@@ -101,10 +102,9 @@ def _lines(host: HostPolicy, every: bool = False) -> t.Iterator[Line]:
     for file in host.files.grub:
         if file.directory == FOLDER and not file.name.endswith(".cfg"):
             continue
-        text = file.text or ""
-        for match in LINE.finditer(text):
+        for line, match in numbered_matches(LINE, file.text or "", "name"):
             if every or any(is_word(word) for word in _words(match["value"])):
-                yield f"{file.path}:{text.count(chr(10), 0, match.start('name')) + 1}", match
+                yield f"{file.path}:{line}", match
 
 
 def _words(value: str) -> list[str]:

@@ -10,6 +10,7 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.policy_files import DRACUT, MKINITCPIO, TMPFILES
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.numbered_matches import numbered_matches
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import Finding
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.ignored_lines import PUT_ASIDE
@@ -48,9 +49,9 @@ def mistakes_of_dracut(host: HostPolicy) -> t.Iterator[Finding]:
     for file in host.files.settings:
         if not file.path.startswith(DRACUT[0]):
             continue
-        for match in ASSIGNED.finditer(file.text or ""):
+        for line, match in numbered_matches(ASSIGNED, file.text or "", "name"):
             name, value = match["name"], match["value"].strip()
-            source = f"{file.path}:{(file.text or '').count(chr(10), 0, match.start('name')) + 1}"
+            source = f"{file.path}:{line}"
             words = value.split("#")[0].strip().strip("\"'").split()
             if not any(normalize_module_name(word.strip(",")) in host.contenders for word in words):
                 continue
@@ -85,13 +86,13 @@ def mistakes_of_mkinitcpio(host: HostPolicy) -> t.Iterator[Finding]:
     for file in host.files.settings:
         if not file.path.startswith(MKINITCPIO[0]):
             continue
-        for match in ASSIGNED.finditer(file.text or ""):
+        for line, match in numbered_matches(ASSIGNED, file.text or "", "name"):
             name, value = match["name"], match["value"].split("#")[0].strip()
             words = [word for word in re.split(r"[\s,()\"']+", value) if word]
             near = next(iter(difflib.get_close_matches(name.upper(), OF_MKINITCPIO, 1, 0.8)), None)
             if near != "MODULES" or not any(normalize_module_name(word) in host.contenders for word in words):
                 continue
-            source = f"{file.path}:{(file.text or '').count(chr(10), 0, match.start('name')) + 1}"
+            source = f"{file.path}:{line}"
             why = "is a setting that mkinitcpio does not know" if near != name else None
             if why is None and (match["before"] or match["after"] or match["operator"] == "=+"):
                 why = "is not an assignment for the shell that reads it"

@@ -8,6 +8,7 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.start_files import CRON, HOOKS, IMAGE_SCRIPTS, RC_LOCAL, UNITS
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.numbered_matches import numbered_matches
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import Finding
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.put_aside import is_put_aside
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.schedules import is_named_for_cron
@@ -59,11 +60,11 @@ def redirections_without_a_shell(host: HostPolicy) -> t.Iterator[Finding]:
     for file in host.files.start.files:
         if file.folder != UNITS or not UNIT.search(file.name):
             continue
-        for match in EXEC.finditer(file.text):
+        for line, match in numbered_matches(EXEC, file.text, "key"):
             command = match["command"].strip()
             if SHELL.search(command.lstrip("-@:+!|")) or not REDIRECTION.search(command) or not ABOUT_DRIVERS.search(command):
                 continue
-            source = f"{file.path}:{file.text.count(chr(10), 0, match.start('key')) + 1}"
+            source = f"{file.path}:{line}"
             said = f"{source}: systemd runs `{command}` without a shell, so `>`, `|` and `&&` in it are mere arguments."
             plain = command.lstrip("-@:+!|")
             yield Finding("without-shell", source, f"{said} Write `{match['key']}=/bin/sh -c '{plain}'`.")

@@ -7,6 +7,8 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.numbered_matches import numbered_matches
+
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
 
@@ -33,8 +35,7 @@ def read(tree: FileTree) -> dict[str, tuple[tuple[str, str], ...]]:
                 continue
             seen.add(name)
             text = (b"" if _OF_NAMES.fullmatch(path) else tree.head(path, LARGEST) or b"").decode("utf-8", "surrogateescape")
-            for match in _PROPERTY.finditer(text):
+            for line, match in numbered_matches(_PROPERTY, text):
                 if not match[1].startswith(_DESCRIBES):
-                    place = f"{tree.shown(path)}:{text.count(chr(10), 0, match.start()) + 1}"
-                    found.setdefault(match[1], []).append((match[2].strip(), place))
+                    found.setdefault(match[1], []).append((match[2].strip(), f"{tree.shown(path)}:{line}"))
     return {name: tuple(values) for name, values in found.items()}
