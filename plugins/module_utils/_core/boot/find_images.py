@@ -35,7 +35,7 @@ IMAGE_NAME = re.compile(r"(?:initr(?:d|amfs)|booster|ramdisk)[^/]*|[^/]+\.img", 
 # The names by package, not by release: mkinitcpio's presets, booster.
 OF_PACKAGE = ("/boot/initramfs-{package}.img", "/boot/booster-{package}.img")
 WITHOUT = "noinitrd"
-TAKES_ARGUMENTS = re.compile(r"^\s*(?:kernel|init)\b", re.MULTILINE)
+TAKES_ARGUMENTS = re.compile(r"^[ \t]*(?:kernel|init)\b", re.MULTILINE)
 
 
 class Images(t.NamedTuple):

@@ -48,8 +48,8 @@ DRACUT = ("/etc/dracut.conf", "/etc/dracut.conf.d")
 MKINITCPIO = ("/etc/mkinitcpio.conf", "/etc/mkinitcpio.conf.d")
 TMPFILES = "/etc/tmpfiles.d"
 IMAGES = ("/boot/initrd.img-{0}", "/boot/initramfs-{0}.img", "/boot/initrd-{0}")
-_MKINITCPIO_MODULES = re.compile(r"^\s*MODULES\+?=\(([^)#]*)\)", re.MULTILINE)
-_DRACUT_MODULES = re.compile(r"^\s*(?:add_drivers|force_drivers)\+?=[\"']?([^\"'#\n]*)", re.MULTILINE)
+_MKINITCPIO_MODULES = re.compile(r"^[ \t]*MODULES\+?=\(([^()#]*)\)", re.MULTILINE)
+_DRACUT_MODULES = re.compile(r"^[ \t]*(?:add_drivers|force_drivers)\+?=[\"']?([^\"'#\n]*)", re.MULTILINE)
 # Aliases with a bus prefix are left out: nobody writes such a name for a module.
 _ALIAS = re.compile(r"^alias ([^\s:]+) (\S+)$", re.MULTILINE)
 _BUILTIN_ALIAS = re.compile(r"(?:\A|\0)([^\0.=]+)\.alias=([^\0:]+)(?=\0|\Z)")

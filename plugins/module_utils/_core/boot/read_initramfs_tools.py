@@ -25,8 +25,8 @@ INIT_TOP = "/scripts/init-top"
 MODULES = "/conf/modules"
 CONFIGURATION, CONFIGURATIONS = "/conf/initramfs.conf", "/conf/conf.d"
 IN_ORDER = re.compile(r"^/scripts/[^\s\"]+/([^\s/\"]+)", re.MULTILINE)
-ASSIGNED_BLACKLIST = re.compile(r"^\s*(?:export\s+)?blacklist=[\"']?([^\"'\s#]*)", re.MULTILINE)
-_NFS = re.compile(r"^\s*(?:export\s+)?BOOT=[\"']?nfs\b", re.MULTILINE)
+ASSIGNED_BLACKLIST = re.compile(r"^[ \t]*(?:export[ \t]+)?blacklist=[\"']?([^\"'\s#]*)", re.MULTILINE)
+_NFS = re.compile(r"^[ \t]*(?:export[ \t]+)?BOOT=[\"']?nfs\b", re.MULTILINE)
 # Run where the boot has failed (panic() in scripts/functions), and where the root is mounted over the network (scripts/nfs).
 _PANIC, _OF_NFS = "panic", ("nfs-top", "nfs-premount", "nfs-bottom")
 # maybe_break() in scripts/functions

@@ -28,9 +28,9 @@ TRIGGER_UNIT = "systemd-udev-trigger.service"
 UDEV_UNITS = ("systemd-udevd.service", TRIGGER_UNIT)
 SETTLE_UNIT = "systemd-udev-settle.service"
 FIRST, LAST = "first", "last"
-CHANGES_WORK = re.compile(r"^\s*(?:Exec\w+|Condition\w+|Assert\w+|Environment\w*)\s*=", re.MULTILINE)
+CHANGES_WORK = re.compile(r"^[ \t]*(?:Exec\w+|Condition\w+|Assert\w+|Environment\w*)[ \t]*=", re.MULTILINE)
 # Commands before and after the work, which fail or end without a consequence for it; what they do is noticed.
-_BESIDE_WORK = re.compile(r"^\s*(?:Exec(?:StartPre|StartPost)\s*=\s*[@:+!|]*-|Exec(?:Stop|StopPost|Reload)\s*=)", re.MULTILINE)
+_BESIDE_WORK = re.compile(r"^[ \t]*(?:Exec(?:StartPre|StartPost)[ \t]*=[ \t]*[@:+!|]*-|Exec(?:Stop|StopPost|Reload)[ \t]*=)", re.MULTILINE)
 DEBUG_GENERATOR = "systemd/system-generators/systemd-debug-generator"
 SEVERAL_AT_A_TIME = 259
 """Since this version systemd-modules-load uses a pool of threads (its NEWS: "CHANGES WITH 259")."""
@@ -160,5 +160,5 @@ def _changes(tree: FileTree, unit: str) -> t.Iterator[tuple[str, str]]:
 
 
 def _named(text: str, key: str) -> frozenset[str]:
-    lines = re.findall(rf"^\s*{key}\s*=(.*)$", text, re.MULTILINE)
+    lines = re.findall(rf"^[ \t]*{key}[ \t]*=(.*)$", text, re.MULTILINE)
     return frozenset(word for line in lines for word in line.split())

@@ -238,7 +238,7 @@ def _added(text: str, change: ArgumentChange, name: str, in_front: bool, usual: 
         if match is not None:
             lines[number] = _with_words(match, change, in_front)
             return "".join(lines)
-    if re.search(rf"^\s*(?:export\s+)?{name}\+?=", text, re.MULTILINE):
+    if re.search(rf"^[ \t]*(?:export[ \t]+)?{name}\+?=", text, re.MULTILINE):
         raise HostError(f"{name} is set in a way that cannot be changed safely.", 'Write it in one line, as NAME="…".')
     end = "" if not text or text.endswith("\n") else "\n"
     words = " ".join((*usual.split(), *change.words)).replace('"', '\\"')

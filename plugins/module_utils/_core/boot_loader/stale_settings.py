@@ -97,7 +97,7 @@ def _changed_settings(files: BootFiles, generated: str) -> t.Iterator[tuple[str,
 
 def _place(texts: t.Mapping[str, str], name: str) -> str:
     """The path of the last file that sets the variable."""
-    places = [place for place, text in texts.items() if re.search(rf"^\s*(?:export\s+)?{name}\+?=", text, re.MULTILINE)]
+    places = [place for place, text in texts.items() if re.search(rf"^[ \t]*(?:export[ \t]+)?{name}\+?=", text, re.MULTILINE)]
     return places[-1] if places else SETTINGS
 
 

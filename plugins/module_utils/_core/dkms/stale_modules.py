@@ -29,7 +29,7 @@ OWN = "updates/dkms"
 """DKMS's folder on Debian, Ubuntu and Arch; nothing else uses it anywhere."""
 SHARED = ("extra", "updates", "weak-updates")
 """Folders that others install to as well: a file in them is a package's only if its version is one of the package's."""
-DESTINATION = re.compile(r"""^\s*DEST_MODULE_LOCATION\[\d+\]=["']?([^"'\s#$]+)""", re.MULTILINE)
+DESTINATION = re.compile(r"""^[ \t]*DEST_MODULE_LOCATION\[\d+\]=["']?([^"'\s#$]+)""", re.MULTILINE)
 
 
 @dataclasses.dataclass(frozen=True)

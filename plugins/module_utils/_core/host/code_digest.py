@@ -12,7 +12,7 @@ import typing as t
 
 PACKAGE = "ansible_collections.vfio.variants.plugins.module_utils._core."
 FOLDER = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-_IMPORT = re.compile(rf"^\s*from {re.escape(PACKAGE)}([\w.]+) import (\([^)]*\)|[^\n]*)", re.MULTILINE)
+_IMPORT = re.compile(rf"^[ \t]*from {re.escape(PACKAGE)}([\w.]+) import (\([^)]*\)|[^\n]*)", re.MULTILINE)
 _NAME = re.compile(r"([A-Za-z_]\w*)(?: as \w+)?\s*(?:[,)]|$)")
 
 

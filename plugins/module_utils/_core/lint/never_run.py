@@ -18,9 +18,9 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import HostPolicy
 
 ABOUT_DRIVERS = re.compile(r"/sys/bus/pci/|driver_override|\b(?:modprobe|insmod|rmmod|driverctl|vfio-pci)\b")
-COMMENT = re.compile(r"^\s*[#;].*$", re.MULTILINE)
+COMMENT = re.compile(r"^[ \t]*[#;].*$", re.MULTILINE)
 UNIT = re.compile(r"\.(?:service|socket|timer|path|target|mount|automount|swap|slice|scope|device)$")
-EXEC = re.compile(r"^\s*(?P<key>Exec\w+)\s*=\s*(?P<command>.*)$", re.MULTILINE)
+EXEC = re.compile(r"^[ \t]*(?P<key>Exec\w+)[ \t]*=[ \t]*(?P<command>.*)$", re.MULTILINE)
 SHELL = re.compile(r"(?:^|/)(?:ba|da|z|k)?sh\s+-\w*c\b|(?:^|/)(?:busybox|env)\s")
 REDIRECTION = re.compile(r"\s(?:>>?|\||&&|\|\|)\s|>\s*/sys/")
 

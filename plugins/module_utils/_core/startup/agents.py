@@ -20,7 +20,7 @@ if t.TYPE_CHECKING:
 IsStarted = t.Callable[[str], bool]
 _LARGEST = 256 << 10
 _CREATES: t.Final[frozenset[Act]] = frozenset(("create",))
-_SRIOV_KEYS = re.compile(r"^\s*(?:total-vfs|autoprobe-drivers)\s*=", re.MULTILINE)
+_SRIOV_KEYS = re.compile(r"^[ \t]*(?:total-vfs|autoprobe-drivers)[ \t]*=", re.MULTILINE)
 
 
 def read(host: Host, inventory: Inventory, judge: Judge, is_started: IsStarted) -> t.Iterator[Influence]:
@@ -129,7 +129,7 @@ def _links(host: Host) -> t.Iterator[Influence]:
     for folder in ("/etc/systemd/network", "/usr/local/lib/systemd/network", "/usr/lib/systemd/network"):
         for name in _names(host, folder):
             text = _text(host, f"{folder}/{name}") if name.endswith(".link") else ""
-            if re.search(r"^\s*SR-IOVVirtualFunctions\s*=\s*[^\s0]", text, re.MULTILINE):
+            if re.search(r"^[ \t]*SR-IOVVirtualFunctions[ \t]*=[ \t]*[^\s0]", text, re.MULTILINE):
                 yield Influence(f"{folder}/{name}", "makes systemd-udevd create virtual functions", _CREATES)
 
 

@@ -41,8 +41,8 @@ PULLS = ("systemd.pull", "rd.systemd.pull")
 """Words of the command line that have images downloaded, as the credential import.pull does (systemd-import-generator(8))."""
 _DATA = ("/home", "/media", "/mnt", "/tmp")  # noqa: S108 - only compared
 """Where file systems are mounted that have nothing that is read or run at boot."""
-_DELAYS = re.compile(r"^\s*(?:event_timeout|exec_delay|timeout_signal)\s*=", re.MULTILINE)
-_SRIOV = re.compile(r"^\s*SR-IOVVirtualFunctions\s*=\s*[^\s0]", re.MULTILINE)
+_DELAYS = re.compile(r"^[ \t]*(?:event_timeout|exec_delay|timeout_signal)[ \t]*=", re.MULTILINE)
+_SRIOV = re.compile(r"^[ \t]*SR-IOVVirtualFunctions[ \t]*=[ \t]*[^\s0]", re.MULTILINE)
 _ESCAPED = re.compile(r"\\(?:x([0-9a-fA-F]{2})|([0-7]{3})|(.))", re.DOTALL)
 _LETTERS = {"n": "\n", "t": "\t", "r": "\r", "s": " ", "\\": "\\", '"': '"', "'": "'"}
 

@@ -39,7 +39,7 @@ def read(host: Host, inventory: Inventory, judge: Judge, is_started: IsStarted) 
         yield from _proxmox(host, inventory, judge)
     for name in _names(host, "/etc/xen/auto"):
         path = f"/etc/xen/auto/{name}"
-        listed = re.search(r"^\s*pci\s*=\s*\[([^\]]*)\]", _text(host, path), re.MULTILINE)
+        listed = re.search(r"^[ \t]*pci[ \t]*=[ \t]*\[([^][]*)\]", _text(host, path), re.MULTILINE)
         if listed is not None:
             yield Influence(path, "makes Xen take devices for a guest", UNBOUNDED, _slots(listed[1], inventory) or None)
     for folder, units in (

@@ -194,7 +194,7 @@ class _Reader:
 
     def assumes(self) -> tuple[str, ...]:
         text = (self._host.head(KEXEC, 1 << 14) or b"").decode("utf-8", "replace")
-        loaded = re.search(r"^\s*LOAD_KEXEC=[\"']?true", text, re.MULTILINE) is not None
+        loaded = re.search(r"^[ \t]*LOAD_KEXEC=[\"']?true", text, re.MULTILINE) is not None
         return (*self._of_packages(), *((f"The boot is not one by kexec, which {KEXEC} sets up.",) if loaded else ()))
 
     def _of_packages(self) -> tuple[str, ...]:

@@ -41,7 +41,7 @@ RC_LOCAL = (
 LARGEST = 256 << 10
 DEBIAN_CRON, CRON_OPTIONS = "/var/lib/dpkg/info/cron.list", "/etc/default/cron"
 _NAMED_FOR_CRON = re.compile(r"[A-Za-z0-9_-]+")
-_LSB_NAMES = re.compile(r"^\s*EXTRA_OPTS=[\"']?[^#\"']*-\w*l", re.MULTILINE)
+_LSB_NAMES = re.compile(r"^[ \t]*EXTRA_OPTS=[\"']?[^#\"'\n]*-\w*l", re.MULTILINE)
 # Its hour is any.
 _WITHIN_THE_HOUR = re.compile(r"\S+\s+(?:\*|\*/1|0-23)\s+\S+\s+\S+\s+\S+$")
 _VARIABLE = re.compile(r"^\s*[A-Za-z_]\w*\s*=")
