@@ -26,13 +26,13 @@ IN_IMAGE = 300
 CONFIG = struct.Struct("<HHHHBBBBBBBB28xHH16x")
 
 
-def large_host(root: Path, kinds: int) -> Tree:
-    """500 groups of two functions, of ``kinds`` kinds; each kernel's modules have been indexed by depmod itself, and the first runs."""
+def large_host(root: Path, kinds: int, functions: int = FUNCTIONS) -> Tree:
+    """Groups of two functions, of ``kinds`` kinds; each kernel's modules have been indexed by depmod itself, and the first runs."""
     # Every host has /var/cache; without it nothing would be kept.
     tree = Tree(root).systemd().directory("/var/cache")
     for release in KERNELS:
         _kernel(tree, release)
-    for number in range(FUNCTIONS):
+    for number in range(functions):
         _function(tree, number, identity(number % kinds))
     modprobe_d = "".join(f"blacklist driver{number}\nsoftdep driver{number + 1} pre: vfio-pci\n" for number in range(0, 40, 10))
     tree.file("/etc/modprobe.d/site.conf", f"{modprobe_d}options vfio-pci ids={identity(0)},{identity(30)}\n")
