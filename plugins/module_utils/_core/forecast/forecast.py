@@ -320,7 +320,7 @@ class _Simulation:
             if gone is not None or owner.driver is None:
                 states.append(DeviceState(because=(gone,) if gone else (), exists=False))
                 continue
-            unclear += self._may_make_none(device, owner.driver)
+            unclear += self._may_make_none(device, owner.driver, root)
             initial = DeviceState()
             if self._registrar.is_vfio(owner.driver):
                 why = Reason(owner.driver, "the kernel sets the override of virtual functions to the physical function's driver")
@@ -354,14 +354,14 @@ class _Simulation:
         """Why the physical function's driver creates no virtual functions (sriov_numvfs_store() and its sriov_configure())."""
         if owner is None:
             return Reason(str(device.physical_function), "it is not bound to a driver, so it has no virtual functions")
-        if owner == "vfio-pci" and not self._registrar.vfio_pci_has_set("enable_sriov", root):
+        if self._registrar.creates_functions(owner, root) is False:
             return Reason(owner, "it is the physical function's driver, and creates virtual functions only with enable_sriov=1")
         return None
 
-    def _may_make_none(self, device: Device, owner: str) -> t.Iterator[Unclear]:
-        """A doubt unless the driver is the one that created the virtual functions that exist now, or a VFIO driver."""
+    def _may_make_none(self, device: Device, owner: str, root: Stage) -> t.Iterator[Unclear]:
+        """A doubt unless the driver is the one that created the virtual functions that exist now, or a VFIO driver that may do so."""
         physical = self._by_address.get(device.physical_function or "")
-        if physical is None or (physical.driver != owner and not self._registrar.is_vfio(owner)):
+        if physical is None or (physical.driver != owner and not self._registrar.creates_functions(owner, root)):
             sentence = f"Whether {owner}, as the driver of {device.physical_function}, creates virtual functions cannot be determined."
             yield Unclear(sentence, (None,))
 

@@ -26,6 +26,7 @@ if t.TYPE_CHECKING:
 
 VFIO_PCI = "vfio_pci"
 ASYNC_PROBE = "async_probe"
+SRIOV = "enable_sriov"
 OWN_FOLDER = "kernel/"
 """Below /lib/modules/<release>; what others build lies elsewhere."""
 TAKES_VALUES = "6.3"
@@ -187,8 +188,19 @@ class Registrar:
                 return True
         return False
 
+    def creates_functions(self, driver: str, stage: Stage | None) -> bool | None:
+        """Whether a VFIO driver lets virtual functions be created: vfio-pci does with `enable_sriov`, a variant if it has that parameter.
+
+        None if that is not known of the driver.
+        """
+        for module in self.modules_of(driver) if self.is_vfio(driver) else ():
+            facts = self._boot.modules.get(module)
+            if driver == "vfio-pci" or (facts is not None and facts.types is not None and SRIOV in facts.types):
+                return self.is_set(stage, module, SRIOV)
+        return None
+
     def vfio_pci_has_set(self, parameter: str, stage: Stage | None) -> bool:
-        """Whether a boolean parameter of vfio-pci is set: disable_denylist, enable_sriov."""
+        """Whether a boolean parameter of vfio-pci is set, such as disable_denylist."""
         return stage is not None and self.is_set(stage, VFIO_PCI, parameter)
 
     def is_set(self, stage: Stage | None, module: str, parameter: str) -> bool:

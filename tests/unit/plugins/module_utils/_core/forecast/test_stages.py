@@ -18,10 +18,12 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot impo
     RUNTIME,
     UNKNOWN,
     Assigned,
+    Certainty,
     Later,
     Winner,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.forecast import forecast
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameter_types import ParameterType
 from ansible_collections.vfio.variants.tests.unit.boots import STOCK, boot, device, image_path, load_list, stage
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13, NVIDIA_DISPLAY
 
@@ -237,6 +239,33 @@ def test_a_virtual_function_that_is_not_made_is_told_why() -> None:
     assert told(held)[0].startswith(
         "vfio-pci: it is the physical function's driver, and creates virtual functions only with enable_sriov=1"
     )
+
+
+BOOL = ParameterType("bool")
+
+
+@pytest.mark.parametrize(
+    ("types", "modprobe", "driver", "certainty"),
+    [
+        ({"enable_sriov": BOOL}, "", None, CERTAIN),
+        ({"enable_sriov": BOOL}, "options vfio-pci enable_sriov=1\n", None, CERTAIN),
+        ({"enable_sriov": BOOL}, "options mine_vfio_pci enable_sriov=1\n", "mine_vfio_pci", CERTAIN),
+        ({}, "", None, UNKNOWN),
+        (None, "", None, UNKNOWN),
+    ],
+)
+def test_a_variant_that_holds_the_card_makes_virtual_functions_only_if_its_own_parameter_says_so(
+    types: dict[str, ParameterType] | None, modprobe: str, driver: str | None, certainty: Certainty
+) -> None:
+    modules = {**IGB, "mine_vfio_pci": ["vfio_pci:v00008086d000010C9sv*sd*bc*sc*i*"]}
+    found = boot(rules=override("mine_vfio_pci", "mine_vfio_pci", CARD.address), modules=modules, modprobe=modprobe)
+    known = dataclasses.replace(found.modules["mine_vfio_pci"], types=types)
+    card = dataclasses.replace(CARD, driver="igb")
+    won = forecast([card, FUNCTION], dataclasses.replace(found, modules={**found.modules, "mine_vfio_pci": known}))[FUNCTION.address]
+    assert won.certainty == certainty
+    if certainty == CERTAIN:
+        assert won.driver == driver
+        assert driver or "creates virtual functions only with enable_sriov=1" in told(won)[0]
 
 
 def test_a_virtual_function_alone_is_asked_for_with_its_card() -> None:
