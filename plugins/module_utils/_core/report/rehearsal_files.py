@@ -40,6 +40,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
 
 LIST, PIECE = "files.json.gz", "files.tar.gz"
+MODULES = "/usr/lib/modules"
 PIECE_BYTES = 64 << 20
 CONFIGURATION_BYTES = 256
 _KERNELS = ("/boot/vmlinuz-{0}", "/boot/vmlinux-{0}", "/usr/lib/modules/{0}/vmlinuz", "/boot/kernel-{0}")
@@ -71,8 +72,9 @@ def gather(root: str, runner: Runner | None, request: FilesRequest) -> Result:
     noted = sorted(host.notes.whole | host.notes.contents.keys())
     plain = Host(root, runner)
     entries = _entries(plain, answer, request.kernels)
-    listed = TreeList(plain.root, choice([entry.release for entry in entries], request.exclude), without_secrets, request.size_limit)
-    for top in TOPS:
+    releases = [entry.release for entry in entries]
+    listed = TreeList(plain.root, choice(releases, request.exclude), without_secrets, request.size_limit)
+    for top in (*TOPS, MODULES, *(f"{MODULES}/{release}" for release in releases)):
         if top not in listed.entries:
             listed.add_tree(top)
     missing = _add_noted(plain, listed, noted)

@@ -34,6 +34,7 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.t
 Row = dict[str, t.Any]
 _GIB = 1 << 30
 _UNFINISHED = "boot-"
+_MOST_NAMED = 20
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,8 @@ class Rehearsal:
         tree.mkdir()
         self.progress("laying out the host's files")
         absent = self.store.lay_out(self.collected.entries, tree)
-        self.different += [f"{path} was not sent" for path in absent[:20]]
+        self.different += [f"{path} was not sent" for path in absent[:_MOST_NAMED]]
+        self.different += self.collected.not_mounted()[:_MOST_NAMED]
         images = [tree / str(path).lstrip("/") for path in kernel["initrds"]]
         initrd = kernel_parts.joined(images, folder / "initrd")
         if initrd is not None:
