@@ -72,7 +72,8 @@ class ActionModule(ActionBase):
     def _planned(self, options: Result) -> PlannedPolicy:
         if not options["claims"]:
             return NO_POLICY
-        arguments = {"claims": options["claims"], "kernels": ["all"], **{name: options[name] for name in ("strategy", "group")}}
+        given = {name: options[name] for name in ("strategy", "group", "root", "hardware")}
+        arguments = {"claims": options["claims"], "kernels": ["all"], **given}
         before, self._task.check_mode = self._task.check_mode, True
         try:
             return PlannedPolicy.of(self._ask("vfio.variants.boot_policy", arguments))
@@ -82,7 +83,7 @@ class ActionModule(ActionBase):
     def _collect(self, options: Result, store: FileStore, folder: Path, progress: Progress) -> tuple[Collected, int]:
         """What the host lists, with the files in the store; and how many bytes the host has sent."""
         there = str(self._connection._shell.tmpdir)
-        arguments = {"folder": there, **{name: options[name] for name in ("kernels", "size_limit", "exclude", "root")}}
+        arguments = {"folder": there, **{name: options[name] for name in ("kernels", "size_limit", "exclude", "root", "hardware")}}
         answer = self._ask(_MODULE, arguments)
         listed = folder / "list"
         self._connection.fetch_file(answer["path"], str(listed))

@@ -74,9 +74,16 @@ options:
     choices: [agreement, rehearsed, nothing]
     default: agreement
   root:
-    description: The root of the host, such as a mounted image.
+    description: The root of the host, such as a mounted image. O(hardware) then describes the devices of the machines that it is for.
     type: path
     default: /
+  hardware:
+    description:
+      - The devices in place of those in C(/sys), each as in RV(vfio.variants.device_info#module:devices) of a host that has them, with
+        O(vfio.variants.device_info#module:detail=full); only C(modalias) is required.
+      - A device with C(address) is at that address in the machine as far as it can be; others are somewhere.
+    type: list
+    elements: dict
   size_limit:
     description: The most that the host's files may have together, such as V(4G). More is an error.
     type: str
@@ -137,6 +144,16 @@ EXAMPLES = r"""
       - devices: "10de:1db1"
         driver: vfio-pci
     repeat: 3
+
+- name: Boot a mounted image with the devices of the machines that it is for
+  vfio.variants.rehearse:
+    root: /mnt/image
+    hardware:
+      - address: "0000:3b:00.0"
+        modalias: pci:v000010DEd00001DB1sv000010DEsd00001212bc03sc02i00
+    claims:
+      - devices: "10de:1db1"
+        driver: vfio-pci
 """
 
 RETURN = r"""
@@ -294,6 +311,7 @@ def argument_spec() -> dict[str, t.Any]:
         "hold": {"type": "int", "default": 20},
         "require": {"type": "str", "choices": ["agreement", "rehearsed", "nothing"], "default": "agreement"},
         "root": {"type": "path", "default": "/"},
+        "hardware": {"type": "list", "elements": "dict"},
         "size_limit": {"type": "str", "default": "4G"},
         "exclude": {"type": "list", "elements": "path", "default": []},
         "memory": {"type": "str", "default": "2G"},

@@ -146,6 +146,8 @@ class Rehearsal:
         arguments, removed = boot_words.kernel_arguments(kernel["arguments"], enforced)
         self.different += [f"the kernel is not given {one}" for one in removed]
         iommu = boot_words.iommu_of(self.collected.facts["cpu"])
+        if not self.collected.facts["cpu"]:
+            self.different.append(f"the processor is not known: the machine has an IOMMU as of {iommu}")
         plan = Plan(image, (), arguments, kernel["storage"][0], iommu, self.settings.memory, self.settings.cpus)
         return plan, Machine(folder, *self._emulator(str(kernel["release"]), image), initrd)
 
