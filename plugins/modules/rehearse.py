@@ -213,7 +213,8 @@ kernels:
           description:
             - V(agrees) if every boot did as the forecast is certain of, V(differs) if one did not.
             - V(shown) if the forecast is not certain, so that only the rehearsal says something.
-            - V(varies) if the boots had several outcomes.
+            - V(varies) if the boots had several outcomes, or if a program asked for another driver of a device whose first probe has failed
+              in the machine. On the host it may have unbound it first.
             - V(not rehearsed) if the machine cannot have the function, or what may act on it was not collected.
           type: str
           sample: agrees
@@ -222,7 +223,7 @@ kernels:
           type: str
           sample: vfio-pci
         outcomes:
-          description: Each driver, and in how many boots it would own the device.
+          description: Each driver, and in how many boots it would own the device, or may do so.
           type: list
           elements: dict
           contains:

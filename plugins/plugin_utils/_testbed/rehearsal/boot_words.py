@@ -15,6 +15,7 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.com
     accelerator_words,
     device_word,
 )
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.host_function import Listed
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.places import Places
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.trace import command_line_word
 
@@ -38,6 +39,14 @@ _DISKS = {
     "virtio_blk": ("-device", "virtio-blk-pci,drive=rehearsal,bus=pcie.0,addr={slot}"),
     "ahci": ("-device", "ide-hd,drive=rehearsal,bus=ide.0"),
     "nvme": ("-device", "nvme,drive=rehearsal,serial=rehearsal,bus=pcie.0,addr={slot}"),
+}
+
+
+#: linux/virtio.h, linux/pci_ids.h: the functions that have the same driver as the disk, by vendor or by class and subclass.
+_SAME_DRIVER: dict[str, t.Callable[[Listed], bool]] = {
+    "virtio_blk": lambda one: one["vendor"] == 0x1AF4,
+    "ahci": lambda one: one["class"] >> 8 == 0x0106,
+    "nvme": lambda one: one["class"] >> 8 == 0x0108,
 }
 
 
@@ -80,6 +89,17 @@ def enforcement(signatures: t.Mapping[str, t.Any]) -> tuple[tuple[str, ...], tup
         refused = f"unsigned modules load: on the host the kernel refuses them ({enforced}), but {names} are signed with keys of the host"
         return (), (f"{refused}, which the machine does not have",)
     return (_ENFORCED,), (f"the kernel is given {_ENFORCED}: on the host it refuses unsigned modules, too ({enforced})",)
+
+
+def storage_of(known: t.Sequence[str], functions: t.Sequence[Listed]) -> tuple[str, tuple[str, ...]]:
+    """The disk, if possible one whose driver no function of the host could have, and what is to be said where one could.
+
+    ``known`` are the modules that the kernel has before its root.
+    """
+    shared = {name: [str(one["address"]) for one in functions if _SAME_DRIVER[name](one)] for name in known}
+    chosen = min(known, key=lambda name: bool(shared[name]))
+    why = f"could have the driver of the machine's disk, too ({chosen}), which is loaded for that disk, maybe earlier than on the host"
+    return chosen, tuple(f"{address} {why}" for address in shared[chosen])
 
 
 def emulator_arguments(plan: Plan, places: Places, accelerator: str, initrd: Path | None) -> tuple[str, ...]:

@@ -148,7 +148,9 @@ class Rehearsal:
         iommu = boot_words.iommu_of(self.collected.facts["cpu"])
         if not self.collected.facts["cpu"]:
             self.different.append(f"the processor is not known: the machine has an IOMMU as of {iommu}")
-        plan = Plan(image, (), arguments, kernel["storage"][0], iommu, self.settings.memory, self.settings.cpus)
+        storage, said = boot_words.storage_of(kernel["storage"], self.collected.facts["functions"])
+        self.different += said
+        plan = Plan(image, (), arguments, storage, iommu, self.settings.memory, self.settings.cpus)
         return plan, Machine(folder, *self._emulator(str(kernel["release"]), image), initrd)
 
     def _emulator(self, release: str, image: Path) -> tuple[qemu_program.Qemu, str]:

@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 EVENTS = {
     "offered": "really_probe,dev=+0(+0(%di)):string,drv=+0(+0(%si)):string",
     "loading": "do_init_module,name=+24(%di):string",
+    "asks": "drivers_probe_store,dev=+0(%si):string",
+    "binds": "bind_store,drv=+0(+0(%di)):string,dev=+0(%si):string",
     "unbinds": "unbind_store,drv=+0(+0(%di)):string,dev=+0(%si):string",
     "leaving": "driver_unregister,drv=+0(+0(%di)):string",
 }
@@ -29,8 +31,9 @@ _LINE = re.compile(
 #: What was written to a file may end with a line end, and the quotes then stand on the next line.
 _VALUE = re.compile(r'(\w+)="([^"]*)')
 _LOGGED = re.compile(
-    r"bus: 'pci': really_probe: probing driver (\S+) with device (\S+)"
-    r"|pci (\S+): bus: 'pci': really_probe: probing driver (\S+)"
+    # A driver's name can have blanks: "i6300ESB timer".
+    r"bus: 'pci': really_probe: probing driver (.+) with device (\S+)"
+    r"|pci (\S+): bus: 'pci': really_probe: probing driver (.+?)(?: with device)?\s*$"
 )
 
 
@@ -166,6 +169,26 @@ def owner_of(report: Report, address: str) -> Event | None:
             # A module whose probes have all failed may leave by itself, in the process that loads it.
             owner = None
     return owner
+
+
+def rival_of(report: Report, owner: Event) -> Event | None:
+    """The offer to another driver that a program asked for by the device's name while the owner was there.
+
+    A program that gives a device to a driver unbinds it first. Where the owner's probe has failed, which it does not on the card, it finds
+    no driver to unbind: it may be the other one's on the host.
+    """
+    if report.owners.get(owner.device) == owner.driver:
+        return None
+    asked: set[int] = set()
+    found: Event | None = None
+    for event in report.events[report.events.index(owner) + 1 :]:
+        if event.device != owner.device:
+            continue
+        if event.kind in ("asks", "binds"):
+            asked.add(event.process)
+        elif event.kind == "offered" and event.process in asked and event.driver != owner.driver:
+            found = event
+    return found
 
 
 def _refusals(report: Report, address: str) -> frozenset[Event]:

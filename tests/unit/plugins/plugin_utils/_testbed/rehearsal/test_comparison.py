@@ -48,6 +48,37 @@ def test_the_result(boots: list[Report], forecast: Predicted | None, claimed: st
     assert (found["result"], found["stops"]) == (result, stops)
 
 
+def given_by_a_script(*, was_bound: bool = False, process: int = 9) -> Report:
+    """The function's own driver is offered it, then a script asks by its name, and vfio-pci is."""
+    offered = f'offered: (really_probe+0x0/0x10) dev="{CARD}" drv="'
+    lines = (
+        f'@rehearsal trace (udev-worker)-7 [000] ..... 1.0: {offered}e1000"',
+        f'@rehearsal trace sh-9 [000] ..... 2.0: asks: (drivers_probe_store+0x0/0x10) dev="{CARD}',
+        '"',
+        f'@rehearsal trace sh-{process} [000] ..... 2.1: {offered}vfio-pci"',
+        f"@rehearsal owner {CARD} {'e1000' if was_bound else 'vfio-pci'}",
+    )
+    return parse("\n".join((*lines, "@rehearsal root 500000", "@rehearsal end")))
+
+
+@pytest.mark.parametrize(
+    ("boot", "forecast", "result", "outcomes"),
+    [
+        (given_by_a_script(), predicted(None, "unknown"), "varies", {"e1000", "vfio-pci"}),
+        (given_by_a_script(), predicted("e1000"), "varies", {"e1000", "vfio-pci"}),
+        (given_by_a_script(), predicted("nouveau"), "differs", {"e1000", "vfio-pci"}),
+        (given_by_a_script(was_bound=True), predicted("e1000"), "agrees", {"e1000"}),
+        (given_by_a_script(process=8), predicted("e1000"), "agrees", {"e1000"}),
+    ],
+)
+def test_a_program_that_could_not_unbind_what_is_not_bound_here_may_do_so_on_the_host(
+    boot: Report, forecast: Predicted, result: str, outcomes: set[str]
+) -> None:
+    found = row(CARD, [boot], forecast, None, None)
+    assert (found["result"], {one["driver"] for one in found["outcomes"]}) == (result, outcomes)
+    assert ("sh, which had no driver to unbind here" in found["why"]) == (len(outcomes) > 1)
+
+
 def test_a_difference_names_the_line_that_decided() -> None:
     found: dict[str, t.Any] = row(CARD, [boot("nouveau", "vfio-pci")], predicted("vfio-pci"), "vfio-pci", None)
     assert "really_probe" in found["why"]
