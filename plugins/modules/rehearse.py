@@ -20,7 +20,7 @@ description:
     unknown, such as what a site's own program does, is shown.
   - C(docs/rehearsal.md) says what leaves the host, what a rehearsal costs, and what it cannot show.
   - Requires root on the controller, the Debian package C(e2fsprogs), and the requirements of M(vfio.variants.test_vm) for QEMU.
-  - On one controller O(forks) rehearsals run at a time. The others wait.
+  - On one machine O(forks) rehearsals run at a time. The others wait.
 extends_documentation_fragment:
   - vfio.variants._attributes
   - vfio.variants._attributes.controller
@@ -108,6 +108,16 @@ options:
       - Together they have O(memory) that many times, and 1 GiB stays free; more than the controller has is refused.
     type: int
     default: 1
+  part:
+    description:
+      - V(all) fetches the host's files and boots them on the controller.
+      - To boot them on another host, V(collect) fetches them, and V(boot), in a task that is delegated to that host, sends them there and
+        boots them. That host needs root, Python 3.11 or newer and what M(vfio.variants.test_vm) requires; it uses its own O(cache), and
+        O(forks) counts there.
+      - What V(collect) has fetched stays on the controller, for root alone, until V(boot) has ended.
+    type: str
+    choices: [all, collect, boot]
+    default: all
   accelerator:
     description: V(auto) for KVM where it works, else emulation.
     type: str
@@ -144,6 +154,15 @@ EXAMPLES = r"""
       - devices: "10de:1db1"
         driver: vfio-pci
     repeat: 3
+
+- name: Fetch what the host's boot is made of
+  vfio.variants.rehearse:
+    part: collect
+
+- name: Boot it on a machine with KVM
+  vfio.variants.rehearse:
+    part: boot
+  delegate_to: virtualisation1
 
 - name: Boot a mounted image with the devices of the machines that it is for
   vfio.variants.rehearse:
@@ -318,6 +337,7 @@ def argument_spec() -> dict[str, t.Any]:
         "memory": {"type": "str", "default": "2G"},
         "cpus": {"type": "int", "default": 2},
         "forks": {"type": "int", "default": 1},
+        "part": {"type": "str", "choices": ["all", "collect", "boot"], "default": "all"},
         "accelerator": {"type": "str", "choices": ["auto", "kvm", "tcg"], "default": "auto"},
         "keep": {"type": "bool", "default": False},
         "mirror": {"type": "str"},

@@ -99,6 +99,19 @@ class FileStore:
         except (OSError, EOFError, tarfile.TarError) as error:
             raise HostError(f"The archive of the host's files cannot be read: {error}.") from error
 
+    def pack(self, entries: t.Sequence[Entry], archive: Path, first: int, most: int) -> int:
+        """Write an archive as `take()` wants it of files that are here, from number ``first`` on, of about ``most`` bytes; the next number."""
+        number, left = first, most
+        with tarfile.open(archive, "w:gz", compresslevel=1) as opened:
+            while number < len(entries) and left > 0:
+                entry = entries[number]
+                number += 1
+                place = self.place(entry.path, entry.content)
+                if place.is_file():
+                    opened.add(place, entry.path.lstrip("/"))
+                    left -= place.stat().st_size
+        return number
+
     def _store(self, path: str, content: t.IO[bytes]) -> None:
         partial = self.own / f".{os.getpid()}"
         digest = hashlib.sha256()
