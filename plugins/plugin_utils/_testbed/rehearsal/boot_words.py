@@ -33,6 +33,8 @@ _REMOVED_PREFIXES = ("rd.luks", "rd.lvm", "rd.md", "rd.dm", "rd.zfs", "rd.needne
 #: A report is longer than what a kernel keeps by default.
 _ADDED = ("noresume", "console=ttyS0", "log_buf_len=4M", 'dyndbg="file drivers/base/dd.c +p"', "trace_buf_size=4M", "trace_clock=mono")
 _ENFORCED = "module.sig_enforce=1"
+#: The level that allows to trace, and the one that does not (security/lockdown/lockdown.c: LOCKDOWN_KPROBES, LOCKDOWN_TRACEFS).
+_LOCKED, _LOCKED_MORE = "lockdown=integrity", "lockdown=confidentiality"
 _MOST_NAMED = 5
 _WAITING = ("systemd-networkd-wait-online.service", "NetworkManager-wait-online.service", "ifupdown-wait-online.service")
 _DISKS = {
@@ -70,6 +72,11 @@ def kernel_arguments(arguments: t.Sequence[str], more: t.Sequence[str] = ()) -> 
     behind = arguments.index("--") if "--" in arguments else len(arguments)
     for one in arguments[:behind]:
         name = one.partition("=")[0].strip('"')
+        if one == _LOCKED_MORE:
+            # With it the kernel would not say what it offers; who is refused is the same.
+            kept.append(_LOCKED)
+            removed.append(f"{one}, but {_LOCKED}")
+            continue
         (removed if name in _REMOVED or name.startswith(_REMOVED_PREFIXES) else kept).append(one)
     masks = (f"systemd.mask={unit}" for unit in _WAITING)
     added = (f"root=LABEL={LABEL}", *_ADDED, command_line_word(), *masks, *more)
@@ -88,7 +95,11 @@ def enforcement(signatures: t.Mapping[str, t.Any]) -> tuple[tuple[str, ...], tup
         names = ", ".join(signed_here[:_MOST_NAMED]) + (" and others" if len(signed_here) > _MOST_NAMED else "")
         refused = f"unsigned modules load: on the host the kernel refuses them ({enforced}), but {names} are signed with keys of the host"
         return (), (f"{refused}, which the machine does not have",)
-    return (_ENFORCED,), (f"the kernel is given {_ENFORCED}: on the host it refuses unsigned modules, too ({enforced})",)
+    given = (_ENFORCED, *((_LOCKED,) if signatures["lockdown"] else ()))
+    said = [f"the kernel is given {' '.join(given)}: on the host it refuses unsigned modules, too ({enforced})"]
+    if signatures["lockdown"] == "confidentiality":
+        said.append(f"the kernel has not {_LOCKED_MORE}, as on the host, with which nothing could be traced")
+    return given, tuple(said)
 
 
 def storage_of(known: t.Sequence[str], functions: t.Sequence[Listed]) -> tuple[str, tuple[str, ...]]:

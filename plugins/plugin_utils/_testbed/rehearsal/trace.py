@@ -12,10 +12,11 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
+OFFERED = "offered"
 #: Kprobe events, on the kernel's command line: `struct device` begins with its kobject, which begins with the name's address, and `struct
 #: device_driver` with the name's; `struct module` has its name behind an integer and a list head.
 EVENTS = {
-    "offered": "really_probe,dev=+0(+0(%di)):string,drv=+0(+0(%si)):string",
+    OFFERED: "really_probe,dev=+0(+0(%di)):string,drv=+0(+0(%si)):string",
     "loading": "do_init_module,name=+24(%di):string",
     "asks": "drivers_probe_store,dev=+0(%si):string",
     "binds": "bind_store,drv=+0(+0(%di)):string,dev=+0(%si):string",
@@ -140,7 +141,7 @@ def offers(report: Report, address: str) -> tuple[Offer, ...]:
     return tuple(
         Offer(event.driver, event.who, stage_of(report, event), event.seconds, event.line)
         for event in report.events
-        if event.kind == "offered" and event.device == address
+        if event.kind == OFFERED and event.device == address
     )
 
 
@@ -161,7 +162,7 @@ def owner_of(report: Report, address: str) -> Event | None:
     refusals = _refusals(report, address)
     loading = {event.process for event in report.events if event.kind == "loading"}
     for event in report.events:
-        if event.kind == "offered" and event.device == address and owner is None:
+        if event.kind == OFFERED and event.device == address and owner is None:
             owner = event if event not in refusals else None
         elif event.kind == "unbinds" and event.device == address and owner is not None and owner.driver == event.driver:
             owner = None
@@ -186,14 +187,14 @@ def rival_of(report: Report, owner: Event) -> Event | None:
             continue
         if event.kind in ("asks", "binds"):
             asked.add(event.process)
-        elif event.kind == "offered" and event.process in asked and event.driver != owner.driver:
+        elif event.kind == OFFERED and event.process in asked and event.driver != owner.driver:
             found = event
     return found
 
 
 def _refusals(report: Report, address: str) -> frozenset[Event]:
     """Offers that vfio-pci has declined. It asks nothing of the card, so that it declines for reasons that the host has, too: no IOMMU."""
-    made = [event for event in report.events if event.device == address and event.kind in ("offered", "unbinds")]
+    made = [event for event in report.events if event.device == address and event.kind in (OFFERED, "unbinds")]
     of_vfio = [event for event in made if event.driver == VFIO_PCI]
     was_bound = report.owners.get(address) == VFIO_PCI or any(event.kind == "unbinds" for event in of_vfio)
     return frozenset() if was_bound else frozenset(of_vfio)

@@ -63,7 +63,17 @@ def test_it_says_what_refuses_unsigned_modules_and_which_others_have_signed(
         host.tree.file(f"/lib/modules/{ARCH}/{name}.ko", content)
     unified(host.tree, f"{ROOT} {word}")
     (kernel,) = listed(host.tree.root, tmp_path)["kernels"]
-    assert kernel["signatures"] == {"enforced_by": enforced, "signed_here": signed_here}
+    assert kernel["signatures"] == {"enforced_by": enforced, "signed_here": signed_here, "lockdown": None}
+
+
+@pytest.mark.parametrize(("secure_boot", "lockdown"), [(b"\6\0\0\0\1", "integrity"), (b"\6\0\0\0\0", None)])
+def test_it_says_how_far_secure_boot_locks_the_kernel_down(tmp_path: Path, secure_boot: bytes, lockdown: str | None) -> None:
+    tree = arch_unified(tmp_path / "root").tree
+    unified(tree, ROOT)
+    tree.file(f"/boot/config-{ARCH}", "CONFIG_LOCK_DOWN_IN_EFI_SECURE_BOOT=y\n")
+    tree.file("/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c", secure_boot)
+    (kernel,) = listed(tree.root, tmp_path)["kernels"]
+    assert kernel["signatures"]["lockdown"] == lockdown
 
 
 def test_what_a_unit_runs_is_collected_or_listed_as_missing(tmp_path: Path) -> None:
