@@ -156,7 +156,9 @@ class _Connected:
     def run(self, command: str) -> str:
         done = self._action._low_level_execute_command(command)
         if done["rc"] != 0:
-            raise HostError(f"On the machine that boots a command failed: {done['stderr'].strip()[-_LONGEST:] or done['stdout'][-_LONGEST:]}")
+            raise HostError(
+                f"On the machine that boots a command failed: {done['stderr'].strip()[-_LONGEST:] or done['stdout'][-_LONGEST:]}"
+            )
         return str(done["stdout"])
 
     def put(self, here: Path, there: str) -> None:

@@ -172,4 +172,3 @@ class _Keeper:
         while above not in self._mounts and above != "/":
             above = os.path.dirname(above)
         return self._kinds.setdefault(folder, self._mounts.get(above, ""))
-

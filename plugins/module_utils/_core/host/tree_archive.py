@@ -105,7 +105,7 @@ class TreeList:
                     pending.append((place, below, depth + 1))
 
     def _is_mounted(self, path: str, status: os.stat_result, above: os.stat_result) -> bool:
-        """On an overlay, and between subvolumes of btrfs, one file system has several device numbers: these count where nothing else does."""
+        """On an overlay one file system has several device numbers, as with subvolumes of btrfs: they count where nothing else is known."""
         return status.st_dev != above.st_dev if self._mounts is None else path in self._mounts
 
     def add_file(self, path: str) -> None:

@@ -8,7 +8,14 @@ import typing as t
 from collections import Counter
 from dataclasses import dataclass
 
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.trace import Event, Report, decision, offers, owner_of, rival_of
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.trace import (
+    Event,
+    Report,
+    decision,
+    offers,
+    owner_of,
+    rival_of,
+)
 
 AGREES, DIFFERS, SHOWN, VARIES, ABSENT = "agrees", "differs", "shown", "varies", "not rehearsed"
 CERTAIN = "certain"
@@ -92,9 +99,7 @@ def _row(
     common = counts.most_common(1)[0][0]
     one = next(one for one in seen if common in one.owners)
     result = _result(seen, predicted)
-    not_claimed = claimed is not None and any(
-        _driver(driver) != _driver(claimed) for one in seen for driver in (*one.owners, one.first)
-    )
+    not_claimed = claimed is not None and any(_driver(driver) != _driver(claimed) for one in seen for driver in (*one.owners, one.first))
     return {
         **basis,
         "result": result,

@@ -100,7 +100,7 @@ class FileStore:
             raise HostError(f"The archive of the host's files cannot be read: {error}.") from error
 
     def pack(self, entries: t.Sequence[Entry], archive: Path, first: int, most: int) -> int:
-        """Write an archive as `take()` wants it of files that are here, from number ``first`` on, of about ``most`` bytes; the next number."""
+        """Write an archive for `take()` of the files from number ``first`` on, of about ``most`` bytes; the number of the next one."""
         number, left = first, most
         with tarfile.open(archive, "w:gz", compresslevel=1) as opened:
             while number < len(entries) and left > 0:

@@ -72,6 +72,7 @@ class Rehearsal:
                 "Run Ansible as root there.",
             )
         _check_total(self.settings.memory, self.settings.forks)
+        self.progress(f"waiting until fewer than {self.settings.forks} other rehearsals run here")
         with one_of(self.cache, "rehearsal-place", self.settings.forks) as number:
             _check_memory(self.settings.memory)
             unfinished = f"{_UNFINISHED}{number}-"

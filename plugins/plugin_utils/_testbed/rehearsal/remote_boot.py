@@ -22,13 +22,16 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.r
 PIECE_BYTES = 64 << 20
 _CODE, _LOG, _PID = "code.tar.gz", "job.log", "job.pid"
 _LOOK_EVERY = 5.0
+#: Seconds that the end of a job may take.
+_PATIENCE = 60
 _VERSION = "import sys; sys.exit(sys.version_info < (3, 11))"
 
 
 class Remote(t.Protocol):
     """A machine, and a folder on it that is removed in the end."""
 
-    folder: str
+    @property
+    def folder(self) -> str: ...
 
     def run(self, command: str) -> str:
         """What a line for the shell prints.  Raises HostError where it fails."""
@@ -113,10 +116,8 @@ class RemoteBoot:
     def _end(self) -> None:
         """The job's end, and with it its machine's; what is the host's own is deleted there."""
         pid = self._place(_PID)
-        self.remote.run(
-            f"test ! -e {pid} || {{ kill -TERM $(cat {pid}) 2>/dev/null && timeout 60 sh -c 'while kill -0 '$(cat {pid})'; do sleep 1; done'; }}"
-            " 2>/dev/null || true"
-        )
+        ended = f"kill -TERM $(cat {pid}) && timeout {_PATIENCE} sh -c 'while kill -0 '$(cat {pid})'; do sleep 1; done'"
+        self.remote.run(f"test ! -e {pid} || {{ {ended}; }} 2>/dev/null || true")
         self.remote.run(self._job(remote_job.FORGET))
 
     def _job(self, step: str, before: str = "") -> str:

@@ -24,7 +24,9 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.r
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.remote_boot import RemoteBoot
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.remote_job import Job
 
-POLICY = PlannedPolicy({"/etc/modprobe.d/x.conf": ("blacklist nouveau\n", 0o644), "/etc/old": (None, 0)}, ("vfio_pci",), {"0000:3b:00.0": "vfio-pci"})
+POLICY = PlannedPolicy(
+    {"/etc/modprobe.d/x.conf": ("blacklist nouveau\n", 0o644), "/etc/old": (None, 0)}, ("vfio_pci",), {"0000:3b:00.0": "vfio-pci"}
+)
 FACTS = {
     "functions": [{"address": "0000:3b:00.0", "path": None, "physical_function": None, "configuration": "", "class": 0x030200}],
     "kernels": [{"release": "6.12.1", "file_system": False}],
