@@ -48,7 +48,8 @@ class RehearsedHost:
         given = json.loads(text)
         functions = [Function(**{**one, "outcomes": tuple(one["outcomes"])}) for one in given["functions"]]
         fields: dict[str, t.Any] = {**given, "functions": functions}
-        return cls(**{name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()})
+        known: dict[str, t.Any] = {name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()}
+        return cls(**known)
 
 
 def read(path: Path) -> dict[str, RehearsedHost]:

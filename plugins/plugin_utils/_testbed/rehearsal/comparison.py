@@ -12,6 +12,7 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.t
     Event,
     Report,
     decision,
+    given,
     offers,
     owner_of,
     rival_of,
@@ -160,4 +161,15 @@ def not_logged(report: Report, addresses: t.Iterable[str]) -> list[str]:
         logged = report.log.get(address, ())
         if made and logged and made[0].driver != logged[0]:
             found.append(address)
+    return found
+
+
+def contended(report: Report, addresses: t.Iterable[str]) -> list[str]:
+    """A sentence about each device that several programs gave to several drivers: one boot shows one order of them."""
+    found = []
+    for address in addresses:
+        made = given(report.events, address)
+        if len({one.process for one in made}) > 1 and len({one.driver for one in made}) > 1:
+            by = " and ".join(dict.fromkeys(f"to {one.driver} by {one.who}" for one in made))
+            found.append(f"{address} is given {by}: who comes last may be another one in each boot, which repeat may show")
     return found

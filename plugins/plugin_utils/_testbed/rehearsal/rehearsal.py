@@ -160,7 +160,9 @@ class Rehearsal:
 
     def _note(self, reports: t.Sequence[Report]) -> None:
         for report in reports:
-            odd = comparison.not_logged(report, [str(one["address"]) for one in self.collected.facts["functions"]])
+            addresses = [str(one["address"]) for one in self.collected.facts["functions"]]
+            self.different += comparison.contended(report, addresses)
+            odd = comparison.not_logged(report, addresses)
             self.different += [f"the trace and the kernel's log disagree about the first offer of {address}" for address in odd]
             self.different += [f"the unit {name} failed in the machine" for name in report.failed_units]
         self.different.append(

@@ -180,15 +180,19 @@ def rival_of(report: Report, owner: Event) -> Event | None:
     """
     if report.owners.get(owner.device) == owner.driver:
         return None
+    others = [one for one in given(report.events[report.events.index(owner) + 1 :], owner.device) if one.driver != owner.driver]
+    return others[-1] if others else None
+
+
+def given(events: t.Iterable[Event], address: str) -> list[Event]:
+    """The offers that a program asked for by the device's name, itself."""
     asked: set[int] = set()
-    found: Event | None = None
-    for event in report.events[report.events.index(owner) + 1 :]:
-        if event.device != owner.device:
-            continue
-        if event.kind in ("asks", "binds"):
+    found = []
+    for event in events:
+        if event.device == address and event.kind in ("asks", "binds"):
             asked.add(event.process)
-        elif event.kind == OFFERED and event.process in asked and event.driver != owner.driver:
-            found = event
+        elif event.device == address and event.kind == OFFERED and event.process in asked:
+            found.append(event)
     return found
 
 
