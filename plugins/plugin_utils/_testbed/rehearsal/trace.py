@@ -184,16 +184,12 @@ def rival_of(report: Report, owner: Event) -> Event | None:
     return others[-1] if others else None
 
 
-def given(events: t.Iterable[Event], address: str) -> list[Event]:
-    """The offers that a program asked for by the device's name, itself."""
-    asked: set[int] = set()
-    found = []
-    for event in events:
-        if event.device == address and event.kind in ("asks", "binds"):
-            asked.add(event.process)
-        elif event.device == address and event.kind == OFFERED and event.process in asked:
-            found.append(event)
-    return found
+def given(events: t.Sequence[Event], address: str) -> list[Event]:
+    """The offers in the process of a program that asks for the device by its name, before or after them: writing `driver_override` may
+    have brought one already."""
+    of_device = [event for event in events if event.device == address]
+    asked = {event.process for event in of_device if event.kind in ("asks", "binds")}
+    return [event for event in of_device if event.kind == OFFERED and event.process in asked]
 
 
 def _refusals(report: Report, address: str) -> frozenset[Event]:

@@ -48,14 +48,13 @@ def test_the_result(boots: list[Report], forecast: Predicted | None, claimed: st
     assert (found["result"], found["stops"]) == (result, stops)
 
 
-def given_by_a_script(*, was_bound: bool = False, process: int = 9) -> Report:
+def given_by_a_script(*, was_bound: bool = False, process: int = 9, asks_first: bool = True) -> Report:
     """The function's own driver is offered it, then a script asks by its name, and vfio-pci is."""
     offered = f'offered: (really_probe+0x0/0x10) dev="{CARD}" drv="'
+    its = [f'sh-9 [000] ..... 2.0: asks: (drivers_probe_store+0x0/0x10) dev="{CARD}', f'sh-{process} [000] ..... 2.0: {offered}vfio-pci"']
     lines = (
         f'@rehearsal trace (udev-worker)-7 [000] ..... 1.0: {offered}e1000"',
-        f'@rehearsal trace sh-9 [000] ..... 2.0: asks: (drivers_probe_store+0x0/0x10) dev="{CARD}',
-        '"',
-        f'@rehearsal trace sh-{process} [000] ..... 2.1: {offered}vfio-pci"',
+        *(f"@rehearsal trace {one}" for one in (its if asks_first else reversed(its))),
         f"@rehearsal owner {CARD} {'e1000' if was_bound else 'vfio-pci'}",
     )
     return parse("\n".join((*lines, "@rehearsal root 500000", "@rehearsal end")))
@@ -67,6 +66,7 @@ def given_by_a_script(*, was_bound: bool = False, process: int = 9) -> Report:
         (given_by_a_script(), predicted(None, "unknown"), "varies", {"e1000", "vfio-pci"}),
         (given_by_a_script(), predicted("e1000"), "varies", {"e1000", "vfio-pci"}),
         (given_by_a_script(), predicted("nouveau"), "differs", {"e1000", "vfio-pci"}),
+        (given_by_a_script(asks_first=False), predicted("e1000"), "varies", {"e1000", "vfio-pci"}),
         (given_by_a_script(was_bound=True), predicted("e1000"), "agrees", {"e1000"}),
         (given_by_a_script(process=8), predicted("e1000"), "agrees", {"e1000"}),
     ],
