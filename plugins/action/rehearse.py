@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Controller side of rehearse: asks the host for what its boot is made of, and boots that here."""
+"""Controller side of rehearse: asks the host for what its boot is made of, and boots that here, or on the host that it is delegated to."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import hashlib
 import json
 import tempfile
 import typing as t
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from ansible.plugins.action import ActionBase
@@ -19,15 +20,20 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.interrupt
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.time_limit import checked_timeout
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.usable_options import refuse_unusable
 from ansible_collections.vfio.variants.plugins.modules.rehearse import argument_spec
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache, write_atomic
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.progress import Progress
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.quantity import parse_size
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.file_store import Collected, FileStore
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.planned_policy import NO_POLICY, PlannedPolicy
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.rehearsal import Rehearsal, Settings
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.remote_boot import RemoteBoot
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.remote_job import Job
 
 Result = dict[str, t.Any]
 _MODULE = "vfio.variants.rehearsal_files"
+_ALL, _COLLECT, _BOOT = "all", "collect", "boot"
+_LIST, _KEPT = "list", "collected.json"
+_LONGEST = 500
 _LEAST_MEMORY, _MOST = 1 << 30, {"repeat": 20, "cpus": 64, "hold": 3600, "forks": 64}
 
 
@@ -55,24 +61,50 @@ class ActionModule(ActionBase):
             self._make_tmp_path()
         name = str(self._facts.get("inventory_hostname", "host"))
         progress = Progress(f"rehearsal of {name}", Display().display)
-        cache = Cache.at(options["cache"])
-        policy = self._planned(options)
+        # Where another host boots, the option is about the cache there.
+        cache = Cache.at(options["cache"] if options["part"] == _ALL else None)
         with cache.lock(f"rehearsal-{hashlib.sha256(name.encode()).hexdigest()[:16]}"):
             store = FileStore.of(cache, name)
+            is_done = False
             try:
-                progress("asking the host what its boot is made of")
                 with tempfile.TemporaryDirectory(dir=store.own) as folder:
+                    if options["part"] == _BOOT:
+                        return self._boot_there(Job(name, settings, NO_POLICY, options["cache"]), store, Path(folder), progress, options)
+                    policy = self._planned(options)
+                    progress("asking the host what its boot is made of")
                     collected, sent = self._collect(options, store, Path(folder), progress)
+                    known = {"sent_bytes": sent, "files": len(collected.entries)}
+                    if options["part"] == _COLLECT:
+                        is_done = True
+                        return _kept(store, Path(folder), policy, known)
                 found = Rehearsal(cache, store, collected, settings, progress, policy).run()
             finally:
-                if not options["keep"]:
+                if not options["keep"] and not is_done:
                     store.forget()
-        return _judged({**found, "sent_bytes": sent, "files": len(collected.entries)}, options["require"])
+        return _judged({**found, **known}, options["require"])
+
+    def _boot_there(self, job: Job, store: FileStore, folder: Path, progress: Progress, options: Result) -> Result:
+        """Boot what the other part has collected on the host of this task's connection."""
+        kept = store.own / _KEPT
+        if not kept.is_file():
+            raise HostError(f"part: nothing of {job.name} was collected.", "Run the module with part=collect on that host first.")
+        known = json.loads(kept.read_text(encoding="utf-8"))
+        job = replace(job, policy=PlannedPolicy.from_plain(known["policy"]))
+        boot = RemoteBoot(_Connected(self), self._python(), folder, progress)
+        found, _sent = boot.result(job, store, store.own / _LIST)
+        return _judged({**found, **known["counts"]}, options["require"])
+
+    def _python(self) -> str:
+        """That of the host of this task's connection."""
+        name = self._task.delegate_to
+        known = (self._facts.get("ansible_delegated_vars") or {}).get(name) or {} if name else self._facts
+        return str(known.get("ansible_python_interpreter") or "python3")
 
     def _planned(self, options: Result) -> PlannedPolicy:
         if not options["claims"]:
             return NO_POLICY
-        arguments = {"claims": options["claims"], "kernels": ["all"], **{name: options[name] for name in ("strategy", "group")}}
+        given = {name: options[name] for name in ("strategy", "group", "root", "hardware")}
+        arguments = {"claims": options["claims"], "kernels": ["all"], **given}
         before, self._task.check_mode = self._task.check_mode, True
         try:
             return PlannedPolicy.of(self._ask("vfio.variants.boot_policy", arguments))
@@ -82,9 +114,9 @@ class ActionModule(ActionBase):
     def _collect(self, options: Result, store: FileStore, folder: Path, progress: Progress) -> tuple[Collected, int]:
         """What the host lists, with the files in the store; and how many bytes the host has sent."""
         there = str(self._connection._shell.tmpdir)
-        arguments = {"folder": there, **{name: options[name] for name in ("kernels", "size_limit", "exclude", "root")}}
+        arguments = {"folder": there, **{name: options[name] for name in ("kernels", "size_limit", "exclude", "root", "hardware")}}
         answer = self._ask(_MODULE, arguments)
-        listed = folder / "list"
+        listed = folder / _LIST
         self._connection.fetch_file(answer["path"], str(listed))
         collected, sent = Collected.read(listed), listed.stat().st_size
         lacking = store.lacks(collected.entries)
@@ -112,6 +144,35 @@ class ActionModule(ActionBase):
         if answer.get("failed"):
             raise HostError(str(answer.get("msg") or f"{module} has failed."))
         return answer
+
+
+class _Connected:
+    """The host of a task's connection, as its action reaches it."""
+
+    def __init__(self, action: ActionModule) -> None:
+        self._action = action
+        self.folder = str(action._connection._shell.tmpdir)
+
+    def run(self, command: str) -> str:
+        done = self._action._low_level_execute_command(command)
+        if done["rc"] != 0:
+            raise HostError(
+                f"On the machine that boots a command failed: {done['stderr'].strip()[-_LONGEST:] or done['stdout'][-_LONGEST:]}"
+            )
+        return str(done["stdout"])
+
+    def put(self, here: Path, there: str) -> None:
+        self._action._connection.put_file(str(here), there)
+
+    def fetch(self, there: str, here: Path) -> None:
+        self._action._connection.fetch_file(there, str(here))
+
+
+def _kept(store: FileStore, folder: Path, policy: PlannedPolicy, counts: Result) -> Result:
+    """What the other part needs stays beside the host's files."""
+    (folder / _LIST).replace(store.own / _LIST)
+    write_atomic(store.own / _KEPT, json.dumps({"policy": asdict(policy), "counts": counts}))
+    return counts
 
 
 def _unless_ended(work: t.Callable[[], Result]) -> Result:

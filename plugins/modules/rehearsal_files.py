@@ -61,9 +61,13 @@ options:
     type: int
     default: 0
   root:
-    description: The root of the host, such as a mounted image. Without PCI functions, which an image does not have, nothing is compared.
+    description: The root of the host, such as a mounted image. O(hardware) then describes its devices.
     type: path
     default: /
+  hardware:
+    description: The devices in place of those in C(/sys); see O(vfio.variants.device_info#module:hardware).
+    type: list
+    elements: dict
 notes:
   - Without root privileges, what only root can read is missing.
 seealso:
@@ -112,6 +116,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, shown
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.module_call import readable_options
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import run_module
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.hardware import parse as parse_hardware
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.rehearsal_files import FilesRequest, gather
 
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
@@ -122,6 +127,7 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "wanted": {"type": "path"},
     "first": {"type": "int", "default": 0},
     "root": {"type": "path", "default": "/"},
+    "hardware": {"type": "list", "elements": "dict"},
 }
 LARGEST = 1 << 40
 UNITS = {"M": 1 << 20, "G": 1 << 30}
@@ -138,6 +144,7 @@ def request(options: t.Mapping[str, t.Any]) -> FilesRequest:
         exclude=tuple(options["exclude"]),
         wanted=options["wanted"],
         first=options["first"],
+        hardware=None if options["hardware"] is None else parse_hardware(options["hardware"]),
     )
 
 

@@ -20,7 +20,7 @@ description:
     unknown, such as what a site's own program does, is shown.
   - C(docs/rehearsal.md) says what leaves the host, what a rehearsal costs, and what it cannot show.
   - Requires root on the controller, the Debian package C(e2fsprogs), and the requirements of M(vfio.variants.test_vm) for QEMU.
-  - On one controller O(forks) rehearsals run at a time. The others wait.
+  - On one machine O(forks) rehearsals run at a time. The others wait.
 extends_documentation_fragment:
   - vfio.variants._attributes
   - vfio.variants._attributes.controller
@@ -74,9 +74,16 @@ options:
     choices: [agreement, rehearsed, nothing]
     default: agreement
   root:
-    description: The root of the host, such as a mounted image.
+    description: The root of the host, such as a mounted image. O(hardware) then describes the devices of the machines that it is for.
     type: path
     default: /
+  hardware:
+    description:
+      - The devices in place of those in C(/sys), each as in RV(vfio.variants.device_info#module:devices) of a host that has them, with
+        O(vfio.variants.device_info#module:detail=full); only C(modalias) is required.
+      - A device with C(address) is at that address in the machine as far as it can be; others are somewhere.
+    type: list
+    elements: dict
   size_limit:
     description: The most that the host's files may have together, such as V(4G). More is an error.
     type: str
@@ -101,6 +108,16 @@ options:
       - Together they have O(memory) that many times, and 1 GiB stays free; more than the controller has is refused.
     type: int
     default: 1
+  part:
+    description:
+      - V(all) fetches the host's files and boots them on the controller.
+      - To boot them on another host, V(collect) fetches them, and V(boot), in a task that is delegated to that host, sends them there and
+        boots them. That host needs root, Python 3.11 or newer and what M(vfio.variants.test_vm) requires; it uses its own O(cache), and
+        O(forks) counts there.
+      - What V(collect) has fetched stays on the controller, for root alone, until V(boot) has ended.
+    type: str
+    choices: [all, collect, boot]
+    default: all
   accelerator:
     description: V(auto) for KVM where it works, else emulation.
     type: str
@@ -137,6 +154,25 @@ EXAMPLES = r"""
       - devices: "10de:1db1"
         driver: vfio-pci
     repeat: 3
+
+- name: Fetch what the host's boot is made of
+  vfio.variants.rehearse:
+    part: collect
+
+- name: Boot it on a machine with KVM
+  vfio.variants.rehearse:
+    part: boot
+  delegate_to: virtualisation1
+
+- name: Boot a mounted image with the devices of the machines that it is for
+  vfio.variants.rehearse:
+    root: /mnt/image
+    hardware:
+      - address: "0000:3b:00.0"
+        modalias: pci:v000010DEd00001DB1sv000010DEsd00001212bc03sc02i00
+    claims:
+      - devices: "10de:1db1"
+        driver: vfio-pci
 """
 
 RETURN = r"""
@@ -196,7 +232,8 @@ kernels:
           description:
             - V(agrees) if every boot did as the forecast is certain of, V(differs) if one did not.
             - V(shown) if the forecast is not certain, so that only the rehearsal says something.
-            - V(varies) if the boots had several outcomes.
+            - V(varies) if the boots had several outcomes, or if a program asked for another driver of a device whose first probe has failed
+              in the machine. On the host it may have unbound it first.
             - V(not rehearsed) if the machine cannot have the function, or what may act on it was not collected.
           type: str
           sample: agrees
@@ -205,7 +242,7 @@ kernels:
           type: str
           sample: vfio-pci
         outcomes:
-          description: Each driver, and in how many boots it would own the device.
+          description: Each driver, and in how many boots it would own the device, or may do so.
           type: list
           elements: dict
           contains:
@@ -294,11 +331,13 @@ def argument_spec() -> dict[str, t.Any]:
         "hold": {"type": "int", "default": 20},
         "require": {"type": "str", "choices": ["agreement", "rehearsed", "nothing"], "default": "agreement"},
         "root": {"type": "path", "default": "/"},
+        "hardware": {"type": "list", "elements": "dict"},
         "size_limit": {"type": "str", "default": "4G"},
         "exclude": {"type": "list", "elements": "path", "default": []},
         "memory": {"type": "str", "default": "2G"},
         "cpus": {"type": "int", "default": 2},
         "forks": {"type": "int", "default": 1},
+        "part": {"type": "str", "choices": ["all", "collect", "boot"], "default": "all"},
         "accelerator": {"type": "str", "choices": ["auto", "kvm", "tcg"], "default": "auto"},
         "keep": {"type": "bool", "default": False},
         "mirror": {"type": "str"},

@@ -148,7 +148,7 @@ def _own(world: World, kernel: Kernel, capture: bool) -> bytes:
         "missing": " ".join(missing),
         "capture": "yes" if capture else "",
         "hold": str(HOLD),
-        "nomatch": " ".join(f"--subsystem-nomatch={name}" for name in _unasked(world)),
+        "nomatch": nomatch(world),
     }
     archive.file("/root/forecast/wanted", "".join(f"{name}={shlex.quote(value)}\n" for name, value in settings.items()))
     if missing:
@@ -157,10 +157,10 @@ def _own(world: World, kernel: Kernel, capture: bool) -> bytes:
     return archive.content()
 
 
-def _unasked(world: World) -> t.Iterator[str]:
-    """Subsystems that the coldplug leaves out, as no rule of the host is about them."""
+def nomatch(world: World) -> str:
+    """The words for `udevadm trigger` that leave out subsystems which no rule of the host is about."""
     rules = "".join(entry.text for path, entry in world.root.items() if "/udev/" in path or "cred" in path) + " ".join(world.cmdline)
-    yield from (name for name in _QUIET if name not in rules)
+    return " ".join(f"--subsystem-nomatch={name}" for name in _QUIET if name not in rules)
 
 
 def _seen(report: str, seconds: float) -> Seen:

@@ -66,6 +66,9 @@ def campaigns(bench: Workbench) -> dict[str, Check]:
         "drivers at work": bench.check("drivers at work on all kernels", "tests/drivers/run", "--again", seconds=5400, counts=True),
         "driver mistakes": bench.check("broken drivers are noticed", "tests/drivers/run", "--mutants", seconds=5400, counts=True),
         "UEFI boots": bench.check("boots by UEFI firmware and its loaders, predicted", "tests/uefi/run", seconds=3600, counts=True),
+        "rehearsals": bench.check(
+            "60 hosts rehearsed, and booted for real", "tests/rehearsal/run", "--count", "60", "--seed", "1", seconds=28800, counts=True
+        ),
         "new boots": bench.check("300 new boots", "tests/forecast/run", "--count", "300", "--seed", "5000", seconds=14400, counts=True),
         "core mistakes": bench.check(
             "mistakes in the core are noticed", "tests/mutants/run", "--count", "600", "--seed", "1", seconds=14400

@@ -9,6 +9,7 @@ import stat as stat_bits
 import time
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host import mounts
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.kept_facts import (
     KeptFacts,
@@ -39,7 +40,6 @@ SETTLED = 2.0
 MOST_FACTS = 400_000
 MOST_BYTES = 1 << 30
 """Of files that have to be read, because their status says too little."""
-MOUNTS = "/proc/self/mountinfo"
 HONEST = frozenset("bcachefs btrfs erofs ext2 ext3 ext4 f2fs overlay ramfs squashfs tmpfs xfs zfs".split())
 """File systems on which every change of a file changes its ctime, which nobody can set.  On FAT it is the mtime, which everybody can."""
 OF_THE_KERNEL = frozenset(
@@ -80,7 +80,7 @@ class _Keeper:
         self._host = host
         self._settled = settled
         self._now = time.time()
-        self._mounts = _mounts()
+        self._mounts = mounts.types()
         self._kinds: dict[str, str] = {}
         self._bytes = 0
         self.facts = KeptFacts()
@@ -172,24 +172,3 @@ class _Keeper:
         while above not in self._mounts and above != "/":
             above = os.path.dirname(above)
         return self._kinds.setdefault(folder, self._mounts.get(above, ""))
-
-
-def _mounts() -> dict[str, str]:
-    """The type of what is mounted, by the place where it is: proc_pid_mountinfo(5)."""
-    found = {}
-    try:
-        with open(MOUNTS, encoding="utf-8", errors="surrogateescape") as file:
-            for line in file:
-                before, _dash, after = line.partition(" - ")
-                fields = before.split()
-                if len(fields) > 4 and after:
-                    found[_unescaped(fields[4])] = after.split()[0]
-    except OSError:
-        return {}
-    return found
-
-
-def _unescaped(text: str) -> str:
-    for escaped, sign in (("\\040", " "), ("\\011", "\t"), ("\\012", "\n"), ("\\134", "\\")):
-        text = text.replace(escaped, sign)
-    return text

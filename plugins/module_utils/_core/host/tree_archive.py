@@ -14,6 +14,7 @@ import stat as stat_bits
 import tarfile
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host import mounts
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.regular_file import open_regular
 
@@ -24,6 +25,7 @@ LARGEST = 512 << 20
 LARGEST_REWRITTEN = 1 << 20
 PIECE = 1 << 20
 FILE, FOLDER, LINK = "file", "folder", "link"
+MOUNTED = "another file system is mounted there"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,13 +68,14 @@ class TreeList:
         self._rewrite = rewrite
         self.rewritten: set[str] = set()
         self._choice = choice
+        self._mounts = mounts.below(root)
         self._left = most_bytes
         self._most = most_bytes
         self.entries: dict[str, Entry] = {}
         self.left_out: list[LeftOutFile] = []
 
     def add_tree(self, top: str) -> None:
-        """Everything below ``top`` that is on the same file system, links unfollowed.  Raises HostError where there is too much."""
+        """Everything below ``top`` up to where something else is mounted, links unfollowed.  Raises HostError where there is too much."""
         status = self._status(top)
         if status is None:
             return
@@ -92,9 +95,18 @@ class TreeList:
                 self.left_out.append(LeftOutFile(path, f"it is more than {DEEPEST} folders deep"))
                 continue
             for name in self._names(path):
-                below = self._status(f"{path}/{name}")
-                if below is not None and below.st_dev == status.st_dev:
-                    pending.append((f"{path}/{name}", below, depth + 1))
+                place = f"{path}/{name}"
+                below = self._status(place)
+                if below is None:
+                    continue
+                if self._is_mounted(place, below, status):
+                    self.left_out.append(LeftOutFile(place, MOUNTED))
+                else:
+                    pending.append((place, below, depth + 1))
+
+    def _is_mounted(self, path: str, status: os.stat_result, above: os.stat_result) -> bool:
+        """On an overlay one file system has several device numbers, as with subvolumes of btrfs: they count where nothing else is known."""
+        return status.st_dev != above.st_dev if self._mounts is None else path in self._mounts
 
     def add_file(self, path: str) -> None:
         """One file, with the folders above it."""

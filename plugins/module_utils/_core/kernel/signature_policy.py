@@ -51,6 +51,14 @@ def enforced_by(host: Host, release: str, cmdline: Cmdline) -> str | None:
     return _running_lockdown(host, release)
 
 
+def lockdown_of(host: Host, release: str) -> str | None:
+    """The level at which the kernel locks itself down where neither its command line nor its configuration alone says so."""
+    _place, options = config(host, release)
+    if UNDER_SECURE_BOOT[0][0] in options and _secure_boot(host):
+        return LEVELS[0]
+    return _level(host) if _running_lockdown(host, release) else None
+
+
 def _asked(cmdline: Cmdline) -> bool:
     """A parameter without a value is on, and it cannot be turned off again (param_set_bool_enable_only() in kernel/params.c)."""
     given = named(given_to_built_in(cmdline, CMDLINE, "module"), "sig_enforce")
@@ -59,11 +67,16 @@ def _asked(cmdline: Cmdline) -> bool:
 
 def _running_lockdown(host: Host, release: str) -> str | None:
     """The lockdown of the running kernel, unless its own command line asked for it: the next boot has another command line."""
-    state = host.text_or_none(LOCKDOWN)
-    if state is None or host.text_or_none(OSRELEASE) != release or Cmdline.parse(host.text_or_none(CMDLINE) or "").values("lockdown"):
+    if host.text_or_none(OSRELEASE) != release or Cmdline.parse(host.text_or_none(CMDLINE) or "").values("lockdown"):
         return None
-    level = next((level for level in LEVELS if f"[{level}]" in state), None)
+    level = _level(host)
     return None if level is None else f"lockdown [{level}] in {LOCKDOWN}"
+
+
+def _level(host: Host) -> str | None:
+    """The running kernel's."""
+    state = host.text_or_none(LOCKDOWN) or ""
+    return next((level for level in LEVELS if f"[{level}]" in state), None)
 
 
 def config(host: Host, release: str) -> tuple[str, frozenset[str]]:

@@ -15,7 +15,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.host impo
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.noting_host import NotingHost
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.snapshot import LARGEST, LeftOut, Snapshot, take, unpacked
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.reduced_image import reduced
-from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.hardware import inventory_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.cached_report import CachedReport, Wanted
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.device_report import ShownDevice
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.redaction import Redactor
@@ -24,6 +24,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.startup.owners
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.command import Runner
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import Result
+    from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
 
 TOP = "vfio-variants-host"
 NAMES = ("/etc/hostname", "/proc/sys/kernel/hostname")
@@ -66,12 +67,13 @@ def _names(text: str | None) -> list[str]:
     return [] if not text else [text, text.partition(".")[0]]
 
 
-def answer_of(host: Host) -> Result:
-    """`device_info`'s answer, from no cache: what is remembered is not read."""
+def answer_of(host: Host, hardware: tuple[Device, ...] | None = None) -> Result:
+    """`device_info`'s answer, from no cache: what is remembered is not read.  ``hardware`` takes the place of the devices in /sys."""
     if not host.is_dir("/"):
         raise HostError(f"root: {host.root} is not a directory.", "Give the directory that the host's file system is mounted on.")
-    inventory = Inventory.read(host)
-    report = CachedReport.read(host, inventory, inventory.devices, False, Wanted(True, False), Cache(host, False, NO_CACHE))
+    inventory = inventory_of(host, hardware)
+    described = hardware is not None
+    report = CachedReport.read(host, inventory, inventory.devices, described, Wanted(True, False), Cache(host, False, NO_CACHE))
     devices = [{**ShownDevice(device, inventory.group_of(device)).result(), **report.of(device)} for device in inventory.devices]
     return {"devices": devices, **report.of_host()}
 

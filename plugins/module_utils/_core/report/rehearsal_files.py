@@ -10,7 +10,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.find_images import images_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import kernel_image, next_boot
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, cut
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.noting_host import NotingHost
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.root_path import followed
@@ -24,6 +24,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.tree_arch
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image import Image
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import DEVICES, Inventory
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.collection import answer_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.report.described_functions import in_place
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.rehearsal_signatures import signatures
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.secret_files import (
     MADE_BY_THE_KERNEL,
@@ -40,6 +41,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
 
 LIST, PIECE = "files.json.gz", "files.tar.gz"
+MODULES = "/usr/lib/modules"
 PIECE_BYTES = 64 << 20
 CONFIGURATION_BYTES = 256
 _KERNELS = ("/boot/vmlinuz-{0}", "/boot/vmlinux-{0}", "/usr/lib/modules/{0}/vmlinuz", "/boot/kernel-{0}")
@@ -50,7 +52,10 @@ FILE_SYSTEM = "ext4"
 
 @dataclasses.dataclass(frozen=True)
 class FilesRequest:
-    """``folder``: an existing one on the host, for the list, or for the piece of the files that ``wanted`` there names."""
+    """``folder``: an existing one on the host, for the list, or for the piece of the files that ``wanted`` there names.
+
+    ``hardware`` takes the place of the functions in /sys.
+    """
 
     folder: str
     kernels: tuple[str, ...]
@@ -58,6 +63,7 @@ class FilesRequest:
     exclude: tuple[str, ...] = ()
     wanted: str | None = None
     first: int = 0
+    hardware: tuple[Device, ...] | None = None
 
 
 def gather(root: str, runner: Runner | None, request: FilesRequest) -> Result:
@@ -67,19 +73,24 @@ def gather(root: str, runner: Runner | None, request: FilesRequest) -> Result:
         following = write_piece(root, f"{request.folder}/{PIECE}", wanted, without_secrets, request.first, PIECE_BYTES)
         return {"changed": False, "path": f"{request.folder}/{PIECE}", "next": following, "wanted": len(wanted)}
     host = NotingHost(root, runner)
-    answer = answer_of(host)
+    if request.hardware is None and not host.is_dir(DEVICES):
+        raise HostError(
+            f"root: {cut(host.root)} has no {DEVICES}, so that no device can be offered to a driver.", "Describe the devices with hardware."
+        )
+    answer = answer_of(host, request.hardware)
     noted = sorted(host.notes.whole | host.notes.contents.keys())
     plain = Host(root, runner)
     entries = _entries(plain, answer, request.kernels)
-    listed = TreeList(plain.root, choice([entry.release for entry in entries], request.exclude), without_secrets, request.size_limit)
-    for top in TOPS:
+    releases = [entry.release for entry in entries]
+    listed = TreeList(plain.root, choice(releases, request.exclude), without_secrets, request.size_limit)
+    for top in (*TOPS, MODULES, *(f"{MODULES}/{release}" for release in releases)):
         if top not in listed.entries:
             listed.add_tree(top)
     missing = _add_noted(plain, listed, noted)
     kernels = [_kernel(plain, entry, listed) for entry in entries]
     facts = {
         "forecast": answer,
-        "functions": [_function(plain, device) for device in Inventory.read(plain).devices],
+        "functions": _functions(plain, request.hardware),
         "kernels": kernels,
         "missing": [dataclasses.asdict(one) for one in missing],
         "cpu": plain.text_or_none("/proc/cpuinfo") or "",
@@ -176,9 +187,25 @@ def _is_program(host: Host, path: str) -> bool:
     return status is not None and status.st_mode & 0o111 != 0
 
 
+def _functions(host: Host, hardware: tuple[Device, ...] | None) -> list[Result]:
+    """Those in /sys, or the described ones, with the ports that they are behind."""
+    if hardware is None:
+        return [_function(host, device) for device in Inventory.read(host).devices]
+    devices, ports = in_place(hardware)
+    return [{**_identity(one), "resource": "", "configuration": ports.get(one.address, b"").hex()} for one in devices]
+
+
 def _function(host: Host, device: Device) -> Result:
     """A PCI function as its configuration space and sysfs show it."""
     place = f"{DEVICES}/{device.address}"
+    return {
+        **_identity(device),
+        "resource": host.text_or_none(f"{place}/resource") or "",
+        "configuration": (host.head(f"{place}/config", CONFIGURATION_BYTES) or b"").hex(),
+    }
+
+
+def _identity(device: Device) -> Result:
     return {
         "address": device.address,
         "path": device.path,
@@ -191,6 +218,4 @@ def _function(host: Host, device: Device) -> Result:
         "revision": device.revision,
         "driver": device.driver,
         "physical_function": device.physical_function,
-        "resource": host.text_or_none(f"{place}/resource") or "",
-        "configuration": (host.head(f"{place}/config", CONFIGURATION_BYTES) or b"").hex(),
     }

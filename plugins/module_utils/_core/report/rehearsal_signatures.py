@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Whether a kernel refuses unsigned modules on this host, and which modules it accepts by keys that only this host has."""
+"""Whether a kernel refuses unsigned modules and more on this host, and which modules it accepts by keys that only this host has."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors im
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf_module import ModuleInfo
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_content import module_path
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.signature_policy import enforced_by
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.signature_policy import enforced_by, lockdown_of
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.next_boot import BootEntry
@@ -21,9 +21,13 @@ _OF_THE_KERNEL = "kernel/"
 
 
 def signatures(host: Host, entry: BootEntry) -> Result:
-    """``enforced_by`` as a part of a sentence, None if it loads unsigned modules; ``signed_here``: those that others have signed."""
+    """``enforced_by`` as a part of a sentence, None if it loads unsigned modules; ``signed_here``: those that others have signed.
+
+    ``lockdown`` is the level that the kernel takes from the firmware or has now, None where its command line or itself says it.
+    """
     enforced = enforced_by(host, entry.release, entry.cmdline)
-    return {"enforced_by": enforced, "signed_here": _signed_here(host, entry.release) if enforced else []}
+    signed = _signed_here(host, entry.release) if enforced else []
+    return {"enforced_by": enforced, "signed_here": signed, "lockdown": lockdown_of(host, entry.release)}
 
 
 def _signed_here(host: Host, release: str) -> list[str]:

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 _PACKAGE = "ansible_collections.vfio.variants.plugins.plugin_utils._testbed"
-_COLLECTION = Path(__file__).parents[4]
+COLLECTION = Path(__file__).parents[4]
 
 
 def link(folder: Path) -> Path:
@@ -16,10 +16,16 @@ def link(folder: Path) -> Path:
     place = folder / "ansible_collections/vfio/variants"
     place.parent.mkdir(parents=True, exist_ok=True)
     place.unlink(missing_ok=True)
-    place.symlink_to(_COLLECTION)
+    place.symlink_to(COLLECTION)
     return folder
 
 
 def command(module: str) -> tuple[str, ...]:
     """The words that run a module of the testbed, such as `machine.supervisor`."""
     return (sys.executable, "-m", f"{_PACKAGE}.{module}")
+
+
+def sources() -> list[Path]:
+    """The files of this collection that the testbed and what it calls of the core are made of."""
+    tops = ("plugins/module_utils/_core", "plugins/plugin_utils/_testbed")
+    return sorted(path for top in tops for path in (COLLECTION / top).rglob("*") if path.is_file() and "__pycache__" not in path.parts)

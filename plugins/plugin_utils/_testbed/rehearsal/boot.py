@@ -17,7 +17,7 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.mac
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.qemu_program import Qemu
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.boot_words import REPORT, Plan, emulator_arguments
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.places import Places
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.trace import Report, UnfinishedError, parse
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.trace import OFFERED, Report, UnfinishedError, parse
 
 _SAY_EVERY = 20.0
 #: systemctl(1), is-system-running: no job is left.
@@ -55,6 +55,11 @@ class Machine:
                 f" Its console ends with: {said or 'nothing'}",
                 "Raise timeout, or look at the whole console: keep=true says where it is.",
             ) from None
+        if report.log and not any(event.kind == OFFERED for event in report.events):
+            raise HostError(
+                "The kernel of the rehearsal has offered devices to drivers, and has traced none of that: it allows no kprobe events.",
+                "It may be built with lockdown=confidentiality, or without them.",
+            )
         if report.state not in _ENDED:
             raise HostError("The boot in the machine of the rehearsal had not ended when it reported.", "Raise timeout.")
         return report

@@ -15,6 +15,7 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine.com
     accelerator_words,
     device_word,
 )
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.host_function import Listed
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.places import Places
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.trace import command_line_word
 
@@ -32,12 +33,22 @@ _REMOVED_PREFIXES = ("rd.luks", "rd.lvm", "rd.md", "rd.dm", "rd.zfs", "rd.needne
 #: A report is longer than what a kernel keeps by default.
 _ADDED = ("noresume", "console=ttyS0", "log_buf_len=4M", 'dyndbg="file drivers/base/dd.c +p"', "trace_buf_size=4M", "trace_clock=mono")
 _ENFORCED = "module.sig_enforce=1"
+#: The level that allows to trace, and the one that does not (security/lockdown/lockdown.c: LOCKDOWN_KPROBES, LOCKDOWN_TRACEFS).
+_LOCKED, _LOCKED_MORE = "lockdown=integrity", "lockdown=confidentiality"
 _MOST_NAMED = 5
 _WAITING = ("systemd-networkd-wait-online.service", "NetworkManager-wait-online.service", "ifupdown-wait-online.service")
 _DISKS = {
     "virtio_blk": ("-device", "virtio-blk-pci,drive=rehearsal,bus=pcie.0,addr={slot}"),
     "ahci": ("-device", "ide-hd,drive=rehearsal,bus=ide.0"),
     "nvme": ("-device", "nvme,drive=rehearsal,serial=rehearsal,bus=pcie.0,addr={slot}"),
+}
+
+
+#: linux/virtio.h, linux/pci_ids.h: the functions that have the same driver as the disk, by vendor or by class and subclass.
+_SAME_DRIVER: dict[str, t.Callable[[Listed], bool]] = {
+    "virtio_blk": lambda one: one["vendor"] == 0x1AF4,
+    "ahci": lambda one: one["class"] >> 8 == 0x0106,
+    "nvme": lambda one: one["class"] >> 8 == 0x0108,
 }
 
 
@@ -61,6 +72,11 @@ def kernel_arguments(arguments: t.Sequence[str], more: t.Sequence[str] = ()) -> 
     behind = arguments.index("--") if "--" in arguments else len(arguments)
     for one in arguments[:behind]:
         name = one.partition("=")[0].strip('"')
+        if one == _LOCKED_MORE:
+            # With it the kernel would not say what it offers; who is refused is the same.
+            kept.append(_LOCKED)
+            removed.append(f"{one}, but {_LOCKED}")
+            continue
         (removed if name in _REMOVED or name.startswith(_REMOVED_PREFIXES) else kept).append(one)
     masks = (f"systemd.mask={unit}" for unit in _WAITING)
     added = (f"root=LABEL={LABEL}", *_ADDED, command_line_word(), *masks, *more)
@@ -79,7 +95,22 @@ def enforcement(signatures: t.Mapping[str, t.Any]) -> tuple[tuple[str, ...], tup
         names = ", ".join(signed_here[:_MOST_NAMED]) + (" and others" if len(signed_here) > _MOST_NAMED else "")
         refused = f"unsigned modules load: on the host the kernel refuses them ({enforced}), but {names} are signed with keys of the host"
         return (), (f"{refused}, which the machine does not have",)
-    return (_ENFORCED,), (f"the kernel is given {_ENFORCED}: on the host it refuses unsigned modules, too ({enforced})",)
+    given = (_ENFORCED, *((_LOCKED,) if signatures["lockdown"] else ()))
+    said = [f"the kernel is given {' '.join(given)}: on the host it refuses unsigned modules, too ({enforced})"]
+    if signatures["lockdown"] == "confidentiality":
+        said.append(f"the kernel has not {_LOCKED_MORE}, as on the host, with which nothing could be traced")
+    return given, tuple(said)
+
+
+def storage_of(known: t.Sequence[str], functions: t.Sequence[Listed]) -> tuple[str, tuple[str, ...]]:
+    """The disk, if possible one whose driver no function of the host could have, and what is to be said where one could.
+
+    ``known`` are the modules that the kernel has before its root.
+    """
+    shared = {name: [str(one["address"]) for one in functions if _SAME_DRIVER[name](one)] for name in known}
+    chosen = min(known, key=lambda name: bool(shared[name]))
+    why = f"could have the driver of the machine's disk, too ({chosen}), which is loaded for that disk, maybe earlier than on the host"
+    return chosen, tuple(f"{address} {why}" for address in shared[chosen])
 
 
 def emulator_arguments(plan: Plan, places: Places, accelerator: str, initrd: Path | None) -> tuple[str, ...]:

@@ -8,7 +8,15 @@ import typing as t
 from collections import Counter
 from dataclasses import dataclass
 
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.trace import Report, decision, offers, owner_of
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.trace import (
+    Event,
+    Report,
+    decision,
+    given,
+    offers,
+    owner_of,
+    rival_of,
+)
 
 AGREES, DIFFERS, SHOWN, VARIES, ABSENT = "agrees", "differs", "shown", "varies", "not rehearsed"
 CERTAIN = "certain"
@@ -26,7 +34,7 @@ class Predicted:
 
 @dataclass(frozen=True)
 class Seen:
-    """Of one device in one boot: who would own it, who was offered it first, and why."""
+    """Of one device in one boot: who would own it, who was offered it first, and why.  ``rival``: as `rival_of()` says."""
 
     owner: str | None
     first: str | None
@@ -34,6 +42,12 @@ class Seen:
     stage: str | None
     line: str | None
     others: tuple[str, ...]
+    rival: Event | None = None
+
+    @property
+    def owners(self) -> tuple[str | None, ...]:
+        """Each driver that may own it on the host after such a boot."""
+        return (self.owner,) if self.rival is None else (self.owner, self.rival.driver)
 
     @classmethod
     def of(cls, report: Report, address: str) -> Seen:
@@ -45,7 +59,8 @@ class Seen:
         chosen = next(one for one in made if one.line == owner.line)
         others = dict.fromkeys(one.driver for one in made if one.driver != owner.driver)
         who = THE_KERNEL if owner.process == 1 else owner.who
-        return cls(owner.driver, made[0].driver, who, chosen.stage, decision(report, owner), tuple(others))
+        rival = rival_of(report, owner)
+        return cls(owner.driver, made[0].driver, who, chosen.stage, decision(report, owner), tuple(others), rival)
 
 
 def row(
@@ -81,13 +96,11 @@ def _row(
     if left_out is not None:
         return {**basis, "result": ABSENT, "why": left_out, "rehearsed": None, "outcomes": [], "stops": False}
     seen = [Seen.of(report, address) for report in reports]
-    counts = Counter(one.owner for one in seen)
+    counts = Counter(owner for one in seen for owner in one.owners)
     common = counts.most_common(1)[0][0]
-    one = next(one for one in seen if one.owner == common)
-    result = _result(counts, predicted)
-    not_claimed = claimed is not None and any(
-        _driver(one.owner) != _driver(claimed) or _driver(one.first) != _driver(claimed) for one in seen
-    )
+    one = next(one for one in seen if common in one.owners)
+    result = _result(seen, predicted)
+    not_claimed = claimed is not None and any(_driver(driver) != _driver(claimed) for one in seen for driver in (*one.owners, one.first))
     return {
         **basis,
         "result": result,
@@ -104,11 +117,11 @@ def _row(
     }
 
 
-def _result(counts: Counter[str | None], predicted: Predicted | None) -> str:
+def _result(seen: t.Sequence[Seen], predicted: Predicted | None) -> str:
     certain = predicted is not None and predicted.certainty == CERTAIN
-    if certain and predicted is not None and any(_driver(driver) != _driver(predicted.driver) for driver in counts):
+    if certain and predicted is not None and any(all(_driver(one) != _driver(predicted.driver) for one in boot.owners) for boot in seen):
         return DIFFERS
-    if len(counts) > 1:
+    if len({driver for boot in seen for driver in boot.owners}) > 1:
         return VARIES
     return AGREES if certain else SHOWN
 
@@ -117,6 +130,8 @@ def _why(address: str, seen: Seen, result: str, predicted: Predicted | None, cla
     """One sentence."""
     offered = f"{address} is offered to {seen.owner or 'no driver'}"
     by = f" by {seen.program} in the stage {seen.stage}" if seen.owner else ""
+    if seen.rival is not None:
+        by += f", then to {seen.rival.driver} by {seen.rival.who}, which had no driver to unbind here and may have one on the host"
     if claimed is not None:
         first = f", first to {seen.first}" if seen.first != seen.owner else ""
         return f"{offered}{first}{by}; it is claimed for {claimed}. {_line(seen)}"
@@ -146,4 +161,15 @@ def not_logged(report: Report, addresses: t.Iterable[str]) -> list[str]:
         logged = report.log.get(address, ())
         if made and logged and made[0].driver != logged[0]:
             found.append(address)
+    return found
+
+
+def contended(report: Report, addresses: t.Iterable[str]) -> list[str]:
+    """A sentence about each device that several programs gave to several drivers: one boot shows one order of them."""
+    found = []
+    for address in addresses:
+        made = given(report.events, address)
+        if len({one.process for one in made}) > 1 and len({one.driver for one in made}) > 1:
+            by = " and ".join(dict.fromkeys(f"to {one.driver} by {one.who}" for one in made))
+            found.append(f"{address} is given {by}: who comes last may be another one in each boot, which repeat may show")
     return found

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.tree_archive import FILE, FOLDER, LINK, Entry
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.tree_archive import FILE, FOLDER, LINK, MOUNTED, Entry
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache
 
 LARGEST_LIST = 512 << 20
@@ -43,6 +43,12 @@ class Collected:
         except (OSError, EOFError, ValueError, TypeError, KeyError) as error:
             raise HostError(f"The list of the host's files cannot be read: {error}.") from error
         return cls(tuple(entry for entry in entries if _is_inside(entry.path)), document)
+
+    def not_mounted(self) -> list[str]:
+        """A sentence about each place where the host has another file system that was not collected by itself."""
+        there = {entry.path for entry in self.entries}
+        found = (one["path"] for one in self.facts["left_out"] if one["why"] == MOUNTED)
+        return [f"{path} was not sent: {MOUNTED}" for path in found if path not in there]
 
 
 def _is_inside(path: str) -> bool:
@@ -92,6 +98,19 @@ class FileStore:
                         self._store(f"/{member.name}", content)
         except (OSError, EOFError, tarfile.TarError) as error:
             raise HostError(f"The archive of the host's files cannot be read: {error}.") from error
+
+    def pack(self, entries: t.Sequence[Entry], archive: Path, first: int, most: int) -> int:
+        """Write an archive for `take()` of the files from number ``first`` on, of about ``most`` bytes; the number of the next one."""
+        number, left = first, most
+        with tarfile.open(archive, "w:gz", compresslevel=1) as opened:
+            while number < len(entries) and left > 0:
+                entry = entries[number]
+                number += 1
+                place = self.place(entry.path, entry.content)
+                if place.is_file():
+                    opened.add(place, entry.path.lstrip("/"))
+                    left -= place.stat().st_size
+        return number
 
     def _store(self, path: str, content: t.IO[bytes]) -> None:
         partial = self.own / f".{os.getpid()}"

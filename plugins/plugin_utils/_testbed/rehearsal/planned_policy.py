@@ -44,6 +44,12 @@ class PlannedPolicy:
         drivers = {str(one["device"]): str(one["driver"]) for one in answer.get("assignments", ())}
         return cls(files, tuple(answer["policy"]["modules"]), drivers)
 
+    @classmethod
+    def from_plain(cls, given: t.Mapping[str, t.Any]) -> PlannedPolicy:
+        """From what `dataclasses.asdict()` and JSON have made of one."""
+        files = {path: (content, mode) for path, (content, mode) in given["files"].items()}
+        return cls(files, tuple(given["modules"]), given["drivers"])
+
     def initramfs(self, root: Path, release: str) -> bytes:
         """An archive to put behind the images: the policy's files, its modules with what they need, and depmod's indices of the root.
 

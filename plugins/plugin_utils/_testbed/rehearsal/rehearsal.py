@@ -34,6 +34,7 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.t
 Row = dict[str, t.Any]
 _GIB = 1 << 30
 _UNFINISHED = "boot-"
+_MOST_NAMED = 20
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,7 @@ class Rehearsal:
                 "Run Ansible as root there.",
             )
         _check_total(self.settings.memory, self.settings.forks)
+        self.progress(f"waiting until fewer than {self.settings.forks} other rehearsals run here")
         with one_of(self.cache, "rehearsal-place", self.settings.forks) as number:
             _check_memory(self.settings.memory)
             unfinished = f"{_UNFINISHED}{number}-"
@@ -125,7 +127,8 @@ class Rehearsal:
         tree.mkdir()
         self.progress("laying out the host's files")
         absent = self.store.lay_out(self.collected.entries, tree)
-        self.different += [f"{path} was not sent" for path in absent[:20]]
+        self.different += [f"{path} was not sent" for path in absent[:_MOST_NAMED]]
+        self.different += self.collected.not_mounted()[:_MOST_NAMED]
         images = [tree / str(path).lstrip("/") for path in kernel["initrds"]]
         initrd = kernel_parts.joined(images, folder / "initrd")
         if initrd is not None:
@@ -144,7 +147,11 @@ class Rehearsal:
         arguments, removed = boot_words.kernel_arguments(kernel["arguments"], enforced)
         self.different += [f"the kernel is not given {one}" for one in removed]
         iommu = boot_words.iommu_of(self.collected.facts["cpu"])
-        plan = Plan(image, (), arguments, kernel["storage"][0], iommu, self.settings.memory, self.settings.cpus)
+        if not self.collected.facts["cpu"]:
+            self.different.append(f"the processor is not known: the machine has an IOMMU as of {iommu}")
+        storage, said = boot_words.storage_of(kernel["storage"], self.collected.facts["functions"])
+        self.different += said
+        plan = Plan(image, (), arguments, storage, iommu, self.settings.memory, self.settings.cpus)
         return plan, Machine(folder, *self._emulator(str(kernel["release"]), image), initrd)
 
     def _emulator(self, release: str, image: Path) -> tuple[qemu_program.Qemu, str]:
@@ -153,7 +160,9 @@ class Rehearsal:
 
     def _note(self, reports: t.Sequence[Report]) -> None:
         for report in reports:
-            odd = comparison.not_logged(report, [str(one["address"]) for one in self.collected.facts["functions"]])
+            addresses = [str(one["address"]) for one in self.collected.facts["functions"]]
+            self.different += comparison.contended(report, addresses)
+            odd = comparison.not_logged(report, addresses)
             self.different += [f"the trace and the kernel's log disagree about the first offer of {address}" for address in odd]
             self.different += [f"the unit {name} failed in the machine" for name in report.failed_units]
         self.different.append(

@@ -12,11 +12,14 @@ import re
 import typing as t
 from dataclasses import dataclass, field
 
+OFFERED = "offered"
 #: Kprobe events, on the kernel's command line: `struct device` begins with its kobject, which begins with the name's address, and `struct
 #: device_driver` with the name's; `struct module` has its name behind an integer and a list head.
 EVENTS = {
-    "offered": "really_probe,dev=+0(+0(%di)):string,drv=+0(+0(%si)):string",
+    OFFERED: "really_probe,dev=+0(+0(%di)):string,drv=+0(+0(%si)):string",
     "loading": "do_init_module,name=+24(%di):string",
+    "asks": "drivers_probe_store,dev=+0(%si):string",
+    "binds": "bind_store,drv=+0(+0(%di)):string,dev=+0(%si):string",
     "unbinds": "unbind_store,drv=+0(+0(%di)):string,dev=+0(%si):string",
     "leaving": "driver_unregister,drv=+0(+0(%di)):string",
 }
@@ -29,8 +32,9 @@ _LINE = re.compile(
 #: What was written to a file may end with a line end, and the quotes then stand on the next line.
 _VALUE = re.compile(r'(\w+)="([^"]*)')
 _LOGGED = re.compile(
-    r"bus: 'pci': really_probe: probing driver (\S+) with device (\S+)"
-    r"|pci (\S+): bus: 'pci': really_probe: probing driver (\S+)"
+    # A driver's name can have blanks: "i6300ESB timer".
+    r"bus: 'pci': really_probe: probing driver (.+) with device (\S+)"
+    r"|pci (\S+): bus: 'pci': really_probe: probing driver (.+?)(?: with device)?\s*$"
 )
 
 
@@ -137,7 +141,7 @@ def offers(report: Report, address: str) -> tuple[Offer, ...]:
     return tuple(
         Offer(event.driver, event.who, stage_of(report, event), event.seconds, event.line)
         for event in report.events
-        if event.kind == "offered" and event.device == address
+        if event.kind == OFFERED and event.device == address
     )
 
 
@@ -158,7 +162,7 @@ def owner_of(report: Report, address: str) -> Event | None:
     refusals = _refusals(report, address)
     loading = {event.process for event in report.events if event.kind == "loading"}
     for event in report.events:
-        if event.kind == "offered" and event.device == address and owner is None:
+        if event.kind == OFFERED and event.device == address and owner is None:
             owner = event if event not in refusals else None
         elif event.kind == "unbinds" and event.device == address and owner is not None and owner.driver == event.driver:
             owner = None
@@ -168,9 +172,29 @@ def owner_of(report: Report, address: str) -> Event | None:
     return owner
 
 
+def rival_of(report: Report, owner: Event) -> Event | None:
+    """The offer to another driver that a program asked for by the device's name while the owner was there.
+
+    A program that gives a device to a driver unbinds it first. Where the owner's probe has failed, which it does not on the card, it finds
+    no driver to unbind: it may be the other one's on the host.
+    """
+    if report.owners.get(owner.device) == owner.driver:
+        return None
+    others = [one for one in given(report.events[report.events.index(owner) + 1 :], owner.device) if one.driver != owner.driver]
+    return others[-1] if others else None
+
+
+def given(events: t.Sequence[Event], address: str) -> list[Event]:
+    """The offers in the process of a program that asks for the device by its name, before or after them: writing `driver_override` may
+    have brought one already."""
+    of_device = [event for event in events if event.device == address]
+    asked = {event.process for event in of_device if event.kind in ("asks", "binds")}
+    return [event for event in of_device if event.kind == OFFERED and event.process in asked]
+
+
 def _refusals(report: Report, address: str) -> frozenset[Event]:
     """Offers that vfio-pci has declined. It asks nothing of the card, so that it declines for reasons that the host has, too: no IOMMU."""
-    made = [event for event in report.events if event.device == address and event.kind in ("offered", "unbinds")]
+    made = [event for event in report.events if event.device == address and event.kind in (OFFERED, "unbinds")]
     of_vfio = [event for event in made if event.driver == VFIO_PCI]
     was_bound = report.owners.get(address) == VFIO_PCI or any(event.kind == "unbinds" for event in of_vfio)
     return frozenset() if was_bound else frozenset(of_vfio)

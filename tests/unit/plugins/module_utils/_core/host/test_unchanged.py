@@ -265,7 +265,7 @@ def test_what_lies_on_fat_is_read_each_time_because_its_times_can_be_set(tmp_pat
     mounts.write_text(
         f"1 0 0:1 / / rw - ext4 /dev/a rw\n2 1 0:2 / {tree.place('/boot/efi')} rw shared:1 - vfat /dev/b rw\n", encoding="ascii"
     )
-    monkeypatch.setattr("ansible_collections.vfio.variants.plugins.module_utils._core.host.keep_facts.MOUNTS", str(mounts))
+    monkeypatch.setattr("ansible_collections.vfio.variants.plugins.module_utils._core.host.mounts.MOUNTS", str(mounts))
     facts = kept_after(tree.host(), lambda host: host.stat("/boot/efi/image"))
     assert list(facts.contents) == ["/boot/efi/image"]
     assert facts.known_as == {}

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.hardware import parse
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.rehearsal_files import LIST, FilesRequest, gather
 from ansible_collections.vfio.variants.tests.unit.boot_menus import bzimage, unified_image
 from ansible_collections.vfio.variants.tests.unit.cmdline_hosts import ARCH, ROOT, arch_unified
@@ -29,7 +30,7 @@ def listed(root: Path, folder: Path) -> dict[str, t.Any]:
 
 def unified(tree: Tree, cmdline: str) -> None:
     sections = [(".uname", ARCH.encode()), (".cmdline", cmdline.encode()), (".linux", bzimage(ARCH)), (".initrd", b"x")]
-    tree.file(IMAGE, unified_image(sections))
+    tree.file(IMAGE, unified_image(sections)).directory("/sys/bus/pci/devices")
 
 
 def test_a_unified_image_has_the_kernel_its_initramfs_and_its_arguments(tmp_path: Path) -> None:
@@ -62,7 +63,17 @@ def test_it_says_what_refuses_unsigned_modules_and_which_others_have_signed(
         host.tree.file(f"/lib/modules/{ARCH}/{name}.ko", content)
     unified(host.tree, f"{ROOT} {word}")
     (kernel,) = listed(host.tree.root, tmp_path)["kernels"]
-    assert kernel["signatures"] == {"enforced_by": enforced, "signed_here": signed_here}
+    assert kernel["signatures"] == {"enforced_by": enforced, "signed_here": signed_here, "lockdown": None}
+
+
+@pytest.mark.parametrize(("secure_boot", "lockdown"), [(b"\6\0\0\0\1", "integrity"), (b"\6\0\0\0\0", None)])
+def test_it_says_how_far_secure_boot_locks_the_kernel_down(tmp_path: Path, secure_boot: bytes, lockdown: str | None) -> None:
+    tree = arch_unified(tmp_path / "root").tree
+    unified(tree, ROOT)
+    tree.file(f"/boot/config-{ARCH}", "CONFIG_LOCK_DOWN_IN_EFI_SECURE_BOOT=y\n")
+    tree.file("/sys/firmware/efi/efivars/SecureBoot-8be4df61-93ca-11d2-aa0d-00e098032b8c", secure_boot)
+    (kernel,) = listed(tree.root, tmp_path)["kernels"]
+    assert kernel["signatures"]["lockdown"] == lockdown
 
 
 def test_what_a_unit_runs_is_collected_or_listed_as_missing(tmp_path: Path) -> None:
@@ -80,6 +91,43 @@ def test_what_a_unit_runs_is_collected_or_listed_as_missing(tmp_path: Path) -> N
     assert {path: path in paths for path in programs} == programs
     assert missing == {path for path, is_collected in programs.items() if not is_collected}
     assert not paths & {"/etc/salt/minion.pem", "/root/.bash_history", "/root/notes"}
+
+
+V100 = "pci:v000010DEd00001DB1sv000010DEsd00001212bc03sc02i00"
+BRIDGE = "pci:v00008086d00002030sv00008086sd00000000bc06sc04i00"
+
+
+def described(root: Path, folder: Path, *devices: dict[str, str]) -> dict[str, t.Any]:
+    gather(str(root), None, FilesRequest(str(folder), ("next",), 1 << 30, hardware=parse(devices)))
+    found: dict[str, t.Any] = json.loads(gzip.decompress((folder / LIST).read_bytes()))
+    return found
+
+
+def test_described_devices_are_behind_ports_at_their_addresses(tmp_path: Path) -> None:
+    tree = arch_unified(tmp_path / "root").tree
+    unified(tree, ROOT)
+    addresses = ("0000:3b:00.0", "0000:3c:00.0", "0000:00:1e.0", "ffff:00:00.0")
+    devices = [{"address": address, "modalias": V100} for address in addresses[:3]]
+    found = described(tree.root, tmp_path, *devices, {"modalias": V100}, {"address": "0000:00:05.0", "modalias": BRIDGE})
+    paths = {one["address"]: one["path"] for one in found["functions"]}
+    assert paths == {
+        "0000:3b:00.0": "/devices/pci0000:00/0000:00:1d.0/0000:3b:00.0",
+        "0000:3c:00.0": "/devices/pci0000:00/0000:00:1c.0/0000:3c:00.0",
+        "0000:00:1e.0": "/devices/pci0000:00/0000:00:1e.0",
+        "ffff:00:00.0": "/devices/pciffff:00/ffff:00:00.0",
+        "0000:00:05.0": None,
+        "0000:00:1d.0": "/devices/pci0000:00/0000:00:1d.0",
+        "0000:00:1c.0": "/devices/pci0000:00/0000:00:1c.0",
+    }
+    buses = {one["address"]: bytes.fromhex(one["configuration"])[0x19] for one in found["functions"] if one["configuration"]}
+    assert buses == {"0000:00:1d.0": 0x3B, "0000:00:1c.0": 0x3C}
+    assert [one["address"] for one in found["forecast"]["devices"]] == sorted((*addresses, "0000:00:05.0"))
+
+
+def test_a_root_without_devices_needs_their_description(tmp_path: Path) -> None:
+    tree = Tree(tmp_path / "root")
+    with pytest.raises(HostError, match=r"^root: .* has no /sys/bus/pci/devices"):
+        listed(tree.root, tmp_path)
 
 
 def test_more_than_the_limit_is_refused_before_anything_is_written(tmp_path: Path) -> None:

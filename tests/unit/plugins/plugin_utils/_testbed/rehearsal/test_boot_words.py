@@ -4,7 +4,16 @@
 
 from __future__ import annotations
 
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.boot_words import enforcement, iommu_of, kernel_arguments
+import typing as t
+
+import pytest
+
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.boot_words import (
+    enforcement,
+    iommu_of,
+    kernel_arguments,
+    storage_of,
+)
 
 
 def test_what_decides_about_drivers_stays_and_what_names_storage_goes() -> None:
@@ -34,19 +43,48 @@ def test_the_iommu_is_that_of_the_processors_vendor() -> None:
 
 
 def test_unsigned_modules_are_refused_where_the_host_refuses_them() -> None:
-    words, said = enforcement({"enforced_by": "Secure Boot", "signed_here": []})
+    words, said = enforcement({"enforced_by": "Secure Boot", "signed_here": [], "lockdown": None})
     assert words == ("module.sig_enforce=1",)
     assert "Secure Boot" in said[0]
     kept, _removed = kernel_arguments(["ro", "--", "single"], words)
     assert kept[-3:] == ("module.sig_enforce=1", "--", "single")
 
 
+@pytest.mark.parametrize(("level", "lines"), [("integrity", 1), ("confidentiality", 2)])
+def test_the_kernel_locks_itself_down_as_on_the_host_as_far_as_it_can_be_traced(level: str, lines: int) -> None:
+    words, said = enforcement({"enforced_by": "Secure Boot", "signed_here": [], "lockdown": level})
+    assert words == ("module.sig_enforce=1", "lockdown=integrity")
+    assert len(said) == lines
+    kept, removed = kernel_arguments(["lockdown=integrity", f"lockdown={level}"])
+    assert (kept[:2], len(removed)) == (("lockdown=integrity", "lockdown=integrity"), lines - 1)
+
+
 def test_what_the_host_accepts_by_its_own_keys_is_not_refused_and_that_is_said() -> None:
-    words, said = enforcement({"enforced_by": "Secure Boot", "signed_here": ["nvidia", "zfs"]})
+    words, said = enforcement({"enforced_by": "Secure Boot", "signed_here": ["nvidia", "zfs"], "lockdown": "integrity"})
     assert words == ()
     assert "unsigned modules load" in said[0]
     assert "nvidia, zfs are signed with keys of the host" in said[0]
 
 
 def test_nothing_is_said_where_unsigned_modules_load() -> None:
-    assert enforcement({"enforced_by": None, "signed_here": []}) == ((), ())
+    assert enforcement({"enforced_by": None, "signed_here": [], "lockdown": None}) == ((), ())
+
+
+VIRTIO = {"address": "0000:00:08.0", "vendor": 0x1AF4, "class": 0x00FF00}
+DISK = {"address": "0000:18:00.0", "vendor": 0x8086, "class": 0x010601}
+
+
+@pytest.mark.parametrize(
+    ("known", "functions", "disk", "named"),
+    [
+        (("virtio_blk", "ahci"), (), "virtio_blk", []),
+        (("virtio_blk", "ahci"), (VIRTIO,), "ahci", []),
+        (("virtio_blk", "ahci"), (VIRTIO, DISK), "virtio_blk", ["0000:00:08.0"]),
+        (("ahci",), (VIRTIO, DISK), "ahci", ["0000:18:00.0"]),
+    ],
+)
+def test_the_disk_is_one_whose_driver_nothing_of_the_host_has_or_the_result_says_what_has(
+    known: tuple[str, ...], functions: tuple[dict[str, t.Any], ...], disk: str, named: list[str]
+) -> None:
+    chosen, said = storage_of(known, functions)
+    assert (chosen, [line.partition(" could have the driver")[0] for line in said]) == (disk, named)

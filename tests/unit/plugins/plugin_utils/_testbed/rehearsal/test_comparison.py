@@ -8,7 +8,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.comparison import Predicted, row
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.comparison import Predicted, contended, row
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.trace import Report, parse
 
 CARD = "0000:3b:00.0"
@@ -46,6 +46,64 @@ def predicted(driver: str | None, certainty: str = "certain") -> Predicted:
 def test_the_result(boots: list[Report], forecast: Predicted | None, claimed: str | None, result: str, stops: bool) -> None:
     found = row(CARD, boots, forecast, claimed, None)
     assert (found["result"], found["stops"]) == (result, stops)
+
+
+def given_by_a_script(*, was_bound: bool = False, process: int = 9, asks_first: bool = True) -> Report:
+    """The function's own driver is offered it, then a script asks by its name, and vfio-pci is."""
+    offered = f'offered: (really_probe+0x0/0x10) dev="{CARD}" drv="'
+    its = [f'sh-9 [000] ..... 2.0: asks: (drivers_probe_store+0x0/0x10) dev="{CARD}', f'sh-{process} [000] ..... 2.0: {offered}vfio-pci"']
+    lines = (
+        f'@rehearsal trace (udev-worker)-7 [000] ..... 1.0: {offered}e1000"',
+        *(f"@rehearsal trace {one}" for one in (its if asks_first else reversed(its))),
+        f"@rehearsal owner {CARD} {'e1000' if was_bound else 'vfio-pci'}",
+    )
+    return parse("\n".join((*lines, "@rehearsal root 500000", "@rehearsal end")))
+
+
+@pytest.mark.parametrize(
+    ("boot", "forecast", "result", "outcomes"),
+    [
+        (given_by_a_script(), predicted(None, "unknown"), "varies", {"e1000", "vfio-pci"}),
+        (given_by_a_script(), predicted("e1000"), "varies", {"e1000", "vfio-pci"}),
+        (given_by_a_script(), predicted("nouveau"), "differs", {"e1000", "vfio-pci"}),
+        (given_by_a_script(asks_first=False), predicted("e1000"), "varies", {"e1000", "vfio-pci"}),
+        (given_by_a_script(was_bound=True), predicted("e1000"), "agrees", {"e1000"}),
+        (given_by_a_script(process=8), predicted("e1000"), "agrees", {"e1000"}),
+    ],
+)
+def test_a_program_that_could_not_unbind_what_is_not_bound_here_may_do_so_on_the_host(
+    boot: Report, forecast: Predicted, result: str, outcomes: set[str]
+) -> None:
+    found = row(CARD, [boot], forecast, None, None)
+    assert (found["result"], {one["driver"] for one in found["outcomes"]}) == (result, outcomes)
+    assert ("sh, which had no driver to unbind here" in found["why"]) == (len(outcomes) > 1)
+
+
+def given_by(*programs: tuple[int, str]) -> Report:
+    """Each asks for the card by its name, and the driver is offered it."""
+    lines = []
+    for number, (process, driver) in enumerate(programs):
+        asks = "(drivers_probe_store+0x0/0x10)"
+        lines.append(f'@rehearsal trace sh-{process} [000] ..... {number}.0: asks: {asks} dev="{CARD}"')
+        lines.append(f'@rehearsal trace sh-{process} [000] ..... {number}.1: offered: (really_probe+0x0/0x10) dev="{CARD}" drv="{driver}"')
+    return parse("\n".join((*lines, f"@rehearsal owner {CARD} {programs[-1][1]}", "@rehearsal end")))
+
+
+@pytest.mark.parametrize(
+    ("programs", "is_contended"),
+    [
+        (((8, "pci-stub"), (9, "vfio-pci")), True),
+        (((8, "vfio-pci"), (9, "vfio-pci")), False),
+        (((8, "pci-stub"), (8, "vfio-pci")), False),
+    ],
+)
+def test_several_programs_that_give_a_device_to_several_drivers_are_named(
+    programs: tuple[tuple[int, str], ...], is_contended: bool
+) -> None:
+    said = contended(given_by(*programs), [CARD])
+    assert [line.startswith(f"{CARD} is given to pci-stub by sh and to vfio-pci by sh") for line in said] == (
+        [True] if is_contended else []
+    )
 
 
 def test_a_difference_names_the_line_that_decided() -> None:

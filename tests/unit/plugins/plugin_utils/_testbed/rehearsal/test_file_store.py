@@ -11,7 +11,14 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.tree_archive import Entry, TreeList, write_list, write_piece
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.tree_archive import (
+    FOLDER,
+    MOUNTED,
+    Entry,
+    TreeList,
+    write_list,
+    write_piece,
+)
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.secret_files import TOPS, choice, without_secrets
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.file_store import Collected, FileStore
@@ -143,3 +150,10 @@ def test_a_list_that_is_none_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "list").write_bytes(b"no gzip")
     with pytest.raises(HostError, match=r"cannot be read"):
         Collected.read(tmp_path / "list")
+
+
+def test_a_file_system_that_is_not_collected_is_named_and_one_that_is_collected_is_not(tmp_path: Path) -> None:
+    entry = Entry("/usr/local", FOLDER, 0o755, 0, 0, 0, "")
+    left_out = [{"path": path, "why": MOUNTED} for path in ("/usr/local", "/opt/data")]
+    secret = {"path": "/etc/shadow", "why": "it may hold secrets"}
+    assert Collected((entry,), {"left_out": [*left_out, secret]}).not_mounted() == [f"/opt/data was not sent: {MOUNTED}"]

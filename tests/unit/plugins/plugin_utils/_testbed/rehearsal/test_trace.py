@@ -68,6 +68,18 @@ def test_a_load_by_another_process_decides_where_a_thread_of_the_kernel_offers()
     assert "(udev-worker)" in decision(found, owner)
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"bus: 'pci': really_probe: probing driver i6300ESB timer with device {CARD}",
+        f"pci {CARD}: bus: 'pci': really_probe: probing driver i6300ESB timer with device",
+        f"pci {CARD}: bus: 'pci': really_probe: probing driver i6300ESB timer",
+    ],
+)
+def test_the_log_of_a_driver_whose_name_has_blanks_is_read(line: str) -> None:
+    assert parse(f"@rehearsal log [    1.0] {line}\n@rehearsal end").log == {CARD: ("i6300ESB timer",)}
+
+
 def test_a_report_without_its_end_is_none() -> None:
     with pytest.raises(UnfinishedError):
         parse(REPORT.replace("@rehearsal end", ""))

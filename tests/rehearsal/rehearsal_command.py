@@ -1,0 +1,178 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command line of the comparison of rehearsals with boots."""
+
+from __future__ import annotations
+
+import argparse
+import concurrent.futures
+import os
+import tempfile
+import time
+import typing as t
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import rehearsal_judgement
+import rehearsal_records
+import rehearsal_table
+import world_generator
+from configuration import SERIES
+from kernel import Kernel
+from observation import BootError
+from rehearsal_image import DiskImages
+from rehearsal_records import Function, RehearsedHost
+from rehearsed_host import Rehearsals
+from world_boot import HOLD, WorldGuests
+from world_configuration import World
+from world_records import Seen
+from world_tree import WorldTrees
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.unavailable import EXIT_STATUS, ArchiveUnavailableError
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.comparison import ABSENT
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.rehearsal import Settings
+
+OBSERVED = Path(__file__).resolve().parent / "observed" / "rehearsals.jsonl"
+_NICE = 19
+_TIMEOUT = 900
+_MEMORY = 1 << 30
+_LONGEST_PROBLEM = 300
+
+
+def parser() -> argparse.ArgumentParser:
+    known = argparse.ArgumentParser(prog="tests/rehearsal/run", description="Compare rehearsals of whole hosts with boots of them.")
+    known.add_argument("--seed", type=int, default=1, help="the first host's seed; the others follow (1)")
+    known.add_argument("--count", type=int, default=4, help="how many hosts (4); those that were done before are not done again")
+    known.add_argument("--jobs", type=int, default=1, help="hosts at a time (1)")
+    known.add_argument("--again", action="store_true", help="do also those that were done before")
+    known.add_argument("--hold", type=int, default=HOLD, help=f"seconds that a rehearsal waits for what starts late ({HOLD})")
+    known.add_argument("--keep", action="store_true", help="keep disks, consoles and reports below the cache")
+    known.add_argument("--table", type=Path, metavar="PAGE", help="write what is known of all hosts into this page")
+    return known
+
+
+def main(arguments: Sequence[str]) -> int:
+    options = parser().parse_args(arguments)
+    os.nice(_NICE)
+    try:
+        failed = _run(options)
+    except ArchiveUnavailableError as error:
+        say("\n".join([*error.lines(), "0 passed, 0 failed"]))
+        return EXIT_STATUS
+    except HostError as error:
+        say(f"FAILED: {error}")
+        return 1
+    known = rehearsal_records.read(OBSERVED)
+    if options.table:
+        rehearsal_table.write(options.table, list(known.values()))
+    hosts = [known[world.name] for world in _drawn(options) if world.name in known]
+    for line in (line for host in hosts for line in rehearsal_judgement.disagreements(host)):
+        say(f"FAILED: {line}")
+    bad = failed + sum(bool(rehearsal_judgement.disagreements(host)) for host in hosts)
+    say(f"{len(hosts) + failed - bad} passed, {bad} failed")
+    return 1 if bad else 0
+
+
+def _drawn(options: argparse.Namespace) -> list[World]:
+    return world_generator.draw_many(options.seed, options.count)
+
+
+def _run(options: argparse.Namespace) -> int:
+    """How many hosts could not be compared."""
+    known = rehearsal_records.read(OBSERVED)
+    wanted = [world for world in _drawn(options) if options.again or world.name not in known]
+    if not wanted:
+        return 0
+    cache = Cache.at(None)
+    guests = WorldGuests.prepare(SERIES, cache, say)
+    failed = 0
+    with tempfile.TemporaryDirectory(prefix="rehearsals-", dir=cache.root / "world") as place:
+        comparisons = _Comparisons.of(guests, Path(place), cache, options)
+        with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+            for number, host in enumerate(pool.map(comparisons.host, wanted), start=1):
+                if isinstance(host, BootError):
+                    failed += 1
+                    say(f"FAILED: {wanted[number - 1].name} did not boot to its end: {str(host)[-_LONGEST_PROBLEM:]}")
+                    continue
+                known = {**rehearsal_records.read(OBSERVED), host.name: host}
+                rehearsal_records.write(OBSERVED, known)
+                say(f"{number} of {len(wanted)}: {_sentence(host)}")
+    return failed
+
+
+@dataclass(frozen=True)
+class _Comparisons:
+    guests: WorldGuests
+    place: Path
+    images: DiskImages
+    settings: Settings
+
+    @classmethod
+    def of(cls, guests: WorldGuests, place: Path, cache: Cache, options: argparse.Namespace) -> _Comparisons:
+        settings = Settings(
+            memory=_MEMORY,
+            cpus=1,
+            forks=options.jobs,
+            repeat=1,
+            hold=options.hold,
+            timeout=_TIMEOUT,
+            accelerator="auto",
+            keep=options.keep,
+            mirror=None,
+        )
+        return cls(guests, place, DiskImages(guests.kernels, cache, say), settings)
+
+    def host(self, world: World) -> RehearsedHost | BootError:
+        """First rehearsed, then booted."""
+        start = time.monotonic()
+        with tempfile.TemporaryDirectory(prefix="of-one-", dir=self.place) as name:
+            rehearsals = Rehearsals(WorldTrees(self.guests.kernels, Path(name)), self.images, self.settings)
+            try:
+                result = rehearsals.result(world)
+            except HostError as error:
+                result = {"problem": str(error)[:_LONGEST_PROBLEM], "different": [], "kernels": []}
+            seconds = time.monotonic() - start
+            try:
+                seen, _report = self.guests.boot(world, Path(name))
+            except BootError as error:
+                return error
+        return compared(world, self.guests.kernels[world.series], result, seen, seconds)
+
+
+def compared(world: World, kernel: Kernel, result: dict[str, t.Any], seen: Seen, seconds: float) -> RehearsedHost:
+    rows = [row for one in result["kernels"] for row in one["devices"]]
+    said = {str(row["address"]) for row in rows}
+    functions = [_function(row, seen.owners.get(str(row["address"]))) for row in rows if row["address"] in seen.owners]
+    # What a program of the host has made in its boot.
+    functions += [Function(address, None, None, ABSENT, (), owner) for address, owner in seen.owners.items() if address not in said]
+    return RehearsedHost(
+        name=world.name,
+        series=world.series,
+        release=kernel.release,
+        flow=world.flow,
+        planted=tuple(sorted({one.mechanism for one in world.planted})),
+        functions=tuple(sorted(functions, key=lambda one: one.address)),
+        different=tuple(result["different"]),
+        problem=str(result.get("problem", "")),
+        rehearsal_seconds=round(seconds, 1),
+        boot_seconds=seen.seconds,
+    )
+
+
+def _function(row: dict[str, t.Any], real: str | None) -> Function:
+    outcomes = tuple(one["driver"] for one in row["outcomes"])
+    return Function(row["address"], row["certainty"], row["predicted"], row["result"], outcomes, real)
+
+
+def _sentence(host: RehearsedHost) -> str:
+    count = rehearsal_judgement.counts([host])
+    found = ", ".join(f"{count[one.value]} {one.value}" for one in rehearsal_judgement.Result if count[one.value])
+    times = f"rehearsed in {host.rehearsal_seconds:.0f} s, booted in {host.boot_seconds:.0f} s"
+    return f"{host.name} with Linux {host.series}: {found}{f'; {host.problem}' if host.problem else ''} ({times})"
+
+
+def say(line: str) -> None:
+    print(line, flush=True)

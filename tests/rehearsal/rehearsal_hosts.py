@@ -1,0 +1,39 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Hosts of tests/world as roots with all that a rehearsal asks for: where their functions are, and by which processor."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import machine
+from world_configuration import World
+from world_tree import WorldTrees
+
+_DEVICES, _TOP = "sys/bus/pci/devices", "sys/devices/pci0000:00"
+_HEADER_BYTES, _HEADER_TYPE, _BRIDGE, _SECONDARY = 0x40, 0x0E, 1, 0x19
+#: The ports by the numbers of their buses.
+PORTS = {one.address.split(":")[1]: f"0000:00:{one.port}" for one in machine.FUNCTIONS if one.port}
+
+
+def lay_out(trees: WorldTrees, world: World, folder: Path) -> Path:
+    root = trees.lay_out(world, folder)
+    for place in sorted((root / _DEVICES).iterdir()):
+        bus = place.name.split(":")[1]
+        real = root / _TOP / PORTS.get(bus, "") / place.name
+        real.parent.mkdir(parents=True, exist_ok=True)
+        if place.name in PORTS.values() and real.is_dir():
+            # Something behind it came first.
+            for one in place.iterdir():
+                one.rename(real / one.name)
+            place.rmdir()
+        else:
+            place.rename(real)
+        place.symlink_to(Path("../../../..") / real.relative_to(root))
+    for number, port in PORTS.items():
+        header = bytearray(_HEADER_BYTES)
+        header[_HEADER_TYPE], header[_SECONDARY] = _BRIDGE, int(number, 16)
+        (root / _DEVICES / port / "config").write_bytes(header)
+    (root / "proc/cpuinfo").write_text("vendor_id\t: GenuineIntel\n", encoding="ascii")
+    (root / "usr/bin/dmesg").symlink_to("busybox")
+    return root
