@@ -5,12 +5,15 @@
 from __future__ import annotations
 
 import hashlib
+import sys
+import time
 import typing as t
 from pathlib import Path
 
 import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.image_sync import ImageSync, sync_images
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache import SETTLED
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.policy import PolicyPaths, header, modules_line
 from ansible_collections.vfio.variants.plugins.modules import initramfs
@@ -117,6 +120,64 @@ def test_an_image_that_matches_is_not_touched(machine: Machine) -> None:
 
     assert machine.sync().result()["changed"] is False
     assert not any("mkinitramfs" in call[0] or "dracut" in call[0] for call in machine.commands.calls)
+
+
+class Opened:
+    """The names by which Python opens files while it is listening; a hook cannot be taken away."""
+
+    def __init__(self) -> None:
+        self.names: list[str] = []
+        self._listens = True
+        sys.addaudithook(self._hear)
+
+    def _hear(self, event: str, details: tuple[t.Any, ...]) -> None:
+        if self._listens and event == "open" and isinstance(details[0], str):
+            self.names.append(Path(details[0]).name)
+
+    def times(self, work: t.Callable[[], object], name: str) -> int:
+        """How often the file is opened by ``work``."""
+        self.names.clear()
+        work()
+        return self.names.count(name)
+
+    def end(self) -> None:
+        self._listens = False
+
+
+@pytest.fixture
+def opened() -> t.Iterator[Opened]:
+    listener = Opened()
+    yield listener
+    listener.end()
+
+
+def test_an_image_that_the_cache_knows_is_not_opened(machine: Machine, opened: Opened) -> None:
+    machine.has_image(machine.content())
+    time.sleep(SETTLED + 0.1)
+    image = Path(machine.image).name
+
+    assert opened.times(lambda: machine.sync(check_mode=True), image) > 0
+    assert opened.times(machine.sync, image) > 0, "check mode has written to the cache"
+    assert opened.times(machine.sync, image) == 0
+    assert opened.times(lambda: machine.sync(check_mode=True), image) == 0
+
+    # What the image is compared with is read each time.
+    machine.tree.file(OURS.modprobe, f"{OPTIONS}options vfio-pci disable_vga=1\n")
+    assert machine.reasons() == (f"It contains another version of {OURS.modprobe}.",)
+    machine.tree.file(OURS.modprobe, OPTIONS).file(f"/lib/modules/{machine.release}/{VFIO}", module("another build"))
+    assert len(machine.reasons()) == 1
+
+
+def test_an_image_that_was_replaced_by_one_of_the_same_size_is_opened(machine: Machine, opened: Opened) -> None:
+    machine.has_image(machine.content())
+    time.sleep(SETTLED + 0.1)
+    machine.sync()
+    assert machine.reasons() == ()
+    before = machine.booted
+
+    machine.has_image(bytes(len(before)))
+    assert opened.times(machine.reasons, Path(machine.image).name) > 0
+    assert machine.reasons() != ()
 
 
 def test_an_image_that_lacks_everything_is_rebuilt_once(machine: Machine) -> None:
