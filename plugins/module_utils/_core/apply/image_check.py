@@ -9,8 +9,8 @@ import hashlib
 import re
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.image_contents import PLACES, ImageContents
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, cut
-from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image import Image
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_content import InstalledModules
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.policy import modules_in, owner_of
@@ -88,13 +88,6 @@ def _folder(path: str) -> str:
     return path.rpartition("/")[0]
 
 
-# A generator may copy a file to another of the directories that are searched; initramfs-tools does so with udev's rules.
-# A file in an earlier directory hides files of the same name in later ones.
-PLACES: t.Mapping[str, tuple[str, ...]] = {
-    "/etc/modprobe.d": ("etc/modprobe.d",),
-    "/etc/udev/rules.d": ("etc/udev/rules.d", "run/udev/rules.d", "usr/local/lib/udev/rules.d", "usr/lib/udev/rules.d", "lib/udev/rules.d"),
-    "/etc/modules-load.d": ("etc/modules-load.d",),
-}
 LACKS = "Module {} is not in it."
 OPTIONAL_IN_IMAGE = ("/etc/modules-load.d",)
 
@@ -104,7 +97,7 @@ class ImageFacts:
     """A kernel's image as found: ``image`` is None if there is none, or if ``unreadable`` says why it cannot be read."""
 
     path: str
-    image: Image | None
+    image: ImageContents | None
     unreadable: str | None
     installed: InstalledModules
     pending: frozenset[str] = frozenset()
@@ -127,10 +120,10 @@ def reasons(facts: ImageFacts, policy: ImagePolicy) -> tuple[str, ...]:
     return (*found, *sorted([*_module_reasons(facts.image, facts.installed), *lacking]))
 
 
-def _file_reasons(image: Image, policy: ImagePolicy) -> t.Iterator[str]:
+def _file_reasons(image: ImageContents, policy: ImagePolicy) -> t.Iterator[str]:
     expected = dict(policy.files)
-    for folder, places in PLACES.items():
-        held = _held_files(image, places)
+    for folder in PLACES:
+        held = image.held[folder]
         for path in sorted(path for path in expected if path.rpartition("/")[0] == folder):
             content = held.get(path.rpartition("/")[2])
             if content is None:
@@ -143,15 +136,7 @@ def _file_reasons(image: Image, policy: ImagePolicy) -> t.Iterator[str]:
                 yield f"It still contains {place}, which this host no longer has."
 
 
-def _held_files(image: Image, places: tuple[str, ...]) -> dict[str, tuple[str, bytes]]:
-    held: dict[str, tuple[str, bytes]] = {}
-    for place in places:
-        for name, content in image.files(place):
-            held.setdefault(name, (f"{place}/{name}", content))
-    return held
-
-
-def _module_reasons(image: Image, installed: InstalledModules) -> t.Iterator[str]:
+def _module_reasons(image: ImageContents, installed: InstalledModules) -> t.Iterator[str]:
     for name, path in sorted(installed.paths.items()):
         held = image.fingerprints.get(name)
         if held is None:

@@ -8,6 +8,7 @@ import dataclasses
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.image_check import ImageFacts, ImagePolicy, reasons
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.image_contents import ImageContents
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.initramfs_to_rebuild import (
     initramfs_to_rebuild,
     makes_by_kernel_install,
@@ -20,11 +21,11 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors im
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.journal import Journal
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.recovery import IMAGES, hooks_wait
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.generator import Generator
-from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image import Image
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_content import InstalledModules
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.next_boot import BootEntry
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache import Cache
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
 FORCED = "A rebuild was requested with `force`."
@@ -59,14 +60,15 @@ class ImageInspector:
     force: bool = False
     entries: t.Mapping[str, BootEntry] = dataclasses.field(default_factory=dict)
     """The boot loader's entries, by release."""
+    cache: Cache | None = None
 
     def plan(self, host: Host, release: str) -> KernelPlan:
         """Compare a kernel's image and modules with the policy.  Raises HostError if that is impossible."""
-        path = initramfs_to_rebuild(host, release, self.entries.get(release), self.generator)
+        path = initramfs_to_rebuild(host, release, self.entries.get(release), self.generator, self.cache)
         source = source_of(host, path, release, self.generator)
         installed = InstalledModules.read(host, release, self.policy.modules)
         pending = self.pending & frozenset(installed.missing)
-        image, unreadable = _read(host, path, release, installed)
+        image, unreadable = self._read(host, path, release, installed)
         facts = ImageFacts(path, image, unreadable, installed, pending, _is_interrupted(host, release, source or path))
         # A host without a generator boots without an initramfs: there is no earlier stage in which a native driver could win.
         absent_by_design = self.generator is None and not host.is_file(path)
@@ -85,8 +87,16 @@ class ImageInspector:
     def remaining(self, host: Host, release: str, path: str) -> tuple[str, ...]:
         """How a newly built image still differs from the policy."""
         installed = InstalledModules.read(host, release, self.policy.modules)
-        image, unreadable = _read(host, path, release, installed)
+        image, unreadable = self._read(host, path, release, installed)
         return reasons(ImageFacts(path, image, unreadable, installed), self.policy)
+
+    def _read(self, host: Host, path: str, release: str, installed: InstalledModules) -> tuple[ImageContents | None, str | None]:
+        if not host.is_file(path):
+            return None, None
+        try:
+            return ImageContents.read(host, path, release, tuple(installed.paths), self.cache), None
+        except CorruptFileError as error:
+            return None, error.msg
 
 
 def _unbuilt(host: Host, path: str, reason: str) -> HostError:
@@ -106,12 +116,3 @@ def kept_name(image: str) -> str:
 def _is_interrupted(host: Host, release: str, path: str) -> bool:
     record = Journal(host, f"{IMAGES}{release}").read()
     return host.is_file(kept_name(path)) or (record is not None and hooks_wait(host, record))
-
-
-def _read(host: Host, path: str, release: str, installed: InstalledModules) -> tuple[Image | None, str | None]:
-    if not host.is_file(path):
-        return None, None
-    try:
-        return Image.read(host, path, release, tuple(installed.paths)), None
-    except CorruptFileError as error:
-        return None, error.msg

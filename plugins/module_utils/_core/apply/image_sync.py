@@ -16,6 +16,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.apply.recovery
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import next_boot
 from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.refusals import refuse
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.builders import locked_for_building
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache import Cache
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.time_limit import checked_timeout
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.generator import AUTO, choose
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
@@ -123,4 +124,5 @@ def _inspector(host: Host, request: SyncRequest, check_mode: bool) -> ImageInspe
         request.policy.check(host)
     pending = frozenset(normalize_module_name(module.name) for module in request.pending_modules) if check_mode else frozenset()
     entries = next_boot.read(host).entries
-    return ImageInspector(ImagePolicy.read(host, request.policy), choose(host, request.generator), pending, request.force, entries)
+    policy, generator = ImagePolicy.read(host, request.policy), choose(host, request.generator)
+    return ImageInspector(policy, generator, pending, request.force, entries, Cache(host, not check_mode))

@@ -17,16 +17,17 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.imag
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.next_boot import BootEntry
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache import Cache
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.generator import Generator
 
 
-def initramfs_to_rebuild(host: Host, release: str, entry: BootEntry | None, generator: Generator | None) -> str:
+def initramfs_to_rebuild(host: Host, release: str, entry: BootEntry | None, generator: Generator | None, cache: Cache | None = None) -> str:
     """The path, whether the file exists or not.  Raises HostError if it cannot be determined which of several images it is."""
     usual = (generator or DRACUT).image_path(host, release)
     known = entry or without_entry(host, release)
     paths, doubts = images_of(host, known)
-    named = [path for path in paths if host.is_file(path) and not is_microcode(host, path)]
+    named = [path for path in paths if host.is_file(path) and not is_microcode(host, path, cache)]
     if usual in named or (not named and host.is_file(usual)):
         return usual
     if len(named) == 1:

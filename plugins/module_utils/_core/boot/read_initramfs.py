@@ -158,7 +158,7 @@ def find(host: Host, entry: BootEntry, cache: Cache | None = None, inventory: In
         return Found(doubts=doubts)
     try:
         # Microcode is for the kernel alone, and comes first.
-        essential = [path for path in paths if not is_microcode(host, path)] or list(paths[:1])
+        essential = [path for path in paths if not is_microcode(host, path, cache)] or list(paths[:1])
         image = read_image(host, essential[0], entry.release, cache, essential[1:])
         about = boot_config_doubts(host, image, entry)
         early = read_stage(image, entry.cmdline, entry.cmdline_source, cache, host, inventory)

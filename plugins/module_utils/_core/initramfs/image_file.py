@@ -17,6 +17,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_part
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.archive import members, skip_padding
 
 if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache import Cache
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
 PROGRAM = b"MZ"
@@ -77,12 +78,25 @@ def is_program(host: Host, path: str) -> bool:
         return file.read(len(PROGRAM)) == PROGRAM
 
 
-def is_microcode(host: Host, path: str) -> bool:
-    """Whether the file has nothing but what the kernel itself takes from an image: microcode, and tables for ACPI."""
+def is_microcode(host: Host, path: str, cache: Cache | None = None) -> bool:
+    """Whether the file has nothing but what the kernel itself takes from an image: microcode, and tables for ACPI.
+
+    A file that the ``cache`` knows is not opened.
+    """
+    try:
+        if cache is None:
+            return _has_nothing_else(host, path)
+        return cache.remembered("microcode", path, lambda: _has_nothing_else(host, path), bool, bool)
+    except OSError:
+        return False
+
+
+def _has_nothing_else(host: Host, path: str) -> bool:
+    """Raises OSError if the file cannot be read."""
     try:
         with opened(host, path) as (file, _text):
             names = [name for archive in _plain_archives(file) for name in archive]
-    except (CorruptFileError, OSError):
+    except CorruptFileError:
         return False
     return bool(names) and all(EARLY.fullmatch(name) for name in names)
 
