@@ -56,10 +56,13 @@ class Limits:
     mebibytes: int = 500
 
 
+USUAL = Limits()
+
+
 class Asking:
     """The process that asks; `questions` names a module and, in it, what to ask."""
 
-    def __init__(self, limits: Limits = Limits(), questions: str = f"{__name__}:QUESTIONS") -> None:
+    def __init__(self, limits: Limits = USUAL, questions: str = f"{__name__}:QUESTIONS") -> None:
         argv = (sys.executable, "-m", __name__, questions, str(limits.wall), str(limits.mebibytes))
         self._process = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 

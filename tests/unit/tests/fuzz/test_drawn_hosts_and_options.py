@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.vfio.variants.tests.fuzz import base_host, hostile_trees, option_sets, report
-from ansible_collections.vfio.variants.tests.fuzz.asked_host import Asking, Limits
+from ansible_collections.vfio.variants.tests.fuzz.asked_host import USUAL, Asking, Limits
 from ansible_collections.vfio.variants.tests.fuzz.option_sets import Called
 from ansible_collections.vfio.variants.tests.fuzz.progress import Count, Progress
 from ansible_collections.vfio.variants.tests.unit import wrong_answers
@@ -40,7 +40,7 @@ def test_a_part_of_the_hosts_is_answered() -> None:
     assert hostile_trees.run(Count(Progress(None, ""), "trees", 4), 11, said.append) == 0, said
 
 
-def asked_of(tmp_path: Path, which: str, limits: Limits = Limits()) -> str | None:
+def asked_of(tmp_path: Path, which: str, limits: Limits = USUAL) -> str | None:
     with Asking(limits, f"{wrong_answers.__name__}:{which}") as asking:
         return asking.about(base_host.lay_out(tmp_path).root)
 
