@@ -18,7 +18,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.lint.findings 
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.tokens import LONGEST_LINE
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev import rules
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.pending import MOST_JUMPS
-from ansible_collections.vfio.variants.tests.fuzz.asked_host import SECONDS, Limits
+from ansible_collections.vfio.variants.tests.fuzz.asked_host import Limits
 from ansible_collections.vfio.variants.tests.fuzz.targets import TARGETS
 
 ROOT = Path(__file__).resolve().parents[2]
