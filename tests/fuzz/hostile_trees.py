@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Hosts of which some files are not what they should be: no files at all, gigabytes, circles, or content that is hostile or damaged.
 
-Each host is asked everything in a process of its own, whose processor time and memory are measured.
+Each host is asked everything in a process of its own, see ``asked_host.py``.
 """
 
 from __future__ import annotations
@@ -10,29 +10,20 @@ from __future__ import annotations
 import functools
 import os
 import random
-import resource
 import shutil
 import socket
 import tempfile
-import time
-import traceback
 import typing as t
 from pathlib import Path
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host import cache
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.tests.fuzz import base_host
 from ansible_collections.vfio.variants.tests.fuzz import corpus_files as corpus
-from ansible_collections.vfio.variants.tests.fuzz.option_sets import MODULES, limited
+from ansible_collections.vfio.variants.tests.fuzz.asked_host import Asking
 from ansible_collections.vfio.variants.tests.fuzz.progress import Count
-from ansible_collections.vfio.variants.tests.unit.module_calls import options_of
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13, Tree
 
 Draw = random.Random
 
-SECONDS, WALL = 10, 600
-"""Of processor time for each question, and until a process that waits for something counts as hanging."""
-MEBIBYTES = 500
 LARGEST_KEPT = 64 << 20
 MODULES_FOLDER = f"/lib/modules/{DEBIAN_13}"
 PLACES = (
@@ -68,31 +59,24 @@ FOLDERS = (
     "/sys/bus/pci/devices/0000:3b:00.0",
     "/etc/cron.d",
 )
-QUESTIONS: t.Mapping[str, dict[str, t.Any]] = {
-    "device_info": {},
-    "claim_info": {"devices": "10de:1db1"},
-    "boot_policy": {"devices": "10de:1db1"},
-    "device_claim": {"devices": "10de:1db1"},
-    "initramfs": {"policy": {"modules": ["vfio_pci"]}},
-}
 
 
 def run(count: Count, seed: int, say: t.Callable[[str], None]) -> int:
     """How many hosts are answered wrongly, too late, or with too much memory; each is shown."""
-    vars(cache)["DIRECTORY"] = str(base_host.tree().root / "cache")
-    for number in count.left():
-        draw = random.Random(f"{seed}-{number}")  # noqa: S311 - drawn again in the same way
-        with tempfile.TemporaryDirectory(prefix="vfio-variants-tree-") as folder:
-            # By links, which are taken away before something else gets their names; nothing is written to a host here.
-            shutil.copytree(base_host.tree().root, f"{folder}/root", symlinks=True, copy_function=os.link)
-            tree = Tree(Path(folder, "root"))
-            done = [spoil(tree, draw) for _file in range(draw.randint(1, 4))]
-            wrong = asked(tree)
-        if wrong is not None:
-            count.faults += 1
-            say(f"FAILED trees {seed}-{number}: {wrong}\n  {'; '.join(done)}")
-        if count.after(number):
-            say(f"{number + 1} hosts, {count.faults} answered wrongly")
+    with Asking() as asking:
+        for number in count.left():
+            draw = random.Random(f"{seed}-{number}")  # noqa: S311 - drawn again in the same way
+            with tempfile.TemporaryDirectory(prefix="vfio-variants-tree-") as folder:
+                # By links, which are taken away before something else gets their names; nothing is written to a host here.
+                shutil.copytree(base_host.tree().root, f"{folder}/root", symlinks=True, copy_function=os.link)
+                tree = Tree(Path(folder, "root"))
+                done = [spoil(tree, draw) for _file in range(draw.randint(1, 4))]
+                wrong = asking.about(tree.root)
+            if wrong is not None:
+                count.faults += 1
+                say(f"FAILED trees {seed}-{number}: {wrong}\n  {'; '.join(done)}")
+            if count.after(number):
+                say(f"{number + 1} hosts, {count.faults} answered wrongly")
     return count.faults
 
 
@@ -209,55 +193,3 @@ WAYS: tuple[Way, ...] = (
     missing, fifo, listening, device,
     folder, circle, outside, sparse, zeros, lines, one_line, garbage, damaged, cut_off, again, kept, kept, damaged,
 )  # fmt: skip
-
-
-def asked(tree: Tree) -> str | None:
-    """What is wrong with the answers of a host; None if each is a result or one sentence, soon and in bounded memory."""
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
-        os.close(reader)
-        _ask_all(tree, writer)
-    os.close(writer)
-    deadline, ended = time.monotonic() + WALL, False
-    while not ended and time.monotonic() < deadline:
-        process, _status, used = os.wait4(child, os.WNOHANG)
-        ended = process == child
-        time.sleep(0 if ended else 0.02)
-    if not ended:
-        os.kill(child, 9)
-        _process, _status, used = os.wait4(child, 0)
-    with os.fdopen(reader, "rb") as pipe:
-        said = pipe.read().decode(errors="replace")
-    seconds, mebibytes = used.ru_utime + used.ru_stime, used.ru_maxrss >> 10
-    if not said.endswith("\n"):
-        return f"no answer within {WALL} s, after {seconds:.0f} s of processor time; {said}"
-    if mebibytes > MEBIBYTES:
-        return f"{seconds:.0f} s of processor time, {mebibytes} MiB"
-    return said.strip() or None
-
-
-def _ask_all(tree: Tree, writer: int) -> t.NoReturn:
-    resource.setrlimit(resource.RLIMIT_AS, (4 << 30, 4 << 30))
-    said = ""
-    try:
-        base_host.tree = lambda: tree  # type: ignore[assignment]
-        said = "; ".join(one for module in QUESTIONS for one in (_asked_one(module),) if one)
-    finally:
-        os.write(writer, f"{said[:3000]}\n".encode(errors="replace"))
-        os._exit(0)
-
-
-def _asked_one(module: str) -> str:
-    called = MODULES[module]
-    try:
-        with limited(SECONDS):
-            called.work(options_of(called.spec, **QUESTIONS[module]))
-    except HostError:
-        # Its length is bounded where the module ends: it can show what a file says.
-        return ""
-    except BaseException as error:
-        frames = traceback.extract_tb(error.__traceback__)[-3:]
-        places = ", ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames)
-        return f"{module}: {type(error).__name__}: {str(error)[:200]} ({places})"
-    return ""

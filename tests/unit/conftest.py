@@ -17,8 +17,6 @@ MEMORY = "/dev/shm"
 LEAST = 4 << 30
 """Bytes that have to be free there; all tests together leave a fraction of that."""
 FIRST = (
-    # It measures the memory of its children, which begin with that of this process.
-    "test_drawn_hosts_and_options.py",
     "test_lockout.py",
     "test_release.py",
     "test_replay.py",

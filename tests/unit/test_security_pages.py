@@ -18,7 +18,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.lint.findings 
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.tokens import LONGEST_LINE
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev import rules
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.pending import MOST_JUMPS
-from ansible_collections.vfio.variants.tests.fuzz import hostile_trees
+from ansible_collections.vfio.variants.tests.fuzz.asked_host import Limits
 from ansible_collections.vfio.variants.tests.fuzz.targets import TARGETS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -35,7 +35,7 @@ REPORTING = " ".join((ROOT / "SECURITY.md").read_text(encoding="utf-8").split())
         f"a file of a package's sources up to {regular_file.LARGEST_FILE >> 20} MiB",
         f"at most {image.LARGEST_NAMES >> 20} MiB of names, {image.LARGEST_TEXTS >> 20} MiB of configuration and scripts",
         f"and {image.LARGEST_MODULES >> 20} MiB of modules are kept",
-        f"less than {hostile_trees.MEBIBYTES} MiB of memory",
+        f"less than {Limits().mebibytes} MiB of memory",
         f"inputs of {len(TARGETS)} parsers",
         f"of one event of udev {MOST_EFFECTS} effects on a device are simulated, {MOST_JUMPS} jumps of a file of rules can be open",
         f"a line of a script with more than {LONGEST_LINE} characters is judged by its words alone. Of one kind of warning, {MOST} are",

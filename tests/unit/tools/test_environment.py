@@ -45,7 +45,8 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
 
 
 def version(environment: Environment) -> str:
-    argv = (environment.program("python"), "-c", "import tool; print(tool.VERSION)")
+    # Without regard to PYTHONPYCACHEPREFIX: pip does not remove from there the code of a file that it replaces within a second.
+    argv = (environment.program("python"), "-I", "-c", "import tool; print(tool.VERSION)")
     return subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60).stdout.strip()
 
 

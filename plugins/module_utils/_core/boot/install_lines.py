@@ -29,7 +29,7 @@ def with_judged_commands(stage: Stage, tree: FileTree, inventory: Inventory | No
     """The stage with what such commands may do, which run programs of ``tree``."""
     stage = _with_wrong_paths(stage, tree)
     lines = [line for line in stage.config.directives if line.command == "install" and not _is_read(line.arguments)]
-    found = {str(line.source): _judged(line.arguments[1].strip(), str(line.source), stage, tree, inventory) for line in lines[:MOST]}
+    found = {str(line.source): _judged(_unread(line.arguments), str(line.source), stage, tree, inventory) for line in lines[:MOST]}
     return dataclasses.replace(stage, install_commands=found) if found else stage
 
 
@@ -56,5 +56,12 @@ def _judged(command: str, source: str, stage: Stage, tree: FileTree, inventory: 
 
 
 def _is_read(arguments: tuple[str, ...]) -> bool:
+    """Whether a command loads or does nothing, all of which is simulated."""
     steps = install_command.parse(arguments[1], arguments[0])
-    return steps is not None and all(step.is_known for step in steps)
+    return steps is not None and all(step.is_known and not step.removes for step in steps)
+
+
+def _unread(arguments: tuple[str, ...]) -> str:
+    """What of a command is to be judged: all of it, or the modules that it removes, where the rest is simulated."""
+    removed = install_command.removed_by(install_command.parse(arguments[1], arguments[0]))
+    return f"/sbin/modprobe -r {' '.join(removed)}" if removed else arguments[1].strip()

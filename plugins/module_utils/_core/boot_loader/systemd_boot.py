@@ -17,10 +17,10 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader im
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.efi_program import PARTITIONS
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.menu import Menu, MenuItem
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.versions import uapi_compare
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import efi_variables
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import MODULES
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pattern import matches
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.versions import uapi_compare
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.bls import BlsEntry
@@ -44,11 +44,11 @@ class Candidate:
 
 def menu(files: BootFiles) -> Menu | None:
     """The menu of systemd-boot; None if it has no entries."""
-    found: dict[str, Candidate] = {}
+    found: dict[tuple[str, int | None, int], Candidate] = {}
     for partition in PARTITIONS:
         for candidate in (*_type_1(files, partition), *_type_2(files, partition)):
             # A partition may be mounted at two of these.
-            found.setdefault(candidate.item.id, candidate)
+            found.setdefault((candidate.item.id, candidate.tries_left, candidate.tries_done), candidate)
     if not found:
         return None
     ordered = sorted(found.values(), key=functools.cmp_to_key(compare))

@@ -313,28 +313,34 @@ class Modprobe:
         """
         steps = install_command.parse(line.arguments[1], module)
         unknown = (install_command.Step("", is_known=False),)
-        status = True
+        status: bool | None = True
         for step in unknown if steps is None else steps:
-            if not step.runs(status):
-                continue
-            if not step.is_known:
-                ran.influences += self._noticed(line, module)
+            if status is None and step.link in ("&&", "||"):
+                ran.influences.append(_unread(line, module))
                 return None, False
-            status = step.succeeds if not step.names else self._run_modprobe(step, module, ran)
+            if not step.runs(status is not False):
+                continue
+            if not step.is_known or step.removes:
+                ran.influences += self._noticed(line, module)
+            if not step.is_known:
+                return None, False
+            status = self._removes_well(step) if step.removes else self._run_modprobe(step, module, ran) if step.names else step.succeeds
             if step.ends:
                 break
         if module not in ran.inserted:
-            return said(line), not status
+            return said(line), status is False
         if off_word.is_install_command(line.arguments[1], module) and off_word.is_heard_by_shell(self._boot.cmdline):
             ran.aliases[module] = off_word.WITHOUT_IDS
-        return None, not status
+        return None, status is False
 
     def _noticed(self, line: Directive, module: str) -> tuple[Influence, ...]:
         """What a command that cannot be read in full may do."""
         judged = self._stage.install_commands.get(str(line.source))
-        return (
-            (Influence(str(line.source), f"runs `{line.arguments[1].strip()}` in place of loading {module}"),) if judged is None else judged
-        )
+        return (_unread(line, module),) if judged is None else judged
+
+    def _removes_well(self, step: Step) -> bool | None:
+        """A removal fails where there is no such module; else that depends on what is loaded by then, and in use."""
+        return None if all(map(self.lookup, step.removes)) else False
 
     def _run_modprobe(self, step: Step, module: str, ran: _Ran) -> bool:
         """Whether it succeeds."""
@@ -373,6 +379,10 @@ def softdep_words(line: Directive | None, wanted: str) -> tuple[str, ...]:
         elif mode == wanted:
             found.append(word)
     return tuple(found)
+
+
+def _unread(line: Directive, module: str) -> Influence:
+    return Influence(str(line.source), f"runs `{line.arguments[1].strip()}` in place of loading {module}")
 
 
 def said(line: Directive) -> Reason:

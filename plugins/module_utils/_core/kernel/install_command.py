@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the shell command of an `install` line loads: as far as it consists of `modprobe` and of commands that load nothing."""
+"""What the shell command of an `install` line loads and removes: as far as it is `modprobe` and commands that do neither."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ NOTHING = re.compile(r"(?:(?:/usr)?/bin/)?(true|false|:|echo|logger|sleep)")
 MODPROBE = re.compile(r"(?:(?:/usr)?/s?bin/)?modprobe")
 LOADS_ALL = re.compile(r"-\w*a\w*|--all")
 SEPARATORS = (";", "&&", "||")
+REMOVES = re.compile(r"-[qv]*r[qv]*|--remove")
 IGNORES_INSTALL = re.compile(r"--ignore-install|-[qbav]*i[qbavi]*")
 QUIET = re.compile(r"-[qbav]+|--(?:quiet|use-blacklist|all|verbose|)")
 HONOURS_BLACKLIST = re.compile(r"-\w*b\w*|--use-blacklist")
@@ -31,7 +32,7 @@ DEEPEST = 3
 
 @dataclasses.dataclass(frozen=True)
 class Step:
-    """One simple command: it loads ``names``, or only ends well or not.  ``link`` is the separator before it."""
+    """One simple command: it loads ``names``, removes some, or only ends well or not.  ``link`` is the separator before it."""
 
     link: str
     names: tuple[str, ...] = ()
@@ -43,6 +44,8 @@ class Step:
     """False if what it does cannot be determined."""
     ends: bool = False
     """Whether the shell ends with it."""
+    removes: tuple[str, ...] = ()
+    """Modules that it removes, if they are loaded and not in use; whether it ends well depends on that."""
 
     def runs(self, before: bool) -> bool:
         """Whether the shell comes to it, by how the command before it ended."""
@@ -61,7 +64,7 @@ def loads_nothing(line: Directive, module: str) -> bool:
     status = True
     for step in steps:
         if step.runs(status):
-            if step.names or not step.is_known:
+            if step.names or step.removes or not step.is_known:
                 return False
             if step.ends:
                 break
@@ -98,7 +101,8 @@ def _words(text: str) -> list[str] | None:
         words = list(lexer)
     except ValueError:
         return None
-    plain = (word for word in words if word not in CMDLINE_OPTIONS)
+    # A bracket by itself is a command.
+    plain = (word for word in words if word not in (*CMDLINE_OPTIONS, "["))
     silent = _without_silencing(words)
     if any(re.search(r"[`$*?\[{]", word) for word in plain):
         return None
@@ -120,6 +124,13 @@ def _without_silencing(words: t.Sequence[str]) -> list[str]:
             found.append(words[place])
             place += 1
     return found
+
+
+def simple_commands(text: str) -> tuple[tuple[str, list[str]], ...]:
+    """The commands of a script of one line, each with the separator before it; empty where the shell would do more than split it."""
+    words = _words(text)
+    parts = () if words is None else tuple(_parts(words))
+    return parts if all(part for _link, part in parts) else ()
 
 
 def _parts(words: t.Sequence[str]) -> t.Iterator[tuple[str, list[str]]]:
@@ -155,7 +166,15 @@ def _one(link: str, part: t.Sequence[str], module: str) -> Command:
     return _modprobe(link, words, module) if MODPROBE.fullmatch(program) else None
 
 
+def removed_by(steps: Command) -> tuple[str, ...]:
+    """The modules that a command removes; none if it cannot be read in full."""
+    known = steps is not None and all(step.is_known for step in steps)
+    return tuple(name for step in steps or () for name in step.removes) if known else ()
+
+
 def _modprobe(link: str, words: t.Sequence[str], module: str) -> Command:
+    if any(REMOVES.fullmatch(word) for word in words):
+        return _removing(link, words, module)
     ignores = any(IGNORES_INSTALL.fullmatch(word) for word in words)
     loads_all = any(LOADS_ALL.fullmatch(word) for word in words)
     plain = [word for word in words if not (IGNORES_INSTALL.fullmatch(word) or QUIET.fullmatch(word) or word in CMDLINE_OPTIONS)]
@@ -164,3 +183,11 @@ def _modprobe(link: str, words: t.Sequence[str], module: str) -> Command:
     if any(word.startswith("-") for word in plain) or len(plain) > len(asked) or not asked or (module in asked and not ignores):
         return None
     return (Step(link, asked, ignores, any(HONOURS_BLACKLIST.fullmatch(word) for word in words)),)
+
+
+def _removing(link: str, words: t.Sequence[str], module: str) -> Command:
+    """`modprobe -r` of other modules, in which dependencies that no one needs any more go as well."""
+    asked = tuple(normalize_module_name(word) for word in words if not (REMOVES.fullmatch(word) or QUIET.fullmatch(word)))
+    if not asked or module in asked or any(word.startswith("-") for word in asked):
+        return None
+    return (Step(link, removes=asked),)

@@ -25,6 +25,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.startup import
     tmpfiles,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.command_line import Words, with_suffix
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.conditions import Conditions
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.ownership import Ownership
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.programs import Judge
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import FOLDERS, UnitFiles, mask_of
@@ -100,7 +101,7 @@ class _Units:
         files: UnitFiles | None = None,
     ) -> None:
         self._host = host
-        self._cmdline = cmdline
+        self.conditions = Conditions(host, cmdline, kernel.release)
         self.files = files or UnitFiles(host, words.masked)
         self._known: dict[str, tuple[Influence, ...]] = {}
         self.judge = Judge(host, kernel, inventory, self.judged)
@@ -111,13 +112,13 @@ class _Units:
         if unit in self._known:
             return self._known[unit]
         self._known[unit] = ()
-        started = StartedUnits.only(self.files, unit, source)
+        started = StartedUnits.only(self.files, unit, source, self.conditions.may_hold)
         self._known[unit] = tuple(one for entry in started for one in self.of(entry))
         return self._known[unit]
 
     def of(self, started: Started) -> tuple[Influence, ...]:
         unit = started.unit
-        if not services.may_run(unit, self._host, self._cmdline):
+        if not self.conditions.may_hold(unit):
             return ()
         keys = services.BESIDE if unit.name.startswith(SIMULATED) else services.KEYS
         return tuple(
@@ -141,7 +142,7 @@ class _Reader:
         self._judge = self._units.judge
         wants = [(unit, source) for unit in words.wants] if has_debug else []
         wants += [*asked_units.of_presets(host, self._units.files), *asked_units.of_mounts(host)]
-        self._started = StartedUnits.at_boot(self._units.files, words.target, wants)
+        self._started = StartedUnits.at_boot(self._units.files, words.target, wants, self._units.conditions.may_hold)
         self._ownership = Ownership.of(host)
 
     def _generator(self, name: str) -> bool:

@@ -1,31 +1,32 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What a service runs, with which rights, and whether its conditions can hold (systemd.service(5), systemd.exec(5))."""
+"""What a service runs, and with which rights (systemd.service(5), systemd.exec(5))."""
 
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import re
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.exit_status import succeeds
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.output_programs import only_writes_out
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
-    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
-    from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import Setting, Unit
+    from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import Unit
 
 BESIDE = ("ExecCondition", "ExecStartPre", "ExecStartPost", "ExecStopPost")
 KEYS = (*BESIDE, "ExecStart")
 """What a service runs when it is started, the last being its own work."""
+_ORDER = ("ExecCondition", "ExecStartPre", "ExecStart", "ExecStartPost")
+# With these a service sees other files than the tree has, or makes some.
+_OTHER_VIEW = re.compile(r"Director|Paths|Image|FileSystem|ProtectHome|PrivateTmp|^User$|^DynamicUser$|^Group$")
 _PREFIXES = re.compile(r"[-@:+!|]*")
 _SEVERAL = re.compile(r"\s+;\s+")
-_OPEN = ("/run/", "/sys/", "/proc/", "/dev/", "/tmp/", "/var/run/")  # noqa: S108 - nothing is written there
 _MODULE = re.compile(r"CAP_SYS_(?:ADMIN|MODULE|RAWIO)|CAP_DAC_OVERRIDE|^~")
 _ASKS_FOR_ROOT = re.compile(r"(?<![\w.-])(?:sudo|doas|pkexec|run0)\s")
 LARGEST_ENVIRONMENT = 64 << 10
-_MACHINE_ID = "/etc/machine-id"
-_YES = ("1", "yes", "y", "true", "t", "on")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -41,7 +42,7 @@ class Command:
 
 def commands(unit: Unit, tree: FileTree, wanted: t.Sequence[str] = KEYS) -> tuple[Command, ...]:
     """What the unit runs when it is started, by these keys, without what cannot act because of its rights."""
-    keys = list(wanted)
+    keys = [*wanted]
     if unit.last("Service", "Type") == "oneshot" and not unit.is_true("RemainAfterExit"):
         keys.append("ExecStop")
     environment = _environment(unit, tree)
@@ -50,18 +51,50 @@ def commands(unit: Unit, tree: FileTree, wanted: t.Sequence[str] = KEYS) -> tupl
     confined = is_confined(unit, section)
     folder = unit.last(section, "WorkingDirectory") or ""
     root = (unit.last(section, "RootDirectory") or "").rstrip("/")
+    reached = _reached(unit, section, tree)
     for key in keys:
-        for setting in unit.all(section, key):
-            for part in _SEVERAL.split(setting.value):
-                prefixes = _PREFIXES.match(part)
-                privileged = prefixes is not None and ("+" in prefixes[0] or "!" in prefixes[0])
-                text = part[prefixes.end() :] if prefixes is not None else part
-                if text.strip() and not only_writes_out(text) and (privileged or not confined or _becomes_root(unit, section, text, tree)):
-                    inside = f"{root}{text.strip()}" if root and tree.is_file(f"{root}{text.split(maxsplit=1)[0]}") else text.strip()
-                    found.append(
-                        Command(inside, setting.source, environment, folder.lstrip("-") if folder.startswith(("/", "-/")) else None)
-                    )
+        for source, prefix, text in itertools.islice(_commands(unit, section, key), reached.get(key)):
+            privileged = "+" in prefix or "!" in prefix
+            if text and not only_writes_out(text) and (privileged or not confined or _becomes_root(unit, section, text, tree)):
+                inside = f"{root}{text}" if root and tree.is_file(f"{root}{text.split(maxsplit=1)[0]}") else text
+                found.append(Command(inside, source, environment, folder.lstrip("-") if folder.startswith(("/", "-/")) else None))
     return tuple(found)
+
+
+def _reached(unit: Unit, section: str, tree: FileTree) -> t.Mapping[str, int]:
+    """How many commands of each key are run at most: one that fails, where that counts, ends a start (systemd.service(5))."""
+    found: dict[str, int] = {}
+    # Only what nothing before it can have changed is asked of the tree.
+    sees_tree = not any(_OTHER_VIEW.search(setting.key) for setting in unit.settings if setting.section == section)
+    failed = False
+    for key in _ORDER:
+        found[key] = 0
+        for _source, prefix, text in _commands(unit, section, key):
+            if failed:
+                break
+            found[key] += 1
+            well = succeeds(tree, text, sees_tree) if "|" not in prefix and "@" not in prefix else None
+            sees_tree = sees_tree and well is not None
+            failed = well is False and "-" not in prefix and _counts(unit, key)
+        if failed and key != "ExecStartPost":
+            found["ExecStop"] = 0
+    return found
+
+
+def _counts(unit: Unit, key: str) -> bool:
+    """Whether a command that fails keeps those after it from being run."""
+    if key in ("ExecCondition", "ExecStart") and unit.last("Service", "SuccessExitStatus") is not None:
+        return False
+    return key != "ExecStart" or unit.last("Service", "Type") == "oneshot"
+
+
+def _commands(unit: Unit, section: str, key: str) -> t.Iterator[tuple[str, str, str]]:
+    """The commands of a key: the file and line, the prefix, and what comes after it."""
+    for setting in unit.all(section, key):
+        for part in _SEVERAL.split(setting.value):
+            match = _PREFIXES.match(part)
+            prefix = "" if match is None else match[0]
+            yield setting.source, prefix, part[len(prefix) :].strip()
 
 
 def is_confined(unit: Unit, section: str = "Service") -> bool:
@@ -80,73 +113,6 @@ def _becomes_root(unit: Unit, section: str, text: str, tree: FileTree) -> bool:
         return False
     script = (tree.head(text.split(maxsplit=1)[0].strip("\"'"), LARGEST_ENVIRONMENT) or b"").decode("utf-8", "surrogateescape")
     return _ASKS_FOR_ROOT.search(text) is not None or (script.startswith("#!") and _ASKS_FOR_ROOT.search(script) is not None)
-
-
-def may_run(unit: Unit, tree: FileTree, cmdline: Cmdline | None) -> bool:
-    """Whether the unit's conditions can hold at boot, as far as files outside of /run, /sys, /proc and the command line tell."""
-    kept: dict[str, list[Setting]] = {"Condition": [], "Assert": []}
-    for setting in unit.settings:
-        kind = next((kind for kind in kept if setting.key.startswith(kind)), None)
-        if setting.section == "Unit" and kind is not None:
-            # An empty one, of whatever name, takes back all before it.
-            kept[kind] = [*kept[kind], setting] if setting.value else []
-    return all(_may_hold(settings, tree, cmdline) for settings in kept.values())
-
-
-def _may_hold(settings: t.Sequence[Setting], tree: FileTree, cmdline: Cmdline | None) -> bool:
-    alternatives = [_holds(one, tree, cmdline) is not False for one in settings if one.value.startswith("|")]
-    needed = (_holds(one, tree, cmdline) is not False for one in settings if not one.value.startswith("|"))
-    return all(needed) and (not alternatives or any(alternatives))
-
-
-def _holds(setting: Setting, tree: FileTree, cmdline: Cmdline | None) -> bool | None:
-    """None if only the boot shows it."""
-    value = setting.value.lstrip("|").strip()
-    negated = value.startswith("!")
-    value = value.lstrip("!").strip()
-    key = setting.key.removeprefix("Condition").removeprefix("Assert")
-    if key == "KernelCommandLine":
-        found = None if cmdline is None else _has_word(cmdline, value)
-    elif key.startswith(("Path", "File", "Directory")):
-        found = None if not value.startswith("/") or f"{value}/".startswith(_OPEN) or "%" in value else _file_holds(key, value, tree)
-    elif key == "User":
-        # The system's own manager is root's.
-        found = None if "%" in value else value in ("root", "0", "@system")
-    elif key == "FirstBoot":
-        found = _is_first_boot(tree, cmdline)
-        found = found if found is None else found == (value.lower() in _YES)
-    else:
-        found = None
-    return None if found is None else found != negated
-
-
-def _is_first_boot(tree: FileTree, cmdline: Cmdline | None) -> bool | None:
-    """machine-id(5); a word of the command line can say otherwise."""
-    if cmdline is None or cmdline.values("systemd.condition_first_boot") or "systemd.condition_first_boot" in cmdline.arguments:
-        return None
-    return (tree.text_or_none(_MACHINE_ID) or "uninitialized") == "uninitialized"
-
-
-def _has_word(cmdline: Cmdline, wanted: str) -> bool:
-    return any(word == wanted or ("=" not in wanted and word.partition("=")[0] == wanted) for word in cmdline.arguments)
-
-
-def _file_holds(key: str, path: str, tree: FileTree) -> bool | None:
-    if any(character in path for character in "*?["):
-        return None if key == "PathExistsGlob" else False
-    if key in ("PathExists", "PathExistsGlob"):
-        return tree.exists(path)
-    if key == "PathIsDirectory":
-        return tree.is_dir(path)
-    if key == "PathIsSymbolicLink":
-        return tree.link(path) is not None
-    if key == "DirectoryNotEmpty":
-        return bool(tree.names(path)) if tree.is_dir(path) else False
-    if key == "FileNotEmpty":
-        return bool(tree.head(path, 1))
-    if key == "FileIsExecutable":
-        return None if tree.is_file(path) else False
-    return None
 
 
 _ASSIGNED = re.compile(r"\"([A-Za-z_]\w*)=((?:[^\"\\]|\\.)*)\"|'([A-Za-z_]\w*)=([^']*)'|([A-Za-z_]\w*)=(\S*)")

@@ -101,6 +101,13 @@ class UnitFiles:
                             found.setdefault(unit, f"{place}/{unit}")
         return tuple(found.items())
 
+    def beside(self, name: str) -> tuple[Setting, ...] | None:
+        """What drop-ins say of a unit whose own file is not in the tree; None if it is masked."""
+        if name in self._masked or any(map(self.is_mask, self.paths(name))):
+            return None
+        found = ((path, self._tree.head(path, LARGEST) or b"") for path in self._drop_ins((name,)))
+        return tuple(one for path, text in found for one in parsed(text.decode("utf-8", "surrogateescape"), self._tree.shown(path), name))
+
     def load(self, name: str) -> Unit | None:
         """A unit; None if there is no such unit, or if it is masked."""
         if name not in self._loaded:

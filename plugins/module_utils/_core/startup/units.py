@@ -7,8 +7,10 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import Unit
+
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import Unit, UnitFiles
+    from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import UnitFiles
 
 MOST_UNITS = 4000
 # What the targets of systemd pull in where their files cannot be seen (systemd.special(7), bootup(7)).
@@ -52,23 +54,35 @@ class Started:
 class StartedUnits:
     """Follows what starts what, from units by name, each with what starts it."""
 
-    def __init__(self, files: UnitFiles, pending: t.Iterable[tuple[str, str]], without: t.Iterable[str] = ()) -> None:
+    def __init__(
+        self,
+        files: UnitFiles,
+        pending: t.Iterable[tuple[str, str]],
+        may_start: t.Callable[[Unit], bool],
+        without: t.Iterable[str] = (),
+    ) -> None:
         self._files = files
+        self._may_start = may_start
         self._pending = [*pending]
         self._seen = set(without)
         self.found: dict[str, Started] = {}
         self._run()
 
     @classmethod
-    def at_boot(cls, files: UnitFiles, target: str | None, also: t.Sequence[tuple[str, str]]) -> StartedUnits:
-        """What a boot starts.  ``target`` is that of `systemd.unit=`, if any; ``also`` are units of the command line, with its source."""
+    def at_boot(
+        cls, files: UnitFiles, target: str | None, also: t.Sequence[tuple[str, str]], may_start: t.Callable[[Unit], bool]
+    ) -> StartedUnits:
+        """What a boot starts.  ``target`` is that of `systemd.unit=`, if any; ``also`` are units of the command line, with its source.
+
+        ``may_start`` says whether a unit's conditions can hold.
+        """
         default = target or _default(files)
-        return cls(files, [(default, default), *also, *_roots(files)])
+        return cls(files, [(default, default), *also, *_roots(files)], may_start)
 
     @classmethod
-    def only(cls, files: UnitFiles, name: str, by: str) -> tuple[Started, ...]:
+    def only(cls, files: UnitFiles, name: str, by: str, may_start: t.Callable[[Unit], bool]) -> tuple[Started, ...]:
         """A unit and what it pulls in, without what every boot starts."""
-        return tuple(cls(files, ((name, by),), _ALWAYS).found.values())
+        return tuple(cls(files, ((name, by),), may_start, _ALWAYS).found.values())
 
     def _run(self) -> None:
         while self._pending and len(self._seen) < MOST_UNITS:
@@ -78,21 +92,31 @@ class StartedUnits:
             self._seen.add(name)
             unit = self._files.load(name)
             if unit is None:
-                # A target that is not in the tree can have links all the same; a masked or missing service is not started.
-                if name.endswith(".target"):
-                    self._pending += [(one, by) for one in _STANDARD.get(name, ())]
-                    self._pending += self._files.wanted_by(name)
+                self._missing(name, by)
                 continue
             self._seen.update(unit.names)
             self.found[unit.name] = Started(unit, by)
             for alias in unit.names:
                 self._pending += self._files.wanted_by(alias)
-            self._pending += [(one, setting.source) for key in _PULLS for setting in unit.all("Unit", key) for one in setting.value.split()]
+            self._pulls(unit)
             self._triggers(unit, by)
 
+    def _missing(self, name: str, by: str) -> None:
+        """A target that is not in the tree can have links and drop-ins all the same; a masked or missing service is not started."""
+        beside = self._files.beside(name) if name.endswith(".target") else None
+        if beside is not None:
+            self._pending += [(one, by) for one in _STANDARD.get(name, ())]
+            self._pending += self._files.wanted_by(name)
+            self._pulls(Unit(name, (name,), by, beside))
+
+    def _pulls(self, unit: Unit) -> None:
+        self._pending += [(one, setting.source) for key in _PULLS for setting in unit.all("Unit", key) for one in setting.value.split()]
+
     def _triggers(self, unit: Unit, by: str) -> None:
-        """A timer, path or socket starts a service."""
+        """A timer, path or socket starts a service, if its own conditions let it start; what a unit pulls in does not ask them."""
         stem, _dot, kind = unit.name.rpartition(".")
+        if kind in ("timer", "path", "socket") and not self._may_start(unit):
+            return
         if kind in ("timer", "path"):
             named = unit.last(kind.capitalize(), "Unit")
             self._pending.append((named or f"{stem}.service", unit.path))

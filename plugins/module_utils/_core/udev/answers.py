@@ -11,6 +11,7 @@ import dataclasses
 import re
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.architecture import of_release
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pattern import matches
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.key import PARENTS, PCI, Key
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import ADD, MISSING, UNKNOWN_PROPERTIES, Missing, Subject
@@ -266,7 +267,7 @@ def _fact(key: Key, subject: Subject, around: Surroundings, state: State) -> str
     if name == "ENV":
         return property_of(attribute, subject, around, state)
     if name == "CONST":
-        return around.files.architecture if attribute == "arch" else None
+        return around.files.architecture or of_release(around.release or "") if attribute == "arch" else None
     if name == "SYSCTL":
         return around.sysctl(attribute)
     if name == "NAME":

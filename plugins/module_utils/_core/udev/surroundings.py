@@ -10,6 +10,7 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.architecture import of_tree
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import name_and_value
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev import hwdb
 
@@ -23,32 +24,6 @@ CHANGING = ("/dev", "/proc", "/run", "/sys", "/tmp", "/var/run")  # noqa: S108 -
 """Folders whose contents are others after a boot."""
 MOST_FOLDERS = 64
 _FORMAT = re.compile(r"[$%]")
-# architecture_to_string() for what uname says, of those machines that have PCI.
-_ARCHITECTURES: t.Mapping[str, str] = {
-    "x86_64": "x86-64",
-    "i686": "x86",
-    "i386": "x86",
-    "aarch64": "arm64",
-    "ppc64le": "ppc64-le",
-    "ppc64": "ppc64",
-    "s390x": "s390x",
-    "riscv64": "riscv64",
-    "loongarch64": "loongarch64",
-    "armv7l": "arm",
-}
-ARCHITECTURE = "/proc/sys/kernel/arch"
-"""Linux has it since 6.1; an initramfs has no /proc yet when it is read."""
-UDEVADM = ("/usr/bin/udevadm", "/bin/udevadm", "/usr/sbin/udevadm", "/sbin/udevadm")
-# By class (2: 64 bits), byte order (1: little) and machine of an ELF file (elf.h, linux/elf-em.h).
-_MACHINES: t.Mapping[tuple[int, int, int], str] = {
-    (2, 1, 62): "x86-64",
-    (2, 1, 183): "arm64",
-    (2, 1, 21): "ppc64-le",
-    (2, 2, 21): "ppc64",
-    (2, 2, 22): "s390x",
-    (2, 1, 243): "riscv64",
-    (2, 1, 258): "loongarch64",
-}
 Properties = tuple[tuple[str, str], ...]
 
 
@@ -71,7 +46,7 @@ class Files:
         for key in keys:
             path = key.value
             if key.name == "CONST" and architecture is None:
-                architecture = _ARCHITECTURES.get((tree.text_or_none(ARCHITECTURE) or "").strip()) or _of_udevadm(tree)
+                architecture = of_tree(tree)
             folder = posixpath.dirname(path)
             if not lasts(path) or _FORMAT.search(folder) or "*" in path:
                 continue
@@ -85,15 +60,6 @@ class Files:
         """Whether a path exists; None if that cannot be determined."""
         names = self.folders.get(posixpath.dirname(path)) if lasts(path) else None
         return None if names is None else posixpath.basename(path) in names
-
-
-def _of_udevadm(tree: FileTree) -> str | None:
-    """The architecture that udev itself is for, where every kernel that can run it is of that one; None if it is not known."""
-    for path in UDEVADM:
-        head = tree.head(path, 20) or b""
-        if len(head) == 20 and head[:4] == b"\x7fELF":
-            return _MACHINES.get((head[4], head[5], int.from_bytes(head[18:20], "little" if head[5] == 1 else "big")))
-    return None
 
 
 def lasts(path: str) -> bool:

@@ -6,15 +6,15 @@ from __future__ import annotations
 
 import os
 import random
-import time
-import typing as t
 from pathlib import Path
 
 import pytest
 
 from ansible_collections.vfio.variants.tests.fuzz import base_host, hostile_trees, option_sets, report
+from ansible_collections.vfio.variants.tests.fuzz.asked_host import USUAL, Asking, Limits
 from ansible_collections.vfio.variants.tests.fuzz.option_sets import Called
 from ansible_collections.vfio.variants.tests.fuzz.progress import Count, Progress
+from ansible_collections.vfio.variants.tests.unit import wrong_answers
 from ansible_collections.vfio.variants.tests.unit.trees import Tree
 
 
@@ -40,24 +40,27 @@ def test_a_part_of_the_hosts_is_answered() -> None:
     assert hostile_trees.run(Count(Progress(None, ""), "trees", 4), 11, said.append) == 0, said
 
 
-def asked_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, work: t.Callable[[dict[str, t.Any]], object]) -> str | None:
-    monkeypatch.setattr(hostile_trees, "MODULES", {"m": Called({}, work)})
-    monkeypatch.setattr(hostile_trees, "QUESTIONS", {"m": {}})
-    return hostile_trees.asked(base_host.lay_out(tmp_path))
+def asked_of(tmp_path: Path, which: str, limits: Limits = USUAL) -> str | None:
+    with Asking(limits, f"{wrong_answers.__name__}:{which}") as asking:
+        return asking.about(base_host.lay_out(tmp_path).root)
 
 
-def test_a_host_that_is_answered_by_a_traceback_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert "ZeroDivisionError" in (asked_of(tmp_path, monkeypatch, lambda _options: 1 // 0) or "")
+def test_a_host_that_is_answered_by_a_traceback_is_noticed(tmp_path: Path) -> None:
+    assert "ZeroDivisionError" in (asked_of(tmp_path, "TRACEBACK") or "")
 
 
-def test_a_host_that_is_never_answered_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hostile_trees, "WALL", 1)
-    assert "no answer within 1 s" in (asked_of(tmp_path, monkeypatch, lambda _options: time.sleep(60)) or "")
+def test_a_host_that_is_never_answered_is_noticed(tmp_path: Path) -> None:
+    assert "no answer within 1 s" in (asked_of(tmp_path, "NEVER", Limits(wall=1)) or "")
 
 
-def test_a_host_that_takes_too_much_memory_is_noticed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hostile_trees, "MEBIBYTES", 300)
-    assert "MiB" in (asked_of(tmp_path, monkeypatch, lambda _options: len(b"x" * (400 << 20))) or "")
+def test_a_host_that_takes_too_much_memory_is_noticed(tmp_path: Path) -> None:
+    assert "MiB" in (asked_of(tmp_path, "MEMORY", Limits(mebibytes=300)) or "")
+
+
+def test_memory_of_the_process_that_wants_to_know_does_not_count(tmp_path: Path) -> None:
+    held = b"x" * (400 << 20)
+    assert asked_of(tmp_path, "NOTHING", Limits(mebibytes=300)) is None
+    assert len(held) > 300 << 20
 
 
 @pytest.mark.parametrize("way", hostile_trees.WAYS, ids=lambda way: way.__name__)

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot import read_systemd
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import architecture
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev import answers, hwdb, key, rules, surroundings, syntax, values
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.key import Key
 from ansible_collections.vfio.variants.tests.unit.sources import PROGRAMS
@@ -64,10 +65,15 @@ def test_machines_of_elf_files_have_their_numbers_from_linux_and_their_names_fro
         "riscv64": "EM_RISCV",
         "loongarch64": "EM_LOONGARCH",
     }
-    assert {name: machine for (_bits, _order, machine), name in surroundings._MACHINES.items()} == {
+    assert {name: machine for (_bits, _order, machine), name in architecture._MACHINES.items()} == {
         name: numbers[constant] for name, constant in named.items()
     }
-    assert set(named) <= set(re.findall(r'\[ARCHITECTURE_\w+\]\s*= "([^"]+)"', PROGRAMS.text(f"{ARCHITECTURES}.c")))
+    assert set(named) <= architecture.NAMES
+
+
+def test_the_architectures_are_those_of_systemd() -> None:
+    assert set(re.findall(r'\[ARCHITECTURE_\w+\]\s*= "([^"]+)"', PROGRAMS.text(f"{ARCHITECTURES}.c"))) == architecture.NAMES
+    assert {*architecture._RELEASES.values()} <= architecture.NAMES
 
 
 @pytest.mark.parametrize("path", [RULES, OLD_RULES])

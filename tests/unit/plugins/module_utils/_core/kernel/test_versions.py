@@ -8,7 +8,7 @@ import itertools
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.versions import package_compare, rpm_compare, uapi_compare
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.versions import package_compare, rpm_compare, uapi_compare
 
 
 def ascending(compare: object, versions: list[str]) -> None:

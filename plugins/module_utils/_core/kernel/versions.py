@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The version comparisons of the boot loaders."""
+"""The version comparisons of boot loaders and of systemd."""
 
 from __future__ import annotations
 

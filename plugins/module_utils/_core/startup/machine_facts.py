@@ -1,0 +1,50 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What systemd finds out about its machine, where files show it: firmware, name, and whether it is virtual."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
+
+_DMI = "/sys/class/dmi/id"
+# dmi_vendor_table in src/basic/virt.c, and the files that it is compared with.
+_VENDORS = (
+    "KVM", "OpenStack", "KubeVirt", "Amazon EC2", "QEMU", "VMware", "VMW", "innotek GmbH", "VirtualBox", "Oracle Corporation", "Xen",
+    "Bochs", "Parallels", "BHYVE", "Hyper-V", "Apple Virtualization", "Google Compute Engine", "Microsoft Corporation",
+)  # fmt: skip
+_NAMES = ("product_name", "sys_vendor", "board_vendor", "bios_vendor", "product_version")
+_FLAGS = re.compile(r"^flags\s*:(.*)$", re.MULTILINE)
+LARGEST = 64 << 10
+_SETS_NAME = ("/usr/bin/cloud-init", "/usr/local/bin/cloud-init")
+
+
+def is_efi(tree: FileTree, cmdline: Cmdline | None) -> bool | None:
+    """Whether the firmware is UEFI, as it is now; None in a tree that is not that of a running host, or if a word changes that."""
+    if cmdline is None or any(cmdline.last(word) is not None for word in ("noefi", "efi")):
+        return None
+    return tree.exists("/sys/firmware/efi") if tree.is_dir("/sys/firmware") else None
+
+
+def is_virtual(tree: FileTree) -> bool | None:
+    """Whether the machine is virtual, as detect_vm() in src/basic/virt.c, where it is clear; None elsewhere."""
+    flags = _FLAGS.search((tree.head("/proc/cpuinfo", LARGEST) or b"").decode("ascii", "replace"))
+    names = [(tree.text_or_none(f"{_DMI}/{name}") or "").strip() for name in _NAMES]
+    if flags is None or not names[1] or tree.exists("/proc/xen") or tree.exists("/sys/hypervisor/type"):
+        return None
+    if "hypervisor" in flags[1].split():
+        return True if names[1] == "QEMU" else None
+    return None if any(name.startswith(_VENDORS) for name in names) else False
+
+
+def host_name(tree: FileTree) -> str | None:
+    """The host's name where only /etc/hostname gives it; None if something else can."""
+    if any(tree.exists(path) for path in _SETS_NAME):
+        return None
+    lines = [line.strip() for line in (tree.text_or_none("/etc/hostname") or "").split("\n")]
+    name = next((line for line in lines if line and not line.startswith("#")), "")
+    return name if re.fullmatch(r"[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*", name) and not name.startswith("localhost") else None
