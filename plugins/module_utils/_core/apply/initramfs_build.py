@@ -12,7 +12,7 @@ import contextlib
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.image_plan import KernelPlan, kept_name
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.cmdline_settings import kernel_install
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import kernel_install
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.cmdline_way import is_copied_by_kernel_install
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.command import TIMED_OUT
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
@@ -27,6 +27,7 @@ if t.TYPE_CHECKING:
 
 # Debian kernel handbook, "Update hooks": they copy an image to where the boot loader finds it.
 LOADER_HOOKS = "/etc/initramfs/post-update.d"
+# At the least: that of Debian's package systemd-boot runs kernel-install, which runs dkms, depmod and ukify.
 LOADER_TIMEOUT = 300
 COMMAND_TIMEOUT = 60
 GROWTH = 1.2
@@ -138,13 +139,13 @@ def _put_in_place(host: Host, plan: KernelPlan, new: str, remaining: t.Callable[
         _keep(host, plan.built, kept)
     try:
         host.rename(new, plan.built)
-        _run_loader_hooks(host, plan, (0,))
+        _run_loader_hooks(host, plan, (0,), timeout)
         _follow(host, plan, remaining, timeout)
     except BaseException:
         with uninterrupted():
             if had:
                 host.rename(kept, plan.built)
-                _run_loader_hooks(host, plan, ANY_CODE)
+                _run_loader_hooks(host, plan, ANY_CODE, timeout)
                 _follow(host, plan, None, timeout)
             else:
                 host.remove(plan.built)
@@ -161,7 +162,7 @@ def _follow(host: Host, plan: KernelPlan, remaining: t.Callable[[str], tuple[str
         return
     if plan.is_unified or is_copied_by_kernel_install(host, plan.image, plan.release):
         with contextlib.nullcontext() if remaining is not None else contextlib.suppress(HostError):
-            host.run(list(kernel_install(host, plan.release)), max(LOADER_TIMEOUT, timeout))
+            host.run(list(kernel_install.command(host, plan.release)), max(LOADER_TIMEOUT, timeout))
     _check_made(plan, remaining)
 
 
@@ -173,7 +174,7 @@ def _unify(host: Host, plan: KernelPlan, remaining: t.Callable[[str], tuple[str,
         # No link: the new one is written into the file that is there.
         _copy(host, plan.image, kept)
     try:
-        host.run(list(kernel_install(host, plan.release)), max(LOADER_TIMEOUT, timeout))
+        host.run(list(kernel_install.command(host, plan.release)), max(LOADER_TIMEOUT, timeout))
         _check_made(plan, remaining)
     except BaseException:
         with uninterrupted():
@@ -210,7 +211,7 @@ def _copy(host: Host, image: str, kept: str) -> None:
     host.run(["cp", "--force", "--preserve=timestamps", host.argument(image), host.argument(kept)], COMMAND_TIMEOUT)
 
 
-def _run_loader_hooks(host: Host, plan: KernelPlan, ok: t.Container[int]) -> None:
+def _run_loader_hooks(host: Host, plan: KernelPlan, ok: t.Container[int], timeout: float) -> None:
     if not _hooks(host):
         return
-    host.run(["run-parts", f"--arg={plan.release}", f"--arg={plan.built}", LOADER_HOOKS], LOADER_TIMEOUT, ok=ok)
+    host.run(["run-parts", f"--arg={plan.release}", f"--arg={plan.built}", LOADER_HOOKS], max(LOADER_TIMEOUT, timeout), ok=ok)
