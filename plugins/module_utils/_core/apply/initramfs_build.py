@@ -9,11 +9,13 @@ kernel-install, and if that does not match the policy, once more from the image 
 from __future__ import annotations
 
 import contextlib
+import posixpath
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.image_plan import KernelPlan, kept_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import kernel_install
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.cmdline_way import is_copied_by_kernel_install
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.systemd_boot import identified
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.command import TIMED_OUT
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.interruption import uninterrupted
@@ -158,12 +160,12 @@ def _follow(host: Host, plan: KernelPlan, remaining: t.Callable[[str], tuple[str
 
     Raises HostError if what boots does not match the policy then.
     """
-    if plan.source is None or (remaining is not None and not remaining(plan.image)):
+    if plan.source is None or (remaining is not None and not remaining(_made(host, plan))):
         return
     if plan.is_unified or is_copied_by_kernel_install(host, plan.image, plan.release):
         with contextlib.nullcontext() if remaining is not None else contextlib.suppress(HostError):
             host.run(list(kernel_install.command(host, plan.release)), max(LOADER_TIMEOUT, timeout))
-    _check_made(plan, remaining)
+    _check_made(host, plan, remaining)
 
 
 def _unify(host: Host, plan: KernelPlan, remaining: t.Callable[[str], tuple[str, ...]], timeout: float) -> None:
@@ -175,16 +177,26 @@ def _unify(host: Host, plan: KernelPlan, remaining: t.Callable[[str], tuple[str,
         _copy(host, plan.image, kept)
     try:
         host.run(list(kernel_install.command(host, plan.release)), max(LOADER_TIMEOUT, timeout))
-        _check_made(plan, remaining)
+        _check_made(host, plan, remaining)
     except BaseException:
         with uninterrupted():
+            made = _made(host, plan)
             host.rename(kept, plan.image)
+            if made != plan.image:
+                host.remove(made)
         raise
     _forget(host, kept)
 
 
-def _check_made(plan: KernelPlan, remaining: t.Callable[[str], tuple[str, ...]] | None) -> None:
-    wrong = () if remaining is None else remaining(plan.image)
+def _made(host: Host, plan: KernelPlan) -> str:
+    """Where what boots is now: where boots are counted, kernel-install writes a new counter into a unified image's name."""
+    folder, name = posixpath.split(plan.image)
+    alike = [one for one in host.names(folder) if identified(one)[0] == identified(name)[0]]
+    return plan.image if name in alike or not alike else f"{folder}/{alike[0]}"
+
+
+def _check_made(host: Host, plan: KernelPlan, remaining: t.Callable[[str], tuple[str, ...]] | None) -> None:
+    wrong = () if remaining is None else remaining(_made(host, plan))
     if wrong:
         raise HostError(
             f"{plan.image}, which boots, does not match the policy after it should have been made again: {' '.join(wrong)}",
