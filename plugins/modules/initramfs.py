@@ -83,6 +83,7 @@ options:
   timeout:
     description:
       - Time limit for building one image in seconds, from 1 to 86400.
+      - The boot loader's hooks and C(kernel-install) have as long, and 300 seconds at the least.
       - As long does it wait for other programs that build modules or images, such as a package's hooks, before it begins.
     type: int
     default: 600

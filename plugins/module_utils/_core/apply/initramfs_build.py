@@ -9,11 +9,13 @@ kernel-install, and if that does not match the policy, once more from the image 
 from __future__ import annotations
 
 import contextlib
+import posixpath
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.image_plan import KernelPlan, kept_name
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.cmdline_settings import kernel_install
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import kernel_install
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.cmdline_way import is_copied_by_kernel_install
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.systemd_boot import identified
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.command import TIMED_OUT
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.interruption import uninterrupted
@@ -27,6 +29,7 @@ if t.TYPE_CHECKING:
 
 # Debian kernel handbook, "Update hooks": they copy an image to where the boot loader finds it.
 LOADER_HOOKS = "/etc/initramfs/post-update.d"
+# At the least: that of Debian's package systemd-boot runs kernel-install, which runs dkms, depmod and ukify.
 LOADER_TIMEOUT = 300
 COMMAND_TIMEOUT = 60
 GROWTH = 1.2
@@ -138,13 +141,13 @@ def _put_in_place(host: Host, plan: KernelPlan, new: str, remaining: t.Callable[
         _keep(host, plan.built, kept)
     try:
         host.rename(new, plan.built)
-        _run_loader_hooks(host, plan, (0,))
+        _run_loader_hooks(host, plan, (0,), timeout)
         _follow(host, plan, remaining, timeout)
     except BaseException:
         with uninterrupted():
             if had:
                 host.rename(kept, plan.built)
-                _run_loader_hooks(host, plan, ANY_CODE)
+                _run_loader_hooks(host, plan, ANY_CODE, timeout)
                 _follow(host, plan, None, timeout)
             else:
                 host.remove(plan.built)
@@ -157,12 +160,12 @@ def _follow(host: Host, plan: KernelPlan, remaining: t.Callable[[str], tuple[str
 
     Raises HostError if what boots does not match the policy then.
     """
-    if plan.source is None or (remaining is not None and not remaining(plan.image)):
+    if plan.source is None or (remaining is not None and not remaining(_made(host, plan))):
         return
     if plan.is_unified or is_copied_by_kernel_install(host, plan.image, plan.release):
         with contextlib.nullcontext() if remaining is not None else contextlib.suppress(HostError):
-            host.run(list(kernel_install(host, plan.release)), max(LOADER_TIMEOUT, timeout))
-    _check_made(plan, remaining)
+            host.run(list(kernel_install.command(host, plan.release)), max(LOADER_TIMEOUT, timeout))
+    _check_made(host, plan, remaining)
 
 
 def _unify(host: Host, plan: KernelPlan, remaining: t.Callable[[str], tuple[str, ...]], timeout: float) -> None:
@@ -173,17 +176,27 @@ def _unify(host: Host, plan: KernelPlan, remaining: t.Callable[[str], tuple[str,
         # No link: the new one is written into the file that is there.
         _copy(host, plan.image, kept)
     try:
-        host.run(list(kernel_install(host, plan.release)), max(LOADER_TIMEOUT, timeout))
-        _check_made(plan, remaining)
+        host.run(list(kernel_install.command(host, plan.release)), max(LOADER_TIMEOUT, timeout))
+        _check_made(host, plan, remaining)
     except BaseException:
         with uninterrupted():
+            made = _made(host, plan)
             host.rename(kept, plan.image)
+            if made != plan.image:
+                host.remove(made)
         raise
     _forget(host, kept)
 
 
-def _check_made(plan: KernelPlan, remaining: t.Callable[[str], tuple[str, ...]] | None) -> None:
-    wrong = () if remaining is None else remaining(plan.image)
+def _made(host: Host, plan: KernelPlan) -> str:
+    """Where what boots is now: where boots are counted, kernel-install writes a new counter into a unified image's name."""
+    folder, name = posixpath.split(plan.image)
+    alike = [one for one in host.names(folder) if identified(one)[0] == identified(name)[0]]
+    return plan.image if name in alike or not alike else f"{folder}/{alike[0]}"
+
+
+def _check_made(host: Host, plan: KernelPlan, remaining: t.Callable[[str], tuple[str, ...]] | None) -> None:
+    wrong = () if remaining is None else remaining(_made(host, plan))
     if wrong:
         raise HostError(
             f"{plan.image}, which boots, does not match the policy after it should have been made again: {' '.join(wrong)}",
@@ -210,7 +223,7 @@ def _copy(host: Host, image: str, kept: str) -> None:
     host.run(["cp", "--force", "--preserve=timestamps", host.argument(image), host.argument(kept)], COMMAND_TIMEOUT)
 
 
-def _run_loader_hooks(host: Host, plan: KernelPlan, ok: t.Container[int]) -> None:
+def _run_loader_hooks(host: Host, plan: KernelPlan, ok: t.Container[int], timeout: float) -> None:
     if not _hooks(host):
         return
-    host.run(["run-parts", f"--arg={plan.release}", f"--arg={plan.built}", LOADER_HOOKS], LOADER_TIMEOUT, ok=ok)
+    host.run(["run-parts", f"--arg={plan.release}", f"--arg={plan.built}", LOADER_HOOKS], max(LOADER_TIMEOUT, timeout), ok=ok)

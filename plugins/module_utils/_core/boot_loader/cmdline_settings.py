@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import extlinux
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import extlinux, kernel_install
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import BootFiles
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.cmdline_way import MKCONFIG
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.editable import PARTS
@@ -372,7 +372,7 @@ def commands(
     }
     if way.method in fixed:
         return (fixed[way.method],)
-    return () if way.method == ENTRIES else tuple(kernel_install(host, release) for release in releases)
+    return () if way.method == ENTRIES else tuple(kernel_install.command(host, release) for release in releases)
 
 
 def _mkconfig(host: Host, way: Way) -> tuple[str, ...]:
@@ -380,12 +380,3 @@ def _mkconfig(host: Host, way: Way) -> tuple[str, ...]:
         return ("update-grub",)
     program = next(name for name in MKCONFIG if host.which(name) is not None)
     return (program, "-o", way.config)
-
-
-def kernel_install(host: Host, release: str) -> tuple[str, ...]:
-    """The command that makes a kernel's entry, or its unified image, again.  Raises HostError if its kernel's image is not found."""
-    places = (f"/usr/lib/modules/{release}/vmlinuz", f"/lib/modules/{release}/vmlinuz", f"/boot/vmlinuz-{release}")
-    image = next((place for place in places if host.is_file(place)), None)
-    if image is None:
-        raise HostError(f"kernel-install needs the image of kernel {release}, which is at none of {', '.join(places)}.")
-    return ("kernel-install", "add", release, image)

@@ -24,6 +24,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.f
     Family,
     family,
 )
+from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.os_release import names
 from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.programs import has_sdbootutil
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.shell_assignments import Assignments
@@ -39,7 +40,8 @@ if t.TYPE_CHECKING:
 FIRMWARE = "the firmware"
 PROXMOX_UUIDS = "/etc/kernel/proxmox-boot-uuids"
 PRESETS = "/etc/mkinitcpio.d"
-TOKENS = ("/etc/kernel/entry-token", "/etc/machine-id")
+TOKEN, MACHINE_ID = "/etc/kernel/entry-token", "/etc/machine-id"
+GIVEN_ID = re.compile(r"[0-9a-f]{32}")
 BY_MKCONFIG = "### BEGIN /etc/grub.d/"
 BY_KERNEL_INSTALL = re.compile(r"^# File created by .*install\.d/", re.MULTILINE)
 COUNTED = re.compile(r"\+\d+(?:-\d+)?$")
@@ -187,7 +189,10 @@ def is_copied_by_kernel_install(host: Host, path: str, release: str) -> bool:
 
 
 def _tokens(host: Host) -> tuple[str, ...]:
-    return tuple(token for token in map(host.text_or_none, TOKENS) if token)
+    """What may begin the names: where the machine has no ID yet, as in an image, those of its system.  (boot_entry_token_ensure())"""
+    own = host.text_or_none(MACHINE_ID) or ""
+    known = names(host)
+    return tuple(token for token in (host.text_or_none(TOKEN), *((own,) if GIVEN_ID.fullmatch(own) else (known.image, known.id))) if token)
 
 
 def images_of_presets(files: BootFiles) -> tuple[str, ...]:

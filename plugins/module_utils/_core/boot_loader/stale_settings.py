@@ -7,7 +7,9 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import kernel_install
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.efi_program import GRUB, SYSTEMD_BOOT
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.shell_assignments import Assignments
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
 
@@ -67,15 +69,20 @@ def _of_another_loader(files: BootFiles, menu: Menu, item: MenuItem) -> str | No
     missing = " ".join(word for word in dict.fromkeys(words) if _plain(word) not in given)
     if not missing:
         return None
-    command = _refresh_command(files, menu) if there in (KERNEL_INSTALL, SETTINGS) else ""
+    command = _refresh_command(files, menu, item) if there in (KERNEL_INSTALL, SETTINGS) else ""
     said = f"{place} has {missing}, but {menu.loader} starts this host, which takes its arguments from elsewhere"
     return f"{said}: write them into {there}{f' and run `{command}`' if command else ''}."
 
 
-def _refresh_command(files: BootFiles, menu: Menu) -> str:
+def _refresh_command(files: BootFiles, menu: Menu, item: MenuItem) -> str:
     if menu.loader == GRUB:
         return "update-grub" if files.host.which("update-grub") is not None else f"grub-mkconfig -o {menu.source}"
-    return "proxmox-boot-tool refresh" if files.host.which("proxmox-boot-tool") is not None else "kernel-install add-all"
+    if files.host.which("proxmox-boot-tool") is not None:
+        return "proxmox-boot-tool refresh"
+    try:
+        return " ".join(kernel_install.command(files.host, item.release or ""))
+    except HostError:
+        return "kernel-install add-all"
 
 
 def _settings(files: BootFiles) -> list[str]:

@@ -99,7 +99,7 @@ FAMILIES = (
         ("debian", "ubuntu", "raspbian", "linuxmint", "pop", "proxmox", "pve", "devuan", "kali", "neon", "elementary", "zorin"),
         (PROXMOX_BOOT_TOOL, GRUB_MKCONFIG, KERNEL_INSTALL, U_BOOT_UPDATE, ENTRIES),
         "add them to GRUB_CMDLINE_LINUX_DEFAULT in /etc/default/grub and run `update-grub`, or to /etc/kernel/cmdline and run "
-        "`kernel-install add`",
+        "`kernel-install add RELEASE /boot/vmlinuz-RELEASE`",
         ("initramfs-tools", "dracut"),
         _OF_DEBIAN,
         has_versioned_compilers=True,

@@ -17,12 +17,13 @@ OS_RELEASE = ("/etc/os-release", "/usr/lib/os-release")
 
 @dataclasses.dataclass(frozen=True)
 class Names:
-    """``like`` are the words of ID_LIKE, ``variant`` is VARIANT_ID; empty where the file does not say."""
+    """``like`` are the words of ID_LIKE, ``variant`` is VARIANT_ID, ``image`` IMAGE_ID; empty where the file does not say."""
 
     id: str
     like: tuple[str, ...]
     variant: str
     version: str = ""
+    image: str = ""
 
     @property
     def all(self) -> tuple[str, ...]:
@@ -34,6 +35,5 @@ def names(host: Host) -> Names:
     """Empty where there is no such file."""
     text = next((text for text in (host.text_or_none(place) for place in OS_RELEASE) if text is not None), "")
     found = Assignments.parse(text)
-    return Names(
-        found.get("ID") or "", tuple((found.get("ID_LIKE") or "").split()), found.get("VARIANT_ID") or "", found.get("VERSION_ID") or ""
-    )
+    own, variant, version, image = (found.get(key) or "" for key in ("ID", "VARIANT_ID", "VERSION_ID", "IMAGE_ID"))
+    return Names(own, tuple((found.get("ID_LIKE") or "").split()), variant, version, image)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply import initramfs_build
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.image_sync import ImageSync, sync_images
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache import SETTLED
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
@@ -396,11 +397,11 @@ def test_a_full_boot_file_system_is_named_before_anything_is_built(machine: Mach
 # -- the boot loader
 
 
-def with_loader_hooks(machine: Machine, code: int) -> Path:
+def with_loader_hooks(machine: Machine, code: int, seconds: int = 0) -> Path:
     """run-parts as Debian has it would call what lies in the directory; here it notes what it was told."""
     told = machine.tree.place("/told")
     machine.tree.file("/etc/initramfs/post-update.d/loader", "#!/bin/sh\n", 0o755)
-    machine.tree.file("/usr/bin/run-parts", f'#!/bin/sh\necho "$@" >> {told}\nexit {code}\n', 0o755)
+    machine.tree.file("/usr/bin/run-parts", f'#!/bin/sh\necho "$@" >> {told}\nsleep {seconds}\nexit {code}\n', 0o755)
     return told
 
 
@@ -411,6 +412,15 @@ def test_the_boot_loader_is_told_of_a_new_image_once_it_is_in_place(machine: Mac
 
     assert told.read_text() == f"--arg={DEBIAN_13} --arg={machine.image} /etc/initramfs/post-update.d\n"
     assert machine.in_boot == [f"initrd.img-{DEBIAN_13}"]
+
+
+def test_the_boot_loader_has_as_long_as_a_build(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(initramfs_build, "LOADER_TIMEOUT", 1)
+    with_loader_hooks(machine, 0, seconds=2)
+    machine.has_image(machine.content(rules=None)).will_build(machine.content())
+
+    assert machine.sync(timeout=60).plans[0].reasons
+    assert machine.sync(check_mode=True).plans[0].reasons == ()
 
 
 def test_the_old_image_comes_back_when_the_boot_loader_cannot_take_the_new_one(machine: Machine) -> None:

@@ -19,6 +19,7 @@ if t.TYPE_CHECKING:
 
 MACHINE = "0123456789abcdef0123456789abcdef"
 UNIFIED = f"/boot/efi/EFI/Linux/{MACHINE}-{DEBIAN_13}.efi"
+COUNTED = f"/boot/efi/EFI/Linux/{MACHINE}-{DEBIAN_13}+3.efi"
 COPY = f"/boot/efi/{MACHINE}/{DEBIAN_13}/initrd.img-{DEBIAN_13}"
 # In turn as 55-initrd.install, 90-loaderentry.install, 60-ukify.install and 90-uki-copy.install of systemd 257 do it.
 KERNEL_INSTALL = """\
@@ -33,7 +34,13 @@ if [ -d $folder ]; then
     install -m 0644 $initrd $target || exit 1
   done
 else
-  exec PYTHON $R/unify.py $initrd $R/boot/efi/EFI/Linux/MACHINE-$2.efi $2
+  target=$R/boot/efi/EFI/Linux/MACHINE-$2
+  counter=
+  if [ -e $R/etc/kernel/tries ]; then
+    counter=+$(cat $R/etc/kernel/tries)
+    rm -f $target.efi $target+*.efi
+  fi
+  exec PYTHON $R/unify.py $initrd $target$counter.efi $2
 fi
 """
 UNIFY = """\
@@ -92,6 +99,10 @@ class MadeMachine(Machine):
         """What the file holds of an image: all of it, or the last part of a unified kernel image."""
         found = self.tree.place(path).read_bytes()
         return found[found.index(b"MZ", 2) + 2 :] if found.startswith(b"MZ") else found
+
+    @property
+    def unified(self) -> list[str]:
+        return sorted(f"/boot/efi/EFI/Linux/{path.name}" for path in self.tree.place(UNIFIED).parent.iterdir())
 
     @property
     def told(self) -> list[str]:
@@ -178,7 +189,33 @@ def test_a_unified_image_that_it_makes_wrong_comes_back(tmp_path: Path) -> None:
     with pytest.raises(HostError, match=r"/etc/modprobe\.d/gpus\.conf is not in it"):
         machine.sync()
     assert machine.held(UNIFIED) == old
-    assert sorted(path.name for path in machine.tree.place(UNIFIED).parent.iterdir()) == [UNIFIED.rpartition("/")[2]]
+    assert machine.unified == [UNIFIED]
+
+
+@pytest.mark.parametrize("hook", [True, False])
+def test_where_boots_are_counted_the_image_of_another_name_is_read_back(tmp_path: Path, hook: bool) -> None:
+    machine = MadeMachine(tmp_path, hook=hook)
+    machine.boots_unified(machine.content(rules=None)).will_build(machine.content())
+    machine.tree.file("/etc/kernel/tries", "3\n")
+
+    assert machine.sync().result()["changed"]
+    assert machine.unified == [COUNTED]
+    assert machine.booted == machine.held(COUNTED) == machine.content()
+    assert len(machine.told) == 1
+    assert not machine.sync().result()["changed"]
+
+
+def test_where_boots_are_counted_a_wrong_image_goes_and_the_one_before_comes_back(tmp_path: Path) -> None:
+    machine = MadeMachine(tmp_path, "dracut")
+    old = machine.content(rules=None)
+    machine.boots_unified(old).will_build(machine.content(options=None))
+    machine.tree.place(machine.image).unlink()
+    machine.tree.file("/dracut-plugin").file("/etc/kernel/tries", "3\n")
+
+    with pytest.raises(HostError, match=r"/etc/modprobe\.d/gpus\.conf is not in it"):
+        machine.sync()
+    assert machine.held(UNIFIED) == old
+    assert machine.unified == [UNIFIED]
 
 
 def test_a_unified_image_of_another_maker_is_refused(tmp_path: Path) -> None:

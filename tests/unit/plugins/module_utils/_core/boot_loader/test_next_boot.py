@@ -237,6 +237,17 @@ def test_arguments_for_another_loader_are_a_warning(tmp_path: Path) -> None:
     assert read(tree.file("/etc/default/grub", 'GRUB_CMDLINE_LINUX_DEFAULT="quiet splash"\n')).warnings == ()
 
 
+def test_the_command_that_kernel_install_takes_names_a_kernel_that_is_in_boot_alone(tmp_path: Path) -> None:
+    tree = kernels(Tree(tmp_path), NEW).file("/boot/efi/loader/loader.conf", "timeout 3\n").file("/boot/efi/t/linux", bzimage(NEW))
+    tree.file(f"/boot/efi/loader/entries/t-{NEW}.conf", "linux /t/linux\noptions quiet\n").file("/etc/kernel/cmdline", "quiet\n")
+    tree.file("/etc/default/grub", 'GRUB_CMDLINE_LINUX="intel_iommu=on"\n')
+    (warning,) = read(tree).warnings
+    assert warning.endswith(f"write them into /etc/kernel/cmdline and run `kernel-install add {NEW} /boot/vmlinuz-{NEW}`.")
+    tree.place(f"/boot/vmlinuz-{NEW}").unlink()
+    (warning,) = read(tree).warnings
+    assert warning.endswith("write them into /etc/kernel/cmdline and run `kernel-install add-all`.")
+
+
 def test_arguments_for_kernel_install_are_a_warning_where_grub_starts_the_host(edited: Tree) -> None:
     edited.file("/etc/kernel/cmdline", "root=/dev/sda1 quiet intel_iommu=on iommu=pt\n")
     said = "/etc/kernel/cmdline has iommu=pt, but GRUB starts this host, which takes its arguments from elsewhere"

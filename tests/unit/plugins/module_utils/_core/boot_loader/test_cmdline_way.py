@@ -1,0 +1,45 @@
+# SPDX-FileCopyrightText: The vfio.variants authors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which files have the names that kernel-install gives to them."""
+
+from __future__ import annotations
+
+import typing as t
+
+import pytest
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import cmdline_way
+from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13, Tree
+
+if t.TYPE_CHECKING:
+    from pathlib import Path
+
+MACHINE = "0123456789abcdef0123456789abcdef"
+
+
+@pytest.mark.parametrize(
+    ("machine_id", "entry_token", "system", "tokens"),
+    [
+        (MACHINE, "", "ID=debian\n", [MACHINE]),
+        (MACHINE, "host", "ID=debian\nIMAGE_ID=gpu-node\n", ["host", MACHINE]),
+        ("uninitialized", "", "ID=debian\n", ["debian"]),
+        ("", "", "ID=debian\nIMAGE_ID=gpu-node\n", ["gpu-node", "debian"]),
+        ("", "host", "ID=debian\n", ["host", "debian"]),
+        (None, "", "", []),
+    ],
+)
+def test_the_beginning_of_a_name_is_the_machines_id_or_what_an_image_has_in_its_place(
+    tmp_path: Path, machine_id: str | None, entry_token: str, system: str, tokens: list[str]
+) -> None:
+    tree = Tree(tmp_path).file("/usr/bin/kernel-install", mode=0o755).file("/etc/os-release", system)
+    if machine_id is not None:
+        tree.file("/etc/machine-id", f"{machine_id}\n")
+    if entry_token:
+        tree.file("/etc/kernel/entry-token", f"{entry_token}\n")
+    host = tree.host()
+    names = [MACHINE, "host", "gpu-node", "debian", "uninitialized", ""]
+    unified = {name: f"/efi/EFI/Linux/{name}-{DEBIAN_13}.efi" for name in names}
+    copies = {name: f"/efi/{name}/{DEBIAN_13}/linux" for name in names}
+
+    assert {name for name in names if cmdline_way.is_named_by_kernel_install(host, unified[name], DEBIAN_13)} == set(tokens)
+    assert {name for name in names if cmdline_way.is_copied_by_kernel_install(host, copies[name], DEBIAN_13)} == set(tokens)
