@@ -11,7 +11,7 @@ import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.tests.unit.boot_menus import bzimage, efi_variable
-from ansible_collections.vfio.variants.tests.unit.plugins.module_utils._core.apply.test_image_sync import Machine
+from ansible_collections.vfio.variants.tests.unit.plugins.module_utils._core.apply.image_machine import Machine
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13
 
 if t.TYPE_CHECKING:
