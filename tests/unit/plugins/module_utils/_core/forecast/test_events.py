@@ -41,7 +41,7 @@ def kept(rules: str, action: str = "add") -> list[tuple[int, list[str]]]:
         (f'SYSCTL{{kernel/osrelease}}=="x", {TAKE}', None),
         (f'SYSCTL{{kernel/osrelease}}=="6.*", {TAKE}', ["ATTR"]),
         (f'SYSCTL{{kernel/hostname}}=="x", {TAKE}', ["SYSCTL", "ATTR"]),
-        (f'CONST{{arch}}=="x", {TAKE}', ["CONST", "ATTR"]),
+        (f'CONST{{virt}}=="x", {TAKE}', ["CONST", "ATTR"]),
         ('SYSCTL{kernel/x}="1"', ["SYSCTL"]),
         ('RUN+="/x"', ["RUN"]),
         ('PROGRAM="/x"', ["PROGRAM"]),
