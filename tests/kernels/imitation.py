@@ -58,7 +58,8 @@ _BEFORE_6_19 = (
     Change(_CORE, r"^\tconst struct vfio_pci_device_ops \*pci_ops;\n"),
     Change(_CORE, r"^struct vfio_pci_device_ops \{.*?^\};\n"),
     Change(_CORE, r"^#if IS_ENABLED\(CONFIG_VFIO_PCI_DMABUF\)\nint vfio_pci_core_fill_phys_vec.*?^#endif\n"),
-    # v7.2 took these away, the first for what is there now.
+    # v7.2 took these away, the first for what is there now, and the other one for options of each device.
+    Change(_CORE, r"^\tbool\s+disable_idle_d3:1;\n\tbool\s+nointxmask:1;\n\tbool\s+disable_vga:1;\n"),
     Change(
         _CORE,
         r"^static inline void __iomem __must_check \*\nvfio_pci_core_get_iomap\(.*?^\}\n",
