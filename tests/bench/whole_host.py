@@ -46,15 +46,24 @@ class Times(t.NamedTuple):
 
 def times(tree: Tree) -> Times:
     """Facts are kept for the root `/` alone, so a child makes the tree its root."""
+
+    def measured() -> tuple[list[Took], list[Took], list[Took]]:
+        gather(tree.host(), DeviceReportRequest(), False)  # Whatever Python imports late is not to be found in the tree.
+        os.chroot(tree.root)
+        os.chdir("/")
+        return _measured()
+
+    return Times(*map(median, _in_child(measured)))
+
+
+def _in_child(work: t.Callable[[], object]) -> t.Any:
+    """What the work returns, by way of JSON."""
     reader, writer = os.pipe()
     child = os.fork()
     if child == 0:
         try:
-            gather(tree.host(), DeviceReportRequest(), False)  # Whatever Python imports late is not to be found in the tree.
-            os.chroot(tree.root)
-            os.chdir("/")
             with os.fdopen(writer, "w") as answer:
-                json.dump(_measured(), answer)
+                json.dump(work(), answer)
         except BaseException:
             traceback.print_exc()
             os._exit(1)
@@ -64,7 +73,7 @@ def times(tree: Tree) -> Times:
         said = answer.read()
     if os.waitpid(child, 0)[1]:
         raise SystemExit("error: device_info could not be measured.")
-    return Times(*map(median, json.loads(said)))
+    return json.loads(said)
 
 
 def figures(found: Times, kinds: int) -> Iterator[Figure]:
@@ -125,25 +134,17 @@ def _measured() -> tuple[list[Took], list[Took], list[Took]]:
 
 def _opened(host: Host) -> Sequence[str]:
     """The paths that are opened when nothing is cached.  What listens to that can never be taken away, so a child does."""
-    reader, writer = os.pipe()
-    child = os.fork()
-    if child == 0:
+
+    def listened() -> list[str]:
         opened: set[str] = set()
 
         def note(event: str, given: tuple[t.Any, ...]) -> None:
             if event == "open" and isinstance(given[0], str) and given[0].startswith("/"):
                 opened.add(given[0])
 
-        try:
-            sys.addaudithook(note)
-            gather(host, DeviceReportRequest(), False)
-            with os.fdopen(writer, "w") as answer:
-                json.dump(sorted(opened), answer)
-        finally:
-            os._exit(0)
-    os.close(writer)
-    with os.fdopen(reader) as answer:
-        said = answer.read()
-    os.waitpid(child, 0)
-    paths: list[str] = json.loads(said)
+        sys.addaudithook(note)
+        gather(host, DeviceReportRequest(), False)
+        return sorted(opened)
+
+    paths: list[str] = _in_child(listened)
     return paths

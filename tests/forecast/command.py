@@ -28,8 +28,8 @@ from kernel import Kernel
 from records import Corpus
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.unavailable import EXIT_STATUS, ArchiveUnavailableError
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache, write_atomic
+from ansible_collections.vfio.variants.tests.exit_codes import exit_code
 
 HERE = Path(__file__).resolve().parent
 OBSERVED = HERE / "observed" / "boots.jsonl.xz"
@@ -95,14 +95,7 @@ def main(arguments: Sequence[str]) -> int:
     options.again |= options.sample
     if options.count is None:
         options.count = SAMPLE if options.sample else DRAWN
-    try:
-        return _run(options)
-    except ArchiveUnavailableError as error:
-        say("\n".join([*error.lines(), "0 passed, 0 failed"]))
-        return EXIT_STATUS
-    except HostError as error:
-        say(f"FAILED: {error}")
-        return 1
+    return exit_code(lambda: _run(options))
 
 
 def _run(options: argparse.Namespace) -> int:

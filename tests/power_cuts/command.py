@@ -19,11 +19,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive import apt_sources
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.unavailable import EXIT_STATUS, ArchiveUnavailableError
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.machine import qemu_program
+from ansible_collections.vfio.variants.tests.exit_codes import exit_code
 from ansible_collections.vfio.variants.tests.power_cuts import report, state
 from ansible_collections.vfio.variants.tests.power_cuts.converging import Converging, Cut, drawn
 from ansible_collections.vfio.variants.tests.power_cuts.trial import tried
@@ -73,14 +72,7 @@ def main(arguments: list[str]) -> int:
         return 0
     if options.count < 1 or options.per_seed < 1:
         parser.error("--count and --per-seed: at least 1")
-    try:
-        return _all_tried(Wanted(options.count, options.seed, options.per_seed, options.renew))
-    except ArchiveUnavailableError as error:
-        _say("\n".join([*error.lines(), "0 passed, 0 failed"]))
-        return EXIT_STATUS
-    except HostError as error:
-        _say(f"FAILED: {error}")
-        return 1
+    return exit_code(lambda: _all_tried(Wanted(options.count, options.seed, options.per_seed, options.renew)))
 
 
 def _all_tried(wanted: Wanted) -> int:

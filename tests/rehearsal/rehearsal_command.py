@@ -30,10 +30,10 @@ from world_records import Seen
 from world_tree import WorldTrees
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.unavailable import EXIT_STATUS, ArchiveUnavailableError
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.comparison import ABSENT
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.rehearsal import Settings
+from ansible_collections.vfio.variants.tests.exit_codes import exit_code
 
 OBSERVED = Path(__file__).resolve().parent / "observed" / "rehearsals.jsonl"
 _NICE = 19
@@ -57,14 +57,11 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str]) -> int:
     options = parser().parse_args(arguments)
     os.nice(_NICE)
-    try:
-        failed = _run(options)
-    except ArchiveUnavailableError as error:
-        say("\n".join([*error.lines(), "0 passed, 0 failed"]))
-        return EXIT_STATUS
-    except HostError as error:
-        say(f"FAILED: {error}")
-        return 1
+    return exit_code(lambda: _compared(options))
+
+
+def _compared(options: argparse.Namespace) -> int:
+    failed = _run(options)
     known = rehearsal_records.read(OBSERVED)
     if options.table:
         rehearsal_table.write(options.table, list(known.values()))

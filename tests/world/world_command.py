@@ -23,8 +23,8 @@ from world_replay import Replay
 from world_tree import WorldTrees
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.unavailable import EXIT_STATUS, ArchiveUnavailableError
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache, write_atomic
+from ansible_collections.vfio.variants.tests.exit_codes import exit_code
 
 OBSERVED = Path(__file__).resolve().parent / "observed"
 BOOTS, HOSTS = OBSERVED / "boots.jsonl.xz", OBSERVED / world_hosts.NAME
@@ -55,20 +55,10 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str]) -> int:
     known = parser()
     options = known.parse_args(arguments)
-    try:
-        if options.show:
-            return _show(options)
-        if options.boot or options.record:
-            return _boot(options)
-        if options.replay:
-            return _replay(options)
+    work = _show if options.show else _boot if options.boot or options.record else _replay if options.replay else None
+    if work is None:
         known.error("one of --boot, --record, --replay and --show is needed")
-    except ArchiveUnavailableError as error:
-        say("\n".join([*error.lines(), "0 passed, 0 failed"]))
-        return EXIT_STATUS
-    except HostError as error:
-        say(f"FAILED: {error}")
-    return 1
+    return exit_code(lambda: work(options))
 
 
 def _boot(options: argparse.Namespace) -> int:

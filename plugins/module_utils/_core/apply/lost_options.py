@@ -34,17 +34,21 @@ def lost_options(host: Host, bindings: t.Sequence[Binding], kernel: Kernel) -> t
         return ()
     given = PARAMETERS.format("vfio_pci")
     on = [name for name in OPTIONS if host.text_or_none(f"{given}/{name}") == "Y"]
+    own: dict[str, dict[str, bool]] = {}
     found = []
     for item in bindings if on else ():
         if not item.rebind or item.device.driver != VFIO_PCI or item.driver in (None, VFIO_PCI):
             continue
         module = normalize_module_name(item.modules[0] if item.modules else item.driver or "")
-        own = _own_options(host, kernel, module) if module in kernel.vfio_modules else dict.fromkeys(on, True)
-        lost = [name for name in on if not own.get(name)]
+        if module not in kernel.vfio_modules:
+            continue
+        if module not in own:
+            own[module] = _own_options(host, kernel, module)
+        lost = [name for name in on if not own[module].get(name)]
         if lost:
             found.append(
                 f"{item.device.address} is taken from vfio-pci, which was loaded with {' and '.join(lost)}: since Linux {OWN_SINCE} the "
-                f"options of vfio-pci are its own. {_instead(module, lost, own)}"
+                f"options of vfio-pci are its own. {_instead(module, lost, own[module])}"
             )
     return tuple(found)
 

@@ -51,12 +51,11 @@ class AttributeWriter:
         self._progress = mmap.mmap(-1, mmap.PAGESIZE)
         """Seen by both processes."""
 
-    def write(self, path: str, data: bytes, timeout: float) -> int | Unfinished:
-        """Returns 0, the errno, or what is left behind after ``timeout`` seconds; the next write has another child then."""
-        return self.write_all([(path, data)], timeout)[1]
-
     def write_all(self, writes: t.Sequence[tuple[str, bytes]], timeout: float) -> tuple[int, int | Unfinished]:
-        """Up to the first that fails or does not end in ``timeout`` seconds; returns how many were done, and as `write()` does."""
+        """Up to the first that fails; each may take ``timeout`` seconds.
+
+        Returns how many were done, and 0, the errno, or what is left behind; the next writes have another child then.
+        """
         if not self._child:
             self._begin()
         try:

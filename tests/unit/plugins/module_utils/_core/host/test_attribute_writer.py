@@ -28,6 +28,11 @@ def writer() -> t.Iterator[AttributeWriter]:
         yield made
 
 
+def write(writer: AttributeWriter, path: str, data: bytes, timeout: float) -> int | Unfinished:
+    """One write alone; what came of it."""
+    return writer.write_all([(path, data)], timeout)[1]
+
+
 def children() -> set[str]:
     """The processes that this one has started and that have not ended."""
     found = set()
@@ -40,7 +45,7 @@ def test_one_child_does_all_writes_and_ends_when_it_is_closed(tmp_path: Path) ->
     before, writer = children(), AttributeWriter()
     for number in range(100):
         (tmp_path / str(number)).write_text("")
-        assert writer.write(str(tmp_path / str(number)), b"x" * number, timeout=10) == 0
+        assert write(writer, str(tmp_path / str(number)), b"x" * number, timeout=10) == 0
     assert len(children() - before) == 1
     assert [(tmp_path / str(number)).read_bytes() for number in range(100)] == [b"x" * number for number in range(100)]
     writer.close()
@@ -49,9 +54,9 @@ def test_one_child_does_all_writes_and_ends_when_it_is_closed(tmp_path: Path) ->
 
 def test_what_is_refused_says_so_and_the_next_write_is_done(tmp_path: Path, writer: AttributeWriter) -> None:
     (tmp_path / "bind").write_text("")
-    assert writer.write(str(tmp_path), b"x", timeout=10) == errno.EISDIR
-    assert writer.write(str(tmp_path / "missing"), b"x", timeout=10) == errno.ENOENT
-    assert writer.write(str(tmp_path / "bind"), b"x", timeout=10) == 0
+    assert write(writer, str(tmp_path), b"x", timeout=10) == errno.EISDIR
+    assert write(writer, str(tmp_path / "missing"), b"x", timeout=10) == errno.ENOENT
+    assert write(writer, str(tmp_path / "bind"), b"x", timeout=10) == 0
     assert (tmp_path / "bind").read_bytes() == b"x"
 
 
@@ -99,10 +104,10 @@ def test_the_time_limit_is_that_of_each_write_and_not_of_all(tmp_path: Path, wri
 def test_after_a_write_that_does_not_end_another_child_does_the_next(tmp_path: Path, writer: AttributeWriter) -> None:
     os.mkfifo(tmp_path / "unbind")
     (tmp_path / "bind").write_text("")
-    left = writer.write(str(tmp_path / "unbind"), b"x", timeout=0.2)
+    left = write(writer, str(tmp_path / "unbind"), b"x", timeout=0.2)
     assert isinstance(left, Unfinished)
     assert str(left.process) in children()
-    assert writer.write(str(tmp_path / "bind"), b"y", timeout=10) == 0
+    assert write(writer, str(tmp_path / "bind"), b"y", timeout=10) == 0
     assert (tmp_path / "unbind").read_bytes() == b"x"
     # It has nothing more to do, and nobody asks it.
     assert os.waitpid(left.process, 0)[1] == 0
@@ -116,9 +121,9 @@ def test_what_a_child_answers_after_a_signal_is_not_taken_for_a_later_writes_ans
     with interruptible():
         signal.setitimer(signal.ITIMER_REAL, 0.2)
         with pytest.raises(Interrupted):
-            writer.write(str(tmp_path / "unbind"), b"x", timeout=0.5)
+            write(writer, str(tmp_path / "unbind"), b"x", timeout=0.5)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
-    assert writer.write(str(tmp_path / "bind"), b"y", timeout=10) == 0
+    assert write(writer, str(tmp_path / "bind"), b"y", timeout=10) == 0
     assert (tmp_path / "bind").read_bytes() == b"y"
     assert (tmp_path / "unbind").read_bytes() == b"x"
 
@@ -126,18 +131,18 @@ def test_what_a_child_answers_after_a_signal_is_not_taken_for_a_later_writes_ans
 def test_a_child_that_was_killed_is_an_error_and_the_next_write_has_another(tmp_path: Path, writer: AttributeWriter) -> None:
     (tmp_path / "bind").write_text("")
     before = children()
-    assert writer.write(str(tmp_path / "bind"), b"x", timeout=10) == 0
+    assert write(writer, str(tmp_path / "bind"), b"x", timeout=10) == 0
     (child,) = children() - before
     os.kill(int(child), signal.SIGKILL)
     while child in children():
         time.sleep(0.01)
-    assert writer.write(str(tmp_path / "bind"), b"y", timeout=10) == errno.EIO
-    assert writer.write(str(tmp_path / "bind"), b"z", timeout=10) == 0
+    assert write(writer, str(tmp_path / "bind"), b"y", timeout=10) == errno.EIO
+    assert write(writer, str(tmp_path / "bind"), b"z", timeout=10) == 0
 
 
 def test_the_child_ends_with_a_caller_that_is_killed(tmp_path: Path) -> None:
     (tmp_path / "bind").write_text("")
-    write = f"writer = AttributeWriter(); writer.write({str(tmp_path / 'bind')!r}, b'x', 9)"
+    write = f"writer = AttributeWriter(); writer.write_all([({str(tmp_path / 'bind')!r}, b'x')], 9)"
     caller = (
         f"import time; from {AttributeWriter.__module__} import AttributeWriter; {write}; print(writer._child, flush=True); time.sleep(60)"
     )
