@@ -21,6 +21,9 @@ class Control:
         folder = os.open(path.parent, os.O_PATH)
         try:
             self._socket.connect(f"/proc/self/fd/{folder}/{path.name}")
+        except OSError:
+            self._socket.close()
+            raise
         finally:
             os.close(folder)
         self._stream = self._socket.makefile("rw", encoding="utf-8")

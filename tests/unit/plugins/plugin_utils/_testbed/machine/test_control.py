@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import json
+import os
 import socket
 import threading
 from pathlib import Path
@@ -55,3 +56,11 @@ def test_what_qemu_refuses_is_told(tmp_path: Path) -> None:
     with Control(tmp_path / "control.sock") as control, pytest.raises(HostError, match="not today"):
         control.ask("quit")
     thread.join()
+
+
+def test_a_socket_that_is_not_there_leaves_none_open(tmp_path: Path) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    with pytest.raises(FileNotFoundError) as caught:
+        Control(tmp_path / "control.sock")
+    assert caught.value.__traceback__ is not None  # It holds the object, whose socket is closed all the same.
+    assert len(os.listdir("/proc/self/fd")) == before

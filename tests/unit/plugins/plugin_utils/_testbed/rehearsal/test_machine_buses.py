@@ -61,6 +61,15 @@ def host() -> list[Function]:
     ]
 
 
+def now_found(folder: Path) -> dict[str, str]:
+    """Nothing while QEMU, which is said to run before it listens, has not come so far."""
+    try:
+        with Control(folder / CONTROL_SOCKET) as control:
+            return addresses(control.ask("query-pci"))
+    except (FileNotFoundError, ConnectionRefusedError):
+        return {}
+
+
 def found_by_firmware(places: Places, folder: Path) -> dict[str, str]:
     """The address of each function by its name, once none changes any more."""
     qemu = qemu_program.provide(Cache.at(None), apt_sources.of_this_machine, lambda _text: None)
@@ -75,12 +84,11 @@ def found_by_firmware(places: Places, folder: Path) -> dict[str, str]:
         assert processes.start(folder, functions, qemu, words), (folder / "qemu.log").read_text(encoding="utf-8")
         until, same = time.monotonic() + 120, 0
         while time.monotonic() < until:
-            with Control(folder / CONTROL_SOCKET) as control:
-                before, found = found, addresses(control.ask("query-pci"))
-            same = same + 1 if found == before else 0
-            if same >= _SAME and all(not found[name].startswith("0000:00:") for name in behind):
-                return found
             time.sleep(0.5)
+            before, found = found, now_found(folder)
+            same = same + 1 if found == before else 0
+            if same >= _SAME and all(name in found and not found[name].startswith("0000:00:") for name in behind):
+                return found
     finally:
         processes.end(folder)
     raise AssertionError("SeaBIOS has not numbered the buses within two minutes")
