@@ -14,14 +14,14 @@ from types import FrameType
 
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.unavailable import EXIT_STATUS, ArchiveUnavailableError
 from devtool import interpreters
-from devtool.campaigns import campaigns, run_all
+from devtool.campaigns import asked, run_all
 from devtool.checkout import Checkout
 from devtool.console import complain, duration, say
 from devtool.errors import DevtoolError
 from devtool.packages import install_missing
 from devtool.phases import PHASES, Phase
 from devtool.report import exit_status, run_phases, summary
-from devtool.workbench import Workbench, chosen
+from devtool.workbench import Workbench
 
 RUBBISH = (".ansible", ".mypy_cache", ".pytest_cache", ".ruff_cache", "collections", "dist", "tests/output")
 
@@ -69,18 +69,8 @@ def obey(arguments: argparse.Namespace, bench: Workbench) -> int:
     if arguments.command == "test":
         return run(bench, list(PHASES))
     if arguments.command == "test-all":
-        return run_all(bench, _asked_campaigns(bench))
+        return run_all(bench, asked(bench))
     return run(bench, [phase for phase in PHASES if phase.name == arguments.command]) if arguments.command != "setup" else 0
-
-
-def _asked_campaigns(bench: Workbench) -> list[str]:
-    """Those that CAMPAIGN= names, separated by commas, since their names have blanks."""
-    asked = [name.strip() for name in " ".join(chosen("CAMPAIGN")).split(",") if name.strip()]
-    known = list(campaigns(bench))
-    unknown = [name for name in asked if name not in known]
-    if unknown:
-        raise DevtoolError(f"CAMPAIGN: there is no campaign {unknown[0]}; there are {', '.join(known)}.")
-    return asked
 
 
 def parse(argv: list[str]) -> argparse.Namespace:

@@ -100,7 +100,11 @@ def managed_host(bench: Workbench, interpreter: Interpreter) -> Check:
     inherited = variables(bench.checkout, environment)
     env = inherited | {"PYTHONPATH": f"{bench.checkout.tree}:{_target_library(bench)}"}
     argv = (environment.program("python"), "-m", "pytest", *QUIET, *BOTH_CORES, *TARGET_TESTS)
-    return Check(f"managed host's unit tests, Python {interpreter.name}", argv, bench.checkout.root, env, counts=True)
+    return Check(managed_host_name(interpreter), argv, bench.checkout.root, env, counts=True)
+
+
+def managed_host_name(interpreter: Interpreter) -> str:
+    return f"managed host's unit tests on Python {interpreter.name}"
 
 
 def _target_library(bench: Workbench) -> str:

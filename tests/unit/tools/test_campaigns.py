@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,8 @@ from devtool.checkout import Checkout
 from devtool.errors import DevtoolError
 from devtool.phases import MAIN_SCENARIO, rotated, scenarios
 from devtool.workbench import Workbench
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.fixture
@@ -45,10 +49,11 @@ def run_with(monkeypatch: pytest.MonkeyPatch, checkout: Checkout, *asked: str, *
     ran = checkout.root.parent / "ran"
     ran.write_text("", encoding="utf-8")
 
-    def known(_bench: Workbench) -> dict[str, Check]:
+    def known(_bench: Workbench) -> dict[str, Callable[[], Check]]:
         text = "import sys; open(sys.argv[1], 'a').write(sys.argv[2] + '\\n'); sys.exit(int(sys.argv[3]))"
         return {
-            name: Check(name, (sys.executable, "-c", text, str(ran), name, str(code)), checkout.root, {}) for name, code in codes.items()
+            name: partial(Check, name, (sys.executable, "-c", text, str(ran), name, str(code)), checkout.root, {})
+            for name, code in codes.items()
         }
 
     monkeypatch.setattr(campaigns, "campaigns", known)
@@ -110,3 +115,17 @@ def test_the_scenario_that_is_asked_for_rides_along(checkout: Checkout) -> None:
 
 def test_the_main_scenario_comes_first(checkout: Checkout) -> None:
     assert scenarios(checkout) == [MAIN_SCENARIO, "one", "two"]
+
+
+def test_each_campaign_can_be_asked_for_by_its_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    bench = Workbench(Checkout(ROOT, tmp_path))
+    known = list(campaigns.campaigns(bench))
+    monkeypatch.setenv("CAMPAIGN", ", ".join(known))
+    assert len(known) > 20
+    assert campaigns.asked(bench) == known
+
+
+def test_a_campaign_that_there_is_not_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("CAMPAIGN", "sanity,no such")
+    with pytest.raises(DevtoolError, match="no campaign no such; there are documentation site, "):
+        campaigns.asked(Workbench(Checkout(ROOT, tmp_path)))
