@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -188,6 +189,12 @@ def scenarios(checkout: Checkout) -> list[str]:
     return sorted(folders, key=lambda name: (name != MAIN_SCENARIO, name))
 
 
+def has_first_state(checkout: Checkout, scenario: str) -> bool:
+    """Whether a part of the scenario passes by itself; else only `make test-all` runs it."""
+    text = (checkout.root / "molecule" / scenario / "molecule.yml").read_text(encoding="utf-8")
+    return re.search(r"^  check_sequence:$", text, re.MULTILINE) is not None
+
+
 def molecule_check(bench: Workbench, scenario: str, sequence: str = "test") -> Check:
     """A scenario from its machines' creation to their end; the sequence "check" is its first state alone."""
     whole = "whole" if sequence == "test" else "first state"
@@ -197,9 +204,11 @@ def molecule_check(bench: Workbench, scenario: str, sequence: str = "test") -> C
 
 def rotated(checkout: Checkout, asked: str) -> str:
     """The scenario whose first state rides along: the one asked for, or by the commit each of the others in turn."""
-    others = [name for name in scenarios(checkout) if name != MAIN_SCENARIO]
+    others = [name for name in scenarios(checkout) if name != MAIN_SCENARIO and has_first_state(checkout, name)]
     if asked and asked not in others:
-        raise DevtoolError(f"ROTATE: there is no scenario {asked} besides {MAIN_SCENARIO}; there are {', '.join(others)}.")
+        raise DevtoolError(
+            f"ROTATE: there is no scenario {asked} with a check_sequence besides {MAIN_SCENARIO}; there are {', '.join(others)}."
+        )
     commit = capture(["git", "rev-parse", "HEAD"], cwd=checkout.root).strip()
     return asked or others[int(commit, 16) % len(others)]
 

@@ -19,15 +19,16 @@ from devtool.phases import MAIN_SCENARIO, rotated, scenarios
 from devtool.workbench import Workbench
 
 ROOT = Path(__file__).resolve().parents[3]
+FIRST_STATE = "---\nscenario:\n  check_sequence:\n    - create\n"
 
 
 @pytest.fixture
 def checkout(tmp_path: Path) -> Checkout:
     """A repository with two campaigns' worth of files and one commit."""
     root = tmp_path / "tree"
-    for name in (MAIN_SCENARIO, "one", "two"):
+    for name, text in ((MAIN_SCENARIO, FIRST_STATE), ("one", FIRST_STATE), ("two", FIRST_STATE), ("whole", "---\n")):
         (root / "molecule" / name).mkdir(parents=True)
-        (root / "molecule" / name / "molecule.yml").write_text("---\n", encoding="utf-8")
+        (root / "molecule" / name / "molecule.yml").write_text(text, encoding="utf-8")
     (root / "docs").mkdir()
     git(root, "init", "-q")
     commit(root)
@@ -109,12 +110,13 @@ def test_the_commit_chooses_among_the_other_scenarios(checkout: Checkout) -> Non
 
 def test_the_scenario_that_is_asked_for_rides_along(checkout: Checkout) -> None:
     assert rotated(checkout, "two") == "two"
-    with pytest.raises(DevtoolError, match="there is no scenario three besides default; there are one, two"):
-        rotated(checkout, "three")
+    for name in ("three", "whole"):
+        with pytest.raises(DevtoolError, match=f"there is no scenario {name} with a check_sequence besides default; there are one, two"):
+            rotated(checkout, name)
 
 
 def test_the_main_scenario_comes_first(checkout: Checkout) -> None:
-    assert scenarios(checkout) == [MAIN_SCENARIO, "one", "two"]
+    assert scenarios(checkout) == [MAIN_SCENARIO, "one", "two", "whole"]
 
 
 def test_each_campaign_can_be_asked_for_by_its_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

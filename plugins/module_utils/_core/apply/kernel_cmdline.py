@@ -206,6 +206,8 @@ def _verified(host: Host, plan: Plan, change: ArgumentChange) -> tuple[Entry, ..
         if not change.holds(entry.cmdline):
             words = change.missing(entry.cmdline) if change.wanted else change.found(entry.cmdline)
             raise HostError(f"After {ran}, {entry.source} {'lacks' if change.wanted else 'still has'} {' '.join(words)}.")
+        if host.is_image and entry.name in former:
+            _refuse_other_root(former[entry.name], entry, ran)
         if plan.way.method in (GRUBBY, ENTRIES) and entry.name in former:
             lost = _lost(change.foreign(former[entry.name].cmdline), change.foreign(entry.cmdline))
             if lost:
@@ -214,6 +216,16 @@ def _verified(host: Host, plan: Plan, change: ArgumentChange) -> tuple[Entry, ..
     if missing:
         raise HostError(f"After {ran}, there is no entry any more of {', '.join(sorted(missing))}.")
     return entries
+
+
+def _refuse_other_root(before: Entry, after: Entry, ran: str) -> None:
+    """A program that finds no name of the root that holds everywhere takes the one that it has on the machine that bakes the image."""
+    former, now = (entry.cmdline.last("root") for entry in (before, after))
+    if former != now:
+        raise HostError(
+            f"After {ran}, {after.source} has {now} in place of {former}, which the machines of the image may not have.",
+            "Mount the image where udev runs, so that /dev/disk/by-uuid has its partition.",
+        )
 
 
 def _lost(before: t.Sequence[str], after: t.Sequence[str]) -> list[str]:

@@ -11,6 +11,7 @@ import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.unfinished import unfinished_work
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.root_path import Root
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
 from ansible_collections.vfio.variants.tests.unit import cmdline_hosts as hosts
 from ansible_collections.vfio.variants.tests.unit.boot_menus import NEW, efi_variable
@@ -182,6 +183,25 @@ def test_a_program_that_loses_a_foreign_argument_is_noticed(tmp_path: Path) -> N
         host.call("console=ttyS0")
 
     assert host.files() == before
+
+
+@pytest.mark.parametrize("is_image", [True, False])
+def test_in_an_image_the_root_keeps_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_image: bool) -> None:
+    host = hosts.debian(tmp_path)
+    # As 10_linux does where /dev/disk/by-uuid has no link.
+    there = hosts.UPDATE_GRUB.replace("root=UUID=0f22fa61", "root=/dev/loop1p2")
+    hosts.program(host, "update-grub", there.format(folder=hosts.READS_FOLDER, config="/boot/grub/grub.cfg"), folder="/usr/sbin")
+    monkeypatch.setattr(Root, "is_image", is_image)
+    if not is_image:
+        assert "root=/dev/loop1p2" in host.call(*WORDS)["warnings"][0]
+        return
+    with pytest.raises(
+        HostError, match=r"After `update-grub`, /boot/grub/grub.cfg:\d+ has root=/dev/loop1p2 in place of root=UUID=0f22fa61"
+    ) as told:
+        host.call(*WORDS)
+    assert "/dev/disk/by-uuid" in str(told.value.hint)
+    assert "root=UUID=0f22fa61" in host.text("/boot/grub/grub.cfg")
+    assert WORDS[0] not in host.text("/boot/grub/grub.cfg")
 
 
 def test_a_program_that_does_not_end_is_stopped_and_everything_put_back(tmp_path: Path) -> None:
