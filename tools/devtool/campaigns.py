@@ -22,15 +22,16 @@ from devtool.workbench import Workbench, chosen
 
 PAGE = "docs/test-all.md"
 HEAD = ("campaign", "result", "passed", "failed", "minutes", "commit", "day")
-ROW = re.compile(r"\| ([^|]+) \| (ok|FAILED|unavailable) \| (\d+) \| (\d+) \| ([\d.]+) \| ([0-9a-f]{7,40}) \| (\d{4}-\d\d-\d\d) \|")
+ROW = re.compile(r"\| ([^|]+) \| (ok|FAILED|unavailable) \| (\d+) \| (\d+) \| ([\d.]+) \| ([0-9a-f]{7,40}\+?) \| (\d{4}-\d\d-\d\d) \|")
 TEXT = """<!--
 SPDX-FileCopyrightText: The vfio.variants authors
 SPDX-License-Identifier: GPL-3.0-or-later
 -->
 # The last results of `make test-all`
 
-Written by `make test-all`; do not edit. A campaign counts for the commit that it ran at. `make test-all` skips those that passed at a
-commit from which nothing but this page has changed, so that a run that was cut off goes on; `CAMPAIGN=name` runs some of them again.
+Written by `make test-all`; do not edit. A campaign counts for the commit that it ran at, with a `+` where files had changed since.
+`make test-all` skips those that passed at a commit from which nothing but this page has changed, so that a run that was cut off goes on;
+`CAMPAIGN=name` runs some of them again.
 
 """
 
@@ -162,12 +163,19 @@ def asked(bench: Workbench) -> list[str]:
     return names
 
 
+def commit_of(checkout: Checkout) -> str:
+    """That of the code that runs, with a `+` where more than the page has changed since."""
+    head = capture(["git", "rev-parse", "--short=12", "HEAD"], cwd=checkout.root).strip()
+    changed = capture(["git", "status", "--porcelain", "--", ".", f":(exclude){PAGE}"], cwd=checkout.root)
+    return f"{head}+" if changed else head
+
+
 def run_all(bench: Workbench, only: Sequence[str]) -> int:
     """Run the campaigns that have no current result, or those that were asked for; 1 where one failed."""
     page = bench.checkout.root / PAGE
     rows, known = read(page), campaigns(bench)
     names = list(only) or list(known)
-    commit = capture(["git", "rev-parse", "--short=12", "HEAD"], cwd=bench.checkout.root).strip()
+    commit = commit_of(bench.checkout)
     worst = 0
     for name in names:
         row = rows.get(name)

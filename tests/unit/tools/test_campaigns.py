@@ -68,6 +68,16 @@ def test_a_run_that_was_cut_off_goes_on_where_it_stopped(monkeypatch: pytest.Mon
     assert run_with(monkeypatch, checkout, fast=0, slow=0) == (0, [])
 
 
+def test_code_that_is_in_no_commit_is_marked_and_never_current(monkeypatch: pytest.MonkeyPatch, checkout: Checkout) -> None:
+    (checkout.root / "molecule" / "one" / "molecule.yml").write_text("---\na: b\n", encoding="utf-8")
+    run_with(monkeypatch, checkout, fast=0)
+    head = git(checkout.root, "rev-parse", "--short=12", "HEAD")
+    assert read(checkout.root / PAGE)["fast"].commit == f"{head}+"
+    commit(checkout.root)
+    assert run_with(monkeypatch, checkout, fast=0) == (0, ["fast"])
+    assert not read(checkout.root / PAGE)["fast"].commit.endswith("+")
+
+
 def test_the_page_itself_makes_no_result_old(monkeypatch: pytest.MonkeyPatch, checkout: Checkout) -> None:
     run_with(monkeypatch, checkout, fast=0)
     commit(checkout.root)
