@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import typing as t
 
 NEAR = 0.75
@@ -25,6 +26,12 @@ def shown(value: object) -> str:
     except (ValueError, RecursionError):
         # An integer of more digits than Python converts, or too many lists in each other.
         return "a value that is too long to be shown"
+
+
+def of_system(error: OSError) -> str:
+    """What the operating system says, as a sentence with the file that it is about."""
+    what = f"{error.filename}: " if error.filename else ""
+    return f"{what}{error.strerror or os.strerror(error.errno or 0)}."
 
 
 class HostError(Exception):

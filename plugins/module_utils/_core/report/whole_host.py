@@ -7,69 +7,42 @@ A run that would do nothing leaves a record of all that this rested on, so that 
 
 from __future__ import annotations
 
-import dataclasses
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply import bind, boot_policy, image_sync, iommu
-from ansible_collections.vfio.variants.plugins.module_utils._core.apply.image_check import GivenPolicy
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.unfinished import unfinished_work
-from ansible_collections.vfio.variants.plugins.module_utils._core.claim.arguments import claims_of
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms import steps
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.request import KernelVariant, PackageRequest, SentSources
 from ansible_collections.vfio.variants.plugins.module_utils._core.host import unchanged
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.keep_facts import SETTLED, UnfitError, UnsettledError, keep
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import chosen_releases, read_all
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
-from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import DEFAULT_STRATEGY
-from ansible_collections.vfio.variants.plugins.module_utils._core.policy.request import PolicyRequest
-from ansible_collections.vfio.variants.plugins.module_utils._core.report.claim_check import ClaimCheckRequest, compare
+from ansible_collections.vfio.variants.plugins.module_utils._core.report import driver_packages
+from ansible_collections.vfio.variants.plugins.module_utils._core.report.claim_check import compare
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import Strategy
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.kept_facts import KeptFacts
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import Result
+    from ansible_collections.vfio.variants.plugins.module_utils._core.report.whole_request import WholeRequest
 
-DKMS = "/usr/sbin/dkms"
-IGNORED_IF_WAITING = {"in_use": "ignore", "data_mounts": "ignore", "companions": "ignore"}
+Check = t.Callable[[], None]
+"""Reads what the outcome rests on as well, and raises WouldChangeError if it is not as it should be."""
 
 
 class WouldChangeError(Exception):
     """The run would change something; says what."""
 
 
-@dataclasses.dataclass(frozen=True)
-class WholeRequest:
-    """The options of the role.  ``packages`` are the driver packages, none if the role is not to install any."""
+def record(host: Host, request: WholeRequest, key: str, check_mode: bool, settled: float = SETTLED, check: Check | None = None) -> Result:
+    """Leave a record if the run would do nothing; ``key`` stands for the request, the drivers' sources and the code.
 
-    claims: tuple[t.Mapping[str, t.Any], ...]
-    state: str = "present"
-    strategy: Strategy = DEFAULT_STRATEGY
-    kernels: tuple[str, ...] = ("all",)
-    group: t.Literal["claim", "ignore"] = "claim"
-    live: bool = True
-    check_winner: bool = True
-    timeout: int = 60
-    iommu: bool = False
-    iommu_passthrough: bool = False
-    packages: tuple[SentSources | KernelVariant, ...] = ()
-    packages_kernels: tuple[str, ...] = ("all",)
-    packages_sources: tuple[str, ...] = ()
-    """Where the sources of kernels are, () for /usr/src."""
-    packages_timeout: int = 900
-    needs_dependencies: bool = False
-    """Whether DKMS and the kernels' headers have to be installed."""
-
-
-def record(host: Host, request: WholeRequest, key: str, check_mode: bool, settled: float = SETTLED) -> Result:
-    """Leave a record if the run would do nothing; ``key`` stands for the request, the drivers' sources and the code."""
+    ``check`` comes first, so that it is done whatever else is found.
+    """
     try:
         try:
-            facts, outcome = _read(host, request, check_mode, settled)
+            facts, outcome = _read(host, request, check_mode, settled, check)
         except UnsettledError as error:
             host.wait_until(lambda: False, error.seconds)
-            facts, outcome = _read(host, request, check_mode, settled)
+            facts, outcome = _read(host, request, check_mode, settled, check)
         if not check_mode:
             unchanged.record(host, key, facts, outcome)
     except (HostError, UnfitError, UnsettledError, WouldChangeError) as error:
@@ -77,8 +50,10 @@ def record(host: Host, request: WholeRequest, key: str, check_mode: bool, settle
     return {"changed": False, "recorded": not check_mode, "because": "", "facts": facts.count}
 
 
-def _read(host: Host, request: WholeRequest, check_mode: bool, settled: float) -> tuple[KeptFacts, unchanged.Outcome]:
+def _read(host: Host, request: WholeRequest, check_mode: bool, settled: float, check: Check | None) -> tuple[KeptFacts, unchanged.Outcome]:
     with host.recorded() as log:
+        if check is not None:
+            check()
         outcome = predict(host, request, check_mode)
     return keep(host, log, settled), outcome
 
@@ -87,7 +62,7 @@ def predict(host: Host, request: WholeRequest, check_mode: bool = True) -> uncha
     """What the role returns if it has nothing to do.  Raises WouldChangeError or HostError; changes nothing but caches."""
     _refuse_unfinished(host)
     run = _Run(host, request, check_mode)
-    outcome = run.present() if request.state == "present" else run.absent()
+    outcome = run.present() if request.is_wanted else run.absent()
     return {**outcome, "warnings": list(dict.fromkeys(run.warnings))}
 
 
@@ -102,31 +77,28 @@ class _Run:
         self._host = host
         self._request = request
         self._check_mode = check_mode
-        self._claims = claims_of({"claims": [dict(claim) for claim in request.claims]})
         self.warnings: list[str] = []
 
     def present(self) -> unchanged.Outcome:
         request = self._request
-        modules = [module for package in request.packages for module in self._package(package)]
-        if request.needs_dependencies and request.packages:
-            self._dependencies()
+        modules = self._packages()
+        if driver_packages.lacks_dependencies(self._host, request):
+            raise WouldChangeError("DKMS or the headers of a kernel are missing.")
         self._iommu()
-        policy = self._unchanged("boot_policy", boot_policy.apply(self._host, self._policy_request(), check_mode=True))
+        policy = self._policy()
         images = self._images(policy)
-        devices = self._bound() if request.live else self._waiting()
+        devices = self._bound(request.of_binding()) if request.live else self._waiting()
         if request.check_winner:
             self._winners()
         return _outcome(policy, images, devices, modules)
 
     def absent(self) -> unchanged.Outcome:
         request = self._request
-        gone = PolicyRequest(wanted=False)
-        policy = self._unchanged("boot_policy", boot_policy.apply(self._host, gone, check_mode=True))
+        policy = self._policy()
         images = self._images(policy)
         self._iommu()
-        devices = self._bound() if request.live else self._bound(IGNORED_IF_WAITING)
-        for package in request.packages:
-            self._package(package)
+        devices = self._bound(request.of_binding() if request.live else request.of_waiting())
+        self._packages()
         return _outcome(policy, images, devices, [])
 
     def _unchanged(self, what: str, result: Result) -> Result:
@@ -135,48 +107,24 @@ class _Run:
             raise WouldChangeError(f"{what} has something to do.")
         return result
 
-    def _package(self, sources: SentSources | KernelVariant) -> list[t.Any]:
-        request = self._request
-        state: t.Literal["present", "absent"] = "present" if request.state == "present" else "absent"
-        kernels = request.packages_kernels if request.state == "present" else ("all",)
-        places = request.packages_sources if isinstance(sources, KernelVariant) else ()
-        wanted = PackageRequest(state=state, kernels=kernels, source=sources, timeout=request.packages_timeout, kernel_sources=places)
-        modules: list[t.Any] = self._unchanged("dkms_package", steps.run(self._host, wanted, check_mode=True).result()).get("modules", [])
+    def _packages(self) -> list[t.Any]:
+        modules: list[t.Any] = self._unchanged("dkms_package", driver_packages.predicted(self._host, self._request))["modules"]
         return modules
 
     def _iommu(self) -> None:
-        request = self._request
-        if not request.iommu:
+        if not self._request.iommu:
             return
-        wanted = iommu.IommuRequest(request.state == "present", request.iommu_passthrough)
-        if self._unchanged("iommu", iommu.apply(self._host, wanted, check_mode=True))["reboot_required"]:
+        if self._unchanged("iommu", iommu.apply(self._host, self._request.of_iommu(), check_mode=True))["reboot_required"]:
             raise WouldChangeError("The next boot will have an IOMMU.")
 
-    def _dependencies(self) -> None:
-        chosen = chosen_releases(self._host, self._request.packages_kernels)
-        missing = [kernel.release for kernel in read_all(self._host, chosen) if not kernel.has_headers]
-        if missing or not self._host.is_file(DKMS):
-            raise WouldChangeError("DKMS or the headers of a kernel are missing.")
-
-    def _policy_request(self) -> PolicyRequest:
-        request = self._request
-        return PolicyRequest(
-            claims=self._claims,
-            strategy=request.strategy,
-            kernels=request.kernels,
-            whole_groups=request.group == "claim",
-        )
+    def _policy(self) -> Result:
+        return self._unchanged("boot_policy", boot_policy.apply(self._host, self._request.of_policy(), check_mode=True))
 
     def _images(self, policy: Result) -> Result:
-        given = GivenPolicy.parse(policy["policy"]["files"], policy["policy"]["modules"])
-        wanted = image_sync.SyncRequest(kernels=self._request.kernels, policy=given)
+        wanted = self._request.of_images(policy["policy"])
         return self._unchanged("initramfs", image_sync.sync_images(self._host, wanted, check_mode=True).result())
 
-    def _bound(self, guards: t.Mapping[str, str] | None = None) -> list[t.Any]:
-        request = self._request
-        claims = self._claims if guards is None else claims_of({"claims": [{**claim, "guards": guards} for claim in request.claims]})
-        state: t.Literal["present", "absent"] = "present" if request.state == "present" else "absent"
-        wanted = bind.BindRequest(claims=claims, state=state, group=request.group, timeout=request.timeout)
+    def _bound(self, wanted: bind.BindRequest) -> list[t.Any]:
         devices: list[t.Any] = self._unchanged("device_claim", bind.ensure(self._host, wanted, check_mode=True).result())["devices"]
         return devices
 
@@ -192,9 +140,7 @@ class _Run:
         self._compared("winner")
 
     def _compared(self, require: t.Literal["none", "winner"]) -> Result:
-        request = self._request
-        wanted = ClaimCheckRequest(claims=self._claims, require=require, kernels=request.kernels, group=request.group)
-        result = compare(self._host, wanted, self._check_mode).result()
+        result = compare(self._host, self._request.of_check(require), self._check_mode).result()
         self.warnings += result.get("warnings", ())
         return result
 
