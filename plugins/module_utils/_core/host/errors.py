@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import os
 import typing as t
 
 NEAR = 0.75
@@ -31,7 +30,7 @@ def shown(value: object) -> str:
 def of_system(error: OSError) -> str:
     """What the operating system says, as a sentence with the file that it is about."""
     what = f"{error.filename}: " if error.filename else ""
-    return f"{what}{error.strerror or os.strerror(error.errno or 0)}."
+    return f"{what}{error.strerror or error}."
 
 
 class HostError(Exception):
