@@ -9,6 +9,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.judgement import Judge
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.unfinished import unfinished_work
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.kernel_cache import read_kernels
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import (
     AUTO,
     FALLBACK,
@@ -26,7 +27,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors im
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.contenders import kind_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN, driver_names
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import ALL, OSRELEASE, chosen_releases, read_all
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import ALL, OSRELEASE, chosen_releases
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.old_modules import old_in_use
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import DEVICES, VGPU
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.hardware import inventory_of
@@ -80,9 +81,10 @@ def compare(host: Host, request: ClaimCheckRequest, check_mode: bool) -> ClaimCh
     inventory = made.inventory
     if request.claims is not None:
         request = dataclasses.replace(request, claims=made.claims)
-    kernels = read_all(host)
+    cache = Cache(host, not check_mode)
+    kernels = read_kernels(host, cache)
     running = host.text_or_none(OSRELEASE)
-    forecast = HostForecast.read(host, inventory, kernels, running, Cache(host, not check_mode), request.hardware is not None)
+    forecast = HostForecast.read(host, inventory, kernels, running, cache, request.hardware is not None)
     releases = _releases(host, request.kernels, forecast.next_kernel.release)
     if request.claims is None:
         claimed = _by_policy(forecast, kernels)

@@ -14,6 +14,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.apply.unfinish
 from ansible_collections.vfio.variants.plugins.module_utils._core.host import unchanged
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.keep_facts import SETTLED, UnfitError, UnsettledError, keep
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.read_once import nothing_changes
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
 from ansible_collections.vfio.variants.plugins.module_utils._core.report import driver_packages
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.claim_check import compare
@@ -51,7 +52,7 @@ def record(host: Host, request: WholeRequest, key: str, check_mode: bool, settle
 
 
 def _read(host: Host, request: WholeRequest, check_mode: bool, settled: float, check: Check | None) -> tuple[KeptFacts, unchanged.Outcome]:
-    with host.recorded() as log:
+    with host.recorded() as log, nothing_changes():
         if check is not None:
             check()
         outcome = predict(host, request, check_mode)

@@ -17,6 +17,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.claim.argument
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, of_system
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.interruption import Interrupted
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.keep_facts import SETTLED
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.read_once import nothing_changes, run_of_steps
 from ansible_collections.vfio.variants.plugins.module_utils._core.report import whole_host
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.claim_check import compare
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.driver_packages import lacks_dependencies, predicted
@@ -53,13 +54,15 @@ class Manner:
 def carry_out(host: Host, request: WholeRequest, manner: Manner) -> Result:
     """The module's result.  Raises HostError, which names the part in ``facts``, and what was done before it."""
     run = _Run(host, request, manner)
-    with contextlib.nullcontext() if manner.check_mode else host.lock():
-        run.judge()
-        if run.waits:
-            return run.judged_only()
-        if not manner.check_mode:
-            run.act()
-    run.conclude()
+    with run_of_steps():
+        with contextlib.nullcontext() if manner.check_mode else host.lock():
+            with nothing_changes():
+                run.judge()
+            if run.waits:
+                return run.judged_only()
+            if not manner.check_mode:
+                run.act()
+        run.conclude()
     return run.result()
 
 
