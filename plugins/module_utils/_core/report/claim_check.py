@@ -69,6 +69,8 @@ class ClaimCheckRequest:
     group: GroupMode = "claim"
     hardware: tuple[Device, ...] | None = None
     assumes: bool = False
+    lints: bool = True
+    """Whether to look for contradictions in the host's policy."""
 
     def __post_init__(self) -> None:
         if self.claims is not None and not self.claims:
@@ -94,12 +96,12 @@ def compare(host: Host, request: ClaimCheckRequest, check_mode: bool) -> ClaimCh
         claimed = _claimed(host, claims, inventory, tuple(kernel.with_pending(request.pending_modules) for kernel in kernels))
         on_running = {} if running is None else claimed.get(running)
         now = _without_modules(claims, inventory) if on_running is None else on_running
-    statuses = _statuses(claimed, now, releases, forecast)
+    statuses = _statuses(claimed, now, releases, forecast, request.lints)
     statuses = _with_nodes(host, _guarded(host, request, statuses, inventory, kernels))
     failures = _failures(request.require, statuses, running)
     unfinished = unfinished_work(host, inventory)
     old = () if request.hardware is not None else old_in_use(host, kernels)
-    policy_warnings = tuple(forecast.policy_warnings)
+    policy_warnings = tuple(forecast.policy_warnings) if request.lints else ()
     return ClaimCheck(statuses, forecast.next_kernel, policy_warnings, failures, check_mode, request.assumes, unfinished, old)
 
 
@@ -174,7 +176,7 @@ def _driver(assignment: Assignment) -> str:
     return VGPU if is_vgpu and assignment.claim.driver == AUTO else assignment.driver
 
 
-def _statuses(claimed: Claimed, now: OnKernel, releases: t.Sequence[str], forecast: HostForecast) -> tuple[ClaimStatus, ...]:
+def _statuses(claimed: Claimed, now: OnKernel, releases: t.Sequence[str], forecast: HostForecast, lints: bool) -> tuple[ClaimStatus, ...]:
     addresses = {address for release in releases for address in claimed[release]} | now.keys()
     return tuple(
         ClaimStatus(
@@ -186,7 +188,7 @@ def _statuses(claimed: Claimed, now: OnKernel, releases: t.Sequence[str], foreca
                 if device.address in claimed[release]
                 for driver, kind in (claimed[release][device.address],)
             ),
-            tuple(forecast.warnings(device)),
+            tuple(forecast.warnings(device)) if lints else (),
         )
         for device in forecast.inventory.devices
         if device.address in addresses

@@ -7,6 +7,7 @@ A run that would do nothing leaves a record of all that this rested on, so that 
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply import bind, boot_policy, image_sync, iommu
@@ -25,25 +26,33 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import Result
     from ansible_collections.vfio.variants.plugins.module_utils._core.report.whole_request import WholeRequest
 
-Check = t.Callable[[], None]
-"""Reads what the outcome rests on as well, and raises WouldChangeError if it is not as it should be."""
+
+@dataclasses.dataclass(frozen=True)
+class Foreseen:
+    """That the next boots are as claimed is found out by ``check``, within the record; ``warnings`` are those of the run before."""
+
+    check: t.Callable[[], None]
+    """Raises WouldChangeError if they are not."""
+    warnings: tuple[str, ...]
 
 
 class WouldChangeError(Exception):
     """The run would change something; says what."""
 
 
-def record(host: Host, request: WholeRequest, key: str, check_mode: bool, settled: float = SETTLED, check: Check | None = None) -> Result:
+def record(
+    host: Host, request: WholeRequest, key: str, check_mode: bool, settled: float = SETTLED, foreseen: Foreseen | None = None
+) -> Result:
     """Leave a record if the run would do nothing; ``key`` stands for the request, the drivers' sources and the code.
 
-    ``check`` comes first, so that it is done whatever else is found.
+    What is ``foreseen`` comes first, so that it is found out whatever else is found, and takes the place of every other forecast.
     """
     try:
         try:
-            facts, outcome = _read(host, request, check_mode, settled, check)
+            facts, outcome = _read(host, request, check_mode, settled, foreseen)
         except UnsettledError as error:
             host.wait_until(lambda: False, error.seconds)
-            facts, outcome = _read(host, request, check_mode, settled, check)
+            facts, outcome = _read(host, request, check_mode, settled, foreseen)
         if not check_mode:
             unchanged.record(host, key, facts, outcome)
     except (HostError, UnfitError, UnsettledError, WouldChangeError) as error:
@@ -51,18 +60,20 @@ def record(host: Host, request: WholeRequest, key: str, check_mode: bool, settle
     return {"changed": False, "recorded": not check_mode, "because": "", "facts": facts.count}
 
 
-def _read(host: Host, request: WholeRequest, check_mode: bool, settled: float, check: Check | None) -> tuple[KeptFacts, unchanged.Outcome]:
+def _read(
+    host: Host, request: WholeRequest, check_mode: bool, settled: float, foreseen: Foreseen | None
+) -> tuple[KeptFacts, unchanged.Outcome]:
     with host.recorded() as log, nothing_changes():
-        if check is not None:
-            check()
-        outcome = predict(host, request, check_mode)
+        if foreseen is not None:
+            foreseen.check()
+        outcome = predict(host, request, check_mode, foreseen)
     return keep(host, log, settled), outcome
 
 
-def predict(host: Host, request: WholeRequest, check_mode: bool = True) -> unchanged.Outcome:
+def predict(host: Host, request: WholeRequest, check_mode: bool = True, foreseen: Foreseen | None = None) -> unchanged.Outcome:
     """What the role returns if it has nothing to do.  Raises WouldChangeError or HostError; changes nothing but caches."""
     _refuse_unfinished(host)
-    run = _Run(host, request, check_mode)
+    run = _Run(host, request, check_mode, foreseen)
     outcome = run.present() if request.is_wanted else run.absent()
     return {**outcome, "warnings": list(dict.fromkeys(run.warnings))}
 
@@ -74,11 +85,12 @@ def _refuse_unfinished(host: Host) -> None:
 
 
 class _Run:
-    def __init__(self, host: Host, request: WholeRequest, check_mode: bool) -> None:
+    def __init__(self, host: Host, request: WholeRequest, check_mode: bool, foreseen: Foreseen | None) -> None:
         self._host = host
         self._request = request
         self._check_mode = check_mode
-        self.warnings: list[str] = []
+        self._is_foreseen = foreseen is not None
+        self.warnings: list[str] = [] if foreseen is None else [*foreseen.warnings]
 
     def present(self) -> unchanged.Outcome:
         request = self._request
@@ -89,7 +101,7 @@ class _Run:
         policy = self._policy()
         images = self._images(policy)
         devices = self._bound(request.of_binding()) if request.live else self._waiting()
-        if request.check_winner:
+        if request.check_winner and not self._is_foreseen:
             self._winners()
         return _outcome(policy, images, devices, modules)
 
@@ -119,7 +131,10 @@ class _Run:
             raise WouldChangeError("The next boot will have an IOMMU.")
 
     def _policy(self) -> Result:
-        return self._unchanged("boot_policy", boot_policy.apply(self._host, self._request.of_policy(), check_mode=True))
+        if not (self._is_foreseen and self._request.is_wanted):
+            return self._unchanged("boot_policy", boot_policy.apply(self._host, self._request.of_policy(), check_mode=True))
+        # Nothing is unfinished, so that there is nothing to be recovered first.
+        return self._unchanged("boot_policy", boot_policy.judge(self._host, self._request.of_policy(), True, foresees=False).result())
 
     def _images(self, policy: Result) -> Result:
         wanted = self._request.of_images(policy["policy"])

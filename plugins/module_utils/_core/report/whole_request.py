@@ -99,5 +99,5 @@ class WholeRequest:
         claims = claims_of({"claims": [{**claim, "guards": IGNORED_IF_WAITING} for claim in self.claims]})
         return BindRequest(claims, (), self.state, self.group, self.timeout)
 
-    def of_check(self, require: Requirement, pending: tuple[PendingModule, ...] = ()) -> ClaimCheckRequest:
-        return ClaimCheckRequest(self.parsed_claims, pending, require, self.kernels, self.group)
+    def of_check(self, require: Requirement, pending: tuple[PendingModule, ...] = (), lints: bool = True) -> ClaimCheckRequest:
+        return ClaimCheckRequest(self.parsed_claims, pending, require, self.kernels, self.group, lints=lints)

@@ -74,6 +74,7 @@ class _Run:
         self._order = PRESENT if request.is_wanted else ABSENT
         self._results: dict[str, Result] = {}
         self._done: list[str] = []
+        self._judged: boot_policy.Judged | None = None
         self._checked: Result | None = None
         self._failure: HostError | None = None
         self._recorded: Result = {"recorded": False, "because": ""}
@@ -135,11 +136,19 @@ class _Run:
         if part == IOMMU:
             return iommu.apply(host, request.of_iommu(), check_mode)
         if part == POLICY:
-            arguments = self._results.get(IOMMU, {}).get("arguments", ()) if check_mode else ()
-            return boot_policy.apply(host, request.of_policy(pending, arguments), check_mode)
+            return self._policy(check_mode)
         if part == IMAGES:
             return image_sync.sync_images(host, request.of_images(self._results[POLICY]["policy"], pending), check_mode).result()
         return bind.ensure(host, request.of_binding(pending), check_mode).result()
+
+    def _policy(self, check_mode: bool) -> Result:
+        if not check_mode:
+            # What was judged, unless another kernel or other arguments boot since then.
+            judged = None if IOMMU in self._done else self._judged
+            return boot_policy.apply(self._host, self._request.of_policy(), False, judged)
+        arguments = self._results.get(IOMMU, {}).get("arguments", ())
+        result, self._judged = boot_policy.predicted(self._host, self._request.of_policy(self._pending, arguments))
+        return result
 
     # -- doing
 
@@ -206,7 +215,9 @@ class _Run:
         """The claimed devices now and after the next boots; what is wrong is `_failure`."""
         require: t.Literal["winner", "none"] = "winner" if self._wants_winner else "none"
         try:
-            found = compare(self._host, self._request.of_check(require, self._pending), self._manner.check_mode)
+            # Contradictions are reported of devices that wait for the boot.
+            wanted = self._request.of_check(require, self._pending, lints=not self._binds)
+            found = compare(self._host, wanted, self._manner.check_mode)
             self._checked = found.result()
         except HostError as error:
             self._failure, self._checked = error, error.facts
@@ -218,12 +229,9 @@ class _Run:
         return bool(self._manner.key) and not self._manner.check_mode and not (waits or removes or self.reboot_required or self._failure)
 
     def _record(self) -> None:
-        """Of what is checked for the record, the next boot is checked first, and once."""
-        checks = self._checked is None and self._wants_winner
-        request = dataclasses.replace(self._request, check_winner=False) if self._wants_winner else self._request
-        self._recorded = whole_host.record(
-            self._host, request, self._manner.key, False, self._manner.settled, self._check_in_record if checks else None
-        )
+        foresees = self._checked is None and self._wants_winner
+        foreseen = whole_host.Foreseen(self._check_in_record, self._warnings) if foresees else None
+        self._recorded = whole_host.record(self._host, self._request, self._manner.key, False, self._manner.settled, foreseen)
 
     def _check_in_record(self) -> None:
         self._check()
@@ -240,6 +248,11 @@ class _Run:
             return late or bool(self._results.get(IOMMU, {}).get("reboot_required", False))
         return not self._request.live and any(device["changed"] for device in self._results[BINDING]["devices"])
 
+    @property
+    def _warnings(self) -> tuple[str, ...]:
+        parts = [self._results[part] for part in (DRIVERS, *self._parts) if part in self._results]
+        return tuple(dict.fromkeys(one for part in parts for one in part.get("warnings", ())))
+
     def judged_only(self) -> Result:
         """Nothing was done, and what was predicted is predicted again once the drivers are there."""
         return {**self.result(), "changed": False, "diff": [], "warnings": []}
@@ -254,7 +267,7 @@ class _Run:
         return {
             "changed": any(part["changed"] for part in parts),
             "diff": [one for part in parts if part["changed"] for one in _listed(part["diff"])],
-            "warnings": list(dict.fromkeys(one for part in (*([drivers] if drivers else []), *parts) for one in part.get("warnings", ()))),
+            "warnings": list(self._warnings),
             "recovered": _recovered(parts),
             "waits_for_drivers": self.waits,
             "drivers": {"changed": self.builds, "modules": drivers.get("modules", [])},
