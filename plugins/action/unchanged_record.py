@@ -5,18 +5,8 @@
 
 from __future__ import annotations
 
-import typing as t
-
-from ansible_collections.vfio.variants.plugins.plugin_utils.source_archive import described
-from ansible_collections.vfio.variants.plugins.plugin_utils.unchanged_action import UnchangedAction
-
-if t.TYPE_CHECKING:
-    from pathlib import Path
+from ansible_collections.vfio.variants.plugins.plugin_utils.request_action import RequestAction
 
 
-class ActionModule(UnchangedAction):
+class ActionModule(RequestAction):
     module = "vfio.variants.unchanged_record"
-
-    def arguments(self, given: dict[str, t.Any], key: str, folders: dict[str, Path]) -> dict[str, t.Any]:
-        packages = [described(source, folder) for source, folder in folders.items()]
-        return {**given, "_run": {"key": key, "packages": packages}}

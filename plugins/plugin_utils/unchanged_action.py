@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the action plugins of `unchanged_info` and `unchanged_record` have in common."""
+"""What the action plugins of the modules that take the whole request to the role vfio_host have in common."""
 
 from __future__ import annotations
 

@@ -85,11 +85,25 @@ def median(spans: t.Sequence[Span]) -> Span:
 
 
 def measure(folder: Path) -> Iterator[Ratio | Pair]:
-    ways = (LOOP, WRITES, MODULE, *PEERS)
     with Guest(folder) as guest:
-        guest.moments(LOOP)  # What a first time does only once is in none.
-        rounds = [{way: guest.moments(way) for way in ways} for _round in range(ROUNDS)]
+        yield from _bound(guest)
         yield _first_converge(guest)
+
+
+def measure_functions(folder: Path) -> Iterator[Ratio | Pair]:
+    with Guest(folder) as guest:
+        yield from _bound(guest)
+
+
+def measure_first_run(folder: Path) -> Iterator[Ratio]:
+    with Guest(folder) as guest:
+        yield _first_converge(guest)
+
+
+def _bound(guest: Guest) -> Iterator[Ratio | Pair]:
+    ways = (LOOP, WRITES, MODULE, *PEERS)
+    guest.moments(LOOP)  # What a first time does only once is in none.
+    rounds = [{way: guest.moments(way) for way in ways} for _round in range(ROUNDS)]
     loops = [between(one[LOOP], "begun", "ended") for one in rounds]
     written = [between(one[WRITES], "first", "last") for one in rounds]
     apart = {

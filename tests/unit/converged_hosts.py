@@ -6,8 +6,9 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.report.whole_host import WholeRequest, record
-from ansible_collections.vfio.variants.plugins.modules.unchanged_record import REQUEST
+from ansible_collections.vfio.variants.plugins.module_utils._core.report.role_options import REQUEST
+from ansible_collections.vfio.variants.plugins.module_utils._core.report.whole_host import record
+from ansible_collections.vfio.variants.plugins.module_utils._core.report.whole_request import WholeRequest
 from ansible_collections.vfio.variants.tests.unit import boot_menus
 from ansible_collections.vfio.variants.tests.unit.images import archive, packed
 from ansible_collections.vfio.variants.tests.unit.initramfs_files import initramfs_tools

@@ -63,8 +63,8 @@ Modules = Mapping[str, ast.Module]
 
 
 def read_core() -> dict[str, ast.Module]:
-    """The core's modules by their names below it, such as ``policy.rules``."""
-    paths = sorted(path for path in CORE.rglob("*.py") if "__pycache__" not in path.parts)
+    """The core's modules by their names below it, such as ``policy.rules``; what the package itself does is about none of them."""
+    paths = sorted(path for path in CORE.glob("*/**/*.py") if "__pycache__" not in path.parts)
     return {".".join(path.relative_to(CORE).with_suffix("").parts): _parsed(path.read_text(encoding="utf-8")) for path in paths}
 
 

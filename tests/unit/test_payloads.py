@@ -30,6 +30,7 @@ LIMITS = {
     "device_table": (0, 0),
     "dkms_package": (84, 510_000),
     "fleet_report": (0, 0),
+    "host_claims": (328, 2_165_000),
     "host_report": (0, 0),
     "initramfs": (203, 1_230_000),
     "iommu": (101, 620_000),
@@ -39,7 +40,7 @@ LIMITS = {
     "test_image": (0, 0),
     "test_vm": (0, 0),
     "unchanged_info": (12, 48_000),
-    "unchanged_record": (323, 2_140_000),
+    "unchanged_record": (326, 2_150_000),
 }
 """Files of the core, and their bytes of source, by module."""
 EXTRA = 40_000

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible.parsing.dataloader import DataLoader
+from ansible.template import Templar, trust_as_template
 
 from ansible_collections.vfio.variants.tests.unit.rooms import ROOT
 
@@ -77,7 +79,7 @@ def test_what_a_tag_selects_is_reached_through_its_includes(role: str) -> None:
 
 def test_a_role_within_a_role_has_the_tags_of_both() -> None:
     within = [task for task in tasks("vfio_host") if "ansible.builtin.include_role" in task]
-    assert len(within) == 4
+    assert len(within) == 3
     for task in within:
         applied = set(task["ansible.builtin.include_role"]["apply"]["tags"])
         assert applied == set(task["tags"]) - {"vfio_drivers", "rehearse"}
@@ -90,11 +92,25 @@ def test_ansible_lists_the_tag_of_a_role(tmp_path: Path, role: str) -> None:
     assert WHOLE[role] in re.split(r"[\[\], \n]+", ran.stdout)
 
 
+def skipped(*words: str) -> object:
+    """What the role leaves out of its request."""
+    text = yaml.safe_load((ROOT / "roles/vfio_host/vars/main.yml").read_text(encoding="utf-8"))["vfio_host_skip"]
+    return Templar(DataLoader(), variables={"ansible_skip_tags": words}).template(trust_as_template(text))
+
+
+def test_a_tag_that_is_skipped_leaves_its_part_out_of_the_request() -> None:
+    assert (skipped(), skipped("other")) == ([], [])
+    assert (skipped("vfio_drivers"), skipped("vfio_host_check")) == (["drivers"], ["winner"])
+    assert skipped("vfio_host_check", "vfio_drivers") == ["drivers", "winner"]
+
+
 @pytest.mark.parametrize(
     ("words", "reached"),
     [
         (("--tags", "vfio_host"), True),
         (("--tags", "vfio_host_judge"), True),
+        (("--tags", "vfio_host_check"), True),
+        (("--skip-tags", "vfio_host_check"), True),
         (("--skip-tags", "vfio_host_reboot"), True),
         (("--tags", "other"), False),
         (("--skip-tags", "vfio_host"), False),

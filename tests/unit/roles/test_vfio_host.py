@@ -36,29 +36,32 @@ def calls(name: str, module: str) -> list[tuple[bool, Task]]:
     return [(task.get("check_mode", False), task[module]) for task in tasks(TASKS / name) if module in task]
 
 
-def changes(task: Task) -> bool:
-    reads = {"ansible.builtin.set_fact", "ansible.builtin.assert", "vfio.variants.claim_info", "vfio.variants.device_info"}
-    return not task.get("check_mode") and not reads & task.keys()
+def names(name: str) -> list[str]:
+    """The modules and actions of a file's tasks, in order, without those that only set facts."""
+    found = [next(key for key in task if "." in key) for task in tasks(TASKS / name)]
+    return [one.rpartition(".")[2] for one in found if one != "ansible.builtin.set_fact"]
 
 
-@pytest.mark.parametrize(
-    ("name", "modules"), [("present.yml", {"boot_policy", "device_claim", "dkms_package"}), ("absent.yml", {"device_claim"})]
-)
-def test_everything_is_judged_before_the_first_change(name: str, modules: set[str]) -> None:
-    found = tasks(TASKS / name)
-    first = next(place for place, task in enumerate(found) if changes(task))
-    judged = {key.rpartition(".")[2] for task in found[:first] for key in task if key.startswith("vfio.variants.")}
-    assert judged >= modules
+def test_drivers_are_built_only_once_the_whole_request_is_judged() -> None:
+    found = names("present.yml")
+    built = found.index("package")
+    assert found[:built].count("host_claims") == 2
+    waits = [task["vfio.variants.host_claims"].get("waits_for_drivers", False) for task in tasks(TASKS / "present.yml")[:2]]
+    assert waits == [False, True]
+    assert "host_claims" in found[built:]
 
 
-@pytest.mark.parametrize(
-    ("name", "module"),
-    [("present.yml", "boot_policy"), ("present.yml", "device_claim"), ("present.yml", "dkms_package"), ("absent.yml", "device_claim")],
-)
-def test_what_is_judged_is_what_is_done(name: str, module: str) -> None:
-    made = calls(name, f"vfio.variants.{module}")
-    judged = next(options for only_predicts, options in made if only_predicts)
-    assert judged in [options for only_predicts, options in made if not only_predicts]
+def test_drivers_are_removed_once_nothing_uses_them() -> None:
+    found = names("absent.yml")
+    assert found.index("dkms_package") > max(place for place, one in enumerate(found) if one == "host_claims")
+
+
+@pytest.mark.parametrize("name", ["present.yml", "absent.yml"])
+def test_what_is_judged_is_what_is_done(name: str) -> None:
+    made = calls(name, "vfio.variants.host_claims")
+    assert [only_predicts for only_predicts, _options in made][:2] == [True, False]
+    asked = [{"request": options["request"], "skip": options["skip"]} for _only_predicts, options in made]
+    assert asked == [asked[0]] * len(asked)
 
 
 def play(folder: Path, **options: t.Any) -> str:
@@ -76,7 +79,7 @@ def play(folder: Path, **options: t.Any) -> str:
 def test_a_play_with_a_wrong_claim_stops_before_anything_is_changed(tmp_path: Path, state: str) -> None:
     said = play(tmp_path, vfio_host_state=state, vfio_host_claims=[{"devices": "10de:1db"}])
     assert "claims[0].devices: '10de:1db' is not an ID" in said
-    assert f"judge_{state}.yml" in said
+    assert f"{state}.yml" in said
     assert " changed=0 " in said
 
 

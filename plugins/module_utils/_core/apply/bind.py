@@ -13,6 +13,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.apply.bind_jou
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.chosen_variant import explained
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.judgement import Judge
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.lost_options import lost_options
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.kernel_cache import read_kernel
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.bind_plan import Binding, is_viable, plan_bind, plan_release
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import (
     KEYWORDS,
@@ -25,13 +26,14 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guards i
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.virtual_functions import expanded
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.recovery import recover
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.accounts import Accounts
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache import Cache
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.recovery import Recovered
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.time_limit import checked_timeout
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.contenders import VARIANT, kind_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import driver_names
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel, running_release
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import running_release
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import CDEV, Inventory
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import select
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.vfio_nodes import described
@@ -42,7 +44,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.recovery import Outcome, Recovery
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import Result
-    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import PendingModule
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel, PendingModule
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
 
 
@@ -135,7 +137,7 @@ def ensure(host: Host, request: BindRequest, check_mode: bool) -> BindResult:
     with contextlib.nullcontext() if check_mode else host.lock():
         recovery = recover(host, check_mode)
         host = recovery.host
-        kernel = Kernel.read(host, running_release(host)).checked(host).with_pending(request.pending_modules)
+        kernel = read_kernel(host, running_release(host), Cache(host, not check_mode)).with_pending(request.pending_modules)
         real = Inventory.read(host)
         earlier = Unfinished.read(host, real)
         claims, inventory, numbers = _with_functions(host, request, real)

@@ -12,7 +12,7 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply import bind_journal
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.bind_journal import NOTHING
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.attribute_writer import WriteError
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, of_system
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.interruption import Interrupted, uninterrupted
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import load_module, registered_drivers
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import DEVICES, DRIVERS
@@ -271,7 +271,7 @@ def _sentence(host: Host, error: HostError | OSError | Interrupted, progress: Pr
     if isinstance(error, Interrupted):
         return f"The run was ended by {error.name}."
     if isinstance(error, OSError):
-        return f"{error.filename + ': ' if error.filename else ''}{error.strerror or error}."
+        return of_system(error)
     if _is_timeout(error) and progress.touched:
         return f"{_why_it_waits(host, progress.touched[-1].device, inventory, timeout)}. {error.msg}"
     return error.msg

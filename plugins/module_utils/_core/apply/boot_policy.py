@@ -73,30 +73,72 @@ UDEV_CONTROL = "/run/udev/control"
 RELOAD_TIMEOUT = 30.0
 
 
-def apply(host: Host, request: PolicyRequest, check_mode: bool) -> dict[str, t.Any]:
+@dataclasses.dataclass(frozen=True)
+class Judged:
+    """A policy that may be written, and what there is to say about it."""
+
+    plan: PolicyPlan
+    facts: PolicyFacts
+    warnings: tuple[str, ...]
+
+    @property
+    def changes(self) -> tuple[FileChange, ...]:
+        return tuple(needed(self.plan.policy.changes(self.facts.existing)))
+
+    def result(self, more: tuple[str, ...] = ()) -> dict[str, t.Any]:
+        return _result(self.plan.policy, self.changes, self.plan.decisions, (*self.warnings, *more), self.facts.kernels)
+
+    def still_holds(self, host: Host) -> bool:
+        """Whether a driver's name that was taken from its module's is right; to learn that the module may be loaded."""
+        inventory, decisions = self.facts.inventory, self.plan.decisions
+        assumed, found = (_driver_names(host, inventory, decisions, load=load) for load in (False, True))
+        return assumed == found and inventory.with_drivers_of(host).drivers == inventory.drivers
+
+
+def apply(host: Host, request: PolicyRequest, check_mode: bool, judged: Judged | None = None) -> dict[str, t.Any]:
     """Make the policy what the request says and return the module's result; with ``check_mode`` only tell what would be done.
 
+    ``judged`` is what `judge()` has returned for the request, where the lock has been held since, and nothing changed but by this run.
     Raises HostError when the claims cannot win, or after every file was put back because a write failed.
     """
     check_name(request.name)
-    with contextlib.nullcontext() if check_mode else host.lock():
-        recovery = recover(host, check_mode)
-        result = _remove(recovery.host, request.name, check_mode) if not request.wanted else _apply(recovery.host, request, check_mode)
-        return recovery.added_to(result)
+    if check_mode:
+        return predicted(host, request)[0]
+    with host.lock():
+        recovery = recover(host, check_mode=False)
+        if not request.wanted:
+            return recovery.added_to(_remove(host, request.name, check_mode=False))
+        if judged is None or recovery.done or not judged.still_holds(host):
+            judged = judge(host, request, check_mode=False)
+        return recovery.added_to(_written(host, judged))
 
 
-def _apply(host: Host, request: PolicyRequest, check_mode: bool) -> dict[str, t.Any]:
-    plan, facts, boots = prepare(host, request, check_mode)
-    changes = needed(plan.policy.changes(facts.existing))
-    warnings = (*plan.warnings, *check(plan, boots, facts, request.require_certain))
-    if not check_mode:
-        _write(host, plan.policy, plan.policy.steps(facts.existing))
-        warnings += _reload(host, plan.policy, changes)
-    return _result(plan.policy, changes, plan.decisions, warnings, facts.kernels)
+def predicted(host: Host, request: PolicyRequest) -> tuple[dict[str, t.Any], Judged | None]:
+    """The module's result in check mode, and what can be written as it was judged, without anything else to be done first."""
+    recovery = recover(host, check_mode=True)
+    if not request.wanted:
+        return recovery.added_to(_remove(recovery.host, request.name, check_mode=True)), None
+    judged = judge(recovery.host, request, check_mode=True)
+    return recovery.added_to(judged.result()), None if recovery.done else judged
 
 
-def prepare(host: Host, request: PolicyRequest, check_mode: bool) -> tuple[PolicyPlan, PolicyFacts, tuple[Boot, ...]]:
-    """The policy, what it was planned from, and the boots that it leads to.  Nothing is written but the cache."""
+def judge(host: Host, request: PolicyRequest, check_mode: bool, foresees: bool = True) -> Judged:
+    """The policy, which wins each boot if ``foresees``.  Raises HostError when the claims cannot win."""
+    plan, facts, boots = prepare(host, request, check_mode, foresees)
+    found = check(plan, boots, facts, request.require_certain) if foresees else ()
+    return Judged(plan, facts, (*plan.warnings, *found))
+
+
+def _written(host: Host, judged: Judged) -> dict[str, t.Any]:
+    policy = judged.plan.policy
+    _write(host, policy, policy.steps(judged.facts.existing))
+    return judged.result(_reload(host, policy, judged.changes))
+
+
+def prepare(
+    host: Host, request: PolicyRequest, check_mode: bool, foresees: bool = True
+) -> tuple[PolicyPlan, PolicyFacts, tuple[Boot, ...]]:
+    """The policy, what it was planned from, and the boots that it leads to if ``foresees``.  Nothing is written but the cache."""
     refuse_distribution(host, "policy", request.allow_unsupported)
     cache = Cache(host, not check_mode)
     loader = with_pending(next_boot.read(host), request.pending_arguments if check_mode else ())
@@ -122,8 +164,7 @@ def prepare(host: Host, request: PolicyRequest, check_mode: bool) -> tuple[Polic
     inventory = inventory if host.is_image else inventory.with_drivers_of(host)
     facts = read_facts(host, PolicyPaths(request.name), inventory, kernels, loader, with_ids)
     plan = make_plan(request, decisions, facts, made.creations, nodes)
-    running = _running(host, kernels, cache)
-    boots = read_boots(host, plan.policy, inventory, kernels, running, loader, cache)
+    boots = read_boots(host, plan.policy, inventory, kernels, _running(host, kernels, cache), loader, cache) if foresees else ()
     if host.is_image:
         # Whose disks and network the machines will need is not known, nor what the firmware says of their IOMMU.
         boots = of_described(boots, inventory)

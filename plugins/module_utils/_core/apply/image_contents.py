@@ -8,12 +8,13 @@ import dataclasses
 import hashlib
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image import Image
+from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image_view import image_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_file import Fingerprint
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache import Cache
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image import Image
 
 # A generator may copy a file to another of the directories that are searched; initramfs-tools does so with udev's rules.
 # A file in an earlier directory hides files of the same name in later ones.
@@ -37,7 +38,7 @@ class ImageContents:
         """Read an image, or recall what was read of it; then it is not opened.  Raises what `Image.read()` does."""
 
         def make() -> ImageContents:
-            return cls._of(Image.read(host, path, release, tuple(modules)))
+            return cls._of(image_of(host, path, release, tuple(modules)))
 
         if cache is None:
             return make()

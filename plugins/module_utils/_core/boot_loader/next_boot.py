@@ -17,6 +17,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader im
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.boot_files import BootFiles, candidates
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.other_loaders import MAY_BOOT_WITH
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.read_once import read_once
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import CMDLINE, Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import OSRELEASE
 
@@ -72,7 +73,7 @@ class NextBoot:
 def read(host: Host) -> NextBoot:
     """Never raises because of a boot loader's files: what cannot be interpreted is a doubt."""
     try:
-        return _read(host)
+        return read_once(host, "next boot", lambda: _read(host))
     except HostError as error:
         return _running(host, (error.msg,), True)
 

@@ -14,6 +14,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.code_dige
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.read_log import paused
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.read_once import OfFiles, of_files, version_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.unchanged import DIRECTORY, UNCHANGED
 
 T = t.TypeVar("T")
@@ -58,7 +59,7 @@ class Cache:
 
     def put(self, kind: str, path: str, value: t.Any, also: t.Sequence[str] = ()) -> None:
         """Store a value, which must be representable in JSON, for a file and the files ``also`` that it depends on."""
-        self._put(kind, path, value, self._state(path, also))
+        self._put(kind, path, lambda: value, self._state(path, also))
 
     def remembered(
         self,
@@ -69,23 +70,47 @@ class Cache:
         decode: t.Callable[[t.Any], T],
         also: t.Sequence[str] = (),
     ) -> T:
-        """The cached result of ``make``, which reads the file and the files ``also``; called on a miss.  Raises only what ``make`` does."""
+        """The cached result of ``make``, which reads the file and the files ``also``; called on a miss.  Raises only what ``make`` does.
+
+        In a run of several steps a file that was only renamed is no other one.
+        """
         try:
             code = code_digest(make)
         except NoSourceError:
             return make()
+        files = of_files()
+        version = None if files is None else version_of(self._host, (path, *also))
+        if files is None or version is None:
+            return self._recalled(kind, path, make, encode, decode, also, code).value
+        known = files.get((kind, version))
+        if known is None:
+            known = files[kind, version] = self._recalled(kind, path, make, encode, decode, also, code)
+        elif not known.is_stored:
+            known.is_stored = self._put(kind, path, lambda: encode(known.value), self._state(path, also), code)
+        value: T = known.value
+        return value
+
+    def _recalled(
+        self,
+        kind: str,
+        path: str,
+        make: t.Callable[[], T],
+        encode: t.Callable[[T], t.Any],
+        decode: t.Callable[[t.Any], T],
+        also: t.Sequence[str],
+        code: str,
+    ) -> OfFiles:
         kept = self.get(kind, path, also, code)
         if kept is not None:
             try:
-                return decode(kept)
+                return OfFiles(decode(kept), is_stored=True)
             except FOREIGN:
                 pass
         with paused(self._host.read_log):
             # Taken before reading: a file that is replaced meanwhile must not be cached under the status of its successor.
             state = self._state(path, also)
             value = make()
-        self._put(kind, path, encode(value), state, code)
-        return value
+        return OfFiles(value, self._put(kind, path, lambda: encode(value), state, code))
 
     def concluded(
         self,
@@ -113,19 +138,24 @@ class Cache:
                     return decode(kept["value"])
         with self._host.recorded() as log:
             value = make()
-        if log.is_complete:
+        if log.is_complete and self._writable and self._is_settled(log.newest):
             about = self._about(kind, subject, given, code)
-            self._write(kind, subject, {"about": about, "seen": log.seen, "value": encode(value)}, log.newest)
+            self._write(kind, subject, {"about": about, "seen": log.seen, "value": encode(value)})
         return value
 
-    def _put(self, kind: str, path: str, value: t.Any, state: FileStatus | None, code: str = "") -> None:
-        if state is not None:
-            newest = max(changed for *_rest, changed in state)
-            self._write(kind, path, {"about": self._about(kind, path, state, code), "value": value}, newest)
+    def _put(self, kind: str, path: str, encoded: t.Callable[[], t.Any], state: FileStatus | None, code: str = "") -> bool:
+        """Whether there is nothing more to be stored."""
+        if state is None or not self._writable:
+            return True
+        newest = max(changed for *_rest, changed in state)
+        if self._is_settled(newest):
+            self._write(kind, path, {"about": self._about(kind, path, state, code), "value": encoded()})
+        return self._is_settled(newest)
 
-    def _write(self, kind: str, path: str, entry: t.Mapping[str, t.Any], newest: int) -> None:
-        if not self._writable or time.time() - newest / 1e9 < self._settled:
-            return
+    def _is_settled(self, newest: int) -> bool:
+        return time.time() - newest / 1e9 >= self._settled
+
+    def _write(self, kind: str, path: str, entry: t.Mapping[str, t.Any]) -> None:
         content = json.dumps(entry, separators=(",", ":"))
         try:
             with self._machine.cache_directory(self._directory, create=True) as folder:

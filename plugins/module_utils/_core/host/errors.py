@@ -27,6 +27,12 @@ def shown(value: object) -> str:
         return "a value that is too long to be shown"
 
 
+def of_system(error: OSError) -> str:
+    """What the operating system says, as a sentence with the file that it is about."""
+    what = f"{error.filename}: " if error.filename else ""
+    return f"{what}{error.strerror or error}."
+
+
 class HostError(Exception):
     """An error for the operator: one sentence that names the option, file or device, and what to do.
 

@@ -460,8 +460,11 @@ class Host(Root):
     def lock(self, timeout: float = LOCK_TIMEOUT) -> t.Iterator[None]:
         """Lock this host against other runs of the collection; one child process writes all attributes meanwhile.
 
-        Raises HostError without root, and if another run holds the lock for more than ``timeout`` seconds.
+        Within itself it is held already.  Raises HostError without root, and if another run holds it for more than ``timeout`` seconds.
         """
+        if self._writer is not None:
+            yield
+            return
         with locked(self.path(LOCK_DIRECTORY), timeout), contextlib.closing(AttributeWriter()) as writer:
             self._writer = writer
             try:

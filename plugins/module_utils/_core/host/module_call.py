@@ -13,7 +13,7 @@ import typing as t
 
 from ansible.module_utils import basic
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, cut
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, cut, of_system
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.interruption import Interrupted, interruptible
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.usable_options import refuse_unusable
 
@@ -69,8 +69,7 @@ def conclude(module: AnsibleModule, work: t.Callable[[], t.Mapping[str, t.Any]])
     except Interrupted as error:
         module.fail_json(msg=f"The run was ended by {error.name}; what it had begun has been undone.")
     except OSError as error:
-        what = f"{error.filename}: " if error.filename else ""
-        module.fail_json(msg=f"{what}{error.strerror or os.strerror(error.errno or 0)}.")
+        module.fail_json(msg=of_system(error))
     except Exception as error:
         module.fail_json(msg=f"{_UNEXPECTED}: {type(error).__name__} at {_place(error)}: {cut(str(error))}. {REPORT}")
     for warning in result.pop("warnings", ()):

@@ -63,6 +63,15 @@ class ReadLog:
         if self._outer is not None and not self._outer._paused:
             self._outer._note(changed)
 
+    def add(self, other: ReadLog) -> None:
+        """What was recorded elsewhere, as if it were read now."""
+        for question, path, answer in other.seen:
+            self.record(question, path, answer)
+        if not self._paused:
+            self._note(other.newest)
+        if not other.is_complete:
+            self.record_command()
+
     def record_command(self) -> None:
         """A command's output cannot be revalidated without running it again."""
         self.is_complete = self.is_complete and self._paused

@@ -33,6 +33,8 @@ class TolerantHost(Host):
     def __init__(self, host: Host) -> None:
         super().__init__(host.root, host._runner, host._relabel)
         self._read_log = host._read_log
+        # What was read without an error; what is read from here on may leave something out, and is not the other's.
+        self._read_once = dict(host._read_once)
         self.unread: dict[str, str] = {}
 
     @classmethod

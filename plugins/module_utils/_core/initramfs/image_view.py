@@ -4,11 +4,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import posixpath
 import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.read_once import OfFiles, of_files, version_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image import KEPT, Image, joined, resolved
 
 if t.TYPE_CHECKING:
@@ -97,15 +99,36 @@ UNASKED = re.compile(r"(?:usr/)?lib/firmware/|usr/share/|(?:usr/)?lib/(?:kbd|loc
 
 
 def read_image(host: Host, path: str, release: str, cache: Cache | None, more: t.Sequence[str] = ()) -> Image:
-    """An image without fingerprints, as a forecast needs it; ``more`` are unpacked over it.  Raises what `Image.read()` does."""
+    """An image as a forecast needs it, which needs no fingerprints; ``more`` are unpacked over it.  Raises what `Image.read()` does."""
     if cache is None:
-        return Image.read(host, path, release, (), more)
+        return image_of(host, path, release, (), more)
     # An image has the modules of one kernel, but does not say which kernel it is for.
     kind = "-with-".join(("image-" + release.replace("/", "_"), *(one.replace("/", "_") for one in more)))
     name = joined(path, more)
-    return cache.remembered(
-        kind, path, lambda: Image.read(host, path, release, (), more), to_cache, lambda kept: from_cache(kept, name, release), more
+    found = cache.remembered(
+        kind, path, lambda: image_of(host, path, release, (), more), to_cache, lambda kept: from_cache(kept, name, release), more
     )
+    return found if found.path == name else dataclasses.replace(found, path=name)
+
+
+def image_of(host: Host, path: str, release: str, fingerprint: t.Collection[str] = (), more: t.Sequence[str] = ()) -> Image:
+    """As `Image.read()`, which raises the same; in a run of several steps an image is opened once.
+
+    It is opened again for a fingerprint that nobody has asked for before of a module that it has.
+    """
+    files = of_files()
+    version = None if files is None else version_of(host, (path, *more))
+    if files is None or version is None:
+        return Image.read(host, path, release, fingerprint, more)
+    key = ("image", release, version)
+    known = files.get(key)
+    image, asked = (None, frozenset()) if known is None else known.value
+    if image is None or any(name in image.modules for name in frozenset(fingerprint) - asked):
+        asked |= frozenset(fingerprint)
+        image = Image.read(host, path, release, asked, more)
+    files[key] = OfFiles((image, asked))
+    fingerprints = {name: one for name, one in image.fingerprints.items() if name in fingerprint}
+    return dataclasses.replace(image, path=joined(path, more), fingerprints=fingerprints)
 
 
 def to_cache(image: Image) -> dict[str, t.Any]:

@@ -10,6 +10,7 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.read_once import read_once
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
@@ -118,6 +119,10 @@ class Inventory:
 
     @classmethod
     def read(cls, host: Host) -> Inventory:
+        return read_once(host, "inventory", lambda: cls._read(host))
+
+    @classmethod
+    def _read(cls, host: Host) -> Inventory:
         addresses = [address for address in host.names(DEVICES) if ADDRESS.fullmatch(address)]
         overrides = host.attributes([f"{DEVICES}/{address}/driver_override" for address in addresses], OVERRIDE_TIMEOUT)
         found = (_read_device(host, address, overrides.get(f"{DEVICES}/{address}/driver_override")) for address in addresses)

@@ -9,6 +9,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.judgement import Judge
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.unfinished import unfinished_work
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.kernel_cache import read_kernels
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import (
     AUTO,
     FALLBACK,
@@ -26,7 +27,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors im
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.contenders import kind_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN, driver_names
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import ALL, OSRELEASE, chosen_releases, read_all
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import ALL, OSRELEASE, chosen_releases
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.old_modules import old_in_use
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import DEVICES, VGPU
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.hardware import inventory_of
@@ -68,6 +69,8 @@ class ClaimCheckRequest:
     group: GroupMode = "claim"
     hardware: tuple[Device, ...] | None = None
     assumes: bool = False
+    lints: bool = True
+    """Whether to look for contradictions in the host's policy."""
 
     def __post_init__(self) -> None:
         if self.claims is not None and not self.claims:
@@ -80,9 +83,10 @@ def compare(host: Host, request: ClaimCheckRequest, check_mode: bool) -> ClaimCh
     inventory = made.inventory
     if request.claims is not None:
         request = dataclasses.replace(request, claims=made.claims)
-    kernels = read_all(host)
+    cache = Cache(host, not check_mode)
+    kernels = read_kernels(host, cache)
     running = host.text_or_none(OSRELEASE)
-    forecast = HostForecast.read(host, inventory, kernels, running, Cache(host, not check_mode), request.hardware is not None)
+    forecast = HostForecast.read(host, inventory, kernels, running, cache, request.hardware is not None)
     releases = _releases(host, request.kernels, forecast.next_kernel.release)
     if request.claims is None:
         claimed = _by_policy(forecast, kernels)
@@ -92,12 +96,12 @@ def compare(host: Host, request: ClaimCheckRequest, check_mode: bool) -> ClaimCh
         claimed = _claimed(host, claims, inventory, tuple(kernel.with_pending(request.pending_modules) for kernel in kernels))
         on_running = {} if running is None else claimed.get(running)
         now = _without_modules(claims, inventory) if on_running is None else on_running
-    statuses = _statuses(claimed, now, releases, forecast)
+    statuses = _statuses(claimed, now, releases, forecast, request.lints)
     statuses = _with_nodes(host, _guarded(host, request, statuses, inventory, kernels))
     failures = _failures(request.require, statuses, running)
     unfinished = unfinished_work(host, inventory)
     old = () if request.hardware is not None else old_in_use(host, kernels)
-    policy_warnings = tuple(forecast.policy_warnings)
+    policy_warnings = tuple(forecast.policy_warnings) if request.lints else ()
     return ClaimCheck(statuses, forecast.next_kernel, policy_warnings, failures, check_mode, request.assumes, unfinished, old)
 
 
@@ -172,7 +176,7 @@ def _driver(assignment: Assignment) -> str:
     return VGPU if is_vgpu and assignment.claim.driver == AUTO else assignment.driver
 
 
-def _statuses(claimed: Claimed, now: OnKernel, releases: t.Sequence[str], forecast: HostForecast) -> tuple[ClaimStatus, ...]:
+def _statuses(claimed: Claimed, now: OnKernel, releases: t.Sequence[str], forecast: HostForecast, lints: bool) -> tuple[ClaimStatus, ...]:
     addresses = {address for release in releases for address in claimed[release]} | now.keys()
     return tuple(
         ClaimStatus(
@@ -184,7 +188,7 @@ def _statuses(claimed: Claimed, now: OnKernel, releases: t.Sequence[str], foreca
                 if device.address in claimed[release]
                 for driver, kind in (claimed[release][device.address],)
             ),
-            tuple(forecast.warnings(device)),
+            tuple(forecast.warnings(device)) if lints else (),
         )
         for device in forecast.inventory.devices
         if device.address in addresses

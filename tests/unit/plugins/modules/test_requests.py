@@ -18,11 +18,13 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.request i
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.argument_change import ArgumentChange
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.claim_check import ClaimCheckRequest
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.device_facts import DeviceReportRequest
+from ansible_collections.vfio.variants.plugins.module_utils._core.report.whole_run import Manner
 from ansible_collections.vfio.variants.plugins.modules import (
     claim_info,
     device_claim,
     device_info,
     dkms_package,
+    host_claims,
     initramfs,
     iommu,
     kernel_cmdline,
@@ -155,6 +157,16 @@ def test_what_the_action_plugin_says_reaches_the_request() -> None:
         source=SentSources("gpu", "d1", "c", "m", "/tmp/source.tar"), step="build", build="6.12"
     )
     assert said.keys() == dkms_package.ARGUMENTS["_run"]["options"].keys()
+
+
+def test_how_a_whole_request_is_carried_out_is_as_given() -> None:
+    def manner(**options: t.Any) -> Manner:
+        given = options_of(host_claims.ARGUMENTS, request={"claims": [V100]}, _run={"key": "k"}, **options)
+        return host_claims.request(given, check_mode=False)[1]
+
+    assert manner() == Manner(False, "k")
+    assert manner(waits_for_drivers=True, skip=["winner"]) == Manner(False, "k", frozenset({"winner"}), waits_for_drivers=True)
+    assert manner(record=False) == Manner(False)
 
 
 def test_sources_on_the_host_and_expected_modules_are_as_given() -> None:

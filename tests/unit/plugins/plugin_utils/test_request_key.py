@@ -18,7 +18,7 @@ from ansible.template import Templar, trust_as_template
 from jinja2 import Environment, nodes
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.modules.unchanged_record import REQUEST
+from ansible_collections.vfio.variants.plugins.module_utils._core.report.role_options import REQUEST
 from ansible_collections.vfio.variants.plugins.plugin_utils.request_key import CODE, COLLECTION, code_digest, folders_of, key_of
 from ansible_collections.vfio.variants.tests.unit.rooms import ROOT
 
