@@ -89,6 +89,9 @@ def campaigns(bench: Workbench) -> dict[str, Check]:
             "the power is cut while a machine converges", "tests/power_cuts/run", "--count", "50", seconds=28800, counts=True
         ),
         "remedies": bench.check("every remedy, tried on its host", "tests/forecast/run", "--remedies", seconds=7200, counts=True),
+        "remedies of whole hosts": bench.check(
+            "every remedy, tried on its whole host", "tests/world/run", "--remedies", seconds=14400, counts=True
+        ),
         "forecast mistakes": bench.check("broken forecasts are noticed", "tests/forecast/run", "--mutations", seconds=3600, counts=True),
     }
     # `make test` asks the oldest Python of managed hosts, and of these tests the controller's.

@@ -72,6 +72,7 @@ def test_a_script_that_does_nothing_to_drivers_is_inert(tree: Tree, line: str) -
         (f"printf '%s' {CARD} > /sys/bus/pci/drivers_probe", "bind"),
         (f"echo 1 > /sys/bus/pci/devices/{CARD}/remove", "remove"),
         (f"echo 1 >/sys/bus/pci/devices/{CARD}/reset", "remove"),
+        ("echo 1 > /sys/bus/pci/rescan", "rescan"),
         (f"echo 1 >/sys/bus/pci/devices/{CARD}/reset_subordinate", "remove"),
         (f"echo 4 > /sys/bus/pci/devices/{CARD}/sriov_numvfs", "create"),
         (f"driverctl --nosave set-override {CARD} vfio-pci", "override"),
