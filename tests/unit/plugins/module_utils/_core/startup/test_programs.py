@@ -72,7 +72,6 @@ def test_a_script_that_does_nothing_to_drivers_is_inert(tree: Tree, line: str) -
         (f"printf '%s' {CARD} > /sys/bus/pci/drivers_probe", "bind"),
         (f"echo 1 > /sys/bus/pci/devices/{CARD}/remove", "remove"),
         (f"echo 1 >/sys/bus/pci/devices/{CARD}/reset", "remove"),
-        ("echo 1 > /sys/bus/pci/rescan", "rescan"),
         (f"echo 1 >/sys/bus/pci/devices/{CARD}/reset_subordinate", "remove"),
         (f"echo 4 > /sys/bus/pci/devices/{CARD}/sriov_numvfs", "create"),
         (f"driverctl --nosave set-override {CARD} vfio-pci", "override"),
@@ -88,6 +87,13 @@ def test_what_a_script_does_to_the_card_that_it_names_touches_no_other(tree: Tre
     assert act in influence.acts
     assert influence.addresses == frozenset({CARD}) or (influence.addresses == frozenset({CARD, SAME}) and "new_id" in influence.acts)
     assert str(influence).startswith(f"{SOURCE} runs {PROGRAM}:2, which ")
+
+
+def test_a_rescan_is_of_whatever_was_removed(tree: Tree) -> None:
+    (influence,) = of_script(tree, f"lspci -s {CARD}", "echo 1 > /sys/bus/pci/rescan")
+    assert (influence.acts, influence.addresses) == (frozenset({"rescan"}), None)
+    removed, found = of_script(tree, f"echo 1 > /sys/bus/pci/devices/{CARD}/remove", "echo 1 > /sys/bus/pci/rescan")[::-1]
+    assert (removed.acts, removed.addresses, found.acts) == (frozenset({"remove"}), frozenset({CARD}), frozenset({"rescan"}))
 
 
 @pytest.mark.parametrize(
