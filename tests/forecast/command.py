@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import argparse
 import tempfile
-import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -108,7 +107,8 @@ def _run(options: argparse.Namespace) -> int:
             return mutants.check(comparison, CATCHERS, say, options.rewrite)
         if options.remedies:
             cases = _known_cases(options, comparison.corpus)[:: options.every]
-            return remedies.end(list(remedies.judge_all(comparison, cases, _kept(options))), say)
+            kept = remedies_kept.open_kept(Cache.at(None).root / "forecast" / "remedies", options.remedies, options.minutes, say)
+            return remedies.end(list(remedies.judge_all(comparison, cases, kept)), say)
         return _compare(options, comparison)
 
 
@@ -120,14 +120,6 @@ def _of_record(options: argparse.Namespace, folder: Path) -> Comparison:
     recorded_hosts.require_all(place, kernels, [case.configuration for case in _known_cases(options, corpus)])
     trees = HostTrees(kernels.__getitem__, folder)
     return Comparison(trees, corpus, say, parallel=options.jobs)
-
-
-def _kept(options: argparse.Namespace) -> remedies_kept.Kept:
-    folder = Cache.at(None).root / "forecast" / "remedies"
-    path = folder / f"{remedies_kept.state(options.remedies)}.jsonl"
-    for old in remedies_kept.forget_others(folder, path):
-        say(f"{old.name} is of another state and is forgotten")
-    return remedies_kept.Kept(path, None if options.minutes is None else time.monotonic() + 60 * options.minutes)
 
 
 def _policies(options: argparse.Namespace) -> int:

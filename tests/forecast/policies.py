@@ -25,6 +25,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.apply.boot_pol
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import STRATEGIES, Claim, Strategy
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.off_word import ARGUMENT, WORD, is_install_command
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import Selector
@@ -135,9 +136,13 @@ def _judged(name: str, planned: Planned, outcome: Outcome, boots: Sequence[Mappi
 def plan(comparison: Comparison, configuration: Configuration, claims: Sequence[Claim], name: str = NAME) -> Planned:
     """Raises HostError where the claims themselves are refused, so that there are no files."""
     with comparison.trees.folder() as folder:
-        host = comparison.host(configuration, folder)
-        made, facts, boots = prepare(host, PolicyRequest(name, claims=tuple(claims), whole_groups=False), True)
-        return Planned.of(made, facts, boots)
+        return planned_on(comparison.host(configuration, folder), claims, name)
+
+
+def planned_on(host: Host, claims: Sequence[Claim], name: str) -> Planned:
+    """The same on a host that is laid out."""
+    made, facts, boots = prepare(host, PolicyRequest(name, claims=tuple(claims), whole_groups=False), True)
+    return Planned.of(made, facts, boots)
 
 
 # -- from files to claims and back
@@ -176,8 +181,8 @@ def with_policy(configuration: Configuration, made: PolicyPlan) -> Configuration
 
 def with_image_rebuilt(configuration: Configuration, modules: Sequence[str]) -> Configuration:
     """The configuration with the root's files in its image, and ``modules`` besides its own."""
-    own = {path: text for path, text in configuration.image_files.items() if not _is_copied(path, configuration)}
-    copied = {path: text for path, text in configuration.root_files.items() if _is_copied(path, configuration)}
+    own = {path: text for path, text in configuration.image_files.items() if not is_copied(path, configuration.flow)}
+    copied = {path: text for path, text in configuration.root_files.items() if is_copied(path, configuration.flow)}
     needed = [module for module in modules if module not in configuration.image_modules]
     return replace(
         configuration,
@@ -186,11 +191,11 @@ def with_image_rebuilt(configuration: Configuration, modules: Sequence[str]) -> 
     )
 
 
-def _is_copied(path: str, configuration: Configuration) -> bool:
+def is_copied(path: str, flow: str) -> bool:
     """Whether a generator takes a file of the root into the image."""
     if path.startswith("/run/"):
         return False
-    lists = configuration.flow == DRACUT and "/modules-load.d/" in path
+    lists = flow == DRACUT and "/modules-load.d/" in path
     return f"{posixpath.dirname(path)}/".endswith(MODPROBE) or path.startswith(RULES) or lists
 
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import astuple, dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-_DEPENDS_ON = ("plugins/module_utils/_core", "tests/forecast", "tests/unit/remedies.py")
+_DEPENDS_ON = ("plugins/module_utils/_core", "tests/forecast", "tests/world", "tests/unit/remedies.py")
 
 
 def state(file: Path) -> str:
@@ -62,6 +62,14 @@ class Kept:
     @property
     def is_over(self) -> bool:
         return self.deadline is not None and time.monotonic() > self.deadline
+
+
+def open_kept(folder: Path, boots: Path, minutes: float | None, say: Callable[[str], None]) -> Kept:
+    """The results for a file of boots; no host is begun after so many minutes."""
+    path = folder / f"{state(boots)}.jsonl"
+    for old in forget_others(folder, path):
+        say(f"{old.name} is of another state and is forgotten")
+    return Kept(path, None if minutes is None else time.monotonic() + 60 * minutes)
 
 
 def forget_others(folder: Path, kept: Path) -> Iterator[Path]:

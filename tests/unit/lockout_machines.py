@@ -132,6 +132,15 @@ MACHINES: dict[str, Case] = {
         "data_mounts",
         "/dev/nvme0n1p1 is needed to unlock data at boot (/etc/crypttab:1)",
     ),
+    "the disk with the key by its place": Case(
+        lambda host: (
+            host.nvme_disk("p2")
+            .linked("/dev/disk/by-path/pci-0000:03:00.0-nvme-1-part2", "../../nvme0n1p2")
+            .file("/etc/crypttab", "root UUID=1 /dev/disk/by-path/pci-0000:03:00.0-nvme-1-part2:/keys/root luks,initramfs\n")
+        ),
+        "root",
+        "is needed to unlock root at boot",
+    ),
     "the disk with the key, as Debian's cryptsetup names it": Case(
         lambda host: host.nvme_disk("p1").file("/etc/crypttab", "luks UUID=aa /dev/nvme0n1p1:/root.key luks,initramfs\n"),
         "root",

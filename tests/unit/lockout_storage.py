@@ -261,6 +261,15 @@ STORAGE: dict[str, Case] = {
         "data_mounts",
         "LABEL=home is needed at boot for /home",
     ),
+    "a disk that fstab names by its place": Case(
+        lambda host: (
+            host.nvme_disk("p1")
+            .linked("/dev/disk/by-path/pci-0000:03:00.0-nvme-1-part1", "../../nvme0n1p1")
+            .fstab("/dev/disk/by-path/pci-0000:03:00.0-nvme-1-part1 /home ext4 defaults 0 1")
+        ),
+        "data_mounts",
+        "is needed at boot for /home",
+    ),
     "a disk that crypttab unlocks": Case(
         lambda host: (
             host.nvme_disk("p1").linked("/dev/disk/by-partuuid/cc", "../../nvme0n1p1").file("/etc/crypttab", "data PARTUUID=cc none luks\n")
@@ -329,6 +338,11 @@ STORAGE: dict[str, Case] = {
         lambda host: host.nvme_disk("p1", udev=ZFS_MEMBER.replace("rpool", "vms")).file("/proc/spl/kstat/zfs/vms/state", "ONLINE\n"),
         "data_mounts",
         "the pool vms is imported",
+    ),
+    "a disk that a unit of an image mounts": Case(
+        lambda host: host.nvme_disk("p1").file("/usr/lib/systemd/system/srv-data.mount", "[Mount]\nWhat=/dev/nvme0n1p1\nWhere=/srv/data\n"),
+        "data_mounts",
+        "is needed for /srv/data",
     ),
     "a disk that a unit mounts": Case(
         lambda host: host.nvme_disk("p1").file("/etc/systemd/system/srv.mount", "[Mount]\nWhat=/dev/nvme0n1p1\nWhere=/srv\n"),

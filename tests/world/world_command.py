@@ -10,6 +10,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
+import remedies
+import remedies_kept
 import world_generator
 import world_hosts
 import world_report
@@ -19,6 +21,7 @@ from host_trees import in_memory
 from observation import BootError
 from world_judgement import JudgedHost
 from world_records import Record, Records
+from world_remedies import Remedies
 from world_replay import Replay
 from world_tree import WorldTrees
 
@@ -42,8 +45,10 @@ def parser() -> argparse.ArgumentParser:
     known.add_argument("--record", action="store_true", help="write all boots that were seen here into the tree")
     known.add_argument("--hosts", action="store_true", help="with --record: write the hosts' roots, too")
     known.add_argument("--replay", action="store_true", help="judge the recorded boots, booting nothing")
-    known.add_argument("--sample", type=int, default=0, metavar="N", help="with --replay: only N of them, evenly chosen")
-    known.add_argument("--names", nargs="+", default=[], metavar="NAME", help="with --replay: only these hosts")
+    known.add_argument("--remedies", action="store_true", help="do what is suggested for the recorded hosts, and judge it")
+    known.add_argument("--minutes", type=float, metavar="N", help="with --remedies: begin no host after this; the next run goes on there")
+    known.add_argument("--sample", type=int, default=0, metavar="N", help="with --replay or --remedies: only N of them, evenly chosen")
+    known.add_argument("--names", nargs="+", default=[], metavar="NAME", help="with --replay or --remedies: only these hosts")
     known.add_argument("--disagreements", type=Path, metavar="FILE", help="with --replay: write those into FILE")
     known.add_argument("--answers", type=Path, metavar="FILE", help="with --replay: write what is predicted into FILE")
     known.add_argument("--table", type=Path, metavar="PAGE", help="with --replay: write the share of unknown answers into this page")
@@ -55,9 +60,10 @@ def parser() -> argparse.ArgumentParser:
 def main(arguments: Sequence[str]) -> int:
     known = parser()
     options = known.parse_args(arguments)
-    work = _show if options.show else _boot if options.boot or options.record else _replay if options.replay else None
+    asked = {_show: options.show, _boot: options.boot or options.record, _replay: options.replay, _remedies: options.remedies}
+    work = next((one for one, is_asked in asked.items() if is_asked), None)
     if work is None:
-        known.error("one of --boot, --record, --replay and --show is needed")
+        known.error("one of --boot, --record, --replay, --remedies and --show is needed")
     return exit_code(lambda: work(options))
 
 
@@ -118,6 +124,14 @@ def _replay(options: argparse.Namespace) -> int:
     if options.table:
         world_table.write(options.table, judged)
     return _end(judged)
+
+
+def _remedies(options: argparse.Namespace) -> int:
+    worlds = [record.world for record in _records(options)]
+    kept = remedies_kept.open_kept(Cache.at(None).root / "world" / "remedies", BOOTS, options.minutes, say)
+    with tempfile.TemporaryDirectory(prefix="world-", dir=in_memory()) as name:
+        trees = WorldTrees(world_hosts.read(HOSTS, Path(name) / "hosts"), Path(name))
+        return remedies.end(list(Remedies(trees, options.jobs, kept).judged(worlds)), say)
 
 
 def _end(judged: Sequence[JudgedHost]) -> int:

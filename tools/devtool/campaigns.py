@@ -112,6 +112,9 @@ def campaigns(bench: Workbench) -> dict[str, Callable[[], Check]]:
             bench.check, "the power is cut while a machine converges", "tests/power_cuts/run", "--count", "50", seconds=28800, counts=True
         ),
         "remedies": partial(bench.check, "every remedy, tried on its host", "tests/forecast/run", "--remedies", seconds=7200, counts=True),
+        "remedies of whole hosts": partial(
+            bench.check, "every remedy, tried on its whole host", "tests/world/run", "--remedies", seconds=14400, counts=True
+        ),
         "forecast mistakes": partial(
             bench.check, "broken forecasts are noticed", "tests/forecast/run", "--mutations", seconds=3600, counts=True
         ),

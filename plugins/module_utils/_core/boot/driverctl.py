@@ -15,6 +15,7 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot import read_root
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Assigned
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.read_systemd import CHANGES_WORK, UNITS
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup import systemd_version
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import mask_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev import rules as udev
 
@@ -38,6 +39,15 @@ class Driverctl:
     may_take: t.Mapping[str, Assigned] = dataclasses.field(default_factory=dict)
     adds_ids: bool = False
     """From 0.115 on it writes new_id for vfio-pci, which takes every unbound device of that ID."""
+
+    def without(self, masked: t.Collection[str]) -> Driverctl:
+        """What is left where these units are masked."""
+        if UNIT in masked:
+            return Driverctl()
+        saved, unknown = (
+            {one: done for one, done in found.items() if _unit_of(f"{BUS}{one}") not in masked} for found in (self.overrides, self.may_take)
+        )
+        return dataclasses.replace(self, overrides=saved, may_take=unknown)
 
     @classmethod
     def read(cls, host: Host) -> Driverctl:
@@ -65,7 +75,10 @@ def why_idle(host: Host) -> tuple[str, str] | None:
         return (place, f"masks {UNIT}") if place else (FOLDER, f"driverctl is not installed: there is no {UNIT}")
     if not _is_asked_for(host):
         directories = read_root.lasting(udev.DIRECTORIES)
-        mask = next((path for path in udev.masked_files(host, directories) if _hides_rule(host, path, directories)), None)
+        mask = next(
+            (path for path in udev.masked_files(host, directories, systemd_version.version(host)) if _hides_rule(host, path, directories)),
+            None,
+        )
         return (mask, "masks the rule that starts driverctl") if mask else (FOLDER, f"no rule of udev starts {UNIT}")
     program = _START.search(_unit(host) or "")
     if program is None:
@@ -74,12 +87,19 @@ def why_idle(host: Host) -> tuple[str, str] | None:
     return None if status is not None and status.st_mode & 0o111 else (FOLDER, f"{program[1]}, which {UNIT} runs, is not a program")
 
 
-def masked(host: Host) -> t.Iterator[tuple[str, str]]:
-    """The saved overrides whose own unit is masked, each with the mask."""
+def masked(host: Host, by_word: t.Collection[str], source: str) -> t.Iterator[tuple[str, str]]:
+    """The saved overrides whose own unit is masked, each with the mask; ``by_word`` are units that the command line masks."""
     for name in host.names(FOLDER):
-        mask = mask_of(host, f"{ASKED}{name}.service", UNITS)
-        if mask is not None:
-            yield f"{FOLDER}/{name}", mask
+        unit = _unit_of(name)
+        mask = mask_of(host, unit, UNITS)
+        words = [f"{source}: systemd.mask={one}" for one in (unit, UNIT) if one in by_word]
+        if mask is not None or words:
+            yield f"{FOLDER}/{name}", mask or words[0]
+
+
+def _unit_of(name: str) -> str:
+    """The unit of a saved override, by the file's name: systemd escapes nothing in it, as no character is forbidden in units' names."""
+    return f"{ASKED}{name}.service"
 
 
 def _hides_rule(host: Host, mask: str, directories: t.Sequence[str]) -> bool:
@@ -90,14 +110,15 @@ def _saved(host: Host) -> t.Iterator[tuple[str, Assigned]]:
     """The files that are not empty; of their whole text bash drops the line's end alone: `drv=$(< file)`."""
     for name in host.names(FOLDER):
         path = f"{FOLDER}/{name}"
-        masked = mask_of(host, f"{ASKED}{name}.service", UNITS) is not None
+        masked = mask_of(host, _unit_of(name), UNITS) is not None
         text = host.read_text(path) if name.startswith(BUS) and not masked and host.is_file(path) else ""
         if text:
             yield name[len(BUS) :], Assigned(text.rstrip("\n"), path)
 
 
 def _is_asked_for(host: Host) -> bool:
-    found = udev.Rules.read(host, (ASKED.encode(),), directories=read_root.lasting(udev.DIRECTORIES))
+    directories, version = read_root.lasting(udev.DIRECTORIES), systemd_version.version(host)
+    found = udev.Rules.read(host, (ASKED.encode(),), directories, version)
     return any(_asks(rule) for rule in found.rules)
 
 

@@ -9,7 +9,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot import driverctl, read_root, read_systemd
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import ROOT
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup import masked_units
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup import generators, masked_units, systemd_version
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev import rules as udev
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.attribute_paths import acts
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import LARGEST
@@ -51,20 +51,21 @@ def read(host: Host, boots: t.Sequence[Boot], inventory: Inventory) -> Masks:
     """The masks of a host; those of units depend on a kernel and its command line, of which any boot's will do."""
     boot = next((one for one in boots if one.stages and one.stages[-1].name == ROOT), None)
     units: tuple[masked_units.MaskedUnit, ...] = ()
+    by_word = ((), "") if boot is None else (generators.masked_by_word(host, boot.cmdline), boot.cmdline_source)
     if boot is not None and read_root.init_is_systemd(host):
         units = masked_units.read(host, boot.stages[-1].kernel, inventory, boot.cmdline, boot.cmdline_source)
     return Masks(
         units,
         tuple(_rules(host)),
         driverctl.why_idle(host),
-        tuple(driverctl.masked(host)),
+        tuple(driverctl.masked(host, *by_word)),
         None if boot is None else read_systemd.why_no_lists(host, boot.cmdline, boot.cmdline_source),
     )
 
 
 def _rules(host: Host) -> t.Iterator[MaskedRule]:
     directories = read_root.lasting(udev.DIRECTORIES)
-    for mask in udev.masked_files(host, directories):
+    for mask in udev.masked_files(host, directories, systemd_version.version(host)):
         for path in udev.hidden_by(host, mask, directories)[:1]:
             content = host.head(path, LARGEST) or b""
             for rule in udev.parse(content.decode("utf-8", "surrogateescape"), host.shown(path)):

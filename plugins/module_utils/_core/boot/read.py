@@ -22,6 +22,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host import to
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import CMDLINE, Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import read as startup
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.generators import masked_by_word
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache import Cache
@@ -89,7 +90,8 @@ def _boot(
         early = rebuilt(early, root, rebuilt_with)
     files = image.files if rebuilt_with is None else None
     stages = (root,) if early is None else (early, root)
-    later = facts.for_kernel(kernel, machine.inventory, rules, _driver_of(machine))
+    masked = masked_by_word(machine.host, entry.cmdline)
+    later = facts.for_kernel(kernel, machine.inventory, rules, _driver_of(machine), masked)
     units = wanted_units(rules, kernel.release, entry.cmdline, machine.inventory)
     wanted = rule_programs.of_units(machine.host, rules, units, kernel, machine.inventory)
     later = dataclasses.replace(later, influences=(*later.influences, *starting.later, *wanted))

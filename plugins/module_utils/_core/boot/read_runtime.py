@@ -11,7 +11,9 @@ from xml.etree import ElementTree as ET
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Assigned, Later
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.driverctl import Driverctl
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.read_systemd import UNITS
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import mask_of
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
@@ -50,25 +52,27 @@ class LaterFacts:
         assigned, libvirt_doubts = _libvirt(host)
         return cls(
             driverctl=driverctl,
-            may_take={**driverctl.may_take, **dict(_dpdk(host)), **assigned},
+            may_take={**dict(_dpdk(host)), **assigned},
             doubts=libvirt_doubts,
         )
 
-    def for_kernel(self, kernel: Kernel, inventory: Inventory, rules: Rules, driver_of: DriverOf) -> Later:
+    def for_kernel(self, kernel: Kernel, inventory: Inventory, rules: Rules, driver_of: DriverOf, masked: t.Collection[str] = ()) -> Later:
+        """``masked`` are the units that the kernel's command line masks."""
+        saved = self.driverctl.without(masked)
         chosen: dict[str, Assigned] = {}
         for device in inventory.devices:
-            given = self.may_take.get(device.address)
+            given = self.may_take.get(device.address) or saved.may_take.get(device.address)
             if given is not None:
                 best = None if given.driver else kernel.best_variant(device.modalias)
                 driver = given.driver or (CATCH_ALL if best is None else driver_of(best.module))
                 chosen[device.address] = dataclasses.replace(given, driver=driver)
         functions, unclear = _virtual_functions(kernel, inventory, rules)
-        return Later(self.driverctl.overrides, self.driverctl.adds_ids, chosen, functions, (*self.doubts, *unclear))
+        return Later(saved.overrides, saved.adds_ids, chosen, functions, (*self.doubts, *unclear))
 
 
 def _dpdk(host: Host) -> t.Iterator[tuple[str, Assigned]]:
     """The functions that Debian's dpdk.service binds at each boot (bind_interfaces() in dpdk-init)."""
-    starts = host.link(f"{WANTS}/dpdk.service") and any(host.is_file(path) for path in DPDK_INIT)
+    starts = _is_enabled(host, "dpdk.service") and any(host.is_file(path) for path in DPDK_INIT)
     text = host.read_text(DPDK_INTERFACES) if starts and host.is_file(DPDK_INTERFACES) else ""
     for number, line in enumerate(text.split("\n"), 1):
         # The shell's `read` assigns all further words to the last variable.
@@ -83,8 +87,8 @@ def _libvirt(host: Host) -> tuple[dict[str, Assigned], tuple[str, ...]]:
     installed = [name for name in LIBVIRT_DAEMONS if host.which(name) is not None]
     if not domains or not installed:
         return {}, ()
-    if not any(host.link(f"{WANTS}/{name}.service") for name in installed):
-        sockets = [name for name in installed if host.link(f"{SOCKET_WANTS}/{name}.socket")]
+    if not any(_is_enabled(host, f"{name}.service") for name in installed):
+        sockets = [name for name in installed if _is_enabled(host, f"{name}.socket", SOCKET_WANTS)]
         on_demand = f"{AUTOSTART} has domains that start on the first connection to {sockets[0] if sockets else ''}, if there is one."
         return {}, (on_demand,) if sockets else ()
     chooses = (_libvirt_version(host) or 0) >= CHOOSES_VARIANTS
@@ -103,6 +107,11 @@ def _libvirt(host: Host) -> tuple[dict[str, Assigned], tuple[str, ...]]:
         for address, model in _host_devices(root):
             found[address] = Assigned(model or ("" if chooses else CATCH_ALL), path, "when its domain starts")
     return found, tuple(doubts)
+
+
+def _is_enabled(host: Host, unit: str, wants: str = WANTS) -> bool:
+    """Whether a target wants a unit, which masking it leaves as it is."""
+    return host.link(f"{wants}/{unit}") is not None and mask_of(host, unit, UNITS) is None
 
 
 def _plain_xml(content: bytes) -> bytes:

@@ -11,7 +11,7 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Coldplug, Listed, LoadList, Reason
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.together import lines_of_lists
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup import systemd_version
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup import generators, systemd_version
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.command_line import EMERGENCY, target_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import mask_of
 
@@ -28,10 +28,10 @@ TRIGGER_UNIT = "systemd-udev-trigger.service"
 UDEV_UNITS = ("systemd-udevd.service", TRIGGER_UNIT)
 SETTLE_UNIT = "systemd-udev-settle.service"
 FIRST, LAST = "first", "last"
-CHANGES_WORK = re.compile(r"^[ \t]*(?:Exec\w+|Condition\w+|Assert\w+|Environment\w*)[ \t]*=", re.MULTILINE)
+_LOGGING = r"[ \t]*(?:\"?SYSTEMD_LOG_\w+=[^\s\"]*\"?[ \t]*)+$"
+CHANGES_WORK = re.compile(rf"^[ \t]*(?:Exec\w+|Condition\w+|Assert\w+|Environment\w*)[ \t]*=(?!{_LOGGING})", re.MULTILINE)
 # Commands before and after the work, which fail or end without a consequence for it; what they do is noticed.
 _BESIDE_WORK = re.compile(r"^[ \t]*(?:Exec(?:StartPre|StartPost)[ \t]*=[ \t]*[@:+!|]*-|Exec(?:Stop|StopPost|Reload)[ \t]*=)", re.MULTILINE)
-DEBUG_GENERATOR = "systemd/system-generators/systemd-debug-generator"
 SEVERAL_AT_A_TIME = 259
 """Since this version systemd-modules-load uses a pool of threads (its NEWS: "CHANGES WITH 259")."""
 
@@ -126,12 +126,7 @@ def _masked(tree: FileTree, cmdline: Cmdline, in_initrd: bool) -> frozenset[str]
     """The masked units: linked to /dev/null, or in `systemd.mask=` (systemd-debug-generator)."""
     units = (LIST_UNIT, *UDEV_UNITS)
     linked = [unit for unit in units if mask_of(tree, unit, UNITS) is not None]
-    # A root in which no generator can be seen is taken to have it; images are made without.
-    seen = in_initrd or any(tree.names(f"{home}/{posixpath.dirname(DEBUG_GENERATOR)}") for home in ("/usr/lib", "/lib"))
-    if seen and not any(tree.exists(f"{home}/{DEBUG_GENERATOR}") for home in ("/usr/lib", "/lib")):
-        return frozenset(linked)
-    given = cmdline.values("rd.systemd.mask" if in_initrd else "systemd.mask")
-    return frozenset((*linked, *(unit if "." in unit else f"{unit}.service" for unit in given)))
+    return frozenset((*linked, *generators.masked_by_word(tree, cmdline, in_initrd)))
 
 
 def _order(tree: FileTree, units: t.Sequence[str]) -> tuple[str | None, tuple[str, ...]]:

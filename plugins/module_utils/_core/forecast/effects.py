@@ -109,6 +109,8 @@ class Noticed:
     """Something that is not simulated; OWN among its addresses is the event's own device."""
 
     influence: Influence
+    spares_own: bool = False
+    """Whether it is about other devices only, as what is done to the event's own is simulated."""
 
 
 OfDevice = t.Union[SetOverride, ProbeNow, Bind, Unbind, Remove, AfterUnbind, SetAutoprobe]

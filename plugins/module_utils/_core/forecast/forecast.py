@@ -188,7 +188,7 @@ class _Simulation:
         before = self._now()
         loaded = frozenset(self._loaded)
         if events is not None:
-            self._may_load.note(self._reach(stage), (one for device in plugged for one in events.uncertain(device)))
+            events.note_loads(self._may_load, self._reach(stage), plugged)
         if events is not None and plugged and name != RUNTIME:
             lists += events.replayed(self._registered)
         plugs = {} if events is None else {device.address: events.of(device) for device in plugged}
@@ -377,7 +377,7 @@ class _Simulation:
         eventful = self._events is not None and bool(self._events.eventful)
         trial = Trial(context, outcomes.states, self._registered, self._loaded, eventful)
         states, open_ends = trial.of_jobs(jobs)
-        open_ends = (*open_ends, *self._may_load.unclear(trial, jobs, candidates, states))
+        open_ends = (*open_ends, *self._may_load.unclear(device.address, trial, jobs, candidates, states))
         if not outcomes.is_open:
             return dataclasses.replace(outcomes, states=states).also(*open_ends)
         refused = tuple(refusal for job in jobs for refusal in refusals_of(job, candidates))

@@ -61,6 +61,8 @@ class Reach:
         may_be_free = may_be_free or any(state.driver is None for state in states)
         if may_be_free:
             found.update(dict.fromkeys(self._of_free_device(influence, device, states)))
+        if "rescan" in influence.acts and not device.is_virtual and not all(state.exists for state in states):
+            found.update(dict.fromkeys((None, *self.matching(device))))
         if "lock" in influence.acts and (may_be_free or needs_module):
             # What needs the module stops before it unbinds the device, or after.
             kept = (state.driver for state in states) if needs_module else ()

@@ -23,21 +23,26 @@ class PossibleLoads:
     def __init__(self, loaded: t.Container[str]) -> None:
         self._loaded = loaded
         self._known: dict[str, tuple[Influence, tuple[LoadRequest, ...]]] = {}
+        self._spared: dict[str, str | None] = {}
+        """By module: the only device for which what loads it is simulated."""
 
-    def note(self, reach: Reach, influences: t.Iterable[Influence]) -> None:
+    def note(self, reach: Reach, influences: t.Iterable[Influence], spared: str | None = None) -> None:
+        """``spared`` is the address of the device for which all this is simulated."""
         for one in influences:
             for name in sorted(one.modules or ()) if "load" in one.acts else ():
                 if name not in self._known and name not in self._loaded:
                     self._known[name] = one, reach.requests(name)
+                if self._spared.setdefault(name, spared) != spared:
+                    self._spared[name] = None
 
     def unclear(
-        self, trial: Trial, jobs: tuple[Job, ...], candidates: frozenset[str], states: tuple[DeviceState, ...]
+        self, address: str, trial: Trial, jobs: tuple[Job, ...], candidates: frozenset[str], states: tuple[DeviceState, ...]
     ) -> t.Iterator[Unclear]:
         """What else the jobs of a step make of a device if such a module is loaded before, or beside them."""
         found = {state.driver for state in states}
         for name, (influence, requests) in self._known.items():
             wanted = {module for request in requests for module in request.insertions} & candidates
-            if name in self._loaded or not wanted:
+            if name in self._loaded or not wanted or address == self._spared[name]:
                 continue
             others, _open_ends = trial.of_jobs((*jobs, Job(requests)))
             owners = tuple(dict.fromkeys(state.driver for state in others))

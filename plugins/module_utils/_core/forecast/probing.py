@@ -20,6 +20,7 @@ if t.TYPE_CHECKING:
 
 
 MODULES_ALIAS = "modules.alias"
+NO_SUCH_MODULE = "there is no module"
 
 
 class Found(t.NamedTuple):
@@ -97,7 +98,8 @@ class Modprobe:
         self._settings = settings or Settings(boot)
         self._kernel = stage.kernel
         self._config = stage.config
-        self._place = f"{MODULES_ALIAS} {f'of {stage.kernel.release}' if stage.place == '/' else f'in {stage.place}'}"
+        where = f"of {stage.kernel.release}" if stage.place == "/" else f"in {stage.place}"
+        self._place, self._place_of_modules = f"{MODULES_ALIAS} {where}", f"modules.dep {where}"
         self._loaded = loaded
         self._asked: dict[tuple[str, bool], tuple[LoadRequest, ...]] = {}
         self._ignoring: dict[tuple[str, bool], tuple[LoadRequest, ...]] = {}
@@ -277,7 +279,7 @@ class Modprobe:
         if module in cmdline.refused:
             return Reason(source, cmdline.last("module_blacklist") or "")
         if module not in self._kernel.modules:
-            return Reason(f"modules.dep of {self._kernel.release}", f"there is no module {module}")
+            return Reason(self._place_of_modules, f"{NO_SUCH_MODULE} {module}")
         facts = self._boot.facts(module, self._stage)
         if facts is not None and facts.refused is not None:
             return Reason(f"{module} of {self._kernel.release}", facts.refused)

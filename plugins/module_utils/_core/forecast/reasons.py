@@ -8,6 +8,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import NOT_KNOWN, Reason
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.device_simulation import DECLINED
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import NO_SUCH_MODULE
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 
 if t.TYPE_CHECKING:
@@ -46,7 +47,9 @@ def because_of(
     if state.driver is None:
         because = [*state.override_because, *because, *outcomes.refused, *(() if unclear else missing(state))] or [none()]
     elif state.driver not in {refusal.fact for refusal in outcomes.refused}:
-        because += outcomes.refused
+        # That an earlier stage lacked what a later one has decides nothing.
+        late = f"{NO_SUCH_MODULE} {normalize_module_name(state.driver)}"
+        because += [one for one in outcomes.refused if one.fact != late]
     for other in outcomes.states[1:]:
         if other.driver != state.driver:
             facts = other.because if other.driver is not None else (*other.override_because, *other.because)

@@ -43,7 +43,7 @@ _ACTS: t.Mapping[str, frozenset[Act]] = {
     "new_id": frozenset(("new_id",)),
     "remove_id": frozenset(("new_id",)),
     "remove": frozenset(("remove",)),
-    "rescan": frozenset(("remove",)),
+    "rescan": frozenset(("rescan",)),
     "drivers_autoprobe": frozenset(("override",)),
     "sriov_drivers_autoprobe": frozenset(("create",)),
 }
@@ -61,7 +61,6 @@ class RuleEffects:
         self._modprobe = modprobe
         self._others = others
         self._of_add = of_add
-        self._removes = any(acts(key) and (key.attribute or "").endswith("remove") for rule in stage.rules.rules for key in rule.keys)
         self._known: dict[tuple[t.Hashable, ...], tuple[Effect, ...]] = {}
         self.notices = False
         """Whether any effect so far is not simulated."""
@@ -105,7 +104,7 @@ class RuleEffects:
                 yield IfDriver(done.drivers, effect)
                 if address_of(effect) != OWN:
                     # Whether it reaches other devices depends on the driver of this one.
-                    yield IfDriver(done.drivers, self.noticed(done, effect))
+                    yield IfDriver(done.drivers, dataclasses.replace(self.noticed(done, effect), spares_own=True))
             else:
                 yield effect
 
@@ -149,7 +148,7 @@ class RuleEffects:
         elif target.attribute == "drivers_autoprobe":
             yield does.SetBusAutoprobe(not value.startswith("0"), because)
         elif target.attribute == "rescan":
-            yield from self._rescan(done)
+            yield self._rescan(done)
 
     def _of_device(self, done: Done, target: Target, value: str, because: Reason, own: str | None) -> t.Iterator[Plain]:
         address = target.name
@@ -163,12 +162,10 @@ class RuleEffects:
             below = [other.address for other in self._others.values() if inside in (other.path or "")]
             yield from (does.Remove(other, because) for other in below)
         elif target.attribute == "rescan":
-            yield from self._rescan(done)
+            yield self._rescan(done)
 
-    def _rescan(self, done: Done) -> t.Iterator[Plain]:
-        """Nothing comes back unless it was removed."""
-        if self._removes:
-            yield self._unclear(done, _ACTS["rescan"], "may bring back what was removed", None)
+    def _rescan(self, done: Done) -> Noticed:
+        return self._unclear(done, _ACTS["rescan"], "may bring back what was removed", None)
 
     def _of_own_driver(self, done: Done, target: Target, named: str, because: Reason) -> t.Iterator[Plain]:
         if target.attribute == "unbind" and named == target.name:
@@ -196,7 +193,7 @@ class RuleEffects:
             addresses = None if value is None else frozenset((value.strip(),))
         elif attribute in ("new_id", "remove_id"):
             addresses = None if value is None else self._with_id(new_id_of(value))
-        elif target.kind == "device":
+        elif target.kind == "device" and attribute != "rescan":
             addresses = frozenset((target.name,))
         if attribute == "driver_override" and value is not None:
             drivers = frozenset((value.strip(),))

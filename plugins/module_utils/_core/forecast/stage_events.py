@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import functools
 import typing as t
@@ -23,6 +24,8 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot, Stage
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.device_simulation import DeviceState, Registration
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.effects import Effect
+    from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.influences import Reach
+    from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.possible_loads import PossibleLoads
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import Modprobe
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
     from ansible_collections.vfio.variants.plugins.module_utils._core.udev.key import Key
@@ -119,16 +122,48 @@ class StageEvents:
         """What is not simulated of a device's events; ``states`` are those that it has meanwhile, if it is followed."""
         for effect in self.of(device) if self._events(ADD).notices else ():
             if isinstance(plain(effect), Noticed):
-                yield from _noticed(effect, device, states)
+                yield from self._noticed(effect, device, states)
         bound = () if states is not None and all(state.driver is None for state in states) else self.on_bind(device)
-        yield from (one for effect in bound for one in _noticed(effect, device, states))
+        yield from (one for effect in bound for one in self._noticed(effect, device, states))
 
-    def uncertain(self, device: Device) -> t.Iterator[Influence]:
-        """What is not simulated of a device's "add" event."""
-        effects = self.of(device)
-        # That is known when the effects are.
-        if self._events(ADD).notices:
-            yield from (one.influence for one in map(plain, effects) if isinstance(one, Noticed))
+    def _noticed(self, effect: Effect, device: Device, states: t.Sequence[DeviceState] | None) -> t.Iterator[Influence]:
+        if isinstance(effect, IfDriver) and states is not None and not any(effect.holds(state.driver) for state in states):
+            return
+        one = plain(effect)
+        if isinstance(one, LoadRequest):
+            # What is loaded already, or blacklisted, brings no driver.
+            if one.insertions:
+                source = one.because[0].source if one.because else "udev"
+                fact = f"loads {', '.join(one.insertions)} when a driver comes"
+                yield Influence(source, fact, frozenset(("load",)), None, frozenset(one.insertions))
+            yield from one.influences
+        elif isinstance(one, Noticed):
+            found = one.influence
+            if found.addresses is not None and OWN in found.addresses:
+                found = dataclasses.replace(found, addresses=(found.addresses - {OWN}) | {device.address})
+            if self._spares(one, device):
+                reached = frozenset(self._others) if found.addresses is None else found.addresses
+                found = dataclasses.replace(found, addresses=reached - {device.address})
+            yield found
+
+    @functools.cached_property
+    def _alike(self) -> collections.Counter[int]:
+        """How many devices' events have the same effects: what the event of one of them does to others it does to the rest of them."""
+        return collections.Counter(id(self.of(device)) for device in self._others.values())
+
+    def note_loads(self, loads: PossibleLoads, reach: Reach, devices: t.Iterable[Device]) -> None:
+        """What is not simulated of the devices' "add" events, as far as it may load modules."""
+        for device in devices:
+            effects = self.of(device)
+            # That is known when the effects are.
+            if self._events(ADD).notices:
+                for one in map(plain, effects):
+                    if isinstance(one, Noticed):
+                        loads.note(reach, (one.influence,), device.address if self._spares(one, device) else None)
+
+    def _spares(self, one: Noticed, device: Device) -> bool:
+        """Whether nothing of the kind reaches the device itself: no other device's event is like its own."""
+        return one.spares_own and self._alike[id(self.of(device))] == 1
 
     def further(self, device: Device) -> tuple[Effect, ...]:
         """What the events do that drivers and modules cause by their coming and going."""
@@ -160,21 +195,3 @@ def _is_about(key: Key, subsystem: str) -> bool:
     if key.name == "SUBSYSTEM":
         return key.agrees(subsystem)
     return key.name == "DEVPATH" and (subsystem in key.value or "*" in key.value or "bus/pci" in key.value)
-
-
-def _noticed(effect: Effect, device: Device, states: t.Sequence[DeviceState] | None) -> t.Iterator[Influence]:
-    if isinstance(effect, IfDriver) and states is not None and not any(effect.holds(state.driver) for state in states):
-        return
-    one = plain(effect)
-    if isinstance(one, LoadRequest):
-        # What is loaded already, or blacklisted, brings no driver.
-        if one.insertions:
-            source = one.because[0].source if one.because else "udev"
-            fact = f"loads {', '.join(one.insertions)} when a driver comes"
-            yield Influence(source, fact, frozenset(("load",)), None, frozenset(one.insertions))
-        yield from one.influences
-    elif isinstance(one, Noticed):
-        found = one.influence
-        if found.addresses is not None and OWN in found.addresses:
-            found = dataclasses.replace(found, addresses=(found.addresses - {OWN}) | {device.address})
-        yield found

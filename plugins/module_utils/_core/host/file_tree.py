@@ -4,7 +4,11 @@
 
 from __future__ import annotations
 
+import posixpath
 import typing as t
+
+NOTHING = "/dev/null"
+_MOST_LINKS = 16
 
 
 class FileTree(t.Protocol):
@@ -39,3 +43,13 @@ class FileTree(t.Protocol):
 
     def leave_out(self, path: str, why: str) -> None:
         """Raises HostError: the file exists and is not read.  A tree that goes on without such files notes it instead."""
+
+
+def leads_to_nothing(tree: FileTree, path: str) -> bool:
+    """Whether a path is a link to /dev/null, in whatever words and over however many links; the tree need not have that node."""
+    for _step in range(_MOST_LINKS):
+        target = tree.link(path)
+        if target is None:
+            break
+        path = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
+    return path == NOTHING

@@ -61,7 +61,7 @@ def masked_driverctl(host: HostPolicy) -> t.Iterator[Finding]:
     for path, mask in masks.saved:
         address = path.rpartition("/pci-")[2]
         said = f"{path}: nothing is done about it, because {mask} masks its unit."
-        yield Finding("driverctl-off", mask, f"{said} Remove {mask}, or run `driverctl unset-override {address}`.", (address,))
+        yield Finding("driverctl-off", mask, f"{said} Remove the mask, or run `driverctl unset-override {address}`.", (address,))
 
 
 def masked_lists(host: HostPolicy) -> t.Iterator[Finding]:

@@ -11,11 +11,12 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-Act = t.Literal["load", "refuse", "override", "unbind", "bind", "new_id", "remove", "create", "lock"]
+Act = t.Literal["load", "refuse", "override", "unbind", "bind", "new_id", "remove", "rescan", "create", "lock"]
 """What can be done to a device's driver.
 
 ``load``: a module is loaded (``modules``).  ``refuse``: a module is removed, or no longer loadable.  ``override``: driver_override is
-written.  ``unbind``, ``bind`` (also drivers_probe), ``new_id`` (also remove_id), ``remove`` (also rescan, reset): sysfs attributes.
+written.  ``unbind``, ``bind`` (also drivers_probe), ``new_id`` (also remove_id), ``remove`` (also reset): sysfs attributes.
+``rescan``: what was removed comes back, and pci_bus_add_devices() leaves alone what is there.
 ``create``: virtual functions appear or go.  ``lock``: from then on no module is loaded, or no device is offered to drivers.
 """
 ACTS: t.Final[frozenset[Act]] = frozenset(t.get_args(Act))

@@ -14,7 +14,16 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
 MOUNTINFO, SWAPS, FSTAB, CRYPTTAB = "/proc/self/mountinfo", "/proc/swaps", "/etc/fstab", "/etc/crypttab"
-UNITS = ("/etc/systemd/system", "/run/systemd/system", "/run/systemd/generator", "/run/systemd/generator.late")
+UNITS = (
+    "/etc/systemd/system",
+    "/run/systemd/system",
+    "/run/systemd/generator",
+    "/usr/local/lib/systemd/system",
+    "/usr/lib/systemd/system",
+    "/lib/systemd/system",
+    "/run/systemd/generator.late",
+)
+"""Of the units of a name the one in the first of these counts (systemd.unit(5))."""
 UNIT_LINE = re.compile(r"^(What|Where|Options)=(.*)$", re.MULTILINE)
 POOLS = "/proc/spl/kstat/zfs"
 """One folder for each imported pool of ZFS (spa_stats_init() in OpenZFS)."""
@@ -27,7 +36,8 @@ ESCAPE = re.compile(r"\\([0-7]{3})")
 _EARLY = frozenset(("x-initrd.attach", "initramfs"))
 """Options of what the initramfs unlocks."""
 # A file on a disk that is not mounted: crypttab(5) of systemd `/path:device`, of Debian `device:/path`.
-_ON_A_DISK = re.compile(r"(?:/[^:]*:)?((?:/dev/|UUID=|LABEL=|PARTUUID=|PARTLABEL=|ID=)[^:]*)")
+# The names in by-path have colons, and so may have those in by-id.
+_ON_A_DISK = re.compile(r"(?:/[^:]*:)?(/dev/disk/by-(?:(?!:/|:\d+$)\S)+|(?:/dev/|UUID=|LABEL=|PARTUUID=|PARTLABEL=|ID=)[^:]*)")
 _NO_DISKS = ("/dev/urandom", "/dev/random", "/dev/hw_random", "/dev/zero", "/dev/null", "/dev/tty", "/dev/console")
 
 MountGuard = t.Literal["root", "boot", "swap", "data_mounts"]
@@ -126,11 +136,12 @@ def _fstab(host: Host) -> t.Iterator[Entry]:
 
 def _units(host: Host) -> t.Iterator[Entry]:
     """Units that mount or swap, also those that generators have made; those of fstab are known from there."""
+    chosen: dict[str, str] = {}
     for folder in UNITS:
         for name in _names(host, folder):
-            if not name.endswith((".mount", ".swap")):
+            if not name.endswith((".mount", ".swap")) or name in chosen:
                 continue
-            path = f"{folder}/{name}"
+            chosen[name] = path = f"{folder}/{name}"
             text = "\n".join(_raw_lines(host, path))
             found = dict(UNIT_LINE.findall(text))
             source, place = found.get("What", "").strip(), found.get("Where", "").strip()

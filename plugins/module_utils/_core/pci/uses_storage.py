@@ -160,7 +160,7 @@ class Storage:
         known = frozenset(backing.names)
         written = [entry.source, *(value for option in entry.options for value in (option.partition("=")[2],))]
         for text in written:
-            for part in text.split(":") if text.startswith("/dev/") else (text,) if text is entry.source else ():
+            for part in self._disks_in(text) if text.startswith("/dev/") else (text,) if text is entry.source else ():
                 self._collect_disk(part, backing)
         if entry.number is not None and not entry.number.startswith("0:"):
             name = self._host.link_name(f"/sys/dev/block/{entry.number}")
@@ -170,6 +170,10 @@ class Storage:
         if entry.kind == "btrfs" and not alike:
             self._collect_btrfs(backing)
         self._collect_beneath(entry, sorted(backing.names - known), backing, layer)
+
+    def _disks_in(self, text: str) -> t.Sequence[str]:
+        """Several disks of one file system are separated by colons, which the names of links to one may have, too."""
+        return (text,) if text.startswith("/dev/disk/by-") and ":/dev/" not in text else text.split(":")
 
     def _collect_btrfs(self, backing: Backing) -> None:
         """The members by what udev knows: mountinfo names only one of them."""

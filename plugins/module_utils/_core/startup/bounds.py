@@ -26,7 +26,7 @@ def reached(
     if inventory is None:
         return None if "new_id" in acts or ids else named | event
     there = [device for device in inventory.devices if device.address in named]
-    if "remove" in acts and any(device.is_bridge for device in there):
+    if acts & {"remove", "rescan"} and any(device.is_bridge for device in there):
         return None
     if "new_id" not in acts:
         made = {device.address for device in inventory.devices if device.physical_function in named} if "create" in acts else set()

@@ -31,7 +31,6 @@ class Words:
 
     target: str | None = None
     wants: tuple[str, ...] = ()
-    masked: tuple[str, ...] = ()
     runs: tuple[str, ...] = ()
     keeps_devices: bool = False
     """Whether Live Update is on, with which devices stay bound across a kexec (liveupdate= in kernel-parameters.txt)."""
@@ -42,7 +41,6 @@ class Words:
         return cls(
             None if asked is None else asked[0],
             tuple(map(with_suffix, cmdline.values("systemd.wants"))),
-            tuple(map(with_suffix, cmdline.values("systemd.mask"))),
             cmdline.values("systemd.run"),
             cmdline.values("liveupdate")[-1:] in (("on",), ("1",), ("y",), ("yes",), ("true",)),
         )

@@ -10,11 +10,23 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.actors import UNBOUNDED
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.brought_texts import UNIT_NAME, UNITS_OF_DRIVERS
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.command_line import with_suffix
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.shell_text import lines_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import mask_of
 
 if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
+    from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
     from ansible_collections.vfio.variants.plugins.module_utils._core.startup.programs import Judge
 
+FOLDERS = (
+    "/etc/systemd/system-generators",
+    "/usr/local/lib/systemd/system-generators",
+    "/usr/lib/systemd/system-generators",
+)
+_ALL_FOLDERS = (*FOLDERS, "/lib/systemd/system-generators")
+DEBUG = "systemd-debug-generator"
+"""It masks the units of `systemd.mask=`, and starts those of `systemd.wants=`."""
 LARGEST = 64 << 10
 # Text from elsewhere may become a unit, or a part of one.
 _FROM_ELSEWHERE = re.compile(
@@ -25,6 +37,20 @@ _FROM_ELSEWHERE = re.compile(
 _CONFIGURATION = re.compile(
     r"rules\.d|modprobe\.d|modules-load\.d|tmpfiles\.d|sysctl\.d|credstore|/extensions|/confexts|driverctl|\.link\b"
 )
+
+
+def can_run(tree: FileTree, name: str, in_initrd: bool = False) -> bool:
+    """Whether a generator of systemd's is there and not masked; a root in which none can be seen is taken to have it."""
+    if mask_of(tree, name, _ALL_FOLDERS) is not None:
+        return False
+    filled = [folder for folder in _ALL_FOLDERS if tree.names(folder)]
+    return any(tree.exists(f"{folder}/{name}") for folder in filled) or not (filled or in_initrd)
+
+
+def masked_by_word(tree: FileTree, cmdline: Cmdline, in_initrd: bool = False) -> tuple[str, ...]:
+    """The units that the command line masks."""
+    given = cmdline.values("rd.systemd.mask" if in_initrd else "systemd.mask")
+    return tuple(map(with_suffix, given)) if given and can_run(tree, DEBUG, in_initrd) else ()
 
 
 def judged(judge: Judge, path: str) -> t.Iterator[Influence]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup.command_line import Words
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup import generators
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.read import judge_unit
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import UnitFiles
 
@@ -36,7 +36,7 @@ class MaskedUnit:
 def read(host: Host, kernel: Kernel, inventory: Inventory, cmdline: Cmdline, source: str) -> tuple[MaskedUnit, ...]:
     """Those that would act on drivers."""
     files = UnitFiles(host)
-    by_cmdline = Words.of(cmdline).masked
+    by_cmdline = generators.masked_by_word(host, cmdline)
     found: list[MaskedUnit] = []
     for name, link in _enabled(files):
         mask = next((path for path in files.paths(name)[:1] if files.is_mask(path)), None)

@@ -39,10 +39,8 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.startup.schedules import Job
     from ansible_collections.vfio.variants.plugins.module_utils._core.startup.units import Started
 
-GENERATORS = ("/etc/systemd/system-generators", "/usr/local/lib/systemd/system-generators", "/usr/lib/systemd/system-generators")
-OF_ENVIRONMENT = tuple(folder.replace("system-generators", "system-environment-generators") for folder in GENERATORS)
+OF_ENVIRONMENT = tuple(folder.replace("system-generators", "system-environment-generators") for folder in generators.FOLDERS)
 BUS_SERVICES = tuple(f"{folder}/dbus-1/system-services" for folder in ("/etc", "/usr/local/share", "/usr/share", "/lib"))
-DEBUG_GENERATOR = "systemd-debug-generator"
 RUN_GENERATOR = "systemd-run-generator"
 INITS = ("/sbin/init", "/usr/sbin/init", "/lib/systemd/systemd", "/usr/lib/systemd/systemd")
 KEXEC = "/etc/default/kexec"
@@ -84,7 +82,7 @@ def judge_unit(
     files: UnitFiles | None = None,
 ) -> tuple[Influence, ...]:
     """What starting a unit may do, with all that it pulls in; ``source`` is what starts it, ``files`` are other units than the host's."""
-    units = _Units(host, kernel, inventory, cmdline, Words(), files)
+    units = _Units(host, kernel, inventory, cmdline, (), files)
     return tuple(dict.fromkeys(units.judged(name, source)))
 
 
@@ -97,12 +95,12 @@ class _Units:
         kernel: Kernel,
         inventory: Inventory | None,
         cmdline: Cmdline | None,
-        words: Words,
+        masked: t.Collection[str],
         files: UnitFiles | None = None,
     ) -> None:
         self._host = host
         self.conditions = Conditions(host, cmdline, kernel.release)
-        self.files = files or UnitFiles(host, words.masked)
+        self.files = files or UnitFiles(host, masked)
         self._known: dict[str, tuple[Influence, ...]] = {}
         self.judge = Judge(host, kernel, inventory, self.judged)
 
@@ -136,26 +134,20 @@ class _Reader:
         self._source = source
         self._cmdline = cmdline
         self._words = words = Words.of(cmdline)
-        has_debug = self._generator(DEBUG_GENERATOR)
-        masked = words.masked if has_debug else ()
-        self._units = _Units(host, kernel, inventory, cmdline, dataclasses.replace(words, masked=masked))
+        self._masked = generators.masked_by_word(host, cmdline)
+        self._units = _Units(host, kernel, inventory, cmdline, self._masked)
         self._judge = self._units.judge
-        wants = [(unit, source) for unit in words.wants] if has_debug else []
+        wants = [(unit, source) for unit in words.wants] if generators.can_run(host, generators.DEBUG) else []
         wants += [*asked_units.of_presets(host, self._units.files), *asked_units.of_mounts(host)]
         self._started = StartedUnits.at_boot(self._units.files, words.target, wants, self._units.conditions.may_hold)
         self._ownership = Ownership.of(host)
-
-    def _generator(self, name: str) -> bool:
-        """Whether a generator of systemd's can run; one that cannot be seen is taken to be there where none is."""
-        folders = [folder for folder in GENERATORS if self._host.names(folder)]
-        return not folders or any(name in self._host.names(folder) for folder in folders)
 
     def of_systemd(self) -> t.Iterator[Influence]:
         yield from self._first_program()
         yield from early_modules.read(self._host, self._kernel, self._inventory)
         for started in list(self._started.found.values()):
             yield from self._units.of(started)
-        if self._generator(RUN_GENERATOR):
+        if generators.can_run(self._host, RUN_GENERATOR):
             for command in self._words.runs:
                 yield from self._judge.of(command, f"{self._source}: systemd.run=", {})
         if self._words.keeps_devices:
@@ -215,7 +207,7 @@ class _Reader:
         return unit in self._started.found or any(unit in started.unit.names for started in self._started.found.values())
 
     def _is_masked(self, unit: str) -> bool:
-        return unit in self._words.masked or mask_of(self._host, unit, FOLDERS) is not None
+        return unit in self._masked or mask_of(self._host, unit, FOLDERS) is not None
 
     def _runs(self, unit: str) -> bool:
         """Whether a unit of systemd's own runs: where it cannot be seen it does, if nothing masks it."""
@@ -227,7 +219,7 @@ class _Reader:
 
     def _generators(self) -> t.Iterator[Influence]:
         seen: set[str] = set()
-        for folder in GENERATORS:
+        for folder in generators.FOLDERS:
             for name in self._host.names(folder) if self._host.is_dir(folder) else ():
                 path = f"{folder}/{name}"
                 if name in seen or not schedules.is_executable(self._host, path):

@@ -119,7 +119,7 @@ class _Script:
         found = [(line, token) for line in self._lines for token in self._acting(line)]
         if not found:
             return
-        for acts, only in (({"lock"}, True), ({"create"}, False), (_WRITING_ACTS, False)):
+        for acts, only in (({"lock"}, True), ({"rescan"}, True), ({"create"}, False), (_WRITING_ACTS, False)):
             those = [(line, token) for line, token in found if acts.intersection(token.acts)]
             if those:
                 line, token = those[0]

@@ -8,6 +8,7 @@ import re
 import shlex
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import leads_to_nothing
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pattern import matches
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import bounds, tokens
@@ -36,7 +37,7 @@ def files(tree: FileTree, folder: str, suffix: str = ".conf") -> tuple[str, ...]
         for name in tree.names(place) if tree.is_dir(place) else ():
             if name.endswith(suffix):
                 chosen.setdefault(name, f"{place}/{name}")
-    return tuple(chosen[name] for name in sorted(chosen) if tree.link(chosen[name]) != "/dev/null")
+    return tuple(chosen[name] for name in sorted(chosen) if not leads_to_nothing(tree, chosen[name]))
 
 
 def read(tree: FileTree, inventory: Inventory | None, judged: Program | None = None) -> t.Iterator[Influence]:
@@ -53,10 +54,17 @@ def of_text(text: str, source: str, inventory: Inventory | None, judged: Program
         if len(words) < 2 or words[0][:1] not in _WRITE_TYPES:
             continue
         if words[1].startswith(("/sys/", "/proc/")):
+            # Nothing is made there, and what is there keeps its content unless the line writes to it (create_file() in tmpfiles.c).
+            if not _writes_to_what_is_there(words[0]):
+                continue
             yield from _line(words, f"{source}:{number}", inventory)
             yield from _program(words, f"{source}:{number}", judged)
         elif _CONFIGURES.match(words[1]):
             yield Influence(f"{source}:{number}", f"makes {words[1]}", UNBOUNDED)
+
+
+def _writes_to_what_is_there(kind: str) -> bool:
+    return kind[:1] in "wF" or (kind[:1] == "f" and "+" in kind)
 
 
 def _fields(line: str) -> list[str]:
@@ -81,7 +89,7 @@ def _line(words: t.Sequence[str], source: str, inventory: Inventory | None) -> t
     if "modules_disabled" in path and argument.strip() != "0":
         yield Influence(source, "makes the kernel refuse every further module", frozenset(("lock",)))
     if any(character in name for character in "*?["):
-        named = [one for one in ("driver_override", "unbind", "bind", "new_id", "remove", "drivers_probe") if matches(one, name)]
+        named = [one for one in ("driver_override", "unbind", "bind", "new_id", "remove", "rescan", "drivers_probe") if matches(one, name)]
         acts |= frozenset(act for one in named for token in tokens.acting(f"> /sys/bus/{one}") for act in token.acts)
     if not acts:
         return

@@ -24,7 +24,8 @@ _ATTRIBUTES: t.Final[tuple[tuple[str, tuple[Act, ...]], ...]] = (
     (r"(?:new_id|remove_id)", ("new_id",)),
     (r"(?<=/)unbind", ("unbind",)),
     (r"(?<=/)bind", ("bind",)),
-    (r"(?<=/)(?:remove|rescan|reset|reset_method|reset_subordinate)", ("remove",)),
+    (r"(?<=/)(?:remove|reset|reset_method|reset_subordinate)", ("remove",)),
+    (r"(?<=/)rescan", ("rescan",)),
     # A function loses its driver with the power of its slot.
     (r"slots/[^/\s\"']+/power", ("remove",)),
 )

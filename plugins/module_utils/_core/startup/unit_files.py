@@ -9,6 +9,8 @@ import posixpath
 import re
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import leads_to_nothing
+
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
 
@@ -24,7 +26,6 @@ FOLDERS = (
 KINDS = (".service", ".socket", ".target", ".timer", ".path", ".mount", ".automount", ".swap", ".device", ".slice", ".scope")
 LARGEST = 256 << 10
 MOST_DROP_INS = 64
-MASK = "/dev/null"
 _FOLDERS_OF_UNIT = (".d", ".wants", ".requires", ".upholds")
 _CONTINUED = re.compile(r"\\\n(?:[#;][^\n]*\n)*")
 _SPECIFIER = re.compile(r"%([%a-zA-Z])")
@@ -97,7 +98,7 @@ class UnitFiles:
                         continue
                     place = f"{folder}/{base}{kind}"
                     for unit in self._tree.names(place):
-                        if unit.endswith(KINDS) and self._tree.link(f"{place}/{unit}") != MASK:
+                        if unit.endswith(KINDS) and not leads_to_nothing(self._tree, f"{place}/{unit}"):
                             found.setdefault(unit, f"{place}/{unit}")
         return tuple(found.items())
 
@@ -187,11 +188,8 @@ class UnitFiles:
 
 
 def is_mask(tree: FileTree, path: str) -> bool:
-    """Whether a unit's file masks it: a link to /dev/null, in whatever words, or an empty file."""
-    target = tree.link(path)
-    if target is not None and posixpath.normpath(posixpath.join(posixpath.dirname(path), target)) == MASK:
-        return True
-    return tree.is_file(path) and tree.head(path, 1) == b""
+    """Whether a unit's file masks it: a link to /dev/null, in whatever words and over however many links, or an empty file."""
+    return leads_to_nothing(tree, path) or (tree.is_file(path) and tree.head(path, 1) == b"")
 
 
 def mask_of(tree: FileTree, unit: str, folders: t.Sequence[str]) -> str | None:

@@ -8,6 +8,7 @@ import dataclasses
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host import together
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import leads_to_nothing
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev import syntax
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.evaluation import Evaluation
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.key import Key, attribute_of_another
@@ -41,6 +42,8 @@ LARGEST_PARSED = 1 << 20
 # Words of keys that bring in properties whose names do not stand in the rule.
 _BRINGS_ANY = (b"{program}", b"{file}", b"{db}", b"{parent}")
 _TAG = "TAG"
+FILES_ALONE = 258
+"""Since this version of systemd a folder, or a link to what is not there, hides no file of its name (conf_files_list_strv_full())."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,7 +81,7 @@ class Rules:
         Of files with the same name, the one in the first directory counts; files are sorted by name, whatever their directory.
         ``version`` is systemd's, if it is known.
         """
-        contents = dict(together.contents(tree, chosen_files(tree, directories), LARGEST, "rules of udev", is_kept=False))
+        contents = dict(together.contents(tree, chosen_files(tree, directories, version), LARGEST, "rules of udev", is_kept=False))
         taken: dict[str, list[Rule]] = {}
         problems: list[Problem] = []
         words, allowance = tuple(mentioning), together.Allowance(LARGEST_PARSED)
@@ -97,7 +100,7 @@ class Rules:
             words = asked
         found = tuple(rule for path in contents for rule in taken.get(path, ()))
         files = Files.read(tree, (key for rule in found for key in rule.keys if key.is_match or key.is_run))
-        masked = tuple(tree.shown(path) for path in masked_files(tree, directories))
+        masked = tuple(tree.shown(path) for path in masked_files(tree, directories, version))
         return cls(found, tuple(sorted(problems, key=lambda one: (one.path, one.line))), files, complete=True, masked=masked)
 
     def only(self, kept: t.Callable[[Rule], bool]) -> Rules:
@@ -125,14 +128,14 @@ class Rules:
         return Evaluation(self.rules, around, Subject.of(device, others), action).matching()
 
 
-def chosen_files(tree: FileTree, directories: t.Sequence[str] = DIRECTORIES) -> tuple[str, ...]:
+def chosen_files(tree: FileTree, directories: t.Sequence[str] = DIRECTORIES, version: int | None = None) -> tuple[str, ...]:
     """The files of rules that udev reads, in its order.  One that is not a file, as a link to /dev/null, still hides its namesakes."""
-    return tuple(path for path in _by_name(tree, directories) if tree.is_file(path))
+    return tuple(path for path in _by_name(tree, directories, version) if tree.is_file(path))
 
 
-def masked_files(tree: FileTree, directories: t.Sequence[str] = DIRECTORIES) -> tuple[str, ...]:
+def masked_files(tree: FileTree, directories: t.Sequence[str] = DIRECTORIES, version: int | None = None) -> tuple[str, ...]:
     """Those that hide their namesakes and are not files."""
-    return tuple(path for path in _by_name(tree, directories) if not tree.is_file(path))
+    return tuple(path for path in _by_name(tree, directories, version) if not tree.is_file(path))
 
 
 def hidden_by(tree: FileTree, path: str, directories: t.Sequence[str] = DIRECTORIES) -> tuple[str, ...]:
@@ -142,13 +145,15 @@ def hidden_by(tree: FileTree, path: str, directories: t.Sequence[str] = DIRECTOR
     return tuple(f"{directory}/{name}" for directory in later if tree.is_file(f"{directory}/{name}"))
 
 
-def _by_name(tree: FileTree, directories: t.Sequence[str]) -> tuple[str, ...]:
+def _by_name(tree: FileTree, directories: t.Sequence[str], version: int | None) -> tuple[str, ...]:
     """Of the files of a name the one in the first directory."""
     chosen: dict[str, str] = {}
+    hides_all = version is not None and version < FILES_ALONE
     for directory in directories:
         for name in tree.names(directory):
-            if name.endswith(SUFFIX):
-                chosen.setdefault(name, f"{directory}/{name}")
+            path = f"{directory}/{name}"
+            if name.endswith(SUFFIX) and name not in chosen and (hides_all or tree.is_file(path) or leads_to_nothing(tree, path)):
+                chosen[name] = path
     return tuple(chosen[name] for name in sorted(chosen))
 
 

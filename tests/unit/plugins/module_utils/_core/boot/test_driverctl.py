@@ -73,6 +73,21 @@ def test_nothing_happens_where_a_part_is_missing(tree: Tree, without: str) -> No
     assert Driverctl.read(tree.host()) == Driverctl()
 
 
+def test_masked_units_leave_what_other_units_do(tree: Tree) -> None:
+    found = Driverctl.read(tree.file(f"/etc/driverctl.d/pci-{NIC}", "none\n").host())
+    assert set(found.without((f"driverctl@pci-{CARD}.service", "other.service")).overrides) == {NIC}
+    assert found.without(("driverctl@.service",)) == Driverctl()
+    changed = Driverctl.read(tree.file("/etc/systemd/system/driverctl@.service", "[Service]\nExecStart=/bin/x %I\n").host())
+    assert set(changed.without((f"driverctl@pci-{NIC}.service",)).may_take) == {CARD}
+
+
+def test_more_messages_of_the_unit_change_nothing(tree: Tree) -> None:
+    tree.file("/etc/systemd/system/driverctl@.service.d/site.conf", "[Service]\nEnvironment=SYSTEMD_LOG_LEVEL=debug\n")
+    assert overrides(tree) == {CARD: "vfio-pci"}
+    tree.file("/etc/systemd/system/driverctl@.service.d/site.conf", "[Service]\nEnvironment=SYSTEMD_LOG_LEVEL=debug PATH=/opt\n")
+    assert overrides(tree) == {}
+
+
 def test_the_rule_may_stand_in_any_file(tree: Tree) -> None:
     tree.place(DRIVERCTL_RULES).unlink()
     assert overrides(tree.file("/etc/udev/rules.d/99-site.rules", DRIVERCTL_RULES_TEXT)) == {CARD: "vfio-pci"}

@@ -53,6 +53,13 @@ def test_a_bound_device_is_not_touched_by_what_only_acts_on_unbound_ones(act: Ac
     assert {CARD.address, SECOND.address, NETWORK.address}.isdisjoint(touched(at_runtime(influence(act))))
 
 
+def test_a_rescan_touches_what_a_rule_has_removed_alone() -> None:
+    assert touched(in_root(influence("rescan"))) == {}
+    removes = {**COLDPLUG, "/etc/udev/rules.d/50-gone.rules": f'ACTION=="add", KERNEL=="{CARD.address}", ATTR{{remove}}="1"\n'}
+    found = boot(dataclasses.replace(stage(ROOT, rules=removes, modules=MODULES), influences=(influence("rescan"),)))
+    assert {address: winner.outcomes for address, winner in touched(found).items()} == {CARD.address: (None, "nouveau")}
+
+
 @pytest.mark.parametrize("act", ["unbind", "remove"])
 def test_every_bound_device_is_touched_by_what_takes_them_away(act: Act) -> None:
     winners = touched(at_runtime(influence(act)))

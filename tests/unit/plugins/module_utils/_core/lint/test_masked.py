@@ -116,6 +116,15 @@ def test_what_driverctl_has_saved_while_the_device_s_own_unit_is_masked(tree: Tr
     assert said(tree, SAVED).startswith(f"{SAVED}: nothing is done about it, because {mask} masks its unit.")
 
 
+@pytest.mark.parametrize("unit", [f"driverctl@pci-{CARD}", "driverctl@.service"])
+def test_what_driverctl_has_saved_while_a_word_masks_its_unit(tree: Tree, unit: str) -> None:
+    found = said(tree.driverctl().file(SAVED, "vfio-pci\n").cmdline(f"systemd.mask={unit}"), SAVED)
+    name = unit.removesuffix(".service")
+    assert found.startswith(
+        f"{SAVED}: nothing is done about it, because /proc/cmdline: systemd.mask={name}.service masks its unit. Remove the mask"
+    )
+
+
 def test_what_driverctl_has_saved_before_it_was_removed(tree: Tree) -> None:
     tree.file(SAVED, "vfio-pci\n").place(DRIVERCTL_UNIT).unlink()
     found = said(tree, SAVED)

@@ -14,6 +14,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.startup import
     command_line,
     credentials,
     extensions,
+    generators,
     masked_units,
     read,
     tmpfiles,
@@ -74,7 +75,7 @@ def test_units_are_of_systemd_s_kinds() -> None:
 
 def test_generators_are_run_from_the_folders_of_systemd() -> None:
     manual = re.findall(r"^(/\S+/system-generators)/\*$", text(f"{MANUALS}/man7/systemd.generator.7"), re.MULTILINE)
-    assert lasting(tuple(manual)) == read.GENERATORS
+    assert lasting(tuple(manual)) == generators.FOLDERS
     listed = quoted("libsystemd/sd-path/path-lookup.c", "system_env_generator_paths[] = {", "};")
     assert lasting(listed) == read.OF_ENVIRONMENT[:2]
 

@@ -89,6 +89,13 @@ def test_what_a_script_does_to_the_card_that_it_names_touches_no_other(tree: Tre
     assert str(influence).startswith(f"{SOURCE} runs {PROGRAM}:2, which ")
 
 
+def test_a_rescan_is_of_whatever_was_removed(tree: Tree) -> None:
+    (influence,) = of_script(tree, f"lspci -s {CARD}", "echo 1 > /sys/bus/pci/rescan")
+    assert (influence.acts, influence.addresses) == (frozenset({"rescan"}), None)
+    removed, found = of_script(tree, f"echo 1 > /sys/bus/pci/devices/{CARD}/remove", "echo 1 > /sys/bus/pci/rescan")[::-1]
+    assert (removed.acts, removed.addresses, found.acts) == (frozenset({"remove"}), frozenset({CARD}), frozenset({"rescan"}))
+
+
 @pytest.mark.parametrize(
     "lines",
     [

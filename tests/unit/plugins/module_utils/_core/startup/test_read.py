@@ -292,7 +292,7 @@ def test_only_what_cron_runs_at_its_start_counts_and_only_where_cron_is_enabled(
         (f"w /sys/bus/pci/devices/{CARD}/driver_override - - - - vfio-pci", {CARD}, {"vfio-pci"}),
         (f"w+! /sys/bus/pci/devices/{CARD}/driver_override - - - - vfio-pci", {CARD}, {"vfio-pci"}),
         ("w /sys/bus/pci/devices/0000:3b:*/driver_override - - - - vfio-pci", {CARD}, {"vfio-pci"}),
-        (f"f /sys/bus/pci/drivers/nouveau/unbind - - - - {SAME}", {SAME}, {"nouveau"}),
+        (f"f+ /sys/bus/pci/drivers/nouveau/unbind - - - - {SAME}", {SAME}, {"nouveau"}),
         (f"w /sys/bus/pci/devices/{CARD}/remove - - - - 1", {CARD}, None),
         ("w /sys/bus/pci/drivers/vfio-pci/new_id - - - - 10de 1db1", {CARD, SAME}, {"vfio-pci"}),
     ],
@@ -305,7 +305,16 @@ def test_a_line_of_tmpfiles_is_bound_to_what_it_names(
     assert (influence.source, influence.addresses, influence.drivers) == ("/etc/tmpfiles.d/card.conf:2", addresses, drivers)
 
 
-@pytest.mark.parametrize("line", [f"w /sys/bus/pci/devices/{CARD}/power/control - - - - auto", "d /run/site", "L /etc/a - - - - b"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        f"w /sys/bus/pci/devices/{CARD}/power/control - - - - auto",
+        f"f /sys/bus/pci/devices/{CARD}/driver_override - - - - vfio-pci",
+        f"z /sys/bus/pci/devices/{CARD}/driver_override 0660 root kvm",
+        "d /run/site",
+        "L /etc/a - - - - b",
+    ],
+)
 def test_other_lines_of_tmpfiles_do_nothing_to_drivers(tree: Tree, line: str) -> None:
     assert sources(tree.file("/etc/tmpfiles.d/card.conf", line)) == []
 

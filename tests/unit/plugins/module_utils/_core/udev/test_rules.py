@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import typing as t
 from pathlib import Path
 
 import pytest
@@ -347,9 +348,25 @@ def test_the_files_that_a_rules_file_hides_lie_in_later_directories(tmp_path: Pa
     assert hidden_by(tree.host(), "/srv/90-site.rules") == ()
 
 
-def test_a_link_to_nowhere_switches_a_file_off(tmp_path: Path) -> None:
-    tree = Tree(tmp_path).link("/etc/udev/rules.d/a.rules", "/dev/null").file("/usr/lib/udev/rules.d/a.rules", 'NAME="x"')
-    assert Rules.read(tree.host()).rules == ()
+SWITCHES_OFF: dict[str, tuple[t.Callable[[Tree], object], bool]] = {
+    "a link to /dev/null": (lambda tree: tree.link("/etc/udev/rules.d/a.rules", "/dev/null"), True),
+    "such a link in other words": (lambda tree: tree.link("/etc/udev/rules.d/a.rules", "../../../dev/null"), True),
+    "a link to such a link": (lambda tree: tree.link("/etc/udev/rules.d/a.rules", "../off").link("/etc/udev/off", "/dev/null"), True),
+    "an empty file": (lambda tree: tree.file("/etc/udev/rules.d/a.rules"), True),
+    "a link to what is not there": (lambda tree: tree.link("/etc/udev/rules.d/a.rules", "/opt/gone.rules"), False),
+    "a folder": (lambda tree: tree.directory("/etc/udev/rules.d/a.rules"), False),
+}
+
+
+@pytest.mark.parametrize("how", SWITCHES_OFF)
+@pytest.mark.parametrize("version", [252, 257, 258, None])
+def test_what_has_the_name_of_a_file_switches_it_off(tmp_path: Path, how: str, version: int | None) -> None:
+    """Before systemd 258 anything does; since then what is no file and no link to /dev/null is passed over."""
+    make, always = SWITCHES_OFF[how]
+    tree = Tree(tmp_path).file("/usr/lib/udev/rules.d/a.rules", 'NAME="x"')
+    make(tree)
+    is_off = always or version in (252, 257)
+    assert (Rules.read(tree.host(), version=version).rules == ()) is is_off
 
 
 def test_only_files_that_mention_one_of_the_words_are_read(tmp_path: Path) -> None:
