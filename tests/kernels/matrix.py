@@ -228,7 +228,7 @@ class Matrix:
                 if offer.release in known or offer.compiler != like.compiler:
                     break
                 target = Target(offer.release, offer.architecture)
-                cross = () if target.native else archive.cross_compiler(base, offer.compiler)
+                cross = () if target.native else archive.cross_compiler(base, offer.compiler, offer.architecture)
                 if target.native or cross:
                     found.append(Option(target, self._roots[like.compiler], cross + offer.debs))
         return found
@@ -312,6 +312,9 @@ def _job(option: Option, checks: Checks) -> Job:
 
 def _offered_job(offer: Offer, options: t.Callable[[Archive], t.Sequence[Option]]) -> Job:
     checks = _each(PACKAGE, checks=(*_BUILDS, *(_INSTALLS if offer.architecture == "amd64" else ())))
+    if offer.architecture != "amd64" and not offer.flavour:
+        # No root's own kernel has them built for this architecture.
+        checks += _each(TEMPLATE, MIGRATION, checks=(driver_package.builds_without_warning,))
     return Job(f"{offer.release} of {offer.suite}", _about(offer), options, checks)
 
 
