@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import clang_headers
 import floor
 import imitation
 import kernel_offers
 import layers
+import llvm_requirements
 import package as driver_package
 from build_root import BuildRoot, Release, become_root, build_root
 from counts import Check, Counts, Kind
@@ -36,6 +38,8 @@ RELEASES = (
 )
 #: Roots that hold a compiler and no kernel of their own.
 COMPILERS = (Release("forky", Suite("forky"), "gcc-16"),)
+#: A root with LLVM, and kernels of gcc's whose headers are made those of clang's there.
+CLANG = Release("clang", Suite("trixie"), "clang", series=("6.12",))
 PACKAGE = Package(Path(__file__).resolve().parents[2] / "files/kernel/vfio-variants")
 TEMPLATE = Package(PACKAGE.folder.parent / "template")
 MIGRATION = Package(PACKAGE.folder.parent / "migration-template")
@@ -116,11 +120,11 @@ class Matrix:
         self._archive = Archive((), ())
 
     def jobs(self, sample: bool) -> list[Job]:
-        self._make_roots(RELEASES if sample else (*RELEASES, *COMPILERS))
+        self._make_roots(RELEASES if sample else (*RELEASES, *COMPILERS, CLANG))
         own = [job for release in RELEASES if release.compiler in self._roots for job in self._own_jobs(release)]
         origins = [option for job in own for option in job.options(self._archive)]
         offered = self._jobs_for_the_floor(origins) if sample else self._offered_jobs(origins)
-        return own + offered + self._imitated_jobs(origins)
+        return own + offered + self._imitated_jobs(origins) + self._clang_jobs()
 
     def run(self, jobs: t.Iterable[Job]) -> None:
         with ThreadPoolExecutor(_AT_A_TIME) as pool:
@@ -245,6 +249,21 @@ class Matrix:
             jobs.append(_job(option, _each(PACKAGE, checks=(*_BUILDS, *_IOMMUFD))))
         return jobs
 
+    def _clang_jobs(self) -> list[Job]:
+        """None without its root, which a sample does not make: LLVM is a few hundred megabytes."""
+        root = self._roots.get(CLANG.compiler)
+        if root is None:
+            return []
+        jobs = []
+        for series in CLANG.series:
+            kernels = root.kernels(series)
+            if not kernels:
+                self._counts.lack(root.shortages.of(series), f"Linux {series} as clang builds it")
+            checks = _each(PACKAGE, checks=(*_BUILDS, *_IOMMUFD, *_INSTALLS, llvm_requirements.asks_for_llvm))
+            checks += _each(TEMPLATE, MIGRATION, checks=(driver_package.builds_without_warning,))
+            jobs += [_job(Option(Target(kernel, clang=True), root), checks) for kernel in kernels[-1:]]
+        return jobs
+
     def _run(self, job: Job) -> None:
         """On the first kernel that can be had, after the archive was asked again what it has."""
         missing: list[Missing] = []
@@ -283,7 +302,7 @@ class Matrix:
         well = all(self._counts.repeat(target, kernel, package, check) for package, check in checks)
         if not well:
             well = self._check_in_layers(option, checks)
-        if well and not target.imitated and (PACKAGE, driver_package.builds_without_warning) in checks:
+        if well and target.is_real and (PACKAGE, driver_package.builds_without_warning) in checks:
             self._counts.cover(target.architecture, target.series)
         if (PACKAGE, driver_package.probes_its_headers) in checks:
             self._built.append(option)
@@ -294,6 +313,8 @@ class Matrix:
             with layers.laid_over(option.root, option.debs, self._cache, self._mounts, say) as root:
                 if target.imitated:
                     imitation.imitate(target.imitated, target.common(root) / "include")
+                if target.clang:
+                    clang_headers.imitate(root, target.release)
                 done = [
                     self._counts.repeat(target, kernel, package, check) or self._counts.run(target, kernel, package, check, root)
                     for package, check in checks

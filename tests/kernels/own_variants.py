@@ -10,7 +10,6 @@ import dataclasses
 import json
 import lzma
 import re
-import subprocess
 import tempfile
 import typing as t
 from dataclasses import dataclass
@@ -19,6 +18,7 @@ from pathlib import Path
 import kernel_offers
 import layers
 from build_root import BuildRoot, Release, become_root, build_root
+from chroot_runner import ChrootRunner
 from kernel_offers import Archive, Deb, Offer
 from matrix import RELEASES, say
 from target import Target
@@ -97,29 +97,6 @@ class Results:
         write_atomic(self._runs, json.dumps(sorted(found), indent=1))
 
 
-class ChrootRunner:
-    """Runs a host's commands in its tree. `crossing`: what tells make of a kernel for another architecture."""
-
-    def __init__(self, root: BuildRoot, crossing: t.Mapping[str, str]) -> None:
-        self._root = root
-        self._crossing = crossing
-
-    def __call__(
-        self,
-        args: list[str],
-        *,
-        data: bytes | None,
-        binary_data: bool,  # noqa: ARG002 - what a host hands to its runner
-        environ_update: dict[str, str] | None,
-    ) -> tuple[int, str, str]:
-        # It is given paths of this machine.
-        inside = "sync" not in args
-        words = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", f"--root={self._root.tree}", "--wd=/", "nice")
-        environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", **self._crossing, **(environ_update or {})}
-        done = subprocess.run((*(words if inside else ()), *args), input=data, env=environment, capture_output=True, check=False)
-        return done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
-
-
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="tests/kernels/variants", description="Build the kernel's own variants from its source packages.")
     parser.add_argument("series", nargs="*", help="only kernels of these series, for example 6.12")
@@ -153,8 +130,8 @@ def _kernels(root: BuildRoot, release: Release, series: str, archive: Archive, c
         yield Kernel(name, root, archive, cache, mounts)
         compiler = archive.cross_compiler(release.suite.base, release.compiler, CROSSED)
         wanted = f"{name.removesuffix('-amd64')}-{CROSSED}"
-        offers = [offer for choice in archive.choices() for offer in choice if (offer.release, offer.compiler) == (wanted, release.compiler)]
-        if offers and compiler:
+        offers = [offer for choice in archive.choices() for offer in choice if offer.release == wanted]
+        if offers and offers[0].compiler == release.compiler and compiler:
             yield Kernel(wanted, root, archive, cache, mounts, offers[0], compiler)
         else:
             say("\n".join(ArchiveUnavailableError([Missing(f"{wanted} or a compiler for it", "no index names it")]).lines()))
@@ -195,9 +172,13 @@ class Kernel:
             yield self._host(root, debs[0]), root
 
     def modules(self, host: Host, variants: t.Iterable[str]) -> dict[str, bytes]:
-        """``*.ko``: the modules of these variants, as the collection has installed them on the host."""
+        """``*.ko``: the modules of these variants, as the collection has installed them on the host.
+
+        Those as well whose Kconfig wants a driver of their physical functions that the kernel does not have.
+        """
         for variant in variants:
-            steps.run(host, PackageRequest(source=KernelVariant(variant), kernels=(self.release,)), check_mode=False)
+            wanted = PackageRequest(source=KernelVariant(variant), kernels=(self.release,), ignore_kconfig=True)
+            steps.run(host, wanted, check_mode=False)
         installed = Path(host.root) / "lib/modules" / self.release / "updates/dkms"
         return {
             path.name.removesuffix(".xz"): lzma.decompress(path.read_bytes()) if path.suffix == ".xz" else path.read_bytes()

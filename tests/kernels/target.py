@@ -18,15 +18,23 @@ _MACHINE = {"amd64": 62, "arm64": 183, "ppc64el": 21}
 
 @dataclass(frozen=True)
 class Target:
-    """`release`: the kernel's, as uname says it. `imitated`: what its headers are changed to, if they are."""
+    """`release`: the kernel's, as uname says it. `imitated`: what its headers are changed to, if they are; `clang`: whether to clang's."""
 
     release: str
     architecture: str = "amd64"
     imitated: Version | None = None
+    clang: bool = False
 
     @property
     def name(self) -> str:
+        if self.clang:
+            return f"{self.release} as clang builds it"
         return f"{self.imitated.name} imitated" if self.imitated else self.release
+
+    @property
+    def is_real(self) -> bool:
+        """Whether its headers are those of a kernel that there is."""
+        return self.imitated is None and not self.clang
 
     @property
     def series(self) -> str:
@@ -37,11 +45,12 @@ class Target:
     @property
     def native(self) -> bool:
         """Whether DKMS could be asked to build for it in the root, as on a host that runs it."""
-        return self.architecture == "amd64" and self.imitated is None
+        return self.architecture == "amd64" and self.is_real
 
     @property
     def make(self) -> tuple[str, ...]:
-        return (f"KDIR=/lib/modules/{self.release}/build", *(f"{name}={value}" for name, value in self.crossing.items()))
+        crossing = (f"{name}={value}" for name, value in self.crossing.items())
+        return (f"KDIR=/lib/modules/{self.release}/build", *crossing, *(("LLVM=1",) if self.clang else ()))
 
     @property
     def crossing(self) -> dict[str, str]:
