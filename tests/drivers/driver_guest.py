@@ -79,11 +79,13 @@ _GRACE_SIZE = _GRACE_USABLE + _GRACE_RESERVED
 #: The chip's registers that say that the link to the processor and the memory are ready, and BARs that the driver has no emulation for.
 _GRACE = replace(PRESETS["gh200"].members[0].emulated, bars=(Bar(0, 16 * MIB, "mem64"),), registers={0: {0x1498: 0xFF, 0x200BC: 0xFF}})
 _VF = replace(PRESETS["connectx7-vf"].members[0].emulated, registers={0: {0: 0x101E15B3}})
+#: Of a QuickAssist 4xxx, in the place of a virtual function.
+_QAT = PciFunction(0x8086, 0x4941, class_code=0x0B4000, bars=(Bar(0, MIB, "mem64"),), flr=True)
 #: What is built from the kernel's source: its own variants, and VFIO with iommufd.
 FROM_SOURCE = Bench(
     "source",
     "source_cases",
-    {"gpu": (_V100, 0x12), "grace": (_GRACE, 0x13), "vf": (_VF, 0x14)},
+    {"gpu": (_V100, 0x12), "grace": (_GRACE, 0x13), "vf": (_VF, 0x14), "qat": (_QAT, 0x16)},
     arguments=("-m", f"{_GRACE_SIZE // MIB + GIB // MIB}M", "-device", "virtio-net-pci,disable-legacy=on,romfile=,bus=pcie.0,addr=15.0"),
     cmdline=(*_CMDLINE, f"memmap={_GRACE_SIZE // MIB}M${_GRACE_MEMORY:#x}"),
     settings=f"{_SETTINGS}usable={_GRACE_USABLE:#x}\nreserved={_GRACE_RESERVED:#x}\n",

@@ -28,8 +28,10 @@ from ansible_collections.vfio.variants.tests.drivers import driver_build
 
 #: Those that an emulated function can be bound to.
 VARIANTS = ("mlx5", "nvgrace_gpu", "virtio")
+#: This one takes only virtual functions whose physical function has a driver, which the kernel lacks: it is loaded, and refuses.
+_REFUSING = "qat"
 #: What they want to have loaded, of which the fast guest has only what its own devices need.
-_NEEDED = ("mlx5_core", "virtio_pci")
+_NEEDED = ("intel_qat", "mlx5_core", "virtio_pci")
 _FOLDER = "/tmp/source"
 _SECONDS = 1200
 #: What Debian's kernels are built without.
@@ -53,7 +55,7 @@ def build(root: BuildRoot, kernel: str, cache: Cache, mounts: Path, say: Say) ->
     archive = kernel_offers.read(cache, say)
     subject = own_variants.Kernel(kernel, root, archive, cache, mounts)
     with subject.with_source() as (host, copy):
-        built = {f"modules/{name}": content for name, content in subject.modules(host, VARIANTS).items()}
+        built = {f"modules/{name}": content for name, content in subject.modules(host, (*VARIANTS, _REFUSING)).items()}
         built |= {f"modules/{name}": content for name, content in _stock_modules(archive, kernel, say).items()}
         built |= {f"iommufd/{name}": content for name, content in _with_iommufd(copy, kernel, host).items()}
         firmware = driver_build.drivers(copy, kernel, PACKAGE.folder)["link_firmware.ko"]

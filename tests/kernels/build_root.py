@@ -28,6 +28,8 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.progr
 
 #: pahole brings the libraries along that the programs of a kernel's headers are linked with.
 _TOOLS = ("dkms", "gcc", "kmod", "libc6-dev", "make", "openssl", "pahole", "perl", "xz-utils")
+#: With clang, what a build takes of binutils otherwise.
+_WITH = {"clang": ("lld", "llvm")}
 #: Of link-time optimisation, which no module is built with: 60 MB.
 _UNREAD = ("usr/bin/*-lto-dump-*", "usr/lib/gcc/*/*/lto1", "usr/libexec/gcc/*/*/lto1")
 _CHECKPATCH = ("scripts/checkpatch.pl", "scripts/spelling.txt", "scripts/const_structs.checkpatch")
@@ -53,7 +55,7 @@ class Release:
     checkpatch: str = ""
 
     def recipe(self, mirror: str) -> Recipe:
-        return Recipe(self.suite.sources(mirror), (*_TOOLS, self.compiler))
+        return Recipe(self.suite.sources(mirror), (*_TOOLS, self.compiler, *_WITH.get(self.compiler, ())))
 
     def candidates(self, archive: Archive, series: str) -> list[Offer]:
         """The kernels of a series that can be had for this release, in the order in which they are tried."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 import typing as t
 
 #: Kernels that the drivers are built for, by Debian's architecture: a series, or all that begin so.
-BUILDS = (("amd64", "6.1"), ("amd64", "6.12"), ("amd64", "7"), ("ppc64el", "6.12"))
+BUILDS = (("amd64", "6.1"), ("amd64", "6.12"), ("amd64", "7"), ("arm64", "6.12"), ("ppc64el", "6.12"))
 #: Kernels that guests boot: of the drivers at work, and of the forecasts.
 GUESTS = ("6.1", "6.12")
 

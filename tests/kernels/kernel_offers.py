@@ -26,16 +26,20 @@ SUITES = ("bullseye", "bookworm", "bookworm-backports", "trixie", "trixie-backpo
 REFUSED_SUITE = "bullseye"
 #: Theirs is an archive beside the main one.
 SECURITY = ("bookworm-security", "trixie-security")
-#: The kernel flavours built for, by Debian's architecture.
-FLAVOURS = {"amd64": ("amd64",), "ppc64el": ("powerpc64le", "powerpc64le-64k")}
-#: Of whose kernels only the configurations are of interest.
-CONFIGURED = ("arm64",)
+#: The kernel flavours built for, by Debian's architecture: the usual one first.
+FLAVOURS = {
+    "amd64": ("amd64", "cloud-amd64", "rt-amd64"),
+    "arm64": ("arm64", "arm64-16k", "cloud-arm64", "rt-arm64"),
+    "ppc64el": ("powerpc64le", "powerpc64le-64k"),
+}
 #: What Debian's cross compilers for an architecture are named after.
-CROSS = "powerpc64le-linux-gnu"
+CROSS = {"arm64": "aarch64-linux-gnu", "ppc64el": "powerpc64le-linux-gnu"}
 
 _OLDEST = (5, 15)
-_KERNEL_PACKAGE = r"linux-headers-\d[^\n]*-(?:common|amd64|powerpc64le(?:-64k)?)|linux-kbuild-\d[^\n]*"
-_CROSS_PACKAGE = rf"(?:gcc|cpp)-\d+-{CROSS}|binutils-{CROSS}"
+_ENDS = "|".join(name for names in FLAVOURS.values() for name in names)
+_KERNEL_PACKAGE = rf"linux-headers-\d[^\n]*-(?:common|common-rt|{_ENDS})|linux-kbuild-\d[^\n]*"
+_TRIPLETS = f"(?:{'|'.join(CROSS.values())})"
+_CROSS_PACKAGE = rf"(?:gcc|cpp)-\d+-{_TRIPLETS}|binutils-{_TRIPLETS}"
 _CHECKER_PACKAGE = r"sparse|linux-source-\d[\d.]*"
 #: For modules that a guest needs beside those of its own devices, and for the configurations of kernels.
 _KERNEL_FILES = r"linux-(?:image|modules)-\d[^\n]*-amd64|linux-config-\d[\d.]*"
@@ -47,7 +51,7 @@ _INCOMPLETE_ASKED_AGAIN_AFTER = 3600
 _RENEWED_AFTER = 600
 _UPDATE_SECONDS = 900
 #: What an earlier answer was an answer to.
-QUESTION = f"{SUITES} {SECURITY} {FLAVOURS} {CONFIGURED} {_STANZA.pattern}"
+QUESTION = f"{SUITES} {SECURITY} {FLAVOURS} {_STANZA.pattern}"
 
 
 @dataclass(frozen=True)
@@ -79,8 +83,9 @@ class Offer:
 
     @property
     def flavour(self) -> str:
-        """`-64k`: what the kernel is beside the architecture's usual one."""
-        return self.release.partition("-powerpc64le")[2]
+        """`cloud-amd64`: of another kind than the architecture's usual kernel; empty for that."""
+        found = flavour_of(self.release, self.architecture)
+        return "" if found == FLAVOURS[self.architecture][0] else found
 
 
 @dataclass(frozen=True)
@@ -103,11 +108,12 @@ class Archive:
         return [tuple(sorted(offers, key=lambda offer: order(offer.release), reverse=True)) for offers in found.values()]
 
     def of_series(self, series: str, suites: t.Sequence[str], compiler: str = "") -> list[Offer]:
-        """Kernels of this machine's architecture: the suites' own, those of the first and the newest before others.
+        """Usual kernels of this machine's architecture: the suites' own, those of the first and the newest before others.
 
         After them, with a `compiler`, whatever another suite has that was built by it.
         """
-        found = [offer for offer in self._offers if offer.architecture == "amd64" and "{}.{}".format(*offer.series) == series]
+        usual = [offer for offer in self._offers if offer.architecture == "amd64" and not offer.flavour]
+        found = [offer for offer in usual if "{}.{}".format(*offer.series) == series]
         found.sort(key=lambda offer: order(offer.release), reverse=True)
         own = [offer for suite in dict.fromkeys(suites) for offer in found if offer.suite == suite]
         # Fixes of a release are in an archive beside it, as a copy of what the release has or newer.
@@ -118,20 +124,22 @@ class Archive:
         found = [deb for deb in self.debs if (deb.package, deb.architecture) == (package, "amd64")]
         return sorted(sorted(found, key=lambda deb: order(deb.version), reverse=True), key=lambda deb: deb.suite != suite)
 
-    def cross_compiler(self, suite: str, compiler: str) -> tuple[Deb, ...]:
-        """`compiler` (gcc-14) for the other architecture, in the release `suite`; empty when the suite has none."""
-        names = (f"{compiler}-{CROSS}", f"{compiler.replace('gcc', 'cpp')}-{CROSS}", f"binutils-{CROSS}")
+    def cross_compiler(self, suite: str, compiler: str, architecture: str) -> tuple[Deb, ...]:
+        """`compiler` (gcc-14) for another architecture, in the release `suite`; empty when the suite has none."""
+        triplet = CROSS[architecture]
+        names = (f"{compiler}-{triplet}", f"{compiler.replace('gcc', 'cpp')}-{triplet}", f"binutils-{triplet}")
         found = [self._newest(name, suite) for name in names]
         return tuple(deb for deb in found if deb) if all(found) else ()
 
     def _offer(self, deb: Deb) -> Offer | None:
         release = deb.package.removeprefix("linux-headers-")
         ends = FLAVOURS.get(deb.architecture, ())
-        common = re.search(r"linux-headers-(\S+-common)(?= |$)", deb.depends)
+        # Realtime kernels up to 6.12 have some of their own.
+        common = re.search(r"linux-headers-((\S+-)common(?:-rt)?)(?= |$)", deb.depends)
         kbuild = re.search(r"linux-kbuild-[^ ,]+", deb.depends)
         compiler = re.search(r"gcc-\d+", deb.depends)
-        # Others are realtime and cloud kernels, and packages that only name another, such as linux-headers-6.12-amd64.
-        if not (common and kbuild and compiler) or release not in [common[1].removesuffix("common") + flavour for flavour in ends]:
+        # Others only name a package, such as linux-headers-6.12-amd64.
+        if not (common and kbuild and compiler) or release not in [common[2] + flavour for flavour in ends]:
             return None
         needed = [deb, self._newest(f"linux-headers-{common[1]}", deb.suite), self._newest(kbuild[0], deb.suite)]
         if not all(needed):
@@ -154,7 +162,7 @@ def read(cache: Cache, say: t.Callable[[str], None], *, renewed: bool = False) -
         say("asking the archive which kernels it has")
         debs: list[Deb] = []
         unread: list[str] = []
-        for architecture in (*FLAVOURS, *CONFIGURED):
+        for architecture in FLAVOURS:
             found, missing = _ask(architecture)
             debs += found
             unread += missing
@@ -179,6 +187,11 @@ def series_of(release: str) -> tuple[int, int]:
     if numbers is None:
         raise ValueError(f"{release!r} is not a kernel's release")
     return int(numbers[1]), int(numbers[2])
+
+
+def flavour_of(release: str, architecture: str) -> str:
+    """`cloud-amd64` of 6.12.107+deb13-cloud-amd64."""
+    return max((name for name in FLAVOURS[architecture] if release.endswith(f"-{name}")), key=len)
 
 
 def order(version: str) -> list[tuple[int, int, str]]:
@@ -249,8 +262,6 @@ def parse(index: str, suite: str, architecture: str, place: str) -> list[Deb]:
     found = []
     for stanza in _STANZA.findall(index):
         field = dict(_FIELD.findall(stanza))
-        if architecture in CONFIGURED and not field["Package"].startswith("linux-config-"):
-            continue
         address = f"{place}/{field['Filename']}"
         found.append(Deb(field["Package"], field["Version"], suite, architecture, field.get("Depends", ""), address, field["SHA256"]))
     return found

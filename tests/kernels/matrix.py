@@ -13,10 +13,12 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import clang_headers
 import floor
 import imitation
 import kernel_offers
 import layers
+import llvm_requirements
 import package as driver_package
 from build_root import BuildRoot, Release, become_root, build_root
 from counts import Check, Counts, Kind
@@ -36,6 +38,8 @@ RELEASES = (
 )
 #: Roots that hold a compiler and no kernel of their own.
 COMPILERS = (Release("forky", Suite("forky"), "gcc-16"),)
+#: A root with LLVM, and kernels of gcc's whose headers are made those of clang's there.
+CLANG = Release("clang", Suite("trixie"), "clang", series=("6.12",))
 PACKAGE = Package(Path(__file__).resolve().parents[2] / "files/kernel/vfio-variants")
 TEMPLATE = Package(PACKAGE.folder.parent / "template")
 MIGRATION = Package(PACKAGE.folder.parent / "migration-template")
@@ -116,11 +120,11 @@ class Matrix:
         self._archive = Archive((), ())
 
     def jobs(self, sample: bool) -> list[Job]:
-        self._make_roots(RELEASES if sample else (*RELEASES, *COMPILERS))
+        self._make_roots(RELEASES if sample else (*RELEASES, *COMPILERS, CLANG))
         own = [job for release in RELEASES if release.compiler in self._roots for job in self._own_jobs(release)]
         origins = [option for job in own for option in job.options(self._archive)]
         offered = self._jobs_for_the_floor(origins) if sample else self._offered_jobs(origins)
-        return own + offered + self._imitated_jobs(origins)
+        return own + offered + self._imitated_jobs(origins) + self._clang_jobs()
 
     def run(self, jobs: t.Iterable[Job]) -> None:
         with ThreadPoolExecutor(_AT_A_TIME) as pool:
@@ -228,7 +232,7 @@ class Matrix:
                 if offer.release in known or offer.compiler != like.compiler:
                     break
                 target = Target(offer.release, offer.architecture)
-                cross = () if target.native else archive.cross_compiler(base, offer.compiler)
+                cross = () if target.native else archive.cross_compiler(base, offer.compiler, offer.architecture)
                 if target.native or cross:
                     found.append(Option(target, self._roots[like.compiler], cross + offer.debs))
         return found
@@ -243,6 +247,21 @@ class Matrix:
                 continue
             option = Option(Target(origin.target.release, imitated=version), origin.root)
             jobs.append(_job(option, _each(PACKAGE, checks=(*_BUILDS, *_IOMMUFD))))
+        return jobs
+
+    def _clang_jobs(self) -> list[Job]:
+        """None without its root, which a sample does not make: LLVM is a few hundred megabytes."""
+        root = self._roots.get(CLANG.compiler)
+        if root is None:
+            return []
+        jobs = []
+        for series in CLANG.series:
+            kernels = root.kernels(series)
+            if not kernels:
+                self._counts.lack(root.shortages.of(series), f"Linux {series} as clang builds it")
+            checks = _each(PACKAGE, checks=(*_BUILDS, *_IOMMUFD, *_INSTALLS, llvm_requirements.asks_for_llvm))
+            checks += _each(TEMPLATE, MIGRATION, checks=(driver_package.builds_without_warning,))
+            jobs += [_job(Option(Target(kernel, clang=True), root), checks) for kernel in kernels[-1:]]
         return jobs
 
     def _run(self, job: Job) -> None:
@@ -283,7 +302,7 @@ class Matrix:
         well = all(self._counts.repeat(target, kernel, package, check) for package, check in checks)
         if not well:
             well = self._check_in_layers(option, checks)
-        if well and not target.imitated and (PACKAGE, driver_package.builds_without_warning) in checks:
+        if well and target.is_real and (PACKAGE, driver_package.builds_without_warning) in checks:
             self._counts.cover(target.architecture, target.series)
         if (PACKAGE, driver_package.probes_its_headers) in checks:
             self._built.append(option)
@@ -294,6 +313,8 @@ class Matrix:
             with layers.laid_over(option.root, option.debs, self._cache, self._mounts, say) as root:
                 if target.imitated:
                     imitation.imitate(target.imitated, target.common(root) / "include")
+                if target.clang:
+                    clang_headers.imitate(root, target.release)
                 done = [
                     self._counts.repeat(target, kernel, package, check) or self._counts.run(target, kernel, package, check, root)
                     for package, check in checks
@@ -312,6 +333,9 @@ def _job(option: Option, checks: Checks) -> Job:
 
 def _offered_job(offer: Offer, options: t.Callable[[Archive], t.Sequence[Option]]) -> Job:
     checks = _each(PACKAGE, checks=(*_BUILDS, *(_INSTALLS if offer.architecture == "amd64" else ())))
+    if offer.architecture != "amd64" and not offer.flavour:
+        # No root's own kernel has them built for this architecture.
+        checks += _each(TEMPLATE, MIGRATION, checks=(driver_package.builds_without_warning,))
     return Job(f"{offer.release} of {offer.suite}", _about(offer), options, checks)
 
 

@@ -10,7 +10,6 @@ import dataclasses
 import json
 import lzma
 import re
-import subprocess
 import tempfile
 import typing as t
 from dataclasses import dataclass
@@ -18,9 +17,11 @@ from pathlib import Path
 
 import kernel_offers
 import layers
-from build_root import BuildRoot, become_root, build_root
-from kernel_offers import Archive, Deb
+from build_root import BuildRoot, Release, become_root, build_root
+from chroot_runner import ChrootRunner
+from kernel_offers import Archive, Deb, Offer
 from matrix import RELEASES, say
+from target import Target
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms import steps
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.kernel_identity import KernelIdentity
@@ -39,6 +40,8 @@ _BEGIN, _END = "<!-- own variants: written by tests/kernels/variants --table -->
 #: What has to build for every kernel of these series; of the others it is only said why they do not.
 BUILT = ("mlx5", "nvgrace_gpu", "qat", "virtio")
 VARIANTS = tuple(sorted({module[: -len("_vfio_pci")] for *_id, module, _since in DEVICES}))
+#: The architecture, besides this machine's, for whose kernels they are built: that of NVIDIA's Grace.
+CROSSED = "arm64"
 
 
 @dataclass(frozen=True)
@@ -94,28 +97,6 @@ class Results:
         write_atomic(self._runs, json.dumps(sorted(found), indent=1))
 
 
-class ChrootRunner:
-    """Runs a host's commands in its tree."""
-
-    def __init__(self, root: BuildRoot) -> None:
-        self._root = root
-
-    def __call__(
-        self,
-        args: list[str],
-        *,
-        data: bytes | None,
-        binary_data: bool,  # noqa: ARG002 - what a host hands to its runner
-        environ_update: dict[str, str] | None,
-    ) -> tuple[int, str, str]:
-        # It is given paths of this machine.
-        inside = "sync" not in args
-        words = ("unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", f"--root={self._root.tree}", "--wd=/", "nice")
-        environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", **(environ_update or {})}
-        done = subprocess.run((*(words if inside else ()), *args), input=data, env=environment, capture_output=True, check=False)
-        return done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")
-
-
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="tests/kernels/variants", description="Build the kernel's own variants from its source packages.")
     parser.add_argument("series", nargs="*", help="only kernels of these series, for example 6.12")
@@ -134,8 +115,8 @@ def main(arguments: list[str]) -> int:
                 root = build_root(release, cache, say)
             archive = kernel_offers.read(cache, say)
             for series in (one for one in release.series if one in (options.series or release.series)):
-                for kernel in root.kernels(series)[-1:]:
-                    outcomes += Kernel(kernel, root, archive, cache, mounts).check(options.variant or VARIANTS)
+                for kernel in _kernels(root, release, series, archive, cache, mounts):
+                    outcomes += kernel.check(options.variant or VARIANTS)
     if options.table:
         write_table(Results(cache))
     failed = sum(outcome.failed for outcome in outcomes)
@@ -143,13 +124,30 @@ def main(arguments: list[str]) -> int:
     return 1 if failed or not outcomes else 0
 
 
+def _kernels(root: BuildRoot, release: Release, series: str, archive: Archive, cache: Cache, mounts: Path) -> t.Iterator[Kernel]:
+    """The newest of the root's own, and the same one for the other architecture."""
+    for name in root.kernels(series)[-1:]:
+        yield Kernel(name, root, archive, cache, mounts)
+        compiler = archive.cross_compiler(release.suite.base, release.compiler, CROSSED)
+        wanted = f"{name.removesuffix('-amd64')}-{CROSSED}"
+        offers = [offer for choice in archive.choices() for offer in choice if offer.release == wanted]
+        if offers and offers[0].compiler == release.compiler and compiler:
+            yield Kernel(wanted, root, archive, cache, mounts, offers[0], compiler)
+        else:
+            say("\n".join(ArchiveUnavailableError([Missing(f"{wanted} or a compiler for it", "no index names it")]).lines()))
+
+
 @dataclass(frozen=True)
 class Kernel:
+    """`offer`: where the root does not have its headers, which are laid over it, and the `compiler` with them."""
+
     release: str
     root: BuildRoot
     archive: Archive
     cache: Cache
     mounts: Path
+    offer: Offer | None = None
+    compiler: tuple[Deb, ...] = ()
 
     def check(self, variants: t.Iterable[str]) -> list[Outcome]:
         """Each variant is built, looked at and removed again."""
@@ -164,29 +162,39 @@ class Kernel:
     @contextlib.contextmanager
     def with_source(self) -> t.Iterator[tuple[Host, BuildRoot]]:
         """A copy of the root that has the kernel's source package, as a host and as a root; ArchiveUnavailableError where there is none."""
-        identity = KernelIdentity.read(Host(str(self.root.tree)), self.release)
+        identity = KernelIdentity.read(Host(str(self._headers())), self.release)
         name = f"linux-source-{identity.series}"
         debs = [deb for deb in self.archive.debs_named(name, "") if deb.version == identity.package]
         if not debs:
             raise ArchiveUnavailableError([Missing(f"{name} {identity.package}", "no index names it")])
-        with layers.laid_over(self.root, debs[:1], self.cache, self.mounts, say) as root:
+        needed = (*self.compiler, *(self.offer.debs if self.offer else ()), debs[0])
+        with layers.laid_over(self.root, needed, self.cache, self.mounts, say) as root:
             yield self._host(root, debs[0]), root
 
     def modules(self, host: Host, variants: t.Iterable[str]) -> dict[str, bytes]:
-        """``*.ko``: the modules of these variants, as the collection has installed them on the host."""
+        """``*.ko``: the modules of these variants, as the collection has installed them on the host.
+
+        Those as well whose Kconfig wants a driver of their physical functions that the kernel does not have.
+        """
         for variant in variants:
-            steps.run(host, PackageRequest(source=KernelVariant(variant), kernels=(self.release,)), check_mode=False)
+            wanted = PackageRequest(source=KernelVariant(variant), kernels=(self.release,), ignore_kconfig=True)
+            steps.run(host, wanted, check_mode=False)
         installed = Path(host.root) / "lib/modules" / self.release / "updates/dkms"
         return {
             path.name.removesuffix(".xz"): lzma.decompress(path.read_bytes()) if path.suffix == ".xz" else path.read_bytes()
             for path in sorted(installed.iterdir())
         }
 
+    def _headers(self) -> Path:
+        """The tree that the kernel's own headers are in."""
+        return layers.layer(self.offer.debs[0], self.cache, say) if self.offer else self.root.tree
+
     def _about(self, outcome: Outcome) -> Outcome:
         """With what is known of the kernel: the suite that has it, and whether it was built with the variant."""
-        options = (self.root.tree / f"usr/src/linux-headers-{self.release}/include/config/auto.conf").read_text(encoding="utf-8")
+        options = (self._headers() / f"usr/src/linux-headers-{self.release}/include/config/auto.conf").read_text(encoding="utf-8")
         in_kernel = f"\n{option_of(outcome.variant)}=" in options
-        return dataclasses.replace(outcome, suite=self.root.suite_of(self.release), in_kernel=in_kernel)
+        suite = self.offer.suite if self.offer else self.root.suite_of(self.release)
+        return dataclasses.replace(outcome, suite=suite, in_kernel=in_kernel)
 
     def _noted(self, outcome: Outcome) -> Outcome:
         said = outcome.why or f"{outcome.built} aliases"
@@ -203,7 +211,8 @@ class Kernel:
         status = root.tree / "var/lib/dpkg/status"
         entry = f"Package: {source.package}\nStatus: install ok installed\nVersion: {source.version}\n\n"
         status.write_text(status.read_text(encoding="utf-8") + entry, encoding="utf-8")
-        return Host(str(root.tree), ChrootRunner(root))
+        target = Target(self.release, self.offer.architecture if self.offer else "amd64")
+        return Host(str(root.tree), ChrootRunner(root, target.crossing))
 
     def _outcome(self, host: Host, variant: str, series: str, ignores_kconfig: bool = False) -> Outcome:
         wanted = PackageRequest(source=KernelVariant(variant), kernels=(self.release,), ignore_kconfig=ignores_kconfig)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import lzma
 import re
 import shutil
 import typing as t
@@ -32,7 +33,7 @@ _FOR_SPARSE = "#define __typeof_unqual__ __typeof__\n#define _Static_assert(...)
 _SPARSE_HEADER = "/usr/share/for-sparse.h"
 _CHECKED = ("W=1", "C=1", f"CF=-include {_SPARSE_HEADER}")
 #: The code of the checks, as this program began with it.
-_CHECKS = b"".join(Path(__file__).with_name(name).read_bytes() for name in ("imitation.py", "package.py", "target.py"))
+_CHECKS = b"".join(Path(__file__).with_name(name).read_bytes() for name in ("clang_headers.py", "imitation.py", "package.py", "target.py"))
 #: A driver of somebody else's, with all that the guide promises.
 _MADE = "made_vfio_pci"
 _MADE_IDS = ("10ee:9048", "10ee:9049:10EE:0007", "10ee:914f:ffffffff:ffffffff:020000:ffff00")
@@ -260,10 +261,15 @@ def _options_of_devices(root: BuildRoot, target: Target) -> t.Iterator[str]:
 
 
 def _check_machine(root: BuildRoot, path: str, target: Target) -> None:
-    """Of a module that is not compressed, the machine that it is for."""
+    """The machine that a module is for, and the compiler that has built it."""
     content = (root.tree / path.lstrip("/")).read_bytes()
-    if content[:4] == b"\x7fELF" and int.from_bytes(content[18:20], "little") != target.machine:
-        raise CheckError(f"{path} is for ELF machine {int.from_bytes(content[18:20], 'little')}, not {target.machine}")
+    if path.endswith(".xz"):
+        content = lzma.decompress(content)
+    machine = int.from_bytes(content[18:20], "little")
+    if content[:4] != b"\x7fELF" or machine != target.machine:
+        raise CheckError(f"{path} is for ELF machine {machine}, not {target.machine}")
+    if (b"clang version" in content, b"GCC: (" in content) != (target.clang, not target.clang):
+        raise CheckError(f"{path} was not built by {'clang' if target.clang else 'gcc'}, or not by that alone")
 
 
 def _let_sparse_run(root: BuildRoot, target: Target) -> None:

@@ -9,24 +9,32 @@ from pathlib import Path
 
 from build_root import BuildRoot
 from imitation import Version
-from kernel_offers import CROSS, FLAVOURS, series_of
+from kernel_offers import CROSS, series_of
 
-#: By Debian's architecture: what make is told, and ELF's number of the machine (elf.h).
-_MAKE = {"amd64": (), "ppc64el": ("ARCH=powerpc", f"CROSS_COMPILE={CROSS}-")}
-_MACHINE = {"amd64": 62, "ppc64el": 21}
+#: By Debian's architecture: what Linux calls it, where that is another than this machine's, and ELF's number of the machine (elf.h).
+_LINUX = {"arm64": "arm64", "ppc64el": "powerpc"}
+_MACHINE = {"amd64": 62, "arm64": 183, "ppc64el": 21}
 
 
 @dataclass(frozen=True)
 class Target:
-    """`release`: the kernel's, as uname says it. `imitated`: what its headers are changed to, if they are."""
+    """`release`: the kernel's, as uname says it. `imitated`: what its headers are changed to, if they are; `clang`: whether to clang's."""
 
     release: str
     architecture: str = "amd64"
     imitated: Version | None = None
+    clang: bool = False
 
     @property
     def name(self) -> str:
+        if self.clang:
+            return f"{self.release} as clang builds it"
         return f"{self.imitated.name} imitated" if self.imitated else self.release
+
+    @property
+    def is_real(self) -> bool:
+        """Whether its headers are those of a kernel that there is."""
+        return self.imitated is None and not self.clang
 
     @property
     def series(self) -> str:
@@ -37,17 +45,24 @@ class Target:
     @property
     def native(self) -> bool:
         """Whether DKMS could be asked to build for it in the root, as on a host that runs it."""
-        return self.architecture == "amd64" and self.imitated is None
+        return self.architecture == "amd64" and self.is_real
 
     @property
     def make(self) -> tuple[str, ...]:
-        return (f"KDIR=/lib/modules/{self.release}/build", *_MAKE[self.architecture])
+        crossing = (f"{name}={value}" for name, value in self.crossing.items())
+        return (f"KDIR=/lib/modules/{self.release}/build", *crossing, *(("LLVM=1",) if self.clang else ()))
+
+    @property
+    def crossing(self) -> dict[str, str]:
+        """What the kernel's Makefile has to be told on this machine, by an argument or by the environment."""
+        if self.architecture == "amd64":
+            return {}
+        return {"ARCH": _LINUX[self.architecture], "CROSS_COMPILE": f"{CROSS[self.architecture]}-"}
 
     @property
     def machine(self) -> int:
         return _MACHINE[self.architecture]
 
     def common(self, root: BuildRoot) -> Path:
-        """The folder of the headers that all flavours of the kernel share."""
-        flavour = next(name for name in FLAVOURS[self.architecture] if self.release.endswith(f"-{name}"))
-        return root.tree / "usr/src" / f"linux-headers-{self.release.removesuffix(f'-{flavour}')}-common"
+        """The folder of the headers that the kernel shares with others."""
+        return root.tree / "usr/src" / (root.tree / "lib/modules" / self.release / "source").readlink().name

@@ -162,6 +162,19 @@ def headers_package(host: Host, release: str) -> str:
     raise AssertionError(here.name)
 
 
+def compiler_package(host: Host, compiler: str, major: int) -> str:
+    """The package that brings this version of a compiler (`gcc`), where it is not the system's own."""
+    here = family(host)
+    if compiler != "gcc":
+        return compiler
+    if here.has_versioned_compilers:
+        return f"gcc-{major}"
+    if here.name == "SUSE":
+        return f"gcc{major}"
+    # Fedora has no toolsets, because its compiler is the newest.
+    return f"gcc-toolset-{major}-gcc" if here.headers is _OF_RPM and names(host).id != "fedora" else compiler
+
+
 def source_package(host: Host, version: str, package: str | None) -> str | None:
     """The package with the source of Linux ``version``, of the distribution's ``package`` version; None if the distribution has none."""
     known = names(host).all

@@ -20,6 +20,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.conf impo
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.source_tree import digest, read_files
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.shell_assignments import Assignments
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.build_requirements import compiler_folder
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_file import FILE_NAME, is_same_file
 
 if t.TYPE_CHECKING:
@@ -203,7 +204,9 @@ class DkmsCommand:
 
     def build(self, release: str, arch: str, seconds: float) -> Completed:
         """Exit code 0, or 77 if the package is not for that kernel.  Raises HostError on any other."""
-        return self._run("build", *_kernel(release, arch), seconds=seconds, ok=(0, NOT_FOR_KERNEL))
+        compiler = compiler_folder(self.host, release)
+        path = PATH if compiler is None else f"{compiler}:{PATH}"
+        return self._run("build", *_kernel(release, arch), seconds=seconds, ok=(0, NOT_FOR_KERNEL), path=path)
 
     def install(self, release: str, arch: str) -> None:
         # Without --force DKMS 3.0 keeps a file of the same version without a message, and exits with 0.
@@ -215,10 +218,10 @@ class DkmsCommand:
     def remove(self) -> None:
         self._run("remove", "--all", "--no-depmod")
 
-    def _run(self, action: str, *arguments: str, seconds: float = SECONDS, ok: t.Container[int] = (0,)) -> Completed:
+    def _run(self, action: str, *arguments: str, seconds: float = SECONDS, ok: t.Container[int] = (0,), path: str = PATH) -> Completed:
         trees = ("--dkmstree", self.paths.tree, "--sourcetree", self.paths.source, "--installtree", self.paths.install)
         argv = ["dkms", action, "-m", self.name, "-v", self.version, *arguments, *trees]
-        return self.host.run(argv, seconds, ok=ok, env={"PATH": PATH})
+        return self.host.run(argv, seconds, ok=ok, env={"PATH": path})
 
 
 def run_depmod(host: Host, release: str) -> None:

@@ -8,11 +8,20 @@ import dataclasses
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.families import family, headers_package
+from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.families import (
+    compiler_package,
+    family,
+    headers_package,
+)
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
+# With LLVM=1, Makefile takes them for the linker and binutils; DKMS strips modules with the last one itself.
+_LLVM = (("ld.lld", "lld"), ("llvm-ar", "llvm"), ("llvm-nm", "llvm"), ("llvm-objcopy", "llvm"), ("llvm-strip", "llvm"))
+TOOLSET = "/opt/rh/gcc-toolset-{major}/root/usr/bin"
+_SECONDS = 20
 TARGET_PREFIX = re.compile(r"^[a-z0-9_]+(?:-[a-z0-9_]+){1,2}-(?=gcc|clang)")
 
 
@@ -42,22 +51,90 @@ def missing_for_build(host: Host) -> tuple[Requirement, ...]:
 
 
 def missing_for_kernel(host: Host, release: str) -> tuple[Requirement, ...]:
-    """What is missing for a build for this kernel: its headers, or the compiler that it was built with."""
+    """What is missing for a build for this kernel: its headers, or a compiler that takes what the kernel's own took."""
     if not host.is_file(f"/lib/modules/{release}/build/Makefile"):
         return (Requirement(f"the headers of kernel {release}", headers_package(host, release)),)
-    compiler = _compiler(kernel_config(host, release) or "")
-    there = host.exists(compiler) if "/" in compiler else host.which(compiler) is not None
-    if there:
+    config = kernel_config(host, release) or ""
+    compiler = _compiler(config)
+    others = _missing_of_llvm(host, release) if _is_of_clang(config) else ()
+    if not _is_there(host, compiler) and compiler_folder(host, release) is None:
+        return (Requirement(f"{compiler}, the compiler of kernel {release}", _compiler_package(host, compiler)), *others)
+    return (*_missing_version(host, release, config), *others)
+
+
+def compiler_folder(host: Host, release: str) -> str | None:
+    """Where the compiler is that a kernel needs and the system has under another path, as Red Hat's toolsets do; None if it needs none."""
+    old = _TooOld.read(host, kernel_config(host, release) or "")
+    if old is None:
+        return None
+    folder = TOOLSET.format(major=old.wanted)
+    return folder if host.is_file(f"{folder}/{old.compiler}") else None
+
+
+@dataclasses.dataclass(frozen=True)
+class _TooOld:
+    """A compiler of the right name and of an older version than a kernel's, which may not know the options that the kernel was built with.
+
+    ``found`` is 0 where there is none.
+    """
+
+    compiler: str
+    wanted: int
+    found: int
+
+    @classmethod
+    def read(cls, host: Host, config: str) -> _TooOld | None:
+        compiler = _compiler(config)
+        # That of the other compiler is 0.
+        version = re.search(r"^CONFIG_(?:GCC|CLANG)_VERSION=([1-9]\d{4,5})$", config, re.MULTILINE)
+        if version is None or re.search(r"-\d+$", compiler):
+            return None
+        wanted, found = int(version[1]) // 10000, _major(host, compiler) if _is_there(host, compiler) else 0
+        return cls(compiler, wanted, found) if found is not None and found < wanted else None
+
+
+def _is_there(host: Host, compiler: str) -> bool:
+    return host.exists(compiler) if "/" in compiler else host.which(compiler) is not None
+
+
+def _major(host: Host, compiler: str) -> int | None:
+    try:
+        said = host.run([compiler, "-dumpversion"], _SECONDS, env={"LC_ALL": "C"}).stdout
+    except HostError:
+        return None
+    match = re.match(r"(\d{1,3})(?:\.|\s|$)", said)
+    return int(match[1]) if match else None
+
+
+def _missing_version(host: Host, release: str, config: str) -> tuple[Requirement, ...]:
+    old = _TooOld.read(host, config)
+    if old is None or compiler_folder(host, release) is not None:
         return ()
-    return (Requirement(f"{compiler}, the compiler of kernel {release}", _compiler_package(host, compiler)),)
+    here = f"{old.compiler} is version {old.found} here, which may lack options"
+    what = f"{old.compiler} {old.wanted}, the compiler of kernel {release} ({here})"
+    return (Requirement(what, compiler_package(host, old.compiler, old.wanted)),)
+
+
+def _missing_of_llvm(host: Host, release: str) -> tuple[Requirement, ...]:
+    """DKMS has make use LLVM's programs for a kernel that clang has built (LLVM=1), the linker among them."""
+    lacking = [(program, package) for program, package in _LLVM if host.which(program) is None]
+    first = {package: program for program, package in reversed(lacking)}
+    return tuple(
+        Requirement(f"{program}, which a build for kernel {release} takes because the kernel was built by clang", package)
+        for package, program in sorted(first.items())
+    )
 
 
 def _missing_command(host: Host, name: str) -> tuple[Requirement, ...]:
     return () if host.which(name) is not None else (Requirement(f"the command {name}", name),)
 
 
+def _is_of_clang(config: str) -> bool:
+    return re.search(r"^CONFIG_CC_IS_CLANG=y", config, re.MULTILINE) is not None
+
+
 def _compiler(config: str) -> str:
-    if re.search(r"^CONFIG_CC_IS_CLANG=y", config, re.MULTILINE):
+    if _is_of_clang(config):
         return "clang"
     # CONFIG_CC_VERSION_TEXT is the first line of the compiler's --version, its name first; newer kernels write it without quotes.
     match = re.search(r"^CONFIG_CC_VERSION_TEXT=\"?([^\s\"]+)", config, re.MULTILINE)

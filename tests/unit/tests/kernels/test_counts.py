@@ -17,7 +17,7 @@ from target import Target
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.unavailable import EXIT_STATUS, Missing
 
 GONE = Missing("linux-headers-6.12.117+deb13-powerpc64le", "404", "6.12.117-1", "linux")
-ENOUGH = [("amd64", "6.1"), ("amd64", "6.12"), ("amd64", "7.3"), ("ppc64el", "6.12")]
+ENOUGH = [("amd64", "6.1"), ("amd64", "6.12"), ("arm64", "6.12"), ("amd64", "7.3"), ("ppc64el", "6.12")]
 PACKAGE = Package(Path(__file__).resolve().parents[4] / "files/kernel/vfio-variants")
 TARGET = Target("6.12.107+deb13-amd64")
 
@@ -43,7 +43,7 @@ def run(tmp_path: Path) -> Run:
 
 def test_all_that_the_floor_wants_is_a_success(run: Run) -> None:
     assert run.with_passed(*ENOUGH).counts.end(()) == 0
-    assert run.said[-2:] == ["covered: amd64 6.1, amd64 6.12, amd64 7.3, ppc64el 6.12", "4 passed, 0 failed"]
+    assert run.said[-2:] == ["covered: amd64 6.1, amd64 6.12, amd64 7.3, arm64 6.12, ppc64el 6.12", "5 passed, 0 failed"]
 
 
 def test_something_missing_beyond_the_floor_is_named_and_still_a_success(run: Run) -> None:
@@ -55,24 +55,24 @@ def test_something_missing_beyond_the_floor_is_named_and_still_a_success(run: Ru
 
 def test_a_floor_that_the_archive_does_not_reach_is_its_fault(run: Run) -> None:
     run.counts.lack([GONE], "6.12.117+deb13-powerpc64le", about=[("ppc64el", "6.12")])
-    assert run.with_passed(*ENOUGH[:3]).counts.end(()) == EXIT_STATUS
+    assert run.with_passed(*ENOUGH[:4]).counts.end(()) == EXIT_STATUS
     assert run.said[-2:] == [
         "less than the floor, as the archive is today: no kernel was tested of Linux 6.12 for ppc64el",
-        "3 passed, 0 failed",
+        "4 passed, 0 failed",
     ]
 
 
 def test_a_floor_that_is_missed_while_something_else_is_missing_is_ours(run: Run) -> None:
     run.counts.lack([GONE], "6.12.117+deb13-powerpc64le", about=[("ppc64el", "6.12")])
-    assert run.with_passed(("ppc64el", "6.12"), *ENOUGH[:2]).counts.end(()) == 1
+    assert run.with_passed(("ppc64el", "6.12"), *ENOUGH[:3]).counts.end(()) == 1
     assert "Linux 7 for amd64: FAILED nothing of it was tested, and nothing that it takes was missing" in run.said
 
 
 def test_a_failure_is_a_failure_whatever_is_missing(run: Run) -> None:
     run.counts.lack([GONE], "6.12.117+deb13-powerpc64le", about=[("ppc64el", "6.12")])
     run.counts.fail("6.12.107+deb13-amd64", "it does not build")
-    assert run.with_passed(*ENOUGH[:3]).counts.end(()) == 1
-    assert run.said[-1] == "3 passed, 1 failed"
+    assert run.with_passed(*ENOUGH[:4]).counts.end(()) == 1
+    assert run.said[-1] == "4 passed, 1 failed"
 
 
 def test_another_kernel_in_the_place_of_a_missing_one_is_named(run: Run) -> None:

@@ -7,7 +7,7 @@ import pytest
 from configuration import SERIES
 from matrix import RELEASES
 
-ENOUGH = [("amd64", "6.1"), ("amd64", "6.12"), ("amd64", "7.3"), ("ppc64el", "6.12")]
+ENOUGH = [("amd64", "6.1"), ("amd64", "6.12"), ("amd64", "7.3"), ("arm64", "6.12"), ("ppc64el", "6.12")]
 
 
 def test_a_run_that_covers_the_floor_misses_nothing() -> None:

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import pytest
-from kernel_offers import Archive, Deb, order, series_of
+from kernel_offers import FLAVOURS, Archive, Deb, flavour_of, order, parse, series_of
 
 
 def deb(package: str, version: str = "1", suite: str = "trixie", architecture: str = "amd64", depends: str = "") -> Deb:
     return Deb(package, version, suite, architecture, depends, f"http://archive.example/{package}.deb", "0" * 64)
 
 
-def kernel(release: str, flavour: str = "amd64", suite: str = "trixie", compiler: str = "gcc-14") -> list[Deb]:
-    depends = f"linux-headers-{release}-common (= 1), linux-kbuild-{release}, {compiler}-for-host"
+def kernel(release: str, flavour: str = "amd64", suite: str = "trixie", compiler: str = "gcc-14", common: str = "common") -> list[Deb]:
+    depends = f"linux-headers-{release}-{common} (= 1), linux-kbuild-{release}, {compiler}-for-host"
+    architecture = next(name for name, flavours in FLAVOURS.items() if flavour in flavours)
     return [
-        deb(f"linux-headers-{release}-{flavour}", "1", suite, "amd64" if flavour == "amd64" else "ppc64el", depends),
-        deb(f"linux-headers-{release}-common", "1", suite),
+        deb(f"linux-headers-{release}-{flavour}", "1", suite, architecture, depends),
+        deb(f"linux-headers-{release}-{common}", "1", suite),
         deb(f"linux-kbuild-{release}", "1", suite),
     ]
 
@@ -51,9 +52,29 @@ def test_kernels_with_different_page_sizes_are_different_kernels() -> None:
     assert found == ["6.12.107+deb13-powerpc64le", "6.12.107+deb13-powerpc64le-64k"]
 
 
-@pytest.mark.parametrize("flavour", ["rt-amd64", "cloud-amd64"])
-def test_special_flavours_are_left_out(flavour: str) -> None:
-    assert releases(kernel("6.12.107+deb13", flavour)) == []
+@pytest.mark.parametrize("flavours", FLAVOURS.values())
+def test_each_flavour_is_a_kernel_of_its_own(flavours: tuple[str, ...]) -> None:
+    assert releases(*(kernel("7.3.4+deb13", flavour) for flavour in flavours)) == [f"7.3.4+deb13-{flavour}" for flavour in flavours]
+    (architecture,) = (name for name, known in FLAVOURS.items() if known == flavours)
+    assert tuple(flavour_of(f"7.3.4+deb13-{flavour}", architecture) for flavour in flavours) == flavours
+
+
+def test_a_realtime_kernel_may_have_shared_headers_of_its_own() -> None:
+    ((offer,),) = Archive(tuple(kernel("6.12.107+deb13", "rt-amd64", common="common-rt")), ()).choices()
+    assert (offer.flavour, offer.debs[1].package) == ("rt-amd64", "linux-headers-6.12.107+deb13-common-rt")
+
+
+def test_a_root_is_made_with_usual_kernels() -> None:
+    archive = Archive((*kernel("6.12.117+deb13", "cloud-amd64"), *kernel("6.12.107+deb13"), *kernel("6.12.118+deb13", "rt-amd64")), ())
+    assert [offer.release for offer in archive.of_series("6.12", ("trixie",), "gcc-14")] == ["6.12.107+deb13-amd64"]
+
+
+def test_an_index_has_the_headers_of_all_flavours() -> None:
+    names = ("6.12.107+deb13-rt-arm64", "6.12.107+deb13-common-rt", "6.12.107+deb13-arm64-16k", "6.12.107+deb13-powerpc64le-64k")
+    others = ("linux-headers-6.12.107+deb13-armmp", "gcc-14-riscv64-linux-gnu", "bash")
+    packages = (*(f"linux-headers-{name}" for name in names), "gcc-14-aarch64-linux-gnu", *others)
+    index = "".join(f"Package: {name}\nVersion: 1\nFilename: pool/{name}.deb\nSHA256: {'0' * 64}\n\n" for name in packages)
+    assert [found.package for found in parse(index, "trixie", "arm64", "http://archive.example")] == [*packages[:5]]
 
 
 def test_a_package_that_only_names_another_is_not_a_kernel() -> None:
@@ -76,12 +97,12 @@ def test_headers_without_what_they_need_are_no_offer() -> None:
     assert releases([headers, common]) == []
 
 
-def test_a_cross_compiler_comes_with_its_preprocessor_and_its_assembler_or_not_at_all() -> None:
-    names = ("gcc-14-powerpc64le-linux-gnu", "cpp-14-powerpc64le-linux-gnu", "binutils-powerpc64le-linux-gnu")
-    debs = tuple(deb(name) for name in names)
-    assert Archive(debs, ()).cross_compiler("trixie", "gcc-14") == debs
-    assert Archive(debs[:2], ()).cross_compiler("trixie", "gcc-14") == ()
-    assert Archive(debs, ()).cross_compiler("trixie", "gcc-16") == ()
+@pytest.mark.parametrize(("architecture", "triplet"), [("ppc64el", "powerpc64le-linux-gnu"), ("arm64", "aarch64-linux-gnu")])
+def test_a_cross_compiler_comes_with_its_preprocessor_and_its_assembler_or_not_at_all(architecture: str, triplet: str) -> None:
+    debs = tuple(deb(f"{name}-{triplet}") for name in ("gcc-14", "cpp-14", "binutils"))
+    assert Archive(debs, ()).cross_compiler("trixie", "gcc-14", architecture) == debs
+    assert Archive(debs[:2], ()).cross_compiler("trixie", "gcc-14", architecture) == ()
+    assert Archive(debs, ()).cross_compiler("trixie", "gcc-16", architecture) == ()
 
 
 def test_versions_are_in_dpkgs_order() -> None:

@@ -48,7 +48,7 @@ class Bench:
                 counts.path(OLDER, option.kernel, PACKAGE, CHECK).write_text("built", encoding="utf-8")
         job = Job("6.12.117 of trixie", ("ppc64el", "6.12"), lambda _archive: options, ((PACKAGE, CHECK),))
         Matrix(self.cache, self.cache.root / "mounts", counts).run([job])
-        for kind in (("amd64", "6.1"), ("amd64", "6.12"), ("amd64", "7.3")):
+        for kind in (("amd64", "6.1"), ("amd64", "6.12"), ("amd64", "7.3"), ("arm64", "6.12")):
             counts.cover(*kind)
         return counts.end(())
 

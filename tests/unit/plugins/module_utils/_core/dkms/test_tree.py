@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree import DkmsPaths, PackageState
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree import PATH, DkmsCommand, DkmsPaths, PackageState
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_12, DEBIAN_13, Tree
 
 HERE = "/var/lib/dkms/gpu"
@@ -100,3 +100,23 @@ def test_dkms_own_configuration_says_where_its_trees_are(tmp_path: Path) -> None
         "/etc/dkms/framework.conf.d/README", "source_tree=/no\n"
     )
     assert DkmsPaths.read(tree.host()) == DkmsPaths("/srv/dkms", "/srv/src", "/lib/modules")
+
+
+@pytest.mark.parametrize(("toolset", "path"), [("gcc-toolset-14", f"/opt/rh/gcc-toolset-14/root/usr/bin:{PATH}"), ("gcc-toolset-13", PATH)])
+def test_a_build_finds_the_compiler_that_built_the_kernel_before_the_systems_older_one(tmp_path: Path, toolset: str, path: str) -> None:
+    config = 'CONFIG_CC_VERSION_TEXT="gcc (GCC) 14.2.1"\nCONFIG_GCC_VERSION=140201\n'
+    tree = registered(tmp_path).kernel(DEBIAN_12, headers=True).file("/usr/bin/gcc", mode=0o755)
+    tree.file(f"/usr/src/linux-headers-{DEBIAN_12}/include/config/auto.conf", config).file(
+        f"/opt/rh/{toolset}/root/usr/bin/gcc", mode=0o755
+    )
+    paths: list[str] = []
+
+    def run(args: list[str], *, environ_update: dict[str, str] | None, **_how: bool | bytes | None) -> tuple[int, str, str]:
+        if "dkms" in args:
+            paths.append((environ_update or {})["PATH"])
+        return 0, "11\n" if "gcc" in args else "", ""
+
+    dkms = DkmsCommand(tree.host(run), DkmsPaths(), "gpu", "1.0")
+    dkms.build(DEBIAN_12, "x86_64", 60)
+    dkms.install(DEBIAN_12, "x86_64")
+    assert paths == [path, PATH]
