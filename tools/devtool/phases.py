@@ -184,6 +184,10 @@ def scenarios(checkout: Checkout) -> list[str]:
     return sorted(folders, key=lambda name: (name != MAIN_SCENARIO, name))
 
 
+#: What a scenario says whose first state takes longer than `make test` may.
+_NO_FIRST_STATE = "check_sequence: []"
+
+
 def molecule_check(bench: Workbench, scenario: str, sequence: str = "test") -> Check:
     """A scenario from its machines' creation to their end; the sequence "check" is its first state alone."""
     whole = "whole" if sequence == "test" else "first state"
@@ -191,9 +195,13 @@ def molecule_check(bench: Workbench, scenario: str, sequence: str = "test") -> C
     return replace(check, cleanup=(check.argv[0], "destroy", "--scenario-name", scenario))
 
 
+def _settings(checkout: Checkout, scenario: str) -> str:
+    return (checkout.root / "molecule" / scenario / "molecule.yml").read_text(encoding="utf-8")
+
+
 def rotated(checkout: Checkout, asked: str) -> str:
     """The scenario whose first state rides along: the one asked for, or by the commit each of the others in turn."""
-    others = [name for name in scenarios(checkout) if name != MAIN_SCENARIO]
+    others = [name for name in scenarios(checkout) if name != MAIN_SCENARIO and _NO_FIRST_STATE not in _settings(checkout, name)]
     if asked and asked not in others:
         raise DevtoolError(f"ROTATE: there is no scenario {asked} besides {MAIN_SCENARIO}; there are {', '.join(others)}.")
     commit = capture(["git", "rev-parse", "HEAD"], cwd=checkout.root).strip()
