@@ -52,6 +52,14 @@ options:
     type: list
     elements: str
     default: []
+  components:
+    description:
+      - Components of the Debian archive that packages are taken from; V(main) is always one of them.
+      - V(non-free-firmware) exists from bookworm on. What is not in V(main) has licences of its own.
+    type: list
+    elements: str
+    choices: [main, contrib, non-free, non-free-firmware]
+    default: [main]
   mirror:
     description:
       - Address of the Debian archive.
@@ -126,6 +134,12 @@ EXAMPLES = r"""
   vfio.variants.test_image:
     name: two-kernels
     kernels: [linux-image-amd64, linux-image-cloud-amd64]
+
+- name: Build an image with NVIDIA's driver, built by DKMS for the image's kernel
+  vfio.variants.test_image:
+    name: nvidia
+    components: [main, contrib, non-free, non-free-firmware]
+    packages: [nvidia-kernel-dkms, libcuda1]
 """
 
 RETURN = r"""
@@ -162,6 +176,12 @@ def argument_spec() -> dict[str, t.Any]:
         "suite": {"type": "str", "default": "trixie"},
         "kernels": {"type": "list", "elements": "str", "default": ["linux-image-amd64"]},
         "packages": {"type": "list", "elements": "str", "default": []},
+        "components": {
+            "type": "list",
+            "elements": "str",
+            "choices": ["main", "contrib", "non-free", "non-free-firmware"],
+            "default": ["main"],
+        },
         "mirror": {"type": "str"},
         "initramfs": {"type": "str", "choices": ["initramfs-tools", "dracut"], "default": "initramfs-tools"},
         "initramfs_modules": {"type": "str", "choices": ["most", "dep"], "default": "most"},

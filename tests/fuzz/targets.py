@@ -164,7 +164,7 @@ def _function(data: bytes) -> None:
 def _test_image(data: bytes) -> None:
     first, second = halves(data)
     given: dict[str, t.Any] = {"size": first, "suite": "trixie", "kernels": [second], "packages": [second], "kernel_arguments": [second]}
-    more = {"initramfs": "dracut", "initramfs_modules": "dep", "nouveau_fixtures": False}
+    more = {"initramfs": "dracut", "initramfs_modules": "dep", "nouveau_fixtures": False, "firmware": "bios", "components": ["main"]}
     given |= more
     refuse_unusable(given)
     ImageOptions.from_mapping(given, first)

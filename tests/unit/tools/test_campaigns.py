@@ -118,6 +118,15 @@ def test_the_commit_chooses_among_the_other_scenarios(checkout: Checkout) -> Non
     assert chosen == {"one", "two"}
 
 
+def test_a_scenario_without_a_first_state_does_not_ride_along(checkout: Checkout) -> None:
+    (checkout.root / "molecule" / "one" / "molecule.yml").write_text("scenario:\n  check_sequence: []\n", encoding="utf-8")
+    commit(checkout.root)
+    assert {rotated(checkout, ""), rotated(checkout, "two")} == {"two"}
+    with pytest.raises(DevtoolError, match="there is no scenario one besides default; there are two"):
+        rotated(checkout, "one")
+    assert scenarios(checkout) == [MAIN_SCENARIO, "one", "two"]
+
+
 def test_the_scenario_that_is_asked_for_rides_along(checkout: Checkout) -> None:
     assert rotated(checkout, "two") == "two"
     for name in ("three", "whole"):

@@ -34,6 +34,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.contenders import VARIANT, kind_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import driver_names
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import running_release
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_content import own_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import CDEV, Inventory
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import select
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.vfio_nodes import described
@@ -270,12 +271,18 @@ def _bindings(
     claims = _whole(request, given, inventory)
     if request.state == "absent":
         named = {normalize_module_name(claim.driver) for claim in claims if claim.driver not in KEYWORDS}
-        return plan_release(_selected(claims, inventory), named, inventory, kernel, ours)
+        released = plan_release(_selected(claims, inventory), named, inventory, kernel, ours)
+        return tuple(_as_loaded(host, kernel, one) if one.rebind else one for one in released)
     names = driver_names(host, inventory, modules_of(claims, inventory, kernel), load, kernel)
     bindings = plan_bind(assign(claims, inventory, kernel, names))
     if request.group == "check":
         _refuse_open_groups(claims, inventory, kernel)
     return bindings
+
+
+def _as_loaded(host: Host, kernel: Kernel, released: Binding) -> Binding:
+    """With its native modules as they are called once they are loaded, which is where their drivers are found."""
+    return dataclasses.replace(released, modules=tuple(own_name(host, kernel, module) for module in released.modules))
 
 
 def _selected(claims: t.Sequence[Claim], inventory: Inventory) -> tuple[Device, ...]:

@@ -11,7 +11,13 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot.read_root
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_transaction import read_state
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.planned_host import PlannedHost
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_content import ModuleContent, NoModuleError, module_path
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.loaded_modules import LOADED
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_content import (
+    ModuleContent,
+    NoModuleError,
+    module_path,
+    own_name,
+)
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.facts import PolicyFacts
 
 if t.TYPE_CHECKING:
@@ -47,7 +53,20 @@ def read_facts(
         ids_modules=frozenset(
             (kernel.release, module) for kernel in kernels for module in ids_candidates if _takes_ids(host, kernel, module)
         ),
+        renamed=dict(_renamed(host, inventory, kernels)),
     )
+
+
+def _renamed(host: Host, inventory: Inventory, kernels: t.Sequence[Kernel]) -> t.Iterator[tuple[str, str]]:
+    """The modules that drive a function now and whose files have other names, such as Debian's nvidia_current: name and file's name."""
+    bound = ((device.modalias, inventory.drivers.get(device.driver or "")) for device in inventory.devices)
+    owners = dict.fromkeys((modalias, driver.module) for modalias, driver in bound if driver is not None and driver.module is not None)
+    for modalias, loaded in owners:
+        # Only what was loaded has this file; a driver that is built in may belong to no module of the list.
+        if any(kernel.has(loaded) for kernel in kernels) or not host.exists(f"{LOADED}/{loaded}/initstate"):
+            continue
+        natives = ((kernel, match.module) for kernel in kernels for match in kernel.natives(modalias))
+        yield from ((loaded, module) for kernel, module in natives if own_name(host, kernel, module) == loaded)
 
 
 def read_boots(

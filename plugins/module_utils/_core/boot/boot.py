@@ -119,6 +119,8 @@ class ModuleFacts:
     """The types of its parameters by normalized name; None if they are not known, and any name may be a parameter's."""
     license: str | None = None
     version: str | None = None
+    name: str | None = None
+    """The name by which the kernel knows it, where that is not its file's; the file's own field."""
 
 
 @dataclasses.dataclass(frozen=True)

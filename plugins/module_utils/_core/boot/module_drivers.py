@@ -118,7 +118,15 @@ def facts_of_content(
     drivers = _scheduled(drivers, content.tables.synchronous, kernel, module, cmdline)
     info = content.info
     return ModuleFacts(
-        drivers, "ids" in info.types, refused, doubt or distrust, content.tables.synchronous, info.types, info.license, info.version
+        drivers=drivers,
+        takes_ids="ids" in info.types,
+        refused=refused,
+        doubt=doubt or distrust,
+        synchronous=content.tables.synchronous,
+        types=info.types,
+        license=info.license,
+        version=info.version,
+        name=info.name,
     )
 
 

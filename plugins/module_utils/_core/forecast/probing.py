@@ -276,11 +276,12 @@ class Modprobe:
         cmdline, source = self._boot.cmdline, self._boot.cmdline_source
         if cmdline.refuses_all is not None:
             return Reason(source, f"{cmdline.refuses_all}: the kernel loads no module")
-        if module in cmdline.refused:
+        facts = self._boot.facts(module, self._stage)
+        # The kernel compares the name inside the file (blacklisted() in kernel/module/main.c).
+        if ((facts is not None and facts.name) or module) in cmdline.refused:
             return Reason(source, cmdline.last("module_blacklist") or "")
         if module not in self._kernel.modules:
             return Reason(self._place_of_modules, f"{NO_SUCH_MODULE} {module}")
-        facts = self._boot.facts(module, self._stage)
         if facts is not None and facts.refused is not None:
             return Reason(f"{module} of {self._kernel.release}", facts.refused)
         found = self._settings.load(self._stage, module, alias)

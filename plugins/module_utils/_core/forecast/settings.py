@@ -41,7 +41,8 @@ class Settings:
         if key not in self._known:
             facts = self._boot.facts(module, stage)
             self._known[key] = Setting(
-                module=module,
+                # What is known of a driver is known by the name that its authors gave to it, whatever its file is called.
+                module=(facts is not None and facts.name) or module,
                 release=self._boot.release,
                 values=self._values(stage, module, alias),
                 nomodeset=self._nomodeset,

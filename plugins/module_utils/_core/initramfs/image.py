@@ -83,10 +83,9 @@ class Image:
         ``more`` are images that are unpacked over it, in order.  Of a unified kernel image its own initramfs is read.
         Raises CorruptFileError if it is corrupt, HostError if this host lacks what is needed to read it.
         """
-        tree = _Tree(frozenset(fingerprint))
         for one in (path, *more):
             host.note_image(one, fingerprint)
-        boot_config = [_read_file(host, one, tree) for one in (path, *more)][-1]
+        tree, boot_config = _read_files(host, (path, *more), fingerprint)
         name = joined(path, more)
         nested = next((found for found in NESTED if found in tree.names), None)
         if nested is not None:
@@ -121,12 +120,14 @@ def _hidden_error(path: str, nested: str) -> HostError:
 class _Tree:
     """Collects an image's contents while it is read."""
 
-    def __init__(self, fingerprint: frozenset[str]) -> None:
+    def __init__(self, fingerprint: frozenset[str], led_to: frozenset[str] = frozenset()) -> None:
+        """``led_to`` are the names of further files that are kept."""
         self.names: set[str] = set()
         self.links: dict[str, str] = {}
         self.contents: dict[str, bytes] = {}
         self.digests: dict[str, str] = {}
         self._fingerprint = fingerprint
+        self._led_to = led_to
         self._folders: set[str] = set()
         self._left = {NAMES: LARGEST_NAMES, TEXTS: LARGEST_TEXTS, MODULES: LARGEST_MODULES}
         self._most = dict(self._left)
@@ -172,7 +173,16 @@ class _Tree:
     def _is_kept(self, member: Member) -> bool:
         if module_name(member.name) in self._fingerprint:
             return True
-        return member.size <= LARGEST_KEPT and KEPT.fullmatch(member.name) is not None
+        return member.size <= LARGEST_KEPT and (KEPT.fullmatch(member.name) is not None or member.name in self._led_to)
+
+    def led_to(self) -> frozenset[str]:
+        """What configuration leads to by links, of which nothing but the names was kept: Debian's alternatives in modprobe.d."""
+        links = [name for name in self.links if KEPT.fullmatch(name)]
+        if not links:
+            return frozenset()
+        real = {resolved(name, self.links, follow_last=False): name for name in self.names - self.links.keys() - self._folders}
+        found = (real.get(resolved(name, self.links)) for name in links)
+        return frozenset(name for name in found if name is not None and name not in self.contents and not name.startswith("dev/"))
 
     @staticmethod
     def _is_script(reader: Reader, member: Member) -> bool:
@@ -251,8 +261,7 @@ class Kept(t.NamedTuple):
 
 def kept_of(host: Host, path: str, fingerprint: t.Collection[str]) -> Kept:
     """What is kept of one image file; ``fingerprint`` as in `Image.read()`, which raises the same."""
-    tree = _Tree(frozenset(fingerprint))
-    boot_config = _read_file(host, path, tree)
+    tree, boot_config = _read_files(host, (path,), fingerprint)
     return Kept(tree.names, tree.links, tree.contents, boot_config)
 
 
@@ -282,6 +291,21 @@ def _with_texts_of_indexes(texts: t.Mapping[str, bytes]) -> dict[str, bytes]:
 def joined(path: str, more: t.Sequence[str]) -> str:
     """How messages name several images that make one initramfs."""
     return "+".join((path, *more))
+
+
+def _read_files(host: Host, paths: t.Sequence[str], fingerprint: t.Collection[str]) -> tuple[_Tree, str]:
+    """What is kept of the images, and the text of the last one's boot configuration.
+
+    A second time, if there is configuration whose file has a name by which nobody would know it; the link may come before or behind it.
+    """
+    led_to = frozenset[str]()
+    for _time in range(2):
+        tree = _Tree(frozenset(fingerprint), led_to)
+        boot_config = [_read_file(host, one, tree) for one in paths][-1]
+        led_to = tree.led_to()
+        if not led_to:
+            break
+    return tree, boot_config
 
 
 def _read_file(host: Host, path: str, tree: _Tree) -> str:

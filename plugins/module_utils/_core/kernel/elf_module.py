@@ -93,6 +93,8 @@ class ModuleInfo:
     license: str | None = None
     init: str | None = None
     """The function that runs when it is loaded, as `initcall_blacklist=` names it; None if it has none, or none that can be seen."""
+    name: str | None = None
+    """The name by which the kernel knows it, normalized, in /sys/module and for `module_blacklist=`: a renamed file keeps it."""
 
     @classmethod
     def parse(cls, module: bytes, where: str) -> ModuleInfo:
@@ -127,6 +129,7 @@ class ModuleInfo:
             versioned=_is_versioned(elf),
             license=first("license"),
             init=elf.first_symbol_at(INIT),
+            name=(first("name") or "").replace("-", "_") or None,
         )
 
     @classmethod

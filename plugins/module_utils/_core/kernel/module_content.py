@@ -108,6 +108,15 @@ def module_path(kernel: Kernel, name: str) -> str | None:
     return posixpath.join(MODULES, kernel.release, path) if path else None
 
 
+def own_name(host: Host, kernel: Kernel, module: str) -> str:
+    """The name by which the kernel knows a module once it is loaded: Debian's nvidia_current is nvidia. Without a file, the file's name."""
+    path = module_path(kernel, module)
+    try:
+        return (path and ModuleContent.read(host, path).info.name) or module
+    except HostError:
+        return module
+
+
 @dataclasses.dataclass(frozen=True)
 class InstalledModules:
     """Path and fingerprint of each module's file, by normalized name.  Those in ``missing`` have no file and are not built in."""

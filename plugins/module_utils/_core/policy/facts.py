@@ -29,3 +29,5 @@ class PolicyFacts:
     ids_modules: frozenset[tuple[str, str]]
     """Release and name of the modules that take an `ids` parameter, among those looked into."""
     mkinitcpio: bool = False
+    renamed: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """By the name of a loaded module the name that its file has, where that is another one."""

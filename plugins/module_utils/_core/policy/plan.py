@@ -40,7 +40,7 @@ class PolicyPlan:
     decisions: tuple[Decision, ...]
     warnings: tuple[str, ...]
     blacklisted: tuple[str, ...] = ()
-    """The native modules that it blacklists."""
+    """The native modules that it blacklists, also by the names that they have once they are loaded."""
 
 
 def make_plan(
@@ -81,7 +81,8 @@ def make_plan(
     policy = Policy(request.name, {path: content for path, content in files.items() if content is not None}, modules)
     _refuse_hiding(policy, facts)
     warnings = (*_missing_warnings(decisions), *softdeps.warnings, *unswitchable.values())
-    return PolicyPlan(policy, tuple(decisions), warnings, blacklisted)
+    as_loaded = tuple(loaded for loaded, file in facts.renamed.items() if file in blacklisted)
+    return PolicyPlan(policy, tuple(decisions), warnings, (*blacklisted, *as_loaded))
 
 
 def _natives(request: PolicyRequest, decisions: t.Sequence[Decision], facts: PolicyFacts) -> dict[str, tuple[str, ...]]:
@@ -190,7 +191,8 @@ def _similar(decisions: t.Sequence[Decision], facts: PolicyFacts) -> frozenset[s
 
 def _owner_module(device: Device, facts: PolicyFacts) -> str | None:
     driver = facts.inventory.drivers.get(device.driver or "")
-    return None if driver is None or driver.module is None else normalize_module_name(driver.module)
+    module = None if driver is None or driver.module is None else normalize_module_name(driver.module)
+    return None if module is None else facts.renamed.get(module, module)
 
 
 def _refuse_hiding(policy: Policy, facts: PolicyFacts) -> None:

@@ -20,6 +20,8 @@ if t.TYPE_CHECKING:
 
 UNBOUNDED: t.Final[frozenset[Act]] = ACTS - {"lock"}
 _NVIDIA = frozenset(("nvidia", "nvidia_uvm", "nvidia_modeset", "nvidia_drm"))
+# Debian's files are nvidia_current, nvidia_tesla_535 and the like, to which lines of modprobe.d lead.
+_NVIDIA_FILE = re.compile(r"nvidia(?:_\w+)?")
 _LOADS_NVIDIA = frozenset(
     ("nvidia-modprobe", "nvidia-persistenced", "nvidia-smi", "nvidia-powerd", "nvidia-ctk", "nvidia-fabricmanager", "nv-fabricmanager")
 )
@@ -57,8 +59,8 @@ def acts_of(
     if changed and not path.startswith(("/opt/", "/usr/local/")):
         return None
     if name in _LOADS_NVIDIA:
-        found = frozenset(module for module in _NVIDIA if kernel.has(module))
-        return (Influence(source, f"runs {path}, which loads nvidia", frozenset(("load",)), modules=found),) if found else ()
+        loads = Influence(source, f"runs {path}, which loads nvidia", frozenset(("load",)), modules=_NVIDIA)
+        return (loads,) if any(_NVIDIA_FILE.fullmatch(module) for module in kernel.modules) else ()
     if name in _SIMULATED or name in _TOLD_BY_WORDS:
         return () if path.startswith(("/usr/", "/bin/", "/sbin/", "/lib/")) and not path.startswith("/usr/local/") else None
     return _laptops(tree, name, source, inventory, kernel)

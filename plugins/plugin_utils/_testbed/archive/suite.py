@@ -5,12 +5,14 @@
 from __future__ import annotations
 
 import re
+import typing as t
 from dataclasses import dataclass
 from pathlib import Path
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, shown
 
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
+MAIN = "main"
 _BACKPORTS = "-backports"
 
 
@@ -36,10 +38,10 @@ class Suite:
     def is_backports(self) -> bool:
         return self.name.endswith(_BACKPORTS)
 
-    def sources(self, mirror: str) -> str:
+    def sources(self, mirror: str, components: t.Sequence[str] = (MAIN,)) -> str:
         """The sources.list(5) of a system of this suite."""
         suites = (self.base, self.name) if self.is_backports else (self.base,)
-        return "".join(f"deb [signed-by={KEYRING}] {mirror} {suite} main\n" for suite in suites)
+        return "".join(f"deb [signed-by={KEYRING}] {mirror} {suite} {' '.join(components)}\n" for suite in suites)
 
     def security(self, mirror: str) -> str:
         """The archive beside the main one that has newer versions of some packages."""

@@ -9,11 +9,12 @@ import typing as t
 from dataclasses import dataclass
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, shown
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.suite import Suite
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.suite import MAIN, Suite
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.quantity import parse_size
 
 SMALLEST_DISK = 2 << 30
 IMAGE_PREFIX = "linux-image-"
+COMPONENTS = (MAIN, "contrib", "non-free", "non-free-firmware")
 _PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.~-]+(?:[/=][A-Za-z0-9+.:~-]+)?")
 
 
@@ -25,6 +26,7 @@ class ImageOptions:
     mirror: str
     kernels: tuple[str, ...]
     packages: tuple[str, ...]
+    components: tuple[str, ...]
     initramfs: str
     initramfs_modules: str
     kernel_arguments: tuple[str, ...]
@@ -45,6 +47,7 @@ class ImageOptions:
             mirror=mirror.rstrip("/"),
             kernels=tuple(_kernel_package(name) for name in options["kernels"]),
             packages=tuple(_package("packages", name) for name in options["packages"] or ()),
+            components=_components(options["components"]),
             initramfs=options["initramfs"],
             initramfs_modules=options["initramfs_modules"],
             kernel_arguments=tuple(options["kernel_arguments"] or ()),
@@ -56,6 +59,13 @@ class ImageOptions:
 
 def _kernel_package(name: str) -> str:
     return _package("kernels", name if name.startswith(IMAGE_PREFIX) else IMAGE_PREFIX + name)
+
+
+def _components(names: t.Sequence[str]) -> tuple[str, ...]:
+    """In the archive's own order, so that the order in which they are given changes nothing."""
+    if MAIN not in names:
+        raise HostError(f"components: {shown(list(names))} is without {MAIN}, of which every system is.", f"Add {MAIN}.")
+    return tuple(name for name in COMPONENTS if name in names)
 
 
 def _package(option: str, name: str) -> str:

@@ -58,7 +58,7 @@ def recipe_of(options: ImageOptions, public_key: str) -> Recipe:
     """The recipe of an image that lets the owner of `public_key` (one line of authorized_keys) log in as root."""
     arguments = _kernel_arguments(options)
     return Recipe(
-        sources=options.suite.sources(options.mirror),
+        sources=options.suite.sources(options.mirror, options.components),
         packages=(*_PACKAGES, *_loader_packages(options), options.initramfs, *_with_headers(options.kernels), *options.packages),
         files_before_packages=(*_system_files(options, public_key), _grub_defaults(arguments)),
         files_after_packages=_files_after_packages(options),

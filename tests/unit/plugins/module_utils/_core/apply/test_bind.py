@@ -13,6 +13,7 @@ import pytest
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guard_table import IGNORE, OPTIONAL
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.tests.unit.module_calls import device_claim
+from ansible_collections.vfio.variants.tests.unit.module_files import module_file
 from ansible_collections.vfio.variants.tests.unit.plugins.module_utils._core.apply.model_kernel import ModelKernel
 from ansible_collections.vfio.variants.tests.unit.trees import ANY_VFIO, DEBIAN_13, E1000E, NVIDIA_DISPLAY, V100_VARIANT, Tree
 
@@ -248,6 +249,16 @@ def test_giving_back_loads_no_native_driver_that_is_blacklisted(tree: Tree) -> N
     result = claim(kernel, "0000:06:00.0", state="absent")
     assert not tree.place("/sys/module/igc").exists()
     assert [(device["driver"], device["changed"]) for device in result["devices"]] == [(None, True)]
+
+
+def test_giving_back_finds_a_driver_whose_file_has_another_name_than_its_module(tmp_path: Path) -> None:
+    """Debian's nvidia-current.ko is the module nvidia."""
+    file = f"/lib/modules/{DEBIAN_13}/updates/dkms/nvidia-current.ko"
+    tree = Tree(tmp_path).kernel(DEBIAN_13, {"vfio-pci": [ANY_VFIO], "updates/dkms/nvidia-current": [NVIDIA_DISPLAY]}, running=True)
+    tree.file(file, module_file(DEBIAN_13, name="nvidia")).pci(GPU, driver="vfio-pci", override="vfio-pci", group=15)
+    kernel = ModelKernel(tree, {GPU: "nvidia"}, {"vfio_pci": ["vfio-pci"]})
+    (device,) = claim(kernel, GPU, state="absent")["devices"]
+    assert (device["driver"], kernel.owner(GPU), kernel.override(GPU)) == ("nvidia", "nvidia", None)
 
 
 def test_giving_back_leaves_a_device_that_no_vfio_driver_has(tree: Tree) -> None:

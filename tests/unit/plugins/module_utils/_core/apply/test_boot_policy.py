@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.vfio.variants.tests.unit.module_files import module_file
 from ansible_collections.vfio.variants.tests.unit.policy_hosts import (
     ALL,
     BUILT,
@@ -34,7 +35,7 @@ from ansible_collections.vfio.variants.tests.unit.policy_hosts import (
     rules_of_own_events,
     run,
 )
-from ansible_collections.vfio.variants.tests.unit.trees import ANY_VFIO, DEBIAN_12, DEBIAN_13, V100_VARIANT, Tree
+from ansible_collections.vfio.variants.tests.unit.trees import ANY_VFIO, DEBIAN_12, DEBIAN_13, NVIDIA_DISPLAY, V100_VARIANT, Tree
 
 
 class TestOverride:
@@ -148,6 +149,17 @@ class TestBlacklist:
         assert "nouveau" in message
         assert "0000:5e:00.0" in message
         assert "allow_shared_native" in message
+
+    def test_that_driver_may_be_loaded_from_a_file_of_another_name(self, tmp_path: Path) -> None:
+        """Debian's nvidia-current.ko is the module nvidia, by which sysfs calls it."""
+        tree = gpu_host(tmp_path)
+        kernel(tree, modules={**BUILT, "updates/dkms/nvidia-current": [NVIDIA_DISPLAY]})
+        tree.file(f"/lib/modules/{DEBIAN_13}/updates/dkms/nvidia-current.ko", module_file(DEBIAN_13, [NVIDIA_DISPLAY], name="nvidia"))
+        tree.module("nvidia", ["nvidia"]).pci("0000:5e:00.0", driver="nvidia")
+        message = refused(tree, {"devices": "0000:3b:00.0"}, strategy="blacklist")
+        assert "Blacklisting nvidia_current would take the driver from 0000:5e:00.0" in message
+        message = refused(tree, {"devices": "0000:3b:00.0"}, strategy="blacklist", allow_shared_native=True)
+        assert "0000:5e:00.0 (10de:1db1), whose driver nvidia is blacklisted, is in use" in message
 
     def test_that_can_be_allowed(self, tmp_path: Path) -> None:
         tree = gpu_host(tmp_path)

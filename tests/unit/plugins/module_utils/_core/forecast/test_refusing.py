@@ -23,6 +23,7 @@ if t.TYPE_CHECKING:
 COLDPLUG = {"/usr/lib/udev/rules.d/80-drivers.rules": 'ACTION=="add", ENV{MODALIAS}=="?*", RUN{builtin}+="kmod load"\n'}
 CARD = device()
 IDS = "options vfio-pci ids=10de:1db1\n"
+NVIDIA_IDS = tuple(one for one in (PciId.from_alias(NVIDIA_DISPLAY),) if one is not None)
 BOOL, INT, BOOLS = ParameterType("bool"), ParameterType("int"), ParameterType("array of bool", 32)
 
 
@@ -43,7 +44,7 @@ def facts(module: str, *aliases: str, types: t.Mapping[str, ParameterType] | Non
 def native(module: str, card_alias: str, modprobe: str = "", **more: t.Any) -> Boot:
     """A root whose only native driver of the card is this module."""
     types, cmdline = more.pop("types", None), more.pop("cmdline", "")
-    made = facts(module, card_alias, types=types, **more)
+    made = more.pop("made", None) or facts(module, card_alias, types=types, **more)
     modules = {module: [card_alias], "vfio_pci": STOCK["vfio_pci"]}
     return boot(rules=COLDPLUG, modules=modules, modprobe=modprobe, cmdline=cmdline, facts=made)
 
@@ -281,6 +282,28 @@ def test_debian_s_lines_of_nvidia_are_an_alias() -> None:
     assert (of(built).driver, of(built).certainty) == ("nvidia_current", CERTAIN)
     missing = of(boot(rules=COLDPLUG, modprobe=text))
     assert (missing.driver, missing.certainty) == (None, CERTAIN)
+
+
+def renamed_nvidia(**more: t.Any) -> Boot:
+    """Debian's: the file is nvidia-current.ko, the module in it is nvidia."""
+    cmdline, modprobe = more.pop("cmdline", ""), more.pop("modprobe", "")
+    made = {"nvidia_current": ModuleFacts((PciDriver("nvidia", NVIDIA_IDS),), name="nvidia", **{"license": "NVIDIA", **more})}
+    return native("nvidia_current", NVIDIA_DISPLAY, modprobe, cmdline=cmdline, made=made)
+
+
+def test_a_renamed_module_is_known_by_the_name_in_its_file() -> None:
+    assert (of(renamed_nvidia()).driver, of(renamed_nvidia()).certainty) == ("nvidia", CERTAIN)
+    opened = of(renamed_nvidia(license="Dual MIT/GPL"))
+    assert (opened.driver, opened.certainty) == (None, CERTAIN)
+    assert any("no GPU older than Turing" in str(one) for one in opened.because)
+    without = of(renamed_nvidia(modprobe="options nvidia-current NVreg_RegisterPCIDriver=0\n", types={"NVreg_RegisterPCIDriver": INT}))
+    assert (without.driver, without.certainty) == (None, CERTAIN)
+
+
+@pytest.mark.parametrize(("refused", "driver"), [("nvidia", None), ("nvidia_current", "nvidia")])
+def test_the_kernel_refuses_a_module_by_the_name_in_its_file(refused: str, driver: str | None) -> None:
+    won = of(renamed_nvidia(cmdline=f"module_blacklist={refused}"))
+    assert (won.driver, won.certainty) == (driver, CERTAIN)
 
 
 @pytest.mark.parametrize(

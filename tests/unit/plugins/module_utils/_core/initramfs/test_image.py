@@ -113,6 +113,25 @@ def test_a_symbolic_link_has_the_content_of_what_it_names(tmp_path: Path) -> Non
     assert image.text("/etc/modprobe.d/gpu.conf") == OPTIONS.encode()
 
 
+@pytest.mark.parametrize("place", ["etc/alternatives", "etc/zz"])
+def test_a_link_may_lead_to_a_file_whose_own_name_says_nothing(tmp_path: Path, place: str) -> None:
+    """Debian's alternatives, of which initramfs-tools copies link and file; the one comes before the link, the other behind it."""
+    files: dict[str, Entry] = {
+        **MERGED,
+        "etc/modprobe.d/gpu.conf": Link(f"../../{place}/gpu"),
+        "etc/modprobe.d/gone.conf": Link("/etc/nowhere"),
+        "usr/lib/udev/rules.d/70-gpu.rules": Link(f"/{place}/other"),
+        f"{place}/gpu": OPTIONS,
+        f"{place}/other": "# a rule\n",
+        f"{place}/rest": "rest\n",
+    }
+    image = read(tmp_path, archive(dict(sorted(files.items()))))
+    assert dict(image.files("/etc/modprobe.d")) == {"gpu.conf": OPTIONS.encode()}
+    assert dict(image.files("/lib/udev/rules.d")) == {"70-gpu.rules": b"# a rule\n"}
+    assert f"{place}/rest" in image.names
+    assert f"{place}/rest" not in image.texts
+
+
 def test_links_in_a_circle_lead_nowhere(tmp_path: Path) -> None:
     image = read(tmp_path, archive({"etc/modprobe.d/a.conf": Link("b.conf"), "etc/modprobe.d/b.conf": Link("a.conf")}))
 

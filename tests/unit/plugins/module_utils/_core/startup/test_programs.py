@@ -285,10 +285,14 @@ def test_spdk_takes_the_controllers_that_it_is_told_or_all(tree: Tree) -> None:
     assert influence.addresses == frozenset({"0000:04:00.0"})
 
 
-def test_nvidias_programs_load_nvidia_only(tmp_path: Path) -> None:
-    tree = Tree(tmp_path).kernel(DEBIAN_13, {"nvidia": [NVIDIA_DISPLAY], "nvidia-uvm": []}, running=True).pci(CARD)
+@pytest.mark.parametrize("module", ["nvidia", "nvidia-current"])
+def test_nvidias_programs_load_nvidia_only(tmp_path: Path, module: str) -> None:
+    tree = Tree(tmp_path).kernel(DEBIAN_13, {module: [NVIDIA_DISPLAY]}, running=True).pci(CARD)
     (influence,) = judged(owned(tree, "/usr/bin/nvidia-persistenced", ELF), "/usr/bin/nvidia-persistenced --verbose")
-    assert (influence.acts, influence.modules) == (frozenset({"load"}), frozenset({"nvidia", "nvidia_uvm"}))
+    assert (influence.acts, influence.modules) == (
+        frozenset({"load"}),
+        frozenset({"nvidia", "nvidia_drm", "nvidia_modeset", "nvidia_uvm"}),
+    )
 
 
 # -- variables of a service

@@ -19,6 +19,7 @@ DEFAULTS: dict[str, t.Any] = {
     "suite": "trixie",
     "kernels": ["linux-image-amd64"],
     "packages": [],
+    "components": ["main"],
     "initramfs": "initramfs-tools",
     "initramfs_modules": "most",
     "kernel_arguments": [],
@@ -45,6 +46,7 @@ def content(of: Recipe, path: str) -> str:
         {"suite": "trixie-backports"},
         {"kernels": ["linux-image-cloud-amd64"]},
         {"packages": ["less"]},
+        {"components": ["main", "contrib"]},
         {"mirror": "http://other.example/debian"},
         {"initramfs": "dracut"},
         {"initramfs_modules": "dep"},
@@ -77,6 +79,15 @@ def test_backports_give_the_kernel_and_nothing_else() -> None:
     made = recipe(suite="trixie-backports")
     assert [line.split()[3] for line in made.sources.splitlines()] == ["trixie", "trixie-backports"]
     assert content(made, "/etc/apt/preferences.d/testbed").startswith("Package: linux-*\nPin: release n=trixie-backports\n")
+
+
+@pytest.mark.parametrize(("suite", "archives"), [("trixie", 1), ("trixie-backports", 2)])
+def test_packages_come_from_the_components_that_are_asked_for(suite: str, archives: int) -> None:
+    def asked(*components: str) -> list[list[str]]:
+        return [line.split()[4:] for line in recipe(suite=suite, components=list(components)).sources.splitlines()]
+
+    assert asked("main") == [["main"]] * archives
+    assert asked("non-free", "main") == asked("main", "non-free") == [["main", "non-free"]] * archives
 
 
 def test_other_suites_pin_nothing() -> None:
@@ -122,6 +133,8 @@ def test_the_packages_never_overwrite_the_key_that_opens_the_machine() -> None:
         ({"suite": "Trixie; rm"}, "suite: 'Trixie; rm'"),
         ({"kernels": ["amd64,evil"]}, "kernels: 'linux-image-amd64,evil'"),
         ({"packages": ["$(reboot)"]}, "packages:"),
+        ({"components": ["non-free"]}, "components: ['non-free']"),
+        ({"components": []}, "components: []"),
         ({"size": "1G"}, "size: '1G'"),
         ({"size": "viel"}, "size: 'viel'"),
         ({"size": "2147483649"}, "size:"),
