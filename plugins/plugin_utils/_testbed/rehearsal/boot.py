@@ -61,7 +61,8 @@ class Machine:
                 "It may be built with lockdown=confidentiality, or without them.",
             )
         if report.state not in _ENDED:
-            raise HostError("The boot in the machine of the rehearsal had not ended when it reported.", "Raise timeout.")
+            state = f"systemd said {report.state}" if report.state else "systemd did not answer"
+            raise HostError(f"The boot in the machine of the rehearsal had not ended when it reported: {state}.", "Raise timeout.")
         return report
 
     def _await_end(self, progress: Progress, timeout: float) -> None:

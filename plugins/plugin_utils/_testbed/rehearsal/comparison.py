@@ -8,19 +8,23 @@ import typing as t
 from collections import Counter
 from dataclasses import dataclass
 
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.trace import (
-    Event,
-    Report,
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.owner import (
+    Decline,
     decision,
+    declines,
     given,
-    offers,
     owner_of,
     rival_of,
 )
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.trace import Event, Report, offers
 
 AGREES, DIFFERS, SHOWN, VARIES, ABSENT = "agrees", "differs", "shown", "varies", "not rehearsed"
 CERTAIN = "certain"
 THE_KERNEL = "the kernel"
+#: What a driver may ask instead of registers, and the machine does not have.
+_UNLESS = (
+    "on the host it does so, too, unless it goes by ACPI, DMI, firmware, sizes of windows or the configuration space behind the header"
+)
 
 
 @dataclass(frozen=True)
@@ -34,7 +38,7 @@ class Predicted:
 
 @dataclass(frozen=True)
 class Seen:
-    """Of one device in one boot: who would own it, who was offered it first, and why.  ``rival``: as `rival_of()` says."""
+    """Of one device in one boot: who would own it, who was offered it first, and why.  ``rival`` and ``declined``: as `owner` says."""
 
     owner: str | None
     first: str | None
@@ -43,11 +47,21 @@ class Seen:
     line: str | None
     others: tuple[str, ...]
     rival: Event | None = None
+    declined: tuple[Decline, ...] = ()
 
     @property
     def owners(self) -> tuple[str | None, ...]:
         """Each driver that may own it on the host after such a boot."""
         return (self.owner,) if self.rival is None else (self.owner, self.rival.driver)
+
+    @property
+    def takers(self) -> tuple[str | None, ...]:
+        """The owners, and the driver of the first offer unless it has declined by itself."""
+        return self.owners if self.has_declined(self.first) else (*self.owners, self.first)
+
+    def has_declined(self, driver: str | None) -> bool:
+        """Whether it did without having mapped a register."""
+        return driver is not None and any(_driver(one.offer.driver) == _driver(driver) and not one.mapped for one in self.declined)
 
     @classmethod
     def of(cls, report: Report, address: str) -> Seen:
@@ -55,12 +69,14 @@ class Seen:
         owner = owner_of(report, address)
         if owner is None:
             first = made[0].driver if made else None
-            return cls(None, first, None, None, None, tuple(dict.fromkeys(one.driver for one in made)))
+            others = tuple(dict.fromkeys(one.driver for one in made))
+            return cls(None, first, None, None, None, others, declined=declines(report, address))
         chosen = next(one for one in made if one.line == owner.line)
-        others = dict.fromkeys(one.driver for one in made if one.driver != owner.driver)
+        others = tuple(dict.fromkeys(one.driver for one in made if one.driver != owner.driver))
         who = THE_KERNEL if owner.process == 1 else owner.who
         rival = rival_of(report, owner)
-        return cls(owner.driver, made[0].driver, who, chosen.stage, decision(report, owner), tuple(others), rival)
+        line = decision(report, owner)
+        return cls(owner.driver, made[0].driver, who, chosen.stage, line, others, rival, declines(report, address))
 
 
 def row(
@@ -100,7 +116,7 @@ def _row(
     common = counts.most_common(1)[0][0]
     one = next(one for one in seen if common in one.owners)
     result = _result(seen, predicted)
-    not_claimed = claimed is not None and any(_driver(driver) != _driver(claimed) for one in seen for driver in (*one.owners, one.first))
+    not_claimed = claimed is not None and any(_driver(driver) != _driver(claimed) for one in seen for driver in one.takers)
     return {
         **basis,
         "result": result,
@@ -119,8 +135,12 @@ def _row(
 
 def _result(seen: t.Sequence[Seen], predicted: Predicted | None) -> str:
     certain = predicted is not None and predicted.certainty == CERTAIN
-    if certain and predicted is not None and any(all(_driver(one) != _driver(predicted.driver) for one in boot.owners) for boot in seen):
-        return DIFFERS
+    if certain and predicted is not None:
+        others = [boot for boot in seen if all(_driver(one) != _driver(predicted.driver) for one in boot.owners)]
+        if any(not boot.has_declined(predicted.driver) for boot in others):
+            return DIFFERS
+        if others:
+            return VARIES
     if len({driver for boot in seen for driver in boot.owners}) > 1:
         return VARIES
     return AGREES if certain else SHOWN
@@ -137,6 +157,8 @@ def _why(address: str, seen: Seen, result: str, predicted: Predicted | None, cla
         return f"{offered}{first}{by}; it is claimed for {claimed}. {_line(seen)}"
     if result == DIFFERS and predicted is not None:
         return f"{offered}{by}; the forecast was {predicted.driver or 'no driver'}, certain. {_line(seen)}"
+    if result == VARIES and predicted is not None and seen.has_declined(predicted.driver):
+        return f"{offered}{by}; the forecast was {predicted.driver}, certain, which has declined it here: {_UNLESS}."
     if result == SHOWN and predicted is not None:
         return (
             f"{offered}{by}; the forecast was {predicted.certainty}: {predicted.because[0] if predicted.because else 'no reason is known'}"
@@ -159,9 +181,23 @@ def not_logged(report: Report, addresses: t.Iterable[str]) -> list[str]:
     for address in addresses:
         made = offers(report, address)
         logged = report.log.get(address, ())
-        if made and logged and made[0].driver != logged[0]:
+        if made and logged and made[0].driver != logged[0].driver:
             found.append(address)
     return found
+
+
+def declined(report: Report, addresses: t.Iterable[str]) -> list[str]:
+    """A sentence about each device that a driver has declined, if that may be otherwise on the host."""
+    found = []
+    for address in addresses:
+        owner = owner_of(report, address)
+        for one in declines(report, address):
+            by = f"{address} is declined by {one.offer.driver} (error {one.error})"
+            if not one.mapped:
+                found.append(f"{by} before it has mapped any register: {_UNLESS}")
+            elif one.offer == owner:
+                found.append(f"{by}, whose it counts as: it may do so because of registers that are empty here, or on the host, too")
+    return list(dict.fromkeys(found))
 
 
 def contended(report: Report, addresses: t.Iterable[str]) -> list[str]:

@@ -18,12 +18,14 @@ _OTHER_NUMBER = "the machine's firmware gave its bus another number"
 class Located:
     """``report`` names the host's addresses. ``moved``: the address in the machine of those that have another one there, and why.
 
-    ``absent`` says why a function that was given a place is not in the machine.
+    ``absent`` says why a function that was given a place is not in the machine; ``same`` are those that have been given none, as the
+    machine has its own of just that kind there.
     """
 
     report: Report
     moved: t.Mapping[str, tuple[str, str]]
     absent: t.Mapping[str, str]
+    same: frozenset[str] = frozenset()
 
 
 def located(report: Report, places: Places, functions: t.Sequence[Listed]) -> Located:
@@ -39,7 +41,9 @@ def located(report: Report, places: Places, functions: t.Sequence[Listed]) -> Lo
             absent[address] = f"the machine's firmware gave it {found}, the address of another device of the host"
         elif found != address:
             moved[address] = (found, places.moved.get(address, _OTHER_NUMBER))
-    return Located(_renamed(report, {found: address for address, (found, _why) in moved.items()}), moved, absent)
+    same = {name for name, path in places.own.items() if there.get(path) == name and report.modaliases.get(name) == on_host[name]}
+    renamed = _renamed(report, {found: address for address, (found, _why) in moved.items()})
+    return Located(renamed, moved, absent, frozenset(same - {found for found, _why in moved.values()}))
 
 
 def _renamed(report: Report, addresses: t.Mapping[str, str]) -> Report:
@@ -58,4 +62,5 @@ def _renamed(report: Report, addresses: t.Mapping[str, str]) -> Report:
         modaliases=by_device(report.modaliases),
         overrides=by_device(report.overrides),
         log=by_device(report.log),
+        windows=by_device(report.windows),
     )

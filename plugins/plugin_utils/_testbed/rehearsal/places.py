@@ -48,8 +48,8 @@ _FUNCTIONS = 8
 class Places:
     """``words`` make the buses; ``placements`` are by the host's address, and ``paths`` say where each is in the machine.
 
-    ``left_out`` says by address why a function is not there, ``moved`` why it is at another address than on the host. ``disk_slot`` is one
-    of the first bus that nothing else has.
+    ``left_out`` says by address why a function is not there, ``moved`` why it is at another address than on the host; ``own`` are the paths
+    of what the machine has of its own instead of those that are left out. ``disk_slot`` is one of the first bus that nothing else has.
     """
 
     words: list[str] = field(default_factory=list)
@@ -57,7 +57,15 @@ class Places:
     paths: dict[str, tuple[str, ...]] = field(default_factory=dict)
     left_out: dict[str, str] = field(default_factory=dict)
     moved: dict[str, str] = field(default_factory=dict)
+    own: dict[str, tuple[str, ...]] = field(default_factory=dict)
     disk_slot: str | None = None
+
+    def note(self, absent: t.Mapping[str, str], same: t.Sequence[t.Container[str]]) -> None:
+        """What boots have shown: which functions were ``absent`` in one of them, and of which the machine has its own in each."""
+        for address in self.own:
+            if same and all(address in one for one in same):
+                del self.left_out[address]
+        self.left_out.update(absent)
 
 
 def place(functions: t.Sequence[Listed]) -> Places:
@@ -119,6 +127,7 @@ class _Plan:
     roots: list[Bus]
     too_many: frozenset[str]
     where: dict[str, Bus] = field(default_factory=dict)
+    own_bridges: list[str] = field(default_factory=list)
     extra: list[str] = field(default_factory=list)
     spare: Bus | None = None
     spare_places: int = 0
@@ -151,6 +160,8 @@ class _Plan:
         address, where = str(one["address"]), place_on_bus(str(one["address"]))
         is_own = bus.kind == FIRST and where in _OWN_PLACES
         if (is_own or bus.kind == FURTHER) and int(one["class"]) >> 8 in _CHIPSET_BRIDGES:
+            if is_own:
+                self.places.own[address] = (*bus.path, where)
             return "the machine has bridges of the chipset of its own"
         if is_own:
             return self._put_elsewhere(one, f"the machine has a device of its own at {where} of the first bus")
@@ -227,6 +238,7 @@ class _Plan:
         root = _chain(one)[0]
         number = secondary(one) + self.buses[root].number - root_number(root)[1]
         self.buses[address] = self._bridge(f"port-{_name(address)}", kind, number, bus, where)
+        self.own_bridges.append(address)
         return "the machine has a bridge of its own there"
 
     def _bridge(self, name: str, kind: str, number: int, above: Bus, where: str) -> Bus:
@@ -238,6 +250,7 @@ class _Plan:
         words = Words()
         self.places.words = [*self.extra, *(word for bus in self.roots for word in words.of(bus))]
         self.places.paths = {address: (*bus.path, self.places.placements[address].address) for address, bus in self.where.items()}
+        self.places.own.update({address: self.buses[address].path for address in self.own_bridges})
         self._remove_unreachable()
         return self.places
 

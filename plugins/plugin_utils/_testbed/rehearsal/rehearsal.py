@@ -107,8 +107,7 @@ class Rehearsal:
         moved = {address: where for one in found for address, where in one.moved.items()}
         self._note(reports)
         self.different += [f"{address} is {where} in the machine: {why}" for address, (where, why) in moved.items()]
-        for one in found:
-            placed.left_out.update(one.absent)
+        placed.note({address: why for one in found for address, why in one.absent.items()}, [one.same for one in found])
         return {
             "release": release,
             "devices": self._rows(release, reports, placed.left_out, moved),
@@ -162,6 +161,7 @@ class Rehearsal:
         for report in reports:
             addresses = [str(one["address"]) for one in self.collected.facts["functions"]]
             self.different += comparison.contended(report, addresses)
+            self.different += comparison.declined(report, addresses)
             odd = comparison.not_logged(report, addresses)
             self.different += [f"the trace and the kernel's log disagree about the first offer of {address}" for address in odd]
             self.different += [f"the unit {name} failed in the machine" for name in report.failed_units]

@@ -51,9 +51,12 @@ for device in /sys/bus/pci/devices/*; do
   echo "@rehearsal path $name $(readlink -f "$device")"
   echo "@rehearsal identity $name $(cat "$device/modalias")"
   echo "@rehearsal override $name $(cat "$device/driver_override")"
+  while read -r start end flags; do
+    [ "$(($flags))" = 0 ] || echo "@rehearsal window $name $start $end"
+  done <"$device/resource"
 done
 grep -v '^#' /sys/kernel/tracing/trace | say trace
-dmesg | grep "bus: 'pci': really_probe: probing driver" | say log
+dmesg | grep -E "bus: 'pci': really_probe: probing driver|(rejects match|failed with error) -[0-9]" | say log
 dmesg | grep -iE "loading of .*module|module verification failed|Unknown symbol|disagrees about version" | say refused
 systemctl --failed --no-legend --plain | say failed
 echo "@rehearsal end"

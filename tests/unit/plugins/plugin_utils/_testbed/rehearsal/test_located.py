@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import typing as t
 
+import pytest
+
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.located import Located, located
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.places import Places
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.trace import Report, offers, parse
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.trace import Probe, Report, offers, parse
 
 CARD, OTHER = "0000:02:00.0", "0000:03:00.0"
 MODALIAS = "pci:v000010DEd00001DB1"
@@ -47,7 +49,7 @@ def test_what_was_seen_at_another_number_is_said_of_the_hosts_function() -> None
     assert found.moved == {CARD: ("0000:0a:00.0", "the machine's firmware gave its bus another number")}
     assert offers(found.report, CARD)[0].driver == "nouveau"
     assert found.report.overrides == {CARD: "vfio-pci"}
-    assert found.report.log == {CARD: ("nouveau",)}
+    assert found.report.log == {CARD: (Probe("nouveau"),)}
 
 
 def test_the_reason_is_the_one_for_which_it_was_put_elsewhere() -> None:
@@ -75,3 +77,30 @@ def test_what_the_machine_has_of_its_own_at_the_address_is_not_the_hosts() -> No
     found = find(own, AT_PORT)
     assert len(offers(found.report, CARD)) == 1
     assert "0000:0a:00.0" in offers(found.report, CARD)[0].line
+
+
+BRIDGE = "0000:00:1c.0"
+
+
+@pytest.mark.parametrize(
+    ("identity", "where", "is_same"),
+    [
+        (MODALIAS, BRIDGE, True),
+        (f"{MODALIAS}sv00001AF4", BRIDGE, False),
+        # At the place of the host's bridge, with a number that the host has not.
+        (MODALIAS, "0000:01:1c.0", False),
+    ],
+)
+def test_what_the_machine_has_of_its_own_is_the_hosts_where_both_are_of_one_kind(identity: str, where: str, is_same: bool) -> None:
+    lines = (f"@rehearsal path {where} /sys/devices/pci0000:00/{where}", f"@rehearsal identity {where} {identity}", "@rehearsal end")
+    places = Places(left_out={BRIDGE: "it has its own"}, own={BRIDGE: ("pci0000:00", "1c.0")})
+    found = located(parse("\n".join(lines)), places, [{"address": BRIDGE, "modalias": MODALIAS}])
+    assert found.same == ({BRIDGE} if is_same else set())
+    places.note({}, [found.same])
+    assert places.left_out == ({} if is_same else {BRIDGE: "it has its own"})
+
+
+def test_of_several_boots_each_must_have_shown_it() -> None:
+    places = Places(left_out={BRIDGE: "it has its own"}, own={BRIDGE: ("pci0000:00", "1c.0")})
+    places.note({CARD: "it was not found"}, [frozenset({BRIDGE}), frozenset()])
+    assert places.left_out.keys() == {BRIDGE, CARD}

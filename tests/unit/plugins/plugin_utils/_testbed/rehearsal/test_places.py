@@ -65,6 +65,7 @@ def test_a_card_behind_a_port_and_one_on_the_root_bus_keep_their_addresses() -> 
     places = place([function(card), bridge(port, 1), function(chip)])
     # A bridge that leads to the card, with other IDs.
     assert places.left_out == {"0000:00:01.0": "the machine has a bridge of its own there"}
+    assert places.own == {"0000:00:01.0": ("pci0000:00", "01.0")}
     found = {address: (one.bus, one.address) for address, one in places.placements.items()}
     assert found == {"0000:01:00.0": ("port-f0000-00-01-0", "00.0"), "0000:00:14.0": ("pcie.0", "14.0")}
     assert "bus=pcie.0" in bridges(places)["port-f0000-00-01-0"]

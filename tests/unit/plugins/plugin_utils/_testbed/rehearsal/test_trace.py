@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.comparison import not_logged
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.owner import decision, owner_of
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.trace import (
     EVENTS,
+    Probe,
     Report,
     UnfinishedError,
     command_line_word,
-    decision,
     offers,
-    owner_of,
     parse,
 )
 
@@ -77,7 +77,7 @@ def test_a_load_by_another_process_decides_where_a_thread_of_the_kernel_offers()
     ],
 )
 def test_the_log_of_a_driver_whose_name_has_blanks_is_read(line: str) -> None:
-    assert parse(f"@rehearsal log [    1.0] {line}\n@rehearsal end").log == {CARD: ("i6300ESB timer",)}
+    assert parse(f"@rehearsal log [    1.0] {line}\n@rehearsal end").log == {CARD: (Probe("i6300ESB timer"),)}
 
 
 def test_a_report_without_its_end_is_none() -> None:
