@@ -26,7 +26,7 @@ FIRST_STATE = "---\nscenario:\n  check_sequence:\n    - create\n"
 def checkout(tmp_path: Path) -> Checkout:
     """A repository with two campaigns' worth of files and one commit."""
     root = tmp_path / "tree"
-    for name, text in ((MAIN_SCENARIO, FIRST_STATE), ("one", FIRST_STATE), ("two", FIRST_STATE), ("whole", "---\n")):
+    for name, text in ((MAIN_SCENARIO, FIRST_STATE), ("one", FIRST_STATE), ("two", FIRST_STATE), ("whole", "---\nscenario:\n  check_sequence: []\n")):
         (root / "molecule" / name).mkdir(parents=True)
         (root / "molecule" / name / "molecule.yml").write_text(text, encoding="utf-8")
     (root / "docs").mkdir()
@@ -116,15 +116,6 @@ def test_the_commit_chooses_among_the_other_scenarios(checkout: Checkout) -> Non
         (checkout.root / "docs" / "note").write_text(str(len(chosen)) + str(_change), encoding="utf-8")
         commit(checkout.root)
     assert chosen == {"one", "two"}
-
-
-def test_a_scenario_without_a_first_state_does_not_ride_along(checkout: Checkout) -> None:
-    (checkout.root / "molecule" / "one" / "molecule.yml").write_text("scenario:\n  check_sequence: []\n", encoding="utf-8")
-    commit(checkout.root)
-    assert {rotated(checkout, ""), rotated(checkout, "two")} == {"two"}
-    with pytest.raises(DevtoolError, match="there is no scenario one besides default; there are two"):
-        rotated(checkout, "one")
-    assert scenarios(checkout) == [MAIN_SCENARIO, "one", "two"]
 
 
 def test_the_scenario_that_is_asked_for_rides_along(checkout: Checkout) -> None:
