@@ -38,6 +38,7 @@ class FirstRunHost(ModelKernel):
         tree.file("/usr/sbin/mkinitramfs", GENERATOR.format(place=tree.place("/to-build")), mode=0o755)
         tree.file("/usr/sbin/update-initramfs", "#!/bin/sh\n", mode=0o755)
         tree.file("/boot/grub/grub.cfg", boot_menus.debian_grub((DEBIAN_13, DEBIAN_12)))
+        tree.file("/etc/modprobe.d/site.conf", "options e1000e debug=1\n")
         tree.file("/var/lib/dpkg/status", "Package: kmod\nVersion: 34\n")
         for group, address in enumerate((CARD, OTHER_CARD), 7):
             tree.pci(address, driver="nouveau", group=group)
