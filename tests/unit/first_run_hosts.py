@@ -53,7 +53,8 @@ class FirstRunHost(ModelKernel):
         if any(word.endswith("modprobe") for word in args[:4]):
             return super()._run(args, **options)
         self.log.append(" ".join(args[3:] if args[0].endswith("timeout") else args))
-        return self.programs(args, **{name: options.get(name) for name in ("data", "binary_data", "environ_update")})
+        given = {"data": None, "binary_data": False, "environ_update": None, **options}
+        return self.programs(args, data=given["data"], binary_data=given["binary_data"], environ_update=given["environ_update"])
 
     def will_build_what_is_there(self) -> None:
         """As after the policy is gone."""
