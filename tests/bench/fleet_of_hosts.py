@@ -93,7 +93,7 @@ class Fleet:
             _pid, status, used = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
         said = log.read_text(encoding="utf-8")
-        if process.returncode or len(DONE.findall(said)) != count or (name == ROLE and "Bind the devices" in said):
+        if process.returncode or len(DONE.findall(said)) != count or (name == ROLE and "Apply the claims, unless" in said):
             raise SystemExit(f"error: the play {name} on {count} hosts did something:\n{said[-2000:]}")
         return Run(count, used.ru_utime + used.ru_stime, time.perf_counter() - begun, used.ru_maxrss / 1024)
 

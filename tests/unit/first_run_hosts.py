@@ -38,6 +38,7 @@ class FirstRunHost(ModelKernel):
         tree.file("/usr/sbin/mkinitramfs", GENERATOR.format(place=tree.place("/to-build")), mode=0o755)
         tree.file("/usr/sbin/update-initramfs", "#!/bin/sh\n", mode=0o755)
         tree.file("/boot/grub/grub.cfg", boot_menus.debian_grub((DEBIAN_13, DEBIAN_12)))
+        tree.file("/etc/modprobe.d/site.conf", "options e1000e debug=1\n")
         tree.file("/var/lib/dpkg/status", "Package: kmod\nVersion: 34\n")
         for group, address in enumerate((CARD, OTHER_CARD), 7):
             tree.pci(address, driver="nouveau", group=group)
@@ -52,7 +53,8 @@ class FirstRunHost(ModelKernel):
         if any(word.endswith("modprobe") for word in args[:4]):
             return super()._run(args, **options)
         self.log.append(" ".join(args[3:] if args[0].endswith("timeout") else args))
-        return self.programs(args, **{name: options.get(name) for name in ("data", "binary_data", "environ_update")})
+        given = {"data": None, "binary_data": False, "environ_update": None, **options}
+        return self.programs(args, data=given["data"], binary_data=given["binary_data"], environ_update=given["environ_update"])
 
     def will_build_what_is_there(self) -> None:
         """As after the policy is gone."""

@@ -34,7 +34,7 @@ class Archive:
         file = f"{place}/__init__.py" if is_package else f"{place}.py"
         if is_package and not self._has(file):
             return None
-        spec = importlib.machinery.ModuleSpec(name, self, origin=file, is_package=is_package)
+        spec = importlib.machinery.ModuleSpec(name, t.cast("t.Any", self), origin=file, is_package=is_package)
         spec.has_location = True
         if is_package:
             spec.submodule_search_locations = [place]
@@ -63,5 +63,6 @@ class Archive:
         return self.get_data(t.cast("str", sys.modules[name].__file__)).decode("utf-8")
 
 
-if isinstance(__loader__, zipimport.zipimporter):
-    sys.meta_path.insert(0, t.cast("t.Any", Archive(__loader__, __name__, __file__.rpartition("/")[0])))
+_loader = globals().get("__loader__")
+if isinstance(_loader, zipimport.zipimporter):
+    sys.meta_path.insert(0, t.cast("t.Any", Archive(_loader, __name__, __file__.rpartition("/")[0])))

@@ -122,10 +122,10 @@ def predicted(host: Host, request: PolicyRequest) -> tuple[dict[str, t.Any], Jud
     return recovery.added_to(judged.result()), None if recovery.done else judged
 
 
-def judge(host: Host, request: PolicyRequest, check_mode: bool, foresees: bool = True) -> Judged:
-    """The policy, which wins each boot if ``foresees``.  Raises HostError when the claims cannot win."""
-    plan, facts, boots = prepare(host, request, check_mode, foresees)
-    found = check(plan, boots, facts, request.require_certain) if foresees else ()
+def judge(host: Host, request: PolicyRequest, check_mode: bool, predicts: bool = True) -> Judged:
+    """The policy, which wins each boot if ``predicts``.  Raises HostError when the claims cannot win."""
+    plan, facts, boots = prepare(host, request, check_mode, predicts)
+    found = check(plan, boots, facts, request.require_certain) if predicts else ()
     return Judged(plan, facts, (*plan.warnings, *found))
 
 
@@ -136,9 +136,9 @@ def _written(host: Host, judged: Judged) -> dict[str, t.Any]:
 
 
 def prepare(
-    host: Host, request: PolicyRequest, check_mode: bool, foresees: bool = True
+    host: Host, request: PolicyRequest, check_mode: bool, predicts: bool = True
 ) -> tuple[PolicyPlan, PolicyFacts, tuple[Boot, ...]]:
-    """The policy, what it was planned from, and the boots that it leads to if ``foresees``.  Nothing is written but the cache."""
+    """The policy, what it was planned from, and the boots that it leads to if ``predicts``.  Nothing is written but the cache."""
     refuse_distribution(host, "policy", request.allow_unsupported)
     cache = Cache(host, not check_mode)
     loader = with_pending(next_boot.read(host), request.pending_arguments if check_mode else ())
@@ -164,7 +164,7 @@ def prepare(
     inventory = inventory if host.is_image else inventory.with_drivers_of(host)
     facts = read_facts(host, PolicyPaths(request.name), inventory, kernels, loader, with_ids)
     plan = make_plan(request, decisions, facts, made.creations, nodes)
-    boots = read_boots(host, plan.policy, inventory, kernels, _running(host, kernels, cache), loader, cache) if foresees else ()
+    boots = read_boots(host, plan.policy, inventory, kernels, _running(host, kernels, cache), loader, cache) if predicts else ()
     if host.is_image:
         # Whose disks and network the machines will need is not known, nor what the firmware says of their IOMMU.
         boots = of_described(boots, inventory)

@@ -72,7 +72,7 @@ class Cache:
     ) -> T:
         """The cached result of ``make``, which reads the file and the files ``also``; called on a miss.  Raises only what ``make`` does.
 
-        In a run of several steps a file that was only renamed is no other one.
+        In a run of several steps a file that was only renamed is the same.
         """
         try:
             code = code_digest(make)
@@ -81,7 +81,8 @@ class Cache:
         files = of_files()
         version = None if files is None else version_of(self._host, (path, *also))
         if files is None or version is None:
-            return self._recalled(kind, path, make, encode, decode, also, code).value
+            kept: T = self._recalled(kind, path, make, encode, decode, also, code).value
+            return kept
         known = files.get((kind, version))
         if known is None:
             known = files[kind, version] = self._recalled(kind, path, make, encode, decode, also, code)

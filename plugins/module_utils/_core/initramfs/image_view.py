@@ -122,7 +122,10 @@ def image_of(host: Host, path: str, release: str, fingerprint: t.Collection[str]
         return Image.read(host, path, release, fingerprint, more)
     key = ("image", release, version)
     known = files.get(key)
-    image, asked = (None, frozenset()) if known is None else known.value
+    image: Image | None = None
+    asked: frozenset[str] = frozenset()
+    if known is not None:
+        image, asked = known.value
     if image is None or any(name in image.modules for name in frozenset(fingerprint) - asked):
         asked |= frozenset(fingerprint)
         image = Image.read(host, path, release, asked, more)

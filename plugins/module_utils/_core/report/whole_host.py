@@ -28,7 +28,7 @@ if t.TYPE_CHECKING:
 
 
 @dataclasses.dataclass(frozen=True)
-class Foreseen:
+class Prediction:
     """That the next boots are as claimed is found out by ``check``, within the record; ``warnings`` are those of the run before."""
 
     check: t.Callable[[], None]
@@ -41,18 +41,18 @@ class WouldChangeError(Exception):
 
 
 def record(
-    host: Host, request: WholeRequest, key: str, check_mode: bool, settled: float = SETTLED, foreseen: Foreseen | None = None
+    host: Host, request: WholeRequest, key: str, check_mode: bool, settled: float = SETTLED, prediction: Prediction | None = None
 ) -> Result:
     """Leave a record if the run would do nothing; ``key`` stands for the request, the drivers' sources and the code.
 
-    What is ``foreseen`` comes first, so that it is found out whatever else is found, and takes the place of every other forecast.
+    ``prediction`` comes first, so that it is made whatever else is found, and takes the place of every other forecast.
     """
     try:
         try:
-            facts, outcome = _read(host, request, check_mode, settled, foreseen)
+            facts, outcome = _read(host, request, check_mode, settled, prediction)
         except UnsettledError as error:
             host.wait_until(lambda: False, error.seconds)
-            facts, outcome = _read(host, request, check_mode, settled, foreseen)
+            facts, outcome = _read(host, request, check_mode, settled, prediction)
         if not check_mode:
             unchanged.record(host, key, facts, outcome)
     except (HostError, UnfitError, UnsettledError, WouldChangeError) as error:
@@ -61,19 +61,19 @@ def record(
 
 
 def _read(
-    host: Host, request: WholeRequest, check_mode: bool, settled: float, foreseen: Foreseen | None
+    host: Host, request: WholeRequest, check_mode: bool, settled: float, prediction: Prediction | None
 ) -> tuple[KeptFacts, unchanged.Outcome]:
     with host.recorded() as log, nothing_changes():
-        if foreseen is not None:
-            foreseen.check()
-        outcome = predict(host, request, check_mode, foreseen)
+        if prediction is not None:
+            prediction.check()
+        outcome = predict(host, request, check_mode, prediction)
     return keep(host, log, settled), outcome
 
 
-def predict(host: Host, request: WholeRequest, check_mode: bool = True, foreseen: Foreseen | None = None) -> unchanged.Outcome:
+def predict(host: Host, request: WholeRequest, check_mode: bool = True, prediction: Prediction | None = None) -> unchanged.Outcome:
     """What the role returns if it has nothing to do.  Raises WouldChangeError or HostError; changes nothing but caches."""
     _refuse_unfinished(host)
-    run = _Run(host, request, check_mode, foreseen)
+    run = _Run(host, request, check_mode, prediction)
     outcome = run.present() if request.is_wanted else run.absent()
     return {**outcome, "warnings": list(dict.fromkeys(run.warnings))}
 
@@ -85,12 +85,12 @@ def _refuse_unfinished(host: Host) -> None:
 
 
 class _Run:
-    def __init__(self, host: Host, request: WholeRequest, check_mode: bool, foreseen: Foreseen | None) -> None:
+    def __init__(self, host: Host, request: WholeRequest, check_mode: bool, prediction: Prediction | None) -> None:
         self._host = host
         self._request = request
         self._check_mode = check_mode
-        self._is_foreseen = foreseen is not None
-        self.warnings: list[str] = [] if foreseen is None else [*foreseen.warnings]
+        self._is_predicted = prediction is not None
+        self.warnings: list[str] = [] if prediction is None else [*prediction.warnings]
 
     def present(self) -> unchanged.Outcome:
         request = self._request
@@ -101,7 +101,7 @@ class _Run:
         policy = self._policy()
         images = self._images(policy)
         devices = self._bound(request.of_binding()) if request.live else self._waiting()
-        if request.check_winner and not self._is_foreseen:
+        if request.check_winner and not self._is_predicted:
             self._winners()
         return _outcome(policy, images, devices, modules)
 
@@ -131,10 +131,10 @@ class _Run:
             raise WouldChangeError("The next boot will have an IOMMU.")
 
     def _policy(self) -> Result:
-        if not (self._is_foreseen and self._request.is_wanted):
+        if not (self._is_predicted and self._request.is_wanted):
             return self._unchanged("boot_policy", boot_policy.apply(self._host, self._request.of_policy(), check_mode=True))
         # Nothing is unfinished, so that there is nothing to be recovered first.
-        return self._unchanged("boot_policy", boot_policy.judge(self._host, self._request.of_policy(), True, foresees=False).result())
+        return self._unchanged("boot_policy", boot_policy.judge(self._host, self._request.of_policy(), True, predicts=False).result())
 
     def _images(self, policy: Result) -> Result:
         wanted = self._request.of_images(policy["policy"])

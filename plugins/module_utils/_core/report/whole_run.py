@@ -190,7 +190,7 @@ class _Run:
             self._check()
         if self._leaves_record:
             if self._done:
-                # What was written just now cannot be told from what is written next, on a file system with coarse times.
+                # What was written just now cannot be distinguished from what is written next, on a file system with coarse times.
                 self._host.wait_until(lambda: False, self._manner.settled)
             self._record()
         if self._checked is None and self._wants_winner:
@@ -229,9 +229,9 @@ class _Run:
         return bool(self._manner.key) and not self._manner.check_mode and not (waits or removes or self.reboot_required or self._failure)
 
     def _record(self) -> None:
-        foresees = self._checked is None and self._wants_winner
-        foreseen = whole_host.Foreseen(self._check_in_record, self._warnings) if foresees else None
-        self._recorded = whole_host.record(self._host, self._request, self._manner.key, False, self._manner.settled, foreseen)
+        predicts = self._checked is None and self._wants_winner
+        prediction = whole_host.Prediction(self._check_in_record, self._warnings) if predicts else None
+        self._recorded = whole_host.record(self._host, self._request, self._manner.key, False, self._manner.settled, prediction)
 
     def _check_in_record(self) -> None:
         self._check()

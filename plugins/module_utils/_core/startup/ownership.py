@@ -25,20 +25,27 @@ PIECE = 1 << 20
 _DIGESTS = {32: "md5", 40: "sha1", 64: "sha256", 96: "sha384", 128: "sha512"}
 
 
+Version = tuple[str, int, int, int, int]
+"""A path, and the identity of the file there."""
+
+
 class Ownership:
     """The package databases of one tree.  An initramfs has none."""
 
-    def __init__(self, tree: FileTree, digests: t.Mapping[str, frozenset[str]] | None) -> None:
+    def __init__(self, tree: FileTree, digests: t.Mapping[str, frozenset[str]] | None, known: dict[Version, bool] | None = None) -> None:
+        """``known`` are the files that were compared, as they were then, whoever has read them."""
         self._tree = tree
         self._digests = digests
-        self._known: dict[str, bool] = {}
+        self._known: dict[Version, bool] = {} if known is None else known
 
     @classmethod
     def of(cls, tree: FileTree) -> Ownership:
         if not isinstance(tree, Host):
             return cls(tree, None)
         host = tree
-        return host.once("ownership", package_databases.PLACES, lambda: cls(host, package_databases.read(host)))
+        known: dict[Version, bool] = {}
+        # Not the object itself: it reads from this host, which records what is read.
+        return cls(host, *host.once("ownership", package_databases.PLACES, lambda: (package_databases.read(host), known)))
 
     @property
     def is_readable(self) -> bool:
@@ -56,9 +63,13 @@ class Ownership:
         wanted = self._digests.get(plain(path))
         if not wanted:
             return False
-        if path not in self._known:
-            self._known[path] = bool(wanted & self._digests_of(path, {_DIGESTS.get(len(one), "") for one in wanted}))
-        return self._known[path]
+        status = self._tree.stat(path) if isinstance(self._tree, Host) else None
+        if status is None:
+            return False
+        version = (path, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+        if version not in self._known:
+            self._known[version] = bool(wanted & self._digests_of(path, {_DIGESTS.get(len(one), "") for one in wanted}))
+        return self._known[version]
 
     def _digests_of(self, path: str, kinds: t.Collection[str]) -> frozenset[str]:
         if not isinstance(self._tree, Host) or not self._tree.is_file(path):

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host import together
@@ -39,6 +40,8 @@ LARGEST = 4 << 20
 """Bytes of all files of rules together: distributions have a third of that."""
 LARGEST_PARSED = 1 << 20
 """Bytes of those that are parsed, of which three hundred times as much is made."""
+MOST_LINES = 4096
+"""Parsed lines that are kept; all packages of a desktop together have a third of that."""
 # Words of keys that bring in properties whose names do not stand in the rule.
 _BRINGS_ANY = (b"{program}", b"{file}", b"{db}", b"{parent}")
 _TAG = "TAG"
@@ -229,15 +232,17 @@ def parse_file(text: str, path: str, version: int | None = None) -> Parsed:
     return Parsed(kept, tuple(sorted(problems, key=lambda one: one.line)))
 
 
-def _keys_of(line: str, version: int | None) -> tuple[tuple[Key, ...] | None, list[syntax.Note]]:
+@functools.lru_cache(MOST_LINES)
+def _keys_of(line: str, version: int | None) -> tuple[tuple[Key, ...] | None, tuple[syntax.Note, ...]]:
+    """An initramfs has the lines of its host, and a run of several steps reads both more than once."""
     found = list(syntax.tokens(line, version))
     notes = [note for token in found for note in syntax.checked(token, version)]
     for name, what in (("GOTO", "goes on with the first"), ("LABEL", "has the last")):
         if sum(token.name == name for token in found) > 1:
             notes.append(("ignored", f"has {name} several times and {what}", name))
     if not found or not syntax.has_effect(found):
-        return None, notes
-    return tuple(Key(*token) for token in found), notes
+        return None, tuple(notes)
+    return tuple(Key(*token) for token in found), tuple(notes)
 
 
 def _with_jumps(rules: t.Sequence[Rule], problems: list[Problem]) -> t.Iterator[Rule]:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import typing as t
 from pathlib import Path
 
@@ -17,12 +18,14 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors im
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.unchanged import recall
 from ansible_collections.vfio.variants.tests.unit.converged_hosts import CARD, DRIVER, KEY, OTHER_CARD, request
 from ansible_collections.vfio.variants.tests.unit.first_run_hosts import FirstRunHost
+from ansible_collections.vfio.variants.tests.unit.plugins.module_utils._core.report.test_whole_host import DRIFTS, same_size
 from ansible_collections.vfio.variants.tests.unit.policy_hosts import RULES, VARIANT
 from ansible_collections.vfio.variants.tests.unit.rooms import ROOT
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_12, DEBIAN_13
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.report.whole_request import WholeRequest
+    from ansible_collections.vfio.variants.tests.unit.trees import Tree
 
 REPORT = ("policy", "kernels", "devices", "reboot_required", "changed", "diff", "warnings", "recovered")
 
@@ -35,6 +38,34 @@ def _own_records(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def host(tmp_path: Path) -> FirstRunHost:
     return FirstRunHost(tmp_path)
+
+
+def packaged(host: FirstRunHost) -> str:
+    """A script of a package, which runs at each boot; only its content says whether it is the package's."""
+    script = "/usr/sbin/site-setup"
+    host.tree.file(script, "#!/bin/sh\nexit 0\n", mode=0o755)
+    unit = "/etc/systemd/system/site.service"
+    host.tree.file(unit, f"[Service]\nExecStart={script}\n").link("/etc/systemd/system/multi-user.target.wants/site.service", unit)
+    digest = hashlib.md5(host.tree.place(script).read_bytes(), usedforsecurity=False).hexdigest()
+    host.tree.file("/var/lib/dpkg/info/site.md5sums", f"{digest}  usr/sbin/site-setup\n")
+    return script
+
+
+# nouveau is registered on this host from the beginning.
+@pytest.mark.parametrize("drift", [drift for name, drift in DRIFTS.items() if name != "a driver is registered"])
+def test_nothing_that_drifts_goes_unnoticed_though_much_was_read_before(host: FirstRunHost, drift: t.Callable[[Tree], object]) -> None:
+    assert host.run_role()["recorded"]
+    assert recall(host.tree.host(), KEY).outcome is not None
+    drift(host.tree)
+    assert recall(host.tree.host(), KEY).outcome is None
+
+
+def test_a_script_of_a_package_that_is_edited_is_noticed(host: FirstRunHost) -> None:
+    script = packaged(host)
+    assert host.run_role()["recorded"]
+    assert recall(host.tree.host(), KEY).outcome is not None
+    same_size(host.tree, script)
+    assert recall(host.tree.host(), KEY).because == f"{script} is not as it was."
 
 
 def absent(**options: t.Any) -> WholeRequest:
