@@ -25,7 +25,7 @@ LIMITS = {
     "boot_policy": (262, 1_700_000),
     "claim_info": (283, 1_850_000),
     "collect": (255, 1_650_000),
-    "device_claim": (286, 1_860_000),
+    "device_claim": (286, 1_870_000),
     "device_info": (257, 1_640_000),
     "device_table": (0, 0),
     "dkms_package": (84, 510_000),
@@ -39,7 +39,7 @@ LIMITS = {
     "test_image": (0, 0),
     "test_vm": (0, 0),
     "unchanged_info": (12, 48_000),
-    "unchanged_record": (323, 2_140_000),
+    "unchanged_record": (323, 2_150_000),
 }
 """Files of the core, and their bytes of source, by module."""
 EXTRA = 40_000
