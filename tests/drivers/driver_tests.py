@@ -21,13 +21,13 @@ from kernel import Kernel
 from matrix import PACKAGE
 from own_variants import Results
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed import vfio_user
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.unavailable import EXIT_STATUS, ArchiveUnavailableError
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.archive.unavailable import ArchiveUnavailableError
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache, write_atomic
 from ansible_collections.vfio.variants.tests.drivers import driver_build, driver_guest, driver_report, source_build
 from ansible_collections.vfio.variants.tests.drivers.driver_guest import FROM_SOURCE, OWN, Bench, DriverGuest, Outcome
 from ansible_collections.vfio.variants.tests.drivers.driver_mutants import MUTANTS, Mutant
+from ansible_collections.vfio.variants.tests.exit_codes import exit_code
 
 _HERE = Path(__file__).resolve().parent
 #: Guests at a time: each keeps a processor busy.
@@ -52,25 +52,21 @@ def main(arguments: t.Sequence[str]) -> int:
     unknown = set(options.series) - set(SERIES)
     if unknown:
         parser.error(f"no kernel {', '.join(sorted(unknown))}; there are {', '.join(SERIES)}")
+    return exit_code(lambda: _run(options))
+
+
+def _run(options: argparse.Namespace) -> int:
     become_root()
     cache = Cache.at(None)
-    mounts = layers.own_mounts(cache)
     asked = options.series or (SAMPLE if options.sample else SERIES)
     wanted = [one for one in SERIES if one in asked]
-    try:
-        tests = DriverTests(cache, mounts)
-        if options.leaks:
-            passed, failed = tests.repeat(wanted, options.leaks)
-        elif options.mutants is not None:
-            passed, failed = tests.notice(wanted, options.mutants)
-        else:
-            passed, failed = tests.hold(wanted, options.again or options.sample, (OWN,) if options.sample else (OWN, FROM_SOURCE))
-    except ArchiveUnavailableError as error:
-        say("\n".join([*error.lines(), "0 passed, 0 failed"]))
-        return EXIT_STATUS
-    except HostError as error:
-        say(f"FAILED: {error}")
-        passed, failed = 0, 1
+    tests = DriverTests(cache, layers.own_mounts(cache))
+    if options.leaks:
+        passed, failed = tests.repeat(wanted, options.leaks)
+    elif options.mutants is not None:
+        passed, failed = tests.notice(wanted, options.mutants)
+    else:
+        passed, failed = tests.hold(wanted, options.again or options.sample, (OWN,) if options.sample else (OWN, FROM_SOURCE))
     say(f"{passed} passed, {failed} failed")
     return 1 if failed or not passed else 0
 

@@ -12,7 +12,10 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-_DEPENDS_ON = ("plugins/module_utils/_core", "tests/forecast", "tests/world", "tests/unit/remedies.py")
+_DESCRIBED = tuple(
+    f"tests/unit/test_{name}.py" for name in ("adversarial_hosts", "changes_of_hosts", "hosts_of_guides", "hosts_of_strangers")
+)
+_DEPENDS_ON = ("plugins/module_utils/_core", "tests/forecast", "tests/world", "tests/unit/remedies.py", *_DESCRIBED)
 
 
 def state(file: Path) -> str:

@@ -9,7 +9,12 @@ import typing as t
 
 import pytest
 
-from ansible_collections.vfio.variants.tests.unit import test_adversarial_hosts, test_hosts_of_guides, test_hosts_with_conditions
+from ansible_collections.vfio.variants.tests.unit import (
+    test_adversarial_hosts,
+    test_hosts_of_guides,
+    test_hosts_of_strangers,
+    test_hosts_with_conditions,
+)
 from ansible_collections.vfio.variants.tests.unit.commands import Commands
 from ansible_collections.vfio.variants.tests.unit.module_calls import claim_info, device_info
 from ansible_collections.vfio.variants.tests.unit.policy_hosts import run
@@ -23,9 +28,14 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.tests.unit.test_adversarial_hosts import Drawn
 
 
-HOSTS: dict[str, Drawn] = {**test_adversarial_hosts.HOSTS, **test_hosts_of_guides.HOSTS, **test_hosts_with_conditions.HOSTS}
+HOSTS: dict[str, Drawn] = {
+    **test_adversarial_hosts.HOSTS,
+    **test_hosts_of_guides.HOSTS,
+    **test_hosts_with_conditions.HOSTS,
+    **test_hosts_of_strangers.HOSTS,
+}
 GUEST = "vfio-pci"
-# Suggestions that are alike, to claim the card, are made on most hosts; of those every eighth is tried.
+# Suggestions that are alike, to claim the card, are made on most hosts; of those every eighth is tried, and all by tests/world/run.
 EVERY = 8
 TRIED = [*list(HOSTS)[::EVERY]]
 
@@ -52,6 +62,12 @@ def answers(tree: Tree) -> dict[str, Answer]:
 
 def wrong(drawn: Drawn, root: Path) -> str | None:
     """What is wrong with what is suggested on a host; None if nothing is, or nothing is suggested that files alone can do."""
+    tried = tried_on(drawn, root)
+    return None if tried is None else tried[1]
+
+
+def tried_on(drawn: Drawn, root: Path) -> tuple[str, str | None] | None:
+    """What is suggested on a host that files alone can do, and what is wrong with it."""
     tree = drawn.tree(root / "before")
     sentence = suggested(tree)
     if sentence is None or sentence.startswith(("Kernel ", "Not searched")):
@@ -60,8 +76,9 @@ def wrong(drawn: Drawn, root: Path) -> str | None:
     changed = dataclasses.replace(drawn, files=done.files, cmdline=" ".join(done.cmdline)).tree(root / "after")
     if done.claims:
         # It raises where the policy would not win, or another device would lose its driver.
-        return None if run(changed, {"devices": CARD, "driver": GUEST}, check=True)["changed"] else f"{sentence} It is claimed already."
-    return None if done.rebuilds else _wrong(answers(tree), answers(changed), sentence)
+        is_new = run(changed, {"devices": CARD, "driver": GUEST}, check=True)["changed"]
+        return sentence, None if is_new else f"{sentence} It is claimed already."
+    return None if done.rebuilds else (sentence, _wrong(answers(tree), answers(changed), sentence))
 
 
 def _wrong(before: dict[str, Answer], after: dict[str, Answer], sentence: str) -> str | None:

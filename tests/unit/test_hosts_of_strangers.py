@@ -90,8 +90,8 @@ def sysctl(truth: Truth, text: str, path: str = "/etc/sysctl.d/site.conf") -> Dr
     return Drawn(truth, {path: f"{text}\n"}, open=(CARD, SAME) if truth is NEITHER else ())
 
 
-def saved(truth: Truth, cmdline: str = "", links: t.Mapping[str, str] | None = None, **files: str) -> Drawn:
-    return Drawn(truth, {**SAVED, **files}, links or {}, cmdline, open=() if truth is NATIVE else (CARD,))
+def saved(truth: Truth, cmdline: str = "", files: t.Mapping[str, str] | None = None) -> Drawn:
+    return Drawn(truth, {**SAVED, **(files or {})}, cmdline=cmdline, open=() if truth is NATIVE else (CARD,))
 
 
 def at_reboot(truth: Truth, path: str, text: str, started: bool = True) -> Drawn:
@@ -221,9 +221,9 @@ HOSTS: dict[str, Drawn] = {
     "what is saved, of which a word masks the template": saved(NATIVE, "systemd.mask=driverctl@.service"),
     "what is saved, of which a word masks another's unit": saved(GUEST, f"systemd.mask=driverctl@pci-{SAME}.service"),
     "what is saved, by a word whose generator is not there": saved(
-        GUEST, f"systemd.mask=driverctl@pci-{CARD}", **{"/usr/lib/systemd/system-generators/systemd-getty-generator": "\x7fELF"}
+        GUEST, f"systemd.mask=driverctl@pci-{CARD}", {"/usr/lib/systemd/system-generators/systemd-getty-generator": "\x7fELF"}
     ),
-    "what is saved, its rule being empty": saved(NATIVE, **{"/etc/udev/rules.d/05-driverctl.rules": ""}),
+    "what is saved, its rule being empty": saved(NATIVE, "", {"/etc/udev/rules.d/05-driverctl.rules": ""}),
     # systemd's own units
     "udevd with its own mounts": udevd("[Service]\nPrivateMounts=no\n"),
     "udevd that tells more": udevd('[Service]\nEnvironment="SYSTEMD_LOG_LEVEL=debug" SYSTEMD_LOG_TARGET=kmsg\n'),
@@ -269,7 +269,7 @@ HOSTS: dict[str, Drawn] = {
     # files that are written at boot
     "an override at boot alone": tmpfile(GUEST, f"w! {HERE}/driver_override - - - - vfio-pci"),
     "an override by a pattern": tmpfile(GUEST, "w /sys/bus/pci/devices/0000:3b:*/driver_override - - - - vfio-pci"),
-    "a file that is written anew": tmpfile(GUEST, f"f+ {HERE}/driver_override - - - - vfio-pci"),
+    "a file that is emptied first": tmpfile(GUEST, f"f+ {HERE}/driver_override - - - - vfio-pci"),
     "a file that would be made, and is there": tmpfile(NATIVE, f"f {HERE}/driver_override 0644 root root - vfio-pci"),
     "the mode of a file": tmpfile(NATIVE, f"z {HERE}/driver_override 0660 root kvm"),
     "power of a card": tmpfile(NATIVE, f"w {HERE}/power/control - - - - auto"),

@@ -28,6 +28,7 @@ from world_tree import WorldTrees
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.local.cache import Cache, write_atomic
 from ansible_collections.vfio.variants.tests.exit_codes import exit_code
+from ansible_collections.vfio.variants.tests.unit.test_changes_of_hosts import HOSTS as HOSTS_OF_TESTS
 
 OBSERVED = Path(__file__).resolve().parent / "observed"
 BOOTS, HOSTS = OBSERVED / "boots.jsonl.xz", OBSERVED / world_hosts.NAME
@@ -131,7 +132,8 @@ def _remedies(options: argparse.Namespace) -> int:
     kept = remedies_kept.open_kept(Cache.at(None).root / "world" / "remedies", BOOTS, options.minutes, say)
     with tempfile.TemporaryDirectory(prefix="world-", dir=in_memory()) as name:
         trees = WorldTrees(world_hosts.read(HOSTS, Path(name) / "hosts"), Path(name))
-        return remedies.end(list(Remedies(trees, options.jobs, kept).judged(worlds)), say)
+        described = () if options.names or options.sample else tuple(HOSTS_OF_TESTS)
+        return remedies.end(list(Remedies(trees, options.jobs, kept).judged(worlds, described)), say)
 
 
 def _end(judged: Sequence[JudgedHost]) -> int:

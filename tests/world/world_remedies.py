@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Suggested changes on recorded whole hosts: each is done as its words say, and the forecast of the changed host judges it.
 
-As for the hosts of tests/forecast: the device gets the driver for certain, and every other device keeps its answer.
+As for the hosts of tests/forecast: the device gets the driver for certain, and every other device keeps its answer.  The hosts that unit
+tests describe are tried as well, for their first card.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims i
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import parse as parse_selectors
+from ansible_collections.vfio.variants.tests.unit import test_changes_of_hosts as described_hosts
 from ansible_collections.vfio.variants.tests.unit.remedies import Followed, follow
 
 if t.TYPE_CHECKING:
@@ -42,24 +44,35 @@ class Remedies:
     parallel: int = 2
     kept: Kept | None = None
 
-    def judged(self, worlds: Sequence[World]) -> Iterator[Judged | None]:
-        """None for a host that was left for another run."""
+    def judged(self, worlds: Sequence[World], described: Sequence[str] = ()) -> Iterator[Judged | None]:
+        """``described`` are names of such hosts.  None for a host that was left for another run."""
         known = {} if self.kept is None else self.kept.read()
-        for world in worlds:
-            yield from known.get(world.name, ())
-        ordered = sorted((world for world in worlds if world.name not in known), key=lambda world: repr(alike(world)))
+        names = [*(world.name for world in worlds), *described]
+        for name in names:
+            yield from known.get(name, ())
+        ordered: list[World | str] = sorted((world for world in worlds if world.name not in known), key=lambda world: repr(alike(world)))
+        ordered += [name for name in described if name not in known]
         groups = [ordered[number :: self.parallel * 4] for number in range(self.parallel * 4)]
         for found in in_processes(self._one, [group for group in groups if group], self.parallel):
-            for of_world in found:
-                yield from of_world if of_world is not None else (None,)
+            for of_host in found:
+                yield from of_host if of_host is not None else (None,)
 
-    def _one(self, world: World) -> list[Judged] | None:
+    def _one(self, host: World | str) -> list[Judged] | None:
         if self.kept is not None and self.kept.is_over:
             return None
-        found = list(self._of(world))
+        found = list(self._of_described(host) if isinstance(host, str) else self._of(host))
         if self.kept is not None:
-            self.kept.add(world.name, found)
+            self.kept.add(host if isinstance(host, str) else host.name, found)
         return found
+
+    def _of_described(self, name: str) -> Iterator[Judged]:
+        with tempfile.TemporaryDirectory(prefix="tree-", dir=self.trees.place) as folder:
+            try:
+                tried = described_hosts.tried_on(described_hosts.HOSTS[name], Path(folder))
+            except (ValueError, HostError) as error:
+                tried = "Suggested", str(error)
+        if tried is not None:
+            yield Judged(name, described_hosts.CARD, described_hosts.GUEST, tried[0], tried[1] or "")
 
     def _of(self, world: World) -> Iterator[Judged]:
         with self._host(world) as host:

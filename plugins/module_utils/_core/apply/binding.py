@@ -180,14 +180,16 @@ def _take(host: Host, binding: Binding, timeout: float, progress: Progress) -> N
     writes = [] if holder is None else [(f"{DRIVERS}/{holder}/unbind", address)]
     if binding.set_override:
         writes.insert(0, (f"{DEVICES}/{address}/driver_override", f"{binding.override or ''}\n"))
+    is_written = False
     try:
         host.write_attributes([*writes, (PROBE, address)], timeout)
+        is_written = True
     except WriteError as error:
-        if error.done and binding.set_override:
-            progress.overrides[address] = binding.override
+        is_written = bool(error.done)
         raise
-    if binding.set_override:
-        progress.overrides[address] = binding.override
+    finally:
+        if is_written and binding.set_override:
+            progress.overrides[address] = binding.override
     found = _settled_owner(host, address, binding.driver)
     if found == binding.driver:
         return

@@ -13,6 +13,7 @@ import posixpath
 import re
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup import link_files
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import parsed
 
 if t.TYPE_CHECKING:
@@ -20,12 +21,11 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
     from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import Setting
 
-LINKS = ("/etc/systemd/network", "/run/systemd/network", "/usr/local/lib/systemd/network", "/usr/lib/systemd/network")
 CONNECTIONS = (
     *("/etc/NetworkManager/system-connections", "/run/NetworkManager/system-connections"),
     "/usr/lib/NetworkManager/system-connections",
 )
-NETPLAN = ("/etc/netplan", "/run/netplan", "/lib/netplan")
+NETPLAN = ("/run/netplan", "/etc/netplan", "/lib/netplan")
 OPERATOR = ("/etc/sriov-operator", "/etc/systemd/system/sriov-config.service", "/etc/sriov-network-operator")
 SYSFS = ("/etc/sysfs.conf", "/etc/sysfs.d", "/etc/tmpfiles.d", "/etc/rc.local")
 MOST_FILES = 500
@@ -57,6 +57,12 @@ def makers_of(host: Host, physical: Device) -> tuple[Maker, ...]:
     return tuple(maker for maker in found if maker.concerns is not False)
 
 
+def _by_name(host: Host, folders: t.Iterable[str], ending: str) -> t.Iterator[tuple[str, list[str]]]:
+    """Of the files of a name the one in the first folder."""
+    for path in [*link_files.first_of_name(host, folders, ending).values()][:MOST_FILES]:
+        yield path, (host.text_or_none(path) or "" if host.is_file(path) else "").split("\n")
+
+
 def _texts(host: Host, folders: t.Iterable[str], ending: str) -> t.Iterator[tuple[str, list[str]]]:
     for folder in folders:
         names = [] if host.is_file(folder) else [name for name in host.names(folder) if name.endswith(ending)]
@@ -70,8 +76,8 @@ def _settings(path: str, lines: t.Iterable[str]) -> list[Setting]:
 
 
 def _of_links(host: Host, physical: Device, names: frozenset[str]) -> t.Iterator[Maker]:
-    for path, lines in _texts(host, LINKS, ".link"):
-        settings = _settings(path, lines)
+    for paths in link_files.read(host, link_files.FOLDERS):
+        settings = [one for path in paths for one in _settings(path, (host.text_or_none(path) or "").split("\n"))]
         for one in settings:
             if (one.section, one.key) == ("Link", "SR-IOVVirtualFunctions") and one.value:
                 agrees = _agrees(settings, physical, names)
@@ -93,7 +99,7 @@ def _agrees(settings: t.Iterable[Setting], physical: Device, names: frozenset[st
 
 
 def _of_connections(host: Host, names: frozenset[str]) -> t.Iterator[Maker]:
-    for path, lines in _texts(host, CONNECTIONS, ".nmconnection"):
+    for path, lines in _by_name(host, CONNECTIONS, ".nmconnection"):
         settings = _settings(path, lines)
         interface = next((one.value for one in settings if (one.section, one.key) == ("connection", "interface-name")), None)
         for one in settings:
@@ -102,7 +108,7 @@ def _of_connections(host: Host, names: frozenset[str]) -> t.Iterator[Maker]:
 
 
 def _of_netplan(host: Host, names: frozenset[str]) -> t.Iterator[Maker]:
-    for path, lines in _texts(host, NETPLAN, ".yaml"):
+    for path, lines in _by_name(host, NETPLAN, ".yaml"):
         for number, line in enumerate(lines, 1):
             found = _OF_NETPLAN.match(line)
             if found is None:

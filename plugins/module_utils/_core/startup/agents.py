@@ -9,7 +9,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup import bounds, tokens
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup import bounds, link_files, tokens
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
@@ -99,21 +99,15 @@ def _vpp(host: Host, inventory: Inventory) -> t.Iterator[Influence]:
 
 
 def _network_manager(host: Host) -> t.Iterator[Influence]:
-    for folder in ("/etc/NetworkManager/system-connections", "/usr/lib/NetworkManager/system-connections"):
-        for name in _names(host, folder):
-            text = _text(host, f"{folder}/{name}")
-            section = text.partition("[sriov]")[2].partition("\n[")[0]
-            if _SRIOV_KEYS.search(section):
-                yield Influence(f"{folder}/{name}", "makes NetworkManager create virtual functions", _CREATES)
+    folders = ("/etc/NetworkManager/system-connections", "/usr/lib/NetworkManager/system-connections")
+    for path in link_files.first_of_name(host, folders, "").values():
+        section = _text(host, path).partition("[sriov]")[2].partition("\n[")[0]
+        if _SRIOV_KEYS.search(section):
+            yield Influence(path, "makes NetworkManager create virtual functions", _CREATES)
 
 
 def _netplan(host: Host) -> t.Iterator[Influence]:
-    chosen: dict[str, str] = {}
-    for folder in ("/etc/netplan", "/usr/lib/netplan", "/lib/netplan"):
-        for name in _names(host, folder):
-            if name.endswith(".yaml"):
-                chosen.setdefault(name, f"{folder}/{name}")
-    for path in chosen.values():
+    for path in link_files.first_of_name(host, ("/etc/netplan", "/usr/lib/netplan", "/lib/netplan"), ".yaml").values():
         for number, line in enumerate(_text(host, path).split("\n"), 1):
             if re.match(r"\s*virtual-function-count\s*:", line):
                 yield Influence(f"{path}:{number}", "makes netplan create virtual functions", _CREATES)
@@ -126,15 +120,9 @@ def _netplan(host: Host) -> t.Iterator[Influence]:
 
 
 def _links(host: Host) -> t.Iterator[Influence]:
-    for folder in ("/etc/systemd/network", "/usr/local/lib/systemd/network", "/usr/lib/systemd/network"):
-        for name in _names(host, folder):
-            text = _text(host, f"{folder}/{name}") if name.endswith(".link") else ""
-            if re.search(r"^[ \t]*SR-IOVVirtualFunctions[ \t]*=[ \t]*[^\s0]", text, re.MULTILINE):
-                yield Influence(f"{folder}/{name}", "makes systemd-udevd create virtual functions", _CREATES)
-
-
-def _names(host: Host, folder: str) -> tuple[str, ...]:
-    return host.names(folder) if host.is_dir(folder) else ()
+    for path in (path for paths in link_files.read(host) for path in paths):
+        if re.search(r"^[ \t]*SR-IOVVirtualFunctions[ \t]*=[ \t]*[^\s0]", _text(host, path), re.MULTILINE):
+            yield Influence(path, "makes systemd-udevd create virtual functions", _CREATES)
 
 
 def _text(host: Host, path: str) -> str:

@@ -61,3 +61,39 @@ def test_each_program_is_known_by_its_own_setting(tmp_path: Path, path: str, tex
 
     assert [maker.concerns for maker in found] == ([] if concerns is False else [concerns])
     assert all(maker.setting.endswith(setting.lstrip("…")) and maker.source.startswith(path[:15]) for maker in found)
+
+
+LINK, NUMBER = "/usr/lib/systemd/network/10-x.link", "[Link]\nSR-IOVVirtualFunctions=4\n"
+MATCH = "[Match]\nOriginalName=*\n"
+CONNECTION = "[connection]\ninterface-name=ens1f0\n[sriov]\ntotal-vfs=8\n"
+PLAN = "network:\n  ethernets:\n    ens1f0:\n      virtual-function-count: 3\n"
+REPLACED: dict[str, tuple[t.Callable[[Tree], object], list[str]]] = {
+    "a link's file": (lambda tree: tree.file(LINK, MATCH + NUMBER), [f"{LINK}:4"]),
+    "one that is masked": (lambda tree: tree.file(LINK, MATCH + NUMBER).link("/etc/systemd/network/10-x.link", "/dev/null"), []),
+    "one that the host replaces": (lambda tree: tree.file(LINK, MATCH + NUMBER).file("/etc/systemd/network/10-x.link", MATCH), []),
+    "a drop-in of a link's file": (
+        lambda tree: tree.file(LINK, MATCH).file("/etc/systemd/network/10-x.link.d/vf.conf", NUMBER),
+        ["/etc/systemd/network/10-x.link.d/vf.conf:2"],
+    ),
+    "a drop-in of what is not there": (lambda tree: tree.file("/etc/systemd/network/9.link.d/vf.conf", NUMBER), []),
+    "a connection that the host replaces": (
+        lambda tree: tree.file("/usr/lib/NetworkManager/system-connections/a.nmconnection", CONNECTION).file(
+            "/etc/NetworkManager/system-connections/a.nmconnection", "[connection]\ninterface-name=ens1f0\n"
+        ),
+        [],
+    ),
+    "a plan that the host replaces": (
+        lambda tree: tree.file("/lib/netplan/50-x.yaml", PLAN).file("/etc/netplan/50-x.yaml", "network: {}\n"),
+        [],
+    ),
+}
+
+
+@pytest.mark.parametrize("how", REPLACED)
+def test_of_the_files_of_a_name_the_first_counts_with_its_drop_ins(tmp_path: Path, how: str) -> None:
+    make, sources = REPLACED[how]
+    tree = Tree(tmp_path).pci(PF, "15b3:101d", class_code=0x020000, driver="mlx5_core", max_virtual_functions=8, nodes=["net/ens1f0"])
+    make(tree)
+    physical = Inventory.read(tree.host()).get(PF)
+    assert physical is not None
+    assert [maker.source for maker in makers_of(tree.host(), physical)] == sources

@@ -361,7 +361,7 @@ SWITCHES_OFF: dict[str, tuple[t.Callable[[Tree], object], bool]] = {
 @pytest.mark.parametrize("how", SWITCHES_OFF)
 @pytest.mark.parametrize("version", [252, 257, 258, None])
 def test_what_has_the_name_of_a_file_switches_it_off(tmp_path: Path, how: str, version: int | None) -> None:
-    """Before systemd 258 anything does; since then what is no file and no link to /dev/null is passed over."""
+    """Before systemd 258 anything does; since then only files and links to /dev/null do."""
     make, always = SWITCHES_OFF[how]
     tree = Tree(tmp_path).file("/usr/lib/udev/rules.d/a.rules", 'NAME="x"')
     make(tree)
