@@ -146,9 +146,9 @@ options:
         description: The kernel to build for in this call.
         type: str
 notes:
-  - Requires root, DKMS, make, and for each kernel its headers and the compiler that it was built with. If something is missing,
-    the module fails before it changes anything and names the package to install. In check mode that is only a warning, because an
-    earlier task may install it.
+  - Requires root, DKMS, make, and for each kernel its headers and the compiler that it was built with, in that version or a newer one;
+    if that is clang, C(lld) and C(llvm) as well. If something is missing, the module fails before it changes anything and names the
+    package to install. In check mode that is only a warning, because an earlier task may install it.
   - During a build a line is printed at the start and at the end of each kernel.
   - C(dkms.conf) is parsed, not executed, to determine the package's name and version and the kernels that it is for. If that is
     impossible, set O(name) and O(version); DKMS then decides on the kernels.

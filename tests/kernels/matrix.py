@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import hashlib
 import threading
 import typing as t
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import clang_headers
+import configurations
 import floor
 import imitation
 import kernel_offers
@@ -40,6 +41,8 @@ RELEASES = (
 COMPILERS = (Release("forky", Suite("forky"), "gcc-16"),)
 #: A root with LLVM, and kernels of gcc's whose headers are made those of clang's there.
 CLANG = Release("clang", Suite("trixie"), "clang", series=("6.12",))
+#: The suite whose arm64 kernels are imitated with pages of 64 KiB.
+_LARGE_PAGES = "trixie"
 PACKAGE = Package(Path(__file__).resolve().parents[2] / "files/kernel/vfio-variants")
 TEMPLATE = Package(PACKAGE.folder.parent / "template")
 MIGRATION = Package(PACKAGE.folder.parent / "migration-template")
@@ -124,7 +127,7 @@ class Matrix:
         own = [job for release in RELEASES if release.compiler in self._roots for job in self._own_jobs(release)]
         origins = [option for job in own for option in job.options(self._archive)]
         offered = self._jobs_for_the_floor(origins) if sample else self._offered_jobs(origins)
-        return own + offered + self._imitated_jobs(origins) + self._clang_jobs()
+        return own + offered + self._imitated_jobs(origins) + ([] if sample else [*self._clang_jobs(), *self._jobs_with_large_pages()])
 
     def run(self, jobs: t.Iterable[Job]) -> None:
         with ThreadPoolExecutor(_AT_A_TIME) as pool:
@@ -250,19 +253,29 @@ class Matrix:
         return jobs
 
     def _clang_jobs(self) -> list[Job]:
-        """None without its root, which a sample does not make: LLVM is a few hundred megabytes."""
+        """A sample has none: LLVM is a few hundred megabytes."""
         root = self._roots.get(CLANG.compiler)
-        if root is None:
-            return []
         jobs = []
-        for series in CLANG.series:
-            kernels = root.kernels(series)
-            if not kernels:
+        for series in CLANG.series if root else ():
+            kernels = root.kernels(series) if root else []
+            if root and not kernels:
                 self._counts.lack(root.shortages.of(series), f"Linux {series} as clang builds it")
             checks = _each(PACKAGE, checks=(*_BUILDS, *_IOMMUFD, *_INSTALLS, llvm_requirements.asks_for_llvm))
             checks += _each(TEMPLATE, MIGRATION, checks=(driver_package.builds_without_warning,))
-            jobs += [_job(Option(Target(kernel, clang=True), root), checks) for kernel in kernels[-1:]]
+            jobs += [_job(Option(Target(kernel, configuration=configurations.CLANG), root), checks) for kernel in kernels[-1:] if root]
         return jobs
+
+    def _jobs_with_large_pages(self) -> list[Job]:
+        """Debian has no arm64 kernel with pages of 64 KiB: the headers of one with 16 KiB are made such."""
+        likes = [choice[0] for choice in self._archive.choices() if choice[0].flavour == "arm64-16k" and choice[0].suite == _LARGE_PAGES]
+        return [
+            _offered_job(like, partial(self._with_large_pages, like), " with pages of 64 KiB") for like in likes if self._can_build(like)
+        ]
+
+    def _with_large_pages(self, like: Offer, archive: Archive) -> list[Option]:
+        found = self._options((like,), frozenset(), archive)
+        large = configurations.PAGES_OF_64K
+        return [dataclasses.replace(one, target=dataclasses.replace(one.target, configuration=large)) for one in found]
 
     def _run(self, job: Job) -> None:
         """On the first kernel that can be had, after the archive was asked again what it has."""
@@ -313,8 +326,8 @@ class Matrix:
             with layers.laid_over(option.root, option.debs, self._cache, self._mounts, say) as root:
                 if target.imitated:
                     imitation.imitate(target.imitated, target.common(root) / "include")
-                if target.clang:
-                    clang_headers.imitate(root, target.release)
+                if target.configuration:
+                    configurations.imitate(root, target.release, target.configuration)
                 done = [
                     self._counts.repeat(target, kernel, package, check) or self._counts.run(target, kernel, package, check, root)
                     for package, check in checks
@@ -331,12 +344,12 @@ def _job(option: Option, checks: Checks) -> Job:
     return Job(option.target.name, (option.target.architecture, option.target.series), lambda _archive: (option,), checks)
 
 
-def _offered_job(offer: Offer, options: t.Callable[[Archive], t.Sequence[Option]]) -> Job:
+def _offered_job(offer: Offer, options: t.Callable[[Archive], t.Sequence[Option]], changed: str = "") -> Job:
     checks = _each(PACKAGE, checks=(*_BUILDS, *(_INSTALLS if offer.architecture == "amd64" else ())))
     if offer.architecture != "amd64" and not offer.flavour:
         # No root's own kernel has them built for this architecture.
         checks += _each(TEMPLATE, MIGRATION, checks=(driver_package.builds_without_warning,))
-    return Job(f"{offer.release} of {offer.suite}", _about(offer), options, checks)
+    return Job(f"{offer.release} of {offer.suite}{changed}", _about(offer), options, checks)
 
 
 def _about(offer: Offer) -> Kind:

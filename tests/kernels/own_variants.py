@@ -37,8 +37,12 @@ from ansible_collections.vfio.variants.tests import marked_page
 
 PAGE = Path(__file__).resolve().parents[2] / "docs/drivers.md"
 _BEGIN, _END = "<!-- own variants: written by tests/kernels/variants --table -->", "<!-- end of own variants -->"
-#: What has to build for every kernel of these series; of the others it is only said why they do not.
-BUILT = ("mlx5", "nvgrace_gpu", "qat", "virtio")
+#: What has to build, by architecture, and since which series; of the others it is only said why they do not.
+BUILT = {
+    "amd64": {"mlx5": "6.12", "nvgrace_gpu": "6.12", "qat": "6.12", "virtio": "6.12"},
+    # Intel's cards are for amd64 alone; virtio's emulation of legacy devices, which its driver could not do without at first, as well.
+    "arm64": {"mlx5": "6.12", "nvgrace_gpu": "6.12", "virtio": "7.2"},
+}
 VARIANTS = tuple(sorted({module[: -len("_vfio_pci")] for *_id, module, _since in DEVICES}))
 #: The architecture, besides this machine's, for whose kernels they are built: that of NVIDIA's Grace.
 CROSSED = "arm64"
@@ -179,11 +183,18 @@ class Kernel:
         for variant in variants:
             wanted = PackageRequest(source=KernelVariant(variant), kernels=(self.release,), ignore_kconfig=True)
             steps.run(host, wanted, check_mode=False)
-        installed = Path(host.root) / "lib/modules" / self.release / "updates/dkms"
+        return self._installed(host)
+
+    def _installed(self, host: Host) -> dict[str, bytes]:
+        folder = Path(host.root) / "lib/modules" / self.release / "updates/dkms"
         return {
             path.name.removesuffix(".xz"): lzma.decompress(path.read_bytes()) if path.suffix == ".xz" else path.read_bytes()
-            for path in sorted(installed.iterdir())
+            for path in sorted(folder.iterdir())
         }
+
+    @property
+    def _target(self) -> Target:
+        return Target(self.release, self.offer.architecture if self.offer else "amd64")
 
     def _headers(self) -> Path:
         """The tree that the kernel's own headers are in."""
@@ -211,29 +222,36 @@ class Kernel:
         status = root.tree / "var/lib/dpkg/status"
         entry = f"Package: {source.package}\nStatus: install ok installed\nVersion: {source.version}\n\n"
         status.write_text(status.read_text(encoding="utf-8") + entry, encoding="utf-8")
-        target = Target(self.release, self.offer.architecture if self.offer else "amd64")
-        return Host(str(root.tree), ChrootRunner(root, target.crossing))
+        return Host(str(root.tree), ChrootRunner(root, self._target.crossing))
 
     def _outcome(self, host: Host, variant: str, series: str, ignores_kconfig: bool = False) -> Outcome:
         wanted = PackageRequest(source=KernelVariant(variant), kernels=(self.release,), ignore_kconfig=ignores_kconfig)
         try:
             result = steps.run(host, wanted, check_mode=False).result()
         except HostError as error:
-            if "Kconfig" in error.msg and variant in BUILT and not ignores_kconfig:
+            is_wanted = has_to_build(variant, self._target.architecture, series)
+            if "Kconfig" in error.msg and is_wanted and not ignores_kconfig:
                 return dataclasses.replace(self._outcome(host, variant, series, ignores_kconfig=True), refusal=error.msg)
             left = list((Path(host.root) / "usr/src").glob("linux-vfio-*"))
-            return Outcome(self.release, variant, why=error.msg, failed=bool(left) or (variant in BUILT and series != "6.1"))
+            return Outcome(self.release, variant, why=error.msg, failed=bool(left) or is_wanted)
         found = [set(module["aliases"]) for module in result["kernels"][self.release]["modules"].values()]
+        machines = {int.from_bytes(content[18:20], "little") for content in self._installed(host).values()}
         again = steps.run(host, wanted, check_mode=False).result()["changed"]
         gone = PackageRequest(source=KernelVariant(variant), state="absent")
         removed = steps.run(host, gone, check_mode=False).result()["changed"]
-        well = found == [expected_aliases(variant, series)] and not again and removed
-        return Outcome(self.release, variant, len(found[0]), "" if well else f"has {sorted(found[0])}, again {again}", failed=not well)
+        well = found == [expected_aliases(variant, series)] and machines == {self._target.machine} and not again and removed
+        what = f"has {sorted(found[0])}, for machines {machines}, again {again}"
+        return Outcome(self.release, variant, len(found[0]), "" if well else what, failed=not well)
 
 
 def option_of(variant: str) -> str:
     """The option of the kernel that its own variant is built by."""
     return f"CONFIG_{variant.upper()}_VFIO_PCI"
+
+
+def has_to_build(variant: str, architecture: str, series: str) -> bool:
+    since = BUILT[architecture].get(variant)
+    return since is not None and version_key(since) <= version_key(series)
 
 
 def expected_aliases(variant: str, series: str) -> set[str]:

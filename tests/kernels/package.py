@@ -33,7 +33,7 @@ _FOR_SPARSE = "#define __typeof_unqual__ __typeof__\n#define _Static_assert(...)
 _SPARSE_HEADER = "/usr/share/for-sparse.h"
 _CHECKED = ("W=1", "C=1", f"CF=-include {_SPARSE_HEADER}")
 #: The code of the checks, as this program began with it.
-_CHECKS = b"".join(Path(__file__).with_name(name).read_bytes() for name in ("clang_headers.py", "imitation.py", "package.py", "target.py"))
+_CHECKS = b"".join(Path(__file__).with_name(name).read_bytes() for name in ("configurations.py", "imitation.py", "package.py", "target.py"))
 #: A driver of somebody else's, with all that the guide promises.
 _MADE = "made_vfio_pci"
 _MADE_IDS = ("10ee:9048", "10ee:9049:10EE:0007", "10ee:914f:ffffffff:ffffffff:020000:ffff00")

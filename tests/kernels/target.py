@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from build_root import BuildRoot
+from configurations import CLANG
 from imitation import Version
 from kernel_offers import CROSS, series_of
 
@@ -18,23 +19,31 @@ _MACHINE = {"amd64": 62, "arm64": 183, "ppc64el": 21}
 
 @dataclass(frozen=True)
 class Target:
-    """`release`: the kernel's, as uname says it. `imitated`: what its headers are changed to, if they are; `clang`: whether to clang's."""
+    """`release`: the kernel's, as uname says it. `imitated`: what its headers are changed to, if they are.
+
+    `configuration`: what they are configured for instead, one of those of configurations.py.
+    """
 
     release: str
     architecture: str = "amd64"
     imitated: Version | None = None
-    clang: bool = False
+    configuration: str = ""
 
     @property
     def name(self) -> str:
-        if self.clang:
-            return f"{self.release} as clang builds it"
+        if self.configuration:
+            return f"{self.release} configured for {self.configuration}"
         return f"{self.imitated.name} imitated" if self.imitated else self.release
+
+    @property
+    def clang(self) -> bool:
+        """Whether clang has built it."""
+        return self.configuration == CLANG
 
     @property
     def is_real(self) -> bool:
         """Whether its headers are those of a kernel that there is."""
-        return self.imitated is None and not self.clang
+        return self.imitated is None and not self.configuration
 
     @property
     def series(self) -> str:

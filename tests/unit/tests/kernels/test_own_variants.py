@@ -21,6 +21,13 @@ def test_the_aliases_that_a_build_must_have_are_those_of_its_series() -> None:
     assert expected_aliases("xe", "6.12") == set()
 
 
+def test_what_has_to_build_depends_on_the_architecture_and_the_series() -> None:
+    kinds = [(architecture, series) for architecture in ("amd64", "arm64") for series in ("6.1", "6.12", "7.2", "7.3")]
+    assert [own_variants.has_to_build("virtio", *kind) for kind in kinds] == [False, True, True, True, False, False, True, True]
+    assert [own_variants.has_to_build("nvgrace_gpu", *kind) for kind in kinds] == [False, True, True, True] * 2
+    assert not any(own_variants.has_to_build("xe", *kind) for kind in kinds)
+
+
 def test_outcomes_of_several_runs_add_up_and_the_last_one_counts(tmp_path: Path) -> None:
     results = Results(Cache(tmp_path))
     (tmp_path / "kernels").mkdir()
