@@ -22,15 +22,15 @@ import pytest
 from ansible_collections.vfio.variants.tests.unit.payloads import MODULES, packed_with, size
 
 LIMITS = {
-    "boot_policy": (262, 1_700_000),
+    "boot_policy": (263, 1_705_000),
     "claim_info": (283, 1_850_000),
     "collect": (255, 1_650_000),
-    "device_claim": (286, 1_860_000),
+    "device_claim": (287, 1_870_000),
     "device_info": (257, 1_640_000),
     "device_table": (0, 0),
     "dkms_package": (84, 510_000),
     "fleet_report": (0, 0),
-    "host_claims": (328, 2_165_000),
+    "host_claims": (330, 2_180_000),
     "host_report": (0, 0),
     "initramfs": (203, 1_230_000),
     "iommu": (101, 620_000),
@@ -40,7 +40,7 @@ LIMITS = {
     "test_image": (0, 0),
     "test_vm": (0, 0),
     "unchanged_info": (12, 48_000),
-    "unchanged_record": (326, 2_150_000),
+    "unchanged_record": (328, 2_160_000),
 }
 """Files of the core, and their bytes of source, by module."""
 EXTRA = 40_000
