@@ -140,11 +140,20 @@ def test_an_attribute_whose_write_hangs_is_left_behind(tmp_path: Path) -> None:
 
 
 def test_two_runs_do_not_change_a_host_at_once(tmp_path: Path) -> None:
-    host = Tree(tmp_path).host()
-    with host.lock(), pytest.raises(HostError, match="Another run"), host.lock(timeout=0.2):
+    host, other = Tree(tmp_path).host(), Tree(tmp_path).host()
+    with host.lock(), pytest.raises(HostError, match="Another run"), other.lock(timeout=0.2):
         pass
-    with host.lock(timeout=0.2):
+    with other.lock(timeout=0.2):
         assert host.exists("/run/vfio-variants/lock")
+
+
+def test_a_step_within_a_run_that_has_the_lock_does_not_wait_for_it_nor_let_it_go(tmp_path: Path) -> None:
+    host, other = Tree(tmp_path).host(), Tree(tmp_path).host()
+    with host.lock():
+        with host.lock(timeout=0.2):
+            pass
+        with pytest.raises(HostError, match="Another run"), other.lock(timeout=0.2):
+            pass
 
 
 def test_a_folder_tells_its_attributes_links_and_names(tmp_path: Path) -> None:
