@@ -29,6 +29,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.host impo
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import parse as parse_selectors
 from ansible_collections.vfio.variants.tests.unit import test_changes_of_hosts as described_hosts
 from ansible_collections.vfio.variants.tests.unit.remedies import Followed, follow
+from ansible_collections.vfio.variants.tests.unit.test_hosts_with_known_answers import CARD
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Winner
@@ -50,8 +51,8 @@ class Remedies:
         names = [*(world.name for world in worlds), *described]
         for name in names:
             yield from known.get(name, ())
-        ordered: list[World | str] = sorted((world for world in worlds if world.name not in known), key=lambda world: repr(alike(world)))
-        ordered += [name for name in described if name not in known]
+        left = sorted((world for world in worlds if world.name not in known), key=lambda world: repr(alike(world)))
+        ordered: list[World | str] = [*left, *(name for name in described if name not in known)]
         groups = [ordered[number :: self.parallel * 4] for number in range(self.parallel * 4)]
         for found in in_processes(self._one, [group for group in groups if group], self.parallel):
             for of_host in found:
@@ -72,7 +73,7 @@ class Remedies:
             except (ValueError, HostError) as error:
                 tried = "Suggested", str(error)
         if tried is not None:
-            yield Judged(name, described_hosts.CARD, described_hosts.GUEST, tried[0], tried[1] or "")
+            yield Judged(name, CARD, described_hosts.GUEST, tried[0], tried[1] or "")
 
     def _of(self, world: World) -> Iterator[Judged]:
         with self._host(world) as host:
