@@ -77,7 +77,7 @@ def reads_of_options(tree: ast.AST) -> list[int]:
     return found
 
 
-EDGES = (f"{CORE}/claim/arguments.py",)
+EDGES = (f"{CORE}/claim/arguments.py", f"{CORE}/report/role_options.py")
 """It makes what the requests of several modules have in common."""
 
 

@@ -117,9 +117,8 @@ def parse(text: str) -> Report:
             sections.setdefault(kind, []).append(rest)
     if "end" not in sections:
         raise UnfinishedError
-    events = tuple(event for event in map(_event, sections.get("trace", ())) if event is not None)
     return Report(
-        events=events,
+        events=events_of(sections.get("trace", ())),
         owners={name: driver or None for name, driver in map(_pair, sections.get("owner", ()))},
         modaliases=dict(map(_pair, sections.get("identity", ()))),
         overrides={name: value for name, value in map(_pair, sections.get("override", ())) if value not in ("", "(null)")},
@@ -132,6 +131,11 @@ def parse(text: str) -> Report:
         windows=_windows(sections.get("window", ())),
         seconds=float((sections.get("uptime") or ["0"])[0].split()[0]),
     )
+
+
+def events_of(lines: t.Iterable[str]) -> tuple[Event, ...]:
+    """Those of `EVENTS` in the kernel's own trace."""
+    return tuple(event for event in map(_event, lines) if event is not None)
 
 
 def _pair(line: str) -> tuple[str, str]:
