@@ -69,10 +69,13 @@ def declines(report: Report, address: str) -> tuple[Decline, ...]:
 
 
 def _may_be_mapped(report: Report, address: str, during: t.Iterable[Event]) -> bool:
-    """Whether a window of the device was mapped; so it is held to be where nothing is known about mappings or windows."""
-    if not report.windows or not any(event.kind == MAPPED for event in report.events):
-        return True
+    """Whether a window of the device was mapped; so it is held to be where nothing is known about mappings.
+
+    A device without windows is one of which nothing is known, either: drivers decline it because they are missing.
+    """
     windows = report.windows.get(address, ())
+    if not windows or not any(event.kind == MAPPED for event in report.events):
+        return True
     return any(event.kind in (MAPPED, TAKEN) and any(event.at in window for window in windows) for event in during)
 
 
