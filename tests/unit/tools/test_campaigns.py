@@ -26,7 +26,12 @@ FIRST_STATE = "---\nscenario:\n  check_sequence:\n    - create\n"
 def checkout(tmp_path: Path) -> Checkout:
     """A repository with two campaigns' worth of files and one commit."""
     root = tmp_path / "tree"
-    for name, text in ((MAIN_SCENARIO, FIRST_STATE), ("one", FIRST_STATE), ("two", FIRST_STATE), ("whole", "---\nscenario:\n  check_sequence: []\n")):
+    for name, text in (
+        (MAIN_SCENARIO, FIRST_STATE),
+        ("one", FIRST_STATE),
+        ("two", FIRST_STATE),
+        ("whole", "---\nscenario:\n  check_sequence: []\n"),
+    ):
         (root / "molecule" / name).mkdir(parents=True)
         (root / "molecule" / name / "molecule.yml").write_text(text, encoding="utf-8")
     (root / "docs").mkdir()
