@@ -77,8 +77,8 @@ def reads_of_options(tree: ast.AST) -> list[int]:
     return found
 
 
-EDGES = (f"{CORE}/claim/arguments.py",)
-"""It makes what the requests of several modules have in common."""
+EDGES = (f"{CORE}/claim/arguments.py", f"{CORE}/report/role_options.py")
+"""They make what the requests of several modules have in common."""
 
 
 def test_the_core_takes_requests_and_never_a_modules_options() -> None:
