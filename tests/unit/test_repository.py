@@ -78,7 +78,7 @@ def reads_of_options(tree: ast.AST) -> list[int]:
 
 
 EDGES = (f"{CORE}/claim/arguments.py", f"{CORE}/report/role_options.py")
-"""It makes what the requests of several modules have in common."""
+"""They make what the requests of several modules have in common."""
 
 
 def test_the_core_takes_requests_and_never_a_modules_options() -> None:
