@@ -201,7 +201,9 @@ class Matrix:
         """A job for each suite's newest kernel of each series and flavour."""
         known = frozenset(option.target.release for option in own)
         newest = [choice[0] for choice in self._archive.choices() if choice[0].release not in known]
-        return [_offered_job(offer, partial(self._options, (offer,), known)) for offer in newest if self._can_build(offer)]
+        return [
+            _offered_job(offer, partial(self._options, (offer,), known), _of_templates(offer)) for offer in newest if self._can_build(offer)
+        ]
 
     def _jobs_for_the_floor(self, own: t.Sequence[Option]) -> list[Job]:
         """For what the floor needs and no root has, one job each, about the first kernel of any suite that can be had."""
@@ -268,9 +270,8 @@ class Matrix:
     def _jobs_with_large_pages(self) -> list[Job]:
         """Debian has no arm64 kernel with pages of 64 KiB: the headers of one with 16 KiB are made such."""
         likes = [choice[0] for choice in self._archive.choices() if choice[0].flavour == "arm64-16k" and choice[0].suite == _LARGE_PAGES]
-        return [
-            _offered_job(like, partial(self._with_large_pages, like), " with pages of 64 KiB") for like in likes if self._can_build(like)
-        ]
+        jobs = [_offered_job(like, partial(self._with_large_pages, like)) for like in likes if self._can_build(like)]
+        return [dataclasses.replace(job, name=f"{job.name} with pages of 64 KiB") for job in jobs]
 
     def _with_large_pages(self, like: Offer, archive: Archive) -> list[Option]:
         found = self._options((like,), frozenset(), archive)
@@ -344,12 +345,16 @@ def _job(option: Option, checks: Checks) -> Job:
     return Job(option.target.name, (option.target.architecture, option.target.series), lambda _archive: (option,), checks)
 
 
-def _offered_job(offer: Offer, options: t.Callable[[Archive], t.Sequence[Option]], changed: str = "") -> Job:
+def _offered_job(offer: Offer, options: t.Callable[[Archive], t.Sequence[Option]], more: Checks = ()) -> Job:
     checks = _each(PACKAGE, checks=(*_BUILDS, *(_INSTALLS if offer.architecture == "amd64" else ())))
-    if offer.architecture != "amd64" and not offer.flavour:
-        # No root's own kernel has them built for this architecture.
-        checks += _each(TEMPLATE, MIGRATION, checks=(driver_package.builds_without_warning,))
-    return Job(f"{offer.release} of {offer.suite}{changed}", _about(offer), options, checks)
+    return Job(f"{offer.release} of {offer.suite}", _about(offer), options, checks + more)
+
+
+def _of_templates(offer: Offer) -> Checks:
+    """For the usual kernels of other architectures than the roots' own kernels are of."""
+    if offer.architecture == "amd64" or offer.flavour:
+        return ()
+    return _each(TEMPLATE, MIGRATION, checks=(driver_package.builds_without_warning,))
 
 
 def _about(offer: Offer) -> Kind:
