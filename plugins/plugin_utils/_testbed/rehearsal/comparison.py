@@ -196,7 +196,9 @@ def declined(report: Report, addresses: t.Iterable[str]) -> list[str]:
             if not one.mapped:
                 found.append(f"{by} before it has mapped any register: {_UNLESS}")
             elif one.offer == owner:
-                found.append(f"{by}, whose it counts as: it may do so because of registers that are empty or missing here, or on the host, too")
+                found.append(
+                    f"{by}, whose it counts as: it may do so because of registers that are empty or missing here, or on the host, too"
+                )
     return list(dict.fromkeys(found))
 
 

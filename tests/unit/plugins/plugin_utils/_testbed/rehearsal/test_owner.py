@@ -81,7 +81,10 @@ def test_where_the_log_has_other_offers_than_the_trace_nothing_is_concluded() ->
     ("steps", "said"),
     [
         ((ELSEWHERE, "offered 8139too", REJECTED), "before it has mapped any register: on the host it does so, too, unless"),
-        ((ELSEWHERE, "offered nvme", MEMORY, REJECTED), "whose it counts as: it may do so because of registers that are empty or missing here"),
+        (
+            (ELSEWHERE, "offered nvme", MEMORY, REJECTED),
+            "whose it counts as: it may do so because of registers that are empty or missing here",
+        ),
         ((ELSEWHERE, "offered nvme", MEMORY, "failed with error -5"), None),
         # Who comes later was asked here alone.
         ((ELSEWHERE, "offered nvme", "failed with error -5", "offered nvme", MEMORY, REJECTED), None),
