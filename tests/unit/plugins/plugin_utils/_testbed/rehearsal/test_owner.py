@@ -31,9 +31,9 @@ def report(*steps: str, text: str = NEW) -> Report:
         else:
             lines.append(f"@rehearsal log {text.format(driver=driver, card=CARD, end=step)}")
     windows = (
-        f"{CARD} 0x000000000000c000 0x000000000000c0ff",
-        f"{CARD} 0x00000000febd0000 0x00000000febd00ff",
-        f"{OTHER} 0xfeb00000 0xfeb0ffff",
+        f"{CARD} 0 0x000000000000c000 0x000000000000c0ff",
+        f"{CARD} 1 0x00000000febd0000 0x00000000febd00ff",
+        f"{OTHER} 0 0xfeb00000 0xfeb0ffff",
     )
     return parse("\n".join((*lines, *(f"@rehearsal window {one}" for one in windows), f"@rehearsal owner {CARD} ", "@rehearsal end")))
 
@@ -69,6 +69,21 @@ def test_of_a_device_without_windows_nothing_is_concluded() -> None:
     assert owner.driver == "8139too"
 
 
+def test_a_rom_alone_is_not_a_window_of_registers() -> None:
+    rom = f"@rehearsal window {CARD} 6 0xc0000 0xdffff"
+    assert parse(f"{rom}\n@rehearsal end").windows == {}
+    both = parse(f"{rom}\n@rehearsal window {CARD} 0 0xc000 0xc0ff\n@rehearsal end")
+    assert both.windows == {CARD: (range(0xC0000, 0xE0000), range(0xC000, 0xC100))}
+
+
+def test_a_forecast_is_not_wrong_because_of_a_driver_that_may_decline_on_the_host_too() -> None:
+    boot = report(ELSEWHERE, "offered 8139too", MEMORY, REJECTED, "offered 8139cp", MEMORY, "failed with error -5")
+    results = {
+        driver: row(CARD, [boot], Predicted(driver, "certain", ()), None, None)["result"] for driver in (None, "8139cp", "8139too", "nvme")
+    }
+    assert results == {None: "varies", "8139cp": "varies", "8139too": "agrees", "nvme": "differs"}
+
+
 def test_where_the_log_has_other_offers_than_the_trace_nothing_is_concluded() -> None:
     lines = f"@rehearsal log [ 0.5] bus: 'pci': really_probe: probing driver nouveau with device {CARD}\n"
     found = report(ELSEWHERE, "offered 8139too", REJECTED)
@@ -81,7 +96,10 @@ def test_where_the_log_has_other_offers_than_the_trace_nothing_is_concluded() ->
     ("steps", "said"),
     [
         ((ELSEWHERE, "offered 8139too", REJECTED), "before it has mapped any register: on the host it does so, too, unless"),
-        ((ELSEWHERE, "offered nvme", MEMORY, REJECTED), "whose it counts as: it may do so because of registers that are empty or missing here"),
+        (
+            (ELSEWHERE, "offered nvme", MEMORY, REJECTED),
+            "whose it counts as: it may do so because of registers that are empty or missing here",
+        ),
         ((ELSEWHERE, "offered nvme", MEMORY, "failed with error -5"), None),
         # Who comes later was asked here alone.
         ((ELSEWHERE, "offered nvme", "failed with error -5", "offered nvme", MEMORY, REJECTED), None),
