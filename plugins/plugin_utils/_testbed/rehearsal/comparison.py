@@ -59,6 +59,11 @@ class Seen:
         """The owners, and the driver of the first offer unless it has declined by itself."""
         return self.owners if self.has_declined(self.first) else (*self.owners, self.first)
 
+    def may_have(self, driver: str | None) -> bool:
+        """Whether the driver may own it on the host though another does here: one of them has declined it here for a reason in doubt."""
+        in_doubt = any(_driver(one.offer.driver) == _driver(self.owner) for one in self.declined)
+        return self.has_declined(driver) or (in_doubt and (driver is None or _driver(driver) in map(_driver, self.others)))
+
     def has_declined(self, driver: str | None) -> bool:
         """Whether it did without having mapped a register."""
         return driver is not None and any(_driver(one.offer.driver) == _driver(driver) and not one.mapped for one in self.declined)
@@ -137,7 +142,7 @@ def _result(seen: t.Sequence[Seen], predicted: Predicted | None) -> str:
     certain = predicted is not None and predicted.certainty == CERTAIN
     if certain and predicted is not None:
         others = [boot for boot in seen if all(_driver(one) != _driver(predicted.driver) for one in boot.owners)]
-        if any(not boot.has_declined(predicted.driver) for boot in others):
+        if any(not boot.may_have(predicted.driver) for boot in others):
             return DIFFERS
         if others:
             return VARIES

@@ -51,8 +51,10 @@ for device in /sys/bus/pci/devices/*; do
   echo "@rehearsal path $name $(readlink -f "$device")"
   echo "@rehearsal identity $name $(cat "$device/modalias")"
   echo "@rehearsal override $name $(cat "$device/driver_override")"
+  number=0
   while read -r start end flags; do
-    [ "$(($flags))" = 0 ] || echo "@rehearsal window $name $start $end"
+    [ "$(($flags))" = 0 ] || echo "@rehearsal window $name $number $start $end"
+    number=$((number + 1))
   done <"$device/resource"
 done
 grep -v '^#' /sys/kernel/tracing/trace | say trace

@@ -33,6 +33,8 @@ _LINE = re.compile(
 )
 #: What was written to a file may end with a line end, and the quotes then stand on the next line.
 _VALUE = re.compile(r'(\w+)="([^"]*)')
+#: linux/pci.h, PCI_ROM_RESOURCE: six windows of registers come before it.
+_ROM = 6
 _AT = re.compile(r"at=0x([0-9a-f]+)")
 _LOGGED = re.compile(
     # A driver's name can have blanks: "i6300ESB timer".
@@ -157,12 +159,15 @@ def _log(lines: t.Iterable[str]) -> dict[str, tuple[Probe, ...]]:
 
 
 def _windows(lines: t.Iterable[str]) -> dict[str, tuple[range, ...]]:
-    """From lines with a device's name and the start and the end of one of its windows."""
+    """From lines with a device's name, and the number, start and end of one of its windows; of those that have more than a ROM."""
     found: dict[str, tuple[range, ...]] = {}
+    with_registers = set()
     for words in map(str.split, lines):
-        if len(words) == 3:
-            found[words[0]] = (*found.get(words[0], ()), range(int(words[1], 16), int(words[2], 16) + 1))
-    return found
+        if len(words) == 4:
+            found[words[0]] = (*found.get(words[0], ()), range(int(words[2], 16), int(words[3], 16) + 1))
+            if int(words[1]) < _ROM:
+                with_registers.add(words[0])
+    return {name: windows for name, windows in found.items() if name in with_registers}
 
 
 def _event(line: str) -> Event | None:

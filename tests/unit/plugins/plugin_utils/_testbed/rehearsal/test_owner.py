@@ -31,9 +31,9 @@ def report(*steps: str, text: str = NEW) -> Report:
         else:
             lines.append(f"@rehearsal log {text.format(driver=driver, card=CARD, end=step)}")
     windows = (
-        f"{CARD} 0x000000000000c000 0x000000000000c0ff",
-        f"{CARD} 0x00000000febd0000 0x00000000febd00ff",
-        f"{OTHER} 0xfeb00000 0xfeb0ffff",
+        f"{CARD} 0 0x000000000000c000 0x000000000000c0ff",
+        f"{CARD} 1 0x00000000febd0000 0x00000000febd00ff",
+        f"{OTHER} 0 0xfeb00000 0xfeb0ffff",
     )
     return parse("\n".join((*lines, *(f"@rehearsal window {one}" for one in windows), f"@rehearsal owner {CARD} ", "@rehearsal end")))
 
@@ -67,6 +67,21 @@ def test_of_a_device_without_windows_nothing_is_concluded() -> None:
     owner = owner_of(without, CARD)
     assert owner is not None
     assert owner.driver == "8139too"
+
+
+def test_a_rom_alone_is_not_a_window_of_registers() -> None:
+    rom = f"@rehearsal window {CARD} 6 0xc0000 0xdffff"
+    assert parse(f"{rom}\n@rehearsal end").windows == {}
+    both = parse(f"{rom}\n@rehearsal window {CARD} 0 0xc000 0xc0ff\n@rehearsal end")
+    assert both.windows == {CARD: (range(0xC0000, 0xE0000), range(0xC000, 0xC100))}
+
+
+def test_a_forecast_is_not_wrong_because_of_a_driver_that_may_decline_on_the_host_too() -> None:
+    boot = report(ELSEWHERE, "offered 8139too", MEMORY, REJECTED, "offered 8139cp", MEMORY, "failed with error -5")
+    results = {
+        driver: row(CARD, [boot], Predicted(driver, "certain", ()), None, None)["result"] for driver in (None, "8139cp", "8139too", "nvme")
+    }
+    assert results == {None: "varies", "8139cp": "varies", "8139too": "agrees", "nvme": "differs"}
 
 
 def test_where_the_log_has_other_offers_than_the_trace_nothing_is_concluded() -> None:
