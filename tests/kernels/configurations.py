@@ -82,7 +82,9 @@ def by_clang(said: str) -> Choice:
 #: From pages of 16 KiB.
 WITH_64K = Choice(
     {"ARM64_16K_PAGES": "ARM64_64K_PAGES", "PAGE_SIZE_16KB": "PAGE_SIZE_64KB", "HAVE_PAGE_SIZE_16KB": "HAVE_PAGE_SIZE_64KB"},
-    values={
+    # With such pages, addresses of 52 bits do not take this feature of the processor.
+    ("ARM64_LPA2",),
+    {
         "PAGE_SHIFT": "16",
         "PGTABLE_LEVELS": "3",
         "ARM64_CONT_PTE_SHIFT": "5",
