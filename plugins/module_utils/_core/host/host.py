@@ -36,6 +36,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.read_log 
     TYPE,
     ReadLog,
     Seen,
+    file_version,
     paused,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.recorded_directory import opened
@@ -117,7 +118,7 @@ class Host(Root):
         ``what`` distinguishes results that are read from the same files.
         """
         found = (self.stat(path) for path in paths)
-        version = tuple(status and (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns) for status in found)
+        version = tuple(status and file_version(status) for status in found)
         key = (what, *paths)
         known = self._read_once.get(key)
         if known is None or known[0] != version:

@@ -14,9 +14,15 @@ if t.TYPE_CHECKING:
 Answer = t.Union[None, int, str, list[str], list[int]]
 Seen = list[tuple[str, str, Answer]]
 """Reads as (question, path, answer), representable in JSON."""
+FileVersion = tuple[int, int, int, int]
 CONTENT, LINK, NAMES, STATUS, TYPE = "content", "link", "names", "status", "type"
 ATTRIBUTE, SLOW_ATTRIBUTE = "attribute", "slow attribute"
 """Of sysfs, as text; one of the second kind is read in a child process, because the kernel may never answer."""
+
+
+def file_version(status: os.stat_result) -> FileVersion:
+    """By which a file is the same, whatever its name is: device, inode, size, and when its content was written, in ns."""
+    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
 
 
 class ReadLog:

@@ -12,12 +12,14 @@ import contextvars
 import dataclasses
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.read_log import FileVersion, file_version
+
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.read_log import ReadLog
 
 T = t.TypeVar("T")
-Version = tuple[t.Optional[tuple[int, int, int, int]], ...]
+Version = tuple[t.Optional[FileVersion], ...]
 
 
 @dataclasses.dataclass
@@ -77,5 +79,5 @@ def of_files() -> dict[t.Hashable, OfFiles] | None:
 def version_of(host: Host, paths: t.Sequence[str]) -> Version | None:
     """The files' identities, whatever their names are: a file that was renamed is the same.  None if the first one is missing."""
     found = (host.stat(path) for path in paths)
-    known = tuple(None if one is None else (one.st_dev, one.st_ino, one.st_size, one.st_mtime_ns) for one in found)
+    known = tuple(None if one is None else file_version(one) for one in found)
     return None if known[0] is None else known

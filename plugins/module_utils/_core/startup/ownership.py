@@ -13,6 +13,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.read_log import file_version
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import package_databases
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.package_paths import plain
 
@@ -66,7 +67,7 @@ class Ownership:
         status = self._tree.stat(path) if isinstance(self._tree, Host) else None
         if status is None:
             return False
-        version = (path, status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)
+        version = (path, *file_version(status))
         if version not in self._known:
             self._known[version] = bool(wanted & self._digests_of(path, {_DIGESTS.get(len(one), "") for one in wanted}))
         return self._known[version]
