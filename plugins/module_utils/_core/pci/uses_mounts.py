@@ -136,12 +136,13 @@ def _fstab(host: Host) -> t.Iterator[Entry]:
 
 def _units(host: Host) -> t.Iterator[Entry]:
     """Units that mount or swap, also those that generators have made; those of fstab are known from there."""
-    chosen: dict[str, str] = {}
+    chosen: set[str] = set()
     for folder in UNITS:
         for name in _names(host, folder):
             if not name.endswith((".mount", ".swap")) or name in chosen:
                 continue
-            chosen[name] = path = f"{folder}/{name}"
+            chosen.add(name)
+            path = f"{folder}/{name}"
             text = "\n".join(_raw_lines(host, path))
             found = dict(UNIT_LINE.findall(text))
             source, place = found.get("What", "").strip(), found.get("Where", "").strip()

@@ -224,9 +224,8 @@ class _Run:
 
     @property
     def _leaves_record(self) -> bool:
-        waits = self._request.is_wanted and not self._binds and self.reboot_required
         removes = not self._request.is_wanted and (self.builds or not self._binds)
-        return bool(self._manner.key) and not self._manner.check_mode and not (waits or removes or self.reboot_required or self._failure)
+        return bool(self._manner.key) and not self._manner.check_mode and not (removes or self.reboot_required or self._failure)
 
     def _record(self) -> None:
         predicts = self._checked is None and self._wants_winner
