@@ -168,7 +168,7 @@ def prepare(
     if host.is_image:
         # Whose disks and network the machines will need is not known, nor what the firmware says of their IOMMU.
         boots = of_described(boots, inventory)
-    judged = () if host.is_image else _judge_plan(judge, plan)
+    judged = (*(() if host.is_image else _judge_plan(judge, plan)), *judge.peers(decision.device for decision in plan.decisions))
     plan = dataclasses.replace(plan, warnings=(*plan.warnings, *makers, *judged, *_switched_off(host, boots)))
     # Whoever switches policies off for a while still wants one that holds afterwards.
     return plan, facts, tuple(map(switched_on, boots))

@@ -13,6 +13,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader im
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import companions, with_companions
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guards import Finding, Loss, identical, judge
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.iommu import refuse_without_iommu
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim.nvlink_peers import sentence
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.build_requirements import kernel_config
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import CMDLINE, Cmdline
@@ -22,6 +23,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.paramet
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameters import given_to
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.boot_display import BootDisplay
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.iommu import Iommu
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.nvswitch import NVIDIA, Fabric
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector import select
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses import Arguments, HostUses
 
@@ -144,6 +146,12 @@ class Judge:
             ]
             found += identical(device, decision.claim, [(other, self.uses.of(other)) for other in alike])
         return tuple(found)
+
+    def peers(self, taken: t.Iterable[Device]) -> tuple[str, ...]:
+        """Warnings about what the host's other cards lose with these, which go to a VFIO driver."""
+        fabric = Fabric.read(self.host, self.inventory) if any(device.vendor == NVIDIA for device in taken) else None
+        said = None if fabric is None else sentence(fabric, self._claim_of)
+        return () if said is None else (said,)
 
     # -- the IOMMU
 
