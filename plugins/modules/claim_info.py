@@ -64,6 +64,11 @@ options:
       - Whether to say, for each forecast, what it takes for granted, in C(assumes) beside C(because).
     type: bool
     default: false
+  predicted:
+    description:
+      - What this module has returned on this host before its last boot. RV(wrong_predictions) says what the boot has disproved.
+      - With O(require=satisfied) it fails for these sentences, too. The running kernel is one of O(kernels) then.
+    type: dict
 notes:
   - Without root privileges, an initramfs, a boot loader's configuration, or a policy that only root can read is unknown.
   - It does the same in check mode. Files that an earlier task only predicted in check mode do not exist and are not considered.
@@ -104,6 +109,21 @@ EXAMPLES = r"""
   vfio.variants.claim_info:
     devices: "class:0302"
     require: satisfied
+
+- name: Predict the next boot
+  vfio.variants.claim_info:
+    devices: "class:0302"
+    kernels: [all]
+  register: before
+
+- name: Boot
+  ansible.builtin.reboot:
+
+- name: Stop if the owners are others than predicted, and say which sentence was wrong
+  vfio.variants.claim_info:
+    devices: "class:0302"
+    require: satisfied
+    predicted: "{{ before }}"
 """
 
 RETURN = r"""
@@ -243,6 +263,15 @@ old_in_use:
   type: list
   elements: str
   sample: [nvlink2gpu_vfio_pci]
+wrong_predictions:
+  description:
+    - For each device whose driver is not one of those predicted, its driver, the prediction with its reasons, and which of these do not
+      hold any more; and a sentence if another kernel was booted than predicted.
+    - A device about which the prediction was V(unknown) is left out.
+  returned: with O(predicted)
+  type: list
+  elements: str
+  sample: []
 policy_warnings:
   description: Contradictions and lines without effect in the host's policy that are not about one of its devices, each with file and line.
   returned: success or unmet requirement
@@ -266,6 +295,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.module_ca
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import run_module
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.hardware import parse as parse_hardware
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.claim_check import ClaimCheckRequest, Requirement, compare
+from ansible_collections.vfio.variants.plugins.module_utils._core.report.prediction_check import Prediction
 
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
     **CLAIM_ARGUMENTS,
@@ -275,6 +305,7 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
     "root": {"type": "path", "default": "/"},
     "hardware": {"type": "list", "elements": "dict"},
     "assumes": {"type": "bool", "default": False},
+    "predicted": {"type": "dict"},
 }
 
 
@@ -288,6 +319,7 @@ def request(options: t.Mapping[str, t.Any]) -> ClaimCheckRequest:
         group=options["group"],
         hardware=None if options["hardware"] is None else parse_hardware(options["hardware"]),
         assumes=options["assumes"],
+        predicted=None if options["predicted"] is None else Prediction.parse(options["predicted"]),
     )
 
 

@@ -42,6 +42,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel, PendingModule
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device, Inventory
+    from ansible_collections.vfio.variants.plugins.module_utils._core.report.prediction_check import Prediction
 
 NEXT = "next"
 Requirement = t.Literal["none", "winner", "satisfied"]
@@ -71,6 +72,8 @@ class ClaimCheckRequest:
     assumes: bool = False
     lints: bool = True
     """Whether to look for contradictions in the host's policy."""
+    predicted: Prediction | None = None
+    """What was said before the last boot, to be compared with what has come."""
 
     def __post_init__(self) -> None:
         if self.claims is not None and not self.claims:
@@ -87,7 +90,7 @@ def compare(host: Host, request: ClaimCheckRequest, check_mode: bool) -> ClaimCh
     kernels = read_kernels(host, cache)
     running = host.text_or_none(OSRELEASE)
     forecast = HostForecast.read(host, inventory, kernels, running, cache, request.hardware is not None)
-    releases = _releases(host, request.kernels, forecast.next_kernel.release)
+    releases = _releases(host, (*request.kernels, *_booted(request, running, kernels)), forecast.next_kernel.release)
     if request.claims is None:
         claimed = _by_policy(forecast, kernels)
         now = claimed.get(running or "", {})
@@ -98,11 +101,13 @@ def compare(host: Host, request: ClaimCheckRequest, check_mode: bool) -> ClaimCh
         now = _without_modules(claims, inventory) if on_running is None else on_running
     statuses = _statuses(claimed, now, releases, forecast, request.lints)
     statuses = _with_nodes(host, _guarded(host, request, statuses, inventory, kernels))
-    failures = _failures(request.require, statuses, running)
+    wrong = () if request.predicted is None else request.predicted.wrong(statuses, inventory, running)
+    failures = (*_failures(request.require, statuses, running), *(wrong if request.require == "satisfied" else ()))
     unfinished = unfinished_work(host, inventory)
     old = () if request.hardware is not None else old_in_use(host, kernels)
     policy_warnings = tuple(forecast.policy_warnings) if request.lints else ()
-    return ClaimCheck(statuses, forecast.next_kernel, policy_warnings, failures, check_mode, request.assumes, unfinished, old)
+    shown = None if request.predicted is None else wrong
+    return ClaimCheck(statuses, forecast.next_kernel, policy_warnings, failures, check_mode, request.assumes, unfinished, old, shown)
 
 
 def _inventory(host: Host, hardware: tuple[Device, ...] | None) -> Inventory:
@@ -121,6 +126,12 @@ def _releases(host: Host, wanted: t.Sequence[str], next_release: str | None) -> 
     if NEXT in wanted:
         named += [ALL] if next_release is None else [next_release]
     return chosen_releases(host, named)
+
+
+def _booted(request: ClaimCheckRequest, running: str | None, kernels: t.Sequence[Kernel]) -> tuple[str, ...]:
+    """The kernel whose boot was predicted, if its reasons can be looked at again."""
+    is_there = request.predicted is not None and running is not None and any(kernel.release == running for kernel in kernels)
+    return (running,) if is_there and running is not None else ()
 
 
 def _by_policy(forecast: HostForecast, kernels: t.Sequence[Kernel]) -> Claimed:

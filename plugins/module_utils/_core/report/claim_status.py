@@ -148,6 +148,8 @@ class ClaimCheck:
     unfinished: tuple[UnfinishedWork, ...] = ()
     old_in_use: tuple[str, ...] = ()
     """VFIO drivers of which another version is loaded than is installed."""
+    wrong: tuple[str, ...] | None = None
+    """What an earlier prediction was wrong about; None if there is none to compare."""
 
     def result(self) -> Result:
         """Raises HostError, with the whole result, if a device does not meet the requirement."""
@@ -158,6 +160,7 @@ class ClaimCheck:
             "failures": list(self.failures),
             "unfinished": [work.result() for work in self.unfinished],
             "check_mode": self.check_mode,
+            **({} if self.wrong is None else {"wrong_predictions": list(self.wrong)}),
             **({"old_in_use": list(self.old_in_use)} if self.old_in_use else {}),
         }
         if self.failures:
