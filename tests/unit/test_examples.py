@@ -153,3 +153,11 @@ def test_a_page_shows_each_job_as_its_playbook_has_it() -> None:
     assert sorted(path for path, _content in shown) == [str(path.relative_to(ROOT)) for path in JOBS]
     different = [path for path, content in shown if yaml.safe_load(content) != yaml.safe_load((ROOT / path).read_text(encoding="utf-8"))]
     assert different == []
+
+
+@pytest.mark.parametrize("role", sorted(ROLES))
+def test_the_page_of_a_role_says_how_to_install_it_as_the_readme_does(role: str) -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    said = readme[readme.index("In the `requirements.yml`") : readme.index("Options that all tasks of a play share")].strip()
+    assert "ansible-galaxy collection install -r requirements.yml" in said
+    assert f"## Install\n\n{said}\n\n## Requirements\n" in (ROOT / f"roles/{role}/README.md").read_text(encoding="utf-8")
