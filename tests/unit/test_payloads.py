@@ -22,15 +22,15 @@ import pytest
 from ansible_collections.vfio.variants.tests.unit.payloads import MODULES, packed_with, size
 
 LIMITS = {
-    "boot_policy": (264, 1_730_000),
-    "claim_info": (286, 1_870_000),
+    "boot_policy": (268, 1_750_000),
+    "claim_info": (286, 1_880_000),
     "collect": (257, 1_670_000),
     "device_claim": (288, 1_890_000),
     "device_info": (259, 1_660_000),
     "device_table": (0, 0),
     "dkms_package": (85, 520_000),
     "fleet_report": (0, 0),
-    "host_claims": (331, 2_200_000),
+    "host_claims": (332, 2_220_000),
     "host_report": (0, 0),
     "initramfs": (205, 1_240_000),
     "iommu": (103, 630_000),
@@ -40,7 +40,7 @@ LIMITS = {
     "test_image": (0, 0),
     "test_vm": (0, 0),
     "unchanged_info": (12, 48_000),
-    "unchanged_record": (329, 2_180_000),
+    "unchanged_record": (330, 2_200_000),
 }
 """Files of the core, and their bytes of source, by module."""
 EXTRA = 40_000

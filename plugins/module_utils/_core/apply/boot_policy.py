@@ -10,6 +10,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.accounts import check_accounts
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.boot_arguments import with_pending
+from ansible_collections.vfio.variants.plugins.module_utils._core.apply.dropped_nodes import take_back
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.judgement import Judge
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.policy_facts import read_boots, read_facts
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.policy_reach import refuse_unreached
@@ -132,7 +133,7 @@ def judge(host: Host, request: PolicyRequest, check_mode: bool, predicts: bool =
 def _written(host: Host, judged: Judged) -> dict[str, t.Any]:
     policy = judged.plan.policy
     _write(host, policy, policy.steps(judged.facts.existing))
-    return judged.result(_reload(host, policy, judged.changes))
+    return judged.result((*_reload(host, policy, judged.changes), *_nodes_taken_back(host, policy, judged.changes)))
 
 
 def prepare(
@@ -275,7 +276,7 @@ def _remove(host: Host, name: str, check_mode: bool) -> dict[str, t.Any]:
         # The policy is gone, whatever becomes of its folders.
         with contextlib.suppress(HostError):
             made_folders.remove_unused(host, lambda content: owner_of(content) is not None, OWNER_WITHIN)
-        warnings = _reload(host, policy, changes)
+        warnings = (*_reload(host, policy, changes), *_nodes_taken_back(host, policy, changes))
     return _result(policy, changes, (), warnings)
 
 
@@ -288,6 +289,14 @@ def _reload(host: Host, policy: Policy, changes: t.Sequence[FileChange]) -> tupl
     except HostError as error:
         return (f"udev did not take the request to read its rules again: {error.msg}",)
     return ()
+
+
+def _nodes_taken_back(host: Host, policy: Policy, changes: t.Sequence[FileChange]) -> tuple[str, ...]:
+    """Warnings about device nodes that stay with those to whom the former rules had handed them."""
+    change = next((one for one in changes if one.path == policy.paths.rules and one.before is not None), None)
+    if change is None or change.before is None:
+        return ()
+    return take_back(host, change.before.content, b"" if change.after is None else change.after.content)
 
 
 def _result(

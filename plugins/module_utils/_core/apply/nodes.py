@@ -70,11 +70,12 @@ def planned(host: Host, claims: t.Sequence[Claim], inventory: Inventory, releasi
         return Handed({}, {}, tuple(dict.fromkeys(f"/dev/vfio/{group}" for group in groups if group is not None)))
     check_accounts(host, claims, at_boot=False)
     accounts = Accounts.read(host)
-    wanted = {address: _numbers(node, accounts) for address, node in nodes.items()}
+    wanted = {address: access_of(node, accounts) for address, node in nodes.items()}
     return Handed(wanted, {address: str(node) for address, node in nodes.items()})
 
 
-def _numbers(node: Node, accounts: Accounts) -> NodeAccess:
+def access_of(node: Node, accounts: Accounts) -> NodeAccess:
+    """Whose the node is then, in numbers."""
     user, group = accounts.user(node.owner), accounts.group(node.group)
     return NodeAccess(0 if user is None else user, 0 if group is None else group, node.mode)
 

@@ -9,16 +9,20 @@ Each line stands alone: udev drops a whole line with an account that it does not
 
 from __future__ import annotations
 
+import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.claim.node import UNLIMITED
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim.node import UNLIMITED, Node
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.claim.node import Node
     from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import Decision
 
 ACTIONS = 'ACTION=="add|change"'
 GROUPS = "/sys/kernel/iommu_groups"
+GROUP_LINE = re.compile(
+    rf'^{re.escape(ACTIONS)}, .*TEST=="{GROUPS}/%k/devices/([0-9a-f:.]+)".*, OWNER="([^"]+)", GROUP="([^"]+)", MODE="([0-7]{{4}})"$',
+    re.MULTILINE,
+)
 
 
 def node_lines(decisions: t.Iterable[Decision], nodes: t.Mapping[str, Node]) -> tuple[str, ...]:
@@ -29,6 +33,11 @@ def node_lines(decisions: t.Iterable[Decision], nodes: t.Mapping[str, Node]) -> 
         if node is not None:
             lines.update(dict.fromkeys((_group_line(decision, node), _device_line(decision, node))))
     return tuple(lines)
+
+
+def handed_by(rules: str) -> dict[str, Node]:
+    """To whom a policy's rules hand the nodes of the groups of these devices, by address."""
+    return {address: Node(owner, group, int(mode, 8)) for address, owner, group, mode in GROUP_LINE.findall(rules)}
 
 
 def limit_lines(nodes: t.Iterable[Node]) -> tuple[str, ...]:

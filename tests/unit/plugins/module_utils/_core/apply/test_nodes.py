@@ -209,3 +209,57 @@ def test_an_account_of_no_file_is_refused_before_the_policy_is_written(tmp_path:
     assert refused(accounts(gpu_host(tmp_path)), {"devices": GPU, "node": {"group": "ldap-users"}}).startswith(
         "claims[0].node.group: /etc/group"
     )
+
+
+# -- a node that the claim does not mention any more
+
+
+def handed(root: Path, monkeypatch: pytest.MonkeyPatch, mode: int = 0o640) -> tuple[Tree, list[str]]:
+    """A card whose node the policy has handed over, and what is given to whom from now on."""
+    tree = accounts(gpu_host(root))
+    run(tree, {"devices": GPU, "node": NODE})
+    tree.pci(GPU, driver=VARIANT, group=15).file(GROUP_NODE, "", mode=mode)
+    os.chown(tree.place(GROUP_NODE), USER, GROUP)
+    given: list[str] = []
+    monkeypatch.setattr(
+        "ansible_collections.vfio.variants.plugins.module_utils._core.apply.dropped_nodes.set_access",
+        lambda _host, path, access: given.append(f"{path} {access.user}:{access.group} {access.mode:04o}"),
+    )
+    return tree, given
+
+
+@pytest.mark.parametrize("options", [{"claims": ({"devices": GPU},)}, {"claims": (), "state": "absent"}])
+def test_a_node_that_the_new_rules_hand_to_nobody_is_roots_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: dict[str, t.Any]
+) -> None:
+    tree, given = handed(tmp_path, monkeypatch)
+    claims = options.pop("claims")
+    run(tree, *claims, check=True, **options)
+    assert given == []
+    run(tree, *claims, **options)
+    assert given == [f"{GROUP_NODE} 0:0 0600"]
+
+
+def test_a_node_that_somebody_else_has_given_away_since_stays_theirs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tree, given = handed(tmp_path, monkeypatch, mode=0o666)
+    run(tree, {"devices": GPU})
+    assert given == []
+
+
+def test_a_node_that_another_card_of_the_group_still_hands_over_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tree, given = handed(tmp_path, monkeypatch)
+    tree.pci("0000:5e:00.0", driver=VARIANT, group=15)
+    run(tree, {"devices": [GPU, "0000:5e:00.0"], "node": NODE})
+    run(tree, {"devices": "0000:5e:00.0", "node": NODE}, group="ignore")
+    assert given == []
+
+
+def test_a_node_that_cannot_be_taken_back_is_a_warning(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tree, _given = handed(tmp_path, monkeypatch)
+
+    def refuses(*_arguments: object) -> None:
+        raise HostError("it is read-only.")
+
+    monkeypatch.setattr("ansible_collections.vfio.variants.plugins.module_utils._core.apply.dropped_nodes.set_access", refuses)
+    warnings = run(tree, {"devices": GPU})["warnings"]
+    assert f"{GROUP_NODE} could not be taken back from guests:kvm 0640: it is read-only." in warnings
