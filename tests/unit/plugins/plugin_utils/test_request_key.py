@@ -107,8 +107,8 @@ def test_values_of_the_role_keep_their_types_and_expressions_in_them_are_evaluat
 def test_every_option_of_the_role_that_decides_what_it_does_is_in_the_request() -> None:
     specs = yaml.safe_load((ROLES / "vfio_host/meta/argument_specs.yml").read_text(encoding="utf-8"))
     options = {name.removeprefix("vfio_host_") for name in specs["argument_specs"]["main"]["options"]}
-    # Whether to rehearse a reboot, and whether and how long to wait for one: a run that needs one leaves no record.
-    assert options - set(REQUEST) == {"reboot", "reboot_timeout", "rehearse", "use_record", "root"}
+    # Whether to rehearse a reboot, and whether and how long to wait for one: a run that needs one leaves no record, nor does an image.
+    assert options - set(REQUEST) == {"reboot", "reboot_timeout", "rehearse", "use_record", "root", "hardware"}
 
 
 def test_the_defaults_of_the_drivers_role_are_those_that_the_request_takes() -> None:
