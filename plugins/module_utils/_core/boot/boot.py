@@ -132,6 +132,15 @@ class Assigned:
     when: str = ""
 
 
+class Making(t.NamedTuple):
+    """How many virtual functions a rule creates, its file and line, and at which events of the physical function it does."""
+
+    count: int
+    source: str
+    at_add: bool = True
+    at_bind: bool = True
+
+
 @dataclasses.dataclass(frozen=True)
 class Later:
     """What runs after coldplug and rebinds devices."""
@@ -142,8 +151,10 @@ class Later:
     """driverctl 0.115 and newer writes to new_id of vfio-pci, which then binds to every unbound device of that ID."""
     may_take: t.Mapping[str, Assigned] = dataclasses.field(default_factory=dict)
     """By address, if it cannot be determined whether it happens: devices of libvirt's autostarted domains, and DPDK's list."""
-    virtual_functions: t.Mapping[str, tuple[int, str]] = dataclasses.field(default_factory=dict)
-    """The number of virtual functions that are created, and the file and line of the rule; by the physical function's address."""
+    virtual_functions: t.Mapping[str, Making] = dataclasses.field(default_factory=dict)
+    """What is sure to create virtual functions, by the physical function's address."""
+    unmade: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Why it is not known whether existing virtual functions are created again, a sentence; by the physical function's address."""
     doubts: tuple[str, ...] = ()
     """What is not bounded and cannot be determined about what runs then."""
     influences: tuple[Influence, ...] = ()

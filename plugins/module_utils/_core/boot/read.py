@@ -8,7 +8,13 @@ import dataclasses
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot import kernel_words, read_modules, read_root, rule_programs
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot import (
+    kernel_words,
+    read_modules,
+    read_root,
+    read_virtual_functions,
+    rule_programs,
+)
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot import read_initramfs as read_image
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.install_lines import with_judged_commands
@@ -91,10 +97,12 @@ def _boot(
     files = image.files if rebuilt_with is None else None
     stages = (root,) if early is None else (early, root)
     masked = masked_by_word(machine.host, entry.cmdline)
-    later = facts.for_kernel(kernel, machine.inventory, rules, _driver_of(machine), masked)
+    later = facts.for_kernel(kernel, machine.inventory, _driver_of(machine), masked)
+    created, unmade = read_virtual_functions.read(root, machine.inventory, entry.cmdline)
     units = wanted_units(rules, kernel.release, entry.cmdline, machine.inventory)
     wanted = rule_programs.of_units(machine.host, rules, units, kernel, machine.inventory)
-    later = dataclasses.replace(later, influences=(*later.influences, *starting.later, *wanted))
+    influences = (*later.influences, *starting.later, *wanted)
+    later = dataclasses.replace(later, influences=influences, virtual_functions=created, unmade=unmade)
     about = read_modules.read(machine, kernel, stages, later, entry.cmdline, files)
     return Boot(
         release=kernel.release,
