@@ -86,7 +86,7 @@ OPEN: dict[str, Open] = {
     ),
     "a rule that comes before the driver": Open({RULE: f'ACTION=="add", {ITS}, {WRITES}\n'}, "at an event at which mlx5_core may not be"),
     "a rule that asks a program": Open({RULE: f'{ITS}, PROGRAM=="/usr/local/bin/site", {WRITES}\n'}, f"{RULE}:1 may create"),
-    "a rule with what is no number": Open({RULE: f'{ITS}, ATTR{{sriov_numvfs}}="$env{{COUNT}}"\n'}, f"{RULE}:1 may create"),
+    "a rule without a number": Open({RULE: f'{ITS}, ATTR{{sriov_numvfs}}="$env{{COUNT}}"\n'}, f"{RULE}:1 may create"),
     "a rule that goes by the driver": Open(
         {RULE: f'ACTION=="bind", SUBSYSTEM=="pci", DRIVER=="mlx5_core", ATTR{{sriov_totalvfs}}=="?*", {WRITES}\n'}, f"{RULE}:1 may create"
     ),

@@ -132,7 +132,8 @@ class Assigned:
     when: str = ""
 
 
-class Making(t.NamedTuple):
+@dataclasses.dataclass(frozen=True)
+class Making:
     """How many virtual functions a rule creates, its file and line, and at which events of the physical function it does."""
 
     count: int

@@ -43,10 +43,14 @@ class Existence:
         physical = self._physical
         # The driver that created those that exist now will do so again.
         if physical is None or (physical.driver != owner.driver and not self._registrar.creates_functions(owner.driver or "", root)):
-            yield Unclear(f"Whether {owner.driver}, as the driver of {self._card}, creates virtual functions cannot be determined.", (None,))
+            yield Unclear(
+                f"Whether {owner.driver}, as the driver of {self._card}, creates virtual functions cannot be determined.", (None,)
+            )
         making = self._making
         if making is not None and not self._is_written(making, owner):
-            sentence = f"{making.source} creates virtual functions of {self._card} at an event at which {owner.driver} may not be bound to it."
+            sentence = (
+                f"{making.source} creates virtual functions of {self._card} at an event at which {owner.driver} may not be bound to it."
+            )
             yield Unclear(sentence, (None,))
         unmade = self._boot.later.unmade.get(self._card)
         if unmade is not None and not self._is_noticed():
@@ -56,7 +60,9 @@ class Existence:
         """Why a driver has it that was there before."""
         if self._making is None:
             return Reason(driver, f"it is there before the virtual functions of {self._card}, and matches them")
-        return Reason(self._making.source, f"creates {self._making.count} virtual functions, and {driver}, which matches them, is there before")
+        return Reason(
+            self._making.source, f"creates {self._making.count} virtual functions, and {driver}, which matches them, is there before"
+        )
 
     @property
     def _number(self) -> int:
