@@ -186,6 +186,8 @@ class Boot:
     """By address: drivers that are registered and match the device, but are not bound to it, so their probe fails."""
     has_iommu: bool | None = None
     """Whether any device is in an IOMMU group now; None if that does not apply to this boot."""
+    iommu_doubt: str | None = None
+    """Why this boot may have no IOMMU, a sentence."""
     possible_cpus: int | None = None
     """How many processors the machine can have (num_possible_cpus()); None if that is not known of this boot."""
     functions: t.Mapping[str, frozenset[str]] = dataclasses.field(default_factory=dict)

@@ -466,6 +466,9 @@ class _Simulation:
         yield from (Unclear(state.doubt, (None,)) for state in outcomes.states if state.doubt is not None)
         names = {name for state in outcomes.states for name in (state.driver, state.override) if name is not None}
         yield from (Unclear(doubt, self._anything(device)) for doubt in self._registrar.doubts(names))
+        doubt = self._boot.iommu_doubt
+        if doubt is not None and any(map(self._registrar.is_vfio, names)) and not self._takes_without_iommu(self._boot.stages[-1]):
+            yield Unclear(doubt, (None,))
         declined = self._boot.declined.get(device.address)
         # Whether its probe failed or it was unbound cannot be determined; a chip set's bridge would not be unbound.
         if declined and outcomes.is_open and device.class_code >> 16 != BRIDGES:

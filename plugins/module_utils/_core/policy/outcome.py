@@ -108,11 +108,13 @@ def check(plan: PolicyPlan, boots: t.Sequence[Boot], facts: PolicyFacts, require
 def _without_doubts(boot: Boot) -> Boot:
     """What is not known of a boot as a whole makes nothing win that loses by what is known."""
     stages = tuple(dataclasses.replace(stage, doubts=()) for stage in boot.stages)
-    return dataclasses.replace(boot, stages=stages, doubts=(), later=dataclasses.replace(boot.later, doubts=(), unmade={}))
+    return dataclasses.replace(
+        boot, stages=stages, doubts=(), iommu_doubt=None, later=dataclasses.replace(boot.later, doubts=(), unmade={})
+    )
 
 
 def _has_doubts(boot: Boot) -> bool:
-    return bool(boot.doubts or boot.later.doubts or boot.later.unmade or any(stage.doubts for stage in boot.stages))
+    return bool(boot.doubts or boot.iommu_doubt or boot.later.doubts or boot.later.unmade or any(stage.doubts for stage in boot.stages))
 
 
 # -- refusals
