@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from comparison import Comparison, Facts, read_facts
+from comparison import Comparison, Facts, facts_of_guest
 from config_builder import Case
 from mutation import Mutation
 from mutations import MUTATIONS
@@ -52,7 +52,7 @@ class Mutants:
         if not self._is_sound(case):
             return False
         with mutation.applied():
-            facts = read_facts(self._host_of(case)) if mutation.reads else self._facts_of(case)
+            facts = facts_of_guest(self._host_of(case)) if mutation.reads else self._facts_of(case)
             return self.comparison.compared(case, facts.answers()).is_wrong
 
     def _is_sound(self, case: Case) -> bool:
@@ -65,7 +65,7 @@ class Mutants:
     def _facts_of(self, case: Case) -> Facts:
         name = case.configuration.name
         if name not in self._facts:
-            self._facts[name] = read_facts(self._host_of(case))
+            self._facts[name] = facts_of_guest(self._host_of(case))
         return self._facts[name]
 
     def _host_of(self, case: Case) -> Host:
