@@ -62,7 +62,8 @@ def _of_other_images(image: Stage, root: Stage) -> t.Iterator[str]:
     known = {posixpath.basename(path) for path in (*_files(root), *root.rules.masked)}
     other = next((path for path in _files(image) if posixpath.basename(path) not in known), None)
     if other is not None:
-        yield f"{image.place} is of several images: whether one that is made again leaves {other.rpartition(':')[2]} out cannot be determined."
+        path = other.rpartition(":")[2]
+        yield f"{image.place} is of several images: whether one that is made again leaves {path} out cannot be determined."
 
 
 def _files(stage: Stage) -> t.Iterator[str]:
