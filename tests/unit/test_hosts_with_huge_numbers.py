@@ -64,7 +64,7 @@ def test_no_type_takes_a_long_number(kind: str) -> None:
     assert found.certain
 
 
-def test_a_long_number_is_no_account(tmp_path: Path) -> None:
+def test_a_long_number_names_nobody(tmp_path: Path) -> None:
     tree = Tree(tmp_path).file("/etc/passwd", f"a:x:{HUGE}:0::/:/bin/sh\nb:x:7:0::/:/bin/sh\n")
     found = Accounts.read(tree.host())
     assert (found.user("a"), found.user("b"), found.user(HUGE), found.group(HUGE), found.user("12")) == (None, 7, None, None, 12)
