@@ -22,7 +22,7 @@ FUNCTIONS, ROUNDS = 64, 3
 HERE = Path(__file__).with_name("machine")
 CORE = Path(__file__).parents[2] / "plugins/module_utils/_core"
 INSIDE = "ansible_collections/vfio/variants/plugins/module_utils/_core"
-MODULE, WRITES, LOOP = "device_claim", "writes", "loop"
+MODULE, WRITES, LOOP, NOTHING = "device_claim", "writes", "loop", "nothing"
 PEERS = ("driverctl", "virsh", "dpdk-devbind")
 SECONDS = 1800
 
@@ -101,7 +101,7 @@ def measure_first_run(folder: Path) -> Iterator[Ratio]:
 
 
 def _bound(guest: Guest) -> Iterator[Ratio | Pair]:
-    ways = (LOOP, WRITES, MODULE, *PEERS)
+    ways = (LOOP, WRITES, MODULE, NOTHING, *PEERS)
     guest.moments(LOOP)  # What a first time does only once is in none.
     rounds = [{way: guest.moments(way) for way in ways} for _round in range(ROUNDS)]
     loops = [between(one[LOOP], "begun", "ended") for one in rounds]
@@ -112,11 +112,14 @@ def _bound(guest: Guest) -> Iterator[Ratio | Pair]:
     }
     how = ", ".join(f"{what} apart: {seconds:.1f} s" for what, seconds in apart.items())
     yield _ratio(f"first to last write for {FUNCTIONS} functions, in a loop of bare writes", how, written, loops)
-    whole = {way: [between(one[way], "begun", "ended") for one in rounds] for way in (MODULE, *PEERS)}
+    whole = {way: [between(one[way], "begun", "ended") for one in rounds] for way in (MODULE, NOTHING, *PEERS)}
+    started = f"by a play, whose module that does nothing takes {median(whole[NOTHING]).processor:.1f} s"
     for peer in PEERS:
-        yield _ratio(f"{FUNCTIONS} functions by {peer}, in runs of {MODULE}", "an emulated machine", whole[peer], whole[MODULE])
-        ours, theirs = median(whole[MODULE]).processor, median(whole[peer]).processor
-        yield Pair(f"{MODULE} of {FUNCTIONS} functions, a machine's", ours * 1000, peer, theirs * 1000)
+        # A play starts it by a module of its own.
+        theirs = [Span(*map(sum, zip(one, other, strict=True))) for one, other in zip(whole[peer], whole[NOTHING], strict=True)]
+        yield _ratio(f"{FUNCTIONS} functions by {peer}, in runs of {MODULE}", started, theirs, whole[MODULE])
+        ours, alone = median(whole[MODULE]).processor, median(whole[peer]).processor
+        yield Pair(f"{MODULE} of {FUNCTIONS} functions, a machine's", ours * 1000, f"{peer} without Ansible", alone * 1000)
     yield Pair(f"first to last write for {FUNCTIONS} functions", median(written).processor * 1000, "a loop", median(loops).processor * 1000)
 
 

@@ -8,7 +8,7 @@ import os
 import subprocess
 import typing as t
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import comparison_result
@@ -80,7 +80,7 @@ class Comparison:
     def facts(self, configuration: Configuration) -> Facts:
         """The collection's own way from a host to what a forecast is made from."""
         with self.trees.folder() as folder:
-            return read_facts(self.host(configuration, folder))
+            return facts_of_guest(self.host(configuration, folder))
 
     def host(self, configuration: Configuration, folder: Path) -> Host:
         """The configuration laid out in an empty folder, as a host."""
@@ -161,3 +161,9 @@ def read_facts(host: Host) -> Facts:
     inventory = Inventory.read(host)
     (boot,) = read.boots(host, inventory, read_all(host), host.text_or_none(OSRELEASE))
     return Facts(inventory.devices, boot)
+
+
+def facts_of_guest(host: Host) -> Facts:
+    """The guest creates the virtual functions itself, as somebody would by hand: what is asked is who has them then."""
+    found = read_facts(host)
+    return replace(found, boot=replace(found.boot, later=replace(found.boot.later, unmade={})))

@@ -58,7 +58,7 @@ def _compare(address: str, winner: Winner | None, boots: Mapping[str, tuple[Owne
         return DeviceResult(address, winner, seen, Status.UNKNOWN)
     if winner.certainty == RACE:
         return DeviceResult(address, winner, seen, Status.SHOWN if len(set(seen.values())) > 1 else Status.OPEN)
-    late = _stage_difference(address, winner, boots)
+    late = _stage_difference(address, winner, boots) if winner.because else f"predicted {shown(winner.driver)} without a reason"
     return DeviceResult(address, winner, seen, Status.WRONG if late else Status.RIGHT, late)
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from comparison import Comparison, Facts, read_facts
+from comparison import Comparison, Facts, facts_of_guest
 from config_builder import Case
 from mutation import Mutation
 from mutations import MUTATIONS
@@ -39,6 +39,10 @@ class Mutants:
             say(f"{mutation.breaks}: {f'caught by {catcher}' if catcher else 'NOT NOTICED'}")
         return found
 
+    def wrong(self) -> list[str]:
+        """Of the configurations that were judged, those whose forecast is wrong as it is."""
+        return sorted(name for name, sound in self._sound.items() if not sound)
+
     def _catcher(self, mutation: Mutation) -> str | None:
         return next((case.configuration.name for case in self._candidates(mutation) if self._catches(case, mutation)), None)
 
@@ -52,7 +56,7 @@ class Mutants:
         if not self._is_sound(case):
             return False
         with mutation.applied():
-            facts = read_facts(self._host_of(case)) if mutation.reads else self._facts_of(case)
+            facts = facts_of_guest(self._host_of(case)) if mutation.reads else self._facts_of(case)
             return self.comparison.compared(case, facts.answers()).is_wrong
 
     def _is_sound(self, case: Case) -> bool:
@@ -65,7 +69,7 @@ class Mutants:
     def _facts_of(self, case: Case) -> Facts:
         name = case.configuration.name
         if name not in self._facts:
-            self._facts[name] = read_facts(self._host_of(case))
+            self._facts[name] = facts_of_guest(self._host_of(case))
         return self._facts[name]
 
     def _host_of(self, case: Case) -> Host:
@@ -78,13 +82,17 @@ class Mutants:
 
 
 def check(comparison: Comparison, catchers: Path, say: Say, rewrite: bool = False) -> int:
-    """Whether every mutation is noticed; with ``rewrite`` the catchers that were found are written down."""
+    """Whether every mutation is noticed, and no forecast wrong without one; ``rewrite``: the catchers that were found are written down."""
     known: dict[str, str] = json.loads(catchers.read_text(encoding="utf-8")) if catchers.exists() else {}
     with comparison.trees.folder() as folder:
-        found = Mutants(comparison, known, folder).check(say)
+        mutants = Mutants(comparison, known, folder)
+        found, wrong = mutants.check(say), mutants.wrong()
     missed = [breaks for breaks, catcher in found.items() if catcher is None]
     if rewrite:
         catchers.parent.mkdir(parents=True, exist_ok=True)
         catchers.write_text(json.dumps(found, indent=2) + "\n", encoding="utf-8")
-    say(f"{len(found) - len(missed)} passed, {len(missed)} failed")
-    return 1 if missed else 0
+    for name in wrong:
+        say(f"{name}: WRONG as it is")
+    failed = len(missed) + len(wrong)
+    say(f"{len(found) - len(missed)} passed, {failed} failed")
+    return 1 if failed else 0

@@ -10,6 +10,13 @@ import typing as t
 from build_root import BuildRoot
 
 
+def install_kernel(root: BuildRoot, release: str) -> None:
+    """Make one whose headers the root has an installed one: an image, and what depmod reads, both empty."""
+    (root.tree / f"boot/vmlinuz-{release}").write_bytes(b"")
+    for name in ("modules.dep", "modules.alias", "modules.builtin", "modules.order"):
+        (root.tree / "lib/modules" / release / name).write_text("", encoding="utf-8")
+
+
 class ChrootRunner:
     """Runs a host's commands in its tree. `crossing`: what tells make of a kernel for another architecture."""
 

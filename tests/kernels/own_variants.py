@@ -18,7 +18,7 @@ from pathlib import Path
 import kernel_offers
 import layers
 from build_root import BuildRoot, Release, become_root, build_root
-from chroot_runner import ChrootRunner
+from chroot_runner import ChrootRunner, install_kernel
 from kernel_offers import Archive, Deb, Offer
 from matrix import RELEASES, say
 from target import Target
@@ -215,10 +215,7 @@ class Kernel:
 
     def _host(self, root: BuildRoot, source: Deb) -> Host:
         """The root as a host with this kernel: of the kernel itself, only the headers are there."""
-        (root.tree / f"boot/vmlinuz-{self.release}").write_bytes(b"")
-        modules = root.tree / "lib/modules"
-        for name in ("modules.dep", "modules.alias", "modules.builtin", "modules.order"):
-            (modules / self.release / name).write_text("", encoding="utf-8")
+        install_kernel(root, self.release)
         status = root.tree / "var/lib/dpkg/status"
         entry = f"Package: {source.package}\nStatus: install ok installed\nVersion: {source.version}\n\n"
         status.write_text(status.read_text(encoding="utf-8") + entry, encoding="utf-8")

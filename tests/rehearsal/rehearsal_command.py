@@ -19,6 +19,7 @@ import rehearsal_records
 import rehearsal_table
 import world_generator
 from configuration import SERIES
+from emulated_windows import resources
 from kernel import Kernel
 from observation import BootError
 from rehearsal_image import DiskImages
@@ -106,6 +107,7 @@ class _Comparisons:
     place: Path
     images: DiskImages
     settings: Settings
+    windows: t.Mapping[str, str]
 
     @classmethod
     def of(cls, guests: WorldGuests, place: Path, cache: Cache, options: argparse.Namespace) -> _Comparisons:
@@ -120,13 +122,13 @@ class _Comparisons:
             keep=options.keep,
             mirror=None,
         )
-        return cls(guests, place, DiskImages(guests.kernels, cache, say), settings)
+        return cls(guests, place, DiskImages(guests.kernels, cache, say), settings, resources(guests.qemu))
 
     def host(self, world: World) -> RehearsedHost | BootError:
         """First rehearsed, then booted."""
         start = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="of-one-", dir=self.place) as name:
-            rehearsals = Rehearsals(WorldTrees(self.guests.kernels, Path(name)), self.images, self.settings)
+            rehearsals = Rehearsals(WorldTrees(self.guests.kernels, Path(name)), self.images, self.settings, self.windows)
             try:
                 result = rehearsals.result(world)
             except HostError as error:

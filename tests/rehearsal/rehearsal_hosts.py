@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import typing as t
 from pathlib import Path
 
 import machine
@@ -16,7 +17,8 @@ _HEADER_BYTES, _HEADER_TYPE, _BRIDGE, _SECONDARY = 0x40, 0x0E, 1, 0x19
 PORTS = {one.address.split(":")[1]: f"0000:00:{one.port}" for one in machine.FUNCTIONS if one.port}
 
 
-def lay_out(trees: WorldTrees, world: World, folder: Path) -> Path:
+def lay_out(trees: WorldTrees, world: World, folder: Path, windows: t.Mapping[str, str]) -> Path:
+    """``windows`` are the texts of `resource` by address."""
     root = trees.lay_out(world, folder)
     for place in sorted((root / _DEVICES).iterdir()):
         bus = place.name.split(":")[1]
@@ -34,6 +36,9 @@ def lay_out(trees: WorldTrees, world: World, folder: Path) -> Path:
         header = bytearray(_HEADER_BYTES)
         header[_HEADER_TYPE], header[_SECONDARY] = _BRIDGE, int(number, 16)
         (root / _DEVICES / port / "config").write_bytes(header)
+    for address, text in windows.items():
+        if (root / _DEVICES / address).is_dir():
+            (root / _DEVICES / address / "resource").write_text(text, encoding="ascii")
     (root / "proc/cpuinfo").write_text("vendor_id\t: GenuineIntel\n", encoding="ascii")
     (root / "usr/bin/dmesg").symlink_to("busybox")
     return root

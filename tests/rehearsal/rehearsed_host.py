@@ -36,12 +36,13 @@ class Rehearsals:
     trees: WorldTrees
     images: DiskImages
     settings: Settings
+    windows: t.Mapping[str, str]
 
     def result(self, world: World) -> dict[str, t.Any]:
         """As the action returns it.  Raises HostError where the host was not booted."""
         with tempfile.TemporaryDirectory(prefix="host-", dir=self.trees.place) as name:
             folder = Path(name)
-            root = rehearsal_hosts.lay_out(self.trees, world, folder / "root")
+            root = rehearsal_hosts.lay_out(self.trees, world, folder / "root", self.windows)
             collected = _listed(root, folder)
             disk, _said = boot_words.storage_of(tuple(rehearsal_image.DISKS), collected.facts["functions"])
             collected = _with_image(collected, root, self.images.image(world, disk), disk)

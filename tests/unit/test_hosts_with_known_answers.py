@@ -220,6 +220,7 @@ def compare(tree: Tree, truth: t.Mapping[str, str | None], may_be_open: t.Collec
     answers = {device["address"]: device["kernels"][DEBIAN_13] for device in device_info(tree.host(Commands(tree.root)))["devices"]}
     for address, driver in truth.items():
         found = answers[address]
+        assert found["because"], f"{address}: {found['certainty']} without a reason"
         if address not in may_be_open or found["certainty"] == "certain":
             assert (address, found["certainty"], found["winner"]) == (address, "certain", driver)
             continue

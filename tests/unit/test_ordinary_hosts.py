@@ -67,20 +67,29 @@ def test_the_archive_has_every_package_that_a_release_has(release: str) -> None:
     assert packages <= listed
 
 
-@pytest.mark.parametrize("known", [True, False], ids=["with dpkg's database", "by the text alone"])
-@pytest.mark.parametrize(("release", "groups"), STOCK, ids=lambda value: "+".join(value) if isinstance(value, tuple) else value)
-def test_nothing_that_a_package_starts_acts_on_a_driver(tmp_path: Path, release: str, groups: tuple[str, ...], known: bool) -> None:
-    found = started(install(host(tmp_path), release, groups, known))
+@pytest.fixture(scope="module", params=STOCK, ids=lambda stock: "+".join((stock[0], *stock[1])))
+def stock(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Tree:
+    """A host with a release's packages of some groups and dpkg's database; for tests that only read it."""
+    release, groups = request.param
+    return install(host(tmp_path_factory.mktemp("stock")), release, groups)
+
+
+def test_nothing_that_a_package_starts_acts_on_a_driver(stock: Tree) -> None:
+    found = started(stock)
     assert (found.early, found.later) == ((), ())
     assert found.assumes
 
 
-@pytest.mark.parametrize(("release", "groups"), STOCK, ids=lambda value: "+".join(value) if isinstance(value, tuple) else value)
-def test_a_host_of_stock_packages_has_certain_answers_only_and_nothing_to_warn_of(
-    tmp_path: Path, release: str, groups: tuple[str, ...]
-) -> None:
-    tree = install(host(tmp_path), release, groups)
-    told = gather(tree.host(Commands(tree.root)), DeviceReportRequest(detail="full"), True)
+@pytest.mark.parametrize("release", RELEASES)
+def test_nothing_does_where_each_text_has_to_be_read(tmp_path: Path, release: str) -> None:
+    """Without dpkg's database, on the host that has all packages."""
+    found = started(install(host(tmp_path), release, GROUPS, known=False))
+    assert (found.early, found.later) == ((), ())
+    assert found.assumes
+
+
+def test_a_host_of_stock_packages_has_certain_answers_only_and_nothing_to_warn_of(stock: Tree) -> None:
+    told = gather(stock.host(Commands(stock.root)), DeviceReportRequest(detail="full"), True)
     assert [*told["policy_warnings"], *(said for device in told["devices"] for said in device["warnings"])] == []
     found = answers_in(told)
     assert {address: (certainty, driver) for address, (certainty, driver, _why) in found.items()} == {

@@ -150,6 +150,16 @@ def test_what_tests_the_managed_hosts_code_needs_nothing_that_a_managed_host_lac
     assert not found, "\n".join(found)
 
 
+def test_every_file_of_the_core_is_needed_by_a_module() -> None:
+    """Importing the modules, as ansible-test does it, says something of the whole core."""
+    reached: set[PurePosixPath] = set()
+    for _each in needed(map(str, below("plugins/modules/")), reached):
+        pass
+    files = {path for path in below(f"{CORE}/") if path.name != "__init__.py"}
+    assert len(files) > 300
+    assert files - reached == set()
+
+
 def test_every_python_file_defers_its_annotations() -> None:
     found = [str(path) for path in PYTHON if text(path).strip() and "__future__.annotations" not in set(imported(parsed(path)))]
     assert not found, "\n".join(found)

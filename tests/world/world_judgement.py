@@ -79,7 +79,8 @@ def _judge(address: str, answer: Answer | None, seen: str | None) -> Judged:
         return Judged(address, Result.MISSED, "nothing", (), seen)
     because = tuple(str(one) for one in getattr(answer, "because", ()))
     if answer.certainty == CERTAIN:
-        result = Result.RIGHT if answer.driver == seen else Result.WRONG
+        # What is certain has a reason.
+        result = Result.RIGHT if answer.driver == seen and because else Result.WRONG
         return Judged(address, result, answer.certainty, (answer.driver,), seen, because)
     said = tuple(answer.outcomes)
     is_in = seen in said or (seen is not None and ANOTHER in said)

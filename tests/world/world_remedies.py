@@ -87,7 +87,9 @@ class Remedies:
     def _answers_after(self, world: World, sentence: str) -> Mapping[str, Winner] | str:
         """The forecast of the host on which the change was made; or why it cannot be made."""
         try:
-            texts = {path: entry.text for path, entry in world.root.items() if not entry.link}
+            # A file that is named by a link to it is changed there.
+            named = {path: _followed(world.root, entry) for path, entry in world.root.items() if not entry.link or f"{path}:" in sentence}
+            texts = {path: entry.text for path, entry in named.items() if not entry.link}
             changed = self._applied(world, follow(sentence, texts, world.cmdline))
         except (ValueError, HostError) as error:
             return str(error)
@@ -113,9 +115,9 @@ class Remedies:
 
 
 def _root_after(root: Entries, files: Mapping[str, str]) -> Entries:
-    """Files keep their modes; of links nothing was changed."""
+    """Files keep their modes; a link to what was changed is a file afterwards."""
     links = {path: entry for path, entry in root.items() if entry.link}
-    return {**links, **{path: replace(root.get(path, Entry()), text=text) for path, text in files.items()}}
+    return {**links, **{path: replace(_followed(root, root.get(path, Entry())), text=text) for path, text in files.items()}}
 
 
 def rebuilt(world: World, modules: Sequence[str]) -> World:

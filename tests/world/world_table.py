@@ -46,7 +46,11 @@ GROUPS = (
         f"{MODELLED} for modules and drivers; others are noticed, bounded by what they ask of the devices above",
     ),
     Group("units that udev rules ask for", ("SYSTEMD_WANTS", "masked unit of a rule"), _TEXT),
-    Group("virtual functions", ("virtual functions",), f"{MODELLED} where they exist before the boot; their number is {NOTICED}"),
+    Group(
+        "virtual functions",
+        ("virtual functions",),
+        f"{MODELLED} where a rule of the card's own events creates them; what else may is {NOTICED}",
+    ),
     Group("parameters of modules", ("parameter", "driver_async_probe", "nomodeset"), MODELLED),
     Group(
         "blacklists, aliases and load lists",

@@ -119,7 +119,7 @@ def campaigns(bench: Workbench) -> dict[str, Callable[[], Check]]:
             bench.check, "broken forecasts are noticed", "tests/forecast/run", "--mutations", seconds=3600, counts=True
         ),
     }
-    # `make test` asks the oldest Python of managed hosts, and of these tests the controller's.
+    # `make test` asks the oldest Python of managed hosts, and runs a part of the sanity tests.
     found["sanity"] = lambda: sanity_check(bench, bench.copied("sanity-all"))
     found |= {managed_host_name(one): partial(managed_host, bench, one) for one in interpreters.targets()[1:]}
     return found | {f"scenario {name}": partial(molecule_check, bench, name) for name in scenarios(bench.checkout)}

@@ -34,10 +34,10 @@ def installed(folder: Path, ansible_doc: str, env: Mapping[str, str]) -> Interfa
     root = folder / COLLECTION
     env = {**env, "ANSIBLE_COLLECTIONS_PATH": str(folder)}
     options: dict[str, frozenset[str]] = {}
+    # Everything at once, as antsibull-docs asks for it; each start of the program takes longer than the answer.
+    shown = json.loads(capture([ansible_doc, "--metadata-dump", NAME], env=env, cwd=folder, seconds=SECONDS))["all"]
     for kind in KINDS:
-        names = json.loads(capture([ansible_doc, "--json", "--list", "--type", kind, NAME], env=env, cwd=folder, seconds=SECONDS))
-        shown = capture([ansible_doc, "--json", "--type", kind, *names], env=env, cwd=folder, seconds=SECONDS) if names else "{}"
-        for name, said in json.loads(shown).items():
+        for name, said in shown[kind].items():
             options[f"{kind} {name}"] = frozenset(_role_options(said) if kind == "role" else _names(said["doc"].get("options", {})))
     routing = (yaml.safe_load((root / "meta/runtime.yml").read_text(encoding="utf-8")) or {}).get("plugin_routing", {})
     announced = frozenset(f"{kind.removesuffix('s')} {NAME}.{name}" for kind, plugins in routing.items() for name in plugins)

@@ -8,7 +8,7 @@ import typing as t
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from threading import Event, Lock
+from threading import Event
 
 from devtool.check import Check, Result, run
 from devtool.console import say
@@ -30,24 +30,25 @@ def side_by_side(works: Sequence[Callable[[], T]], ended: Event | None = None) -
 
 
 def run_in_lanes(checks: Iterable[Check]) -> list[Result]:
-    """The results in the order of the checks.  What a check prints is shown when it ends, so that nothing is mixed."""
+    """The results in the order of the lanes.  The first lane prints at once, the others when all have ended, so that nothing is mixed."""
     lanes: dict[str, list[Check]] = {}
     for check in checks:
         lanes.setdefault(check.lane, []).append(check)
-    ended, screen = Event(), Lock()
+    ended = Event()
 
-    def work(lane: Sequence[Check]) -> list[Result]:
+    def work(lane: Sequence[Check], show: Callable[[str], None]) -> list[Result]:
         results: list[Result] = []
         for check in lane:
             if ended.is_set():
                 break
-            lines: list[str] = []
-            try:
-                results.append(run(check, lines.append))
-            finally:
-                with screen:
-                    say("\n".join(lines))
+            results.append(run(check, show))
         return results
 
-    found = side_by_side([partial(work, lane) for lane in lanes.values()], ended)
-    return [result for lane in found for result in lane]
+    first, *others = lanes.values() or [[]]
+    said: list[list[str]] = [[] for _other in others]
+    works = [partial(work, first, say), *(partial(work, lane, lines.append) for lane, lines in zip(others, said, strict=True))]
+    try:
+        return [result for results in side_by_side(works, ended) for result in results]
+    finally:
+        for lines in said:
+            say("\n".join(lines))

@@ -28,6 +28,8 @@ CONTROLLER = ("--python-version", "3.11")
 QUIET = ("-q", "-p", "no:cacheprovider")
 # In the order of tests/unit/conftest.py, not by the number of tests in a file.
 BOTH_CORES = ("-n", "2", "--dist", "loadfile", "--no-loadscope-reorder")
+# Of so many files pylint reads one.
+LINTED = 10
 TARGET_TESTS = ("tests/unit/plugins/module_utils", "tests/unit/plugins/modules")
 
 
@@ -92,15 +94,16 @@ def unit(bench: Workbench) -> Iterator[Check]:
     ignored = [f"--ignore={folder}" for folder in TARGET_TESTS] if apart else []
     yield bench.check(name, python, "-m", "pytest", *QUIET, *BOTH_CORES, *ignored, "tests/unit", counts=True)
     if apart:
-        yield managed_host(bench, oldest)
+        # Beside the others, which leave processors idle while they wait, and at their end; it collects all tests in one process only.
+        yield replace(managed_host(bench, oldest, ()), lane="managed host")
 
 
-def managed_host(bench: Workbench, interpreter: Interpreter) -> Check:
+def managed_host(bench: Workbench, interpreter: Interpreter, processes: tuple[str, ...] = BOTH_CORES) -> Check:
     """The unit tests of what runs on a managed host, on a Python that it may have."""
     environment = provide(bench.checkout, "target", interpreter)
     inherited = variables(bench.checkout, environment)
     env = inherited | {"PYTHONPATH": f"{bench.checkout.tree}:{_target_library(bench)}"}
-    argv = (environment.program("python"), "-m", "pytest", *QUIET, *BOTH_CORES, *TARGET_TESTS)
+    argv = (environment.program("python"), "-m", "pytest", *QUIET, *processes, *TARGET_TESTS)
     return Check(managed_host_name(interpreter), argv, bench.checkout.root, env, counts=True)
 
 
@@ -122,17 +125,39 @@ def _target_library(bench: Workbench) -> str:
 
 
 def sanity(bench: Workbench) -> Iterator[Check]:
-    """Every test on the controller's Python, and on the oldest one of managed hosts those that run on each."""
+    """What of ansible-test no other check of a run proves; all of it for files that are asked for, and in a campaign of its own.
+
+    Pylint looks up types and names once more, which mypy in strict mode and ruff do for all files, and takes longer than all other
+    tests together: a part of the files. `import` loads each file of the core with all that it needs: that of the modules loads
+    every one that a module loads at first, and on the same Python the unit tests load all of them where nothing else of Ansible is.
+    """
     copy = bench.copied("sanity")
-    yield sanity_check(bench, copy, "--python", interpreters.controller().name)
-    oldest = interpreters.targets()[0]
-    if not chosen("TESTS") and oldest.minor < interpreters.controller().minor:
-        yield sanity_check(bench, copy, "--python", oldest.name, "--test", "compile", "--test", "import")
+    python = ("--python", interpreters.controller().name)
+    if chosen("TESTS"):
+        yield sanity_check(bench, copy, *python, *chosen("TESTS"))
+        return
+    yield sanity_check(bench, copy, *python, "--skip-test", "pylint", "--skip-test", "import")
+    part = linted(bench)
+    yield replace(
+        sanity_check(bench, copy, *python, "--test", "pylint", *part), name=f"ansible-test's pylint, {len(part)} files chosen by the commit"
+    )
+    oldest = ("--python", interpreters.targets()[0].name)
+    if oldest != python:
+        yield sanity_check(bench, copy, *oldest, "--test", "compile")
+    modules = [name for name in bench.known(".py") if name.startswith("plugins/modules/")]
+    imported = sanity_check(bench, copy, *oldest, "--test", "import", *modules)
+    yield replace(imported, name=f"ansible-test's import of the modules, Python {oldest[1]}")
+
+
+def linted(bench: Workbench) -> list[str]:
+    """One Python file in so many, by the commit each in turn."""
+    first = _number_of_commit(bench.checkout) % LINTED
+    return [name for name in bench.known(".py") if (bench.checkout.root / name).is_file()][first::LINTED]
 
 
 def sanity_check(bench: Workbench, copy: Path, *words: str) -> Check:
     env = ansible_test_variables(bench.checkout, bench.main)
-    argv = (bench.main.program("ansible-test"), "sanity", "--local", "--color", "no", *words, *chosen("TESTS"))
+    argv = (bench.main.program("ansible-test"), "sanity", "--local", "--color", "no", *words)
     return Check(" ".join(("ansible-test sanity", *words)), argv, copy, env, seconds=3600, downloads=True)
 
 
@@ -209,8 +234,11 @@ def rotated(checkout: Checkout, asked: str) -> str:
         raise DevtoolError(
             f"ROTATE: there is no scenario {asked} with a check_sequence besides {MAIN_SCENARIO}; there are {', '.join(others)}."
         )
-    commit = capture(["git", "rev-parse", "HEAD"], cwd=checkout.root).strip()
-    return asked or others[int(commit, 16) % len(others)]
+    return asked or others[_number_of_commit(checkout) % len(others)]
+
+
+def _number_of_commit(checkout: Checkout) -> int:
+    return int(capture(["git", "rev-parse", "HEAD"], cwd=checkout.root), 16)
 
 
 def molecule(bench: Workbench) -> Iterator[Check]:
@@ -229,7 +257,7 @@ def molecule(bench: Workbench) -> Iterator[Check]:
 
 PHASES = (
     Phase("lint", "style, types, licences, changelog", lint, lanes=True),
-    Phase("unit", "unit tests, and those of the managed host's code on the oldest Python here (TESTS=path)", unit),
+    Phase("unit", "unit tests, and those of the managed host's code on the oldest Python here (TESTS=path)", unit, lanes=True),
     Phase("sanity", "ansible-test sanity (TESTS=path)", sanity, beside=True),
     Phase("docs-check", "the documentation of modules, plugins and roles", documentation),
     Phase("build", "the collection's archive, built and installed", build),

@@ -84,12 +84,15 @@ def check_upgrade(root: Path, tag: str, built: Path, programs: Programs) -> None
         before = installed(library, programs.doc, programs.env)
         install(built, library, programs)
         lost = losses(before, installed(library, programs.doc, programs.env))
-    # What is taken away is allowed where the first number grows.
-    major = numbers(archive.galaxy(root)["version"])[0] > numbers(tag[1:])[0]
     for loss in lost:
         say(f"  since {tag}: {loss}")
-    if lost and not major:
+    if lost and not may_lose(archive.galaxy(root)["version"], tag):
         raise DevtoolError(f"Plays for {tag} would fail: {len(lost)} things are gone, and the first number of the version is the same.")
+
+
+def may_lose(version: str, tag: str) -> bool:
+    """Whether this version may lack what the release with the tag has: only where the first number has grown."""
+    return numbers(version)[0] > numbers(tag[1:])[0]
 
 
 def checksum(built: Path) -> Path:

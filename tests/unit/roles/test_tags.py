@@ -107,11 +107,9 @@ def test_a_tag_that_is_skipped_leaves_its_part_out_of_the_request() -> None:
 @pytest.mark.parametrize(
     ("words", "reached"),
     [
-        (("--tags", "vfio_host"), True),
         (("--tags", "vfio_host_judge"), True),
         (("--tags", "vfio_host_check"), True),
         (("--skip-tags", "vfio_host_check"), True),
-        (("--skip-tags", "vfio_host_reboot"), True),
         (("--tags", "other"), False),
         (("--skip-tags", "vfio_host"), False),
     ],

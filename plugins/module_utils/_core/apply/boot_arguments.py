@@ -7,30 +7,27 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.claim.iommu import BootArguments, switched_on
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.iommu import arguments_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.argument_change import ArgumentChange
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import CMDLINE, Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import OSRELEASE
-from ansible_collections.vfio.variants.plugins.module_utils._core.pci.iommu import is_default
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.next_boot import NextBoot
+    from ansible_collections.vfio.variants.plugins.module_utils._core.claim.iommu import BootArguments
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
 
 def boot_arguments(host: Host, loader: NextBoot, every: bool = False) -> tuple[BootArguments, ...]:
     """Those of the kernel that boots next, or with ``every`` those of each; the running one's where no entry is known."""
     running = host.text_or_none(OSRELEASE)
-    now = Cmdline.read(host)
-    by_itself = None if running is None else is_default(host, running)
-    found = []
-    for release, entry in loader.entries.items():
-        if every or loader.release in (None, release):
-            is_running = release == running and entry.cmdline.arguments == now.arguments
-            boot = BootArguments(entry.cmdline, entry.cmdline_source, is_default(host, release), is_running)
-            found.append(boot._replace(running_is_switched_on=switched_on(now, by_itself)))
+    found = [
+        arguments_of(host, release, entry.cmdline, entry.cmdline_source)
+        for release, entry in loader.entries.items()
+        if every or loader.release in (None, release)
+    ]
     if not found and running is not None:
-        found.append(BootArguments(now, CMDLINE, by_itself, is_running=True))
+        found.append(arguments_of(host, running, Cmdline.read(host), CMDLINE))
     return tuple(found)
 
 

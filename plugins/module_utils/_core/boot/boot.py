@@ -133,6 +133,16 @@ class Assigned:
 
 
 @dataclasses.dataclass(frozen=True)
+class Making:
+    """How many virtual functions a rule creates, its file and line, and at which events of the physical function it does."""
+
+    count: int
+    source: str
+    at_add: bool = True
+    at_bind: bool = True
+
+
+@dataclasses.dataclass(frozen=True)
 class Later:
     """What runs after coldplug and rebinds devices."""
 
@@ -142,8 +152,10 @@ class Later:
     """driverctl 0.115 and newer writes to new_id of vfio-pci, which then binds to every unbound device of that ID."""
     may_take: t.Mapping[str, Assigned] = dataclasses.field(default_factory=dict)
     """By address, if it cannot be determined whether it happens: devices of libvirt's autostarted domains, and DPDK's list."""
-    virtual_functions: t.Mapping[str, tuple[int, str]] = dataclasses.field(default_factory=dict)
-    """The number of virtual functions that are created, and the file and line of the rule; by the physical function's address."""
+    virtual_functions: t.Mapping[str, Making] = dataclasses.field(default_factory=dict)
+    """What is sure to create virtual functions, by the physical function's address."""
+    unmade: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
+    """Why it is not known whether existing virtual functions are created again, a sentence; by the physical function's address."""
     doubts: tuple[str, ...] = ()
     """What is not bounded and cannot be determined about what runs then."""
     influences: tuple[Influence, ...] = ()
@@ -174,6 +186,8 @@ class Boot:
     """By address: drivers that are registered and match the device, but are not bound to it, so their probe fails."""
     has_iommu: bool | None = None
     """Whether any device is in an IOMMU group now; None if that does not apply to this boot."""
+    iommu_doubt: str | None = None
+    """Why this boot may have no IOMMU, a sentence."""
     possible_cpus: int | None = None
     """How many processors the machine can have (num_possible_cpus()); None if that is not known of this boot."""
     functions: t.Mapping[str, frozenset[str]] = dataclasses.field(default_factory=dict)

@@ -8,7 +8,14 @@ import dataclasses
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot import kernel_words, read_modules, read_root, rule_programs
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot import (
+    iommu,
+    kernel_words,
+    read_modules,
+    read_root,
+    read_virtual_functions,
+    rule_programs,
+)
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot import read_initramfs as read_image
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.install_lines import with_judged_commands
@@ -35,7 +42,6 @@ POSSIBLE_CPUS = "/sys/devices/system/cpu/possible"
 CPU_LIST = re.compile(r"\d{1,5}(?:-\d{1,5})?(?:,\d{1,5}(?:-\d{1,5})?)*")
 # Those that change the mask of possible processors, and isolcpus= for what newer kernels make of it.
 CPU_ARGUMENTS = ("possible_cpus", "nr_cpus", "maxcpus", "nosmp", "additional_cpus", "acpi", "noapic", "nolapic", "isolcpus", "cpu0_hotplug")
-IOMMU_ARGUMENTS = ("intel_iommu", "amd_iommu", "iommu")
 
 
 def boots(
@@ -65,7 +71,7 @@ def of_described(found: tuple[Boot, ...], inventory: Inventory) -> tuple[Boot, .
     """The boots of a machine that is only described: a description without IOMMU groups does not mean that there is no IOMMU."""
     if any(device.iommu_group is not None for device in inventory.devices):
         return found
-    return tuple(dataclasses.replace(boot, has_iommu=None) for boot in found)
+    return tuple(dataclasses.replace(boot, has_iommu=None, iommu_doubt=None) for boot in found)
 
 
 def _boot(
@@ -91,10 +97,13 @@ def _boot(
     files = image.files if rebuilt_with is None else None
     stages = (root,) if early is None else (early, root)
     masked = masked_by_word(machine.host, entry.cmdline)
-    later = facts.for_kernel(kernel, machine.inventory, rules, _driver_of(machine), masked)
+    later = facts.for_kernel(kernel, machine.inventory, _driver_of(machine), masked)
+    created, unmade = read_virtual_functions.read(root, machine.inventory, entry.cmdline)
     units = wanted_units(rules, kernel.release, entry.cmdline, machine.inventory)
     wanted = rule_programs.of_units(machine.host, rules, units, kernel, machine.inventory)
-    later = dataclasses.replace(later, influences=(*later.influences, *starting.later, *wanted))
+    influences = (*later.influences, *starting.later, *wanted)
+    later = dataclasses.replace(later, influences=influences, virtual_functions=created, unmade=unmade)
+    has_iommu, iommu_doubt = iommu.expected(machine.host, machine.inventory, entry)
     about = read_modules.read(machine, kernel, stages, later, entry.cmdline, files)
     return Boot(
         release=kernel.release,
@@ -108,7 +117,8 @@ def _boot(
         maybe_built_in=about.maybe_built_in,
         declined=about.declined,
         functions=about.functions,
-        has_iommu=_has_iommu(machine, entry.cmdline),
+        has_iommu=has_iommu,
+        iommu_doubt=iommu_doubt,
         possible_cpus=_possible_cpus(machine.host, entry.cmdline),
         later=later,
         doubts=tuple(dict.fromkeys((*entry.doubts, *image.doubts))),
@@ -129,13 +139,6 @@ def _driver_of(machine: Machine) -> t.Callable[[str], str]:
     return lambda module: next(iter(machine.registered.get(module, ())), KNOWN.get(module, module))
 
 
-def _has_iommu(machine: Machine, cmdline: Cmdline) -> bool | None:
-    """Whether the running kernel has an IOMMU; None if the next boot has other arguments about it."""
-    if not machine.inventory.devices or _iommu_words(cmdline) != _iommu_words(Cmdline.read(machine.host)):
-        return None
-    return any(device.iommu_group is not None for device in machine.inventory.devices)
-
-
 def _possible_cpus(host: Host, cmdline: Cmdline) -> int | None:
     """As the running kernel counts them; None if the next boot has other arguments about that."""
     text = host.text_or_none(POSSIBLE_CPUS) or ""
@@ -147,7 +150,3 @@ def _possible_cpus(host: Host, cmdline: Cmdline) -> int | None:
 
 def _cpu_words(cmdline: Cmdline) -> tuple[str, ...]:
     return tuple(word for word in cmdline.of_kernel.arguments if word.partition("=")[0] in CPU_ARGUMENTS)
-
-
-def _iommu_words(cmdline: Cmdline) -> tuple[str, ...]:
-    return tuple(word for word in cmdline.arguments if word.partition("=")[0].partition(".")[0] in IOMMU_ARGUMENTS)

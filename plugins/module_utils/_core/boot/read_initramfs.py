@@ -73,7 +73,7 @@ def read_stage(
     kernel = read_kernel_of_image(view, cache) if has_modules else dataclasses.replace(NO_KERNEL, release=image.release)
     kernel = read_booster.with_modules(view, kernel) if read_booster.is_made_by(view) else _without_absent(view, kernel)
     flow = _flow(view, cmdline, source)
-    doubts = list(flow.doubts)
+    doubts = [*flow.doubts, *_other_init(cmdline, source)]
     works = [work for step in flow.steps for work in step]
     if any(isinstance(work, Coldplug) for work in works):
         doubts += drivers_rules_doubt(view)
@@ -145,6 +145,13 @@ class Found:
     early: Early | None = None
     doubts: tuple[str, ...] = ()
     files: ImageFiles | None = None
+
+
+def _other_init(cmdline: Cmdline, source: str) -> t.Iterator[str]:
+    """The kernel runs this in place of /init (rdinit_setup() in init/main.c)."""
+    for path in cmdline.of_kernel.values("rdinit")[-1:]:
+        if path != "/init":
+            yield f"{source}: rdinit={path} replaces the initramfs's init; what it loads cannot be determined."
 
 
 def find(host: Host, entry: BootEntry, cache: Cache | None = None, inventory: Inventory | None = None) -> Found:

@@ -8,7 +8,7 @@ import posixpath
 import re
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot import read_systemd, rule_programs
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot import late_mounts, read_systemd, rule_programs
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import ROOT, Coldplug, Listed, LoadList, Stage, Step
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.together import lines_of_lists
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import modprobe
@@ -80,7 +80,14 @@ def read_stage(
     programs = rule_programs.judged(tree, rules, kernel, inventory)
     none = read_systemd.why_no_coldplug(tree, cmdline, source, in_initrd=False) if init_is_systemd(tree) else None
     whole = config.with_more(from_initramfs)
-    about = (*doubts, *_other_files_doubt(tree, cmdline, source), *old_suffix_doubt(tree), *udev_version_doubt(tree), *unsure)
+    about = (
+        *doubts,
+        *late_mounts.doubts(tree),
+        *_other_files_doubt(tree, cmdline, source),
+        *old_suffix_doubt(tree),
+        *udev_version_doubt(tree),
+        *unsure,
+    )
     absent = rule_programs.absent(tree, rules)
     return Stage(ROOT, "/", steps, kernel, whole, rules, about, no_coldplug=none, programs=programs, absent_programs=absent)
 

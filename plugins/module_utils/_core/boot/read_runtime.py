@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What rebinds devices after the root has booted, as far as it is simulated: driverctl, libvirt, DPDK, virtual functions."""
+"""What rebinds devices after the root has booted, as far as it is simulated: driverctl, libvirt, DPDK."""
 
 from __future__ import annotations
 
@@ -19,7 +19,6 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
-    from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import Rules
 
 DPDK_INTERFACES = "/etc/dpdk/interfaces"
 DPDK_INIT = ("/usr/lib/dpdk/dpdk-init", "/lib/dpdk/dpdk-init")
@@ -56,7 +55,7 @@ class LaterFacts:
             doubts=libvirt_doubts,
         )
 
-    def for_kernel(self, kernel: Kernel, inventory: Inventory, rules: Rules, driver_of: DriverOf, masked: t.Collection[str] = ()) -> Later:
+    def for_kernel(self, kernel: Kernel, inventory: Inventory, driver_of: DriverOf, masked: t.Collection[str] = ()) -> Later:
         """``masked`` are the units that the kernel's command line masks."""
         saved = self.driverctl.without(masked)
         chosen: dict[str, Assigned] = {}
@@ -66,8 +65,7 @@ class LaterFacts:
                 best = None if given.driver else kernel.best_variant(device.modalias)
                 driver = given.driver or (CATCH_ALL if best is None else driver_of(best.module))
                 chosen[device.address] = dataclasses.replace(given, driver=driver)
-        functions, unclear = _virtual_functions(kernel, inventory, rules)
-        return Later(saved.overrides, saved.adds_ids, chosen, functions, (*self.doubts, *unclear))
+        return Later(saved.overrides, saved.adds_ids, chosen, doubts=self.doubts)
 
 
 def _dpdk(host: Host) -> t.Iterator[tuple[str, Assigned]]:
@@ -140,21 +138,3 @@ def _libvirt_version(host: Host) -> int | None:
     homes = ("/usr/lib64", "/usr/lib", *(f"/usr/lib/{name}" for name in host.names("/usr/lib") if name.endswith("-linux-gnu")))
     found = (LIBVIRT_LIBRARY.fullmatch(name) for home in homes for name in host.names(home))
     return max((int(match[1]) for match in found if match), default=None)
-
-
-def _virtual_functions(kernel: Kernel, inventory: Inventory, rules: Rules) -> tuple[dict[str, tuple[int, str]], tuple[str, ...]]:
-    """The virtual functions that udev rules create (the last assignment counts), and doubts."""
-    found: dict[str, tuple[int, str]] = {}
-    doubts: list[str] = []
-    writing = [rule for rule in rules.rules if rule.value("ATTR", "sriov_numvfs") is not None]
-    physical = [device for device in inventory.devices if device.max_virtual_functions] if writing else []
-    for device in physical:
-        for rule, certain in rules.matching(device, kernel.release):
-            value = rule.value("ATTR", "sriov_numvfs")
-            if value is None:
-                continue
-            if certain and value.strip().isdecimal():
-                found[device.address] = (int(value), str(rule))
-            else:
-                doubts.append(f"{rule} may create virtual functions of {device.address}; how many cannot be determined from the rule.")
-    return found, tuple(doubts)

@@ -20,6 +20,8 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import Rule
 
 COPIED_RULES = "/etc/udev/rules.d/"
+SEVERAL = "+"
+"""Between the paths of images that are unpacked into one."""
 # Debian's modules.conf is a link to /etc/modules.
 COPIED_LIST = re.compile(r"/modules-load\.d/|(?:^|:)/etc/modules:\d+$")
 
@@ -41,7 +43,7 @@ def rebuilt(image: Stage, root: Stage, modules: t.Iterable[str]) -> Stage:
     kernel = _kernel(image.kernel, root.kernel, modules)
     steps = _steps(image, root)
     programs = {**root.programs, **image.programs}
-    doubts = (*image.doubts, *_unordered(image, steps))
+    doubts = (*image.doubts, *_unordered(image, steps), *_of_other_images(image, root))
     copied = dataclasses.replace(image, kernel=kernel, config=config, rules=rules, own_modules={}, other_builds=())
     return dataclasses.replace(copied, steps=steps, programs=programs, doubts=doubts)
 
@@ -51,6 +53,22 @@ def _unordered(image: Stage, steps: tuple[Step, ...]) -> t.Iterator[str]:
     preloads = any(isinstance(work, LoadList) and work.program != PROGRAM for work in (image.steps[0] if image.steps else ()))
     if preloads and any(True for _work in _lists(steps)) and not any(True for _work in _lists(image.steps)):
         yield f"{image.place} loads modules before udev's events and will have a list for {PROGRAM}, in no fixed order."
+
+
+def _of_other_images(image: Stage, root: Stage) -> t.Iterator[str]:
+    """A doubt about files that the root has not, where the boot loader names several images: no generator may have made theirs."""
+    if SEVERAL not in image.place:
+        return
+    known = {posixpath.basename(path) for path in (*_files(root), *root.rules.masked)}
+    other = next((path for path in _files(image) if posixpath.basename(path) not in known), None)
+    if other is not None:
+        path = other.rpartition(":")[2]
+        yield f"{image.place} is of several images: whether one that is made again leaves {path} out cannot be determined."
+
+
+def _files(stage: Stage) -> t.Iterator[str]:
+    yield from (rule.path for rule in stage.rules.rules)
+    yield from (line.source.path for line in stage.config.directives if _is_in_file(line))
 
 
 def _is_in_file(line: Directive) -> bool:

@@ -103,6 +103,7 @@ def _item(entry: MenuEntry, inside: Shell, doubts: tuple[str, ...], children: tu
         children=children,
         certain=entry.certain,
         doubts=(*doubts, *entry.doubts, *inside.doubts, *loaded.doubts),
+        hypervisor=loaded.hypervisor,
     )
 
 

@@ -24,7 +24,8 @@ class Loading:
         self.initrds: tuple[str, ...] = ()
         self.source: str | None = None
         self.doubts: list[str] = []
-        self._under_xen = False
+        self.hypervisor: str | None = None
+        """Xen's file, which starts the kernel as its own guest."""
 
     @property
     def command_line(self) -> str:
@@ -46,8 +47,8 @@ class Loading:
         elif name in LINUX:
             self.kernel, self.arguments, self.source, self.initrds = fields[at], fields[at + 1 :], here, ()
         elif name in HYPERVISOR:
-            self._under_xen = posixpath.basename(fields[at]).startswith("xen")
-        elif self._under_xen:
+            self.hypervisor = fields[at] if posixpath.basename(fields[at]).startswith("xen") else None
+        elif self.hypervisor is not None:
             self._module(fields[at], fields[at + 1 :], here)
         return True
 

@@ -33,6 +33,8 @@ class MenuItem:
     """The kernel's release, if the item itself states it."""
     certain: bool = True
     doubts: tuple[str, ...] = ()
+    hypervisor: str | None = None
+    """What starts the kernel as its guest, if anything."""
 
     @property
     def is_recovery(self) -> bool:

@@ -43,6 +43,8 @@ class BootEntry:
     doubts: tuple[str, ...] = ()
     edited: tuple[str, ...] = ()
     """Files and lines that a person edits to change the arguments, if a program writes the entry."""
+    hypervisor: str | None = None
+    """What starts the kernel as its guest, if anything."""
 
     def doubted(self, doubts: t.Iterable[str]) -> BootEntry:
         """The same entry with further doubts before its own."""
@@ -131,7 +133,7 @@ def _entry(files: BootFiles, menu: Menu, item: MenuItem, known: dict[str, str | 
             doubts.append(f"{item.source} names {path}, which does not exist.")
         initrds.append(place or candidates(path)[0])
     edited = editable.lines(files, menu, item)
-    return BootEntry(release, Cmdline.parse(item.arguments), item.source, tuple(initrds[1:]), tuple(doubts), edited)
+    return BootEntry(release, Cmdline.parse(item.arguments), item.source, tuple(initrds[1:]), tuple(doubts), edited, item.hypervisor)
 
 
 def _agreed(menus: t.Sequence[Menu], answers: t.Sequence[NextBoot]) -> NextBoot:

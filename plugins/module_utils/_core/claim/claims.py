@@ -159,10 +159,12 @@ def devices_of(claim: Claim, inventory: Inventory) -> t.Iterator[tuple[Device, s
     option = claim.option("devices")
     found = 0
     matching = selectors.select(inventory, claim.selectors, claim.allow_missing, option)
+    by = selectors.selectors_of_each(inventory, claim.selectors)
     for device in matching:
-        if device.is_bridge:
-            _refuse_bridge_by_name(claim, device, option)
-        if _is_ignored(device) and not _is_named(claim, device):
+        is_named = _is_named(by[device.address])
+        if device.is_bridge and is_named:
+            raise _bridge_by_name(device, option)
+        if _is_ignored(device) and not is_named:
             continue
         if claim.expect is not None and claim.expect != (device.vendor, device.device):
             raise HostError(
@@ -170,23 +172,19 @@ def devices_of(claim: Claim, inventory: Inventory) -> t.Iterator[tuple[Device, s
                 "The card may have moved to another address; device_info shows the addresses.",
             )
         found += 1
-        yield device, _matching(claim, device)
+        yield device, by[device.address][0]
     if matching and not found and not claim.allow_missing:
         raise HostError(f"{option}: only bridges match, and a bridge cannot be bound to a VFIO driver.", "Name a function behind them.")
 
 
 def takes(claim: Claim, device: Device) -> bool:
     """Whether a claim that matches a function is for it: a wildcard is not for a bridge."""
-    return not device.is_bridge and (_is_named(claim, device) or not _is_ignored(device))
+    return not device.is_bridge and (not _is_ignored(device) or _is_named(one for one in claim.selectors if one.matches(device)))
 
 
-def _matching(claim: Claim, device: Device) -> selectors.Selector:
-    """The first of the claim's selectors that matches the device."""
-    return next(selector for selector in claim.selectors if selector.matches(device))
-
-
-def _is_named(claim: Claim, device: Device) -> bool:
-    return any(selector.matches(device) and (selector.names_address or selector.names_id) for selector in claim.selectors)
+def _is_named(matching: t.Iterable[Selector]) -> bool:
+    """Whether one of the selectors that match a device is for no class or wildcard that it is among."""
+    return any(selector.names_address or selector.names_id for selector in matching)
 
 
 def _is_ignored(device: Device) -> bool:
@@ -194,13 +192,12 @@ def _is_ignored(device: Device) -> bool:
     return device.class_code >> 16 == BASE_CLASS_BRIDGE and device.class_code >> 8 != CLASS_BRIDGE_OTHER
 
 
-def _refuse_bridge_by_name(claim: Claim, device: Device, option: str) -> None:
+def _bridge_by_name(device: Device, option: str) -> HostError:
     """A wildcard may match bridges; naming one is a mistake (vfio_pci_core_init_dev() takes header type 0 only)."""
-    if _is_named(claim, device):
-        raise HostError(
-            f"{option}: {device.address} ({device.id}) is a PCI bridge, which cannot be bound to a VFIO driver.",
-            "Name a function behind it; the bridges of an IOMMU group need no driver of their own.",
-        )
+    return HostError(
+        f"{option}: {device.address} ({device.id}) is a PCI bridge, which cannot be bound to a VFIO driver.",
+        "Name a function behind it; the bridges of an IOMMU group need no driver of their own.",
+    )
 
 
 def _module(claim: Claim, device: Device, inventory: Inventory, kernel: Kernel) -> str:

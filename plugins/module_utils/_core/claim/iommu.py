@@ -121,11 +121,24 @@ def _advice(iommu: Iommu) -> str:
 
 
 def _switch(cmdline: Cmdline, vendor: str) -> str | None:
-    """The word that switches the IOMMU on or off, if there is one (intel_iommu_setup(), parse_amd_iommu_options(), iommu_setup())."""
-    if vendor in ("intel", "amd", "other"):
-        for value in cmdline.values("iommu"):
-            if "off" in value.split(","):
-                return "iommu=off"
-    own = {"intel": "intel_iommu", "amd": "amd_iommu"}.get(vendor)
-    words = [part for value in (cmdline.values(own) if own else ()) for part in value.split(",") if part in ("on", "off")]
-    return f"{own}={words[-1]}" if words else None
+    """The word that switches the IOMMU on or off, if there is one."""
+    off = switched_off(cmdline, vendor)
+    if off is not None or vendor != "intel":
+        return off
+    return ON if _words(cmdline, "intel_iommu", "on") else None
+
+
+def switched_off(cmdline: Cmdline, vendor: str) -> str | None:
+    """The word that switches the IOMMU off, if there is one; of Intel's own the last counts, what the others say is not taken back.
+
+    As iommu_setup(), intel_iommu_setup() and parse_amd_iommu_options().
+    """
+    if vendor in ("intel", "amd", "other") and _words(cmdline, "iommu", "off"):
+        return "iommu=off"
+    if vendor == "amd" and _words(cmdline, "amd_iommu", "off"):
+        return "amd_iommu=off"
+    return "intel_iommu=off" if vendor == "intel" and _words(cmdline, "intel_iommu", "on", "off")[-1:] == ["off"] else None
+
+
+def _words(cmdline: Cmdline, name: str, *wanted: str) -> list[str]:
+    return [part for value in cmdline.of_kernel.values(name) for part in value.split(",") if part in wanted]

@@ -63,6 +63,7 @@ def _written_addresses(devices: t.Sequence[Device], boot: Boot, rules: t.Iterabl
     yield from (key.value for key in keys if not key.is_match)
     yield from (device.physical_function for device in devices if device.physical_function is not None)
     yield from (*boot.later.driverctl, *boot.later.may_take, *boot.later.virtual_functions)
+    yield from (address for device in devices for address in device.virtual_functions if device.address in boot.later.virtual_functions)
     yield from (address for influence in boot.all_influences for address in influence.addresses or ())
     programs = (found for stage in boot.stages for found in (*stage.programs.values(), *stage.install_commands.values()))
     judged = (one for found in programs for one in found)

@@ -50,6 +50,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.reaso
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.registration import Registrar
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.runtime import jobs_of, may_fail
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.stage_events import StageEvents, depend_on_driver, stage_events
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.virtual_functions import Existence
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import ANOTHER
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import UNBIND
 
@@ -315,20 +316,21 @@ class _Simulation:
         ]
         states: list[DeviceState] = []
         unclear: list[Unclear] = []
+        existence = Existence(device, self._by_address.get(device.physical_function or ""), self._boot, self._registrar)
         for owner in self._outcomes[device.physical_function].states if device.physical_function in self._outcomes else (DeviceState(),):
-            gone = self._makes_none(device, owner.driver, root)
-            if gone is not None or owner.driver is None:
-                states.append(DeviceState(because=(gone,) if gone else (), exists=False))
+            gone = existence.why_none(owner, root)
+            if gone is not None:
+                states.append(DeviceState(because=(gone,), exists=False))
                 continue
-            unclear += self._may_make_none(device, owner.driver, root)
+            unclear += existence.doubts(owner, root)
             initial = DeviceState()
-            if self._registrar.is_vfio(owner.driver):
+            if owner.driver is not None and self._registrar.is_vfio(owner.driver):
                 why = Reason(owner.driver, "the kernel sets the override of virtual functions to the physical function's driver")
                 initial = DeviceState(override=owner.driver, override_because=(why,))
             context = self._context(device, RUNTIME, "/", root)
             for first in (initial, *written):
                 trial = Trial(context, (first,), self._registered, self._loaded)
-                found, open_ends = trial.of(lambda context, first=first: self._offered(context, first))  # type: ignore[misc]
+                found, open_ends = trial.of(lambda context, first=first: self._offered(context, first, existence))  # type: ignore[misc]
                 states += found
                 unclear += open_ends
         unclear += self._doubts_of_maker(device, self._reach(root))
@@ -341,29 +343,16 @@ class _Simulation:
             sentence = f"Which driver {physical.address}, the physical function of this virtual one, is bound to cannot be determined."
             yield Unclear(sentence, reach.anything(device))
 
-    def _offered(self, context: ProbeContext, initial: DeviceState) -> t.Iterator[DeviceState]:
+    def _offered(self, context: ProbeContext, initial: DeviceState, existence: Existence) -> t.Iterator[DeviceState]:
         """The results of device_attach() for each possible order of the registered drivers."""
         drivers = [registration.driver for registration in self._registered]
         for order in matching.attach_order(drivers, self._boot.release):
             ordered = sorted(self._registered, key=lambda registration, order=order: order.index(registration.driver))  # type: ignore[misc]
             play = DeviceSimulation(context, initial, ordered, self._loaded)
             play.offer_all()
-            yield play.state
-
-    def _makes_none(self, device: Device, owner: str | None, root: Stage) -> Reason | None:
-        """Why the physical function's driver creates no virtual functions (sriov_numvfs_store() and its sriov_configure())."""
-        if owner is None:
-            return Reason(str(device.physical_function), "it is not bound to a driver, so it has no virtual functions")
-        if self._registrar.creates_functions(owner, root) is False:
-            return Reason(owner, "it is the physical function's driver, and creates virtual functions only with enable_sriov=1")
-        return None
-
-    def _may_make_none(self, device: Device, owner: str, root: Stage) -> t.Iterator[Unclear]:
-        """A doubt unless the driver is the one that created the virtual functions that exist now, or a VFIO driver that may do so."""
-        physical = self._by_address.get(device.physical_function or "")
-        if physical is None or (physical.driver != owner and not self._registrar.creates_functions(owner, root)):
-            sentence = f"Whether {owner}, as the driver of {device.physical_function}, creates virtual functions cannot be determined."
-            yield Unclear(sentence, (None,))
+            found = play.state
+            # The others have a reason of their own.
+            yield found if found.driver is None or found.because else dataclasses.replace(found, because=(existence.why(found.driver),))
 
     def _advanced(self, device: Device, step: BootStep) -> Outcomes:
         outcomes = self._outcomes[device.address]
@@ -477,6 +466,9 @@ class _Simulation:
         yield from (Unclear(state.doubt, (None,)) for state in outcomes.states if state.doubt is not None)
         names = {name for state in outcomes.states for name in (state.driver, state.override) if name is not None}
         yield from (Unclear(doubt, self._anything(device)) for doubt in self._registrar.doubts(names))
+        doubt = self._boot.iommu_doubt
+        if doubt is not None and any(map(self._registrar.is_vfio, names)) and not self._takes_without_iommu(self._boot.stages[-1]):
+            yield Unclear(doubt, (None,))
         declined = self._boot.declined.get(device.address)
         # Whether its probe failed or it was unbound cannot be determined; a chip set's bridge would not be unbound.
         if declined and outcomes.is_open and device.class_code >> 16 != BRIDGES:

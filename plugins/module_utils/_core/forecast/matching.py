@@ -7,6 +7,8 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.claim.iommu import switched_off
+
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
@@ -78,23 +80,21 @@ def _version(release: str) -> tuple[int, ...]:
     return (0, 0) if match is None else (int(match[1]), int(match[2]))
 
 
-AMD, INTEL = (0x1002, 0x1022), (0x8086,)
+VENDORS = {"intel": (0x8086,), "amd": (0x1002, 0x1022)}
 HOST_BRIDGE = 0x0600
 
 
 def why_off(devices: t.Sequence[Device], boot: Boot) -> str | None:
     """Why no device will be in an IOMMU group; None if they will be.
 
-    `iommu=off` applies to every x86 host, the vendors' arguments to hosts with their host bridges; the last of several counts.
+    `iommu=off` applies to every x86 host, the vendors' arguments to hosts with their host bridges.
     """
     makers = {device.vendor for device in devices if device.class_code >> 8 == HOST_BRIDGE}
-    names = ["iommu"]
-    names += ["intel_iommu"] if makers & set(INTEL) or not makers else []
-    names += ["amd_iommu"] if makers & set(AMD) or not makers else []
-    for name in names:
-        words = [word for value in boot.cmdline.of_kernel.values(name) for word in value.split(",") if word in ("on", "off", "force")]
-        if words and words[-1] == "off":
-            return f"there is no IOMMU: {boot.cmdline_source} has {name}=off"
+    vendors = [vendor for vendor, ids in VENDORS.items() if makers & set(ids) or not makers]
+    for vendor in vendors or ["other"]:
+        word = switched_off(boot.cmdline, vendor)
+        if word is not None:
+            return f"there is no IOMMU: {boot.cmdline_source} has {word}"
     if boot.has_iommu is False:
         return "there is no IOMMU: no device is in an IOMMU group"
     return None

@@ -15,6 +15,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.modpr
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import LoadRequest
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import KNOWN
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameter_types import BEYOND, parse_number
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.driver import ANY, PciId
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import ACTS, Influence
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.attribute_paths import Target, acts, target_of
@@ -306,8 +307,8 @@ def _about_event(one: Influence) -> Influence:
 
 def _is_true(value: str) -> bool:
     """As kstrtoul() reads a number; remove_store() does nothing for zero."""
-    number = _NUMBER.fullmatch(value)
-    return number is not None and int(number[1], 0 if number[1][:2].lower() == "0x" else 8 if number[1].startswith("0") else 10) != 0
+    number = parse_number(value.strip())
+    return number is not None and 0 < number < BEYOND
 
 
 def new_id_of(text: str) -> PciId | None:

@@ -11,6 +11,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
 USERS, GROUPS = "/etc/passwd", "/etc/group"
+MOST_DIGITS = 10
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,10 +27,10 @@ class Accounts:
 
     def user(self, name: str) -> int | None:
         """The number of a user by its name, or of one that is given as a number; None if there is none."""
-        return int(name) if name.isdecimal() else self.users.get(name)
+        return int(name) if _is_number(name) else self.users.get(name)
 
     def group(self, name: str) -> int | None:
-        return int(name) if name.isdecimal() else self.groups.get(name)
+        return int(name) if _is_number(name) else self.groups.get(name)
 
     def user_name(self, number: int) -> str:
         """The name of a user, or the number where it has none."""
@@ -43,11 +44,16 @@ def _name(number: int, known: t.Mapping[str, int]) -> str:
     return next((name for name, own in known.items() if own == number), str(number))
 
 
+def _is_number(text: str) -> bool:
+    """Whether it is a number, and not longer than any that a uid_t holds."""
+    return text.isdecimal() and len(text) <= MOST_DIGITS
+
+
 def _numbers(host: Host, path: str) -> dict[str, int]:
     """The third field of each line by the first; the first of equal names counts, as for getpwnam().  root is everywhere."""
     found = {"root": 0}
     for line in (host.text_or_none(path) or "").splitlines():
         fields = line.split(":")
-        if len(fields) > 3 and fields[2].isdecimal():
+        if len(fields) > 3 and _is_number(fields[2]):
             found.setdefault(fields[0], int(fields[2]))
     return found

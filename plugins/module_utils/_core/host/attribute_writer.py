@@ -68,10 +68,12 @@ class AttributeWriter:
             # What it still answers is about these writes, not about those that undo them.
             self._leave()
             raise
-        done = self._done()[0]
         if answer is None:
-            child = self._leave()
-            return done, Unfinished(child, kernel_stack(child))
+            progress, child = self._progress, self._leave()
+            # Only now: until then it may go on with the next write, which is the one that its stack tells of.
+            done = self._done(progress)[0]
+            return (done, 0) if done == len(writes) else (done, Unfinished(child, kernel_stack(child)))
+        done = self._done(self._progress)[0]
         if len(answer) != ANSWER.size:
             self.close()
             return done, errno.EIO
@@ -80,13 +82,14 @@ class AttributeWriter:
     def _answer(self, timeout: float) -> bytes | None:
         """What the child says at the end of all; None if one of the writes takes longer than ``timeout`` seconds."""
         while True:
-            _done, since = self._done()
+            _done, since = self._done(self._progress)
             answer = answer_within(self._pipes[1], max(0.0, since + timeout - time.monotonic()))
-            if answer is not None or self._done()[1] == since:
+            if answer is not None or self._done(self._progress)[1] == since:
                 return answer
 
-    def _done(self) -> tuple[int, float]:
-        done, since = PROGRESS.unpack_from(self._progress)
+    @staticmethod
+    def _done(progress: mmap.mmap) -> tuple[int, float]:
+        done, since = PROGRESS.unpack_from(progress)
         return int(done), float(since)
 
     def close(self) -> None:

@@ -220,7 +220,7 @@ class Host(Root):
         """The stripped contents of sysfs attributes, by path; one that the kernel does not show within ``timeout`` seconds is missing."""
         # In a child process, whose records would be lost.
         with paused(log := self._read_log):
-            found = read_attributes(paths, timeout, self.attribute) if paths else {}
+            found = read_attributes(paths, timeout, self.attribute, self.path) if paths else {}
         if log is not None:
             log.record_all(SLOW_ATTRIBUTE, {path: found.get(path) for path in paths})
         return found

@@ -68,7 +68,7 @@ class KeptFacts:
         yield from ((path, type_of(host, path) != kind) for path, kind in self.types.items())
         yield from ((path, self._is_new(host, path) and names_digest(host, path) != names) for path, names in self.names.items())
         yield from ((path, self._is_new(host, path) and content_digest(host, path) != text) for path, text in self.contents.items())
-        found = read_attributes(list(self.slow_attributes), ATTRIBUTES_TIMEOUT, lambda path: attribute_of(host, path))
+        found = read_attributes(list(self.slow_attributes), ATTRIBUTES_TIMEOUT, lambda path: attribute_of(host, path), host.path)
         yield from ((path, found.get(path) != text) for path, text in self.slow_attributes.items())
 
     def _is_new(self, host: Root, path: str) -> bool:

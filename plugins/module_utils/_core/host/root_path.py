@@ -54,14 +54,16 @@ def followed(root: str, path: str) -> str:
         if part in (".", ".."):
             place = place if part == "." or place == root else os.path.dirname(place)
             continue
-        step = os.path.join(place, part)
-        if not os.path.islink(step):
+        step = f"{place.rstrip('/')}/{part}"
+        # One call for each part: most of the paths of an image or a tree have no link.
+        try:
+            target = os.readlink(step)
+        except (OSError, ValueError):
             place = step
             continue
         links += 1
         if links > MAX_LINKS:
             raise HostError(f"{path} below {root} is a loop of symbolic links.")
-        target = os.readlink(step)
         if target.startswith("/"):
             place = root
         pending = [part for part in target.split("/") if part] + pending

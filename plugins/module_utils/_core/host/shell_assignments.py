@@ -8,9 +8,9 @@ import dataclasses
 import re
 import typing as t
 
-ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)(?:\[(\d+)\])?(\+?=)", re.ASCII)
-ELEMENT = re.compile(r"\[(\d+)\]=", re.ASCII)
-VARIABLE = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)(?:\[(\d+)\])?\})", re.ASCII)
+ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)(?:\[(\d{1,9})\])?(\+?=)", re.ASCII)
+ELEMENT = re.compile(r"\[(\d{1,9})\]=", re.ASCII)
+VARIABLE = re.compile(r"\$(?:([A-Za-z_]\w*)|\{([A-Za-z_]\w*)(?:\[(\d{1,9})\])?\})", re.ASCII)
 OPENING = {"if", "for", "while", "until", "case", "{", "function", "select"}
 CLOSING = {"fi", "done", "esac", "}"}
 # Words that a command may follow.

@@ -13,6 +13,7 @@ import stat as stat_bits
 import struct
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.interruption import uninterrupted
 
 # The kernel limits an attribute to one page; those of a PCI function fit into the smallest page size.
@@ -24,6 +25,7 @@ AFTER_SIGNAL = 5.0
 SHOWN_FUNCTIONS = 4
 MOST_STUCK = 3
 """After so many attributes that the kernel does not show no more is read: each costs a whole time limit."""
+SYSFS = "/sys"
 ANSWER = struct.Struct("i")
 """An errno, 0 if all went well."""
 # "[<0>] vfio_unregister_group_dev+0x12d/0x230 [vfio]": proc_pid_stack() in fs/proc/base.c
@@ -202,20 +204,49 @@ def read_attribute(path: str) -> str | None:
         return None
 
 
-def read_attributes(paths: t.Sequence[str], timeout: float, read: t.Callable[[str], str | None] = read_attribute) -> dict[str, str]:
+def read_attributes(
+    paths: t.Sequence[str], timeout: float, read: t.Callable[[str], str | None] = read_attribute, place: t.Callable[[str], str] = str
+) -> dict[str, str]:
     """The stripped contents of attributes, by path; one that does not exist, or that the kernel does not show in time, is missing.
 
     A device whose driver is being changed is locked (device_lock()), and so is every reader of its `driver_override`: for ever,
-    if its former driver does not let it go.
+    if its former driver does not let it go.  ``place`` says where the file of a path lies.
     """
     found: dict[str, str] = {}
-    left = list(paths)
+    left: list[str] = []
+    sysfs = _device_of(SYSFS)
+    for path in paths:
+        if _may_wait(path, place, sysfs):
+            left.append(path)
+        elif (value := read(path)) is not None:
+            found[path] = value.replace("\0", "")
     for _attempt in range(MOST_STUCK):
-        seen = _read_in_child(left, timeout, read, found)
+        seen = _read_in_child(left, timeout, read, found) if left else 0
         if seen >= len(left):
             break
         left = left[seen + 1 :]
     return found
+
+
+def _device_of(path: str) -> int | None:
+    try:
+        return os.stat(path).st_dev
+    except OSError:
+        return None
+
+
+def _may_wait(path: str, place: t.Callable[[str], str], sysfs: int | None) -> bool:
+    """Whether a reader may have to wait for ever.  A plain file of any other file system than sysfs, as in an image, is read at once.
+
+    That spares a copy of this process, which takes the longer the larger it is.
+    """
+    try:
+        seen = os.lstat(place(path))
+    except FileNotFoundError:
+        return False
+    except (OSError, HostError):
+        return True
+    return seen.st_dev == sysfs or not stat_bits.S_ISREG(seen.st_mode)
 
 
 def _read_in_child(paths: t.Sequence[str], timeout: float, read: t.Callable[[str], str | None], found: dict[str, str]) -> int:

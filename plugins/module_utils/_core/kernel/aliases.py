@@ -199,9 +199,17 @@ class AliasIndex:
         text = "".join(f"\nalias {alias} {module}" for module, aliases in modules.items() for alias in aliases)
         return AliasIndex({bus: known.replaced(modules, _lines_of(text, bus)) for bus, known in self.buses.items()})
 
-    def only(self, modules: t.Container[str]) -> AliasIndex:
+    def only(self, modules: t.AbstractSet[str]) -> AliasIndex:
         """The index that depmod makes where these are all loadable modules."""
-        return AliasIndex({bus: known.only(modules) for bus, known in self.buses.items()})
+        held = frozenset(modules)
+        if held not in self._parts:
+            self._parts[held] = AliasIndex({bus: known.only(held) for bus, known in self.buses.items()})
+        return self._parts[held]
+
+    @functools.cached_property
+    def _parts(self) -> dict[frozenset[str], AliasIndex]:
+        """By the modules that each has: one image is looked at with many changes of other files."""
+        return {}
 
     def is_variant(self, module: str) -> bool:
         """Whether a module has `vfio_pci:` aliases and no `pci:` ones, so that by itself it binds to no device."""

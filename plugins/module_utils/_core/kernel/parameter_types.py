@@ -25,6 +25,7 @@ RANGES: t.Mapping[str, tuple[int, int]] = {
 }
 BOOLEANS = ("bool", "bint")
 """Types that need no value: alone, the parameter is on (KERNEL_PARAM_OPS_FL_NOARG)."""
+BEYOND, MOST_DIGITS = 1 << 64, 32
 LONGEST_CHARP = 1024
 """The longest value of a charp (param_set_charp())."""
 ARRAY = "array of "
@@ -121,7 +122,9 @@ def parse_number(value: str) -> int | None:
     if match is None:
         return None
     sign, hexadecimal, octal, decimal = match.groups()
-    number = int(hexadecimal, 16) if hexadecimal else int(octal, 8) if octal else int(decimal)
+    digits = (hexadecimal or octal or decimal).lstrip("0")
+    # int() refuses some thousand digits; out of each range is out of each range.
+    number = BEYOND if len(digits) > MOST_DIGITS else int(digits or "0", 16 if hexadecimal else 8 if octal else 10)
     return -number if sign == "-" else number
 
 

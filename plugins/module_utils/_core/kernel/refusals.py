@@ -152,7 +152,7 @@ def refusal(setting: Setting) -> Refusal | None:
 
 # -- values that a reader of its own refuses
 
-_DECIMAL = re.compile(r"\+?[0-9]+\n?")
+_DECIMAL = re.compile(r"\+?[0-9]{1,4000}\n?")
 _POLICIES = ("numa", "round-robin")
 _NEW_POLICY = "queue-depth"
 _LIKE: t.Mapping[tuple[str, str], ParameterType] = {

@@ -65,7 +65,7 @@ class Selector:
         wanted = (self.vendor, self.device, self.subsystem_vendor, self.subsystem_device)
         return (
             all(want in (None, number) for want, number in zip(wanted, numbers))
-            and (self.address is None or fnmatch.fnmatchcase(device.address, self.address))
+            and (self.address in (None, device.address) or fnmatch.fnmatchcase(device.address, self.address or ""))
             and (self.class_prefix is None or f"{device.class_code:06x}".startswith(self.class_prefix))
         )
 
@@ -126,13 +126,32 @@ def select(
 
     Raises HostError for a selector that matches nothing and for an empty list, unless ``allow_missing``.
     """
+    if not selectors and not allow_missing:
+        raise HostError(f"{option}: the list is empty.", "Name a device, or set allow_missing.")
+    matching = selectors_of_each(inventory, selectors)
     if not allow_missing:
-        if not selectors:
-            raise HostError(f"{option}: the list is empty.", "Name a device, or set allow_missing.")
+        matched = {id(selector) for several in matching.values() for selector in several}
         for selector in selectors:
-            if not any(selector.matches(device) for device in inventory.devices):
+            if id(selector) not in matched:
                 raise missing_error(inventory, selector, option)
-    return tuple(device for device in inventory.devices if any(selector.matches(device) for selector in selectors))
+    return tuple(device for device in inventory.devices if device.address in matching)
+
+
+def selectors_of_each(inventory: Inventory, selectors: t.Iterable[Selector]) -> dict[str, list[Selector]]:
+    """The selectors that match a device, in their order, by its address; an address is looked up, not compared with each device's."""
+    found: dict[str, list[Selector]] = {}
+    for selector in selectors:
+        for device in _candidates(inventory, selector):
+            if selector.matches(device):
+                found.setdefault(device.address, []).append(selector)
+    return found
+
+
+def _candidates(inventory: Inventory, selector: Selector) -> tuple[Device, ...]:
+    if selector.address is None or not selector.names_address:
+        return inventory.devices
+    named = inventory.get(selector.address)
+    return () if named is None else (named,)
 
 
 def missing_error(inventory: Inventory, selector: Selector, option: str) -> HostError:

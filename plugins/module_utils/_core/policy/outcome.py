@@ -28,6 +28,7 @@ if t.TYPE_CHECKING:
 LONGEST_REASON = 3
 """How many of the deciding facts a sentence names."""
 CERTAIN_ADVICE = "Take away what stands in the way, or accept that the next boot is not certain: require_certain: false."
+OFFERED_ADVICE = "Claim {0} with `vfs`, or let what creates them write 0 to its sriov_drivers_autoprobe before."
 IOMMU_ADVICE = "Switch the IOMMU on, in the firmware and on the kernel's command line."
 
 
@@ -107,11 +108,13 @@ def check(plan: PolicyPlan, boots: t.Sequence[Boot], facts: PolicyFacts, require
 def _without_doubts(boot: Boot) -> Boot:
     """What is not known of a boot as a whole makes nothing win that loses by what is known."""
     stages = tuple(dataclasses.replace(stage, doubts=()) for stage in boot.stages)
-    return dataclasses.replace(boot, stages=stages, doubts=(), later=dataclasses.replace(boot.later, doubts=()))
+    return dataclasses.replace(
+        boot, stages=stages, doubts=(), iommu_doubt=None, later=dataclasses.replace(boot.later, doubts=(), unmade={})
+    )
 
 
 def _has_doubts(boot: Boot) -> bool:
-    return bool(boot.doubts or boot.later.doubts or any(stage.doubts for stage in boot.stages))
+    return bool(boot.doubts or boot.iommu_doubt or boot.later.doubts or boot.later.unmade or any(stage.doubts for stage in boot.stages))
 
 
 # -- refusals
@@ -154,6 +157,8 @@ def _advice(lost: Outcome, change: SuggestedChange | None, facts: PolicyFacts) -
         return f"{change.sentence.rstrip('.')}, or drop the claim."
     if why_off(facts.inventory.devices, lost.boot) is not None:
         return IOMMU_ADVICE
+    if lost.device.is_virtual:
+        return OFFERED_ADVICE.format(lost.device.physical_function)
     return "Take away what stands in the way, or let no claim match that device."
 
 

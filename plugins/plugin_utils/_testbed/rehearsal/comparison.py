@@ -13,6 +13,7 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.o
     decision,
     declines,
     given,
+    late_override_of,
     owner_of,
     rival_of,
 )
@@ -38,7 +39,10 @@ class Predicted:
 
 @dataclass(frozen=True)
 class Seen:
-    """Of one device in one boot: who would own it, who was offered it first, and why.  ``rival`` and ``declined``: as `owner` says."""
+    """Of one device in one boot: who would own it, who was offered it first, and why.
+
+    ``rival``, ``declined`` and ``late``: as `rival_of()`, `declines()` and `late_override_of()` say.
+    """
 
     owner: str | None
     first: str | None
@@ -48,10 +52,13 @@ class Seen:
     others: tuple[str, ...]
     rival: Event | None = None
     declined: tuple[Decline, ...] = ()
+    late: str | None = None
 
     @property
     def owners(self) -> tuple[str | None, ...]:
         """Each driver that may own it on the host after such a boot."""
+        if self.late is not None:
+            return (self.owner, self.late)
         return (self.owner,) if self.rival is None else (self.owner, self.rival.driver)
 
     @property
@@ -75,7 +82,8 @@ class Seen:
         if owner is None:
             first = made[0].driver if made else None
             others = tuple(dict.fromkeys(one.driver for one in made))
-            return cls(None, first, None, None, None, others, declined=declines(report, address))
+            late = late_override_of(report, address)
+            return cls(None, first, None, None, None, others, declined=declines(report, address), late=late)
         chosen = next(one for one in made if one.line == owner.line)
         others = tuple(dict.fromkeys(one.driver for one in made if one.driver != owner.driver))
         who = THE_KERNEL if owner.process == 1 else owner.who
@@ -157,6 +165,8 @@ def _why(address: str, seen: Seen, result: str, predicted: Predicted | None, cla
     by = f" by {seen.program} in the stage {seen.stage}" if seen.owner else ""
     if seen.rival is not None:
         by += f", then to {seen.rival.driver} by {seen.rival.who}, which had no driver to unbind here and may have one on the host"
+    if seen.late is not None:
+        by += f": it was overridden to {seen.late} only when that driver had come, which is otherwise if the override comes first"
     if claimed is not None:
         first = f", first to {seen.first}" if seen.first != seen.owner else ""
         return f"{offered}{first}{by}; it is claimed for {claimed}. {_line(seen)}"

@@ -91,6 +91,20 @@ def rival_of(report: Report, owner: Event) -> Event | None:
     return others[-1] if others else None
 
 
+def late_override_of(report: Report, address: str) -> str | None:
+    """The driver that a device was overridden to when that driver had come already, so that it was offered to none.
+
+    Whoever loads the driver and whoever sets `driver_override` run beside each other: had the override come first, the driver would have
+    taken the device as it registered itself.
+    """
+    wanted = report.overrides.get(address)
+    if wanted is None or report.owners.get(address):
+        return None
+    known = [event for event in report.events if event.driver.replace("-", "_") == wanted.replace("-", "_")]
+    was_offered = any(event.kind == OFFERED and event.device == address for event in known)
+    return wanted if known and not was_offered else None
+
+
 def given(events: t.Sequence[Event], address: str) -> list[Event]:
     """The offers in the process of a program that asks for the device by its name, before or after them: writing `driver_override` may
     have brought one already."""

@@ -5,16 +5,25 @@ from __future__ import annotations
 import pytest
 from comparison_result import Status, compare
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import CERTAIN, RACE, UNKNOWN, Certainty, StageName, Winner
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import (
+    CERTAIN,
+    RACE,
+    UNKNOWN,
+    Certainty,
+    Reason,
+    StageName,
+    Winner,
+)
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import ANOTHER
 
 CARD = "0000:00:02.0"
+BECAUSE = Reason("a file", "a line")
 
 
 def predicted(
     driver: str | None, certainty: Certainty = CERTAIN, stage: StageName | None = "root", *others: str | None
 ) -> dict[str, Winner]:
-    return {CARD: Winner(driver, certainty, stage, (), (driver, *others))}
+    return {CARD: Winner(driver, certainty, stage, (BECAUSE,), (driver, *others))}
 
 
 def boots(*drivers: str | None, stage: str = "root") -> dict[str, tuple[dict[str, str | None], dict[str, dict[str, str | None]]]]:
@@ -44,3 +53,9 @@ def boots(*drivers: str | None, stage: str = "root") -> dict[str, tuple[dict[str
 )
 def test_each_answer_is_compared_with_every_boot(winner: dict[str, Winner], seen, status: Status) -> None:
     assert [one.status for one in compare(winner, seen)] == [status]
+
+
+def test_what_is_certain_without_a_reason_is_wrong_though_it_is_so() -> None:
+    winner = {CARD: Winner("e1000e", CERTAIN, "root", (), ("e1000e",))}
+    (found,) = compare(winner, boots("e1000e"))
+    assert (found.status, found.why) == (Status.WRONG, "predicted e1000e without a reason")

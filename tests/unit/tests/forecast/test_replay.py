@@ -48,37 +48,46 @@ def judge(folder: Path, *arguments: str, programs: tuple[str, ...] = PROGRAMS) -
     return done.returncode, done.stdout.splitlines()
 
 
-def some_boots(folder: Path) -> tuple[Path, list[Record]]:
-    """Of the record one boot of each kind of initramfs on each kernel, in a file with the hosts beside it."""
-    chosen: dict[tuple[str, ...], Record] = {}
+@pytest.fixture(scope="module")
+def chosen() -> list[Record]:
+    """Of the record one boot of each flow on each kernel, and more until every compression is among them; all are `make test-all`'s."""
+    found: list[Record] = []
+    seen: set[object] = set()
     every = Corpus(BOOTS)
     for case in every.cases():
         configuration = case.configuration
-        (found,) = [record for record in every.variations(case) if record.variation == AS_IT_IS]
-        chosen.setdefault((configuration.series, configuration.flow, configuration.compression), found)
-    boots = folder / "boots.jsonl"
-    boots.write_text("".join(f"{record.text()}\n" for record in chosen.values()), encoding="utf-8")
-    shutil.copy(recorded_hosts.beside(BOOTS), recorded_hosts.beside(boots))
-    return boots, list(chosen.values())
+        kinds = {(configuration.series, configuration.flow), configuration.compression}
+        if not kinds <= seen:
+            seen |= kinds
+            found += [record for record in every.variations(case) if record.variation == AS_IT_IS]
+    return found
 
 
-def test_recorded_boots_are_judged_where_nothing_can_be_built_fetched_or_booted(tmp_path: Path) -> None:
-    boots, records = some_boots(tmp_path)
-    kinds = {(one.case.configuration.series, one.case.configuration.flow) for one in records}
+@pytest.fixture
+def boots(tmp_path: Path, chosen: list[Record]) -> Path:
+    """Those in a file with the hosts beside it."""
+    path = tmp_path / "boots.jsonl"
+    path.write_text("".join(f"{record.text()}\n" for record in chosen), encoding="utf-8")
+    shutil.copy(recorded_hosts.beside(BOOTS), recorded_hosts.beside(path))
+    return path
+
+
+def test_recorded_boots_are_judged_where_nothing_can_be_built_fetched_or_booted(tmp_path: Path, boots: Path, chosen: list[Record]) -> None:
+    kinds = {(one.case.configuration.series, one.case.configuration.flow) for one in chosen}
     assert kinds == {(series, flow) for series in SERIES for flow in FLOWS}
-    assert {one.case.configuration.compression for one in records} == set(COMPRESSIONS)
+    assert {one.case.configuration.compression for one in chosen} == set(COMPRESSIONS)
     status, said = judge(tmp_path, "--replay", str(boots), "--answers", str(tmp_path / "answers"))
-    assert said[-2:] == [f"{len(records)} passed, 0 failed", "[]"]
+    assert said[-2:] == [f"{len(chosen)} passed, 0 failed", "[]"]
     assert status == 0
     answers = [line.split("\t") for line in (tmp_path / "answers").read_text().splitlines()]
     assert {tuple(answer[:2]) for answer in answers} >= {
-        (record.case.configuration.name, address) for record in records for address in record.owners
+        (record.case.configuration.name, address) for record in chosen for address in record.owners
     }
     assert {answer[3] for answer in answers} >= {"certain", "race"}
 
 
-def test_a_boot_that_ended_otherwise_than_predicted_fails_the_run(tmp_path: Path) -> None:
-    boots, (first, *_others) = some_boots(tmp_path)
+def test_a_boot_that_ended_otherwise_than_predicted_fails_the_run(tmp_path: Path, boots: Path, chosen: list[Record]) -> None:
+    first = chosen[0]
     address = next(address for address, owner in first.owners.items() if owner is None)
     other = dataclasses.replace(first, owners={**first.owners, address: "another"})
     boots.write_text(f"{other.text()}\n", encoding="utf-8")
@@ -102,27 +111,24 @@ def test_a_file_that_holds_no_boots_is_named(tmp_path: Path) -> None:
     assert said[0].startswith(f"FAILED: {tmp_path}/boots.jsonl is not a record of boots: ")
 
 
-def test_boots_without_their_hosts_are_not_judged_by_other_hosts(tmp_path: Path) -> None:
-    boots, _records = some_boots(tmp_path)
+def test_boots_without_their_hosts_are_not_judged_by_other_hosts(tmp_path: Path, boots: Path) -> None:
     recorded_hosts.beside(boots).unlink()
     why = "which says what the hosts of the boots beside it consist of; --record writes both."
     assert judge(tmp_path, "--replay", str(boots)) == (1, [f"FAILED: There is no {tmp_path}/hosts.tar.xz, {why}", "[]"])
 
 
-def test_a_kernel_that_the_hosts_lack_is_named(tmp_path: Path) -> None:
-    boots, records = some_boots(tmp_path)
+def test_a_kernel_that_the_hosts_lack_is_named(tmp_path: Path, boots: Path, chosen: list[Record]) -> None:
     with tarfile.open(recorded_hosts.beside(BOOTS)) as whole, tarfile.open(recorded_hosts.beside(boots), "w") as part:
         for member in whole:
             if not member.name.startswith("6.12"):
                 part.addfile(member, whole.extractfile(member) if member.isfile() else None)
-    count = sum(one.case.configuration.series == "6.12" for one in records)
+    count = sum(one.case.configuration.series == "6.12" for one in chosen)
     status, said = judge(tmp_path, "--replay", str(boots))
     assert status == 1
     assert said[0] == f"FAILED: {tmp_path}/hosts.tar.xz has no host with kernel 6.12, for which {count} boots are recorded."
 
 
-def test_a_program_that_unpacks_images_and_is_not_there_is_named(tmp_path: Path) -> None:
-    boots, _records = some_boots(tmp_path)
+def test_a_program_that_unpacks_images_and_is_not_there_is_named(tmp_path: Path, boots: Path) -> None:
     status, said = judge(tmp_path, "--replay", str(boots), programs=("depmod", "zstd", "timeout"))
     assert status == 1
     assert said[0].startswith("FAILED: This machine has no program lz4")

@@ -21,7 +21,7 @@ class Said:
     driver: str | None
     certainty: str
     outcomes: tuple[str | None, ...]
-    because: tuple[str, ...] = ()
+    because: tuple[str, ...] = ("a file: a line",)
 
 
 def judged(said: Said | None, seen: str | None, *planted: Planted) -> JudgedHost:
@@ -42,6 +42,7 @@ def judged(said: Said | None, seen: str | None, *planted: Planted) -> JudgedHost
         (Said("e1000e", "unknown", ("e1000e", None)), "vfio-pci", Result.MISSED),
         (Said("e1000e", "unknown", ("e1000e", ANOTHER)), "vfio-pci", Result.OPEN),
         (Said("e1000e", "unknown", ("e1000e", ANOTHER)), None, Result.MISSED),
+        (Said("e1000e", "certain", ("e1000e",), ()), "e1000e", Result.WRONG),
         (None, "vfio-pci", Result.MISSED),
         (None, None, Result.MISSED),
     ],

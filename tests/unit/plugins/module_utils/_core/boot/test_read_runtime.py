@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Assigned, Later
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot.read_root import rules_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.read_runtime import LaterFacts
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
@@ -23,13 +22,13 @@ AUTOSTART = "/etc/libvirt/qemu/autostart/guest.xml"
 @pytest.fixture
 def tree(tmp_path: Path) -> Tree:
     modules = {"e1000e": [E1000E], "v100-vfio-pci": [V100_VARIANT], "vfio-pci": [ANY_VFIO]}
-    return Tree(tmp_path).kernel(DEBIAN_13, modules, running=True).pci(CARD).pci(NIC, "8086:10d3", max_virtual_functions=7)
+    return Tree(tmp_path).kernel(DEBIAN_13, modules, running=True).pci(CARD).pci(NIC, "8086:10d3")
 
 
 def later(tree: Tree) -> Later:
     host = tree.host()
     kernel = Kernel.read(host, DEBIAN_13)
-    return LaterFacts.read(host).for_kernel(kernel, Inventory.read(host), rules_of(host), lambda module: module)
+    return LaterFacts.read(host).for_kernel(kernel, Inventory.read(host), lambda module: module)
 
 
 def with_libvirt(tree: Tree, version: int = 11003) -> Tree:
@@ -131,28 +130,6 @@ def test_dpdk_s_service_binds_what_its_list_names(tree: Tree) -> None:
 def test_a_service_that_does_not_start_binds_nothing(tree: Tree, without: str) -> None:
     with_dpdk(tree).place(without).unlink()
     assert later(tree).may_take == {}
-
-
-# -- virtual functions
-
-
-def test_a_rule_makes_virtual_functions(tree: Tree) -> None:
-    tree.file("/etc/udev/rules.d/70-vf.rules", f'ACTION=="add", KERNEL=="{NIC}", ATTR{{sriov_numvfs}}="2"\n')
-    assert later(tree).virtual_functions == {NIC: (2, "/etc/udev/rules.d/70-vf.rules:1")}
-
-
-def test_a_rule_that_may_match_is_a_doubt(tree: Tree) -> None:
-    tree.file("/etc/udev/rules.d/70-vf.rules", 'SUBSYSTEM=="pci", PROGRAM=="/bin/site", ATTR{sriov_numvfs}="2"\n')
-    found = later(tree)
-    assert found.virtual_functions == {}
-    assert found.doubts == (
-        f"/etc/udev/rules.d/70-vf.rules:1 may create virtual functions of {NIC}; how many cannot be determined from the rule.",
-    )
-
-
-def test_a_function_that_can_have_none_gets_none(tree: Tree) -> None:
-    tree.file("/etc/udev/rules.d/70-vf.rules", 'SUBSYSTEM=="pci", ATTR{sriov_numvfs}="2"\n')
-    assert set(later(tree).virtual_functions) == {NIC}
 
 
 @pytest.mark.parametrize(

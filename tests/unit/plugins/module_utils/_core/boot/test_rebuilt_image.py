@@ -103,3 +103,15 @@ def test_they_take_the_place_of_those_that_it_has_and_the_command_line_stays() -
 def test_initramfs_tools_copies_none() -> None:
     root = dataclasses.replace(stage(), steps=((load_list(PROGRAM, "vfio_pci", source=ROOT_LIST), Coldplug()),))
     assert listed_in(rebuilt(stage(INITRAMFS, load=["igb"]), root, ())) == listed_in(stage(INITRAMFS, load=["igb"]))
+
+
+def test_what_another_image_beside_the_one_that_is_made_again_has_may_stay() -> None:
+    both = "/boot/initrd.img+/boot/second.img"
+    image = dataclasses.replace(stage(INITRAMFS, rules={STOCK_FILE: LOADS, SITE: STALE}), place=both)
+    root = stage(rules={STOCK_FILE: LOADS, "/etc/udev/rules.d/70-new.rules": NEW})
+    found = rebuilt(image, root, ()).doubts
+    assert found == (f"{both} is of several images: whether one that is made again leaves {SITE} out cannot be determined.",)
+    same = dataclasses.replace(stage(INITRAMFS, rules={STOCK_FILE: LOADS, SITE: STALE}), place=both)
+    assert rebuilt(same, stage(rules={STOCK_FILE: LOADS, SITE: NEW}), ()).doubts == ()
+    other = dataclasses.replace(stage(INITRAMFS, rules={STOCK_FILE: LOADS}, modprobe="blacklist nouveau\n"), place=both)
+    assert "leaves /etc/modprobe.d/" in rebuilt(other, stage(rules={STOCK_FILE: LOADS}), ()).doubts[0]

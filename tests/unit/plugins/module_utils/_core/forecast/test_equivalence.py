@@ -9,7 +9,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Assigned, Later
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Assigned, Later, Making
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.distinctions import Distinctions
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.equivalence import DeviceClasses
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.forecast import forecast
@@ -80,7 +80,7 @@ TAKEN = Assigned("vfio-pci", "a file")
     ("facts", "sizes"),
     [
         ({"later": Later(may_take={TEN: TAKEN})}, [3, 1]),
-        ({"later": Later(virtual_functions={TEN: (2, "a file")})}, [3, 1]),
+        ({"later": Later(virtual_functions={TEN: Making(2, "a file")})}, [3, 1]),
         ({"held_by_built_in": {TEN: "x"}}, [3, 1]),
         ({"held_by_built_in": {ONE: "x", TEN: "y"}}, [1, 1, 2]),
         ({"held_by_built_in": {ONE: "x", TEN: "x"}}, [2, 2]),

@@ -138,6 +138,12 @@ INTEL, AMD, OLD_AMD, OTHER = (
         ((INTEL,), "intel_iommu=off,sm_on", True),
         ((INTEL,), "intel_iommu=on,sm_off", False),
         ((INTEL,), "xintel_iommu=off", False),
+        # What iommu_setup() and parse_amd_iommu_options() have switched off nothing switches on again.
+        ((INTEL,), "iommu=off iommu=on", True),
+        ((AMD,), "iommu=off,force", True),
+        ((AMD,), "amd_iommu=off amd_iommu=on", True),
+        ((AMD,), "amd_iommu=off,force_enable", True),
+        ((INTEL,), "-- iommu=off intel_iommu=off", False),
     ],
 )
 def test_the_command_line_switches_the_iommu_of_the_machine_off(bridges: tuple[Device, ...], cmdline: str, is_off: bool) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.attribute_writer import AttributeWriter
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.attribute_writer import PROGRESS, AttributeWriter
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.interruption import Interrupted, interruptible
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.sysfs import Unfinished
 
@@ -81,6 +81,34 @@ def test_after_one_that_does_not_end_in_time_the_others_are_not_done_when_it_end
     assert (tmp_path / "unbind").read_bytes() == b"x"
     assert os.waitpid(left.process, 0)[1] == 0
     assert (tmp_path / "drivers_probe").read_bytes() == b""
+
+
+@pytest.mark.parametrize("lets_go", [1, 2])
+def test_what_ends_at_the_last_moment_is_done_and_what_it_waits_in_is_what_is_named(
+    tmp_path: Path, writer: AttributeWriter, monkeypatch: pytest.MonkeyPatch, lets_go: int
+) -> None:
+    """A machine that stood still wakes up with its time limits over, and then its writes go on."""
+    names = [str(tmp_path / name) for name in ("driver_override", "unbind")]
+    for name in names:
+        os.mkfifo(name)
+    leave = AttributeWriter._leave
+
+    def go_on_and_leave(left: AttributeWriter) -> int:
+        for done, name in enumerate(names[:lets_go], 1):
+            Path(name).read_bytes()
+            while PROGRESS.unpack_from(left._progress)[0] < done:
+                time.sleep(0.01)
+        return leave(left)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(AttributeWriter, "_leave", go_on_and_leave)
+        done, left = writer.write_all([(name, b"x") for name in names], timeout=0.2)
+    assert done == lets_go
+    if lets_go == len(names):
+        assert left == 0
+    else:
+        assert isinstance(left, Unfinished)
+        assert Path(names[done]).read_bytes() == b"x"
 
 
 def test_the_time_limit_is_that_of_each_write_and_not_of_all(tmp_path: Path, writer: AttributeWriter) -> None:

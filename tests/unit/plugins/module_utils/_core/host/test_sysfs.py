@@ -13,6 +13,9 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
+from ansible_collections.vfio.variants.plugins.module_utils._core.host import sysfs
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.sysfs import Unfinished, read_attributes, write_with_timeout
 
 
@@ -108,7 +111,26 @@ def test_many_attributes_that_the_kernel_does_not_show_cost_a_bounded_time(tmp_p
         os.close(handle)
 
 
-def test_all_attributes_of_a_large_host_come_through_one_pipe(tmp_path: Path) -> None:
+def test_plain_files_that_are_not_the_kernels_are_read_without_another_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "plain").write_bytes(b"a\0b\n")
+    (tmp_path / "link").symlink_to("plain")
+    paths = [str(tmp_path / name) for name in ("plain", "gone")]
+
+    def place(path: str) -> str:
+        return f"{tmp_path}{path}"
+
+    monkeypatch.delattr(os, "fork")
+    assert read_attributes(["/plain", "/gone"], 5, lambda path: sysfs.read_attribute(place(path)), place) == {"/plain": "ab"}
+    assert read_attributes(paths, 5) == {paths[0]: "ab"}
+    with pytest.raises(AttributeError, match="fork"):
+        read_attributes([str(tmp_path / "link")], 5)
+    monkeypatch.setattr(sysfs, "SYSFS", str(tmp_path))
+    with pytest.raises(AttributeError, match="fork"):
+        read_attributes(paths, 5)
+
+
+def test_all_attributes_of_a_large_host_come_through_one_pipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sysfs, "SYSFS", str(tmp_path))
     paths = [str(tmp_path / str(number)) for number in range(2000)]
     for path in paths:
         Path(path).write_text("x" * 100)

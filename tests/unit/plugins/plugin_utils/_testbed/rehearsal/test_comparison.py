@@ -79,6 +79,40 @@ def test_a_program_that_could_not_unbind_what_is_not_bound_here_may_do_so_on_the
     assert ("sh, which had no driver to unbind here" in found["why"]) == (len(outcomes) > 1)
 
 
+def overridden(to: str, *offered: tuple[str, str], loads: str = "vfio_pci", owner: str = "") -> Report:
+    """A module is loaded, devices are offered to drivers, and in the end the card has an override."""
+    lines = (
+        f'@rehearsal trace modprobe-7 [000] ..... 1.0: loading: (do_init_module+0x0/0x230) name="{loads}"',
+        *(
+            f'@rehearsal trace modprobe-7 [000] ..... 2.0: offered: (really_probe+0x0/0x10) dev="{device}" drv="{driver}"'
+            for device, driver in offered
+        ),
+        f"@rehearsal owner {CARD} {owner}",
+        f"@rehearsal override {CARD} {to}",
+    )
+    return parse("\n".join((*lines, "@rehearsal root 1000000", "@rehearsal end")))
+
+
+OTHER = "0000:3c:00.0"
+
+
+@pytest.mark.parametrize(
+    ("boot", "result", "outcomes"),
+    [
+        (overridden("vfio-pci", (OTHER, "vfio-pci")), "varies", {None, "vfio-pci"}),
+        (overridden("vfio-pci"), "varies", {None, "vfio-pci"}),
+        (overridden("vfio-pci", loads="nvme"), "agrees", {None}),
+        (overridden("(null)", (OTHER, "vfio-pci")), "agrees", {None}),
+        (overridden("vfio-pci", (CARD, "vfio-pci")), "agrees", {None}),
+        (overridden("vfio-pci", (CARD, "nvme"), owner="nvme"), "differs", {"nvme"}),
+    ],
+)
+def test_an_override_that_comes_after_its_driver_could_have_come_before_it(boot: Report, result: str, outcomes: set[str | None]) -> None:
+    found = row(CARD, [boot], predicted(None), None, None)
+    assert (found["result"], {one["driver"] for one in found["outcomes"]}) == (result, outcomes)
+    assert ("overridden to vfio-pci only when that driver had come" in found["why"]) == (result == "varies")
+
+
 def given_by(*programs: tuple[int, str]) -> Report:
     """Each asks for the card by its name, and the driver is offered it."""
     lines = []
