@@ -93,7 +93,7 @@ def test_the_switch_that_the_first_task_asks_is_one_in_every_form() -> None:
     text = variables["vfio_host_uses_record"].strip("{} ")
     forms: dict[str, t.Any] = {"false": "false", "no": "no", "capital": "True", "one": "1", "whole": True, "not": False}
     made = {name: "{{ " + text.replace("vfio_host_use_record", f"given.{name}") + " }}" for name in forms}
-    words = ["-a", json.dumps({"msg": made}), "-e", json.dumps({"given": forms})]
+    words = ["-a", json.dumps({"msg": made}), "-e", json.dumps({"given": forms, "vfio_host_hardware": []})]
     command = ["ansible", "localhost", "-i", "localhost,", "-c", "local", "-m", "ansible.builtin.debug", *words]
     ran = subprocess.run(command, capture_output=True, check=True, timeout=240, text=True)
     found = json.loads(ran.stdout.partition("=>")[2])["msg"]
