@@ -37,7 +37,7 @@ class Prediction:
 
     @classmethod
     def parse(cls, given: t.Mapping[str, t.Any]) -> Prediction:
-        """Raises HostError for what is no result of `claim_info`."""
+        """Raises HostError for what `claim_info` does not return."""
         try:
             boots = tuple(
                 PredictedBoot(

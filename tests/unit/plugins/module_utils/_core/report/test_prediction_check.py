@@ -118,6 +118,6 @@ def test_with_the_owners_required_a_wrong_prediction_is_a_failure(tmp_path: Path
         {"devices": [], "next_boot": {"release": None}},
     ],
 )
-def test_what_is_no_prediction_is_refused_in_one_sentence(tmp_path: Path, given: dict[str, t.Any]) -> None:
+def test_what_cannot_be_a_prediction_is_refused_in_one_sentence(tmp_path: Path, given: dict[str, t.Any]) -> None:
     with pytest.raises(HostError, match="predicted: this is not what claim_info has returned"):
         wrong(claimed(tmp_path), given)
