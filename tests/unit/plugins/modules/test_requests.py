@@ -76,6 +76,7 @@ EDGES = {
             "group": "ignore",
             "hardware": HARDWARE,
             "assumes": True,
+            "predicted": {"devices": [], "next_boot": {"release": None, "reason": "No kernel is known."}},
         },
     ),
     "device_info": Edge(

@@ -15,8 +15,8 @@ from ansible_collections.vfio.variants.tests.unit.policy_hosts import kernel, ru
 from ansible_collections.vfio.variants.tests.unit.rooms import ROOT
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13, NVIDIA_DISPLAY, Tree
 
-CARDS = [f"0000:{bus:02x}:00.0" for bus in range(0x1B, 0x23)]
-SWITCHES = ["0000:07:00.0", "0000:08:00.0", "0000:09:00.0", "0000:0a:00.0"]
+CARDS = tuple(f"0000:{bus:02x}:00.0" for bus in range(0x1B, 0x23))
+SWITCHES = ("0000:07:00.0", "0000:08:00.0", "0000:09:00.0", "0000:0a:00.0")
 H100, NVSWITCH = "10de:2330", "10de:22a3"
 SETTINGS = "/usr/share/nvidia/nvswitch/fabricmanager.cfg"
 
