@@ -31,7 +31,7 @@ from ansible_collections.vfio.variants.tests.unit.test_adversarial_hosts import 
     Drawn,
 )
 from ansible_collections.vfio.variants.tests.unit.test_hosts_of_guides import BLACKLIST, LIST, said
-from ansible_collections.vfio.variants.tests.unit.test_hosts_of_strangers import HERE, SAVED, THIS, rule, saved, tmpfile
+from ansible_collections.vfio.variants.tests.unit.test_hosts_of_strangers import HERE, NO_NETWORK, SAVED, THIS, rule, saved, tmpfile
 from ansible_collections.vfio.variants.tests.unit.test_hosts_with_known_answers import (
     ADDED,
     CARD,
@@ -50,7 +50,6 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.tests.unit.test_adversarial_hosts import Truth
 
 ACTS = f"{OVERRIDE}, {LOAD}"
-NOBODY: Truth = {CARD: None, SAME: None, NIC: None}
 
 
 def unit(truth: Truth, service: str, more: t.Mapping[str, str] | None = None, cmdline: str = "", head: str = "") -> Drawn:
@@ -136,7 +135,7 @@ HOSTS: dict[str, Drawn] = {
     "a list with options": Drawn(NATIVE, {LIST: "vfio-pci ids=10de:1db1\n"}),
     # words of the command line
     "the last of two lists of modules counts": words(NATIVE, "module_blacklist=nouveau module_blacklist=pcspkr"),
-    "a list of modules": words(NOBODY, "module_blacklist=nouveau,e1000e"),
+    "a list of modules": words(NO_NETWORK, "module_blacklist=nouveau,e1000e"),
     "a list of modules with the other sign": words(GUEST, "module_blacklist=vfio-pci", **{RULE: TO_GUEST}),
     "a list of modules in capitals": words(NATIVE, "module_blacklist=Nouveau"),
     "a list of modules in quotes": words(NEITHER, '"module_blacklist=nouveau"'),

@@ -293,10 +293,10 @@ def _reload(host: Host, policy: Policy, changes: t.Sequence[FileChange]) -> tupl
 
 def _nodes_taken_back(host: Host, policy: Policy, changes: t.Sequence[FileChange]) -> tuple[str, ...]:
     """Warnings about device nodes that stay with those to whom the former rules had handed them."""
-    change = next((one for one in changes if one.path == policy.paths.rules and one.before is not None), None)
-    if change is None or change.before is None:
-        return ()
-    return take_back(host, change.before.content, b"" if change.after is None else change.after.content)
+    for change in changes:
+        if change.path == policy.paths.rules and change.before is not None:
+            return take_back(host, change.before.content, b"" if change.after is None else change.after.content)
+    return ()
 
 
 def _result(

@@ -158,10 +158,11 @@ def devices_of(claim: Claim, inventory: Inventory) -> t.Iterator[tuple[Device, s
     """The functions that the claim is for, each with the first selector that matches it.  Raises HostError as `assign()` does."""
     option = claim.option("devices")
     found = 0
-    matching = selectors.select(inventory, claim.selectors, claim.allow_missing, option)
-    by = selectors.selectors_of_each(inventory, claim.selectors)
-    for device in matching:
-        is_named = _is_named(by[device.address])
+    matching = selectors.matching(inventory, claim.selectors, claim.allow_missing, option)
+    for device in inventory.devices:
+        if device.address not in matching:
+            continue
+        is_named = _is_named(matching[device.address])
         if device.is_bridge and is_named:
             raise _bridge_by_name(device, option)
         if _is_ignored(device) and not is_named:
@@ -172,7 +173,7 @@ def devices_of(claim: Claim, inventory: Inventory) -> t.Iterator[tuple[Device, s
                 "The card may have moved to another address; device_info shows the addresses.",
             )
         found += 1
-        yield device, by[device.address][0]
+        yield device, matching[device.address][0]
     if matching and not found and not claim.allow_missing:
         raise HostError(f"{option}: only bridges match, and a bridge cannot be bound to a VFIO driver.", "Name a function behind them.")
 

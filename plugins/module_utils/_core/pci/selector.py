@@ -126,28 +126,28 @@ def select(
 
     Raises HostError for a selector that matches nothing and for an empty list, unless ``allow_missing``.
     """
+    found = matching(inventory, selectors, allow_missing, option)
+    return tuple(device for device in inventory.devices if device.address in found)
+
+
+def matching(
+    inventory: Inventory, selectors: t.Sequence[Selector], allow_missing: bool = False, option: str = "devices"
+) -> dict[str, list[Selector]]:
+    """The selectors that match a device, in their order, by its address.  Raises what `select()` raises."""
     if not selectors and not allow_missing:
         raise HostError(f"{option}: the list is empty.", "Name a device, or set allow_missing.")
-    matching = selectors_of_each(inventory, selectors)
-    if not allow_missing:
-        matched = {id(selector) for several in matching.values() for selector in several}
-        for selector in selectors:
-            if id(selector) not in matched:
-                raise missing_error(inventory, selector, option)
-    return tuple(device for device in inventory.devices if device.address in matching)
-
-
-def selectors_of_each(inventory: Inventory, selectors: t.Iterable[Selector]) -> dict[str, list[Selector]]:
-    """The selectors that match a device, in their order, by its address; an address is looked up, not compared with each device's."""
     found: dict[str, list[Selector]] = {}
     for selector in selectors:
-        for device in _candidates(inventory, selector):
-            if selector.matches(device):
-                found.setdefault(device.address, []).append(selector)
+        devices = [device for device in _candidates(inventory, selector) if selector.matches(device)]
+        if not devices and not allow_missing:
+            raise missing_error(inventory, selector, option)
+        for device in devices:
+            found.setdefault(device.address, []).append(selector)
     return found
 
 
 def _candidates(inventory: Inventory, selector: Selector) -> tuple[Device, ...]:
+    """An address is looked up, not compared with that of each device."""
     if selector.address is None or not selector.names_address:
         return inventory.devices
     named = inventory.get(selector.address)
