@@ -210,6 +210,12 @@ class Boot:
         """Those of any time, of each stage, and of what comes later."""
         return (*self.influences, *(one for stage in self.stages for one in stage.influences), *self.later.influences)
 
+    @property
+    def influences_of_programs(self) -> tuple[Influence, ...]:
+        """Those of all programs that rules and install lines can run."""
+        programs = (found for stage in self.stages for found in (*stage.programs.values(), *stage.install_commands.values()))
+        return tuple(one for found in programs for one in found)
+
 
 NOT_KNOWN = "not known"
 """The source of what a forecast could not see."""

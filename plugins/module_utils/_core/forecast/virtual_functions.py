@@ -79,7 +79,5 @@ class Existence:
 
     def _is_noticed(self) -> bool:
         """Whether something that is not simulated may create it, which is a doubt with a sentence of its own."""
-        boot = self._boot
-        programs = (found for stage in boot.stages for found in (*stage.programs.values(), *stage.install_commands.values()))
-        noticed = (*boot.all_influences, *(one for found in programs for one in found))
+        noticed = (*self._boot.all_influences, *self._boot.influences_of_programs)
         return any("create" in one.acts and one.about(self._device.address) for one in noticed)
