@@ -22,7 +22,7 @@ import udev_answers
 from comparison import Comparison
 from config_builder import Case
 from configuration import SERIES
-from host_trees import HostTrees, in_memory, likeness
+from host_trees import HostTrees, in_memory
 from kernel import Kernel
 from records import Corpus
 
@@ -131,10 +131,9 @@ def _policies(options: argparse.Namespace) -> int:
         trees = HostTrees(kernels.__getitem__, Path(name))
         found: list[policies.Judged] = []
         for file in files:
-            comparison = Comparison(trees, Corpus.known(file), say)
+            comparison = Comparison(trees, Corpus.known(file), say, parallel=options.jobs)
             cases = [case for case in _known_cases(options, comparison.corpus) if policies.has_policy(case.configuration)]
-            for case in sorted(cases, key=lambda case: repr(likeness(case.configuration))):
-                found += policies.judge(comparison, case)
+            found += policies.judge_all(comparison, cases)
     return policies.end(found, {} if options.policies else policies.LEAST, say)
 
 

@@ -16,7 +16,7 @@ import races
 from comparison_result import Answers, Status
 from config_builder import Case
 from configuration import Configuration
-from forked import in_processes
+from forked import alike, in_processes
 from host_trees import HostTrees, likeness
 from observation import BootError, Observation
 from records import AS_IT_IS, Corpus, Record
@@ -67,11 +67,8 @@ class Comparison:
     def replay(self, cases: Iterable[Case]) -> list[Result]:
         """Each case that was booted before, compared without booting anything; those that are alike go to one process."""
         known = list(cases)
-        alike: dict[t.Hashable, list[int]] = {}
-        for number, case in enumerate(known):
-            alike.setdefault(likeness(case.configuration), []).append(number)
-        groups = sorted(alike.values(), key=len, reverse=True)
-        judged = in_processes(self.judged, ([known[number] for number in group] for group in groups), self.parallel)
+        groups = alike(range(len(known)), lambda number: likeness(known[number].configuration))
+        judged = in_processes(lambda number: self.judged(known[number]), groups, self.parallel)
         by_number = {
             number: result for group, results in zip(groups, judged, strict=True) for number, result in zip(group, results, strict=True)
         }

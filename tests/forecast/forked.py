@@ -23,6 +23,14 @@ def in_processes(work: Callable[[T], R], groups: Iterable[Sequence[T]], processe
         yield from pool.map(_InChild.done, groups)
 
 
+def alike(items: Iterable[T], likeness: Callable[[T], t.Hashable]) -> list[list[T]]:
+    """The items in groups of those that are alike, which have work in common; the largest group first."""
+    groups: dict[t.Hashable, list[T]] = {}
+    for item in items:
+        groups.setdefault(likeness(item), []).append(item)
+    return sorted(groups.values(), key=len, reverse=True)
+
+
 class _InChild:
     """What a process works with."""
 

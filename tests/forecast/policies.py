@@ -18,6 +18,8 @@ import generator
 from comparison import Comparison
 from config_builder import Case
 from configuration import DRACUT, SERIES, Configuration
+from forked import alike, in_processes
+from host_trees import likeness
 from policy_generator import NAME
 from targets import TARGETS, Target
 
@@ -85,6 +87,13 @@ class Planned:
         except HostError as error:
             return cls(plan, outcomes(plan.decisions, boots, facts), str(error))
         return cls(plan, outcomes(plan.decisions, boots, facts), None)
+
+
+def judge_all(comparison: Comparison, cases: Sequence[Case]) -> list[Judged]:
+    """What comes of each case; those whose hosts differ in their own files alone go to one process."""
+    groups = alike(cases, lambda case: likeness(case.configuration))
+    results = in_processes(lambda case: judge(comparison, case), groups, comparison.parallel)
+    return [judged for group in results for of_case in group for judged in of_case]
 
 
 def judge(comparison: Comparison, case: Case) -> list[Judged]:

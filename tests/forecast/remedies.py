@@ -17,7 +17,7 @@ import policies
 from comparison import Comparison
 from config_builder import Case
 from configuration import Configuration
-from forked import in_processes
+from forked import alike, in_processes
 from host_trees import likeness
 from kernel import module_name, read_dependencies
 from remedies_kept import Judged, Kept
@@ -175,11 +175,7 @@ def judge_all(comparison: Comparison, cases: Sequence[Case], kept: Kept | None =
     known = kept.read() if kept is not None else {}
     for case in cases:
         yield from known.get(case.configuration.name, ())
-    alike: dict[t.Hashable, list[Case]] = {}
-    for case in cases:
-        if case.configuration.name not in known:
-            alike.setdefault(likeness(case.configuration), []).append(case)
-    groups = sorted(alike.values(), key=len, reverse=True)
+    groups = alike((case for case in cases if case.configuration.name not in known), lambda case: likeness(case.configuration))
     for found in in_processes(lambda case: _judge_and_keep(comparison, case, kept), groups, comparison.parallel):
         for of_case in found:
             yield from of_case if of_case is not None else (None,)
