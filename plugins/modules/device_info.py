@@ -38,8 +38,9 @@ options:
     description:
       - V(brief) returns one flat entry for each device, for people and for conditions on a driver.
       - V(full) returns the same fields and all others, about each kernel, each device's modules, and the C(modprobe.d) lines about them.
+      - V(line) returns RV(summary) alone, so that an ad-hoc command prints one line for each host.
     type: str
-    choices: [brief, full]
+    choices: [line, brief, full]
     default: brief
   allow_missing:
     description:
@@ -113,6 +114,10 @@ EXAMPLES = r"""
     devices: "0000:3b:00.0"
     detail: full
 
+- name: Get the whole host in one line
+  vfio.variants.device_info:
+    detail: line
+
 - name: Show which kernel a disk image boots
   vfio.variants.device_info:
     root: /mnt/image
@@ -130,7 +135,7 @@ devices:
     - The devices, by address.
     - Fields that are not there have no value in this answer; what a device does not have is V(null) or an empty list.
     - Vendor, device, subsystem, class and revision are hexadecimal digits without a prefix, as in selectors.
-  returned: success
+  returned: with another O(detail) than V(line)
   type: list
   elements: dict
   contains:
@@ -181,14 +186,8 @@ devices:
       sample: nvlink2gpu_vfio_pci
     vendor: {description: "The vendor, four digits.", returned: with O(detail=full), type: str}
     device: {description: "The device, four digits.", returned: with O(detail=full), type: str}
-    subsystem_vendor:
-      description: The subsystem's vendor, four digits.
-      returned: with O(detail=full)
-      type: str
-    subsystem_device:
-      description: The subsystem's device, four digits.
-      returned: with O(detail=full)
-      type: str
+    subsystem_vendor: {description: "The subsystem's vendor, four digits.", returned: with O(detail=full), type: str}
+    subsystem_device: {description: "The subsystem's device, four digits.", returned: with O(detail=full), type: str}
     class:
       description: Base class, subclass and programming interface, six digits.
       returned: with O(detail=full)
@@ -418,15 +417,19 @@ old_in_use:
   returned: if there are any
   type: list
   elements: str
+summary:
+  description:
+    - How many functions there are, and by which drivers; those first that change it, or of which that is not certain.
+    - Identical cards with the same answer stand together; of many only the first two addresses are named.
+  returned: with O(detail=line)
+  type: str
+  sample: "8 functions, next boot 6.12.107+deb13-amd64: 10de:1db1 at 0000:3b:00.0 nouveau -> vfio-pci; unchanged: nvme 6, nouveau 1"
 next_boot:
   description: The kernel that boots by default.
-  returned: with O(forecast)
+  returned: with O(forecast), unless O(detail=line)
   type: dict
   contains:
-    release:
-      description: Its release; V(null) if it cannot be determined.
-      type: str
-      sample: 6.12.107+deb13-amd64
+    release: {description: Its release; V(null) if it cannot be determined., type: str, sample: 6.12.107+deb13-amd64}
     reason:
       description: Why this kernel boots next, or why that is not known.
       type: str
@@ -446,13 +449,8 @@ modprobe:
   elements: dict
   contains:
     command: {description: The directive., type: str}
-    module:
-      description: The module that it applies to, with underscores.
-      type: str
-    arguments:
-      description: The directive's other words.
-      type: list
-      elements: str
+    module: {description: "The module that it applies to, with underscores.", type: str}
+    arguments: {description: The directive's other words., type: list, elements: str}
     source: {description: File and line., type: str}
 """
 

@@ -19,11 +19,11 @@ LONGEST_LINE = 650
 """Characters of `-o` for one card."""
 
 
-def ad_hoc(tree: Tree, *arguments: str, callback: str = "default") -> str:
+def ad_hoc(tree: Tree, *arguments: str, callback: str = "default", options: str = f"devices={GPU}") -> str:
     """What `ansible` shows of the module's answer about the tree."""
     command = ["ansible", "localhost", "-i", "localhost,", "-c", "local", "-m", "vfio.variants.device_info", *arguments]
     environment = {"ANSIBLE_STDOUT_CALLBACK": "default", "ANSIBLE_CALLBACK_RESULT_FORMAT": callback, "ANSIBLE_LOAD_CALLBACK_PLUGINS": "1"}
-    command = ["env", *(f"{name}={value}" for name, value in environment.items()), *command, "-a", f"root={tree.root} devices={GPU}"]
+    command = ["env", *(f"{name}={value}" for name, value in environment.items()), *command, "-a", f"root={tree.root} {options}"]
     ran = subprocess.run(command, capture_output=True, check=True, timeout=120, text=True)
     return ran.stdout
 
@@ -32,6 +32,12 @@ def test_a_card_is_one_short_line_with_o(tmp_path: Path) -> None:
     (line,) = ad_hoc(booting(tmp_path), "-o").splitlines()
     assert json.loads(line.partition("=> ")[2])["devices"][0]["next_driver"] == "nouveau"
     assert len(line) <= LONGEST_LINE
+
+
+def test_a_whole_host_is_one_short_line_on_request(tmp_path: Path) -> None:
+    (line,) = ad_hoc(booting(tmp_path), "-o", options="detail=line").splitlines()
+    assert json.loads(line.partition("=> ")[2])["summary"].startswith("2 functions, next boot ")
+    assert len(line) <= LONGEST_LINE / 2
 
 
 def test_a_card_is_a_screen_of_yaml(tmp_path: Path) -> None:

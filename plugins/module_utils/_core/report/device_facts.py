@@ -20,7 +20,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.pci.selector i
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.vfio_nodes import described as described_nodes
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.cached_report import CachedReport, Wanted
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.device_report import ShownDevice
-from ansible_collections.vfio.variants.plugins.module_utils._core.report.summary import brief, summarized
+from ansible_collections.vfio.variants.plugins.module_utils._core.report.summary import DETAILS, summarized
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
@@ -89,7 +89,7 @@ def _gather(host: Host, request: DeviceReportRequest, check_mode: bool) -> Resul
         for known, device in zip(devices, chosen):
             known["group_because"] = why_shared(host, device, inventory.group_of(device)) if device.iommu_group is not None else None
             known["vfio_nodes"] = described_nodes(host, device, accounts)
-    return brief(answer) if request.detail == "brief" else answer
+    return DETAILS[request.detail](answer)
 
 
 def _iommu(host: Host, inventory: Inventory) -> Result:

@@ -5,14 +5,15 @@
 from __future__ import annotations
 
 import typing as t
+from collections import Counter
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import NOT_KNOWN, RACE, UNKNOWN
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import Result
 
-Detail = t.Literal["brief", "full"]
-"""Whether the fields that this file makes are all that is returned."""
+Detail = t.Literal["line", "brief", "full"]
+"""How much is returned: one line for a host, the fields that this file makes for a device, or all that is known."""
 
 DEVICE = (
     *("address", "id", "name", "driver", "next_driver", "certainty", "because"),
@@ -22,6 +23,8 @@ HOST = ("next_boot", "policy_warnings", "warnings", "old_in_use")
 OR = "or "
 NO_DRIVER = "no driver"
 SKIPPED = f"{NOT_KNOWN}: "
+NAMED = 2
+"""So many addresses of identical cards are named in one line."""
 
 
 def summarized(device: Result, name: str | None) -> Result:
@@ -65,3 +68,55 @@ def _outcomes(winner: str | None, first: str | None, reasons: t.Sequence[str], o
         # What keeps every driver away comes last.
         ordered = facts[::-1] if outcome == f"{OR}{NO_DRIVER}" else facts
         yield f"{outcome}: {next((fact for fact in ordered if fact not in own), ordered[0])}"
+
+
+# -- in one line
+
+
+def in_one_line(answer: Result) -> Result:
+    """What changes at the next boot or is not certain, card by card, and how many functions keep which driver."""
+    devices = answer["devices"]
+    boot = answer.get("next_boot")
+    said = [_number(len(devices), "function")]
+    if boot is not None:
+        said.append(f"next boot {boot['release'] or UNKNOWN}")
+    changing: dict[tuple[str, str], list[str]] = {}
+    unchanged: Counter[str] = Counter()
+    for device in devices:
+        driver = device["driver"] or NO_DRIVER
+        then = _then(device)
+        if then in (driver, None):
+            unchanged[driver] += 1
+        else:
+            changing.setdefault((device["id"], f"{driver} -> {then}"), []).append(device["address"])
+    parts = [f"{identifier} at {_some(addresses)} {change}" for (identifier, change), addresses in changing.items()]
+    if unchanged:
+        drivers = ", ".join(f"{driver} {number}" for driver, number in sorted(unchanged.items()))
+        parts.append(drivers if boot is None else f"unchanged: {drivers}")
+    warnings = {warning for device in devices for warning in device.get("warnings", ())}
+    warnings.update(answer.get("policy_warnings", ()), answer.get("warnings", ()))
+    if warnings:
+        parts.append(_number(len(warnings), "warning"))
+    return {"summary": ": ".join(filter(None, (", ".join(said), "; ".join(parts))))}
+
+
+def _then(device: Result) -> str | None:
+    """The driver after the next boot, or that it is not certain; None without a forecast."""
+    if "certainty" not in device:
+        return None
+    if device["certainty"] == UNKNOWN:
+        return UNKNOWN
+    outcomes = [outcome or NO_DRIVER for outcome in device["next_boot"]["outcomes"]]
+    return " or ".join(outcomes) if device["certainty"] == RACE else device["next_driver"] or NO_DRIVER
+
+
+def _some(addresses: t.Sequence[str]) -> str:
+    left = len(addresses) - NAMED
+    return ", ".join(addresses[:NAMED]) + (f" and {left} more" if left > 0 else "")
+
+
+def _number(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+DETAILS: t.Mapping[Detail, t.Callable[[Result], Result]] = {"line": in_one_line, "brief": brief, "full": lambda answer: answer}

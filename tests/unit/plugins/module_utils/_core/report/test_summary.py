@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.report.summary import DEVICE, decisive
+from ansible_collections.vfio.variants.plugins.module_utils._core.report.summary import DEVICE, decisive, in_one_line
 from ansible_collections.vfio.variants.tests.unit.commands import Commands
 from ansible_collections.vfio.variants.tests.unit.module_calls import device_info
 from ansible_collections.vfio.variants.tests.unit.test_reported_hosts import GPU, SOUND, booting
@@ -102,3 +102,43 @@ def test_lines_about_other_devices_are_left_out(tmp_path: Path) -> None:
 def asked(tree: Tree) -> dict[str, dict[str, t.Any]]:
     selected = {"the card": GPU, "its sound": SOUND, "all": "10de:*", "none": "class:ff"}
     return {name: device_info(tree.host(), devices=devices) for name, devices in selected.items()}
+
+
+def line(tmp_path: Path, **options: t.Any) -> str:
+    answer = device_info(booting(tmp_path).host(Commands(tmp_path)), detail="line", **options)
+    assert answer.keys() == {"summary"}
+    return str(answer["summary"])
+
+
+def one(address: str, driver: str | None, then: str | None, certainty: str = "certain", **fields: t.Any) -> dict[str, t.Any]:
+    boot = {"outcomes": fields.pop("outcomes", [then])}
+    said = {"address": address, "id": "10de:1db1", "driver": driver, "next_driver": then, "certainty": certainty, "next_boot": boot}
+    return {**said, "warnings": [], **fields}
+
+
+def test_a_host_is_one_line(tmp_path: Path) -> None:
+    assert line(tmp_path, devices=GPU) == f"1 function, next boot {DEBIAN_13}: unchanged: nouveau 1"
+    assert line(tmp_path / "b", devices="ffff:*", forecast=False) == "0 functions"
+    assert line(tmp_path / "c", forecast=False).endswith("nouveau 1, snd_hda_intel 1")
+
+
+def test_what_changes_or_is_not_certain_comes_first_and_identical_cards_together() -> None:
+    cards = [one(f"0000:0{number}:00.0", "nouveau", "vfio-pci") for number in range(4)]
+    others = [
+        one("0000:11:00.0", None, None),
+        one("0000:12:00.0", "nvme", None, id="144d:a808", warnings=["a:1: twice"]),
+        one("0000:13:00.0", "nouveau", "nouveau", "race", outcomes=["nouveau", None]),
+        one("0000:14:00.0", "nouveau", None, "unknown", outcomes=["nouveau", "vfio-pci"], warnings=["a:1: twice"]),
+        one("0000:15:00.0", "e1000e", "e1000e"),
+    ]
+    answer = {"devices": [*cards, *others], "next_boot": {"release": "6.12"}, "policy_warnings": ["b:2: once"]}
+    assert in_one_line(answer)["summary"] == (
+        "9 functions, next boot 6.12: 10de:1db1 at 0000:00:00.0, 0000:01:00.0 and 2 more nouveau -> vfio-pci; "
+        "144d:a808 at 0000:12:00.0 nvme -> no driver; 10de:1db1 at 0000:13:00.0 nouveau -> nouveau or no driver; "
+        "10de:1db1 at 0000:14:00.0 nouveau -> unknown; unchanged: e1000e 1, no driver 1; 2 warnings"
+    )
+
+
+def test_a_host_whose_next_kernel_is_not_known_says_so() -> None:
+    answer = {"devices": [one("0000:14:00.0", "nouveau", None, "unknown")], "next_boot": {"release": None}, "policy_warnings": []}
+    assert in_one_line(answer)["summary"] == "1 function, next boot unknown: 10de:1db1 at 0000:14:00.0 nouveau -> unknown"
