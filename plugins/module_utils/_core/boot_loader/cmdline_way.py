@@ -25,7 +25,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.f
     family,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.os_release import names
-from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.programs import has_sdbootutil
+from ansible_collections.vfio.variants.plugins.module_utils._core.distribution.programs import entry_program, has_sdbootutil
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.shell_assignments import Assignments
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import efi_variables
@@ -91,9 +91,21 @@ def find(host: Host) -> Way:
     makers = {item: _maker(files, menu, item) for item in items}
     methods = dict.fromkeys(makers.values())
     method = next(iter(methods))
+    if menu.loader == SYSTEMD_BOOT and {None, ENTRIES} & set(methods):
+        _refuse_foreign_program(host, items)
     if len(methods) > 1 or method is None or method not in here.methods:
         raise HostError(_unmade(menu, makers, here), f"By hand: {here.native}.")
     return Way(menu.loader, method, _config(menu, items), items, found.doubts)
+
+
+def _refuse_foreign_program(host: Host, items: t.Sequence[MenuItem]) -> None:
+    program = entry_program(host)
+    if program is not None:
+        places = ", ".join(dict.fromkeys(place_of(item.source) for item in items[:SEEN]))
+        raise HostError(
+            f"{SYSTEMD_BOOT} boots from entries that {program.command} makes, which this collection does not change: {places}.",
+            f"By hand: {program.native}.",
+        )
 
 
 def place_of(source: str) -> str:

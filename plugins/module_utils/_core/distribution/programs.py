@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The programs that build initramfs images: how each is known, how a person runs it, and which take no policy of this collection."""
+"""The programs that build initramfs images or make boot entries: how each is known, how a person runs it, and which are not served."""
 
 from __future__ import annotations
 
@@ -61,6 +61,24 @@ OTHERS = (
     ImageProgram("make-initrd", "make-initrd", "make-initrd -k {release}", unfit=_OWN_WAY, instead=_USE_OTHERS),
 )
 SERVED = (INITRAMFS_TOOLS, DRACUT, MKINITCPIO)
+
+
+@dataclasses.dataclass(frozen=True)
+class EntryProgram:
+    """What makes all entries of systemd-boot from its own settings, so that changes in them are lost; ``native`` changes the settings."""
+
+    command: str
+    native: str
+
+
+ENTRY_PROGRAMS = (
+    # Pop!_OS
+    EntryProgram("kernelstub", "run `kernelstub --add-options …`, or `--delete-options …`"),
+    # CachyOS and Manjaro
+    EntryProgram("sdboot-manage", "change LINUX_OPTIONS in /etc/sdboot-manage.conf and run `sdboot-manage gen`"),
+    # Clear Linux and Solus
+    EntryProgram("clr-boot-manager", "write them to a file in /etc/kernel/cmdline.d and run `clr-boot-manager update`"),
+)
 BOOTLOADER = "/etc/sysconfig/bootloader"
 """Where SUSE says which loader it sets up; sdbootutil makes the images and entries of these."""
 OF_SDBOOTUTIL = ("systemd-boot", "grub2-bls")
@@ -71,6 +89,11 @@ def has_sdbootutil(host: Host) -> bool:
     """Whether sdbootutil makes this host's images and entries."""
     kind = Assignments.parse(host.text_or_none(BOOTLOADER) or "").get("LOADER_TYPE")
     return kind in OF_SDBOOTUTIL and host.which(SDBOOTUTIL) is not None
+
+
+def entry_program(host: Host) -> EntryProgram | None:
+    """The program that makes this host's entries of systemd-boot, if it is one that this collection does not run."""
+    return next((one for one in ENTRY_PROGRAMS if host.which(one.command) is not None), None)
 
 
 def unfit_program(host: Host) -> ImageProgram | None:

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Which files have the names that kernel-install gives to them."""
+"""Which program makes the boot entries."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import typing as t
 import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import cmdline_way
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.tests.unit.cmdline_hosts import arch_entries, kernel_install
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13, Tree
 
 if t.TYPE_CHECKING:
@@ -43,3 +45,30 @@ def test_the_beginning_of_a_name_is_the_machines_id_or_what_an_image_has_in_its_
 
     assert {name for name in names if cmdline_way.is_named_by_kernel_install(host, unified[name], DEBIAN_13)} == set(tokens)
     assert {name for name in names if cmdline_way.is_copied_by_kernel_install(host, copies[name], DEBIAN_13)} == set(tokens)
+
+
+@pytest.mark.parametrize(
+    ("command", "distribution", "way"),
+    [
+        ("kernelstub", 'ID=pop\nID_LIKE="ubuntu debian"\n', "kernelstub --add-options"),
+        ("sdboot-manage", "ID=cachyos\nID_LIKE=arch\n", "/etc/sdboot-manage.conf"),
+        ("clr-boot-manager", "ID=solus\n", "/etc/kernel/cmdline.d"),
+    ],
+)
+def test_entries_that_another_program_makes_again_are_not_edited(tmp_path: Path, command: str, distribution: str, way: str) -> None:
+    host = arch_entries(tmp_path)
+    host.tree.file("/etc/os-release", distribution)
+    assert host.call("iommu=pt", check_mode=True)["method"] == "entries"
+    host.tree.file(f"/usr/bin/{command}", "#!/bin/sh\n", 0o755)
+    before = host.files()
+    with pytest.raises(HostError, match=f"entries that {command} makes") as refused:
+        host.call("iommu=pt")
+    assert "/boot/loader/entries/arch.conf" in str(refused.value)
+    assert way in str(refused.value)
+    assert host.files() == before
+
+
+def test_entries_of_kernel_install_are_its_own_whatever_else_is_installed(tmp_path: Path) -> None:
+    host = kernel_install(tmp_path)
+    host.tree.file("/usr/bin/kernelstub", "#!/bin/sh\n", 0o755)
+    assert host.call("iommu=pt", check_mode=True)["method"] == "kernel-install"
