@@ -65,6 +65,9 @@ def campaigns(bench: Workbench) -> dict[str, Callable[[], Check]]:
         "fleet examples": partial(
             bench.check, "the examples of the guide to fleets, run", "tools/fleet-examples", seconds=1800, counts=True
         ),
+        "public hosts": partial(
+            bench.check, "claims on hosts of public reports, by the role", "tests/public_hosts/run", seconds=1800, counts=True
+        ),
         "presets": partial(bench.check, "a card of each preset, as lspci shows it", "tests/presets/run", seconds=3600, counts=True),
         "recorded boots": partial(bench.check, "every recorded boot, judged", "tests/forecast/run", "--replay", seconds=3600, counts=True),
         "whole hosts": partial(
