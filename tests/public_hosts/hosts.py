@@ -3,7 +3,7 @@
 """Hosts as public guides and reports of passthrough describe them, whose claims the role carries out or refuses.
 
 Each is a root tree with a small program in the place of mkinitramfs, which the role runs in it.  Like the real one it packs the
-configuration and the listed modules of the tree; it runs with the shell and cpio of this machine.
+configuration of the tree and its list of modules; it runs with the shell and cpio of this machine.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import typing as t
 from pathlib import Path
 
 from ansible_collections.vfio.variants.tests.unit import images, initramfs_files
-from ansible_collections.vfio.variants.tests.unit.driver_files import Driver, driver_file
 from ansible_collections.vfio.variants.tests.unit.test_reported_hosts import (
     GPU,
     HOST_GPU,
@@ -68,10 +67,11 @@ class PublicHost:
     make: Make
     refused: str | None = None
     claims: t.Sequence[t.Mapping[str, t.Any]] = (CARD,)
+    modules: t.Sequence[str] = USUAL
 
     def lay_out(self, root: Path) -> Tree:
         """The host in an empty folder, with an image of what it is configured with."""
-        tree = self.make(debian(host(root)))
+        tree = self.make(debian(host(root, self.modules)))
         if not tree.place("/boot/grub/grub.cfg").exists():
             grub(tree)
         with_generator(tree)
@@ -140,18 +140,6 @@ def other_card(identifier: str, driver: str) -> Make:
     return lambda tree: tree.pci(HOST_GPU, identifier, class_code=0x030000, driver=driver, group=2)
 
 
-def with_nvidia(tree: Tree) -> Tree:
-    """The proprietary driver's module, and what its packages configure."""
-    names = (*USUAL, "nvidia")
-    tree.kernel(DEBIAN_13, {MODULES[name][0]: [MODULES[name][3]] for name in names}, running=True, image=False)
-    for name in names:
-        path, driver, entry, alias = MODULES[name]
-        fields: dict[str, t.Any] = {"parmtype": "ids:string"} if name == "vfio-pci" else {}
-        made = driver_file(DEBIAN_13, [Driver(driver.encode(), (entry,))], aliases=[alias], **fields)
-        tree.file(f"/lib/modules/{DEBIAN_13}/{path}.ko", made)
-    return tree.file(NVIDIA, "blacklist nouveau\n")
-
-
 NEW_ID = """\
 #!/bin/bash
 modprobe vfio-pci
@@ -187,7 +175,9 @@ HOSTS: dict[str, PublicHost] = {
     "the framebuffers switched off": PublicHost(words("nofb nomodeset video=vesafb:off,efifb:off initcall_blacklist=sysfb_init")),
     "options of vfio-pci": PublicHost(text(SITE, "options vfio-pci disable_vga=1 disable_idle_d3=1\noptions kvm ignore_msrs=1\n")),
     "a rule for the card's power": PublicHost(text("/etc/udev/rules.d/80-nvidia-pm.rules", AWAKE)),
-    "the host's own card is NVIDIA's too": PublicHost(both(with_nvidia, other_card("10de:1c82", "nvidia"))),
+    "the host's own card is NVIDIA's too": PublicHost(
+        both(text(NVIDIA, "blacklist nouveau\n"), other_card("10de:1c82", "nvidia")), modules=(*USUAL, "nvidia")
+    ),
     "one of two identical cards": PublicHost(other_card("10de:1b81", "nouveau")),
     "sound of the host beside the card's": PublicHost(
         lambda tree: tree.pci(HOST_SOUND, "8086:7ad0", class_code=0x040300, driver="snd_hda_intel", group=5)
