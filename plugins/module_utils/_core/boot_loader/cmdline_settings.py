@@ -159,8 +159,13 @@ def _reads_folder(files: BootFiles) -> bool:
     return any("default/grub.d" in (files.text(program) or "") for program in programs if program)
 
 
+def _read(texts: t.Mapping[str, str]) -> Assignments:
+    """What the files set, in the order in which they are read: the folder's follow by name."""
+    return Assignments.parse("\n".join(texts[place] for place in sorted(texts, key=lambda place: (place != SETTINGS, place))))
+
+
 def _setting(texts: t.Mapping[str, str]) -> Cmdline:
-    known = Assignments.parse("\n".join(texts.values()))
+    known = _read(texts)
     return Cmdline.parse(" ".join(known.get(name) or "" for name in VARIABLES))
 
 
@@ -179,7 +184,10 @@ def _add_to_grub(editor: _Editor, texts: dict[str, str], has_folder: bool) -> No
             break
     else:
         return
-    if not _holds(editor, {**texts, place: text}):
+    planned = {**texts, place: text}
+    if not _holds(editor, planned):
+        if not _read(planned).unknown.intersection(VARIABLES):
+            raise _taken_back(editor, place, planned)
         # What only running these files would show: the entries are looked at afterwards.
         text = (
             _drop_in(editor, texts.get(DROP_IN, ""), DEFAULT, False)
@@ -187,6 +195,16 @@ def _add_to_grub(editor: _Editor, texts: dict[str, str], has_folder: bool) -> No
             else _added(texts.get(place, ""), editor.change, DEFAULT, False)
         )
     editor.put(place, text)
+
+
+def _taken_back(editor: _Editor, place: str, texts: t.Mapping[str, str]) -> HostError:
+    pattern = _assignment(VARIABLES)
+    later = [other for other in sorted(texts) if other > place == DROP_IN and any(map(pattern.match, texts[other].splitlines()))]
+    return HostError(
+        f"{place} cannot add {' '.join(editor.change.words)}: {', '.join(later) or 'what follows there'} sets {' and '.join(VARIABLES)} "
+        "without it, or with another value.",
+        f'Have it keep what was set before, as in {DEFAULT}="${DEFAULT} …".',
+    )
 
 
 def _drop_in(editor: _Editor, text: str, name: str, in_front: bool) -> str:

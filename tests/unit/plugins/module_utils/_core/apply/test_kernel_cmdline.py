@@ -435,3 +435,27 @@ def test_a_run_that_was_killed_before_the_program_ran_is_finished_by_the_next(tm
     assert "iommu=pt" in result["entries"][NEW]["after"]
     host.call(*WORDS, state="absent")
     assert host.files() == before
+
+
+LATER = "/etc/default/grub.d/zzz-site.cfg"
+
+
+def test_a_setting_that_a_later_file_replaces_is_not_chosen(tmp_path: Path) -> None:
+    host = hosts.debian(tmp_path)
+    host.tree.file(LATER, 'GRUB_CMDLINE_LINUX_DEFAULT="quiet"\n')
+    assert host.call(*WORDS)["entries"][NEW]["after"] == [*ROOT.split(), *WORDS, "quiet"]
+    assert host.text(DROP_IN).endswith('GRUB_CMDLINE_LINUX="$GRUB_CMDLINE_LINUX intel_iommu=on iommu=pt"\n')
+    assert not host.call(*WORDS)["changed"]
+
+
+@pytest.mark.parametrize("common", ["a=b", "$GRUB_CMDLINE_LINUX iommu=off"])
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_a_later_file_that_takes_the_argument_back_is_named_before_anything_is_written(
+    tmp_path: Path, common: str, check_mode: bool
+) -> None:
+    host = hosts.debian(tmp_path)
+    host.tree.file(LATER, f'GRUB_CMDLINE_LINUX_DEFAULT="quiet"\nGRUB_CMDLINE_LINUX="{common}"\n')
+    before = host.files()
+    with pytest.raises(HostError, match=rf"{DROP_IN} cannot add iommu=pt: {LATER} sets "):
+        host.call("iommu=pt", check_mode=check_mode)
+    assert (host.files(), host.commands.calls) == (before, [])
