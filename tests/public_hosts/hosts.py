@@ -36,12 +36,16 @@ from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13, Tree
 CARD: t.Mapping[str, t.Any] = {"devices": [GPU, SOUND], "driver": "vfio-pci"}
 GENERATOR = """\
 #!/bin/sh
-# mkinitramfs [-v] -o IMAGE RELEASE
+# mkinitramfs -o IMAGE RELEASE, or dracut --force --kver RELEASE IMAGE
 set -e
 while [ $# -gt 1 ]; do
-  if [ "$1" = -o ]; then image=$2; shift; fi
+  case $1 in
+    -o) image=$2; shift ;;
+    --kver) shift ;;
+  esac
   shift
 done
+: "${image:=$1}"
 cd /
 {
   cat /usr/share/image-without-configuration
@@ -57,6 +61,7 @@ cd /
 } > "$image"
 """
 PROGRAMS = ("sh", "cat", "find", "cpio", "stat", "sync")
+IN_IMAGE = ("nvme", "nouveau", "vfio-pci")
 Make = t.Callable[[Tree], Tree]
 
 
@@ -68,28 +73,32 @@ class PublicHost:
     refused: str | None = None
     claims: t.Sequence[t.Mapping[str, t.Any]] = (CARD,)
     modules: t.Sequence[str] = USUAL
+    by_dracut: bool = False
 
     def lay_out(self, root: Path) -> Tree:
         """The host in an empty folder, with an image of what it is configured with."""
-        tree = self.make(debian(host(root, self.modules)))
+        tree = host(root, self.modules)
+        tree = self.make(tree if self.by_dracut else debian(tree))
         if not tree.place("/boot/grub/grub.cfg").exists():
             grub(tree)
-        with_generator(tree)
-        subprocess.run(["chroot", str(root), "mkinitramfs", "-o", IMAGE, DEBIAN_13], check=True, timeout=60)
+        made = initramfs_files.dracut if self.by_dracut else initramfs_files.initramfs_tools
+        program = "/usr/bin/dracut" if self.by_dracut else "/usr/sbin/mkinitramfs"
+        with_generator(tree, made, program)
+        subprocess.run(["chroot", str(root), program, "-o", IMAGE, DEBIAN_13], check=True, timeout=60)
         return tree
 
 
-def with_generator(tree: Tree, modules: t.Sequence[str] = ("nvme", "nouveau", "vfio-pci")) -> Tree:
-    held = initramfs_files.initramfs_tools({name: [MODULES[name][3]] for name in modules})
-    for name in modules:
+def with_generator(tree: Tree, made: t.Callable[[dict[str, list[str]]], dict[str, t.Any]], program: str) -> Tree:
+    held = made({name: [MODULES[name][3]] for name in IN_IMAGE})
+    for name in IN_IMAGE:
         file = tree.place(f"/lib/modules/{DEBIAN_13}/{MODULES[name][0]}.ko")
         held[f"usr/lib/modules/{DEBIAN_13}/kernel/drivers/{name}.ko"] = file.read_bytes()
     tree.file("/usr/share/image-without-configuration", images.archive(held))
     tree.directory("/usr/share/made/conf").directory("/usr/share/made/usr/lib/udev/rules.d").directory("/etc/udev/rules.d")
     tree.directory("/etc/modprobe.d").directory("/tmp").directory("/dev")
-    tree.file("/usr/sbin/mkinitramfs", GENERATOR, 0o755)
-    for program in PROGRAMS:
-        _install(tree, program)
+    tree.file(program, GENERATOR, 0o755)
+    for name in PROGRAMS:
+        _install(tree, name)
     tree.link("/bin", "usr/bin")
     return tree
 
@@ -200,5 +209,6 @@ HOSTS: dict[str, PublicHost] = {
         refused="/etc/modprobe.d/local.conf:1",
     ),
     "a rule that gives the card to nouveau": PublicHost(text("/etc/udev/rules.d/99-gpu.rules", BACK), refused="99-gpu.rules:1"),
+    "dracut builds the images": PublicHost(lambda tree: tree, by_dracut=True),
     "the card without its sound": PublicHost(lambda tree: tree, claims=({"devices": GPU, "driver": "vfio-pci"},)),
 }

@@ -42,8 +42,13 @@ class SameFile:
     name: str
 
 
+@dataclasses.dataclass(frozen=True)
+class Folder:
+    """A directory, which an archive has entries for, too."""
+
+
 if t.TYPE_CHECKING:
-    Entry = bytes | str | Link | SameFile
+    Entry = bytes | str | Link | SameFile | Folder
 
 
 def archive(entries: t.Mapping[str, Entry]) -> bytes:
@@ -59,11 +64,11 @@ def archive(entries: t.Mapping[str, Entry]) -> bytes:
 
 
 def _record(name: str, entry: Entry, inode: int, links: int) -> bytes:
-    content = entry.target if isinstance(entry, Link) else b"" if isinstance(entry, SameFile) else entry
+    content = entry.target if isinstance(entry, Link) else b"" if isinstance(entry, (SameFile, Folder)) else entry
     data = content.encode() if isinstance(content, str) else content
-    mode = stat.S_IFLNK | 0o777 if isinstance(entry, Link) else stat.S_IFREG | 0o644
+    kind = stat.S_IFLNK | 0o777 if isinstance(entry, Link) else stat.S_IFDIR | 0o755 if isinstance(entry, Folder) else stat.S_IFREG | 0o644
     plain_name = name.encode() + b"\0"
-    fields = (inode, mode, 0, 0, links, 0, len(data), 8, 1, 0, 0, len(plain_name), 0)
+    fields = (inode, kind, 0, 0, links, 0, len(data), 8, 1, 0, 0, len(plain_name), 0)
     header = b"070701" + b"".join(b"%08X" % field for field in fields) + plain_name
     return _aligned(header) + _aligned(data)
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import typing as t
 from types import MappingProxyType
 
-from ansible_collections.vfio.variants.tests.unit.images import Link
+from ansible_collections.vfio.variants.tests.unit.images import Folder, Link
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13, DRIVERS_RULES_TEXT, E1000E
 
 if t.TYPE_CHECKING:
@@ -27,6 +27,31 @@ _modprobe_d=/run/modprobe.d
 for i in $(getargs rd.driver.pre); do
     (IFS=,; for p in $i; do modprobe "$p"; done)
 done
+"""
+# As dracut 106 of Debian writes them into each image; the rules are in no root.
+ROOT_FALLBACK = """\
+#!/bin/sh
+
+command -v getarg > /dev/null || . /lib/dracut-lib.sh
+
+for root in $(getargs rootfallback=); do
+    root=$(label_uuid_to_dev "$root")
+    if mount "$root" /sysroot; then
+        info "Mounted rootfallback $root"
+        exit 0
+    fi
+done
+"""
+STORAGE_RULES = """\
+SUBSYSTEM!="block", GOTO="ps_end"
+ACTION!="add|change", GOTO="ps_end"
+# Also don't process disks that are slated to be a multipath device
+ENV{DM_MULTIPATH_DEVICE_PATH}=="1", GOTO="ps_end"
+
+KERNEL=="cciss[0-9]*", IMPORT{builtin}="blkid"
+KERNEL=="nbd[0-9]*", IMPORT{builtin}="blkid"
+
+LABEL="ps_end"
 """
 SYSTEMD_256 = "usr/lib/x86_64-linux-gnu/systemd/libsystemd-shared-256.so"
 
@@ -71,6 +96,9 @@ def dracut(modules: t.Mapping[str, t.Sequence[str]] = DISK_AND_NET, with_systemd
         }
     return {
         **entries,
+        **{folder: Folder() for folder in ("dev", "proc", "run", "sys", "sysroot", "tmp")},
+        "var/lib/dracut/hooks/initqueue/timeout/99-rootfallback.sh": ROOT_FALLBACK,
+        "etc/udev/rules.d/59-persistent-storage.rules": STORAGE_RULES,
         "usr/lib/systemd/systemd": b"\x7fELF",
         SYSTEMD_256: b"\x7fELF",
         "usr/bin/dracut-pre-udev": PRE_UDEV_SCRIPT,

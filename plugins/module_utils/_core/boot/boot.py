@@ -84,6 +84,8 @@ class Stage:
     doubts: tuple[str, ...] = ()
     loads_lists: bool = False
     """Whether an initramfs has systemd-modules-load, for which its generator copies the root's lists."""
+    is_of_several: bool = False
+    """Whether an initramfs is unpacked from several images."""
     influences: tuple[Influence, ...] = ()
     """What else runs in this stage, from its beginning to its end."""
     install_commands: t.Mapping[str, tuple[Influence, ...]] = dataclasses.field(default_factory=dict)

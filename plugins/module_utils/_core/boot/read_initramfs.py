@@ -169,6 +169,7 @@ def find(host: Host, entry: BootEntry, cache: Cache | None = None, inventory: In
         image = read_image(host, essential[0], entry.release, cache, essential[1:])
         about = boot_config_doubts(host, image, entry)
         early = read_stage(image, entry.cmdline, entry.cmdline_source, cache, host, inventory)
+        early = dataclasses.replace(early, stage=dataclasses.replace(early.stage, is_of_several=len(essential) > 1))
         return Found(early, (*doubts, *about), ImageFiles(host, image, tuple(essential), early.stage.kernel, cache))
     except HostError as error:
         return Found(doubts=(*doubts, error.msg))

@@ -20,8 +20,6 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import Rule
 
 COPIED_RULES = "/etc/udev/rules.d/"
-SEVERAL = "+"
-"""Between the paths of images that are unpacked into one."""
 # Debian's modules.conf is a link to /etc/modules.
 COPIED_LIST = re.compile(r"/modules-load\.d/|(?:^|:)/etc/modules:\d+$")
 
@@ -57,7 +55,7 @@ def _unordered(image: Stage, steps: tuple[Step, ...]) -> t.Iterator[str]:
 
 def _of_other_images(image: Stage, root: Stage) -> t.Iterator[str]:
     """A doubt about files that the root has not, where the boot loader names several images: no generator may have made theirs."""
-    if SEVERAL not in image.place:
+    if not image.is_of_several:
         return
     known = {posixpath.basename(path) for path in (*_files(root), *root.rules.masked)}
     other = next((path for path in _files(image) if posixpath.basename(path) not in known), None)

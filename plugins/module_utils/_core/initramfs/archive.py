@@ -49,6 +49,10 @@ class Member(t.NamedTuple):
     def is_link(self) -> bool:
         return stat_bits.S_ISLNK(self.mode)
 
+    @property
+    def is_folder(self) -> bool:
+        return stat_bits.S_ISDIR(self.mode)
+
 
 def members(reader: Reader) -> t.Iterator[Member]:
     """Each entry of the archive that begins at the reader's position; what the caller does not read of its content is skipped.

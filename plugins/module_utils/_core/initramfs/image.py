@@ -75,6 +75,8 @@ class Image:
     """The boot configuration behind the archives, from which the kernel may take arguments."""
     digests: t.Mapping[str, str] = dataclasses.field(default_factory=dict)
     """What identifies each module's file as it is in the image, by name; what is too short for a module is left out."""
+    folders: frozenset[str] = frozenset()
+    """Those of the names that are directories."""
 
     @classmethod
     def read(cls, host: Host, path: str, release: str, fingerprint: t.Collection[str] = (), more: t.Sequence[str] = ()) -> Image:
@@ -128,6 +130,7 @@ class _Tree:
         self.digests: dict[str, str] = {}
         self._fingerprint = fingerprint
         self._led_to = led_to
+        self._made: set[str] = set()
         self._folders: set[str] = set()
         self._left = {NAMES: LARGEST_NAMES, TEXTS: LARGEST_TEXTS, MODULES: LARGEST_MODULES}
         self._most = dict(self._left)
@@ -144,7 +147,10 @@ class _Tree:
             self.links.pop(member.name, None)
             self.contents.pop(member.name, None)
             self.digests.pop(member.name, None)
-            if member.is_link:
+            self._made.discard(member.name)
+            if member.is_folder:
+                self._made.add(member.name)
+            elif member.is_link:
                 target = self._content(reader, min(member.size, LONGEST_LINK), NAMES).rstrip(b"\0").decode("utf-8", "surrogateescape")
                 self._take(NAMES, COST_OF_NAME + COPIES * _memory(target))
                 self.links[member.name] = target
@@ -223,6 +229,7 @@ class _Tree:
             modules=modules,
             fingerprints={name: Fingerprint.of(host, content, modules[name]) for name, content in chosen.items()},
             digests=self._digests(real, modules),
+            folders=frozenset(real[name] for name in self._made),
         )
 
     def _digests(self, real: t.Mapping[str, str], modules: t.Mapping[str, str]) -> dict[str, str]:

@@ -29,6 +29,8 @@ class ImageView:
         self._folders: dict[str, set[str]] = {}
         for name in image.names:
             self._add(name)
+        for name in image.folders:
+            self._folders.setdefault(name, set())
 
     def _add(self, name: str) -> None:
         # An archive need not have entries for the directories of its files.
@@ -57,8 +59,8 @@ class ImageView:
         place = self._place(path)
         if place in self.image.texts:
             return True
-        # Below /dev are device nodes: a link to /dev/null is not a regular file.  A name that matches KEPT and was not kept is an
-        # empty directory, or too large for a configuration file.
+        # Below /dev are device nodes: a link to /dev/null is not a regular file.  A name that matches KEPT and was not kept is too
+        # large for a configuration file.
         nothing = place in self._folders or place in self.image.links or place.startswith("dev/") or KEPT.fullmatch(place)
         return place in self.image.names and not nothing
 
@@ -143,6 +145,7 @@ def to_cache(image: Image) -> dict[str, t.Any]:
         "modules": dict(image.modules),
         "boot_config": image.boot_config,
         "digests": dict(image.digests),
+        "folders": sorted(name for name in image.folders if not UNASKED.match(name)),
     }
 
 
@@ -150,4 +153,5 @@ def from_cache(kept: t.Any, path: str, release: str) -> Image:
     """Raises AttributeError, KeyError or TypeError for a value that `to_cache()` did not write."""
     texts = {name: content.encode("utf-8", "surrogateescape") for name, content in kept["texts"].items()}
     names, links, modules, digests = frozenset(kept["names"]), dict(kept["links"]), dict(kept["modules"]), dict(kept["digests"])
-    return Image(path, release, names, links, texts, modules, {}, kept["boot_config"], digests)
+    folders = frozenset(kept["folders"])
+    return Image(path, release, names, links, texts, modules, {}, kept["boot_config"], digests, folders)

@@ -101,13 +101,14 @@ def test_several_images_are_unpacked_one_over_the_other(tree: Tree) -> None:
     assert (stages(boot), boot.doubts, boot.stages[0].place) == (["initramfs", "root"], (), f"{IMAGE}+/boot/site.img")
     assert boot.stages[0].config.blacklisted("e1000e")
     assert not boot.stages[1].config.blacklisted("e1000e")
+    assert [stage.is_of_several for stage in boot.stages] == [True, False]
 
 
 @pytest.mark.parametrize("name", ["/boot/early.bin", "/boot/intel-ucode.img"])
 def test_microcode_is_told_by_its_content_whatever_its_name(tree: Tree, name: str) -> None:
     tree.file(IMAGE, archive(initramfs_tools())).file(name, archive({"kernel/x86/microcode/AuthenticAMD.bin": b"microcode"}))
     boot = the_boot(tree, initrds=(name, IMAGE))
-    assert (boot.stages[0].place, boot.doubts) == (IMAGE, ())
+    assert (boot.stages[0].place, boot.doubts, boot.stages[0].is_of_several) == (IMAGE, (), False)
     tree.file(name, archive({"kernel/x86/microcode/AuthenticAMD.bin": b"", "etc/modprobe.d/site.conf": "blacklist e1000e\n"}))
     assert the_boot(tree, initrds=(IMAGE, name)).stages[0].config.blacklisted("e1000e")
 

@@ -12,7 +12,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot.rebuilt_i
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import Directive, ModprobeConfig, SourceLine, blacklisting
 from ansible_collections.vfio.variants.tests.unit.boots import STOCK, device, load_list, stage
-from ansible_collections.vfio.variants.tests.unit.trees import E1000E, NVIDIA_DISPLAY
+from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13, E1000E, NVIDIA_DISPLAY
 
 CARD = device()
 SITE, STOCK_FILE = "/etc/udev/rules.d/90-site.rules", "/usr/lib/udev/rules.d/80-drivers.rules"
@@ -107,11 +107,15 @@ def test_initramfs_tools_copies_none() -> None:
 
 def test_what_another_image_beside_the_one_that_is_made_again_has_may_stay() -> None:
     both = "/boot/initrd.img+/boot/second.img"
-    image = dataclasses.replace(stage(INITRAMFS, rules={STOCK_FILE: LOADS, SITE: STALE}), place=both)
+    image = dataclasses.replace(stage(INITRAMFS, rules={STOCK_FILE: LOADS, SITE: STALE}), place=both, is_of_several=True)
     root = stage(rules={STOCK_FILE: LOADS, "/etc/udev/rules.d/70-new.rules": NEW})
     found = rebuilt(image, root, ()).doubts
     assert found == (f"{both} is of several images: whether one that is made again leaves {SITE} out cannot be determined.",)
-    same = dataclasses.replace(stage(INITRAMFS, rules={STOCK_FILE: LOADS, SITE: STALE}), place=both)
+    same = dataclasses.replace(stage(INITRAMFS, rules={STOCK_FILE: LOADS, SITE: STALE}), place=both, is_of_several=True)
     assert rebuilt(same, stage(rules={STOCK_FILE: LOADS, SITE: NEW}), ()).doubts == ()
-    other = dataclasses.replace(stage(INITRAMFS, rules={STOCK_FILE: LOADS}, modprobe="blacklist nouveau\n"), place=both)
+    other = dataclasses.replace(stage(INITRAMFS, rules={STOCK_FILE: LOADS}, modprobe="blacklist nouveau\n"), place=both, is_of_several=True)
     assert "leaves /etc/modprobe.d/" in rebuilt(other, stage(rules={STOCK_FILE: LOADS}), ()).doubts[0]
+    # The release of a Debian kernel has a plus sign, and so has its image's name.
+    alone = dataclasses.replace(image, place=f"/boot/initrd.img-{DEBIAN_13}", is_of_several=False)
+    assert "+" in alone.place
+    assert rebuilt(alone, root, ()).doubts == ()

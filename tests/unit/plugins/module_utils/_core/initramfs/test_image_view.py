@@ -12,12 +12,12 @@ import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image import Image
-from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image_view import ImageView
+from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image_view import ImageView, from_cache, to_cache
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rules import Rules
-from ansible_collections.vfio.variants.tests.unit.images import Link, archive
+from ansible_collections.vfio.variants.tests.unit.images import Folder, Link, archive
 from ansible_collections.vfio.variants.tests.unit.initramfs_files import DISK_AND_NET, IMAGE, modules_of
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13, Tree, modalias
 
@@ -66,6 +66,20 @@ def test_an_empty_directory_is_not_a_file(tmp_path: Path) -> None:
     assert not tree.is_file("/lib/dracut/hooks/cleanup")
     assert tree.is_dir("/lib/dracut/hooks/pre-udev")
     assert tree.is_file("/lib/dracut/hooks/pre-udev/10-site.sh")
+
+
+def test_an_empty_directory_of_the_archive_is_a_directory_in_each_copy_of_the_image(tmp_path: Path) -> None:
+    held = STOCK | {"sysroot": Folder(), "usr/lib/modprobe.d": Folder(), "usr/bin/mount": b"\x7fELF", "run": Folder()}
+    first = view(tmp_path, held).image
+    for image in (first, from_cache(to_cache(first), first.path, first.release)):
+        tree = ImageView(image)
+        assert [tree.is_dir(path) for path in ("/sysroot", "/lib/modprobe.d", "/usr/bin", "/usr/bin/mount", "/etc")] == [True] * 3 + [
+            False
+        ] * 2
+        assert not tree.is_file("/lib/modprobe.d")
+    # A later image may have a file in the place of a directory.
+    two = Tree(tmp_path).file("/boot/a", archive(held)).file("/boot/b", archive({"sysroot": b"\x7fELF"}))
+    assert not ImageView(Image.read(two.host(), "/boot/a", DEBIAN_13, (), ("/boot/b",))).is_dir("/sysroot")
 
 
 def test_what_is_in_the_image_without_being_kept_exists_and_cannot_be_read(tmp_path: Path) -> None:
