@@ -13,6 +13,7 @@ import pytest
 
 from ansible_collections.vfio.variants.tests.unit.test_adversarial_hosts import (
     BOTH,
+    BOUND,
     CARD_LINK,
     CONF,
     GUEST,
@@ -28,6 +29,7 @@ from ansible_collections.vfio.variants.tests.unit.test_adversarial_hosts import 
     SSH,
     SSH_LINK,
     TO_GUEST,
+    UNBIND,
     UNIT,
     Drawn,
     behind_bridge,
@@ -52,20 +54,18 @@ if t.TYPE_CHECKING:
     from pathlib import Path
 
 ACTS = f"{OVERRIDE}, {LOAD}"
+PATH = f'{ADDED}, IMPORT{{builtin}}="path_id"\n'
 HOSTS: dict[str, Drawn] = {
     # udev: keys
     "the subsystem's link as an attribute": rule(GUEST, f'{THIS}, ATTR{{subsystem}}=="pci", {ACTS}'),
-    "the driver's link as an attribute, before it is there": rule(NATIVE, f'{THIS}, ATTR{{driver}}=="nouveau", {ACTS}', "", (CARD,)),
+    "the driver's link as an attribute, before it is there": rule(NATIVE, f'{THIS}, ATTR{{driver}}=="nouveau", {ACTS}'),
     "the driver's link as an attribute, once it is there": rule(
         GUEST,
-        f'ACTION=="bind", SUBSYSTEM=="pci", KERNEL=="{CARD}", ATTR{{driver}}=="nouveau", {OVERRIDE},'
-        f' ATTR{{driver/unbind}}="$kernel", {LOAD}',
-        "",
-        (CARD,),
+        f'{BOUND}, ATTR{{driver}}=="nouveau", {OVERRIDE}, {UNBIND}, {LOAD}',
     ),
     "a class of what is above": Drawn(GUEST, {RULE: f'{THIS}, ATTRS{{class}}=="0x060400", {ACTS}\n'}, then=behind_bridge),
     "a maker that nothing above has": Drawn(NATIVE, {RULE: f'{THIS}, ATTRS{{vendor}}=="0x1022", {ACTS}\n'}, then=behind_bridge),
-    "the driver of the bridge": Drawn(GUEST, {RULE: f'{THIS}, DRIVERS=="pcieport", {ACTS}\n'}, then=behind_bridge, open=(CARD,)),
+    "the driver of the bridge": Drawn(GUEST, {RULE: f'{THIS}, DRIVERS=="pcieport", {ACTS}\n'}, then=behind_bridge),
     "an option of rules that is gone": rule(GUEST, f'{THIS}, OPTIONS+="last_rule"\n{THIS}, {ACTS}'),
     "a program with an option that is gone": rule(NATIVE, f'{THIS}, {OVERRIDE}, RUN{{ignore_error}}+="/sbin/modprobe vfio-pci"'),
     "a key that there is not": rule(NATIVE, f'{THIS}, DRIVER_OVERRIDE="vfio-pci", {ACTS}'),
@@ -130,7 +130,25 @@ HOSTS: dict[str, Drawn] = {
         "",
         (CARD, SAME),
     ),
-    # modprobe
+    # what one rule sets and another asks for
+    "the device's name as a property": rule(GUEST, f'{ADDED}, ENV{{A}}="%k"\n{ADDED}, ENV{{A}}=="{CARD}", {ACTS}'),
+    "the device's path as a property": rule(GUEST, f'{ADDED}, ENV{{A}}="$devpath"\n{ADDED}, ENV{{A}}=="*/{CARD}", {ACTS}'),
+    "the device's name in a tag": rule(GUEST, f'{ADDED}, TAG+="card-%k"\n{ADDED}, TAG=="card-{CARD}", {ACTS}'),
+    "a property of a property": rule(
+        GUEST, f'{ADDED}, ENV{{A}}="$kernel"\n{ADDED}, ENV{{B}}="is-$env{{A}}"\n{ADDED}, ENV{{B}}=="is-{CARD}", {ACTS}'
+    ),
+    "the name of a device that there is not": rule(NATIVE, f'{ADDED}, ENV{{A}}="%k"\n{ADDED}, ENV{{A}}=="0000:99:00.0", {ACTS}'),
+    "the path by its builtin, as a pattern": rule(GUEST, f'{PATH}{ADDED}, ENV{{ID_PATH}}=="pci-0000:3b:*", {ACTS}'),
+    "the path by its builtin, in other signs": rule(GUEST, f'{PATH}{ADDED}, ENV{{ID_PATH_TAG}}=="pci-0000_3b_00_0", {ACTS}'),
+    "the path by its builtin, of another device": rule(NATIVE, f'{PATH}{ADDED}, ENV{{ID_PATH}}=="pci-0000:99:00.0", {ACTS}'),
+    "the path by its builtin, behind a bridge": Drawn(
+        GUEST, {RULE: f'{PATH}{ADDED}, ENV{{ID_PATH}}=="pci-{CARD}", {ACTS}\n'}, then=behind_bridge
+    ),
+    "another driver's link": rule(NATIVE, f'{BOUND}, ATTR{{driver}}=="nvidia", {OVERRIDE}, {UNBIND}, {LOAD}'),
+    "not another driver's link": rule(GUEST, f'{BOUND}, ATTR{{driver}}!="vfio-pci", {OVERRIDE}, {UNBIND}, {LOAD}'),
+    "not a driver's link, before it is there": rule(NATIVE, f'{THIS}, ATTR{{driver}}!="nouveau", {ACTS}'),
+    "no group's link": rule(NATIVE, f'{THIS}, TEST!="iommu_group", {ACTS}'),
+    # modprobe.d
     "an alias of the native to nothing": said("alias nouveau off\n", NATIVE),
     "a number in another base, which it is not": said("options nouveau modeset=08\n", NEITHER),
     "a number in another base": said("options nouveau modeset=01\n", NATIVE),
