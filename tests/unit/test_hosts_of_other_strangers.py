@@ -82,9 +82,9 @@ HOSTS: dict[str, Drawn] = {
     "a device type that functions have not": rule(NATIVE, f'{THIS}, ENV{{DEVTYPE}}=="?*", {ACTS}'),
     "no override so far": rule(GUEST, f'{THIS}, ATTR{{driver_override}}=="(null)", {ACTS}', "", (CARD,)),
     "an override of before": rule(NATIVE, f'{THIS}, ATTR{{driver_override}}=="?*", ATTR{{driver_override}}!="(null)", {ACTS}', "", (CARD,)),
-    "no driver's link": rule(GUEST, f'{THIS}, TEST!="driver", {ACTS}', "", (CARD,)),
-    "a driver's link": rule(NATIVE, f'{THIS}, TEST=="driver", {ACTS}', "", (CARD,)),
-    "a group's link": rule(GUEST, f'{THIS}, TEST=="iommu_group", {ACTS}', "", (CARD,)),
+    "no driver's link": rule(GUEST, f'{THIS}, TEST!="driver", {ACTS}'),
+    "a driver's link": rule(NATIVE, f'{THIS}, TEST=="driver", {ACTS}'),
+    "a group's link": rule(GUEST, f'{THIS}, TEST=="iommu_group", {ACTS}'),
     "a file with a mode that it has not": rule(NATIVE, f'{THIS}, TEST{{0111}}=="/etc/site", {ACTS}', "", (CARD,), **{"/etc/site": "x\n"}),
     "a file with a mode that it has": rule(GUEST, f'{THIS}, TEST{{0444}}=="/etc/site", {ACTS}', "", (CARD,), **{"/etc/site": "x\n"}),
     "a property that another line sets": rule(GUEST, f'{THIS}, ENV{{G}}="1"\n{ADDED}, ENV{{G}}=="1", {ACTS}'),
@@ -94,7 +94,7 @@ HOSTS: dict[str, Drawn] = {
         GUEST, f'{THIS}, IMPORT{{file}}="/etc/site.env"\n{ADDED}, ENV{{G}}=="1", {ACTS}', "", (CARD, SAME), **{"/etc/site.env": "G=1\n"}
     ),
     "the path of the device, by a builtin": rule(
-        GUEST, f'{ADDED}, IMPORT{{builtin}}="path_id"\n{ADDED}, ENV{{ID_PATH}}=="pci-{CARD}", {ACTS}', "", (CARD, SAME, NIC)
+        GUEST, f'{ADDED}, IMPORT{{builtin}}="path_id"\n{ADDED}, ENV{{ID_PATH}}=="pci-{CARD}", {ACTS}'
     ),
     "a property of an earlier boot": rule(NATIVE, f'{THIS}, IMPORT{{db}}="G"\n{THIS}, ENV{{G}}=="1", {ACTS}', "", (CARD,)),
     "a jump over the line": rule(NATIVE, f'{THIS}, GOTO="end"\n{THIS}, {ACTS}\nLABEL="end"'),

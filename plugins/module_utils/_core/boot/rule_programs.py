@@ -30,9 +30,12 @@ MOST = 256
 
 
 def judged(tree: FileTree, rules: Rules, kernel: Kernel, inventory: Inventory | None = None) -> dict[str, tuple[Influence, ...]]:
-    """By command line as it stands in the rules.  In an address, `%k` is the device whose event runs the program."""
+    """By command line as it stands in the rules, with the units that it has systemd start.
+
+    In an address, `%k` is the device whose event runs the program.
+    """
     found: dict[str, tuple[Influence, ...]] = {}
-    judge = Judge(tree, kernel, inventory)
+    judge = Judge(tree, kernel, inventory, lambda name, source: judge_unit(tree, name, source, kernel, inventory))
     for rule in rules.rules:
         for key in rule.keys:
             if _runs_program(key) and key.value not in found and len(found) < MOST:

@@ -10,7 +10,7 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pattern import is_pattern, matches
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.answers import State, agreement, attribute_of, on_one_of_chain
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.key import Key
-from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import IDENTITY, Missing, Subject
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import IDENTITY, PATH_PROPERTIES, Missing, Subject
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.values import substitutions
 
 if t.TYPE_CHECKING:
@@ -22,6 +22,7 @@ _OF_PLACE = frozenset("knpsEb")
 """Substitutions that are not the same for devices of one identity."""
 _OWN_NAME = frozenset(("$kernel", "%k"))
 _FACTS = frozenset(("DEVPATH", "TEST"))
+TAG = "TAG"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,6 +52,7 @@ class Distinctions:
         above = {address for key in keys if key.name == "KERNELS" for address in _asked_addresses(key)}
         chains = {rule.about_parents: None for rule in rules if rule.about_parents and not _is_plain(rule.about_parents)}
         names = {key.attribute or "" for key in keys if key.name == "ATTR" and key.is_match and key.of_another is None}
+        properties = frozenset(name for key in keys for name in _asked_properties(key))
         return cls(
             frozenset((*(asked - patterns), *others)),
             tuple(sorted(patterns)),
@@ -59,7 +61,7 @@ class Distinctions:
             tuple(sorted(names - IDENTITY)),
             tuple(chains),
             frozenset(above - patterns),
-            any(_differs(key) for key in keys),
+            any(_differs(key) or _sets_apart(key, properties) for key in keys),
         )
 
     def key(self, device: Device) -> tuple[t.Hashable, ...]:
@@ -95,6 +97,26 @@ def _differs(key: Key) -> bool:
         return False
     acting = key.name == "ATTR" or (key.name in ("RUN", "IMPORT") and "modprobe" in key.value) or key.is_builtin
     if not acting or key.value in _OWN_NAME or not ("$" in key.value or "%" in key.value):
+        return False
+    return any(one.letter in _OF_PLACE and one.attribute not in ("MODALIAS", "modalias") for one in substitutions(key.value))
+
+
+def _asked_properties(key: Key) -> t.Iterator[str]:
+    """The properties that a key depends on, and `TAG` if it asks for tags."""
+    if key.is_match and key.name in ("TAG", "TAGS"):
+        yield TAG
+    elif key.is_match and key.name == "ENV":
+        yield key.attribute or ""
+    if "$" in key.value or "%" in key.value:
+        yield from (one.attribute or "" for one in substitutions(key.value) if one.letter == "E")
+
+
+def _sets_apart(key: Key, asked: frozenset[str]) -> bool:
+    """Whether a key gives each device another value of a property or tag that is asked for."""
+    if key.is_run:
+        return key.words[:1] == ["path_id"] and not asked.isdisjoint(PATH_PROPERTIES)
+    name = TAG if key.name == TAG else key.attribute if key.name == "ENV" else None
+    if key.is_match or name not in asked or not ("$" in key.value or "%" in key.value):
         return False
     return any(one.letter in _OF_PLACE and one.attribute not in ("MODALIAS", "modalias") for one in substitutions(key.value))
 

@@ -72,7 +72,8 @@ class Events:
 def around_of(boot: Boot, stage: Stage, others: Devices) -> Surroundings:
     """What udev finds in a stage."""
     rules = stage.rules
-    return Surroundings(stage.kernel.release, boot.cmdline, rules.files, others, stage.name == INITRAMFS, rules.complete)
+    groups = boot.has_iommu if boot.iommu_doubt is None else None
+    return Surroundings(stage.kernel.release, boot.cmdline, rules.files, others, stage.name == INITRAMFS, rules.complete, groups)
 
 
 def settled(rules: t.Iterable[Rule], around: Surroundings, subject: Subject, action: str) -> t.Iterator[Rule]:

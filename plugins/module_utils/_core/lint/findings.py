@@ -111,6 +111,7 @@ CHECKS: tuple[Check, ...] = (
     put_aside.files_that_are_put_aside,
     never_run.files_that_nothing_runs,
     never_run.redirections_without_a_shell,
+    never_run.lines_after_the_end,
     refused_values.refused_values,
     masked.masked_units,
     masked.masked_rules,

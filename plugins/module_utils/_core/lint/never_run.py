@@ -12,6 +12,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.numbered_
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import Finding
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.put_aside import is_put_aside
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.schedules import is_named_for_cron
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.shell_text import never_reached
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.start_files import StartFile
@@ -53,6 +54,17 @@ def _why_not(file: StartFile, host: HostPolicy) -> tuple[str, str] | None:
         stem = re.sub(r"\.(?:service\.)?(?:txt|conf|sh|unit|serv\w*)$", "", file.name)
         return "systemd does not read it, because its name does not end in .service", f"Rename it to {UNITS}/{stem}.service"
     return None
+
+
+def lines_after_the_end(host: HostPolicy) -> t.Iterator[Finding]:
+    """What stands below the `exit` of a script, as of the /etc/rc.local that distributions brought."""
+    for file in host.files.start.files:
+        lines = never_reached(file.text, file.path)
+        lost = next((line for line in lines[1:] if ABOUT_DRIVERS.search(line.text)), None)
+        if lost is not None:
+            end = f"line {lines[0].number} (`{lines[0].text.strip()}`)"
+            said = f"{lost}: `{lost.text.strip()}` is never run, because the script ends at {end}."
+            yield Finding("after-the-end", str(lost), f"{said} Move it before that line.")
 
 
 def redirections_without_a_shell(host: HostPolicy) -> t.Iterator[Finding]:

@@ -68,15 +68,19 @@ def read(host: Host, judge: Judge, started: t.Collection[Unit]) -> t.Iterator[In
     def runs(units: t.Sequence[str]) -> bool:
         return any(matches(name, pattern) for name in names for pattern in units)
 
-    logs_in = any(_LOGS_IN.search(setting.value) for unit in started for setting in unit.all("Service", "ExecStart"))
     configurations = ((path, key) for units, places, key in _CONFIGURED if runs(units) for path in _files(host, places))
     scripts = (path for units, places in _SCRIPTS if runs(units) for path in _files(host, places))
     for path, key in configurations:
         yield from _of_configuration(host, judge, path, re.compile(rf"^\s*{key}\s*(.+)$"))
-    for path in (*scripts, *(_files(host, PROFILES) if logs_in else ())):
+    for path in (*scripts, *(_files(host, PROFILES) if root_logs_in(started) else ())):
         yield from judge.of_file(path, path)
     if runs(("docker.service", "dockerd.service", "docker.socket")):
         yield from _containers(host)
+
+
+def root_logs_in(started: t.Iterable[Unit]) -> bool:
+    """Whether one of these units logs root in by itself."""
+    return any(_LOGS_IN.search(setting.value) for unit in started for setting in unit.all("Service", "ExecStart"))
 
 
 def _of_configuration(host: Host, judge: Judge, path: str, wanted: re.Pattern[str]) -> t.Iterator[Influence]:

@@ -28,10 +28,11 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.startup.comman
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.conditions import Conditions
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.ownership import Ownership
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.programs import Judge
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import FOLDERS, UnitFiles, mask_of
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import FOLDERS, OF_ROOT, UnitFiles, mask_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.units import StartedUnits
 
 if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
@@ -42,6 +43,9 @@ if t.TYPE_CHECKING:
 OF_ENVIRONMENT = tuple(folder.replace("system-generators", "system-environment-generators") for folder in generators.FOLDERS)
 BUS_SERVICES = tuple(f"{folder}/dbus-1/system-services" for folder in ("/etc", "/usr/local/share", "/usr/share", "/lib"))
 RUN_GENERATOR = "systemd-run-generator"
+LINGERS = "/var/lib/systemd/linger/root"
+"""That root's own manager runs from boot on (loginctl(1), enable-linger)."""
+OF_A_MANAGER = ("default.target", "basic.target", "timers.target", "sockets.target", "paths.target")
 INITS = ("/sbin/init", "/usr/sbin/init", "/lib/systemd/systemd", "/usr/lib/systemd/systemd")
 KEXEC = "/etc/default/kexec"
 # They are simulated, or judged from their configuration.
@@ -73,7 +77,7 @@ def read(host: Host, kernel: Kernel, inventory: Inventory, cmdline: Cmdline, sou
 
 
 def judge_unit(
-    host: Host,
+    host: FileTree,
     name: str,
     source: str,
     kernel: Kernel,
@@ -81,7 +85,7 @@ def judge_unit(
     cmdline: Cmdline | None = None,
     files: UnitFiles | None = None,
 ) -> tuple[Influence, ...]:
-    """What starting a unit may do, with all that it pulls in; ``source`` is what starts it, ``files`` are other units than the host's."""
+    """What starting a unit may do, with all that it pulls in; ``source`` is what starts it, ``files`` are other units than the tree's."""
     units = _Units(host, kernel, inventory, cmdline, (), files)
     return tuple(dict.fromkeys(units.judged(name, source)))
 
@@ -91,7 +95,7 @@ class _Units:
 
     def __init__(
         self,
-        host: Host,
+        host: FileTree,
         kernel: Kernel,
         inventory: Inventory | None,
         cmdline: Cmdline | None,
@@ -147,6 +151,7 @@ class _Reader:
         yield from early_modules.read(self._host, self._kernel, self._inventory)
         for started in list(self._started.found.values()):
             yield from self._units.of(started)
+        yield from self._of_root()
         if generators.can_run(self._host, RUN_GENERATOR):
             for command in self._words.runs:
                 yield from self._judge.of(command, f"{self._source}: systemd.run=", {})
@@ -202,6 +207,15 @@ class _Reader:
         yield from commands_of_daemons.read(self._host, self._judge, [one.unit for one in self._started.found.values()])
 
     # -- units
+
+    def _of_root(self) -> t.Iterator[Influence]:
+        """What the manager starts that root has of its own, which runs while root lingers or is logged in."""
+        if not (self._host.exists(LINGERS) or commands_of_daemons.root_logs_in(one.unit for one in self._started.found.values())):
+            return
+        units = _Units(self._host, self._kernel, self._inventory, self._cmdline, (), UnitFiles(self._host, folders=OF_ROOT))
+        asked = [(name, LINGERS) for name in OF_A_MANAGER]
+        for started in StartedUnits(units.files, asked, units.conditions.may_hold).found.values():
+            yield from units.of(started)
 
     def _is_started(self, unit: str) -> bool:
         return unit in self._started.found or any(unit in started.unit.names for started in self._started.found.values())

@@ -128,7 +128,7 @@ class _Script:
                 yield Effect(line, _said(token), union, places, None, self._drivers(those))
 
     def _acting(self, line: Line) -> t.Iterator[Token]:
-        plain = list(tokens.acting(line.text))
+        plain = [token for token in tokens.acting(line.text) if not self._is_elsewhere(line, token)]
         yield from plain
         if plain or not line.in_shell or line.is_trusted:
             return
@@ -138,6 +138,12 @@ class _Script:
             yield tokens.Token("evaluates text as a script", tuple(sorted(_WRITING_ACTS)), 0)
         for match in tokens.REDIRECTION.finditer(line.text):
             yield from self._written(match[1])
+
+    def _is_elsewhere(self, line: Line, token: Token) -> bool:
+        """Whether the variables before a file's name all lead to other buses than PCI."""
+        folder = tokens.folder_before(line.text, token.start)
+        values = self._variables.values(folder) if line.in_shell and folder.startswith("$") else None
+        return bool(values) and all(map(tokens.leads_elsewhere, values or ()))
 
     def _evaluates(self, text: str) -> bool:
         """Whether it makes a script of text that is not known, in a program that may be about devices."""
@@ -290,10 +296,5 @@ class _Script:
 def _said(token: Token) -> str:
     if token.written.startswith(("runs ", "evaluates ")):
         return token.written
-    return (
-        f"writes to {token.written}"
-        if re.fullmatch(r"\w+", token.written)
-        else f"runs {token.written}"
-        if " " in token.written
-        else f"writes to {token.written}"
-    )
+    is_command = " " in token.written or token.written.startswith(("nodedev-", "nodeDevice", "hotplugctl"))
+    return f"{'runs' if is_command else 'writes to'} {token.written}"

@@ -12,6 +12,8 @@ import functools
 import re
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.reached_lines import reached
+
 MOST_LINES = 20_000
 MOST_VALUES = 64
 DEEPEST = 6
@@ -32,6 +34,7 @@ _ABOUT_ITSELF = re.compile(
 )
 _OF_ITSELF = re.compile(r"\s*(?:cd|readlink|realpath|dirname)\b.*(?:\$0|\$\{?BASH_SOURCE)")
 _SHELL = re.compile(r"sh\b|openrc-run|runscript|make\b")
+_SCRIPT = re.compile(r"#![^\n]*[/\s](?:ba|da|a|z|k)?sh(?:\s|$)", re.MULTILINE)
 POSITIONAL = re.compile(r"[0-9@*#]+")
 # One variable whose text a shell reads as a script.
 _EVALUATED = re.compile(
@@ -58,7 +61,23 @@ class Line:
 
 
 def lines_of(text: str, shown: str, only_assigns: bool = False, is_trusted: bool = False) -> tuple[Line, ...]:
-    """The lines that are not comments; joined where a line or a list in parentheses continues."""
+    """The lines that can be run, without comments; joined where a line or a list in parentheses continues."""
+    found = _all_lines(text, shown, only_assigns, is_trusted)
+    return tuple(found[: _end(text, found)])
+
+
+def never_reached(text: str, shown: str) -> tuple[Line, ...]:
+    """The `exit` at which a script ends, and the lines that come after it; nothing if none do."""
+    found = _all_lines(text, shown)
+    behind = found[_end(text, found) :]
+    return tuple(behind) if len(behind) > 1 else ()
+
+
+def _end(text: str, lines: t.Sequence[Line]) -> int:
+    return reached([line.text for line in lines]) if _SCRIPT.match(text) else len(lines)
+
+
+def _all_lines(text: str, shown: str, only_assigns: bool = False, is_trusted: bool = False) -> list[Line]:
     found: list[Line] = []
     first, joined, in_shell = 0, "", _is_shell(text, shown)
     for number, raw in enumerate(text.split("\n")[:MOST_LINES], 1):
@@ -74,7 +93,9 @@ def lines_of(text: str, shown: str, only_assigns: bool = False, is_trusted: bool
         if joined.strip():
             found.append(Line(shown, first, joined, in_shell, only_assigns, is_trusted))
         first, joined = 0, ""
-    return (*found, Line(shown, first, joined, in_shell, only_assigns, is_trusted)) if joined.strip() else tuple(found)
+    if joined.strip():
+        found.append(Line(shown, first, joined, in_shell, only_assigns, is_trusted))
+    return found
 
 
 def _is_shell(text: str, shown: str) -> bool:

@@ -43,7 +43,11 @@ _PROGRAMS: t.Final[tuple[tuple[str, tuple[Act, ...]], ...]] = (
     # Since Linux 3.15 it writes an override, and no ID.
     (r"\bdpdk[-_]devbind(?:\.py)?\b[^\n;|&]*\s(?:-b|-u|--bind|--unbind)\b", ("override", "unbind", "bind")),
     (r"\bdpdk[-_]nic[-_]bind(?:\.py)?\b[^\n;|&]*\s(?:-b|-u|--bind|--unbind)\b", ("override", "unbind", "bind", "new_id")),
-    (r"\bnodedev-(?:detach|dettach|reattach|reset)\b|\bnodeDevice(?:Detach|Dettach|ReAttach)|\.(?:dettach|reAttach|detachFlags)\(", _ALL),
+    # As does libvirt.
+    (
+        r"\bnodedev-(?:detach|dettach|reattach|reset)\b|\bnodeDevice(?:Detach|Dettach|ReAttach)|\.(?:dettach|reAttach|detachFlags)\(",
+        ("override", "unbind", "bind", "remove"),
+    ),
     (r"\bvirsh(?=\s)[^\n;|&]*\s(?:start|create|restore|attach-device|attach-interface)\b", _ALL),
     (r"(?<![\w-])(?:qm|pvesh|xl|incus|lxc)(?=\s)[^\n;|&]*\s(?:start|create|pci-assignable-add|pci-attach)\b", _ALL),
     (r"vgaswitcheroo|/proc/acpi/bbswitch|/proc/acpi/call|\bacpi_call\b", ("remove",)),
@@ -82,6 +86,11 @@ LOADER = re.compile(r"(?:^|[\s\"'`;&|(/=!,\[{@:+-])(modprobe|insmod|rmmod|kldloa
 _ASKS = re.compile(r"-[a-zA-Z]*[nDcRV]|--(?:dry-run|show.*|resolve-alias|version|help)")
 _REMOVES = re.compile(r"-[a-qs-zA-Z]*r[a-zA-Z]*|--remove(?:-.*)?")
 _WITH_VALUE = ("-C", "--config", "-d", "--dirname", "-S", "--set-version")
+_FOLDER = re.compile(r"[^\s;|&<>()\"'`=]*$")
+# The firmware's framebuffers are platform devices; a host bridge can be one, too.
+_OTHER_BUS = re.compile(
+    r"/sys/(?:bus/(?:usb|usb-serial|hid|i2c|serio|scsi|virtio|platform/drivers/[\w-]+-framebuffer)|class/(?:vtconsole|graphics))/"
+)
 # What reads an attribute, without a redirection into it.
 _READING = re.compile(
     r"(?:-[efdrwxhsLzn]|(?:^|[\s;&|({`\"'])(?:cat|ls|stat|readlink|realpath|head|grep|find|test|chmod|chown|\[\[?)(?=\s)[^;|&>\n]*?)"
@@ -147,6 +156,8 @@ def acting(line: str) -> t.Iterator[Token]:
         return
     for match in _ATTRIBUTE.finditer(line):
         before = line[: match.start()]
+        if leads_elsewhere(folder_before(line, match.start())):
+            continue
         if match[0] in _PLAIN_WORDS and not _is_attribute(before, line):
             continue
         # What is cut off does not begin with a command.
@@ -156,6 +167,17 @@ def acting(line: str) -> t.Iterator[Token]:
         yield Token(match[0], _ATTRIBUTES[int((match.lastgroup or "a0")[1:])][1], match.start())
     for match in _PROGRAM.finditer(line):
         yield Token(" ".join(match[0].split()), _PROGRAMS[int((match.lastgroup or "p0")[1:])][1], match.start())
+
+
+def folder_before(line: str, start: int) -> str:
+    """The path before the name of a file that begins at ``start``."""
+    found = _FOLDER.search(line, max(0, start - _BEFORE), start)
+    return "" if found is None else found[0]
+
+
+def leads_elsewhere(folder: str) -> bool:
+    """Whether a folder of sysfs is of consoles, or of another bus: what is written there leaves the drivers of PCI functions."""
+    return _OTHER_BUS.match(folder) is not None and ".." not in folder
 
 
 def loads(line: str) -> t.Iterator[Load]:

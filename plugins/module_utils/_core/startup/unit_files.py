@@ -25,6 +25,19 @@ FOLDERS = (
 )
 KINDS = (".service", ".socket", ".target", ".timer", ".path", ".mount", ".automount", ".swap", ".device", ".slice", ".scope")
 LARGEST = 256 << 10
+# Those of the manager that root has of its own, by priority (systemd.unit(5), user units).
+OF_ROOT = (
+    "/root/.config/systemd/user.control",
+    "/root/.config/systemd/user",
+    "/etc/xdg/systemd/user",
+    "/etc/systemd/user",
+    "/root/.local/share/systemd/user",
+    "/usr/local/share/systemd/user",
+    "/usr/share/systemd/user",
+    "/usr/local/lib/systemd/user",
+    "/usr/lib/systemd/user",
+    "/lib/systemd/user",
+)
 MOST_DROP_INS = 64
 _FOLDERS_OF_UNIT = (".d", ".wants", ".requires", ".upholds")
 _CONTINUED = re.compile(r"\\\n(?:[#;][^\n]*\n)*")
@@ -72,13 +85,13 @@ class Unit:
 class UnitFiles:
     """All unit files of a tree; ``despite_masks`` as they would be if nothing masked one."""
 
-    def __init__(self, tree: FileTree, masked: t.Iterable[str] = (), despite_masks: bool = False) -> None:
+    def __init__(
+        self, tree: FileTree, masked: t.Iterable[str] = (), despite_masks: bool = False, folders: t.Sequence[str] = FOLDERS
+    ) -> None:
         self._tree = tree
         self._despite_masks = despite_masks
-        folders = dict.fromkeys(FOLDERS)
-        if tree.link("/lib") is not None:
-            del folders["/lib/systemd/system"]
-        self.folders = tuple(folders)
+        merged = tree.link("/lib") is not None
+        self.folders = tuple(folder for folder in folders if not (merged and folder.startswith("/lib/")))
         self._names = {folder: frozenset(tree.names(folder)) if tree.is_dir(folder) else frozenset() for folder in self.folders}
         self._masked = frozenset(masked)
         self._aliases = self._aliases_with_folders()

@@ -13,6 +13,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.architecture import of_release
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pattern import matches
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev import driver_keys
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.key import PARENTS, PCI, Key
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import ADD, MISSING, UNKNOWN_PROPERTIES, Missing, Subject
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.values import substitutions
@@ -24,6 +25,8 @@ if t.TYPE_CHECKING:
 Answer = t.Optional[bool]
 BROUGHT_BY_BUILTINS = "ID_"
 """How the names of properties begin that IMPORT{builtin} and hwdb bring."""
+GROUP = "iommu_group"
+"""The link to a device's IOMMU group, which is there before its first event."""
 _DIGITS = re.compile(r"[0-9]*$")
 _LONGEST_VALUE = 512
 _MOST_COMPARED = 64
@@ -176,8 +179,9 @@ def agreement(keys: t.Sequence[Key], subject: Subject, around: Surroundings, sta
     for key in keys:
         if not key.is_match or key.is_run or key.name in PARENTS or (runs and key.name == "RESULT"):
             continue
-        if is_about_driver(key) and subject.driver is None:
-            drivers += (key,)
+        about_driver = () if subject.driver is not None else driver_keys.of_event_s_device(key)
+        if about_driver:
+            drivers += about_driver
             continue
         answer = _answer(key, subject, around, state)
         if answer is False:
@@ -191,11 +195,6 @@ def agreement(keys: t.Sequence[Key], subject: Subject, around: Surroundings, sta
         doubt = about_parents[0] if above.holds is None and doubt is None else doubt
         whole, drivers = whole and above.holds, (*drivers, *above.drivers)
     return Agreement(whole, drivers, doubt)
-
-
-def is_about_driver(key: Key) -> bool:
-    """Whether a key asks which driver a device has."""
-    return key.name in ("DRIVER", "DRIVERS") or (key.name == "ENV" and key.attribute == "DRIVER")
 
 
 def on_one_of_chain(keys: t.Sequence[Key], subject: Subject, around: Surroundings, state: State) -> Agreement:
@@ -213,6 +212,8 @@ def on_one_of_chain(keys: t.Sequence[Key], subject: Subject, around: Surrounding
         # Of a function without its place all bridges were asked, of a device of another subsystem none of those above it.
         is_open = not subject.all_parents and (subject.device is None or any(_may_be_root(key) for key in keys))
         return Agreement(None) if is_open else NO
+    if any(each.holds is True and not each.drivers for each in found):
+        return Agreement(True)
     # Where several may agree, which of them does is not known, nor that one does.
     return found[0] if len(found) == 1 else Agreement(None)
 
@@ -302,6 +303,8 @@ def _about_file(key: Key, subject: Subject, around: Surroundings, state: State) 
     if path is None or "*" in path:
         return None
     is_there = around.files.has(path) if path.startswith("/") else subject.has(path) if not path.startswith("[") else None
+    if path == GROUP and subject.device is not None:
+        is_there = around.has_groups if subject.device.iommu_group is not None else None
     if is_there is None or (is_there and key.attribute):
         return None
     return is_there != key.is_negated

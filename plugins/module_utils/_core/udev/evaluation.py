@@ -8,6 +8,7 @@ As udev_rules_apply_to_event() in udev-rules.c.  A device's driver is not known 
 from __future__ import annotations
 
 import dataclasses
+import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.answers import (
@@ -20,6 +21,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.udev.answers i
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.pending import Jumps, RunList
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.rule import Done, Rule
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import PATH_PROPERTIES, path_of
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.udev.key import Key
@@ -44,6 +46,7 @@ class Evaluation:
         self._run = RunList()
         self._is_final = False
         self._may_be_final = False
+        self._has_path = False
 
     def matching(self) -> t.Iterator[tuple[Rule, bool]]:
         """The rules that match, in order, and whether that is certain whatever driver the device has."""
@@ -138,6 +141,8 @@ class Evaluation:
         if key.words[:1] == ["kmod"] and key.is_builtin:
             # `kmod load` goes well whatever it finds, and there is no other command.
             return (key.words[1:2] == ["load"]) != key.is_negated
+        if key.is_builtin and key.words[:1] == ["path_id"]:
+            return self._import_path(key, certain)
         if key.is_builtin:
             # What builtins but kmod bring begins with ID_ and is taken for unknown anyway; whether they find something is so, too.
             return None
@@ -153,6 +158,17 @@ class Evaluation:
         state = self._state
         state.forget_matching(key.value)
         state.all_known = state.all_known and key.value.startswith("ID_")
+        return not key.is_negated
+
+    def _import_path(self, key: Key, certain: bool) -> Answer:
+        """As udev-builtin-path_id.c, which is run once for an event."""
+        place = path_of(self._subject)
+        if place is None:
+            return None
+        if not self._has_path:
+            self._has_path = certain
+            for name, value in zip(PATH_PROPERTIES, (place, re.sub(r"[^0-9A-Za-z-]+", "_", place))):
+                self._state.set_property(name, value if certain else None)
         return not key.is_negated
 
     def _import_word(self, key: Key, certain: bool) -> Answer:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import re
 import types
 import typing as t
 
@@ -52,6 +53,9 @@ KERNEL_PROPERTIES = frozenset((*_PROPERTIES, *UNKNOWN_PROPERTIES, "ACTION", "DEV
 IDENTITY = frozenset(_IDENTITY)
 """Attributes that follow from a device's identity."""
 VGA = 0x0300
+PATH_PROPERTIES: t.Final = ("ID_PATH", "ID_PATH_TAG")
+"""What IMPORT{builtin}="path_id" sets for a PCI function."""
+_PLAIN_PATH = re.compile(r"/devices/pci[0-9a-f]{4,}:[0-9a-f]{2}(?:/[0-9a-f]{4,}:[0-9a-f]{2}:[01][0-9a-f]\.[0-7])+")
 # What each PCI function has in sysfs (pci-sysfs.c), whatever it is.
 _EVERYWHERE = frozenset(
     "broken_parity_status class config consistent_dma_mask_bits d3cold_allowed device dma_mask_bits driver_override enable irq"
@@ -157,6 +161,11 @@ def _possible_bridges(device: Device, others: Devices) -> tuple[Subject, ...]:
 @functools.lru_cache(maxsize=4096)
 def _alone(bridge: Device) -> Subject:
     return Subject(bridge.address, "pci", bridge.path, bridge, bridge.driver)
+
+
+def path_of(subject: Subject) -> str | None:
+    """The ID_PATH of a PCI function all of whose parents are on one root bus of the kernel's; None elsewhere."""
+    return f"pci-{subject.name}" if subject.device is not None and _PLAIN_PATH.fullmatch(subject.devpath or "") else None
 
 
 def of_driver(name: str) -> Subject:

@@ -88,7 +88,8 @@ def _property(line: str) -> tuple[str, str] | None:
 
 @dataclasses.dataclass(frozen=True)
 class Surroundings:
-    """``complete`` if all rules were read that could set a property or tag that these rules ask for."""
+    """``complete`` if all rules were read that could set a property or tag that these rules ask for; ``has_groups`` says whether devices
+    are in IOMMU groups as they are now, None if that is not known."""
 
     release: str | None = None
     cmdline: Cmdline | None = None
@@ -96,6 +97,7 @@ class Surroundings:
     others: Devices = dataclasses.field(default_factory=dict)
     in_initrd: bool = False
     complete: bool = False
+    has_groups: bool | None = None
 
     def word(self, wanted: str) -> str | None:
         """What IMPORT{cmdline} takes from the command line (proc_cmdline_get_key()): `1` for a word without a value; None for no word."""

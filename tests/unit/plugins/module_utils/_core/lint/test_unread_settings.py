@@ -166,6 +166,7 @@ def test_usual_settings_are_left_alone(tmp_path: Path) -> None:
         ("/etc/cron.d/vfio.sh", CRON, "Rename it to /etc/cron.d/vfio."),
         ("/etc/cron.d/my.vfio", CRON, "Rename it to /etc/cron.d/my-vfio."),
         ("/etc/rc.local", SCRIPT, "it is not executable. Run `chmod +x /etc/rc.local`, or remove it."),
+        ("/etc/rc.local", (f"#!/bin/sh -e\n\nexit 0\n{DRIVER}", 0o755), "the script ends at line 3 (`exit 0`). Move it before that line."),
         ("/etc/initramfs-tools/scripts/init-top/vfio.sh", SCRIPT, "mkinitramfs leaves it out, because it is not executable."),
         ("/etc/systemd/system/vfio-bind", f"[Service]\nExecStart=/bin/sh -c '{DRIVER[:-1]}'\n", "/etc/systemd/system/vfio-bind.service."),
         ("/etc/systemd/system/vfio.service.txt", f"[Service]\nExecStart=/bin/sh -c '{DRIVER[:-1]}'\n", "/etc/systemd/system/vfio.service."),
@@ -173,8 +174,9 @@ def test_usual_settings_are_left_alone(tmp_path: Path) -> None:
         ("/etc/systemd/system/vfio.service", f"[Service]\nExecStart={DRIVER}", f"Write `ExecStart=/bin/sh -c '{DRIVER[:-1]}'`."),
     ],
 )
-def test_what_nothing_runs_is_named(tmp_path: Path, path: str, text: str, said: str) -> None:
-    (found,) = (one for one in told(tmp_path, **{path: text, CRON_LIST: "/.\n"}) if path in one)
+def test_what_nothing_runs_is_named(tmp_path: Path, path: str, text: str | tuple[str, int], said: str) -> None:
+    files: dict[str, t.Any] = {path: text, CRON_LIST: "/.\n"}
+    (found,) = (one for one in told(tmp_path, **files) if path in one)
     assert found.endswith((said, said[:-1] + "`.")) or said in found
 
 
@@ -189,6 +191,7 @@ def test_what_nothing_runs_is_named(tmp_path: Path, path: str, text: str, said: 
         ("/etc/cron.d/zfs.sh", "24 0 8-14 * * root zpool scrub rpool\n"),
         ("/etc/rc.local", (SCRIPT, 0o755)),
         ("/etc/rc.local", "#!/bin/sh\n# modprobe vfio-pci\nexit 0\n"),
+        ("/etc/rc.local", (f"#!/bin/sh\nif [ -e /etc/no-guest ]; then\n  exit 0\nfi\n{DRIVER}exit 0\n", 0o755)),
         ("/etc/initramfs-tools/scripts/init-top/vfio", (SCRIPT, 0o755)),
         ("/etc/systemd/system/vfio.service", f"[Service]\nExecStart=/bin/sh -c '{DRIVER[:-1]}'\n"),
         ("/etc/systemd/system/vfio.service", "[Service]\nExecStart=/usr/sbin/modprobe vfio-pci\nExecStartPost=/usr/bin/logger a > b\n"),

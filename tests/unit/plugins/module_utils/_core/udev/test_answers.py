@@ -327,8 +327,35 @@ def test_a_chain_where_the_functions_own_driver_may_decide() -> None:
     assert agreement((*keys('DRIVER!="vfio-pci"'), *chosen), EVENT, AROUND, State()) == Agreement(
         True, (*keys('DRIVER!="vfio-pci"'), *chosen[1:])
     )
-    # A port has this driver, or the function itself.
-    assert on_one_of_chain(keys('DRIVERS=="pcieport"'), EVENT, AROUND, State()).holds is None
+    # A port has this driver, whatever that of the function itself is.
+    assert on_one_of_chain(keys('DRIVERS=="pcieport"'), EVENT, AROUND, State()) == Agreement(True)
+
+
+@pytest.mark.parametrize(
+    ("asked", "meant"),
+    [
+        ('TEST=="driver"', 'DRIVER=="?*"'),
+        ('TEST!="driver"', 'DRIVER!="?*"'),
+        ('TEST=="driver/unbind"', 'DRIVER=="?*"'),
+        ('ATTR{driver}=="nouveau"', 'DRIVER=="nouveau", DRIVER=="?*"'),
+        ('ATTR{driver}!="nvidia"', 'DRIVER!="nvidia", DRIVER=="?*"'),
+        ('ATTR{driver}=="*"', 'DRIVER=="*", DRIVER=="?*"'),
+    ],
+)
+def test_a_link_to_the_driver_is_asked_for_as_the_driver_is(asked: str, meant: str) -> None:
+    assert agreement(keys(asked), EVENT, AROUND, State()) == Agreement(True, keys(meant))
+
+
+@pytest.mark.parametrize(
+    ("group", "has_groups", "there"), [(7, True, True), (7, False, False), (7, None, None), (None, True, None), (None, None, None)]
+)
+def test_a_device_is_in_a_group_if_it_is_now_and_the_boot_has_an_iommu(
+    group: int | None, has_groups: bool | None, there: bool | None
+) -> None:
+    subject = Subject.of(dataclasses.replace(CARD, iommu_group=group), OTHERS)
+    around = dataclasses.replace(AROUND, has_groups=has_groups)
+    assert answer('TEST=="iommu_group"', subject, around) is there
+    assert answer('TEST!="iommu_group"', subject, around) is (None if there is None else not there)
 
 
 def test_without_its_place_each_bridge_may_be_above_a_function() -> None:

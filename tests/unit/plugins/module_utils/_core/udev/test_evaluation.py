@@ -140,7 +140,9 @@ def test_a_rule_for_other_addresses_is_passed_over() -> None:
         ('IMPORT{builtin}!="kmod load x", ATTR{x}="a"', ["kmod load x"]),
         ('IMPORT{builtin}="kmod unload x", ATTR{x}="a"', ["kmod unload x"]),
         ('IMPORT{builtin}!="kmod unload x", ATTR{x}="a"', ["kmod unload x", "a"]),
-        ('IMPORT{builtin}="path_id", ATTR{x}="a"', ["path_id", "a?"]),
+        ('IMPORT{builtin}="path_id", ATTR{x}="a"', ["path_id", "a"]),
+        ('IMPORT{builtin}!="path_id", ATTR{x}="a"', ["path_id"]),
+        ('IMPORT{builtin}="usb_id", ATTR{x}="a"', ["usb_id", "a?"]),
         ('IMPORT{program}="/x", ATTR{x}="a"', ["/x", "a?"]),
         ('IMPORT{db}="X", ATTR{x}="a"', ["X", "a?"]),
         ('IMPORT{parent}="X", ATTR{x}="a"', ["X", "a"]),
@@ -149,6 +151,34 @@ def test_a_rule_for_other_addresses_is_passed_over() -> None:
 )
 def test_what_is_run_decides_whether_the_rule_goes_on(text: str, found: list[str]) -> None:
     assert done(text) == found
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ('IMPORT{builtin}="path_id"', ("pci-0000:02:00.0", "pci-0000_02_00_0")),
+        ('KERNEL=="0000:03:00.0", IMPORT{builtin}="path_id"', (None, None)),
+        ('IMPORT{builtin}="path_id"\nENV{ID_PATH}="x"\nIMPORT{builtin}="path_id"', ("x", "pci-0000_02_00_0")),
+    ],
+)
+def test_the_path_of_a_function_is_imported_once(text: str, found: tuple[str | None, ...]) -> None:
+    given = properties(text)
+    assert (given.get("ID_PATH"), given.get("ID_PATH_TAG")) == found
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        None,
+        "/devices/platform/soc/pci0000:00/0000:02:00.0",
+        "/devices/pci0000:00/0000:00:0e.0/pci10000:e0/10000:e1:00.0",
+    ],
+)
+def test_the_path_of_a_function_below_other_buses_is_not_known(path: str | None) -> None:
+    rules = parse('IMPORT{builtin}="path_id", ATTR{x}="a"\n', "/etc/udev/rules.d/90-site.rules", 257)
+    event = Evaluation(rules, Surroundings(complete=True), Subject.of(device("0000:02:00.0", path=path)), "add")
+    assert [one.certain for one in event.done()] == [True, False]
+    assert event.state.properties.get("ID_PATH") is None
 
 
 def test_a_word_of_the_command_line_is_imported_or_ends_the_rule() -> None:
