@@ -115,6 +115,11 @@ class Host:
         self.tree.file(path, content)
         return self
 
+    def program(self, path: str, script: str) -> Host:
+        """A command of this host."""
+        self.tree.file(path, f"#!/bin/sh\n{script}\n", 0o755)
+        return self
+
     def folder(self, name: str) -> Host:
         """An empty folder of the device."""
         self.tree.directory(f"{self.card}/{name}")

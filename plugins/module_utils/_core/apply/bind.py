@@ -153,7 +153,7 @@ def ensure(host: Host, request: BindRequest, check_mode: bool) -> BindResult:
             return _bind_functions(host, request, (planned, real, numbers, steps), kernel, recovery, earlier)
         bindings = _bindings(host, request, claims, inventory, kernel, earlier.ours, load=not check_mode)
         recovery = dataclasses.replace(recovery, done=(*recovery.done, *_settle(host, earlier, bindings, check_mode)))
-        warnings = _warnings(host, judge, bindings, kernel) if request.state != "absent" else ()
+        warnings = _warnings(request, judge, bindings, kernel)
         if check_mode:
             predicted = _without_new_groups(_result(bindings, _predicted(inventory, bindings), kernel, recovery), real)
             predicted = _with_nodes(host, predicted, steps, handed)
@@ -218,11 +218,14 @@ def _bind_functions(
         virtual_functions.undo(host, numbers)
         raise
     found = _with_removed(_with_nodes(host, _result(planned, Inventory.read(host), kernel, recovery), steps), real, numbers)
-    return dataclasses.replace(found, warnings=lost_options(host, bindings, kernel))
+    judge = Judge(host, inventory, claims, request.group == "claim")
+    return dataclasses.replace(found, warnings=_warnings(request, judge, bindings, kernel))
 
 
-def _warnings(host: Host, judge: Judge, bindings: t.Sequence[Binding], kernel: Kernel) -> tuple[str, ...]:
-    return (*lost_options(host, bindings, kernel), *judge.peers(item.device for item in bindings if item.rebind))
+def _warnings(request: BindRequest, judge: Judge, bindings: t.Sequence[Binding], kernel: Kernel) -> tuple[str, ...]:
+    if request.state == "absent":
+        return ()
+    return (*lost_options(judge.host, bindings, kernel), *judge.peers(item.device for item in bindings if item.rebind))
 
 
 def _without_new_groups(result: BindResult, real: Inventory) -> BindResult:

@@ -17,6 +17,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.claim.nvlink_p
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.build_requirements import kernel_config
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import CMDLINE, Cmdline
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.disk_words import named_disks
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import OSRELEASE
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameter_types import parse_boolean
@@ -38,7 +39,6 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import Decision
 
 LOADED_VFIO, NO_IOMMU_MODE = "/sys/module/vfio", "enable_unsafe_noiommu_mode"
-ROOT_WORDS = ("root", "resume", "mount.usr", "usr")
 
 
 @dataclasses.dataclass
@@ -180,13 +180,7 @@ def arguments_of(host: Host, loader: NextBoot) -> Arguments:
     lines = [(Cmdline.read(host), CMDLINE)]
     lines += [(entry.cmdline, entry.cmdline_source) for release, entry in loader.entries.items() if loader.release in (None, release)]
     consoles = [value for cmdline, _where in lines for value in (*cmdline.values("console"), *cmdline.values("earlycon"))]
-    roots = [
-        (f"{word}= in {where}", value)
-        for cmdline, where in lines
-        for word in ROOT_WORDS
-        for value in cmdline.values(word)
-        if value.startswith(("/dev/", "UUID=", "LABEL=", "PARTUUID=", "PARTLABEL=", "ZFS=")) and value not in ("/dev/nfs", "/dev/ram0")
-    ]
+    roots = [(f"{word}= in {where}", disk) for cmdline, where in lines for word, disk in named_disks(cmdline)]
     nfs = [value for cmdline, _where in lines for word in ("nfsroot", "root") for value in cmdline.values(word) if ":/" in value]
     servers = [value.partition(":/")[0].rpartition(":")[2] for value in nfs]
     started = firmware.current(host)

@@ -162,7 +162,8 @@ class _Simulation:
         self._noticed.clear()
 
     def _reach(self, stage: Stage) -> Reach:
-        return Reach(self._registrar, stage, Modprobe(self._boot, stage, frozenset(self._loaded), self._registrar.settings))
+        modprobe = Modprobe(self._boot, stage, frozenset(self._loaded), self._registrar.settings)
+        return Reach(self._registrar, stage, modprobe, lambda device: self._context(device, stage.name, stage.place, stage))
 
     def _now(self) -> Before:
         states = {address: outcomes.states for address, outcomes in self._outcomes.items()}

@@ -8,11 +8,12 @@ import dataclasses
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast import matching
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.device_simulation import DeviceSimulation, DeviceState
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import ANOTHER, TAKES_AWAY
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Stage
-    from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.device_simulation import DeviceState
+    from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.device_simulation import ProbeContext, Registration
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import LoadRequest, Modprobe
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.registration import Registrar
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
@@ -31,13 +32,19 @@ class Unclear:
 
 
 class Reach:
-    """What can happen in one stage of a boot beyond what is simulated."""
+    """What can happen in one stage of a boot beyond what is simulated.
 
-    def __init__(self, registrar: Registrar, stage: Stage, modprobe: Modprobe) -> None:
+    ``context`` says what a driver finds that probes a device in it; without it no driver is known to succeed.
+    """
+
+    def __init__(
+        self, registrar: Registrar, stage: Stage, modprobe: Modprobe, context: t.Callable[[Device], ProbeContext] | None = None
+    ) -> None:
         self._registrar = registrar
+        self._context = context
         self._stage = stage
         self.modprobe = modprobe
-        self._requests: dict[str, tuple[LoadRequest, ...]] = {}
+        self._requests: dict[tuple[str, bool], tuple[LoadRequest, ...]] = {}
 
     def of(
         self,
@@ -55,12 +62,15 @@ class Reach:
         if not influence.about(device.address):
             return ()
         found: dict[Owner, None] = {}
-        if self._takes_away(influence, states):
+        takes_away = self._takes_away(influence, states)
+        # Whether it is free only where no driver that is loaded by then matches it, so that the first one that is inserted has it.
+        in_order = not may_be_free and not takes_away and all(map(_waits_for_a_driver, states))
+        if takes_away:
             found.update(dict.fromkeys((None, *self.matching(device))))
             may_be_free = True
         may_be_free = may_be_free or any(state.driver is None for state in states)
         if may_be_free:
-            found.update(dict.fromkeys(self._of_free_device(influence, device, states)))
+            found.update(dict.fromkeys(self._of_free_device(influence, device, states, in_order)))
         if "rescan" in influence.acts and not device.is_virtual and not all(state.exists for state in states):
             found.update(dict.fromkeys((None, *self.matching(device))))
         if "lock" in influence.acts and (may_be_free or needs_module):
@@ -82,9 +92,9 @@ class Reach:
         owners = {module for state in states if state.driver is not None for module in self._registrar.modules_of(state.driver)}
         return bool(owners) and (influence.modules is None or not owners.isdisjoint(influence.modules))
 
-    def _of_free_device(self, influence: Influence, device: Device, states: t.Sequence[DeviceState]) -> t.Iterator[Owner]:
+    def _of_free_device(self, influence: Influence, device: Device, states: t.Sequence[DeviceState], in_order: bool) -> t.Iterator[Owner]:
         if "load" in influence.acts:
-            yield from self._drivers_for(device, self._inserted(influence, device, states), states)
+            yield from self._of_loads(influence, device, states, in_order)
         if influence.acts & NAMES_A_DRIVER:
             if influence.drivers is None:
                 yield from (None, *self.matching(device), ANOTHER)
@@ -112,14 +122,11 @@ class Reach:
         named = (state.override for state in states if state.override is not None)
         return frozenset(found | {module for name in named for module in self._registrar.modules_of(name)})
 
-    def _inserted(self, influence: Influence, device: Device, states: t.Sequence[DeviceState]) -> t.Collection[str]:
+    def _of_loads(self, influence: Influence, device: Device, states: t.Sequence[DeviceState], in_order: bool) -> t.Iterator[str]:
         if influence.modules is None:
-            return sorted(self._candidates(device, states))
-        return [module for name in sorted(influence.modules) for module in self._insertions(name)]
-
-    def _insertions(self, name: str) -> tuple[str, ...]:
-        """What `modprobe` of a name inserts, with its softdeps and dependencies; `modprobe -i` and `insmod` run no install line."""
-        return tuple(dict.fromkeys(module for request in self.requests(name) for module in request.insertions))
+            yield from self._drivers_for(device, sorted(self._candidates(device, states)), states)
+        for request in self._requested(influence):
+            yield from self._drivers_for(device, request.insertions, states, in_order)
 
     def with_commands(self, influences: t.Sequence[Influence]) -> tuple[Influence, ...]:
         """The influences, and those of the `install` commands that run in place of the modules that they may load."""
@@ -137,17 +144,44 @@ class Reach:
         if influence.modules is None:
             yield from (one for judged in self._stage.install_commands.values() for one in judged)
             return
-        yield from (one for name in sorted(influence.modules) for request in self.requests(name) for one in request.influences)
+        yield from (one for request in self._requested(influence) for one in request.influences)
 
-    def requests(self, name: str) -> tuple[LoadRequest, ...]:
-        if name not in self._requests:
-            self._requests[name] = (*self.modprobe.ask(name, False, None), *self.modprobe.ask_ignoring(name))
-        return self._requests[name]
+    def _requested(self, influence: Influence) -> t.Iterator[LoadRequest]:
+        for name in sorted(influence.modules or ()):
+            yield from self.requests(name, influence.by_modprobe)
 
-    def _drivers_for(self, device: Device, modules: t.Iterable[str], states: t.Sequence[DeviceState]) -> t.Iterator[str]:
-        overrides = {state.override for state in states if state.driver is None} or {None}
+    def requests(self, name: str, by_modprobe: bool = False) -> tuple[LoadRequest, ...]:
+        """What loads a module, with its softdeps and dependencies; `modprobe -i` and `insmod` run no install line."""
+        key = (name, by_modprobe)
+        if key not in self._requests:
+            past = () if by_modprobe else self.modprobe.ask_ignoring(name)
+            self._requests[key] = (*self.modprobe.ask(name, False, None), *past)
+        return self._requests[key]
+
+    def _drivers_for(
+        self, device: Device, modules: t.Iterable[str], states: t.Sequence[DeviceState], in_order: bool = False
+    ) -> t.Iterator[str]:
+        """The drivers of the modules that may bind to the device, ``in_order`` up to the first that certainly does."""
+        free = {state.override for state in states if state.driver is None} or {None}
         for module in modules:
             for registration in self._registrar.registers(self._stage, module):
                 driver = registration.driver
-                if any(matching.matches(driver, registration.ids, device, override) for override in overrides):
+                matched = {override for override in free if matching.matches(driver, registration.ids, device, override)}
+                if matched:
                     yield driver.name
+                free -= {override for override in matched if in_order and self._certainly_binds(registration, device, override)}
+
+    def _certainly_binds(self, registration: Registration, device: Device, override: str | None) -> bool:
+        is_late = registration.detached is not None or registration.driver.asynchronous
+        if self._context is None or is_late or registration.unclear or self._registrar.why_declined(registration, device) is not None:
+            return False
+        offer = DeviceSimulation(self._context(device), DeviceState(override=override), (registration,), ())
+        offer.offer_all()
+        return offer.state.driver is not None and offer.state.doubt is None
+
+
+def _waits_for_a_driver(state: DeviceState) -> bool:
+    """Whether the driver that binds to the device next is the first matching one that is registered: it is bound, or nobody has
+    made it miss one."""
+    was_cleared = state.override is None and bool(state.override_because)
+    return state.driver is not None or (state.exists and state.bus_autoprobe and not state.pending and not was_cleared)

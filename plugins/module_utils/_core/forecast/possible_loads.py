@@ -22,7 +22,7 @@ class PossibleLoads:
 
     def __init__(self, loaded: t.Container[str]) -> None:
         self._loaded = loaded
-        self._known: dict[str, tuple[Influence, tuple[LoadRequest, ...]]] = {}
+        self._known: dict[tuple[str, bool], tuple[Influence, tuple[LoadRequest, ...]]] = {}
         self._spared: dict[str, str | None] = {}
         """By module: the only device for which what loads it is simulated."""
 
@@ -30,8 +30,9 @@ class PossibleLoads:
         """``spared`` is the address of the device for which all this is simulated."""
         for one in influences:
             for name in sorted(one.modules or ()) if "load" in one.acts else ():
-                if name not in self._known and name not in self._loaded:
-                    self._known[name] = one, reach.requests(name)
+                key = (name, one.by_modprobe)
+                if key not in self._known and name not in self._loaded:
+                    self._known[key] = one, reach.requests(*key)
                 if self._spared.setdefault(name, spared) != spared:
                     self._spared[name] = None
 
@@ -40,7 +41,7 @@ class PossibleLoads:
     ) -> t.Iterator[Unclear]:
         """What else the jobs of a step make of a device if such a module is loaded before, or beside them."""
         found = {state.driver for state in states}
-        for name, (influence, requests) in self._known.items():
+        for (name, _by_modprobe), (influence, requests) in self._known.items():
             wanted = {module for request in requests for module in request.insertions} & candidates
             if name in self._loaded or not wanted or address == self._spared[name]:
                 continue

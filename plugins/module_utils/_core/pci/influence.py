@@ -43,6 +43,8 @@ class Influence:
     """Normalized names of the only modules that it can load or remove, without what these depend on; None if not bounded."""
     drivers: frozenset[str] | None = None
     """The only drivers that it can name in an override, a bind or a new_id; None if not bounded."""
+    by_modprobe: bool = False
+    """Whether it loads its modules by `modprobe` alone, so with their softdeps and `install` lines, never past these."""
 
     def __str__(self) -> str:
         return f"{self.source} {self.fact}; the effect cannot be determined."

@@ -98,7 +98,11 @@ class HostUses:
 
     def _functions(self, device: Device, functions: t.Sequence[Device], below: Below) -> t.Iterator[Use]:
         nodes = [Node(name) for function in functions for name in self._nodes_of_driver(function)]
-        yield from (Use(clause) for clause in self._processes.using(nodes, [function.address for function in functions]))
+        addresses = [function.address for function in functions]
+        yield from (Use(clause) for clause in self._processes.using(nodes, addresses))
+        for interface, lower in self._network.of_programs.items():
+            for clause in self._processes.making(lower, [*nodes, *below.nodes.values()], addresses):
+                yield Use(f"{interface} carries the default route, through {clause}", "route")
         if device.virtual_functions:
             yield Use(f"it has {_count(device.virtual_functions, 'virtual function')}, which would be lost")
         for function in functions:

@@ -14,6 +14,8 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
 MOUNTINFO, SWAPS, FSTAB, CRYPTTAB = "/proc/self/mountinfo", "/proc/swaps", "/etc/fstab", "/etc/crypttab"
+EARLY_CRYPTTAB = "/etc/crypttab.initramfs"
+"""What mkinitcpio puts into the image as crypttab (its hook sd-encrypt)."""
 UNITS = (
     "/etc/systemd/system",
     "/run/systemd/system",
@@ -81,7 +83,8 @@ def read_entries(host: Host, roots: t.Sequence[tuple[str, str]] = (), partitions
         *_swaps(host),
         *at_boot,
         *_units(host),
-        *_crypttab(host, {entry.source for entry in (*mounted, *at_boot) if entry.guard in ("root", "boot")}),
+        *_crypttab(host, CRYPTTAB, {entry.source for entry in (*mounted, *at_boot) if entry.guard in ("root", "boot")}),
+        *_crypttab(host, EARLY_CRYPTTAB, None),
         *(Entry(f"{source} is named by {where}", "root", source) for where, source in roots),
         *(Entry(f"the firmware has started this host from {source} ({option})", "boot", source) for option, source in partitions),
         *(
@@ -152,18 +155,18 @@ def _units(host: Host) -> t.Iterator[Entry]:
                 yield Entry(f"{source} is needed for {place or 'swap'} ({path})", guard, source, "", options, None, place)
 
 
-def _crypttab(host: Host, needed: t.Collection[str]) -> t.Iterator[Entry]:
-    """What is unlocked at boot, and the disks with the keys and headers for that; ``needed`` are disks of the system."""
-    for number, line in enumerate(_raw_lines(host, CRYPTTAB), 1):
+def _crypttab(host: Host, path: str, needed: t.Collection[str] | None) -> t.Iterator[Entry]:
+    """What is unlocked at boot, and the disks with the keys and headers for that; ``needed`` are disks of the system, None if all are."""
+    for number, line in enumerate(_raw_lines(host, path), 1):
         fields = line.split()
         if len(fields) < 2 or fields[0].startswith("#"):
             continue
         options = fields[3].split(",") if len(fields) > 3 else []
         if {"nofail", "noauto"}.intersection(options):
             continue
-        where = f"({CRYPTTAB}:{number})"
-        yield Entry(f"{fields[1]} is unlocked at boot {where}", "data_mounts", fields[1])
-        is_needed = f"/dev/mapper/{_plain(fields[0])}" in needed or bool(_EARLY.intersection(options))
+        where = f"({path}:{number})"
+        yield Entry(f"{fields[1]} is unlocked at boot {where}", "root" if needed is None else "data_mounts", fields[1])
+        is_needed = needed is None or f"/dev/mapper/{_plain(fields[0])}" in needed or bool(_EARLY.intersection(options))
         guard: MountGuard = "root" if is_needed else "data_mounts"
         files = [fields[2] if len(fields) > 2 else "", *(option[len("header=") :] for option in options if option.startswith("header="))]
         for file in map(_plain, files):

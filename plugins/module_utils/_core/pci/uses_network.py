@@ -12,20 +12,25 @@ import sys
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_connection import ssh_connection
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
 Address = t.Union[ipaddress.IPv4Address, ipaddress.IPv6Address]
-Route = tuple[t.Union[ipaddress.IPv4Network, ipaddress.IPv6Network], str, bool]
-"""A destination, an interface, and whether there is a gateway."""
+MAIN = "main"
 IP_TIMEOUT = 10
 NETWORK = "/sys/class/net"
-MOST_PARENTS = 64
 RTF_REJECT = 0x200
 OPEN_VSWITCH = "ovs-system"
 V4, V6 = ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network("::/0")
-SSH = re.compile(r"(?:\A|\0)SSH_CONNECTION=([^\0]*)")
+
+
+class Route(t.NamedTuple):
+    network: ipaddress.IPv4Network | ipaddress.IPv6Network
+    interface: str
+    has_gateway: bool
+    table: str
 
 
 class Network:
@@ -69,8 +74,36 @@ class Network:
         if OPEN_VSWITCH in self._switched and not self._is_tunnel(interface):
             # The port of a bridge of Open vSwitch does not say through which other ports its traffic goes.
             return OPEN_VSWITCH in own
-        through = {route[1] for route in self.routes if route[2] and not self._has_unknown_carrier(route[1])}
-        return bool(through & set(own)) if through else any(self.is_up(name) for name in own)
+        known = [route for route in self.routes if not self._has_unknown_carrier(route.interface)]
+        led = {route.interface for route in known if route.has_gateway or not route.network.prefixlen}
+        if not led:
+            return any(self.is_up(name) for name in own)
+        # Without another default route the other end of a tunnel may as well be in a network of the host.
+        is_elsewhere = any(not route.network.prefixlen for route in known)
+        return bool(set(own) & (led if is_elsewhere else {route.interface for route in known}))
+
+    @functools.cached_property
+    def of_programs(self) -> t.Mapping[str, tuple[str, ...]]:
+        """The interfaces with a default route that no device carries but programs may, with all below each."""
+        below = {name: self._lower(name) for name in self.default_interfaces}
+        return {
+            name: lower
+            for name, lower in below.items()
+            if not any(one in self._physical or self._host.exists(f"{NETWORK}/{one}/device") for one in lower)
+            and any(self._is_tunnel(one) for one in lower)
+        }
+
+    def _lower(self, interface: str) -> tuple[str, ...]:
+        """The interface, and those that it uses."""
+        found: dict[str, None] = {}
+        pending = [interface]
+        while pending:
+            one = pending.pop()
+            if one not in found:
+                found[one] = None
+                names = self._host.names(f"{NETWORK}/{one}")
+                pending += [name[len("lower_") :] for name in names if name.startswith("lower_")]
+        return tuple(found)
 
     def _has_unknown_carrier(self, interface: str) -> bool:
         """Whether it is virtual and does not say which interface it uses: tunnels, and ports of Open vSwitch."""
@@ -103,20 +136,23 @@ class Network:
     @property
     def default_interfaces(self) -> tuple[str, ...]:
         """The interfaces with a default route; halves of everything, as VPNs set them, count too."""
-        return tuple(
-            dict.fromkeys(
-                name for network, name, _gateway in self.routes if network.prefixlen <= (1 if network.version == 4 else 3) and name != "lo"
-            )
-        )
+        wide = (route for route in self.routes if route.network.prefixlen <= (1 if route.network.version == 4 else 3))
+        return tuple(dict.fromkeys(route.interface for route in wide if route.interface != "lo"))
 
     def interfaces_to(self, address: str) -> tuple[str, ...]:
-        """The interfaces over which an address is reached: those of the most specific routes; empty if there is none."""
+        """The interfaces over which an address is reached: of each table those of the most specific routes; empty if there is none.
+
+        Which table counts is decided by rules that look at more than the address.
+        """
         target = _address(address)
         if target is None:
             return ()
-        matching = [route for route in self.routes if route[0].version == target.version and target in route[0]]
-        longest = max((route[0].prefixlen for route in matching), default=0)
-        return tuple(dict.fromkeys(route[1] for route in matching if route[0].prefixlen == longest))
+        matching = [route for route in self.routes if route.network.version == target.version and target in route.network]
+        longest = {
+            table: max(route.network.prefixlen for route in matching if route.table == table)
+            for table in {route.table for route in matching}
+        }
+        return tuple(dict.fromkeys(route.interface for route in matching if route.network.prefixlen == longest[route.table]))
 
     def _routes_of_ip(self, family: str) -> t.Iterator[Route]:
         for route in self._ask_ip([family, "route", "show", "table", "all"]):
@@ -124,7 +160,7 @@ class Network:
             hops = [hop for hop in route.get("nexthops") or () if isinstance(hop, dict)] or [route]
             for hop in hops:
                 if network is not None and isinstance(hop.get("dev"), str) and route.get("type", "unicast") == "unicast":
-                    yield network, hop["dev"], "gateway" in hop or "via" in hop
+                    yield Route(network, hop["dev"], "gateway" in hop or "via" in hop, str(route.get("table", MAIN)))
 
     def _routes_v4(self) -> t.Iterator[Route]:
         for line in (self._host.text_or_none("/proc/net/route") or "").splitlines()[1:]:
@@ -132,7 +168,7 @@ class Network:
             try:
                 mask = str(ipaddress.IPv4Address(_native_v4(fields[7])))
                 network = ipaddress.IPv4Network((_native_v4(fields[1]), mask), strict=False)
-                yield network, fields[0], int(fields[2], 16) != 0
+                yield Route(network, fields[0], int(fields[2], 16) != 0, MAIN)
             except (IndexError, ValueError, OverflowError):
                 continue
 
@@ -142,7 +178,7 @@ class Network:
             try:
                 network = ipaddress.IPv6Network((int(fields[0], 16), int(fields[1], 16)), strict=False)
                 if not int(fields[8], 16) & RTF_REJECT:
-                    yield network, fields[9], int(fields[4], 16) != 0
+                    yield Route(network, fields[9], int(fields[4], 16) != 0, MAIN)
             except (IndexError, ValueError, OverflowError):
                 continue
 
@@ -166,9 +202,9 @@ class Network:
             if len(fields) == 6 and re.fullmatch("[0-9a-f]{32}", fields[0]):
                 found.setdefault(fields[5], []).append(str(ipaddress.IPv6Address(int(fields[0], 16))))
         for local in _local_v4(self._host.text_or_none("/proc/net/fib_trie") or ""):
-            connected = [route for route in self.routes if not route[2] and _address(local) in route[0]]
+            connected = [route for route in self.routes if not route.has_gateway and _address(local) in route.network]
             for route in connected[:1]:
-                found.setdefault(route[1], []).append(local)
+                found.setdefault(route.interface, []).append(local)
         return {name: tuple(local) for name, local in found.items()}
 
     def has_address(self, interface: str) -> str | None:
@@ -180,7 +216,7 @@ class Network:
 
     @functools.cached_property
     def _connection(self) -> tuple[str, str] | None:
-        return _ssh_connection(self._host)
+        return ssh_connection(self._host)
 
     def connection_interfaces(self) -> tuple[str | None, ...]:
         """The interfaces of the SSH connection that this process descends from; None in it if one cannot be determined."""
@@ -214,21 +250,6 @@ class Network:
         except (HostError, ValueError, RecursionError):
             return ()
         return tuple(entry for entry in found if isinstance(entry, dict)) if isinstance(found, list) else ()
-
-
-def _ssh_connection(host: Host) -> tuple[str, str] | None:
-    """The client's and this host's address.  Parents are searched because sudo drops the variable."""
-    process = "self"
-    for _step in range(MOST_PARENTS):
-        found = SSH.search(host.text_or_none(f"/proc/{process}/environ") or "")
-        if found is not None:
-            fields = found[1].split()
-            return (fields[0], fields[2]) if len(fields) == 4 else None
-        fields = (host.text_or_none(f"/proc/{process}/stat") or "").rpartition(")")[2].split()
-        if len(fields) < 2 or fields[1] in ("0", "1"):
-            return None
-        process = fields[1]
-    return None
 
 
 def _address(text: str) -> Address | None:

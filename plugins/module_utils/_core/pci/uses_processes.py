@@ -20,6 +20,9 @@ MINOR = re.compile(r"^Device Minor:\s*(\d+)", re.MULTILINE)
 PERSISTENCE_DAEMON = "nvidia-persiste"
 """nvidia-persistenced, as the kernel cuts its name off."""
 SMI_TIMEOUT = 20
+TUN, PPP = "/dev/net/tun", "/dev/ppp"
+INTERFACE = re.compile(r"^iff:\s*(\S+)", re.MULTILINE)
+"""The interface of an open /dev/net/tun in fdinfo (tun_chr_show_fdinfo() in drivers/net/tun.c)."""
 RESOURCE = re.compile(r"/([0-9a-f]{4,}:[0-9a-f]{2}:[0-9a-f]{2}\.[0-7])/(?:resource\d+(?:_wc)?|config|rom)")
 GUESTS = re.compile(r"qemu|kvm|cloud-hyper|firecracker|crosvm|libvirt|bhyve|vmx|xen")
 
@@ -34,9 +37,17 @@ class Open(t.NamedTuple):
     address: str | None
 
     @property
-    def what(self) -> str:
+    def _who(self) -> str:
         guest = "a guest, " if GUESTS.match(self.command) else ""
-        return f"process {self.process} ({guest}{self.command}) has {self.path} open"
+        return f"process {self.process} ({guest}{self.command})"
+
+    @property
+    def what(self) -> str:
+        return f"{self._who} has {self.path} open"
+
+    @property
+    def which_has(self) -> str:
+        return f"{self._who}, which has {self.path} open"
 
 
 class Processes:
@@ -47,17 +58,34 @@ class Processes:
 
     def using(self, nodes: t.Iterable[Node], addresses: t.Collection[str] = ()) -> t.Iterator[str]:
         """A clause for each process and device node, by name or number, that it has open."""
-        names, numbers = set(), set()
-        for node in nodes:
-            names.add(node.name)
-            # A file system's own disk and a device node may have the same number.
-            numbers |= {node.number} if node.number is not None and not node.is_block else set()
-        for found in self._opened:
-            if found.path in names or found.number in numbers or found.address in addresses:
-                yield found.what
+        names, numbers = _names_and_numbers(nodes)
+        yield from (found.what for found in self._opened_of(names, numbers, addresses))
         if self._unreadable and (names or addresses):
             need = "" if self._host.is_root else " without root (`become: true`)"
             yield f"which files {self._unreadable} processes have open cannot be read{need}, so whether they use it cannot be determined"
+
+    def making(self, interfaces: t.Collection[str], nodes: t.Iterable[Node], addresses: t.Collection[str]) -> t.Iterator[str]:
+        """A clause for each process that has made one of these virtual interfaces, or may have, and has a device's node open."""
+        for found in self._opened_of(*_names_and_numbers(nodes), addresses):
+            if self._makes(found.process, interfaces):
+                yield found.which_has
+
+    def _makes(self, process: str, interfaces: t.Collection[str]) -> bool:
+        for handle in self._host.names(f"/proc/{process}/fd"):
+            path = self._host.link(f"/proc/{process}/fd/{handle}")
+            # Of PPP nothing says which interface it is.
+            if path == PPP:
+                return True
+            if path == TUN:
+                named = INTERFACE.search(self._host.text_or_none(f"/proc/{process}/fdinfo/{handle}") or "")
+                if named is None or named[1] in interfaces:
+                    return True
+        return False
+
+    def _opened_of(self, names: t.Container[str], numbers: t.Container[str], addresses: t.Container[str]) -> t.Iterator[Open]:
+        for found in self._opened:
+            if found.path in names or found.number in numbers or found.address in addresses:
+                yield found
 
     def has_persistence_daemon(self) -> bool:
         return PERSISTENCE_DAEMON in self._commands
@@ -102,6 +130,15 @@ class Processes:
             # A container may have the node under another name.
             number = self._host.device_number(f"/proc/{process}/fd/{handle}") if path.startswith("/dev/") else None
             yield Open(process, command, path, number, resource[1] if resource else None)
+
+
+def _names_and_numbers(nodes: t.Iterable[Node]) -> tuple[set[str], set[str]]:
+    names, numbers = set(), set()
+    for node in nodes:
+        names.add(node.name)
+        # A file system's own disk and a device node may have the same number.
+        numbers |= {node.number} if node.number is not None and not node.is_block else set()
+    return names, numbers
 
 
 def nvidia_nodes(host: Host, address: str) -> tuple[str, ...] | None:

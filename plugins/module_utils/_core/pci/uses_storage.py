@@ -38,6 +38,13 @@ ANY_PORT = ""
 # Disks without a device that have none below them either; every other one is a program's, a server's or a file's.
 _OF_MEMORY = re.compile(r"(?:ram|zram|nullb|md|dm-|loop|zd|bcache)\d")
 HOST_INTERFACE = re.compile(r"host_iface=([^,\s]+)")
+# What udev leaves as it is in the names of its links (encode_devnode_name() in systemd); a blank is `\x20`.
+_ENCODED = re.compile(r"[^\w#+\-.:=@\\]|\\(?!x[0-9a-fA-F]{2})")
+_OF_SEVERAL_DISKS = ("btrfs", "bcachefs")
+_ANY_KIND = ("", "auto")
+_PARTS_OF_LAYERS = ("LVM2_member", "crypto_LUKS", "linux_raid_member", "bcache", "drbd")
+"""What udev calls disks of which others are made once somebody asks for them."""
+JOURNALS = "/proc/fs/jbd2"
 
 
 @dataclasses.dataclass
@@ -84,7 +91,19 @@ class Storage:
         for node in below.disks if backing.pools else ():
             if self._may_be_in_a_pool(node, backing.pools, below):
                 return node
+        if not backing.unknown and self._is_not_there(entry, backing):
+            return next((node for node in below.disks if self._may_become_a_layer(node)), None)
         return next(iter(below.disks), None) if backing.unknown else None
+
+    def _is_not_there(self, entry: Entry, backing: Backing) -> bool:
+        """Whether data that the next boot needs is on a disk that is made of others, and that is not active."""
+        if entry.is_mounted or entry.guard != "data_mounts" or backing.numbers or not entry.source.startswith("/dev/"):
+            return False
+        return not any(self._host.exists(f"/sys/class/block/{posixpath.basename(name)}") for name in backing.names)
+
+    def _may_become_a_layer(self, node: Node) -> bool:
+        known = self.udev(node)
+        return known is not None and known.get("ID_FS_TYPE") in _PARTS_OF_LAYERS and not self._names(f"{node.folder}/holders")
 
     def udev(self, node: Node) -> t.Mapping[str, str] | None:
         """What udev knows about a disk; None if it knows nothing at all."""
@@ -167,21 +186,34 @@ class Storage:
             self._collect_disk(f"/dev/{name}" if name else "", backing)
         alike = [members for members in self._members if any(posixpath.basename(name) in members for name in backing.names)]
         backing.names |= {f"/dev/{name}" for members in alike for name in members}
-        if entry.kind == "btrfs" and not alike:
-            self._collect_btrfs(backing)
+        if entry.kind in (*_OF_SEVERAL_DISKS, *_ANY_KIND) and not alike:
+            self._collect_members(entry.kind, backing)
+        if entry.kind in ("ext3", "ext4") and entry.is_mounted:
+            backing.names |= self._journals_of(backing.names)
         self._collect_beneath(entry, sorted(backing.names - known), backing, layer)
 
     def _disks_in(self, text: str) -> t.Sequence[str]:
         """Several disks of one file system are separated by colons, which the names of links to one may have, too."""
         return (text,) if text.startswith("/dev/disk/by-") and ":/dev/" not in text else text.split(":")
 
-    def _collect_btrfs(self, backing: Backing) -> None:
-        """The members by what udev knows: mountinfo names only one of them."""
-        known = [(number, found) for number, found in self._udev_database if found.get("ID_FS_TYPE") == "btrfs"]
+    def _collect_members(self, kind: str, backing: Backing) -> None:
+        """The members by what udev knows: mountinfo and links name only one of them."""
+        known = [(number, found) for number, found in self._udev_database if found.get("ID_FS_TYPE") in _OF_SEVERAL_DISKS]
         numbers = {self._host.text_or_none(f"/sys/class/block/{posixpath.basename(name)}/dev") for name in backing.names}
-        ids = {found.get("ID_FS_UUID") for number, found in known if number in numbers} - {None}
+        ids = {found.get("ID_FS_UUID") for number, found in known if number in numbers | backing.numbers} - {None}
         backing.numbers |= {number for number, found in known if found.get("ID_FS_UUID") in ids}
-        backing.unknown = backing.unknown or not ids
+        backing.unknown = backing.unknown or (kind == "btrfs" and not ids)
+
+    def _journals_of(self, disks: t.Collection[str]) -> set[str]:
+        """The disks of all journals that are outside of their file systems, if that of the file system on ``disks`` may be among them.
+
+        A journal inside is called after its disk and its inode, one outside after its disk (jbd2_journal_init_dev() in fs/jbd2).
+        """
+        names = [name.replace("!", "/") for name in self._names(JOURNALS)]
+        outside = {f"/dev/{name}" for name in names if self._host.exists(f"/sys/class/block/{name.replace('/', '!')}")}
+        bases = {posixpath.basename(disk) for disk in disks}
+        is_inside = any(name.rpartition("-")[0] in bases for name in names if f"/dev/{name}" not in outside)
+        return set() if is_inside else outside
 
     def _collect_disk(self, source: str, backing: Backing) -> None:
         tag = TAG.fullmatch(source)
@@ -192,13 +224,14 @@ class Storage:
 
     def _collect_tagged(self, tag: str, value: str, backing: Backing) -> None:
         folder, keys = TAGS[tag]
-        path = f"/dev/disk/{folder}/{value}"
+        encoded = _ENCODED.sub(lambda found: "".join(f"\\x{byte:02x}" for byte in found[0].encode("utf-8", "surrogateescape")), value)
+        path = f"/dev/disk/{folder}/{encoded}"
         target = self.resolved(path)
         if target != path:
             backing.names.add(target)
             return
         for number, known in self._udev_database:
-            if any(known.get(key, "").lower() == value.lower() for key in keys):
+            if any(known.get(key, "").lower() in (value.lower(), encoded.lower()) for key in keys):
                 backing.numbers.add(number)
                 return
         # Without these, nothing says which disk has the tag; with them, none has.
@@ -206,8 +239,7 @@ class Storage:
 
     def _collect_beneath(self, entry: Entry, names: t.Iterable[str], backing: Backing, layer: int) -> None:
         """What disks without a PCI function depend on: files, pools, servers."""
-        for name in names:
-            base = posixpath.basename(name)
+        for base in dict.fromkeys(lowest for name in names for lowest in self._lowest(posixpath.basename(name), 0)):
             here = f"/sys/class/block/{base}"
             if base.startswith("loop"):
                 file = self._host.text_or_none(f"{here}/loop/backing_file")
@@ -229,25 +261,24 @@ class Storage:
             if mount is not None:
                 self._collect(mount, backing, layer + 1)
 
-    def _collect_transport(self, disk: str, backing: Backing) -> None:
-        """The servers of a disk that is reached over a network; of a stacked one, those of the disks that it is made of."""
-        for base in self._lowest(disk, 0):
-            path = self._host.link(f"/sys/class/block/{base}") or ""
-            session = re.search(r"(?:^|/)devices/(.*?/session\d+)/", path)
-            if session is not None:
-                self._collect_iscsi(f"/sys/devices/{session[1]}", backing)
-            elif base.startswith("nvme"):
-                self._collect_nvme(base, path, backing)
-            elif base.startswith("nbd"):
-                backing.any_interface = True
-            elif base.startswith("rbd"):
-                found = self._host.text_or_none(f"/sys/bus/rbd/devices/{base[3:].partition('p')[0]}/client_addr") or ""
-                self._collect_local(found, backing)
-            elif base.startswith("etherd"):
-                backing.interfaces |= set((self._host.text_or_none(f"/sys/class/block/{base}/netif") or "").replace(",", " ").split())
-            elif "/virtual/" in path and not _OF_MEMORY.match(base):
-                # ublk, DRBD without a disk, rnbd: of a program or a server.
-                backing.unknown = backing.any_interface = True
+    def _collect_transport(self, base: str, backing: Backing) -> None:
+        """The servers of a disk that is reached over a network."""
+        path = self._host.link(f"/sys/class/block/{base}") or ""
+        session = re.search(r"(?:^|/)devices/(.*?/session\d+)/", path)
+        if session is not None:
+            self._collect_iscsi(f"/sys/devices/{session[1]}", backing)
+        elif base.startswith("nvme"):
+            self._collect_nvme(base, path, backing)
+        elif base.startswith("nbd"):
+            backing.any_interface = True
+        elif base.startswith("rbd"):
+            found = self._host.text_or_none(f"/sys/bus/rbd/devices/{base[3:].partition('p')[0]}/client_addr") or ""
+            self._collect_local(found, backing)
+        elif base.startswith("etherd"):
+            backing.interfaces |= set((self._host.text_or_none(f"/sys/class/block/{base}/netif") or "").replace(",", " ").split())
+        elif "/virtual/" in path and not _OF_MEMORY.match(base):
+            # ublk, DRBD without a disk, rnbd: of a program or a server.
+            backing.unknown = backing.any_interface = True
 
     def _collect_local(self, address: str, backing: Backing) -> None:
         match = re.match(r"\[?([0-9a-f.:]+?)\]?:\d+", address)

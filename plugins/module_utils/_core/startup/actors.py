@@ -19,7 +19,8 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.startup.ownership import Ownership
 
 UNBOUNDED: t.Final[frozenset[Act]] = ACTS - {"lock"}
-_NVIDIA = frozenset(("nvidia", "nvidia_uvm", "nvidia_modeset", "nvidia_drm"))
+# They call modprobe with these names (nvidia-modprobe-utils.c in NVIDIA's nvidia-modprobe, which persistenced and libraries share).
+_NVIDIA = frozenset(("nvidia", "nvidia_uvm", "nvidia_modeset"))
 # Debian's files are nvidia_current, nvidia_tesla_535 and the like, to which lines of modprobe.d lead.
 _NVIDIA_FILE = re.compile(r"nvidia(?:_\w+)?")
 _LOADS_NVIDIA = frozenset(
@@ -59,7 +60,7 @@ def acts_of(
     if changed and not path.startswith(("/opt/", "/usr/local/")):
         return None
     if name in _LOADS_NVIDIA:
-        loads = Influence(source, f"runs {path}, which loads nvidia", frozenset(("load",)), modules=_NVIDIA)
+        loads = Influence(source, f"runs {path}, which loads nvidia", frozenset(("load",)), modules=_NVIDIA, by_modprobe=True)
         return (loads,) if any(_NVIDIA_FILE.fullmatch(module) for module in kernel.modules) else ()
     if name in _SIMULATED or name in _TOLD_BY_WORDS:
         return () if path.startswith(("/usr/", "/bin/", "/sbin/", "/lib/")) and not path.startswith("/usr/local/") else None

@@ -334,3 +334,66 @@ class TestRelease:
     def test_a_display_that_vfio_has_is_returned_and_given_another_vfio_driver(self, host: Host) -> None:
         host.function("gpu", driver="vfio-pci", override="vfio-pci", boot_vga=True)
         assert live(host, state="absent")["changed"]
+
+
+class TestBehindPrograms:
+    """Interfaces that a process makes, and processes that have lost the login that started them."""
+
+    def router(self, host: Host, tap: str) -> Host:
+        """A guest that has the card, and a tap of the host."""
+        host.nic().opened("/dev/vfio/3").linked("/proc/4711/fd/8", "/dev/net/tun").file("/proc/4711/fdinfo/8", f"pos:\t0\niff:\t{tap}\n")
+        host.interface("tap0").file("/sys/devices/virtual/net/tap0/tun_flags", "0x1002\n").interface("vmbr0").over("tap0", "vmbr0")
+        return host.route("vmbr0")
+
+    def test_a_guest_that_routes_for_its_host_keeps_its_card(self, host: Host) -> None:
+        self.router(host, "tap0")
+        for said in refused(host, {"guards": {"in_use": "ignore"}}):
+            assert "vmbr0 carries the default route, through process 4711 (a guest, qemu-system-x86), which has /dev/vfio/3 open" in said
+
+    def test_a_guest_with_another_tap_does_not(self, host: Host) -> None:
+        self.router(host, "tap7")
+        assert live(host, guards={"in_use": "ignore"})["changed"]
+
+    def test_a_guest_beside_a_card_in_the_bridge_does_not(self, host: Host) -> None:
+        self.router(host, "tap0").function("nic", OTHER, id="8086:1592", driver="e1000e")
+        host.interface("enp4s0", f"/sys/devices/pci0000:04/{OTHER}").over("enp4s0", "vmbr0")
+        assert live(host, guards={"in_use": "ignore"})["changed"]
+
+    def in_background(self, host: Host, session: str) -> Host:
+        """A task that the first process has adopted, and sshd, which has the connection of the login session 31 as a socket."""
+        host.nic().file("/proc/self/environ", "PATH=/bin\0").file("/proc/self/stat", "77 (python3) S 1 77 77 0\n")
+        host.file("/proc/self/sessionid", session).file("/proc/500/sessionid", "31").file("/proc/500/comm", "sshd-session\n")
+        host.linked("/proc/500/fd/3", "socket:[9]").linked("/proc/500/fd/4", "socket:[8]")
+        host.file("/proc/net/if_inet6", f"fd{'0' * 29}1 02 40 00 80 enp3s0\n")
+        own, far, anybody = "000000FD000000000000000001000000", "000000FD000000000000000009000000", "0" * 32
+        row = "{}: {}:0016 {}:{} {} 00000000:00000000 00:00000000 00000000 0 0 {} 1\n"
+        rows = row.format(0, anybody, anybody, "0000", "0A", 8) + row.format(1, own, far, "9C40", "01", 9)
+        return host.file("/proc/net/tcp6", f"sl local_address remote_address st ...\n{rows}")
+
+    def test_a_task_in_the_background_keeps_the_card_of_its_login(self, host: Host) -> None:
+        self.in_background(host, "31")
+        for said in refused(host, {"guards": {"in_use": "ignore"}}):
+            assert "enp3s0 carries this SSH connection (fd00::1)" in said
+
+    @pytest.mark.parametrize("session", ["32", "4294967295", ""])
+    def test_a_login_of_somebody_else_does_not_keep_it(self, host: Host, session: str) -> None:
+        assert live(self.in_background(host, session), guards={"in_use": "ignore"})["changed"]
+
+
+class TestLayersThatAreNotThere:
+    @pytest.mark.parametrize("udev", ["E:ID_FS_TYPE=xfs\n", ""])
+    def test_a_disk_that_no_layer_is_made_of_may_go(self, host: Host, udev: str) -> None:
+        host.nvme_disk("p1", udev=udev).fstab("/dev/mapper/vg-home /home ext4 defaults 0 2")
+        assert live(host)["changed"]
+
+    def test_a_journal_of_another_file_system_is_not_the_roots(self, host: Host) -> None:
+        host.nvme_disk("p1").mounted("/", "ext4", "/dev/sda1", "8:1").mounted("/srv", "ext4", "/dev/dm-0", "253:0")
+        host.stacked("dm-0", "253:0").file("/proc/fs/jbd2/sda1-8/info", "").file("/proc/fs/jbd2/nvme0n1p1/info", "")
+        for said in refused(host):
+            assert "has data of this host: /dev/dm-0 is mounted at /srv" in said
+            assert "mounted at /." not in said
+
+    def test_a_label_names_only_the_disk_that_has_it(self, host: Host) -> None:
+        host.nvme_disk("p1", udev="E:ID_FS_LABEL_ENC=other\\x20disk\n").linked("/dev/disk/by-label/other\\x20disk", "../../nvme0n1p1")
+        host.fstab("LABEL=my\\040disk /home ext4 defaults 0 2")
+        assert live(host)["changed"]

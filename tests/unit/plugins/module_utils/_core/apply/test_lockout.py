@@ -12,6 +12,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.claim.guard_ta
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses import UseGuard
 from ansible_collections.vfio.variants.tests.unit.lockout_hosts import CARD, OTHER, Case, Host
+from ansible_collections.vfio.variants.tests.unit.lockout_layers import LAYERS
 from ansible_collections.vfio.variants.tests.unit.lockout_machines import MACHINES
 from ansible_collections.vfio.variants.tests.unit.lockout_others import OTHERS
 from ansible_collections.vfio.variants.tests.unit.lockout_storage import STORAGE
@@ -22,7 +23,7 @@ if t.TYPE_CHECKING:
     from pathlib import Path
 
 EVERYTHING = dict.fromkeys(OPTIONAL, IGNORE)
-REFUSED = {**STORAGE, **OTHERS, **MACHINES}
+REFUSED = {**STORAGE, **OTHERS, **MACHINES, **LAYERS}
 
 
 @pytest.fixture(params=REFUSED)
@@ -74,7 +75,7 @@ def test_only_what_the_host_can_do_without_is_overridden(case: Case, host: Host)
 
 
 def test_claim_info_says_which_guard_it_is(case: Case, host: Host) -> None:
-    (device,) = claim_info(host.tree.host(), devices=CARD, driver="vfio-pci", kernels=["all"])["devices"]
+    (device,) = claim_info(host.tree.host(host.commands()), devices=CARD, driver="vfio-pci", kernels=["all"])["devices"]
     assert (case.guard, True) in [(found["guard"], case.says in found["what"]) for found in device["guards"]]
 
 
@@ -88,4 +89,4 @@ def test_a_card_beside_it_may_go(case: Case, host: Host) -> None:
 
 def test_each_guard_of_a_use_has_hosts() -> None:
     assert {case.guard for case in REFUSED.values()} == set(t.get_args(UseGuard))
-    assert len(REFUSED) == len(STORAGE) + len(OTHERS) + len(MACHINES)
+    assert len(REFUSED) == len(STORAGE) + len(OTHERS) + len(MACHINES) + len(LAYERS)

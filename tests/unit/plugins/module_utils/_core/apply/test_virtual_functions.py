@@ -27,6 +27,7 @@ MODULES = {
     "mlx5_core": [PF_ALIAS, VF_ALIAS],
     "mlx5_vfio_pci": ["vfio_pci:v000015B3d0000101Esv*sd*bc*sc*i*"],
 }
+CARDS = ("0000:1b:00.0", "0000:1c:00.0")
 MADE = 'ATTR{sriov_drivers_autoprobe}="0", ATTR{sriov_numvfs}='
 
 
@@ -294,6 +295,20 @@ def test_a_binding_that_fails_puts_the_number_back(tmp_path: Path) -> None:
         bind(kernel, 2)
     assert kernel.functions == []
     assert kernel.text_or_none(f"/sys/bus/pci/devices/{PF}/sriov_drivers_autoprobe") == "1"
+
+
+def test_what_other_cards_lose_is_said_beside_them_too(tmp_path: Path) -> None:
+    tree = host(tmp_path).pci("0000:07:00.0", "10de:22a3", class_code=0x068000, driver=None, group=40)
+    for group, card in enumerate(CARDS, 30):
+        tree.pci(card, "10de:2330", driver="nouveau", group=group)
+    kernel = running(tree)
+    kernel.natives = {**kernel.natives, **dict.fromkeys(CARDS, "nouveau")}
+    claims = [claim(2), {"devices": CARDS[0], "driver": "vfio-pci"}]
+    predicted, done = (device_claim(kernel, check, claims=claims, timeout=5)["warnings"] for check in (True, False))
+    assert [one for one in done if one.startswith(f"{CARDS[0]} is one of 2 cards behind the NVSwitch 0000:07:00.0")]
+    assert predicted == done
+    given_back = device_claim(kernel, False, claims=claims, timeout=5, state="absent")
+    assert not any("NVSwitch" in one for one in given_back.get("warnings", []))
 
 
 # -- other programs that create them

@@ -9,8 +9,8 @@ import typing as t
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import CERTAIN, INITRAMFS, ROOT, UNKNOWN, Later
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.device_simulation import DeviceState
+from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import CERTAIN, INITRAMFS, ROOT, UNKNOWN, Later, Reason
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.device_simulation import DeviceState, ProbeContext
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.forecast import forecast
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.influences import Reach
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import Modprobe
@@ -203,6 +203,54 @@ def test_what_is_loaded_takes_a_free_device_if_it_matches() -> None:
     assert owners(influence("load", modules=frozenset(("vfio-pci",))), WANTS_VFIO) == ("vfio-pci",)
     assert owners(influence("load", modules=frozenset(("nouveau",))), WANTS_VFIO) == ()
     assert owners(influence("load", modules=frozenset(("vfio-pci",))), FREE, modprobe="options vfio-pci ids=10de:1db1\n") == ("vfio-pci",)
+
+
+LOADS_NOUVEAU = influence("load", modules=frozenset(("nouveau",)), by_modprobe=True)
+
+
+def answer(found: Boot) -> tuple[str, tuple[str | None, ...]]:
+    winner = forecast(HOST, found)[CARD.address]
+    return winner.certainty, winner.outcomes
+
+
+def test_what_is_inserted_first_has_a_device_that_nobody_has() -> None:
+    """As a daemon does that starts at boot and loads its module, whose softdep brings another driver of the device before it."""
+    assert answer(in_root(LOADS_NOUVEAU, modprobe=IDS)) == (CERTAIN, ("vfio-pci",))
+    behind = "options vfio-pci ids=10de:1db1\nsoftdep nouveau post: vfio-pci\n"
+    assert answer(in_root(LOADS_NOUVEAU, modprobe=behind)) == (CERTAIN, ("nouveau",))
+
+
+def test_each_way_to_a_module_counts_for_itself() -> None:
+    """By `modprobe -i` or `insmod` the module comes without its softdep."""
+    past = dataclasses.replace(LOADS_NOUVEAU, by_modprobe=False)
+    assert answer(in_root(past, modprobe=IDS)) == (UNKNOWN, ("vfio-pci", "nouveau"))
+
+
+def test_a_driver_that_may_not_take_it_leaves_it_to_the_next() -> None:
+    late = IDS + "options vfio-pci async_probe\n"
+    assert "nouveau" in answer(in_root(LOADS_NOUVEAU, modprobe=late))[1]
+    no_iommu = dataclasses.replace(in_root(LOADS_NOUVEAU, modprobe=IDS), has_iommu=False)
+    assert answer(no_iommu)[1] == ("nouveau", "vfio-pci")
+
+
+def test_what_has_missed_a_driver_can_have_any_that_is_inserted_later() -> None:
+    whole = boot(rules=COLDPLUG, modules=MODULES, modprobe=IDS)
+    (root,) = whole.stages
+    registrar = Registrar(whole, HOST)
+    context = ProbeContext(CARD, ROOT, "/", registrar.registering_in(root), None, False)
+    reach = Reach(registrar, root, Modprobe(whole, root, frozenset()), lambda _device: context)
+    missed = (
+        DeviceState(override_because=(Reason("/etc/udev/rules.d/50-x.rules:2", "driver_override is cleared"),)),
+        DeviceState(bus_autoprobe=False),
+        DeviceState(exists=False),
+        DeviceState(pending=((registrar.registers(root, "vfio_pci")[0], ()),)),
+    )
+    assert reach.of(LOADS_NOUVEAU, CARD, (FREE,)) == ("vfio-pci",)
+    for state in missed:
+        assert reach.of(LOADS_NOUVEAU, CARD, (FREE, state)) == ("vfio-pci", "nouveau")
+    assert reach.of(LOADS_NOUVEAU, CARD, (FREE,), may_be_free=True) == ("vfio-pci", "nouveau")
+    unbinds = dataclasses.replace(LOADS_NOUVEAU, acts=frozenset(("load", "unbind")))
+    assert set(reach.of(unbinds, CARD, (FREE,))) == {None, "vfio-pci", "nouveau"}
 
 
 @pytest.mark.parametrize("act", ["override", "bind", "new_id"])

@@ -291,8 +291,9 @@ def test_nvidias_programs_load_nvidia_only(tmp_path: Path, module: str) -> None:
     (influence,) = judged(owned(tree, "/usr/bin/nvidia-persistenced", ELF), "/usr/bin/nvidia-persistenced --verbose")
     assert (influence.acts, influence.modules) == (
         frozenset({"load"}),
-        frozenset({"nvidia", "nvidia_drm", "nvidia_modeset", "nvidia_uvm"}),
+        frozenset({"nvidia", "nvidia_modeset", "nvidia_uvm"}),
     )
+    assert influence.by_modprobe
 
 
 # -- variables of a service
