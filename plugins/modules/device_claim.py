@@ -21,6 +21,8 @@ description:
   - Each step has a time limit. If one fails, or a signal ends the run, every device is bound to its former driver again.
   - A driver that does not release a device cannot be stopped. The module leaves the process that waits for it behind, which does not
     hold up other runs, and says how each device is left and what to do.
+  - While it runs, it says in the host's log which device is done, C(bound 0000:01:00.0 to vfio-pci, 3 of 64); C(journalctl -f) shows it.
+  - Two runs at once wait for each other only while one of them writes. One whose judgement another run has overtaken judges again.
   - The bindings are lost at the next boot; M(vfio.variants.boot_policy) makes them permanent.
 extends_documentation_fragment:
   - vfio.variants._attributes
@@ -234,10 +236,12 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.claim.argument
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import ClaimState
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.module_call import readable_options
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.progress import in_log, untold
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import run_module
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.progress import Tell
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import Result
 
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
@@ -258,9 +262,9 @@ def request(options: t.Mapping[str, t.Any]) -> BindRequest:
     )
 
 
-def bound(host: Host, wanted: BindRequest, check_mode: bool) -> Result:
+def bound(host: Host, wanted: BindRequest, check_mode: bool, tell: Tell = untold) -> Result:
     """Binds or returns the devices, or predicts it, and says of returned ones what takes them again."""
-    result = ensure(host, wanted, check_mode).result()
+    result = ensure(host, wanted, check_mode, tell).result()
     if wanted.state == "present":
         return result
     # A prediction takes ten times as long to import as all else here, and most runs bind.
@@ -277,7 +281,7 @@ def main() -> None:
             required_one_of=[("claims", "devices")],
             supports_check_mode=True,
         )
-    run_module(module, lambda host: bound(host, request(module.params), module.check_mode))
+    run_module(module, lambda host: bound(host, request(module.params), module.check_mode, in_log(module)))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,8 @@ description:
     was built for its kernel and has the required aliases.
   - New sources are first built outside of DKMS's own tree. Only if they build for every kernel do they replace the old ones;
     otherwise the host is not changed, and the last lines of the build's log are returned.
+  - Kernels are built for one after the other, because DKMS has one build directory for all kernels of a package's version, and each build
+    uses all processors. The terminal shows which one it is, and so does the host's log (C(journalctl -f)).
   - Unchanged sources are neither copied nor rebuilt. What is installed is determined from DKMS's tree and the kernels' module
     trees.
 extends_documentation_fragment:
@@ -388,6 +390,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.request i
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.steps import run
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.image_host import host_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.module_call import readable_options
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.progress import in_log
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import run_module
 
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
@@ -459,7 +462,9 @@ def main() -> None:
             required_if=[("remote_src", True, ("source",))],
             mutually_exclusive=[("variant", other) for other in ("source", "name", "version", "modules")],
         )
-    run_module(module, lambda host: run(host, request(module.params), module.check_mode).result(), module.params["root"], host_of)
+    run_module(
+        module, lambda host: run(host, request(module.params), module.check_mode, in_log(module)).result(), module.params["root"], host_of
+    )
 
 
 if __name__ == "__main__":

@@ -18,6 +18,8 @@ description:
     where it cannot have changed, and Python starts once. The role P(vfio.variants.vfio_host#role) is made of it.
   - Judges the whole request before anything is written, with the messages of those modules. A run that is refused has changed nothing.
     The lock against other runs is held from the judgement to the last change.
+  - While it runs, it says in the host's log which of these modules it begins with, and what M(vfio.variants.device_claim) says there;
+    C(journalctl -f) shows it.
   - Afterwards, unless O(request.check_winner=false), the module fails if a claimed device is not certain to be bound as claimed at boot.
   - Driver packages are built by M(vfio.variants.dkms_package). Here they are predicted; see O(waits_for_drivers).
 options:
@@ -167,16 +169,20 @@ done:
   sample: [boot_policy]
 """
 
+import dataclasses
 import typing as t
 
 from ansible.module_utils.basic import AnsibleModule
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.module_call import readable_options
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.progress import in_log
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import run_module
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.role_options import REQUEST_ARGUMENTS, request_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.whole_run import Manner, carry_out
 
 if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import Result
     from ansible_collections.vfio.variants.plugins.module_utils._core.report.whole_request import WholeRequest
 
 ARGUMENTS: dict[str, dict[str, t.Any]] = {
@@ -194,10 +200,15 @@ def request(options: t.Mapping[str, t.Any], check_mode: bool) -> tuple[WholeRequ
     return wanted, manner
 
 
+def _carried_out(module: AnsibleModule, host: Host) -> Result:
+    wanted, manner = request(module.params, module.check_mode)
+    return carry_out(host, wanted, dataclasses.replace(manner, tell=in_log(module)))
+
+
 def main() -> None:
     with readable_options():
         module = AnsibleModule(argument_spec=ARGUMENTS, supports_check_mode=True)
-    run_module(module, lambda host: carry_out(host, *request(module.params, module.check_mode)))
+    run_module(module, lambda host: _carried_out(module, host))
 
 
 if __name__ == "__main__":

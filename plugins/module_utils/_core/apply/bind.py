@@ -4,8 +4,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
+import itertools
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply import binding, nodes, virtual_functions
@@ -28,7 +28,8 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.recovery 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.accounts import Accounts
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache import Cache
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.recovery import Recovered
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.progress import untold
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.recovery import Recovered, Recovery
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.time_limit import checked_timeout
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.contenders import VARIANT, kind_of
@@ -43,13 +44,16 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.apply.virtual_functions import NumberChange
     from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import Claim, ClaimState
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
-    from ansible_collections.vfio.variants.plugins.module_utils._core.host.recovery import Outcome, Recovery
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.progress import Tell
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.recovery import Outcome
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import Result
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel, PendingModule
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
 
 
 REMOVED = "remove the virtual function"
+JUDGED_APART = 2
+"""How often all is judged without the lock."""
 BindGroupMode = t.Literal["claim", "check", "ignore"]
 """For the other functions of a claimed one's IOMMU group: bind them, refuse if one has a native driver, leave them alone."""
 
@@ -130,37 +134,127 @@ class BindResult:
         return self.recovery.added_to({**result, "warnings": list(self.warnings)} if self.warnings else result)
 
 
-def ensure(host: Host, request: BindRequest, check_mode: bool) -> BindResult:
+@dataclasses.dataclass(frozen=True)
+class Judged:
+    """What a request comes to on the host as it was when it was judged."""
+
+    kernel: Kernel
+    real: Inventory
+    earlier: Unfinished
+    claims: tuple[Claim, ...]
+    inventory: Inventory
+    """With the virtual functions that there will be."""
+    numbers: tuple[NumberChange, ...]
+    planned: tuple[Binding, ...]
+    handed: nodes.Handed
+    steps: t.Mapping[str, str]
+    warnings: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True)
+class Done:
+    """What was bound, and how the functions were when that had ended."""
+
+    bindings: tuple[Binding, ...]
+    after: Inventory
+    settled: tuple[Recovered, ...]
+    warnings: tuple[str, ...]
+
+
+def ensure(host: Host, request: BindRequest, check_mode: bool, tell: Tell = untold) -> BindResult:
     """Do what is requested; in check mode, predict it.
 
+    The host is locked while something is written, and neither while it is judged nor while the answer is made.  Another run that has
+    held the lock in between has changed what the judgement rests on: then all is judged again, at last without letting the lock go.
     Raises HostError if a device is refused, or if a step failed, after undoing everything.
     """
-    with contextlib.nullcontext() if check_mode else host.lock():
+    if check_mode:
         recovery = recover(host, check_mode)
-        host = recovery.host
-        kernel = read_kernel(host, running_release(host), Cache(host, not check_mode)).with_pending(request.pending_modules)
-        real = Inventory.read(host)
-        earlier = Unfinished.read(host, real)
-        claims, inventory, numbers = _with_functions(host, request, real)
-        judge = Judge(host, inventory, claims, request.group == "claim")
-        # Before a module is loaded to learn its driver's name.
-        planned = _bindings(host, request, claims, inventory, kernel, earlier.ours, load=False)
-        _refuse(judge, request, planned, kernel)
-        earlier.refuse_waiting({item.device.address for item in planned if item.changed})
+        return _predicted(recovery, _judged(recovery.host, request, check_mode))
+    recovered: tuple[Recovered, ...] = ()
+    known: Judged | HostError | None = None
+    last = -1
+    for attempt in itertools.count():
+        with host.lock() as turn:
+            if turn != last + 1:
+                recovered = (*recovered, *recover(host, check_mode).done)
+                known = _judged(host, request, check_mode) if turn is None or attempt == JUDGED_APART else None
+            if isinstance(known, HostError):
+                raise known
+            if known is not None:
+                found, done = known, _make(host, request, known, tell)
+                break
+        last, known = turn or -1, _judged_or_refused(host, request)
+    return _answer(Recovery(host, recovered), found, done)
+
+
+def _judged_or_refused(host: Host, request: BindRequest) -> Judged | HostError:
+    """Without the lock, where a refusal counts no more than a plan does: another run may have a device between two drivers."""
+    try:
+        return _judged(host, request, check_mode=False)
+    except HostError as error:
+        return error
+
+
+def _judged(host: Host, request: BindRequest, check_mode: bool) -> Judged:
+    """Nothing is written but the cache.  Raises HostError if a device is refused."""
+    kernel = read_kernel(host, running_release(host), Cache(host, not check_mode)).with_pending(request.pending_modules)
+    real = Inventory.read(host)
+    earlier = Unfinished.read(host, real)
+    claims, inventory, numbers = _with_functions(host, request, real)
+    judge = Judge(host, inventory, claims, request.group == "claim")
+    # Before a module is loaded to learn its driver's name.
+    planned = _bindings(host, request, claims, inventory, kernel, earlier.ours, load=False)
+    _refuse(judge, request, planned, kernel)
+    earlier.refuse_waiting({item.device.address for item in planned if item.changed})
+    handed = nodes.planned(host, _whole(request, claims, inventory), inventory, request.state == "absent")
+    warnings = _warnings(request, judge, planned, kernel)
+    return Judged(kernel, real, earlier, claims, inventory, numbers, planned, handed, handed.steps(host, planned), warnings)
+
+
+def _predicted(recovery: Recovery, found: Judged) -> BindResult:
+    host, bindings, real = recovery.host, found.planned, found.real
+    settled = _settle(host, found.earlier, bindings, check_mode=True)
+    later = _result(bindings, _as_planned(found.inventory, bindings), found.kernel, _with(recovery, settled))
+    predicted = _with_nodes(host, _without_new_groups(later, real), found.steps, found.handed)
+    return dataclasses.replace(_with_removed(predicted, real, found.numbers), warnings=found.warnings)
+
+
+def _make(host: Host, request: BindRequest, found: Judged, tell: Tell) -> Done:
+    """Bind, within the lock.  Numbers of virtual functions are changed first; a binding that fails puts them back."""
+    if not found.numbers:
+        bindings, settled = _bind(host, request, found, (found.claims, found.inventory, found.handed), tell)
+        return Done(bindings, Inventory.read(host), settled, found.warnings)
+    virtual_functions.make(host, found.numbers, request.timeout)
+    try:
+        claims, inventory, _numbers = _with_functions(host, request, Inventory.read(host))
         handed = nodes.planned(host, _whole(request, claims, inventory), inventory, request.state == "absent")
-        steps = handed.steps(host, planned)
-        if not check_mode and numbers:
-            return _bind_functions(host, request, (planned, real, numbers, steps), kernel, recovery, earlier)
-        bindings = _bindings(host, request, claims, inventory, kernel, earlier.ours, load=not check_mode)
-        recovery = dataclasses.replace(recovery, done=(*recovery.done, *_settle(host, earlier, bindings, check_mode)))
-        warnings = _warnings(request, judge, bindings, kernel)
-        if check_mode:
-            predicted = _without_new_groups(_result(bindings, _predicted(inventory, bindings), kernel, recovery), real)
-            predicted = _with_nodes(host, predicted, steps, handed)
-            return dataclasses.replace(_with_removed(predicted, real, numbers), warnings=warnings)
-        binding.apply(host, bindings, inventory, request.timeout, earlier, lambda: handed.carry_out(host))
-        done = _with_nodes(host, _result(bindings, Inventory.read(host), kernel, recovery), steps)
-        return dataclasses.replace(done, warnings=warnings)
+        bindings, settled = _bind(host, request, found, (claims, inventory, handed), tell)
+    except BaseException:
+        virtual_functions.undo(host, found.numbers)
+        raise
+    judge = Judge(host, inventory, claims, request.group == "claim")
+    return Done(found.planned, Inventory.read(host), settled, _warnings(request, judge, bindings, found.kernel))
+
+
+def _bind(
+    host: Host, request: BindRequest, found: Judged, given: tuple[tuple[Claim, ...], Inventory, nodes.Handed], tell: Tell
+) -> tuple[tuple[Binding, ...], tuple[Recovered, ...]]:
+    claims, inventory, handed = given
+    bindings = _bindings(host, request, claims, inventory, found.kernel, found.earlier.ours, load=True)
+    settled = _settle(host, found.earlier, bindings, check_mode=False)
+    binding.apply(host, bindings, inventory, request.timeout, found.earlier, lambda: handed.carry_out(host), tell)
+    return bindings, settled
+
+
+def _answer(recovery: Recovery, found: Judged, done: Done) -> BindResult:
+    now = _result(done.bindings, done.after, found.kernel, _with(recovery, done.settled))
+    bound = _with_removed(_with_nodes(recovery.host, now, found.steps), found.real, found.numbers)
+    return dataclasses.replace(bound, warnings=done.warnings)
+
+
+def _with(recovery: Recovery, more: t.Iterable[Recovered]) -> Recovery:
+    return dataclasses.replace(recovery, done=(*recovery.done, *more))
 
 
 def _whole(request: BindRequest, claims: tuple[Claim, ...], inventory: Inventory) -> tuple[Claim, ...]:
@@ -195,31 +289,6 @@ def _with_functions(host: Host, request: BindRequest, real: Inventory) -> tuple[
         return claims, left, numbers
     made = expanded(request.claims, real)
     return made.claims, made.inventory, virtual_functions.changes_of(made.creations, real, uses)
-
-
-def _bind_functions(
-    host: Host,
-    request: BindRequest,
-    plan: tuple[tuple[Binding, ...], Inventory, tuple[NumberChange, ...], t.Mapping[str, str]],
-    kernel: Kernel,
-    recovery: Recovery,
-    earlier: Unfinished,
-) -> BindResult:
-    """Change the numbers first; a binding that fails puts them back."""
-    planned, real, numbers, steps = plan
-    virtual_functions.make(host, numbers, request.timeout)
-    try:
-        claims, inventory, _numbers = _with_functions(host, request, Inventory.read(host))
-        bindings = _bindings(host, request, claims, inventory, kernel, earlier.ours, load=True)
-        recovery = dataclasses.replace(recovery, done=(*recovery.done, *_settle(host, earlier, bindings, False)))
-        handed = nodes.planned(host, _whole(request, claims, inventory), inventory, request.state == "absent")
-        binding.apply(host, bindings, inventory, request.timeout, earlier, lambda: handed.carry_out(host))
-    except BaseException:
-        virtual_functions.undo(host, numbers)
-        raise
-    found = _with_removed(_with_nodes(host, _result(planned, Inventory.read(host), kernel, recovery), steps), real, numbers)
-    judge = Judge(host, inventory, claims, request.group == "claim")
-    return dataclasses.replace(found, warnings=_warnings(request, judge, bindings, kernel))
 
 
 def _warnings(request: BindRequest, judge: Judge, bindings: t.Sequence[Binding], kernel: Kernel) -> tuple[str, ...]:
@@ -318,7 +387,7 @@ def _refuse(judge: Judge, request: BindRequest, bindings: t.Sequence[Binding], k
     refuse(judge.claimed((item.device for item in changing), kernel.vfio_modules))
 
 
-def _predicted(inventory: Inventory, bindings: t.Sequence[Binding]) -> Inventory:
+def _as_planned(inventory: Inventory, bindings: t.Sequence[Binding]) -> Inventory:
     """The inventory as it will be; a native driver's name is known only once it is bound."""
     planned = {item.device.address: item.outcome() for item in bindings}
     return Inventory(tuple(planned.get(device.address, device) for device in inventory.devices), inventory.drivers)

@@ -14,6 +14,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.apply.bind_jou
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.attribute_writer import WriteError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, of_system
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.interruption import Interrupted, uninterrupted
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.progress import Count, untold
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.drivers import load_module, registered_drivers
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import DEVICES, DRIVERS
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses import HostUses
@@ -22,6 +23,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.apply.bind_journal import Rebinding, Unfinished
     from ansible_collections.vfio.variants.plugins.module_utils._core.claim.bind_plan import Binding
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.progress import Tell
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device, Inventory
 
 PROBE = "/sys/bus/pci/drivers_probe"
@@ -75,8 +77,11 @@ def apply(
     timeout: float,
     earlier: Unfinished = NOTHING,
     finish: t.Callable[[], None] | None = None,
+    tell: Tell = untold,
 ) -> None:
     """Carry out every binding, each single step in ``timeout`` seconds at most, and then ``finish``, which undoes itself.
+
+    ``tell`` is told of each function that is done, or put back.
 
     Whatever ends it before its end, a signal too, every touched function is bound to its former driver again.  Raises HostError then,
     which says for each of them how it is left.  What an ``earlier`` run has left is bound to the driver that it had before that run.
@@ -93,16 +98,18 @@ def apply(
         _load_all(host, changing, timeout)
         bind_journal.begin(host, (*progress.rebindings.values(), *progress.waiting))
         progress.begun = True
+        count = Count(tell, len(changing))
         for binding in changing:
             progress.touched.append(binding)
             progress.overrides[binding.device.address] = binding.device.driver_override
             _bind(host, binding, timeout, progress)
+            count.done(_what_was_done(host, binding))
         if finish is not None:
             finish()
         _end(host, progress.waiting)
     except BaseException as error:
         with uninterrupted():
-            failure = _undone(host, error, progress, inventory, timeout)
+            failure = _undone(host, error, progress, inventory, timeout, tell)
         if failure is None:
             raise
         raise failure from error
@@ -171,6 +178,15 @@ def _bind(host: Host, binding: Binding, timeout: float, progress: Progress) -> N
         _release(host, binding, timeout, progress)
     else:
         _take(host, binding, timeout, progress)
+
+
+def _what_was_done(host: Host, binding: Binding) -> str:
+    address = binding.device.address
+    if not binding.rebind:
+        return f"set driver_override of {address} to {binding.override or 'none'}"
+    if binding.driver is not None:
+        return f"bound {address} to {binding.driver}"
+    return f"returned {address} to {owner(host, address) or 'no driver'}"
 
 
 def _take(host: Host, binding: Binding, timeout: float, progress: Progress) -> None:
@@ -252,9 +268,12 @@ def _settled_owner(host: Host, address: str, wanted: str | None) -> str | None:
 # -- when it does not come to its end
 
 
-def _undone(host: Host, error: BaseException, progress: Progress, inventory: Inventory, timeout: float) -> HostError | None:
+def _undone(host: Host, error: BaseException, progress: Progress, inventory: Inventory, timeout: float, tell: Tell) -> HostError | None:
     """Undo what was done, the last function first; returns the error to raise in place of ``error``, if there is to be one."""
-    left = [_put_back(host, binding, error, progress) for binding in reversed(progress.touched)]
+    left = []
+    for binding in reversed(progress.touched):
+        left.append(_put_back(host, binding, error, progress))
+        tell(str(left[-1]))
     if progress.begun:
         # If that fails, the journal still has every function, which is true of those that could not be put back.
         with contextlib.suppress(HostError):

@@ -23,12 +23,14 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree impo
     installed_modules,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.progress import untold
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf_module import ModuleInfo
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_file import is_same_file
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.progress import Tell
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import Result
 
 
@@ -97,11 +99,15 @@ class StagedBuild:
         if self.host.link(f"{self._paths.version(self.name, self.version)}/source") is None:
             self._dkms().add()
 
-    def build(self, release: str, arch: str, seconds: float) -> None:
-        """Build for a kernel, unless already done.  Raises HostError with the log's last lines in ``facts``."""
+    def build(self, release: str, arch: str, seconds: float, tell: Tell = untold) -> None:
+        """Build for a kernel, unless already done; ``tell`` is told when it begins and when it has ended.
+
+        Raises HostError with the log's last lines in ``facts``.
+        """
         if self.host.exists(self._mark(release)):
             return
         self.host.remove_tree(self.built(release))
+        tell(f"builds {self.name} {self.version} for kernel {release}")
         try:
             code = self._dkms().build(release, arch, seconds).rc
         except HostError as error:
@@ -110,6 +116,7 @@ class StagedBuild:
             raise HostError(f"DKMS built no module of {self.name} {self.version} for kernel {release}.", "Read the package's dkms.conf.")
         self.host.make_directory(f"{self._here}/done")
         self.host.write_atomic(self._mark(release), EXCLUDED.encode() if code == NOT_FOR_KERNEL else b"")
+        tell(f"has built {self.name} {self.version} for kernel {release}")
 
     def excluded(self, release: str) -> str | None:
         """Why DKMS refused a kernel, None if it did not."""

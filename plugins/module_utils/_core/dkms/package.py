@@ -29,6 +29,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.stale_mod
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree import DkmsPaths, PackageState, built_modules
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.interruption import uninterrupted
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.progress import untold
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.build_requirements import (
     Requirement,
     kernel_config,
@@ -43,13 +44,15 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.plan import PresentLevel
     from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.request import WantedPackage
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.progress import Tell
 
 
 class DkmsPackage:
     """A wanted package on a host, as the host is when this is created."""
 
-    def __init__(self, host: Host, wanted: WantedPackage) -> None:
+    def __init__(self, host: Host, wanted: WantedPackage, tell: Tell = untold) -> None:
         self._host = host
+        self._tell = tell
         self._wanted = wanted
         self._paths = DkmsPaths.read(host)
         self._arch = host.machine
@@ -156,7 +159,7 @@ class DkmsPackage:
         try:
             staged.lay_out(source.files if source is not None and source.files is not None else tuple)
             for release in releases:
-                staged.build(release, self._arch, self._wanted.timeout)
+                staged.build(release, self._arch, self._wanted.timeout, self._tell)
                 if staged.excluded(release) is None:
                     check_build(
                         self._host, release, built_modules(self._host, f"{staged.built(release)}/{self._arch}"), self._expected(release)

@@ -16,11 +16,13 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.request i
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.variant_package import package_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.builders import locked_for_building
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.progress import untold
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.package_report import PackageReport
     from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.request import WantedPackage
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.progress import Tell
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.recovery import Recovery
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import Result
 
@@ -51,13 +53,15 @@ class KernelBuilt:
 PackageResult = t.Union["PackageReport", WorkLeft, KernelBuilt]
 
 
-def run(host: Host, request: PackageRequest, check_mode: bool) -> PackageResult:
-    """Do the requested step; in check mode, predict the whole run."""
+def run(host: Host, request: PackageRequest, check_mode: bool, tell: Tell = untold) -> PackageResult:
+    """Do the requested step; in check mode, predict the whole run.  ``tell`` is told of each build."""
     if request.level != ABSENT:
         refuse(host, "drivers", request.allow_unsupported)
     if check_mode:
         return predict(host, request)
-    return {"look": look, "build": build, "finish": finish}[request.step](host, request)
+    if request.step == "look":
+        return look(host, request)
+    return build(host, request, tell) if request.step == "build" else finish(host, request, tell)
 
 
 def look(host: Host, request: PackageRequest) -> PackageReport | WorkLeft:
@@ -71,21 +75,21 @@ def look(host: Host, request: PackageRequest) -> PackageReport | WorkLeft:
     return WorkLeft(package.needs_files, package.plan.builds, recovery)
 
 
-def build(host: Host, request: PackageRequest) -> KernelBuilt:
+def build(host: Host, request: PackageRequest, tell: Tell = untold) -> KernelBuilt:
     """The build for one kernel, in a hidden folder."""
     with locked_for_building(host, request.timeout):
         recover(host, check_mode=False, staged=True)
-        package = DkmsPackage(host, _wanted(host, request, writes=True))
+        package = DkmsPackage(host, _wanted(host, request, writes=True), tell)
         package.check()
         package.build([release for release in package.plan.builds if release == request.build])
     return KernelBuilt(request.build)
 
 
-def finish(host: Host, request: PackageRequest) -> PackageReport:
+def finish(host: Host, request: PackageRequest, tell: Tell = untold) -> PackageReport:
     """Everything that is left to do."""
     with locked_for_building(host, request.timeout):
         recovery = recover(host, check_mode=False, staged=True)
-        package = DkmsPackage(recovery.host, _wanted(host, request, writes=True))
+        package = DkmsPackage(recovery.host, _wanted(host, request, writes=True), tell)
         if not package.plan.changed:
             return dataclasses.replace(package.report(), recovery=recovery)
         package.check()

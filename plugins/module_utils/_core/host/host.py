@@ -458,18 +458,19 @@ class Host(Root):
         write_all(self._writer, [(self.whole(path), path, value) for path, value in writes], timeout)
 
     @contextlib.contextmanager
-    def lock(self, timeout: float = LOCK_TIMEOUT) -> t.Iterator[None]:
+    def lock(self, timeout: float = LOCK_TIMEOUT) -> t.Iterator[int | None]:
         """Lock this host against other runs of the collection; one child process writes all attributes meanwhile.
 
-        Within itself it is held already.  Raises HostError without root, and if another run holds it for more than ``timeout`` seconds.
+        Yields the turn's number (see `locked()`), within itself None: it is held already.  Raises HostError without root, and if another
+        run holds it for more than ``timeout`` seconds.
         """
         if self._writer is not None:
-            yield
+            yield None
             return
-        with locked(self.path(LOCK_DIRECTORY), timeout), contextlib.closing(AttributeWriter()) as writer:
+        with locked(self.path(LOCK_DIRECTORY), timeout) as turn, contextlib.closing(AttributeWriter()) as writer:
             self._writer = writer
             try:
-                yield
+                yield turn
             finally:
                 self._writer = None
 

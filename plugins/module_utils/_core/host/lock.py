@@ -23,16 +23,17 @@ FLAGS = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK
 
 
 @contextlib.contextmanager
-def locked(place: str, timeout: float) -> t.Iterator[None]:
+def locked(place: str, timeout: float) -> t.Iterator[int]:
     """Hold the lock in the directory ``place``, which is created for this process's user only.
 
-    Raises HostError if the directory cannot be used, or if another run holds the lock for more than ``timeout`` seconds.
+    Yields the number of this turn: if it follows another one's, nobody has held the lock in between.  Raises HostError if the directory
+    cannot be used, or if another run holds the lock for more than ``timeout`` seconds.
     """
     handle = _open(place)
     try:
         _take(handle, timeout)
         try:
-            yield
+            yield _turn(handle)
         finally:
             # Explicitly, since a process that was forked meanwhile may have this file open, too.
             fcntl.flock(handle, fcntl.LOCK_UN)
@@ -73,6 +74,13 @@ def _take(handle: int, timeout: float) -> None:
                 f"`fuser {LOCK_DIRECTORY}/{LOCK_FILE}` names it.",
             )
         time.sleep(POLL)
+
+
+def _turn(handle: int) -> int:
+    """One more than that of the turn before.  As the file's time, which a full disk has room for; one too coarse never follows another."""
+    status = os.fstat(handle)
+    os.utime(handle, ns=(status.st_atime_ns, status.st_mtime_ns + 1))
+    return os.fstat(handle).st_mtime_ns
 
 
 def _is_taken(handle: int) -> bool:

@@ -17,7 +17,6 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.equiv
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.forecast import forecast
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.tolerant_host import TolerantHost
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
-from ansible_collections.vfio.variants.plugins.module_utils._core.lint.findings import find
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.grouping import sentences
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import HostPolicy
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.switched_off import running_sentence
@@ -138,6 +137,9 @@ class HostForecast:
 
     @functools.cached_property
     def findings(self) -> tuple[Finding, ...]:
+        # All that judges configuration is a twentieth of what a run of the role has to import, and most ask who wins only.
+        from ansible_collections.vfio.variants.plugins.module_utils._core.lint.findings import find
+
         return find(self.policy.boots, self.inventory, self.policy.kernels, self.policy.files)
 
     @functools.cached_property

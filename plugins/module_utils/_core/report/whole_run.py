@@ -17,6 +17,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.claim.argument
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError, of_system
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.interruption import Interrupted
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.keep_facts import SETTLED
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.progress import untold
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.read_once import nothing_changes, run_of_steps
 from ansible_collections.vfio.variants.plugins.module_utils._core.report import whole_host
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.claim_check import compare
@@ -25,6 +26,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.report.reclaim
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+    from ansible_collections.vfio.variants.plugins.module_utils._core.host.progress import Tell
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import Result
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import PendingModule
     from ansible_collections.vfio.variants.plugins.module_utils._core.report.whole_request import WholeRequest
@@ -42,6 +44,7 @@ class Manner:
     """How a request is carried out: ``skip`` are parts of it that are left out; without a ``key`` no record is left.
 
     With ``waits_for_drivers`` everything is judged, and nothing done, as long as a driver package has to be built.
+    ``tell`` is told of each part that begins, and of each device that is bound.
     """
 
     check_mode: bool
@@ -49,6 +52,7 @@ class Manner:
     skip: frozenset[Part] = frozenset()
     waits_for_drivers: bool = False
     settled: float = SETTLED
+    tell: Tell = untold
 
 
 def carry_out(host: Host, request: WholeRequest, manner: Manner) -> Result:
@@ -139,7 +143,7 @@ class _Run:
             return self._policy(check_mode)
         if part == IMAGES:
             return image_sync.sync_images(host, request.of_images(self._results[POLICY]["policy"], pending), check_mode).result()
-        return bind.ensure(host, request.of_binding(pending), check_mode).result()
+        return bind.ensure(host, request.of_binding(pending), check_mode, self._manner.tell).result()
 
     def _policy(self, check_mode: bool) -> Result:
         if not check_mode:
@@ -158,6 +162,7 @@ class _Run:
         for part in self._parts:
             is_other = part == IMAGES and self._results[POLICY]["policy"] != judged[POLICY]["policy"]
             if is_other or _has_to_do(judged[part]):
+                self._manner.tell(f"begins with {part}")
                 with self._part(part):
                     self._results[part] = self._applied(part, check_mode=False)
                 self._done.append(part)

@@ -13,6 +13,7 @@ import json
 import os
 import subprocess
 import sys
+import syslog
 import time
 import typing as t
 from pathlib import Path
@@ -131,7 +132,9 @@ def writes() -> dict[str, Moment]:
     imported = now()
     host = Timed("/", command)
     options = json.loads((HERE / "options.json").read_text())
-    ensure(host, BindRequest(claims=claims_of(options)), check_mode=False)
+    # As Ansible does it for the module.
+    syslog.openlog("ansible-device_claim")
+    ensure(host, BindRequest(claims=claims_of(options)), False, syslog.syslog)
     if host.bound != expected:
         sys.exit(f"{host.bound} functions were written to, not {expected}")
     return {"begun": begun, "imported": imported, "first": host.first or begun, "last": host.last, "ended": now()}

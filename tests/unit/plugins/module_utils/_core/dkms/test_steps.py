@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import typing as t
 from pathlib import Path
 
@@ -69,3 +70,18 @@ def test_what_drifts_is_noticed(installed: ModelDkms, drift: t.Callable[[ModelDk
     facts = facts_of(installed)
     drift(installed)
     assert facts.first_difference(installed.host) is not None
+
+
+def test_a_run_says_which_kernel_it_builds_for_and_says_nothing_of_what_is_there(tmp_path: Path) -> None:
+    dkms = two_kernels(tmp_path / "root")
+    dkms.tree.file("/tmp/source.tar", pack(FILES))
+    said: list[str] = []
+    one, other = DEBIAN_12, DEBIAN_13
+    steps.run(dkms.host, dataclasses.replace(request("/tmp/source.tar"), step="build", build=one), False, said.append)
+    assert said == [f"builds gpu 1.0 for kernel {one}", f"has built gpu 1.0 for kernel {one}"]
+    said.clear()
+    steps.run(dkms.host, request("/tmp/source.tar"), False, said.append)
+    assert said == [f"builds gpu 1.0 for kernel {other}", f"has built gpu 1.0 for kernel {other}"]
+    said.clear()
+    steps.run(dkms.host, request("/tmp/source.tar"), False, said.append)
+    assert said == []

@@ -208,3 +208,12 @@ def test_a_card_that_cannot_be_returned_keeps_its_policy(host: FirstRunHost) -> 
     with pytest.raises(HostError) as failed:
         host.run_role(absent())
     assert (failed.value.facts["step"], failed.value.facts["done"]) == ("device_claim", ["boot_policy", "initramfs"])
+
+
+def test_a_run_says_which_part_it_begins_with_and_which_device_is_done(host: FirstRunHost) -> None:
+    said: list[str] = []
+    host.run_role(check_mode=True, tell=said.append)
+    assert said == []
+    host.run_role(tell=said.append)
+    bound = [f"bound {address} to {DRIVER}, {number} of 2" for number, address in enumerate((CARD, OTHER_CARD), 1)]
+    assert said == [*(f"begins with {part}" for part in ("boot_policy", "initramfs", "device_claim")), *bound]
