@@ -18,6 +18,7 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.o
     rival_of,
 )
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.trace import Event, Report, offers
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.unseen import Cause, not_shown, of_cause, racing
 
 AGREES, DIFFERS, SHOWN, VARIES, ABSENT = "agrees", "differs", "shown", "varies", "not rehearsed"
 CERTAIN = "certain"
@@ -30,11 +31,12 @@ _UNLESS = (
 
 @dataclass(frozen=True)
 class Predicted:
-    """Of one device and kernel, as `device_info` predicts it."""
+    """Of one device and kernel, as `device_info` predicts it.  ``hidden``: what decides, and a boot here need not show."""
 
     driver: str | None
     certainty: str
     because: tuple[str, ...]
+    hidden: tuple[Cause, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -128,7 +130,10 @@ def _row(
     counts = Counter(owner for one in seen for owner in one.owners)
     common = counts.most_common(1)[0][0]
     one = next(one for one in seen if common in one.owners)
-    result = _result(seen, predicted)
+    causes = () if predicted is None else predicted.hidden
+    missed = [cause for report in reports for cause in not_shown(report, causes)]
+    races = [cause for report in reports for cause in racing(report, address, causes)]
+    result = _result(seen, predicted, bool(missed), bool(races))
     not_claimed = claimed is not None and any(_driver(driver) != _driver(claimed) for one in seen for driver in one.takers)
     return {
         **basis,
@@ -141,20 +146,20 @@ def _row(
         "decided_by": one.line,
         "later_offers": list(one.others),
         "driver_override": reports[-1].overrides.get(address),
-        "why": _why(address, one, result, predicted, claimed if not_claimed else None),
+        "why": _why(address, one, result, predicted, claimed if not_claimed else None) + _named(missed, races),
         "stops": result == DIFFERS or not_claimed,
     }
 
 
-def _result(seen: t.Sequence[Seen], predicted: Predicted | None) -> str:
+def _result(seen: t.Sequence[Seen], predicted: Predicted | None, missed: bool, races: bool) -> str:
     certain = predicted is not None and predicted.certainty == CERTAIN
     if certain and predicted is not None:
         others = [boot for boot in seen if all(_driver(one) != _driver(predicted.driver) for one in boot.owners)]
-        if any(not boot.may_have(predicted.driver) for boot in others):
+        if not missed and any(not boot.may_have(predicted.driver) for boot in others):
             return DIFFERS
         if others:
             return VARIES
-    if len({driver for boot in seen for driver in boot.owners}) > 1:
+    if races or len({driver for boot in seen for driver in boot.owners}) > 1:
         return VARIES
     return AGREES if certain else SHOWN
 
@@ -179,6 +184,13 @@ def _why(address: str, seen: Seen, result: str, predicted: Predicted | None, cla
             f"{offered}{by}; the forecast was {predicted.certainty}: {predicted.because[0] if predicted.because else 'no reason is known'}"
         )
     return f"{offered}{by}."
+
+
+def _named(missed: t.Sequence[Cause], races: t.Sequence[Cause]) -> str:
+    """A sentence about what may lead to another owner on the host."""
+    if missed:
+        return f" On the host {of_cause(missed[0])} at udev's {missed[0].event} event of {missed[0].device}, which does not come here."
+    return f" On the host {of_cause(races[0])} beside udev, and may come earlier or later." if races else ""
 
 
 def _line(seen: Seen) -> str:

@@ -22,6 +22,7 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal i
     kernel_parts,
     places,
     root_disk,
+    unseen,
 )
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.boot import LONGEST_STRETCH, Machine
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.boot_words import Plan
@@ -105,7 +106,7 @@ class Rehearsal:
         found = [located(report, placed, self.collected.facts["functions"]) for report in reports]
         reports = [one.report for one in found]
         moved = {address: where for one in found for address, where in one.moved.items()}
-        self._note(reports)
+        self._note(release, reports)
         self.different += [f"{address} is {where} in the machine: {why}" for address, (where, why) in moved.items()]
         placed.note({address: why for one in found for address, why in one.absent.items()}, [one.same for one in found])
         return {
@@ -157,8 +158,10 @@ class Rehearsal:
         qemu = qemu_program.provide(self.cache, lambda: self.settings.mirror or apt_sources.of_this_machine(), self.progress.say)
         return qemu, accelerator.choose(self.settings.accelerator, self.cache, qemu, _HostKernel((release,), image), self.progress.say)
 
-    def _note(self, reports: t.Sequence[Report]) -> None:
+    def _note(self, release: str, reports: t.Sequence[Report]) -> None:
         for report in reports:
+            for one in self.collected.facts["forecast"]["devices"]:
+                self.different += unseen.said(report, str(one["address"]), unseen.causes_of(one["kernels"].get(release)))
             addresses = [str(one["address"]) for one in self.collected.facts["functions"]]
             self.different += comparison.contended(report, addresses)
             self.different += comparison.declined(report, addresses)
@@ -182,13 +185,17 @@ class Rehearsal:
         for one in self.collected.facts["forecast"]["devices"]:
             address = str(one["address"])
             known = one["kernels"].get(release)
-            predicted = Predicted(known["winner"], known["certainty"], tuple(known["because"])) if known and not self.policy.files else None
+            predicted = _predicted(known) if known and not self.policy.files else None
             claimed = self.policy.drivers.get(address) if self.policy.files else (known or {}).get("claimed")
             why = left_out.get(address)
             if why is None and missing and (predicted is None or predicted.certainty != comparison.CERTAIN):
                 why = f"{missing[0]['path']} was not collected ({missing[0]['why']}), and may act on it"
             rows.append(comparison.row(address, reports, predicted, claimed, why, moved.get(address)))
         return rows
+
+
+def _predicted(known: t.Mapping[str, t.Any]) -> Predicted:
+    return Predicted(known["winner"], known["certainty"], tuple(known["because"]), unseen.causes_of(known))
 
 
 @dataclass(frozen=True)
