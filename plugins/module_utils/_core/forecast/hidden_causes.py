@@ -39,7 +39,7 @@ if t.TYPE_CHECKING:
 class HiddenCause:
     """``event`` is what udev does it at, ``device`` whose event that is; both are None of a program.
 
-    ``drivers`` are those at whose coming or going it is done; None for any.
+    ``modules`` are those that it may load, ``drivers`` those at whose coming or going it is done; None for any.
     """
 
     source: str
@@ -48,6 +48,7 @@ class HiddenCause:
     event: str | None = None
     device: str | None = None
     drivers: tuple[str, ...] | None = None
+    modules: tuple[str, ...] | None = None
 
 
 def hidden_causes(devices: t.Sequence[Device], boot: Boot, winners: t.Mapping[str, Winner]) -> dict[str, tuple[HiddenCause, ...]]:
@@ -69,7 +70,8 @@ def hidden_causes(devices: t.Sequence[Device], boot: Boot, winners: t.Mapping[st
 
 
 def _of_influence(one: Influence, event: str | None = None, device: Device | None = None) -> HiddenCause:
-    return HiddenCause(one.source, one.fact, tuple(sorted(one.acts)), event, None if device is None else device.address)
+    modules = None if one.modules is None else tuple(sorted(one.modules))
+    return HiddenCause(one.source, one.fact, tuple(sorted(one.acts)), event, None if device is None else device.address, None, modules)
 
 
 def _nearest(causes: t.Sequence[HiddenCause], address: str) -> t.Sequence[HiddenCause]:

@@ -8,11 +8,12 @@ import typing as t
 from dataclasses import dataclass, fields
 
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.owner import given, owner_of
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.trace import OFFERED, Report, offers
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.trace import OFFERED, Event, Report, offers
 
 _BIND = "bind"
 #: What programs ask for by a device's name.
 _BY_NAME = frozenset(("asks", "binds", "unbinds"))
+_UDEV = ("(udev-worker)", "systemd-udevd", "udevd")
 #: By which a driver loses its device.
 _TAKES_AWAY = frozenset(("unbind", "remove", "refuse"))
 
@@ -27,6 +28,7 @@ class Cause:
     event: str | None = None
     device: str | None = None
     drivers: tuple[str, ...] | None = None
+    modules: tuple[str, ...] | None = None
 
 
 def causes_of(forecast: t.Mapping[str, t.Any] | None) -> tuple[Cause, ...]:
@@ -58,8 +60,9 @@ def _was_heard(report: Report, cause: Cause, address: str) -> bool:
 
 def racing(report: Report, address: str, causes: t.Iterable[Cause]) -> list[Cause]:
     """The programs of which one has acted on the device beside whatever else did, so that in another boot it may come first, or last."""
-    found = [one for one in causes if one.device is None]
-    return found if found and _is_touched(report, address) else []
+    programs = [one for one in causes if one.device is None]
+    is_touched = bool(programs) and _is_touched(report, address)
+    return [one for one in programs if is_touched or ("load" in one.acts and _is_loaded(report, address, one))]
 
 
 def idle(report: Report, address: str, causes: t.Iterable[Cause]) -> list[Cause]:
@@ -72,10 +75,27 @@ def idle(report: Report, address: str, causes: t.Iterable[Cause]) -> list[Cause]
 
 def _is_touched(report: Report, address: str) -> bool:
     """Whether something but a driver's own coming has acted on the device, or drivers came by several programs."""
-    made = [event for event in report.events if event.device == address and event.kind == OFFERED]
+    of_device = [event for event in report.events if event.device == address]
+    made = [event for event in of_device if event.kind == OFFERED]
+    loading = {event.process for event in report.events if event.kind == "loading"}
     several = len({event.driver for event in made}) > 1 and len({event.process for event in made}) > 1
-    named = any(event.device == address and event.kind in _BY_NAME for event in report.events)
-    return several or named or address in report.overrides
+    # What is offered without a load was asked for: by new_id, by a rescan, or by the device's name.
+    asked = any(event.process not in loading and not _is_kernel(event) for event in made)
+    return several or asked or address in report.overrides or any(event.kind in _BY_NAME for event in of_device)
+
+
+def _is_loaded(report: Report, address: str, cause: Cause) -> bool:
+    """Whether another program than udev has loaded what the cause may load, or, if that can be anything, what the device was offered to."""
+    loads = [event for event in report.events if event.kind == "loading" and not event.who.startswith(_UDEV)]
+    if cause.modules is not None:
+        return not {_name(event.driver) for event in loads}.isdisjoint(map(_name, cause.modules))
+    offered = {event.process for event in report.events if event.kind == OFFERED and event.device == address}
+    return not offered.isdisjoint(event.process for event in loads)
+
+
+def _is_kernel(event: Event) -> bool:
+    """The first process is the kernel's own until it becomes init; a driver may ask for its probes to come in a thread."""
+    return event.process == 1 or event.who.startswith("kworker")
 
 
 def said(report: Report, address: str, causes: t.Sequence[Cause]) -> list[str]:

@@ -29,7 +29,14 @@ def asks(who: str = "sh-9", kind: str = "asks") -> str:
     return f'{who} [000] ..... 3.0: {kind}: (drivers_probe_store+0x0/0x10) drv="nvme" dev="{CARD}'
 
 
-NVME = offer("nvme")
+def loads(module: str, who: str = "modprobe-7") -> str:
+    return f'{who} [000] ..... 1.5: loading: (do_init_module+0x0/0x10) name="{module}"'
+
+
+LOADS = Cause("/etc/rc.local:3", "loads vfio_pci", ("load",), modules=("vfio_pci",))
+ANYTHING = Cause("/usr/local/sbin/site", "is compiled", ("load", "override"))
+NVME = "\n@rehearsal trace ".join((loads("nvme"), offer("nvme")))
+BY_UDEV = "\n@rehearsal trace ".join((loads("nvme", "(udev-worker)-7"), offer("nvme", "(udev-worker)-7")))
 
 
 @pytest.mark.parametrize(
@@ -50,6 +57,15 @@ NVME = offer("nvme")
         (boot(NVME, asks()), PROGRAM, True),
         (boot(NVME, offer("vfio-pci", "modprobe-8")), PROGRAM, True),
         (boot(NVME, offer("vfio-pci", "modprobe-7")), PROGRAM, False),
+        (boot(offer("vfio-pci", "sh-9")), PROGRAM, True),
+        (boot(offer("vfio-pci", "kworker/0:1-9")), PROGRAM, False),
+        (boot(offer("vfio-pci", "swapper/0-1")), PROGRAM, False),
+        (boot(BY_UDEV), LOADS, False),
+        (boot(BY_UDEV, loads("vfio-pci", "sh-9")), LOADS, True),
+        (boot(BY_UDEV, loads("vfio_pci", "(udev-worker)-9")), LOADS, False),
+        (boot(BY_UDEV, loads("vfio_pci", "sh-9")), PROGRAM, False),
+        (boot(BY_UDEV, loads("vfio_pci", "sh-9")), ANYTHING, False),
+        (boot(loads("vfio_pci", "sh-9"), offer("vfio-pci", "sh-9")), ANYTHING, True),
         (boot(NVME), TAKES, True),
         (boot(NVME, bound="nvme"), TAKES, False),
         (boot(), TAKES, False),
@@ -78,6 +94,6 @@ def test_the_result_says_so(report: Report, predicted: Predicted, result: str, s
 
 
 def test_causes_are_those_that_the_host_has_listed() -> None:
-    listed = {"source": "x:1", "fact": "y", "acts": ["load"], "event": "bind", "device": CARD, "drivers": ["nvme"]}
+    listed = {"source": "x:1", "fact": "y", "acts": ["load"], "event": "bind", "device": CARD, "drivers": ["nvme"], "modules": None}
     assert causes_of({"hidden": [listed]}) == (Cause("x:1", "y", ("load",), "bind", CARD, ("nvme",)),)
     assert causes_of(None) == causes_of({}) == ()
