@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.device_simulation import probe_doubt
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.effects import (
     OWN,
     AfterUnbind,
@@ -35,9 +36,13 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
 
 
+PROBE: t.Final = "probe"
+"""A driver's probe, which decides by what the card has where the driver's ID table does not."""
+
+
 @dataclasses.dataclass(frozen=True)
 class HiddenCause:
-    """``event`` is what udev does it at, ``device`` whose event that is; both are None of a program.
+    """``event`` is what udev does it at, or `PROBE`; ``device`` whose that is; both are None of a program.
 
     ``modules`` are those that it may load, ``drivers`` those at whose coming or going it is done; None for any.
     """
@@ -54,24 +59,31 @@ class HiddenCause:
 def hidden_causes(devices: t.Sequence[Device], boot: Boot, winners: t.Mapping[str, Winner]) -> dict[str, tuple[HiddenCause, ...]]:
     """By the address of the device that they act on."""
     found: dict[str, dict[HiddenCause, None]] = {device.address: {} for device in devices}
+    drivers = _drivers_of(boot)
     noticed = {str(one): [_of_influence(one)] for one in (*boot.all_influences, *boot.influences_of_programs)}
-    for device, events in ((device, events) for events in _all_events(devices, boot) for device in devices):
-        for event, effects in ((BIND, events.on_bind(device)), (UNBIND, events.on_unbind(device))):
+    for events in _all_events(devices, boot):
+        for device, event, effects in _at_drivers(events, devices):
             for one in events.noticed_at(effects, device):
                 noticed.setdefault(str(one), []).append(_of_influence(one, event, device))
-            for effect in effects:
-                cause = None if _is_seen_before(effect, events, device) else _cause(effect, event, device, boot)
+            new = [effect for effect in effects if not _is_seen_before(effect, events, device)]
+            for effect, cause in ((effect, _cause(effect, event, device, drivers)) for effect in new):
                 if cause is not None:
                     for address in _reached(effect, device, devices):
                         found[address][cause] = None
     for address, causes in found.items():
-        causes.update((one, None) for doubt in winners[address].doubts for one in _nearest(noticed.get(doubt, ()), address))
+        doubts = winners[address].doubts
+        causes.update((one, None) for doubt in doubts for one in _nearest(noticed.get(doubt, ()), address))
+        causes.update((_of_probe(name, address), None) for name in drivers if probe_doubt(name) in doubts)
     return {address: tuple(causes) for address, causes in found.items()}
 
 
 def _of_influence(one: Influence, event: str | None = None, device: Device | None = None) -> HiddenCause:
     modules = None if one.modules is None else tuple(sorted(one.modules))
     return HiddenCause(one.source, one.fact, tuple(sorted(one.acts)), event, None if device is None else device.address, None, modules)
+
+
+def _of_probe(driver: str, address: str) -> HiddenCause:
+    return HiddenCause(driver, "its ID table has not the device, so that its probe decides", (), PROBE, address, (driver,))
 
 
 def _nearest(causes: t.Sequence[HiddenCause], address: str) -> t.Sequence[HiddenCause]:
@@ -89,25 +101,32 @@ def _all_events(devices: t.Sequence[Device], boot: Boot) -> t.Iterator[StageEven
             yield events
 
 
+def _at_drivers(events: StageEvents, devices: t.Sequence[Device]) -> t.Iterator[tuple[Device, str, tuple[Effect, ...]]]:
+    """What udev does when a driver comes to each device, and when one leaves it."""
+    for device in devices:
+        yield device, BIND, events.on_bind(device)
+        yield device, UNBIND, events.on_unbind(device)
+
+
 def _is_seen_before(effect: Effect, events: StageEvents, device: Device) -> bool:
     """Whether the device's first event has done so already: an override that is written a second time changes nothing."""
     return isinstance(plain(effect), SetOverride) and effect in events.of(device)
 
 
-def _cause(effect: Effect, event: str, device: Device, boot: Boot) -> HiddenCause | None:
+def _cause(effect: Effect, event: str, device: Device, known: t.Collection[str]) -> HiddenCause | None:
     """None where what is done is not known; the forecast then has a sentence about it, if it matters."""
     one = plain(effect)
     if isinstance(one, (Noticed, LoadRequest, AfterUnbind)):
         return None
     drivers = None
     if isinstance(effect, IfDriver):
-        drivers = tuple(sorted(name for name in _drivers_of(boot) if effect.holds(name)))
+        drivers = tuple(sorted(name for name in known if effect.holds(name)))
     return HiddenCause(one.because.source, one.because.fact, (), event, device.address, drivers)
 
 
-def _drivers_of(boot: Boot) -> frozenset[str]:
+def _drivers_of(boot: Boot) -> list[str]:
     loadable = (driver.name for facts in boot.modules.values() for driver in facts.drivers)
-    return frozenset((*loadable, *(driver.name for _module, driver in boot.built_in)))
+    return sorted({*loadable, *(driver.name for _module, driver in boot.built_in)})
 
 
 def _reached(effect: Effect, device: Device, devices: t.Sequence[Device]) -> tuple[str, ...]:

@@ -18,7 +18,7 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.o
     rival_of,
 )
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.trace import Event, Report, offers
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.unseen import Cause, not_shown, of_cause, racing
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.unseen import Cause, missing, not_shown, of_cause, racing
 
 AGREES, DIFFERS, SHOWN, VARIES, ABSENT = "agrees", "differs", "shown", "varies", "not rehearsed"
 CERTAIN = "certain"
@@ -189,7 +189,7 @@ def _why(address: str, seen: Seen, result: str, predicted: Predicted | None, cla
 def _named(missed: t.Sequence[Cause], races: t.Sequence[Cause]) -> str:
     """A sentence about what may lead to another owner on the host."""
     if missed:
-        return f" On the host {of_cause(missed[0])} at udev's {missed[0].event} event of {missed[0].device}, which does not come here."
+        return f" On the host {missing(missed[0])}."
     return f" On the host {of_cause(races[0])} beside udev, and may come earlier or later." if races else ""
 
 

@@ -169,7 +169,7 @@ class Rehearsal:
             self.different += [f"the trace and the kernel's log disagree about the first offer of {address}" for address in odd]
             self.different += [f"the unit {name} failed in the machine" for name in report.failed_units]
         self.different.append(
-            "the host's storage, network, firmware, ACPI and DMI are absent; functions have nothing behind their registers"
+            "the host's storage, network, firmware, ACPI, DMI and NUMA nodes are absent; functions have nothing behind their registers"
         )
         self.different.append(f"what starts later than {self.settings.hold} s after the boot is not seen")
         if self.collected.facts["efi"]:

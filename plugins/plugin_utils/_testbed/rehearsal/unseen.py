@@ -10,7 +10,8 @@ from dataclasses import dataclass, fields
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.owner import given, owner_of
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.trace import OFFERED, Event, Report, offers
 
-_BIND = "bind"
+#: Of a cause: an event of udev when a driver has come, and a driver's probe, which decides by what the card has.
+_BIND, _PROBE = "bind", "probe"
 #: What programs ask for by a device's name.
 _BY_NAME = frozenset(("asks", "binds", "unbinds"))
 _UDEV = ("(udev-worker)", "systemd-udevd", "udevd")
@@ -20,7 +21,7 @@ _TAKES_AWAY = frozenset(("unbind", "remove", "refuse"))
 
 @dataclass(frozen=True)
 class Cause:
-    """A rule's act at the event ``event`` of ``device``, or a program's where these are None, as the forecast knows it."""
+    """A rule's act at the event ``event`` of ``device``, a driver's probe of it, or a program's act where these are None."""
 
     source: str
     fact: str
@@ -42,13 +43,13 @@ def _unchanging(value: t.Any) -> t.Any:
 
 
 def not_shown(report: Report, causes: t.Iterable[Cause]) -> list[Cause]:
-    """The rules that act when a driver comes or goes whose probe has failed here: udev never heard of it."""
+    """The rules that act when a driver comes or goes whose probe has failed here, of which udev never heard; and such probes."""
     return [one for one in causes if one.device is not None and not _was_heard(report, one, one.device)]
 
 
 def _was_heard(report: Report, cause: Cause, address: str) -> bool:
     owner = owner_of(report, address)
-    if cause.event == _BIND:
+    if cause.event in (_BIND, _PROBE):
         drivers = [] if owner is None else [owner.driver]
     else:
         is_freed = any(event.kind == "unbinds" and event.device == address for event in report.events)
@@ -102,7 +103,7 @@ def said(report: Report, address: str, causes: t.Sequence[Cause]) -> list[str]:
     """A sentence about each, with its file and line."""
     racers = racing(report, address, causes)
     found = [
-        *(f"{of_cause(one)} {_when(one)}, which udev does not hear here, as the probe fails" for one in not_shown(report, causes)),
+        *(missing(one) for one in not_shown(report, causes)),
         *(f"{of_cause(one)} beside udev, and may come earlier or later there" for one in racers),
         *(
             f"{of_cause(one)}, and may find no driver to take it from here, as the probe fails"
@@ -113,8 +114,11 @@ def said(report: Report, address: str, causes: t.Sequence[Cause]) -> list[str]:
     return [f"{address} may have another owner on the host: {one}" for one in dict.fromkeys(found)]
 
 
-def _when(cause: Cause) -> str:
-    return f"when a driver {'comes to' if cause.event == _BIND else 'leaves'} {cause.device}"
+def missing(cause: Cause) -> str:
+    """A clause about one that this boot has not shown."""
+    if cause.event == _PROBE:
+        return f"{cause.source} may decline it, as {cause.fact}, and it fails here"
+    return f"{of_cause(cause)} when a driver {'comes to' if cause.event == _BIND else 'leaves'} {cause.device}: here the probe fails first"
 
 
 def of_cause(cause: Cause) -> str:

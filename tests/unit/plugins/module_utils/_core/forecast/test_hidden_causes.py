@@ -80,6 +80,12 @@ def test_a_program_of_a_rule_that_runs_when_a_driver_comes_has_the_event_s_devic
     assert {(one.event, one.device) for one in causes[CARD.address]} == {("bind", CARD.address)}
 
 
+def test_a_driver_whose_table_has_not_the_device_decides_by_its_probe() -> None:
+    rule = f'ACTION=="add", KERNEL=="{CARD.address}", ATTR{{driver_override}}="e1000e", RUN{{builtin}}+="kmod load e1000e"'
+    (cause,) = found(rule)[CARD.address]
+    assert (cause.source, cause.event, cause.device, cause.drivers) == ("e1000e", "probe", CARD.address, ("e1000e",))
+
+
 def test_of_a_certain_answer_nothing_is_hidden_but_such_rules() -> None:
     whole = boot(rules=COLDPLUG)
     winners = forecast(HOST, whole)

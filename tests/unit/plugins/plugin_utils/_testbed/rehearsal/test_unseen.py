@@ -12,6 +12,7 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.u
 
 CARD, OTHER = "0000:3b:00.0", "0000:3c:00.0"
 RULE = Cause("/etc/udev/rules.d/70-site.rules:1", "driver/unbind", (), "bind", CARD)
+PROBE = Cause("nvme", "its ID table has not the device, so that its probe decides", (), "probe", CARD, ("nvme",))
 PROGRAM = Cause("/etc/rc.local:3", "writes to driver_override", ("override",))
 TAKES = Cause("/etc/rc.local:3", "writes to unbind", ("unbind",))
 
@@ -52,6 +53,9 @@ BY_UDEV = "\n@rehearsal trace ".join((loads("nvme", "(udev-worker)-7"), offer("n
         (boot(NVME), Cause(RULE.source, RULE.fact, (), "unbind", CARD), False),
         (boot(NVME, asks(kind="unbinds")), Cause(RULE.source, RULE.fact, (), "unbind", CARD), True),
         (boot(NVME, asks(), offer("vfio-pci", "sh-9")), Cause(RULE.source, RULE.fact, (), "unbind", CARD), True),
+        (boot(NVME), PROBE, True),
+        (boot(NVME, bound="nvme"), PROBE, False),
+        (boot(offer("igb")), PROBE, False),
         (boot(NVME), PROGRAM, False),
         (boot(NVME, override="vfio-pci"), PROGRAM, True),
         (boot(NVME, asks()), PROGRAM, True),
