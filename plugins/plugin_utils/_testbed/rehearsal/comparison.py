@@ -31,12 +31,11 @@ _UNLESS = (
 
 @dataclass(frozen=True)
 class Predicted:
-    """Of one device and kernel, as `device_info` predicts it.  ``hidden``: what decides, and a boot here need not show."""
+    """Of one device and kernel, as `device_info` predicts it."""
 
     driver: str | None
     certainty: str
     because: tuple[str, ...]
-    hidden: tuple[Cause, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -101,9 +100,13 @@ def row(
     claimed: str | None,
     left_out: str | None,
     moved: tuple[str, str] | None = None,
+    causes: t.Sequence[Cause] = (),
 ) -> dict[str, t.Any]:
-    """A device's row of the result; ``moved``: its address in the machine where that is another one, and why."""
-    found = _row(address, reports, predicted, claimed, left_out)
+    """A device's row of the result; ``moved``: its address in the machine where that is another one, and why.
+
+    ``causes`` decide on the host, and a boot here need not show them.
+    """
+    found = _row(address, reports, predicted, claimed, left_out, causes)
     if moved is None or left_out is not None:
         return found
     elsewhere = f"In the machine it is {moved[0]}, because {moved[1]}"
@@ -115,7 +118,12 @@ def row(
 
 
 def _row(
-    address: str, reports: t.Sequence[Report], predicted: Predicted | None, claimed: str | None, left_out: str | None
+    address: str,
+    reports: t.Sequence[Report],
+    predicted: Predicted | None,
+    claimed: str | None,
+    left_out: str | None,
+    causes: t.Sequence[Cause] = (),
 ) -> dict[str, t.Any]:
     basis: dict[str, t.Any] = {
         "address": address,
@@ -130,7 +138,6 @@ def _row(
     counts = Counter(owner for one in seen for owner in one.owners)
     common = counts.most_common(1)[0][0]
     one = next(one for one in seen if common in one.owners)
-    causes = () if predicted is None else predicted.hidden
     missed = [cause for report in reports for cause in not_shown(report, causes)]
     races = [cause for report in reports for cause in racing(report, address, causes)]
     result = _result(seen, predicted, bool(missed), bool(races))

@@ -185,17 +185,13 @@ class Rehearsal:
         for one in self.collected.facts["forecast"]["devices"]:
             address = str(one["address"])
             known = one["kernels"].get(release)
-            predicted = _predicted(known) if known and not self.policy.files else None
+            predicted = Predicted(known["winner"], known["certainty"], tuple(known["because"])) if known and not self.policy.files else None
             claimed = self.policy.drivers.get(address) if self.policy.files else (known or {}).get("claimed")
             why = left_out.get(address)
             if why is None and missing and (predicted is None or predicted.certainty != comparison.CERTAIN):
                 why = f"{missing[0]['path']} was not collected ({missing[0]['why']}), and may act on it"
-            rows.append(comparison.row(address, reports, predicted, claimed, why, moved.get(address)))
+            rows.append(comparison.row(address, reports, predicted, claimed, why, moved.get(address), unseen.causes_of(known)))
         return rows
-
-
-def _predicted(known: t.Mapping[str, t.Any]) -> Predicted:
-    return Predicted(known["winner"], known["certainty"], tuple(known["because"]), unseen.causes_of(known))
 
 
 @dataclass(frozen=True)

@@ -82,19 +82,21 @@ def test_a_cause_is_named_where_this_boot_need_not_have_shown_it(report: Report,
 
 
 @pytest.mark.parametrize(
-    ("report", "predicted", "result", "stops"),
+    ("report", "predicted", "cause", "result", "stops"),
     [
-        (boot(NVME), Predicted(None, "certain", (), (RULE,)), "varies", False),
-        (boot(NVME, bound="nvme"), Predicted(None, "certain", (), (RULE,)), "differs", True),
-        (boot(NVME), Predicted("nvme", "certain", (), (RULE,)), "agrees", False),
-        (boot(NVME, override="vfio-pci"), Predicted(None, "unknown", (), (PROGRAM,)), "varies", False),
-        (boot(NVME), Predicted(None, "unknown", (), (PROGRAM,)), "shown", False),
+        (boot(NVME), Predicted(None, "certain", ()), RULE, "varies", False),
+        (boot(NVME, bound="nvme"), Predicted(None, "certain", ()), RULE, "differs", True),
+        (boot(NVME), Predicted("nvme", "certain", ()), RULE, "agrees", False),
+        (boot(NVME), None, RULE, "shown", False),
+        (boot(NVME, override="vfio-pci"), Predicted(None, "unknown", ()), PROGRAM, "varies", False),
+        (boot(NVME, override="vfio-pci"), None, PROGRAM, "varies", False),
+        (boot(NVME), Predicted(None, "unknown", ()), PROGRAM, "shown", False),
     ],
 )
-def test_the_result_says_so(report: Report, predicted: Predicted, result: str, stops: bool) -> None:
-    found = row(CARD, [report], predicted, None, None)
+def test_the_result_says_so(report: Report, predicted: Predicted | None, cause: Cause, result: str, stops: bool) -> None:
+    found = row(CARD, [report], predicted, None, None, causes=(cause,))
     assert (found["result"], found["stops"]) == (result, stops)
-    assert (predicted.hidden[0].source in found["why"]) == bool(said(report, CARD, predicted.hidden))
+    assert (cause.source in found["why"]) == bool(said(report, CARD, (cause,)))
 
 
 def test_causes_are_those_that_the_host_has_listed() -> None:
