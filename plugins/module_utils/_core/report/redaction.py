@@ -35,6 +35,7 @@ _SECRET = re.compile(
 _CREDENTIAL = re.compile(
     r"(?i)\b(set_?credential(?:_?binary|_?encrypted)?=[\"']?[\w.-]{0,80}(?:passw|secret|token|key|psk)[\w.-]{0,80}:)([^\s\"']+)"
 )
+_VAULT = re.compile(r"(\$ANSIBLE_VAULT;)[\w.;-]{1,200}(?:\r?\n[ \t]{0,80}[0-9a-f]{8,})+")
 #: A netrc and apt's auth.conf; settings of daemons that have a blank before the value.
 _NETRC = re.compile(r"(?i)(\b(?:login|machine)\s{1,80}\S{1,200}\s{1,80}password\s{1,80})(\S+)")
 _DIRECTIVE = re.compile(
@@ -80,6 +81,7 @@ class Redactor:
     def secrets(self, text: str) -> str:
         """Without keys, passwords, hashes and tokens; addresses, names and serial numbers stay, which may decide about drivers."""
         text = _PEM.sub(lambda found: f"-----BEGIN {found[1]}-----\n{REDACTED}\n-----END {found[1]}-----", text)
+        text = _VAULT.sub(rf"\1{REDACTED}", text)
         text = _URL.sub(rf"\1{REDACTED}@", text)
         text = _ISCSI.sub(rf"\1{REDACTED}@", text)
         text = _SECRET.sub(lambda found: found[1] + _in_same_quotes(found[2], REDACTED), text)

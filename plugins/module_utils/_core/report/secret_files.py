@@ -46,7 +46,7 @@ SECRETS: dict[str, str] = {
         r"|apt/auth\.conf.*|rndc\.conf)"
     ),
     "files of which the name says it": (
-        r".*/[^/]*(?:passw|secret|credential|token|apikey|api_key|netrc|htpasswd|pgpass|\.my\.cnf|vault[_-]?pass)[^/]*"
+        r".*/[^/]*(?:passw|secret|credential|token|apikey|api_key|netrc|htpasswd|pgpass|\.my\.cnf|vault[_-]?pass|priv(?:ate)?[_-]?key|preshared)[^/]*"
         r"|.*/(?:\.[a-z]+_history|\.s3cfg|\.boto|\.npmrc|\.pypirc|\.authinfo|rclone\.conf|pwdfile.*|pin\.txt)"
     ),
 }

@@ -79,6 +79,11 @@ def test_what_is_redacted_stays_as_it_is_when_it_is_redacted_again(text: str) ->
     assert redactor.text(once) == once
 
 
+def test_all_of_a_vault_is_taken_out_and_nothing_behind_it() -> None:
+    text = "x: !vault |\n  $ANSIBLE_VAULT;1.1;AES256\n  3161323334\n  65663132\ny: blacklist nouveau\n"
+    assert Redactor().secrets(text) == "x: !vault |\n  $ANSIBLE_VAULT;REDACTED\ny: blacklist nouveau\n"
+
+
 def test_bytes_that_are_not_text_stay() -> None:
     assert Redactor().content(b"\x7fELF\0password=x") == b"\x7fELF\0password=x"
     assert Redactor().content(b"password=x \xff\xfe") == b"password=REDACTED \xff\xfe"
@@ -99,6 +104,7 @@ def test_bytes_that_are_not_text_stay() -> None:
         "a-" * 20_000,
         "a_pass" * 10_000,
         "curl -u " * 5_000,
+        "$ANSIBLE_VAULT;1.1\n" * 2_000,
         "login a password " * 5_000,
     ],
 )

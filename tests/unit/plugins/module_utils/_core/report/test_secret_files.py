@@ -19,7 +19,12 @@ from ansible_collections.vfio.variants.tests.unit.rooms import ROOT
         *("/etc/NetworkManager/system-connections/wifi.nmconnection", "/etc/wireguard/wg0.conf", "/etc/netplan/50.yaml"),
         *("/etc/kubernetes/admin.conf", "/etc/rancher/k3s/k3s.yaml", "/etc/salt/pki/minion/minion.pem", "/etc/cloud/cloud.cfg"),
         *("/etc/apt/auth.conf", "/etc/apt/auth.conf.d/site.conf", "/etc/wpa_supplicant.conf", "/etc/hostapd/hostapd.wpa_psk"),
-        *("/usr/lib/NetworkManager/system-connections/a.nmconnection", "/usr/local/etc/office.ovpn", "/opt/deploy/.vault_pass"),
+        *(
+            "/usr/lib/NetworkManager/system-connections/a.nmconnection",
+            "/usr/local/etc/office.ovpn",
+            "/opt/deploy/.vault_pass",
+            "/opt/wg/privatekey",
+        ),
         *("/opt/deploy/id_ed25519", "/opt/x/kubeconfig.yaml", "/etc/ipa/nssdb/key4.db", "/etc/pki/nssdb/key4.db", "/opt/x/.bash_history"),
         *("/opt/agent/token", "/etc/app/Password.txt", "/srv/.netrc", "/srv/me/.aws/config", "/etc/ceph/ceph.client.admin.keyring"),
     ],
