@@ -134,9 +134,14 @@ UNITS = {"M": 1 << 20, "G": 1 << 30}
 
 
 def request(options: t.Mapping[str, t.Any]) -> FilesRequest:
-    """What the options ask for.  Raises HostError for a size or number that is not one."""
+    """What the options ask for.  Raises HostError for a value that is not one."""
     if options["first"] < 0:
         raise HostError(f"first: {options['first']} is not the number of a path.", "Allowed are 0 and more.")
+    if not options["kernels"]:
+        raise HostError("kernels: an empty list asks for no boot.", "Allowed are next, all, and releases of kernels.")
+    relative = next((path for path in options["exclude"] if not path.startswith("/")), None)
+    if relative is not None:
+        raise HostError(f"exclude: {shown(relative)} is not the path of a file of the host.", "Allowed are paths that begin with /.")
     return FilesRequest(
         folder=options["folder"],
         kernels=tuple(options["kernels"]),

@@ -233,7 +233,9 @@ kernels:
             - V(agrees) if every boot did as the forecast is certain of, V(differs) if one did not.
             - V(shown) if the forecast is not certain, so that only the rehearsal says something.
             - V(varies) if the boots had several outcomes, or if a program asked for another driver of a device whose first probe has failed
-              in the machine. On the host it may have unbound it first.
+              in the machine. On the host it may have unbound it first. So it is if the forecast is not certain because of a program that
+              has acted on the device here, and may come earlier or later beside udev; and if the forecast is certain of another owner
+              because of a rule for udev's event C(bind) or C(unbind), which does not come where the probe fails.
             - V(not rehearsed) if the machine cannot have the function, or what may act on it was not collected.
           type: str
           sample: agrees

@@ -35,7 +35,7 @@ LIMITS = {
     "initramfs": (210, 1_270_000),
     "iommu": (104, 640_000),
     "kernel_cmdline": (101, 630_000),
-    "rehearsal_files": (269, 1_730_000),
+    "rehearsal_files": (269, 1_735_000),
     "rehearse": (0, 0),
     "test_image": (0, 0),
     "test_vm": (0, 0),

@@ -329,7 +329,7 @@ class DeviceSimulation:
             return
         doubt = None
         if not registration.is_vfio and driver.name not in TAKE_ANYTHING and not any(entry.matches(context.device) for entry in driver.ids):
-            doubt = f"Whether {driver.name} accepts a device that is not in its ID table, as the override requests, depends on its probe()."
+            doubt = probe_doubt(driver.name)
         detached = () if registration.detached is None else (registration.detached,)
         reasons = (*self._why_it_matches(registration), *because, *detached, *_held_in(context, registration.module))
         self.state = dataclasses.replace(state, driver=driver.name, stage=context.stage, because=reasons, doubt=doubt)
@@ -340,6 +340,11 @@ class DeviceSimulation:
             return self.state.override_because
         by_id = any(entry.matches(self._context.device) for entry in registration.ids)
         return (registration.ids_because,) if by_id and registration.ids_because is not None else ()
+
+
+def probe_doubt(driver: str) -> str:
+    """Why a driver that an override names need not take the device."""
+    return f"Whether {driver} accepts a device that is not in its ID table, as the override requests, depends on its probe()."
 
 
 def with_id(registration: Registration, effect: NewId | RemoveId) -> Registration:

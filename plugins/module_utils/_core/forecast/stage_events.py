@@ -126,6 +126,10 @@ class StageEvents:
         bound = () if states is not None and all(state.driver is None for state in states) else self.on_bind(device)
         yield from (one for effect in bound for one in self._noticed(effect, device, states))
 
+    def noticed_at(self, effects: t.Iterable[Effect], device: Device) -> t.Iterator[Influence]:
+        """What is not simulated of an event of the device that has these effects, whatever its driver."""
+        return (one for effect in effects for one in self._noticed(effect, device, None))
+
     def _noticed(self, effect: Effect, device: Device, states: t.Sequence[DeviceState] | None) -> t.Iterator[Influence]:
         if isinstance(effect, IfDriver) and states is not None and not any(effect.holds(state.driver) for state in states):
             return

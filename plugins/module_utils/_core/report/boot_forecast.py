@@ -15,6 +15,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.boot.policy_fi
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader import next_boot
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.equivalence import DeviceClasses
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.forecast import forecast
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.hidden_causes import hidden_causes
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.tolerant_host import TolerantHost
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.grouping import sentences
@@ -27,6 +28,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.policy.suggest
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.next_boot import NextBoot
+    from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.hidden_causes import HiddenCause
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache import Cache
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import Result
@@ -165,6 +167,10 @@ class HostForecast:
 
     def winner(self, device: Device, release: str) -> Winner:
         return self._winners(release)[device.address]
+
+    def hidden_causes(self, release: str) -> t.Mapping[str, tuple[HiddenCause, ...]]:
+        """By address, what decides where a boot elsewhere need not show it."""
+        return hidden_causes(self.inventory.devices, self.boots[release], self._winners(release))
 
     def claimed(self, device: Device, release: str) -> str | None:
         """The driver that the host's own policy claims the device for; the last one counts."""

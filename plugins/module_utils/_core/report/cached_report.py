@@ -44,10 +44,11 @@ _all_fields = operator.attrgetter(*(field.name for field in dataclasses.fields(D
 
 @dataclasses.dataclass(frozen=True)
 class Wanted:
-    """Whether forecasts are part of the report, and whether what they take for granted is."""
+    """Whether forecasts are part of the report, whether what they take for granted is, and what a boot elsewhere need not show."""
 
     forecast: bool = True
     assumes: bool = False
+    hidden: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,23 +66,25 @@ class Forecasts:
     """For a boot that is not known."""
 
     @classmethod
-    def make(cls, host_forecast: HostForecast, devices: t.Sequence[Device], assumes: bool = False) -> Forecasts:
-        """``assumes`` if what the answers take for granted is wanted."""
+    def make(cls, host_forecast: HostForecast, devices: t.Sequence[Device], wanted: Wanted) -> Forecasts:
         forecasts: list[Result] = []
         indices: dict[t.Hashable, int] = {}
         on_kernels: dict[str, dict[str, int]] = {}
+        hidden = {release: host_forecast.hidden_causes(release) for release in host_forecast.boots} if wanted.hidden else {}
         for device in devices:
             on_kernels[device.address] = here = {}
             for release in host_forecast.boots:
                 forecast = host_forecast.on_kernel(device, release)
                 # Winners are shared objects, which the host's forecast keeps alive.
-                key = (id(forecast.winner), forecast.claimed, forecast.would_change)
+                causes = hidden[release][device.address] if hidden else ()
+                key = (id(forecast.winner), forecast.claimed, forecast.would_change, causes)
                 here[release] = indices.setdefault(key, len(forecasts))
                 if here[release] == len(forecasts):
-                    forecasts.append(forecast.result(assumes))
+                    more = {"hidden": [dataclasses.asdict(one) for one in causes]} if hidden else {}
+                    forecasts.append({**forecast.result(wanted.assumes), **more})
         found = {device.address: host_forecast.warnings(device) for device in devices}
         warnings = {address: sentences for address, sentences in found.items() if sentences}
-        no_forecast = NO_FORECAST.result(assumes)
+        no_forecast = NO_FORECAST.result(wanted.assumes)
         return cls(host_forecast.next_kernel.result(), forecasts, on_kernels, warnings, host_forecast.policy_warnings, no_forecast)
 
     def of(self, device: Device, modules: t.Mapping[str, Result]) -> Result:
@@ -130,7 +133,7 @@ class CachedReport:
             old,
             {modalias: found.result() for modalias, found in contenders.items()},
             read_names(host, devices),
-            None if host_forecast is None else Forecasts.make(host_forecast, devices, wanted.assumes),
+            None if host_forecast is None else Forecasts.make(host_forecast, devices, wanted),
         )
 
     @classmethod
@@ -138,7 +141,7 @@ class CachedReport:
         cls, host: Host, inventory: Inventory, devices: t.Sequence[Device], described: bool, wanted: Wanted, cache: Cache
     ) -> CachedReport:
         """The result of `read()`, from the cache if it would be the same again."""
-        whose = json.dumps([described, wanted.forecast, wanted.assumes, [device.address for device in devices]])
+        whose = json.dumps([described, *dataclasses.astuple(wanted), [device.address for device in devices]])
 
         def read() -> CachedReport:
             return cls.read(host, inventory, devices, described, wanted, cache)

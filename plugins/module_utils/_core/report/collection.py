@@ -67,13 +67,15 @@ def _names(text: str | None) -> list[str]:
     return [] if not text else [text, text.partition(".")[0]]
 
 
-def answer_of(host: Host, hardware: tuple[Device, ...] | None = None) -> Result:
-    """`device_info`'s answer, from no cache: what is remembered is not read.  ``hardware`` takes the place of the devices in /sys."""
+def answer_of(host: Host, hardware: tuple[Device, ...] | None = None, hidden: bool = False) -> Result:
+    """`device_info`'s answer, from no cache: what is remembered is not read.  ``hardware`` takes the place of the devices in /sys;
+    ``hidden`` if each kernel of a device also has what decides and a boot elsewhere need not show."""
     if not host.is_dir("/"):
         raise HostError(f"root: {host.root} is not a directory.", "Give the directory that the host's file system is mounted on.")
     inventory = inventory_of(host, hardware)
     described = hardware is not None
-    report = CachedReport.read(host, inventory, inventory.devices, described, Wanted(True, False), Cache(host, False, NO_CACHE))
+    wanted = Wanted(hidden=hidden)
+    report = CachedReport.read(host, inventory, inventory.devices, described, wanted, Cache(host, False, NO_CACHE))
     devices = [{**ShownDevice(device, inventory.group_of(device)).result(), **report.of(device)} for device in inventory.devices]
     return {"devices": devices, **report.of_host()}
 

@@ -22,7 +22,9 @@ KINDS = (
 _PEM = re.compile(r"-----BEGIN ([A-Z ]*PRIVATE KEY[A-Z ]*)-----.*?(?:-----END \1-----|\Z)", re.DOTALL)
 _NAMES_OF_SECRETS = (
     r"(?:passw(?:or)?d|passphrase|passwd|secret|token|api[_-]?key|access[_-]?key|private[_-]?key|preshared[_-]?key"
-    r"|psk|auth[_-]?key|encryption[_-]?key|luks[_-]?key|community)[\w.-]{0,60}"
+    r"|psk|auth[_-]?(?:key|tok)|encryption[_-]?key|luks[_-]?key|account[_-]?key|client[_-]?key[_-]?data|wep[_-]?key"
+    r"|requirepass|masterauth|community"
+    r"|(?<![\w-])[\w-]{1,60}[_-](?:pass|pwd)(?=[\"'\s=:]))[\w.-]{0,60}"
 )
 _QUOTED_OR_WORD = r"(?:\"[^\"\n]*\"|'[^'\n]*'|[^\s\"';,&|)]+)"
 #: `name=value`, `name: value`, `--name value`, `"name": "value"`.
@@ -33,6 +35,17 @@ _SECRET = re.compile(
 _CREDENTIAL = re.compile(
     r"(?i)\b(set_?credential(?:_?binary|_?encrypted)?=[\"']?[\w.-]{0,80}(?:passw|secret|token|key|psk)[\w.-]{0,80}:)([^\s\"']+)"
 )
+_VAULT = re.compile(r"(\$ANSIBLE_VAULT;)[\w.;-]{1,200}(?:\r?\n[ \t]{0,80}[0-9a-f]{8,})+")
+#: A netrc and apt's auth.conf; settings of daemons that have a blank before the value.
+_NETRC = re.compile(r"(?i)(\b(?:login|machine)\s{1,80}\S{1,200}\s{1,80}password\s{1,80})(\S+)")
+_DIRECTIVE = re.compile(
+    r"(?im)(^[ \t]{0,80}(?:requirepass|masterauth|auth_pass|r[ow]community6?|secret)[ \t]{1,80})(\"[^\"\n]*\"|[^\s;=:\"]+)"
+)
+#: `sshpass -p VALUE`, `curl -u NAME:VALUE`, what HAProxy's users have, and the registries of a container's client.
+_OPTION = re.compile(
+    r"(\bsshpass\s{1,8}-p\s{0,8}|\bcurl\s[^\n|;&]{0,400}?(?:-u|--user)[ =]{0,8}[^\s:]{1,200}:|\binsecure-password\s{1,80}"
+    r"|\bstats\s{1,8}auth\s{1,8}[^\s:]{1,200}:|\"auth\"\s{0,8}:\s{0,8}(?=\"[A-Za-z0-9+/=]{8,}\"))([^\s|;&,}]+)"
+)
 _BEARER = re.compile(r"(?i)\b((?:bearer|basic)\s+)([A-Za-z0-9._~+/=-]{8,})")
 _URL = re.compile(r"(\b[a-z][a-z0-9+.-]{0,30}://)([^/\s:@\"']{1,200})(:[^/\s@\"']{0,200})?@")
 _ISCSI = re.compile(r"(?i)\b((?:netroot|root)=iscsi:)([^@\s]{1,300})@")
@@ -40,7 +53,9 @@ _HASH = re.compile(
     r"\$(?:1|2[abxy]?|5|6|7|y|gy|sha1|argon2id?)\$[A-Za-z0-9./$=,+-]{8,}|\bgrub\.pbkdf2\.[A-Za-z0-9.]+|\bAAAA[A-Za-z0-9+/=]{40,}"
 )
 _TOKENS = re.compile(
-    r"\b(?:AKIA[0-9A-Z]{16}|gh[pousr]_[A-Za-z0-9]{20,}|glpat-[\w-]{20,}|xox[abprs]-[\w-]{10,}|eyJ[\w-]{10,}\.[\w-]{5,}\.[\w-]*|hvs\.[\w-]{20,})"
+    r"\b(?:AKIA[0-9A-Z]{16}|gh[pousr]_[A-Za-z0-9]{20,}|glpat-[\w-]{20,}|xox[abprs]-[\w-]{10,}"
+    r"|AGE-SECRET-KEY-1[0-9A-Z]{20,}|hf_[A-Za-z0-9]{20,}|npm_[A-Za-z0-9]{30,}|sk_live_[A-Za-z0-9]{16,}|AIza[\w-]{30,}"
+    r"|eyJ[\w-]{10,}\.[\w-]{5,}\.[\w-]*|hvs\.[\w-]{20,})"
 )
 _MAC = re.compile(r"(?<![0-9A-Fa-f:.-])(?:[0-9A-Fa-f]{2}([:-]))(?:[0-9A-Fa-f]{2}\1){4}[0-9A-Fa-f]{2}(?![0-9A-Fa-f:-])")
 _IPV4 = re.compile(r"(?<![\w.-])(?:\d{1,3}\.){3}\d{1,3}(?![\w.-])")
@@ -66,11 +81,13 @@ class Redactor:
     def secrets(self, text: str) -> str:
         """Without keys, passwords, hashes and tokens; addresses, names and serial numbers stay, which may decide about drivers."""
         text = _PEM.sub(lambda found: f"-----BEGIN {found[1]}-----\n{REDACTED}\n-----END {found[1]}-----", text)
+        text = _VAULT.sub(rf"\1{REDACTED}", text)
         text = _URL.sub(rf"\1{REDACTED}@", text)
         text = _ISCSI.sub(rf"\1{REDACTED}@", text)
         text = _SECRET.sub(lambda found: found[1] + _in_same_quotes(found[2], REDACTED), text)
         text = _CREDENTIAL.sub(rf"\1{REDACTED}", text)
-        text = _BEARER.sub(rf"\1{REDACTED}", text)
+        for pattern in (_NETRC, _DIRECTIVE, _OPTION, _BEARER):
+            text = pattern.sub(lambda found: found[1] + _in_same_quotes(found[2], REDACTED), text)
         return _TOKENS.sub(REDACTED, _HASH.sub(REDACTED, text))
 
     def text(self, text: str) -> str:

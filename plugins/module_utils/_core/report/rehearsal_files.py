@@ -77,7 +77,7 @@ def gather(root: str, runner: Runner | None, request: FilesRequest) -> Result:
         raise HostError(
             f"root: {cut(host.root)} has no {DEVICES}, so that no device can be offered to a driver.", "Describe the devices with hardware."
         )
-    answer = answer_of(host, request.hardware)
+    answer = answer_of(host, request.hardware, hidden=True)
     noted = sorted(host.notes.whole | host.notes.contents.keys())
     plain = Host(root, runner)
     entries = _entries(plain, answer, request.kernels)

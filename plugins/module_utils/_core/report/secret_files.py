@@ -25,29 +25,38 @@ _MODULES = re.compile(r"(?:/usr)?/lib/modules/([^/]+)")
 #: `docs/rehearsal.md` has the same list.
 SECRETS: dict[str, str] = {
     "passwords of users": r"/etc/(?:g?shadow.*|opasswd|security/opasswd|master\.passwd|samba/(?:smbpasswd|secrets\.tdb)|\.pwd\.lock)",
-    "keys of ssh": r"/etc/(?:ssh|dropbear|initramfs-tools/root|dropbear-initramfs)/.*(?:_key|authorized_keys)",
-    "private keys and key stores": (
-        r".*\.(?:key|pem|p12|pfx|jks|keystore|kdbx|gpg|asc|ppk|secret|psk|priv)"
-        r"|.*/(?:private|\.ssh|\.gnupg|\.aws|\.kube|\.docker|\.config)"
+    "keys of ssh": (
+        r"/etc/(?:ssh|dropbear|initramfs-tools/root|dropbear-initramfs)/.*(?:_key|authorized_keys)|.*/id_(?:rsa|dsa|ecdsa|ed25519)(?:_sk)?"
     ),
-    "Kerberos": r".*\.keytab|/etc/krb5kdc",
+    "private keys and key stores": (
+        r".*\.(?:key|pem|p8|p12|pfx|jks|jceks|keystore|keyring|kdbx?|gpg|asc|ppk|pvk|secret|(?:wpa_)?psk|priv|private|age)"
+        r"|.*/(?:private|key[34]\.db|\.ssh|\.gnupg|\.aws|\.azure|\.oci|\.kube|\.docker|\.config|\.local/share/keyrings)|.*/[^/]*kubeconfig[^/]*"
+    ),
+    "Kerberos": r".*\.keytab|/etc/(?:krb5kdc|ipa)",
     "keys of disks": r"/etc/(?:cryptsetup-keys\.d|keys|luks|luks-keys|clevis|zfs/keys|iscsi|dmcrypt)|.*\.(?:luks|keyfile)",
     "credentials of systemd": r"(?:/etc|/usr/lib)/credstore(?:\.encrypted)?",
     "networks": (
-        r"/etc/(?:NetworkManager/system-connections|wpa_supplicant|wireguard|openvpn|strongswan|swanctl|ipsec\..*|racoon|ppp|netplan"
-        r"|nebula|tinc)"
+        r"(?:/etc|/usr/lib|/usr/local/lib)/NetworkManager/system-connections|.*\.(?:nmconnection|ovpn)|/etc/sysconfig/network-scripts/keys-.*"
+        r"|/etc/(?:wpa_supplicant.*|hostapd.*|iwd|wireguard|openvpn|strongswan|swanctl|ipsec\..*|racoon|ppp|netplan|nebula|tinc)"
     ),
     "agents of management and clusters": (
         r"/etc/(?:kubernetes|rancher|docker/key\.json|containers/auth\.json|salt|puppetlabs|puppet/ssl|chef|teleport.*|vault.*|consul.*"
         r"|nomad.*|zabbix|gitlab-runner|cloud|ceph|munge|slurm/jwt.*|corosync/authkey|pacemaker/authkey|pve/priv|datadog-agent|newrelic.*"
-        r"|telegraf|filebeat|letsencrypt|ansible|bareos|bacula|restic|borgmatic|duply|smbcredentials.*|nut|msmtprc|postfix/sasl|exim4/passwd.*)"
+        r"|telegraf|filebeat|letsencrypt|ansible|bareos|bacula|restic|borgmatic|duply|smbcredentials.*|nut|msmtprc|postfix/sasl|exim4/passwd.*"
+        r"|apt/auth\.conf.*|rndc\.conf)"
     ),
-    "files of which the name says it": r".*/[^/]*(?:passw|secret|credential|token|apikey|api_key|netrc|htpasswd|pgpass|\.my\.cnf)[^/]*",
+    "files of which the name says it": (
+        r".*/[^/]*(?:passw|secret|credential|token|apikey|api_key|netrc|htpasswd|pgpass|\.my\.cnf|vault[_-]?pass|priv(?:ate)?[_-]?key|preshared)[^/]*"
+        r"|.*/(?:\.[a-z]+_history|\.s3cfg|\.boto|\.npmrc|\.pypirc|\.authinfo|rclone\.conf|pwdfile.*|pin\.txt)"
+    ),
 }
 _SECRET = re.compile("|".join(f"(?:{pattern})" for pattern in SECRETS.values()), re.IGNORECASE)
 #: Ordinary files of packages with such names, without which programs do not run.
 _OF_PACKAGES = re.compile(r"(?:/usr)?/(?:lib|lib32|lib64|libx32|bin|sbin)/.*|/usr/(?:share|libexec)/.*")
-_PUBLIC = re.compile(r"/etc/(?:passwd|ssl/certs(?:/.*)?|(?:apt|pki/rpm-gpg|dracut\.conf\.d|pam\.d|systemd)/.*)|/usr/local/s?bin/.*")
+_PUBLIC = re.compile(
+    r"/etc/(?:passwd|ssl/certs(?:/.*)?|(?:apt(?!/auth\.conf)|pki/rpm-gpg|dracut\.conf\.d|pam\.d|systemd)/.*)|/usr/local/s?bin/.*"
+)
+_NEVER_OF_PACKAGES = ("/private", "/credstore", "/credstore.encrypted", "/system-connections")
 #: Places of which only what starts by itself is collected, as the forecast finds it.
 _REDACTOR = Redactor()
 MADE_BY_THE_KERNEL = re.compile(r"/(?:proc|sys|dev|run|tmp|boot)(?:/.*)?|/var/(?:run|lock|tmp|cache|lib/(?:dpkg|rpm|pacman|dkms))(?:/.*)?")
@@ -71,7 +80,7 @@ def _is_secret_place(path: str) -> bool:
     if _SECRET.fullmatch(path) is None:
         return False
     is_public = _OF_PACKAGES.fullmatch(path) is not None or _PUBLIC.fullmatch(path) is not None
-    return not is_public or path.endswith(("/private", "/credstore", "/credstore.encrypted"))
+    return not is_public or path.endswith(_NEVER_OF_PACKAGES)
 
 
 def choice(releases: t.Collection[str], exclude: t.Collection[str]) -> t.Callable[[str, bool], bool | None]:

@@ -18,6 +18,7 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.o
     rival_of,
 )
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.trace import Event, Report, offers
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.unseen import Cause, missing, not_shown, of_cause, racing
 
 AGREES, DIFFERS, SHOWN, VARIES, ABSENT = "agrees", "differs", "shown", "varies", "not rehearsed"
 CERTAIN = "certain"
@@ -99,9 +100,13 @@ def row(
     claimed: str | None,
     left_out: str | None,
     moved: tuple[str, str] | None = None,
+    causes: t.Sequence[Cause] = (),
 ) -> dict[str, t.Any]:
-    """A device's row of the result; ``moved``: its address in the machine where that is another one, and why."""
-    found = _row(address, reports, predicted, claimed, left_out)
+    """A device's row of the result; ``moved``: its address in the machine where that is another one, and why.
+
+    ``causes`` decide on the host, and a boot here need not show them.
+    """
+    found = _row(address, reports, predicted, claimed, left_out, causes)
     if moved is None or left_out is not None:
         return found
     elsewhere = f"In the machine it is {moved[0]}, because {moved[1]}"
@@ -113,7 +118,12 @@ def row(
 
 
 def _row(
-    address: str, reports: t.Sequence[Report], predicted: Predicted | None, claimed: str | None, left_out: str | None
+    address: str,
+    reports: t.Sequence[Report],
+    predicted: Predicted | None,
+    claimed: str | None,
+    left_out: str | None,
+    causes: t.Sequence[Cause] = (),
 ) -> dict[str, t.Any]:
     basis: dict[str, t.Any] = {
         "address": address,
@@ -128,7 +138,9 @@ def _row(
     counts = Counter(owner for one in seen for owner in one.owners)
     common = counts.most_common(1)[0][0]
     one = next(one for one in seen if common in one.owners)
-    result = _result(seen, predicted)
+    missed = [cause for report in reports for cause in not_shown(report, causes)]
+    races = [cause for report in reports for cause in racing(report, address, causes)]
+    result = _result(seen, predicted, bool(missed), bool(races))
     not_claimed = claimed is not None and any(_driver(driver) != _driver(claimed) for one in seen for driver in one.takers)
     return {
         **basis,
@@ -141,20 +153,20 @@ def _row(
         "decided_by": one.line,
         "later_offers": list(one.others),
         "driver_override": reports[-1].overrides.get(address),
-        "why": _why(address, one, result, predicted, claimed if not_claimed else None),
+        "why": _why(address, one, result, predicted, claimed if not_claimed else None) + _named(missed, races),
         "stops": result == DIFFERS or not_claimed,
     }
 
 
-def _result(seen: t.Sequence[Seen], predicted: Predicted | None) -> str:
+def _result(seen: t.Sequence[Seen], predicted: Predicted | None, missed: bool, races: bool) -> str:
     certain = predicted is not None and predicted.certainty == CERTAIN
     if certain and predicted is not None:
         others = [boot for boot in seen if all(_driver(one) != _driver(predicted.driver) for one in boot.owners)]
-        if any(not boot.may_have(predicted.driver) for boot in others):
+        if not missed and any(not boot.may_have(predicted.driver) for boot in others):
             return DIFFERS
         if others:
             return VARIES
-    if len({driver for boot in seen for driver in boot.owners}) > 1:
+    if races or len({driver for boot in seen for driver in boot.owners}) > 1:
         return VARIES
     return AGREES if certain else SHOWN
 
@@ -179,6 +191,13 @@ def _why(address: str, seen: Seen, result: str, predicted: Predicted | None, cla
             f"{offered}{by}; the forecast was {predicted.certainty}: {predicted.because[0] if predicted.because else 'no reason is known'}"
         )
     return f"{offered}{by}."
+
+
+def _named(missed: t.Sequence[Cause], races: t.Sequence[Cause]) -> str:
+    """A sentence about what may lead to another owner on the host."""
+    if missed:
+        return f" On the host {missing(missed[0])}."
+    return f" On the host {of_cause(races[0])} beside udev, and may come earlier or later." if races else ""
 
 
 def _line(seen: Seen) -> str:

@@ -22,6 +22,7 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal i
     kernel_parts,
     places,
     root_disk,
+    unseen,
 )
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.boot import LONGEST_STRETCH, Machine
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.boot_words import Plan
@@ -105,7 +106,7 @@ class Rehearsal:
         found = [located(report, placed, self.collected.facts["functions"]) for report in reports]
         reports = [one.report for one in found]
         moved = {address: where for one in found for address, where in one.moved.items()}
-        self._note(reports)
+        self._note(release, reports)
         self.different += [f"{address} is {where} in the machine: {why}" for address, (where, why) in moved.items()]
         placed.note({address: why for one in found for address, why in one.absent.items()}, [one.same for one in found])
         return {
@@ -157,8 +158,10 @@ class Rehearsal:
         qemu = qemu_program.provide(self.cache, lambda: self.settings.mirror or apt_sources.of_this_machine(), self.progress.say)
         return qemu, accelerator.choose(self.settings.accelerator, self.cache, qemu, _HostKernel((release,), image), self.progress.say)
 
-    def _note(self, reports: t.Sequence[Report]) -> None:
+    def _note(self, release: str, reports: t.Sequence[Report]) -> None:
         for report in reports:
+            for one in self.collected.facts["forecast"]["devices"]:
+                self.different += unseen.said(report, str(one["address"]), unseen.causes_of(one["kernels"].get(release)))
             addresses = [str(one["address"]) for one in self.collected.facts["functions"]]
             self.different += comparison.contended(report, addresses)
             self.different += comparison.declined(report, addresses)
@@ -166,7 +169,7 @@ class Rehearsal:
             self.different += [f"the trace and the kernel's log disagree about the first offer of {address}" for address in odd]
             self.different += [f"the unit {name} failed in the machine" for name in report.failed_units]
         self.different.append(
-            "the host's storage, network, firmware, ACPI and DMI are absent; functions have nothing behind their registers"
+            "the host's storage, network, firmware, ACPI, DMI and NUMA nodes are absent; functions have nothing behind their registers"
         )
         self.different.append(f"what starts later than {self.settings.hold} s after the boot is not seen")
         if self.collected.facts["efi"]:
@@ -187,7 +190,7 @@ class Rehearsal:
             why = left_out.get(address)
             if why is None and missing and (predicted is None or predicted.certainty != comparison.CERTAIN):
                 why = f"{missing[0]['path']} was not collected ({missing[0]['why']}), and may act on it"
-            rows.append(comparison.row(address, reports, predicted, claimed, why, moved.get(address)))
+            rows.append(comparison.row(address, reports, predicted, claimed, why, moved.get(address), unseen.causes_of(known)))
         return rows
 
 

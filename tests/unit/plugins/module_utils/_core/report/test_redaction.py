@@ -22,6 +22,8 @@ STAYS = (
     "systemd.set_credential=udev.rules.gpu:SUBSYSTEM==pci",
     "kernel 5.15.0-100.96.32.el8uek.x86_64",
     "GRUB_DISABLE_OS_PROBER=true GRUB_TERMINAL=serial",
+    "password requisite pam_pwquality.so",
+    "PWD=/root; cd $OLD_PWD; bypass=1; vfio_pass_through=1; for pass in 1 2; do curl -s http://x/a:b; done",
 )
 
 
@@ -47,11 +49,39 @@ def test_the_same_value_becomes_the_same_replacement(text: str, wanted: str) -> 
     assert Redactor(["gpu-1.example.org", "gpu-1"]).text(text) == wanted
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("machine a login b password PLANTED", "machine a\n  login b\n  password PLANTED\n", "requirepass PLANTED", "  auth_pass PLANTED"),
+        *(
+            "machine a password PLANTED",
+            "rocommunity PLANTED",
+            'key "x" {\n  secret "PLANTED";\n};',
+            "sshpass -p PLANTED ssh x",
+            "sshpass -pPLANTED ssh x",
+        ),
+        *("curl -s -u me:PLANTED x", "curl --user=me:PLANTED x", "DB_PASS=PLANTED", "export MYSQL_PWD='PLANTED'", '{"db_pass": "PLANTED"}'),
+        *("ldap_default_authtok = PLANTED", "client-key-data: PLANTED", "ansible_become_pass: PLANTED", "AccountKey=PLANTED;x=y"),
+        *("wpa_passphrase=PLANTED", "PresharedKey = PLANTED", "wep_key0=PLANTED", '{"auths": {"r": {"auth": "PLANTED="}}}'),
+        *("user x insecure-password PLANTED", "stats auth admin:PLANTED", "AGE-SECRET-KEY-1PLANTED00000000000000"),
+    ],
+)
+def test_secrets_of_well_known_files_are_taken_out(text: str) -> None:
+    found = Redactor().secrets(text)
+    assert "PLANTED" not in found
+    assert "REDACTED" in found
+
+
 @pytest.mark.parametrize("text", ["a=1 password=x 10.1.2.3 aa:bb:cc:dd:ee:01 fd00::2 ID_SERIAL=Q http://u:p@h/", *STAYS])
 def test_what_is_redacted_stays_as_it_is_when_it_is_redacted_again(text: str) -> None:
     redactor = Redactor(["gpu-1"])
     once = redactor.text(text)
     assert redactor.text(once) == once
+
+
+def test_all_of_a_vault_is_taken_out_and_nothing_behind_it() -> None:
+    text = "x: !vault |\n  $ANSIBLE_VAULT;1.1;AES256\n  3161323334\n  65663132\ny: blacklist nouveau\n"
+    assert Redactor().secrets(text) == "x: !vault |\n  $ANSIBLE_VAULT;REDACTED\ny: blacklist nouveau\n"
 
 
 def test_bytes_that_are_not_text_stay() -> None:
@@ -71,6 +101,11 @@ def test_bytes_that_are_not_text_stay() -> None:
         "serial" * 6_000,
         "-----BEGIN PRIVATE KEY-----" * 200,
         "aa:" * 20_000,
+        "a-" * 20_000,
+        "a_pass" * 10_000,
+        "curl -u " * 5_000,
+        "$ANSIBLE_VAULT;1.1\n" * 2_000,
+        "login a password " * 5_000,
     ],
 )
 def test_long_texts_take_bounded_time(text: str) -> None:

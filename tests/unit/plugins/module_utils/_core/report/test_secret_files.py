@@ -18,6 +18,14 @@ from ansible_collections.vfio.variants.tests.unit.rooms import ROOT
         *("/etc/krb5.keytab", "/etc/cryptsetup-keys.d/data.key", "/etc/luks/data", "/etc/credstore/x", "/usr/lib/credstore/x"),
         *("/etc/NetworkManager/system-connections/wifi.nmconnection", "/etc/wireguard/wg0.conf", "/etc/netplan/50.yaml"),
         *("/etc/kubernetes/admin.conf", "/etc/rancher/k3s/k3s.yaml", "/etc/salt/pki/minion/minion.pem", "/etc/cloud/cloud.cfg"),
+        *("/etc/apt/auth.conf", "/etc/apt/auth.conf.d/site.conf", "/etc/wpa_supplicant.conf", "/etc/hostapd/hostapd.wpa_psk"),
+        *(
+            "/usr/lib/NetworkManager/system-connections/a.nmconnection",
+            "/usr/local/etc/office.ovpn",
+            "/opt/deploy/.vault_pass",
+            "/opt/wg/privatekey",
+        ),
+        *("/opt/deploy/id_ed25519", "/opt/x/kubeconfig.yaml", "/etc/ipa/nssdb/key4.db", "/etc/pki/nssdb/key4.db", "/opt/x/.bash_history"),
         *("/opt/agent/token", "/etc/app/Password.txt", "/srv/.netrc", "/srv/me/.aws/config", "/etc/ceph/ceph.client.admin.keyring"),
     ],
 )
@@ -30,6 +38,7 @@ def test_what_may_hold_secrets_stays(path: str) -> None:
     [
         *("/etc/passwd", "/etc/pam.d/passwd", "/usr/bin/passwd", "/usr/lib/x86_64-linux-gnu/libsecret-1.so.0", "/etc/modprobe.d/gpu.conf"),
         *("/etc/ssl/certs/ca-certificates.crt", "/usr/lib/python3/dist-packages/token.py", "/etc/udev/rules.d/70-gpu.rules"),
+        *("/etc/apt/sources.list", "/etc/apt/apt.conf.d/50hooks", "/usr/share/keyrings/debian.gpg", "/etc/keepalived/keepalived.conf"),
         *("/usr/local/sbin/token-bind", "/etc/ssh/sshd_config", "/etc/systemd/system/secret-agent.service", "/root/bind.sh"),
     ],
 )
