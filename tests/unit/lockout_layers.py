@@ -23,6 +23,11 @@ def other_member(host: Host, fields: str) -> Host:
     return host.linked("/dev/disk/by-uuid/bb", "../../sda2")
 
 
+def two_networks(host: Host) -> Host:
+    host.nic().route("enp3s0", "0000000A", "00000000", "00FFFFFF").interface("enp9s0", "/sys/devices/pci0000:09/0000:09:00.0")
+    return host.route("enp9s0", "0000010A", "00000000", "00FFFFFF")
+
+
 LAYERS: dict[str, Case] = {
     "root on LVM on a loop device of a file on the disk": Case(
         lambda host: on_a_file(host, "dm-0", "253:0").mounted("/", "ext4", "/dev/mapper/vg-root", "253:0"),
@@ -175,5 +180,91 @@ LAYERS: dict[str, Case] = {
         ),
         "route",
         "wg0 carries the default route",
+    ),
+    "root on Ceph, whose monitors are in two networks": Case(
+        lambda host: two_networks(host).mounted("/", "ceph", "10.1.0.2:6789,10.0.0.2:6789:/", "0:40"), "root", "over enp3s0, enp9s0"
+    ),
+    "root on Ceph, whose monitors are an option": Case(
+        lambda host: two_networks(host).mounted("/", "ceph", "admin@x.fs=/", "0:40", "mon_addr=10.1.0.2:6789/10.0.0.2:6789"),
+        "root",
+        "over enp3s0, enp9s0",
+    ),
+    "a disk that fstab names by its UUID in capitals": Case(
+        lambda host: (
+            host.nvme_disk("p1").linked("/dev/disk/by-partuuid/ab-cd", "../../nvme0n1p1").fstab("PARTUUID=AB-CD /home ext4 defaults 0 2")
+        ),
+        "data_mounts",
+        "PARTUUID=AB-CD is needed at boot for /home",
+    ),
+    "a disk that a drop-in of a unit names": Case(
+        lambda host: (
+            host.nvme_disk("p1")
+            .file("/etc/systemd/system/srv.mount", "[Mount]\nWhat=/dev/sda9\nWhere = /srv\n")
+            .file("/etc/systemd/system/srv.mount.d/disk.conf", "[Mount]\nWhat = /dev/nvme0n1p1\n")
+        ),
+        "data_mounts",
+        "/dev/nvme0n1p1 is needed for /srv",
+    ),
+    "a volume of a thin pool": Case(
+        lambda host: (
+            host.nvme_disk("p1")
+            .stacked("dm-0", "253:0", "nvme0n1p1")
+            .stacked("dm-2", "253:2", "dm-0")
+            .stacked("dm-3", "253:3", "dm-2")
+            .mounted("/", "ext4", "/dev/mapper/vg-root", "253:3")
+        ),
+        "root",
+        "/dev/mapper/vg-root is mounted at /",
+    ),
+    "root on a medium with a live system": Case(
+        lambda host: (
+            host.function("usb")
+            .disk(f"{host.card}/usb2/2-1/2-1:1.0/host6/target6:0:0/6:0:0:0/block", "sr0", "11:0")
+            .mounted("/run/live", "iso9660", "/dev/sr0", "11:0")
+            .stacked("loop0", "7:0")
+            .file("/sys/class/block/loop0/loop/backing_file", "/run/live/fs.squashfs\n")
+            .mounted("/run/rootfs", "squashfs", "/dev/loop0", "7:0")
+            .mounted("/", "overlay", "overlay", "0:40", "rw,lowerdir=/run/rootfs,upperdir=/cow/u,workdir=/cow/w")
+        ),
+        "root",
+        "overlay is mounted at /",
+    ),
+    "root on a disk over InfiniBand": Case(
+        lambda host: (
+            host.function("mlx5")
+            .disk(f"{host.card}/infiniband_srp/host9/target9:0:0/9:0:0:0/block", "sdx", "8:80")
+            .mounted("/", "ext4", "/dev/sdx", "8:80")
+        ),
+        "root",
+        "/dev/sdx is mounted at /",
+    ),
+    "a controller that is served whole to other hosts": Case(
+        lambda host: (
+            host.nvme_disk()
+            .file(f"{host.card}/nvme/nvme0/uevent", "DEVNAME=nvme0\nMAJOR=240\nMINOR=0\n")
+            .file("/sys/kernel/config/nvmet/subsystems/fast/passthru/device_path", "/dev/nvme0\n")
+            .file("/sys/kernel/config/nvmet/subsystems/fast/passthru/enable", "1\n")
+        ),
+        "in_use",
+        "/dev/nvme0 is served to other hosts (NVMe target fast)",
+    ),
+    "a port over which disks are served": Case(
+        lambda host: (
+            host.function("sas", id="1077:2261", class_code=0x0C0400)
+            .file(f"{host.card}/host7/fc_host/host7/port_name", "0x21000024ff111111\n")
+            .file("/sys/kernel/config/target/qla2xxx/21:00:00:24:ff:11:11:11/tpgt_1/enable", "1\n")
+        ),
+        "in_use",
+        "disks are served to other hosts over its port 21:00:00:24:ff:11:11:11 (target qla2xxx)",
+    ),
+    "the card of the kernel's debugger": Case(
+        lambda host: host.function("serial").file(f"{host.card}/tty/ttyS4/dev", "4:68\n").file("/proc/cmdline", "kgdboc=ttyS4,115200\n"),
+        "console",
+        "the console is on ttyS4",
+    ),
+    "the interface to which the kernel's messages go": Case(
+        lambda host: host.nic().file("/proc/cmdline", "netconsole=6665@10.0.0.1/enp3s0,6666@10.0.0.2/00:11:22:33:44:55\n"),
+        "console",
+        "the kernel's messages are sent over enp3s0 (netconsole=)",
     ),
 }

@@ -38,6 +38,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses import Use
     from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import Decision
 
+CONSOLE_WORDS = ("console", "earlycon", "kgdboc")
 LOADED_VFIO, NO_IOMMU_MODE = "/sys/module/vfio", "enable_unsafe_noiommu_mode"
 
 
@@ -179,7 +180,8 @@ def arguments_of(host: Host, loader: NextBoot) -> Arguments:
     """What the kernels' arguments, now and at the next boot, say about consoles and disks."""
     lines = [(Cmdline.read(host), CMDLINE)]
     lines += [(entry.cmdline, entry.cmdline_source) for release, entry in loader.entries.items() if loader.release in (None, release)]
-    consoles = [value for cmdline, _where in lines for value in (*cmdline.values("console"), *cmdline.values("earlycon"))]
+    consoles = [value for cmdline, _where in lines for word in CONSOLE_WORDS for value in cmdline.values(word)]
+    netconsoles = [value for cmdline, _where in lines for value in cmdline.values("netconsole")]
     roots = [(f"{word}= in {where}", disk) for cmdline, where in lines for word, disk in named_disks(cmdline)]
     nfs = [value for cmdline, _where in lines for word in ("nfsroot", "root") for value in cmdline.values(word) if ":/" in value]
     servers = [value.partition(":/")[0].rpartition(":")[2] for value in nfs]
@@ -187,6 +189,7 @@ def arguments_of(host: Host, loader: NextBoot) -> Arguments:
     partitions = () if started is None or not started.partition else ((str(started), f"PARTUUID={started.partition}"),)
     return Arguments(
         tuple(dict.fromkeys(consoles)),
+        tuple(dict.fromkeys(netconsoles)),
         tuple(dict.fromkeys(roots)),
         tuple(dict.fromkeys(servers)),
         partitions,

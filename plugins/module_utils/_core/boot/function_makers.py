@@ -13,6 +13,7 @@ import posixpath
 import re
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import first_of_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import link_files
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.unit_files import parsed
 
@@ -59,7 +60,7 @@ def makers_of(host: Host, physical: Device) -> tuple[Maker, ...]:
 
 def _by_name(host: Host, folders: t.Iterable[str], ending: str) -> t.Iterator[tuple[str, list[str]]]:
     """Of the files of a name the one in the first folder."""
-    for path in [*link_files.first_of_name(host, folders, ending).values()][:MOST_FILES]:
+    for path in [*first_of_name(host, folders, ending).values()][:MOST_FILES]:
         yield path, (host.text_or_none(path) or "" if host.is_file(path) else "").split("\n")
 
 

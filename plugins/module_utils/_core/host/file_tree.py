@@ -53,3 +53,16 @@ def leads_to_nothing(tree: FileTree, path: str) -> bool:
             break
         path = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
     return path == NOTHING
+
+
+def first_of_name(
+    tree: FileTree, folders: t.Iterable[str], suffix: str, counts: t.Callable[[str], bool] = lambda _path: True
+) -> dict[str, str]:
+    """By name the path in the first folder that has it, be it a mask or not; ``counts`` says which paths are looked at."""
+    found: dict[str, str] = {}
+    for folder in folders:
+        for name in tree.names(folder) if tree.is_dir(folder) else ():
+            path = f"{folder}/{name}"
+            if name.endswith(suffix) and name not in found and counts(path):
+                found[name] = path
+    return found

@@ -15,6 +15,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.compression import LARGEST_STREAM, FileReader, unpacked
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import CorruptFileError, HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.root_path import MAX_LINKS
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.archive import MAGICS, Member, Reader, members, skip_padding
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image_file import opened
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import index_file
@@ -50,7 +51,6 @@ COST_OF_NAME, COST_OF_FOLDER, COPIES = 400, 150, 3
 NAMES, TEXTS, MODULES = "its names need", "its configuration has", "the modules that are compared have"
 WIDEST = 4
 """Bytes of a character of a text that has any but ASCII."""
-MAX_LINKS = 40
 PIECE = 1 << 20
 SMALLEST_MODULE = 64
 """The header of an ELF file (elf(5)): what is shorter stands for a module, as an empty file does in the copy of an image for a report."""

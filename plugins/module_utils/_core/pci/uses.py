@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci import uses_mounts
@@ -17,6 +18,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_conso
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_network import Network
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_processes import Processes, nvidia_nodes, nvidia_persistence
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_storage import ANY_PORT, Storage
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_targets import served
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_tree import Below, Node, read_below
 
 if t.TYPE_CHECKING:
@@ -28,6 +30,8 @@ if t.TYPE_CHECKING:
 UseGuard = t.Literal["root", "boot", "swap", "route", "connection", "console", "data_mounts", "in_use"]
 """The guard that keeps the function for the sake of a use; `claim/guards.py` says what each is."""
 OPEN_TIMEOUT = 5.0
+NETCONSOLE = re.compile(r"@[^/,]*/([^,\s]+)")
+"""The interface in `netconsole=` (netpoll_parse_options() in net/core/netpoll.c)."""
 VSOCK = ("vmw_vsock_virtio_transport", "virtio_vsock")
 
 
@@ -44,6 +48,7 @@ class Arguments:
     """What kernels are given on their command lines, now and at the next boot: consoles, and disks with where they are named."""
 
     consoles: tuple[str, ...] = ()
+    netconsoles: tuple[str, ...] = ()
     roots: tuple[tuple[str, str], ...] = ()
     servers: tuple[str, ...] = ()
     """Of a root file system on NFS."""
@@ -91,6 +96,7 @@ class HostUses:
         if self._network.may_be_no_network and any(self._host.link_name(f"{folder}/driver") in VSOCK for folder in below.virtio):
             yield Use("this SSH connection may run over its socket (vsock)", "connection")
         yield from (Use(clause) for clause in self._processes.using(below.nodes.values()))
+        yield from (Use(clause) for clause in served(self._host, below))
         if below.mediated:
             yield Use(f"it has {_count(below.mediated, 'mediated device')} ({below.mediated[0]})")
         if not below.complete:
@@ -221,6 +227,10 @@ class HostUses:
             upper = [name for name in self._network.above([interface]) if name != interface]
             if upper and self._network.is_up(interface):
                 yield Use(f"{interface} is a part of {upper[0]}")
+        for value in self._arguments.netconsoles:
+            named = NETCONSOLE.search(value)
+            if named is not None and named[1] in own:
+                yield Use(f"the kernel's messages are sent over {named[1]} (netconsole=)", "console")
         for name in self._host.names("/sys/kernel/config/netconsole"):
             target = self._host.text_or_none(f"/sys/kernel/config/netconsole/{name}/dev_name")
             if target in own and self._host.text_or_none(f"/sys/kernel/config/netconsole/{name}/enabled") != "0":

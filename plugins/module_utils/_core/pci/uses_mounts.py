@@ -26,7 +26,7 @@ UNITS = (
     "/run/systemd/generator.late",
 )
 """Of the units of a name the one in the first of these counts (systemd.unit(5))."""
-UNIT_LINE = re.compile(r"^(What|Where|Options)=(.*)$", re.MULTILINE)
+UNIT_LINE = re.compile(r"^[ \t]*(What|Where|Options)[ \t]*=[ \t]*(.*)$", re.MULTILINE)
 POOLS = "/proc/spl/kstat/zfs"
 """One folder for each imported pool of ZFS (spa_stats_init() in OpenZFS)."""
 PROXMOX_ESPS = "/etc/kernel/proxmox-boot-uuids"
@@ -146,13 +146,23 @@ def _units(host: Host) -> t.Iterator[Entry]:
                 continue
             chosen.add(name)
             path = f"{folder}/{name}"
-            text = "\n".join(_raw_lines(host, path))
+            text = "\n".join(line for one in (path, *_drop_ins(host, name)) for line in _raw_lines(host, one))
             found = dict(UNIT_LINE.findall(text))
             source, place = found.get("What", "").strip(), found.get("Where", "").strip()
             options = tuple(found.get("Options", "").strip().split(","))
             guard = guard_of(place) if place else "data_mounts"
             if source and f"SourcePath={FSTAB}" not in text and ("nofail" not in options or guard != "data_mounts"):
                 yield Entry(f"{source} is needed for {place or 'swap'} ({path})", guard, source, "", options, None, place)
+
+
+def _drop_ins(host: Host, unit: str) -> t.Iterator[str]:
+    """Those of all folders in the order of their names, of a name the one in the first folder."""
+    found: dict[str, str] = {}
+    for folder in UNITS:
+        for name in _names(host, f"{folder}/{unit}.d"):
+            if name.endswith(".conf"):
+                found.setdefault(name, f"{folder}/{unit}.d/{name}")
+    yield from (found[name] for name in sorted(found))
 
 
 def _crypttab(host: Host, path: str, needed: t.Collection[str] | None) -> t.Iterator[Entry]:

@@ -147,11 +147,12 @@ class Storage:
         # ceph separates several monitors by commas or slashes.
         text = named or entry.source.partition("@")[2] or entry.source
         text = text[2:].partition("/")[0] if text.startswith("//") else text
-        match = re.match(r"\[([^\]]+)\]|([^:/,]+)", text)
-        if match is None or (named is None and entry.source.startswith("/") and not entry.source.startswith("//")):
+        several = re.split(r"[,/]", text if named else text.partition(":/")[0]) if entry.kind == "ceph" else [text]
+        found = [match for one in several for match in (re.match(r"\[([^\]]+)\]|([^:/,]+)", one),) if match is not None]
+        if not found or (named is None and entry.source.startswith("/") and not entry.source.startswith("//")):
             backing.any_interface = True
         else:
-            backing.servers.add(match[1] or match[2])
+            backing.servers |= {match[1] or match[2] for match in found}
 
     def _collect_layers(self, entry: Entry, backing: Backing, layer: int) -> None:
         """A file system of layers depends on those that its directories are in; mergerfs has these as its source."""
@@ -225,11 +226,13 @@ class Storage:
     def _collect_tagged(self, tag: str, value: str, backing: Backing) -> None:
         folder, keys = TAGS[tag]
         encoded = _ENCODED.sub(lambda found: "".join(f"\\x{byte:02x}" for byte in found[0].encode("utf-8", "surrogateescape")), value)
-        path = f"/dev/disk/{folder}/{encoded}"
-        target = self.resolved(path)
-        if target != path:
-            backing.names.add(target)
-            return
+        # The UUID of a file system or a partition means the same in other letters, which the link has.
+        spelt = (encoded, encoded.lower(), encoded.upper()) if tag.endswith("UUID") else (encoded,)
+        for path in (f"/dev/disk/{folder}/{one}" for one in spelt):
+            target = self.resolved(path)
+            if target != path:
+                backing.names.add(target)
+                return
         for number, known in self._udev_database:
             if any(known.get(key, "").lower() in (value.lower(), encoded.lower()) for key in keys):
                 backing.numbers.add(number)

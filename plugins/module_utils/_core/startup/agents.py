@@ -7,6 +7,7 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import first_of_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import bounds, link_files, tokens
@@ -100,14 +101,14 @@ def _vpp(host: Host, inventory: Inventory) -> t.Iterator[Influence]:
 
 def _network_manager(host: Host) -> t.Iterator[Influence]:
     folders = ("/etc/NetworkManager/system-connections", "/usr/lib/NetworkManager/system-connections")
-    for path in link_files.first_of_name(host, folders, "").values():
+    for path in first_of_name(host, folders, "").values():
         section = _text(host, path).partition("[sriov]")[2].partition("\n[")[0]
         if _SRIOV_KEYS.search(section):
             yield Influence(path, "makes NetworkManager create virtual functions", _CREATES)
 
 
 def _netplan(host: Host) -> t.Iterator[Influence]:
-    for path in link_files.first_of_name(host, ("/etc/netplan", "/usr/lib/netplan", "/lib/netplan"), ".yaml").values():
+    for path in first_of_name(host, ("/etc/netplan", "/usr/lib/netplan", "/lib/netplan"), ".yaml").values():
         for number, line in enumerate(_text(host, path).split("\n"), 1):
             if re.match(r"\s*virtual-function-count\s*:", line):
                 yield Influence(f"{path}:{number}", "makes netplan create virtual functions", _CREATES)

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import first_of_name
+
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
 
@@ -22,13 +24,3 @@ def read(tree: FileTree, folders: t.Sequence[str] = LASTING) -> t.Iterator[tuple
         if tree.is_file(chosen[name]):
             drop_ins = first_of_name(tree, [f"{folder}/{name}.d" for folder in folders], ".conf")
             yield (chosen[name], *(drop_ins[one] for one in sorted(drop_ins) if tree.is_file(drop_ins[one])))
-
-
-def first_of_name(tree: FileTree, folders: t.Iterable[str], suffix: str) -> dict[str, str]:
-    """By name the path in the first folder that has it, be it a mask or not."""
-    found: dict[str, str] = {}
-    for folder in folders:
-        for name in tree.names(folder) if tree.is_dir(folder) else ():
-            if name.endswith(suffix):
-                found.setdefault(name, f"{folder}/{name}")
-    return found

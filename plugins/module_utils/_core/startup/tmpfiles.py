@@ -8,7 +8,7 @@ import re
 import shlex
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import leads_to_nothing
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import first_of_name, leads_to_nothing
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.pattern import matches
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import bounds, tokens
@@ -31,12 +31,7 @@ _ADDRESS_PART = re.compile(r"[0-9a-fA-F*?\[\]:!.-]*[:*?][0-9a-fA-F*?\[\]:!.-]*")
 
 def files(tree: FileTree, folder: str, suffix: str = ".conf") -> tuple[str, ...]:
     """The files of a `.d` directory by name; of the same names the one in the first directory, unless that is a link to /dev/null."""
-    chosen: dict[str, str] = {}
-    for pattern in FOLDERS:
-        place = pattern.format(folder)
-        for name in tree.names(place) if tree.is_dir(place) else ():
-            if name.endswith(suffix):
-                chosen.setdefault(name, f"{place}/{name}")
+    chosen = first_of_name(tree, [pattern.format(folder) for pattern in FOLDERS], suffix)
     return tuple(chosen[name] for name in sorted(chosen) if not leads_to_nothing(tree, chosen[name]))
 
 

@@ -9,7 +9,7 @@ import functools
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host import together
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import leads_to_nothing
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import first_of_name, leads_to_nothing
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev import syntax
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.evaluation import Evaluation
 from ansible_collections.vfio.variants.plugins.module_utils._core.udev.key import Key, attribute_of_another
@@ -150,13 +150,8 @@ def hidden_by(tree: FileTree, path: str, directories: t.Sequence[str] = DIRECTOR
 
 def _by_name(tree: FileTree, directories: t.Sequence[str], version: int | None) -> tuple[str, ...]:
     """Of the files of a name the one in the first directory."""
-    chosen: dict[str, str] = {}
     hides_all = version is not None and version < FILES_ALONE
-    for directory in directories:
-        for name in tree.names(directory):
-            path = f"{directory}/{name}"
-            if name.endswith(SUFFIX) and name not in chosen and (hides_all or tree.is_file(path) or leads_to_nothing(tree, path)):
-                chosen[name] = path
+    chosen = first_of_name(tree, directories, SUFFIX, lambda path: hides_all or tree.is_file(path) or leads_to_nothing(tree, path))
     return tuple(chosen[name] for name in sorted(chosen))
 
 

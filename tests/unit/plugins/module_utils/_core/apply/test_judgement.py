@@ -380,6 +380,22 @@ class TestBehindPrograms:
         assert live(self.in_background(host, session), guards={"in_use": "ignore"})["changed"]
 
 
+class TestTargets:
+    @pytest.mark.parametrize("enabled", ["0", None])
+    def test_what_is_switched_off_is_not_served(self, host: Host, enabled: str | None) -> None:
+        host.nvme_disk().file(f"{host.card}/nvme/nvme0/uevent", "DEVNAME=nvme0\nMAJOR=240\nMINOR=0\n")
+        host.file("/sys/kernel/config/nvmet/subsystems/fast/passthru/device_path", "/dev/nvme0\n")
+        if enabled is not None:
+            host.file("/sys/kernel/config/nvmet/subsystems/fast/passthru/enable", enabled)
+        assert live(host)["changed"]
+
+    def test_another_controller_is_not(self, host: Host) -> None:
+        host.nvme_disk().file(f"{host.card}/nvme/nvme0/uevent", "DEVNAME=nvme0\nMAJOR=240\nMINOR=0\n")
+        host.file("/sys/kernel/config/nvmet/subsystems/fast/passthru/device_path", "/dev/nvme1\n")
+        host.file("/sys/kernel/config/nvmet/subsystems/fast/passthru/enable", "1\n")
+        assert live(host)["changed"]
+
+
 class TestLayersThatAreNotThere:
     @pytest.mark.parametrize("udev", ["E:ID_FS_TYPE=xfs\n", ""])
     def test_a_disk_that_no_layer_is_made_of_may_go(self, host: Host, udev: str) -> None:
