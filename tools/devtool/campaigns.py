@@ -53,75 +53,50 @@ class Row:
         return f"| {' | '.join(map(str, values))} |"
 
 
+@dataclass(frozen=True)
+class Campaign:
+    """What it does, the command as in a shell, and how long it may take at most."""
+
+    does: str
+    command: str
+    hours: float
+    counts: bool = True
+
+    def check(self, bench: Workbench) -> Check:
+        return bench.check(self.does, *self.command.split(), seconds=round(self.hours * 3600), counts=self.counts)
+
+
+# Cheapest first; a later one is one line more.
+CAMPAIGNS = {
+    "documentation site": Campaign("the documentation site, without a warning", "tools/docs", 0.5),
+    "consumer": Campaign("somebody else's repository with the built archive", "tools/consumer", 1.5),
+    "galaxy importer": Campaign("the archive as Galaxy imports it, without a warning", "tools/importer", 0.5),
+    "Mitogen": Campaign("the role under Mitogen's strategy", "tools/mitogen", 0.5),
+    "fleet examples": Campaign("the examples of the guide to fleets, run", "tools/fleet-examples", 0.5),
+    "public hosts": Campaign("claims on hosts of public reports, by the role", "tests/public_hosts/run", 0.5),
+    "presets": Campaign("a card of each preset, as lspci shows it", "tests/presets/run", 1),
+    "recorded boots": Campaign("every recorded boot, judged", "tests/forecast/run --replay", 1),
+    "whole hosts": Campaign("every recorded boot of a whole host, judged", "tests/world/run --replay", 1),
+    "all kernels": Campaign("drivers built for all kernels", "tests/kernels/run", 1.5),
+    "drivers at work": Campaign("drivers at work on all kernels", "tests/drivers/run --again", 1.5),
+    "driver mistakes": Campaign("broken drivers are noticed", "tests/drivers/run --mutants", 1.5),
+    "UEFI boots": Campaign("boots by UEFI firmware and its loaders, predicted", "tests/uefi/run", 1),
+    "rehearsals": Campaign("60 hosts rehearsed, and booted for real", "tests/rehearsal/run --count 60 --seed 1", 8),
+    "new boots": Campaign("300 new boots", "tests/forecast/run --count 300 --seed 5000", 4),
+    "core mistakes": Campaign("mistakes in the core are noticed", "tests/mutants/run --count 600 --seed 1", 4, counts=False),
+    "hostile input": Campaign(
+        "hostile input for parsers, options and hosts", "tests/fuzz/run --seconds 3600 --options 10000 --trees 3000", 4
+    ),
+    "power cuts": Campaign("the power is cut while a machine converges", "tests/power_cuts/run --count 50", 8),
+    "remedies": Campaign("every remedy, tried on its host", "tests/forecast/run --remedies", 2),
+    "remedies of whole hosts": Campaign("every remedy, tried on its whole host", "tests/world/run --remedies", 4),
+    "forecast mistakes": Campaign("broken forecasts are noticed", "tests/forecast/run --mutations", 1),
+}
+
+
 def campaigns(bench: Workbench) -> dict[str, Callable[[], Check]]:
-    """Every campaign by its name, cheapest first; what it needs is made ready when it runs. A later one is one line more."""
-    found: dict[str, Callable[[], Check]] = {
-        "documentation site": partial(bench.check, "the documentation site, without a warning", "tools/docs", seconds=1800, counts=True),
-        "consumer": partial(bench.check, "somebody else's repository with the built archive", "tools/consumer", seconds=5400, counts=True),
-        "galaxy importer": partial(
-            bench.check, "the archive as Galaxy imports it, without a warning", "tools/importer", seconds=1800, counts=True
-        ),
-        "Mitogen": partial(bench.check, "the role under Mitogen's strategy", "tools/mitogen", seconds=1800, counts=True),
-        "fleet examples": partial(
-            bench.check, "the examples of the guide to fleets, run", "tools/fleet-examples", seconds=1800, counts=True
-        ),
-        "public hosts": partial(
-            bench.check, "claims on hosts of public reports, by the role", "tests/public_hosts/run", seconds=1800, counts=True
-        ),
-        "presets": partial(bench.check, "a card of each preset, as lspci shows it", "tests/presets/run", seconds=3600, counts=True),
-        "recorded boots": partial(bench.check, "every recorded boot, judged", "tests/forecast/run", "--replay", seconds=3600, counts=True),
-        "whole hosts": partial(
-            bench.check, "every recorded boot of a whole host, judged", "tests/world/run", "--replay", seconds=3600, counts=True
-        ),
-        "all kernels": partial(bench.check, "drivers built for all kernels", "tests/kernels/run", seconds=5400, counts=True),
-        "drivers at work": partial(
-            bench.check, "drivers at work on all kernels", "tests/drivers/run", "--again", seconds=5400, counts=True
-        ),
-        "driver mistakes": partial(bench.check, "broken drivers are noticed", "tests/drivers/run", "--mutants", seconds=5400, counts=True),
-        "UEFI boots": partial(
-            bench.check, "boots by UEFI firmware and its loaders, predicted", "tests/uefi/run", seconds=3600, counts=True
-        ),
-        "rehearsals": partial(
-            bench.check,
-            "60 hosts rehearsed, and booted for real",
-            "tests/rehearsal/run",
-            "--count",
-            "60",
-            "--seed",
-            "1",
-            seconds=28800,
-            counts=True,
-        ),
-        "new boots": partial(
-            bench.check, "300 new boots", "tests/forecast/run", "--count", "300", "--seed", "5000", seconds=14400, counts=True
-        ),
-        "core mistakes": partial(
-            bench.check, "mistakes in the core are noticed", "tests/mutants/run", "--count", "600", "--seed", "1", seconds=14400
-        ),
-        "hostile input": partial(
-            bench.check,
-            "hostile input for parsers, options and hosts",
-            "tests/fuzz/run",
-            "--seconds",
-            "3600",
-            "--options",
-            "10000",
-            "--trees",
-            "3000",
-            seconds=14400,
-            counts=True,
-        ),
-        "power cuts": partial(
-            bench.check, "the power is cut while a machine converges", "tests/power_cuts/run", "--count", "50", seconds=28800, counts=True
-        ),
-        "remedies": partial(bench.check, "every remedy, tried on its host", "tests/forecast/run", "--remedies", seconds=7200, counts=True),
-        "remedies of whole hosts": partial(
-            bench.check, "every remedy, tried on its whole host", "tests/world/run", "--remedies", seconds=14400, counts=True
-        ),
-        "forecast mistakes": partial(
-            bench.check, "broken forecasts are noticed", "tests/forecast/run", "--mutations", seconds=3600, counts=True
-        ),
-    }
+    """Every campaign by its name; what it needs is made ready when it runs."""
+    found: dict[str, Callable[[], Check]] = {name: partial(one.check, bench) for name, one in CAMPAIGNS.items()}
     # `make test` asks the oldest Python of managed hosts, and runs a part of the sanity tests.
     found["sanity"] = lambda: sanity_check(bench, bench.copied("sanity-all"))
     found |= {managed_host_name(one): partial(managed_host, bench, one) for one in interpreters.targets()[1:]}
