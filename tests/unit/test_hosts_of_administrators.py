@@ -156,8 +156,6 @@ HOSTS: dict[str, Drawn] = {
     "quotes around an option": said(f'{SOFTDEP}options vfio-pci "ids=10de:1db1"\n', BOTH),
     "options that this kernel has not": said(f"{SOFTDEP}options vfio-pci ids=10de:1db1 disable_vga=1 disable_idle_d3=1\n", BOTH),
     "a comment sign of another file": said(";blacklist nouveau\n", NATIVE),
-    "a blacklist in quotes": said('blacklist "nouveau"\n', NATIVE),
-    "a file of older kmod": Drawn(NATIVE, {"/etc/modprobe.conf": "blacklist nouveau\n"}),
     "a file that is taken in": said("include /etc/modprobe.d/more\n", NATIVE, **{"/etc/modprobe.d/more": "blacklist nouveau\n"}),
     "an install line with a colon": said("install nouveau :\n", NEITHER),
     "an install line that does nothing": said("install nouveau true\n", NEITHER),
@@ -169,7 +167,6 @@ HOSTS: dict[str, Drawn] = {
     "a softdep without its colon": said("softdep nouveau pre vfio-pci\n", NATIVE, **IDS),
     "a softdep the other way round": said("softdep vfio-pci pre: nouveau\n", NATIVE, **IDS),
     "softdeps with the word twice": said("softdep nouveau pre: e1000e pre: vfio-pci\n", BOTH, **IDS),
-    "IDs with dots": said(f"{SOFTDEP}options vfio-pci ids=10de.1db1\n", NATIVE),
     "IDs with semicolons": said(f"{SOFTDEP}options vfio-pci ids=10de:1db1;8086:10d3\n", BOTH),
     "IDs that are an address": said(f"{SOFTDEP}options vfio-pci ids={CARD}\n", NATIVE),
     "options of the module in other words": said(f"{SOFTDEP}options vfio_pci vfio ids=10de:1db1\n", BOTH),
@@ -184,7 +181,6 @@ HOSTS: dict[str, Drawn] = {
     "words about groups and power": Drawn(NATIVE, cmdline="pcie_acs_override=downstream,multifunction pcie_aspm=off pci=noaer"),
     "IDs in quotes, for one boot": said(SOFTDEP, BOTH, 'vfio-pci.ids="10de:1db1"'),
     "a list of none, and a word": Drawn(NATIVE, cmdline="modprobe.blacklist= nouveau"),
-    "a list of three": Drawn(NEITHER, cmdline="modprobe.blacklist=nvidia,nouveau,nvidiafb"),
     "words in capitals": Drawn(NATIVE, cmdline="NOUVEAU.MODESET=0 MODPROBE.BLACKLIST=nouveau"),
     "a shell of one user": Drawn(NATIVE, cmdline="single", open=(CARD, SAME, NIC)),
     "words of systemd that show something": Drawn(NATIVE, cmdline="systemd.debug_shell systemd.show_status=1 quiet splash"),
@@ -205,12 +201,6 @@ HOSTS: dict[str, Drawn] = {
     ),
     "a unit that another upholds": Drawn(
         GUEST, {**SSH, f"{OWN}/card.service": UNIT, f"{OWN}/ssh.service.d/x.conf": "[Unit]\nUpholds=card.service\n"}, SSH_LINK, open=(CARD,)
-    ),
-    "a unit that a target's folder upholds": Drawn(
-        GUEST,
-        {**SSH, f"{OWN}/card.service": UNIT},
-        {**SSH_LINK, f"{OWN}/multi-user.target.upholds/card.service": "../card.service"},
-        open=(CARD,),
     ),
     "a unit of root, who lingers": Drawn(
         GUEST,
@@ -293,27 +283,6 @@ HOSTS: dict[str, Drawn] = {
         CARD_LINK,
         open=(CARD, SAME, NIC),
     ),
-    "a daemon of another driver": Drawn(
-        NATIVE,
-        {
-            f"{OWN}/card.service": "[Service]\nType=forking\nExecStart=/usr/bin/nvidia-persistenced --user nvpd\n",
-            "/usr/bin/nvidia-persistenced": "\x7fELF",
-        },
-        CARD_LINK,
-    ),
-    "a program in another language": Drawn(
-        GUEST,
-        {
-            f"{OWN}/card.service": "[Service]\nType=oneshot\nExecStart=/usr/bin/python3 /opt/site/card.py\n",
-            "/opt/site/card.py": (
-                f"open('{HERE}/driver_override','w').write('vfio-pci')\n"
-                f"open('{HERE}/driver/unbind','w').write('{CARD}')\nimport os\n"
-                "os.system('modprobe vfio-pci')\n"
-            ),
-        },
-        CARD_LINK,
-        open=(CARD,),
-    ),
     "a unit with its address in a file": Drawn(
         GUEST,
         {
@@ -366,23 +335,6 @@ HOSTS: dict[str, Drawn] = {
         },
         CARD_LINK,
         open=(CARD, SAME, NIC),
-    ),
-    "a unit sets the mode of another driver": Drawn(
-        NATIVE,
-        {f"{OWN}/card.service": "[Service]\nType=oneshot\nExecStart=/usr/bin/nvidia-smi -pm 1\n", "/usr/bin/nvidia-smi": "\x7fELF"},
-        CARD_LINK,
-    ),
-    "a unit about waking up": Drawn(
-        NATIVE, {f"{OWN}/card.service": "[Service]\nType=oneshot\nExecStart=/bin/bash -c 'echo GPP0 > /proc/acpi/wakeup'\n"}, CARD_LINK
-    ),
-    "a unit about pages": Drawn(
-        NATIVE,
-        {
-            f"{OWN}/card.service": (
-                "[Service]\nType=oneshot\nExecStart=/bin/sh -c 'echo 16 > /sys/kernel/mm/hugepages/hugepages-1048576kB/nr_hugepages'\n"
-            )
-        },
-        CARD_LINK,
     ),
     "a unit reads attributes": Drawn(
         NATIVE,
