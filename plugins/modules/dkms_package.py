@@ -16,8 +16,8 @@ description:
     was built for its kernel and has the required aliases.
   - New sources are first built outside of DKMS's own tree. Only if they build for every kernel do they replace the old ones;
     otherwise the host is not changed, and the last lines of the build's log are returned.
-  - Kernels are built for one after the other, because DKMS has one build directory for all kernels of a package's version, and each build
-    uses all processors. The terminal shows which one it is, and so does the host's log (C(journalctl -f)).
+  - Kernels are built for one after the other, because DKMS has one build directory for all kernels of a package's version. The terminal
+    shows which one it is, and so does the host's log (C(journalctl -f)).
   - Unchanged sources are neither copied nor rebuilt. What is installed is determined from DKMS's tree and the kernels' module
     trees.
 extends_documentation_fragment:
