@@ -42,7 +42,7 @@ OFFERED = f'''@rehearsal trace (udev-worker)-7 [000] ..... 2.0: offered: (really
 
 def rehearsed(folder: Path, policy: PlannedPolicy, *, is_bound: bool) -> tuple[dict[str, t.Any], list[str]]:
     """The card's row and what differs, after one boot of a host with a rule for the event that follows a driver."""
-    rule = {
+    rule: dict[str, t.Any] = {
         "source": "/etc/x.rules:1",
         "fact": "driver/unbind",
         "acts": [],
