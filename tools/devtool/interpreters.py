@@ -46,7 +46,8 @@ def ask(path: Path | str) -> Interpreter | None:
         version, executable = json.loads(done.stdout) if done.returncode == 0 else (None, None)
     except (OSError, ValueError, subprocess.TimeoutExpired):
         return None
-    return Interpreter((version[0], version[1], version[2]), Path(executable)) if version and executable else None
+    # A link to it is the same one: the project's programs find each by a link of its own, too.
+    return Interpreter((version[0], version[1], version[2]), Path(executable).resolve()) if version and executable else None
 
 
 def _candidates(minor: tuple[int, int]) -> list[Path]:
