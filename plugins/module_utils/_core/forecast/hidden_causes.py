@@ -8,7 +8,6 @@ before it in one boot and after it in the next.
 
 from __future__ import annotations
 
-import dataclasses
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.device_simulation import probe_doubt
@@ -24,6 +23,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.effec
     address_of,
     plain,
 )
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.hidden_cause import PROBE, HiddenCause
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.probing import LoadRequest, Modprobe
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.registration import Registrar
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.stage_events import StageEvents, stage_events
@@ -34,26 +34,6 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.effects import Effect
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Device
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
-
-
-PROBE: t.Final = "probe"
-"""A driver's probe, which decides by what the card has where the driver's ID table does not."""
-
-
-@dataclasses.dataclass(frozen=True)
-class HiddenCause:
-    """``event`` is what udev does it at, or `PROBE`; ``device`` whose that is; both are None of a program.
-
-    ``modules`` are those that it may load, ``drivers`` those at whose coming or going it is done; None for any.
-    """
-
-    source: str
-    fact: str
-    acts: tuple[str, ...] = ()
-    event: str | None = None
-    device: str | None = None
-    drivers: tuple[str, ...] | None = None
-    modules: tuple[str, ...] | None = None
 
 
 def hidden_causes(devices: t.Sequence[Device], boot: Boot, winners: t.Mapping[str, Winner]) -> dict[str, tuple[HiddenCause, ...]]:

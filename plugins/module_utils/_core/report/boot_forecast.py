@@ -28,7 +28,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.policy.suggest
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Boot
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot_loader.next_boot import NextBoot
-    from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.hidden_causes import HiddenCause
+    from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.hidden_cause import HiddenCause
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.cache import Cache
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import Result

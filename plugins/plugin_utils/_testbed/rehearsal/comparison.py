@@ -18,7 +18,10 @@ from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.o
     rival_of,
 )
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.trace import Event, Report, offers
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.unseen import Cause, missing, not_shown, of_cause, racing
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.unseen import missing, not_shown, of_cause, racing
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.hidden_cause import HiddenCause
 
 AGREES, DIFFERS, SHOWN, VARIES, ABSENT = "agrees", "differs", "shown", "varies", "not rehearsed"
 CERTAIN = "certain"
@@ -100,7 +103,7 @@ def row(
     claimed: str | None,
     left_out: str | None,
     moved: tuple[str, str] | None = None,
-    causes: t.Sequence[Cause] = (),
+    causes: t.Sequence[HiddenCause] = (),
 ) -> dict[str, t.Any]:
     """A device's row of the result; ``moved``: its address in the machine where that is another one, and why.
 
@@ -123,7 +126,7 @@ def _row(
     predicted: Predicted | None,
     claimed: str | None,
     left_out: str | None,
-    causes: t.Sequence[Cause] = (),
+    causes: t.Sequence[HiddenCause] = (),
 ) -> dict[str, t.Any]:
     basis: dict[str, t.Any] = {
         "address": address,
@@ -193,7 +196,7 @@ def _why(address: str, seen: Seen, result: str, predicted: Predicted | None, cla
     return f"{offered}{by}."
 
 
-def _named(missed: t.Sequence[Cause], races: t.Sequence[Cause]) -> str:
+def _named(missed: t.Sequence[HiddenCause], races: t.Sequence[HiddenCause]) -> str:
     """A sentence about what may lead to another owner on the host."""
     if missed:
         return f" On the host {missing(missed[0])}."

@@ -5,13 +5,13 @@
 from __future__ import annotations
 
 import typing as t
-from dataclasses import dataclass, fields
+from dataclasses import fields
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.hidden_cause import PROBE, HiddenCause
+from ansible_collections.vfio.variants.plugins.module_utils._core.udev.subject import BIND
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.owner import given, owner_of
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.trace import OFFERED, Event, Report, offers
 
-#: Of a cause: an event of udev when a driver has come, and a driver's probe, which decides by what the card has.
-_BIND, _PROBE = "bind", "probe"
 #: What programs ask for by a device's name.
 _BY_NAME = frozenset(("asks", "binds", "unbinds"))
 _UDEV = ("(udev-worker)", "systemd-udevd", "udevd")
@@ -19,37 +19,24 @@ _UDEV = ("(udev-worker)", "systemd-udevd", "udevd")
 _TAKES_AWAY = frozenset(("unbind", "remove", "refuse"))
 
 
-@dataclass(frozen=True)
-class Cause:
-    """A rule's act at the event ``event`` of ``device``, a driver's probe of it, or a program's act where these are None."""
-
-    source: str
-    fact: str
-    acts: tuple[str, ...] = ()
-    event: str | None = None
-    device: str | None = None
-    drivers: tuple[str, ...] | None = None
-    modules: tuple[str, ...] | None = None
-
-
-def causes_of(forecast: t.Mapping[str, t.Any] | None) -> tuple[Cause, ...]:
+def causes_of(forecast: t.Mapping[str, t.Any] | None) -> tuple[HiddenCause, ...]:
     """Of one device and kernel."""
-    names = [field.name for field in fields(Cause)]
-    return tuple(Cause(**{name: _unchanging(one[name]) for name in names}) for one in (forecast or {}).get("hidden", ()))
+    names = [field.name for field in fields(HiddenCause)]
+    return tuple(HiddenCause(**{name: _unchanging(one[name]) for name in names}) for one in (forecast or {}).get("hidden", ()))
 
 
 def _unchanging(value: t.Any) -> t.Any:
     return tuple(value) if isinstance(value, list) else value
 
 
-def not_shown(report: Report, causes: t.Iterable[Cause]) -> list[Cause]:
+def not_shown(report: Report, causes: t.Iterable[HiddenCause]) -> list[HiddenCause]:
     """The rules that act when a driver comes or goes whose probe has failed here, of which udev never heard; and such probes."""
     return [one for one in causes if one.device is not None and not _was_heard(report, one, one.device)]
 
 
-def _was_heard(report: Report, cause: Cause, address: str) -> bool:
+def _was_heard(report: Report, cause: HiddenCause, address: str) -> bool:
     owner = owner_of(report, address)
-    if cause.event in (_BIND, _PROBE):
+    if cause.event in (BIND, PROBE):
         drivers = [] if owner is None else [owner.driver]
     else:
         is_freed = any(event.kind == "unbinds" and event.device == address for event in report.events)
@@ -59,14 +46,14 @@ def _was_heard(report: Report, cause: Cause, address: str) -> bool:
     return not missed if cause.drivers is None else missed.isdisjoint(map(_name, cause.drivers))
 
 
-def racing(report: Report, address: str, causes: t.Iterable[Cause]) -> list[Cause]:
+def racing(report: Report, address: str, causes: t.Iterable[HiddenCause]) -> list[HiddenCause]:
     """The programs of which one has acted on the device beside whatever else did, so that in another boot it may come first, or last."""
     programs = [one for one in causes if one.device is None]
     is_touched = bool(programs) and _is_touched(report, address)
     return [one for one in programs if is_touched or ("load" in one.acts and _is_loaded(report, address, one))]
 
 
-def idle(report: Report, address: str, causes: t.Iterable[Cause]) -> list[Cause]:
+def idle(report: Report, address: str, causes: t.Iterable[HiddenCause]) -> list[HiddenCause]:
     """The programs that could take the device from its driver, and may have found none to take it from here."""
     owner = owner_of(report, address)
     if owner is None or report.owners.get(address) == owner.driver:
@@ -85,7 +72,7 @@ def _is_touched(report: Report, address: str) -> bool:
     return several or asked or address in report.overrides or any(event.kind in _BY_NAME for event in of_device)
 
 
-def _is_loaded(report: Report, address: str, cause: Cause) -> bool:
+def _is_loaded(report: Report, address: str, cause: HiddenCause) -> bool:
     """Whether another program than udev has loaded what the cause may load, or, if that can be anything, what the device was offered to."""
     loads = [event for event in report.events if event.kind == "loading" and not event.who.startswith(_UDEV)]
     if cause.modules is not None:
@@ -99,7 +86,7 @@ def _is_kernel(event: Event) -> bool:
     return event.process == 1 or event.who.startswith("kworker")
 
 
-def said(report: Report, address: str, causes: t.Sequence[Cause]) -> list[str]:
+def said(report: Report, address: str, causes: t.Sequence[HiddenCause]) -> list[str]:
     """A sentence about each, with its file and line."""
     racers = racing(report, address, causes)
     found = [
@@ -114,14 +101,14 @@ def said(report: Report, address: str, causes: t.Sequence[Cause]) -> list[str]:
     return [f"{address} may have another owner on the host: {one}" for one in dict.fromkeys(found)]
 
 
-def missing(cause: Cause) -> str:
+def missing(cause: HiddenCause) -> str:
     """A clause about one that this boot has not shown."""
-    if cause.event == _PROBE:
+    if cause.event == PROBE:
         return f"{cause.source} may decline it, as {cause.fact}, and it fails here"
-    return f"{of_cause(cause)} when a driver {'comes to' if cause.event == _BIND else 'leaves'} {cause.device}: here the probe fails first"
+    return f"{of_cause(cause)} when a driver {'comes to' if cause.event == BIND else 'leaves'} {cause.device}: here the probe fails first"
 
 
-def of_cause(cause: Cause) -> str:
+def of_cause(cause: HiddenCause) -> str:
     """A clause with its file and line."""
     return f"{cause.source} ({cause.fact}) acts"
 

@@ -10,7 +10,8 @@ import pytest
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import CERTAIN, UNKNOWN, Later
 from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.forecast import forecast
-from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.hidden_causes import HiddenCause, hidden_causes
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.hidden_cause import HiddenCause
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.hidden_causes import hidden_causes
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
 from ansible_collections.vfio.variants.tests.unit.boots import boot, device
 

@@ -6,15 +6,16 @@ from __future__ import annotations
 
 import pytest
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.forecast.hidden_cause import HiddenCause
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.comparison import Predicted, row
 from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.trace import Report, parse
-from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.unseen import Cause, causes_of, said
+from ansible_collections.vfio.variants.plugins.plugin_utils._testbed.rehearsal.unseen import causes_of, said
 
 CARD, OTHER = "0000:3b:00.0", "0000:3c:00.0"
-RULE = Cause("/etc/udev/rules.d/70-site.rules:1", "driver/unbind", (), "bind", CARD)
-PROBE = Cause("nvme", "its ID table has not the device, so that its probe decides", (), "probe", CARD, ("nvme",))
-PROGRAM = Cause("/etc/rc.local:3", "writes to driver_override", ("override",))
-TAKES = Cause("/etc/rc.local:3", "writes to unbind", ("unbind",))
+RULE = HiddenCause("/etc/udev/rules.d/70-site.rules:1", "driver/unbind", (), "bind", CARD)
+PROBE = HiddenCause("nvme", "its ID table has not the device, so that its probe decides", (), "probe", CARD, ("nvme",))
+PROGRAM = HiddenCause("/etc/rc.local:3", "writes to driver_override", ("override",))
+TAKES = HiddenCause("/etc/rc.local:3", "writes to unbind", ("unbind",))
 
 
 def boot(*lines: str, bound: str = "", override: str = "") -> Report:
@@ -34,8 +35,8 @@ def loads(module: str, who: str = "modprobe-7") -> str:
     return f'{who} [000] ..... 1.5: loading: (do_init_module+0x0/0x10) name="{module}"'
 
 
-LOADS = Cause("/etc/rc.local:3", "loads vfio_pci", ("load",), modules=("vfio_pci",))
-ANYTHING = Cause("/usr/local/sbin/site", "is compiled", ("load", "override"))
+LOADS = HiddenCause("/etc/rc.local:3", "loads vfio_pci", ("load",), modules=("vfio_pci",))
+ANYTHING = HiddenCause("/usr/local/sbin/site", "is compiled", ("load", "override"))
 NVME = "\n@rehearsal trace ".join((loads("nvme"), offer("nvme")))
 BY_UDEV = "\n@rehearsal trace ".join((loads("nvme", "(udev-worker)-7"), offer("nvme", "(udev-worker)-7")))
 
@@ -46,13 +47,13 @@ BY_UDEV = "\n@rehearsal trace ".join((loads("nvme", "(udev-worker)-7"), offer("n
         (boot(NVME), RULE, True),
         (boot(NVME, bound="nvme"), RULE, False),
         (boot(), RULE, False),
-        (boot(NVME), Cause(RULE.source, RULE.fact, (), "bind", CARD, ("nvme",)), True),
-        (boot(NVME), Cause(RULE.source, RULE.fact, (), "bind", CARD, ("vfio-pci",)), False),
-        (boot(offer("sdhci-pci")), Cause(RULE.source, RULE.fact, (), "bind", CARD, ("sdhci_pci",)), True),
-        (boot(offer("igb", device=OTHER)), Cause(RULE.source, RULE.fact, (), "bind", OTHER), True),
-        (boot(NVME), Cause(RULE.source, RULE.fact, (), "unbind", CARD), False),
-        (boot(NVME, asks(kind="unbinds")), Cause(RULE.source, RULE.fact, (), "unbind", CARD), True),
-        (boot(NVME, asks(), offer("vfio-pci", "sh-9")), Cause(RULE.source, RULE.fact, (), "unbind", CARD), True),
+        (boot(NVME), HiddenCause(RULE.source, RULE.fact, (), "bind", CARD, ("nvme",)), True),
+        (boot(NVME), HiddenCause(RULE.source, RULE.fact, (), "bind", CARD, ("vfio-pci",)), False),
+        (boot(offer("sdhci-pci")), HiddenCause(RULE.source, RULE.fact, (), "bind", CARD, ("sdhci_pci",)), True),
+        (boot(offer("igb", device=OTHER)), HiddenCause(RULE.source, RULE.fact, (), "bind", OTHER), True),
+        (boot(NVME), HiddenCause(RULE.source, RULE.fact, (), "unbind", CARD), False),
+        (boot(NVME, asks(kind="unbinds")), HiddenCause(RULE.source, RULE.fact, (), "unbind", CARD), True),
+        (boot(NVME, asks(), offer("vfio-pci", "sh-9")), HiddenCause(RULE.source, RULE.fact, (), "unbind", CARD), True),
         (boot(NVME), PROBE, True),
         (boot(NVME, bound="nvme"), PROBE, False),
         (boot(offer("igb")), PROBE, False),
@@ -75,7 +76,7 @@ BY_UDEV = "\n@rehearsal trace ".join((loads("nvme", "(udev-worker)-7"), offer("n
         (boot(), TAKES, False),
     ],
 )
-def test_a_cause_is_named_where_this_boot_need_not_have_shown_it(report: Report, cause: Cause, named: bool) -> None:
+def test_a_cause_is_named_where_this_boot_need_not_have_shown_it(report: Report, cause: HiddenCause, named: bool) -> None:
     found = said(report, CARD, (cause,))
     assert bool(found) is named
     assert all(line.startswith(f"{CARD} ") and cause.source in line for line in found)
@@ -93,7 +94,7 @@ def test_a_cause_is_named_where_this_boot_need_not_have_shown_it(report: Report,
         (boot(NVME), Predicted(None, "unknown", ()), PROGRAM, "shown", False),
     ],
 )
-def test_the_result_says_so(report: Report, predicted: Predicted | None, cause: Cause, result: str, stops: bool) -> None:
+def test_the_result_says_so(report: Report, predicted: Predicted | None, cause: HiddenCause, result: str, stops: bool) -> None:
     found = row(CARD, [report], predicted, None, None, causes=(cause,))
     assert (found["result"], found["stops"]) == (result, stops)
     assert (cause.source in found["why"]) == bool(said(report, CARD, (cause,)))
@@ -101,5 +102,5 @@ def test_the_result_says_so(report: Report, predicted: Predicted | None, cause: 
 
 def test_causes_are_those_that_the_host_has_listed() -> None:
     listed = {"source": "x:1", "fact": "y", "acts": ["load"], "event": "bind", "device": CARD, "drivers": ["nvme"], "modules": None}
-    assert causes_of({"hidden": [listed]}) == (Cause("x:1", "y", ("load",), "bind", CARD, ("nvme",)),)
+    assert causes_of({"hidden": [listed]}) == (HiddenCause("x:1", "y", ("load",), "bind", CARD, ("nvme",)),)
     assert causes_of(None) == causes_of({}) == ()
