@@ -96,9 +96,14 @@ def _differs(key: Key) -> bool:
     if key.is_match and not key.is_run:
         return False
     acting = key.name == "ATTR" or (key.name in ("RUN", "IMPORT") and "modprobe" in key.value) or key.is_builtin
-    if not acting or key.value in _OWN_NAME or not ("$" in key.value or "%" in key.value):
+    return acting and key.value not in _OWN_NAME and _names_a_place(key.value)
+
+
+def _names_a_place(value: str) -> bool:
+    """Whether a value has a substitution that is not the same for devices of one identity."""
+    if "$" not in value and "%" not in value:
         return False
-    return any(one.letter in _OF_PLACE and one.attribute not in ("MODALIAS", "modalias") for one in substitutions(key.value))
+    return any(one.letter in _OF_PLACE and one.attribute not in ("MODALIAS", "modalias") for one in substitutions(value))
 
 
 def _asked_properties(key: Key) -> t.Iterator[str]:
@@ -116,9 +121,7 @@ def _sets_apart(key: Key, asked: frozenset[str]) -> bool:
     if key.is_run:
         return key.words[:1] == ["path_id"] and not asked.isdisjoint(PATH_PROPERTIES)
     name = TAG if key.name == TAG else key.attribute if key.name == "ENV" else None
-    if key.is_match or name not in asked or not ("$" in key.value or "%" in key.value):
-        return False
-    return any(one.letter in _OF_PLACE and one.attribute not in ("MODALIAS", "modalias") for one in substitutions(key.value))
+    return not key.is_match and name in asked and _names_a_place(key.value)
 
 
 def _asked_addresses(key: Key) -> t.Sequence[str]:
