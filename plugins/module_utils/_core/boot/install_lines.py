@@ -13,7 +13,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import 
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.influence import Influence
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import modprobe_path
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.programs import judge
-from ansible_collections.vfio.variants.plugins.module_utils._core.startup.read import judge_unit
+from ansible_collections.vfio.variants.plugins.module_utils._core.startup.read import units_of
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import Stage
@@ -53,8 +53,7 @@ def _judged(command: str, source: str, stage: Stage, tree: FileTree, inventory: 
     if program.startswith("/") and not tree.exists(program) and posixpath.basename(program) != "modprobe":
         # It is somewhere else at boot, as on a file system that is not mounted, or the line does nothing.
         return (Influence(source, f"runs {program}, which is not there to be read"),)
-    kernel = stage.kernel
-    return judge(tree, command, source, kernel, inventory, unit=lambda name, by: judge_unit(tree, name, by, kernel, inventory))
+    return judge(tree, command, source, stage.kernel, inventory, unit=units_of(tree, stage.kernel, inventory))
 
 
 def _is_read(arguments: tuple[str, ...]) -> bool:

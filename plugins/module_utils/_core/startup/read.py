@@ -37,6 +37,7 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import Inventory
+    from ansible_collections.vfio.variants.plugins.module_utils._core.startup.programs import StartedUnit
     from ansible_collections.vfio.variants.plugins.module_utils._core.startup.schedules import Job
     from ansible_collections.vfio.variants.plugins.module_utils._core.startup.units import Started
 
@@ -88,6 +89,11 @@ def judge_unit(
     """What starting a unit may do, with all that it pulls in; ``source`` is what starts it, ``files`` are other units than the tree's."""
     units = _Units(host, kernel, inventory, cmdline, (), files)
     return tuple(dict.fromkeys(units.judged(name, source)))
+
+
+def units_of(tree: FileTree, kernel: Kernel, inventory: Inventory | None) -> StartedUnit:
+    """For a `Judge`: what a unit may do that a program has systemd start."""
+    return lambda name, source: judge_unit(tree, name, source, kernel, inventory)
 
 
 class _Units:
