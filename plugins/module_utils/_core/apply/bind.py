@@ -169,16 +169,16 @@ def ensure(host: Host, request: BindRequest, check_mode: bool, tell: Tell = unto
     Raises HostError if a device is refused, or if a step failed, after undoing everything.
     """
     if check_mode:
-        recovery = recover(host, check_mode)
-        return _predicted(recovery, _judged(recovery.host, request, check_mode))
+        recovery = recover(host, check_mode=True)
+        return _predicted(recovery, _judged(recovery.host, request, check_mode=True))
     recovered: tuple[Recovered, ...] = ()
     known: Judged | HostError | None = None
     last = -1
     for attempt in itertools.count():
         with host.lock() as turn:
             if turn != last + 1:
-                recovered = (*recovered, *recover(host, check_mode).done)
-                known = _judged(host, request, check_mode) if turn is None or attempt == JUDGED_APART else None
+                recovered = (*recovered, *recover(host, check_mode=False).done)
+                known = _judged(host, request, check_mode=False) if turn is None or attempt == JUDGED_APART else None
             if isinstance(known, HostError):
                 raise known
             if known is not None:
