@@ -9,6 +9,7 @@ import typing as t
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.wording import counted
 from ansible_collections.vfio.variants.tests import marked_page
 from ansible_collections.vfio.variants.tests.faults.report import PAGE
 
@@ -47,13 +48,9 @@ def table(shown: Sequence[Row]) -> str:
     tasks = dict.fromkeys(row["task"] for row in sorted(shown, key=lambda row: row["at"]))
     lines = [_line(task.rpartition(" : ")[2] or "before the first task", [row for row in shown if row["task"] == task]) for task in tasks]
     states = _by_code(shown)
-    summary = f"{_counted(len(shown), 'cut')} at {_counted(len(states), 'state')} of the collection's code, the oldest first:"
+    summary = f"{counted(len(shown), 'cut')} at {counted(len(states), 'state')} of the collection's code, the oldest first:"
     below = ["", summary, "", STATES, "|---|---|---|--:|--:|--:|", *(_state(code, of) for code, of in states.items())]
     return "\n".join([HEAD, "|---|" + "--:|" * (1 + len(_COUNTS)), *lines, _line("**all**", shown), *below, ""])
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _by_code(found: Sequence[Row]) -> dict[str, list[Row]]:

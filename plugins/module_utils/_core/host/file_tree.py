@@ -4,11 +4,11 @@
 
 from __future__ import annotations
 
-import posixpath
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.links import end_of_links
+
 NOTHING = "/dev/null"
-_MOST_LINKS = 16
 
 
 class FileTree(t.Protocol):
@@ -47,12 +47,7 @@ class FileTree(t.Protocol):
 
 def leads_to_nothing(tree: FileTree, path: str) -> bool:
     """Whether a path is a link to /dev/null, in whatever words and over however many links; the tree need not have that node."""
-    for _step in range(_MOST_LINKS):
-        target = tree.link(path)
-        if target is None:
-            break
-        path = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
-    return path == NOTHING
+    return end_of_links(path, tree.link) == NOTHING
 
 
 def first_of_name(

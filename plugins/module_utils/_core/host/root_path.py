@@ -7,9 +7,8 @@ from __future__ import annotations
 import os
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.links import without_links
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.regular_file import refuse_impossible
-
-MAX_LINKS = 40
 
 
 class Root:
@@ -47,24 +46,16 @@ def followed(root: str, path: str) -> str:
 
     Raises HostError for a loop of links.
     """
-    pending = [part for part in path.split("/") if part]
-    place, links = root, 0
-    while pending:
-        part = pending.pop(0)
-        if part in (".", ".."):
-            place = place if part == "." or place == root else os.path.dirname(place)
-            continue
-        step = f"{place.rstrip('/')}/{part}"
+    above = "" if root == "/" else root
+
+    def link(place: str) -> str | None:
         # One call for each part: most of the paths of an image or a tree have no link.
         try:
-            target = os.readlink(step)
+            return os.readlink(above + place)
         except (OSError, ValueError):
-            place = step
-            continue
-        links += 1
-        if links > MAX_LINKS:
-            raise HostError(f"{path} below {root} is a loop of symbolic links.")
-        if target.startswith("/"):
-            place = root
-        pending = [part for part in target.split("/") if part] + pending
-    return place
+            return None
+
+    place = without_links(path, link)
+    if place is None:
+        raise HostError(f"{path} below {root} is a loop of symbolic links.")
+    return root if place == "/" else above + place

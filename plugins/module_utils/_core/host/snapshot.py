@@ -15,7 +15,7 @@ import tempfile
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.root_path import MAX_LINKS
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.links import without_links
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.noting_host import Notes, NotingHost
@@ -64,23 +64,7 @@ class _Places:
 
     def real(self, path: str) -> str | None:
         """The place that a path leads to, as a path below the root; None for a loop."""
-        pending = [part for part in path.split("/") if part]
-        place, followed = "", 0
-        while pending:
-            part = pending.pop(0)
-            if part in (".", ".."):
-                place = place if part == "." else place.rpartition("/")[0]
-                continue
-            target = self._target(f"{place}/{part}")
-            if target is None:
-                place = f"{place}/{part}"
-                continue
-            followed += 1
-            if followed > MAX_LINKS:
-                return None
-            place = "" if target.startswith("/") else place
-            pending = [one for one in target.split("/") if one] + pending
-        return place or "/"
+        return without_links(path, self._target)
 
     def _target(self, place: str) -> str | None:
         if place not in self.links:

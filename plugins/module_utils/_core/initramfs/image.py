@@ -15,7 +15,7 @@ import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.compression import LARGEST_STREAM, FileReader, unpacked
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import CorruptFileError, HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.root_path import MAX_LINKS
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.links import without_links
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.archive import MAGICS, Member, Reader, members, skip_padding
 from ansible_collections.vfio.variants.plugins.module_utils._core.initramfs.image_file import opened
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel import index_file
@@ -369,15 +369,7 @@ def _rank(name: str) -> tuple[bool, str]:
 
 def resolved(name: str, links: t.Mapping[str, str], follow_last: bool = True) -> str:
     """A name with the symbolic links in its directories resolved, and with ``follow_last`` its own."""
-    pending, done, followed = name.split("/"), "", 0
-    while pending:
-        part = pending.pop(0)
-        step = f"{done}/{part}" if done else part
-        target = links.get(step) if pending or follow_last else None
-        if target is None or followed >= MAX_LINKS:
-            done = step
-            continue
-        followed += 1
-        whole = posixpath.normpath(posixpath.join("/", done, target)).lstrip("/")
-        pending, done = (whole.split("/") if whole else []) + pending, ""
-    return done
+    if follow_last:
+        return (without_links(name, lambda path: links.get(path[1:])) or f"/{name}")[1:]
+    folder, _slash, last = name.rpartition("/")
+    return posixpath.join(resolved(folder, links), last)

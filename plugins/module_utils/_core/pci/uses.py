@@ -12,6 +12,7 @@ import functools
 import re
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.wording import counted
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci import uses_mounts
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import DEVICES
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_console import console_uses
@@ -98,7 +99,7 @@ class HostUses:
         yield from (Use(clause) for clause in self._processes.using(below.nodes.values()))
         yield from (Use(clause) for clause in served(self._host, below))
         if below.mediated:
-            yield Use(f"it has {_count(below.mediated, 'mediated device')} ({below.mediated[0]})")
+            yield Use(f"it has {counted(len(below.mediated), 'mediated device')} ({below.mediated[0]})")
         if not below.complete:
             yield Use("what is below it in sysfs cannot be read completely, so whether the host depends on it cannot be determined", "root")
 
@@ -110,7 +111,7 @@ class HostUses:
             for clause in self._processes.making(lower, [*nodes, *below.nodes.values()], addresses):
                 yield Use(f"{interface} carries the default route, through {clause}", "route")
         if device.virtual_functions:
-            yield Use(f"it has {_count(device.virtual_functions, 'virtual function')}, which would be lost")
+            yield Use(f"it has {counted(len(device.virtual_functions), 'virtual function')}, which would be lost")
         for function in functions:
             if function.driver == "nvidia":
                 yield from self._nvidia(function)
@@ -235,7 +236,3 @@ class HostUses:
             target = self._host.text_or_none(f"/sys/kernel/config/netconsole/{name}/dev_name")
             if target in own and self._host.text_or_none(f"/sys/kernel/config/netconsole/{name}/enabled") != "0":
                 yield Use(f"the kernel's messages are sent over {target} (netconsole)", "console")
-
-
-def _count(things: t.Sized, what: str) -> str:
-    return f"{len(things)} {what}{'' if len(things) == 1 else 's'}"

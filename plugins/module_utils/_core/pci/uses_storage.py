@@ -11,13 +11,13 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.links import end_of_links
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_tree import Below, Node
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_mounts import Entry
 
-MOST_LINKS = 16
 MOST_LAYERS = 8
 TAGS = {
     "UUID": ("by-uuid", ("ID_FS_UUID",)),
@@ -221,7 +221,7 @@ class Storage:
         if tag is not None:
             self._collect_tagged(tag[1], tag[2], backing)
         elif source.startswith("/dev/"):
-            backing.names |= {source, self.resolved(source)}
+            backing.names |= {source, end_of_links(source, self._host.link)}
 
     def _collect_tagged(self, tag: str, value: str, backing: Backing) -> None:
         folder, keys = TAGS[tag]
@@ -229,7 +229,7 @@ class Storage:
         # The UUID of a file system or a partition means the same in other letters, which the link has.
         spelt = (encoded, encoded.lower(), encoded.upper()) if tag.endswith("UUID") else (encoded,)
         for path in (f"/dev/disk/{folder}/{one}" for one in spelt):
-            target = self.resolved(path)
+            target = end_of_links(path, self._host.link)
             if target != path:
                 backing.names.add(target)
                 return
@@ -329,15 +329,6 @@ class Storage:
             yield disk
         for slave in slaves:
             yield from self._lowest(slave, layer + 1)
-
-    def resolved(self, path: str) -> str:
-        """What a link in /dev leads to."""
-        for _step in range(MOST_LINKS):
-            target = self._host.link(path)
-            if target is None:
-                break
-            path = posixpath.normpath(posixpath.join(posixpath.dirname(path), target))
-        return path
 
     @functools.cached_property
     def _members(self) -> tuple[frozenset[str], ...]:

@@ -8,6 +8,7 @@ import typing as t
 from collections import Counter
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.boot.boot import NOT_KNOWN, RACE, UNKNOWN
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.wording import counted
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import Result
@@ -77,7 +78,7 @@ def in_one_line(answer: Result) -> Result:
     """What changes at the next boot or is not certain, card by card, and how many functions keep which driver."""
     devices = answer["devices"]
     boot = answer.get("next_boot")
-    said = [_number(len(devices), "function")]
+    said = [counted(len(devices), "function")]
     if boot is not None:
         said.append(f"next boot {boot['release'] or UNKNOWN}")
     changing: dict[tuple[str, str], list[str]] = {}
@@ -96,7 +97,7 @@ def in_one_line(answer: Result) -> Result:
     warnings = {warning for device in devices for warning in device.get("warnings", ())}
     warnings.update(answer.get("policy_warnings", ()), answer.get("warnings", ()))
     if warnings:
-        parts.append(_number(len(warnings), "warning"))
+        parts.append(counted(len(warnings), "warning"))
     return {"summary": ": ".join(filter(None, (", ".join(said), "; ".join(parts))))}
 
 
@@ -113,10 +114,6 @@ def _then(device: Result) -> str | None:
 def _some(addresses: t.Sequence[str]) -> str:
     left = len(addresses) - NAMED
     return ", ".join(addresses[:NAMED]) + (f" and {left} more" if left > 0 else "")
-
-
-def _number(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"
 
 
 DETAILS: t.Mapping[Detail, t.Callable[[Result], Result]] = {"line": in_one_line, "brief": brief, "full": lambda answer: answer}

@@ -8,11 +8,11 @@ A database is read once, and only the digests of files that are asked for are co
 from __future__ import annotations
 
 import hashlib
-import posixpath
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.links import without_links
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.read_log import file_version
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup import package_databases
 from ansible_collections.vfio.variants.plugins.module_utils._core.startup.package_paths import plain
@@ -20,7 +20,6 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.startup.packag
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
 
-MOST_LINKS = 16
 LARGEST = 1 << 30
 PIECE = 1 << 20
 _DIGESTS = {32: "md5", 40: "sha1", 64: "sha256", 96: "sha384", 128: "sha512"}
@@ -89,19 +88,5 @@ class Ownership:
         return frozenset(one.hexdigest() for one in computed)
 
     def resolved(self, path: str) -> str:
-        """The path without symbolic links."""
-        parts = [part for part in path.split("/") if part]
-        place, links = "", 0
-        while parts:
-            part = parts.pop(0)
-            if part in (".", ".."):
-                place = place if part == "." else posixpath.dirname(place)
-                continue
-            target = self._tree.link(f"{place}/{part}")
-            if target is None or links >= MOST_LINKS:
-                place = f"{place}/{part}"
-                continue
-            links += 1
-            place = "" if target.startswith("/") else place
-            parts = [one for one in target.split("/") if one] + parts
-        return place or "/"
+        """The path without symbolic links; as it is for a loop of them."""
+        return without_links(path, self._tree.link) or path
