@@ -25,6 +25,12 @@ def at() -> dict[str, str]:
     return {function["id"]: function["address"] for function in machine}
 
 
+@pytest.fixture(scope="session")
+def predicted() -> dict[str, t.Any]:
+    """What was predicted of this boot, by address."""
+    return t.cast("dict[str, t.Any]", json.loads((FOLDER / "predicted.json").read_text()))
+
+
 @pytest.fixture(scope="module")
 def trace(host: t.Any) -> list[str]:
     """The kernel's trace since it started."""
