@@ -160,6 +160,12 @@ def test_every_file_of_the_core_is_needed_by_a_module() -> None:
     assert files - reached == set()
 
 
+@pytest.mark.parametrize("name", ["Claim", "Plan", "Request", "State"])
+def test_a_name_that_could_mean_several_things_means_one(name: str) -> None:
+    found = [path for path in below("plugins/") for node in parsed(path).body if isinstance(node, ast.ClassDef) and node.name == name]
+    assert len(found) <= 1, found
+
+
 def test_every_python_file_defers_its_annotations() -> None:
     found = [str(path) for path in PYTHON if text(path).strip() and "__future__.annotations" not in set(imported(parsed(path)))]
     assert not found, "\n".join(found)
