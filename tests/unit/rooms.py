@@ -63,7 +63,7 @@ PURE = frozenset(
 STREAMS = frozenset("gc io marshal sys tarfile uuid".split())
 REACHING = frozenset("__import__ breakpoint eval exec input open print".split())
 OPENING = frozenset(("io.FileIO", "io.open", "io.open_code", "tarfile.open"))
-CHANGES = frozenset(("make_directory", "remove", "remove_tree", "rename", "sweep", "write_atomic", "write_attribute"))
+CHANGES = frozenset("make_directory remove remove_tree rename sweep write_atomic write_attribute write_attributes".split())
 
 Modules = Mapping[str, ast.Module]
 
@@ -133,6 +133,7 @@ def faults(modules: Modules) -> list[str]:
         *_against_the_order(modules),
         *_circles(modules),
         *_system(modules),
+        *_changing(modules),
         *_impure(modules),
     ]
 
@@ -183,6 +184,15 @@ def _reaching(tree: ast.Module) -> frozenset[str]:
     attributes = [node for node in nodes if isinstance(node, ast.Attribute) and node not in streams]
     dotted = {f"{node.value.id}.{node.attr}" for node in attributes if isinstance(node.value, ast.Name)}
     return frozenset((names & REACHING) | ((dotted | imported(tree)) & OPENING))
+
+
+def _changing(modules: Modules) -> Iterator[str]:
+    for module, tree in modules.items():
+        room = room_of(module)
+        if KINDS.get(room) not in (DOOR, DOES):
+            yield from (
+                f"{module} changes the host by {name}(); {room} {KINDS.get(room)}." for name in sorted(CHANGES & _methods_of_host(tree))
+            )
 
 
 def _impure(modules: Modules) -> Iterator[str]:

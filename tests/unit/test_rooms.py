@@ -56,6 +56,8 @@ def core_with(module: str, *lines: str) -> dict[str, ast.Module]:
         ("kernel.aliases", "from io import open as read", "uses io.open"),
         ("dkms.source_tree", "io.open('/etc/passwd')", "uses io.open"),
         ("dkms.source_tree", "tarfile.open('/srv/all.tar')", "uses tarfile.open"),
+        ("kernel.aliases", "host.write_atomic('/etc/modprobe.d/site.conf', b'')", "changes the host by write_atomic(); kernel reads"),
+        ("report.summary", "self._host.write_attributes((), 5)", "changes the host by write_attributes(); report answers"),
         ("kernel.aliases", "from ..policy.rules import rule_lines", "imports ..policy.rules, which is not the full name"),
         ("kernel.aliases", "from . import modprobe", "imports .modprobe, which is not the full name"),
         ("kernel.aliases", f"from {PACKAGE} import policy", "_core.policy, which is not the full name"),
