@@ -63,7 +63,15 @@ PURE = frozenset(
 STREAMS = frozenset("gc io marshal sys tarfile uuid".split())
 REACHING = frozenset("__import__ breakpoint eval exec input open print".split())
 OPENING = frozenset(("io.FileIO", "io.open", "io.open_code", "tarfile.open"))
+ASKING = frozenset(
+    f"posixpath.{name}"
+    for name in "abspath exists expanduser expandvars getatime getctime getmtime getsize isdir isfile islink ismount lexists realpath "
+    "relpath samefile".split()
+)
+"""Of the functions about paths those that look at files, folders or the environment."""
 CHANGES = frozenset("make_directory remove remove_tree rename sweep write_atomic write_attribute write_attributes".split())
+LIKE_A_LISTS = frozenset(("remove", "rename", "sweep"))
+"""Of these a list, a path or another value may have its own."""
 
 Modules = Mapping[str, ast.Module]
 
@@ -177,13 +185,13 @@ def _system(modules: Modules) -> Iterator[str]:
 
 @functools.cache
 def _reaching(tree: ast.Module) -> frozenset[str]:
-    """Built-in functions, and those that open files, that a module names; what reads or writes a stream is not among them."""
+    """Functions that open files or ask the operating system, as far as a module names them; streams are neither."""
     nodes = list(ast.walk(tree))
     streams = {node.func for node in nodes if isinstance(node, ast.Call) and any(key.arg == "fileobj" for key in node.keywords)}
     names = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
     attributes = [node for node in nodes if isinstance(node, ast.Attribute) and node not in streams]
     dotted = {f"{node.value.id}.{node.attr}" for node in attributes if isinstance(node.value, ast.Name)}
-    return frozenset((names & REACHING) | ((dotted | imported(tree)) & OPENING))
+    return frozenset((names & REACHING) | ((dotted | imported(tree)) & (OPENING | ASKING)))
 
 
 def _changing(modules: Modules) -> Iterator[str]:
@@ -227,10 +235,10 @@ def _at_run_time(tree: ast.Module) -> ast.Module:
 
 @functools.cache
 def _methods_of_host(tree: ast.Module) -> set[str]:
-    """What is called on something that is named like a host."""
+    """What is called on something that is named like a host, and what nothing else has, on anything."""
     calls = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
     names = [(call.attr, call.value.id if isinstance(call.value, ast.Name) else getattr(call.value, "attr", "")) for call in calls]
-    return {what for what, whose in names if whose.strip("_") == "host"}
+    return {what for what, whose in names if whose.strip("_") == "host" or what in CHANGES - LIKE_A_LISTS}
 
 
 # -- the picture
