@@ -140,6 +140,7 @@ def _imports() -> Iterator[Ratio]:
 
 
 def _import_time(*modules: str) -> float:
-    argv = [sys.executable, "-X", "pycache_prefix=/nonexistent", "-c", IMPORTS, *modules]
+    # Without -B Python makes the folder of the prefix where it was started.
+    argv = [sys.executable, "-B", "-X", "pycache_prefix=/nonexistent", "-c", IMPORTS, *modules]
     rounds = (subprocess.run(argv, capture_output=True, text=True, check=True, timeout=60).stdout for _round in range(ROUNDS))
     return statistics.median(map(float, rounds))

@@ -53,19 +53,33 @@ ROOMS = (
 KINDS = {room.name: room.kind for room in ROOMS}
 ORDER = tuple(room.name for room in ROOMS)
 
-# Outside of the door nobody asks the operating system, the clock or chance.
-SYSTEM = frozenset(
-    "datetime fcntl glob multiprocessing os pathlib pty random secrets shutil signal socket subprocess tempfile time".split()
+# What of Python's own library knows nothing of the operating system, the clock or chance. It is a list of what is allowed: whatever else
+# there is, under whatever name, only the door imports.
+PURE = frozenset(
+    "__future__ abc base64 binascii bisect collections contextlib copy dataclasses difflib enum errno fnmatch functools hashlib heapq "
+    "ipaddress itertools json math operator posixpath re shlex stat string struct textwrap types typing unicodedata xml zlib".split()
 )
-CHANGES = frozenset(("make_directory", "remove", "remove_tree", "rename", "sweep", "write_atomic", "write_attribute"))
+# What more may be imported by code that does not only decide.
+STREAMS = frozenset("gc io marshal sys tarfile uuid".split())
+REACHING = frozenset("__import__ breakpoint eval exec input open print".split())
+OPENING = frozenset(("io.FileIO", "io.open", "io.open_code", "tarfile.open"))
+ASKING = frozenset(
+    f"posixpath.{name}"
+    for name in "abspath exists expanduser expandvars getatime getctime getmtime getsize isdir isfile islink ismount lexists realpath "
+    "relpath samefile".split()
+)
+"""Of the functions about paths those that look at files, folders or the environment."""
+CHANGES = frozenset("make_directory remove remove_tree rename sweep write_atomic write_attribute write_attributes".split())
+LIKE_A_LISTS = frozenset(("remove", "rename", "sweep"))
+"""Of these a list, a path or another value may have its own."""
 
 Modules = Mapping[str, ast.Module]
 
 
-def read_core() -> dict[str, ast.Module]:
+def read_core(folder: Path = CORE) -> dict[str, ast.Module]:
     """The core's modules by their names below it, such as ``policy.rules``; what the package itself does is about none of them."""
-    paths = sorted(path for path in CORE.glob("*/**/*.py") if "__pycache__" not in path.parts)
-    return {".".join(path.relative_to(CORE).with_suffix("").parts): _parsed(path.read_text(encoding="utf-8")) for path in paths}
+    paths = sorted(path for path in folder.rglob("*.py") if "__pycache__" not in path.parts and path != folder / "__init__.py")
+    return {".".join(path.relative_to(folder).with_suffix("").parts): _parsed(path.read_text(encoding="utf-8")) for path in paths}
 
 
 @functools.cache
@@ -75,14 +89,29 @@ def _parsed(text: str) -> ast.Module:
 
 @functools.cache
 def imported(tree: ast.AST) -> frozenset[str]:
-    """Full names of what a module imports, at run time or for types only."""
+    """Full names of what a module imports, at run time or for types only; relative ones begin with a dot."""
     found: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             found.update(name.name for name in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            found.update((node.module, *(f"{node.module}.{name.name}" for name in node.names)))
+        elif isinstance(node, ast.ImportFrom):
+            module = "." * node.level + (node.module or "")
+            inner = f"{module}." if node.module else module
+            found.update((module, *(f"{inner}{name.name}" for name in node.names)))
     return frozenset(found)
+
+
+def libraries(tree: ast.AST) -> set[str]:
+    """Which packages a module imports from, such as ``os`` for ``os.path``."""
+    return {name.partition(".")[0] for name in imported(tree)}
+
+
+def strays(tree: ast.AST, package: str, modules: Modules) -> set[str]:
+    """Imports of this collection, or relative ones, that are not full names of the package's own modules or of what these hold."""
+    own = {f"{package}.{module}" for module in modules}
+    ways = {".".join(name.split(".")[:depth]) for name in imported(tree) & own for depth in range(1, name.count(".") + 1)}
+    named = {name for name in imported(tree) if name.startswith((".", "ansible_collections"))}
+    return {name for name in named - own - ways if name.rpartition(".")[0] not in own}
 
 
 def own_imports(tree: ast.AST, modules: Modules) -> set[str]:
@@ -106,7 +135,15 @@ def arrows(modules: Modules) -> set[tuple[str, str]]:
 
 def faults(modules: Modules) -> list[str]:
     """What contradicts the order of the rooms or what their files may do, one sentence each."""
-    return [*_unknown(modules), *_against_the_order(modules), *_circles(modules), *_system(modules), *_impure(modules)]
+    return [
+        *_unknown(modules),
+        *_strays(modules),
+        *_against_the_order(modules),
+        *_circles(modules),
+        *_system(modules),
+        *_changing(modules),
+        *_impure(modules),
+    ]
 
 
 def _unknown(modules: Modules) -> Iterator[str]:
@@ -130,18 +167,40 @@ def _circles(modules: Modules) -> Iterator[str]:
         yield f"a circle: {' <- '.join(cycle.args[1])}"
 
 
+def _strays(modules: Modules) -> Iterator[str]:
+    for module, tree in modules.items():
+        for name in sorted(strays(tree, PACKAGE, modules)):
+            yield f"{module} imports {name}, which is not the full name of a file of the core."
+
+
 def _system(modules: Modules) -> Iterator[str]:
     for module, tree in modules.items():
-        if KINDS.get(room_of(module)) == DOOR:
+        kind = KINDS.get(room_of(module))
+        if kind == DOOR:
             continue
-        yield from (f"{module} imports {name}; only the door does." for name in sorted(imported(tree) & SYSTEM))
-        if _opens_files(tree):
-            yield f"{module} opens a file; only the door does."
+        outside = libraries(tree) - PURE - (frozenset() if kind == DECIDES else STREAMS) - {"", "ansible_collections"}
+        yield from (f"{module} imports {name}; only the door does." for name in sorted(outside))
+        yield from (f"{module} uses {name}; only the door does." for name in sorted(_reaching(tree)))
 
 
 @functools.cache
-def _opens_files(tree: ast.Module) -> bool:
-    return any(isinstance(node, ast.Call) and ast.unparse(node.func) in ("open", "io.open") for node in ast.walk(tree))
+def _reaching(tree: ast.Module) -> frozenset[str]:
+    """Functions that open files or ask the operating system, as far as a module names them; streams are neither."""
+    nodes = list(ast.walk(tree))
+    streams = {node.func for node in nodes if isinstance(node, ast.Call) and any(key.arg == "fileobj" for key in node.keywords)}
+    names = {node.id for node in nodes if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+    attributes = [node for node in nodes if isinstance(node, ast.Attribute) and node not in streams]
+    dotted = {f"{node.value.id}.{node.attr}" for node in attributes if isinstance(node.value, ast.Name)}
+    return frozenset((names & REACHING) | ((dotted | imported(tree)) & (OPENING | ASKING)))
+
+
+def _changing(modules: Modules) -> Iterator[str]:
+    for module, tree in modules.items():
+        room = room_of(module)
+        if KINDS.get(room) not in (DOOR, DOES):
+            yield from (
+                f"{module} changes the host by {name}(); {room} {KINDS.get(room)}." for name in sorted(CHANGES & _methods_of_host(tree))
+            )
 
 
 def _impure(modules: Modules) -> Iterator[str]:
@@ -160,7 +219,7 @@ def _impure(modules: Modules) -> Iterator[str]:
 def _door(modules: Modules) -> set[str]:
     """The files of the door that reach the system, by themselves or through others that they import at run time."""
     own = {module for module in modules if KINDS.get(room_of(module)) == DOOR}
-    found = {module for module in own if imported(_at_run_time(modules[module])) & SYSTEM}
+    found = {module for module in own if libraries(_at_run_time(modules[module])) - PURE - STREAMS - {"ansible_collections"}}
     while True:
         more = {module for module in own - found if own_imports(_at_run_time(modules[module]), modules) & found}
         if not more:
@@ -176,10 +235,10 @@ def _at_run_time(tree: ast.Module) -> ast.Module:
 
 @functools.cache
 def _methods_of_host(tree: ast.Module) -> set[str]:
-    """What is called on something that is named like a host."""
+    """What is called on something that is named like a host, and what nothing else has, on anything."""
     calls = [node.func for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)]
     names = [(call.attr, call.value.id if isinstance(call.value, ast.Name) else getattr(call.value, "attr", "")) for call in calls]
-    return {what for what, whose in names if whose.strip("_") == "host"}
+    return {what for what, whose in names if whose.strip("_") == "host" or what in CHANGES - LIKE_A_LISTS}
 
 
 # -- the picture

@@ -73,6 +73,13 @@ def test_what_the_map_names_exists(name: str) -> None:
     assert (ROOT / name).is_dir()
 
 
+def test_how_long_all_tests_take_is_what_the_readme_says() -> None:
+    pages = (PAGE, (ROOT / "README.md").read_text(encoding="utf-8"))
+    first, second = (re.findall(r"in\sone\spiece,\sit\stook\s(\d+\smin\s\d+\ss)", page) for page in pages)
+    assert len(first) == 1
+    assert first == second
+
+
 def words_of_samples() -> list[tuple[str, str]]:
     return [(command, word) for command in samples() for word in re.split(r"[\s=]", command)]
 

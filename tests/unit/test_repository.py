@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 import yaml
 
-from ansible_collections.vfio.variants.tests.unit.rooms import imported
+from ansible_collections.vfio.variants.tests.unit.rooms import imported, libraries
 from devtool.phases import TARGET_TESTS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -57,7 +57,7 @@ def below(*folders: str) -> list[PurePosixPath]:
 
 def test_no_managed_host_code_starts_programs_by_itself() -> None:
     sides = below("plugins/modules/", "plugins/module_utils/")
-    found = [str(path) for path in sides if {"subprocess", "pty", "multiprocessing"} & set(imported(parsed(path)))]
+    found = [str(path) for path in sides if {"subprocess", "pty", "multiprocessing"} & libraries(parsed(path))]
     assert not found, "\n".join(found)
 
 
@@ -158,6 +158,12 @@ def test_every_file_of_the_core_is_needed_by_a_module() -> None:
     files = {path for path in below(f"{CORE}/") if path.name != "__init__.py"}
     assert len(files) > 300
     assert files - reached == set()
+
+
+@pytest.mark.parametrize("name", ["Claim", "Plan", "Request", "State"])
+def test_a_name_that_could_mean_several_things_means_one(name: str) -> None:
+    found = [path for path in below("plugins/") for node in parsed(path).body if isinstance(node, ast.ClassDef) and node.name == name]
+    assert len(found) <= 1, found
 
 
 def test_every_python_file_defers_its_annotations() -> None:

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import ast
+from pathlib import Path
 
 import pytest
 
@@ -43,8 +44,27 @@ def core_with(module: str, *lines: str) -> dict[str, ast.Module]:
         ("rules", "import re", "lies in no room that is known"),
         ("forecast.any_name_at_all", "import os", "imports os"),
         ("forecast.equivalence", "import time", "imports time"),
-        ("kernel.aliases", "open('/etc/passwd')", "opens a file"),
-        ("dkms.source_tree", "io.open('/etc/passwd')", "opens a file"),
+        ("forecast.equivalence", "import os.path as path", "imports os"),
+        ("forecast.equivalence", "from os.path import exists", "imports os"),
+        ("forecast.equivalence", "import concurrent.futures", "imports concurrent"),
+        ("forecast.equivalence", "import importlib", "imports importlib"),
+        ("forecast.equivalence", "import io", "imports io"),
+        ("forecast.equivalence", "__import__('os')", "uses __import__"),
+        ("kernel.aliases", "import yaml", "imports yaml"),
+        ("kernel.aliases", "open('/etc/passwd')", "uses open"),
+        ("kernel.aliases", "read = open", "uses open"),
+        ("kernel.aliases", "from io import open as read", "uses io.open"),
+        ("dkms.source_tree", "io.open('/etc/passwd')", "uses io.open"),
+        ("forecast.equivalence", "posixpath.exists('/etc/modprobe.d')", "uses posixpath.exists"),
+        ("dkms.source_tree", "tarfile.open('/srv/all.tar')", "uses tarfile.open"),
+        ("kernel.aliases", "host.write_atomic('/etc/modprobe.d/site.conf', b'')", "changes the host by write_atomic(); kernel reads"),
+        ("lint.findings", "tree.write_atomic('/etc/modprobe.d/site.conf', b'')", "changes the host by write_atomic(); lint decides"),
+        ("report.summary", "self._host.write_attributes((), 5)", "changes the host by write_attributes(); report answers"),
+        ("kernel.aliases", "from ..policy.rules import rule_lines", "imports ..policy.rules, which is not the full name"),
+        ("kernel.aliases", "from . import modprobe", "imports .modprobe, which is not the full name"),
+        ("kernel.aliases", f"from {PACKAGE} import policy", "_core.policy, which is not the full name"),
+        ("kernel.aliases", f"from {PACKAGE}.attic import rules", "_core.attic.rules, which is not the full name"),
+        ("host.errors", "from ansible_collections.vfio.variants.plugins.modules import iommu", "modules.iommu, which is not the full name"),
         ("policy.any_name_at_all", f"from {PACKAGE}.host.host import Host", "imports host.host, a part of the door"),
         ("lint.any_name_at_all", f"from {PACKAGE}.host.file_transaction import apply", "imports host.file_transaction, a part of the door"),
         ("claim.any_name_at_all", f"from {PACKAGE}.dkms.change import Change", "imports dkms.change, which changes the host"),
@@ -53,6 +73,13 @@ def core_with(module: str, *lines: str) -> dict[str, ast.Module]:
 )
 def test_a_broken_core_is_noticed(module: str, line: str, fault: str) -> None:
     assert any(fault in found for found in faults(core_with(module, line)))
+
+
+def test_a_file_of_no_room_is_read(tmp_path: Path) -> None:
+    (tmp_path / "attic").mkdir()
+    for name in ("__init__.py", "rules.py", "attic/aliases.py"):
+        (tmp_path / name).write_text("import re\n")
+    assert [found.partition(" ")[0] for found in faults(read_core(tmp_path))] == ["attic.aliases", "rules"]
 
 
 def test_a_file_for_types_only_may_be_imported_by_what_decides() -> None:

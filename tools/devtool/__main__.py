@@ -21,31 +21,31 @@ from devtool.errors import DevtoolError
 from devtool.packages import install_missing
 from devtool.phases import PHASES, Phase
 from devtool.report import exit_status, run_phases, summary
-from devtool.workbench import Workbench
+from devtool.workspace import Workspace
 
 RUBBISH = (".ansible", ".mypy_cache", ".pytest_cache", ".ruff_cache", "collections", "dist", "tests/output")
 
 
-def setup(bench: Workbench) -> None:
+def setup(workspace: Workspace) -> None:
     """Debian packages, the main environment and the collection tree; nothing to do takes well below a second."""
     start = time.monotonic()
-    install_missing(bench.checkout.root / "tools/apt-packages.txt")
-    bench.checkout.link()
-    made = bench.main
+    install_missing(workspace.checkout.root / "tools/apt-packages.txt")
+    workspace.checkout.link()
+    made = workspace.main
     say(f"ready: Python {interpreters.controller().name} in {made.path} ({duration(time.monotonic() - start)})")
 
 
-def run(bench: Workbench, phases: list[Phase]) -> int:
-    outcomes = run_phases(phases, bench, keep_going=os.environ.get("KEEP_GOING", "") not in ("", "0"))
+def run(workspace: Workspace, phases: list[Phase]) -> int:
+    outcomes = run_phases(phases, workspace, keep_going=os.environ.get("KEEP_GOING", "") not in ("", "0"))
     for line in summary(outcomes):
         say(line)
     return exit_status(outcomes)
 
 
-def replace_by(bench: Workbench, argv: list[str]) -> None:
+def replace_by(workspace: Workspace, argv: list[str]) -> None:
     """Become a program that runs in the main environment, with the terminal as its own."""
     try:
-        os.execvpe(argv[0], argv, bench.variables)
+        os.execvpe(argv[0], argv, workspace.variables)
     except OSError as problem:
         raise DevtoolError(f"{argv[0]} cannot be run: {problem.strerror}") from problem
 
@@ -59,18 +59,18 @@ def clean(checkout: Checkout) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def obey(arguments: argparse.Namespace, bench: Workbench) -> int:
+def obey(arguments: argparse.Namespace, workspace: Workspace) -> int:
     if arguments.command == "clean":
-        clean(bench.checkout)
+        clean(workspace.checkout)
         return 0
-    setup(bench) if arguments.command != "exec" else bench.checkout.link()
+    setup(workspace) if arguments.command != "exec" else workspace.checkout.link()
     if arguments.command == "exec":
-        replace_by(bench, arguments.argv)
+        replace_by(workspace, arguments.argv)
     if arguments.command == "test":
-        return run(bench, list(PHASES))
+        return run(workspace, list(PHASES))
     if arguments.command == "test-all":
-        return run_all(bench, asked(bench))
-    return run(bench, [phase for phase in PHASES if phase.name == arguments.command]) if arguments.command != "setup" else 0
+        return run_all(workspace, asked(workspace))
+    return run(workspace, [phase for phase in PHASES if phase.name == arguments.command]) if arguments.command != "setup" else 0
 
 
 def parse(argv: list[str]) -> argparse.Namespace:
@@ -94,10 +94,10 @@ def end(number: int, _frame: FrameType | None) -> None:
 def main() -> int:
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGHUP, end)
-    bench = Workbench(Checkout.here())
+    workspace = Workspace(Checkout.here())
     try:
-        with bench.stack:
-            return obey(parse(sys.argv[1:]), bench)
+        with workspace.stack:
+            return obey(parse(sys.argv[1:]), workspace)
     except ArchiveUnavailableError as problem:
         for line in problem.lines():
             complain(line)

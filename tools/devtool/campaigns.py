@@ -18,7 +18,7 @@ from devtool.console import duration, say
 from devtool.errors import DevtoolError
 from devtool.phases import managed_host, managed_host_name, molecule_check, sanity_check, scenarios
 from devtool.process import capture
-from devtool.workbench import Workbench, chosen
+from devtool.workspace import Workspace, chosen
 
 PAGE = "docs/test-all.md"
 HEAD = ("campaign", "result", "passed", "failed", "minutes", "commit", "day")
@@ -62,8 +62,8 @@ class Campaign:
     hours: float
     counts: bool = True
 
-    def check(self, bench: Workbench) -> Check:
-        return bench.check(self.does, *self.command.split(), seconds=round(self.hours * 3600), counts=self.counts)
+    def check(self, workspace: Workspace) -> Check:
+        return workspace.check(self.does, *self.command.split(), seconds=round(self.hours * 3600), counts=self.counts)
 
 
 # Cheapest first; a later one is one line more.
@@ -94,13 +94,13 @@ CAMPAIGNS = {
 }
 
 
-def campaigns(bench: Workbench) -> dict[str, Callable[[], Check]]:
+def campaigns(workspace: Workspace) -> dict[str, Callable[[], Check]]:
     """Every campaign by its name; what it needs is made ready when it runs."""
-    found: dict[str, Callable[[], Check]] = {name: partial(one.check, bench) for name, one in CAMPAIGNS.items()}
+    found: dict[str, Callable[[], Check]] = {name: partial(one.check, workspace) for name, one in CAMPAIGNS.items()}
     # `make test` asks the oldest Python of managed hosts, and runs a part of the sanity tests.
-    found["sanity"] = lambda: sanity_check(bench, bench.copied("sanity-all"))
-    found |= {managed_host_name(one): partial(managed_host, bench, one) for one in interpreters.targets()[1:]}
-    return found | {f"scenario {name}": partial(molecule_check, bench, name) for name in scenarios(bench.checkout)}
+    found["sanity"] = lambda: sanity_check(workspace, workspace.copied("sanity-all"))
+    found |= {managed_host_name(one): partial(managed_host, workspace, one) for one in interpreters.targets()[1:]}
+    return found | {f"scenario {name}": partial(molecule_check, workspace, name) for name in scenarios(workspace.checkout)}
 
 
 def read(page: Path) -> dict[str, Row]:
@@ -134,10 +134,10 @@ def is_current(checkout: Checkout, row: Row) -> bool:
     return True
 
 
-def asked(bench: Workbench) -> list[str]:
+def asked(workspace: Workspace) -> list[str]:
     """Those that CAMPAIGN= names, separated by commas, since their names have blanks."""
     names = [name.strip() for name in " ".join(chosen("CAMPAIGN")).split(",") if name.strip()]
-    known = list(campaigns(bench))
+    known = list(campaigns(workspace))
     unknown = [name for name in names if name not in known]
     if unknown:
         raise DevtoolError(f"CAMPAIGN: there is no campaign {unknown[0]}; there are {', '.join(known)}.")
@@ -151,16 +151,16 @@ def commit_of(checkout: Checkout) -> str:
     return f"{head}+" if changed else head
 
 
-def run_all(bench: Workbench, only: Sequence[str]) -> int:
+def run_all(workspace: Workspace, only: Sequence[str]) -> int:
     """Run the campaigns that have no current result, or those that were asked for; 1 where one failed."""
-    page = bench.checkout.root / PAGE
-    rows, known = read(page), campaigns(bench)
+    page = workspace.checkout.root / PAGE
+    rows, known = read(page), campaigns(workspace)
     names = list(only) or list(known)
-    commit = commit_of(bench.checkout)
+    commit = commit_of(workspace.checkout)
     worst = 0
     for name in names:
         row = rows.get(name)
-        if not only and row is not None and row.result == "ok" and is_current(bench.checkout, row):
+        if not only and row is not None and row.result == "ok" and is_current(workspace.checkout, row):
             say(f"-- {name}: passed at {row.commit} ({row.minutes:.1f} min), nothing has changed since")
             continue
         start = time.monotonic()

@@ -20,7 +20,7 @@ from devtool.errors import DevtoolError
 from devtool.interpreters import Interpreter
 from devtool.process import capture
 from devtool.variables import variables
-from devtool.workbench import Workbench, chosen
+from devtool.workspace import Workspace, chosen
 
 MAIN_SCENARIO = "default"
 # The Python that controller code is written for; the settings name the oldest one of managed hosts that mypy knows.
@@ -43,169 +43,172 @@ class Phase:
 
     name: str
     does: str
-    checks: Callable[[Workbench], Iterator[Check]]
+    checks: Callable[[Workspace], Iterator[Check]]
     costly: bool = False
     lanes: bool = False
     beside: bool = False
 
 
-def lint(bench: Workbench) -> Iterator[Check]:
-    yield bench.check("ruff check", "ruff", "check", "--no-cache", ".")
-    yield bench.check("ruff format", "ruff", "format", "--no-cache", "--check", ".")
+def lint(workspace: Workspace) -> Iterator[Check]:
+    yield workspace.check("ruff check", "ruff", "check", "--no-cache", ".")
+    yield workspace.check("ruff format", "ruff", "format", "--no-cache", "--check", ".")
     # One lane, since they share a cache; most of the rest is ansible-lint, which uses one processor too.
-    yield from (replace(check, lane="types") for check in _types(bench))
-    yield bench.check("yamllint", "yamllint", "--strict", ".")
-    yield bench.check("ansible-lint", "ansible-lint", "--offline", "--profile", "production", "--strict", "-q")
-    yield bench.check("shellcheck", "shellcheck", "--external-sources", *sorted(bench.shell_scripts()))
-    yield bench.check("reuse", "reuse", "lint", "--lines")
-    yield bench.check("changelog", "antsibull-changelog", "lint")
-    yield bench.check("words", "python", "-m", "devtool.words", cwd=bench.checkout.root / "tools")
+    yield from (replace(check, lane="types") for check in _types(workspace))
+    yield workspace.check("yamllint", "yamllint", "--strict", ".")
+    yield workspace.check("ansible-lint", "ansible-lint", "--offline", "--profile", "production", "--strict", "-q")
+    yield workspace.check("shellcheck", "shellcheck", "--external-sources", *sorted(workspace.shell_scripts()))
+    yield workspace.check("reuse", "reuse", "lint", "--lines")
+    yield workspace.check("changelog", "antsibull-changelog", "lint")
+    yield workspace.check("words", "python", "-m", "devtool.words", cwd=workspace.checkout.root / "tools")
 
 
-def _types(bench: Workbench) -> Iterator[Check]:
+def _types(workspace: Workspace) -> Iterator[Check]:
     # Found below the tree, never as an installed library: those are not checked.
-    tree = bench.checkout.tree
-    settings = ("--config-file", str(bench.checkout.root / "pyproject.toml"), "--cache-dir", str(bench.checkout.place / "mypy"))
-    yield bench.check("mypy plugins", "mypy", *settings, str(COLLECTION / "plugins"), cwd=tree)
+    tree = workspace.checkout.tree
+    settings = ("--config-file", str(workspace.checkout.root / "pyproject.toml"), "--cache-dir", str(workspace.checkout.place / "mypy"))
+    yield workspace.check("mypy plugins", "mypy", *settings, str(COLLECTION / "plugins"), cwd=tree)
     folders = [
-        folder for folder in ("tests/unit", "molecule", "playbooks") if any(name.startswith(f"{folder}/") for name in bench.known(".py"))
+        folder
+        for folder in ("tests/unit", "molecule", "playbooks")
+        if any(name.startswith(f"{folder}/") for name in workspace.known(".py"))
     ]
     if folders:
-        yield bench.check("mypy tests", "mypy", *settings, *CONTROLLER, *(str(COLLECTION / folder) for folder in folders), cwd=tree)
+        yield workspace.check("mypy tests", "mypy", *settings, *CONTROLLER, *(str(COLLECTION / folder) for folder in folders), cwd=tree)
     # Each program is a module of the same name, __main__; what it imports is checked only where it is named.
-    for program in sorted(bench.python_programs()):
-        beside = bench.python_folder(program)
+    for program in sorted(workspace.python_programs()):
+        beside = workspace.python_folder(program)
         paths = [str(COLLECTION / name) for name in (program, *beside)]
-        yield bench.check(f"mypy {program}", "mypy", *settings, *(CONTROLLER if beside else ()), *paths, cwd=tree)
-    yield bench.check("mypy tools", "mypy", *settings, *CONTROLLER, "--package", "devtool", cwd=tree)
+        yield workspace.check(f"mypy {program}", "mypy", *settings, *(CONTROLLER if beside else ()), *paths, cwd=tree)
+    yield workspace.check("mypy tools", "mypy", *settings, *CONTROLLER, "--package", "devtool", cwd=tree)
 
 
-def unit(bench: Workbench) -> Iterator[Check]:
+def unit(workspace: Workspace) -> Iterator[Check]:
     asked = chosen("TESTS")
-    python = bench.main.program("python")
+    python = workspace.main.program("python")
     name = f"unit tests, Python {interpreters.controller().name}"
     if asked:
         # One test file alone is quicker in one process.
-        yield bench.check(name, python, "-m", "pytest", *QUIET, *asked, counts=True)
+        yield workspace.check(name, python, "-m", "pytest", *QUIET, *asked, counts=True)
         return
     # What runs on a managed host is tested once, on the Python that has least of what it may not use.
     oldest = interpreters.targets()[0]
     apart = oldest.minor < interpreters.controller().minor
     ignored = [f"--ignore={folder}" for folder in TARGET_TESTS] if apart else []
-    yield bench.check(name, python, "-m", "pytest", *QUIET, *BOTH_CORES, *ignored, "tests/unit", counts=True)
+    yield workspace.check(name, python, "-m", "pytest", *QUIET, *BOTH_CORES, *ignored, "tests/unit", counts=True)
     if apart:
         # Beside the others, which leave processors idle while they wait, and at their end; it collects all tests in one process only.
-        yield replace(managed_host(bench, oldest, ()), lane="managed host")
+        yield replace(managed_host(workspace, oldest, ()), lane="managed host")
 
 
-def managed_host(bench: Workbench, interpreter: Interpreter, processes: tuple[str, ...] = BOTH_CORES) -> Check:
+def managed_host(workspace: Workspace, interpreter: Interpreter, processes: tuple[str, ...] = BOTH_CORES) -> Check:
     """The unit tests of what runs on a managed host, on a Python that it may have."""
-    environment = provide(bench.checkout, "target", interpreter)
-    inherited = variables(bench.checkout, environment)
-    env = inherited | {"PYTHONPATH": f"{bench.checkout.tree}:{_target_library(bench)}"}
+    environment = provide(workspace.checkout, "target", interpreter)
+    inherited = variables(workspace.checkout, environment)
+    env = inherited | {"PYTHONPATH": f"{workspace.checkout.tree}:{_target_library(workspace)}"}
     argv = (environment.program("python"), "-m", "pytest", *QUIET, *processes, *TARGET_TESTS)
-    return Check(managed_host_name(interpreter), argv, bench.checkout.root, env, counts=True)
+    return Check(managed_host_name(interpreter), argv, workspace.checkout.root, env, counts=True)
 
 
 def managed_host_name(interpreter: Interpreter) -> str:
     return f"managed host's unit tests on Python {interpreter.name}"
 
 
-def _target_library(bench: Workbench) -> str:
+def _target_library(workspace: Workspace) -> str:
     """A folder with ansible.module_utils and nothing else of Ansible: what a module finds on a managed host."""
-    package = bench.checkout.place / "target" / bench.main.path.name / "ansible"
+    package = workspace.checkout.place / "target" / workspace.main.path.name / "ansible"
     if not package.is_dir():
         new = package.with_name("ansible.new")
         shutil.rmtree(new, ignore_errors=True)
         new.mkdir(parents=True)
         (new / "__init__.py").touch()
-        (new / "module_utils").symlink_to(bench.main.packages / "ansible" / "module_utils")
+        (new / "module_utils").symlink_to(workspace.main.packages / "ansible" / "module_utils")
         new.rename(package)
     return str(package.parent)
 
 
-def sanity(bench: Workbench) -> Iterator[Check]:
+def sanity(workspace: Workspace) -> Iterator[Check]:
     """What of ansible-test no other check of a run proves; all of it for files that are asked for, and in a campaign of its own.
 
     Pylint looks up types and names once more, which mypy in strict mode and ruff do for all files, and takes longer than all other
     tests together: a part of the files. `import` loads each file of the core with all that it needs: that of the modules loads
     every one that a module loads at first, and on the same Python the unit tests load all of them where nothing else of Ansible is.
     """
-    copy = bench.copied("sanity")
+    copy = workspace.copied("sanity")
     python = ("--python", interpreters.controller().name)
     if chosen("TESTS"):
-        yield sanity_check(bench, copy, *python, *chosen("TESTS"))
+        yield sanity_check(workspace, copy, *python, *chosen("TESTS"))
         return
-    yield sanity_check(bench, copy, *python, "--skip-test", "pylint", "--skip-test", "import")
-    part = linted(bench)
+    yield sanity_check(workspace, copy, *python, "--skip-test", "pylint", "--skip-test", "import")
+    part = linted(workspace)
     yield replace(
-        sanity_check(bench, copy, *python, "--test", "pylint", *part), name=f"ansible-test's pylint, {len(part)} files chosen by the commit"
+        sanity_check(workspace, copy, *python, "--test", "pylint", *part),
+        name=f"ansible-test's pylint, {len(part)} files chosen by the commit",
     )
     oldest = ("--python", interpreters.targets()[0].name)
     if oldest != python:
-        yield sanity_check(bench, copy, *oldest, "--test", "compile")
-    modules = [name for name in bench.known(".py") if name.startswith("plugins/modules/")]
-    imported = sanity_check(bench, copy, *oldest, "--test", "import", *modules)
+        yield sanity_check(workspace, copy, *oldest, "--test", "compile")
+    modules = [name for name in workspace.known(".py") if name.startswith("plugins/modules/")]
+    imported = sanity_check(workspace, copy, *oldest, "--test", "import", *modules)
     yield replace(imported, name=f"ansible-test's import of the modules, Python {oldest[1]}")
 
 
-def linted(bench: Workbench) -> list[str]:
+def linted(workspace: Workspace) -> list[str]:
     """One Python file in so many, by the commit each in turn."""
-    first = _number_of_commit(bench.checkout) % LINTED
-    return [name for name in bench.known(".py") if (bench.checkout.root / name).is_file()][first::LINTED]
+    first = _number_of_commit(workspace.checkout) % LINTED
+    return [name for name in workspace.known(".py") if (workspace.checkout.root / name).is_file()][first::LINTED]
 
 
-def sanity_check(bench: Workbench, copy: Path, *words: str) -> Check:
-    env = ansible_test_variables(bench.checkout, bench.main)
-    argv = (bench.main.program("ansible-test"), "sanity", "--local", "--color", "no", *words)
+def sanity_check(workspace: Workspace, copy: Path, *words: str) -> Check:
+    env = ansible_test_variables(workspace.checkout, workspace.main)
+    argv = (workspace.main.program("ansible-test"), "sanity", "--local", "--color", "no", *words)
     return Check(" ".join(("ansible-test sanity", *words)), argv, copy, env, seconds=3600, downloads=True)
 
 
-def documentation(bench: Workbench) -> Iterator[Check]:
-    docs = provide(bench.checkout, "docs", interpreters.controller())
-    env = bench.variables | {"PATH": f"{docs.bin}:{bench.variables['PATH']}", "VIRTUAL_ENV": str(docs.path)}
+def documentation(workspace: Workspace) -> Iterator[Check]:
+    docs = provide(workspace.checkout, "docs", interpreters.controller())
+    env = workspace.variables | {"PATH": f"{docs.bin}:{workspace.variables['PATH']}", "VIRTUAL_ENV": str(docs.path)}
     flags = ("--plugin-docs", "--validate-collection-refs", "self", "--check-extra-docs-refs")
     argv = (docs.program("antsibull-docs"), "lint-collection-docs", *flags, ".")
-    yield Check("antsibull-docs", argv, bench.copied("docs"), env)
+    yield Check("antsibull-docs", argv, workspace.copied("docs"), env)
 
 
-def build(bench: Workbench) -> Iterator[Check]:
-    dist = bench.checkout.root / "dist"
-    installed = bench.checkout.place / "installed"
+def build(workspace: Workspace) -> Iterator[Check]:
+    dist = workspace.checkout.root / "dist"
+    installed = workspace.checkout.place / "installed"
     shutil.rmtree(installed, ignore_errors=True)
-    yield bench.check("collection archive", "tools/release", "archive")
+    yield workspace.check("collection archive", "tools/release", "archive")
     for archive in sorted(dist.glob("vfio-variants-*.tar.gz")):
         argv = ("collection", "install", "--offline", "--force", "--collections-path", str(installed), str(archive))
-        yield bench.check(f"{archive.name} installs", "ansible-galaxy", *argv)
+        yield workspace.check(f"{archive.name} installs", "ansible-galaxy", *argv)
 
 
-def integration(bench: Workbench) -> Iterator[Check]:
-    copy = bench.copied("integration")
-    env = ansible_test_variables(bench.checkout, bench.main)
-    argv = (bench.main.program("ansible-test"), "integration", "--local", "--color", "no", "--allow-root", *chosen("TARGET"))
+def integration(workspace: Workspace) -> Iterator[Check]:
+    copy = workspace.copied("integration")
+    env = ansible_test_variables(workspace.checkout, workspace.main)
+    argv = (workspace.main.program("ansible-test"), "integration", "--local", "--color", "no", "--allow-root", *chosen("TARGET"))
     yield Check("ansible-test integration", argv, copy, env, seconds=1800, downloads=True)
 
 
-def kernels(bench: Workbench) -> Iterator[Check]:
-    yield bench.check("kernel drivers built, a sample of the kernels", "tests/kernels/run", "--sample", seconds=3600, counts=True)
+def kernels(workspace: Workspace) -> Iterator[Check]:
+    yield workspace.check("kernel drivers built, a sample of the kernels", "tests/kernels/run", "--sample", seconds=3600, counts=True)
     drivers = "kernel drivers at work on the oldest and the newest kernel"
-    yield bench.check(drivers, "tests/drivers/run", "--sample", seconds=3600, counts=True)
+    yield workspace.check(drivers, "tests/drivers/run", "--sample", seconds=3600, counts=True)
 
 
-def forecast(bench: Workbench) -> Iterator[Check]:
+def forecast(workspace: Workspace) -> Iterator[Check]:
     count, seed = (" ".join(chosen(name)) or usual for name, usual in (("COUNT", ""), ("SEED", "1000")))
     drawn = f"{count or 'a sample of'} boots against their forecasts, seed {seed}"
     amount = ("--count", count) if count else ("--sample",)
-    yield bench.check(drawn, "tests/forecast/run", *amount, "--seed", seed, seconds=7200, counts=True)
-    yield bench.check("what boot_policy accepts against known boots", "tests/forecast/run", "--policies", seconds=1800, counts=True)
-    yield bench.check("broken forecasts against known boots", "tests/forecast/run", "--mutations", seconds=1800, counts=True)
+    yield workspace.check(drawn, "tests/forecast/run", *amount, "--seed", seed, seconds=7200, counts=True)
+    yield workspace.check("what boot_policy accepts against known boots", "tests/forecast/run", "--policies", seconds=1800, counts=True)
+    yield workspace.check("broken forecasts against known boots", "tests/forecast/run", "--mutations", seconds=1800, counts=True)
     hosts = ("tests/world/run", "--replay", "--sample", "40")
-    yield bench.check("a sample of the recorded whole hosts against their predictions", *hosts, seconds=900, counts=True)
+    yield workspace.check("a sample of the recorded whole hosts against their predictions", *hosts, seconds=900, counts=True)
     for page in chosen("TABLE"):
         argv = ("tests/world/run", "--replay", "--table", page)
-        yield bench.check(f"all recorded whole hosts against their predictions, counted in {page}", *argv, seconds=3600, counts=True)
+        yield workspace.check(f"all recorded whole hosts against their predictions, counted in {page}", *argv, seconds=3600, counts=True)
         argv = ("tests/forecast/run", "--replay", "--table", page)
-        yield bench.check(f"all known boots against their forecasts, counted in {page}", *argv, seconds=3600, counts=True)
+        yield workspace.check(f"all known boots against their forecasts, counted in {page}", *argv, seconds=3600, counts=True)
 
 
 def scenarios(checkout: Checkout) -> list[str]:
@@ -220,10 +223,10 @@ def has_first_state(checkout: Checkout, scenario: str) -> bool:
     return re.search(r"^  check_sequence:$", text, re.MULTILINE) is not None
 
 
-def molecule_check(bench: Workbench, scenario: str, sequence: str = "test") -> Check:
+def molecule_check(workspace: Workspace, scenario: str, sequence: str = "test") -> Check:
     """A scenario from its machines' creation to their end; the sequence "check" is its first state alone."""
     whole = "whole" if sequence == "test" else "first state"
-    check = bench.check(f"scenario {scenario}, {whole}", "molecule", sequence, "--scenario-name", scenario, seconds=5400)
+    check = workspace.check(f"scenario {scenario}, {whole}", "molecule", sequence, "--scenario-name", scenario, seconds=5400)
     return replace(check, cleanup=(check.argv[0], "destroy", "--scenario-name", scenario))
 
 
@@ -241,19 +244,19 @@ def _number_of_commit(checkout: Checkout) -> int:
     return int(capture(["git", "rev-parse", "HEAD"], cwd=checkout.root), 16)
 
 
-def molecule(bench: Workbench) -> Iterator[Check]:
-    known, asked = scenarios(bench.checkout), chosen("SCENARIO")
+def molecule(workspace: Workspace) -> Iterator[Check]:
+    known, asked = scenarios(workspace.checkout), chosen("SCENARIO")
     unknown = [name for name in asked if name not in known]
     if unknown:
         raise DevtoolError(f"SCENARIO: there is no scenario {unknown[0]} in molecule/; there are {', '.join(known)}.")
     if asked:
-        yield from (molecule_check(bench, name) for name in asked)
+        yield from (molecule_check(workspace, name) for name in asked)
         return
-    yield molecule_check(bench, MAIN_SCENARIO)
-    also = rotated(bench.checkout, " ".join(chosen("ROTATE")))
+    yield molecule_check(workspace, MAIN_SCENARIO)
+    also = rotated(workspace.checkout, " ".join(chosen("ROTATE")))
     say(f"the first state of scenario {also} rides along, chosen by the commit; to repeat it: make molecule ROTATE={also}")
     # Beside the main one: an emulated machine keeps one processor busy, and a playbook waits for it.
-    yield replace(molecule_check(bench, also, "check"), lane="rotation")
+    yield replace(molecule_check(workspace, also, "check"), lane="rotation")
 
 
 PHASES = (

@@ -20,7 +20,7 @@ from devtool.console import duration, say, table
 from devtool.errors import DevtoolError
 from devtool.lanes import run_in_lanes, side_by_side
 from devtool.phases import Phase
-from devtool.workbench import Workbench
+from devtool.workspace import Workspace
 
 
 @dataclass(frozen=True)
@@ -49,13 +49,13 @@ class Outcome:
         return "not run" if not self.results else "FAILED" if self.failed else "unavailable" if self.short else "ok"
 
 
-def run_phase(phase: Phase, bench: Workbench, show: Callable[[str], None] = say) -> Outcome:
+def run_phase(phase: Phase, workspace: Workspace, show: Callable[[str], None] = say) -> Outcome:
     """Run all checks of a phase, whether or not one of them fails."""
     show(f"\n== {phase.name}: {phase.does}")
     start = time.monotonic()
     results: list[Result] = []
     try:
-        results.extend(run_in_lanes(phase.checks(bench)) if phase.lanes else (run(check, show) for check in phase.checks(bench)))
+        results.extend(run_in_lanes(phase.checks(workspace)) if phase.lanes else (run(check, show) for check in phase.checks(workspace)))
     except ArchiveUnavailableError as problem:
         names = named_in(problem.lines())
         for line in problem.lines():
@@ -71,14 +71,14 @@ def run_phase(phase: Phase, bench: Workbench, show: Callable[[str], None] = say)
     return outcome
 
 
-def run_phases(phases: Sequence[Phase], bench: Workbench, *, keep_going: bool) -> list[Outcome]:
+def run_phases(phases: Sequence[Phase], workspace: Workspace, *, keep_going: bool) -> list[Outcome]:
     """Run phases in order. Minutes of virtual machines are not spent on what a linter has already refused."""
     outcomes: list[Outcome] = []
     for group in grouped(phases):
         if group[0].costly and not keep_going and any(outcome.failed for outcome in outcomes):
             outcomes.extend(Outcome(phase.name) for phase in group)
         else:
-            outcomes.extend(_run_group(group, bench))
+            outcomes.extend(_run_group(group, workspace))
     return outcomes
 
 
@@ -94,15 +94,15 @@ def grouped(phases: Sequence[Phase]) -> Iterator[list[Phase]]:
         yield group
 
 
-def _run_group(group: Sequence[Phase], bench: Workbench) -> list[Outcome]:
+def _run_group(group: Sequence[Phase], workspace: Workspace) -> list[Outcome]:
     """What the first one prints is shown at once, what those beside it print when all have ended, so that nothing is mixed."""
     if len(group) == 1:
-        return [run_phase(group[0], bench)]
+        return [run_phase(group[0], workspace)]
     first, *others = group
     beside: list[list[str]] = [[] for _other in others]
     say(f"\nat the same time: {', '.join(phase.name for phase in group)}; what the first one prints comes first")
-    works = [partial(run_phase, first, bench)]
-    works += [partial(run_phase, phase, bench, lines.append) for phase, lines in zip(others, beside, strict=True)]
+    works = [partial(run_phase, first, workspace)]
+    works += [partial(run_phase, phase, workspace, lines.append) for phase, lines in zip(others, beside, strict=True)]
     outcomes = side_by_side(works)
     for lines in beside:
         say("\n".join(lines))

@@ -7,7 +7,14 @@ from __future__ import annotations
 import typing as t
 from collections.abc import Mapping
 
-from ansible_collections.vfio.variants.plugins.plugin_utils._report.host_data import CERTAIN, UNKNOWN, Claim, DeviceData, HostData, Outcome
+from ansible_collections.vfio.variants.plugins.plugin_utils._report.host_data import (
+    CERTAIN,
+    UNKNOWN,
+    ClaimResult,
+    DeviceData,
+    HostData,
+    Outcome,
+)
 
 Result = Mapping[str, t.Any]
 
@@ -69,17 +76,17 @@ def _outcome(found: Result) -> Outcome:
     )
 
 
-def _own_claim(driver: str | None, outcome: Outcome | None) -> Claim | None:
+def _own_claim(driver: str | None, outcome: Outcome | None) -> ClaimResult | None:
     if outcome is None or outcome.claimed is None:
         return None
     will = outcome.driver == outcome.claimed and outcome.certainty == CERTAIN
-    return Claim(outcome.claimed, driver == outcome.claimed, will)
+    return ClaimResult(outcome.claimed, driver == outcome.claimed, will)
 
 
-def _checked_claim(found: Result | None) -> Claim | None:
+def _checked_claim(found: Result | None) -> ClaimResult | None:
     if found is None:
         return None
-    return Claim(_text(found.get("claimed")), found.get("satisfied"), found.get("will_be_satisfied"))
+    return ClaimResult(_text(found.get("claimed")), found.get("satisfied"), found.get("will_be_satisfied"))
 
 
 def _dicts(value: t.Any) -> list[Result]:

@@ -28,7 +28,7 @@ class Outcome:
 
 
 @dataclass(frozen=True)
-class Claim:
+class ClaimResult:
     """The driver that a device is claimed for; ``satisfied`` is None if no kernel runs, as in an image."""
 
     driver: str | None
@@ -54,7 +54,7 @@ class DeviceData:
     warnings: tuple[str, ...] = ()
     outcomes: Mapping[str, Outcome] = field(default_factory=dict)
     next_boot: Outcome | None = None
-    claim: Claim | None = None
+    claim: ClaimResult | None = None
 
     @property
     def changes(self) -> bool:

@@ -8,7 +8,7 @@ import typing as t
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
-from ansible_collections.vfio.variants.plugins.plugin_utils._report.host_data import CERTAIN, Claim, DeviceData, HostData
+from ansible_collections.vfio.variants.plugins.plugin_utils._report.host_data import CERTAIN, ClaimResult, DeviceData, HostData
 from ansible_collections.vfio.variants.plugins.plugin_utils._report.wording import cut, driver_name, outcome_text
 
 #: The states of a host, worst first, each with what it means.
@@ -125,7 +125,7 @@ def warnings_of(host: HostData) -> list[str]:
     return list(dict.fromkeys((*(sentence for device in host.devices for sentence in device.warnings), *host.warnings)))
 
 
-def _claimed(device: DeviceData, claim: Claim) -> ClaimedDevice:
+def _claimed(device: DeviceData, claim: ClaimResult) -> ClaimedDevice:
     return ClaimedDevice(device.address, device.id, claim.driver, device.driver, claim.satisfied, claim.will_be_satisfied)
 
 

@@ -16,7 +16,7 @@ from devtool.check import Check
 from devtool.checkout import Checkout
 from devtool.errors import DevtoolError
 from devtool.phases import MAIN_SCENARIO, rotated, scenarios
-from devtool.workbench import Workbench
+from devtool.workspace import Workspace
 
 ROOT = Path(__file__).resolve().parents[3]
 FIRST_STATE = "---\nscenario:\n  check_sequence:\n    - create\n"
@@ -55,7 +55,7 @@ def run_with(monkeypatch: pytest.MonkeyPatch, checkout: Checkout, *asked: str, *
     ran = checkout.root.parent / "ran"
     ran.write_text("", encoding="utf-8")
 
-    def known(_bench: Workbench) -> dict[str, Callable[[], Check]]:
+    def known(_workspace: Workspace) -> dict[str, Callable[[], Check]]:
         text = "import sys; open(sys.argv[1], 'a').write(sys.argv[2] + '\\n'); sys.exit(int(sys.argv[3]))"
         return {
             name: partial(Check, name, (sys.executable, "-c", text, str(ran), name, str(code)), checkout.root, {})
@@ -63,7 +63,7 @@ def run_with(monkeypatch: pytest.MonkeyPatch, checkout: Checkout, *asked: str, *
         }
 
     monkeypatch.setattr(campaigns, "campaigns", known)
-    status = run_all(Workbench(checkout), list(asked))
+    status = run_all(Workspace(checkout), list(asked))
     return status, ran.read_text(encoding="utf-8").split()
 
 
@@ -135,14 +135,14 @@ def test_the_main_scenario_comes_first(checkout: Checkout) -> None:
 
 
 def test_each_campaign_can_be_asked_for_by_its_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    bench = Workbench(Checkout(ROOT, tmp_path))
-    known = list(campaigns.campaigns(bench))
+    workspace = Workspace(Checkout(ROOT, tmp_path))
+    known = list(campaigns.campaigns(workspace))
     monkeypatch.setenv("CAMPAIGN", ", ".join(known))
     assert len(known) > 20
-    assert campaigns.asked(bench) == known
+    assert campaigns.asked(workspace) == known
 
 
 def test_a_campaign_that_there_is_not_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("CAMPAIGN", "sanity,no such")
     with pytest.raises(DevtoolError, match="no campaign no such; there are documentation site, "):
-        campaigns.asked(Workbench(Checkout(ROOT, tmp_path)))
+        campaigns.asked(Workspace(Checkout(ROOT, tmp_path)))

@@ -15,13 +15,13 @@ from devtool.check import Check
 from devtool.checkout import Checkout
 from devtool.interpreters import Interpreter
 from devtool.phases import LINTED, linted, sanity
-from devtool.workbench import Workbench
+from devtool.workspace import Workspace
 
 FILES = [f"plugins/modules/module_{number}.py" for number in range(LINTED)] + [f"tests/test_{number}.py" for number in range(LINTED + 3)]
 
 
 @pytest.fixture
-def bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Workbench:
+def workspace(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Workspace:
     """A repository of some files and one commit."""
     root = tmp_path / "tree"
     for name in FILES:
@@ -30,9 +30,9 @@ def bench(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Workbench:
     argv = ["git", "-c", "user.name=n", "-c", "user.email=e@example.org"]
     for words in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "a change"]):
         subprocess.run([*argv, *words], cwd=root, check=True, capture_output=True, timeout=60)
-    found = Workbench(Checkout(root, tmp_path / "cache"))
+    found = Workspace(Checkout(root, tmp_path / "cache"))
     monkeypatch.setattr(found, "copied", lambda _purpose: root)
-    monkeypatch.setattr(phases, "sanity_check", lambda _bench, copy, *words: Check(" ".join(words), words, copy, {}))
+    monkeypatch.setattr(phases, "sanity_check", lambda _workspace, copy, *words: Check(" ".join(words), words, copy, {}))
     return found
 
 
@@ -41,45 +41,45 @@ def with_oldest(monkeypatch: pytest.MonkeyPatch, minor: int) -> None:
     monkeypatch.setattr(interpreters, "targets", lambda: [Interpreter((3, minor, 0), Path(sys.executable))])
 
 
-def words(bench: Workbench) -> list[str]:
-    return [" ".join(check.argv) for check in sanity(bench)]
+def words(workspace: Workspace) -> list[str]:
+    return [" ".join(check.argv) for check in sanity(workspace)]
 
 
-def test_each_file_is_read_by_pylint_at_one_of_so_many_commits(monkeypatch: pytest.MonkeyPatch, bench: Workbench) -> None:
-    assert linted(bench) == linted(bench)
+def test_each_file_is_read_by_pylint_at_one_of_so_many_commits(monkeypatch: pytest.MonkeyPatch, workspace: Workspace) -> None:
+    assert linted(workspace) == linted(workspace)
     drawn: list[str] = []
     for number in range(7, 7 + LINTED):
         monkeypatch.setattr(phases, "_number_of_commit", lambda _checkout, number=number: number)
-        drawn += linted(bench)
+        drawn += linted(workspace)
     assert sorted(drawn) == sorted(FILES)
 
 
-def test_a_file_that_is_gone_is_not_linted(bench: Workbench) -> None:
-    (bench.checkout.root / linted(bench)[0]).unlink()
-    assert all((bench.checkout.root / name).is_file() for name in linted(bench))
+def test_a_file_that_is_gone_is_not_linted(workspace: Workspace) -> None:
+    (workspace.checkout.root / linted(workspace)[0]).unlink()
+    assert all((workspace.checkout.root / name).is_file() for name in linted(workspace))
 
 
-def test_what_is_left_out_of_one_check_is_in_another(monkeypatch: pytest.MonkeyPatch, bench: Workbench) -> None:
+def test_what_is_left_out_of_one_check_is_in_another(monkeypatch: pytest.MonkeyPatch, workspace: Workspace) -> None:
     with_oldest(monkeypatch, 9)
     modules = " ".join(name for name in FILES if name.startswith("plugins/modules/"))
-    assert sorted(words(bench)) == sorted(
+    assert sorted(words(workspace)) == sorted(
         [
             "--python 3.13 --skip-test pylint --skip-test import",
-            f"--python 3.13 --test pylint {' '.join(linted(bench))}",
+            f"--python 3.13 --test pylint {' '.join(linted(workspace))}",
             "--python 3.9 --test compile",
             f"--python 3.9 --test import {modules}",
         ]
     )
 
 
-def test_the_modules_are_imported_where_there_is_no_older_python(monkeypatch: pytest.MonkeyPatch, bench: Workbench) -> None:
+def test_the_modules_are_imported_where_there_is_no_older_python(monkeypatch: pytest.MonkeyPatch, workspace: Workspace) -> None:
     with_oldest(monkeypatch, 13)
-    found = words(bench)
+    found = words(workspace)
     assert len(found) == 3
     assert found[-1].startswith("--python 3.13 --test import plugins/modules/module_0.py ")
 
 
-def test_files_that_are_asked_for_are_tested_by_all(monkeypatch: pytest.MonkeyPatch, bench: Workbench) -> None:
+def test_files_that_are_asked_for_are_tested_by_all(monkeypatch: pytest.MonkeyPatch, workspace: Workspace) -> None:
     with_oldest(monkeypatch, 9)
     monkeypatch.setenv("TESTS", "tests/test_1.py tests/test_2.py")
-    assert words(bench) == ["--python 3.13 tests/test_1.py tests/test_2.py"]
+    assert words(workspace) == ["--python 3.13 tests/test_1.py tests/test_2.py"]

@@ -17,11 +17,11 @@ from devtool.checkout import Checkout
 from devtool.errors import DevtoolError
 from devtool.phases import Phase
 from devtool.report import Outcome, exit_status, run_phases, summary
-from devtool.workbench import Workbench
+from devtool.workspace import Workspace
 
 
 def phase(name: str, *codes: int, costly: bool = False) -> Phase:
-    def checks(_bench: Workbench) -> Iterator[Check]:
+    def checks(_workspace: Workspace) -> Iterator[Check]:
         for code in codes:
             yield Check(f"{name} {code}", (sys.executable, "-c", f"raise SystemExit({code})"), Path("/"), dict(os.environ))
 
@@ -29,7 +29,7 @@ def phase(name: str, *codes: int, costly: bool = False) -> Phase:
 
 
 def results(tmp_path: Path, *phases: Phase, keep_going: bool = False) -> list[tuple[str, str, int, int]]:
-    outcomes = run_phases(phases, Workbench(Checkout(tmp_path, tmp_path / "cache")), keep_going=keep_going)
+    outcomes = run_phases(phases, Workspace(Checkout(tmp_path, tmp_path / "cache")), keep_going=keep_going)
     return [(outcome.phase, outcome.status, outcome.passed, outcome.failed) for outcome in outcomes]
 
 
@@ -52,7 +52,7 @@ def test_costly_phases_run_after_a_failure_when_asked_to(tmp_path: Path) -> None
 def test_phases_beside_each_other_run_at_the_same_time(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     both = Barrier(2, timeout=60)
 
-    def checks(_bench: Workbench) -> Iterator[Check]:
+    def checks(_workspace: Workspace) -> Iterator[Check]:
         both.wait()
         yield Check("tried out", (sys.executable, "-c", "raise SystemExit(0)"), Path("/"), dict(os.environ))
 
@@ -72,7 +72,7 @@ def test_a_phase_with_nothing_to_check_has_failed(tmp_path: Path) -> None:
 
 
 def test_a_phase_that_cannot_be_made_ready_has_failed(tmp_path: Path) -> None:
-    def checks(_bench: Workbench) -> Iterator[Check]:
+    def checks(_workspace: Workspace) -> Iterator[Check]:
         raise DevtoolError("no network")
 
     assert results(tmp_path, Phase("sanity", "tried out", checks)) == [("sanity", "FAILED", 0, 1)]
@@ -131,7 +131,7 @@ def test_a_failure_beside_too_little_to_test_is_a_failure() -> None:
 
 
 def test_phases_go_on_after_one_that_an_archive_left_too_little(tmp_path: Path) -> None:
-    def checks(_bench: Workbench) -> Iterator[Check]:
+    def checks(_workspace: Workspace) -> Iterator[Check]:
         raise ArchiveUnavailableError([Missing("ruff", "the index does not have it", "1.0")])
 
     assert results(tmp_path, Phase("docs", "tried out", checks), phase("molecule", 0, costly=True)) == [
@@ -141,7 +141,7 @@ def test_phases_go_on_after_one_that_an_archive_left_too_little(tmp_path: Path) 
 
 
 def lanes(tmp_path: Path, *programs: tuple[str, str]) -> Phase:
-    def checks(_bench: Workbench) -> Iterator[Check]:
+    def checks(_workspace: Workspace) -> Iterator[Check]:
         for number, (lane, program) in enumerate(programs):
             yield Check(str(number), (sys.executable, "-c", program), tmp_path, dict(os.environ), 60, lane=lane)
 
@@ -166,7 +166,7 @@ def test_what_a_check_prints_in_a_lane_is_not_mixed_with_others(tmp_path: Path, 
 
 
 def test_an_error_in_a_lane_ends_what_the_others_run(tmp_path: Path) -> None:
-    def checks(_bench: Workbench) -> Iterator[Check]:
+    def checks(_workspace: Workspace) -> Iterator[Check]:
         program = f"import os, pathlib, time; pathlib.Path({str(tmp_path / 'pid')!r}).write_text(str(os.getpid())); time.sleep(300)"
         waits = f"import pathlib, time\nwhile not pathlib.Path({str(tmp_path / 'pid')!r}).exists(): time.sleep(0.01)"
         yield Check("waits", (sys.executable, "-c", waits), Path("/"), dict(os.environ), lane="one")

@@ -54,7 +54,7 @@ class Entry:
 
 
 @dataclasses.dataclass(frozen=True)
-class Plan:
+class ArgumentPlan:
     """What is to be done: files first, then the commands; ``leave`` are files that are removed when these have run."""
 
     way: Way
@@ -90,7 +90,7 @@ def _apply(host: Host, request: CmdlineRequest, check_mode: bool) -> Result:
     return _result(host, change, plan, after, paths)
 
 
-def _plan(host: Host, change: ArgumentChange, record: CmdlineRecord) -> Plan:
+def _plan(host: Host, change: ArgumentChange, record: CmdlineRecord) -> ArgumentPlan:
     way = cmdline_way.find(host)
     entries = _entries(host, way)
     default = next((entry for entry in entries if entry.is_default), entries[0] if entries else None)
@@ -110,7 +110,7 @@ def _plan(host: Host, change: ArgumentChange, record: CmdlineRecord) -> Plan:
     commands = cmdline_settings.commands(host, way, change, tuple(words), releases) if is_needed else ()
     leave = tuple(one.path for one in changes if one.path == LINE and one.before is not None and one.after is None)
     changes = tuple(_kept(one, change) if one.path in leave else one for one in changes)
-    return Plan(way, entries, changes, commands, leave, is_needed)
+    return ArgumentPlan(way, entries, changes, commands, leave, is_needed)
 
 
 def _kept(one: FileChange, change: ArgumentChange) -> FileChange:
@@ -134,7 +134,7 @@ def _entries(host: Host, way: Way) -> tuple[Entry, ...]:
     return tuple(Entry(item.id, item.source, Cmdline.parse(item.arguments), False) for item in way.items)
 
 
-def _to_be_written(plan: Plan, change: ArgumentChange) -> tuple[str, ...]:
+def _to_be_written(plan: ArgumentPlan, change: ArgumentChange) -> tuple[str, ...]:
     """The text files of entries that are not as they shall be, which the way's program writes."""
     places = dict.fromkeys(cmdline_way.place_of(entry.source) for entry in plan.entries if not change.holds(entry.cmdline))
     return tuple(place for place in places if not place.lower().endswith(".efi"))
@@ -147,7 +147,7 @@ def _predicted(entry: Entry, change: ArgumentChange) -> Entry:
 # -- doing
 
 
-def _carry_out(host: Host, request: CmdlineRequest, plan: Plan, record: CmdlineRecord) -> tuple[tuple[str, ...], tuple[Entry, ...]]:
+def _carry_out(host: Host, request: CmdlineRequest, plan: ArgumentPlan, record: CmdlineRecord) -> tuple[tuple[str, ...], tuple[Entry, ...]]:
     """The text files that the programs have written, and the entries afterwards."""
     snapshot = _snapshot(host, plan)
     folders = tuple(one.path.rpartition("/")[0] for one in plan.changes if one.before is None and one.after is not None)
@@ -173,20 +173,20 @@ def _carry_out(host: Host, request: CmdlineRequest, plan: Plan, record: CmdlineR
     return tuple(path for path, state in snapshot.items() if _state(host, path) != state), after
 
 
-def _write_again(host: Host, plan: Plan) -> None:
+def _write_again(host: Host, plan: ArgumentPlan) -> None:
     """grubby changes every entry and its blanks, also those that have their former content by now."""
     for one in needed(plan.changes) if plan.way.method == GRUBBY and plan.commands else ():
         if one.after is not None and _state(host, one.path) != one.after:
             host.write_atomic(one.path, one.after.content, one.after.mode)
 
 
-def _exact(plan: Plan, before: t.Mapping[str, FileState | None]) -> dict[str, FileState | None]:
+def _exact(plan: ArgumentPlan, before: t.Mapping[str, FileState | None]) -> dict[str, FileState | None]:
     """The former state of files that get it back byte for byte; what a program generates, it generates again."""
     settings = {one.path for one in needed(plan.changes)}
     return {path: state for path, state in before.items() if path in settings or (plan.way.method == GRUBBY and "grubenv" not in path)}
 
 
-def _snapshot(host: Host, plan: Plan) -> dict[str, FileState | None]:
+def _snapshot(host: Host, plan: ArgumentPlan) -> dict[str, FileState | None]:
     places = cmdline_settings.snapshot_places(host, plan.way)
     return {place: _state(host, place) for place in places if host.link(place) is None}
 
@@ -195,7 +195,7 @@ def _state(host: Host, place: str) -> FileState | None:
     return file_transaction.read_state(host, place)
 
 
-def _verified(host: Host, plan: Plan, change: ArgumentChange) -> tuple[Entry, ...]:
+def _verified(host: Host, plan: ArgumentPlan, change: ArgumentChange) -> tuple[Entry, ...]:
     """The entries as they are now.  Raises HostError if one is not as it shall be, or if foreign arguments are lost."""
     if plan.way.is_hidden:
         return ()
@@ -239,7 +239,9 @@ def _lost(before: t.Sequence[str], after: t.Sequence[str]) -> list[str]:
     return lost
 
 
-def _undo(host: Host, request: CmdlineRequest, plan: Plan, applied: Applied | None, snapshot: t.Mapping[str, FileState | None]) -> None:
+def _undo(
+    host: Host, request: CmdlineRequest, plan: ArgumentPlan, applied: Applied | None, snapshot: t.Mapping[str, FileState | None]
+) -> None:
     """Settings first; then the program makes its entries from them again; then text files that it had changed."""
     with uninterrupted():
         if applied is None:
@@ -257,7 +259,7 @@ def _undo(host: Host, request: CmdlineRequest, plan: Plan, applied: Applied | No
 # -- the answer
 
 
-def _result(host: Host, change: ArgumentChange, plan: Plan, after: t.Sequence[Entry], paths: t.Sequence[str]) -> Result:
+def _result(host: Host, change: ArgumentChange, plan: ArgumentPlan, after: t.Sequence[Entry], paths: t.Sequence[str]) -> Result:
     running = cmdline_way.running_arguments(host)
     later = {entry.name: entry for entry in after}
     return {
@@ -281,7 +283,7 @@ def _result(host: Host, change: ArgumentChange, plan: Plan, after: t.Sequence[En
     }
 
 
-def _diff_of_entries(plan: Plan, later: t.Mapping[str, Entry]) -> t.Iterator[dict[str, str]]:
+def _diff_of_entries(plan: ArgumentPlan, later: t.Mapping[str, Entry]) -> t.Iterator[dict[str, str]]:
     for entry in plan.entries if plan.way.method != ENTRIES else ():
         now, then = (" ".join(one.cmdline.arguments) for one in (entry, later.get(entry.name, entry)))
         if now != then:
@@ -289,7 +291,7 @@ def _diff_of_entries(plan: Plan, later: t.Mapping[str, Entry]) -> t.Iterator[dic
             yield {"before_header": header, "before": f"{now}\n", "after_header": header, "after": f"{then}\n"}
 
 
-def _warnings(change: ArgumentChange, plan: Plan, later: t.Mapping[str, Entry]) -> t.Iterator[str]:
+def _warnings(change: ArgumentChange, plan: ArgumentPlan, later: t.Mapping[str, Entry]) -> t.Iterator[str]:
     if plan.way.is_hidden:
         yield (
             f"{plan.way.config}: the entries are on partitions that are not mounted, so only the settings and the exit status of "

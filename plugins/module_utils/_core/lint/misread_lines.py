@@ -8,6 +8,7 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import name_and_value
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ignored_lines, is_configuration
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.host_policy import Finding
 from ansible_collections.vfio.variants.plugins.module_utils._core.lint.udev_line import CURLY
@@ -102,10 +103,15 @@ def stray_identifiers(host: HostPolicy) -> t.Iterator[Finding]:
 
 def _joined(words: t.Sequence[str]) -> str:
     """The line with its stray IDs in the list of ids=."""
-    named = [part for word in words[2:] for part in word.partition("ids=")[2].split(",") if word.startswith("ids=") and part]
     stray = [part for word in words[2:] if IDENTIFIER.fullmatch(word) for part in word.split(",") if part]
-    others = [word for word in words[2:] if not IDENTIFIER.fullmatch(word) and word not in ("=", "ids") and not word.startswith("ids=")]
-    return " ".join((*words[:2], f"ids={','.join((*named, *stray))}", *others))
+    others = [word for word in words[2:] if not IDENTIFIER.fullmatch(word) and word != "=" and name_and_value(word)[0] != "ids"]
+    return " ".join((*words[:2], f"ids={','.join((*_named(words), *stray))}", *others))
+
+
+def _named(words: t.Sequence[str]) -> list[str]:
+    """The entries of each ids= among the words of a line, which may be in quotes."""
+    values = [value or "" for name, value in map(name_and_value, words[2:]) if name == "ids"]
+    return [part for value in values for part in value.split(",") if part]
 
 
 def options_of_another_module(host: HostPolicy) -> t.Iterator[Finding]:
@@ -119,7 +125,7 @@ def options_of_another_module(host: HostPolicy) -> t.Iterator[Finding]:
         if dot and "=" in option:
             said = f"{source}: `{line.strip()}` has a dot in place of a blank, so it is not about {module}."
             yield Finding("option-misplaced", source, f"{said} Write `options {module} {' '.join((option, *words[2:]))}`.")
-        elif name in WITHOUT_IDS and any(word.startswith("ids=") for word in words[2:]):
+        elif name in WITHOUT_IDS and _named(words):
             said = f"{source}: {words[1]} has no parameter ids, so `{line.strip()}` has no effect."
             yield Finding("option-misplaced", source, f"{said} Write `options {WITHOUT_IDS[name]} {' '.join(words[2:])}`.")
         elif name in host.vfio_modules:
@@ -128,8 +134,8 @@ def options_of_another_module(host: HostPolicy) -> t.Iterator[Finding]:
 
 def _misspelt_ids(source: str, line: str, words: t.Sequence[str]) -> t.Iterator[Finding]:
     for word in words[2:]:
-        key, equals, value = word.partition("=")
-        if equals and key != "ids" and key.lower().rstrip("s") in MEANS_IDS and ":" in value:
+        key, value = name_and_value(word)
+        if value is not None and key != "ids" and key.lower().rstrip("s") in MEANS_IDS and ":" in value:
             said = f"{source}: `{key}` is not a parameter of {words[1]}, so `{line.strip()}` names no device."
             yield Finding("option-misplaced", source, f"{said} Write `ids={value}`.")
 

@@ -45,7 +45,7 @@ class AfterBoot:
     def complaint(self, subject: str, kernels: str) -> str:
         """What happens in place of the claim, as a clause; ``subject`` is the device, ``kernels`` those with the same complaint."""
         if self.winner.certainty == UNKNOWN:
-            why = " ".join(self.winner.doubts).rstrip(".") or "nothing is known"
+            why = " ".join(_without_repeated(self.winner.doubts)).rstrip(".") or "nothing is known"
             possible = " or ".join(driver or "no driver" for driver in self.winner.outcomes)
             said = f"whether {subject} will be bound to {self.claimed} on kernel {kernels} cannot be determined"
             return f"{said} (possible: {possible}): {why}"
@@ -166,6 +166,12 @@ class ClaimCheck:
         if self.failures:
             raise HostError("\n".join(self.failures), None, result)
         return result
+
+
+def _without_repeated(doubts: t.Sequence[str]) -> list[str]:
+    """The doubts but for those with which another one begins, which says more."""
+    begins = {doubt: tuple(f"{doubt.rstrip('.')}{more}" for more in (":", ",", ";", " ")) for doubt in doubts}
+    return [doubt for doubt, begin in begins.items() if not any(other.startswith(begin) for other in begins)]
 
 
 def _bound(driver: str | None) -> str:

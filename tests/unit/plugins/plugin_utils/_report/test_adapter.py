@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from ansible_collections.vfio.variants.plugins.plugin_utils._report.host_data import CERTAIN, RACE, Claim
+from ansible_collections.vfio.variants.plugins.plugin_utils._report.host_data import CERTAIN, RACE, ClaimResult
 from ansible_collections.vfio.variants.tests.unit.policy_hosts import VARIANT
 from ansible_collections.vfio.variants.tests.unit.report_hosts import FIRST_GPU, OLD, SECOND_GPU, examined, gpu_host
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_13
@@ -24,7 +24,7 @@ def test_everything_that_a_page_shows_is_found_in_the_modules_results(tmp_path: 
     assert devices["0000:05:10.0"].physical_function == "0000:05:00.0"
     assert second.next_boot is not None
     assert (second.next_boot.driver, second.next_boot.certainty, second.next_boot.claimed) == (VARIANT, RACE, VARIANT)
-    assert (second.variant, second.claim) == (VARIANT, Claim(VARIANT, satisfied=False, will_be_satisfied=False))
+    assert (second.variant, second.claim) == (VARIANT, ClaimResult(VARIANT, satisfied=False, will_be_satisfied=False))
     assert set(second.outcomes) == {OLD, DEBIAN_13}
     assert (first.outcomes[OLD].driver, first.outcomes[OLD].certainty, first.outcomes[OLD].stage) == ("nouveau", CERTAIN, "root")
     assert first.outcomes[OLD].because

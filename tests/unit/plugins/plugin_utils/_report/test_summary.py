@@ -9,7 +9,14 @@ import json
 
 import pytest
 
-from ansible_collections.vfio.variants.plugins.plugin_utils._report.host_data import CERTAIN, RACE, Claim, DeviceData, HostData, Outcome
+from ansible_collections.vfio.variants.plugins.plugin_utils._report.host_data import (
+    CERTAIN,
+    RACE,
+    ClaimResult,
+    DeviceData,
+    HostData,
+    Outcome,
+)
 from ansible_collections.vfio.variants.plugins.plugin_utils._report.summary import STATES, Summary, not_examined, summarise
 
 STEADY = Outcome("nouveau", CERTAIN, "root")
@@ -23,7 +30,7 @@ def host(device: DeviceData = GPU, **facts: object) -> HostData:
 def test_the_worst_that_is_true_of_a_host_is_its_state() -> None:
     moves = Outcome("vfio-pci", CERTAIN, "root")
     races = Outcome("vfio-pci", RACE, None, possible=("vfio-pci", "nouveau"))
-    unmet = Claim("vfio-pci", satisfied=False, will_be_satisfied=True)
+    unmet = ClaimResult("vfio-pci", satisfied=False, will_be_satisfied=True)
     kinds = {
         "not as claimed": host(dataclasses.replace(GPU, claim=unmet, next_boot=moves, warnings=("A warning.",))),
         "drift": host(dataclasses.replace(GPU, next_boot=moves, warnings=("A warning.",))),
@@ -37,7 +44,7 @@ def test_the_worst_that_is_true_of_a_host_is_its_state() -> None:
 
 @pytest.mark.parametrize("satisfied", [True, None])
 def test_a_claim_that_cannot_be_judged_now_counts_as_met(satisfied: bool | None) -> None:
-    claim = Claim("nouveau", satisfied=satisfied, will_be_satisfied=True)
+    claim = ClaimResult("nouveau", satisfied=satisfied, will_be_satisfied=True)
     assert summarise(host(dataclasses.replace(GPU, claim=claim))).state == "steady"
 
 
@@ -54,7 +61,7 @@ def test_devices_with_one_change_are_one_sentence() -> None:
 
 
 def test_a_summary_comes_back_from_json_as_it_was() -> None:
-    claimed = host(dataclasses.replace(GPU, claim=Claim("vfio-pci", False, None), warnings=("One.", "Two.")))
+    claimed = host(dataclasses.replace(GPU, claim=ClaimResult("vfio-pci", False, None), warnings=("One.", "Two.")))
     for found in (summarise(claimed, "hosts/gpu-1.html"), not_examined("gpu-2", "It could not be reached.")):
         assert Summary.from_plain(json.loads(json.dumps(found.plain()))) == found
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ansible_collections.vfio.variants.tests.unit.rooms import imported
+from ansible_collections.vfio.variants.tests.unit.rooms import imported, strays
 
 TESTBED = Path(__file__).resolve().parents[5] / "plugins/plugin_utils/_testbed"
 PACKAGE = "ansible_collections.vfio.variants.plugins.plugin_utils._testbed"
@@ -48,7 +48,10 @@ def own_imports(module: str, modules: Modules) -> set[str]:
 
 def faults(modules: Modules) -> Iterator[str]:
     """What contradicts the order of the rooms, one sentence each."""
-    for module in modules:
+    for module, tree in modules.items():
+        for name in sorted(strays(tree, PACKAGE, modules)):
+            if name.startswith((".", PACKAGE)):
+                yield f"{module} imports {name}, which is not the full name of a file of the testbed."
         if room_of(module) not in ROOMS:
             yield f"{module} lies in no room that is known: {', '.join(ORDER)}."
             continue
@@ -91,6 +94,8 @@ def test_the_rooms_do_import_from_each_other() -> None:
             f"def late():\n    import {PACKAGE}.machine.machine",
             "image.options imports machine.machine, but machine comes after",
         ),
+        ("image.options", "from . import system", "image.options imports ., which is not the full name"),
+        ("local.cache", f"from {PACKAGE} import machine", f"local.cache imports {PACKAGE}.machine, which is not the full name"),
         ("attic.disk", "import re", "attic.disk lies in no room that is known"),
         ("disk", "import re", "disk lies in no room that is known"),
     ],

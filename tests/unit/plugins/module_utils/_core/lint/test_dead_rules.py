@@ -121,6 +121,18 @@ def test_a_rule_that_is_jumped_over_disagrees_with_nobody() -> None:
     assert kinds(boot(rules={"/etc/udev/rules.d/10-a.rules": jumped, "/etc/udev/rules.d/90-b.rules": rule()}), devices=HOST) == []
 
 
+@pytest.mark.parametrize(
+    "first",
+    [
+        pytest.param(rule('KERNEL=="0000:3b:00.0", PROGRAM=="/bin/site"', "nouveau"), id="its own program decides"),
+        pytest.param(f'PROGRAM=="/bin/site", GOTO="end"\n{rule(driver="nouveau")}LABEL="end"\n', id="a jump before it may be taken"),
+    ],
+)
+def test_a_rule_that_may_not_apply_disagrees_with_nobody(first: str) -> None:
+    files = {"/etc/udev/rules.d/10-a.rules": first, "/etc/udev/rules.d/90-b.rules": rule()}
+    assert "rules-disagree" not in kinds(boot(rules=files), devices=HOST)
+
+
 def test_ids_against_a_rule_are_told() -> None:
     said = sentence("ids-against-override", boot(rules=rule(driver="nouveau"), modprobe="options vfio-pci ids=10de:1db1"), devices=HOST)
     assert "ids= has no effect on 0000:3b:00.0" in said

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from devtool.checkout import Checkout
-from devtool.workbench import Workbench
+from devtool.workspace import Workspace
 
 FILES = {
     "demo": "#!/usr/bin/env python\n",
@@ -24,22 +24,22 @@ FILES = {
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Workbench:
+def workspace(tmp_path: Path) -> Workspace:
     root = tmp_path / "here"
     root.mkdir()
     for name, first in FILES.items():
         (root / name).write_text(first)
     (root / "link").symlink_to("run")
     subprocess.run(["git", "init", "--quiet"], cwd=root, check=True, timeout=60)
-    return Workbench(Checkout(root, tmp_path / "cache"))
+    return Workspace(Checkout(root, tmp_path / "cache"))
 
 
-def test_programs_go_by_the_interpreter_that_their_first_line_names(bench: Workbench) -> None:
-    assert sorted(bench.shell_scripts()) == ["add-kernel", "run", "sourced.sh"]
-    assert sorted(bench.python_programs()) == ["build", "demo"]
+def test_programs_go_by_the_interpreter_that_their_first_line_names(workspace: Workspace) -> None:
+    assert sorted(workspace.shell_scripts()) == ["add-kernel", "run", "sourced.sh"]
+    assert sorted(workspace.python_programs()) == ["build", "demo"]
 
 
-def test_a_copy_that_is_asked_for_twice_is_the_one_that_is_there(bench: Workbench) -> None:
+def test_a_copy_that_is_asked_for_twice_is_the_one_that_is_there(workspace: Workspace) -> None:
     """Its lock would be waited for by the process that has it."""
-    with bench.stack:
-        assert bench.copied("sanity") == bench.copied("sanity")
+    with workspace.stack:
+        assert workspace.copied("sanity") == workspace.copied("sanity")

@@ -19,7 +19,7 @@ from devtool.variables import variables
 
 
 @dataclass
-class Workbench:
+class Workspace:
     """Made ready bit by bit: an environment exists once the first check asks for it."""
 
     checkout: Checkout
@@ -36,7 +36,7 @@ class Workbench:
         return variables(self.checkout, self.main)
 
     def copied(self, purpose: str) -> Path:
-        """A copy of the collection that stays ours until the workbench is left."""
+        """A copy of the collection that stays ours until the workspace is left."""
         if purpose not in self._copies:
             # A second lock of the same file would wait for the first one for ever.
             self._copies[purpose] = self.stack.enter_context(self.checkout.copied(purpose))
