@@ -202,11 +202,15 @@ class DkmsCommand:
     def add(self) -> None:
         self._run("add")
 
-    def build(self, release: str, arch: str, seconds: float) -> Completed:
-        """Exit code 0, or 77 if the package is not for that kernel.  Raises HostError on any other."""
+    def build(self, release: str, arch: str, seconds: float, jobs: int | None = None) -> Completed:
+        """Exit code 0, or 77 if the package is not for that kernel.  Raises HostError on any other.
+
+        ``jobs`` is how many compilers it may run at a time; without, DKMS takes as many as there are processors.
+        """
         compiler = compiler_folder(self.host, release)
         path = PATH if compiler is None else f"{compiler}:{PATH}"
-        return self._run("build", *_kernel(release, arch), seconds=seconds, ok=(0, NOT_FOR_KERNEL), path=path)
+        bounded = () if jobs is None else ("-j", str(jobs))
+        return self._run("build", *_kernel(release, arch), *bounded, seconds=seconds, ok=(0, NOT_FOR_KERNEL), path=path)
 
     def install(self, release: str, arch: str) -> None:
         # Without --force DKMS 3.0 keeps a file of the same version without a message, and exits with 0.
