@@ -28,7 +28,7 @@ LIMITS = {
     "device_claim": (301, 1_960_000),
     "device_info": (267, 1_720_000),
     "device_table": (0, 0),
-    "dkms_package": (86, 530_000),
+    "dkms_package": (89, 540_000),
     "fleet_report": (0, 0),
     "host_claims": (347, 2_290_000),
     "host_report": (0, 0),

@@ -14,11 +14,11 @@ import json
 import re
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.paths import PREFIX, DkmsPaths, staged_folders
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.source_tree import SourceFile, digest, read_files, write_files
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree import (
     NOT_FOR_KERNEL,
     DkmsCommand,
-    DkmsPaths,
     built_modules,
     installed_modules,
 )
@@ -32,7 +32,6 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import Result
 
 
-PREFIX = ".vfio-variants-"
 LAST_LINES = 30
 # scripts/mod/modpost.c, in the forms up to and since Linux 7.3.
 UNDEFINED = re.compile(r"ERROR: modpost: (?:\S+ symbol )?[\"'](\w+)[\"'] (?:\[\S+\] )?undefined!")
@@ -162,13 +161,6 @@ def _not_exported(log: str) -> str | None:
         return None
     more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
     return f"the kernel does not export {', '.join(names[:MOST_NAMES])}{more}, which the driver uses."
-
-
-def staged_folders(host: Host, paths: DkmsPaths) -> tuple[str, ...]:
-    """What staged builds have left behind: hidden folders beside the real ones."""
-    folders = dict.fromkeys((paths.tree, paths.source, paths.install))
-    found = (f"{folder}/{name}" for folder in folders for name in host.names(folder) if name.startswith(PREFIX))
-    return tuple(path for path in found if host.is_dir(path) and host.link(path) is None)
 
 
 @dataclasses.dataclass(frozen=True)

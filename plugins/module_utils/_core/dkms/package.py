@@ -19,6 +19,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.module_ch
     check_installation,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.package_report import FoundModule, KernelPackage, PackageReport
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.paths import DkmsPaths
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.plan import ABSENT, INSTALLED, DesiredState, PackagePlan
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.several_kernels import build_all
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.stale_modules import (
@@ -28,7 +29,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.stale_mod
     read_stale_indices,
     read_stale_modules,
 )
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree import DkmsPaths, PackageState, built_modules
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree import PackageState, built_modules
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.interruption import uninterrupted
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.progress import untold
