@@ -34,10 +34,10 @@ def fails(sentence: str, after: Path | None = None) -> None:
     raise HostError(sentence, "a hint", {"log": "a\nb"})
 
 
-def runs_for_ever(pid_file: Path, *before: str) -> None:
+def runs_for_ever(pid_file: Path) -> None:
     """As `Host.run()` does it: by timeout(1)."""
     script = f"echo $$ > {pid_file}.new; mv {pid_file}.new {pid_file}; sleep 1000"
-    subprocess.run(["timeout", "--kill-after=5", "1000", *before, "sh", "-c", script], check=False)
+    subprocess.run(["timeout", "--kill-after=5", "1000", "sh", "-c", script], check=False)
 
 
 def is_running(pid_file: Path) -> bool:
@@ -90,6 +90,16 @@ def test_the_first_that_fails_by_their_order_is_what_is_raised_with_all_that_it_
     assert (error.value.msg, error.value.hint, error.value.facts) == ("the first", "a hint", {"log": "a\nb"})
 
 
+def test_of_two_that_fail_at_the_same_time_it_is_the_first(tmp_path: Path) -> None:
+    def begins(number: int) -> None:
+        if number == 2:
+            # Both have ended by then.
+            time.sleep(0.5)
+
+    with pytest.raises(HostError, match="the first"):
+        side_by_side([lambda: fails("the first"), lambda: fails("the second"), (tmp_path / "third").touch], 3, begins, untold)
+
+
 def test_what_is_behind_one_that_failed_is_ended_and_nothing_else_begins(tmp_path: Path) -> None:
     pid_file, never, before = tmp_path / "pid", tmp_path / "never", tmp_path / "before"
 
@@ -122,13 +132,13 @@ def test_a_signal_ends_it_with_all_that_it_has_started(tmp_path: Path) -> None:
 def test_a_program_that_ignores_the_first_signal_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "AFTER_SIGTERM", 0.5)
     pid_file = tmp_path / "pid"
+
+    def ignores() -> None:
+        script = f"trap '' TERM; echo $$ > {pid_file}.new; mv {pid_file}.new {pid_file}; sleep 1000"
+        subprocess.run(["sh", "-c", script], check=False)
+
     with pytest.raises(HostError, match="the first"):
-        side_by_side(
-            [lambda: fails("the first", pid_file), lambda: runs_for_ever(pid_file, "sh", "-c", 'trap "" TERM; "$@"', "sh")],
-            2,
-            untold,
-            untold,
-        )
+        side_by_side([lambda: fails("the first", pid_file), ignores], 2, untold, untold)
     assert not is_running(pid_file)
 
 
