@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Controller side of dkms_package: sends the sources if the host does not have them, and shows which kernel is being built for.
 
-A run with nothing to do is one call of the module.  Any other is one call to look, one for each kernel to build for but the last, and
-one to finish, which builds for the last one and would also do what the others did not.
+A run with nothing to do is one call of the module.  Any other is one call to look, one for each kernel to build for but the last, or for as
+many as the host builds for at once, and one to finish, which builds for the last ones and would also do what the others did not.
 """
 
 from __future__ import annotations
@@ -82,20 +82,28 @@ class ActionModule(ActionBase):
             return first
         place = {"archive": self._send(folder, arguments["_run"]["digest"])} if todo["sources"] and folder is not None else {}
         last = {**place, "step": "finish"}
-        # The last call builds for the last kernel, too: each call costs a start of Python and the core's imports.
-        steps = [{**place, "step": "build", "build": release} for release in todo["builds"][:-1]] + [last]
-        for number, step in enumerate(steps, 1):
-            with self._shown(todo["builds"], number, facts) as outcome:
+        builds, number = todo["builds"], todo["at_once"]
+        together = [builds[at : at + number] for at in range(0, len(builds), number)]
+        # The last call builds for the last kernels, too: each call costs a start of Python and the core's imports.
+        steps = [{**place, "step": "build", "build": releases} for releases in together[:-1]] + [last]
+        for at, step in enumerate(steps):
+            with self._shown(builds, together[at : at + 1], at * number, facts) as outcome:
                 answer = self._call(arguments, step, facts)
                 outcome.append("failed" if answer.get("failed") else "built")
             if answer.get("failed"):
                 return answer
         return _joined(first, answer)
 
-    def _shown(self, builds: list[str], number: int, facts: dict[str, t.Any]) -> contextlib.AbstractContextManager[list[str]]:
-        if not builds:
+    def _shown(
+        self, builds: list[str], now: list[list[str]], before: int, facts: dict[str, t.Any]
+    ) -> contextlib.AbstractContextManager[list[str]]:
+        """``now`` has the kernels of this call, ``before`` is how many others had."""
+        if not now:
             return contextlib.nullcontext([])
-        return _shown(f"[{facts.get('inventory_hostname', 'host')}] kernel {builds[number - 1]} ({number}/{len(builds)})")
+        (releases,) = now
+        last = before + len(releases)
+        kernels = f"kernel {releases[0]} ({last}" if len(releases) == 1 else f"kernels {', '.join(releases)} ({before + 1}-{last}"
+        return _shown(f"[{facts.get('inventory_hostname', 'host')}] {kernels}/{len(builds)})")
 
     def _call(self, arguments: dict[str, t.Any], run: dict[str, t.Any], facts: dict[str, t.Any]) -> dict[str, t.Any]:
         module_args = {**arguments, "_run": {**arguments["_run"], **run}}

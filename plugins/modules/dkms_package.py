@@ -145,13 +145,19 @@ options:
         choices: [look, build, finish]
         default: finish
       build:
-        description: The kernel to build for in this call.
-        type: str
+        description: The kernels to build for in this call.
+        type: list
+        elements: str
+        default: []
 notes:
   - Requires root, DKMS, make, and for each kernel its headers and the compiler that it was built with, in that version or a newer one;
     if that is clang, C(lld) and C(llvm) as well. If something is missing, the module fails before it changes anything and names the
     package to install. In check mode that is only a warning, because an earlier task may install it.
-  - During a build a line is printed at the start and at the end of each kernel.
+  - It builds for several kernels at a time where the host has the processors and 768 MiB of free memory for each; together they run no more
+    compilers than there are processors. The first build is made alone where DKMS has no key to sign with, or is told where its key is,
+    because it makes one then.
+  - During a build a line is printed at the start and at the end of each kernel, or of those that are built for at a time. The host's log
+    has one of each kernel.
   - C(dkms.conf) is parsed, not executed, to determine the package's name and version and the kernels that it is for. If that is
     impossible, set O(name) and O(version); DKMS then decides on the kernels.
 seealso:
@@ -420,7 +426,7 @@ ARGUMENTS: dict[str, dict[str, t.Any]] = {
             "manifest": {"type": "str"},
             "archive": {"type": "path"},
             "step": {"type": "str", "choices": [*t.get_args(RunStep)], "default": "finish"},
-            "build": {"type": "str"},
+            "build": {"type": "list", "elements": "str", "default": []},
         },
     },
 }
@@ -439,7 +445,7 @@ def request(options: t.Mapping[str, t.Any]) -> PackageRequest:
         keep_versions=options["keep_versions"],
         timeout=options["timeout"],
         step=run_options.get("step", "finish"),
-        build=run_options.get("build"),
+        build=tuple(run_options.get("build") or ()),
         allow_unsupported=options["allow_unsupported"],
         kernel_sources=tuple(options["kernel_sources"] or ()),
         ignore_kconfig=options["ignore_kconfig"],

@@ -153,19 +153,20 @@ def prepare(
     if request.claims:
         refuse_unreached(host, PolicyPaths(request.name), [kernel.release for kernel in kernels], loader.entries)
     modules = needed_modules(claims, inventory, kernels)
+    running = _running(host, kernels, cache)
     unnamed = decide(claims, inventory, kernels, {module: module for module in modules}, request.strategy)
     judge = Judge(host, inventory, made.claims, request.whole_groups, loader)
     if not host.is_image:
         judge.refuse_without_iommu(modules, kernels, live=False)
         # Before a module is loaded to learn its driver's name.
-        refuse(_claimed(judge, named(unnamed, _driver_names(host, inventory, unnamed, load=False)), kernels))
-    decisions = named(unnamed, _driver_names(host, inventory, unnamed, load=not (check_mode or host.is_image)))
+        refuse(_claimed(judge, named(unnamed, _driver_names(host, inventory, unnamed, False, running)), kernels))
+    decisions = named(unnamed, _driver_names(host, inventory, unnamed, not (check_mode or host.is_image), running))
     with_ids = {module for decision in decisions if decision.strategy == "ids" for module in decision.modules}
     # To learn its driver's name a module may have been loaded.
     inventory = inventory if host.is_image else inventory.with_drivers_of(host)
     facts = read_facts(host, PolicyPaths(request.name), inventory, kernels, loader, with_ids)
     plan = make_plan(request, decisions, facts, made.creations, nodes)
-    boots = read_boots(host, plan.policy, inventory, kernels, _running(host, kernels, cache), loader, cache) if predicts else ()
+    boots = read_boots(host, plan.policy, inventory, kernels, running, loader, cache) if predicts else ()
     if host.is_image:
         # Whose disks and network the machines will need is not known, nor what the firmware says of their IOMMU.
         boots = of_described(boots, inventory)
@@ -245,11 +246,13 @@ def _running(host: Host, kernels: t.Sequence[Kernel], cache: Cache) -> Kernel | 
     return read_kernel(host, release, cache)
 
 
-def _driver_names(host: Host, inventory: Inventory, decisions: t.Sequence[Decision], load: bool) -> dict[str, str]:
+def _driver_names(
+    host: Host, inventory: Inventory, decisions: t.Sequence[Decision], load: bool, kernel: Kernel | None = None
+) -> dict[str, str]:
     """The drivers of the decided modules.  One whose ids are set is not loaded: it would take devices on the spot."""
     by_ids = {module for decision in decisions if decision.strategy == "ids" for module in decision.modules}
     others = {module for decision in decisions for module in decision.modules} - by_ids
-    return {**driver_names(host, inventory, by_ids, False), **driver_names(host, inventory, others, load)}
+    return {**driver_names(host, inventory, by_ids, False, kernel), **driver_names(host, inventory, others, load, kernel)}
 
 
 def _write(host: Host, policy: Policy, changes: t.Sequence[FileChange]) -> None:

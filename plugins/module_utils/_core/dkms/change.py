@@ -14,8 +14,9 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.module_check import StagedBuild
+    from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.paths import DkmsPaths
     from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.plan import PackagePlan
-    from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree import Active, DkmsPaths, PackageState
+    from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree import Active, PackageState
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
 

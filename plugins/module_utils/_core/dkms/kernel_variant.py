@@ -9,8 +9,8 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.conf import DkmsConf
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.kernel_identity import KernelIdentity, SourcePlace, source_places
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.linux_tree import LinuxTree, read_tree
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.paths import DkmsPaths
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.request import KernelVariant, PackageRequest, PackageSource
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree import DkmsPaths
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.variant_package import (
     RELEASE,
     VERSION,

@@ -14,27 +14,24 @@ import json
 import re
 import typing as t
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.paths import PREFIX, DkmsPaths, staged_folders
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.source_tree import SourceFile, digest, read_files, write_files
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree import (
     NOT_FOR_KERNEL,
     DkmsCommand,
-    DkmsPaths,
     built_modules,
     installed_modules,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.progress import untold
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.aliases import normalize_module_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.elf_module import ModuleInfo
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_file import is_same_file
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
-    from ansible_collections.vfio.variants.plugins.module_utils._core.host.progress import Tell
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import Result
 
 
-PREFIX = ".vfio-variants-"
 LAST_LINES = 30
 # scripts/mod/modpost.c, in the forms up to and since Linux 7.3.
 UNDEFINED = re.compile(r"ERROR: modpost: (?:\S+ symbol )?[\"'](\w+)[\"'] (?:\[\S+\] )?undefined!")
@@ -99,24 +96,36 @@ class StagedBuild:
         if self.host.link(f"{self._paths.version(self.name, self.version)}/source") is None:
             self._dkms().add()
 
-    def build(self, release: str, arch: str, seconds: float, tell: Tell = untold) -> None:
-        """Build for a kernel, unless already done; ``tell`` is told when it begins and when it has ended.
+    def is_built(self, release: str) -> bool:
+        """Whether there was a build for a kernel already, be it that it was refused."""
+        return self.host.exists(self._mark(release))
+
+    def build(self, release: str, arch: str, seconds: float, jobs: int | None = None) -> None:
+        """Build for a kernel; with ``jobs`` beside other builds of the package, by so many compilers.
 
         Raises HostError with the log's last lines in ``facts``.
         """
-        if self.host.exists(self._mark(release)):
-            return
         self.host.remove_tree(self.built(release))
-        tell(f"builds {self.name} {self.version} for kernel {release}")
+        paths = self._paths if jobs is None else dataclasses.replace(self._paths, tree=f"{self._here}/apart/{release}")
         try:
-            code = self._dkms().build(release, arch, seconds).rc
+            code = self._run(paths, release, arch, seconds, jobs)
         except HostError as error:
-            raise self._failure(release, error) from error
-        if code != NOT_FOR_KERNEL and not built_modules(self.host, f"{self.built(release)}/{arch}"):
+            raise self._failure(paths, release, error) from error
+        made = f"{paths.version(self.name, self.version)}/{release}"
+        if code != NOT_FOR_KERNEL and not built_modules(self.host, f"{made}/{arch}"):
             raise HostError(f"DKMS built no module of {self.name} {self.version} for kernel {release}.", "Read the package's dkms.conf.")
+        if code != NOT_FOR_KERNEL and jobs is not None:
+            self.host.rename(made, self.built(release))
         self.host.make_directory(f"{self._here}/done")
         self.host.write_atomic(self._mark(release), EXCLUDED.encode() if code == NOT_FOR_KERNEL else b"")
-        tell(f"has built {self.name} {self.version} for kernel {release}")
+
+    def _run(self, paths: DkmsPaths, release: str, arch: str, seconds: float, jobs: int | None) -> int:
+        dkms = DkmsCommand(self.host, paths, self.name, self.version)
+        if jobs is not None:
+            self.host.remove_tree(paths.tree)
+            self.host.make_directory(paths.tree)
+            dkms.add()
+        return dkms.build(release, arch, seconds, jobs).rc
 
     def excluded(self, release: str) -> str | None:
         """Why DKMS refused a kernel, None if it did not."""
@@ -133,8 +142,8 @@ class StagedBuild:
     def _mark(self, release: str) -> str:
         return f"{self._here}/done/{release}"
 
-    def _failure(self, release: str, error: HostError) -> HostError:
-        place = f"{self._paths.version(self.name, self.version)}/build/"
+    def _failure(self, paths: DkmsPaths, release: str, error: HostError) -> HostError:
+        place = f"{paths.version(self.name, self.version)}/build/"
         text = self.host.text_or_none(f"{place}make.log") or f"{error.facts.get('stdout', '')}\n{error.facts.get('stderr', '')}"
         lines = text.replace(place, "").strip().splitlines()[-LAST_LINES:]
         reason = _not_exported(text) or next((line.strip() for line in lines if "error:" in line.lower()), error.msg)
@@ -152,13 +161,6 @@ def _not_exported(log: str) -> str | None:
         return None
     more = f" and {len(names) - MOST_NAMES} more" if len(names) > MOST_NAMES else ""
     return f"the kernel does not export {', '.join(names[:MOST_NAMES])}{more}, which the driver uses."
-
-
-def staged_folders(host: Host, paths: DkmsPaths) -> tuple[str, ...]:
-    """What staged builds have left behind: hidden folders beside the real ones."""
-    folders = dict.fromkeys((paths.tree, paths.source, paths.install))
-    found = (f"{folder}/{name}" for folder in folders for name in host.names(folder) if name.startswith(PREFIX))
-    return tuple(path for path in found if host.is_dir(path) and host.link(path) is None)
 
 
 @dataclasses.dataclass(frozen=True)

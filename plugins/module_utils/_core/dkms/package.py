@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms import plan as dkms_plan
@@ -18,7 +19,9 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.module_ch
     check_installation,
 )
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.package_report import FoundModule, KernelPackage, PackageReport
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.paths import DkmsPaths
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.plan import ABSENT, INSTALLED, DesiredState, PackagePlan
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.several_kernels import build_all
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.stale_modules import (
     check_forgotten,
     check_removed,
@@ -26,7 +29,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.stale_mod
     read_stale_indices,
     read_stale_modules,
 )
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree import DkmsPaths, PackageState, built_modules
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree import PackageState, built_modules
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.interruption import uninterrupted
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.progress import untold
@@ -152,21 +155,30 @@ class DkmsPackage:
         """Remove what aborted runs left behind."""
         self._staged().clear()
 
-    def build(self, releases: t.Iterable[str]) -> None:
+    def build(self, releases: t.Sequence[str]) -> None:
         """Build the package for these kernels of the plan, and check the modules, without installing anything."""
         staged = self._staged()
         source = self._wanted.source
         try:
             staged.lay_out(source.files if source is not None and source.files is not None else tuple)
+            left = [release for release in releases if not staged.is_built(release)]
             for release in releases:
-                staged.build(release, self._arch, self._wanted.timeout, self._tell)
-                if staged.excluded(release) is None:
-                    check_build(
-                        self._host, release, built_modules(self._host, f"{staged.built(release)}/{self._arch}"), self._expected(release)
-                    )
+                if release not in left:
+                    self._check_build(staged, release)
+            what = f"{self._wanted.name} {self._wanted.version}"
+            build_all(self._host, left, functools.partial(self._build_for, staged), self._tell, what)
         except BaseException:
             staged.clear()
             raise
+
+    def _build_for(self, staged: StagedBuild, release: str, jobs: int | None) -> None:
+        staged.build(release, self._arch, self._wanted.timeout, jobs)
+        self._check_build(staged, release)
+
+    def _check_build(self, staged: StagedBuild, release: str) -> None:
+        if staged.excluded(release) is None:
+            built = built_modules(self._host, f"{staged.built(release)}/{self._arch}")
+            check_build(self._host, release, built, self._expected(release))
 
     def apply(self) -> PackageReport:
         """Carry out the plan, and report the result."""

@@ -7,10 +7,7 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.change import remove_version
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.module_check import staged_folders
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree import DkmsPaths
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.undo import OPERATION, Interrupted
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.paths import OPERATION, DkmsPaths, staged_folders
 from ansible_collections.vfio.variants.plugins.module_utils._core.host import recovery
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.interruption import uninterrupted
@@ -18,6 +15,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.journal i
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.recovery import Recovered
 
 if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.undo import Interrupted
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.recovery import Recovery
 
@@ -27,7 +25,7 @@ def recover(host: Host, check_mode: bool, staged: bool = False) -> Recovery:
 
     Builds that are staged stay if ``staged``, as between the steps of one run of `dkms_package`; another run removes them.
     """
-    interrupted = Interrupted.read(host)
+    interrupted = _interrupted(host)
     found = recovery.recover(host, check_mode)
     done: tuple[Recovered, ...] = ()
     if interrupted is not None:
@@ -41,7 +39,19 @@ def recover(host: Host, check_mode: bool, staged: bool = False) -> Recovery:
     return dataclasses.replace(found, done=(*found.done, *done, *swept))
 
 
+def _interrupted(host: Host) -> Interrupted | None:
+    if Journal(host, OPERATION).read() is None:
+        return None
+    # Every run looks for one, and what changes packages takes longer to import than all else that binds a device.
+    from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.undo import Interrupted
+
+    return Interrupted.read(host)
+
+
 def _complete(host: Host, interrupted: Interrupted) -> None:
+    # As above.
+    from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.change import remove_version
+
     with uninterrupted():
         if interrupted.finishes:
             for version in interrupted.removes:
@@ -63,7 +73,7 @@ def _complete(host: Host, interrupted: Interrupted) -> None:
 def unfinished(host: Host) -> tuple[str, ...]:
     """Sentences on a package that a run was changing when it was killed, and on staged builds."""
     try:
-        interrupted = Interrupted.read(host)
+        interrupted = _interrupted(host)
         left = staged_folders(host, DkmsPaths.read(host))
     except HostError as error:
         return (str(error),)

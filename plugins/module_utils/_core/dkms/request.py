@@ -79,7 +79,7 @@ class PackageRequest:
     keep_versions: bool = False
     timeout: int = 1800
     step: RunStep = "finish"
-    build: str | None = None
+    build: tuple[str, ...] = ()
     allow_unsupported: bool = False
     kernel_sources: tuple[str, ...] = ()
     """Folders and archives with kernels' sources, () those of /usr/src."""

@@ -22,7 +22,8 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_file import module_name
 
 if t.TYPE_CHECKING:
-    from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree import DkmsPaths, PackageState
+    from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.paths import DkmsPaths
+    from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree import PackageState
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
 OWN = "updates/dkms"

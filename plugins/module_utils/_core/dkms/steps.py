@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: The vfio.variants authors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What one call of `dkms_package` does: predict, determine what to do, build for one kernel, or do everything that is left."""
+"""What one call of `dkms_package` does: predict, determine what to do, build for some kernels, or do everything that is left."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.package i
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.plan import ABSENT
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.recovery import recover
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.request import KernelVariant, PackageRequest, read_wanted
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.several_kernels import at_once
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.variant_package import package_name
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.builders import locked_for_building
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
@@ -29,28 +30,29 @@ if t.TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class WorkLeft:
-    """What the action plugin must do: send the sources, and call the module to build for each of these kernels."""
+    """What the action plugin must do: send the sources, and call the module to build for these kernels, ``at_once`` by each call."""
 
     sources: bool
     builds: tuple[str, ...]
+    at_once: int
     recovery: Recovery
 
     def result(self) -> Result:
-        todo = {"sources": self.sources, "builds": list(self.builds)}
+        todo = {"sources": self.sources, "builds": list(self.builds), "at_once": self.at_once}
         return {**self.recovery.added_to({"changed": False}), "_todo": todo}
 
 
 @dataclasses.dataclass(frozen=True)
-class KernelBuilt:
-    """A build for one kernel is staged for the end of the run; nothing else on the host has changed."""
+class KernelsBuilt:
+    """Builds for these kernels are staged for the end of the run; nothing else on the host has changed."""
 
-    release: str | None
+    releases: tuple[str, ...]
 
     def result(self) -> Result:
         return {"changed": False}
 
 
-PackageResult = t.Union["PackageReport", WorkLeft, KernelBuilt]
+PackageResult = t.Union["PackageReport", WorkLeft, KernelsBuilt]
 
 
 def run(host: Host, request: PackageRequest, check_mode: bool, tell: Tell = untold) -> PackageResult:
@@ -72,17 +74,17 @@ def look(host: Host, request: PackageRequest) -> PackageReport | WorkLeft:
         if not package.plan.changed:
             return dataclasses.replace(package.report(), recovery=recovery)
         package.check()
-    return WorkLeft(package.needs_files, package.plan.builds, recovery)
+    return WorkLeft(package.needs_files, package.plan.builds, at_once(recovery.host, len(package.plan.builds)), recovery)
 
 
-def build(host: Host, request: PackageRequest, tell: Tell = untold) -> KernelBuilt:
-    """The build for one kernel, in a hidden folder."""
+def build(host: Host, request: PackageRequest, tell: Tell = untold) -> KernelsBuilt:
+    """The builds for some kernels, in a hidden folder."""
     with locked_for_building(host, request.timeout):
         recover(host, check_mode=False, staged=True)
         package = DkmsPackage(host, _wanted(host, request, writes=True), tell)
         package.check()
-        package.build([release for release in package.plan.builds if release == request.build])
-    return KernelBuilt(request.build)
+        package.build([release for release in package.plan.builds if release in request.build])
+    return KernelsBuilt(request.build)
 
 
 def finish(host: Host, request: PackageRequest, tell: Tell = untold) -> PackageReport:

@@ -19,44 +19,17 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.conf import DkmsConf
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.source_tree import digest, read_files
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
-from ansible_collections.vfio.variants.plugins.module_utils._core.host.shell_assignments import Assignments
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.build_requirements import compiler_folder
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.module_file import FILE_NAME, is_same_file
 
 if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.paths import DkmsPaths
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.command import Completed
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
 
 # Names in a version's folder that are not kernels: remove_module() in /usr/sbin/dkms
 NOT_KERNELS = frozenset(("build", "source", "tarball", "driver_disk", "rpm", "deb"))
-
-
-@dataclasses.dataclass(frozen=True)
-class DkmsPaths:
-    """Where DKMS has its tree, the sources and the modules."""
-
-    tree: str = "/var/lib/dkms"
-    source: str = "/usr/src"
-    install: str = "/lib/modules"
-
-    @classmethod
-    def read(cls, host: Host) -> DkmsPaths:
-        """From /etc/dkms/framework.conf and framework.conf.d."""
-        paths = cls()
-        more = (f"/etc/dkms/framework.conf.d/{name}" for name in host.names("/etc/dkms/framework.conf.d") if name.endswith(".conf"))
-        for path in ("/etc/dkms/framework.conf", *more):
-            read = Assignments.parse(host.text_or_none(path) or "")
-            paths = cls(
-                read.get("dkms_tree") or paths.tree, read.get("source_tree") or paths.source, read.get("install_tree") or paths.install
-            )
-        return paths
-
-    def version(self, name: str, version: str) -> str:
-        return f"{self.tree}/{name}/{version}"
-
-    def sources(self, name: str, version: str) -> str:
-        return f"{self.source}/{name}-{version}"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -202,11 +175,15 @@ class DkmsCommand:
     def add(self) -> None:
         self._run("add")
 
-    def build(self, release: str, arch: str, seconds: float) -> Completed:
-        """Exit code 0, or 77 if the package is not for that kernel.  Raises HostError on any other."""
+    def build(self, release: str, arch: str, seconds: float, jobs: int | None = None) -> Completed:
+        """Exit code 0, or 77 if the package is not for that kernel.  Raises HostError on any other.
+
+        ``jobs`` is how many compilers it may run at a time; without, DKMS takes as many as there are processors.
+        """
         compiler = compiler_folder(self.host, release)
         path = PATH if compiler is None else f"{compiler}:{PATH}"
-        return self._run("build", *_kernel(release, arch), seconds=seconds, ok=(0, NOT_FOR_KERNEL), path=path)
+        bounded = () if jobs is None else ("-j", str(jobs))
+        return self._run("build", *_kernel(release, arch), *bounded, seconds=seconds, ok=(0, NOT_FOR_KERNEL), path=path)
 
     def install(self, release: str, arch: str) -> None:
         # Without --force DKMS 3.0 keeps a file of the same version without a message, and exits with 0.

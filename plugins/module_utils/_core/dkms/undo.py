@@ -7,7 +7,8 @@ from __future__ import annotations
 import dataclasses
 import typing as t
 
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree import SECONDS, DkmsCommand, DkmsPaths, run_depmod
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.paths import OPERATION, DkmsPaths
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree import SECONDS, DkmsCommand, run_depmod
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.interruption import uninterrupted
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.journal import UNREADABLE, Journal
@@ -15,7 +16,6 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.host.journal i
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
 
-OPERATION = "dkms_package"
 Kind = t.Literal["move", "depmod", "install", "uninstall", "remove_tree", "remove", "forget"]
 
 

@@ -7,9 +7,11 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.arguments import CLAIM_FIELDS
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.request import KernelVariant, SentSources
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.whole_request import WholeRequest
+
+if t.TYPE_CHECKING:
+    from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.request import KernelVariant, SentSources
 
 REQUEST: dict[str, dict[str, t.Any]] = {
     "claims": {"type": "list", "elements": "dict", "required": True, "options": CLAIM_FIELDS},
@@ -53,8 +55,6 @@ def request_of(options: t.Mapping[str, t.Any], module: str) -> tuple[WholeReques
             "request: only the module's action plugin knows the collection's code and the drivers' sources.",
             f"Call the module by its full name vfio.variants.{module}.",
         )
-    packages = run.get("packages") or () if wanted["drivers"] else ()
-    variants = wanted["drivers_variants"] if wanted["drivers"] else ()
     return (
         WholeRequest(
             claims=tuple(wanted["claims"]),
@@ -67,10 +67,7 @@ def request_of(options: t.Mapping[str, t.Any], module: str) -> tuple[WholeReques
             timeout=wanted["timeout"],
             iommu=wanted["iommu"],
             iommu_passthrough=wanted["iommu_passthrough"],
-            packages=(
-                *(SentSources(one["source"], one["digest"], one["conf"], one["manifest"]) for one in packages),
-                *(KernelVariant(name) for name in variants),
-            ),
+            packages=tuple(_packages(wanted, run)) if wanted["drivers"] else (),
             packages_kernels=tuple(wanted["drivers_kernels"] or wanted["kernels"]),
             packages_sources=tuple(wanted["drivers_kernel_sources"]),
             packages_timeout=wanted["drivers_timeout"],
@@ -78,3 +75,12 @@ def request_of(options: t.Mapping[str, t.Any], module: str) -> tuple[WholeReques
         ),
         run["key"],
     )
+
+
+def _packages(wanted: t.Mapping[str, t.Any], run: t.Mapping[str, t.Any]) -> t.Iterator[SentSources | KernelVariant]:
+    # As where a whole request makes those of its packages.
+    from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.request import KernelVariant, SentSources
+
+    for one in run.get("packages") or ():
+        yield SentSources(one["source"], one["digest"], one["conf"], one["manifest"])
+    yield from map(KernelVariant, wanted["drivers_variants"])

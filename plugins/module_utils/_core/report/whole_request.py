@@ -13,13 +13,13 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.apply.image_ch
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.image_sync import SyncRequest
 from ansible_collections.vfio.variants.plugins.module_utils._core.apply.iommu import IommuRequest
 from ansible_collections.vfio.variants.plugins.module_utils._core.claim.arguments import claims_of
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.request import KernelVariant, PackageRequest, SentSources
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.decision import DEFAULT_STRATEGY
 from ansible_collections.vfio.variants.plugins.module_utils._core.policy.request import PolicyRequest
 from ansible_collections.vfio.variants.plugins.module_utils._core.report.claim_check import ClaimCheckRequest
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.claim.claims import Claim, ClaimState, Strategy
+    from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.request import KernelVariant, PackageRequest, SentSources
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.run_module import Result
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import PendingModule
     from ansible_collections.vfio.variants.plugins.module_utils._core.report.claim_check import Requirement
@@ -60,6 +60,11 @@ class WholeRequest:
         return claims_of({"claims": [dict(claim) for claim in self.claims]})
 
     def of_packages(self) -> t.Iterator[PackageRequest]:
+        if not self.packages:
+            return
+        # What is about packages takes a twentieth of a run's imports, and a host that has the kernel's own drivers needs nothing of it.
+        from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.request import KernelVariant, PackageRequest
+
         for source in self.packages:
             yield PackageRequest(
                 state="present" if self.is_wanted else "absent",

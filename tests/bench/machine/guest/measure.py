@@ -27,6 +27,14 @@ LOOP = """for function in "$@"; do
     echo $function > /sys/bus/pci/drivers/nvme/unbind
     echo $function > /sys/bus/pci/drivers_probe
 done"""
+CARD = "0x10d3"
+BY_HAND = f"""set -e
+udevadm control --reload
+modprobe {WANTED}
+echo {WANTED} > {DEVICES}/$1/driver_override
+echo $1 > {DEVICES}/$1/driver/unbind
+echo $1 > /sys/bus/pci/drivers_probe
+update-initramfs -u -k all"""
 DPDK = """import runpy, sys
 sys.argv = ["dpdk-devbind.py", *sys.argv[1:]]
 program = open("/usr/bin/dpdk-devbind.py").read().replace("network_devices = [", "network_devices = [{'Class': '01', 'Vendor': None, "
@@ -152,8 +160,25 @@ def spent(work: t.Callable[[], None]) -> dict[str, Moment]:
 
 
 def commands() -> None:
-    """What a first run of the role has to run."""
-    run("update-initramfs", "-u", "-k", "all")
+    """What a first run of the role has to do for a card, as somebody does it who knows what to do."""
+    run("sh", "-c", BY_HAND, "sh", card())
+
+
+def card() -> str:
+    (found,) = (os.path.dirname(path) for path in glob.glob(f"{DEVICES}/*/device") if Path(path).read_text().strip() == CARD)
+    return os.path.basename(found)
+
+
+def return_card() -> None:
+    """As it was before anything was done: with its native driver, and no other loaded."""
+    address = card()
+    Path(f"{DEVICES}/{address}/driver_override").write_text("\n")
+    Path(f"{DRIVERS}/{WANTED}/unbind").write_text(address)
+    run("rmmod", "vfio_pci", "vfio_pci_core")
+    Path("/sys/bus/pci/drivers_probe").write_text(address)
+    # As above.
+    time.sleep(2)
+    settle()
 
 
 WAYS: dict[str, t.Callable[[], None]] = {"loop": loop, "device_claim": module, "driverctl": driverctl, "virsh": virsh, "dpdk-devbind": dpdk}
@@ -162,8 +187,11 @@ NO_BINDING: dict[str, t.Callable[[], None]] = {"commands": commands, "nothing": 
 
 def main(way: str) -> None:
     if way == "now":
+        settle()
         moments: dict[str, Moment] = {"now": now()}
     elif way in NO_BINDING:
+        if way == "commands":
+            return_card()
         moments = spent(NO_BINDING[way])
     else:
         give_back()

@@ -17,16 +17,18 @@ Answer = dict[str, t.Any]
 class Host(ActionModule):
     """The plugin with a host that has these kernels to build for, or nothing to do."""
 
-    def __init__(self, builds: list[str] | None, fails: str = "") -> None:
+    def __init__(self, builds: list[str] | None, fails: str = "", at_once: int = 1) -> None:
         self.calls: list[tuple[str, str | None]] = []
         self._builds = builds
         self._fails = fails
+        self._at_once = at_once
 
     def _call(self, arguments: Answer, run: Answer, facts: Answer) -> Answer:  # noqa: ARG002 - as the plugin calls it
-        self.calls.append((run["step"], run.get("build")))
+        self.calls.append((run["step"], " ".join(run["build"]) if "build" in run else None))
         if run["step"] == "look":
-            return {"changed": False} if self._builds is None else {"changed": False, "_todo": {"sources": False, "builds": self._builds}}
-        if self._fails and run.get("build", (self._builds or [""])[-1]) == self._fails:
+            todo = {"sources": False, "builds": self._builds, "at_once": self._at_once}
+            return {"changed": False} if self._builds is None else {"changed": False, "_todo": todo}
+        if self._fails and self._fails in run.get("build", (self._builds or [""])[-1:]):
             return {"failed": True, "msg": f"cannot be built for {self._fails}"}
         return dict(DONE)
 
@@ -50,6 +52,24 @@ def test_nothing_to_do_is_one_call_and_the_last_call_builds_for_the_last_kernel(
     host = Host(builds)
     assert host.outcome()["changed"] is (builds is not None)
     assert host.calls == calls
+
+
+@pytest.mark.parametrize(
+    ("at_once", "calls", "shown"),
+    [
+        (2, [("build", "6.1 6.12"), ("finish", None)], ["kernels 6.1, 6.12 (1-2/3)", "kernel 7.3 (3/3)"]),
+        (3, [("finish", None)], ["kernels 6.1, 6.12, 7.3 (1-3/3)"]),
+    ],
+)
+def test_a_call_builds_for_as_many_kernels_as_the_host_does_at_once(
+    at_once: int, calls: list[tuple[str, str | None]], shown: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    host = Host(["6.1", "6.12", "7.3"], at_once=at_once)
+    assert host.outcome()["changed"]
+    assert host.calls == [("look", None), *calls]
+    said = capsys.readouterr().out
+    places = [said.index(f"[gpu] {what}: {when}") for what in shown for when in ("building …", "built after")]
+    assert places == sorted(places)
 
 
 def test_each_kernel_is_shown_when_its_build_begins_and_when_it_has_ended(capsys: pytest.CaptureFixture[str]) -> None:

@@ -153,9 +153,9 @@ def test_no_option_is_forgotten_here(name: str) -> None:
 
 
 def test_what_the_action_plugin_says_reaches_the_request() -> None:
-    said = {"digest": "d1", "conf": "c", "manifest": "m", "archive": "/tmp/source.tar", "step": "build", "build": "6.12"}
+    said = {"digest": "d1", "conf": "c", "manifest": "m", "archive": "/tmp/source.tar", "step": "build", "build": ["6.12"]}
     assert request_of(EDGES["dkms_package"], _run=said) == PackageRequest(
-        source=SentSources("gpu", "d1", "c", "m", "/tmp/source.tar"), step="build", build="6.12"
+        source=SentSources("gpu", "d1", "c", "m", "/tmp/source.tar"), step="build", build=("6.12",)
     )
     assert said.keys() == dkms_package.ARGUMENTS["_run"]["options"].keys()
 

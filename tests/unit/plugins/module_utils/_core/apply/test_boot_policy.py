@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.host.file_tree import FileTree
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import Kernel
 from ansible_collections.vfio.variants.tests.unit.module_files import module_file
 from ansible_collections.vfio.variants.tests.unit.policy_hosts import (
     ALL,
@@ -36,6 +38,20 @@ from ansible_collections.vfio.variants.tests.unit.policy_hosts import (
     run,
 )
 from ansible_collections.vfio.variants.tests.unit.trees import ANY_VFIO, DEBIAN_12, DEBIAN_13, NVIDIA_DISPLAY, V100_VARIANT, Tree
+
+
+def test_what_depmod_has_written_is_read_once_for_each_kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tree, read = gpu_host(tmp_path), Kernel.read
+    seen: list[str] = []
+
+    def counted(_cls: type[Kernel], host: FileTree, release: str) -> Kernel:
+        seen.append(release)
+        return read(host, release)
+
+    monkeypatch.setattr(Kernel, "read", classmethod(counted))
+    run(tree, NIC)
+    assert seen
+    assert sorted(seen) == sorted(set(seen))
 
 
 class TestOverride:

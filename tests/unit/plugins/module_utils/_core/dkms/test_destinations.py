@@ -8,8 +8,8 @@ import typing as t
 
 import pytest
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.paths import DkmsPaths
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.stale_modules import destination, module_files
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree import DkmsPaths
 from ansible_collections.vfio.variants.tests.unit.module_files import module_file
 from ansible_collections.vfio.variants.tests.unit.plugins.module_utils._core.dkms.model_dkms import ModelDkms, two_kernels
 from ansible_collections.vfio.variants.tests.unit.plugins.module_utils._core.dkms.test_package import everything, make, remove, sources

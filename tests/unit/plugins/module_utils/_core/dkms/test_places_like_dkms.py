@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms import tree
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.paths import DkmsPaths
 from ansible_collections.vfio.variants.tests.unit.sources import PROGRAMS
 from ansible_collections.vfio.variants.tests.unit.trees import Tree
 
@@ -16,7 +17,7 @@ DKMS = "dkms-3.0/usr/sbin/dkms"
 
 def test_the_folders_are_those_that_dkms_has_without_a_setting(tmp_path: Path) -> None:
     usual = dict(re.findall(r'^(dkms_tree|source_tree|install_tree)="([^"]+)"$', PROGRAMS.text(DKMS), re.MULTILINE))
-    paths = tree.DkmsPaths.read(Tree(tmp_path).host())
+    paths = DkmsPaths.read(Tree(tmp_path).host())
     assert (paths.tree, paths.source, paths.install) == (usual["dkms_tree"], usual["source_tree"], usual["install_tree"])
 
 
@@ -24,7 +25,7 @@ def test_settings_are_read_from_the_files_that_dkms_reads_in_its_order(tmp_path:
     (files,) = re.findall(r"for i in (/etc/dkms/\S+) (/etc/dkms/\S+); do", PROGRAMS.text(DKMS, "read_framework_conf() {", "\n}"))
     assert files == ("/etc/dkms/framework.conf", "/etc/dkms/framework.conf.d/*.conf")
     host = Tree(tmp_path).file(files[0], 'dkms_tree="/a"\nsource_tree="/b"\n')
-    paths = tree.DkmsPaths.read(host.file(files[1].replace("*", "own"), 'dkms_tree="/c"\n').host())
+    paths = DkmsPaths.read(host.file(files[1].replace("*", "own"), 'dkms_tree="/c"\n').host())
     assert (paths.tree, paths.source) == ("/c", "/b")
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.paths import DkmsPaths
 from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.stale_modules import check_forgotten, check_removed, module_files
-from ansible_collections.vfio.variants.plugins.module_utils._core.dkms.tree import DkmsPaths
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
 from ansible_collections.vfio.variants.tests.unit.trees import DEBIAN_12, V100_VARIANT, Tree
 

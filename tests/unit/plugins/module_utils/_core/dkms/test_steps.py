@@ -77,7 +77,7 @@ def test_a_run_says_which_kernel_it_builds_for_and_says_nothing_of_what_is_there
     dkms.tree.file("/tmp/source.tar", pack(FILES))
     said: list[str] = []
     one, other = DEBIAN_12, DEBIAN_13
-    steps.run(dkms.host, dataclasses.replace(request("/tmp/source.tar"), step="build", build=one), False, said.append)
+    steps.run(dkms.host, dataclasses.replace(request("/tmp/source.tar"), step="build", build=(one,)), False, said.append)
     assert said == [f"builds gpu 1.0 for kernel {one}", f"has built gpu 1.0 for kernel {one}"]
     said.clear()
     steps.run(dkms.host, request("/tmp/source.tar"), False, said.append)
