@@ -9,6 +9,7 @@ import re
 import typing as t
 
 from ansible_collections.vfio.variants.plugins.module_utils._core.host.errors import HostError
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_keys import KEY
 
 if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.host.host import Host
@@ -30,7 +31,10 @@ UNIT_LINE = re.compile(r"^[ \t]*(What|Where|Options)[ \t]*=[ \t]*(.*)$", re.MULT
 POOLS = "/proc/spl/kstat/zfs"
 """One folder for each imported pool of ZFS (spa_stats_init() in OpenZFS)."""
 PROXMOX_ESPS = "/etc/kernel/proxmox-boot-uuids"
+NO_MAPS = ("systemd-1", "-hosts", "")
+"""What automounts have for a source that are not by a map of autofs(5) with what the host needs."""
 LARGEST = 4 << 20
+SWAP = "swap"
 ROOT_PLACES = frozenset(("/", "/usr", "/var", "/etc", "/lib", "/nix", "/nix/store", "/gnu/store", "/sysroot", "/ostree"))
 BOOT_PLACES = frozenset(("/efi", "/esp", "/bootefi"))
 ESCAPE = re.compile(r"\\([0-7]{3})")
@@ -69,13 +73,18 @@ class Entry:
 def guard_of(place: str) -> MountGuard:
     if place in ROOT_PLACES:
         return "root"
+    if place == SWAP:
+        return "swap"
     return "boot" if place in BOOT_PLACES or place == "/boot" or place.startswith("/boot/") else "data_mounts"
 
 
-def read_entries(host: Host, roots: t.Sequence[tuple[str, str]] = (), partitions: t.Sequence[tuple[str, str]] = ()) -> tuple[Entry, ...]:
+def read_entries(
+    host: Host, roots: t.Sequence[tuple[str, str, str]] = (), partitions: t.Sequence[tuple[str, str]] = ()
+) -> tuple[Entry, ...]:
     """Everything that is in use or is needed at boot.
 
-    ``roots`` are pairs of where a kernel's arguments name a disk, and its name; ``partitions`` of a boot option and its partition.
+    ``roots`` are where a kernel's arguments name a disk, its name and for what place (or "swap") that is; ``partitions`` are pairs of a
+    boot option and its partition.
     """
     mounted, at_boot = tuple(mounts(host)), tuple(_fstab(host))
     found = (
@@ -85,7 +94,7 @@ def read_entries(host: Host, roots: t.Sequence[tuple[str, str]] = (), partitions
         *_units(host),
         *_crypttab(host, CRYPTTAB, {entry.source for entry in (*mounted, *at_boot) if entry.guard in ("root", "boot")}),
         *_crypttab(host, EARLY_CRYPTTAB, None),
-        *(Entry(f"{source} is named by {where}", "root", source) for where, source in roots),
+        *(Entry(f"{source} is named by {where}", guard_of(place), source) for where, source, place in roots),
         *(Entry(f"the firmware has started this host from {source} ({option})", "boot", source) for option, source in partitions),
         *(
             Entry(f"the pool {pool} is imported", "data_mounts", pool, "zfs")
@@ -110,6 +119,8 @@ def mounts(host: Host) -> t.Iterator[Entry]:
             yield Entry(f"{source} is mounted at {place}", guard_of(place), source, kind, options, fields[2], place, is_mounted=True)
         elif guard_of(place) != "data_mounts":
             yield Entry(f"{place} is mounted when it is accessed", guard_of(place), "", kind, options, None, place)
+        elif source not in NO_MAPS:
+            yield Entry(f"{place} is mounted when it is accessed ({source})", "data_mounts", source, kind, options, None, place)
 
 
 def _swaps(host: Host) -> t.Iterator[Entry]:
@@ -127,7 +138,7 @@ def _fstab(host: Host) -> t.Iterator[Entry]:
         source, place = _plain(fields[0]), _plain(fields[1])
         kind, options = (fields[2] if len(fields) > 2 else ""), tuple(fields[3].split(",")) if len(fields) > 3 else ()
         is_swap = kind == "swap" or place in ("none", "swap")
-        guard = "data_mounts" if is_swap else guard_of(place)
+        guard: MountGuard = "data_mounts" if is_swap else guard_of(place)
         at_boot = "noauto" not in options or "x-systemd.automount" in options
         # A boot partition that is only mounted for updates is no less needed.
         if guard in ("root", "boot") or (at_boot and "nofail" not in options):
@@ -183,6 +194,9 @@ def _crypttab(host: Host, path: str, needed: t.Collection[str] | None) -> t.Iter
             on_disk = _ON_A_DISK.match(file)
             if on_disk is not None and on_disk[1] not in _NO_DISKS:
                 yield Entry(f"{on_disk[1]} is needed to unlock {fields[0]} at boot {where}", guard, on_disk[1])
+        for option in options:
+            if KEY.fullmatch(option):
+                yield Entry(f"{option} is needed to unlock {fields[0]} at boot {where}", guard, option)
 
 
 def _names(host: Host, folder: str) -> tuple[str, ...]:
