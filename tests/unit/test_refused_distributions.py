@@ -49,7 +49,10 @@ CALLS: dict[str, tuple[Call, str]] = {
     "kernel_cmdline": (_arguments, "changes no kernel arguments"),
     "dkms_package": (_drivers, "installs no drivers"),
 }
-IDS = ("nixos", "alpine", "flatcar", "opensuse-microos", "rhcos", "talos", "unraid", "gentoo", "void")
+IDS = (
+    *("nixos", "alpine", "flatcar", "opensuse-microos", "rhcos", "talos", "unraid", "gentoo", "void"),
+    *("bottlerocket", "vanilla", "chimeraos", "cos", "vyos", "truenas", "clear-linux-os", "chimera", "photon"),
+)
 
 
 @pytest.mark.parametrize("check_mode", [True, False])

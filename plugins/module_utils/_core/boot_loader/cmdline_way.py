@@ -251,9 +251,9 @@ def _unclear(found: InCharge, doubts: t.Sequence[str]) -> str:
 
 def _unmade(menu: Menu, makers: t.Mapping[MenuItem, str | None], here: Family) -> str:
     by = {maker: [item.source for item, one in makers.items() if one == maker] for maker in dict.fromkeys(makers.values())}
-    parts = [f"{', '.join(places[:SEEN])} by {maker or 'no program that is known and installed'}" for maker, places in by.items()]
+    parts = [f"by {maker or 'no program that is known and installed'} ({', '.join(places[:SEEN])})" for maker, places in by.items()]
     known = ", ".join(here.methods)
-    return f"{menu.loader} boots from entries that are made {'; '.join(parts)}: on {here.name} the ways are {known}."
+    return f"{menu.loader} boots from entries that are made {' and '.join(parts)}: on {here.name} the ways are {known}."
 
 
 def running_arguments(host: Host) -> tuple[str, ...] | None:
