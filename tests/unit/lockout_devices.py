@@ -30,6 +30,15 @@ def hardware_algorithm(host: Host, references: int = 2) -> Host:
     return host.file("/proc/crypto", f"{block}refcnt       : {references}\nselftest     : passed\ntype         : skcipher\n\n")
 
 
+def container(host: Host, *given: str, kind: str = "tmpfs") -> Host:
+    """A container with these nodes, none of which is open."""
+    host.linked("/proc/1/ns/mnt", "mnt:[4026531841]").linked("/proc/4711/ns/mnt", "mnt:[4026532999]").file("/proc/4711/comm", "python3\n")
+    host.file("/proc/4711/mountinfo", f"600 1 0:60 / / rw - overlay overlay rw\n601 600 0:61 / /dev rw,nosuid - {kind} {kind} rw\n")
+    for node in given:
+        host.file(f"/proc/4711/root{node}", "")
+    return host
+
+
 DEVICES: dict[str, Case] = {
     # -- nodes of a driver
     "a GPU of AMD that a process computes on": Case(
@@ -139,6 +148,19 @@ DEVICES: dict[str, Case] = {
         ),
         "in_use",
         "process 4711 (python3) has /dev/nvidia2",
+    ),
+    "a GPU that a container has been given": Case(
+        lambda host: container(nvidia(host), "/dev/nvidia2", "/dev/nvidiactl"),
+        "in_use",
+        "a container has been given /dev/nvidia2 (process 4711, python3)",
+    ),
+    "a node for rendering that a container has been given": Case(
+        lambda host: container(
+            host.function("gpu").file(f"{host.card}/drm/renderD128/uevent", "DEVNAME=dri/renderD128\nMAJOR=226\nMINOR=128\n"),
+            "/dev/dri/renderD128",
+        ),
+        "in_use",
+        "a container has been given /dev/dri/renderD128",
     ),
     # -- in the kernel
     "a card whose channels for copying the kernel uses": Case(

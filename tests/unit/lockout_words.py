@@ -63,7 +63,52 @@ WORDS: dict[str, Case] = {
         "root",
         "BOOTIF=",
     ),
+    "/usr that is checked as it is read": Case(
+        lambda host: named(host, f"{ROOT} systemd.verity_usr_data=UUID=ee usrhash=00ff"),
+        "root",
+        "UUID=ee is named by systemd.verity_usr_data= in",
+    ),
+    "root on iSCSI of the next boot": Case(
+        lambda host: server(host).file("/proc/cmdline", "root=UUID=aa netroot=iscsi:me:secret@10.0.0.2::3260::iqn.x:y ip=dhcp\n"),
+        "root",
+        "the root file system is on 10.0.0.2",
+    ),
+    "root on NVMe of the next boot": Case(
+        lambda host: server(host).file("/proc/cmdline", "root=UUID=aa rd.nvmf.discover=tcp,10.0.0.2,,4420 ip=dhcp\n"),
+        "root",
+        "the root file system is on 10.0.0.2",
+    ),
+    "root on SMB of the next boot": Case(
+        lambda host: server(host).file("/proc/cmdline", "root=/dev/cifs cifsroot=//10.0.0.2/r,vers=3 ip=dhcp\n"),
+        "root",
+        "the root file system is on 10.0.0.2",
+    ),
+    "root that is fetched from a server without an address": Case(
+        lambda host: server(host).file("/proc/cmdline", "root=live:http://boot/x.squashfs ip=dhcp\n"),
+        "root",
+        "the root file system is on boot, over which interface cannot be determined, and enp3s0 may be it",
+    ),
     # -- tables and units
+    "data of a unit on a server": Case(
+        lambda host: server(host).file("/etc/systemd/system/srv.mount", "[Mount]\nWhat=10.0.0.2:/srv\nWhere=/srv\nType=nfs\n"),
+        "data_mounts",
+        "10.0.0.2:/srv is needed for /srv (/etc/systemd/system/srv.mount), over enp3s0",
+    ),
+    "a disk of a server to which nobody has logged in": Case(
+        lambda host: server(host).linked("/dev/disk/by-uuid/aa", "../../sda1").fstab("UUID=zz /data xfs _netdev 0 0"),
+        "data_mounts",
+        "UUID=zz is needed at boot for /data (/etc/fstab:2), over which interface cannot be determined, and enp3s0 may be it",
+    ),
+    "the disk with the sums of /usr": Case(
+        lambda host: host.nvme_disk("p1").file("/etc/veritytab", "# name data hash\nusr UUID=aa /dev/nvme0n1p1 00ff\n"),
+        "root",
+        "/dev/nvme0n1p1 is needed for usr at boot (/etc/veritytab:2)",
+    ),
+    "a disk of data that is checked": Case(
+        lambda host: host.nvme_disk("p1").file("/etc/integritytab", "old /dev/sdz1 - noauto\ndata /dev/nvme0n1p1\n"),
+        "data_mounts",
+        "/dev/nvme0n1p1 is needed for data at boot (/etc/integritytab:2)",
+    ),
     "/var on its own disk": Case(
         lambda host: host.nvme_disk("p1").mounted("/var", "ext4", "/dev/nvme0n1p1", "259:1"), "root", "/dev/nvme0n1p1 is mounted at /var"
     ),

@@ -20,7 +20,7 @@ from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.disk_words import named_disks
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.kernels import OSRELEASE
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.modprobe import ModprobeConfig
-from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.network_words import named_interfaces
+from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.network_words import named_interfaces, named_servers
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameter_types import parse_boolean
 from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.parameters import given_to
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.boot_display import BootDisplay
@@ -185,8 +185,7 @@ def arguments_of(host: Host, loader: NextBoot) -> Arguments:
     netconsoles = [value for cmdline, _where in lines for value in cmdline.values("netconsole")]
     roots = [(f"{found.word}= in {where}", found.disk, found.place) for cmdline, where in lines for found in named_disks(cmdline)]
     interfaces = [(f"{word}= in {where}", name) for cmdline, where in lines for word, name in named_interfaces(cmdline)]
-    nfs = [value for cmdline, _where in lines for word in ("nfsroot", "root") for value in cmdline.values(word) if ":/" in value]
-    servers = [value.partition(":/")[0].rpartition(":")[2] for value in nfs]
+    servers = [server for cmdline, _where in lines for server in named_servers(cmdline)]
     started = firmware.current(host)
     partitions = () if started is None or not started.partition else ((str(started), f"PARTUUID={started.partition}"),)
     return Arguments(

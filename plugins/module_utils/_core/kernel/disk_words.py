@@ -11,7 +11,9 @@ if t.TYPE_CHECKING:
     from ansible_collections.vfio.variants.plugins.module_utils._core.kernel.cmdline import Cmdline
 
 SWAP = "swap"
-_WHOLE = {"root": "/", "resume": SWAP, "mount.usr": "/usr", "usr": "/usr", "boot": "/boot"}
+_WHOLE = {"root": "/", "resume": SWAP, "mount.usr": "/usr", "usr": "/usr", "boot": "/boot"} | {
+    f"systemd.verity_{what}_{part}": place for what, place in (("root", "/"), ("usr", "/usr")) for part in ("data", "hash")
+}
 """For what the disk is that each word names: the place where it is mounted, or swap.  dracut checks a kernel in /boot (fips=1)."""
 # dracut.cmdline(7), systemd-cryptsetup-generator(8), and mkinitcpio's hook encrypt.
 _OPTIONS = ("rd.luks.options", "luks.options")
@@ -31,7 +33,7 @@ _ENCRYPTED = ("rd.luks.uuid", "luks.uuid", "rd.luks.name", "luks.name")
 _DISK = re.compile(r"(?:(?<![^:=,])(?:UUID|LABEL|PARTUUID|PARTLABEL)=|/dev/)[^:,\s]+")
 _KEY = re.compile(r"(?:tpm2-device|fido2-device|pkcs11-uri)=[^,\s]+")
 _STARTS = ("/dev/", "UUID=", "LABEL=", "PARTUUID=", "PARTLABEL=", "ZFS=")
-_NUMBER = re.compile(r"(?P<major>\d+):(?P<minor>\d+)(?::\d+)?|(?:0x)?(?P<both>[0-9a-f]{3,8})", re.IGNORECASE)
+_NUMBER = re.compile(r"(?P<major>[0-9]{1,9}):(?P<minor>[0-9]{1,9})(?::[0-9]+)?|(?:0x)?(?P<both>[0-9a-f]{3,8})", re.IGNORECASE)
 _NO_DISKS = ("/dev/nfs", "/dev/ram0")
 
 

@@ -15,6 +15,7 @@ import typing as t
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci import uses_mounts
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.device import DEVICES
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_console import console_uses
+from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_containers import Containers
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_kernel import kernel_users
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_keys import key_of
 from ansible_collections.vfio.variants.plugins.module_utils._core.pci.uses_network import Network
@@ -60,7 +61,7 @@ class Arguments:
     roots: tuple[tuple[str, str, str], ...] = ()
     """Where a disk is named, its name, and where it is mounted."""
     servers: tuple[str, ...] = ()
-    """Of a root file system on NFS."""
+    """Of a root file system on a server."""
     partitions: tuple[tuple[str, str], ...] = ()
     """Those that the firmware has started the host from, as PARTUUID=, with the boot option."""
     interfaces: tuple[tuple[str, str], ...] = ()
@@ -79,6 +80,7 @@ class HostUses:
         interfaces = (node[4:] for device in inventory.devices for node in device.nodes if node.startswith("net/"))
         self._network = Network(host, frozenset(interfaces))
         self._processes = Processes(host)
+        self._containers = Containers(host)
 
     def of(self, device: Device) -> tuple[Use, ...]:
         """Everything that uses the function, or one of its virtual functions, at the moment or at boot."""
@@ -108,6 +110,7 @@ class HostUses:
         if self._network.may_be_no_network and any(self._host.link_name(f"{folder}/driver") in VSOCK for folder in below.virtio):
             yield Use("this SSH connection may run over its socket (vsock)", "connection")
         yield from (Use(clause) for clause in self._processes.using(below.nodes.values()))
+        yield from (Use(clause) for clause in self._containers.given(below.nodes.values()))
         yield from (Use(clause) for clause in served(self._host, below))
         if below.mediated:
             yield Use(f"it has {_count(below.mediated, 'mediated device')} ({below.mediated[0]})")
@@ -118,6 +121,7 @@ class HostUses:
         nodes = [Node(name) for function in functions for name in self._nodes_of_driver(function)]
         addresses = [function.address for function in functions]
         yield from (Use(clause) for clause in self._processes.using(nodes, addresses))
+        yield from (Use(clause) for clause in self._containers.given(nodes))
         for interface, lower in self._network.of_programs.items():
             for clause in self._processes.making(lower, [*nodes, *below.nodes.values()], addresses):
                 yield Use(f"{interface} carries the default route, through {clause}", "route")
@@ -232,10 +236,13 @@ class HostUses:
         yield from self._plain_interfaces(below, own)
 
     def _remote_disks(self, own: tuple[str, ...]) -> t.Iterator[Use]:
-        for server in self._arguments.servers:
-            if any(self._network.carries(own, name) for name in self._network.interfaces_to(server)):
-                yield Use(f"the root file system is on {server}", "root")
         up = next((name for name in own if self._network.is_up(name)), None) if self._network.may_carry(own) else None
+        for server in self._arguments.servers:
+            via = set(self._network.interfaces_to(server))
+            if any(self._network.carries(own, name) for name in via):
+                yield Use(f"the root file system is on {server}", "root")
+            elif up is not None and not via:
+                yield Use(f"the root file system is on {server}, over which interface cannot be determined, and {up} may be it", "root")
         for entry in self._entries if up is not None else ():
             backing = self._storage.backing(entry)
             via = {name for server in backing.servers for name in self._network.interfaces_to(server)} | backing.interfaces

@@ -16,7 +16,7 @@ ENCRYPTION, COPROCESSOR, ACCELERATORS = 0x10, 0x0B40, (0x11, 0x12)
 """Classes of cards that encrypt or compress: the base class, class and subclass, base classes (PCI Code and ID Assignment)."""
 ALGORITHMS, MODULES = "/proc/crypto", "/proc/modules"
 FIELD = re.compile(r"^(driver|module|refcnt)\s*:\s*(\S+)", re.MULTILINE)
-REGISTERED = 1
+REGISTERED = ("", "1")
 """References to an algorithm that nobody uses (crypto/proc.c)."""
 
 
@@ -58,6 +58,5 @@ def _related(host: Host, module: str) -> frozenset[str]:
 def _used_algorithms(host: Host, modules: t.Container[str]) -> t.Iterator[str]:
     for block in (host.text_or_none(ALGORITHMS) or "").split("\n\n"):
         fields = dict(FIELD.findall(block))
-        count = fields.get("refcnt", "")
-        if fields.get("module") in modules and count.isdecimal() and int(count) > REGISTERED:
+        if fields.get("module") in modules and fields.get("refcnt", "0").lstrip("0") not in REGISTERED:
             yield fields.get("driver", "?")

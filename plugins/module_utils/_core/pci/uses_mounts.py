@@ -17,6 +17,8 @@ if t.TYPE_CHECKING:
 MOUNTINFO, SWAPS, FSTAB, CRYPTTAB = "/proc/self/mountinfo", "/proc/swaps", "/etc/fstab", "/etc/crypttab"
 EARLY_CRYPTTAB = "/etc/crypttab.initramfs"
 """What mkinitcpio puts into the image as crypttab (its hook sd-encrypt)."""
+CHECKED = {"/etc/veritytab": 3, "/etc/integritytab": 2}
+"""By table, how many columns there are up to the last with a disk."""
 UNITS = (
     "/etc/systemd/system",
     "/run/systemd/system",
@@ -27,7 +29,7 @@ UNITS = (
     "/run/systemd/generator.late",
 )
 """Of the units of a name the one in the first of these counts (systemd.unit(5))."""
-UNIT_LINE = re.compile(r"^[ \t]*(What|Where|Options)[ \t]*=[ \t]*(.*)$", re.MULTILINE)
+UNIT_LINE = re.compile(r"^[ \t]*(What|Where|Type|Options)[ \t]*=[ \t]*(.*)$", re.MULTILINE)
 POOLS = "/proc/spl/kstat/zfs"
 """One folder for each imported pool of ZFS (spa_stats_init() in OpenZFS)."""
 PROXMOX_ESPS = "/etc/kernel/proxmox-boot-uuids"
@@ -94,6 +96,7 @@ def read_entries(
         *_units(host),
         *_crypttab(host, CRYPTTAB, {entry.source for entry in (*mounted, *at_boot) if entry.guard in ("root", "boot")}),
         *_crypttab(host, EARLY_CRYPTTAB, None),
+        *_checked_disks(host),
         *(Entry(f"{source} is named by {where}", guard_of(place), source) for where, source, place in roots),
         *(Entry(f"the firmware has started this host from {source} ({option})", "boot", source) for option, source in partitions),
         *(
@@ -160,10 +163,10 @@ def _units(host: Host) -> t.Iterator[Entry]:
             text = "\n".join(line for one in (path, *_drop_ins(host, name)) for line in _raw_lines(host, one))
             found = dict(UNIT_LINE.findall(text))
             source, place = found.get("What", "").strip(), found.get("Where", "").strip()
-            options = tuple(found.get("Options", "").strip().split(","))
+            kind, options = found.get("Type", "").strip(), tuple(found.get("Options", "").strip().split(","))
             guard = guard_of(place) if place else "data_mounts"
             if source and f"SourcePath={FSTAB}" not in text and ("nofail" not in options or guard != "data_mounts"):
-                yield Entry(f"{source} is needed for {place or 'swap'} ({path})", guard, source, "", options, None, place)
+                yield Entry(f"{source} is needed for {place or 'swap'} ({path})", guard, source, kind, options, None, place)
 
 
 def _drop_ins(host: Host, unit: str) -> t.Iterator[str]:
@@ -197,6 +200,19 @@ def _crypttab(host: Host, path: str, needed: t.Collection[str] | None) -> t.Iter
         for option in options:
             if KEY.fullmatch(option):
                 yield Entry(f"{option} is needed to unlock {fields[0]} at boot {where}", guard, option)
+
+
+def _checked_disks(host: Host) -> t.Iterator[Entry]:
+    """Disks that are checked as they are read, and those with the sums for that (veritytab(5), integritytab(5))."""
+    for table, columns in CHECKED.items():
+        for number, line in enumerate(_raw_lines(host, table), 1):
+            fields = line.split()
+            options = fields[columns + 1].split(",") if len(fields) > columns + 1 else []
+            if len(fields) < 2 or fields[0].startswith("#") or {"nofail", "noauto"}.intersection(options):
+                continue
+            guard: MountGuard = "root" if fields[0] in ("root", "usr") or _EARLY.intersection(options) else "data_mounts"
+            for disk in map(_plain, fields[1:columns]):
+                yield Entry(f"{disk} is needed for {fields[0]} at boot ({table}:{number})", guard, disk)
 
 
 def _names(host: Host, folder: str) -> tuple[str, ...]:

@@ -68,11 +68,11 @@ def _number_for_computing(host: Host, address: str) -> str | None:
     """The ID of a card among those that compute, by its place: domain, then bus, device and function in one number."""
     domain, bus, rest = address.split(":")
     slot, function = rest.split(".")
-    place = {"domain": int(domain, 16), "location_id": int(bus, 16) << 8 | int(slot, 16) << 3 | int(function)}
+    place = {"domain": str(int(domain, 16)), "location_id": str(int(bus, 16) << 8 | int(slot, 16) << 3 | int(function))}
     for node in host.names(TOPOLOGY):
         number = host.text_or_none(f"{TOPOLOGY}/{node}/gpu_id")
         lines = (line.split() for line in (host.text_or_none(f"{TOPOLOGY}/{node}/properties") or "").splitlines())
-        known = {line[0]: int(line[1]) for line in lines if len(line) == 2 and line[1].isdecimal()}
+        known = {line[0]: line[1] for line in lines if len(line) == 2}
         if number not in (None, "0") and all(known.get(name) == value for name, value in place.items()):
             return number
     return None

@@ -105,7 +105,10 @@ class Storage:
         """Whether data that the next boot needs is on a disk that is made of others, and that is not active."""
         if entry.is_mounted or entry.guard != "data_mounts" or backing.numbers or not entry.source.startswith("/dev/"):
             return False
-        return not any(self._host.exists(f"/sys/class/block/{posixpath.basename(name)}") for name in backing.names)
+        return not any(map(self._is_there, backing.names))
+
+    def _is_there(self, disk: str) -> bool:
+        return self._host.exists(f"/sys/class/block/{posixpath.basename(disk)}")
 
     def _may_become_a_layer(self, node: Node) -> bool:
         known = self.udev(node)
@@ -211,6 +214,9 @@ class Storage:
             self._collect_members(entry.kind, backing)
         if entry.kind in ("ext3", "ext4") and entry.is_mounted:
             backing.names |= self._journals_of(backing.names)
+        if "_netdev" in entry.options and not (backing.numbers or any(self._is_there(name) for name in backing.names)):
+            # Nobody has logged in to its server yet.
+            backing.any_interface = True
         self._collect_beneath(entry, sorted(backing.names - known), backing, layer)
 
     def _disks_in(self, text: str) -> t.Sequence[str]:

@@ -8,7 +8,7 @@ import typing as t
 
 import pytest
 
-from ansible_collections.vfio.variants.tests.unit.lockout_devices import NVIDIA, amd, hardware_algorithm, nvidia
+from ansible_collections.vfio.variants.tests.unit.lockout_devices import NVIDIA, amd, container, hardware_algorithm, nvidia
 from ansible_collections.vfio.variants.tests.unit.lockout_hosts import CARD, Host
 from ansible_collections.vfio.variants.tests.unit.module_calls import claim_info
 
@@ -27,6 +27,9 @@ FREE: dict[str, t.Callable[[Host], object]] = {
         nvidia(host).opened("/dev/nvidiactl", "python3").linked("/proc/4711/fd/8", "/dev/nvidia1")
     ),
     "a process has the node of another driver": lambda host: nvidia(host).opened("/dev/kfd", "python3"),
+    "a container has been given another card": lambda host: container(nvidia(host), "/dev/nvidia1", "/dev/nvidiactl"),
+    "a container has been given every device": lambda host: container(nvidia(host), "/dev/nvidia2", "/dev/mem"),
+    "a service has the host's devices": lambda host: container(nvidia(host), "/dev/nvidia2", kind="devtmpfs"),
     "another card of NVIDIA is divided": lambda host: nvidia(host).file(
         f"{NVIDIA}/capabilities/gpu1/mig/gi3/access", "DeviceFileMinor: 3\n"
     ),
