@@ -68,6 +68,21 @@ def test_each_module_refuses_before_it_writes(tmp_path: Path, module: str, name:
     assert contents(tree) == before
 
 
+@pytest.mark.parametrize(
+    ("text", "evidence"),
+    [
+        ("ID=endless\n", "ID=endless"),
+        ("ID=bazzite\nID_LIKE=fedora\n", "ID=bazzite"),
+        ("ID=centos\nID_LIKE=fedora\nOSTREE_VERSION='9.2026'\n", "OSTREE_VERSION=9.2026"),
+    ],
+)
+def test_an_image_of_ostree_is_known_without_its_files(tmp_path: Path, text: str, evidence: str) -> None:
+    tree = gpu_host(tmp_path).file("/etc/os-release", text)
+
+    with pytest.raises(HostError, match=rf"^This host is an ostree or bootc image \({evidence}\)"):
+        _policy(tree.host(Commands(tree.root)), True)
+
+
 @pytest.mark.parametrize("name", IDS)
 def test_device_info_answers_all_the_same(tmp_path: Path, name: str) -> None:
     tree = gpu_host(tmp_path).file("/etc/os-release", f"ID={name}\n")

@@ -54,7 +54,7 @@ _LAYOUT = "it can be tried at one's own risk with `" + ANYWAY + ": true`; "
 REFUSED = (
     Refused(
         "an ostree or bootc image",
-        ("rhcos", "coreos", "fedora-coreos"),
+        ("rhcos", "coreos", "fedora-coreos", "endless", "bazzite", "bluefin", "aurora", "ucore"),
         ("/run/ostree-booted", "/ostree/repo/config", "/sysroot/ostree/repo/config"),
         _ways(
             "use `rpm-ostree kargs --append-if-missing=…`, or with bootc a file in /usr/lib/bootc/kargs.d of the image, and reboot",
@@ -309,6 +309,8 @@ def _find(host: Host, known: Names) -> tuple[Refused, str] | None:
         for one in REFUSED:
             if name in one.ids and (name == known.id or one.includes_derivatives):
                 return one, f"ID={known.id}" if name == known.id else f"ID_LIKE={name}"
+    if known.ostree:
+        return REFUSED[0], f"OSTREE_VERSION={known.ostree}"
     if known.variant in VARIANTS and {"fedora", "rhel", "centos"} & set(known.all):
         return REFUSED[0], f"VARIANT_ID={known.variant}"
     if host.which("transactional-update") is not None and _has_read_only_root(host):
