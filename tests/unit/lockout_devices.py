@@ -162,6 +162,11 @@ DEVICES: dict[str, Case] = {
         "in_use",
         "a container has been given /dev/dri/renderD128",
     ),
+    "a card without a driver that a program drives itself": Case(
+        lambda host: host.function("nic", driver=None).opened(f"/sys/devices/pci0000:03/{CARD}/resource0", "ixy-fwd"),
+        "in_use",
+        f"process 4711 (ixy-fwd) has /sys/devices/pci0000:03/{CARD}/resource0 open",
+    ),
     # -- in the kernel
     "a card whose channels for copying the kernel uses": Case(
         lambda host: host.function("nic", id="8086:2021", class_code=0x088000, driver="ioatdma").file(

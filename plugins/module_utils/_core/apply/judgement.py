@@ -103,7 +103,7 @@ class Judge:
     def _loss(self, device: Device, vfio_modules: t.Container[str]) -> Loss:
         claim = self._claim_of[device.address]
         if device.driver is None:
-            return Loss(device, claim, self.uses.console_only(device))
+            return Loss(device, claim, self.uses.without_driver(device))
         registered = self.inventory.drivers.get(device.driver)
         module = normalize_module_name((registered and registered.module) or device.driver)
         uses: tuple[Use, ...] = self.uses.of(device)

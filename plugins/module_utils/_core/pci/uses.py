@@ -96,10 +96,11 @@ class HostUses:
         """Everything that uses a device of any bus, by its folder in sysfs."""
         return tuple(dict.fromkeys(self._below(read_below(self._host, [folder]))))
 
-    def console_only(self, device: Device) -> tuple[Use, ...]:
-        """Of a function without a driver: the console, which the firmware may have put on it."""
+    def without_driver(self, device: Device) -> tuple[Use, ...]:
+        """Of a function without a driver: the console, which the firmware may have put on it, and programs that drive it themselves."""
         clauses = console_uses(self._host, device, Below(), (), self._arguments.display)
-        return tuple(Use(clause, "console") for clause in clauses)
+        drivers = (Use(clause) for clause in self._processes.driving(device.address))
+        return (*(Use(clause, "console") for clause in clauses), *drivers)
 
     # --
 

@@ -76,6 +76,10 @@ class Processes:
         nodes = [Node(name, self._host.device_number(name)) for name in names]
         return self._opened_of(*_names_and_numbers(nodes), ())
 
+    def driving(self, address: str) -> t.Iterator[str]:
+        """A clause for each process that has memory or the configuration of a function, by its files in sysfs."""
+        return (found.what for found in self._opened_of((), (), (address,)))
+
     def of(self, process: str) -> t.Iterator[Open]:
         """The open files of a process."""
         return (found for found in self._opened if found.process == process)

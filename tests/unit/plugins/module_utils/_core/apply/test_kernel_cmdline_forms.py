@@ -171,3 +171,25 @@ def test_what_the_kernel_reads_alike_is_there_already(tmp_path: Path, has: str, 
     host = hosts.debian(tmp_path, f'GRUB_CMDLINE_LINUX="{has}"\n')
 
     assert not host.call(asked)["changed"]
+
+
+@pytest.mark.parametrize(
+    ("place", "way"),
+    [
+        ("/boot/firmware/cmdline.txt", "add them to the line of /boot/firmware/cmdline.txt"),
+        ("/boot/armbianEnv.txt", "add them to `extraargs` in /boot/armbianEnv.txt"),
+        ("/etc/zipl.conf", "add them to `parameters` in /etc/zipl.conf and run `zipl`"),
+        ("/etc/zfsbootmenu/config.yaml", "the property org.zfsbootmenu:commandline"),
+        ("/boot/refind_linux.conf", "add them to each line of /boot/refind_linux.conf"),
+        ("/etc/hostname", "add them to GRUB_CMDLINE_LINUX_DEFAULT in /etc/default/grub and run `update-grub`"),
+    ],
+)
+def test_what_a_person_does_is_told_by_the_loader_that_left_its_file(tmp_path: Path, place: str, way: str) -> None:
+    host = hosts.extlinux(tmp_path)
+    host.tree.place("/boot/extlinux/extlinux.conf").unlink()
+    host.tree.file(place, "")
+
+    with pytest.raises(HostError, match="Which boot loader is in charge cannot be determined") as caught:
+        host.call("iommu=pt")
+
+    assert way in str(caught.value.hint)
