@@ -56,6 +56,25 @@ DEVICES: dict[str, Case] = {
         "in_use",
         "process 4711 (python3) has /dev/kfd open",
     ),
+    "a GPU of AMD on a partition of which a process computes": Case(
+        lambda host: (
+            amd(host)
+            .file(f"{TOPOLOGY}/2/gpu_id", "7\n")
+            .file(f"{TOPOLOGY}/2/properties", f"simd_count 440\nlocation_id {1 << 28 | 768}\ndomain 0\n")
+            .opened("/dev/kfd", "python3")
+            .file("/sys/class/kfd/kfd/proc/4711/vram_51823", "0\n")
+            .file("/sys/class/kfd/kfd/proc/4711/vram_7", "4096\n")
+        ),
+        "in_use",
+        "process 4711 (python3) has /dev/kfd open",
+    ),
+    "a GPU of AMD whose partition's node is open": Case(
+        lambda host: (
+            amd(host).file("/sys/devices/platform/amdgpu_xcp_0/drm/renderD129/dev", "226:129\n").opened("/dev/dri/renderD129", "x")
+        ),
+        "in_use",
+        "process 4711 (x) has /dev/dri/renderD129 open",
+    ),
     "a GPU of AMD, where the kernel does not say on which a process computes": Case(
         lambda host: host.function("gpu", id="1002:740f", driver="amdgpu").opened("/dev/kfd", "python3"),
         "in_use",

@@ -28,6 +28,10 @@ NODES_OF_QAT = ("/dev/qat_adf_ctl",)
 CARD_OF_NVIDIA = re.compile(r"/dev/nvidia\d+")
 NUMBER_OF_NVIDIA = re.compile(r"195:(?!25[45]$)\d+")
 """Nodes of one card each: major 195, of which 254 and 255 are those for setting modes and for all (nv.c of its open kernel modules)."""
+PROPERTY = re.compile(r"^(domain|location_id) ([0-9]{1,10})$", re.MULTILINE)
+PLACE = 0x0FFFFFFF
+"""The bits of location_id behind those with the number of a partition (kfd_topology.c)."""
+PLATFORM = "/sys/devices/platform"
 TOPOLOGY, COMPUTING = "/sys/class/kfd/kfd/topology/nodes", "/sys/class/kfd/kfd/proc"
 
 
@@ -35,6 +39,8 @@ def shared_users(host: Host, processes: Processes, function: Device) -> t.Iterat
     """A clause for each process that has such a node open and may work with this function."""
     driver = function.driver or ""
     nodes = NODES_OF_QAT if driver.startswith("qat_") else NODES.get(driver, ())
+    if driver == "amdgpu":
+        nodes = (*nodes, *_nodes_of_partitions(host))
     for found in processes.having(nodes) if nodes else ():
         if not _works_with_others_only(host, processes, function, found):
             yield f"{found.what}, which is for all cards of {driver}"
@@ -55,24 +61,29 @@ def _works_with_others_only(host: Host, processes: Processes, function: Device, 
 def _computes_elsewhere(host: Host, address: str, process: str) -> bool:
     """Whether the kernel says that the process has neither memory nor a queue on the card (kfd_process.c)."""
     here = f"{COMPUTING}/{process}"
-    card = _number_for_computing(host, address)
+    cards = frozenset(_numbers_for_computing(host, address))
     counted = [name for name in host.names(here) if name.startswith("vram_")]
-    if card is None or not counted:
+    if not cards or not counted:
         return False
-    queues = (host.text_or_none(f"{here}/queues/{queue}/gpuid") for queue in host.names(f"{here}/queues"))
-    is_idle = f"vram_{card}" not in counted or host.text_or_none(f"{here}/vram_{card}") == "0"
-    return is_idle and card not in queues
+    queues = {host.text_or_none(f"{here}/queues/{queue}/gpuid") for queue in host.names(f"{here}/queues")}
+    has_memory = any(f"vram_{card}" in counted and host.text_or_none(f"{here}/vram_{card}") != "0" for card in cards)
+    return not has_memory and not cards & queues
 
 
-def _number_for_computing(host: Host, address: str) -> str | None:
-    """The ID of a card among those that compute, by its place: domain, then bus, device and function in one number."""
+def _numbers_for_computing(host: Host, address: str) -> t.Iterator[str]:
+    """The IDs of a card, and of its partitions, among those that compute, by its place: domain, then bus, device and function in one."""
     domain, bus, rest = address.split(":")
     slot, function = rest.split(".")
-    place = {"domain": str(int(domain, 16)), "location_id": str(int(bus, 16) << 8 | int(slot, 16) << 3 | int(function))}
+    place = (int(domain, 16), int(bus, 16) << 8 | int(slot, 16) << 3 | int(function))
     for node in host.names(TOPOLOGY):
         number = host.text_or_none(f"{TOPOLOGY}/{node}/gpu_id")
-        lines = (line.split() for line in (host.text_or_none(f"{TOPOLOGY}/{node}/properties") or "").splitlines())
-        known = {line[0]: line[1] for line in lines if len(line) == 2}
-        if number not in (None, "0") and all(known.get(name) == value for name, value in place.items()):
-            return number
-    return None
+        known = dict(PROPERTY.findall(host.text_or_none(f"{TOPOLOGY}/{node}/properties") or ""))
+        if number is not None and number != "0" and place == (int(known.get("domain", "0")), int(known.get("location_id", "0")) & PLACE):
+            yield number
+
+
+def _nodes_of_partitions(host: Host) -> t.Iterator[str]:
+    """Those of a divided GPU of AMD, which are no devices below it (amdgpu_xcp_drv.c)."""
+    for device in host.names(PLATFORM):
+        if device.startswith("amdgpu_xcp"):
+            yield from (f"/dev/dri/{name}" for name in host.names(f"{PLATFORM}/{device}/drm"))
